@@ -1,0 +1,63 @@
+/// \file binning.hpp
+/// Sorted scores and equal-count bins (Kumar et al. 2020, author feedback, lines 25-29).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+namespace smoothbound {
+
+/// The 16-bit IEEE float, as its bits: C++20 has no type for it.
+enum class half : std::uint16_t {};
+
+/// Value of a half as a double (exact).
+double to_double(half x) noexcept;
+inline double to_double(float x) noexcept { return x; }
+inline double to_double(double x) noexcept { return x; }
+
+/// Scores of one input at a fixed distance in memory: element i is at
+/// reinterpret_cast<const char*>(data) + i * stride.
+template <class T>
+struct Row {
+  const T* data;
+  std::size_t size;
+  std::ptrdiff_t stride;  ///< bytes from one score to the next
+
+  const T& operator[](std::size_t i) const noexcept {
+    return *reinterpret_cast<const T*>(reinterpret_cast<const char*>(data) +
+                                       static_cast<std::ptrdiff_t>(i) * stride);
+  }
+};
+
+/// The scores of one row in ascending order, by a radix sort of their bits. Keeps its memory from
+/// row to row: use one per thread.
+template <class T>
+class Sorter {
+ public:
+  /// Sorts a row.
+  ///
+  /// \param row     scores, any layout; \pre 0 < row.size < 2^32
+  /// \param a, b    range of the scores, a < b
+  /// \return false, with nothing sorted, if a score is NaN or outside [a, b]
+  bool operator()(Row<T> row, double a, double b);
+
+  /// Score number i of the row last sorted, from the least on, exactly. \pre i < its size
+  double operator[](std::size_t i) const noexcept;
+
+ private:
+  using Key = std::conditional_t<sizeof(T) == 2, std::uint16_t,
+                                 std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>;
+  std::vector<Key> keys_, other_;  // bits in an order of their own, less those of the least score
+  Key least_ = 0;
+  std::vector<std::uint32_t> histogram_;
+};
+
+/// Positions of the knots of `n_bins` equal-count bins among m scores in ascending order, from 0:
+/// knot i is the score at floor(i m / n), and m - floor(i m / n) draws or more are >= it. Every
+/// draw is a knot if n_bins is 0 or at least m.
+std::vector<std::size_t> equal_count_positions(std::size_t m, std::size_t n_bins);
+
+}  // namespace smoothbound

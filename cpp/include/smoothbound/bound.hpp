@@ -1,0 +1,43 @@
+/// \file bound.hpp
+/// Theorem 1 and Theorem 2 of Kumar et al. 2020, for the scores of one input.
+///
+/// Both theorems are written for the lower bound. The upper bound is the lower bound of the
+/// reflected scores, e_upper(Z; a, b) = -e_lower(-Z; -b, -a), and needs no formula of its own.
+/// Everything is measured from the safe end of the range (a for lower, b for upper), as a
+/// distance that the bound may only understate; curve.hpp has the distance as a function of the
+/// radius.
+#pragma once
+
+#include <cstddef>
+
+namespace smoothbound {
+
+enum class Side {
+  lower,  ///< confidence cannot fall below
+  upper,  ///< confidence cannot rise above
+};
+
+/// The range [a, b] of the scores and the end from which a side measures.
+struct Range {
+  double a, b;
+  Side side;
+
+  double width() const noexcept { return b - a; }
+  /// Distance of the score x from the end: x - a for the lower side, b - x for the upper.
+  double distance(double x) const noexcept { return side == Side::lower ? x - a : b - x; }
+  /// The certified confidence at a certified distance, rounded to the safe side.
+  double confidence(double distance) const noexcept;
+};
+
+/// Lower bound on P = E[distance] / (b - a) as a normal quantile, from the mean by Hoeffding's
+/// inequality; the input of Theorem 1.
+///
+/// \param sum        sum of the m distances from the end
+/// \param deviation  deviation(m, alpha)
+double hoeffding_quantile(double sum, std::size_t m, double width, double deviation) noexcept;
+
+/// r = R / sigma rounded up, and R = r * sigma rounded down.
+double scaled_radius(double radius, double sigma) noexcept;
+double input_radius(double r, double sigma) noexcept;
+
+}  // namespace smoothbound

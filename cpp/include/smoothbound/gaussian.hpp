@@ -1,0 +1,39 @@
+/// \file gaussian.hpp
+/// The standard normal distribution function and its inverse.
+///
+/// Both are computed without fused multiply-add and without the C library's
+/// transcendental functions, so that every machine returns the same bits.
+#pragma once
+
+#include <span>
+
+namespace smoothbound::gaussian {
+
+/// Largest error of cdf() over all doubles: relative, plus, where the result is subnormal (below
+/// 2.2e-308), one subnormal step.
+inline constexpr double cdf_relative_error = 2e-15;
+inline constexpr double cdf_absolute_error = 4.940656458412465e-324;
+
+/// Largest relative error of quantile() over (0, 1), subnormal p included.
+inline constexpr double quantile_relative_error = 2e-15;
+
+/// Phi(z) = P(N(0, 1) <= z) for every double: 0 at -inf, 1 at +inf, NaN for NaN.
+double cdf(double z) noexcept;
+
+/// out[i] = cdf(z[i]); \pre out.size() >= z.size(). `out` may be `z` itself.
+void cdf(std::span<const double> z, std::span<double> out) noexcept;
+
+/// Phi^-1(p): -inf at 0, +inf at 1, NaN outside [0, 1].
+///
+/// Wichura 1988, algorithm AS 241 (PPND16). For p near 1 the distance 1 - p carries the
+/// information: call it as -quantile(1 - p) where 1 - p is known better than p.
+double quantile(double p) noexcept;
+
+/// out[i] = quantile(p[i]); \pre out.size() >= p.size(). `out` may be `p` itself.
+void quantile(std::span<const double> p, std::span<double> out) noexcept;
+
+/// Natural logarithm of a positive double to 4 units in the last place, the same bits on every
+/// machine.
+double log(double x) noexcept;
+
+}  // namespace smoothbound::gaussian

@@ -1,0 +1,18 @@
+/// \file radius.hpp
+/// The certified radius: how far a certified confidence stays above a threshold.
+#pragma once
+
+#include "smoothbound/curve.hpp"
+
+namespace smoothbound {
+
+/// The largest r = R / sigma that the search can show to satisfy bound(r) > target, found by a
+/// secant search in the coordinate Phi^-1(bound / width), in which the bound is nearly a line.
+///
+/// \param bound   the bound as a function of r, non-increasing
+/// \param width   b - a
+/// \param target  distance of the threshold from the end, 0 < target < width
+/// \return r, rounded down: the returned r itself was evaluated and passed; NaN if bound(0) fails
+double certified_radius(const BoundCurve& bound, double width, double target) noexcept;
+
+}  // namespace smoothbound

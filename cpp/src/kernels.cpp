@@ -1,0 +1,213 @@
+// Compiled once per tier with SMOOTHBOUND_KERNELS naming the table it defines. No contraction to
+// fused multiply-add and a fixed order of additions: every tier returns the same bits. Nothing
+// here may be an inline function with external linkage, or the linker could pick a copy that
+// the machine cannot run.
+#include "kernels.hpp"
+
+#include <bit>
+#include <cstdint>
+
+// A loop is vectorised only if everything in it is inlined.
+#if defined(_MSC_VER)
+#define SMOOTHBOUND_INLINE __forceinline
+#else
+#define SMOOTHBOUND_INLINE inline __attribute__((always_inline))
+#endif
+
+namespace smoothbound {
+namespace {
+
+SMOOTHBOUND_INLINE double from_bits(std::uint64_t bits) { return std::bit_cast<double>(bits); }
+SMOOTHBOUND_INLINE std::uint64_t to_bits(double x) { return std::bit_cast<std::uint64_t>(x); }
+
+// Adding and subtracting 1.5 * 2^52 rounds to the nearest whole number.
+constexpr double round_magic = 0x1.8p52;
+
+// 2^k for whole k in [-1022, 1023]: k + 1023 ends up in the low bits of a sum and is shifted
+// into the exponent field.
+SMOOTHBOUND_INLINE double power_of_two(double k) {
+  return from_bits(to_bits(k + (0x1p52 + 1023.0)) << 52);
+}
+
+// exp(-a - c) for a in [0, 800], exact, and a small correction c, as {mantissa, exponent k}.
+struct Scaled {
+  double mantissa, k;
+};
+
+SMOOTHBOUND_INLINE Scaled exp_minus(double a, double c) {
+  constexpr double log2_e = 0x1.71547652b82fep+0;
+  constexpr double ln2_high = 0x1.62e42fef00000p-1;  // 32 bits: k * ln2_high is exact
+  constexpr double ln2_low = 0x1.473de6af278edp-34;
+  const double k = (-a * log2_e + round_magic) - round_magic;
+  const double r = ((-a - k * ln2_high) - k * ln2_low) - c;
+  double p = 0x1.6124613a86d09p-33;  // Taylor: |r| < 0.35, the next term is below 4e-18
+  p = p * r + 0x1.1eed8eff8d898p-29;
+  p = p * r + 0x1.ae64567f544e4p-26;
+  p = p * r + 0x1.27e4fb7789f5cp-22;
+  p = p * r + 0x1.71de3a556c734p-19;
+  p = p * r + 0x1.a01a01a01a01ap-16;
+  p = p * r + 0x1.a01a01a01a01ap-13;
+  p = p * r + 0x1.6c16c16c16c17p-10;
+  p = p * r + 0x1.1111111111111p-7;
+  p = p * r + 0x1.5555555555555p-5;
+  p = p * r + 0x1.5555555555555p-3;
+  p = p * r + 0x1p-1;
+  return {1.0 + (r + r * r * p), k};
+}
+
+// Phi(-t) exp(t^2 / 2) for t in [0, 39]: u times a polynomial in v, where u = 1 / (t + 4) is
+// mapped to v in [-1, 1]. Chebyshev interpolation of degree 22, truncation error 4e-17 relative.
+SMOOTHBOUND_INLINE double mills(double t) {
+  const double u = 1.0 / (t + 4.0);
+  const double v = u * 0x1.1a874b9b3113ep+3 - 0x1.350e97366227dp+0;
+  double p = -0x1.de107e2ea5970p-34;
+  p = p * v - 0x1.1f670bc07d9f5p-32;
+  p = p * v + 0x1.c1a50e04a539cp-30;
+  p = p * v + 0x1.afdf997be7032p-30;
+  p = p * v - 0x1.cf80777345094p-27;
+  p = p * v + 0x1.9d1fb06829378p-29;
+  p = p * v + 0x1.62eeaf1f9e490p-24;
+  p = p * v - 0x1.e28bfcb6bab30p-24;
+  p = p * v - 0x1.cef93ad39d480p-22;
+  p = p * v + 0x1.4041fb4388a6ep-20;
+  p = p * v + 0x1.23c647fc3b7bfp-19;
+  p = p * v - 0x1.5a91983299258p-17;
+  p = p * v - 0x1.c862779023f60p-17;
+  p = p * v + 0x1.6f51bad9ce548p-14;
+  p = p * v + 0x1.33f1191fd3da2p-13;
+  p = p * v - 0x1.7f6e119e46932p-11;
+  p = p * v - 0x1.46a0ebdd402eap-9;
+  p = p * v + 0x1.a7340fb765449p-9;
+  p = p * v + 0x1.5e43ad0cdd453p-5;
+  p = p * v + 0x1.3fa8ae6edbbd2p-3;
+  p = p * v + 0x1.7462944ccf9fep-2;
+  p = p * v + 0x1.3e2120a5454fap-1;
+  p = p * v + 0x1.a1c27f3be55ebp-1;
+  return u * p;
+}
+
+// exp(-t^2 / 2) needs t^2 to more digits than a double has: t = high + low, where high has so
+// few bits that its square is exact.
+SMOOTHBOUND_INLINE double cdf_of(double z) {
+  const double magnitude = from_bits(to_bits(z) & 0x7fffffffffffffffu);
+  const double t = magnitude < 39.0 ? magnitude : 39.0;  // Phi(-39) rounds to 0
+  const double high = from_bits(to_bits(t) & 0xfffffffff8000000u);
+  const double low = t - high;
+  const Scaled e = exp_minus(0.5 * high * high, 0.5 * low * (t + high));
+  const double k_half = (0.5 * e.k + round_magic) - round_magic;
+  const double scaled = mills(t) * e.mantissa * power_of_two(k_half);
+  const double tail = scaled * power_of_two(e.k - k_half);  // the only rounding to subnormals
+  return z < 0.0 ? tail : 1.0 - tail;
+}
+
+// phi(z) to 1e-15 absolutely, for |z| < 100.
+SMOOTHBOUND_INLINE double pdf_of(double z) {
+  const double half_square = 0.5 * z * z;
+  const Scaled e = exp_minus(half_square < 700.0 ? half_square : 700.0, 0.0);
+  return 0x1.9884533d43651p-2 * e.mantissa * power_of_two(e.k);
+}
+
+void cdf(const double* z, double* out, std::size_t n) {
+#pragma omp simd
+  for (std::size_t i = 0; i < n; ++i) {
+    const double x = z[i];
+    const double y = x == 0.0 ? 0.5 : cdf_of(x);  // where rounding would show
+    out[i] = x == x ? y : x;
+  }
+}
+
+double sum(const double* x, std::size_t n) {
+  double lane[8] = {};
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+#pragma omp simd
+    for (std::size_t j = 0; j < 8; ++j) lane[j] += x[i + j];
+  }
+  for (std::size_t j = 0; i < n; ++i, ++j) lane[j] += x[i];
+  return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+}
+
+bool distances(double* x, std::size_t n, double a, double b, bool lower) {
+  const double origin = lower ? a : b;
+  const double direction = lower ? 1.0 : -1.0;
+  std::uint64_t outside = 0;
+#pragma omp simd reduction(| : outside)
+  for (std::size_t i = 0; i < n; ++i) {
+    const double score = x[i];
+    outside |= score >= a && score <= b ? 0 : 1;
+    x[i] = direction * (score - origin);
+  }
+  return outside == 0;
+}
+
+// 1 / t for the factorials.
+constexpr double inverse[] = {0.0,     1.0,     1.0 / 2, 1.0 / 3, 1.0 / 4,
+                              1.0 / 5, 1.0 / 6, 1.0 / 7, 1.0 / 8, 1.0 / 9};
+
+void moments_of_block(const double* gap, const double* h, std::size_t n, double* out) {
+  double lane[curve_terms][4] = {};
+  std::size_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+#pragma omp simd
+    for (std::size_t j = 0; j < 4; ++j) {
+      double term = gap[i + j];
+#pragma GCC unroll 10
+      for (std::size_t t = 0; t < curve_terms; ++t) {
+        lane[t][j] += term;
+        term *= h[i + j];
+      }
+    }
+  }
+  for (std::size_t j = 0; i < n; ++i, ++j) {
+    double term = gap[i];
+    for (std::size_t t = 0; t < curve_terms; ++t) {
+      lane[t][j] += term;
+      term *= h[i];
+    }
+  }
+  for (std::size_t t = 0; t < curve_terms; ++t) {
+    out[t] = (lane[t][0] + lane[t][2]) + (lane[t][1] + lane[t][3]);
+  }
+}
+
+void moments(const double* gap, const double* h, std::size_t n, double* out) {
+  double total[curve_terms] = {};
+  double lost[curve_terms] = {};
+  double block[curve_terms];
+  for (std::size_t i = 0; i < n; i += moment_block) {
+    moments_of_block(gap + i, h + i, n - i < moment_block ? n - i : moment_block, block);
+    for (std::size_t t = 0; t < curve_terms; ++t) add_to(total[t], lost[t], block[t]);
+  }
+  double factorial = 1.0;
+  for (std::size_t t = 0; t < curve_terms; ++t) {
+    out[t] = (total[t] + lost[t]) * factorial;
+    if (t + 1 < curve_terms) factorial *= inverse[t + 1];
+  }
+}
+
+double curve(const double* moments, std::size_t stride, std::size_t groups, double y0) {
+  double term[curve_groups];
+#pragma omp simd
+  for (std::size_t g = 0; g < groups; ++g) {
+    const double y = y0 + static_cast<double>(static_cast<std::int32_t>(g)) * 0.125;
+    // (-1)^k He_k(y), k = t - 1, by He_{k+1} = y He_k - k He_{k-1}.
+    double before = 0.0;
+    double hermite = 1.0;
+    double series = moments[stride + g];
+#pragma GCC unroll 10
+    for (std::size_t t = 2; t < curve_terms; ++t) {
+      const double next = -y * hermite - static_cast<double>(t - 2) * before;
+      before = hermite;
+      hermite = next;
+      series += hermite * moments[t * stride + g];
+    }
+    term[g] = moments[g] * cdf_of(y) + pdf_of(y) * series;
+  }
+  return sum(term, groups);
+}
+
+}  // namespace
+
+const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME, cdf, sum, distances, moments, curve};
+
+}  // namespace smoothbound

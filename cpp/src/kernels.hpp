@@ -1,0 +1,57 @@
+// The inner loops, compiled once per tier of vector instructions.
+#pragma once
+
+#include <cstddef>
+
+#include "smoothbound/curve.hpp"
+
+namespace smoothbound {
+
+struct Kernels {
+  const char* tier;
+
+  // out[i] = Phi(z[i]), with the errors stated in gaussian.hpp; out may be z.
+  void (*cdf)(const double* z, double* out, std::size_t n);
+
+  // sum x[i] for at most sum_block non-negative x, in eight running sums. Relative error at most
+  // sum_error, also when blocks are added up with add_to().
+  double (*sum)(const double* x, std::size_t n);
+
+  // Replaces scores by their distances from a (lower) or from b. Returns whether all scores are
+  // numbers in [a, b].
+  bool (*distances)(double* x, std::size_t n, double a, double b, bool lower);
+
+  // out[t] = sum gap[i] * h[i]^t / t! for t < curve_terms; gaps non-negative, |h| <= 1/16.
+  // Relative error of out[0] at most moment_error.
+  void (*moments)(const double* gap, const double* h, std::size_t n, double* out);
+
+  // The sum over the groups g of
+  //   M(0, g) Phi(y) + phi(y) sum_{t>=1} (-1)^(t-1) He_{t-1}(y) M(t, g),  y = y0 + g / 8,
+  // where M(t, g) = moments[t * stride + g].
+  double (*curve)(const double* moments, std::size_t stride, std::size_t groups, double y0);
+};
+
+inline constexpr std::size_t sum_block = 512;
+inline constexpr std::size_t moment_block = 256;
+
+// (additions in a lane + additions of lanes + compensated total) * 2^-53, and slack.
+inline constexpr double sum_error = (sum_block / 8 + 3 + 4) * 0x1p-53;
+inline constexpr double moment_error = (moment_block / 4 + 2 + 4) * 0x1p-53;
+
+// Adds `term` to `total`; what the addition rounds away goes to `lost` (two-sum).
+static inline void add_to(double& total, double& lost, double term) {
+  const double next = total + term;
+  const double part = next - total;
+  lost += (total - (next - part)) + (term - part);
+  total = next;
+}
+
+// One per translation unit that was compiled for a tier.
+extern const Kernels kernels_baseline;
+extern const Kernels kernels_avx2;
+extern const Kernels kernels_avx512;
+
+// The tier in use.
+const Kernels& kernels() noexcept;
+
+}  // namespace smoothbound

@@ -1,0 +1,85 @@
+"""Which implementation computes the bounds: the C++ core, or numba where there is no core."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+from types import ModuleType
+from typing import Any
+
+from smoothbound import checks
+
+__all__ = ["BACKENDS", "build_info", "load", "resolve", "usable_threads"]
+
+BACKENDS = ("cpp", "numba")
+_MODULES = {"cpp": "smoothbound._core", "numba": "smoothbound._numba"}
+
+
+def load(backend: str) -> ModuleType:
+    """Import a backend: a module with ``certify``, the batch call of the C++ core."""
+    return importlib.import_module(_MODULES[backend])
+
+
+def _why_no_core() -> str | None:
+    try:
+        load("cpp")
+    except ImportError as error:
+        return str(error)
+    return None
+
+
+def resolve(backend: str | None) -> str:
+    """Name the backend to use: the one asked for, or the best there is.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or "cpp" is asked for and the extension cannot be imported.
+    """
+    reason = _why_no_core()
+    if backend is None:
+        return "numba" if reason else "cpp"
+    checks.choice("backend", backend, BACKENDS)
+    if backend == "cpp" and reason:
+        raise ValueError(
+            f"backend='cpp' needs the compiled extension, which cannot be imported ({reason}); "
+            "reinstall smoothbound with a C++ compiler, or use backend='numba'"
+        )
+    return backend
+
+
+def usable_threads() -> int:
+    """Count the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def build_info() -> dict[str, Any]:
+    """Tell what computes the bounds on this machine.
+
+    Returns
+    -------
+    dict
+        ``version``; ``backend``, the one used unless another is asked for; ``extension``, whether
+        the C++ core can be imported, and ``extension_error``, why not; ``tier``, the vector
+        instructions it uses (None without it); ``threads``, how many it may use; ``machine``.
+
+    Examples
+    --------
+    >>> build_info()["backend"] in ("cpp", "numba")
+    True
+    """
+    from smoothbound import __version__
+
+    reason = _why_no_core()
+    return {
+        "version": __version__,
+        "backend": resolve(None),
+        "extension": reason is None,
+        "extension_error": reason,
+        "tier": None if reason else load("cpp").tier(),
+        "threads": usable_threads(),
+        "machine": platform.machine(),
+    }

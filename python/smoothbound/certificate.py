@@ -1,0 +1,135 @@
+"""Certificates: the numbers, and everything needed to repeat them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound.method import Method
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+__all__ = ["Certificate", "Settings"]
+
+METADATA_KEY = b"smoothbound"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked for, and how it was computed.
+
+    Attributes
+    ----------
+    sigma : float
+        Noise level, in the units of the model's input before normalisation.
+    alpha : float
+        Failure probability of each certificate as a whole.
+    alpha_lower, alpha_upper : float or None
+        The share of alpha that each side was computed with; None for a side not asked for.
+    score_range : (float, float)
+        The range [a, b] of the scores.
+    radii, thresholds : tuple of float
+        l2 radii, in the units of the model's input, and confidence thresholds.
+    method : Method
+    sides : {"lower", "upper", "both"}
+    n : int
+        Draws of each input.
+    backend, version : str
+        What computed it.
+    """
+
+    sigma: float
+    alpha: float
+    alpha_lower: float | None
+    alpha_upper: float | None
+    score_range: tuple[float, float]
+    radii: tuple[float, ...]
+    thresholds: tuple[float, ...]
+    method: Method
+    sides: str
+    n: int
+    backend: str
+    version: str
+
+    def to_json(self) -> str:
+        """Write the settings as one line of JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Certified confidence and certified radii of many inputs.
+
+    Attributes
+    ----------
+    settings : Settings
+    lower : ndarray of float64, shape (n_inputs, n_radii), or None
+        The expected score cannot fall below it within the radius. Each entry holds with
+        probability at least 1 - alpha over the draws; for ``bound="cdf"`` all radii of an input
+        hold at once.
+    upper : ndarray of float64, shape (n_inputs, n_radii), or None
+        The expected score cannot rise above it within the radius.
+    radius : ndarray of float64, shape (n_inputs, n_thresholds), or None
+        The expected score stays above the threshold within it, in the units of the input; NaN where
+        even R = 0 fails. None without the lower side.
+    """
+
+    settings: Settings
+    lower: NDArray[np.float64] | None
+    upper: NDArray[np.float64] | None
+    radius: NDArray[np.float64] | None
+
+    def _columns(self) -> dict[str, pa.Array[Any]]:
+        """Return the columns of `to_arrow`, one row an input."""
+        return {
+            name: _list_column(values)
+            for name in ("lower", "upper", "radius")
+            if (values := getattr(self, name)) is not None and values.shape[1] > 0
+        }
+
+    def to_arrow(self) -> pa.Table:
+        """Return a table with one row an input and the settings in its metadata.
+
+        Columns "lower", "upper" and "radius" are lists as long as the radii or the thresholds,
+        left out where there are none; the metadata key ``smoothbound`` holds the settings as JSON.
+        """
+        import pyarrow as pa
+
+        table = pa.table(self._columns())
+        return table.replace_schema_metadata({METADATA_KEY: self.settings.to_json().encode()})
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a data frame with one row an input and one column a number.
+
+        Columns are named ``lower@R`` and ``upper@R`` by the radius and ``radius@c`` by the
+        threshold.
+        """
+        import pandas as pd
+
+        grids = {
+            "lower": self.settings.radii,
+            "upper": self.settings.radii,
+            "radius": self.settings.thresholds,
+        }
+        columns: dict[str, Any] = {}
+        for name, array in self._columns().items():
+            if name not in grids:
+                columns[name] = array.to_pylist()
+                continue
+            values = getattr(self, name)
+            columns |= {f"{name}@{at:g}": values[:, j] for j, at in enumerate(grids[name])}
+        frame: pd.DataFrame = pd.DataFrame(columns)
+        return frame
+
+
+def _list_column(values: NDArray[np.float64]) -> pa.Array[Any]:
+    import pyarrow as pa
+
+    flat = pa.array(values.reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])

@@ -1,0 +1,99 @@
+"""Checks of arguments; each error names the argument, what it got and what it needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["choice", "count", "positive", "probability", "radii", "score_range", "thresholds"]
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
+    return float(value)
+
+
+def positive(name: str, value: object) -> float:
+    """Return `value` as a float if it is positive and finite."""
+    number = _number(name, value)
+    if not (0.0 < number < math.inf):
+        raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    return number
+
+
+def probability(name: str, value: object) -> float:
+    """Return `value` as a float if it lies strictly between 0 and 1."""
+    number = _number(name, value)
+    if not 0.0 < number < 1.0:
+        raise ValueError(f"{name} must lie strictly between 0 and 1, got {value!r}")
+    return number
+
+
+def count(name: str, value: object, minimum: int = 1) -> int:
+    """Return `value` as an int if it is a whole number of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be a whole number, got {value!r} ({type(value).__name__})")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+    return int(value)
+
+
+def choice(name: str, value: object, allowed: Sequence[str]) -> str:
+    """Return `value` if it is one of the `allowed` words."""
+    if not isinstance(value, str) or value not in allowed:
+        words = ", ".join(repr(word) for word in allowed)
+        raise ValueError(f"{name} must be one of {words}; got {value!r}")
+    return value
+
+
+def _vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    raw = np.atleast_1d(np.asarray(values))
+    if raw.ndim != 1 or (raw.size and raw.dtype.kind not in "fiu"):
+        raise TypeError(
+            f"{name} must be numbers in one dimension, got shape {raw.shape} of {raw.dtype}"
+        )
+    return raw.astype(np.float64)
+
+
+def radii(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Return `values` as a float64 vector if all are finite and non-negative."""
+    vector = _vector(name, values)
+    wrong = ~(np.isfinite(vector) & (vector >= 0.0))
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        raise ValueError(
+            f"{name} must be finite and >= 0 (in the units of the input, as sigma), "
+            f"got {name}[{i}] = {vector[i]}"
+        )
+    return vector
+
+
+def score_range(name: str, value: object) -> tuple[float, float]:
+    """Return `value` as (a, b) if both are finite and a < b."""
+    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str) or len(value) != 2:
+        raise TypeError(f"{name} must be a pair (a, b), got {value!r}")
+    a, b = _number(f"{name}[0]", value[0]), _number(f"{name}[1]", value[1])
+    if not (math.isfinite(a) and math.isfinite(b) and a < b and math.isfinite(b - a)):
+        raise ValueError(f"{name} must be finite with a < b, got ({a}, {b})")
+    return a, b
+
+
+def thresholds(
+    name: str, values: ArrayLike, score_range: tuple[float, float]
+) -> NDArray[np.float64]:
+    """Return `values` as a float64 vector if all lie strictly inside `score_range`."""
+    vector = _vector(name, values)
+    a, b = score_range
+    wrong = ~((vector > a) & (vector < b))
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        raise ValueError(
+            f"{name} must lie strictly inside the range of the scores ({a}, {b}), "
+            f"got {name}[{i}] = {vector[i]}"
+        )
+    return vector

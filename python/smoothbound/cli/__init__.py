@@ -1,0 +1,77 @@
+"""The command line, `smoothbound`: one module for each command.
+
+torch, Matplotlib and the rest are imported when a command runs, so that ``--help`` is quick and a
+command asks only for what it needs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from smoothbound.cli.bounds import bounds
+from smoothbound.cli.certify import certify
+from smoothbound.cli.demo import demo
+from smoothbound.cli.report import report
+from smoothbound.cli.train import train
+from smoothbound.errors import SmoothboundError
+
+__all__ = ["app", "main"]
+
+
+class _Commands(typer.core.TyperGroup):
+    """Turns the errors that a user can put right into one line and exit status 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (SmoothboundError, ValueError, TypeError) as error:
+            _print_error(str(error))
+        except ModuleNotFoundError as error:
+            _print_error(f"{error}; pip install 'smoothbound[all]' brings what the commands need")
+        raise typer.Exit(2)
+
+
+def _print_error(message: str) -> None:
+    text = Text.assemble(("error: ", "bold red"), (message, "red"))
+    Console(stderr=True).print(text, soft_wrap=True)
+
+
+app = typer.Typer(
+    name="smoothbound",
+    help="Certified confidence for classifiers smoothed with Gaussian noise.",
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from smoothbound import __version__
+
+        typer.echo(f"smoothbound {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for command in (demo, train, certify, bounds, report):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the `smoothbound` program."""
+    app()

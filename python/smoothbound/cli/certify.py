@@ -1,0 +1,165 @@
+"""`smoothbound certify`: a data set, a checkpoint, and a table of certificates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from smoothbound.cli.options import (
+    Alpha,
+    Band,
+    NBins,
+    Radii,
+    Sigma,
+    Thresholds,
+    default_radii,
+    methods,
+    numbers,
+)
+from smoothbound.method import BOUNDS
+
+__all__ = ["certify"]
+
+
+def certify(
+    checkpoint: Annotated[
+        Path,
+        typer.Option(
+            help="Network to certify: a file made by train, or published with Cohen et al. 2019.",
+            show_default=False,
+        ),
+    ],
+    data: Annotated[
+        str, typer.Option(help="Data set: digits, cifar10:DIR or npz:FILE.", show_default=False)
+    ],
+    sigma: Sigma,
+    out: Annotated[Path, typer.Option(help="Results folder to write.", show_default=False)],
+    measure: Annotated[
+        str,
+        typer.Option(
+            help="Confidence measure: 'score' of the predicted class, or its 'margin' over the "
+            "best of the others."
+        ),
+    ] = "score",
+    split: Annotated[str, typer.Option(help="Part of the data: train or test.")] = "test",
+    skip: Annotated[int, typer.Option(help="Take every so many-th input.")] = 1,
+    max_inputs: Annotated[
+        int | None, typer.Option(help="Take at most so many inputs.", show_default="all")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", help="Draws that bound the confidence.")] = 100_000,
+    n0: Annotated[int, typer.Option("--n0", help="Other draws that select the class.")] = 100,
+    alpha: Alpha = 1e-3,
+    radii: Radii = None,
+    thresholds: Thresholds = None,
+    bound: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"One of {', '.join(BOUNDS)}; more than once for several, from the same draws. "
+            "'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' Theorem 2.",
+            show_default="all",
+        ),
+    ] = None,
+    band: Band = "dkw",
+    n_bins: NBins = None,
+    cutoff: Annotated[
+        float | None,
+        typer.Option(
+            help="Abstain where the certified confidence at R = 0 is not above this.",
+            show_default="0.5 for the score, 0 for the margin",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
+    batch_size: Annotated[int, typer.Option(help="Draws in one call of the network.")] = 1000,
+    device: Annotated[
+        str | None,
+        typer.Option(help="cpu or cuda.", show_default="cuda where there is one"),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a run that was stopped, with the same settings; start it if there is "
+            "none.",
+        ),
+    ] = False,
+) -> None:
+    """Certify the confidence of a smoothed classifier on a data set.
+
+    Each input gets a lower bound on its confidence at each radius, a certified radius for each
+    threshold, and the certified radius of its class (Cohen et al. 2019). Finished inputs are on
+    the disk at once: a run that is killed goes on with --resume.
+    """
+    from smoothbound import checkpoint as checkpoints
+    from smoothbound.cli.tables import show
+    from smoothbound.data import load
+    from smoothbound.errors import CheckpointError
+    from smoothbound.runs import run
+    from smoothbound.smoothed import SmoothedClassifier
+    from smoothbound.store import RunSettings
+    from smoothbound.train import best_device
+
+    where = best_device(device)
+    dataset = load(data, split)
+    model, info = checkpoints.load(checkpoint, where)
+    if info.shape != dataset.shape or info.num_classes < dataset.num_classes:
+        raise CheckpointError(
+            f"{checkpoint} takes images of shape {info.shape} and knows {info.num_classes} "
+            f"classes; {data} has shape {dataset.shape} and {dataset.num_classes} classes"
+        )
+    smoothed = SmoothedClassifier(
+        model, sigma, measure=measure, device=where, batch_size=batch_size, cutoff=cutoff
+    )
+    trained = info.training.get("sigma")
+    if trained not in (None, sigma):
+        Console(stderr=True).print(
+            f"note: {checkpoint.name} was trained under noise of sigma {trained}, and is smoothed "
+            f"with {sigma}",
+            soft_wrap=True,
+            markup=False,
+        )
+    middle = sum(smoothed.measure.score_range) / 2
+    settings = RunSettings(
+        sigma=sigma,
+        alpha=alpha,
+        n0=n0,
+        n=n,
+        seed=seed,
+        measure=smoothed.measure.name,
+        score_range=smoothed.measure.score_range,
+        cutoff=smoothed.cutoff,
+        outputs=smoothed.outputs,
+        methods=methods(bound or list(BOUNDS), band, n_bins),
+        radii=tuple(default_radii(sigma) if radii is None else numbers("--radii", radii)),
+        thresholds=tuple([middle] if thresholds is None else numbers("--thresholds", thresholds)),
+        data=dataset.name,
+        split=dataset.split,
+        skip=skip,
+        max_inputs=max_inputs,
+        n_inputs=len(dataset.select(skip, max_inputs)),
+        arch=info.arch,
+        checkpoint=checkpoint.name,
+        checkpoint_sha256=info.sha256,
+        device=str(smoothed.device),
+        batch_size=batch_size,
+        versions=_versions(),
+    )
+    results = run(out, settings, smoothed, dataset, resume=resume)
+    show(results, out)
+
+
+def _versions() -> dict[str, str]:
+    import numpy as np
+    import torch
+
+    from smoothbound import build_info
+
+    built = build_info()
+    return {
+        "smoothbound": str(built["version"]),
+        "backend": str(built["backend"]),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }

@@ -1,0 +1,98 @@
+"""Options that several commands share, and how their text becomes values."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from smoothbound.method import BANDS, BOUNDS, Method
+
+__all__ = ["Alpha", "Band", "NBins", "Radii", "Sigma", "Thresholds", "default_radii", "methods"]
+
+Sigma = Annotated[
+    float,
+    typer.Option(
+        help="Standard deviation of the noise, in the units of the input before normalisation.",
+        show_default=False,
+    ),
+]
+Alpha = Annotated[float, typer.Option(help="Failure probability of each stated certificate.")]
+Radii = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBERS",
+        help="Radii, in the units of sigma, separated by commas: 0,0.25,0.5. By default from 0 to "
+        "4 sigma in steps of sigma / 4, and the multiples of 0.25 among them.",
+        show_default=False,
+    ),
+]
+Thresholds = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBERS",
+        help="Thresholds whose certified radius is wanted, separated by commas.",
+        show_default="the middle of the range",
+    ),
+]
+Band = Annotated[
+    str, typer.Option(help=f"Confidence band of the bound 'cdf': {' or '.join(BANDS)}.")
+]
+NBins = Annotated[
+    int | None,
+    typer.Option(
+        help="Number of equal-count bins of the bound 'cdf'; the paper takes 10000.",
+        show_default="every draw is a knot",
+    ),
+]
+
+
+def numbers(option: str, text: str) -> list[float]:
+    """Read numbers separated by commas or blanks, in increasing order and each once.
+
+    Raises
+    ------
+    ValueError
+        If a part of the text is not a number, or there is none.
+
+    Examples
+    --------
+    >>> numbers("--radii", "0.5, 0,0.25 .5")
+    [0.0, 0.25, 0.5]
+    """
+    try:
+        values = {float(part) for part in text.replace(",", " ").split()}
+    except ValueError:
+        values = set()
+    if not values:
+        raise ValueError(
+            f"{option} must be numbers separated by commas, such as 0,0.25,0.5; got {text!r}"
+        )
+    return sorted(values)
+
+
+def default_radii(sigma: float) -> list[float]:
+    """Return 0 to 4 sigma in steps of sigma / 4, and the multiples of 0.25 up to there or to 4.
+
+    Examples
+    --------
+    >>> default_radii(0.12)[6:12]
+    [0.18, 0.21, 0.24, 0.25, 0.27, 0.3]
+    """
+    steps = sigma / 4 * np.arange(17)
+    quarters = 0.25 * np.arange(17)
+    # Rounded to nine significant digits, for steps that are not exact in binary.
+    return sorted({float(f"{r:.9g}") for r in (*steps, *quarters[quarters <= steps[-1]])})
+
+
+def methods(bounds: list[str], band: str, n_bins: int | None) -> tuple[Method, ...]:
+    """Return a method for each bound, the strongest last.
+
+    Examples
+    --------
+    >>> [method.name for method in methods(["cdf", "mean", "cdf"], "dkw", None)]
+    ['mean', 'cdf_dkw']
+    """
+    made = {Method.of(bound, band, n_bins) for bound in bounds}
+    return tuple(sorted(made, key=lambda method: BOUNDS.index(method.bound)))

@@ -1,0 +1,74 @@
+"""`smoothbound report`: figures and tables of results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smoothbound.cli.options import numbers
+
+__all__ = ["report"]
+
+
+def report(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RESULTS...",
+            help="Results folders of certify, finished or not, and logs of Kumar et al. 2020 "
+            "(.tsv).",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write to.", show_default=False)],
+    class_radius: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Log of class radii (Cohen et al. 2019) for a .tsv log; once for each of them, in "
+            "their order.",
+            show_default=False,
+        ),
+    ] = None,
+    thresholds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="Thresholds to show, separated by commas.",
+            show_default="0.5, 0.7 and 0.9 of the range, and those of the run",
+        ),
+    ] = None,
+    radii: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="Radii of the figure over the threshold, out of those certified.",
+            show_default="up to three",
+        ),
+    ] = None,
+    example: Annotated[
+        int | None,
+        typer.Option(
+            help="Index of the input whose certified confidence is drawn.",
+            show_default="the correct input of median confidence",
+        ),
+    ] = None,
+) -> None:
+    """Write figures, tables and a page about one or several results.
+
+    Certified accuracy is the share of all inputs that are classified correctly, not abstained,
+    and certified strictly above a threshold everywhere within a radius.
+    """
+    from smoothbound.report import write_report
+
+    written = write_report(
+        inputs,
+        out,
+        class_radius=class_radius or [],
+        thresholds=[] if thresholds is None else numbers("--thresholds", thresholds),
+        radii=[] if radii is None else numbers("--radii", radii),
+        example=example,
+    )
+    for path in written:
+        typer.echo(path)

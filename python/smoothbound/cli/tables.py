@@ -1,0 +1,59 @@
+"""The table that closes a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from smoothbound.evaluation import Evaluation, percent
+from smoothbound.report import evaluate
+from smoothbound.store import Results
+
+__all__ = ["show"]
+
+_COLUMNS = 7
+
+
+def show(results: Results, folder: Path) -> None:
+    """Print the certified accuracy of a finished run, one table for each threshold."""
+    evaluation = evaluate(results, folder.name)
+    console = Console()
+    total = len(evaluation.index)
+    for threshold in results.settings.thresholds:
+        console.print(
+            f"Certified accuracy, % of {total} inputs: correct, and {evaluation.measure} above "
+            f"{threshold:g} within R",
+            highlight=False,
+        )
+        console.print(_accuracy(evaluation, threshold))
+    correct, abstained = int(evaluation.correct.sum()), int((evaluation.predicted < 0).sum())
+    console.print(
+        f"{percent(correct, total)} % correct, {percent(abstained, total)} % abstained; "
+        f"{results.array('seconds').mean():.3g} s an input. Results: {folder}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
+
+
+def _accuracy(evaluation: Evaluation, threshold: float) -> Table:
+    total = len(evaluation.index)
+    counts = [evaluation.counts(one, [threshold])[:, 0] for one in evaluation.bounds]
+    shown = _spread(int(np.count_nonzero(np.max(counts, axis=0))), len(evaluation.radii))
+    table = Table(box=box.SIMPLE)
+    table.add_column("R =", no_wrap=True)
+    for column in shown:
+        table.add_column(f"{evaluation.radii[column]:g}", justify="right", no_wrap=True)
+    for one, count in zip(evaluation.bounds, counts, strict=True):
+        table.add_row(one.method.label, *(percent(count[column], total) for column in shown))
+    return table
+
+
+def _spread(certified: int, total: int) -> list[int]:
+    """Spread up to seven columns over the radii with something certified and the next one."""
+    last = min(certified, total - 1)
+    return sorted({round(last * k / (_COLUMNS - 1)) for k in range(_COLUMNS)})

@@ -1,0 +1,269 @@
+"""The bounds engine: from scores to certificates."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from smoothbound import backend as backends
+from smoothbound import checks
+from smoothbound.certificate import Certificate, Settings
+from smoothbound.method import Method
+
+__all__ = ["certify_scores", "required_draws"]
+
+SIDES = ("lower", "upper", "both")
+_DTYPES = ("float16", "float32", "float64")
+_DRAWS_PER_THREAD = 50_000  # below it another thread costs more than it brings
+
+
+def certify_scores(
+    scores: Any,
+    *,
+    sigma: float,
+    alpha: float = 1e-3,
+    score_range: tuple[float, float] = (0.0, 1.0),
+    radii: ArrayLike = (0.0,),
+    thresholds: ArrayLike = (),
+    bound: str = "cdf",
+    band: str = "dkw",
+    n_bins: int | None = None,
+    sides: str = "lower",
+    backend: str | None = None,
+    threads: int | None = None,
+) -> Certificate:
+    """Certify the confidence of a smoothed classifier from the scores of its noisy draws.
+
+    Parameters
+    ----------
+    scores : array of float16, float32 or float64, shape (n_inputs, n_draws)
+        Row i holds the scores h(x_i + delta) of independent draws delta ~ N(0, sigma^2 I).
+        NumPy, torch (any device), or anything with DLPack or the array interface.
+    sigma : float
+        Noise level, > 0, in the units of the model's input before normalisation.
+    alpha : float
+        Failure probability of each certificate, in (0, 1).
+    score_range : (float, float)
+        Range [a, b] of the confidence measure: (0, 1) for the score, (-1, 1) for the margin.
+    radii : array-like, shape (n_radii,)
+        l2 radii at which to bound the confidence, >= 0, in the units of the input, as sigma.
+    thresholds : array-like, shape (n_thresholds,)
+        Confidence thresholds, strictly inside the range, for which to find the radius.
+    bound : {"cdf", "mean"}
+        Theorem 2 (the distribution of the scores) or Theorem 1 (their mean).
+    band : {"dkw"}
+        Confidence band of the survival function, for ``bound="cdf"``.
+    n_bins : int, optional
+        Number of equal-count bins for ``bound="cdf"`` (the paper uses 10 000). By default every
+        draw is a knot, which is the tightest.
+    sides : {"lower", "upper", "both"}
+        Which side to bound. "both" gives each side alpha / 2.
+    backend : {"cpp", "numba"}, optional
+        By default the C++ core, or numba where the core is missing.
+    threads : int, optional
+        Number of threads; by default as many as the work and the machine are good for. The
+        result does not depend on it.
+
+    Returns
+    -------
+    Certificate
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the kind or in the range stated above, a score is NaN or outside
+        `score_range`, or there are too few draws to certify anything at this alpha.
+
+    References
+    ----------
+    Kumar, Levine, Feizi, Goldstein, "Certifying Confidence via Randomized Smoothing",
+    NeurIPS 2020, Theorems 1 and 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scores = np.random.default_rng(0).beta(20, 1, size=(2, 10_000))
+    >>> cert = certify_scores(scores, sigma=0.25, radii=[0, 0.25], thresholds=[0.5])
+    >>> cert.lower.shape, cert.radius.shape
+    ((2, 2), (2, 1))
+    >>> bool((cert.lower[:, 0] > 0.9).all() and (cert.radius > 0.25).all())
+    True
+    """
+    sigma = checks.positive("sigma", sigma)
+    alpha = checks.probability("alpha", alpha)
+    a, b = checks.score_range("score_range", score_range)
+    grid = checks.radii("radii", radii)
+    method = Method.of(bound, band, n_bins)
+    checks.choice("sides", sides, SIDES)
+    cuts = checks.thresholds("thresholds", thresholds, (a, b))
+    rows = as_scores(scores)
+    share = alpha / 2 if sides == "both" else alpha
+    _require_draws(rows.shape[1], cuts if sides != "upper" else cuts[:0], share, (a, b), method)
+    backend = backends.resolve(backend)
+    options = {
+        "sigma": sigma,
+        "alpha": share,
+        "a": a,
+        "b": b,
+        "bound": method.bound,
+        "band": method.band or "dkw",
+        "n_bins": method.n_bins or 0,
+        "radii": grid,
+        "threads": _threads(threads, rows.size),
+    }
+    lower = upper = radius = None
+    if sides != "upper":
+        lower, radius = _run(backend, rows, side="lower", thresholds=cuts, **options)
+    if sides != "lower":
+        upper, _ = _run(backend, rows, side="upper", thresholds=cuts[:0], **options)
+    settings = Settings(
+        sigma=sigma,
+        alpha=alpha,
+        alpha_lower=None if lower is None else share,
+        alpha_upper=None if upper is None else share,
+        score_range=(a, b),
+        radii=tuple(grid.tolist()),
+        thresholds=tuple(cuts.tolist()),
+        method=method,
+        sides=sides,
+        n=rows.shape[1],
+        backend=backend,
+        version=str(backends.build_info()["version"]),
+    )
+    return Certificate(settings, lower, upper, radius)
+
+
+def _run(
+    backend: str, rows: NDArray[Any], **options: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    bounds, radius, bad = backends.load(backend).certify(rows, **options)
+    if bad >= 0:
+        a, b = options["a"], options["b"]
+        row = rows[bad]
+        j = int(np.argmax(~((row >= a) & (row <= b))))
+        hint = (
+            "the model or the data is at fault"
+            if np.isnan(row[j])
+            else "state the range of the measure in score_range, e.g. (-1, 1) for the margin"
+        )
+        raise ValueError(
+            f"scores must be finite and within score_range [{a}, {b}], "
+            f"got scores[{bad}, {j}] = {row[j]}; {hint}"
+        )
+    return bounds, radius
+
+
+def _threads(threads: int | None, draws: int) -> int:
+    if threads is not None:
+        return checks.count("threads", threads)
+    return max(1, min(backends.usable_threads(), draws // _DRAWS_PER_THREAD))
+
+
+def as_scores(scores: Any) -> NDArray[Any]:
+    """View `scores` as a two-dimensional NumPy array of floats, without losing a digit.
+
+    Raises
+    ------
+    TypeError
+        If the scores are not floats of 16, 32 or 64 bits (bfloat16 tensors are widened).
+    ValueError
+        If they do not have the shape (n_inputs, n_draws), or there are no draws.
+    """
+    array = _to_numpy(scores)
+    if array.dtype.name not in _DTYPES:
+        raise TypeError(
+            f"scores must be float16, float32 or float64, got {array.dtype}; "
+            "convert them yourself if nothing is lost, e.g. scores.astype('float64')"
+        )
+    if array.ndim != 2:
+        raise ValueError(
+            f"scores must have the shape (n_inputs, n_draws), got {array.shape}"
+            + ("; for one input pass scores[None, :]" if array.ndim == 1 else "")
+        )
+    if array.shape[1] == 0:
+        raise ValueError("scores must hold at least one draw an input, got none")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _to_numpy(scores: Any) -> NDArray[Any]:
+    if isinstance(scores, np.ndarray):
+        return scores
+    if type(scores).__module__.partition(".")[0] == "torch":
+        tensor = scores.detach().cpu()
+        wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+        return np.asarray(wide.numpy())
+    if hasattr(scores, "__dlpack__"):
+        return np.from_dlpack(scores)
+    try:
+        return np.asarray(scores)
+    except ValueError as error:
+        raise TypeError(
+            f"scores must be a rectangular array of floats, got {type(scores).__name__}: {error}"
+        ) from error
+
+
+def required_draws(
+    threshold: float,
+    *,
+    alpha: float = 1e-3,
+    score_range: tuple[float, float] = (0.0, 1.0),
+    bound: str = "cdf",
+    band: str = "dkw",
+) -> int:
+    """Count the draws with which perfect scores would be certified above a threshold at R = 0.
+
+    With fewer, no input whatever can be certified above the threshold.
+
+    Parameters
+    ----------
+    threshold : float
+        Confidence threshold, a <= threshold < b.
+    alpha, score_range, bound, band
+        As in `certify_scores`.
+
+    Returns
+    -------
+    int
+        The least n whose deviation sqrt(ln(1/alpha) / 2n) leaves room above the threshold.
+
+    Examples
+    --------
+    >>> required_draws(0.5), required_draws(0.99)
+    (14, 34539)
+    """
+    alpha = checks.probability("alpha", alpha)
+    a, b = checks.score_range("score_range", score_range)
+    Method.of(bound, band, None)
+    if not a <= threshold < b:
+        raise ValueError(f"threshold must lie in [{a}, {b}), got {threshold}")
+    room = (b - threshold) / (b - a)
+    return math.floor(math.log(1 / alpha) / (2 * room**2)) + 1
+
+
+def _require_draws(
+    n: int,
+    thresholds: NDArray[np.float64],
+    alpha: float,
+    score_range: tuple[float, float],
+    method: Method,
+) -> None:
+    """Refuse draws that could not certify anything, or not the highest threshold."""
+    threshold = float(thresholds.max(initial=score_range[0]))
+    needed = required_draws(
+        threshold,
+        alpha=alpha,
+        score_range=score_range,
+        bound=method.bound,
+        band=method.band or "dkw",
+    )
+    if n >= needed:
+        return
+    what = f"above the threshold {threshold:g}" if thresholds.size else "at all"
+    raise ValueError(
+        f"n = {n} draws are too few to certify any input {what} at alpha = {alpha:g} "
+        f"by {method.label}, even if every score were {score_range[1]:g}; "
+        f"at least n = {needed} are needed"
+    )

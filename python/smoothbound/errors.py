@@ -1,0 +1,28 @@
+"""Errors that are not about an argument: files, checkpoints, data and models.
+
+Wrong arguments raise the built-in `ValueError` and `TypeError`.
+"""
+
+from __future__ import annotations
+
+__all__ = ["CheckpointError", "DataError", "ModelError", "SmoothboundError", "StoreError"]
+
+
+class SmoothboundError(Exception):
+    """Base of the errors below; the command line prints them without a traceback."""
+
+
+class StoreError(SmoothboundError):
+    """A results folder or a score file cannot be read, written or continued."""
+
+
+class CheckpointError(SmoothboundError):
+    """A file is not a checkpoint that can be loaded safely into the named network."""
+
+
+class DataError(SmoothboundError):
+    """A data set is missing, incomplete or not in a known layout."""
+
+
+class ModelError(SmoothboundError):
+    """A base classifier returned something that cannot be certified."""

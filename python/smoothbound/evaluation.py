@@ -1,0 +1,253 @@
+"""Certified accuracy: what a set of certificates with known labels says about a classifier.
+
+**Certified accuracy** at radius R and threshold c is the share of *all* inputs whose predicted
+class is the true one, not abstained, and whose confidence is certified to stay *strictly* above c
+at every point within R. An `Evaluation` holds what this needs, wherever it was read from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound import checks
+from smoothbound.method import Method
+
+__all__ = ["Bounds", "Evaluation", "correlation", "percent"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """The certificates of every input by one method.
+
+    Parameters
+    ----------
+    method : Method
+        The bound and its band.
+    lower : ndarray, shape (n_inputs, n_radii)
+        Certified confidence within each radius.
+    radius : ndarray, shape (n_inputs, n_thresholds), optional
+        Certified radius of each threshold, in the units of the input; NaN where even R = 0 fails.
+    """
+
+    method: Method
+    lower: Floats
+    radius: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Certificates of labelled inputs, by one or more methods.
+
+    Parameters
+    ----------
+    name : str
+        What figures, tables and files call it.
+    measure : str
+        Name of the confidence measure, such as ``"score"``.
+    score_range : tuple of float
+        Range (a, b) of the measure.
+    radii : ndarray, shape (n_radii,)
+        Radii of `Bounds.lower`, increasing, in the units of the input.
+    index, label, predicted : ndarray of int64, shape (n_inputs,)
+        Position in the data set, true class and predicted class (-1: abstained).
+    bounds : tuple of Bounds
+        One per method; the last one stands for the evaluation where only one can be shown.
+    thresholds : ndarray, shape (n_thresholds,)
+        Thresholds of `Bounds.radius`.
+    class_radius : ndarray, shape (n_inputs,), optional
+        Certified radius of the predicted class (Cohen et al. 2019), NaN where it is unknown.
+    notes : tuple of str
+        How the certificates were made, one sentence each.
+
+    Raises
+    ------
+    ValueError
+        If there are no inputs, no radii or no methods, if shapes disagree, or if `radii` do not
+        increase.
+
+    Examples
+    --------
+    >>> evaluation = Evaluation(
+    ...     name="four inputs", measure="score", score_range=(0.0, 1.0),
+    ...     radii=np.array([0.0, 0.5]), index=np.arange(4),
+    ...     label=np.array([1, 1, 1, 1]), predicted=np.array([1, 1, 2, -1]),
+    ...     bounds=(Bounds(Method("mean"), np.array([[.9, .6], [.8, .5], [.9, .9], [.4, .1]])),))
+    >>> evaluation.counts(evaluation.bounds[0], [0.5]).ravel()  # the 2nd is not *above* 0.5
+    array([2, 1])
+    """
+
+    name: str
+    measure: str
+    score_range: tuple[float, float]
+    radii: Floats
+    index: Ints
+    label: Ints
+    predicted: Ints
+    bounds: tuple[Bounds, ...]
+    thresholds: Floats = field(default_factory=lambda: np.empty(0))
+    class_radius: Floats | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n, n_radii, n_thresholds = len(self.index), len(self.radii), len(self.thresholds)
+        if not (n and n_radii and self.bounds):
+            raise ValueError(
+                f"{self.name} needs at least one input, one radius and one method, got {n} inputs, "
+                f"{n_radii} radii and {len(self.bounds)} methods"
+            )
+        if (np.diff(self.radii) <= 0).any():
+            raise ValueError(f"radii of {self.name} must increase, got {self.radii.tolist()}")
+        shapes: list[tuple[str, NDArray[Any], tuple[int, ...]]] = [
+            ("label", self.label, (n,)),
+            ("predicted", self.predicted, (n,)),
+        ]
+        if self.class_radius is not None:
+            shapes.append(("class_radius", self.class_radius, (n,)))
+        for one in self.bounds:
+            shapes.append((f"lower of {one.method.name}", one.lower, (n, n_radii)))
+            if one.radius is not None:
+                shapes.append((f"radius of {one.method.name}", one.radius, (n, n_thresholds)))
+        for what, array, shape in shapes:
+            if array.shape != shape:
+                raise ValueError(f"{what} of {self.name} needs shape {shape}, got {array.shape}")
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each input's predicted class is the true one, and not abstained."""
+        right: NDArray[np.bool_] = (self.predicted >= 0) & (self.predicted == self.label)
+        return right
+
+    @property
+    def paired(self) -> NDArray[np.bool_]:
+        """Whether each input has both a certified confidence and a certified class radius."""
+        if self.class_radius is None:
+            return np.zeros(len(self.index), dtype=np.bool_)
+        both: NDArray[np.bool_] = (self.predicted >= 0) & np.isfinite(self.class_radius)
+        return both
+
+    def counts(self, bounds: Bounds, thresholds: Sequence[float]) -> Ints:
+        """Count the correct inputs certified strictly above each threshold at each radius.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_radii, n_thresholds)
+        """
+        above = bounds.lower[self.correct, :, None] > np.asarray(thresholds, dtype=np.float64)
+        counts: Ints = above.sum(axis=0, dtype=np.int64)
+        return counts
+
+    def column(self, radius: float) -> int:
+        """Return the position of `radius` among the radii.
+
+        Raises
+        ------
+        ValueError
+            If nothing was certified at that radius; the message lists where it was.
+        """
+        near = np.isclose(self.radii, radius, rtol=1e-9, atol=0.0)
+        if not near.any():
+            known = ", ".join(f"{r:g}" for r in self.radii)
+            raise ValueError(f"radii: {self.name} has no bound at {radius:g}; it has {known}")
+        return int(np.argmax(near))
+
+    def row(self, index: int) -> int:
+        """Return the position of the input with this `index` in the data set.
+
+        Raises
+        ------
+        ValueError
+            If that input was not certified.
+        """
+        rows = np.flatnonzero(self.index == index)
+        if not len(rows):
+            raise ValueError(
+                f"index: {self.name} has no input {index}; it has {len(self.index)} inputs "
+                f"from {self.index.min()} to {self.index.max()}"
+            )
+        return int(rows[0])
+
+    def typical(self) -> int | None:
+        """Index of the correct input of median confidence at the smallest radius, if any."""
+        rows = np.flatnonzero(self.correct)
+        if not len(rows):
+            return None
+        order = np.argsort(self.bounds[-1].lower[rows, 0], kind="stable")
+        return int(self.index[rows[order[len(order) // 2]]])
+
+    def by_radius(self, bounds: Bounds, threshold: float) -> tuple[Floats, Floats, bool]:
+        """Certified accuracy at `threshold` as a function of the radius.
+
+        The function is non-increasing, and constant on (R_i-1, R_i]: between two radii at which
+        it is known, only the value at the *larger* one is certified.
+
+        Returns
+        -------
+        radius, accuracy : ndarray, shape (n_steps,)
+            Radii R_i, the first of which is the smallest of `radii`, and the value at each.
+        exact : bool
+            True if drawn from every input's certified radius; False if from the grid of `radii`.
+        """
+        checks.thresholds("threshold", [threshold], self.score_range)
+        at = np.flatnonzero(self.thresholds == threshold)
+        if bounds.radius is None or not len(at):
+            counts = self.counts(bounds, [threshold])[:, 0]
+            return self.radii, counts / len(self.index), False
+        reach = bounds.radius[self.correct, at[0]]
+        reach = np.sort(reach[reach >= self.radii[0]])  # NaN compares False
+        steps = np.unique(np.append(reach, self.radii[0]))
+        counts = len(reach) - np.searchsorted(reach, steps, side="left")
+        return steps, counts / len(self.index), True
+
+    def by_threshold(self, bounds: Bounds, radius: float) -> tuple[Floats, Floats]:
+        """Certified accuracy at `radius` as a function of the threshold.
+
+        The function is exact at every threshold, and constant on [c_i, c_i+1).
+
+        Returns
+        -------
+        threshold, accuracy : ndarray, shape (n_steps,)
+            Thresholds c_i, from one end of the range to the other, and the value at each.
+        """
+        lower = np.sort(bounds.lower[self.correct, self.column(radius)])
+        steps = np.unique(np.concatenate([lower, self.score_range]))
+        counts = len(lower) - np.searchsorted(lower, steps, side="right")
+        return steps, counts / len(self.index)
+
+
+def percent(count: int, total: int) -> str:
+    """Print a share in percent, rounded down to one decimal.
+
+    Counted in whole numbers: a share that is exact in decimals is not lost to binary rounding.
+
+    Examples
+    --------
+    >>> percent(177, 500), percent(9999, 10_000)
+    ('35.4', '99.9')
+    """
+    tenths = 1000 * int(count) // int(total)
+    return f"{tenths // 10}.{tenths % 10}"
+
+
+def correlation(x: Floats, y: Floats) -> tuple[float, float]:
+    """Pearson's and Spearman's correlation; NaN where either side is constant.
+
+    Examples
+    --------
+    >>> pearson, spearman = correlation(np.arange(5.0), np.arange(5.0) ** 3)
+    >>> round(pearson, 3), round(spearman, 3)
+    (0.906, 1.0)
+    """
+    from scipy.stats import rankdata
+
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan"), float("nan")
+    ranks = rankdata(x), rankdata(y)
+    return float(np.corrcoef(x, y)[0, 1]), float(np.corrcoef(*ranks)[0, 1])

@@ -1,0 +1,188 @@
+"""The logs of published experiments, as the authors' programs printed them.
+
+- Certified confidence, Kumar et al. 2020: a table with columns ``idx label predict``, then
+  ``exp_cdf_25`` (Theorem 2) and ``exp_25`` (Theorem 1) for the radius 0.25, and so on. The bounds
+  were printed to three significant digits, rounded to nearest: they may stand above the
+  certified value by half a unit of the last digit.
+- Class radius, Cohen et al. 2019: columns ``idx label predict radius``.
+
+In both, columns are separated by tabs and a `predict` of -1 is an abstention.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound.errors import DataError
+from smoothbound.evaluation import Bounds, Evaluation
+from smoothbound.method import Method
+
+__all__ = ["read_log", "with_class_radius"]
+
+_METHODS = {"exp": Method("mean"), "exp_cdf": Method("cdf", "dkw", 10_000)}
+_BOUND = re.compile(r"(exp(?:_cdf)?)_(\d+)")
+
+
+def read_log(path: str | Path) -> Evaluation:
+    """Read a log of certified confidence.
+
+    The log does not name its measure. Negative bounds make it the margin, with range (-1, 1);
+    otherwise it is the average score, with range (0, 1).
+
+    Parameters
+    ----------
+    path : str or Path
+        A tab-separated file as described above.
+
+    Returns
+    -------
+    Evaluation
+        Theorem 1, then Theorem 2; the name is the file's without its ending.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, columns are missing or a row is damaged.
+    """
+    path = Path(path)
+    columns = _read_columns(path)
+    by_method = _bound_columns(path, columns)
+    radii = sorted(next(iter(by_method.values())))
+    bounds = tuple(
+        Bounds(method, np.stack([_numbers(path, columns, by_method[key][r]) for r in radii], 1))
+        for key, method in _METHODS.items()
+        if key in by_method
+    )
+    low = min(float(one.lower.min()) for one in bounds)
+    high = max(float(one.lower.max()) for one in bounds)
+    if low < -1.0 or high > 1.0:
+        raise DataError(
+            f"{path}: bounds must lie in [0, 1] (score) or [-1, 1] (margin), got {low} to {high}"
+        )
+    return Evaluation(
+        name=path.stem,
+        measure="margin" if low < 0 else "score",
+        score_range=(-1.0 if low < 0 else 0.0, 1.0),
+        radii=np.asarray(radii) / 100,
+        index=_identifiers(path, columns),
+        label=_integers(path, columns, "label"),
+        predicted=_integers(path, columns, "predict"),
+        bounds=bounds,
+        notes=("Read from a log in which the bounds are printed to three significant digits.",),
+    )
+
+
+def with_class_radius(evaluation: Evaluation, path: str | Path) -> Evaluation:
+    """Join a log of class radii to an evaluation of the same model and inputs, on `idx`.
+
+    An input has a class radius where neither log abstained and both predict the same class.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Certificates of confidence.
+    path : str or Path
+        A tab-separated log of class radii.
+
+    Returns
+    -------
+    Evaluation
+        The same, with `class_radius` set.
+
+    Raises
+    ------
+    DataError
+        If the file is no such log, shares no input with `evaluation`, or labels one differently.
+    """
+    path = Path(path)
+    columns = _read_columns(path)
+    label = _integers(path, columns, "label")
+    predicted = _integers(path, columns, "predict")
+    radius = _numbers(path, columns, "radius")
+    if (radius < 0).any():
+        raise DataError(f"{path}: column 'radius' must not be negative, got {radius.min()}")
+    _, ours, theirs = np.intersect1d(
+        evaluation.index, _identifiers(path, columns), return_indices=True
+    )
+    if not len(ours):
+        raise DataError(f"{path} shares no idx with {evaluation.name}: is it of the same inputs?")
+    differ = np.flatnonzero(evaluation.label[ours] != label[theirs])
+    if len(differ):
+        i, j = ours[differ[0]], theirs[differ[0]]
+        raise DataError(
+            f"{path} labels idx {evaluation.index[i]} as {label[j]} and {evaluation.name} as "
+            f"{evaluation.label[i]}: they are not of the same data set"
+        )
+    same = (predicted[theirs] >= 0) & (predicted[theirs] == evaluation.predicted[ours])
+    joined = np.full(len(evaluation.index), np.nan)
+    joined[ours[same]] = radius[theirs[same]]
+    return replace(evaluation, class_radius=joined)
+
+
+def _read_columns(path: Path) -> dict[str, list[str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = [
+                row for row in csv.reader(file, "excel-tab", quoting=csv.QUOTE_NONE) if row
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}") from error
+    except ValueError:
+        raise DataError(f"{path} is empty; a header and rows are needed") from None
+    missing = [name for name in ("idx", "label", "predict") if name not in header]
+    if missing:
+        raise DataError(f"{path} is not a log: it lacks the tab-separated columns {missing}")
+    if not rows:
+        raise DataError(f"{path} has a header and no inputs")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise DataError(f"{path}: row {number} needs {len(header)} fields, got {len(row)}")
+    return dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _bound_columns(path: Path, columns: dict[str, list[str]]) -> dict[str, dict[int, str]]:
+    """Map "exp" and "exp_cdf" to their columns by hundredths of the radius."""
+    found: dict[str, dict[int, str]] = {}
+    for name in columns:
+        if match := _BOUND.fullmatch(name):
+            found.setdefault(match[1], {})[int(match[2])] = name
+    if not found:
+        hint = " (it holds class radii: give it with --class-radius)" if "radius" in columns else ""
+        raise DataError(f"{path} has no columns such as exp_25 or exp_cdf_25{hint}")
+    if len({frozenset(radii) for radii in found.values()}) > 1:
+        raise DataError(f"{path}: exp_ and exp_cdf_ columns must be of the same radii")
+    return found
+
+
+def _numbers(path: Path, columns: dict[str, list[str]], name: str) -> NDArray[np.float64]:
+    if name not in columns:
+        raise DataError(f"{path} has no column {name!r}; it has {', '.join(columns)}")
+    try:
+        values = np.array(columns[name], dtype=np.float64)
+    except ValueError as error:
+        raise DataError(f"{path}: column {name!r} must be numbers: {error}") from error
+    if not np.isfinite(values).all():
+        row = int(np.argmin(np.isfinite(values))) + 1
+        raise DataError(f"{path}: column {name!r} must be finite, got {values[row - 1]}, row {row}")
+    return values
+
+
+def _integers(path: Path, columns: dict[str, list[str]], name: str) -> NDArray[np.int64]:
+    values = _numbers(path, columns, name)
+    if (values != np.rint(values)).any() or np.abs(values).max() > 2**53:
+        raise DataError(f"{path}: column {name!r} must be whole numbers")
+    return values.astype(np.int64)
+
+
+def _identifiers(path: Path, columns: dict[str, list[str]]) -> NDArray[np.int64]:
+    index = _integers(path, columns, "idx")
+    values, repeats = np.unique(index, return_counts=True)
+    if (repeats > 1).any():
+        raise DataError(f"{path}: idx {values[np.argmax(repeats > 1)]} stands there twice")
+    return index

@@ -1,0 +1,178 @@
+"""Confidence measures: what is averaged over the noise.
+
+A measure turns the output of the base classifier on a batch of noisy inputs into one number per
+draw, within a stated range (a, b). The certificate then bounds the mean of that number. *score*
+and *margin* are those of Kumar et al. 2020, section 4; `custom` takes any other function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smoothbound import checks
+
+__all__ = ["MARGIN", "SCORE", "Measure", "custom", "measure"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A confidence measure; `measure` and `custom` make them.
+
+    Attributes
+    ----------
+    name : str
+        Name that results are stored under.
+    score_range : tuple of float
+        The range (a, b) that every value lies in; a value outside it is an error, never clipped.
+    cutoff : float or None
+        A class whose certified confidence at R = 0 is not above this is abstained from, unless
+        the smoothed classifier is given its own cut-off. None: no such value.
+    function : callable
+        Takes the outputs of the base classifier, shape (batch, classes), and the predicted class,
+        an int64 tensor without dimensions on the same device, and returns one floating-point
+        value per row, shape (batch,). Reading a value back on the host (`item`, `bool`, indexing
+        with the class) makes the device wait once per batch.
+    """
+
+    name: str
+    score_range: tuple[float, float]
+    cutoff: float | None
+    function: Callable[[Tensor, Tensor], Tensor]
+
+
+def _score(outputs: Tensor, predicted: Tensor) -> Tensor:
+    return outputs.index_select(1, predicted.reshape(1)).squeeze(1)
+
+
+def _margin(outputs: Tensor, predicted: Tensor) -> Tensor:
+    others = outputs.index_fill(1, predicted.reshape(1), -torch.inf)
+    return _score(outputs, predicted) - others.amax(dim=1)
+
+
+SCORE = Measure("score", (0.0, 1.0), 0.5, _score)
+"""h_y(x): the softmax score of the predicted class y.
+
+Its mean is the average prediction score. Above the cut-off of 1/2, y is the class with the
+largest one.
+"""
+
+MARGIN = Measure("margin", (-1.0, 1.0), 0.0, _margin)
+"""h_y(x) - max of h_j(x) over the other classes j, draw by draw.
+
+Its mean is a lower bound on the margin between the average scores, E h_y - max_j E h_j. Above the
+cut-off of 0, y is the class with the largest average score.
+"""
+
+_BY_NAME = {known.name: known for known in (SCORE, MARGIN)}
+
+
+def measure(spec: str | Measure) -> Measure:
+    """Return the measure called `spec`, or `spec` itself if it is a `Measure`.
+
+    Parameters
+    ----------
+    spec : {"score", "margin"} or Measure
+        The score of the predicted class, in (0, 1) with cut-off 0.5; its margin over the best of
+        the others, in (-1, 1) with cut-off 0; or a measure made by `custom`.
+
+    Raises
+    ------
+    ValueError
+        If there is no measure of that name.
+    TypeError
+        If `spec` is neither a name nor a measure.
+
+    Examples
+    --------
+    >>> measure("margin").score_range
+    (-1.0, 1.0)
+    """
+    if isinstance(spec, Measure):
+        return spec
+    if not isinstance(spec, str):
+        raise TypeError(
+            f"measure must be one of {', '.join(map(repr, _BY_NAME))} or a Measure made by "
+            f"smoothbound.measures.custom(function, score_range), got {type(spec).__name__}"
+        )
+    return _BY_NAME[checks.choice("measure", spec, tuple(_BY_NAME))]
+
+
+def custom(
+    function: Callable[[Tensor, Tensor], Tensor],
+    score_range: tuple[float, float],
+    *,
+    name: str = "custom",
+    cutoff: float | None = None,
+) -> Measure:
+    """Make a measure out of any function with a known range.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(outputs, predicted)`` as described under `Measure.function`. The outputs are
+        probabilities, unless the smoothed classifier is made with ``outputs="raw"``: then they
+        are what the model returned.
+    score_range : tuple of float
+        The range (a, b) of the values. Draws are kept in float32, so both ends must be exact
+        float32 numbers. A value outside the range stops the certification with a `ModelError`.
+    name : str, default "custom"
+        Name that results are stored under.
+    cutoff : float, optional
+        Abstain where the certified value at R = 0 is not above this; by default never.
+
+    Raises
+    ------
+    TypeError
+        If `function` is not callable, or an argument is of the wrong kind.
+    ValueError
+        If the range is not finite with a < b and exact in float32, or no certified value could
+        be above the cut-off.
+
+    Examples
+    --------
+    The complement of the Gini impurity, the probability that two labels drawn from the
+    classifier's own scores agree:
+
+    >>> agreement = custom(lambda p, y: p.square().sum(dim=1), (0.0, 1.0), name="agreement")
+    >>> agreement.function(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), torch.tensor(0)).tolist()
+    [0.5, 1.0]
+    """
+    if not callable(function):
+        raise TypeError(
+            "function must be callable as function(outputs, predicted) -> one value per row, "
+            f"got {type(function).__name__}"
+        )
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"name must be a non-empty string, got {name!r}")
+    a, b = checks.score_range("score_range", score_range)
+    for end, outward in ((a, -np.inf), (b, np.inf)):
+        if float(np.float32(end)) != end:
+            raise ValueError(
+                f"score_range must have ends that float32 holds exactly, because the draws are "
+                f"float32; got {end!r}, the next wider one is {_widened(end, outward)!r}"
+            )
+    return Measure(name, (a, b), None if cutoff is None else check_cutoff(cutoff, (a, b)), function)
+
+
+def _widened(end: float, outward: float) -> float:
+    """Return the float32 nearest to `end` on the side of `outward`."""
+    nearest = np.float32(end)
+    beyond = float(nearest) > end if outward > 0 else float(nearest) < end
+    return float(nearest if beyond else np.nextafter(nearest, np.float32(outward)))
+
+
+def check_cutoff(cutoff: float, score_range: tuple[float, float]) -> float:
+    """Return `cutoff` as a float if a certified value within `score_range` can be above it."""
+    if isinstance(cutoff, bool) or not isinstance(cutoff, int | float | np.integer | np.floating):
+        raise TypeError(f"cutoff must be a number, got {cutoff!r}")
+    if not float(cutoff) < score_range[1]:
+        raise ValueError(
+            f"cutoff must be below the top of the range of the scores {score_range}, or every "
+            f"input is abstained from; got {cutoff!r} (-inf never abstains)"
+        )
+    return float(cutoff)

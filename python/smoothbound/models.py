@@ -1,0 +1,195 @@
+"""Base classifiers: a network for small digits, and the CIFAR ResNets of Cohen et al.
+
+Each is ``Sequential(Normalize, network)`` and takes images in [0, 1], so noise is added before
+normalisation and sigma is in the units of the image. The CIFAR networks follow He et al., *Deep
+Residual Learning for Image Recognition* (CVPR 2016), section 4.2, with 1 x 1 convolutions where
+the width changes; their parameters have the names and shapes of the checkpoints published with
+Cohen, Rosenfeld, Kolter, *Certified Adversarial Robustness via Randomized Smoothing* (ICML 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from smoothbound import checks
+
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "CifarResNet",
+    "DigitsCNN",
+    "Normalize",
+    "build",
+]
+
+
+class Normalize(nn.Module):
+    """Subtract a mean and divide by a standard deviation, channel by channel.
+
+    Parameters
+    ----------
+    mean, std : sequence of float
+        One number for each channel, in the units of the input.
+
+    Notes
+    -----
+    They move with the module but are not saved: published checkpoints do not hold them.
+
+    Examples
+    --------
+    >>> Normalize([0.5], [0.25])(torch.ones(1, 1, 1, 1))
+    tensor([[[[2.]]]])
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (images - mean) / std; shape (..., channels, height, width)."""
+        return (images - self.mean) / self.std
+
+
+class DigitsCNN(nn.Module):
+    """Three convolutions and a linear layer, (batch, 1, 8, 8) to (batch, num_classes) logits.
+
+    Small on purpose: certifying is nearly all forward passes.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
+        self.conv2 = nn.Conv2d(16, 32, 3, padding=1, stride=2)
+        self.conv3 = nn.Conv2d(32, 64, 3, padding=1, stride=2)
+        self.fc = nn.Linear(64 * 2 * 2, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits."""
+        features = functional.relu(self.conv1(images))
+        features = functional.relu(self.conv2(features))
+        features = functional.relu(self.conv3(features))
+        logits: Tensor = self.fc(features.flatten(1))
+        return logits
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions with batch normalisation around a shortcut."""
+
+    def __init__(self, width_in: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = (
+            nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+            if width_in != width
+            else nn.Identity()
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (batch, width, height / stride, width / stride)."""
+        residual = functional.relu(self.bn1(self.conv1(features)))
+        return functional.relu(self.bn2(self.conv2(residual)) + self.downsample(features))
+
+
+class CifarResNet(nn.Module):
+    """The ResNet for CIFAR, (batch, 3, 32, 32) to (batch, num_classes) logits.
+
+    Parameters
+    ----------
+    depth : int
+        Number of weighted layers, 6k + 2: 20, 32, 44, 56, 110, ...
+    num_classes : int
+        Number of logits.
+    """
+
+    def __init__(self, depth: int, num_classes: int) -> None:
+        super().__init__()
+        if depth < 8 or depth % 6 != 2:
+            raise ValueError(f"depth must be 6k + 2 with k >= 1 (20, 110, ...), got {depth}")
+        blocks = (depth - 2) // 6
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = _stage(blocks, 16, 16, stride=1)
+        self.layer2 = _stage(blocks, 16, 32, stride=2)
+        self.layer3 = _stage(blocks, 32, 64, stride=2)
+        self.fc = nn.Linear(64, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits."""
+        features = functional.relu(self.bn1(self.conv1(images)))
+        features = self.layer3(self.layer2(self.layer1(features)))
+        logits: Tensor = self.fc(features.mean(dim=(2, 3)))
+        return logits
+
+
+def _stage(blocks: int, width_in: int, width: int, stride: int) -> nn.Sequential:
+    first = BasicBlock(width_in, width, stride)
+    return nn.Sequential(first, *(BasicBlock(width, width, 1) for _ in range(blocks - 1)))
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network by name: what it takes and how it is made.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (channels, height, width) of its input.
+    mean, std : tuple of float
+        Normalisation of each channel, in the units of the input.
+    network : callable
+        From the number of classes to a module whose last layer is called ``fc``.
+    """
+
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    network: Callable[[int], nn.Module]
+
+
+_CIFAR = ((3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "digits_cnn": Architecture((1, 8, 8), (0.305,), (0.375,), DigitsCNN),
+    "cifar_resnet20": Architecture(*_CIFAR, lambda num_classes: CifarResNet(20, num_classes)),
+    "cifar_resnet110": Architecture(*_CIFAR, lambda num_classes: CifarResNet(110, num_classes)),
+}
+
+
+def build(arch: str, num_classes: int = 10) -> nn.Sequential:
+    """Return a freshly initialised base classifier on the CPU.
+
+    Parameters
+    ----------
+    arch : str
+        A name in `ARCHITECTURES`.
+    num_classes : int
+        Number of logits it returns, at least 2.
+
+    Raises
+    ------
+    ValueError
+        If there is no such architecture or too few classes.
+
+    Examples
+    --------
+    >>> build("cifar_resnet20")(torch.rand(4, 3, 32, 32)).shape
+    torch.Size([4, 10])
+    """
+    architecture = ARCHITECTURES[checks.choice("arch", arch, tuple(ARCHITECTURES))]
+    network = architecture.network(checks.count("num_classes", num_classes, minimum=2))
+    return nn.Sequential(Normalize(architecture.mean, architecture.std), network)

@@ -1,0 +1,97 @@
+"""Progress of a long run with the time left: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+__all__ = ["progress"]
+
+_SECONDS_BETWEEN_LINES = 30.0
+
+
+@contextmanager
+def progress(
+    what: str, total: int, *, done: int = 0, steps: int = 1
+) -> Iterator[Callable[[int], None]]:
+    """Show how far a run is, on the standard error stream.
+
+    Parameters
+    ----------
+    what : str
+        What is counted, such as ``"inputs certified"``.
+    total, done : int
+        How many there are, and how many were done before.
+    steps : int
+        Steps that one of them takes; the time left is estimated from steps.
+
+    Yields
+    ------
+    callable
+        To be called with the number of steps just done.
+    """
+    console = Console(stderr=True)
+    show = _bar if console.is_terminal else _lines
+    with show(console, what, total, done, steps) as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(
+    console: Console, what: str, total: int, done: int, steps: int
+) -> Iterator[Callable[[int], None]]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("gone,"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    # The estimate looks back an hour: a single step can take minutes.
+    with Progress(*columns, console=console, speed_estimate_period=3600) as bar:
+
+        def describe(completed: float) -> str:
+            return f"{int(completed) // steps} of {total} {what}"
+
+        task = bar.add_task(describe(done * steps), total=total * steps, completed=done * steps)
+
+        def advance(count: int) -> None:
+            completed = bar.tasks[task].completed + count
+            bar.update(task, completed=completed, description=describe(completed))
+
+        yield advance
+
+
+@contextmanager
+def _lines(
+    console: Console, what: str, total: int, done: int, steps: int
+) -> Iterator[Callable[[int], None]]:
+    completed = start = done * steps
+    began = last = time.monotonic()
+
+    def advance(count: int) -> None:
+        nonlocal completed, last
+        completed += count
+        now = time.monotonic()
+        if now - last >= _SECONDS_BETWEEN_LINES:
+            last = now
+            left = (total * steps - completed) * (now - began) / (completed - start)
+            console.print(
+                f"{completed // steps} of {total} {what}, {timedelta(seconds=int(left))} left"
+            )
+
+    yield advance

@@ -1,0 +1,424 @@
+"""Figures and tables of results folders and of published logs, written into one folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import numpy as np
+
+from smoothbound import checks, logs, store
+from smoothbound.errors import DataError, StoreError
+from smoothbound.evaluation import Bounds, Evaluation, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["evaluate", "read", "table_rows", "write_report"]
+
+DEFINITION = (
+    "Certified accuracy is the share of all inputs whose predicted class is the true one, not "
+    "abstained, and whose confidence is certified to stay strictly above c everywhere within "
+    "radius R. Printed shares are rounded down."
+)
+_FRACTIONS = (0.5, 0.7, 0.9)  # thresholds shown by default, as fractions of the range
+_PANELS = 3  # at most, side by side
+_DPI = 200
+
+
+def write_report(
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    class_radius: Sequence[str | Path] = (),
+    thresholds: Sequence[float] = (),
+    radii: Sequence[float] = (),
+    example: int | None = None,
+) -> list[Path]:
+    """Write figures (PNG), a table (CSV) and a page that holds both (Markdown).
+
+    Parameters
+    ----------
+    inputs : sequence of str or Path
+        Results folders, and logs of Kumar et al. 2020 (``.tsv``).
+    out : str or Path
+        Folder to write to; made if need be. Files of an earlier report are replaced.
+    class_radius : sequence of str or Path
+        Logs of class radii (Cohen et al. 2019), one for each log among `inputs`, in their order;
+        a results folder has its own class radii.
+    thresholds : sequence of float
+        Thresholds c to show, inside the range of every measure. By default 0.5, 0.7 and 0.9 of
+        the range, and those that the run was asked for.
+    radii : sequence of float
+        Radii R of the figure over the threshold, in the units of the input, out of those that
+        were certified. By default up to three that tell the most. The table has all.
+    example : int, optional
+        Index of the input whose certified confidence is drawn. By default the correct input of
+        median confidence.
+
+    Returns
+    -------
+    list of Path
+        The files written, the page first.
+
+    Raises
+    ------
+    StoreError
+        If a results folder cannot be read, or `out` cannot be written.
+    DataError
+        If a log cannot be read or does not fit.
+    ValueError
+        If there is nothing to report on, or an argument does not fit an input.
+    """
+    evaluations = read(inputs, class_radius)
+    rows: list[dict[str, object]] = []
+    text = [f"# Certified confidence\n\n{DEFINITION}\n"]
+    files: dict[str, bytes] = {"report.md": b"", "certified_accuracy.csv": b""}
+    for one in evaluations:
+        shown = _thresholds(one, thresholds)
+        figures = list(_figures(one, shown, radii, example))
+        files.update({figure.file: figure.png for figure in figures})
+        rows += table_rows(one, shown)
+        text.append(_section(one, shown, figures))
+    files["report.md"] = "\n".join(text).encode()
+    files["certified_accuracy.csv"] = _csv(rows).encode()
+    return _write(Path(out), files)
+
+
+def _write(out: Path, files: dict[str, bytes]) -> list[Path]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write to {out}: {error.strerror}") from error
+    for name, content in files.items():
+        with store.replacing(out / name) as file:
+            file.write(content)
+    return [out / name for name in files]
+
+
+# ---------------------------------------------------------------------------------------------
+# Reading
+
+
+def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) -> list[Evaluation]:
+    """Read results folders and logs, each under a name of its own; see `write_report`."""
+    if isinstance(inputs, str | Path) or isinstance(class_radius, str | Path):
+        raise TypeError("inputs and class_radius must be sequences of paths, got a single path")
+    paths = [Path(path) for path in inputs]
+    is_log = [path.suffix == ".tsv" for path in paths]
+    if not paths:
+        raise ValueError("inputs must name at least one results folder or log, got none")
+    if len(class_radius) not in (0, sum(is_log)):
+        raise ValueError(
+            "class_radius must name one file for each .tsv log among the inputs, in their order: "
+            f"got {len(class_radius)} for {sum(is_log)} logs"
+        )
+    joins = iter(class_radius)
+    evaluations: list[Evaluation] = []
+    for path, log in zip(paths, is_log, strict=True):
+        if log:
+            one = logs.read_log(path)
+            join = next(joins, None)
+            one = one if join is None else logs.with_class_radius(one, join)
+        elif path.is_file():
+            raise DataError(f"{path} is neither a results folder nor a .tsv log")
+        else:
+            one = evaluate(store.load(path), path.resolve().name or "results")
+        taken = {other.name for other in evaluations}
+        names = (one.name if k == 1 else f"{one.name}-{k}" for k in range(1, len(paths) + 1))
+        evaluations.append(replace(one, name=next(name for name in names if name not in taken)))
+    return evaluations
+
+
+def evaluate(results: store.Results, name: str) -> Evaluation:
+    """Take what a report needs from a results folder.
+
+    Parameters
+    ----------
+    results : store.Results
+        A finished or unfinished run.
+    name : str
+        What figures, tables and files call it.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    StoreError
+        If no input is finished yet.
+    """
+    settings = results.settings
+    if not len(results.table):
+        raise StoreError(f"{name} has no finished input yet")
+    radii, columns = np.unique(np.asarray(settings.radii), return_index=True)
+    return Evaluation(
+        name=name,
+        measure=settings.measure,
+        score_range=settings.score_range,
+        radii=radii,
+        index=results.array("index"),
+        label=results.array("label"),
+        predicted=results.array("predicted"),
+        bounds=tuple(
+            Bounds(
+                method,
+                results.array(f"lower_{method.name}")[:, columns],
+                results.array(f"radius_{method.name}"),
+            )
+            for method in settings.methods
+        ),
+        thresholds=np.asarray(settings.thresholds),
+        class_radius=results.array("class_radius"),
+        notes=_notes(results),
+    )
+
+
+def _notes(results: store.Results) -> tuple[str, ...]:
+    settings = results.settings
+    bins = [f"{m.label}: {m.n_bins} bins." for m in settings.methods if m.n_bins is not None]
+    notes = [
+        f"{settings.arch} ({settings.checkpoint}) on {settings.data}, {settings.split} split.",
+        f"σ = {settings.sigma:g}, α = {settings.alpha:g}, {settings.n} draws to bound the "
+        f"{settings.measure} and {settings.n0} others to select the class.",
+        *bins,
+    ]
+    if not results.complete:
+        notes.append(
+            f"**Unfinished run**: {len(results.table)} of {settings.n_inputs} inputs; every share "
+            "is of these."
+        )
+    return tuple(notes)
+
+
+# ---------------------------------------------------------------------------------------------
+# Choosing what to show
+
+
+def _thresholds(evaluation: Evaluation, asked: Sequence[float]) -> list[float]:
+    a, b = evaluation.score_range
+    default = [round(a + (b - a) * fraction, 12) for fraction in _FRACTIONS]
+    values = list(asked) or [*default, *evaluation.thresholds]
+    try:
+        checked = checks.thresholds("thresholds", values, evaluation.score_range)
+    except ValueError as error:
+        raise ValueError(f"{evaluation.name}: {error}") from None
+    return [float(c) for c in np.unique(checked)]
+
+
+def _radii(evaluation: Evaluation, threshold: float) -> list[float]:
+    """Spread up to three radii over those at which one input in twenty is still certified."""
+    counts = evaluation.counts(evaluation.bounds[-1], [threshold])[:, 0]
+    last = int((20 * counts >= len(evaluation.index)).sum()) - 1
+    columns = {round(last * k / _PANELS) for k in range(1, _PANELS + 1)} if last > 0 else {0}
+    return [float(evaluation.radii[column]) for column in sorted(columns)]
+
+
+# ---------------------------------------------------------------------------------------------
+# Figures
+
+
+@dataclass(frozen=True)
+class _Figure:
+    file: str
+    caption: str
+    png: bytes = field(repr=False)
+
+
+def _figures(
+    evaluation: Evaluation,
+    thresholds: Sequence[float],
+    radii: Sequence[float],
+    example: int | None,
+) -> Iterator[_Figure]:
+    from smoothbound import figures
+
+    def draw(what: str, caption: str, panels: Sequence[Callable[[Axes], Axes]]) -> _Figure:
+        return _Figure(f"{evaluation.name}_{what}.png", caption, _png(evaluation, caption, panels))
+
+    yield draw(
+        "accuracy_vs_radius",
+        f"Certified accuracy against the radius, for the {evaluation.measure} to stay above each "
+        f"threshold. {_reading(evaluation, thresholds)}",
+        [
+            partial(figures.certified_accuracy_vs_radius, evaluation=evaluation, threshold=c)
+            for c in thresholds
+        ],
+    )
+    yield draw(
+        "accuracy_vs_threshold",
+        "Certified accuracy against the threshold, at each radius. Exact at every threshold.",
+        [
+            partial(figures.certified_accuracy_vs_threshold, evaluation=evaluation, radius=r)
+            for r in radii or _radii(evaluation, thresholds[0])
+        ],
+    )
+    if evaluation.class_radius is not None and evaluation.radii[0] == 0:
+        yield draw(
+            "score_vs_class_radius",
+            f"Certified {evaluation.measure} at R = 0 by {evaluation.bounds[-1].method.label} "
+            "against the certified radius of the class (Cohen et al. 2019). "
+            f"{_ceiling(evaluation)}",
+            [partial(figures.score_vs_class_radius, evaluation=evaluation)],
+        )
+    index = evaluation.typical() if example is None else example
+    if index is not None:
+        chosen = "the correct input of median confidence" if example is None else "as asked for"
+        yield draw(
+            "confidence",
+            f"Certified confidence of input {index} ({chosen}) over the radius. Markers are what "
+            "was computed; between two, the bound of the larger radius is drawn.",
+            [
+                partial(
+                    figures.certified_confidence,
+                    evaluation=evaluation,
+                    index=index,
+                    thresholds=thresholds,
+                )
+            ],
+        )
+
+
+def _reading(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
+    """Say where the curves over the radius come from."""
+    grid = (
+        "{} drawn from the bounds at the marked radii; between two of them stands the value of the "
+        "larger one, which is all that is certified there."
+    )
+    exact = [f"{c:g}" for c in thresholds if c in evaluation.thresholds]
+    if not exact or any(one.radius is None for one in evaluation.bounds):
+        return grid.format("The curves are")
+    text = f"At c = {', '.join(exact)}, the certified radius of every input is drawn."
+    return text if len(exact) == len(thresholds) else f"{text} {grid.format('The others are')}"
+
+
+def _ceiling(evaluation: Evaluation) -> str:
+    assert evaluation.class_radius is not None
+    radius = evaluation.class_radius[evaluation.paired]
+    ties = int((radius == radius.max(initial=0.0)).sum())
+    text = f"{len(radius)} inputs have both."
+    if ties > 1:
+        text += f" {ties} share the largest class radius, beyond which the draws did not reach."
+    return text
+
+
+def _png(evaluation: Evaluation, caption: str, panels: Sequence[Callable[[Axes], Axes]]) -> bytes:
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    from smoothbound.figures import STYLE
+
+    n_columns = min(len(panels), _PANELS)
+    n_rows = -(-len(panels) // n_columns)
+    with mpl.rc_context(STYLE):
+        size = (max(2.3 * n_columns, 3.4), 0.6 + (2.4 if n_columns == 1 else 1.9) * n_rows)
+        figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False).ravel()
+        for place, (ax, draw) in enumerate(zip(axes, panels, strict=False)):
+            draw(ax)
+            if place % n_columns:
+                ax.set_ylabel("")
+        right = max(ax.get_xlim()[1] for ax in axes[: len(panels)])
+        for ax in axes[: len(panels)]:
+            ax.set_xlim(right=right)
+        for ax in axes[len(panels) :]:
+            ax.remove()
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        figure.suptitle(evaluation.name, parse_math=False)
+        drawn, packed = io.BytesIO(), io.BytesIO()
+        figure.savefig(drawn, format="png")
+    info = PngInfo()
+    info.add_itxt("Description", caption)
+    image = Image.open(drawn).convert("RGB").quantize(256)  # a third of the bytes, same look
+    image.save(packed, "PNG", dpi=(_DPI, _DPI), pnginfo=info, optimize=True)
+    return packed.getvalue()
+
+
+# ---------------------------------------------------------------------------------------------
+# Tables and the page
+
+
+def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict[str, object]]:
+    """Certified accuracy at every radius, threshold and method, as the rows of a table.
+
+    The share in percent is rounded down; the two counts give it exactly.
+
+    Examples
+    --------
+    >>> from smoothbound.method import Method
+    >>> three = Evaluation(
+    ...     name="three", measure="score", score_range=(0.0, 1.0), radii=np.array([0.25]),
+    ...     index=np.arange(3), label=np.array([0, 1, 2]), predicted=np.array([0, 1, -1]),
+    ...     bounds=(Bounds(Method("mean"), np.array([[.9], [.8], [.1]])),))
+    >>> [row] = table_rows(three, [0.5])
+    >>> row["certified"], row["inputs"], row["certified_percent"]
+    (2, 3, '66.6')
+    """
+    total = len(evaluation.index)
+    rows: list[dict[str, object]] = []
+    for bounds in evaluation.bounds:
+        counts = evaluation.counts(bounds, thresholds)
+        for i, radius in enumerate(evaluation.radii):
+            for j, threshold in enumerate(thresholds):
+                rows.append(
+                    {
+                        "name": evaluation.name,
+                        "measure": evaluation.measure,
+                        "method": bounds.method.name,
+                        "radius": float(radius),
+                        "threshold": float(threshold),
+                        "inputs": total,
+                        "certified": int(counts[i, j]),
+                        "certified_percent": percent(counts[i, j], total),
+                    }
+                )
+    return rows
+
+
+def _csv(rows: list[dict[str, object]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _section(
+    evaluation: Evaluation, thresholds: Sequence[float], figures: Sequence[_Figure]
+) -> str:
+    lines = [f"## {evaluation.name}", "", " ".join(evaluation.notes), ""]
+    for figure in figures:
+        lines += [
+            f"![{Path(figure.file).stem.replace('_', ' ')}]({quote(figure.file)})",
+            "",
+            figure.caption,
+            "",
+        ]
+    return "\n".join([*lines, _markdown_table(evaluation, thresholds), ""])
+
+
+def _markdown_table(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
+    """One row per radius, one column per threshold and method, in percent."""
+    columns = [
+        (f"{one.method.label}, c = {c:g}", evaluation.counts(one, [c])[:, 0])
+        for c in thresholds
+        for one in evaluation.bounds
+    ]
+    total = len(evaluation.index)
+    table = [["R", *(title for title, _ in columns)], ["---:"] * (1 + len(columns))]
+    for i, radius in enumerate(evaluation.radii):
+        table.append([f"{radius:g}", *(percent(counts[i], total) for _, counts in columns)])
+    body = "\n".join(f"| {' | '.join(row)} |" for row in table)
+    return f"Certified accuracy of the {total} inputs, in percent:\n\n{body}"

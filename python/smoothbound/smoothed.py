@@ -1,0 +1,375 @@
+"""The smoothed classifier: a base classifier under Gaussian noise, and its certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from smoothbound import checks, noise
+from smoothbound.certificate import Certificate, Settings
+from smoothbound.class_radius import class_radius
+from smoothbound.engine import certify_scores, required_draws
+from smoothbound.measures import Measure, check_cutoff
+from smoothbound.rounding import floor_decimal
+from smoothbound.sampler import Model, Outputs, Sampler
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["SmoothedCertificate", "SmoothedClassifier", "SmoothedSettings", "judge"]
+
+_SCORES_AT_ONCE = 2**24  # 64 MiB of scores are kept until they are certified together
+
+
+@dataclass(frozen=True)
+class SmoothedSettings(Settings):
+    """What was asked for, including how the draws were made.
+
+    Attributes
+    ----------
+    measure : str
+        Name of the confidence measure.
+    cutoff : float or None
+        Certified confidence at R = 0 that a class has to be above; None: no abstention.
+    outputs : str
+        What the model was stated to return.
+    n0, seed, batch_size : int
+        Selection draws of each input; what the noise was keyed with.
+    device : str
+        Where the model ran.
+    """
+
+    measure: str
+    cutoff: float | None
+    outputs: str
+    n0: int
+    seed: int
+    batch_size: int
+    device: str
+
+
+@dataclass(frozen=True)
+class SmoothedCertificate(Certificate):
+    """Certified confidence of the predicted class of many inputs.
+
+    Beside `lower`, `upper` and `radius` of a `Certificate`, which are about the class chosen on
+    the selection draws. Each stated number holds with probability at least 1 - alpha over the
+    draws: a confidence and a class radius of one input are two certificates.
+
+    Attributes
+    ----------
+    settings : SmoothedSettings
+    example : ndarray of int64, shape (n_inputs,)
+        The ids that the noise belongs to.
+    predicted : ndarray of int64, shape (n_inputs,)
+        The predicted class, or -1 where its certified confidence at R = 0 is not above the
+        cut-off: there the classifier abstains.
+    reason : tuple of str
+        Why it abstained; empty where it did not.
+    class_radius : ndarray of float64, shape (n_inputs,)
+        Radius within which the majority vote stays the chosen class (Cohen et al. 2019), in the
+        units of sigma; NaN where the vote could not be certified at all.
+    n_draws : ndarray of int64, shape (n_inputs,)
+        Number of estimation draws.
+    mean_score : ndarray of float64, shape (n_inputs,)
+        Mean of the estimation draws: an estimate, not a certificate.
+    """
+
+    settings: SmoothedSettings
+    example: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    reason: tuple[str, ...]
+    class_radius: NDArray[np.float64]
+    n_draws: NDArray[np.int64]
+    mean_score: NDArray[np.float64]
+
+    def _columns(self) -> dict[str, pa.Array[Any]]:
+        import pyarrow as pa
+
+        own = ("example", "predicted", "reason", "class_radius", "n_draws", "mean_score")
+        return {name: pa.array(getattr(self, name)) for name in own} | super()._columns()
+
+
+def judge(
+    selected: ArrayLike,
+    lower_at_zero: ArrayLike,
+    cutoff: float | None,
+    *,
+    measure: str = "confidence",
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Abstain where the certified confidence at R = 0 is not above the cut-off.
+
+    Above the cut-off of its measure (score 0.5, margin 0), the chosen class is certified to be
+    the one with the largest average score.
+
+    Parameters
+    ----------
+    selected : array_like of int, shape (n_inputs,)
+        The class chosen on the selection draws of each input.
+    lower_at_zero : array_like of float, shape (n_inputs,)
+        The certified confidence of that class at R = 0.
+    cutoff : float or None
+        What it has to be above; None: nothing is abstained from.
+    measure : str, default "confidence"
+        What the reason calls it.
+
+    Returns
+    -------
+    predicted : ndarray of int64, shape (n_inputs,)
+        `selected`, with -1 where abstained.
+    reason : list of str
+        Why, for each input; empty where not abstained.
+
+    Examples
+    --------
+    >>> predicted, reason = judge([7, 2], [0.97, 0.4996], 0.5, measure="score")
+    >>> predicted
+    array([ 7, -1])
+    >>> reason
+    ['', 'the certified score of class 2 at R = 0 is 0.499, not above the cut-off 0.5']
+    """
+    classes = np.asarray(selected, dtype=np.int64)
+    lower = np.asarray(lower_at_zero, dtype=np.float64)
+    sure = np.ones(classes.shape, bool) if cutoff is None else lower > cutoff
+    reason = [
+        ""
+        if ok
+        else f"the certified {measure} of class {y} at R = 0 is {floor_decimal(low)}, "
+        f"not above the cut-off {cutoff:g}"
+        for ok, y, low in zip(sure, classes, lower, strict=True)
+    ]
+    return np.where(sure, classes, -1), reason
+
+
+class SmoothedClassifier(Sampler):
+    """A base classifier h smoothed with Gaussian noise, g(x) = E[h(x + delta)].
+
+    Parameters
+    ----------
+    model : torch.nn.Module or callable
+        The base classifier: turns a batch of inputs, shape (batch, ...), into a floating-point
+        tensor of shape (batch, classes) on the same device. A module is moved to `device`, run in
+        evaluation mode, and put back into the modes it was in; anything else is called as it is.
+    sigma : float
+        Standard deviation of the noise, in the units of the model's input: if the model
+        normalises its input itself, before that.
+    measure : {"score", "margin"} or Measure, default "score"
+        What is averaged over the noise; see `smoothbound.measures`.
+    outputs : {"logits", "probabilities", "raw"}, default "logits"
+        What the model returns. Logits go through a softmax in float32; probabilities are checked
+        to be such; raw outputs go to a custom measure as they are, checked only to be finite.
+    device : torch.device or str, optional
+        Where to run; by default where the module's parameters are, or else on the CPU.
+    batch_size : int, default 1000
+        Noisy copies of an input in one call of the model.
+    cutoff : float, optional
+        Abstain where the certified confidence at R = 0 is not above this; by default the cut-off
+        of the measure, 0.5 for the score and 0 for the margin. ``-inf`` never abstains.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or outside its range.
+
+    Notes
+    -----
+    The classifier that is certified is the one that runs here: this model on this device in this
+    precision, with its values rounded to float32.
+
+    References
+    ----------
+    Kumar, Levine, Feizi, Goldstein, "Certifying Confidence via Randomized Smoothing",
+    NeurIPS 2020.
+
+    Examples
+    --------
+    A linear classifier, for which the smoothed score is known: two classes with logits +-x/2.
+
+    >>> smoothed = SmoothedClassifier(lambda x: torch.cat([x, -x], dim=1) / 2, sigma=0.5)
+    >>> cert = smoothed.certify(torch.tensor([[3.0], [0.01]]), n=10_000, radii=[0.0, 0.5])
+    >>> cert.predicted.tolist(), cert.lower.shape
+    ([0, -1], (2, 2))
+    >>> bool(cert.lower[0, 1] < cert.lower[0, 0] < cert.mean_score[0])
+    True
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        sigma: float,
+        *,
+        measure: str | Measure = "score",
+        outputs: Outputs = "logits",
+        device: torch.device | str | None = None,
+        batch_size: int = 1000,
+        cutoff: float | None = None,
+    ) -> None:
+        super().__init__(
+            model, sigma, measure=measure, outputs=outputs, device=device, batch_size=batch_size
+        )
+        wanted = self.measure.cutoff if cutoff is None else cutoff
+        if wanted is not None:
+            wanted = check_cutoff(wanted, self.measure.score_range)
+        self.cutoff = None if wanted == -np.inf else wanted
+
+    def certify(
+        self,
+        x: NDArray[np.floating] | Tensor,
+        *,
+        n0: int = 100,
+        n: int = 100_000,
+        alpha: float = 1e-3,
+        radii: ArrayLike = (0.0,),
+        thresholds: ArrayLike = (),
+        seed: int = 0,
+        examples: Sequence[int] | NDArray[np.integer] | None = None,
+        bound: str = "cdf",
+        band: str = "dkw",
+        n_bins: int | None = None,
+        sides: str = "lower",
+        backend: str | None = None,
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> SmoothedCertificate:
+        """Certify the confidence of the predicted class of each input.
+
+        Parameters
+        ----------
+        x : ndarray or Tensor of float32 or float64, shape (n_inputs, ...)
+            The inputs; each is shaped as the model takes it.
+        n0, n : int
+            Number of draws that select the class, and of others that bound its confidence.
+        alpha, radii, thresholds, bound, band, n_bins, sides, backend, threads
+            As for `smoothbound.certify_scores`. With ``sides="upper"`` nothing is abstained
+            from, for abstention is about the lower bound.
+        seed : int, default 0
+            Seed of the noise.
+        examples : sequence of int, shape (n_inputs,), optional
+            Ids that the noise of the inputs belongs to, such as their indices in a data set;
+            0, 1, 2, ... by default. An input with the same seed, id and batch size gets the same
+            draws, whatever else is certified.
+        progress : callable, optional
+            Called as ``progress(done, n_inputs)`` after each input.
+
+        Returns
+        -------
+        SmoothedCertificate
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong kind or outside its range, or `n` is too small to
+            certify anything above the cut-off or a threshold (the message says which n would
+            do). Found out before the first draw.
+        ModelError
+            If the model raised, or it or the measure returned something other than was stated.
+        """
+        self._check_inputs(x)
+        if x.ndim == 0:
+            raise ValueError("x must have the shape (n_inputs, ...), got a single number")
+        n0, n = checks.count("n0", n0), checks.count("n", n)
+        ids = _ids(examples, len(x))
+        grid = checks.radii("radii", radii)
+        options: dict[str, Any] = {
+            "sigma": self.sigma,
+            "alpha": alpha,
+            "score_range": self.measure.score_range,
+            "radii": np.concatenate([[0.0], grid]),  # abstention is judged at R = 0
+            "thresholds": thresholds,
+            "bound": bound,
+            "band": band,
+            "n_bins": n_bins,
+            "sides": sides,
+            "backend": backend,
+            "threads": threads,
+        }
+        settings = self.rehearse(n, options)
+
+        selected, top_count = np.empty((2, len(x)), np.int64)
+        mean_score = np.empty(len(x))
+        scores = np.empty((min(len(x), max(1, _SCORES_AT_ONCE // n)), n), np.float32)
+        parts = []
+        for start in range(0, len(x), len(scores)):
+            rows = range(start, min(start + len(scores), len(x)))
+            for i in rows:
+                draws = self.draw(x[i, ...], n0=n0, n=n, seed=seed, example=ids[i])
+                scores[i - start] = draws.scores
+                selected[i], top_count[i] = draws.predicted, draws.top_count
+                mean_score[i] = draws.scores.mean(dtype=np.float64)
+                if progress is not None:
+                    progress(i + 1, len(x))
+            parts.append(certify_scores(scores[: len(rows)], **options))
+
+        lower, upper = _joined(parts, "lower"), _joined(parts, "upper")
+        at_zero, cutoff = (mean_score, None) if lower is None else (lower[:, 0], self.cutoff)
+        predicted, reason = judge(selected, at_zero, cutoff, measure=self.measure.name)
+        return SmoothedCertificate(
+            settings=SmoothedSettings(
+                **(vars(settings) | {"radii": tuple(grid.tolist())}),
+                measure=self.measure.name,
+                cutoff=cutoff,
+                outputs=self.outputs,
+                n0=n0,
+                seed=int(seed),
+                batch_size=self.batch_size,
+                device=str(self.device),
+            ),
+            lower=None if lower is None else lower[:, 1:],
+            upper=None if upper is None else upper[:, 1:],
+            radius=_joined(parts, "radius"),
+            example=ids,
+            predicted=predicted,
+            reason=tuple(reason),
+            class_radius=class_radius(top_count, n, sigma=self.sigma, alpha=alpha),
+            n_draws=np.full(len(x), n),
+            mean_score=mean_score,
+        )
+
+    def rehearse(self, n: int, options: dict[str, Any]) -> Settings:
+        """Certify an input with perfect scores, so that what must fail does before any draw."""
+        a, b = self.measure.score_range
+        perfect = certify_scores(np.full((1, n), b, np.float32), **options)
+        alpha = perfect.settings.alpha_lower
+        if self.cutoff is None or perfect.lower is None or alpha is None:
+            return perfect.settings
+        if perfect.lower[0, 0] <= self.cutoff:
+            needed = required_draws(
+                max(self.cutoff, a),
+                alpha=alpha,
+                score_range=(a, b),
+                bound=options["bound"],
+                band=options["band"],
+            )
+            raise ValueError(
+                f"n = {n} draws are too few to certify any {self.measure.name} above the cut-off "
+                f"{self.cutoff:g} at alpha = {alpha:g}, so that every input would be abstained "
+                f"from; at least n = {needed} are needed"
+            )
+        return perfect.settings
+
+
+def _ids(examples: Sequence[int] | NDArray[np.integer] | None, inputs: int) -> NDArray[np.int64]:
+    """Return the ids of the inputs, checked."""
+    ids = np.arange(inputs) if examples is None else np.asarray(examples)
+    if ids.dtype.kind not in "iu" or ids.shape != (inputs,):
+        raise ValueError(
+            f"examples must be {inputs} whole numbers, one for each input; got shape {ids.shape} "
+            f"of {ids.dtype}"
+        )
+    if ids.min() < 0 or ids.max() > noise.MAX_EXAMPLE:
+        raise ValueError(
+            f"examples must lie between 0 and {noise.MAX_EXAMPLE}, got {ids.min()} to {ids.max()}"
+        )
+    return ids.astype(np.int64)
+
+
+def _joined(parts: Sequence[Certificate], name: str) -> NDArray[np.float64] | None:
+    """Put the rows of several certificates under one another."""
+    rows = [getattr(part, name) for part in parts]
+    return None if rows[0] is None else np.concatenate(rows)

@@ -1,0 +1,80 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "check.hpp"
+#include "smoothbound/curve.hpp"
+#include "smoothbound/gaussian.hpp"
+#include "smoothbound/radius.hpp"
+
+using namespace smoothbound;
+
+namespace {
+
+struct Knots {
+  std::vector<double> gaps, z;
+};
+
+Knots random_knots(std::size_t n, double lowest, double highest, unsigned seed) {
+  std::mt19937_64 random(seed);
+  std::uniform_real_distribution<double> level(lowest, highest), gap(0.0, 2.0 / n);
+  Knots knots;
+  for (std::size_t i = 0; i < n; ++i) {
+    knots.gaps.push_back(gap(random));
+    knots.z.push_back(level(random));
+  }
+  std::sort(knots.z.rbegin(), knots.z.rend());
+  return knots;
+}
+
+// The sum as it is written, in long double.
+long double naive(const Knots& knots, double r) {
+  long double sum = 0.0L;
+  for (std::size_t i = 0; i < knots.gaps.size(); ++i) {
+    const long double x = static_cast<long double>(knots.z[i]) - r;
+    sum += knots.gaps[i] * 0.5L * std::erfc(-x / std::sqrt(2.0L));
+  }
+  return sum;
+}
+
+void check(const Knots& knots) {
+  BoundCurve together, one_by_one;
+  together.add(knots.gaps, KnotLevels(knots.z));
+  double total = 0.0;
+  for (std::size_t i = 0; i < knots.gaps.size(); ++i) {
+    one_by_one.add(knots.gaps[i], knots.z[i]);
+    total += knots.gaps[i];
+  }
+  for (const double r : {0.0, 0.1, 1.0, 3.7, 10.0, 60.0}) {
+    const long double exact = naive(knots, r);
+    CHECK(together(r) <= exact && together(r) >= exact - 2e-14L * total);
+    CHECK(std::fabs(one_by_one(r) - together(r)) <= 1e-13 * total);
+  }
+  const double target = 0.5 * together(0.0);
+  const double r = certified_radius(together, std::max(total, 1.0), target);
+  CHECK(together(r) > target && together(r + 1e-11) <= target);
+  CHECK(std::isnan(certified_radius(together, std::max(total, 1.0), together(0.0))));
+}
+
+}  // namespace
+
+int main() {
+  for (const std::size_t n : {1u, 2u, 5u, 300u, 1000u, 100000u}) {
+    check(random_knots(n, -4.0, 4.0, 1));
+    check(random_knots(n, -8.9, 8.9, 2));
+    check(random_knots(n, 0.9, 1.1, 3));
+  }
+
+  // Levels that are not kept are understated: none at all counts for nothing.
+  const double infinity = std::numeric_limits<double>::infinity();
+  const std::vector<double> gaps = {0.25, 0.25, 0.5};
+  const std::vector<double> z = {20.0, 0.0, -infinity};
+  BoundCurve curve;
+  CHECK(curve(0.0) == 0.0);
+  curve.add(gaps, KnotLevels(z));
+  CHECK(curve(0.0) <= 0.375 && curve(0.0) > 0.375 - 2e-14);
+  curve.clear();
+  CHECK(curve(0.0) == 0.0);
+  return report();
+}

@@ -1,0 +1,78 @@
+"""What is imported when, and what takes over where the extension or torch is missing."""
+
+import subprocess
+import sys
+
+import pytest
+
+import smoothbound as sb
+
+
+def run(code, **environment):
+    """Run code in a fresh interpreter; returns what it printed."""
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+CERTIFY = """
+scores = np.random.default_rng(0).beta(8, 1, size=(2, 500))
+cert = sb.certify_scores(scores, sigma=1.0, radii=[0.5], thresholds=[0.5])
+print(cert.settings.backend, *cert.lower[:, 0].tolist(), *cert.radius[:, 0].tolist())
+"""
+
+
+def test_import_takes_neither_torch_nor_numba_nor_matplotlib():
+    code = "import sys, numpy as np, smoothbound as sb" + CERTIFY
+    heavy = "print(*(m for m in ('torch', 'numba', 'matplotlib', 'pandas') if m in sys.modules))"
+    assert len(run(code + heavy)) == 5
+
+
+def test_works_without_torch():
+    block = "import sys; sys.modules['torch'] = None; import numpy as np, smoothbound as sb"
+    assert len(run(block + CERTIFY)) == 5
+
+
+def test_numba_takes_over_without_the_extension():
+    block = (
+        "import sys; sys.modules['smoothbound._core'] = None; import numpy as np, smoothbound as sb"
+    )
+    code = block + CERTIFY + "info = sb.build_info(); print(info['extension'], info['tier'])"
+    backend, *numbers, extension, tier = run(code)
+    assert (backend, extension, tier) == ("numba", "False", "None")
+    if sb.build_info()["extension"]:
+        core, *expected = run("import numpy as np, smoothbound as sb" + CERTIFY)
+        assert core == "cpp"
+        assert [float(x) for x in numbers] == pytest.approx([float(x) for x in expected], abs=1e-10)
+
+
+def test_asking_for_the_missing_core_says_why(monkeypatch):
+    monkeypatch.setitem(sys.modules, "smoothbound._core", None)
+    with pytest.raises(ValueError, match="backend='cpp' needs the compiled extension"):
+        sb.certify_scores([[0.5] * 50], sigma=1.0, backend="cpp")
+
+
+@pytest.mark.parametrize("tier", ["baseline", "avx2", "avx512"])
+def test_every_tier_gives_the_same_bits(tier):
+    if not sb.build_info()["extension"]:
+        pytest.skip("no C++ core")
+    code = "import numpy as np, smoothbound as sb" + CERTIFY + "print(sb.build_info()['tier'])"
+    *capped, used = run(code, SMOOTHBOUND_TIER=tier)
+    *best, _ = run(code)
+    order = ["baseline", "avx2", "avx512"]
+    assert order.index(used) <= order.index(tier)
+    assert capped == best
+
+
+def test_unknown_names():
+    with pytest.raises(AttributeError, match="no attribute 'certify_score'"):
+        _ = sb.certify_score
+    assert {"certify_scores", "SmoothedClassifier", "__version__"} <= set(dir(sb))

@@ -1,0 +1,263 @@
+"""Checkpoints: the published layout, written whole, and nothing run or taken on trust."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import pickle
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.optim import SGD
+
+from smoothbound import checkpoint
+from smoothbound.checkpoint import Info, load, save
+from smoothbound.errors import CheckpointError, StoreError
+from smoothbound.models import ARCHITECTURES, build
+
+ARCH = "digits_cnn"
+
+
+def content(arch: str = ARCH, num_classes: int = 10) -> dict[str, Any]:
+    """What a published checkpoint holds."""
+    model = build(arch, num_classes)
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    return {
+        "epoch": 90,
+        "arch": arch,
+        "state_dict": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+
+
+def written(path: Path, what: Any, **options: Any) -> Path:
+    torch.save(what, path, **options)
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(CheckpointError) as error:
+        load(path)
+    assert str(path) in str(error.value)
+    return str(error.value)
+
+
+# there and back ---------------------------------------------------------------------------------
+
+
+def trained_step(arch: str, num_classes: int) -> tuple[torch.nn.Sequential, SGD]:
+    """Return a model whose batch statistics and optimizer state are no longer the first ones."""
+    model = build(arch, num_classes)
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    model(torch.rand(4, *ARCHITECTURES[arch].shape)).square().mean().backward()
+    optimizer.step()
+    return model, optimizer
+
+
+@pytest.mark.parametrize(("arch", "num_classes"), [(ARCH, 10), (ARCH, 3), ("cifar_resnet20", 10)])
+def test_a_saved_model_comes_back_bit_for_bit(tmp_path: Path, arch: str, num_classes: int) -> None:
+    model, optimizer = trained_step(arch, num_classes)
+    path = tmp_path / "a.pt"
+    save(path, model, arch=arch, epoch=3, optimizer=optimizer, training={"sigma": 0.25})
+    loaded, info = load(path)
+    assert info == Info(
+        arch=arch,
+        epoch=3,
+        num_classes=num_classes,
+        shape=ARCHITECTURES[arch].shape,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        training={"sigma": 0.25},
+    )
+    assert not any(module.training for module in loaded.modules())
+    images = torch.rand(4, *ARCHITECTURES[arch].shape)
+    assert torch.equal(loaded(images), model.eval()(images))
+
+
+def test_the_file_has_the_published_layout(tmp_path: Path) -> None:
+    model, optimizer = trained_step(ARCH, 10)
+    path = tmp_path / "a.pt"
+    save(path, model, arch=ARCH, epoch=1, optimizer=optimizer, training={})
+    raw = torch.load(path, weights_only=True)
+    assert {"arch", "epoch", "optimizer", "state_dict"} <= set(raw)
+    again = SGD(model.parameters(), lr=1.0, momentum=0.9)
+    again.load_state_dict(raw["optimizer"])
+    assert again.param_groups[0]["lr"] == 0.1
+
+
+def test_the_same_model_gives_the_same_hash(tmp_path: Path) -> None:
+    model, optimizer = trained_step(ARCH, 10)
+    for name in ("a.pt", "b.pt"):
+        save(tmp_path / name, model, arch=ARCH, epoch=1, optimizer=optimizer, training={})
+    assert load(tmp_path / "a.pt")[1].sha256 == load(tmp_path / "b.pt")[1].sha256
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+@pytest.mark.parametrize("arch", ["cifar_resnet20", "cifar_resnet110"])
+def test_published_files_load(tmp_path: Path, arch: str, is_zip: bool) -> None:
+    """The files of 2019 are in torch's format from before it used zip."""
+    what = content(arch)
+    path = written(tmp_path / "c.pth.tar", what, _use_new_zipfile_serialization=is_zip)
+    model, info = load(path)
+    assert (info.arch, info.epoch, info.training) == (arch, 90, {})
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, what["state_dict"][name])
+
+
+# writing ----------------------------------------------------------------------------------------
+
+
+def test_a_disk_that_fills_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, optimizer = trained_step(ARCH, 10)
+    path = tmp_path / "a.pt"
+    save(path, model, arch=ARCH, epoch=1, optimizer=optimizer, training={})
+    before = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StoreError, match=r"a\.pt: No space left on device"):
+        save(path, model, arch=ARCH, epoch=2, optimizer=optimizer, training={})
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.pt"]
+
+
+# not a checkpoint -------------------------------------------------------------------------------
+
+
+class Trap:
+    """Pickled code that leaves a trace when it is run."""
+
+    ran = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (setattr, (Trap, "ran", True))
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_pickled_code_is_refused_and_not_run(tmp_path: Path, is_zip: bool) -> None:
+    what = content() | {"optimizer": Trap()}
+    path = written(tmp_path / "a.pt", what, _use_new_zipfile_serialization=is_zip)
+    assert "holds pickled code" in refusal(path)
+    (tmp_path / "b.pt").write_bytes(pickle.dumps(Trap()))
+    assert "is not a checkpoint" in refusal(tmp_path / "b.pt")
+    assert not Trap.ran
+
+
+def test_a_pickled_network_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    message = refusal(written(tmp_path / "a.pt", build(ARCH)))
+    assert "Sequential" in message
+    assert "save the network's state_dict" in message
+
+
+def test_a_tar_file_is_refused_unread(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("pickle"), io.BytesIO())
+    assert "is a tar file" in refusal(tmp_path / "a.tar")
+
+
+def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
+    assert "No such file" in refusal(tmp_path / "a.pt")
+    assert "Is a directory" in refusal(tmp_path)
+
+
+@given(junk=st.binary(max_size=200))
+def test_any_bytes_are_refused(tmp_path_factory: Any, junk: bytes) -> None:
+    path = tmp_path_factory.mktemp("junk") / "a.pt"
+    path.write_bytes(junk)
+    with pytest.raises(CheckpointError):
+        load(path)
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_a_truncated_file_is_refused(tmp_path: Path, is_zip: bool) -> None:
+    path = written(tmp_path / "a.pt", content(), _use_new_zipfile_serialization=is_zip)
+    whole = path.read_bytes()
+    for keep in (0.0, 0.01, 0.3, 0.6, 0.9, 0.999):
+        path.write_bytes(whole[: int(keep * len(whole))])
+        assert "is not complete" in refusal(path)
+
+
+# a checkpoint of something else -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["arch", "state_dict", "epoch"])
+def test_missing_parts_are_named(tmp_path: Path, key: str) -> None:
+    what = content()
+    del what[key]
+    message = refusal(written(tmp_path / "a.pt", what))
+    assert f"lacks {key}; it holds {', '.join(what)}" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"arch": 3}, "arch must be str, got int"),
+        ({"epoch": "9"}, "epoch must be int, got str"),
+        ({"state_dict": [1]}, "state_dict must be dict, got list"),
+        ({"training": 1}, "training must be dict, got int"),
+        ({"arch": "resnet18"}, "'resnet18', which is not known here; known: digits_cnn, cifar_"),
+    ],
+)
+def test_wrong_parts_are_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    assert message in refusal(written(tmp_path / "a.pt", content() | change))
+
+
+def test_something_that_is_no_dict_is_told(tmp_path: Path) -> None:
+    assert "holds Tensor; a checkpoint is a dict of" in refusal(
+        written(tmp_path / "a.pt", torch.zeros(3))
+    )
+
+
+def changed(tmp_path: Path, **values: Any) -> str:
+    """Return the refusal of a checkpoint whose parameters were changed; None removes one."""
+    what = content()
+    state = what["state_dict"] | {name.replace("__", "."): v for name, v in values.items()}
+    what["state_dict"] = {name: value for name, value in state.items() if value is not None}
+    return refusal(written(tmp_path / "a.pt", what))
+
+
+def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
+    weight = "1.conv1.weight"
+    assert f"{weight}: has nothing, needs float32 (16, 1, 3, 3)" in changed(
+        tmp_path, **{weight: None}
+    )
+    assert f"{weight}: has float32 (16, 3, 3, 3), needs float32 (16, 1, 3, 3)" in changed(
+        tmp_path, **{weight: torch.zeros(16, 3, 3, 3)}
+    )
+    assert f"{weight}: has float64 (16, 1, 3, 3), needs float32" in changed(
+        tmp_path, **{weight: torch.zeros(16, 1, 3, 3, dtype=torch.float64)}
+    )
+    assert f"{weight}: has a str without dense values" in changed(tmp_path, **{weight: "a"})
+    assert "1.extra: has float32 (2,), needs nothing" in changed(
+        tmp_path, **{"1.extra": torch.zeros(2)}
+    )
+    assert f"{weight}: holds NaN or infinity" in changed(
+        tmp_path, **{weight: torch.full((16, 1, 3, 3), torch.nan)}
+    )
+    assert "1.fc.bias: has nothing, needs float32 (10,)" in changed(tmp_path, **{"1.fc.bias": None})
+
+
+def test_another_network_shows_the_first_few_and_counts_the_rest(tmp_path: Path) -> None:
+    what = content("cifar_resnet110") | {"arch": "cifar_resnet20"}
+    message = refusal(written(tmp_path / "a.pt", what))
+    assert "does not fit cifar_resnet20" in message
+    assert "1.layer1.3.conv1.weight: has float32 (16, 16, 3, 3), needs nothing" in message
+    assert "and 536 more" in message
+    assert message.count("\n") == 5
+
+
+def test_shapes_larger_than_the_file_are_refused_before_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge = torch.zeros(1).expand(10**12)  # one number in the file
+    monkeypatch.setattr(checkpoint, "build", lambda *_: pytest.fail("a network was made"))
+    assert "claims parameters of 40000" in changed(tmp_path, **{"1.fc.bias": huge})

@@ -1,0 +1,122 @@
+"""Certified radius of the class: exact Clopper-Pearson, rounded down."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from smoothbound.class_radius import class_radius, clopper_pearson_lower
+
+mpmath = pytest.importorskip("mpmath")
+
+alphas = st.sampled_from([0.5, 0.05, 0.001, 1e-6, 1e-12])
+
+
+@st.composite
+def counts(draw: st.DrawFn) -> tuple[int, int]:
+    n = draw(st.one_of(st.integers(1, 300), st.integers(301, 10**7)))
+    k = draw(st.one_of(st.integers(0, n), st.just(n), st.integers(max(0, n - 50), n)))
+    return k, n
+
+
+def tail(k: int, n: int, p: float) -> float:
+    """P(Bin(n, p) >= k) at 40 digits."""
+    with mpmath.workdps(40):
+        return mpmath.betainc(k, n - k + 1, 0, mpmath.mpf(p), regularized=True)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(1, n), st.just(n))), alphas)
+def test_bound_is_the_exact_quantile_rounded_down(kn: tuple[int, int], alpha: float) -> None:
+    k, n = kn
+    p = float(clopper_pearson_lower(k, n, alpha))
+    assert tail(k, n, p) <= alpha
+    assert tail(k, n, p * (1 + 1e-7)) > alpha
+
+
+@given(counts(), alphas)
+def test_bound_lies_below_the_observed_share_and_grows_with_it(
+    kn: tuple[int, int], alpha: float
+) -> None:
+    k, n = kn
+    low, high = clopper_pearson_lower([max(k - 1, 0), k], n, alpha)
+    assert 0.0 <= low <= high < 1.0
+    if alpha < 0.5:
+        assert high <= k / n
+
+
+@pytest.mark.parametrize("n", [1, 10, 1000, 100_000, 10_000_000])
+def test_all_successes_give_the_closed_form(n: int) -> None:
+    p = float(clopper_pearson_lower(n, n, 0.001))
+    with mpmath.workdps(40):
+        exact = mpmath.mpf("0.001") ** (mpmath.mpf(1) / n)
+    assert p <= exact
+    assert p == pytest.approx(float(exact), rel=1e-9)
+
+
+def test_no_successes_give_zero() -> None:
+    assert clopper_pearson_lower(0, 100, 0.001) == 0.0
+
+
+def test_agrees_with_an_independent_implementation() -> None:
+    ours = clopper_pearson_lower([3, 55, 90, 99], 100, 0.01)
+    theirs = [
+        stats.binomtest(k, 100, alternative="greater")
+        .proportion_ci(confidence_level=0.99, method="exact")
+        .low
+        for k in (3, 55, 90, 99)
+    ]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-7)
+
+
+def test_coverage_is_at_least_one_minus_alpha_for_every_count() -> None:
+    n, alpha = 60, 0.05
+    bounds = clopper_pearson_lower(np.arange(n + 1), n, alpha)
+    for p in np.linspace(0.01, 0.99, 197):
+        wrong = stats.binom.pmf(np.arange(n + 1), n, p)[bounds > p].sum()
+        assert wrong <= alpha
+
+
+@settings(deadline=None)
+@given(counts(), alphas, st.floats(0.01, 10.0))
+def test_radius_is_rounded_down_and_nan_where_there_is_none(
+    kn: tuple[int, int], alpha: float, sigma: float
+) -> None:
+    k, n = kn
+    radius = float(class_radius(k, n, sigma=sigma, alpha=alpha))
+    p = float(clopper_pearson_lower(k, n, alpha))
+    if np.isnan(radius):
+        assert p <= 0.5 * (1 + 1e-12)
+        return
+    assert radius > 0.0
+    with mpmath.workdps(40):
+        exact = sigma * mpmath.sqrt(2) * mpmath.erfinv(2 * mpmath.mpf(p) - 1)
+        assert radius <= exact
+    assert radius == pytest.approx(float(exact), rel=1e-6, abs=1e-12 * sigma)
+
+
+def test_radius_at_the_usual_settings() -> None:
+    # No input can have more: sigma Phi^-1(alpha ** (1 / n)) with n = 100 000, alpha = 0.001.
+    radius = class_radius([100_000, 50_000, 0], 100_000, sigma=0.25, alpha=0.001)
+    assert round(float(radius[0]), 3) == 0.953
+    assert np.isnan(radius[1:]).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"top_count": 11}, ValueError, "between 0 and n = 10"),
+        ({"top_count": -1}, ValueError, "between 0 and n = 10"),
+        ({"top_count": 9.0}, TypeError, "whole numbers"),
+        ({"n": 0}, ValueError, "n must be at least 1"),
+        ({"alpha": 1.0}, ValueError, "alpha must lie strictly between 0 and 1"),
+        ({"sigma": -1.0}, ValueError, "sigma must be positive"),
+    ],
+)
+def test_refuses(arguments: dict, error: type[Exception], message: str) -> None:
+    good = {"top_count": 9, "n": 10, "sigma": 1.0, "alpha": 0.1}
+    with pytest.raises(error, match=message):
+        class_radius(**(good | arguments))

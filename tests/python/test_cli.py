@@ -1,0 +1,319 @@
+"""The commands, as a user types them: what they write, print and refuse."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+import smoothbound as sb
+from smoothbound import score_files, store
+from smoothbound.cli import app
+from smoothbound.cli.options import default_radii
+
+SCORES = np.random.default_rng(0).beta(8, 1, (20, 500)).astype(np.float32)
+
+
+def smoothbound(*args: object) -> Result:
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+def fails(*args: object) -> str:
+    """Run a command that must end with one line of explanation; return the line."""
+    result = smoothbound(*args)
+    assert result.exit_code == 2, result.output
+    assert result.output.startswith("error: ")
+    assert "Traceback" not in result.output
+    return result.output
+
+
+@pytest.fixture
+def scores(tmp_path: Path) -> Path:
+    np.save(tmp_path / "scores.npy", SCORES)
+    return tmp_path / "scores.npy"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.pt"
+    options = ("--data", "digits", "--arch", "digits_cnn", "--sigma", 0.25, "--epochs", 8)
+    result = smoothbound("train", *options, "--out", path)
+    assert result.exit_code == 0, result.output
+    return path
+
+
+# --- help -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["demo", "train", "certify", "bounds", "report"])
+def test_every_command_explains_itself(command: str) -> None:
+    result = smoothbound(command, "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+    assert "--out" in result.output
+
+
+def test_the_version() -> None:
+    assert smoothbound("--version").output == f"smoothbound {sb.__version__}\n"
+
+
+def test_a_mistyped_command_is_told() -> None:
+    result = smoothbound("certfy")
+    assert result.exit_code == 2
+    assert "certfy" in result.output
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    script = "import sys, smoothbound.cli; assert not {'torch', 'matplotlib'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+# --- bounds -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows_at_a_time", [3, 1000])
+@pytest.mark.parametrize("sides", ["lower", "upper", "both"])
+def test_bounds_writes_what_python_computes(
+    scores: Path, sides: str, rows_at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score_files, "CHUNK_BYTES", rows_at_a_time * SCORES[0].nbytes)
+    out = scores.with_name("bounds.parquet")
+    options = ("--radii", "0,0.25 0.5", "--thresholds", "0.7", "--n-bins", 50, "--sides", sides)
+    result = smoothbound("bounds", scores, "--sigma", 0.25, "--out", out, *options)
+    assert result.exit_code == 0, result.output
+    assert "20 inputs, 500 draws each" in result.output
+    expected = sb.certify_scores(
+        SCORES, sigma=0.25, radii=[0, 0.25, 0.5], thresholds=[0.7], n_bins=50, sides=sides
+    )
+    table = pq.ParquetFile(out).read()
+    assert len(table) == 20
+    assert (
+        set(table.column_names)
+        == {
+            "lower": {"lower", "radius"},
+            "upper": {"upper"},
+            "both": {"lower", "upper", "radius"},
+        }[sides]
+    )
+    for name in table.column_names:
+        read = np.array(table.column(name).to_pylist())
+        np.testing.assert_array_equal(read, getattr(expected, name))
+    assert json.loads(table.schema.metadata[b"smoothbound"]) == json.loads(
+        expected.settings.to_json()
+    )
+
+
+def test_bounds_has_defaults_that_tell_something(scores: Path) -> None:
+    out = scores.with_name("bounds.parquet")
+    range_of_margin = ("--score-range", -1, 1)
+    assert (
+        smoothbound("bounds", scores, "--sigma", 0.5, "--out", out, *range_of_margin).exit_code == 0
+    )
+    settings = json.loads(pq.read_schema(out).metadata[b"smoothbound"])
+    assert settings["radii"] == default_radii(0.5)
+    assert settings["thresholds"] == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--sigma", 0], "sigma must be positive"),
+        (["--sigma", "nan"], "sigma must be positive"),
+        (["--alpha", 1], "alpha must lie strictly between 0 and 1"),
+        (["--radii", "0,-1"], "radii must be finite and >= 0"),
+        (["--radii", "0,nan"], "radii must be finite"),
+        (["--radii", "0;1"], "--radii must be numbers separated by commas"),
+        (["--radii", ""], "--radii must be numbers"),
+        (["--thresholds", "1.5"], "thresholds must lie strictly inside"),
+        (["--thresholds", "0.99"], "at least n = 34539 are needed"),
+        (["--bound", "cfd"], "bound must be one of"),
+        (["--band", "elll"], "band must be one of"),
+        (["--n-bins", 0], "n_bins must be at least 1"),
+        (["--sides", "left"], "sides must be one of"),
+        (["--backend", "fortran"], "backend must be one of"),
+        (["--score-range", 1, 0], "score_range must be finite with a < b"),
+        (["--score-range", 0, 0.5], "score_range [0.0, 0.5], got scores[0, 0]"),
+        (["--key", "a"], "leave out the key 'a'"),
+    ],
+)
+def test_bounds_refuses_and_writes_nothing(scores: Path, options: list[Any], said: str) -> None:
+    out = scores.with_name("bounds.parquet")
+    assert said in fails("bounds", scores, "--sigma", 0.25, "--out", out, *options)
+    assert list(scores.parent.iterdir()) == [scores]
+
+
+def test_bounds_names_the_row_of_a_bad_score(scores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score_files, "CHUNK_BYTES", 3 * SCORES[0].nbytes)
+    bad = SCORES.copy()
+    bad[13, 7] = np.nan
+    np.save(scores, bad)
+    said = fails("bounds", scores, "--sigma", 0.25, "--out", scores.with_name("b.parquet"))
+    assert "counted from 12" in said
+    assert "scores[1, 7] = nan" in said
+    assert list(scores.parent.iterdir()) == [scores]
+
+
+def test_bounds_overwrites_nothing(scores: Path) -> None:
+    out = scores.with_name("precious")
+    out.write_text("precious")
+    assert "exists" in fails("bounds", scores, "--sigma", 0.25, "--out", out)
+    assert out.read_text() == "precious"
+    assert "no file" in fails("bounds", "typo.npy", "--sigma", 0.25, "--out", "b.parquet")
+    below = out / "bounds.parquet"
+    assert "cannot write" in fails("bounds", scores, "--sigma", 0.25, "--out", below)
+
+
+def test_a_missing_option_is_named(scores: Path) -> None:
+    result = smoothbound("bounds", scores, "--out", "b.parquet")
+    assert result.exit_code == 2
+    assert "--sigma" in result.output
+
+
+# --- certify and report -----------------------------------------------------------------------
+
+
+def test_certify_and_report_from_end_to_end(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    result = smoothbound(
+        "certify", "--checkpoint", model, "--data", "digits", "--sigma", 0.25, "--out", out,
+        "--skip", 50, "--max-inputs", 5, "--n", 300, "--n0", 20, "--seed", 4,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "Certified accuracy, % of 5 inputs" in result.output
+    assert "Theorem 1" in result.output
+    assert "Theorem 2 (dkw)" in result.output
+
+    results = store.load(out)
+    settings = results.settings
+    assert results.complete
+    assert [method.name for method in settings.methods] == ["mean", "cdf_dkw"]
+    assert results.array("index").tolist() == [0, 50, 100, 150, 200]
+    assert settings.radii == tuple(default_radii(0.25))
+    assert settings.thresholds == (0.5,)
+    assert (settings.n, settings.n0, settings.seed, settings.cutoff) == (300, 20, 4, 0.5)
+    assert settings.checkpoint == "model.pt"
+    assert len(settings.checkpoint_sha256) == 64
+    assert {"smoothbound", "torch", "numpy", "backend"} <= set(settings.versions)
+
+    written = smoothbound("report", out, "--out", tmp_path / "report")
+    assert written.exit_code == 0, written.output
+    assert (tmp_path / "report" / "report.md").exists()
+    assert all(Path(line).exists() for line in written.output.split())
+
+
+def test_certify_agrees_with_the_python_interface(model: Path, tmp_path: Path) -> None:
+    import torch
+
+    from smoothbound import checkpoint, data
+
+    out = tmp_path / "results"
+    result = smoothbound(
+        "certify", "--checkpoint", model, "--data", "digits", "--sigma", 0.25, "--out", out,
+        "--measure", "margin", "--max-inputs", 4, "--n", 300, "--radii", "0.1,0.2",
+        "--thresholds", "-0.2,0,0.3", "--batch-size", 100,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    results = store.load(out)
+    network, _ = checkpoint.load(model)
+    digits = data.load("digits")
+    smoothed = sb.SmoothedClassifier(network, 0.25, measure="margin", batch_size=100)
+    for bound, name in (("mean", "mean"), ("cdf", "cdf_dkw")):
+        expected = smoothed.certify(
+            torch.stack([digits[i][0] for i in range(4)]),
+            n=300,
+            radii=[0.1, 0.2],
+            thresholds=[-0.2, 0, 0.3],
+            bound=bound,
+        )
+        np.testing.assert_array_equal(results.array(f"lower_{name}"), expected.lower)
+        np.testing.assert_array_equal(results.array(f"radius_{name}"), expected.radius)
+    for name in ("predicted", "class_radius", "n_draws", "mean_score", "reason"):
+        np.testing.assert_array_equal(results.array(name), getattr(expected, name))
+
+
+def test_abstentions_say_why(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    result = smoothbound(
+        "certify", "--checkpoint", model, "--data", "digits", "--sigma", 0.25, "--out", out,
+        "--max-inputs", 2, "--n", 200, "--cutoff", 0.86, "--bound", "mean",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "100.0 % abstained" in result.output
+    results = store.load(out)
+    assert results.array("predicted").tolist() == [-1, -1]
+    assert all("not above the cut-off 0.86" in reason for reason in results.array("reason"))
+    assert [method.name for method in results.settings.methods] == ["mean"]
+
+
+def test_another_sigma_than_in_training_is_noted(model: Path, tmp_path: Path) -> None:
+    result = smoothbound(
+        "certify", "--checkpoint", model, "--data", "digits", "--sigma", 0.5, "--out",
+        tmp_path / "results", "--max-inputs", 1, "--n", 100,
+    )  # fmt: skip
+    assert result.exit_code == 0
+    assert "trained under noise of sigma 0.25, and is smoothed with 0.5" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--data", "digit"], "data must be 'digits'"),
+        (["--data", "cifar10:/nowhere"], "no file /nowhere/test.parquet"),
+        (["--data", "npz:scores.npz"], "no file scores.npz"),
+        (["--split", "valid"], "split must be one of"),
+        (["--sigma", -1], "sigma must be positive"),
+        (["--measure", "margn"], "measure must be one of 'score', 'margin'"),
+        (["--n", -5], "n must be at least 1"),
+        (["--n", 5], "at least n = 14 are needed"),
+        (["--n", 300, "--cutoff", 0.95], "every input would be abstained from; at least n = 1382"),
+        (["--n0", 0], "n0 must be at least 1"),
+        (["--alpha", 0], "alpha must lie strictly between 0 and 1"),
+        (["--radii", "-1"], "radii must be finite and >= 0"),
+        (["--thresholds", "1"], "thresholds must lie strictly inside"),
+        (["--bound", "mean", "--bound", "tangens"], "bound must be one of"),
+        (["--skip", 0], "skip must be at least 1"),
+        (["--max-inputs", 0], "max_inputs must be at least 1"),
+        (["--batch-size", 0], "batch_size must be at least 1"),
+        (["--device", "abacus"], "device 'abacus' cannot be used"),
+        (["--seed", -1], "seed must be at least 0"),
+        (["--cutoff", 1], "cutoff must be below the top of the range"),
+    ],
+)
+def test_certify_refuses_before_any_draw(
+    model: Path, tmp_path: Path, options: list[Any], said: str
+) -> None:
+    out = tmp_path / "results"
+    required = ("--checkpoint", model, "--data", "digits", "--sigma", 0.25, "--out", out)
+    assert said in fails("certify", *required, *options)
+    assert not out.exists()
+
+
+def test_certify_refuses_a_checkpoint_that_does_not_fit(model: Path, tmp_path: Path) -> None:
+    rest = ("--sigma", 0.25, "--out", tmp_path / "results")
+    typo = tmp_path / "typo.pt"
+    assert "cannot read checkpoint" in fails(
+        "certify", "--checkpoint", typo, "--data", "digits", *rest
+    )
+    typo.write_text("not a checkpoint")
+    assert "not a checkpoint" in fails("certify", "--checkpoint", typo, "--data", "digits", *rest)
+    data = tmp_path / "data.npz"
+    np.savez(data, images=np.zeros((2, 3, 4, 4), np.uint8), labels=np.zeros(2, int))
+    said = fails("certify", "--checkpoint", model, "--data", f"npz:{data}", *rest)
+    assert "takes images of shape (1, 8, 8)" in said
+    assert "(3, 4, 4)" in said
+
+
+def test_report_refuses_what_is_no_result(tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    assert "no results folder" in fails("report", tmp_path / "typo", "--out", out)
+    assert "holds no results" in fails("report", tmp_path, "--out", out)
+    (tmp_path / "results.parquet").write_text("PAR1")
+    assert "cut short" in fails("report", tmp_path, "--out", out)
+    assert not out.exists()

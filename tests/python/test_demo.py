@@ -1,0 +1,39 @@
+"""The demo trains, certifies and reports, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from smoothbound import store
+from smoothbound.cli import app
+
+
+def test_the_demo_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = importlib.import_module("smoothbound.cli.demo")
+    monkeypatch.setattr(demo, "_SKIP", 60)
+    monkeypatch.setattr(demo, "_N", 400)
+    out = tmp_path / "demo"
+    first = CliRunner().invoke(app, ["demo", "--out", str(out)])
+    assert first.exit_code == 0, first.output
+    assert first.output.count("\n$ smoothbound ") == 4
+    assert first.output.count("Theorem 2 (dkw)") == 6
+    for measure in ("score", "margin"):
+        results = store.load(out / measure)
+        assert results.complete
+        assert results.settings.measure == measure
+        assert (results.array("predicted") == results.array("label")).mean() >= 0.6
+    assert len(list((out / "report").glob("*.png"))) >= 6
+    assert not (out / "training.pt").exists()
+
+    (out / "margin" / "results.parquet").unlink()
+    (out / "training.pt").write_text("of a demo that was stopped")
+    before = (out / "score" / "results.parquet").read_bytes()
+    again = CliRunner().invoke(app, ["demo", "--out", str(out)])
+    assert again.exit_code == 0, again.output
+    assert "$ smoothbound train" not in again.output
+    assert store.load(out / "margin").complete
+    assert (out / "score" / "results.parquet").read_bytes() == before

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from smoothbound.evaluation import Bounds, Evaluation, correlation, percent
+from smoothbound.method import Method
+
+RADII = np.array([0.0, 0.5, 1.0])
+# Values on a coarse grid, so that ties with thresholds occur.
+GRID = st.integers(0, 10).map(lambda k: k / 10)
+
+
+@st.composite
+def evaluations(draw: st.DrawFn) -> Evaluation:
+    n = draw(st.integers(1, 12))
+    lower = draw(arrays(np.float64, (n, 3), elements=GRID))
+    lower = np.minimum.accumulate(lower, axis=1)
+    classes = st.integers(-1, 2)
+    return Evaluation(
+        name="drawn",
+        measure="score",
+        score_range=(0.0, 1.0),
+        radii=RADII,
+        index=np.arange(n),
+        label=draw(arrays(np.int64, n, elements=st.integers(0, 2))),
+        predicted=draw(arrays(np.int64, n, elements=classes)),
+        bounds=(Bounds(Method("cdf", "dkw"), lower),),
+    )
+
+
+def naive(evaluation: Evaluation, radius: float, threshold: float) -> float:
+    """Certified accuracy by its definition, with a bound valid up to the radius it stands for."""
+    good = 0
+    for i in range(len(evaluation.index)):
+        if evaluation.predicted[i] == -1 or evaluation.predicted[i] != evaluation.label[i]:
+            continue
+        for j, known in enumerate(evaluation.radii):
+            if known >= radius and evaluation.bounds[0].lower[i, j] > threshold:
+                good += 1
+                break
+    return good / len(evaluation.index)
+
+
+@given(evaluations(), st.sampled_from([0.1, 0.3, 0.5, 0.9]))
+def test_counts_are_the_definition(evaluation: Evaluation, threshold: float) -> None:
+    counts = evaluation.counts(evaluation.bounds[0], [threshold])
+    assert counts.shape == (3, 1)
+    for radius, count in zip(RADII, counts[:, 0], strict=True):
+        assert count / len(evaluation.index) == naive(evaluation, radius, threshold)
+
+
+@given(evaluations(), st.sampled_from([0.1, 0.35, 0.5, 0.9]), st.floats(0.0, 1.0))
+def test_steps_between_radii_show_what_is_certified_and_no_more(
+    evaluation: Evaluation, threshold: float, radius: float
+) -> None:
+    steps, accuracy, exact = evaluation.by_radius(evaluation.bounds[0], threshold)
+    assert not exact
+    drawn = accuracy[np.searchsorted(steps, radius, side="left")]  # constant on (R_i-1, R_i]
+    assert drawn == naive(evaluation, radius, threshold)
+
+
+@given(evaluations(), st.sampled_from([0.0, 0.5, 1.0]), st.floats(0.0, 1.0))
+def test_steps_over_the_threshold_are_exact(
+    evaluation: Evaluation, radius: float, threshold: float
+) -> None:
+    steps, accuracy = evaluation.by_threshold(evaluation.bounds[0], radius)
+    assert (steps[0], steps[-1]) == (0.0, 1.0)
+    drawn = accuracy[np.searchsorted(steps, threshold, side="right") - 1]  # on [c_i, c_i+1)
+    assert drawn == naive(evaluation, radius, threshold)
+
+
+@pytest.fixture
+def four() -> Evaluation:
+    lower = np.array([[0.9, 0.7, 0.3], [0.8, 0.4, 0.1], [0.9, 0.9, 0.9], [0.4, 0.1, 0.0]])
+    radius = np.array([[0.71], [0.33], [2.0], [math.nan]])
+    return Evaluation(
+        name="four",
+        measure="score",
+        score_range=(0.0, 1.0),
+        radii=RADII,
+        index=np.array([10, 20, 30, 40]),
+        label=np.array([1, 1, 1, 1]),
+        predicted=np.array([1, 1, 2, -1]),
+        bounds=(Bounds(Method("cdf", "dkw"), lower, radius),),
+        thresholds=np.array([0.5]),
+        class_radius=np.array([1.0, math.nan, 1.5, 0.2]),
+    )
+
+
+def test_certified_radii_give_the_exact_curve(four: Evaluation) -> None:
+    steps, accuracy, exact = four.by_radius(four.bounds[0], 0.5)
+    assert exact
+    assert steps.tolist() == [0.0, 0.33, 0.71]  # not the 2.0 of the wrong class
+    assert accuracy.tolist() == [0.5, 0.5, 0.25]
+
+
+def test_a_threshold_without_certified_radii_uses_the_grid(four: Evaluation) -> None:
+    steps, accuracy, exact = four.by_radius(four.bounds[0], 0.6)
+    assert not exact
+    assert steps.tolist() == RADII.tolist()
+    assert accuracy.tolist() == [0.5, 0.25, 0.0]
+
+
+def test_nothing_certified_is_a_curve_at_zero(four: Evaluation) -> None:
+    none = replace(four, predicted=np.full(4, -1))
+    steps, accuracy, _ = none.by_radius(none.bounds[0], 0.5)
+    assert (steps.tolist(), accuracy.tolist()) == ([0.0], [0.0])
+    assert none.by_threshold(none.bounds[0], 0.5)[1].max() == 0
+    assert none.typical() is None
+
+
+def test_typical_is_a_correct_input_and_rows_are_found_by_index(four: Evaluation) -> None:
+    assert four.typical() == 10
+    assert four.row(30) == 2
+    with pytest.raises(ValueError, match="no input 3; it has 4 inputs from 10 to 40"):
+        four.row(3)
+
+
+def test_paired_needs_a_prediction_and_a_class_radius(four: Evaluation) -> None:
+    assert four.paired.tolist() == [True, False, True, False]
+    assert not replace(four, class_radius=None).paired.any()
+
+
+def test_unknown_radii_and_thresholds_are_refused(four: Evaluation) -> None:
+    with pytest.raises(ValueError, match=r"no bound at 0.25; it has 0, 0.5, 1"):
+        four.by_threshold(four.bounds[0], 0.25)
+    with pytest.raises(ValueError, match="inside the range"):
+        four.by_radius(four.bounds[0], 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label": np.array([1])}, r"label of four needs shape \(4,\), got \(1,\)"),
+        ({"radii": np.array([0.0, 1.0, 0.5])}, "must increase"),
+        ({"radii": np.array([0.0, 1.0])}, r"lower of cdf_dkw of four needs shape \(4, 2\)"),
+        ({"thresholds": np.empty(0)}, "radius of cdf_dkw"),
+        ({"class_radius": np.empty(3)}, "class_radius of four"),
+        ({"bounds": ()}, "0 methods"),
+    ],
+)
+def test_shapes_are_checked(four: Evaluation, change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(four, **change)  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 10**6), st.data())
+def test_percent_is_the_floor(total: int, data: st.DataObject) -> None:
+    count = data.draw(st.integers(0, total))
+    whole, tenth = percent(count, total).split(".")
+    tenths = int(whole) * 10 + int(tenth)
+    assert tenths * total <= 1000 * count < (tenths + 1) * total
+
+
+def test_correlation() -> None:
+    x = np.array([1.0, 2.0, 2.0, 3.0])
+    y = np.array([0.1, 0.2, 0.4, 0.9])
+    from scipy import stats
+
+    assert correlation(x, y) == pytest.approx((stats.pearsonr(x, y)[0], stats.spearmanr(x, y)[0]))
+    assert all(map(math.isnan, correlation(x, np.ones(4))))
+    assert all(map(math.isnan, correlation(x[:1], y[:1])))

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from smoothbound import figures
+from smoothbound.evaluation import Bounds, Evaluation
+from smoothbound.logs import read_log, with_class_radius
+from smoothbound.method import Method
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture
+def ax() -> Axes:
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    return figure.subplots()
+
+
+@pytest.fixture
+def log() -> Evaluation:
+    log = read_log(DATA / "kumar2020_excerpt.tsv")
+    return with_class_radius(log, DATA / "cohen2019_excerpt.tsv")
+
+
+@pytest.fixture
+def own() -> Evaluation:
+    lower = np.array([[0.9, 0.6], [0.8, 0.3], [0.9, 0.9]])
+    return Evaluation(
+        name="own",
+        measure="score",
+        score_range=(0.0, 1.0),
+        radii=np.array([0.0, 0.5]),
+        index=np.array([3, 4, 5]),
+        label=np.array([1, 1, 1]),
+        predicted=np.array([1, 1, -1]),
+        bounds=(Bounds(Method("cdf", "dkw"), lower, np.array([[0.6], [0.2], [math.nan]])),),
+        thresholds=np.array([0.5]),
+    )
+
+
+def test_accuracy_vs_radius_is_conservative_and_marked(ax: Axes, log: Evaluation) -> None:
+    assert figures.certified_accuracy_vs_radius(ax, log, 0.5) is ax
+    one, two = ax.get_lines()
+    assert [one.get_label(), two.get_label()] == ["Theorem 1", "Theorem 2 (dkw)"]
+    assert two.get_drawstyle() == "steps-pre"  # the value of the larger radius
+    assert two.get_marker() == "o"
+    assert one.get_color() != two.get_color()
+    assert one.get_linestyle() != two.get_linestyle()
+    accuracy = np.asarray(two.get_ydata())
+    np.testing.assert_allclose(accuracy[:3], [100 * k / 30 for k in (25, 19, 9)])
+    assert accuracy[-1] == 0
+    assert np.count_nonzero(accuracy == 0) == 1  # no tail of zeros
+    assert "units of the input" in ax.get_xlabel()
+    assert ax.get_ylabel() == "certified accuracy (%)"
+    assert ax.get_title("left") == "score > 0.5" or ax.get_title() == "score > 0.5"
+
+
+def test_certified_radii_are_drawn_without_markers(ax: Axes, own: Evaluation) -> None:
+    figures.certified_accuracy_vs_radius(ax, own, 0.5)
+    (line,) = ax.get_lines()
+    assert np.asarray(line.get_xdata()).tolist() == [0.0, 0.2, 0.6]
+    assert line.get_marker() == ""
+
+
+def test_accuracy_vs_threshold_covers_the_range(ax: Axes, log: Evaluation) -> None:
+    figures.certified_accuracy_vs_threshold(ax, log, 0.25)
+    assert all(line.get_drawstyle() == "steps-post" for line in ax.get_lines())
+    assert ax.get_xlim() == (0.0, 1.0)
+    assert ax.get_xlabel() == "threshold c of the score"
+    with pytest.raises(ValueError, match=r"no bound at 0\.3"):
+        figures.certified_accuracy_vs_threshold(ax, log, 0.3)
+
+
+def test_class_radius_states_its_correlation(ax: Axes, log: Evaluation) -> None:
+    from scipy import stats
+
+    figures.score_vs_class_radius(ax, log)
+    correct, wrong = ax.get_lines()
+    assert (correct.get_label(), wrong.get_label()) == ("correct class (25)", "wrong class (2)")
+    x = np.concatenate([correct.get_xdata(), wrong.get_xdata()])
+    y = np.concatenate([correct.get_ydata(), wrong.get_ydata()])
+    pearson, spearman = stats.pearsonr(x, y)[0], stats.spearmanr(x, y)[0]
+    expected = f"Pearson {pearson:.2f}, Spearman {spearman:.2f}"
+    assert ax.get_title("left") + ax.get_title() == expected
+
+
+def test_class_radius_needs_class_radii_and_radius_zero(ax: Axes, log: Evaluation) -> None:
+    with pytest.raises(ValueError, match="no class radii"):
+        figures.score_vs_class_radius(ax, replace(log, class_radius=None))
+    late = tuple(replace(one, lower=one.lower[:, 1:]) for one in log.bounds)
+    with pytest.raises(ValueError, match="no bound at 0"):
+        figures.score_vs_class_radius(ax, replace(log, radii=log.radii[1:], bounds=late))
+
+
+def test_confidence_joins_the_certified_radius(ax: Axes, own: Evaluation) -> None:
+    figures.certified_confidence(ax, own, 3, [0.5])
+    curve = ax.get_lines()[0]
+    assert np.asarray(curve.get_xdata()).tolist() == [0.0, 0.5, 0.6]
+    assert np.asarray(curve.get_ydata()).tolist() == [0.9, 0.6, 0.5]
+    assert [text.get_text() for text in ax.texts] == ["c = 0.5"]
+
+
+def test_confidence_steps_never_rise(ax: Axes, own: Evaluation) -> None:
+    figures.certified_confidence(ax, own, 4, [0.5])  # radius 0.2 inside the grid
+    curve = ax.get_lines()[0]
+    assert np.asarray(curve.get_ydata()).tolist() == [0.8, 0.5, 0.3]
+    figures.certified_confidence(ax, own, 5, [0.5])  # abstained, no certified radius
+    assert "abstained" in ax.get_title("left") + ax.get_title()
+    with pytest.raises(ValueError, match="no input 6"):
+        figures.certified_confidence(ax, own, 6)
+
+
+def test_known_methods_keep_their_look(ax: Axes, own: Evaluation, log: Evaluation) -> None:
+    figures.certified_accuracy_vs_radius(ax, own, 0.5)
+    figures.certified_accuracy_vs_radius(ax, log, 0.5)
+    alone, _, beside = ax.get_lines()
+    assert alone.get_color() == beside.get_color()

@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import csv
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import norm
+
+from smoothbound import report, store
+from smoothbound.errors import DataError, StoreError
+from smoothbound.method import Method
+
+DATA = Path(__file__).parent / "data"
+SCORES, CLASSES = DATA / "kumar2020_excerpt.tsv", DATA / "cohen2019_excerpt.tsv"
+
+SETTINGS = store.RunSettings(
+    sigma=0.5,
+    alpha=1e-3,
+    n0=100,
+    n=1000,
+    seed=0,
+    measure="score",
+    score_range=(0.0, 1.0),
+    cutoff=0.5,
+    outputs="logits",
+    methods=(Method("mean"), Method("cdf", "dkw", 500)),
+    radii=(0.25, 0.0, 0.5, 1.0),
+    thresholds=(0.5,),
+    data="digits",
+    split="test",
+    skip=1,
+    max_inputs=12,
+    n_inputs=12,
+    arch="digits_cnn",
+    checkpoint="digits.pt",
+    checkpoint_sha256="0" * 64,
+    device="cpu",
+    batch_size=100,
+    versions={"smoothbound": "0"},
+)
+
+
+def make_run(folder: Path, settings: store.RunSettings = SETTINGS, finished: int = 12) -> Path:
+    """Write a results folder of made-up certificates that have the right shape."""
+    rng = np.random.default_rng(0)
+    with store.Writer(folder, settings) as writer:
+        for index in range(finished):
+            mean = rng.uniform(0.45, 0.99)
+            row: dict[str, object] = {
+                "index": index,
+                "label": index % 3,
+                "predicted": -1 if mean < 0.5 else (index % 3 if index % 5 else 7),
+                "reason": "below the cut-off" if mean < 0.5 else "",
+                "class_radius": math.nan if index == 1 else float(norm.ppf(mean) * 0.5 + 0.1),
+                "n_draws": 1000,
+                "top_count": 900,
+                "mean_score": mean,
+                "seconds": 0.1,
+            }
+            a, b = settings.score_range
+            for gain, method in enumerate(settings.methods):
+                z = norm.ppf(mean) + 0.3 * gain
+                lower = [a + (b - a) * norm.cdf(z - r / 0.5) for r in settings.radii]
+                reach = [0.5 * (z - norm.ppf((c - a) / (b - a))) for c in settings.thresholds]
+                row[f"lower_{method.name}"] = lower
+                row[f"radius_{method.name}"] = [r if r >= 0 else math.nan for r in reach]
+            writer.append(row)
+        if finished == settings.n_inputs:
+            writer.finish()
+    return folder
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "certified_accuracy.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def images(written: Sequence[Path]) -> list[Path]:
+    return [path for path in written if path.suffix == ".png"]
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the drawing out, which takes nearly all the time, where no picture is looked at."""
+    monkeypatch.setattr(report, "_png", lambda *_: b"")
+
+
+def test_report_of_a_log(tmp_path: Path) -> None:
+    written = report.write_report([SCORES], tmp_path / "out", class_radius=[CLASSES])
+    assert sorted(written) == sorted((tmp_path / "out").iterdir())
+    assert written[0].name == "report.md"
+    assert [path.name.removeprefix("kumar2020_excerpt_") for path in images(written)] == [
+        "accuracy_vs_radius.png",
+        "accuracy_vs_threshold.png",
+        "score_vs_class_radius.png",
+        "confidence.png",
+    ]
+    rows = table(tmp_path / "out")
+    assert len(rows) == 7 * 3 * 2
+    (row,) = (
+        row
+        for row in rows
+        if (row["method"], row["radius"], row["threshold"]) == ("cdf_dkw", "0.25", "0.5")
+    )
+    # counted with awk in the excerpt; 63.33 rounded down
+    assert (row["certified"], row["inputs"], row["certified_percent"]) == ("19", "30", "63.3")
+
+
+def test_nothing_touches_pyplot(tmp_path: Path) -> None:
+    program = (
+        "import sys; from smoothbound.report import write_report; "
+        "write_report(sys.argv[1:2], sys.argv[2]); sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(SCORES), str(tmp_path)]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_report_without_class_radii_leaves_that_figure_out(tmp_path: Path) -> None:
+    written = report.write_report([SCORES], tmp_path)
+    assert len(images(written)) == 3
+
+
+def test_pictures_are_small_and_carry_their_caption(tmp_path: Path) -> None:
+    written = report.write_report([make_run(tmp_path / "run")], tmp_path / "out")
+    assert len(images(written)) == 4
+    for path in images(written):
+        assert path.stat().st_size < 100_000
+        with Image.open(path) as image:
+            image.load()
+            assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
+            assert "ertified" in image.info["Description"]
+            assert len(np.unique(np.asarray(image.convert("L")))) > 10
+
+
+def test_page_shows_every_figure_and_is_the_same_each_time(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "my $x_$ run")
+    written = report.write_report([run], tmp_path / "out")
+    page = written[0].read_text()
+    shown = {unquote(name) for name in re.findall(r"\]\(([^ )]+\.png)\)", page)}
+    assert shown == {path.name for path in images(written)}
+    for words in ("strictly above c", "σ = 0.5", "α = 0.001", "500 bins", "digits_cnn"):
+        assert words in page
+    assert "Unfinished" not in page
+    before = [path.read_bytes() for path in written]
+    again = report.write_report([run], tmp_path / "out")
+    assert [path.read_bytes() for path in again] == before
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_page_says_how_curves_stand_between_radii(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    page = report.write_report([run], tmp_path / "out")[0].read_text()
+    assert "At c = 0.5, the certified radius of every input is drawn. The others are drawn" in page
+    page = report.write_report([run], tmp_path / "out", thresholds=[0.5])[0].read_text()
+    assert "marked radii" not in page
+    page = report.write_report([SCORES], tmp_path / "out")[0].read_text()
+    assert "The curves are drawn from the bounds at the marked radii" in page
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_table_of_a_run_by_a_plain_loop(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    report.write_report([run], tmp_path / "out", thresholds=[0.5, 0.6])
+    results = store.load(run).table.to_pylist()
+    for row in table(tmp_path / "out"):
+        column = SETTINGS.radii.index(float(row["radius"]))  # the run's radii are not sorted
+        expected = sum(
+            one["predicted"] != -1
+            and one["predicted"] == one["label"]
+            and one[f"lower_{row['method']}"][column] > float(row["threshold"])
+            for one in results
+        )
+        assert int(row["certified"]) == expected
+    assert len(table(tmp_path / "out")) == 4 * 2 * 2
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_unfinished_run_says_so(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", finished=5)
+    page = report.write_report([run], tmp_path / "out")[0].read_text()
+    assert "**Unfinished run**: 5 of 12 inputs" in page
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_several_inputs_get_names_of_their_own(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / side / "results") for side in "ab"]
+    written = report.write_report([*runs, SCORES], tmp_path / "out", class_radius=[CLASSES])
+    assert len(images(written)) == 12
+    assert {row["name"] for row in table(tmp_path / "out")} == {
+        "results", "results-2", "kumar2020_excerpt",
+    }  # fmt: skip
+
+
+def test_many_thresholds_and_one_radius_still_draw(tmp_path: Path) -> None:
+    written = report.write_report(
+        [SCORES], tmp_path, thresholds=[0.5, 0.6, 0.7, 0.8], radii=[0.25], example=340
+    )
+    assert all(path.stat().st_size < 100_000 for path in images(written))
+    assert "input 340 (as asked for)" in written[0].read_text()
+
+
+def test_all_abstained_is_a_report_too(tmp_path: Path) -> None:
+    log = tmp_path / "none.tsv"
+    rows = "".join(f"{i}\t1\t-1\t0.0\t0.0\n" for i in range(3))
+    log.write_text("idx\tlabel\tpredict\texp_00\texp_25\n" + rows)
+    written = report.write_report([log], tmp_path / "out", class_radius=[log_of_classes(tmp_path)])
+    assert len(images(written)) == 3  # no input to draw the confidence of
+    assert {row["certified_percent"] for row in table(tmp_path / "out")} == {"0.0"}
+
+
+def log_of_classes(folder: Path) -> Path:
+    path = folder / "classes.tsv"
+    path.write_text("idx\tlabel\tpredict\tradius\n0\t1\t-1\t0.0\n")
+    return path
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_margin_thresholds_follow_its_range(tmp_path: Path) -> None:
+    margin = replace(SETTINGS, measure="margin", score_range=(-1.0, 1.0), thresholds=(0.0,))
+    report.write_report([make_run(tmp_path / "run", margin)], tmp_path / "out")
+    assert {row["threshold"] for row in table(tmp_path / "out")} == {"0.0", "0.4", "0.8"}
+
+
+def test_wrong_arguments_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="inputs must name at least one"):
+        report.write_report([], tmp_path)
+    with pytest.raises(TypeError, match="sequences of paths"):
+        report.write_report(SCORES, tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="got 2 for 1 logs"):
+        report.write_report([SCORES], tmp_path, class_radius=[CLASSES, CLASSES])
+    with pytest.raises(ValueError, match="kumar2020_excerpt: thresholds must lie strictly inside"):
+        report.write_report([SCORES], tmp_path, thresholds=[1.0])
+    with pytest.raises(ValueError, match=r"no bound at 0\.3; it has 0, 0\.25"):
+        report.write_report([SCORES], tmp_path, radii=[0.3])
+    with pytest.raises(ValueError, match="no input 7"):
+        report.write_report([SCORES], tmp_path, example=7)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_unfit_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "scores.npy").touch()
+    with pytest.raises(DataError, match=r"neither a results folder nor a \.tsv log"):
+        report.write_report([tmp_path / "scores.npy"], tmp_path / "out")
+    with pytest.raises(StoreError, match="there is no results folder"):
+        report.write_report([tmp_path / "missing"], tmp_path / "out")
+    with pytest.raises(StoreError, match="cannot write to"):
+        report.write_report([SCORES], tmp_path / "scores.npy")
+    with pytest.raises(StoreError, match="no finished input yet"):
+        report.write_report([make_run(tmp_path / "run", finished=0)], tmp_path / "out")

@@ -1,0 +1,202 @@
+"""A run of certify is killed, starved and taken up again; its result is the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from smoothbound import store
+from smoothbound.cli import app
+from smoothbound.errors import StoreError
+
+OPTIONS: dict[str, Any] = {
+    "data": "digits",
+    "sigma": 0.25,
+    "skip": 30,
+    "n": 3000,
+    "n0": 10,
+    "batch-size": 500,
+}
+PROGRAM = [
+    sys.executable,
+    "-c",
+    "import torch; torch.set_num_threads(1); from smoothbound.cli import main; main()",
+]
+
+
+def command(model: Path, out: Path, *flags: str, **changes: Any) -> list[str]:
+    options = OPTIONS | changes | {"checkpoint": model, "out": out}
+    return ["certify", *flags, *(str(part) for k, v in options.items() for part in (f"--{k}", v))]
+
+
+def run(*args: Any, **changes: Any) -> Result:
+    return CliRunner().invoke(app, command(*args, **changes))
+
+
+def contents(folder: Path) -> tuple[store.RunSettings, str]:
+    """What a finished folder holds, apart from timings."""
+    assert [path.name for path in folder.iterdir()] == ["results.parquet"]
+    results = store.load(folder)
+    return results.settings, repr(results.table.drop_columns(["seconds"]).to_pylist())
+
+
+def finished(folder: Path) -> int:
+    try:
+        return len(store.load(folder).table)
+    except StoreError:
+        return 0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Any:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.pt"
+    options = ["--data", "digits", "--arch", "digits_cnn", "--sigma", "0.25", "--epochs", "4"]
+    assert CliRunner().invoke(app, ["train", *options, "--out", str(path)]).exit_code == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "results"
+    result = run(model, out)
+    assert result.exit_code == 0, result.output
+    assert finished(out) == 10
+    return out
+
+
+def test_a_run_killed_twice_gives_the_same_result(
+    model: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "results"
+    before = 0
+    for _ in range(2):
+        with subprocess.Popen(
+            [*PROGRAM, *command(model, out, "--resume")], stderr=subprocess.DEVNULL
+        ) as process:
+            while finished(out) < before + 2 and process.poll() is None:
+                time.sleep(0.01)
+            process.kill()
+        assert before + 2 <= finished(out) < 10
+        assert not store.load(out).complete
+        before = finished(out)
+    result = run(model, out, "--resume")
+    assert result.exit_code == 0, result.output
+    assert contents(out) == contents(uninterrupted)
+
+
+def test_a_run_stopped_at_the_keyboard_says_how_to_go_on(
+    model: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "results"
+    append = store.Writer.append
+
+    def stopped(self: store.Writer, row: Any) -> None:
+        if len(self.done) == 3:
+            raise KeyboardInterrupt
+        append(self, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.Writer, "append", stopped)
+        result = run(model, out)
+    assert result.exit_code == 130
+    assert "3 of 10 inputs are finished and kept" in result.output
+    assert "--resume" in result.output
+    assert run(model, out, "--resume").exit_code == 0
+    assert contents(out) == contents(uninterrupted)
+
+
+def test_a_full_disk_loses_nothing(model: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    limited = ["bash", "-c", 'ulimit -f 12; exec "$@"', "bash"]  # no file above 12 KiB
+    process = subprocess.run(
+        [*limited, *PROGRAM, *command(model, out)], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 2
+    assert "Traceback" not in process.stderr
+    kept = finished(out)
+    assert 0 < kept < 10
+    assert f"The {kept} finished inputs of 10 are kept" in process.stderr
+    assert run(model, out, "--resume").exit_code == 0
+    assert contents(out) == contents(uninterrupted)
+
+
+def test_a_truncated_journal_is_taken_up(
+    model: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "results"
+    with monkeypatch.context() as patch:
+        patch.setattr(store.Writer, "finish", lambda self: sys.exit("killed"))
+        run(model, out)
+    journal = out / "journal.bin"
+    journal.write_bytes(journal.read_bytes()[:-100])
+    assert finished(out) == 9
+    result = run(model, out, "--resume")
+    assert result.exit_code == 0, result.output
+    assert contents(out) == contents(uninterrupted)
+
+
+def test_an_existing_result_is_kept(model: Path, uninterrupted: Path) -> None:
+    before = (uninterrupted / "results.parquet").read_bytes()
+    result = run(model, uninterrupted)
+    assert result.exit_code == 2
+    assert "go on with --resume" in result.output
+    again = run(model, uninterrupted, "--resume")
+    assert again.exit_code == 0
+    assert "Certified accuracy, % of 10 inputs" in again.output
+    assert (uninterrupted / "results.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sigma": 0.5}, "sigma: was 0.25, now 0.5"),
+        ({"n": 4000}, "n: was 3000, now 4000"),
+        ({"n0": 11}, "n0: was 10, now 11"),
+        ({"alpha": 0.01}, "alpha: was 0.001, now 0.01"),
+        ({"seed": 1}, "seed: was 0, now 1"),
+        ({"measure": "margin"}, "measure: was 'score', now 'margin'"),
+        ({"skip": 31}, "skip: was 30, now 31"),
+        ({"max-inputs": 5}, "max_inputs: was None, now 5"),
+        ({"batch-size": 100}, "batch_size: was 500, now 100"),
+        ({"radii": "0,1"}, "radii: was (0.0, 0.0625"),
+        ({"thresholds": "0.6"}, "thresholds: was (0.5,), now (0.6,)"),
+        ({"bound": "mean"}, "methods: was ("),
+        ({"n-bins": 100}, "methods: was ("),
+        ({"cutoff": 0.6}, "cutoff: was 0.5, now 0.6"),
+        ({"split": "train"}, "split: was 'test', now 'train'"),
+    ],
+)
+def test_other_settings_are_refused_by_name(
+    model: Path, uninterrupted: Path, changes: dict[str, Any], said: str
+) -> None:
+    result = run(model, uninterrupted, "--resume", **changes)
+    assert result.exit_code == 2
+    assert "cannot resume" in result.output
+    assert said in result.output
+    assert store.load(uninterrupted).complete
+
+
+def test_another_network_is_refused(model: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    other = tmp_path / "model.pt"
+    options = ["--data", "digits", "--arch", "digits_cnn", "--sigma", "0.25", "--epochs", "1"]
+    CliRunner().invoke(app, ["train", *options, "--out", str(other)])
+    result = run(other, uninterrupted, "--resume")
+    assert result.exit_code == 2
+    assert "checkpoint_sha256: was" in result.output
+    assert "arch" not in result.output

@@ -1,0 +1,410 @@
+"""Sampling: which draws are made, what is made of them, and what is refused."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from smoothbound.errors import ModelError
+from smoothbound.measures import MARGIN, SCORE, custom
+from smoothbound.noise import generator
+from smoothbound.sampler import Draws, Sampler
+
+CLASSES = 4
+X = np.array([0.5, -0.25, 1.0], dtype=np.float32)
+
+
+def linear(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Linear(3, CLASSES)
+
+
+class Recorder:
+    """A callable that keeps the batches it was given and returns logits."""
+
+    def __init__(self) -> None:
+        self.batches: list[Tensor] = []
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        self.batches.append(batch.clone())
+        flat = batch.reshape(len(batch), -1).sum(dim=1)
+        return torch.stack([flat, -flat], dim=1)
+
+
+def same(one: Draws, two: Draws) -> bool:
+    return (one.predicted, one.top_count, one.n0) == (
+        two.predicted,
+        two.top_count,
+        two.n0,
+    ) and np.array_equal(one.scores, two.scores)
+
+
+# --- what is drawn ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("measure", [SCORE, MARGIN])
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 200])
+def test_draws_equal_a_plain_loop(measure, n: int) -> None:
+    model, sigma, size = linear(), 0.7, 64
+    draws = Sampler(model, sigma, measure=measure, batch_size=size).draw(
+        X, n0=100, n=n, seed=5, example=9
+    )
+
+    def outputs(purpose, count: int) -> Tensor:
+        gen = generator(5, 9, purpose)
+        rows = [min(size, count - start) for start in range(0, count, size)]
+        noisy = [torch.empty(r, 3).normal_(0, sigma, generator=gen) + torch.tensor(X) for r in rows]
+        with torch.no_grad():
+            return torch.cat([torch.softmax(model(batch), dim=1) for batch in noisy])
+
+    votes = Counter(outputs("selection", 100).argmax(dim=1).tolist())
+    predicted = min(votes, key=lambda y: (-votes[y], y))
+    p = outputs("estimation", n)
+    assert draws.predicted == predicted
+    assert draws.n0 == 100
+    assert draws.top_count == sum(row.argmax() == predicted for row in p)
+    assert draws.scores.dtype == np.float32
+    assert draws.scores.shape == (n,)
+    np.testing.assert_array_equal(draws.scores, measure.function(p, torch.tensor(predicted)))
+
+
+def test_selection_and_estimation_see_different_draws_of_the_stated_numbers() -> None:
+    model = Recorder()
+    Sampler(model, 1.0, batch_size=8).draw(X, n0=10, n=20)
+    assert [len(batch) for batch in model.batches] == [8, 2, 8, 8, 4]
+    rows = torch.cat(model.batches)
+    assert len(torch.unique(rows, dim=0)) == 30
+
+
+def test_noise_is_gaussian_around_the_input_with_the_stated_sigma() -> None:
+    model, sigma, n = Recorder(), 0.3, 30_000
+    Sampler(model, sigma, batch_size=4096).draw(X, n0=1, n=n)
+    z = (torch.cat(model.batches[1:]).double() - torch.tensor(X)) / sigma
+    assert z.mean(dim=0).abs().max() < 5 / math.sqrt(n)
+    covariance = torch.cov(z.T)
+    assert (covariance - torch.eye(3)).abs().max() < 5 * math.sqrt(2 / n)
+
+
+def test_draws_belong_to_the_example_and_repeat() -> None:
+    sampler = Sampler(linear(), 0.5, batch_size=32)
+    alone = sampler.draw(X, n0=10, n=100, seed=1, example=3)
+    for example in (0, 4):
+        other = sampler.draw(X, n0=50, n=70, seed=1, example=example)
+        assert not np.array_equal(other.scores, alone.scores[:70])
+    again = Sampler(linear(), 0.5, batch_size=32).draw(X, n0=10, n=100, seed=1, example=3)
+    assert same(alone, again)
+    assert not same(alone, sampler.draw(X, n0=10, n=100, seed=2, example=3))
+
+
+def test_estimation_does_not_depend_on_the_number_of_selection_draws() -> None:
+    sampler = Sampler(linear(), 0.5, batch_size=32)
+    few, many = (sampler.draw(X, n0=n0, n=100) for n0 in (40, 400))
+    np.testing.assert_array_equal(few.scores, many.scores)
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (1, 8, 8), (2, 3, 4, 5)])
+def test_any_input_shape(shape: tuple[int, ...]) -> None:
+    model = Recorder()
+    draws = Sampler(model, 0.1, batch_size=16).draw(np.ones(shape, np.float32), n0=5, n=40)
+    assert draws.predicted == 0
+    assert {batch.shape[1:] for batch in model.batches} == {shape}
+
+
+def test_votes_pick_the_class_and_top_count_counts_it() -> None:
+    # Class 1 wins where x0 > 0: with x0 = 0.5 and sigma = 1 that is Phi(0.5) = 0.6915 of draws.
+    def model(x: Tensor) -> Tensor:
+        return torch.stack([torch.zeros(len(x)), x[:, 0]], dim=1)
+
+    draws = Sampler(model, 1.0).draw(X, n0=1000, n=20_000)
+    assert draws.predicted == 1
+    assert abs(draws.top_count / 20_000 - 0.69146) < 5 * math.sqrt(0.69 * 0.31 / 20_000)
+
+
+def test_a_tie_of_votes_goes_to_the_smallest_class() -> None:
+    def model(x: Tensor) -> Tensor:
+        return torch.eye(3)[[2, 1] * (len(x) // 2)]
+
+    assert Sampler(model, 1.0, outputs="probabilities").draw(X, n0=10, n=10).predicted == 1
+
+
+# --- kinds of outputs and of inputs ----------------------------------------------------------
+
+
+def test_probabilities_equal_the_softmax_of_logits() -> None:
+    model = linear()
+    logits = Sampler(model, 0.5).draw(X, n0=10, n=50)
+    stated = Sampler(lambda x: model(x).softmax(dim=1), 0.5, outputs="probabilities")
+    assert same(logits, stated.draw(X, n0=10, n=50))
+
+
+def test_raw_outputs_reach_a_custom_measure_unchanged() -> None:
+    norm = custom(lambda out, y: out.square().sum(dim=1), (0.0, 1e6), name="norm")
+    model = linear()
+    raw = Sampler(model, 0.5, measure=norm, outputs="raw").draw(X, n0=10, n=50)
+    normal = torch.empty(50, 3).normal_(0, 0.5, generator=generator(0, 0, "estimation"))
+    with torch.no_grad():
+        expected = model(normal + torch.tensor(X)).square().sum(dim=1)
+    np.testing.assert_array_equal(raw.scores, expected)
+
+
+def test_raw_outputs_may_have_one_column() -> None:
+    first = custom(lambda out, y: out[:, 0].sigmoid(), (0.0, 1.0))
+    draws = Sampler(lambda x: x[:, :1], 0.5, measure=first, outputs="raw").draw(X, n0=3, n=9)
+    assert (draws.predicted, draws.top_count) == (0, 9)
+
+
+def test_half_precision_logits_are_scored_in_float32() -> None:
+    model = linear()
+    draws = Sampler(lambda x: model(x).bfloat16(), 0.5).draw(X, n0=10, n=50)
+    normal = torch.empty(50, 3).normal_(0, 0.5, generator=generator(0, 0, "estimation"))
+    with torch.no_grad():
+        logits = model(normal + torch.tensor(X)).bfloat16().float()
+    np.testing.assert_array_equal(draws.scores, logits.softmax(dim=1)[:, draws.predicted])
+
+
+def test_extreme_logits_stay_within_the_range() -> None:
+    def model(x: Tensor) -> Tensor:
+        logits = torch.full((len(x), 3), -torch.inf)
+        logits[:, 1] = 3e38
+        return logits
+
+    for measure in ("score", "margin"):
+        draws = Sampler(model, 0.5, measure=measure).draw(X, n0=3, n=10)
+        assert (draws.predicted, set(draws.scores.tolist())) == (1, {1.0})
+
+
+def test_input_may_be_a_tensor_or_a_read_only_array_and_is_left_alone() -> None:
+    sampler = Sampler(linear(), 0.5)
+    frozen = X.copy()
+    frozen.setflags(write=False)
+    tensor = torch.tensor(X, requires_grad=True)
+    draws = [sampler.draw(x, n0=5, n=20) for x in (X, frozen, tensor, X[::-1][::-1])]
+    assert all(same(draws[0], other) for other in draws[1:])
+    np.testing.assert_array_equal(tensor.detach(), frozen)
+
+
+def test_double_precision_throughout() -> None:
+    sampler = Sampler(linear().double(), 0.5)
+    assert sampler.draw(X.astype(np.float64), n0=5, n=20).scores.dtype == np.float32
+
+
+# --- how the model is run --------------------------------------------------------------------
+
+
+class Moody(nn.Module):
+    """Dropout and batch normalisation: both behave differently in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.drop, self.head = nn.BatchNorm1d(3), nn.Dropout(0.5), nn.Linear(3, CLASSES)
+        self.seen: set[tuple[bool, bool]] = set()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.add((self.norm.training or self.drop.training, torch.is_inference_mode_enabled()))
+        out: Tensor = self.head(self.drop(self.norm(x)))
+        return out
+
+
+def test_module_runs_in_evaluation_mode_and_comes_back_as_it_was() -> None:
+    model = Moody()
+    model.norm.eval()  # a mixture of modes must survive
+    modes = {name: part.training for name, part in model.named_modules()}
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    sampler = Sampler(model, 0.5, batch_size=16)
+    draws = sampler.draw(X, n0=10, n=50)
+    assert model.seen == {(False, True)}
+    assert {name: part.training for name, part in model.named_modules()} == modes
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert same(draws, sampler.draw(X, n0=10, n=50))
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+
+
+def test_modes_come_back_after_an_error() -> None:
+    model = Moody()
+    with pytest.raises(ModelError, match=r"raised RuntimeError on a batch of shape \(5, 2\)"):
+        Sampler(model, 0.5).draw(X[:2], n0=5, n=10)
+    assert all(part.training for part in model.modules())
+
+
+class HostReads(TorchDispatchMode):
+    """Counts the operations for which a host has to wait for its device."""
+
+    WAITING = ("_local_scalar_dense", "is_nonzero", "nonzero", "_to_copy", "equal", "item")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func.overloadpacket.__name__ in self.WAITING
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("outputs", ["logits", "probabilities", "raw"])
+@pytest.mark.parametrize("measure", ["score", "margin"])
+def test_host_reads_do_not_grow_with_the_number_of_batches(outputs: Any, measure: str) -> None:
+    def model(x: Tensor) -> Tensor:
+        return x.sigmoid() / x.sigmoid().sum(dim=1, keepdim=True)
+
+    def reads(batches: int) -> int:
+        sampler = Sampler(model, 0.5, outputs=outputs, measure=measure, batch_size=10)
+        with HostReads() as mode:
+            sampler.draw(X, n0=10 * batches, n=10 * batches)
+        return mode.count
+
+    assert 1 <= reads(2) == reads(20) <= 8
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.filterwarnings("ignore:called a synchronizing CUDA operation")
+def test_cuda_agrees_with_the_cpu_and_never_waits_for_a_batch() -> None:
+    def waits(batches: int) -> int:
+        sampler = Sampler(linear(), 0.5, device="cuda", measure="margin", batch_size=10)
+        sampler.draw(X, n0=10, n=10)
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            with pytest.warns() as caught:
+                sampler.draw(X, n0=10, n=10 * batches)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        return len(caught)
+
+    assert waits(2) == waits(20)
+    here, there = (
+        Sampler(linear(), 0.5, device=device).draw(X, n0=100, n=50_000)
+        for device in ("cpu", "cuda")
+    )
+    assert here.predicted == there.predicted
+    assert abs(here.scores.mean() - there.scores.mean()) < 8 * here.scores.std() / 50_000**0.5
+
+
+# --- what is refused -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"model": 3}, TypeError, "model must be a torch.nn.Module or a callable"),
+        ({"sigma": 0.0}, ValueError, "sigma must be positive"),
+        ({"sigma": math.nan}, ValueError, "sigma must be positive"),
+        ({"sigma": "1"}, TypeError, "sigma must be a number"),
+        ({"measure": "scores"}, ValueError, "measure must be one of 'score', 'margin'"),
+        ({"outputs": "guess"}, ValueError, "outputs must be one of 'logits'"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+    ],
+)
+def test_sampler_refuses(arguments: dict, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Sampler(**({"model": linear(), "sigma": 1.0} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"x": [0.0, 1.0, 2.0]}, TypeError, "NumPy array or a torch tensor, got list"),
+        ({"x": np.ones(3, np.uint8)}, TypeError, "float32 or float64, got uint8"),
+        ({"x": np.ones(3, np.float16)}, TypeError, "half precision is too coarse"),
+        ({"x": np.ones(3)}, TypeError, "float64 and the model computes in torch.float32"),
+        ({"x": np.ones((0, 3), np.float32)}, ValueError, "x is empty"),
+        ({"x": np.array([1, np.nan, 0], np.float32)}, ValueError, "x must be finite"),
+        ({"n0": 0}, ValueError, "n0 must be at least 1"),
+        ({"n": 0}, ValueError, "n must be at least 1"),
+        ({"n": 1e5}, TypeError, "n must be a whole number"),
+        ({"seed": -1}, ValueError, "seed must be at least 0"),
+        ({"example": -1}, ValueError, "example must be at least 0"),
+    ],
+)
+def test_draw_refuses(arguments: dict, error: type[Exception], message: str) -> None:
+    sampler = Sampler(linear(), 1.0)
+    with pytest.raises(error, match=message):
+        sampler.draw(**({"x": X, "n0": 5, "n": 5} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda x: x.numpy(), "returned ndarray; it must return a floating-point tensor"),
+        (lambda x: (x, x), "returned tuple"),
+        (lambda x: x.argmax(dim=1), "returned torch.int64"),
+        (lambda x: x[:, 0], r"returned shape \(7,\) for a batch of 7"),
+        (lambda x: x[:, :1], r"returned shape \(7, 1\).*at least 2"),
+        (lambda x: x[:3], r"returned shape \(3, 3\) for a batch of 7"),
+        (lambda x: x[None], r"returned shape \(1, 7, 3\)"),
+        (lambda x: x.to("meta"), "on meta; it must return .* on cpu"),
+        (lambda x: x * torch.nan, "NaN or infinity"),
+        (lambda x: x + torch.inf, "NaN or infinity"),
+        (lambda x: x - torch.inf, "NaN or infinity"),
+    ],
+)
+def test_bad_outputs_are_named(model: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        Sampler(model, 1.0, batch_size=7).draw(X, n0=7, n=7)
+
+
+def test_one_bad_row_among_many_is_found() -> None:
+    def model(x: Tensor) -> Tensor:
+        logits = x.clone()
+        logits[-1, 0] = torch.nan if len(x) == 3 else 0.0  # in the last batch of the selection
+        return logits
+
+    with pytest.raises(ModelError, match="NaN"):
+        Sampler(model, 1.0, batch_size=10).draw(X, n0=13, n=20)
+
+
+def test_the_number_of_classes_may_not_change() -> None:
+    def model(x: Tensor) -> Tensor:
+        return x[:, : 3 if len(x) == 10 else 2]
+
+    with pytest.raises(ModelError, match="3 classes for one batch and 2 for another"):
+        Sampler(model, 1.0, batch_size=10).draw(X, n0=10, n=15)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda x: x,  # logits
+        lambda x: x.sigmoid(),  # scores that do not sum to 1
+        lambda x: torch.tensor([1.1, -0.1]).repeat(len(x), 1),
+    ],
+)
+def test_what_is_not_probabilities_is_found_out(model: Any) -> None:
+    with pytest.raises(ModelError, match="stated to return probabilities"):
+        Sampler(model, 1.0, outputs="probabilities").draw(X, n0=5, n=20)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("classes", [2, 1000])
+def test_probabilities_may_be_rounded_to_another_precision(dtype: Any, classes: int) -> None:
+    torch.manual_seed(0)
+    head = nn.Linear(3, classes)
+
+    def model(x: Tensor) -> Tensor:
+        return head(x).softmax(dim=1).to(dtype)
+
+    draws = Sampler(model, 1.0, outputs="probabilities").draw(X, n0=5, n=2000)
+    assert draws.scores.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda p, y: p.sum(), r"torch.float32 of shape \(\); it must return"),
+        (lambda p, y: p, "of shape"),
+        (lambda p, y: p.argmax(dim=1), "returned torch.int64"),
+        (lambda p, y: 0.5, "returned float"),
+        (lambda p, y: p[:, 0] + 1.0, r"range \[0.0, 1.0\], and 20 of 20 values are outside it"),
+        (lambda p, y: p[:, 0] * torch.nan, "the first nan at draw 0"),
+    ],
+)
+def test_bad_measures_are_named(function: Any, message: str) -> None:
+    own = custom(function, (0.0, 1.0), name="own")
+    with pytest.raises(ModelError, match=f"measure 'own'.*{message}"):
+        Sampler(linear(), 1.0, measure=own).draw(X, n0=5, n=20)

@@ -1,0 +1,195 @@
+"""Scores are read from .npy, .npz and Parquet a few rows at a time, and bad files are told."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from smoothbound import score_files
+from smoothbound.errors import StoreError
+from smoothbound.score_files import open_scores
+
+SCORES = np.random.default_rng(0).random((7, 5))
+
+
+def lists(array: np.ndarray[Any, Any], kind: Callable[..., pa.DataType] = pa.list_) -> pa.Array:
+    return pa.array(array.tolist(), kind(pa.from_numpy_dtype(array.dtype)))
+
+
+def write(path: Path, array: np.ndarray[Any, Any]) -> Path:
+    if path.suffix == ".npy":
+        np.save(path, array)
+    elif path.suffix == ".npz":
+        np.savez_compressed(path, scores=array)
+    else:
+        table = pa.table({"name": ["x"] * len(array), "scores": lists(array)})
+        pq.write_table(table, path, row_group_size=3)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".parquet"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("rows_at_a_time", [1, 2, 100])
+def test_rows_come_out_as_they_went_in(
+    tmp_path: Path,
+    suffix: str,
+    dtype: str,
+    rows_at_a_time: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scores = SCORES.astype(dtype)
+    monkeypatch.setattr(score_files, "CHUNK_BYTES", rows_at_a_time * 5 * scores.itemsize)
+    file = open_scores(write(tmp_path / f"scores{suffix}", scores))
+    assert (file.n_inputs, file.n_draws) == (7, 5)
+    chunks = list(file.chunks)
+    assert max(map(len, chunks)) == min(rows_at_a_time, 7)
+    read = np.concatenate(chunks)
+    assert read.dtype == dtype
+    assert (read == scores).all()
+
+
+def test_every_layout_of_an_array_is_read(tmp_path: Path) -> None:
+    for array in (np.asfortranarray(SCORES), SCORES.astype(">f4"), SCORES[::2, ::-1]):
+        (chunk,) = open_scores(write(tmp_path / "scores.npy", array)).chunks
+        assert chunk.dtype.isnative
+        assert chunk.flags.c_contiguous
+        assert (chunk == array).all()
+
+
+@pytest.mark.parametrize("kind", [pa.list_, pa.large_list, lambda type: pa.list_(type, 5)])
+def test_every_kind_of_list_is_read(tmp_path: Path, kind: Callable[..., pa.DataType]) -> None:
+    path = tmp_path / "scores.parquet"
+    pq.write_table(pa.table({"scores": lists(SCORES, kind)}), path)
+    (chunk,) = open_scores(path).chunks
+    assert (chunk == SCORES).all()
+
+
+def test_one_of_several_is_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "two.npz", a=SCORES, b=SCORES + 1)
+    pq.write_table(pa.table({"a": lists(SCORES), "b": lists(SCORES + 1)}), tmp_path / "two.parquet")
+    for name in ("two.npz", "two.parquet"):
+        (chunk,) = open_scores(tmp_path / name, key="b").chunks
+        assert (chunk == SCORES + 1).all()
+        with pytest.raises(StoreError, match="name one with --key; it has 'a', 'b'"):
+            open_scores(tmp_path / name)
+        with pytest.raises(StoreError, match=r"no 'c' among its .*it has 'a', 'b'"):
+            open_scores(tmp_path / name, key="c")
+    with pytest.raises(StoreError, match="without a name"):
+        open_scores(write(tmp_path / "one.npy", SCORES), key="a")
+
+
+def test_a_npy_file_is_mapped_not_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "large.npy"
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(1 << 16, 1 << 12))
+    del array  # 1 GB, none of it written
+    file = open_scores(path)
+    chunk = next(file.chunks)
+    assert file.n_inputs == 1 << 16
+    assert chunk.nbytes == score_files.CHUNK_BYTES
+    assert isinstance(chunk.base, np.memmap)
+
+
+# --- bad files --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".parquet"])
+@pytest.mark.parametrize("size", [0, 7, 100, -20])
+def test_a_truncated_file_is_told(tmp_path: Path, suffix: str, size: int) -> None:
+    path = write(tmp_path / f"scores{suffix}", SCORES)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(StoreError, match="cannot be read"):
+        list(open_scores(path).chunks)
+
+
+def test_damage_inside_a_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "scores.parquet"
+    scores = np.random.default_rng(0).random((2000, 50))
+    table = pa.table({"scores": lists(scores)})
+    pq.write_table(table, path, row_group_size=500, write_page_checksum=True)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 5000] = bytes(5000)
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="cannot be read"):
+        list(open_scores(path).chunks)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_pickled_objects_are_never_loaded(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"objects{suffix}"
+    objects = np.array([[{"a": 1}, 2]], dtype=object)
+    if suffix == ".npy":
+        np.save(path, objects, allow_pickle=True)
+    else:
+        np.savez(path, scores=objects)
+    with pytest.raises(StoreError, match="cannot be read"):
+        open_scores(path)
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros(5), r"must have shape \(n_inputs, n_draws\) .* got shape \(5,\)"),
+        (np.zeros((2, 3, 4)), r"got shape \(2, 3, 4\)"),
+        (np.zeros((0, 5)), r"got shape \(0, 5\)"),
+        (np.zeros((5, 0)), r"got shape \(5, 0\)"),
+        (np.zeros((2, 3), int), "must hold float16, float32 or float64 scores, got int64"),
+        (np.array([["a", "b"]]), "got <U1"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_arrays_that_are_no_scores(
+    tmp_path: Path, suffix: str, array: np.ndarray[Any, Any], said: str
+) -> None:
+    with pytest.raises(StoreError, match=said):
+        open_scores(write(tmp_path / f"scores{suffix}", array))
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (pa.array([[0.1, 0.2], [0.3]]), "row 1 has 1, row 0 has 2"),
+        (pa.array([[0.1, 0.2], [0.2, 0.3], None]), "row 2 has 0, row 0 has 2"),
+        (pa.array([[], []], pa.list_(pa.float64())), "at least one: row 0 has 0"),
+        (pa.array([[0.1, 0.2], [0.3, None]]), "empty score in row 1"),
+        (pa.array([], pa.list_(pa.float64())), "has no rows"),
+        (pa.array([[1, 2]]), "must hold float16, float32 or float64 scores, got int64"),
+        (pa.array([["a"]]), "must hold float16, float32 or float64 scores, got object"),
+        (pa.array([0.1, 0.2]), "columns of lists, .*it has none"),
+    ],
+)
+def test_columns_that_are_no_scores(tmp_path: Path, column: pa.Array, said: str) -> None:
+    path = tmp_path / "scores.parquet"
+    pq.write_table(pa.table({"scores": column}), path)
+    with pytest.raises(StoreError, match=said):
+        list(open_scores(path).chunks)
+
+
+def test_files_that_are_something_else(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no file"):
+        open_scores(tmp_path / "typo.npy")
+    with pytest.raises(StoreError, match="no file"):
+        open_scores(write_folder(tmp_path / "folder.npy"))
+    with pytest.raises(StoreError, match=r"ending in \.npy, \.npz, \.parquet; got .*scores\.csv"):
+        open_scores(tmp_path / "scores.csv")
+    write(tmp_path / "a.npz", SCORES).rename(tmp_path / "a.npy")
+    with pytest.raises(StoreError, match="cannot be read"):
+        open_scores(tmp_path / "a.npy")
+    write(tmp_path / "b.npy", SCORES).rename(tmp_path / "b.npz")
+    with pytest.raises(StoreError, match=r"not an \.npz file"):
+        open_scores(tmp_path / "b.npz")
+    with zipfile.ZipFile(tmp_path / "c.npz", "w") as archive:
+        archive.writestr("note.txt", "hello")
+    with pytest.raises(StoreError, match=r"note.txt of .*must have shape"):
+        open_scores(tmp_path / "c.npz")
+
+
+def write_folder(path: Path) -> Path:
+    path.mkdir()
+    return path

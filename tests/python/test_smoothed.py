@@ -1,0 +1,338 @@
+"""The smoothed classifier: true, repeatable, complete, and quick to refuse."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from torch import Tensor
+
+from smoothbound import smoothed as module
+from smoothbound.class_radius import class_radius
+from smoothbound.engine import certify_scores, required_draws
+from smoothbound.measures import custom
+from smoothbound.smoothed import SmoothedCertificate, SmoothedClassifier, judge
+
+SIGMA, SLOPE = 0.5, 4.0
+RADII = (0.0, 0.1, 0.25, 0.5)
+
+
+def model(x: Tensor) -> Tensor:
+    """Two classes; the first scores sigmoid(SLOPE * x0)."""
+    return torch.stack([x[:, 0], -x[:, 0]], dim=1) * (SLOPE / 2)
+
+
+def truth(x0: Any) -> Any:
+    """E sigmoid(SLOPE * (x0 + SIGMA z)), exact to many digits by quadrature."""
+    z, weight = np.polynomial.hermite_e.hermegauss(120)
+    values = 1 / (1 + np.exp(-SLOPE * (np.asarray(x0)[..., None] + SIGMA * z)))
+    return values @ weight / np.sqrt(2 * np.pi)
+
+
+def inputs(*x0: float) -> np.ndarray:
+    return np.array([[value, 7.0] for value in x0], np.float32)
+
+
+def same(one: SmoothedCertificate, two: SmoothedCertificate) -> bool:
+    names = [field.name for field in fields(SmoothedCertificate) if field.name != "settings"]
+    for name in names:
+        np.testing.assert_equal(getattr(one, name), getattr(two, name))
+    return one.settings == two.settings
+
+
+# --- what is certified is true ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bound", ["mean", "cdf"])
+def test_certificates_hold_at_the_worst_point_and_theorem_2_comes_close(bound: str) -> None:
+    x0 = [0.4, 1.0, 2.0]
+    cert = SmoothedClassifier(model, SIGMA, batch_size=10_000).certify(
+        inputs(*x0), n=100_000, radii=RADII, thresholds=[0.5, 0.6], bound=bound
+    )
+    worst = truth(np.subtract.outer(x0, RADII))  # the worst direction lowers x0
+    assert cert.predicted.tolist() == [0, 0, 0]
+    assert (cert.lower <= worst).all()
+    if bound == "cdf":
+        assert (cert.lower[:2] >= worst[:2] - 0.03).all()  # less close where all scores near 1
+    for i, j in np.ndindex(cert.radius.shape):
+        assert truth(x0[i] - cert.radius[i, j]) >= (0.5, 0.6)[j]
+    # h's vote is for class 0 where x0 + noise > 0: its radius is x0 itself.
+    assert (cert.class_radius <= x0).all()
+    assert (cert.class_radius[:2] > np.array(x0[:2]) - 0.02).all()
+    np.testing.assert_allclose(cert.mean_score, truth(x0), atol=0.005)
+
+
+def test_upper_and_two_sided_certificates_enclose_the_truth() -> None:
+    smoothed = SmoothedClassifier(model, SIGMA)
+    both = smoothed.certify(inputs(0.4), n=20_000, radii=RADII, sides="both")
+    upper = smoothed.certify(inputs(0.4), n=20_000, radii=RADII, sides="upper")
+    assert (both.lower <= truth(0.4 - np.array(RADII))).all()
+    assert (both.upper >= truth(0.4 + np.array(RADII))).all()
+    assert (upper.upper <= both.upper).all()  # with all of alpha
+    assert upper.lower is None
+    assert upper.radius is None
+    assert both.settings.alpha_lower == both.settings.alpha_upper == 0.0005
+
+
+def test_failures_are_no_more_frequent_than_alpha() -> None:
+    repetitions, alpha, n, x0 = 600, 0.05, 60, 0.2
+    cert = SmoothedClassifier(model, SIGMA, cutoff=-np.inf).certify(
+        np.repeat(inputs(x0), repetitions, axis=0), n=n, n0=20, alpha=alpha, radii=(0.0, 0.3)
+    )
+    first = cert.predicted == 0  # the selection may pick the other class
+    sign = np.where(first, 1.0, -1.0)
+    allowed = stats.binom.ppf(1 - 1e-6, repetitions, alpha)
+    for j, radius in enumerate(cert.settings.radii):
+        assert (cert.lower[:, j] > truth(sign * x0 - radius)).sum() <= allowed
+    wrong_vote = cert.class_radius > np.where(first, x0, 0.0)
+    assert 0 < wrong_vote.sum() <= allowed  # Clopper-Pearson spends nearly all of alpha
+    assert 0.5 < first.mean() < 1.0
+
+
+def test_margin_of_two_classes_is_the_score_stretched() -> None:
+    options: dict[str, Any] = {"n": 5000, "radii": RADII}
+    score = SmoothedClassifier(model, SIGMA).certify(inputs(0.8), **options)
+    margin = SmoothedClassifier(model, SIGMA, measure="margin").certify(inputs(0.8), **options)
+    np.testing.assert_allclose(margin.lower, 2 * score.lower - 1, atol=1e-5)
+    assert margin.settings.score_range == (-1.0, 1.0)
+    assert margin.settings.cutoff == 0.0
+
+
+# --- it is the engine's certificate of the sampler's draws --------------------------------------
+
+
+def test_certify_is_the_bound_of_the_draws() -> None:
+    smoothed = SmoothedClassifier(model, SIGMA, measure="margin")
+    options: dict[str, Any] = {"alpha": 0.01, "bound": "cdf", "n_bins": 50}
+    cert = smoothed.certify(
+        inputs(0.3, -0.9), n0=50, n=3000, seed=8, radii=[0.2, 0.1], thresholds=[0.25], **options
+    )
+    for i, x in enumerate(inputs(0.3, -0.9)):
+        draws = smoothed.draw(x, n0=50, n=3000, seed=8, example=i)
+        alone = certify_scores(
+            draws.scores[None],
+            sigma=SIGMA,
+            score_range=(-1, 1),
+            radii=[0.2, 0.1],
+            thresholds=[0.25],
+            **options,
+        )
+        np.testing.assert_array_equal(cert.lower[i], alone.lower[0])
+        np.testing.assert_array_equal(cert.radius[i], alone.radius[0])
+        assert cert.predicted[i] == draws.predicted == i
+        assert cert.class_radius[i] == class_radius(draws.top_count, 3000, sigma=SIGMA, alpha=0.01)
+        assert cert.mean_score[i] == pytest.approx(draws.scores.mean(), abs=1e-6)
+
+
+def test_an_input_is_certified_the_same_in_any_company_and_order() -> None:
+    smoothed = SmoothedClassifier(model, SIGMA, batch_size=64)
+    x = inputs(0.5, 0.1, -0.3, 2.0)
+    together = smoothed.certify(x, n=500, radii=RADII)
+    some = smoothed.certify(x[[3, 1]], n=500, radii=RADII, examples=[3, 1])
+    np.testing.assert_array_equal(some.lower, together.lower[[3, 1]])
+    np.testing.assert_array_equal(some.predicted, together.predicted[[3, 1]])
+    np.testing.assert_array_equal(some.class_radius, together.class_radius[[3, 1]])
+    assert some.example.tolist() == [3, 1]
+    assert not np.array_equal(smoothed.certify(x, n=500, radii=RADII, seed=1).lower, together.lower)
+
+
+def test_certifying_in_groups_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    smoothed = SmoothedClassifier(model, SIGMA)
+    x, options = inputs(0.5, 0.1, -0.3, 2.0, 1.0), {"n": 300, "radii": RADII, "thresholds": [0.6]}
+    at_once = smoothed.certify(x, **options)
+    for limit in (1, 2 * 300, 3 * 300 + 1):
+        monkeypatch.setattr(module, "_SCORES_AT_ONCE", limit)
+        assert same(smoothed.certify(x, **options), at_once)
+
+
+def test_tensors_arrays_and_inputs_without_axes() -> None:
+    smoothed = SmoothedClassifier(model, SIGMA)
+    x = inputs(0.5, 1.0)
+    assert same(smoothed.certify(x, n=100), smoothed.certify(torch.tensor(x), n=100))
+    scalar = SmoothedClassifier(lambda x: torch.stack([x, -x], dim=1), SIGMA)
+    assert scalar.certify(np.array([3.0, -3.0]), n=100).predicted.tolist() == [0, 1]
+
+
+def test_progress_is_told_after_each_input() -> None:
+    seen: list[tuple[int, int]] = []
+    SmoothedClassifier(model, SIGMA).certify(
+        inputs(1, 2, 3), n=50, progress=lambda done, total: seen.append((done, total))
+    )
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+# --- abstention ------------------------------------------------------------------------------
+
+
+def test_abstains_below_the_cut_off_and_says_why() -> None:
+    x = inputs(3.0, 0.02)
+    cert = SmoothedClassifier(model, SIGMA).certify(x, n=2000, radii=[0.1])
+    assert cert.predicted.tolist() == [0, -1]
+    assert cert.reason[0] == ""
+    assert cert.reason[1].startswith("the certified score of class 0 at R = 0 is 0.4")
+    assert cert.reason[1].endswith(", not above the cut-off 0.5")
+    assert cert.lower.shape == (2, 1)
+
+
+@pytest.mark.parametrize(("cutoff", "expected"), [(0.3, 0), (0.6, -1), (-np.inf, 0), (-1, 0)])
+def test_the_cut_off_can_be_set(cutoff: float, expected: int) -> None:
+    smoothed = SmoothedClassifier(model, SIGMA, cutoff=cutoff)
+    cert = smoothed.certify(inputs(0.02), n=2000)
+    assert cert.predicted.tolist() == [expected]
+    assert cert.settings.cutoff == (None if cutoff == -np.inf else cutoff)
+
+
+def test_upper_bounds_and_measures_without_a_cut_off_never_abstain() -> None:
+    x = inputs(0.0)
+    upper = SmoothedClassifier(model, SIGMA).certify(x, n=500, sides="upper")
+    own = custom(lambda p, y: p[:, 1] - p[:, 0], (-1.0, 1.0), name="gap")
+    gap = SmoothedClassifier(model, SIGMA, measure=own).certify(x, n=500)
+    for cert in (upper, gap):
+        assert cert.predicted[0] >= 0
+        assert cert.reason == ("",)
+        assert cert.settings.cutoff is None
+    assert gap.settings.measure == "gap"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.floats(-1, 1)), max_size=8),
+    st.one_of(st.none(), st.floats(-1, 1)),
+)
+def test_judge(rows: list[tuple[int, float]], cutoff: float | None) -> None:
+    selected, lower = [y for y, _ in rows], [low for _, low in rows]
+    predicted, reason = judge(selected, lower, cutoff)
+    for y, low, out, why in zip(selected, lower, predicted, reason, strict=True):
+        sure = cutoff is None or low > cutoff
+        assert out == (y if sure else -1)
+        assert (why == "") == sure
+
+
+def test_judge_never_certifies_nan() -> None:
+    predicted, reason = judge([3], [np.nan], 0.5)
+    assert predicted.tolist() == [-1]
+    assert "nan" in reason[0]
+
+
+# --- what comes with the result --------------------------------------------------------------
+
+
+def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
+    smoothed = SmoothedClassifier(model, SIGMA, batch_size=32)
+    cert = smoothed.certify(
+        inputs(3.0, 0.0), n0=7, n=200, seed=4, radii=[0.0, 0.1], thresholds=[0.6], examples=[5, 9]
+    )
+    table = cert.to_arrow()
+    assert table.column_names == [
+        "example",
+        "predicted",
+        "reason",
+        "class_radius",
+        "n_draws",
+        "mean_score",
+        "lower",
+        "radius",
+    ]
+    assert table["example"].to_pylist() == [5, 9]
+    assert table["predicted"].to_pylist() == [0, -1]
+    assert table["n_draws"].to_pylist() == [200, 200]
+    assert table["lower"].to_pylist() == cert.lower.tolist()
+    settings = json.loads(table.schema.metadata[b"smoothbound"])
+    expected = {
+        "sigma": SIGMA,
+        "alpha": 0.001,
+        "measure": "score",
+        "cutoff": 0.5,
+        "outputs": "logits",
+        "n0": 7,
+        "n": 200,
+        "seed": 4,
+        "batch_size": 32,
+        "device": "cpu",
+        "radii": [0.0, 0.1],
+        "thresholds": [0.6],
+        "score_range": [0.0, 1.0],
+    }
+    assert {name: settings[name] for name in expected} == expected
+    assert cert.settings.method.name == "cdf_dkw"
+
+
+def test_pandas_has_one_column_a_number() -> None:
+    pytest.importorskip("pandas")
+    cert = SmoothedClassifier(model, SIGMA).certify(
+        inputs(3.0, 0.0), n=200, radii=[0.1], thresholds=[0.6]
+    )
+    frame = cert.to_pandas()
+    assert {"predicted", "reason", "class_radius", "lower@0.1", "radius@0.6"} <= set(frame.columns)
+    assert frame["lower@0.1"].tolist() == cert.lower[:, 0].tolist()
+
+
+# --- what is refused, before a single draw ------------------------------------------------------
+
+
+def test_draws_that_are_too_few_are_refused_with_how_many_would_do() -> None:
+    for measure, bound, alpha in (("score", "cdf", 0.001), ("margin", "mean", 1e-6)):
+        smoothed = SmoothedClassifier(model, SIGMA, measure=measure)
+        needed = required_draws(
+            smoothed.cutoff, alpha=alpha, score_range=smoothed.measure.score_range, bound=bound
+        )
+        smoothed.certify(inputs(9.0), n=needed, alpha=alpha, bound=bound)
+        with pytest.raises(ValueError, match=f"too few .* at least n = {needed} are needed"):
+            smoothed.certify(inputs(9.0), n=needed - 1, alpha=alpha, bound=bound)
+    with pytest.raises(ValueError, match=r"too few .* above the threshold 0\.99"):
+        smoothed.certify(inputs(9.0), n=100, thresholds=[0.99])
+
+
+def test_half_of_alpha_needs_more_draws() -> None:
+    smoothed = SmoothedClassifier(model, SIGMA)
+    few = required_draws(0.5, alpha=0.001)
+    with pytest.raises(ValueError, match=f"at least n = {required_draws(0.5, alpha=0.0005)}"):
+        smoothed.certify(inputs(9.0), n=few, sides="both")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"x": [[1.0]]}, TypeError, "NumPy array or a torch tensor"),
+        ({"x": np.array(1.0)}, ValueError, r"shape \(n_inputs, ...\)"),
+        ({"x": np.ones((0, 2), np.float32)}, ValueError, "x is empty"),
+        ({"x": inputs(1.0, np.nan)}, ValueError, "x must be finite"),
+        ({"x": inputs(1.0).astype(int)}, TypeError, "got int64"),
+        ({"n": 0}, ValueError, "n must be at least 1"),
+        ({"n0": 0}, ValueError, "n0 must be at least 1"),
+        ({"alpha": 0.0}, ValueError, "alpha must lie strictly between 0 and 1"),
+        ({"radii": [0.1, -1.0]}, ValueError, r"radii\[1\] = -1.0"),
+        ({"radii": [np.nan]}, ValueError, r"radii\[0\] = nan"),
+        ({"thresholds": [1.5]}, ValueError, "thresholds must lie strictly inside"),
+        ({"bound": "both"}, ValueError, "bound must be one of"),
+        ({"band": "wide"}, ValueError, "band must be one of"),
+        ({"sides": "left"}, ValueError, "sides must be one of"),
+        ({"n_bins": 0}, ValueError, "n_bins must be at least 1"),
+        ({"backend": "gpu"}, ValueError, "backend must be one of"),
+        ({"threads": 0}, ValueError, "threads must be at least 1"),
+        ({"seed": -1}, ValueError, "seed must be at least 0"),
+        ({"examples": [0, 1]}, ValueError, "examples must be 1 whole numbers"),
+        ({"examples": [0.5]}, ValueError, "examples must be 1 whole numbers"),
+        ({"examples": [-1]}, ValueError, "examples must lie between 0 and"),
+    ],
+)
+def test_certify_refuses_before_it_draws(
+    arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    def never(x: Tensor) -> Tensor:
+        raise AssertionError("the model was called")
+
+    with pytest.raises(error, match=message):
+        SmoothedClassifier(never, SIGMA).certify(**({"x": inputs(1.0), "n": 100} | arguments))
+
+
+@pytest.mark.parametrize("cutoff", [1.0, 2.0, np.nan, np.inf])
+def test_a_cut_off_that_nothing_can_pass_is_refused(cutoff: float) -> None:
+    with pytest.raises(ValueError, match="cutoff must be below the top of the range"):
+        SmoothedClassifier(model, SIGMA, cutoff=cutoff)

@@ -1,0 +1,294 @@
+"""Training under noise: repeatable, good enough to certify, and told as it goes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from smoothbound import checkpoint
+from smoothbound.cli.train import train as command
+from smoothbound.data import Dataset, load
+from smoothbound.errors import ModelError, SmoothboundError
+from smoothbound.models import ARCHITECTURES
+from smoothbound.train import (
+    Epoch,
+    _noisy,
+    _one_cycle,
+    _shifted_and_mirrored,
+    accuracy_under_noise,
+    best_device,
+    steps_per_epoch,
+    train,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """More gain little with networks so small, and lose much on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def few(count: int = 40) -> Dataset:
+    digits = load("digits", "train")
+    return dataclasses.replace(
+        digits,
+        images=np.stack([digits.images[i] for i in range(count)]),
+        labels=digits.labels[:count],
+    )
+
+
+def weights(model: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def quick(dataset: Dataset, arch: str = "digits_cnn", **options: Any) -> torch.nn.Sequential:
+    return train(dataset, arch, **{"sigma": 0.25, "epochs": 1, "device": "cpu"} | options)
+
+
+# what is learnt ---------------------------------------------------------------------------------
+
+
+def test_a_few_epochs_give_a_network_that_stands_the_noise() -> None:
+    model = quick(load("digits", "train"), epochs=15)
+    test = load("digits", "test")
+    assert accuracy_under_noise(model, test, sigma=0.25) > 0.8
+    assert accuracy_under_noise(model, test, sigma=1e-9) > 0.88
+
+
+def test_training_with_noise_is_what_makes_it_stand_noise() -> None:
+    digits, test = load("digits", "train"), load("digits", "test")
+    with_noise, without = (quick(digits, epochs=10, sigma=sigma) for sigma in (0.5, 1e-9))
+    difference = accuracy_under_noise(with_noise, test, sigma=0.5) - accuracy_under_noise(
+        without, test, sigma=0.5
+    )
+    assert difference > 0.1
+
+
+def test_the_noise_has_the_stated_deviation_and_is_fresh() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(50, 1, 20, 20)
+    first, second = (_noisy(images, 0.5, generator) - images for _ in range(2))
+    assert first.std().item() == pytest.approx(0.5, rel=0.02)  # 20 000 values: 4 standard errors
+    assert abs(first.mean().item()) < 4 * 0.5 / 20_000**0.5
+    assert abs((first * second).mean().item()) < 4 * 0.25 / 20_000**0.5
+
+
+# repeatable -------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_network_and_another_one_does_not() -> None:
+    first, again, other = (weights(quick(few(), seed=seed)) for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_callers_random_numbers_are_left_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    quick(few())
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_dataset_is_left_as_it_was() -> None:
+    dataset = few()
+    before = dataset.tensors()[0].clone()
+    quick(dataset)
+    assert torch.equal(dataset.tensors()[0], before)
+
+
+# told -------------------------------------------------------------------------------------------
+
+
+def test_progress_is_told_step_by_step_and_epoch_by_epoch() -> None:
+    told: list[str] = []
+    epochs: list[Epoch] = []
+    model = quick(
+        few(40),
+        epochs=2,
+        batch_size=16,
+        on_step=lambda: told.append("step"),
+        on_epoch=lambda epoch: (told.append("epoch"), epochs.append(epoch)),
+    )
+    assert told == ["step", "step", "step", "epoch"] * 2  # 16 + 16 + 8 images
+    assert steps_per_epoch(few(40), 16) == 3
+    assert [(epoch.number, epoch.epochs) for epoch in epochs] == [(1, 2), (2, 2)]
+    assert all(epoch.model is model for epoch in epochs)
+    assert all(0 <= epoch.accuracy <= 1 and epoch.loss > 0 for epoch in epochs)
+    assert not model.training
+
+
+def test_loss_and_accuracy_are_means_over_all_images() -> None:
+    """With a tiny learning rate every epoch sees the same network, whatever the batches."""
+    told: list[Epoch] = []
+    for batch_size in (7, 40):
+        quick(few(40), sigma=1e-9, lr=1e-12, batch_size=batch_size, on_epoch=told.append)
+    assert told[0].loss == pytest.approx(told[1].loss, rel=1e-5)
+    assert told[0].accuracy == told[1].accuracy
+
+
+def test_a_diverging_run_stops_and_says_what_to_change() -> None:
+    epochs: list[Epoch] = []
+    with pytest.raises(ModelError, match=r"training diverged: .* epoch 1; lower lr \(1e\+30\)"):
+        quick(few(), lr=1e30, batch_size=4, epochs=3, on_epoch=epochs.append)
+    assert epochs == []
+
+
+# pieces -----------------------------------------------------------------------------------------
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
+    rates = [_one_cycle(i / 100) for i in range(101)]
+    assert rates[25] == max(rates) == 1
+    assert rates[0] == 0
+    assert rates[100] == pytest.approx(0)
+    assert rates[:26] == sorted(rates[:26])
+    assert rates[25:] == sorted(rates[25:], reverse=True)
+
+
+def test_photographs_are_only_shifted_and_mirrored() -> None:
+    images = torch.rand(30, 3, 12, 10)
+    moved = _shifted_and_mirrored(images, torch.Generator().manual_seed(0))
+    padded = torch.nn.functional.pad(images, (4, 4, 4, 4))
+    seen = set()
+    for image, result in zip(padded, moved, strict=True):
+        crops = {
+            (top, left): image[:, top : top + 12, left : left + 10]
+            for top in range(9)
+            for left in range(9)
+        }
+        found = [(*at, False) for at, crop in crops.items() if torch.equal(crop, result)]
+        found += [(*at, True) for at, crop in crops.items() if torch.equal(crop.flip(2), result)]
+        assert len(found) == 1
+        seen.update(found)
+    assert len(seen) > 20
+    assert {is_mirrored for *_, is_mirrored in seen} == {False, True}
+
+
+def test_photographs_train_a_cifar_network() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (6, 3, 32, 32), dtype=np.uint8)
+    labels = np.arange(6) % 3
+    data = Dataset("noise", "all", images, labels, 3, (3, 32, 32), augment=True)
+    model = quick(data, "cifar_resnet20", batch_size=3)
+    assert model(torch.rand(2, 3, 32, 32)).shape == (2, 3)
+    assert weights(model).isfinite().all()
+
+
+# refused ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"sigma": 0.0}, "sigma must be positive"),
+        ({"sigma": float("nan")}, "sigma must be positive"),
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"lr": -0.1}, "lr must be positive"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"device": "warp"}, "device 'warp' cannot be used here; use 'cpu'"),
+        ({"arch": "resnet"}, "arch must be one of 'digits_cnn'"),
+        (
+            {"arch": "cifar_resnet20"},
+            r"takes images of shape \(3, 32, 32\), the data 'digits' has \(1, 8, 8\)",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        quick(few(), **wrong)
+
+
+def test_the_device_is_found_or_refused() -> None:
+    assert best_device("cpu") == torch.device("cpu")
+    assert best_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(ValueError, match="device 'cuda:99' cannot be used here"):
+        best_device("cuda:99")
+
+
+# command ----------------------------------------------------------------------------------------
+
+APP = typer.Typer()
+APP.command()(command)
+
+
+def run(out: Path, *extra: str, data: str = "digits", arch: str = "digits_cnn") -> Any:
+    arguments = ["--data", data, "--arch", arch, "--sigma", "0.25", "--out", str(out)]
+    return CliRunner().invoke(APP, [*arguments, "--device", "cpu", *extra])
+
+
+def test_the_command_writes_a_checkpoint_that_says_how_it_was_made(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "a.pt"
+    result = run(out, "--epochs", "2", "--seed", "7", "--batch-size", "64", "--lr", "0.05")
+    assert result.exit_code == 0, result.output
+    assert "epoch 2: loss" in result.output
+    assert "accuracy under noise on the 297 test images: " in result.output
+    model, info = checkpoint.load(out)
+    assert (info.arch, info.epoch) == ("digits_cnn", 2)
+    assert info.training == {
+        "data": "digits",
+        "sigma": 0.25,
+        "epochs": 2,
+        "batch_size": 64,
+        "lr": 0.05,
+        "seed": 7,
+        "device": "cpu",
+    }
+    same = quick(load("digits", "train"), epochs=2, seed=7, batch_size=64, lr=0.05)
+    assert torch.equal(weights(model), weights(same))
+    assert [entry.name for entry in out.parent.iterdir()] == ["a.pt"]
+
+
+def test_a_killed_run_leaves_its_last_finished_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = checkpoint.save
+
+    def save(path: Path, *arguments: Any, **options: Any) -> None:
+        if options["epoch"] == 2:
+            raise KeyboardInterrupt
+        saved(path, *arguments, **options)
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    out = tmp_path / "a.pt"
+    assert run(out, "--epochs", "3").exit_code != 0
+    assert checkpoint.load(out)[1].epoch == 1
+
+
+def test_an_old_checkpoint_is_not_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "a.pt"
+    out.write_text("precious")
+    result = run(out)
+    assert isinstance(result.exception, SmoothboundError)
+    assert "delete it or choose another --out" in str(result.exception)
+    assert out.read_text() == "precious"
+
+
+def test_a_place_that_cannot_be_written_is_told_before_training(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run(tmp_path / "file" / "a.pt")
+    assert isinstance(result.exception, SmoothboundError)
+    assert "cannot write checkpoint" in str(result.exception)
+
+
+def test_the_held_out_split_is_looked_for_before_training(tmp_path: Path) -> None:
+    result = run(tmp_path / "a.pt", data=f"cifar10:{tmp_path}", arch="cifar_resnet20")
+    assert isinstance(result.exception, SmoothboundError)
+    assert not (tmp_path / "a.pt").exists()
+
+
+def test_the_help_names_every_architecture() -> None:
+    text = CliRunner().invoke(APP, ["--help"], env={"COLUMNS": "300"}).output
+    assert all(arch in text for arch in ARCHITECTURES)
