@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <string>
 
 #include "smoothbound/smoothbound.hpp"
@@ -58,8 +59,8 @@ Enum named(const std::string& word, const std::vector<std::pair<std::string, Enu
 // Returns (bounds, radius, bad): `bad` is the first row with a score that is NaN or outside the
 // range, or -1.
 py::tuple certify(const py::array& scores, double sigma, double alpha, double a, double b,
-                  const std::string& side, const std::string& bound, const std::string& band,
-                  std::size_t n_bins, const Vector& radii, const Vector& thresholds, int threads) {
+                  const std::string& side, const std::string& bound, const sb::ConfidenceBand* band,
+                  const Vector& radii, const Vector& thresholds, int threads) {
   if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
   sb::Options options;
   options.sigma = sigma;
@@ -68,8 +69,7 @@ py::tuple certify(const py::array& scores, double sigma, double alpha, double a,
   options.b = b;
   options.side = named<sb::Side>(side, {{"lower", sb::Side::lower}, {"upper", sb::Side::upper}});
   options.bound = named<sb::Bound>(bound, {{"mean", sb::Bound::mean}, {"cdf", sb::Bound::cdf}});
-  options.band = named<sb::BandKind>(band, {{"dkw", sb::BandKind::dkw}});
-  options.n_bins = n_bins;
+  options.prepared = band;
   options.radii = view(radii);
   options.thresholds = view(thresholds);
   options.threads = threads;
@@ -84,6 +84,40 @@ py::tuple certify(const py::array& scores, double sigma, double alpha, double a,
   return py::make_tuple(bounds, radius, bad);
 }
 
+sb::ConfidenceBand make_band(const std::string& kind, std::size_t draws, double alpha,
+                             std::size_t n_bins, double level) {
+  const auto named_kind =
+      named<sb::BandKind>(kind, {{"dkw", sb::BandKind::dkw}, {"ell", sb::BandKind::ell}});
+  py::gil_scoped_release release;
+  return {named_kind, draws, alpha, n_bins, level};
+}
+
+double ell_level(std::size_t draws, double alpha, std::size_t n_bins, bool two_sided) {
+  py::gil_scoped_release release;
+  std::vector<std::size_t> ranks = sb::equal_count_positions(draws, n_bins);
+  for (std::size_t& rank : ranks) rank = draws - rank;
+  std::reverse(ranks.begin(), ranks.end());
+  return sb::ell_level(draws, alpha, ranks, two_sided);
+}
+
+// Bounds as two vectors of ranks and values, for tests against other programs.
+double stay_probability(std::size_t draws, const std::vector<std::size_t>& lower_ranks,
+                        const Vector& lower, const std::vector<std::size_t>& upper_ranks,
+                        const Vector& upper) {
+  const auto zip = [](const std::vector<std::size_t>& ranks, const Vector& values) {
+    if (static_cast<py::ssize_t>(ranks.size()) != values.size()) {
+      throw py::value_error("as many ranks as values are needed");
+    }
+    std::vector<sb::OrderBound> bounds;
+    for (std::size_t i = 0; i < ranks.size(); ++i) bounds.push_back({ranks[i], values.data()[i]});
+    return bounds;
+  };
+  const auto lower_bounds = zip(lower_ranks, lower);
+  const auto upper_bounds = zip(upper_ranks, upper);
+  py::gil_scoped_release release;
+  return sb::stay_probability(draws, lower_bounds, upper_bounds);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
@@ -91,8 +125,16 @@ PYBIND11_MODULE(_core, module) {
   module.def("cdf", &elementwise<sb::gaussian::cdf>, py::arg("z"));
   module.def("quantile", &elementwise<sb::gaussian::quantile>, py::arg("p"));
   module.def("tier", &sb::tier);
+  py::class_<sb::ConfidenceBand>(module, "ConfidenceBand")
+      .def(py::init(&make_band), py::arg("kind"), py::arg("draws"), py::arg("alpha"),
+           py::arg("n_bins"), py::arg("level"))
+      .def("quantile", &sb::ConfidenceBand::quantile, py::arg("count"));
+  module.def("ell_level", &ell_level, py::arg("draws"), py::arg("alpha"), py::arg("n_bins"),
+             py::arg("two_sided"));
+  module.def("stay_probability", &stay_probability, py::arg("draws"), py::arg("lower_ranks"),
+             py::arg("lower"), py::arg("upper_ranks"), py::arg("upper"));
   module.def("certify", &certify, py::arg("scores"), py::kw_only(), py::arg("sigma"),
              py::arg("alpha"), py::arg("a"), py::arg("b"), py::arg("side"), py::arg("bound"),
-             py::arg("band"), py::arg("n_bins"), py::arg("radii"), py::arg("thresholds"),
+             py::arg("band").none(true), py::arg("radii"), py::arg("thresholds"),
              py::arg("threads"));
 }

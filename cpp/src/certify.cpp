@@ -24,14 +24,14 @@ struct Plan {
   Options options;
   Range range;
   std::size_t n_draws;
-  std::vector<double> r;        // radii / sigma
-  std::vector<double> targets;  // distances of the thresholds
-  double hoeffding = 0.0;       // deviation of the mean, Bound::mean
-  // Bound::cdf: the knots and their levels.
-  std::optional<ConfidenceBand> band;
-  std::vector<std::size_t> positions;
-  std::optional<KnotLevels> levels;
+  std::vector<double> r;                 // radii / sigma
+  std::vector<double> targets;           // distances of the thresholds
+  double hoeffding = 0.0;                // deviation of the mean, Bound::mean
+  const ConfidenceBand* band = nullptr;  // Bound::cdf: the knots and their levels
+  std::optional<ConfidenceBand> own_band;
 
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
   Plan(const Options& o, std::size_t m) : options(o), range{o.a, o.b, o.side}, n_draws(m) {
     for (const double radius : o.radii) r.push_back(scaled_radius(radius, o.sigma));
     for (const double c : o.thresholds) targets.push_back(above(range.distance(c)));
@@ -39,12 +39,8 @@ struct Plan {
       hoeffding = deviation(m, o.alpha);
       return;
     }
-    band.emplace(o.band, m, o.alpha);
-    positions = equal_count_positions(m, o.n_bins);
-    std::vector<double> z;
-    z.reserve(positions.size());
-    for (const std::size_t position : positions) z.push_back(band->quantile(m - position));
-    levels.emplace(z);
+    if (o.prepared == nullptr) own_band.emplace(o.band, m, o.alpha, o.n_bins);
+    band = o.prepared == nullptr ? &*own_band : o.prepared;
   }
 };
 
@@ -52,7 +48,8 @@ struct Plan {
 template <class T>
 class Worker {
  public:
-  explicit Worker(const Plan& plan) : plan_(plan), gaps_(plan.positions.size()) {}
+  explicit Worker(const Plan& plan)
+      : plan_(plan), gaps_(plan.band == nullptr ? 0 : plan.band->positions().size()) {}
 
   // \return false if the row holds a score that is NaN or outside the range
   bool operator()(Row<T> row, std::span<double> bounds, std::span<double> radius) {
@@ -103,12 +100,12 @@ class Worker {
     };
     double previous = 0.0;
     for (std::size_t i = 0; i < n; ++i) {
-      const double distance = at(plan_.positions[i]);
+      const double distance = at(plan_.band->positions()[i]);
       gaps_[i] = distance - previous;
       previous = distance;
     }
     if (n < row.size) add_tied_knots(at);
-    curve_.add(gaps_, *plan_.levels);
+    curve_.add(gaps_, plan_.band->levels());
     return true;
   }
 
@@ -117,7 +114,7 @@ class Worker {
   template <class At>
   void add_tied_knots(const At& at) {
     for (std::size_t i = 0; i < gaps_.size(); ++i) {
-      std::size_t first = plan_.positions[i];
+      std::size_t first = plan_.band->positions()[i];
       const double distance = at(first);
       if (gaps_[i] == 0.0 || first == 0 || at(first - 1) != distance) continue;
       while (first > 0 && at(first - 1) == distance) --first;
@@ -187,7 +184,9 @@ Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out
 
 template <class T>
 Failure certify(const Scores<T>& scores, const Options& options, Certificates out) noexcept {
-  if (!valid(options) || scores.n_draws == 0 ||
+  const bool other_band =
+      options.prepared != nullptr && options.prepared->draws() != scores.n_draws;
+  if (!valid(options) || other_band || scores.n_draws == 0 ||
       scores.n_draws > std::numeric_limits<std::uint32_t>::max()) {
     return {Error::bad_option};
   }

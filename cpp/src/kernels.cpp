@@ -206,8 +206,30 @@ double curve(const double* moments, std::size_t stride, std::size_t groups, doub
   return sum(term, groups);
 }
 
+// Sixteen outputs at a time stay in registers while the weights pass by.
+void convolve(const double* p, const double* weights, std::size_t terms, double* out,
+              std::size_t n) {
+  constexpr std::size_t width = 16;
+  std::size_t j = 0;
+  for (; j + width <= n; j += width) {
+    double sum[width] = {};
+    for (std::size_t i = 0; i < terms; ++i) {
+      const double* shifted = p + j - i;
+#pragma omp simd
+      for (std::size_t k = 0; k < width; ++k) sum[k] += weights[i] * shifted[k];
+    }
+    for (std::size_t k = 0; k < width; ++k) out[j + k] = sum[k];
+  }
+  for (; j < n; ++j) {
+    double sum = 0.0;
+    for (std::size_t i = 0; i < terms; ++i) sum += weights[i] * p[j - i];
+    out[j] = sum;
+  }
+}
+
 }  // namespace
 
-const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME, cdf, sum, distances, moments, curve};
+const Kernels SMOOTHBOUND_KERNELS = {
+    SMOOTHBOUND_TIER_NAME, cdf, sum, distances, moments, convolve, curve};
 
 }  // namespace smoothbound

@@ -25,6 +25,11 @@ struct Kernels {
   // Relative error of out[0] at most moment_error.
   void (*moments)(const double* gap, const double* h, std::size_t n, double* out);
 
+  // out[j] = sum over i < terms of weights[i] * p[j - i], for j < n; p must be readable, and 0
+  // where it has no value, from p[1 - terms] to p[n - 1].
+  void (*convolve)(const double* p, const double* weights, std::size_t terms, double* out,
+                   std::size_t n);
+
   // The sum over the groups g of
   //   M(0, g) Phi(y) + phi(y) sum_{t>=1} (-1)^(t-1) He_{t-1}(y) M(t, g),  y = y0 + g / 8,
   // where M(t, g) = moments[t * stride + g].

@@ -32,8 +32,11 @@ struct Options {
   double a = 0.0, b = 1.0;  ///< range of the scores, a < b
   Side side = Side::lower;
   Bound bound = Bound::cdf;
-  BandKind band = BandKind::dkw;
-  std::size_t n_bins = 0;              ///< equal-count bins; 0: every draw is a knot
+  BandKind band = BandKind::ell;
+  std::size_t n_bins = 0;  ///< equal-count bins; 0: every draw is a knot
+  /// A band made for alpha and the number of draws, instead of `band` and `n_bins`; null: made in
+  /// the call. It must outlive the call.
+  const ConfidenceBand* prepared = nullptr;
   std::span<const double> radii;       ///< >= 0, in the units of sigma
   std::span<const double> thresholds;  ///< inside (a, b)
   int threads = 1;                     ///< >= 1
