@@ -86,6 +86,26 @@ double beta_fraction(double a, double b, double x) noexcept {
   return f;
 }
 
+// F(p) = P(Binomial(m, p) >= k) as a function of p below its mean, in logarithms.
+class Tail {
+ public:
+  Tail(double k, double m) noexcept : k_(k), m_(m) {}
+
+  struct Point {
+    double log_value, slope;  // log F and d log F / dp
+  };
+
+  // F(p) = pmf(k; m, p) q fraction, and F'(p) / F(p) = k / (p q fraction).
+  Point at(Proportion x) const noexcept {
+    const double fraction = beta_fraction(k_, m_ + 1.0 - k_, x.p);
+    return {log_binomial_pmf(k_, m_, x) + gaussian::log(x.q * fraction),
+            k_ / (x.p * x.q * fraction)};
+  }
+
+ private:
+  double k_, m_;
+};
+
 // exp(x) for |x| <= 1 by its series, the same bits on every machine.
 double exp_of(double x) noexcept {
   double sum = 1.0;
@@ -104,24 +124,22 @@ double poisson_pmf(std::size_t k, double mean) noexcept {
 }
 
 Proportion order_quantile(std::size_t k, std::size_t m, double eta, double guess) noexcept {
-  const auto a = static_cast<double>(k);
-  const auto n = static_cast<double>(m);
+  const Tail tail(static_cast<double>(k), static_cast<double>(m));
   const double goal = gaussian::log(eta);
-  const bool solve_p = a < 0.5 * n;  // otherwise for q, which then has the digits
-  double y = solve_p ? guess : 1.0 - guess;
+  // For p or for q, whichever is at most 1/2: it has the digits.
+  const bool solve_p = 2 * k < m || tail.at({0.5, 0.5}).log_value > goal;
+  double y = solve_p ? std::min(guess, 0.5) : std::min(1.0 - guess, 0.5);
   Proportion x{};
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 200; ++i) {
     x = solve_p ? Proportion{y, 1.0 - y} : Proportion{1.0 - y, y};
-    // F(p) = pmf(k; m, p) q fraction, and F'(p) / F(p) = k / (p q fraction).
-    const double fraction = beta_fraction(a, n + 1.0 - a, x.p);
-    const double excess = log_binomial_pmf(a, n, x) + gaussian::log(x.q * fraction) - goal;
-    // Newton for log F as a function of log y.
-    const double slope = a / (x.p * x.q * fraction) * (solve_p ? y : -y);
-    const double step = std::clamp(excess / slope, -1.0, 1.0);
-    y = std::min(y * exp_of(-step), 0.9999);
+    // Newton for log F as a function of log y; the answer lies in (0, 1/2].
+    const Tail::Point point = tail.at(x);
+    const double slope = solve_p ? point.slope * y : -point.slope * y;
+    const double step = std::clamp((point.log_value - goal) / slope, -1.0, 1.0);
+    y = std::min(y * exp_of(-step), 0.5);
     if (std::fabs(step) < 1e-13) break;
   }
-  return x;
+  return solve_p ? Proportion{y, 1.0 - y} : Proportion{1.0 - y, y};
 }
 
 }  // namespace smoothbound

@@ -93,7 +93,9 @@ def ell_level(m: int, alpha: float, n_bins: int | None = None, *, two_sided: boo
         upper = 1.0 - lower[::-1] if two_sided else None
         return math.log(max(1.0 - stay_probability(m, lower, upper), 1e-300)) - math.log(alpha)
 
-    low = math.log(alpha / (2.1 * m))
+    low = math.log(alpha / (2.1 * m))  # so little fails even if the points failed one by one
+    if excess(low) > 0.0 or alpha < 1e-9:  # too rare to be told from rounding
+        return math.exp(low)
     root = brentq(excess, low, math.log(alpha) + 1e-9, xtol=1e-9, rtol=1e-12)
     return math.exp(root - 2e-9)
 
