@@ -262,6 +262,7 @@ struct Certifier::State {
 };
 
 Failure Certifier::prepare(const Options& options, std::size_t n_draws) noexcept {
+  state_.reset();
   if (const Failure failure = check(options, n_draws)) return failure;
   try {
     state_ = std::make_shared<const State>(options, n_draws);
