@@ -53,8 +53,9 @@ class Sorter {
  public:
   /// Sorts a row.
   ///
-  /// \param row     scores, any layout; \pre 0 < row.size < 2^32
-  /// \param a, b    range of the scores, a < b
+  /// \param row  scores, any layout; \pre 0 < row.size < 2^32
+  /// \param a    least score allowed
+  /// \param b    greatest score allowed, a < b
   /// \return false, with nothing sorted, if a score is NaN or outside [a, b]
   bool operator()(Row<T> row, double a, double b);
 
