@@ -78,7 +78,9 @@ py::tuple certify(const py::array& scores, double sigma, double alpha, double a,
   const sb::Failure failure = run_any(scores, options, {view(bounds), view(radius)});
   if (failure.error == sb::Error::out_of_memory) throw std::bad_alloc();
   if (failure.error == sb::Error::bad_option || failure.error == sb::Error::bad_output) {
-    throw py::value_error("an option is out of its range");
+    char words[200];
+    sb::describe(failure, words);
+    throw py::value_error(words);
   }
   const py::ssize_t bad = failure ? static_cast<py::ssize_t>(failure.input) : -1;
   return py::make_tuple(bounds, radius, bad);

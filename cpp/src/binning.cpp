@@ -86,7 +86,7 @@ void take_keys(Row<T> row, Key* keys, Key& least, Key& most) {
     most = static_cast<Key>(static_cast<Key>(high) ^ sign_bit<Key>);
   };
   if (row.stride == sizeof(T)) {
-    take([&](std::size_t i) { return row.data[i]; });
+    take([&](std::size_t i) { return row.packed(i); });
   } else {
     take([&](std::size_t i) { return row[i]; });
   }

@@ -4,10 +4,11 @@
 #include <array>
 #include <atomic>
 #include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
 #include <limits>
-#include <new>
 #include <optional>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -76,7 +77,7 @@ class Worker {
     for (std::size_t start = 0; start < row.size; start += sum_block) {
       const std::size_t n = std::min(sum_block, row.size - start);
       if (row.stride == sizeof(T)) {  // vectorised
-        for (std::size_t i = 0; i < n; ++i) block[i] = to_double(row.data[start + i]);
+        for (std::size_t i = 0; i < n; ++i) block[i] = to_double(row.packed(start + i));
       } else {
         for (std::size_t i = 0; i < n; ++i) block[i] = to_double(row[start + i]);
       }
@@ -128,17 +129,55 @@ class Worker {
   std::vector<double> gaps_;
 };
 
-bool valid(const Options& o) noexcept {
+// The first option that is out of its range.
+Failure check(const Options& o, std::size_t n_draws) noexcept {
   const auto finite = [](double x) { return std::isfinite(x); };
-  return o.sigma > 0.0 && finite(o.sigma) && o.alpha > 0.0 && o.alpha < 1.0 && finite(o.a) &&
-         finite(o.b) && o.a < o.b && finite(o.b - o.a) && o.threads >= 1 &&
-         (o.side == Side::lower || o.thresholds.empty()) &&
-         std::all_of(
-             o.radii.begin(), o.radii.end(),
-             [&](double radius) { return finite(radius) && radius >= 0.0; }) &&
-         std::all_of(
-             o.thresholds.begin(), o.thresholds.end(),
-             [&](double c) { return c > o.a && c < o.b; });
+  const auto bad = [](const char* need, double got) {
+    return Failure{Error::bad_option, 0, 0, need, got};
+  };
+  if (!(o.sigma > 0.0 && finite(o.sigma))) return bad("sigma must be positive and finite", o.sigma);
+  if (!(o.alpha > 0.0 && o.alpha < 1.0)) {
+    return bad("alpha must lie strictly between 0 and 1", o.alpha);
+  }
+  if (!finite(o.a)) return bad("a must be finite", o.a);
+  if (!(o.a < o.b && finite(o.b - o.a))) return bad("b must be finite and above a", o.b);
+  if (o.threads < 1) return bad("threads must be at least 1", o.threads);
+  for (const double radius : o.radii) {
+    if (!(finite(radius) && radius >= 0.0)) {
+      return bad("radii must be finite and not negative", radius);
+    }
+  }
+  if (o.side != Side::lower && !o.thresholds.empty()) {
+    return bad("thresholds need the lower side: their number must be 0 for the upper",
+               static_cast<double>(o.thresholds.size()));
+  }
+  for (const double c : o.thresholds) {
+    if (!(c > o.a && c < o.b)) return bad("thresholds must lie strictly between a and b", c);
+  }
+  if (n_draws == 0 || n_draws > std::numeric_limits<std::uint32_t>::max()) {
+    return bad("n_draws must be at least 1 and below 2^32", static_cast<double>(n_draws));
+  }
+  if (o.bound == Bound::cdf && o.prepared != nullptr && o.prepared->draws() != n_draws) {
+    return bad("n_draws must be what the prepared band was made for", static_cast<double>(n_draws));
+  }
+  return {};
+}
+
+// Whether a span has the size rows * columns, which may be too large for a size_t.
+bool holds(std::span<const double> out, std::size_t rows, std::size_t columns) noexcept {
+  if (rows == 0 || columns == 0) return out.empty();
+  return out.size() / columns == rows && out.size() % columns == 0;
+}
+
+Failure out_of_memory() noexcept { return {Error::out_of_memory, 0, 0, "out of memory", 0.0}; }
+
+template <class T>
+Failure bad_score(const Scores<T>& scores, std::size_t input, double a, double b) noexcept {
+  const Row<T> row = scores.row(input);
+  std::size_t draw = 0;
+  while (draw + 1 < row.size && to_double(row[draw]) >= a && to_double(row[draw]) <= b) ++draw;
+  return {Error::bad_score, input, draw, "must be a number in the range [a, b]",
+          to_double(row[draw])};
 }
 
 template <class T>
@@ -147,7 +186,7 @@ Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out
   const std::size_t n_thresholds = plan.targets.size();
   std::atomic<std::size_t> next{0};
   std::atomic<std::size_t> first_bad{scores.n_inputs};
-  std::atomic<bool> out_of_memory{false};
+  std::atomic<bool> failed{false};
   const auto work = [&]() noexcept {
     try {
       Worker<T> worker(plan);
@@ -160,8 +199,8 @@ Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out
         while (i < seen && !first_bad.compare_exchange_weak(seen, i)) {
         }
       }
-    } catch (const std::bad_alloc&) {
-      out_of_memory = true;
+    } catch (...) {  // std::bad_alloc: nothing else is thrown
+      failed = true;
     }
   };
   const auto wanted = static_cast<std::size_t>(plan.options.threads);
@@ -169,38 +208,102 @@ Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out
   for (std::size_t t = 1; t < std::min(wanted, scores.n_inputs); ++t) {
     try {
       others.emplace_back(work);
-    } catch (const std::system_error&) {
-      break;  // fewer threads than asked for: slower, not wrong
+    } catch (const std::exception&) {  // no thread to be had, or no memory to note it in
+      break;                           // fewer threads than asked for: slower, not wrong
     }
   }
   work();
   for (std::thread& thread : others) thread.join();
-  if (out_of_memory) return {Error::out_of_memory};
-  if (first_bad < scores.n_inputs) return {Error::bad_score, first_bad};
+  if (failed) return out_of_memory();
+  if (first_bad < scores.n_inputs) {
+    return bad_score(scores, first_bad, plan.options.a, plan.options.b);
+  }
   return {};
 }
 
 }  // namespace
 
-template <class T>
-Failure certify(const Scores<T>& scores, const Options& options, Certificates out) noexcept {
-  const bool other_band =
-      options.prepared != nullptr && options.prepared->draws() != scores.n_draws;
-  if (!valid(options) || other_band || scores.n_draws == 0 ||
-      scores.n_draws > std::numeric_limits<std::uint32_t>::max()) {
-    return {Error::bad_option};
+void describe(const Failure& failure, std::span<char> words) noexcept {
+  if (words.empty()) return;
+  int length = 0;
+  switch (failure.error) {
+    case Error::none:
+    case Error::out_of_memory:
+      length = std::snprintf(words.data(), words.size(), "%s", failure.need);
+      break;
+    case Error::bad_option:
+    case Error::bad_output:
+      length =
+          std::snprintf(words.data(), words.size(), "%s, got %.17g", failure.need, failure.got);
+      break;
+    case Error::bad_score:
+      length = std::snprintf(words.data(), words.size(), "scores[%zu, %zu] %s, got %.17g",
+                             failure.input, failure.draw, failure.need, failure.got);
+      break;
   }
-  if (out.bounds.size() != scores.n_inputs * options.radii.size() ||
-      out.radius.size() != scores.n_inputs * options.thresholds.size()) {
-    return {Error::bad_output};
+  if (length < 0) words[0] = '\0';
+}
+
+struct Certifier::State {
+  std::vector<double> radii, thresholds;  // what the options of the plan look at
+  Plan plan;
+
+  State(const Options& o, std::size_t m)
+      : radii(o.radii.begin(), o.radii.end()),
+        thresholds(o.thresholds.begin(), o.thresholds.end()),
+        plan(own(o), m) {}
+
+ private:
+  Options own(Options o) const noexcept {
+    o.radii = radii;
+    o.thresholds = thresholds;
+    return o;
   }
+};
+
+Failure Certifier::prepare(const Options& options, std::size_t n_draws) noexcept {
+  state_.reset();
+  if (const Failure failure = check(options, n_draws)) return failure;
   try {
-    return certify_rows(scores, Plan(options, scores.n_draws), out);
-  } catch (const std::bad_alloc&) {
-    return {Error::out_of_memory};
+    state_ = std::make_shared<const State>(options, n_draws);
+    return {};
+  } catch (...) {  // std::bad_alloc: nothing else is thrown
+    return out_of_memory();
   }
 }
 
+template <class T>
+Failure Certifier::operator()(const Scores<T>& scores, Certificates out) const noexcept {
+  const auto refused = [](Error error, const char* need, std::size_t got) {
+    return Failure{error, 0, 0, need, static_cast<double>(got)};
+  };
+  if (state_ == nullptr) return refused(Error::bad_option, "prepare() must have succeeded", 0);
+  const Plan& plan = state_->plan;
+  if (scores.n_draws != plan.n_draws) {
+    return refused(Error::bad_option, "n_draws must be what the certifier was prepared for",
+                   scores.n_draws);
+  }
+  if (!holds(out.bounds, scores.n_inputs, plan.r.size())) {
+    return refused(Error::bad_output, "bounds must hold n_inputs * n_radii numbers",
+                   out.bounds.size());
+  }
+  if (!holds(out.radius, scores.n_inputs, plan.targets.size())) {
+    return refused(Error::bad_output, "radius must hold n_inputs * n_thresholds numbers",
+                   out.radius.size());
+  }
+  return certify_rows(scores, plan, out);
+}
+
+template <class T>
+Failure certify(const Scores<T>& scores, const Options& options, Certificates out) noexcept {
+  Certifier certifier;
+  if (const Failure failure = certifier.prepare(options, scores.n_draws)) return failure;
+  return certifier(scores, out);
+}
+
+template Failure Certifier::operator()(const Scores<half>&, Certificates) const noexcept;
+template Failure Certifier::operator()(const Scores<float>&, Certificates) const noexcept;
+template Failure Certifier::operator()(const Scores<double>&, Certificates) const noexcept;
 template Failure certify(const Scores<half>&, const Options&, Certificates) noexcept;
 template Failure certify(const Scores<float>&, const Options&, Certificates) noexcept;
 template Failure certify(const Scores<double>&, const Options&, Certificates) noexcept;

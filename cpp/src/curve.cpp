@@ -31,6 +31,9 @@ constexpr double relative_error =
 // than 1024 roundings. (h is exact.)
 constexpr double absolute_error = 1e-16 + 16 * unit + 1024 * unit / 32;
 
+// From here on every Phi(z - r) is 0, and the powers of r in the series would overflow.
+constexpr double farthest = curve_limit + 39.0;
+
 }  // namespace
 
 KnotLevels::KnotLevels(std::span<const double> z) {
@@ -80,7 +83,7 @@ void BoundCurve::add(double gap, double z) noexcept {
 }
 
 double BoundCurve::operator()(double r) const noexcept {
-  if (first_ >= last_) return 0.0;
+  if (first_ >= last_ || r >= farthest) return 0.0;
   const double sum =
       kernels().curve(&moments_[0][first_], curve_groups, last_ - first_, centre_of(first_) - r);
   return std::max(0.0, sum * (1.0 - relative_error) - total_ * absolute_error);

@@ -1,10 +1,17 @@
 // Directed rounding by small, stated margins: each step of a certificate errs to the safe side.
 #pragma once
 
+#include <cfloat>
 #include <cmath>
 #include <limits>
 
 #include "smoothbound/gaussian.hpp"
+
+#if defined(__FAST_MATH__)
+#error "the margins hold for IEEE arithmetic only: compile without -ffast-math"
+#endif
+static_assert(FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 16,
+              "doubles must be computed as doubles; on 32-bit x86 use -msse2 -mfpmath=sse");
 
 namespace smoothbound {
 

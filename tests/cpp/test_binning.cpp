@@ -3,7 +3,7 @@
 #include <limits>
 #include <random>
 
-#include "check.hpp"
+#include "check.h"
 #include "smoothbound/binning.hpp"
 
 using namespace smoothbound;

@@ -3,7 +3,7 @@
 #include <limits>
 #include <random>
 
-#include "check.hpp"
+#include "check.h"
 #include "smoothbound/curve.hpp"
 #include "smoothbound/gaussian.hpp"
 #include "smoothbound/radius.hpp"
@@ -74,6 +74,7 @@ int main() {
   CHECK(curve(0.0) == 0.0);
   curve.add(gaps, KnotLevels(z));
   CHECK(curve(0.0) <= 0.375 && curve(0.0) > 0.375 - 2e-14);
+  for (const double r : {20.0, 48.0, 1e10, 1e40, 1e308, infinity}) CHECK(curve(r) == 0.0);
   curve.clear();
   CHECK(curve(0.0) == 0.0);
   return report();

@@ -1,9 +1,12 @@
 /// \file binning.hpp
 /// Sorted scores and equal-count bins (Kumar et al. 2020, author feedback, lines 25-29).
+///
+/// What allocates memory here may throw std::bad_alloc, and nothing else.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -19,16 +22,27 @@ inline double to_double(float x) noexcept { return x; }
 inline double to_double(double x) noexcept { return x; }
 
 /// Scores of one input at a fixed distance in memory: element i is at
-/// reinterpret_cast<const char*>(data) + i * stride.
+/// reinterpret_cast<const char*>(data) + i * stride. They may be misaligned, as in a packed record,
+/// and the stride may be negative or zero.
 template <class T>
 struct Row {
   const T* data;
   std::size_t size;
   std::ptrdiff_t stride;  ///< bytes from one score to the next
 
-  const T& operator[](std::size_t i) const noexcept {
-    return *reinterpret_cast<const T*>(reinterpret_cast<const char*>(data) +
-                                       static_cast<std::ptrdiff_t>(i) * stride);
+  T operator[](std::size_t i) const noexcept {
+    return load(reinterpret_cast<const char*>(data) + static_cast<std::ptrdiff_t>(i) * stride);
+  }
+  /// The same for neighbouring scores (stride == sizeof(T)), in a form that compilers vectorise.
+  T packed(std::size_t i) const noexcept {
+    return load(reinterpret_cast<const char*>(data) + i * sizeof(T));
+  }
+
+ private:
+  static T load(const char* at) noexcept {
+    T x;
+    std::memcpy(&x, at, sizeof(T));
+    return x;
   }
 };
 
@@ -39,8 +53,9 @@ class Sorter {
  public:
   /// Sorts a row.
   ///
-  /// \param row     scores, any layout; \pre 0 < row.size < 2^32
-  /// \param a, b    range of the scores, a < b
+  /// \param row  scores, any layout; \pre 0 < row.size < 2^32
+  /// \param a    least score allowed
+  /// \param b    greatest score allowed, a < b
   /// \return false, with nothing sorted, if a score is NaN or outside [a, b]
   bool operator()(Row<T> row, double a, double b);
 
