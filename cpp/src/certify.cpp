@@ -25,7 +25,7 @@ struct Plan {
   Options options;
   Range range;
   std::size_t n_draws;
-  std::vector<double> r;                 // radii / sigma
+  CurveRadii radii;                      // radii / sigma
   std::vector<double> targets;           // distances of the thresholds
   double hoeffding = 0.0;                // deviation of the mean, Bound::mean
   const ConfidenceBand* band = nullptr;  // Bound::cdf: the knots and their levels
@@ -33,8 +33,8 @@ struct Plan {
 
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
-  Plan(const Options& o, std::size_t m) : options(o), range{o.a, o.b, o.side}, n_draws(m) {
-    for (const double radius : o.radii) r.push_back(scaled_radius(radius, o.sigma));
+  Plan(const Options& o, std::size_t m)
+      : options(o), range{o.a, o.b, o.side}, n_draws(m), radii(scaled(o.radii, o.sigma)) {
     for (const double c : o.thresholds) targets.push_back(above(range.distance(c)));
     if (o.bound == Bound::mean) {
       hoeffding = deviation(m, o.alpha);
@@ -42,6 +42,13 @@ struct Plan {
     }
     if (o.prepared == nullptr) own_band.emplace(o.band, m, o.alpha, o.n_bins);
     band = o.prepared == nullptr ? &*own_band : o.prepared;
+  }
+
+ private:
+  static std::vector<double> scaled(std::span<const double> radii, double sigma) {
+    std::vector<double> r;
+    for (const double radius : radii) r.push_back(scaled_radius(radius, sigma));
+    return r;
   }
 };
 
@@ -56,8 +63,8 @@ class Worker {
   bool operator()(Row<T> row, std::span<double> bounds, std::span<double> radius) {
     curve_.clear();
     if (!(plan_.options.bound == Bound::mean ? add_mean(row) : add_knots(row))) return false;
-    for (std::size_t j = 0; j < plan_.r.size(); ++j) {
-      bounds[j] = plan_.range.confidence(curve_(plan_.r[j]));
+    for (std::size_t j = 0; j < plan_.radii.size(); ++j) {
+      bounds[j] = plan_.range.confidence(curve_.at(plan_.radii, j));
     }
     for (std::size_t k = 0; k < plan_.targets.size(); ++k) {
       const double r = certified_radius(curve_, plan_.range.width(), plan_.targets[k]);
@@ -99,15 +106,40 @@ class Worker {
     const auto at = [&](std::size_t position) {
       return plan_.range.distance(sort_[lower ? position : row.size - 1 - position]);
     };
-    double previous = 0.0;
-    for (std::size_t i = 0; i < n; ++i) {
-      const double distance = at(plan_.band->positions()[i]);
-      gaps_[i] = distance - previous;
-      previous = distance;
+    if (n == row.size) {
+      take_all_gaps();
+    } else {
+      double previous = 0.0;
+      for (std::size_t i = 0; i < n; ++i) {
+        const double distance = at(plan_.band->positions()[i]);
+        gaps_[i] = distance - previous;
+        previous = distance;
+      }
     }
     if (n < row.size) add_tied_knots(at);
     curve_.add(gaps_, plan_.band->levels());
     return true;
+  }
+
+  // The gaps where every draw is a knot, in blocks that stay in the cache.
+  void take_all_gaps() noexcept {
+    const Range& range = plan_.range;
+    std::array<double, sum_block + 1> distances;  // after that of the knot before
+    distances[0] = 0.0;
+    for (std::size_t start = 0; start < gaps_.size(); start += sum_block) {
+      const std::size_t n = std::min(sum_block, gaps_.size() - start);
+      const std::span<double> block(distances.data() + 1, n);
+      if (range.side == Side::lower) {
+        sort_.copy(start, block);
+        for (double& x : block) x -= range.a;
+      } else {
+        sort_.copy(gaps_.size() - start - n, block);
+        std::reverse(block.begin(), block.end());
+        for (double& x : block) x = range.b - x;
+      }
+      for (std::size_t i = 0; i < n; ++i) gaps_[start + i] = distances[i + 1] - distances[i];
+      distances[0] = distances[n];
+    }
   }
 
   // Where a knot is tied with a draw beyond it, more draws reach it than its position says: its
@@ -182,7 +214,7 @@ Failure bad_score(const Scores<T>& scores, std::size_t input, double a, double b
 
 template <class T>
 Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out) {
-  const std::size_t n_radii = plan.r.size();
+  const std::size_t n_radii = plan.radii.size();
   const std::size_t n_thresholds = plan.targets.size();
   std::atomic<std::size_t> next{0};
   std::atomic<std::size_t> first_bad{scores.n_inputs};
@@ -283,7 +315,7 @@ Failure Certifier::operator()(const Scores<T>& scores, Certificates out) const n
     return refused(Error::bad_option, "n_draws must be what the certifier was prepared for",
                    scores.n_draws);
   }
-  if (!holds(out.bounds, scores.n_inputs, plan.r.size())) {
+  if (!holds(out.bounds, scores.n_inputs, plan.radii.size())) {
     return refused(Error::bad_output, "bounds must hold n_inputs * n_radii numbers",
                    out.bounds.size());
   }

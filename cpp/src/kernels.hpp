@@ -2,10 +2,17 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "smoothbound/curve.hpp"
 
 namespace smoothbound {
+
+// The level in the middle of a group.
+constexpr double centre_of(std::size_t group) {
+  return static_cast<double>(static_cast<std::int32_t>(group)) / curve_groups_per_unit -
+         curve_limit;
+}
 
 struct Kernels {
   const char* tier;
@@ -30,10 +37,14 @@ struct Kernels {
   void (*convolve)(const double* p, const double* weights, std::size_t terms, double* out,
                    std::size_t n);
 
+  // What the bound at r needs of the groups first, first + 1, ...: with y = centre_of(group) - r,
+  // out[t * curve_groups + g] is Phi(y) for t = 0, phi(y) for t = 1, (-1)^(t-1) He_{t-1}(y) above.
+  void (*curve_weights)(double r, std::size_t first, std::size_t groups, double* out);
+
   // The sum over the groups g of
-  //   M(0, g) Phi(y) + phi(y) sum_{t>=1} (-1)^(t-1) He_{t-1}(y) M(t, g),  y = y0 + g / 8,
-  // where M(t, g) = moments[t * stride + g].
-  double (*curve)(const double* moments, std::size_t stride, std::size_t groups, double y0);
+  //   M(0, g) Phi(y) + phi(y) sum_{t>=1} (-1)^(t-1) He_{t-1}(y) M(t, g),
+  // where M(t, g) = moments[t * curve_groups + g], from the weights above.
+  double (*curve)(const double* moments, const double* weights, std::size_t groups);
 };
 
 inline constexpr std::size_t sum_block = 512;

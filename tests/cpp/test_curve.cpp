@@ -46,11 +46,19 @@ void check(const Knots& knots) {
     one_by_one.add(knots.gaps[i], knots.z[i]);
     total += knots.gaps[i];
   }
-  for (const double r : {0.0, 0.1, 1.0, 3.7, 10.0, 60.0}) {
+  const std::vector<double> radii{0.0, 0.1, 1.0, 3.7, 10.0, 60.0, 1e300};
+  const CurveRadii prepared(radii);
+  for (std::size_t j = 0; j < radii.size(); ++j) {
+    const double r = radii[j];
     const long double exact = naive(knots, r);
+    CHECK(together.at(prepared, j) == together(r));
     CHECK(together(r) <= exact && together(r) >= exact - 2e-14L * total);
     CHECK(std::fabs(one_by_one(r) - together(r)) <= 1e-13 * total);
   }
+  BoundCurve again = one_by_one;
+  again.clear();
+  again.add(knots.gaps, KnotLevels(knots.z));
+  CHECK(again(0.3) == together(0.3));
   const double target = 0.5 * together(0.0);
   const double r = certified_radius(together, std::max(total, 1.0), target);
   CHECK(together(r) > target && together(r + 1e-11) <= target);

@@ -4,6 +4,7 @@
 /// What allocates memory here may throw std::bad_alloc, and nothing else.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -16,8 +17,15 @@ namespace smoothbound {
 /// The 16-bit IEEE float, as its bits: C++20 has no type for it.
 enum class half : std::uint16_t {};
 
-/// Value of a half as a double (exact).
-double to_double(half x) noexcept;
+/// Value of a half as a double (exact). The bits of a half, shifted, are those of a float 2^112
+/// times smaller, subnormal numbers included; infinities and NaN take the highest exponent of each.
+inline double to_double(half x) noexcept {
+  const auto bits = static_cast<std::uint32_t>(x);
+  const std::uint32_t magnitude = (bits & 0x7fffu) << 13;
+  const std::uint32_t sign = (bits & 0x8000u) << 16;
+  if (magnitude >= 0x7c00u << 13) return std::bit_cast<float>(sign | magnitude | 0x7f800000u);
+  return std::bit_cast<float>(sign | magnitude) * 0x1p112f;
+}
 inline double to_double(float x) noexcept { return x; }
 inline double to_double(double x) noexcept { return x; }
 
@@ -61,6 +69,9 @@ class Sorter {
 
   /// Score number i of the row last sorted, from the least on, exactly. \pre i < its size
   double operator[](std::size_t i) const noexcept;
+
+  /// The scores number `first` and on, as many as `out` holds. \pre first + out.size() <= its size
+  void copy(std::size_t first, std::span<double> out) const noexcept;
 
  private:
   using Key = std::conditional_t<sizeof(T) == 2, std::uint16_t,

@@ -42,11 +42,23 @@ class KnotLevels {
   std::vector<Group> groups_;
 };
 
+/// The radii at which many curves are evaluated: Phi and the rest are computed once for all.
+class CurveRadii {
+ public:
+  /// \param r  >= 0, in units of sigma
+  explicit CurveRadii(std::span<const double> r);
+
+  std::size_t size() const noexcept { return weights_.size() / stride; }
+
+ private:
+  friend class BoundCurve;
+  static constexpr std::size_t stride = curve_terms * curve_groups;
+  std::vector<double> weights_;
+};
+
 /// distance(r) of one input. Copyable; const members may be called from many threads.
 class BoundCurve {
  public:
-  BoundCurve() { clear(); }
-
   /// Forgets all knots.
   void clear() noexcept;
 
@@ -60,13 +72,17 @@ class BoundCurve {
   /// sum of the gaps. \pre r >= 0
   double operator()(double r) const noexcept;
 
+  /// The same, bit for bit, at radius number j of the `radii`. \pre j < radii.size()
+  double at(const CurveRadii& radii, std::size_t j) const noexcept;
+
  private:
+  double rounded_down(double sum) const noexcept;
   void include(std::size_t group) noexcept;
 
   // Moments by order and group; [first_, last_) are the groups in use.
-  std::array<std::array<double, curve_groups>, curve_terms> moments_;
-  std::size_t first_, last_;
-  double total_;  // sum of the gaps, rounded up
+  std::array<std::array<double, curve_groups>, curve_terms> moments_{};
+  std::size_t first_ = curve_groups, last_ = 0;
+  double total_ = 0.0;  // sum of the gaps, rounded up
 };
 
 }  // namespace smoothbound
