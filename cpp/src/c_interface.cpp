@@ -254,6 +254,7 @@ std::int32_t smoothbound_plan_certify(const smoothbound_plan* plan,
   return smoothbound::certify_with(plan->certifier, s, out, report);
 }
 
+// NOLINTNEXTLINE(misc-const-correctness): as free() takes it
 void smoothbound_plan_destroy(smoothbound_plan* plan) { delete plan; }
 
 std::int32_t smoothbound_certify(const smoothbound_scores* scores,

@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound import backend as backends
 from smoothbound import band as bands
 from smoothbound import checks
+from smoothbound.arrays import as_scores
 from smoothbound.certificate import Certificate, Settings
 from smoothbound.method import Method
 
 __all__ = ["certify_scores", "required_draws"]
 
 SIDES = ("lower", "upper", "both")
-_DTYPES = ("float16", "float32", "float64")
 _DRAWS_PER_THREAD = 50_000  # below it another thread costs more than it brings
 
 
@@ -42,7 +42,8 @@ def certify_scores(
     ----------
     scores : array of float16, float32 or float64, shape (n_inputs, n_draws)
         Row i holds the scores h(x_i + delta) of independent draws delta ~ N(0, sigma^2 I).
-        NumPy, torch (any device), or anything with DLPack or the array interface.
+        NumPy, torch (any device), Arrow, or anything with DLPack, the buffer protocol or the
+        array interface, without a copy where `smoothbound.arrays.as_scores` can do without.
     sigma : float
         Noise level, > 0, in the units of the model's input before normalisation.
     alpha : float
@@ -162,49 +163,6 @@ def _threads(threads: int | None, draws: int) -> int:
     if threads is not None:
         return checks.count("threads", threads)
     return max(1, min(backends.usable_threads(), draws // _DRAWS_PER_THREAD))
-
-
-def as_scores(scores: Any) -> NDArray[Any]:
-    """View `scores` as a two-dimensional NumPy array of floats, without losing a digit.
-
-    Raises
-    ------
-    TypeError
-        If the scores are not floats of 16, 32 or 64 bits (bfloat16 tensors are widened).
-    ValueError
-        If they do not have the shape (n_inputs, n_draws), or there are no draws.
-    """
-    array = _to_numpy(scores)
-    if array.dtype.name not in _DTYPES:
-        raise TypeError(
-            f"scores must be float16, float32 or float64, got {array.dtype}; "
-            "convert them yourself if nothing is lost, e.g. scores.astype('float64')"
-        )
-    if array.ndim != 2:
-        raise ValueError(
-            f"scores must have the shape (n_inputs, n_draws), got {array.shape}"
-            + ("; for one input pass scores[None, :]" if array.ndim == 1 else "")
-        )
-    if array.shape[1] == 0:
-        raise ValueError("scores must hold at least one draw an input, got none")
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
-def _to_numpy(scores: Any) -> NDArray[Any]:
-    if isinstance(scores, np.ndarray):
-        return scores
-    if type(scores).__module__.partition(".")[0] == "torch":
-        tensor = scores.detach().cpu()
-        wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
-        return np.asarray(wide.numpy())
-    if hasattr(scores, "__dlpack__"):
-        return np.from_dlpack(scores)
-    try:
-        return np.asarray(scores)
-    except ValueError as error:
-        raise TypeError(
-            f"scores must be a rectangular array of floats, got {type(scores).__name__}: {error}"
-        ) from error
 
 
 def _band(backend: str, method: Method, n: int, alpha: float) -> Any:

@@ -25,9 +25,7 @@ def test_the_example_certifies(native, embedding, program):
     text = " ".join(str(score) for score in SCORES.ravel())
     printed = native.run(embedding / program, "1000", input=text)
     numbers = np.array([[float(word) for word in line.split()] for line in printed.splitlines()])
-    cert = sb.certify_scores(
-        SCORES, sigma=0.25, radii=[0, 0.25], thresholds=[0.5], bound="cdf", band="dkw"
-    )
+    cert = sb.certify_scores(SCORES, sigma=0.25, radii=[0, 0.25], thresholds=[0.5], bound="cdf")
     expected = np.hstack([cert.lower, cert.radius])
     if cert.settings.backend == "cpp":
         np.testing.assert_array_equal(numbers, expected)

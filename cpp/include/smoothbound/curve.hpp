@@ -24,7 +24,8 @@ inline constexpr int curve_groups_per_unit = 8;
 inline constexpr int curve_limit = 9;  ///< levels are kept for z in [-9, 9]
 inline constexpr std::size_t curve_groups = 2 * curve_limit * curve_groups_per_unit + 1;
 
-/// The levels of the knots, prepared once for the rows that share them.
+/// The levels of the knots, prepared once for the rows that share them. Throws std::bad_alloc
+/// where there is no memory for them.
 class KnotLevels {
  public:
   /// \param z  lower bounds on Phi^-1(p_i), in descending order, -inf allowed. Above 9 they are
@@ -65,11 +66,11 @@ class BoundCurve {
   /// Adds knots: gap_i >= 0 at level i. \pre gaps.size() == the number of z given to `levels`
   void add(std::span<const double> gaps, const KnotLevels& levels) noexcept;
 
-  /// Adds a single knot.
+  /// Adds a single knot: gap >= 0 at level z, not NaN.
   void add(double gap, double z) noexcept;
 
   /// distance(r), rounded down: never above the exact sum, and below it by at most 2e-14 of the
-  /// sum of the gaps. \pre r >= 0
+  /// sum of the gaps. \param r  R / sigma, >= 0, infinity allowed
   double operator()(double r) const noexcept;
 
   /// The same, bit for bit, at radius number j of the `radii`. \pre j < radii.size()
