@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <new>
 #include <optional>
-#include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "batch.hpp"
 #include "kernels.hpp"
 #include "rounding.hpp"
 #include "smoothbound/radius.hpp"
@@ -131,6 +129,20 @@ class Worker {
   std::vector<double> gaps_;
 };
 
+template <class T>
+Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out) {
+  const std::size_t n_radii = plan.r.size();
+  const std::size_t n_thresholds = plan.targets.size();
+  return for_each_input(scores.n_inputs, plan.options.threads, [&] {
+    return [&, worker = Worker<T>(plan)](std::size_t i) mutable {
+      return worker(scores.row(i), out.bounds.subspan(i * n_radii, n_radii),
+                    out.radius.subspan(i * n_thresholds, n_thresholds));
+    };
+  });
+}
+
+}  // namespace
+
 bool valid(const Options& o) noexcept {
   const auto finite = [](double x) { return std::isfinite(x); };
   return o.sigma > 0.0 && finite(o.sigma) && o.alpha > 0.0 && o.alpha < 1.0 && finite(o.a) &&
@@ -143,47 +155,6 @@ bool valid(const Options& o) noexcept {
              o.thresholds.begin(), o.thresholds.end(),
              [&](double c) { return c > o.a && c < o.b; });
 }
-
-template <class T>
-Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out) {
-  const std::size_t n_radii = plan.r.size();
-  const std::size_t n_thresholds = plan.targets.size();
-  std::atomic<std::size_t> next{0};
-  std::atomic<std::size_t> first_bad{scores.n_inputs};
-  std::atomic<bool> out_of_memory{false};
-  const auto work = [&]() noexcept {
-    try {
-      Worker<T> worker(plan);
-      for (std::size_t i = next++; i < scores.n_inputs; i = next++) {
-        if (worker(scores.row(i), out.bounds.subspan(i * n_radii, n_radii),
-                   out.radius.subspan(i * n_thresholds, n_thresholds))) {
-          continue;
-        }
-        std::size_t seen = first_bad.load();  // the least bad row, whatever the thread
-        while (i < seen && !first_bad.compare_exchange_weak(seen, i)) {
-        }
-      }
-    } catch (const std::bad_alloc&) {
-      out_of_memory = true;
-    }
-  };
-  const auto wanted = static_cast<std::size_t>(plan.options.threads);
-  std::vector<std::thread> others;
-  for (std::size_t t = 1; t < std::min(wanted, scores.n_inputs); ++t) {
-    try {
-      others.emplace_back(work);
-    } catch (const std::system_error&) {
-      break;  // fewer threads than asked for: slower, not wrong
-    }
-  }
-  work();
-  for (std::thread& thread : others) thread.join();
-  if (out_of_memory) return {Error::out_of_memory};
-  if (first_bad < scores.n_inputs) return {Error::bad_score, first_bad};
-  return {};
-}
-
-}  // namespace
 
 template <class T>
 Failure certify(const Scores<T>& scores, const Options& options, Certificates out) noexcept {

@@ -9,4 +9,5 @@
 #include "smoothbound/curve.hpp"
 #include "smoothbound/gaussian.hpp"
 #include "smoothbound/radius.hpp"
+#include "smoothbound/sketch.hpp"
 #include "smoothbound/tier.hpp"
