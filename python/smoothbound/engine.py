@@ -101,7 +101,7 @@ def certify_scores(
     cuts = checks.thresholds("thresholds", thresholds, (a, b))
     rows = as_scores(scores)
     share = alpha / 2 if sides == "both" else alpha
-    _require_draws(rows.shape[1], cuts if sides != "upper" else cuts[:0], share, (a, b), method)
+    require_draws(rows.shape[1], cuts if sides != "upper" else cuts[:0], share, (a, b), method)
     backend = backends.resolve(backend)
     options = {
         "sigma": sigma,
@@ -112,7 +112,7 @@ def certify_scores(
         "band": method.band or "dkw",
         "n_bins": method.n_bins or 0,
         "radii": grid,
-        "threads": _threads(threads, rows.size),
+        "threads": choose_threads(threads, rows.size),
     }
     lower = upper = radius = None
     if sides != "upper":
@@ -156,7 +156,7 @@ def _run(
     return bounds, radius
 
 
-def _threads(threads: int | None, draws: int) -> int:
+def choose_threads(threads: int | None, draws: int) -> int:
     if threads is not None:
         return checks.count("threads", threads)
     return max(1, min(backends.usable_threads(), draws // _DRAWS_PER_THREAD))
@@ -243,7 +243,7 @@ def required_draws(
     return math.floor(math.log(1 / alpha) / (2 * room**2)) + 1
 
 
-def _require_draws(
+def require_draws(
     n: int,
     thresholds: NDArray[np.float64],
     alpha: float,

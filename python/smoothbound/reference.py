@@ -7,13 +7,23 @@ above these upper bounds, by at most about 1e-12 of the range.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-__all__ = ["certified_radius", "dkw", "equal_count_knots", "lower_cdf", "lower_mean", "upper_bound"]
+__all__ = [
+    "certified_radius",
+    "dkw",
+    "equal_count_knots",
+    "lower_cdf",
+    "lower_edges",
+    "lower_mean",
+    "upper_bound",
+    "upper_edges",
+]
 
 Vector = NDArray[np.float64]
 
@@ -70,6 +80,21 @@ def lower_cdf(
         terms.append((knot - previous) * shift(dkw(count, len(x), alpha), r))
         previous = knot
     return a + math.fsum(terms)
+
+
+def lower_edges(scores: Vector, edges: Vector, r: float, alpha: float) -> float:
+    """Theorem 2 with the DKW band at given edges, from a to b, one comparison after another."""
+    x = np.asarray(scores, dtype=np.float64)
+    terms = []
+    for previous, edge in pairwise(float(edge) for edge in edges):
+        count = sum(1 for score in x if score >= edge)
+        terms.append((edge - previous) * shift(dkw(count, len(x), alpha), r))
+    return float(edges[0]) + math.fsum(terms)
+
+
+def upper_edges(scores: Vector, edges: Vector, r: float, alpha: float) -> float:
+    """Return the upper bound at given edges: the reflection of the lower one."""
+    return -lower_edges(-np.asarray(scores, dtype=np.float64), -edges[::-1], r, alpha)
 
 
 def upper_bound(
