@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <string>
 
 #include "smoothbound/smoothbound.hpp"
@@ -62,15 +63,13 @@ sb::Side side_of(const std::string& name) {
   return named<sb::Side>(name, {{"lower", sb::Side::lower}, {"upper", sb::Side::upper}});
 }
 
-sb::BandKind band_of(const std::string& name) {
-  return named<sb::BandKind>(name, {{"dkw", sb::BandKind::dkw}});
-}
-
 // The first row with a bad score, or -1; throws for every other failure.
 py::ssize_t bad_row(const sb::Failure& failure) {
   if (failure.error == sb::Error::out_of_memory) throw std::bad_alloc();
   if (failure.error == sb::Error::bad_option || failure.error == sb::Error::bad_output) {
-    throw py::value_error("an option is out of its range");
+    char words[200];
+    sb::describe(failure, words);
+    throw py::value_error(words);
   }
   return failure ? static_cast<py::ssize_t>(failure.input) : -1;
 }
@@ -78,8 +77,8 @@ py::ssize_t bad_row(const sb::Failure& failure) {
 // Returns (bounds, radius, bad): `bad` is the first row with a score that is NaN or outside the
 // range, or -1.
 py::tuple certify(const py::array& scores, double sigma, double alpha, double a, double b,
-                  const std::string& side, const std::string& bound, const std::string& band,
-                  std::size_t n_bins, const Vector& radii, const Vector& thresholds, int threads) {
+                  const std::string& side, const std::string& bound, const sb::ConfidenceBand* band,
+                  const Vector& radii, const Vector& thresholds, int threads) {
   sb::Options options;
   options.sigma = sigma;
   options.alpha = alpha;
@@ -87,8 +86,7 @@ py::tuple certify(const py::array& scores, double sigma, double alpha, double a,
   options.b = b;
   options.side = side_of(side);
   options.bound = named<sb::Bound>(bound, {{"mean", sb::Bound::mean}, {"cdf", sb::Bound::cdf}});
-  options.band = band_of(band);
-  options.n_bins = n_bins;
+  options.prepared = band;
   options.radii = view(radii);
   options.thresholds = view(thresholds);
   options.threads = threads;
@@ -121,18 +119,18 @@ py::ssize_t count(const sb::ScoreCounter& counter, const py::array& scores, Coun
 
 // Returns (bounds, radius).
 py::tuple certify_counts(const Vector& edges, const Counts& counts, double sigma, double alpha,
-                         const std::string& side, const std::string& band, const Vector& radii,
-                         const Vector& thresholds, int threads) {
+                         const std::string& side, const sb::ConfidenceBand& band,
+                         const Vector& radii, const Vector& thresholds, int threads) {
   if (counts.ndim() != 2 || edges.size() == 0) {
     throw py::value_error("counts must have two dimensions, and there must be edges");
   }
   sb::Options options;
   options.sigma = sigma;
   options.alpha = alpha;
-  options.a = *view(edges).begin();
-  options.b = *view(edges).rbegin();
+  options.a = view(edges).front();
+  options.b = view(edges).back();
   options.side = side_of(side);
-  options.band = band_of(band);
+  options.prepared = &band;
   options.radii = view(radii);
   options.thresholds = view(thresholds);
   options.threads = threads;
@@ -140,7 +138,8 @@ py::tuple certify_counts(const Vector& edges, const Counts& counts, double sigma
   Vector radius({counts.shape(0), thresholds.size()});
   const sb::ScoreCounts sketch{view(edges),
                                {counts.data(), static_cast<std::size_t>(counts.size())},
-                               static_cast<std::size_t>(counts.shape(0))};
+                               static_cast<std::size_t>(counts.shape(0)),
+                               band.draws()};
   const sb::Certificates out{view(bounds), view(radius)};
   sb::Failure failure;
   {
@@ -151,6 +150,40 @@ py::tuple certify_counts(const Vector& edges, const Counts& counts, double sigma
   return py::make_tuple(bounds, radius);
 }
 
+sb::ConfidenceBand make_band(const std::string& kind, std::size_t draws, double alpha,
+                             std::size_t n_bins, double level) {
+  const auto named_kind =
+      named<sb::BandKind>(kind, {{"dkw", sb::BandKind::dkw}, {"ell", sb::BandKind::ell}});
+  py::gil_scoped_release release;
+  return {named_kind, draws, alpha, n_bins, level};
+}
+
+double ell_level(std::size_t draws, double alpha, std::size_t n_bins, bool two_sided) {
+  py::gil_scoped_release release;
+  std::vector<std::size_t> ranks = sb::equal_count_positions(draws, n_bins);
+  for (std::size_t& rank : ranks) rank = draws - rank;
+  std::reverse(ranks.begin(), ranks.end());
+  return sb::ell_level(draws, alpha, ranks, two_sided);
+}
+
+// Bounds as two vectors of ranks and values, for tests against other programs.
+double stay_probability(std::size_t draws, const std::vector<std::size_t>& lower_ranks,
+                        const Vector& lower, const std::vector<std::size_t>& upper_ranks,
+                        const Vector& upper) {
+  const auto zip = [](const std::vector<std::size_t>& ranks, const Vector& values) {
+    if (static_cast<py::ssize_t>(ranks.size()) != values.size()) {
+      throw py::value_error("as many ranks as values are needed");
+    }
+    std::vector<sb::OrderBound> bounds;
+    for (std::size_t i = 0; i < ranks.size(); ++i) bounds.push_back({ranks[i], values.data()[i]});
+    return bounds;
+  };
+  const auto lower_bounds = zip(lower_ranks, lower);
+  const auto upper_bounds = zip(upper_ranks, upper);
+  py::gil_scoped_release release;
+  return sb::stay_probability(draws, lower_bounds, upper_bounds);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
@@ -158,14 +191,22 @@ PYBIND11_MODULE(_core, module) {
   module.def("cdf", &elementwise<sb::gaussian::cdf>, py::arg("z"));
   module.def("quantile", &elementwise<sb::gaussian::quantile>, py::arg("p"));
   module.def("tier", &sb::tier);
+  py::class_<sb::ConfidenceBand>(module, "ConfidenceBand")
+      .def(py::init(&make_band), py::arg("kind"), py::arg("draws"), py::arg("alpha"),
+           py::arg("n_bins"), py::arg("level"))
+      .def("quantile", &sb::ConfidenceBand::quantile, py::arg("count"));
+  module.def("ell_level", &ell_level, py::arg("draws"), py::arg("alpha"), py::arg("n_bins"),
+             py::arg("two_sided"));
+  module.def("stay_probability", &stay_probability, py::arg("draws"), py::arg("lower_ranks"),
+             py::arg("lower"), py::arg("upper_ranks"), py::arg("upper"));
   module.def("certify", &certify, py::arg("scores"), py::kw_only(), py::arg("sigma"),
              py::arg("alpha"), py::arg("a"), py::arg("b"), py::arg("side"), py::arg("bound"),
-             py::arg("band"), py::arg("n_bins"), py::arg("radii"), py::arg("thresholds"),
+             py::arg("band").none(true), py::arg("radii"), py::arg("thresholds"),
              py::arg("threads"));
   py::class_<sb::ScoreCounter>(module, "ScoreCounter")
       .def(py::init(&make_counter), py::arg("edges"))
       .def("count", &count, py::arg("scores"), py::arg("counts").noconvert(), py::arg("threads"));
   module.def("certify_counts", &certify_counts, py::arg("edges"), py::arg("counts"), py::kw_only(),
-             py::arg("sigma"), py::arg("alpha"), py::arg("side"), py::arg("band"),
-             py::arg("radii"), py::arg("thresholds"), py::arg("threads"));
+             py::arg("sigma"), py::arg("alpha"), py::arg("side"), py::arg("band"), py::arg("radii"),
+             py::arg("thresholds"), py::arg("threads"));
 }

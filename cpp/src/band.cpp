@@ -1,9 +1,11 @@
 #include "smoothbound/band.hpp"
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "rounding.hpp"
+#include "smoothbound/binning.hpp"
+#include "smoothbound/ell.hpp"
 #include "smoothbound/gaussian.hpp"
 
 namespace smoothbound {
@@ -14,14 +16,51 @@ double deviation(std::size_t m, double alpha) noexcept {
   return x * (1.0 + 8 * unit);
 }
 
-ConfidenceBand::ConfidenceBand(BandKind /*kind*/, std::size_t m, double alpha) noexcept
-    : m_(m), deviation_(deviation(m, alpha)) {}
+ConfidenceBand::ConfidenceBand(BandKind kind, std::size_t m, double alpha, std::size_t n_bins,
+                               double level)
+    : kind_(kind),
+      m_(m),
+      deviation_(deviation(m, alpha)),
+      positions_(equal_count_positions(m, n_bins)) {
+  if (kind_ == BandKind::ell) {
+    take_ell(alpha, level);
+  } else {
+    for (const std::size_t position : positions_) z_.push_back(dkw_quantile(m_ - position));
+  }
+  levels_.emplace(z_);
+}
+
+void ConfidenceBand::take_ell(double alpha, double level) {
+  std::vector<std::size_t> ranks(positions_.size());
+  for (std::size_t i = 0; i < ranks.size(); ++i) ranks[i] = m_ - *(positions_.rbegin() + i);
+  if (level == 0.0) level = ell_level(m_, alpha, ranks, false);
+  const EllBounds bounds = ell_bounds(m_, level, ranks);
+  constexpr double error = 1e-12;  // of the bounds
+  z_.resize(ranks.size());
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    z_[z_.size() - 1 - i] =
+        lower_quantile(bounds.p[i] * (1.0 - error), bounds.q[i] * (1.0 + error));
+  }
+}
 
 double ConfidenceBand::quantile(std::size_t count) const noexcept {
+  if (positions_.size() == m_) {  // every count but 0 is that of a knot
+    return count == 0 ? -std::numeric_limits<double>::infinity() : z_[m_ - count];
+  }
+  if (kind_ == BandKind::ell) {
+    // The knot with the largest count that is not above this one, the first at or after m - count.
+    const auto knot = std::lower_bound(positions_.begin(), positions_.end(), m_ - count);
+    return knot == positions_.end() ? -std::numeric_limits<double>::infinity()
+                                    : z_[static_cast<std::size_t>(knot - positions_.begin())];
+  }
+  return dkw_quantile(count);
+}
+
+double ConfidenceBand::dkw_quantile(std::size_t count) const noexcept {
   const auto m = static_cast<double>(m_);
-  // p = count / m - deviation; near 1 its complement keeps the digits.
-  const double miss = static_cast<double>(m_ - count) / m + deviation_;
-  return lower_quantile(1.0 - miss, miss);
+  // 1 - p = (m - count) / m + deviation, which keeps its digits where p is near 1.
+  const double miss = (static_cast<double>(m_ - count) / m + deviation_) * (1.0 + 4 * unit);
+  return lower_quantile(1.0 - miss - unit, miss);
 }
 
 }  // namespace smoothbound

@@ -16,7 +16,7 @@ double Range::confidence(double distance) const noexcept {
 double hoeffding_quantile(double sum, std::size_t m, double width, double deviation) noexcept {
   // Distances, blocks, total, division: at most sum_error and a few units.
   const double mean = sum / (static_cast<double>(m) * width) * (1.0 - sum_error - 8 * unit);
-  return lower_quantile(mean - deviation, (1.0 - mean) + deviation);
+  return lower_quantile(mean - deviation - unit, ((1.0 - mean) + deviation) * (1.0 + 4 * unit));
 }
 
 double scaled_radius(double radius, double sigma) noexcept {

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
+#include <cstdio>
 #include <limits>
-#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -22,27 +23,30 @@ struct Plan {
   Options options;
   Range range;
   std::size_t n_draws;
-  std::vector<double> r;        // radii / sigma
-  std::vector<double> targets;  // distances of the thresholds
-  double hoeffding = 0.0;       // deviation of the mean, Bound::mean
-  // Bound::cdf: the knots and their levels.
-  std::optional<ConfidenceBand> band;
-  std::vector<std::size_t> positions;
-  std::optional<KnotLevels> levels;
+  CurveRadii radii;                      // radii / sigma
+  std::vector<double> targets;           // distances of the thresholds
+  double hoeffding = 0.0;                // deviation of the mean, Bound::mean
+  const ConfidenceBand* band = nullptr;  // Bound::cdf: the knots and their levels
+  std::optional<ConfidenceBand> own_band;
 
-  Plan(const Options& o, std::size_t m) : options(o), range{o.a, o.b, o.side}, n_draws(m) {
-    for (const double radius : o.radii) r.push_back(scaled_radius(radius, o.sigma));
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+  Plan(const Options& o, std::size_t m)
+      : options(o), range{o.a, o.b, o.side}, n_draws(m), radii(scaled(o.radii, o.sigma)) {
     for (const double c : o.thresholds) targets.push_back(above(range.distance(c)));
     if (o.bound == Bound::mean) {
       hoeffding = deviation(m, o.alpha);
       return;
     }
-    band.emplace(o.band, m, o.alpha);
-    positions = equal_count_positions(m, o.n_bins);
-    std::vector<double> z;
-    z.reserve(positions.size());
-    for (const std::size_t position : positions) z.push_back(band->quantile(m - position));
-    levels.emplace(z);
+    if (o.prepared == nullptr) own_band.emplace(o.band, m, o.alpha, o.n_bins);
+    band = o.prepared == nullptr ? &*own_band : o.prepared;
+  }
+
+ private:
+  static std::vector<double> scaled(std::span<const double> radii, double sigma) {
+    std::vector<double> r;
+    for (const double radius : radii) r.push_back(scaled_radius(radius, sigma));
+    return r;
   }
 };
 
@@ -50,14 +54,15 @@ struct Plan {
 template <class T>
 class Worker {
  public:
-  explicit Worker(const Plan& plan) : plan_(plan), gaps_(plan.positions.size()) {}
+  explicit Worker(const Plan& plan)
+      : plan_(plan), gaps_(plan.band == nullptr ? 0 : plan.band->positions().size()) {}
 
   // \return false if the row holds a score that is NaN or outside the range
   bool operator()(Row<T> row, std::span<double> bounds, std::span<double> radius) {
     curve_.clear();
     if (!(plan_.options.bound == Bound::mean ? add_mean(row) : add_knots(row))) return false;
-    for (std::size_t j = 0; j < plan_.r.size(); ++j) {
-      bounds[j] = plan_.range.confidence(curve_(plan_.r[j]));
+    for (std::size_t j = 0; j < plan_.radii.size(); ++j) {
+      bounds[j] = plan_.range.confidence(curve_.at(plan_.radii, j));
     }
     for (std::size_t k = 0; k < plan_.targets.size(); ++k) {
       const double r = certified_radius(curve_, plan_.range.width(), plan_.targets[k]);
@@ -77,7 +82,7 @@ class Worker {
     for (std::size_t start = 0; start < row.size; start += sum_block) {
       const std::size_t n = std::min(sum_block, row.size - start);
       if (row.stride == sizeof(T)) {  // vectorised
-        for (std::size_t i = 0; i < n; ++i) block[i] = to_double(row.data[start + i]);
+        for (std::size_t i = 0; i < n; ++i) block[i] = to_double(row.packed(start + i));
       } else {
         for (std::size_t i = 0; i < n; ++i) block[i] = to_double(row[start + i]);
       }
@@ -99,15 +104,40 @@ class Worker {
     const auto at = [&](std::size_t position) {
       return plan_.range.distance(sort_[lower ? position : row.size - 1 - position]);
     };
-    double previous = 0.0;
-    for (std::size_t i = 0; i < n; ++i) {
-      const double distance = at(plan_.positions[i]);
-      gaps_[i] = distance - previous;
-      previous = distance;
+    if (n == row.size) {
+      take_all_gaps();
+    } else {
+      double previous = 0.0;
+      for (std::size_t i = 0; i < n; ++i) {
+        const double distance = at(plan_.band->positions()[i]);
+        gaps_[i] = distance - previous;
+        previous = distance;
+      }
     }
     if (n < row.size) add_tied_knots(at);
-    curve_.add(gaps_, *plan_.levels);
+    curve_.add(gaps_, plan_.band->levels());
     return true;
+  }
+
+  // The gaps where every draw is a knot, in blocks that stay in the cache.
+  void take_all_gaps() noexcept {
+    const Range& range = plan_.range;
+    std::array<double, sum_block + 1> distances;  // after that of the knot before
+    distances[0] = 0.0;
+    for (std::size_t start = 0; start < gaps_.size(); start += sum_block) {
+      const std::size_t n = std::min(sum_block, gaps_.size() - start);
+      const std::span<double> block(distances.data() + 1, n);
+      if (range.side == Side::lower) {
+        sort_.copy(start, block);
+        for (double& x : block) x -= range.a;
+      } else {
+        sort_.copy(gaps_.size() - start - n, block);
+        std::reverse(block.begin(), block.end());
+        for (double& x : block) x = range.b - x;
+      }
+      for (std::size_t i = 0; i < n; ++i) gaps_[start + i] = distances[i + 1] - distances[i];
+      distances[0] = distances[n];
+    }
   }
 
   // Where a knot is tied with a draw beyond it, more draws reach it than its position says: its
@@ -115,7 +145,7 @@ class Worker {
   template <class At>
   void add_tied_knots(const At& at) {
     for (std::size_t i = 0; i < gaps_.size(); ++i) {
-      std::size_t first = plan_.positions[i];
+      std::size_t first = plan_.band->positions()[i];
       const double distance = at(first);
       if (gaps_[i] == 0.0 || first == 0 || at(first - 1) != distance) continue;
       while (first > 0 && at(first - 1) == distance) --first;
@@ -131,48 +161,145 @@ class Worker {
 
 template <class T>
 Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out) {
-  const std::size_t n_radii = plan.r.size();
+  const std::size_t n_radii = plan.radii.size();
   const std::size_t n_thresholds = plan.targets.size();
-  return for_each_input(scores.n_inputs, plan.options.threads, [&] {
+  const Failure failure = for_each_input(scores.n_inputs, plan.options.threads, [&] {
     return [&, worker = Worker<T>(plan)](std::size_t i) mutable {
       return worker(scores.row(i), out.bounds.subspan(i * n_radii, n_radii),
                     out.radius.subspan(i * n_thresholds, n_thresholds));
     };
   });
+  if (failure.error == Error::bad_score) {
+    return bad_score(scores, failure.input, plan.options.a, plan.options.b);
+  }
+  return failure;
 }
 
 }  // namespace
 
-bool valid(const Options& o) noexcept {
+// The first option that is out of its range.
+Failure check(const Options& o, std::size_t n_draws) noexcept {
   const auto finite = [](double x) { return std::isfinite(x); };
-  return o.sigma > 0.0 && finite(o.sigma) && o.alpha > 0.0 && o.alpha < 1.0 && finite(o.a) &&
-         finite(o.b) && o.a < o.b && finite(o.b - o.a) && o.threads >= 1 &&
-         (o.side == Side::lower || o.thresholds.empty()) &&
-         std::all_of(
-             o.radii.begin(), o.radii.end(),
-             [&](double radius) { return finite(radius) && radius >= 0.0; }) &&
-         std::all_of(
-             o.thresholds.begin(), o.thresholds.end(),
-             [&](double c) { return c > o.a && c < o.b; });
+  const auto bad = [](const char* need, double got) {
+    return Failure{Error::bad_option, 0, 0, need, got};
+  };
+  if (!(o.sigma > 0.0 && finite(o.sigma))) return bad("sigma must be positive and finite", o.sigma);
+  if (!(o.alpha > 0.0 && o.alpha < 1.0)) {
+    return bad("alpha must lie strictly between 0 and 1", o.alpha);
+  }
+  if (!finite(o.a)) return bad("a must be finite", o.a);
+  if (!(o.a < o.b && finite(o.b - o.a))) return bad("b must be finite and above a", o.b);
+  if (o.threads < 1) return bad("threads must be at least 1", o.threads);
+  for (const double radius : o.radii) {
+    if (!(finite(radius) && radius >= 0.0)) {
+      return bad("radii must be finite and not negative", radius);
+    }
+  }
+  if (o.side != Side::lower && !o.thresholds.empty()) {
+    return bad("thresholds need the lower side: their number must be 0 for the upper",
+               static_cast<double>(o.thresholds.size()));
+  }
+  for (const double c : o.thresholds) {
+    if (!(c > o.a && c < o.b)) return bad("thresholds must lie strictly between a and b", c);
+  }
+  if (n_draws == 0 || n_draws > std::numeric_limits<std::uint32_t>::max()) {
+    return bad("n_draws must be at least 1 and below 2^32", static_cast<double>(n_draws));
+  }
+  if (o.bound == Bound::cdf && o.prepared != nullptr && o.prepared->draws() != n_draws) {
+    return bad("n_draws must be what the prepared band was made for", static_cast<double>(n_draws));
+  }
+  return {};
+}
+
+// Whether a span has the size rows * columns, which may be too large for a size_t.
+bool holds(std::span<const double> out, std::size_t rows, std::size_t columns) noexcept {
+  if (rows == 0 || columns == 0) return out.empty();
+  return out.size() / columns == rows && out.size() % columns == 0;
+}
+
+Failure out_of_memory() noexcept { return {Error::out_of_memory, 0, 0, "out of memory", 0.0}; }
+
+void describe(const Failure& failure, std::span<char> words) noexcept {
+  if (words.empty()) return;
+  int length = 0;
+  switch (failure.error) {
+    case Error::none:
+    case Error::out_of_memory:
+      length = std::snprintf(words.data(), words.size(), "%s", failure.need);
+      break;
+    case Error::bad_option:
+    case Error::bad_output:
+      length =
+          std::snprintf(words.data(), words.size(), "%s, got %.17g", failure.need, failure.got);
+      break;
+    case Error::bad_score:
+      length = std::snprintf(words.data(), words.size(), "scores[%zu, %zu] %s, got %.17g",
+                             failure.input, failure.draw, failure.need, failure.got);
+      break;
+  }
+  if (length < 0) words[0] = '\0';
+}
+
+struct Certifier::State {
+  std::vector<double> radii, thresholds;  // what the options of the plan look at
+  Plan plan;
+
+  State(const Options& o, std::size_t m)
+      : radii(o.radii.begin(), o.radii.end()),
+        thresholds(o.thresholds.begin(), o.thresholds.end()),
+        plan(own(o), m) {}
+
+ private:
+  Options own(Options o) const noexcept {
+    o.radii = radii;
+    o.thresholds = thresholds;
+    return o;
+  }
+};
+
+Failure Certifier::prepare(const Options& options, std::size_t n_draws) noexcept {
+  state_.reset();
+  if (const Failure failure = check(options, n_draws)) return failure;
+  try {
+    state_ = std::make_shared<const State>(options, n_draws);
+    return {};
+  } catch (...) {  // std::bad_alloc: nothing else is thrown
+    return out_of_memory();
+  }
+}
+
+template <class T>
+Failure Certifier::operator()(const Scores<T>& scores, Certificates out) const noexcept {
+  const auto refused = [](Error error, const char* need, std::size_t got) {
+    return Failure{error, 0, 0, need, static_cast<double>(got)};
+  };
+  if (state_ == nullptr) return refused(Error::bad_option, "prepare() must have succeeded", 0);
+  const Plan& plan = state_->plan;
+  if (scores.n_draws != plan.n_draws) {
+    return refused(Error::bad_option, "n_draws must be what the certifier was prepared for",
+                   scores.n_draws);
+  }
+  if (!holds(out.bounds, scores.n_inputs, plan.radii.size())) {
+    return refused(Error::bad_output, "bounds must hold n_inputs * n_radii numbers",
+                   out.bounds.size());
+  }
+  if (!holds(out.radius, scores.n_inputs, plan.targets.size())) {
+    return refused(Error::bad_output, "radius must hold n_inputs * n_thresholds numbers",
+                   out.radius.size());
+  }
+  return certify_rows(scores, plan, out);
 }
 
 template <class T>
 Failure certify(const Scores<T>& scores, const Options& options, Certificates out) noexcept {
-  if (!valid(options) || scores.n_draws == 0 ||
-      scores.n_draws > std::numeric_limits<std::uint32_t>::max()) {
-    return {Error::bad_option};
-  }
-  if (out.bounds.size() != scores.n_inputs * options.radii.size() ||
-      out.radius.size() != scores.n_inputs * options.thresholds.size()) {
-    return {Error::bad_output};
-  }
-  try {
-    return certify_rows(scores, Plan(options, scores.n_draws), out);
-  } catch (const std::bad_alloc&) {
-    return {Error::out_of_memory};
-  }
+  Certifier certifier;
+  if (const Failure failure = certifier.prepare(options, scores.n_draws)) return failure;
+  return certifier(scores, out);
 }
 
+template Failure Certifier::operator()(const Scores<half>&, Certificates) const noexcept;
+template Failure Certifier::operator()(const Scores<float>&, Certificates) const noexcept;
+template Failure Certifier::operator()(const Scores<double>&, Certificates) const noexcept;
 template Failure certify(const Scores<half>&, const Options&, Certificates) noexcept;
 template Failure certify(const Scores<float>&, const Options&, Certificates) noexcept;
 template Failure certify(const Scores<double>&, const Options&, Certificates) noexcept;

@@ -9,10 +9,6 @@
 namespace smoothbound {
 namespace {
 
-constexpr double centre_of(std::size_t group) {
-  return static_cast<double>(group) / curve_groups_per_unit - curve_limit;
-}
-
 std::size_t group_of(double z) {
   return static_cast<std::size_t>((z + curve_limit) * curve_groups_per_unit + 0.5);  // nearest
 }
@@ -31,6 +27,9 @@ constexpr double relative_error =
 // than 1024 roundings. (h is exact.)
 constexpr double absolute_error = 1e-16 + 16 * unit + 1024 * unit / 32;
 
+// From here on every Phi(z - r) is 0, and the powers of r in the series would overflow.
+constexpr double farthest = curve_limit + 39.0;
+
 }  // namespace
 
 KnotLevels::KnotLevels(std::span<const double> z) {
@@ -43,8 +42,17 @@ KnotLevels::KnotLevels(std::span<const double> z) {
   }
 }
 
+CurveRadii::CurveRadii(std::span<const double> r) : weights_(r.size() * stride) {
+  for (std::size_t j = 0; j < r.size(); ++j) {
+    kernels().curve_weights(std::min(r[j], farthest), 0, curve_groups,
+                            weights_.data() + j * stride);
+  }
+}
+
 void BoundCurve::clear() noexcept {
-  for (auto& order : moments_) order.fill(0.0);
+  if (first_ < last_) {
+    for (auto& order : moments_) std::fill(order.begin() + first_, order.begin() + last_, 0.0);
+  }
   first_ = curve_groups;
   last_ = 0;
   total_ = 0.0;
@@ -62,7 +70,7 @@ void BoundCurve::add(std::span<const double> gaps, const KnotLevels& levels) noe
                       group.end - group.begin, sums);
     for (std::size_t t = 0; t < curve_terms; ++t) moments_[t][group.index] += sums[t];
     include(group.index);
-    total_ = above(total_ + sums[0] * (1.0 + moment_error));
+    total_ = (total_ + sums[0]) * (1.0 + 2 * moment_error);
   }
 }
 
@@ -76,13 +84,24 @@ void BoundCurve::add(double gap, double z) noexcept {
     term *= h / static_cast<double>(t + 1);
   }
   include(group);
-  total_ = above(total_ + gap);
+  total_ = (total_ + gap) * (1.0 + 2 * moment_error);
 }
 
 double BoundCurve::operator()(double r) const noexcept {
   if (first_ >= last_) return 0.0;
-  const double sum =
-      kernels().curve(&moments_[0][first_], curve_groups, last_ - first_, centre_of(first_) - r);
+  const std::size_t groups = last_ - first_;
+  double weights[curve_terms * curve_groups];
+  kernels().curve_weights(std::min(r, farthest), first_, groups, weights);
+  return rounded_down(kernels().curve(&moments_[0][first_], weights, groups));
+}
+
+double BoundCurve::at(const CurveRadii& radii, std::size_t j) const noexcept {
+  if (first_ >= last_) return 0.0;
+  const double* weights = radii.weights_.data() + j * CurveRadii::stride + first_;
+  return rounded_down(kernels().curve(&moments_[0][first_], weights, last_ - first_));
+}
+
+double BoundCurve::rounded_down(double sum) const noexcept {
   return std::max(0.0, sum * (1.0 - relative_error) - total_ * absolute_error);
 }
 

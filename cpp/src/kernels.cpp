@@ -60,58 +60,58 @@ SMOOTHBOUND_INLINE Scaled exp_minus(double a, double c) {
 SMOOTHBOUND_INLINE double mills(double t) {
   const double u = 1.0 / (t + 4.0);
   const double v = u * 0x1.1a874b9b3113ep+3 - 0x1.350e97366227dp+0;
-  double p = -0x1.de107e2ea5970p-34;
-  p = p * v - 0x1.1f670bc07d9f5p-32;
-  p = p * v + 0x1.c1a50e04a539cp-30;
-  p = p * v + 0x1.afdf997be7032p-30;
-  p = p * v - 0x1.cf80777345094p-27;
-  p = p * v + 0x1.9d1fb06829378p-29;
-  p = p * v + 0x1.62eeaf1f9e490p-24;
-  p = p * v - 0x1.e28bfcb6bab30p-24;
-  p = p * v - 0x1.cef93ad39d480p-22;
-  p = p * v + 0x1.4041fb4388a6ep-20;
-  p = p * v + 0x1.23c647fc3b7bfp-19;
-  p = p * v - 0x1.5a91983299258p-17;
-  p = p * v - 0x1.c862779023f60p-17;
-  p = p * v + 0x1.6f51bad9ce548p-14;
-  p = p * v + 0x1.33f1191fd3da2p-13;
-  p = p * v - 0x1.7f6e119e46932p-11;
-  p = p * v - 0x1.46a0ebdd402eap-9;
-  p = p * v + 0x1.a7340fb765449p-9;
-  p = p * v + 0x1.5e43ad0cdd453p-5;
-  p = p * v + 0x1.3fa8ae6edbbd2p-3;
-  p = p * v + 0x1.7462944ccf9fep-2;
-  p = p * v + 0x1.3e2120a5454fap-1;
-  p = p * v + 0x1.a1c27f3be55ebp-1;
-  return u * p;
+  const double v2 = v * v;
+  double even = -0x1.de107e2ea5970p-34;
+  even = even * v2 + 0x1.c1a50e04a539cp-30;
+  even = even * v2 - 0x1.cf80777345094p-27;
+  even = even * v2 + 0x1.62eeaf1f9e490p-24;
+  even = even * v2 - 0x1.cef93ad39d480p-22;
+  even = even * v2 + 0x1.23c647fc3b7bfp-19;
+  even = even * v2 - 0x1.c862779023f60p-17;
+  even = even * v2 + 0x1.33f1191fd3da2p-13;
+  even = even * v2 - 0x1.46a0ebdd402eap-9;
+  even = even * v2 + 0x1.5e43ad0cdd453p-5;
+  even = even * v2 + 0x1.7462944ccf9fep-2;
+  even = even * v2 + 0x1.a1c27f3be55ebp-1;
+  double odd = -0x1.1f670bc07d9f5p-32;
+  odd = odd * v2 + 0x1.afdf997be7032p-30;
+  odd = odd * v2 + 0x1.9d1fb06829378p-29;
+  odd = odd * v2 - 0x1.e28bfcb6bab30p-24;
+  odd = odd * v2 + 0x1.4041fb4388a6ep-20;
+  odd = odd * v2 - 0x1.5a91983299258p-17;
+  odd = odd * v2 + 0x1.6f51bad9ce548p-14;
+  odd = odd * v2 - 0x1.7f6e119e46932p-11;
+  odd = odd * v2 + 0x1.a7340fb765449p-9;
+  odd = odd * v2 + 0x1.3fa8ae6edbbd2p-3;
+  odd = odd * v2 + 0x1.3e2120a5454fap-1;
+  return u * (even + v * odd);
 }
+
+// Phi(z), and phi(z) to 1e-15 absolutely.
+struct Normal {
+  double cdf, pdf;
+};
 
 // exp(-t^2 / 2) needs t^2 to more digits than a double has: t = high + low, where high has so
 // few bits that its square is exact.
-SMOOTHBOUND_INLINE double cdf_of(double z) {
+SMOOTHBOUND_INLINE Normal normal_of(double z) {
   const double magnitude = from_bits(to_bits(z) & 0x7fffffffffffffffu);
-  const double t = magnitude < 39.0 ? magnitude : 39.0;  // Phi(-39) rounds to 0
+  const double t = magnitude < 39.0 ? magnitude : 39.0;  // Phi(-39) and phi(39) round to 0
   const double high = from_bits(to_bits(t) & 0xfffffffff8000000u);
   const double low = t - high;
   const Scaled e = exp_minus(0.5 * high * high, 0.5 * low * (t + high));
   const double k_half = (0.5 * e.k + round_magic) - round_magic;
-  const double scaled = mills(t) * e.mantissa * power_of_two(k_half);
-  const double tail = scaled * power_of_two(e.k - k_half);  // the only rounding to subnormals
-  return z < 0.0 ? tail : 1.0 - tail;
-}
-
-// phi(z) to 1e-15 absolutely, for |z| < 100.
-SMOOTHBOUND_INLINE double pdf_of(double z) {
-  const double half_square = 0.5 * z * z;
-  const Scaled e = exp_minus(half_square < 700.0 ? half_square : 700.0, 0.0);
-  return 0x1.9884533d43651p-2 * e.mantissa * power_of_two(e.k);
+  const double scaled = e.mantissa * power_of_two(k_half);
+  const double rest = power_of_two(e.k - k_half);
+  const double tail = mills(t) * scaled * rest;  // the only rounding to subnormals
+  return {z < 0.0 ? tail : 1.0 - tail, 0x1.9884533d43651p-2 * scaled * rest};
 }
 
 void cdf(const double* z, double* out, std::size_t n) {
 #pragma omp simd
   for (std::size_t i = 0; i < n; ++i) {
     const double x = z[i];
-    const double y = x == 0.0 ? 0.5 : cdf_of(x);  // where rounding would show
+    const double y = x == 0.0 ? 0.5 : normal_of(x).cdf;  // where rounding would show
     out[i] = x == x ? y : x;
   }
 }
@@ -144,37 +144,43 @@ bool distances(double* x, std::size_t n, double a, double b, bool lower) {
 constexpr double inverse[] = {0.0,     1.0,     1.0 / 2, 1.0 / 3, 1.0 / 4,
                               1.0 / 5, 1.0 / 6, 1.0 / 7, 1.0 / 8, 1.0 / 9};
 
-void moments_of_block(const double* gap, const double* h, std::size_t n, double* out) {
-  double lane[curve_terms][4] = {};
-  std::size_t i = 0;
-  for (; i + 4 <= n; i += 4) {
+// Sets lane[t][j] to gap[j] * h[j]^t, or adds this to it, for four knots.
+template <bool add>
+SMOOTHBOUND_INLINE void moments_of_four(const double* gap, const double* h,
+                                        double (&lane)[curve_terms][4]) {
 #pragma omp simd
-    for (std::size_t j = 0; j < 4; ++j) {
-      double term = gap[i + j];
+  for (std::size_t j = 0; j < 4; ++j) {
+    double term = gap[j];
 #pragma GCC unroll 10
-      for (std::size_t t = 0; t < curve_terms; ++t) {
-        lane[t][j] += term;
-        term *= h[i + j];
-      }
-    }
-  }
-  for (std::size_t j = 0; i < n; ++i, ++j) {
-    double term = gap[i];
     for (std::size_t t = 0; t < curve_terms; ++t) {
-      lane[t][j] += term;
-      term *= h[i];
+      lane[t][j] = add ? lane[t][j] + term : term;
+      term *= h[j];
     }
   }
+}
+
+void moments_of_block(const double* gap, const double* h, std::size_t n, double* out) {
+  double lane[curve_terms][4];
+  const std::size_t last = n % 4;
+  double last_gap[4] = {};  // the knots beyond a multiple of four, and gaps of 0
+  double last_h[4] = {};
+  for (std::size_t j = 0; j < last; ++j) {
+    last_gap[j] = gap[n - last + j];
+    last_h[j] = h[n - last + j];
+  }
+  moments_of_four<false>(last_gap, last_h, lane);
+  for (std::size_t i = 0; i + 4 <= n; i += 4) moments_of_four<true>(gap + i, h + i, lane);
   for (std::size_t t = 0; t < curve_terms; ++t) {
     out[t] = (lane[t][0] + lane[t][2]) + (lane[t][1] + lane[t][3]);
   }
 }
 
 void moments(const double* gap, const double* h, std::size_t n, double* out) {
-  double total[curve_terms] = {};
+  double total[curve_terms];
   double lost[curve_terms] = {};
+  moments_of_block(gap, h, n < moment_block ? n : moment_block, total);
   double block[curve_terms];
-  for (std::size_t i = 0; i < n; i += moment_block) {
+  for (std::size_t i = moment_block; i < n; i += moment_block) {
     moments_of_block(gap + i, h + i, n - i < moment_block ? n - i : moment_block, block);
     for (std::size_t t = 0; t < curve_terms; ++t) add_to(total[t], lost[t], block[t]);
   }
@@ -185,25 +191,60 @@ void moments(const double* gap, const double* h, std::size_t n, double* out) {
   }
 }
 
-double curve(const double* moments, std::size_t stride, std::size_t groups, double y0) {
-  double term[curve_groups];
+void curve_weights(double r, std::size_t first, std::size_t groups, double* out) {
 #pragma omp simd
   for (std::size_t g = 0; g < groups; ++g) {
-    const double y = y0 + static_cast<double>(static_cast<std::int32_t>(g)) * 0.125;
-    // (-1)^k He_k(y), k = t - 1, by He_{k+1} = y He_k - k He_{k-1}.
+    const double difference = centre_of(first + g) - r;
+    const double y = difference > -40.0 ? difference : -40.0;  // where Phi and phi round to 0
+    const Normal normal = normal_of(y);
+    out[g] = normal.cdf;
+    out[curve_groups + g] = normal.pdf;
+    // (-1)^k He_k(y), by He_{k+1} = y He_k - k He_{k-1}.
     double before = 0.0;
     double hermite = 1.0;
-    double series = moments[stride + g];
 #pragma GCC unroll 10
     for (std::size_t t = 2; t < curve_terms; ++t) {
       const double next = -y * hermite - static_cast<double>(t - 2) * before;
       before = hermite;
       hermite = next;
-      series += hermite * moments[t * stride + g];
+      out[t * curve_groups + g] = hermite;
     }
-    term[g] = moments[g] * cdf_of(y) + pdf_of(y) * series;
+  }
+}
+
+double curve(const double* moments, const double* weights, std::size_t groups) {
+  double term[curve_groups];
+#pragma omp simd
+  for (std::size_t g = 0; g < groups; ++g) {
+    double series = moments[curve_groups + g];
+#pragma GCC unroll 10
+    for (std::size_t t = 2; t < curve_terms; ++t) {
+      series += weights[t * curve_groups + g] * moments[t * curve_groups + g];
+    }
+    term[g] = moments[g] * weights[g] + weights[curve_groups + g] * series;
   }
   return sum(term, groups);
+}
+
+// Sixteen outputs at a time stay in registers while the weights pass by.
+void convolve(const double* p, const double* weights, std::size_t terms, double* out,
+              std::size_t n) {
+  constexpr std::size_t width = 16;
+  std::size_t j = 0;
+  for (; j + width <= n; j += width) {
+    double sum[width] = {};
+    for (std::size_t i = 0; i < terms; ++i) {
+      const double* shifted = p + j - i;
+#pragma omp simd
+      for (std::size_t k = 0; k < width; ++k) sum[k] += weights[i] * shifted[k];
+    }
+    for (std::size_t k = 0; k < width; ++k) out[j + k] = sum[k];
+  }
+  for (; j < n; ++j) {
+    double sum = 0.0;
+    for (std::size_t i = 0; i < terms; ++i) sum += weights[i] * p[j - i];
+    out[j] = sum;
+  }
 }
 
 // The exponent of a half counts from 15, that of a float from 127: a product with 2^112 moves it,
@@ -257,8 +298,8 @@ bool cells_double(const double* x, std::size_t n, const EdgeGrid<double>& grid,
 
 }  // namespace
 
-const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME, cdf,   sum,         distances,
-                                     moments,               curve, widen,       cells_float,
-                                     cells_double};
+const Kernels SMOOTHBOUND_KERNELS = {
+    SMOOTHBOUND_TIER_NAME, cdf,   sum,   distances,   moments,     convolve,
+    curve_weights,         curve, widen, cells_float, cells_double};
 
 }  // namespace smoothbound

@@ -10,6 +10,12 @@
 
 namespace smoothbound {
 
+// The level in the middle of a group.
+constexpr double centre_of(std::size_t group) {
+  return static_cast<double>(static_cast<std::int32_t>(group)) / curve_groups_per_unit -
+         curve_limit;
+}
+
 struct Kernels {
   const char* tier;
 
@@ -28,10 +34,19 @@ struct Kernels {
   // Relative error of out[0] at most moment_error.
   void (*moments)(const double* gap, const double* h, std::size_t n, double* out);
 
+  // out[j] = sum over i < terms of weights[i] * p[j - i], for j < n; p must be readable, and 0
+  // where it has no value, from p[1 - terms] to p[n - 1].
+  void (*convolve)(const double* p, const double* weights, std::size_t terms, double* out,
+                   std::size_t n);
+
+  // What the bound at r needs of the groups first, first + 1, ...: with y = centre_of(group) - r,
+  // out[t * curve_groups + g] is Phi(y) for t = 0, phi(y) for t = 1, (-1)^(t-1) He_{t-1}(y) above.
+  void (*curve_weights)(double r, std::size_t first, std::size_t groups, double* out);
+
   // The sum over the groups g of
-  //   M(0, g) Phi(y) + phi(y) sum_{t>=1} (-1)^(t-1) He_{t-1}(y) M(t, g),  y = y0 + g / 8,
-  // where M(t, g) = moments[t * stride + g].
-  double (*curve)(const double* moments, std::size_t stride, std::size_t groups, double y0);
+  //   M(0, g) Phi(y) + phi(y) sum_{t>=1} (-1)^(t-1) He_{t-1}(y) M(t, g),
+  // where M(t, g) = moments[t * curve_groups + g], from the weights above.
+  double (*curve)(const double* moments, const double* weights, std::size_t groups);
 
   // out[i] = x[i], exactly, but infinities become NaN.
   void (*widen)(const half* x, float* out, std::size_t n);

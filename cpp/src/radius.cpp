@@ -1,6 +1,7 @@
 #include "smoothbound/radius.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "smoothbound/gaussian.hpp"
@@ -16,9 +17,9 @@ struct Point {
   bool passes;
 };
 
-// A search keeps the last point that passes, a radius known to fail, and the slope between the
-// last two points. Two facts make it short: the slope lies in (0, 1], since Phi^-1 of a smoothed
-// score in [0, 1] is 1-Lipschitz in r, and it changes little.
+// The secant rule between the greatest radius known to pass and the least known to fail. Two facts
+// make it short: the slope lies in (0, 1], since Phi^-1 of a smoothed score in [0, 1] is
+// 1-Lipschitz in r, and it changes little.
 class Search {
  public:
   Search(const BoundCurve& bound, double width, double target)
@@ -26,56 +27,58 @@ class Search {
         width_(width),
         target_(target),
         goal_(gaussian::quantile(target / width)),
-        low_(at(0.0)) {}
+        last_(at(0.0)),
+        low_(last_) {}
 
   double run() {
     if (!low_.passes) return std::numeric_limits<double>::quiet_NaN();
-    for (int evaluations = 0; evaluations < 200 && !done(); ++evaluations) move_to(at(next()));
+    for (int evaluations = 0; evaluations < 200 && !done(); ++evaluations) {
+      move_to(at(evaluations < 30 ? next() : middle()));
+    }
     return low_.r;
   }
 
  private:
-  static constexpr double tolerance = 1e-14;
+  static double tolerance(double r) { return 1e-14 * (1.0 + r); }
 
   Point at(double r) const {
     const double distance = bound_(r);
     return {r, gaussian::quantile(distance / width_) - goal_, distance > target_};
   }
 
-  double gap() const { return low_.height / slope_; }
-
   bool done() const {
-    const double enough = tolerance * (1.0 + low_.r);
-    return !(gap() > enough) || high_ - low_.r <= enough;
+    const double enough = tolerance(low_.r);
+    return low_.height / slope_ <= enough || high_ - low_.r <= enough;
   }
 
-  // Where the line through the last points meets the target; just below it when the last line
-  // overshot, and the middle when lines keep overshooting.
+  // Where the line through the last two points meets the target, and a little less, so that the
+  // last step ends on the side that passes.
   double next() const {
-    if (overshoots_ == 0) return low_.r + gap();
-    const double r = low_.r + gap() * (1.0 - 0x1p-10);
-    return overshoots_ < 3 && r < high_ ? r : low_.r + 0.5 * (high_ - low_.r);
+    const double r = last_.r + last_.height / slope_ - 0.5 * tolerance(last_.r);
+    return r > low_.r && r < high_ ? r : middle();
   }
+
+  double middle() const { return high_ < infinity ? 0.5 * (low_.r + high_) : 2.0 * low_.r + 1.0; }
 
   void move_to(const Point& point) {
-    const double slope = (low_.height - point.height) / (point.r - low_.r);
-    if (slope > 0.0 && slope < infinity) slope_ = std::min(slope, point.passes ? 1.0 : slope);
+    const double step = point.r - last_.r;
+    const double slope = (last_.height - point.height) / step;
+    // Over the shortest steps the heights differ by their rounding alone.
+    if (std::fabs(step) > 1e-8 && slope > 0.0 && slope < infinity) slope_ = std::min(slope, 1.0);
+    last_ = point;
     if (point.passes) {
       low_ = point;
-      overshoots_ = 0;
     } else {
       high_ = point.r;
-      ++overshoots_;
     }
   }
 
   const BoundCurve& bound_;
   const double width_, target_;
   const double goal_;
-  Point low_;
+  Point last_, low_;
   double high_ = infinity;
   double slope_ = 1.0;
-  int overshoots_ = 0;
 };
 
 }  // namespace

@@ -1,10 +1,17 @@
 // Directed rounding by small, stated margins: each step of a certificate errs to the safe side.
 #pragma once
 
+#include <cfloat>
 #include <cmath>
 #include <limits>
 
 #include "smoothbound/gaussian.hpp"
+
+#if defined(__FAST_MATH__)
+#error "the margins hold for IEEE arithmetic only: compile without -ffast-math"
+#endif
+static_assert(FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 16,
+              "doubles must be computed as doubles; on 32-bit x86 use -msse2 -mfpmath=sse");
 
 namespace smoothbound {
 
@@ -17,14 +24,10 @@ inline double above(double x) noexcept {
   return std::nextafter(x, std::numeric_limits<double>::infinity());
 }
 
-// A lower bound on Phi^-1(p), where p is known to within 3 units and 1 - p to within 6 units of
-// itself.
+// A lower bound on Phi^-1(p), from a lower bound on p and an upper bound on 1 - p.
 inline double lower_quantile(double p, double complement) noexcept {
   if (!(p > 0.0)) return -std::numeric_limits<double>::infinity();
-  const double safe = p - 4 * unit;
-  if (!(safe > 0.0)) return -std::numeric_limits<double>::infinity();
-  const double z =
-      p < 0.5 ? gaussian::quantile(safe) : -gaussian::quantile(complement * (1.0 + 8 * unit));
+  const double z = p < 0.5 ? gaussian::quantile(p) : -gaussian::quantile(complement);
   return z - std::fabs(z) * (gaussian::quantile_relative_error + 2 * unit) -
          std::numeric_limits<double>::denorm_min();
 }

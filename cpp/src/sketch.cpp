@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <new>
+#include <optional>
 #include <type_traits>
-#include <utility>
 
 #include "batch.hpp"
 #include "kernels.hpp"
@@ -111,6 +109,11 @@ constexpr std::size_t block = 4096;  // scores at a time, so that their cells st
 constexpr std::size_t tables = 4;    // so that a score need not wait for the one before
 
 template <class T>
+bool is_aligned(const T* data) noexcept {
+  return reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0;
+}
+
+template <class T>
 using RealOf = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 }  // namespace
@@ -164,7 +167,7 @@ class CountingWorker {
 
   // The scores as floats or doubles side by side: where they are, or in a buffer.
   const Real* contiguous(Row<T> row, std::size_t start, std::size_t n) {
-    const bool dense = row.stride == sizeof(T);
+    const bool dense = row.stride == sizeof(T) && is_aligned(row.data);
     if constexpr (std::is_same_v<T, Real>) {
       if (dense) return row.data + start;
       for (std::size_t i = 0; i < n; ++i) scores_[i] = row[start + i];
@@ -226,8 +229,13 @@ ScoreCounter::ScoreCounter(std::span<const double> edges)
 template <class T>
 Failure ScoreCounter::count(const Scores<T>& scores, std::span<std::uint32_t> counts,
                             int threads) const noexcept {
-  if (threads < 1) return {Error::bad_option};
-  if (counts.size() != scores.n_inputs * n_cells()) return {Error::bad_output};
+  if (threads < 1) {
+    return {Error::bad_option, 0, 0, "threads must be at least 1", static_cast<double>(threads)};
+  }
+  if (counts.size() / n_cells() != scores.n_inputs || counts.size() % n_cells() != 0) {
+    return {Error::bad_output, 0, 0, "counts must hold n_inputs * n_cells() numbers",
+            static_cast<double>(counts.size())};
+  }
   try {
     std::vector<char> done(scores.n_inputs, 0);
     const auto row_of = [&](std::size_t i) { return counts.data() + i * n_cells(); };
@@ -244,9 +252,10 @@ Failure ScoreCounter::count(const Scores<T>& scores, std::span<std::uint32_t> co
         if (done[i] != 0) (*worker)(scores.row(i), row_of(i), static_cast<std::uint32_t>(-1));
       }
     }
-    return failure;
-  } catch (const std::bad_alloc&) {
-    return {Error::out_of_memory};
+    if (failure.error != Error::bad_score) return failure;
+    return bad_score(scores, failure.input, edges_.front(), edges_.back());
+  } catch (...) {  // std::bad_alloc: nothing else is thrown
+    return out_of_memory();
   }
 }
 
@@ -259,127 +268,80 @@ template Failure ScoreCounter::count(const Scores<double>&, std::span<std::uint3
 
 namespace {
 
-// The level of each count of draws, computed when first asked for: neighbouring edges and similar
-// inputs ask for the same ones. Threads may ask at once; they find the same value.
-class LevelOfCount {
- public:
-  // \param remember  whether there will be more questions than draws
-  LevelOfCount(BandKind kind, std::size_t m, double alpha, bool remember)
-      : band_(kind, m, alpha), known_(remember ? m + 1 : 0) {
-    for (auto& z : known_) z.store(unknown, std::memory_order_relaxed);
-  }
-
-  double operator()(std::size_t count) {
-    if (known_.empty()) return band_.quantile(count);
-    double z = known_[count].load(std::memory_order_relaxed);
-    if (z == unknown) {
-      z = band_.quantile(count);
-      known_[count].store(z, std::memory_order_relaxed);
-    }
-    return z;
-  }
-
- private:
-  static constexpr double unknown = std::numeric_limits<double>::infinity();
-  ConfidenceBand band_;
-  std::vector<std::atomic<double>> known_;
-};
-
 // What the rows share, computed once per call.
-class SketchPlan {
- public:
-  SketchPlan(const ScoreCounts& sketch, const Options& o)
-      : sketch_(sketch), options_(o), range_{o.a, o.b, o.side} {
-    for (const double radius : o.radii) r_.push_back(scaled_radius(radius, o.sigma));
-    for (const double c : o.thresholds) targets_.push_back(above(range_.distance(c)));
-    for (std::size_t i = 0; i < sketch.n_inputs; ++i) draws_.push_back(draws_of(row(i)));
-    sizes_ = draws_;
-    std::sort(sizes_.begin(), sizes_.end());
-    const auto rows_of = [&](std::size_t m) {
-      const auto [first, last] = std::equal_range(sizes_.begin(), sizes_.end(), m);
-      return static_cast<std::size_t>(last - first);
-    };
-    for (std::size_t i = 0; i < sizes_.size(); i += rows_of(sizes_[i])) {
-      const std::size_t m = sizes_[i];
-      if (m == 0) continue;
-      const bool remember = m <= rows_of(m) * (sketch.edges.size() - 1);
-      levels_.push_back(std::make_unique<LevelOfCount>(o.band, m, o.alpha, remember));
-    }
-    sizes_.erase(std::unique(sizes_.begin(), sizes_.end()), sizes_.end());
+struct SketchPlan {
+  const ScoreCounts& sketch;
+  const Options& options;
+  Range range;
+  CurveRadii radii;             // radii / sigma
+  std::vector<double> targets;  // distances of the thresholds
+  std::optional<ConfidenceBand> own_band;
+  const ConfidenceBand* band;
+
+  SketchPlan(const ScoreCounts& s, const Options& o)
+      : sketch(s), options(o), range{o.a, o.b, o.side}, radii(scaled(o)), band(o.prepared) {
+    for (const double c : o.thresholds) targets.push_back(above(range.distance(c)));
+    if (band == nullptr) band = &own_band.emplace(o.band, s.n_draws, o.alpha);
   }
 
-  // Whether every input has draws, and not too many.
-  bool valid() const noexcept {
-    return sizes_.empty() ||
-           (sizes_.front() > 0 && sizes_.back() <= std::numeric_limits<std::uint32_t>::max());
-  }
-
-  const std::uint32_t* row(std::size_t i) const noexcept {
-    return sketch_.counts.data() + i * (2 * sketch_.edges.size() - 1);
-  }
-
-  LevelOfCount& levels_of(std::size_t i) const noexcept {
-    const auto found = std::lower_bound(sizes_.begin(), sizes_.end(), draws_[i]);
-    return *levels_[static_cast<std::size_t>(found - sizes_.begin())];
+  std::span<const std::uint32_t> row(std::size_t i) const noexcept {
+    const std::size_t n_cells = 2 * sketch.edges.size() - 1;
+    return sketch.counts.subspan(i * n_cells, n_cells);
   }
 
  private:
-  friend class SketchWorker;
-
-  std::uint64_t draws_of(const std::uint32_t* cells) const noexcept {
-    std::uint64_t sum = 0;
-    for (std::size_t c = 0; c < 2 * sketch_.edges.size() - 1; ++c) sum += cells[c];
-    return sum;
+  static std::vector<double> scaled(const Options& o) {
+    std::vector<double> r;
+    for (const double radius : o.radii) r.push_back(scaled_radius(radius, o.sigma));
+    return r;
   }
-
-  const ScoreCounts& sketch_;
-  const Options& options_;
-  Range range_;
-  std::vector<double> r_, targets_;
-  std::vector<std::uint64_t> draws_;  // of each input
-  std::vector<std::uint64_t> sizes_;  // the different ones, ascending
-  std::vector<std::unique_ptr<LevelOfCount>> levels_;  // for each size
 };
 
 // Certifies rows one at a time, in memory of its own.
 class SketchWorker {
  public:
-  explicit SketchWorker(const SketchPlan& plan) : plan_(plan) {}
+  explicit SketchWorker(const SketchPlan& plan)
+      : plan_(plan), gaps_(plan.sketch.edges.size()), z_(plan.sketch.edges.size()) {}
 
-  void operator()(std::size_t i, std::span<double> bounds, std::span<double> radius) {
+  // \return false if the counts do not add up to the number of draws
+  bool operator()(std::size_t i, std::span<double> bounds, std::span<double> radius) {
     curve_.clear();
-    add_knots(plan_.row(i), plan_.draws_[i], plan_.levels_of(i));
-    for (std::size_t j = 0; j < plan_.r_.size(); ++j) {
-      bounds[j] = plan_.range_.confidence(curve_(plan_.r_[j]));
+    if (!add_knots(plan_.row(i))) return false;
+    for (std::size_t j = 0; j < plan_.radii.size(); ++j) {
+      bounds[j] = plan_.range.confidence(curve_.at(plan_.radii, j));
     }
-    for (std::size_t k = 0; k < plan_.targets_.size(); ++k) {
-      const double r = certified_radius(curve_, plan_.range_.width(), plan_.targets_[k]);
-      radius[k] = input_radius(r, plan_.options_.sigma);
+    for (std::size_t k = 0; k < plan_.targets.size(); ++k) {
+      const double r = certified_radius(curve_, plan_.range.width(), plan_.targets[k]);
+      radius[k] = input_radius(r, plan_.options.sigma);
     }
+    return true;
   }
 
  private:
   // The upper side is the lower side of the reflected scores: cells and edges from the other end.
-  void add_knots(const std::uint32_t* cells, std::uint64_t m, LevelOfCount& level) {
-    const std::span<const double> edges = plan_.sketch_.edges;
+  bool add_knots(std::span<const std::uint32_t> cells) {
+    const std::span<const double> edges = plan_.sketch.edges;
     const std::size_t last = edges.size() - 1;
-    const bool lower = plan_.range_.side == Side::lower;
-    const auto cell = [&](std::size_t c) { return cells[lower ? c : 2 * last - c]; };
+    const bool lower = plan_.range.side == Side::lower;
+    const auto cell = [&](std::size_t c) -> std::uint64_t {
+      return cells[lower ? c : 2 * last - c];
+    };
     const auto edge = [&](std::size_t j) { return edges[lower ? j : last - j]; };
-    gaps_.clear();
-    z_.clear();
-    std::uint64_t reached = m - cell(0) - cell(1);
+    const std::uint64_t m = plan_.sketch.n_draws;
+    std::uint64_t passed = cell(0) + cell(1);  // draws before the edge
     double start = edge(0);
-    for (std::size_t j = 1; j <= last && reached > 0; ++j) {
-      const std::uint64_t here = j < last ? std::uint64_t{cell(2 * j)} + cell(2 * j + 1) : reached;
+    std::size_t n = 0;
+    for (std::size_t j = 1; j <= last && passed < m; ++j) {
+      const std::uint64_t here = j < last ? cell(2 * j) + cell(2 * j + 1) : cell(2 * j);
       if (here == 0) continue;  // the next edge is reached by as many, and further on
       // The margin makes up for the rounding of the difference and of the product.
-      gaps_.push_back(std::fabs(edge(j) - start) * (1.0 - 2 * unit));
-      z_.push_back(level(reached));
+      gaps_[n] = std::fabs(edge(j) - start) * (1.0 - 2 * unit);
+      z_[n++] = plan_.band->quantile(m - passed);
       start = edge(j);
-      reached -= here;
+      passed += here;
     }
-    curve_.add(gaps_, KnotLevels(z_));
+    curve_.add(std::span(gaps_).first(n), KnotLevels(std::span(z_).first(n)));
+    return passed == m;
   }
 
   const SketchPlan& plan_;
@@ -387,34 +349,53 @@ class SketchWorker {
   std::vector<double> gaps_, z_;
 };
 
-bool fits(const ScoreCounts& sketch, const Options& o) noexcept {
-  return valid_edges(sketch.edges) && o.a == sketch.edges.front() && o.b == sketch.edges.back() &&
-         o.bound == Bound::cdf && o.n_bins == 0 &&
-         sketch.counts.size() == sketch.n_inputs * (2 * sketch.edges.size() - 1);
+Failure check(const ScoreCounts& sketch, const Options& o, const Certificates& out) noexcept {
+  const auto refused = [](Error error, const char* need, double got) {
+    return Failure{error, 0, 0, need, got};
+  };
+  if (const Failure failure = check(o, sketch.n_draws)) return failure;
+  if (!valid_edges(sketch.edges)) {
+    return refused(Error::bad_option, "edges must be 2 to 2^20 + 1 ascending numbers",
+                   static_cast<double>(sketch.edges.size()));
+  }
+  if (o.a != sketch.edges.front()) return refused(Error::bad_option, "a must be an edge", o.a);
+  if (o.b != sketch.edges.back()) return refused(Error::bad_option, "b must be an edge", o.b);
+  if (o.bound != Bound::cdf) return refused(Error::bad_option, "bound must be cdf", 0.0);
+  const std::size_t n_cells = 2 * sketch.edges.size() - 1;
+  if (sketch.counts.size() / n_cells != sketch.n_inputs || sketch.counts.size() % n_cells != 0) {
+    return refused(Error::bad_option, "counts must hold n_inputs * (2 n_edges - 1) numbers",
+                   static_cast<double>(sketch.counts.size()));
+  }
+  if (!holds(out.bounds, sketch.n_inputs, o.radii.size())) {
+    return refused(Error::bad_output, "bounds must hold n_inputs * n_radii numbers",
+                   static_cast<double>(out.bounds.size()));
+  }
+  if (!holds(out.radius, sketch.n_inputs, o.thresholds.size())) {
+    return refused(Error::bad_output, "radius must hold n_inputs * n_thresholds numbers",
+                   static_cast<double>(out.radius.size()));
+  }
+  return {};
 }
 
 }  // namespace
 
 Failure certify(const ScoreCounts& sketch, const Options& options, Certificates out) noexcept {
-  if (!valid(options) || !fits(sketch, options)) return {Error::bad_option};
+  if (const Failure failure = check(sketch, options, out)) return failure;
   const std::size_t n_radii = options.radii.size();
   const std::size_t n_thresholds = options.thresholds.size();
-  if (out.bounds.size() != sketch.n_inputs * n_radii ||
-      out.radius.size() != sketch.n_inputs * n_thresholds) {
-    return {Error::bad_output};
-  }
   try {
     const SketchPlan plan(sketch, options);
-    if (!plan.valid()) return {Error::bad_option};
-    return for_each_input(sketch.n_inputs, options.threads, [&] {
+    const Failure failure = for_each_input(sketch.n_inputs, options.threads, [&] {
       return [&, worker = SketchWorker(plan)](std::size_t i) mutable {
-        worker(i, out.bounds.subspan(i * n_radii, n_radii),
-               out.radius.subspan(i * n_thresholds, n_thresholds));
-        return true;
+        return worker(i, out.bounds.subspan(i * n_radii, n_radii),
+                      out.radius.subspan(i * n_thresholds, n_thresholds));
       };
     });
-  } catch (const std::bad_alloc&) {
-    return {Error::out_of_memory};
+    if (failure.error != Error::bad_score) return failure;
+    return {Error::bad_option, failure.input, 0, "counts of each input must add up to n_draws",
+            static_cast<double>(sketch.n_draws)};
+  } catch (...) {  // std::bad_alloc: nothing else is thrown
+    return out_of_memory();
   }
 }
 

@@ -11,22 +11,27 @@ namespace {
 #if defined(SMOOTHBOUND_X86_TIERS)
 #if defined(_MSC_VER)
 #include <intrin.h>
-bool machine_has(int leaf_7_bits_avx512) {
+// Whether cpuid leaf 7 has the bits of ebx, and the system saves the registers in xcr0.
+bool machine_has(unsigned ebx, unsigned long long registers) {
   int r[4];
+  __cpuid(r, 0);
+  if (r[0] < 7) return false;
   __cpuid(r, 1);
-  const bool osxsave = (r[2] >> 27) & 1, fma = (r[2] >> 12) & 1;
-  if (!osxsave || !fma) return false;
-  const unsigned long long xcr = _xgetbv(0);
+  constexpr unsigned needed = 1u << 27 | 1u << 12;  // OSXSAVE, FMA
+  if ((static_cast<unsigned>(r[2]) & needed) != needed) return false;
+  if ((_xgetbv(0) & registers) != registers) return false;
   __cpuidex(r, 7, 0);
-  const bool avx2 = (r[1] >> 5) & 1;
-  if (!leaf_7_bits_avx512) return avx2 && (xcr & 6) == 6;
-  const unsigned wanted = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
-  return (xcr & 0xe6) == 0xe6 && (static_cast<unsigned>(r[1]) & wanted) == wanted;
+  return (static_cast<unsigned>(r[1]) & ebx) == ebx;
 }
-bool has_avx2() { return machine_has(0); }
-bool has_avx512() { return machine_has(1); }
+bool has_avx2() { return machine_has(1u << 5 | 1u << 8, 0x06); }  // with BMI2
+bool has_avx512() {
+  return machine_has(1u << 5 | 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, 0xe6);  // F, DQ, BW, VL
+}
 #else
-bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("bmi2");
+}
 bool has_avx512() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");

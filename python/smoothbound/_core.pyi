@@ -6,6 +6,19 @@ from numpy.typing import NDArray
 def cdf(z: NDArray[float64]) -> NDArray[float64]: ...
 def quantile(p: NDArray[float64]) -> NDArray[float64]: ...
 def tier() -> str: ...
+def ell_level(draws: int, alpha: float, n_bins: int, two_sided: bool) -> float: ...
+def stay_probability(
+    draws: int,
+    lower_ranks: list[int],
+    lower: NDArray[float64],
+    upper_ranks: list[int],
+    upper: NDArray[float64],
+) -> float: ...
+
+class ConfidenceBand:
+    def __init__(self, kind: str, draws: int, alpha: float, n_bins: int, level: float) -> None: ...
+    def quantile(self, count: int) -> float: ...
+
 def certify(
     scores: NDArray[Any],
     *,
@@ -15,8 +28,7 @@ def certify(
     b: float,
     side: str,
     bound: str,
-    band: str,
-    n_bins: int,
+    band: ConfidenceBand | None,
     radii: NDArray[float64],
     thresholds: NDArray[float64],
     threads: int,
@@ -33,7 +45,7 @@ def certify_counts(
     sigma: float,
     alpha: float,
     side: str,
-    band: str,
+    band: ConfidenceBand,
     radii: NDArray[float64],
     thresholds: NDArray[float64],
     threads: int,

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import betainccinv, betaincinv, ndtri
 
-__all__ = ["ScoreCounter", "certify", "certify_counts"]
+__all__ = ["ConfidenceBand", "ScoreCounter", "certify", "certify_counts"]
 
 Vector = NDArray[np.float64]
 Counts = NDArray[np.uint32]
@@ -29,6 +29,7 @@ _UNIT = 2.0**-53
 _CDF_ERROR = 4e-13
 _SUM_ERROR = 1e-14  # math.fsum-like accuracy of the blocked sums below
 _QUANTILE_ERROR = 1e-14  # relative, of scipy.special.ndtri
+_BETA_ERROR = 1e-12  # relative, of scipy.special.betaincinv
 _BLOCK = 64
 
 
@@ -85,12 +86,41 @@ def _deviation(m: int, alpha: float) -> float:
     return math.sqrt(-math.log(alpha) / (2.0 * m)) * (1.0 + 8 * _UNIT)
 
 
-def _lower_quantile(p: Vector, complement: Vector) -> Vector:
-    """Bound Phi^-1(p) from below, from p or from 1 - p, whichever is the smaller."""
-    small = np.maximum(p - 4 * _UNIT, 0.0)
+def _lower_quantile(p: NDArray[Any], complement: NDArray[Any]) -> Vector:
+    """Bound Phi^-1(p) from below, from a lower bound on p and an upper bound on 1 - p."""
     with np.errstate(invalid="ignore"):
-        z = np.where(p < 0.5, ndtri(small), -ndtri(np.minimum(complement * (1 + 8 * _UNIT), 1.0)))
+        z = np.where(p < 0.5, ndtri(np.maximum(p, 0.0)), -ndtri(np.minimum(complement, 1.0)))
         return np.where(np.isfinite(z), z - np.abs(z) * _QUANTILE_ERROR, -np.inf)
+
+
+class ConfidenceBand:
+    """A one-sided band and its levels at equal-count knots, as in the core (band.hpp)."""
+
+    def __init__(self, kind: str, draws: int, alpha: float, n_bins: int, level: float) -> None:
+        n_knots = min(n_bins or draws, draws)
+        self.draws = draws
+        self.positions = np.arange(n_knots, dtype=np.int64) * draws // n_knots
+        self._deviation = _deviation(draws, alpha)
+        self._ell = self._ell_levels(level) if kind == "ell" else None
+        self.z = self.quantiles(draws - self.positions)
+
+    def _ell_levels(self, level: float) -> Vector:
+        m, ranks = self.draws, self.draws - self.positions
+        p = betaincinv(ranks, m + 1 - ranks, level)
+        q = betainccinv(m + 1 - ranks, ranks, level)
+        return _lower_quantile(np.asarray(p * (1 - _BETA_ERROR)), np.asarray(q * (1 + _BETA_ERROR)))
+
+    def quantiles(self, counts: NDArray[np.int64]) -> Vector:
+        """Bound Phi^-1(G) from below at points that so many draws reach."""
+        if self._ell is not None:
+            knot = np.searchsorted(self.positions, self.draws - counts)
+            return np.append(self._ell, -np.inf)[knot]
+        miss = ((self.draws - counts) / self.draws + self._deviation) * (1 + 4 * _UNIT)
+        return _lower_quantile(1.0 - miss - _UNIT, miss)
+
+    def quantile(self, count: int) -> float:
+        """Bound Phi^-1(G) from below at a point that `count` draws reach."""
+        return float(self.quantiles(np.array([count]))[0])
 
 
 @dataclass(frozen=True)
@@ -103,8 +133,7 @@ class _Task:
     side: str
     bound: str
     deviation: float
-    positions: NDArray[np.int64]
-    z: Vector  # levels of the knots when none is tied
+    band: ConfidenceBand | None
     r: Vector
     targets: Vector
 
@@ -115,10 +144,6 @@ class _Task:
     def distance(self, x: Vector) -> Vector:
         return x - self.a if self.side == "lower" else self.b - x
 
-    def levels(self, counts: NDArray[np.int64]) -> Vector:
-        miss = (self.m - counts) / self.m + self.deviation
-        return _lower_quantile(1.0 - miss, miss)
-
     def confidence(self, distance: float) -> float:
         distance = min(max(distance, 0.0), self.width)
         if self.side == "lower":
@@ -127,18 +152,20 @@ class _Task:
 
     def by_mean(self, row: Vector) -> tuple[Vector, Vector]:
         mean = math.fsum(self.distance(row)) / (self.m * self.width) * (1.0 - 16 * _UNIT)
-        p = np.array([mean - self.deviation])
-        return np.array([self.width]), _lower_quantile(p, (1.0 - mean) + np.array([self.deviation]))
+        p = np.array([mean - self.deviation - _UNIT])
+        q = np.array([((1.0 - mean) + self.deviation) * (1 + 4 * _UNIT)])
+        return np.array([self.width]), _lower_quantile(p, q)
 
     def by_cdf(self, row: NDArray[np.floating]) -> tuple[Vector, Vector]:
         ordered = np.sort(row).astype(np.float64)
         distances = self.distance(ordered if self.side == "lower" else ordered[::-1])
-        knots = distances[self.positions]
+        assert self.band is not None
+        knots = distances[self.band.positions]
         gaps = np.diff(knots, prepend=0.0)
         first = np.searchsorted(distances, knots, side="left")  # m - first draws reach the knot
-        z = self.z.copy()
-        tied = first != self.positions
-        z[tied] = self.levels(self.m - first[tied])
+        z = self.band.z.copy()
+        tied = first != self.band.positions
+        z[tied] = self.band.quantiles(self.m - first[tied])
         return gaps, z
 
     def __call__(self, row: NDArray[np.floating], bounds: Vector, radius: Vector) -> None:
@@ -161,22 +188,18 @@ def certify(
     b: float,
     side: str,
     bound: str,
-    band: str,
-    n_bins: int,
+    band: ConfidenceBand | None,
     radii: Vector,
     thresholds: Vector,
     threads: int,
 ) -> tuple[Vector, Vector, int]:
     """Certify every row; arguments and results as in the C++ core's batch call."""
-    assert band == "dkw"
     n_inputs, m = scores.shape
     bounds = np.empty((n_inputs, radii.size))
     radius = np.empty((n_inputs, thresholds.size))
     valid = [bool(np.all((row >= a) & (row <= b))) for row in scores]
     if not all(valid):
         return bounds, radius, valid.index(False)
-    n_knots = min(n_bins or m, m)
-    positions = np.arange(n_knots, dtype=np.int64) * m // n_knots
     r = np.where(radii == 0.0, 0.0, np.nextafter(radii / sigma, np.inf))
     distances = thresholds - a if side == "lower" else b - thresholds
     task = _Task(
@@ -186,13 +209,10 @@ def certify(
         side=side,
         bound=bound,
         deviation=_deviation(m, alpha),
-        positions=positions,
-        z=np.empty(0),
+        band=band,
         r=r,
         targets=np.nextafter(distances, np.inf),
     )
-    if bound == "cdf":
-        object.__setattr__(task, "z", task.levels(m - positions))
     _for_each_row(task, scores, bounds, radius, threads)
     scaled = radius * sigma
     return bounds, np.where(scaled > 0.0, np.nextafter(scaled, -np.inf), scaled), -1
@@ -266,28 +286,24 @@ def certify_counts(
     sigma: float,
     alpha: float,
     side: str,
-    band: str,
+    band: ConfidenceBand,
     radii: Vector,
     thresholds: Vector,
     threads: int,
 ) -> tuple[Vector, Vector]:
     """Certify every row of counts; arguments and results as in the C++ core's batch call."""
-    assert band == "dkw"
-    a, b = float(edges[0]), float(edges[-1])
+    a, b, m = float(edges[0]), float(edges[-1]), band.draws
     step = 1 if side == "lower" else -1  # the upper side: cells and edges from the other end
     ordered = edges[::step]
     r = np.where(radii == 0.0, 0.0, np.nextafter(radii / sigma, np.inf))
     targets = np.nextafter(thresholds - a if side == "lower" else b - thresholds, np.inf)
-    nothing = np.empty(0, dtype=np.int64)
+    task = _Task(m, a, b, side, "cdf", _deviation(m, alpha), band, r, targets)
 
     def certify_row(cells: Counts, bounds: Vector, radius: Vector) -> None:
-        m = int(cells.sum(dtype=np.int64))
-        task = _Task(m, a, b, side, "cdf", _deviation(m, alpha), nothing, np.empty(0), r, targets)
         reached = m - np.cumsum(cells[::step], dtype=np.int64)[1::2]  # each edge but the first
         useful = np.append(reached[1:] < reached[:-1], True) & (reached > 0)
-        knots = ordered[1:][useful]
-        gaps = np.abs(np.diff(knots, prepend=ordered[0])) * (1.0 - 2 * _UNIT)
-        z = task.levels(reached[useful])
+        gaps = np.abs(np.diff(ordered[1:][useful], prepend=ordered[0])) * (1.0 - 2 * _UNIT)
+        z = band.quantiles(reached[useful])
         bounds[:] = [task.confidence(_shifted_sum(gaps, z, shift)) for shift in r]
         radius[:] = [_certified_radius(gaps, z, target) for target in targets]
 

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import backend as backends
+from smoothbound import band as bands
 from smoothbound import checks
+from smoothbound.arrays import as_scores
 from smoothbound.certificate import Certificate, Settings
 from smoothbound.method import Method
 
 __all__ = ["certify_scores", "required_draws"]
 
 SIDES = ("lower", "upper", "both")
-_DTYPES = ("float16", "float32", "float64")
 _DRAWS_PER_THREAD = 50_000  # below it another thread costs more than it brings
 
 
@@ -29,7 +30,7 @@ def certify_scores(
     radii: ArrayLike = (0.0,),
     thresholds: ArrayLike = (),
     bound: str = "cdf",
-    band: str = "dkw",
+    band: str = "ell",
     n_bins: int | None = None,
     sides: str = "lower",
     backend: str | None = None,
@@ -41,7 +42,8 @@ def certify_scores(
     ----------
     scores : array of float16, float32 or float64, shape (n_inputs, n_draws)
         Row i holds the scores h(x_i + delta) of independent draws delta ~ N(0, sigma^2 I).
-        NumPy, torch (any device), or anything with DLPack or the array interface.
+        NumPy, torch (any device), Arrow, or anything with DLPack, the buffer protocol or the
+        array interface, without a copy where `smoothbound.arrays.as_scores` can do without.
     sigma : float
         Noise level, > 0, in the units of the model's input before normalisation.
     alpha : float
@@ -54,8 +56,9 @@ def certify_scores(
         Confidence thresholds, strictly inside the range, for which to find the radius.
     bound : {"cdf", "mean"}
         Theorem 2 (the distribution of the scores) or Theorem 1 (their mean).
-    band : {"dkw"}
-        Confidence band of the survival function, for ``bound="cdf"``.
+    band : {"ell", "dkw"}
+        Confidence band of the survival function, for ``bound="cdf"``: equal local levels, or the
+        paper's Dvoretzky-Kiefer-Wolfowitz band.
     n_bins : int, optional
         Number of equal-count bins for ``bound="cdf"`` (the paper uses 10 000). By default every
         draw is a knot, which is the tightest.
@@ -101,16 +104,16 @@ def certify_scores(
     cuts = checks.thresholds("thresholds", thresholds, (a, b))
     rows = as_scores(scores)
     share = alpha / 2 if sides == "both" else alpha
-    require_draws(rows.shape[1], cuts if sides != "upper" else cuts[:0], share, (a, b), method)
     backend = backends.resolve(backend)
+    made = _band(backend, method, rows.shape[1], share)
+    require_draws(rows.shape[1], cuts if sides != "upper" else cuts[:0], share, (a, b), method)
     options = {
         "sigma": sigma,
         "alpha": share,
         "a": a,
         "b": b,
         "bound": method.bound,
-        "band": method.band or "dkw",
-        "n_bins": method.n_bins or 0,
+        "band": made,
         "radii": grid,
         "threads": choose_threads(threads, rows.size),
     }
@@ -162,47 +165,11 @@ def choose_threads(threads: int | None, draws: int) -> int:
     return max(1, min(backends.usable_threads(), draws // _DRAWS_PER_THREAD))
 
 
-def as_scores(scores: Any) -> NDArray[Any]:
-    """View `scores` as a two-dimensional NumPy array of floats, without losing a digit.
-
-    Raises
-    ------
-    TypeError
-        If the scores are not floats of 16, 32 or 64 bits (bfloat16 tensors are widened).
-    ValueError
-        If they do not have the shape (n_inputs, n_draws), or there are no draws.
-    """
-    array = _to_numpy(scores)
-    if array.dtype.name not in _DTYPES:
-        raise TypeError(
-            f"scores must be float16, float32 or float64, got {array.dtype}; "
-            "convert them yourself if nothing is lost, e.g. scores.astype('float64')"
-        )
-    if array.ndim != 2:
-        raise ValueError(
-            f"scores must have the shape (n_inputs, n_draws), got {array.shape}"
-            + ("; for one input pass scores[None, :]" if array.ndim == 1 else "")
-        )
-    if array.shape[1] == 0:
-        raise ValueError("scores must hold at least one draw an input, got none")
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
-def _to_numpy(scores: Any) -> NDArray[Any]:
-    if isinstance(scores, np.ndarray):
-        return scores
-    if type(scores).__module__.partition(".")[0] == "torch":
-        tensor = scores.detach().cpu()
-        wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
-        return np.asarray(wide.numpy())
-    if hasattr(scores, "__dlpack__"):
-        return np.from_dlpack(scores)
-    try:
-        return np.asarray(scores)
-    except ValueError as error:
-        raise TypeError(
-            f"scores must be a rectangular array of floats, got {type(scores).__name__}: {error}"
-        ) from error
+def _band(backend: str, method: Method, n: int, alpha: float) -> Any:
+    """Make or find the band of a method; None where it uses none."""
+    if method.band is None:
+        return None
+    return bands.prepared(backend, method.band, n, alpha, min(method.n_bins or 0, n))
 
 
 def required_draws(
@@ -211,7 +178,7 @@ def required_draws(
     alpha: float = 1e-3,
     score_range: tuple[float, float] = (0.0, 1.0),
     bound: str = "cdf",
-    band: str = "dkw",
+    band: str = "ell",
 ) -> int:
     """Count the draws with which perfect scores would be certified above a threshold at R = 0.
 
@@ -227,20 +194,35 @@ def required_draws(
     Returns
     -------
     int
-        The least n whose deviation sqrt(ln(1/alpha) / 2n) leaves room above the threshold.
+        The least such n.
 
     Examples
     --------
-    >>> required_draws(0.5), required_draws(0.99)
+    >>> required_draws(0.5, band="dkw"), required_draws(0.99, band="dkw")
     (14, 34539)
+    >>> required_draws(0.5), required_draws(0.99)
+    (14, 1113)
     """
     alpha = checks.probability("alpha", alpha)
     a, b = checks.score_range("score_range", score_range)
-    Method.of(bound, band, None)
+    method = Method.of(bound, band, None)
     if not a <= threshold < b:
         raise ValueError(f"threshold must lie in [{a}, {b}), got {threshold}")
-    room = (b - threshold) / (b - a)
-    return math.floor(math.log(1 / alpha) / (2 * room**2)) + 1
+    share = (threshold - a) / (b - a)
+    if method.band != "ell":
+        return math.floor(math.log(1 / alpha) / (2 * (1 - share) ** 2)) + 1
+    # The bound at n of n draws is level ** (1 / n); the level depends little on n.
+    n = 1
+    while (more := _draws_at_level(share, bands.local_level(n, alpha=alpha))) > n:
+        n = more
+    return n
+
+
+def _draws_at_level(share: float, level: float) -> int:
+    """Count the draws with which ``level ** (1 / n) > share``."""
+    if share <= 0.0:
+        return 1
+    return math.floor(math.log(level) / math.log(share)) + 1
 
 
 def require_draws(
@@ -251,7 +233,10 @@ def require_draws(
     method: Method,
 ) -> None:
     """Refuse draws that could not certify anything, or not the highest threshold."""
-    threshold = float(thresholds.max(initial=score_range[0]))
+    a, b = score_range
+    threshold = float(thresholds.max(initial=a))
+    if _highest(n, alpha, method) > (threshold - a) / (b - a):
+        return
     needed = required_draws(
         threshold,
         alpha=alpha,
@@ -259,11 +244,17 @@ def require_draws(
         bound=method.bound,
         band=method.band or "dkw",
     )
-    if n >= needed:
-        return
     what = f"above the threshold {threshold:g}" if thresholds.size else "at all"
     raise ValueError(
         f"n = {n} draws are too few to certify any input {what} at alpha = {alpha:g} "
-        f"by {method.label}, even if every score were {score_range[1]:g}; "
+        f"by {method.label}, even if every score were {b:g}; "
         f"at least n = {needed} are needed"
     )
+
+
+def _highest(n: int, alpha: float, method: Method) -> float:
+    """Return the share of the range that perfect scores certify at R = 0."""
+    if method.band == "ell":
+        level = bands.local_level(n, alpha=alpha, n_bins=method.n_bins)
+        return math.exp(math.log(level) / n)
+    return 1.0 - math.sqrt(math.log(1 / alpha) / (2 * n))

@@ -9,7 +9,7 @@ from smoothbound import checks
 __all__ = ["BANDS", "BOUNDS", "Method"]
 
 BOUNDS = ("mean", "cdf")
-BANDS = ("dkw",)
+BANDS = ("dkw", "ell")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Method:
     ----------
     bound : {"mean", "cdf"}
         Theorem 1 or Theorem 2 of Kumar et al. 2020.
-    band : {"dkw"} or None
+    band : {"dkw", "ell"} or None
         Confidence band of the survival function; None where the bound uses none ("mean").
     n_bins : int or None
         Number of equal-count bins, that is of knots; None makes every draw a knot.

@@ -12,15 +12,19 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
+from scipy.special import betaincinv, ndtr, ndtri
+from scipy.stats import poisson
 
 __all__ = [
     "certified_radius",
     "dkw",
+    "ell",
+    "ell_level",
     "equal_count_knots",
     "lower_cdf",
     "lower_edges",
     "lower_mean",
+    "stay_probability",
     "upper_bound",
     "upper_edges",
 ]
@@ -51,6 +55,61 @@ def equal_count_knots(scores: Vector, n_bins: int | None = None) -> Vector:
     return np.array([ordered[i * m // n] for i in range(n)])
 
 
+def stay_probability(m: int, lower: Vector, upper: Vector | None = None) -> float:
+    """Return P(lower[k-1] <= V_(k) <= upper[k-1] for all k) of the order statistics of m uniforms.
+
+    NaN stands for no bound.  The count of uniforms below t is a Poisson process of rate m given
+    its value at 1: its distribution goes from bound to bound by convolution, and what violates a
+    bound is set to zero (Khmaladze & Shinjikashvili 2001).
+    """
+    events = [(t, k, True) for k, t in enumerate(lower, 1) if not math.isnan(t)]
+    if upper is not None:
+        events += [(t, k, False) for k, t in enumerate(upper, 1) if not math.isnan(t)]
+    p, first, time = np.array([1.0]), 0, 0.0  # p[i] is the probability of the count first + i
+    for t, k, is_lower in [*sorted(events), (1.0, m, False)]:
+        mean = m * (t - time)
+        counts = np.arange(int(mean + 15 * math.sqrt(mean)) + 30)
+        p = np.convolve(p, poisson.pmf(counts, mean))[: m + 1 - first]
+        count = first + np.arange(len(p))
+        p[count >= k if is_lower else count < k] = 0.0
+        kept = np.flatnonzero(p > 1e-25)
+        if not kept.size:
+            return 0.0
+        first, p, time = first + kept[0], p[kept[0] : kept[-1] + 1], t
+    return float(p[m - first] / poisson.pmf(m, m))
+
+
+def ell_bounds(m: int, level: float, n_bins: int | None = None) -> tuple[NDArray[np.int64], Vector]:
+    """Return the ranks of equal-count knots, ascending, and the quantiles l_k at their ranks."""
+    n = m if n_bins is None else min(n_bins, m)
+    ranks = np.sort(m - np.arange(n, dtype=np.int64) * m // n)
+    return ranks, np.asarray(betaincinv(ranks, m + 1 - ranks, level), dtype=np.float64)
+
+
+def ell_level(m: int, alpha: float, n_bins: int | None = None, *, two_sided: bool = False) -> float:
+    """Return the local level of the equal-local-levels band (Aldor-Noiman et al. 2013)."""
+
+    def excess(log_level: float) -> float:
+        ranks, bounds = ell_bounds(m, math.exp(log_level), n_bins)
+        lower = np.full(m, np.nan)
+        lower[ranks - 1] = bounds
+        upper = 1.0 - lower[::-1] if two_sided else None
+        return math.log(max(1.0 - stay_probability(m, lower, upper), 1e-300)) - math.log(alpha)
+
+    low = math.log(alpha / (2.1 * m))  # so little fails even if the points failed one by one
+    if excess(low) > 0.0 or alpha < 1e-9:  # too rare to be told from rounding
+        return math.exp(low)
+    root = brentq(excess, low, math.log(alpha) + 1e-9, xtol=1e-9, rtol=1e-12)
+    return math.exp(root - 2e-9)
+
+
+def ell(count: int, m: int, level: float, n_bins: int | None = None) -> float:
+    """Bound G(s) from below where `count` of `m` draws are >= s, from the next lower knot."""
+    ranks, bounds = ell_bounds(m, level, n_bins)
+    at = np.searchsorted(ranks, count, side="right")
+    return float(bounds[at - 1]) if at else 0.0
+
+
 def lower_mean(
     scores: Vector, r: float, alpha: float, score_range: tuple[float, float] = (0.0, 1.0)
 ) -> float:
@@ -67,8 +126,12 @@ def lower_cdf(
     alpha: float,
     score_range: tuple[float, float] = (0.0, 1.0),
     n_bins: int | None = None,
+    level: float | None = None,
 ) -> float:
-    """Theorem 2 with the DKW band at equal-count knots, their draws counted one knot at a time."""
+    """Theorem 2 at equal-count knots, their draws counted one knot at a time.
+
+    With the DKW band, or, where its local level is given, with the equal-local-levels band.
+    """
     a, _ = score_range
     x = np.asarray(scores, dtype=np.float64)
     terms = []
@@ -77,24 +140,33 @@ def lower_cdf(
         if knot == previous:
             continue
         count = int(np.count_nonzero(x >= knot))
-        terms.append((knot - previous) * shift(dkw(count, len(x), alpha), r))
+        p = dkw(count, len(x), alpha) if level is None else ell(count, len(x), level, n_bins)
+        terms.append((knot - previous) * shift(p, r))
         previous = knot
     return a + math.fsum(terms)
 
 
-def lower_edges(scores: Vector, edges: Vector, r: float, alpha: float) -> float:
-    """Theorem 2 with the DKW band at given edges, from a to b, one comparison after another."""
+def lower_edges(
+    scores: Vector, edges: Vector, r: float, alpha: float, level: float | None = None
+) -> float:
+    """Theorem 2 with given edges, from a to b, as knots: one comparison after another.
+
+    With the DKW band, or, where its local level is given, with the equal-local-levels band.
+    """
     x = np.asarray(scores, dtype=np.float64)
     terms = []
     for previous, edge in pairwise(float(edge) for edge in edges):
         count = sum(1 for score in x if score >= edge)
-        terms.append((edge - previous) * shift(dkw(count, len(x), alpha), r))
+        p = dkw(count, len(x), alpha) if level is None else ell(count, len(x), level)
+        terms.append((edge - previous) * shift(p, r))
     return float(edges[0]) + math.fsum(terms)
 
 
-def upper_edges(scores: Vector, edges: Vector, r: float, alpha: float) -> float:
+def upper_edges(
+    scores: Vector, edges: Vector, r: float, alpha: float, level: float | None = None
+) -> float:
     """Return the upper bound at given edges: the reflection of the lower one."""
-    return -lower_edges(-np.asarray(scores, dtype=np.float64), -edges[::-1], r, alpha)
+    return -lower_edges(-np.asarray(scores, dtype=np.float64), -edges[::-1], r, alpha, level)
 
 
 def upper_bound(
@@ -104,13 +176,14 @@ def upper_bound(
     alpha: float,
     score_range: tuple[float, float] = (0.0, 1.0),
     n_bins: int | None = None,
+    level: float | None = None,
 ) -> float:
     """Return the upper bound: the reflection of the lower bound of the reflected scores."""
     a, b = score_range
     mirrored = -np.asarray(scores, dtype=np.float64)
     if bound == "mean":
         return -lower_mean(mirrored, r, alpha, (-b, -a))
-    return -lower_cdf(mirrored, r, alpha, (-b, -a), n_bins)
+    return -lower_cdf(mirrored, r, alpha, (-b, -a), n_bins, level)
 
 
 def certified_radius(
@@ -120,13 +193,14 @@ def certified_radius(
     alpha: float,
     score_range: tuple[float, float] = (0.0, 1.0),
     n_bins: int | None = None,
+    level: float | None = None,
 ) -> float:
     """Return the r = R / sigma at which the lower bound meets the threshold; NaN if none does."""
 
     def excess(r: float) -> float:
         if bound == "mean":
             return lower_mean(scores, r, alpha, score_range) - threshold
-        return lower_cdf(scores, r, alpha, score_range, n_bins) - threshold
+        return lower_cdf(scores, r, alpha, score_range, n_bins, level) - threshold
 
     if excess(0.0) <= 0.0:
         return math.nan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import backend as backends
+from smoothbound import band as bands
 from smoothbound import checks, engine
+from smoothbound.arrays import as_scores
 from smoothbound.certificate import Certificate, Settings
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["ScoreSketch", "SketchCertificate", "SketchSettings"]
 
 MAX_BINS = 2**20
+_MANY_DRAWS = 2**22  # levels of so many counts are worth their memory
 _MAX_DRAWS = 2**32 - 1  # counts are 32 bits wide
 _ROUNDING = 1e-13  # of the range; rounding to the safe side costs less
 
@@ -280,7 +284,7 @@ class ScoreSketch:
         self._check_usable()
         rows = self._rows(inputs)
         elsewhere = _is_elsewhere(scores)
-        table = scores if elsewhere else engine.as_scores(scores)
+        table = scores if elsewhere else as_scores(scores)
         if elsewhere:
             _check_tensor(table)
         if table.shape[0] != rows.size:
@@ -512,7 +516,7 @@ class ScoreSketch:
         radii: ArrayLike = (0.0,),
         thresholds: ArrayLike = (),
         alpha: float = 1e-3,
-        band: str = "dkw",
+        band: str = "ell",
         sides: str = "lower",
         backend: str | None = None,
         threads: int | None = None,
@@ -564,23 +568,25 @@ class ScoreSketch:
                 f"input {self._inputs[int(np.argmin(n))]} has no draws; update the sketch first"
             )
         share = alpha / 2 if sides == "both" else alpha
-        wanted = {"lower": cuts, "upper": cuts[:0]}  # the radius is that of the lower side
-        found = {}
-        for side in ("lower", "upper") if sides == "both" else (sides,):
-            engine.require_draws(int(n.min()), wanted[side], share, score_range, method)
-            found[side] = backends.load(backend).certify_counts(
-                self._edges,
-                counts,
-                sigma=sigma,
-                alpha=share,
-                side=side,
-                band=band,
-                radii=grid,
-                thresholds=wanted[side],
-                threads=engine.choose_threads(threads, counts.size),
-            )
-        lower, radius = found.get("lower", (None, None))
-        upper, _ = found.get("upper", (None, None))
+        engine.require_draws(
+            int(n.min()), cuts if sides != "upper" else cuts[:0], share, score_range, method
+        )
+        run = partial(
+            self._run,
+            backend,
+            band,
+            counts,
+            n,
+            sigma=sigma,
+            alpha=share,
+            radii=grid,
+            threads=engine.choose_threads(threads, counts.size),
+        )
+        lower = upper = radius = None
+        if sides != "upper":
+            lower, radius = run(side="lower", thresholds=cuts)
+        if sides != "lower":
+            upper, _ = run(side="upper", thresholds=cuts[:0])
         settings = SketchSettings(
             sigma=sigma,
             alpha=alpha,
@@ -601,6 +607,21 @@ class ScoreSketch:
             settings, lower, upper, radius, self.inputs, self.predicted, n, self._loss(counts)
         )
 
+    def _run(
+        self, backend: str, band: str, counts: Counts, n_draws: NDArray[np.int64], **options: Any
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Certify the inputs of each number of draws, which share a band, together."""
+        bounds = np.empty((n_draws.size, options["radii"].size))
+        radius = np.empty((n_draws.size, options["thresholds"].size))
+        sizes = np.unique(n_draws)
+        for n in sizes.tolist():
+            made = bands.prepared(backend, band, n, options["alpha"], _band_bins(band, n))
+            rows = slice(None) if sizes.size == 1 else n_draws == n
+            bounds[rows], radius[rows] = backends.load(backend).certify_counts(
+                self._edges, counts[rows], band=made, **options
+            )
+        return bounds, radius
+
     def _check_sigma(self, sigma: float | None) -> float:
         if sigma is None and self._sigma is None:
             raise ValueError("sigma must be given: the noise level of the draws is not recorded")
@@ -616,6 +637,11 @@ class ScoreSketch:
         a, b = self.score_range
         widths = np.where(counts[:, 1::2] > 0, np.diff(self._edges), 0.0).max(axis=1)
         return np.asarray(widths + _ROUNDING * (b - a))
+
+
+def _band_bins(band: str, n: int) -> int:
+    """Return for how many knots to prepare a band: all, but `dkw` needs none to be right."""
+    return 1 if band == "dkw" and n > _MANY_DRAWS else 0
 
 
 # ---------------------------------------------------------------------------------------------

@@ -230,7 +230,7 @@ class SmoothedClassifier(Sampler):
         seed: int = 0,
         examples: Sequence[int] | NDArray[np.integer] | None = None,
         bound: str = "cdf",
-        band: str = "dkw",
+        band: str = "ell",
         n_bins: int | None = None,
         sides: str = "lower",
         backend: str | None = None,

@@ -3,7 +3,7 @@
 #include <limits>
 #include <random>
 
-#include "check.hpp"
+#include "check.h"
 #include "smoothbound/binning.hpp"
 
 using namespace smoothbound;
@@ -29,6 +29,9 @@ void check_sort(std::size_t m, unsigned seed) {
   const Row<T> row{scores.data(), m, sizeof(T)};
   CHECK(sort(row, -1.0, 1.0));
   CHECK(sorted(sort, m) == expected);
+  std::vector<double> part(m - m / 3);
+  sort.copy(m / 3, part);
+  CHECK(std::equal(part.begin(), part.end(), expected.begin() + m / 3));
   // From the last to the first: a stride may be negative.
   const Row<T> reversed{scores.data() + m - 1, m, -static_cast<std::ptrdiff_t>(sizeof(T))};
   CHECK(sort(reversed, -1.0, 1.0));
@@ -51,7 +54,8 @@ void check_positions(std::size_t m, std::size_t n) {
 }  // namespace
 
 int main() {
-  for (const std::size_t m : {1u, 2u, 255u, 256u, 257u, 5000u, 100000u}) {
+  for (const std::size_t m :
+       {1u, 2u, 63u, 64u, 65u, 200u, 300u, 1000u, 5000u, 65535u, 65536u, 100000u}) {
     check_sort<float>(m, static_cast<unsigned>(m));
     check_sort<double>(m, static_cast<unsigned>(m));
   }
@@ -64,7 +68,14 @@ int main() {
   CHECK(to_double(half{0xb800}) == -0.5);
   CHECK(to_double(half{0x0001}) == std::ldexp(1.0, -24));
   CHECK(to_double(half{0x7bff}) == 65504.0);
-  CHECK(std::isinf(to_double(half{0x7c00})) && std::isnan(to_double(half{0x7e00})));
+  CHECK(to_double(half{0xfc00}) == -std::numeric_limits<double>::infinity());
+  CHECK(std::isnan(to_double(half{0x7e00})) && std::isnan(to_double(half{0xffff})));
+  for (int bits = 0; bits < 0x7c00; ++bits) {
+    const int exponent = std::max(bits >> 10, 1);
+    const int fraction = bits < 0x400 ? bits : (bits & 0x3ff) | 0x400;
+    CHECK(to_double(half(bits)) == std::ldexp(fraction, exponent - 25));
+    CHECK(to_double(half(bits | 0x8000)) == -to_double(half(bits)));
+  }
 
   // All 16-bit floats of [0, 1] sort like their values.
   std::vector<half> halves;

@@ -3,7 +3,7 @@
 #include <random>
 #include <vector>
 
-#include "check.hpp"
+#include "check.h"
 #include "smoothbound/certify.hpp"
 #include "smoothbound/tier.hpp"
 

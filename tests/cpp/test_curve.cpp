@@ -3,7 +3,7 @@
 #include <limits>
 #include <random>
 
-#include "check.hpp"
+#include "check.h"
 #include "smoothbound/curve.hpp"
 #include "smoothbound/gaussian.hpp"
 #include "smoothbound/radius.hpp"
@@ -46,11 +46,19 @@ void check(const Knots& knots) {
     one_by_one.add(knots.gaps[i], knots.z[i]);
     total += knots.gaps[i];
   }
-  for (const double r : {0.0, 0.1, 1.0, 3.7, 10.0, 60.0}) {
+  const std::vector<double> radii{0.0, 0.1, 1.0, 3.7, 10.0, 60.0, 1e300};
+  const CurveRadii prepared(radii);
+  for (std::size_t j = 0; j < radii.size(); ++j) {
+    const double r = radii[j];
     const long double exact = naive(knots, r);
+    CHECK(together.at(prepared, j) == together(r));
     CHECK(together(r) <= exact && together(r) >= exact - 2e-14L * total);
     CHECK(std::fabs(one_by_one(r) - together(r)) <= 1e-13 * total);
   }
+  BoundCurve again = one_by_one;
+  again.clear();
+  again.add(knots.gaps, KnotLevels(knots.z));
+  CHECK(again(0.3) == together(0.3));
   const double target = 0.5 * together(0.0);
   const double r = certified_radius(together, std::max(total, 1.0), target);
   CHECK(together(r) > target && together(r + 1e-11) <= target);
@@ -74,6 +82,7 @@ int main() {
   CHECK(curve(0.0) == 0.0);
   curve.add(gaps, KnotLevels(z));
   CHECK(curve(0.0) <= 0.375 && curve(0.0) > 0.375 - 2e-14);
+  for (const double r : {20.0, 48.0, 1e10, 1e40, 1e308, infinity}) CHECK(curve(r) == 0.0);
   curve.clear();
   CHECK(curve(0.0) == 0.0);
   return report();

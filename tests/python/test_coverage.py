@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import binom
 
 import smoothbound as sb
+from smoothbound import gaussian
 
 ALPHA, REPEATS, M = 0.05, 4000, 200
 
@@ -17,14 +18,14 @@ def allowed(trials, alpha=ALPHA):
 def uniform_truth(r):
     """Integrate psi_r(1 - s) over [0, 1]: the score 'P' of P(Z >= s) = 1 - s after a shift r."""
     s = (np.arange(20_000) + 0.5) / 20_000
-    return sb.gaussian.cdf(sb.gaussian.quantile(1 - s) - r).mean()
+    return gaussian.cdf(gaussian.quantile(1 - s) - r).mean()
 
 
-@pytest.mark.parametrize("bound", ["mean", "cdf"])
+@pytest.mark.parametrize(("bound", "band"), [("mean", "dkw"), ("cdf", "dkw"), ("cdf", "ell")])
 @pytest.mark.parametrize("r", [0.0, 0.5])
-def test_failure_rate_of_both_sides(bound, r):
+def test_failure_rate_of_both_sides(bound, band, r):
     scores = np.random.default_rng(7).uniform(size=(REPEATS, M))
-    options = {"sigma": 1.0, "alpha": ALPHA, "radii": [r], "bound": bound}
+    options = {"sigma": 1.0, "alpha": ALPHA, "radii": [r], "bound": bound, "band": band}
     lower = sb.certify_scores(scores, sides="lower", **options).lower[:, 0]
     upper = sb.certify_scores(scores, sides="upper", **options).upper[:, 0]
     assert (lower > uniform_truth(r)).sum() <= allowed(REPEATS)
@@ -46,7 +47,7 @@ def test_the_test_can_fail():
 def test_the_certified_radius_covers():
     # Bernoulli scores: e(x) = p, and the worst case at radius r is Phi(Phi^-1(p) - r) exactly.
     p, threshold = 0.9, 0.6
-    truth = float(sb.gaussian.quantile(p) - sb.gaussian.quantile(threshold))
+    truth = float(gaussian.quantile(p) - gaussian.quantile(threshold))
     scores = (np.random.default_rng(3).uniform(size=(REPEATS, M)) < p).astype(np.float64)
     cert = sb.certify_scores(scores, sigma=1.0, alpha=ALPHA, thresholds=[threshold])
     assert (np.nan_to_num(cert.radius[:, 0]) > truth).sum() <= allowed(REPEATS)

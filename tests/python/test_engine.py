@@ -87,15 +87,18 @@ def test_bad_options(options, kind, match):
 
 
 def test_too_few_draws_are_refused_with_the_number_that_would_do():
-    refuse("n = 3 draws are too few .* at least n = 4 are needed", scores=GOOD[:, :3])
-    refuse("above the threshold 0.9.* at least n = 346 are", scores=GOOD[:, :300], thresholds=[0.9])
+    dkw = {"band": "dkw"}
+    refuse("n = 3 draws are too few .* at least n = 4 are needed", scores=GOOD[:, :3], **dkw)
+    high = {"scores": GOOD[:, :90], "thresholds": [0.5, 0.9]}
+    refuse("above the threshold 0.9.* at least n = 346 are needed", **high, **dkw)
+    refuse("above the threshold 0.9.* at least n = 99 are needed", **high)
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9, 0.99])
-@pytest.mark.parametrize("bound", ["mean", "cdf"])
-def test_required_draws_is_the_least_number_that_can_certify(threshold, bound):
-    n = sb.required_draws(threshold, bound=bound)
-    options = {"sigma": 1.0, "bound": bound}
+@pytest.mark.parametrize(("bound", "band"), [("mean", "dkw"), ("cdf", "dkw"), ("cdf", "ell")])
+def test_required_draws_is_the_least_number_that_can_certify(threshold, bound, band):
+    n = sb.required_draws(threshold, bound=bound, band=band)
+    options = {"sigma": 1.0, "bound": bound, "band": band}
     enough = sb.certify_scores(np.ones((1, n)), **options)
     assert enough.lower[0, 0] > threshold
     if n > 5:
@@ -151,7 +154,7 @@ def test_tables():
     np.testing.assert_array_equal(np.array(table["lower"].to_pylist()), cert.lower)
     settings = json.loads(table.schema.metadata[b"smoothbound"])
     assert settings["sigma"] == 0.25
-    assert settings["method"] == {"bound": "cdf", "band": "dkw", "n_bins": 100}
+    assert settings["method"] == {"bound": "cdf", "band": "ell", "n_bins": 100}
     assert settings["alpha_lower"] == 0.0005
     pytest.importorskip("pandas")
     frame = cert.to_pandas()

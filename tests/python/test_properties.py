@@ -11,6 +11,7 @@ import smoothbound as sb
 ALPHA = 0.05
 scores_of_a_row = hnp.arrays(np.float64, st.integers(6, 300), elements=st.floats(0, 1))
 bounds = st.sampled_from(["mean", "cdf"])
+BANDS = ["dkw", "ell"]
 RADII = np.array([0.0, 0.1, 0.5, 1.0, 2.0, 4.0, 9.0])
 
 
@@ -48,7 +49,7 @@ def test_order_of_draws_does_not_matter(backend, scores, bound, random):
 @given(scores_of_a_row, st.integers(1, 20), st.integers(2, 10))
 def test_more_bins_from_nested_knots_are_never_looser(backend, scores, n, factor):
     few, many = (
-        certify(scores[: n * factor * 10], backend, n_bins=bins, sides="both")
+        certify(scores[: n * factor * 10], backend, n_bins=bins, sides="both", band="dkw")
         for bins in (n, n * factor)
         # knots floor(i m / n) are among floor(j m / (n k)) for every m
     )
@@ -116,6 +117,6 @@ def test_theorem_2_beats_theorem_1_with_many_draws(backend):
 def test_ties_use_the_true_count(backend, n_bins):
     # 90 of 100 draws are 0.5: the knot at 0.5 is reached by all 100, whatever its position.
     scores = np.array([0.5] * 90 + [0.75] * 10)
-    cert = certify(scores, backend, n_bins=n_bins, radii=[0.0])
+    cert = certify(scores, backend, n_bins=n_bins, radii=[0.0], band="dkw")
     deviation = np.sqrt(np.log(1 / ALPHA) / 200)
     assert cert.lower[0, 0] == pytest.approx(0.5 * (1 - deviation), abs=1e-12)

@@ -260,7 +260,7 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
         "score_range": [0.0, 1.0],
     }
     assert {name: settings[name] for name in expected} == expected
-    assert cert.settings.method.name == "cdf_dkw"
+    assert cert.settings.method.name == "cdf_ell"
 
 
 def test_pandas_has_one_column_a_number() -> None:

@@ -1,9 +1,13 @@
 /// \file binning.hpp
 /// Sorted scores and equal-count bins (Kumar et al. 2020, author feedback, lines 25-29).
+///
+/// What allocates memory here may throw std::bad_alloc, and nothing else.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -13,22 +17,40 @@ namespace smoothbound {
 /// The 16-bit IEEE float, as its bits: C++20 has no type for it.
 enum class half : std::uint16_t {};
 
-/// Value of a half as a double (exact).
-double to_double(half x) noexcept;
+/// Value of a half as a double (exact). The bits of a half, shifted, are those of a float 2^112
+/// times smaller, subnormal numbers included; infinities and NaN take the highest exponent of each.
+inline double to_double(half x) noexcept {
+  const auto bits = static_cast<std::uint32_t>(x);
+  const std::uint32_t magnitude = (bits & 0x7fffu) << 13;
+  const std::uint32_t sign = (bits & 0x8000u) << 16;
+  if (magnitude >= 0x7c00u << 13) return std::bit_cast<float>(sign | magnitude | 0x7f800000u);
+  return std::bit_cast<float>(sign | magnitude) * 0x1p112f;
+}
 inline double to_double(float x) noexcept { return x; }
 inline double to_double(double x) noexcept { return x; }
 
 /// Scores of one input at a fixed distance in memory: element i is at
-/// reinterpret_cast<const char*>(data) + i * stride.
+/// reinterpret_cast<const char*>(data) + i * stride. They may be misaligned, as in a packed record,
+/// and the stride may be negative or zero.
 template <class T>
 struct Row {
   const T* data;
   std::size_t size;
   std::ptrdiff_t stride;  ///< bytes from one score to the next
 
-  const T& operator[](std::size_t i) const noexcept {
-    return *reinterpret_cast<const T*>(reinterpret_cast<const char*>(data) +
-                                       static_cast<std::ptrdiff_t>(i) * stride);
+  T operator[](std::size_t i) const noexcept {
+    return load(reinterpret_cast<const char*>(data) + static_cast<std::ptrdiff_t>(i) * stride);
+  }
+  /// The same for neighbouring scores (stride == sizeof(T)), in a form that compilers vectorise.
+  T packed(std::size_t i) const noexcept {
+    return load(reinterpret_cast<const char*>(data) + i * sizeof(T));
+  }
+
+ private:
+  static T load(const char* at) noexcept {
+    T x;
+    std::memcpy(&x, at, sizeof(T));
+    return x;
   }
 };
 
@@ -39,13 +61,17 @@ class Sorter {
  public:
   /// Sorts a row.
   ///
-  /// \param row     scores, any layout; \pre 0 < row.size < 2^32
-  /// \param a, b    range of the scores, a < b
+  /// \param row  scores, any layout; \pre 0 < row.size < 2^32
+  /// \param a    least score allowed
+  /// \param b    greatest score allowed, a < b
   /// \return false, with nothing sorted, if a score is NaN or outside [a, b]
   bool operator()(Row<T> row, double a, double b);
 
   /// Score number i of the row last sorted, from the least on, exactly. \pre i < its size
   double operator[](std::size_t i) const noexcept;
+
+  /// The scores number `first` and on, as many as `out` holds. \pre first + out.size() <= its size
+  void copy(std::size_t first, std::span<double> out) const noexcept;
 
  private:
   using Key = std::conditional_t<sizeof(T) == 2, std::uint16_t,

@@ -33,11 +33,16 @@ struct Range {
 /// inequality; the input of Theorem 1.
 ///
 /// \param sum        sum of the m distances from the end
+/// \param m          number of draws, >= 1
+/// \param width      b - a
 /// \param deviation  deviation(m, alpha)
+/// \return the quantile, rounded down; -inf where nothing is known
 double hoeffding_quantile(double sum, std::size_t m, double width, double deviation) noexcept;
 
-/// r = R / sigma rounded up, and R = r * sigma rounded down.
+/// r = R / sigma, rounded up: a bound is computed at no smaller a radius than was asked for.
 double scaled_radius(double radius, double sigma) noexcept;
+
+/// R = r * sigma, rounded down, in the units of sigma; NaN for NaN.
 double input_radius(double r, double sigma) noexcept;
 
 }  // namespace smoothbound

@@ -7,11 +7,19 @@
 ///   options.radii = radii;             // e.g. {0.0, 0.25, 0.5}
 ///   options.thresholds = thresholds;   // e.g. {0.5}
 ///   smoothbound::Scores<float> scores{data, n_inputs, n_draws, n_draws * 4, 4};
-///   smoothbound::Failure f = smoothbound::certify(scores, options, {bounds, certified});
+///   if (smoothbound::Failure f = smoothbound::certify(scores, options, {bounds, certified})) {
+///     char words[200];
+///     smoothbound::describe(f, words);
+///   }
 /// \endcode
+///
+/// Nothing here throws, and there is no global state: any number of threads may certify at once,
+/// with one Certifier or with several. The caller's floating-point environment must be the default
+/// one (round to nearest, subnormal numbers kept), or the proofs of the margins do not hold.
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 
 #include "smoothbound/band.hpp"
@@ -32,14 +40,18 @@ struct Options {
   double a = 0.0, b = 1.0;  ///< range of the scores, a < b
   Side side = Side::lower;
   Bound bound = Bound::cdf;
-  BandKind band = BandKind::dkw;
-  std::size_t n_bins = 0;              ///< equal-count bins; 0: every draw is a knot
+  BandKind band = BandKind::ell;
+  std::size_t n_bins = 0;  ///< equal-count bins; 0: every draw is a knot
+  /// A band made for alpha and the number of draws, instead of `band` and `n_bins`; null: made in
+  /// the call. It must outlive the call.
+  const ConfidenceBand* prepared = nullptr;
   std::span<const double> radii;       ///< >= 0, in the units of sigma
   std::span<const double> thresholds;  ///< inside (a, b)
   int threads = 1;                     ///< >= 1
 };
 
-/// (n_inputs, n_draws) scores in memory of any layout; T is half, float or double.
+/// (n_inputs, n_draws) scores in memory of any layout; T is half, float or double. Strides may be
+/// negative or zero, and the scores need not be aligned. n_draws is at least 1 and below 2^32.
 template <class T>
 struct Scores {
   const T* data;
@@ -67,17 +79,39 @@ enum class Error {
   out_of_memory,
 };
 
-/// What went wrong, and in which row of the scores (bad_score only).
+/// What went wrong; false if nothing did. After a failure the outputs hold nothing of use.
 struct Failure {
   Error error = Error::none;
-  std::size_t input = 0;
+  std::size_t input = 0, draw = 0;  ///< the first bad score (bad_score only)
+  const char* need = "";            ///< the argument at fault and what it must be, a literal
+  double got = 0.0;                 ///< what it was instead (not for out_of_memory)
 
   explicit operator bool() const noexcept { return error != Error::none; }
 };
 
-/// Certifies every row. The band and the weights are computed once; rows are shared among the
-/// threads, and the result does not depend on how many there are. The radius is defined for the
-/// lower side only: with Side::upper, thresholds must be empty.
+/// Writes a failure in words, "sigma must be positive and finite, got 0", ended by a zero and cut
+/// to the space there is (200 characters are always enough).
+void describe(const Failure& failure, std::span<char> words) noexcept;
+
+/// Certifies again and again with the same options and number of draws. What does not depend on
+/// the scores, such as the band's levels, is prepared once. Copies share it.
+class Certifier {
+ public:
+  /// Checks and copies the options; the spans in them need not outlive the call.
+  Failure prepare(const Options& options, std::size_t n_draws) noexcept;
+
+  /// Certifies every row. Rows are shared among the threads, and the result does not depend on
+  /// how many there are. May be called from many threads at once. \pre prepare() succeeded
+  template <class T>
+  Failure operator()(const Scores<T>& scores, Certificates out) const noexcept;
+
+ private:
+  struct State;
+  std::shared_ptr<const State> state_;
+};
+
+/// Certifies every row, with options for this call alone. The radius is defined for the lower side
+/// only: with Side::upper, thresholds must be empty.
 template <class T>
 Failure certify(const Scores<T>& scores, const Options& options, Certificates out) noexcept;
 

@@ -24,7 +24,8 @@ inline constexpr int curve_groups_per_unit = 8;
 inline constexpr int curve_limit = 9;  ///< levels are kept for z in [-9, 9]
 inline constexpr std::size_t curve_groups = 2 * curve_limit * curve_groups_per_unit + 1;
 
-/// The levels of the knots, prepared once for the rows that share them.
+/// The levels of the knots, prepared once for the rows that share them. Throws std::bad_alloc
+/// where there is no memory for them.
 class KnotLevels {
  public:
   /// \param z  lower bounds on Phi^-1(p_i), in descending order, -inf allowed. Above 9 they are
@@ -42,31 +43,47 @@ class KnotLevels {
   std::vector<Group> groups_;
 };
 
+/// The radii at which many curves are evaluated: Phi and the rest are computed once for all.
+class CurveRadii {
+ public:
+  /// \param r  >= 0, in units of sigma
+  explicit CurveRadii(std::span<const double> r);
+
+  std::size_t size() const noexcept { return weights_.size() / stride; }
+
+ private:
+  friend class BoundCurve;
+  static constexpr std::size_t stride = curve_terms * curve_groups;
+  std::vector<double> weights_;
+};
+
 /// distance(r) of one input. Copyable; const members may be called from many threads.
 class BoundCurve {
  public:
-  BoundCurve() { clear(); }
-
   /// Forgets all knots.
   void clear() noexcept;
 
   /// Adds knots: gap_i >= 0 at level i. \pre gaps.size() == the number of z given to `levels`
   void add(std::span<const double> gaps, const KnotLevels& levels) noexcept;
 
-  /// Adds a single knot.
+  /// Adds a single knot: gap >= 0 at level z, not NaN.
   void add(double gap, double z) noexcept;
 
   /// distance(r), rounded down: never above the exact sum, and below it by at most 2e-14 of the
-  /// sum of the gaps. \pre r >= 0
+  /// sum of the gaps. \param r  R / sigma, >= 0, infinity allowed
   double operator()(double r) const noexcept;
 
+  /// The same, bit for bit, at radius number j of the `radii`. \pre j < radii.size()
+  double at(const CurveRadii& radii, std::size_t j) const noexcept;
+
  private:
+  double rounded_down(double sum) const noexcept;
   void include(std::size_t group) noexcept;
 
   // Moments by order and group; [first_, last_) are the groups in use.
-  std::array<std::array<double, curve_groups>, curve_terms> moments_;
-  std::size_t first_, last_;
-  double total_;  // sum of the gaps, rounded up
+  std::array<std::array<double, curve_groups>, curve_terms> moments_{};
+  std::size_t first_ = curve_groups, last_ = 0;
+  double total_ = 0.0;  // sum of the gaps, rounded up
 };
 
 }  // namespace smoothbound

@@ -17,7 +17,7 @@
 ///   const smoothbound::ScoreCounter counter(edges);
 ///   std::vector<std::uint32_t> counts(n_inputs * counter.n_cells());
 ///   smoothbound::Failure f = counter.count(scores, counts);
-///   f = smoothbound::certify({edges, counts, n_inputs}, options, {bounds, certified});
+///   f = smoothbound::certify({edges, counts, n_inputs, n_draws}, options, {bounds, certified});
 /// \endcode
 #pragma once
 
@@ -85,16 +85,17 @@ class ScoreCounter {
   EdgeGrid<double> doubles_;
 };
 
-/// Counts of many inputs over the same edges.
+/// Counts of many inputs over the same edges, of as many draws each.
 struct ScoreCounts {
   std::span<const double> edges;          ///< (K + 1)
   std::span<const std::uint32_t> counts;  ///< row-major (n_inputs, 2K + 1), in the order of cells
   std::size_t n_inputs;
+  std::size_t n_draws;  ///< what the counts of each input add up to
 };
 
-/// Certifies every row by Theorem 2 with the edges as knots. The number of draws of an input is
-/// the sum of its counts, at least 1. Of the options, `a` and `b` must be the ends of the edges,
-/// `bound` Bound::cdf, and `n_bins` 0.
+/// Certifies every row by Theorem 2 with the edges as knots. Of the options, `a` and `b` must be
+/// the ends of the edges and `bound` Bound::cdf. `prepared` may be any band for n_draws; without
+/// one, a band for which every draw is a knot is made in the call.
 Failure certify(const ScoreCounts& sketch, const Options& options, Certificates out) noexcept;
 
 }  // namespace smoothbound

@@ -53,7 +53,7 @@ def bounds(
             "Theorem 2."
         ),
     ] = "cdf",
-    band: Band = "dkw",
+    band: Band = "ell",
     n_bins: NBins = None,
     sides: Annotated[
         str, typer.Option(help="lower, upper, or both with alpha split between them.")

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from smoothbound.cli.options import (
     Alpha,
-    Band,
     NBins,
     Radii,
     Sigma,
@@ -19,7 +18,7 @@ from smoothbound.cli.options import (
     methods,
     numbers,
 )
-from smoothbound.method import BOUNDS
+from smoothbound.method import BANDS, BOUNDS
 
 __all__ = ["certify"]
 
@@ -62,7 +61,14 @@ def certify(
             show_default="all",
         ),
     ] = None,
-    band: Band = "dkw",
+    band: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Confidence band of the bound 'cdf': {' or '.join(BANDS)}; more than once for "
+            "several. 'dkw' is the paper's, 'ell' equal local levels.",
+            show_default="all",
+        ),
+    ] = None,
     n_bins: NBins = None,
     cutoff: Annotated[
         float | None,
@@ -131,7 +137,7 @@ def certify(
         score_range=smoothed.measure.score_range,
         cutoff=smoothed.cutoff,
         outputs=smoothed.outputs,
-        methods=methods(bound or list(BOUNDS), band, n_bins),
+        methods=methods(bound or list(BOUNDS), band or list(BANDS), n_bins),
         radii=tuple(default_radii(sigma) if radii is None else numbers("--radii", radii)),
         thresholds=tuple([middle] if thresholds is None else numbers("--thresholds", thresholds)),
         data=dataset.name,

@@ -23,8 +23,8 @@ Radii = Annotated[
     str | None,
     typer.Option(
         metavar="NUMBERS",
-        help="Radii, in the units of sigma, separated by commas: 0,0.25,0.5. By default from 0 to "
-        "4 sigma in steps of sigma / 4, and the multiples of 0.25 among them.",
+        help="Radii, in the units of the input, separated by commas: 0,0.25,0.5. By default from "
+        "0 to 4 sigma in steps of sigma / 4, and the multiples of 0.25 among them.",
         show_default=False,
     ),
 ]
@@ -86,13 +86,17 @@ def default_radii(sigma: float) -> list[float]:
     return sorted({float(f"{r:.9g}") for r in (*steps, *quarters[quarters <= steps[-1]])})
 
 
-def methods(bounds: list[str], band: str, n_bins: int | None) -> tuple[Method, ...]:
-    """Return a method for each bound, the strongest last.
+def methods(bounds: list[str], bands: list[str], n_bins: int | None) -> tuple[Method, ...]:
+    """Return a method for each bound, and for each band where it uses one; the strongest last.
 
     Examples
     --------
-    >>> [method.name for method in methods(["cdf", "mean", "cdf"], "dkw", None)]
-    ['mean', 'cdf_dkw']
+    >>> [method.name for method in methods(["cdf", "mean", "cdf"], ["ell", "dkw"], None)]
+    ['mean', 'cdf_dkw', 'cdf_ell']
     """
-    made = {Method.of(bound, band, n_bins) for bound in bounds}
-    return tuple(sorted(made, key=lambda method: BOUNDS.index(method.bound)))
+    made = {Method.of(bound, band, n_bins) for bound in bounds for band in bands}
+    return tuple(sorted(made, key=_strength))
+
+
+def _strength(method: Method) -> tuple[int, int]:
+    return BOUNDS.index(method.bound), BANDS.index(method.band) if method.band else 0

@@ -1,0 +1,32 @@
+/// \file ell.hpp
+/// Equal local levels: a confidence band whose every point fails with the same probability.
+///
+/// The lower bound on G at the k-th largest of m draws is l_k, the eta-quantile of
+/// Beta(k, m + 1 - k): by itself it fails with probability eta. The local level eta is calibrated
+/// so that all bounds hold at once with probability 1 - alpha (Aldor-Noiman et al. 2013; Weine,
+/// McPeek & Abney 2023; the probability by crossing.hpp).
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace smoothbound {
+
+/// The bounds l_k of the given ranks, and 1 - l_k, each to 1e-12 of itself.
+struct EllBounds {
+  std::vector<double> p, q;
+};
+
+/// \param ranks ascending, within 1 ... m \param eta in (0, 1/4)
+EllBounds ell_bounds(std::size_t m, double eta, std::span<const std::size_t> ranks);
+
+/// The largest local level, to nine digits rounded down, at which the coverage at the given ranks
+/// is at least 1 - alpha, the numerical error of the recursion included.
+///
+/// \param ranks      ascending, within 1 ... m; bounds at other ranks are not calibrated for
+/// \param two_sided  whether the upper bounds 1 - l_{m+1-k} have to hold as well
+/// Takes seconds for m = 100 000 and all ranks; keep the result.
+double ell_level(std::size_t m, double alpha, std::span<const std::size_t> ranks, bool two_sided);
+
+}  // namespace smoothbound

@@ -1,0 +1,173 @@
+/** \file smoothbound.h
+ * The C interface of smoothbound: certified confidence for smoothed classifiers.
+ *
+ * \code
+ *   const double radii[] = {0.0, 0.25};
+ *   double bounds[N_INPUTS * 2];
+ *   smoothbound_failure failure = {sizeof failure};
+ *   smoothbound_options options;
+ *   smoothbound_options_init(&options, sizeof options);
+ *   options.sigma = 0.25;
+ *   options.radii = radii;
+ *   options.n_radii = 2;
+ *   smoothbound_scores scores = {sizeof scores,     data, N_INPUTS, N_DRAWS, N_DRAWS *
+ * sizeof(float), sizeof(float),     SMOOTHBOUND_FLOAT32, 0}; smoothbound_certificates out = {sizeof
+ * out, bounds, N_INPUTS * 2, NULL, 0}; if (smoothbound_certify(&scores, &options, &out, &failure)
+ * != SMOOTHBOUND_OK) { fprintf(stderr, "%s\n", failure.message);
+ *   }
+ * \endcode
+ *
+ * No function throws, prints, exits or keeps global state; all may be called from any number of
+ * threads at once, also with one plan, as long as the structures written to differ. The caller's
+ * floating-point environment must be the default one (round to nearest, subnormal numbers kept).
+ *
+ * Every structure starts with its size, which the caller sets to sizeof. Later versions append
+ * fields, so programs compiled against this header go on working with them. A program compiled
+ * against a later header works with this library too if it leaves the fields that the library does
+ * not know zero, and is refused with SMOOTHBOUND_BAD_ARGUMENT if not.
+ */
+#ifndef SMOOTHBOUND_SMOOTHBOUND_H
+#define SMOOTHBOUND_SMOOTHBOUND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#if defined(SMOOTHBOUND_C_BUILDING)
+#define SMOOTHBOUND_API __declspec(dllexport)
+#else
+#define SMOOTHBOUND_API __declspec(dllimport)
+#endif
+#elif defined(__GNUC__)
+#define SMOOTHBOUND_API __attribute__((visibility("default")))
+#else
+#define SMOOTHBOUND_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a call returns. */
+enum {
+  SMOOTHBOUND_OK = 0,
+  SMOOTHBOUND_BAD_ARGUMENT = 1, /**< a null pointer, or a structure of an unknown version */
+  SMOOTHBOUND_BAD_OPTION = 2,   /**< an option is out of its range */
+  SMOOTHBOUND_BAD_OUTPUT = 3,   /**< an output has the wrong size */
+  SMOOTHBOUND_BAD_SCORE = 4,    /**< a score is NaN or outside [a, b] */
+  SMOOTHBOUND_OUT_OF_MEMORY = 5
+};
+
+/** Which side to bound. */
+enum {
+  SMOOTHBOUND_SIDE_LOWER = 0, /**< confidence cannot fall below */
+  SMOOTHBOUND_SIDE_UPPER = 1  /**< confidence cannot rise above */
+};
+
+/** By which theorem. */
+enum {
+  SMOOTHBOUND_BOUND_MEAN = 0, /**< Theorem 1, from the mean of the scores */
+  SMOOTHBOUND_BOUND_CDF = 1   /**< Theorem 2, from a confidence band of their survival function */
+};
+
+/** Which band, for SMOOTHBOUND_BOUND_CDF. */
+enum {
+  SMOOTHBOUND_BAND_DKW = 0, /**< Dvoretzky-Kiefer-Wolfowitz-Massart, the paper's */
+  SMOOTHBOUND_BAND_ELL =
+      1 /**< equal local levels; made in seconds for 100 000 draws: prepare once */
+};
+
+/** The type of the scores, IEEE 754. */
+enum { SMOOTHBOUND_FLOAT16 = 2, SMOOTHBOUND_FLOAT32 = 4, SMOOTHBOUND_FLOAT64 = 8 };
+
+/** What to certify, and how. Fill it by smoothbound_options_init(), then set what differs. */
+typedef struct smoothbound_options {
+  size_t struct_size;       /**< sizeof(smoothbound_options) */
+  size_t n_bins;            /**< equal-count bins; 0: every draw is a knot (default) */
+  double sigma;             /**< noise level, > 0, in the units of the model's input; no default */
+  double alpha;             /**< failure probability of each certificate, in (0, 1); 0.001 */
+  double a, b;              /**< range of the scores, a < b, both finite; 0 and 1 */
+  int32_t side;             /**< SMOOTHBOUND_SIDE_...; lower */
+  int32_t bound;            /**< SMOOTHBOUND_BOUND_...; cdf */
+  int32_t band;             /**< SMOOTHBOUND_BAND_...; ell */
+  int32_t threads;          /**< at least 1; 1. The result does not depend on it */
+  const double* radii;      /**< n_radii numbers >= 0, in the units of sigma */
+  size_t n_radii;           /**< 0 */
+  const double* thresholds; /**< n_thresholds numbers strictly between a and b; lower side only */
+  size_t n_thresholds;      /**< 0 */
+} smoothbound_options;
+
+/** Scores in memory of any layout: draw j of input i is at
+ * (const char*)data + i * input_stride + j * draw_stride. Strides may be negative or zero, and the
+ * scores need not be aligned. They are only read. */
+typedef struct smoothbound_scores {
+  size_t struct_size;     /**< sizeof(smoothbound_scores) */
+  const void* data;       /**< may be NULL if n_inputs is 0 */
+  size_t n_inputs;        /**< how many rows */
+  size_t n_draws;         /**< independent draws of each, at least 1 and below 2^32 */
+  ptrdiff_t input_stride; /**< bytes from one input to the next */
+  ptrdiff_t draw_stride;  /**< bytes from one draw to the next */
+  int32_t type;           /**< SMOOTHBOUND_FLOAT... */
+  int32_t reserved;       /**< 0 */
+} smoothbound_scores;
+
+/** Where the certificates go. After a failure they hold nothing of use. */
+typedef struct smoothbound_certificates {
+  size_t struct_size; /**< sizeof(smoothbound_certificates) */
+  double* bounds;     /**< (n_inputs, n_radii), row-major: certified confidence at each radius */
+  size_t n_bounds;    /**< n_inputs * n_radii */
+  double* radius;     /**< (n_inputs, n_thresholds), row-major: certified radius for each threshold,
+                           NaN where it fails even at radius 0 */
+  size_t n_radius;    /**< n_inputs * n_thresholds */
+} smoothbound_certificates;
+
+/** What went wrong. Every function takes one or NULL, and writes to it if it fails. */
+typedef struct smoothbound_failure {
+  size_t struct_size; /**< sizeof(smoothbound_failure) */
+  size_t input, draw; /**< the first bad score (SMOOTHBOUND_BAD_SCORE), else 0 */
+  int32_t status;     /**< what the function returned */
+  char message[252];  /**< names the argument, what it must be and what it was; ends with a zero */
+} smoothbound_failure;
+
+/** Options, number of draws, and what follows from them without the scores, for use in any number
+ * of calls. It never changes. */
+typedef struct smoothbound_plan smoothbound_plan;
+
+/** Fills `options` with the defaults. \param struct_size sizeof(smoothbound_options) */
+SMOOTHBOUND_API void smoothbound_options_init(smoothbound_options* options, size_t struct_size);
+
+/** Prepares a plan. `options` and the arrays in it are copied.
+ * \param plan  set to the plan, to be given to smoothbound_plan_destroy(); to NULL after a failure
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OPTION or OUT_OF_MEMORY */
+SMOOTHBOUND_API int32_t smoothbound_plan_create(const smoothbound_options* options, size_t n_draws,
+                                                smoothbound_plan** plan,
+                                                smoothbound_failure* failure);
+
+/** Certifies every row of the scores, which must have the plan's number of draws.
+ * \return SMOOTHBOUND_OK, or any of the errors */
+SMOOTHBOUND_API int32_t smoothbound_plan_certify(const smoothbound_plan* plan,
+                                                 const smoothbound_scores* scores,
+                                                 const smoothbound_certificates* out,
+                                                 smoothbound_failure* failure);
+
+/** Frees a plan; NULL is allowed. No call may be using it. */
+SMOOTHBOUND_API void smoothbound_plan_destroy(smoothbound_plan* plan);
+
+/** Certifies with a plan for this call alone. */
+SMOOTHBOUND_API int32_t smoothbound_certify(const smoothbound_scores* scores,
+                                            const smoothbound_options* options,
+                                            const smoothbound_certificates* out,
+                                            smoothbound_failure* failure);
+
+/** Version of the library, "major.minor.patch". */
+SMOOTHBOUND_API const char* smoothbound_version(void);
+
+/** The vector instructions in use: "avx512", "avx2" or "baseline". The environment variable
+ * SMOOTHBOUND_TIER caps them, read once at first use. Every tier returns the same bits. */
+SMOOTHBOUND_API const char* smoothbound_tier(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

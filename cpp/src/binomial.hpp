@@ -1,0 +1,22 @@
+// Binomial and Poisson probabilities without loss of digits, and quantiles of order statistics.
+#pragma once
+
+#include <cstddef>
+
+namespace smoothbound {
+
+// P(Poisson(mean) = k), mean >= 0.
+double poisson_pmf(std::size_t k, double mean) noexcept;
+
+// A probability p and its complement q = 1 - p, each to nearly full relative precision.
+struct Proportion {
+  double p, q;
+};
+
+// The eta-quantile of Beta(k, m + 1 - k), the k-th smallest of m uniforms: the p at which
+// P(Binomial(m, p) >= k) = eta. Relative error of p and q below 1e-12, for eta < 1/4.
+//
+// \param guess  where to start, 0 < guess < 1
+Proportion order_quantile(std::size_t k, std::size_t m, double eta, double guess) noexcept;
+
+}  // namespace smoothbound

@@ -1,0 +1,77 @@
+#include "smoothbound/ell.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "binomial.hpp"
+#include "smoothbound/crossing.hpp"
+
+namespace smoothbound {
+namespace {
+
+// P(some bound fails) at a local level, overstated by the error of the recursion.
+double failure(std::size_t m, double eta, std::span<const std::size_t> ranks, bool two_sided) {
+  const EllBounds bounds = ell_bounds(m, eta, ranks);
+  std::vector<OrderBound> lower, upper;
+  for (std::size_t i = 0; i < ranks.size(); ++i) lower.push_back({ranks[i], bounds.p[i]});
+  if (two_sided) {
+    for (std::size_t i = ranks.size(); i-- > 0;) {
+      upper.push_back({m + 1 - ranks[i], bounds.q[i]});
+    }
+  }
+  return 1.0 - stay_probability(m, lower, upper);
+}
+
+double round_down(double x, int digits) {
+  const double scale = std::pow(10.0, digits - 1 - std::floor(std::log10(x)));
+  return std::floor(x * scale) / scale;
+}
+
+}  // namespace
+
+EllBounds ell_bounds(std::size_t m, double eta, std::span<const std::size_t> ranks) {
+  EllBounds bounds;
+  bounds.p.reserve(ranks.size());
+  bounds.q.reserve(ranks.size());
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    const double mean = static_cast<double>(ranks[i]) / (static_cast<double>(m) + 1.0);
+    double guess = 0.5 * mean;
+    if (i >= 2) {  // a straight line through the last two
+      const double slope =
+          (bounds.p[i - 1] - bounds.p[i - 2]) / static_cast<double>(ranks[i - 1] - ranks[i - 2]);
+      guess = bounds.p[i - 1] + slope * static_cast<double>(ranks[i] - ranks[i - 1]);
+    }
+    const Proportion bound = order_quantile(ranks[i], m, eta, std::min(guess, mean));
+    bounds.p.push_back(bound.p);
+    bounds.q.push_back(bound.q);
+  }
+  return bounds;
+}
+
+double ell_level(std::size_t m, double alpha, std::span<const std::size_t> ranks, bool two_sided) {
+  // log(failure) is nearly straight in log(eta): secant, kept within the certain bracket
+  // alpha / (number of bounds) <= eta <= alpha.
+  const double goal = std::log(alpha);
+  const auto bounds = static_cast<double>(ranks.size() * (two_sided ? 2 : 1));
+  double low = std::log(alpha / bounds);
+  double high = goal;
+  double x = std::max(low, goal - std::log(two_sided ? 150.0 : 75.0));
+  double previous_x = low, previous_y = 0.0;
+  bool have_previous = false;
+  for (int i = 0; i < 40; ++i) {
+    const double y = std::log(failure(m, std::exp(x), ranks, two_sided)) - goal;
+    (y <= 0.0 ? low : high) = x;
+    if (y <= 0.0 && y > -2e-9) break;
+    if (high - low < 1e-10) break;
+    const double slope = have_previous ? (y - previous_y) / (x - previous_x) : 0.95;
+    previous_x = x;
+    previous_y = y;
+    have_previous = true;
+    const double aim = y + 1e-9;  // just inside
+    x -= aim / (slope > 0.1 && slope < 3.0 ? slope : 0.95);
+    if (!(x > low && x < high)) x = 0.5 * (low + high);
+  }
+  return round_down(std::exp(low), 9);
+}
+
+}  // namespace smoothbound

@@ -1,0 +1,151 @@
+"""Scores from whatever holds them: NumPy, torch, Arrow, DLPack, the buffer protocol, lists.
+
+Memory is shared wherever the producer allows it, whatever the strides; it is only read.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["as_scores"]
+
+_DTYPES = ("float16", "float32", "float64")
+_EXACT = 2.0**53  # below it every whole number is a float64
+
+
+def as_scores(scores: Any) -> NDArray[Any]:
+    """View `scores` as a two-dimensional NumPy array of floats, without losing a digit.
+
+    Parameters
+    ----------
+    scores : array, shape (n_inputs, n_draws)
+        A NumPy array; a torch tensor on any device; an Arrow tensor or array of lists; anything
+        with DLPack, the buffer protocol or the array interface; or nested lists. Copied only where
+        there is no other way: from another device, from bfloat16 (widened to float32), from
+        another byte order, from Arrow arrays in several chunks, and from lists.
+
+    Returns
+    -------
+    ndarray of float16, float32 or float64, shape (n_inputs, n_draws)
+
+    Raises
+    ------
+    TypeError
+        If the scores are not floats of 16, 32 or 64 bits, or cannot be read.
+    ValueError
+        If they do not have the shape (n_inputs, n_draws), there are no draws, or some are masked
+        or null.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> draws = np.random.default_rng(0).random((1000, 4))  # (n_draws, n_inputs)
+    >>> scores = as_scores(memoryview(draws).toreadonly()).T
+    >>> scores.shape, np.shares_memory(scores, draws)
+    ((4, 1000), True)
+    """
+    array = _to_numpy(scores)
+    if array.dtype.name == "bfloat16":  # of the ml_dtypes package; every value is a float32
+        array = array.astype(np.float32)
+    if array.dtype.name not in _DTYPES:
+        raise TypeError(
+            f"scores must be float16, float32 or float64, got {array.dtype}; "
+            "convert them yourself if nothing is lost, e.g. scores.astype('float64')"
+        )
+    if array.ndim != 2:
+        raise ValueError(
+            f"scores must have the shape (n_inputs, n_draws), got {array.shape}"
+            + ("; for one input pass scores[None, :]" if array.ndim == 1 else "")
+        )
+    if array.shape[1] == 0:
+        raise ValueError("scores must hold at least one draw an input, got none")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _to_numpy(scores: Any) -> NDArray[Any]:
+    if isinstance(scores, np.ndarray):
+        if np.ma.is_masked(scores):
+            raise ValueError("scores must not be masked; drop the masked rows or draws yourself")
+        return np.asarray(scores)
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(scores, torch.Tensor):
+        return _from_torch(scores)
+    if type(scores).__module__.partition(".")[0] == "pyarrow":
+        return _from_arrow(scores)
+    if hasattr(scores, "__dlpack__"):
+        return _from_dlpack(scores)
+    return _from_protocols(scores)
+
+
+def _from_torch(tensor: Any) -> NDArray[Any]:
+    try:
+        host = tensor.detach().cpu().resolve_neg()
+        wide = host.float() if str(host.dtype) == "torch.bfloat16" else host
+        return np.asarray(wide.numpy())
+    except (TypeError, RuntimeError) as error:  # sparse, quantised, without data, ...
+        raise TypeError(
+            f"scores must be a dense tensor of floats, got {tensor.dtype} with layout "
+            f"{tensor.layout} on {tensor.device}: {error}"
+        ) from error
+
+
+def _from_arrow(scores: Any) -> NDArray[Any]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(scores, pa.ChunkedArray):
+        scores = scores.chunk(0) if scores.num_chunks == 1 else scores.combine_chunks()
+    if isinstance(scores, pa.FixedShapeTensorArray):
+        if scores.null_count:
+            raise ValueError("scores must not be null")
+        return np.asarray(scores.to_numpy_ndarray())
+    if not isinstance(scores, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
+        return _from_protocols(scores)
+    lengths = np.asarray(pc.list_value_length(scores).fill_null(-1))
+    values = scores.flatten()
+    if scores.null_count or values.null_count:
+        raise ValueError("scores must not be null")
+    if lengths.size and (lengths != lengths[0]).any():
+        raise ValueError(
+            "scores must hold the same number of draws for each input, "
+            f"got lists of {lengths.min()} to {lengths.max()}"
+        )
+    flat = values.to_numpy(zero_copy_only=False)
+    return np.asarray(flat.reshape(len(scores), lengths[0] if lengths.size else 0))
+
+
+def _from_dlpack(scores: Any) -> NDArray[Any]:
+    try:
+        return np.from_dlpack(scores)
+    except Exception as error:  # what producers raise differs
+        reason = error
+    try:  # on another device: ask for a copy (NumPy 2.1)
+        return np.from_dlpack(scores, device="cpu")
+    except Exception:  # for types that DLPack or NumPy lack, there may be another protocol
+        array = np.asarray(scores) if hasattr(scores, "__array__") else np.array(None)
+    if array.dtype == object:
+        raise TypeError(
+            f"scores of type {type(scores).__name__} cannot be read through DLPack ({reason}); "
+            "copy them to the host as float16, float32 or float64 first"
+        ) from reason
+    return array
+
+
+def _from_protocols(scores: Any) -> NDArray[Any]:
+    try:
+        array = np.asarray(scores)
+    except ValueError as error:
+        raise TypeError(
+            f"scores must be a rectangular array of floats, got {type(scores).__name__}: {error}"
+        ) from error
+    if array.dtype == np.float64 and not hasattr(scores, "dtype") and array.size:
+        large = np.abs(array) >= _EXACT
+        if large.any():  # lists and tables may mix whole numbers with floats
+            exact = np.asarray(scores, dtype=object)
+            if (exact[large] != array[large]).any():
+                raise TypeError("scores must be floats, got whole numbers that no float64 holds")
+    return array

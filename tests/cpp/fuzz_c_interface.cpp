@@ -1,0 +1,216 @@
+// Any bytes as a call of the C interface: it must not crash, and what it says must be consistent.
+// The entry point is libFuzzer's; fuzz_driver.cpp calls it where there is no libFuzzer.
+#include <smoothbound/smoothbound.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <iterator>
+#include <limits>
+#include <vector>
+
+namespace {
+
+#define REQUIRE(condition)                                                           \
+  do {                                                                               \
+    if (!(condition)) {                                                              \
+      std::fprintf(stderr, "%s:%d: violated: %s\n", __FILE__, __LINE__, #condition); \
+      std::abort();                                                                  \
+    }                                                                                \
+  } while (false)
+
+constexpr double inf = std::numeric_limits<double>::infinity();
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr double least = std::numeric_limits<double>::denorm_min();
+constexpr double most = std::numeric_limits<double>::max();
+
+// Reads the bytes one after the other, then zeros.
+class Bytes {
+ public:
+  Bytes(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
+
+  unsigned byte() { return at_ < size_ ? data_[at_++] : 0; }
+  unsigned below(unsigned n) { return byte() % n; }
+  bool rarely() { return byte() >= 0xf8; }
+
+  void raw(void* to, std::size_t n) {
+    auto* out = static_cast<unsigned char*>(to);
+    for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<unsigned char>(byte());
+  }
+
+  // Mostly usual, at times at the edge of what there is, at times any bits.
+  double number(double low, double high) {
+    static constexpr double odd[] = {0.0,   -0.0, least, -least,       1.0, -1.0,   most,
+                                     -most, inf,  -inf,  not_a_number, 0.5, 1e-300, 1e300};
+    if (!rarely()) return low + (high - low) * (byte() + 0.5) / 256.0;
+    if (below(2) == 0) return odd[below(std::size(odd))];
+    double any = 0.0;
+    raw(&any, sizeof any);
+    return any;
+  }
+
+  std::vector<double> numbers(double low, double high) {
+    std::vector<double> x(below(5));
+    for (double& value : x) value = number(low, high);
+    return x;
+  }
+
+ private:
+  const std::uint8_t* data_;
+  std::size_t size_, at_ = 0;
+};
+
+bool same_bits(const std::vector<double>& x, const std::vector<double>& y) {
+  return x.empty() || std::memcmp(x.data(), y.data(), x.size() * sizeof(double)) == 0;
+}
+
+// n_inputs x n_draws scores in a block of just the size that their layout needs.
+struct Block {
+  std::vector<unsigned char> memory;
+  smoothbound_scores view{};
+
+  explicit Block(Bytes& in, double a, double b) {
+    static constexpr std::int32_t types[] = {SMOOTHBOUND_FLOAT32, SMOOTHBOUND_FLOAT64,
+                                             SMOOTHBOUND_FLOAT16, 0};
+    view.struct_size = sizeof view;
+    view.type = types[in.rarely() ? 3 : in.below(3)];
+    view.n_inputs = in.below(4);
+    view.n_draws = in.below(2) == 0 ? in.byte() : in.below(8);
+    const std::size_t item = view.type > 0 ? static_cast<std::size_t>(view.type) : 1;
+    const std::size_t gap = in.below(3) == 0 ? item + in.below(4) : item;  // misaligned at times
+    const auto step = static_cast<std::ptrdiff_t>(gap);
+    const auto rows = static_cast<std::ptrdiff_t>(view.n_inputs);
+    const auto columns = static_cast<std::ptrdiff_t>(view.n_draws);
+    memory.resize(view.n_inputs * view.n_draws * gap);
+    fill(in, a, b, gap);
+    view.data = memory.data();
+    switch (in.below(4)) {
+      case 0:  // rows
+        view.input_stride = columns * step;
+        view.draw_stride = step;
+        break;
+      case 1:  // columns
+        view.input_stride = step;
+        view.draw_stride = rows * step;
+        break;
+      case 2:  // backwards
+        view.data = memory.data() + (memory.empty() ? 0 : memory.size() - gap);
+        view.input_stride = -columns * step;
+        view.draw_stride = -step;
+        break;
+      default:  // one score for all
+        break;
+    }
+    if (in.rarely()) view.data = nullptr;
+  }
+
+ private:
+  void fill(Bytes& in, double a, double b, std::size_t gap) {
+    const bool constant = in.below(4) == 0;
+    const double once = in.number(a, b);
+    for (std::size_t i = 0; i + gap <= memory.size(); i += gap) {
+      const double score = constant ? once : in.number(a, b);
+      const auto narrow = static_cast<float>(score);
+      if (view.type == SMOOTHBOUND_FLOAT64) {
+        std::memcpy(&memory[i], &score, sizeof score);
+      } else if (view.type == SMOOTHBOUND_FLOAT32) {
+        std::memcpy(&memory[i], &narrow, sizeof narrow);
+      } else if (view.type == SMOOTHBOUND_FLOAT16) {  // 1/1024 ... 1, at times any bits
+        const auto bits = static_cast<std::uint16_t>(0x3c00 - in.byte() * 8);
+        std::memcpy(&memory[i], &bits, sizeof bits);
+        if (in.rarely()) in.raw(&memory[i], sizeof bits);
+      }
+    }
+  }
+};
+
+void check_results(const smoothbound_options& o, const std::vector<double>& bounds,
+                   const std::vector<double>& radius) {
+  const double slack = 1e-12 * (o.b - o.a);
+  for (std::size_t i = 0; i < bounds.size(); ++i) {
+    REQUIRE(bounds[i] >= o.a && bounds[i] <= o.b);
+    const std::size_t row = i / o.n_radii * o.n_radii;
+    for (std::size_t j = row; j < i; ++j) {  // further away is weaker
+      const bool further = o.radii[i - row] >= o.radii[j - row];
+      const double weaker = further ? bounds[i] : bounds[j];
+      const double stronger = further ? bounds[j] : bounds[i];
+      if (o.side == SMOOTHBOUND_SIDE_LOWER) REQUIRE(weaker <= stronger + slack);
+      if (o.side == SMOOTHBOUND_SIDE_UPPER) REQUIRE(weaker >= stronger - slack);
+    }
+  }
+  for (const double r : radius) REQUIRE(std::isnan(r) || r >= 0.0);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  Bytes in(data, size);
+  union {  // room for the structures of later versions, whose sizes are tried below
+    smoothbound_options options;
+    unsigned char room[256];
+  };
+  std::memset(room, 0, sizeof room);
+  smoothbound_options& o = options;
+  smoothbound_options_init(&o, sizeof o);
+  o.sigma = in.number(0.0, 2.0);
+  if (in.rarely()) o.alpha = in.number(0.0, 1.0);
+  if (in.below(2) == 0) {
+    o.a = in.number(-2.0, 0.0);
+    o.b = in.number(0.0, 2.0);
+  }
+  o.side = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
+  o.bound = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
+  if (in.rarely()) o.band = static_cast<std::int32_t>(in.byte());
+  o.threads = in.rarely() ? static_cast<std::int32_t>(in.below(4)) : 1;
+  o.n_bins = in.below(2) == 0 ? 0 : in.byte();
+  const std::vector<double> radii = in.numbers(0.0, 4.0);
+  std::vector<double> thresholds = in.numbers(o.a, o.b);
+  if (o.side == SMOOTHBOUND_SIDE_UPPER && !in.rarely()) thresholds.clear();
+  o.radii = radii.data();
+  o.n_radii = radii.size();
+  o.thresholds = thresholds.data();
+  o.n_thresholds = thresholds.size();
+  if (in.rarely()) {
+    o.struct_size = in.byte();
+    if (in.below(2) == 0) room[sizeof o + in.below(sizeof room - sizeof o)] = 1;
+  }
+
+  const Block block(in, o.a, o.b);
+  const smoothbound_scores& scores = block.view;
+  std::vector<double> bounds(scores.n_inputs * o.n_radii + (in.rarely() ? 1 : 0), not_a_number);
+  std::vector<double> radius(scores.n_inputs * o.n_thresholds, not_a_number);
+  const smoothbound_certificates out = {sizeof out, bounds.data(), bounds.size(), radius.data(),
+                                        radius.size()};
+  smoothbound_failure failure{};
+  failure.struct_size = in.rarely() ? in.byte() : sizeof failure;  // a byte is too small: refused
+
+  const std::int32_t status = smoothbound_certify(&scores, &o, &out, &failure);
+  REQUIRE(status >= SMOOTHBOUND_OK && status <= SMOOTHBOUND_OUT_OF_MEMORY);
+  if (failure.struct_size == sizeof failure) {
+    REQUIRE(failure.status == status);
+    const auto* end = std::find(std::begin(failure.message), std::end(failure.message), '\0');
+    REQUIRE(end != std::end(failure.message));
+    REQUIRE((status == SMOOTHBOUND_OK) == (end == failure.message));
+  }
+  if (status == SMOOTHBOUND_OK) check_results(o, bounds, radius);
+
+  // A plan says the same, whatever the number of threads.
+  if (status == SMOOTHBOUND_OK) o.threads = 3 - o.threads % 2;
+  std::vector<double> bounds_again(bounds.size(), not_a_number),
+      radius_again(radius.size(), not_a_number);
+  const smoothbound_certificates again = {sizeof again, bounds_again.data(), bounds_again.size(),
+                                          radius_again.data(), radius_again.size()};
+  smoothbound_plan* plan = nullptr;
+  std::int32_t by_plan = smoothbound_plan_create(&o, scores.n_draws, &plan, nullptr);
+  REQUIRE((plan != nullptr) == (by_plan == SMOOTHBOUND_OK));
+  if (plan != nullptr) by_plan = smoothbound_plan_certify(plan, &scores, &again, nullptr);
+  smoothbound_plan_destroy(plan);
+  if (failure.struct_size == sizeof failure) REQUIRE(by_plan == status);
+  if (status == SMOOTHBOUND_OK) {
+    REQUIRE(same_bits(bounds, bounds_again) && same_bits(radius, radius_again));
+  }
+  return 0;
+}

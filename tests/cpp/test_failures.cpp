@@ -1,0 +1,151 @@
+// Nothing throws, and failures say what is wrong, also when there is no memory.
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "smoothbound/smoothbound.hpp"
+
+using namespace smoothbound;
+
+namespace {
+
+// Allocations left before new fails; negative: it never does.
+std::atomic<long> allocations{-1};
+
+void* allocate(std::size_t size) noexcept {
+  long left = allocations.load();
+  while (left > 0 && !allocations.compare_exchange_weak(left, left - 1)) {
+  }
+  return left == 0 ? nullptr : std::malloc(size);
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  void* memory = allocate(size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+
+namespace {
+
+std::string words_of(const Failure& failure) {
+  char words[200];
+  describe(failure, words);
+  return words;
+}
+
+bool tells(const Failure& failure, Error error, const std::string& words) {
+  if (failure.error == error && words_of(failure) == words) return true;
+  std::fprintf(stderr, "got: %s\n", words_of(failure).c_str());
+  return false;
+}
+
+template <class T>
+constexpr bool never_throws = noexcept(certify(Scores<T>{}, Options{}, Certificates{})) &&
+                              noexcept(Certifier{}(Scores<T>{}, Certificates{}));
+static_assert(never_throws<half> && never_throws<float> && never_throws<double>);
+static_assert(noexcept(Certifier{}.prepare(Options{}, 1)));
+static_assert(noexcept(describe(Failure{}, {})));
+static_assert(noexcept(gaussian::cdf(0.0)) && noexcept(gaussian::quantile(0.5)));
+static_assert(noexcept(tier()));
+
+}  // namespace
+
+int main() {
+  const std::vector<double> data(2 * 600, 0.75);
+  const std::vector<double> radii = {0.0, 0.5}, thresholds = {0.5};
+  const Scores<double> scores{data.data(), 2, 600, 600 * sizeof(double), sizeof(double)};
+  std::vector<double> bounds(4), radius(2);
+  const Certificates out{bounds, radius};
+  Options options;
+  options.sigma = 1.0;
+  options.radii = radii;
+  options.thresholds = thresholds;
+
+  const auto with = [&](auto change) {
+    Options wrong = options;
+    change(wrong);
+    return certify(scores, wrong, out);
+  };
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK(tells(with([&](Options& o) { o.sigma = -0.25; }), Error::bad_option,
+              "sigma must be positive and finite, got -0.25"));
+  CHECK(tells(with([&](Options& o) { o.alpha = 1.0; }), Error::bad_option,
+              "alpha must lie strictly between 0 and 1, got 1"));
+  CHECK(tells(with([&](Options& o) { o.b = o.a; }), Error::bad_option,
+              "b must be finite and above a, got 0"));
+  CHECK(tells(with([&](Options& o) { o.threads = 0; }), Error::bad_option,
+              "threads must be at least 1, got 0"));
+  const std::vector<double> odd = {0.25, nan};
+  CHECK(with([&](Options& o) { o.radii = odd; }).error == Error::bad_option);
+  CHECK(with([&](Options& o) { o.thresholds = odd; }).error == Error::bad_option);
+  CHECK(tells(with([&](Options& o) { o.side = Side::upper; }), Error::bad_option,
+              "thresholds need the lower side: their number must be 0 for the upper, got 1"));
+  CHECK(tells(certify(scores, options, {bounds, {}}), Error::bad_output,
+              "radius must hold n_inputs * n_thresholds numbers, got 0"));
+  Scores<double> absurd = scores;
+  absurd.n_inputs = std::numeric_limits<std::size_t>::max() / 2 + 1;  // times 2 radii: 0
+  CHECK(certify(absurd, options, {{}, {}}).error == Error::bad_output);
+  Scores<double> empty = scores;
+  empty.n_draws = 0;
+  CHECK(tells(certify(empty, options, out), Error::bad_option,
+              "n_draws must be at least 1 and below 2^32, got 0"));
+  CHECK(Certifier{}(scores, out).error == Error::bad_option);
+
+  std::vector<double> spoiled = data;
+  spoiled[600 + 3] = 1.5;
+  Scores<double> view = scores;
+  view.data = spoiled.data();
+  const Failure bad = certify(view, options, out);
+  CHECK(tells(bad, Error::bad_score, "scores[1, 3] must be a number in the range [a, b], got 1.5"));
+  char few[8];
+  describe(bad, few);
+  CHECK(std::string(few) == "scores[");
+  describe(bad, {});
+
+  // A certifier serves any number of calls, copies of it too, and takes its own number of draws.
+  Certifier certifier;
+  {
+    const std::vector<double> gone_radii = radii, gone_thresholds = thresholds;
+    Options gone = options;
+    gone.radii = gone_radii;
+    gone.thresholds = gone_thresholds;
+    CHECK(!certifier.prepare(gone, 600));
+  }
+  CHECK(!certify(scores, options, out));
+  const std::vector<double> expected = bounds, expected_radius = radius;
+  const Certifier copy = certifier;
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    CHECK(!copy(scores, out) && bounds == expected && radius == expected_radius);
+  }
+  Scores<double> shorter = scores;
+  shorter.n_draws = 599;
+  CHECK(certifier(shorter, out).error == Error::bad_option);
+
+  // Every allocation in turn fails: reported, and the next call is right again.
+  for (const int count : {1, 3}) {
+    options.threads = count;
+    int refused = 0;
+    for (long left = 0;; ++left) {
+      allocations = left;
+      const Failure failure = certify(scores, options, out);
+      allocations = -1;
+      if (!failure) break;
+      CHECK(tells(failure, Error::out_of_memory, "out of memory"));
+      ++refused;
+    }
+    CHECK(refused > 3);
+    CHECK(bounds == expected && radius == expected_radius);
+  }
+  return report();
+}

@@ -1,0 +1,91 @@
+// Many threads at once: one certifier, the first use of the tier, the Gaussian functions.
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+#include "smoothbound/smoothbound.hpp"
+
+using namespace smoothbound;
+
+namespace {
+
+constexpr std::size_t n_inputs = 5;
+constexpr std::size_t n_draws = 700;
+
+bool same_bits(const std::vector<double>& x, const std::vector<double>& y) {
+  return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size() * sizeof(double)) == 0;
+}
+
+}  // namespace
+
+int main() {
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> uniform(0.4f, 1.0f);
+  std::vector<float> data(n_inputs * n_draws);
+  for (float& x : data) x = uniform(random);
+  const Scores<float> scores{data.data(), n_inputs, n_draws,
+                             static_cast<std::ptrdiff_t>(n_draws * sizeof(float)), sizeof(float)};
+  const std::vector<double> radii = {0.0, 0.1}, thresholds = {0.5};
+
+  Options options;
+  options.sigma = 0.25;
+  options.radii = radii;
+  options.thresholds = thresholds;
+  options.threads = 3;
+
+  // The first calls of the process, at the same time; each thread makes some of its own.
+  const auto certify_all = [&](const Certifier& certifier, std::vector<double>& bounds,
+                               std::vector<double>& radius) {
+    bounds.assign(n_inputs * radii.size(), 0.0);
+    radius.assign(n_inputs, 0.0);
+    return certifier(scores, {bounds, radius});
+  };
+  std::vector<std::vector<double>> bounds(6), radius(6);
+  std::atomic<int> failed{0};
+  Certifier shared;
+  CHECK(!shared.prepare(options, n_draws));
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < bounds.size(); ++t) {
+    threads.emplace_back([&, t] {
+      Certifier own;
+      for (int repeat = 0; repeat < 10; ++repeat) {
+        if (own.prepare(options, n_draws)) ++failed;
+        if (certify_all(t % 2 == 0 ? shared : own, bounds[t], radius[t])) ++failed;
+        if (!(gaussian::cdf(gaussian::quantile(0.25)) < 0.26)) ++failed;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(failed == 0);
+  for (std::size_t t = 1; t < bounds.size(); ++t) {
+    CHECK(same_bits(bounds[t], bounds[0]));
+    CHECK(same_bits(radius[t], radius[0]));
+  }
+
+  // Any number of threads: the same bits, and the same bad score is named.
+  for (const Bound bound : {Bound::mean, Bound::cdf}) {
+    options.bound = bound;
+    std::vector<double> one, some, one_radius, some_radius;
+    options.threads = 1;
+    Certifier certifier;
+    CHECK(!certifier.prepare(options, n_draws) && !certify_all(certifier, one, one_radius));
+    for (const int count : {2, 4, 16}) {
+      options.threads = count;
+      CHECK(!certifier.prepare(options, n_draws) && !certify_all(certifier, some, some_radius));
+      CHECK(same_bits(one, some) && same_bits(one_radius, some_radius));
+    }
+    std::vector<float> spoiled = data;
+    spoiled[3 * n_draws + 7] = 2.0f;
+    spoiled[4 * n_draws + 1] = -2.0f;
+    Scores<float> view = scores;
+    view.data = spoiled.data();
+    const Failure failure = certifier(view, {some, some_radius});
+    CHECK(failure.error == Error::bad_score && failure.input == 3 && failure.draw == 7 &&
+          failure.got == 2.0);
+  }
+  return report();
+}

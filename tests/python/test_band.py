@@ -1,0 +1,173 @@
+"""The equal-local-levels band: its calibration, its coverage, and how calibrations are kept."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import ndtr
+
+from smoothbound import band as bands
+from smoothbound import build_info, reference
+from smoothbound.band import local_level
+
+needs_core = pytest.mark.skipif(not build_info()["extension"], reason="tests the C++ core")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SMOOTHBOUND_CACHE_DIR", str(tmp_path))
+    bands._kept_level.cache_clear()
+    yield tmp_path
+    bands._kept_level.cache_clear()
+
+
+@needs_core
+@pytest.mark.parametrize(
+    ("m", "level", "top"),
+    [
+        (1_000, 1.43162e-5, 0.9889079),
+        (10_000, 1.39110e-5, 0.9988823),
+        (100_000, 1.38692e-5, 0.9998881),
+    ],
+)
+def test_known_values(cache, m, level, top):
+    # Calibrated with an independent program, for 1000 equally spaced ranks, alpha = 0.001.
+    found = local_level(m, n_bins=1000)
+    assert found == pytest.approx(level, rel=4e-6)
+    assert found ** (1 / m) == pytest.approx(top, abs=6e-8)
+
+
+@needs_core
+@given(
+    st.integers(2, 60),
+    st.floats(1e-6, 0.2),
+    st.one_of(st.none(), st.integers(1, 60)),
+    st.booleans(),
+)
+def test_the_core_agrees_with_the_reference(m, level, n_bins, two_sided):
+    core = bands.backends.load("cpp")
+    ranks, bounds = reference.ell_bounds(m, level, n_bins)
+    lower = np.full(m, np.nan)
+    lower[ranks - 1] = bounds
+    upper = 1.0 - lower[::-1] if two_sided else np.full(m, np.nan)
+    upper_ranks = np.flatnonzero(~np.isnan(upper)) + 1
+    found = core.stay_probability(
+        m, ranks.tolist(), bounds, upper_ranks.tolist(), upper[upper_ranks - 1]
+    )
+    assert found == pytest.approx(reference.stay_probability(m, lower, upper), abs=1e-11)
+
+
+@needs_core
+def test_blocks_agree_with_going_from_bound_to_bound():
+    # m large enough for the core to take far counts in blocks, and small enough for the reference
+    m, level = 20_000, 1e-5
+    ranks, bounds = reference.ell_bounds(m, level)
+    found = bands.backends.load("cpp").stay_probability(m, ranks.tolist(), bounds, [], np.empty(0))
+    expected = reference.stay_probability(m, bounds)
+    assert found <= expected + 1e-13
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("m", "lower"), [(1, [0.3]), (2, [0.1, 0.4]), (3, [0.1, 0.2, 0.5])])
+def test_the_reference_agrees_with_integrals(m, lower):
+    """P(V_(k) >= a_k for all k) by hand: m! times the integral over a_k <= v_1 <= ... <= v_m."""
+    volume = np.polynomial.Polynomial([1.0])
+    for a in lower:  # the integral from a to v of the volume so far
+        antiderivative = volume.integ()
+        volume = antiderivative - antiderivative(a)
+    exact = volume(1.0) * np.prod(np.arange(1, m + 1))
+    assert reference.stay_probability(m, np.array(lower)) == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize("two_sided", [False, True])
+@pytest.mark.parametrize("n_bins", [None, 20])
+def test_simulated_coverage(two_sided, n_bins):
+    m, alpha, repeats = 200, 0.05, 20_000
+    level = local_level(m, alpha=alpha, n_bins=n_bins, two_sided=two_sided)
+    ranks, bounds = reference.ell_bounds(m, level, n_bins)
+    order = np.sort(np.random.default_rng(1).uniform(size=(repeats, m)), axis=1)
+    failed = (order[:, ranks - 1] < bounds).any(axis=1)
+    if two_sided:
+        failed |= (order[:, m - ranks] > 1 - bounds).any(axis=1)
+    # exactly alpha: within four standard errors on both sides
+    assert failed.mean() == pytest.approx(alpha, abs=4 * np.sqrt(alpha / repeats))
+
+
+def test_levels_of_the_backends_agree():
+    level = local_level(3000, n_bins=200)
+    made = [
+        bands.backends.load(name).ConfidenceBand("ell", 3000, 1e-3, 200, level)
+        for name in ("cpp", "numba")
+        if name == "numba" or build_info()["extension"]
+    ]
+    ranks, bounds = reference.ell_bounds(3000, level, 200)
+    for one in made:
+        found = ndtr([one.quantile(int(rank)) for rank in ranks])
+        np.testing.assert_allclose(found, bounds, rtol=1e-11)
+        assert (found <= bounds * (1 + 1e-13)).all()
+        # Between ranks the next lower one counts; below the least nothing is known.
+        assert one.quantile(int(ranks[5] + 3)) == one.quantile(int(ranks[5]))
+        assert one.quantile(int(ranks[0] - 1)) == -np.inf
+
+
+@needs_core
+def test_a_kept_level_is_read_back_and_checked(cache):
+    first = local_level(6000, n_bins=50)
+    (path,) = cache.glob("*.json")
+    assert not list(cache.glob(".*"))
+
+    def read_again():
+        bands._kept_level.cache_clear()
+        return local_level(6000, n_bins=50)
+
+    # An entry that is whole is believed ...
+    entry = json.loads(path.read_text())
+    key = path.name.removesuffix(".json")
+    planted = (first / 2).hex()
+    path.write_text(json.dumps({"level": planted, "checksum": bands._checksum(key, planted)}))
+    assert read_again() == first / 2
+    # ... and one that is not is calibrated again.
+    for damage in (
+        "",
+        "{",
+        "[]",
+        json.dumps(entry | {"level": (2 * first).hex()}),
+        json.dumps({"level": "x", "checksum": 0}),
+        json.dumps({"level": (0.5).hex(), "checksum": bands._checksum(key, (0.5).hex())}),
+    ):
+        path.write_text(damage)
+        assert read_again() == first
+        assert json.loads(path.read_text()) == entry
+
+
+@needs_core
+def test_processes_may_calibrate_at_once(tmp_path):
+    code = "from smoothbound.band import local_level; print(local_level(20_000).hex())"
+    environment = {**os.environ, "SMOOTHBOUND_CACHE_DIR": str(tmp_path)}
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)
+        for _ in range(3)
+    ]
+    printed = {process.communicate()[0] for process in running}
+    assert len(printed) == 1
+    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
+
+
+@needs_core
+def test_a_cache_that_cannot_be_written_is_done_without(cache, monkeypatch):
+    monkeypatch.setenv("SMOOTHBOUND_CACHE_DIR", "/dev/null/nowhere")
+    assert local_level(6000, n_bins=50) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [({"n": 0}, "n must be at least 1"), ({"alpha": 0.0}, "alpha"), ({"n_bins": 0}, "n_bins")],
+)
+def test_bad_arguments(options, match):
+    with pytest.raises(ValueError, match=match):
+        local_level(**({"n": 100} | options))
