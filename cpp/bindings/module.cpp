@@ -31,19 +31,22 @@ Vector elementwise(const Vector& x) {
   return out;
 }
 
-template <class T>
-sb::Failure run(const py::array& scores, const sb::Options& options, sb::Certificates out) {
+template <class T, class Call>
+sb::Failure run(const py::array& scores, const Call& call) {
   const sb::Scores<T> view{
       static_cast<const T*>(scores.data()), static_cast<std::size_t>(scores.shape(0)),
       static_cast<std::size_t>(scores.shape(1)), scores.strides(0), scores.strides(1)};
   py::gil_scoped_release release;
-  return sb::certify(view, options, out);
+  return call(view);
 }
 
-sb::Failure run_any(const py::array& scores, const sb::Options& options, sb::Certificates out) {
-  if (scores.dtype().is(py::dtype("float16"))) return run<sb::half>(scores, options, out);
-  if (py::isinstance<py::array_t<float>>(scores)) return run<float>(scores, options, out);
-  if (py::isinstance<py::array_t<double>>(scores)) return run<double>(scores, options, out);
+// call(scores) for scores of any type, without the GIL.
+template <class Call>
+sb::Failure run_any(const py::array& scores, const Call& call) {
+  if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
+  if (scores.dtype().is(py::dtype("float16"))) return run<sb::half>(scores, call);
+  if (py::isinstance<py::array_t<float>>(scores)) return run<float>(scores, call);
+  if (py::isinstance<py::array_t<double>>(scores)) return run<double>(scores, call);
   throw py::type_error("scores must be float16, float32 or float64, got " +
                        py::str(py::object(scores.dtype())).cast<std::string>());
 }
@@ -56,18 +59,32 @@ Enum named(const std::string& word, const std::vector<std::pair<std::string, Enu
   throw py::value_error("unknown name: " + word);
 }
 
+sb::Side side_of(const std::string& name) {
+  return named<sb::Side>(name, {{"lower", sb::Side::lower}, {"upper", sb::Side::upper}});
+}
+
+// The first row with a bad score, or -1; throws for every other failure.
+py::ssize_t bad_row(const sb::Failure& failure) {
+  if (failure.error == sb::Error::out_of_memory) throw std::bad_alloc();
+  if (failure.error == sb::Error::bad_option || failure.error == sb::Error::bad_output) {
+    char words[200];
+    sb::describe(failure, words);
+    throw py::value_error(words);
+  }
+  return failure ? static_cast<py::ssize_t>(failure.input) : -1;
+}
+
 // Returns (bounds, radius, bad): `bad` is the first row with a score that is NaN or outside the
 // range, or -1.
 py::tuple certify(const py::array& scores, double sigma, double alpha, double a, double b,
                   const std::string& side, const std::string& bound, const sb::ConfidenceBand* band,
                   const Vector& radii, const Vector& thresholds, int threads) {
-  if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
   sb::Options options;
   options.sigma = sigma;
   options.alpha = alpha;
   options.a = a;
   options.b = b;
-  options.side = named<sb::Side>(side, {{"lower", sb::Side::lower}, {"upper", sb::Side::upper}});
+  options.side = side_of(side);
   options.bound = named<sb::Bound>(bound, {{"mean", sb::Bound::mean}, {"cdf", sb::Bound::cdf}});
   options.prepared = band;
   options.radii = view(radii);
@@ -75,15 +92,62 @@ py::tuple certify(const py::array& scores, double sigma, double alpha, double a,
   options.threads = threads;
   Vector bounds({scores.shape(0), radii.size()});
   Vector radius({scores.shape(0), thresholds.size()});
-  const sb::Failure failure = run_any(scores, options, {view(bounds), view(radius)});
-  if (failure.error == sb::Error::out_of_memory) throw std::bad_alloc();
-  if (failure.error == sb::Error::bad_option || failure.error == sb::Error::bad_output) {
-    char words[200];
-    sb::describe(failure, words);
-    throw py::value_error(words);
+  const sb::Certificates out{view(bounds), view(radius)};
+  const sb::Failure failure =
+      run_any(scores, [&](const auto& rows) { return sb::certify(rows, options, out); });
+  return py::make_tuple(bounds, radius, bad_row(failure));
+}
+
+using Counts = py::array_t<std::uint32_t, py::array::c_style>;
+
+sb::ScoreCounter make_counter(const Vector& edges) {
+  if (!sb::valid_edges(view(edges))) throw py::value_error("edges must be finite and ascending");
+  return sb::ScoreCounter(view(edges));
+}
+
+// Adds to `counts`, and returns the first row with a bad score, or -1.
+py::ssize_t count(const sb::ScoreCounter& counter, const py::array& scores, Counts& counts,
+                  int threads) {
+  if (counts.ndim() != 2 || counts.shape(0) != scores.shape(0)) {
+    throw py::value_error("counts must have a row for each row of the scores");
   }
-  const py::ssize_t bad = failure ? static_cast<py::ssize_t>(failure.input) : -1;
-  return py::make_tuple(bounds, radius, bad);
+  const std::span<std::uint32_t> out{counts.mutable_data(),
+                                     static_cast<std::size_t>(counts.size())};
+  return bad_row(
+      run_any(scores, [&](const auto& rows) { return counter.count(rows, out, threads); }));
+}
+
+// Returns (bounds, radius).
+py::tuple certify_counts(const Vector& edges, const Counts& counts, double sigma, double alpha,
+                         const std::string& side, const sb::ConfidenceBand& band,
+                         const Vector& radii, const Vector& thresholds, int threads) {
+  if (counts.ndim() != 2 || edges.size() == 0) {
+    throw py::value_error("counts must have two dimensions, and there must be edges");
+  }
+  sb::Options options;
+  options.sigma = sigma;
+  options.alpha = alpha;
+  options.a = view(edges).front();
+  options.b = view(edges).back();
+  options.side = side_of(side);
+  options.prepared = &band;
+  options.radii = view(radii);
+  options.thresholds = view(thresholds);
+  options.threads = threads;
+  Vector bounds({counts.shape(0), radii.size()});
+  Vector radius({counts.shape(0), thresholds.size()});
+  const sb::ScoreCounts sketch{view(edges),
+                               {counts.data(), static_cast<std::size_t>(counts.size())},
+                               static_cast<std::size_t>(counts.shape(0)),
+                               band.draws()};
+  const sb::Certificates out{view(bounds), view(radius)};
+  sb::Failure failure;
+  {
+    py::gil_scoped_release release;
+    failure = sb::certify(sketch, options, out);
+  }
+  bad_row(failure);
+  return py::make_tuple(bounds, radius);
 }
 
 sb::ConfidenceBand make_band(const std::string& kind, std::size_t draws, double alpha,
@@ -139,4 +203,10 @@ PYBIND11_MODULE(_core, module) {
              py::arg("alpha"), py::arg("a"), py::arg("b"), py::arg("side"), py::arg("bound"),
              py::arg("band").none(true), py::arg("radii"), py::arg("thresholds"),
              py::arg("threads"));
+  py::class_<sb::ScoreCounter>(module, "ScoreCounter")
+      .def(py::init(&make_counter), py::arg("edges"))
+      .def("count", &count, py::arg("scores"), py::arg("counts").noconvert(), py::arg("threads"));
+  module.def("certify_counts", &certify_counts, py::arg("edges"), py::arg("counts"), py::kw_only(),
+             py::arg("sigma"), py::arg("alpha"), py::arg("side"), py::arg("band"), py::arg("radii"),
+             py::arg("thresholds"), py::arg("threads"));
 }

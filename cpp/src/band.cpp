@@ -22,10 +22,12 @@ ConfidenceBand::ConfidenceBand(BandKind kind, std::size_t m, double alpha, std::
       m_(m),
       deviation_(deviation(m, alpha)),
       positions_(equal_count_positions(m, n_bins)) {
-  if (kind_ == BandKind::ell) take_ell(alpha, level);
-  std::vector<double> z(positions_.size());
-  for (std::size_t i = 0; i < z.size(); ++i) z[i] = quantile(m_ - positions_[i]);
-  levels_.emplace(z);
+  if (kind_ == BandKind::ell) {
+    take_ell(alpha, level);
+  } else {
+    for (const std::size_t position : positions_) z_.push_back(dkw_quantile(m_ - position));
+  }
+  levels_.emplace(z_);
 }
 
 void ConfidenceBand::take_ell(double alpha, double level) {
@@ -42,12 +44,19 @@ void ConfidenceBand::take_ell(double alpha, double level) {
 }
 
 double ConfidenceBand::quantile(std::size_t count) const noexcept {
+  if (positions_.size() == m_) {  // every count but 0 is that of a knot
+    return count == 0 ? -std::numeric_limits<double>::infinity() : z_[m_ - count];
+  }
   if (kind_ == BandKind::ell) {
     // The knot with the largest count that is not above this one, the first at or after m - count.
     const auto knot = std::lower_bound(positions_.begin(), positions_.end(), m_ - count);
     return knot == positions_.end() ? -std::numeric_limits<double>::infinity()
                                     : z_[static_cast<std::size_t>(knot - positions_.begin())];
   }
+  return dkw_quantile(count);
+}
+
+double ConfidenceBand::dkw_quantile(std::size_t count) const noexcept {
   const auto m = static_cast<double>(m_);
   // 1 - p = (m - count) / m + deviation, which keeps its digits where p is near 1.
   const double miss = (static_cast<double>(m_ - count) / m + deviation_) * (1.0 + 4 * unit);

@@ -2,17 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <limits>
 #include <optional>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "batch.hpp"
 #include "kernels.hpp"
 #include "rounding.hpp"
 #include "smoothbound/radius.hpp"
@@ -161,6 +159,24 @@ class Worker {
   std::vector<double> gaps_;
 };
 
+template <class T>
+Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out) {
+  const std::size_t n_radii = plan.radii.size();
+  const std::size_t n_thresholds = plan.targets.size();
+  const Failure failure = for_each_input(scores.n_inputs, plan.options.threads, [&] {
+    return [&, worker = Worker<T>(plan)](std::size_t i) mutable {
+      return worker(scores.row(i), out.bounds.subspan(i * n_radii, n_radii),
+                    out.radius.subspan(i * n_thresholds, n_thresholds));
+    };
+  });
+  if (failure.error == Error::bad_score) {
+    return bad_score(scores, failure.input, plan.options.a, plan.options.b);
+  }
+  return failure;
+}
+
+}  // namespace
+
 // The first option that is out of its range.
 Failure check(const Options& o, std::size_t n_draws) noexcept {
   const auto finite = [](double x) { return std::isfinite(x); };
@@ -202,58 +218,6 @@ bool holds(std::span<const double> out, std::size_t rows, std::size_t columns) n
 }
 
 Failure out_of_memory() noexcept { return {Error::out_of_memory, 0, 0, "out of memory", 0.0}; }
-
-template <class T>
-Failure bad_score(const Scores<T>& scores, std::size_t input, double a, double b) noexcept {
-  const Row<T> row = scores.row(input);
-  std::size_t draw = 0;
-  while (draw + 1 < row.size && to_double(row[draw]) >= a && to_double(row[draw]) <= b) ++draw;
-  return {Error::bad_score, input, draw, "must be a number in the range [a, b]",
-          to_double(row[draw])};
-}
-
-template <class T>
-Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out) {
-  const std::size_t n_radii = plan.radii.size();
-  const std::size_t n_thresholds = plan.targets.size();
-  std::atomic<std::size_t> next{0};
-  std::atomic<std::size_t> first_bad{scores.n_inputs};
-  std::atomic<bool> failed{false};
-  const auto work = [&]() noexcept {
-    try {
-      Worker<T> worker(plan);
-      for (std::size_t i = next++; i < scores.n_inputs; i = next++) {
-        if (worker(scores.row(i), out.bounds.subspan(i * n_radii, n_radii),
-                   out.radius.subspan(i * n_thresholds, n_thresholds))) {
-          continue;
-        }
-        std::size_t seen = first_bad.load();  // the least bad row, whatever the thread
-        while (i < seen && !first_bad.compare_exchange_weak(seen, i)) {
-        }
-      }
-    } catch (...) {  // std::bad_alloc: nothing else is thrown
-      failed = true;
-    }
-  };
-  const auto wanted = static_cast<std::size_t>(plan.options.threads);
-  std::vector<std::thread> others;
-  for (std::size_t t = 1; t < std::min(wanted, scores.n_inputs); ++t) {
-    try {
-      others.emplace_back(work);
-    } catch (const std::exception&) {  // no thread to be had, or no memory to note it in
-      break;                           // fewer threads than asked for: slower, not wrong
-    }
-  }
-  work();
-  for (std::thread& thread : others) thread.join();
-  if (failed) return out_of_memory();
-  if (first_bad < scores.n_inputs) {
-    return bad_score(scores, first_bad, plan.options.a, plan.options.b);
-  }
-  return {};
-}
-
-}  // namespace
 
 void describe(const Failure& failure, std::span<char> words) noexcept {
   if (words.empty()) return;

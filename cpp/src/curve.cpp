@@ -10,7 +10,7 @@ namespace smoothbound {
 namespace {
 
 std::size_t group_of(double z) {
-  return static_cast<std::size_t>(std::lround((z + curve_limit) * curve_groups_per_unit));
+  return static_cast<std::size_t>((z + curve_limit) * curve_groups_per_unit + 0.5);  // nearest
 }
 
 bool is_kept(double z) { return z >= -curve_limit; }

@@ -247,9 +247,59 @@ void convolve(const double* p, const double* weights, std::size_t terms, double*
   }
 }
 
+// The exponent of a half counts from 15, that of a float from 127: a product with 2^112 moves it,
+// subnormals included.
+void widen(const half* x, float* out, std::size_t n) {
+#pragma omp simd
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto bits = static_cast<std::uint32_t>(static_cast<std::uint16_t>(x[i]));
+    const std::uint32_t magnitude = bits & 0x7fffu;
+    const std::uint32_t shifted =
+        std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude << 13) * 0x1p112f);
+    const std::uint32_t value = magnitude >= 0x7c00u ? 0x7fc00000u : shifted;
+    out[i] = std::bit_cast<float>(value | (bits & 0x8000u) << 16);
+  }
+}
+
+template <class Real>
+SMOOTHBOUND_INLINE bool cells(const Real* x, std::size_t n, const EdgeGrid<Real>& grid,
+                              std::uint32_t* out) {
+  const Real scale = grid.scale;
+  const Real shift = grid.shift;
+  const Real low = grid.low;
+  const Real high = grid.high;
+  const Real a = grid.a;
+  const Real b = grid.b;
+  const auto origin = static_cast<std::int32_t>(low);
+  std::uint32_t outside = 0;
+#pragma omp simd reduction(| : outside)
+  for (std::size_t i = 0; i < n; ++i) {
+    const Real score = x[i];
+    outside |= score >= a && score <= b ? 0u : 1u;
+    Real y = (score - shift) * scale;
+    y = y > low ? y : low;  // and where y is NaN
+    y = y < high ? y : high;
+    auto cell = static_cast<std::int32_t>(y);  // towards 0
+    cell -= static_cast<Real>(cell) > y ? 1 : 0;
+    const std::int32_t on_border = static_cast<Real>(cell) == y ? 1 : 0;
+    out[i] = static_cast<std::uint32_t>(2 * (cell - origin) + 1 - on_border);
+  }
+  return outside == 0;
+}
+
+bool cells_float(const float* x, std::size_t n, const EdgeGrid<float>& grid, std::uint32_t* out) {
+  return cells(x, n, grid, out);
+}
+
+bool cells_double(const double* x, std::size_t n, const EdgeGrid<double>& grid,
+                  std::uint32_t* out) {
+  return cells(x, n, grid, out);
+}
+
 }  // namespace
 
-const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME, cdf,  sum, distances, moments, convolve,
-                                     curve_weights,         curve};
+const Kernels SMOOTHBOUND_KERNELS = {
+    SMOOTHBOUND_TIER_NAME, cdf,   sum,   distances,   moments,     convolve,
+    curve_weights,         curve, widen, cells_float, cells_double};
 
 }  // namespace smoothbound

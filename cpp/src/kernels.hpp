@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "smoothbound/binning.hpp"
 #include "smoothbound/curve.hpp"
+#include "smoothbound/sketch.hpp"
 
 namespace smoothbound {
 
@@ -45,6 +47,16 @@ struct Kernels {
   //   M(0, g) Phi(y) + phi(y) sum_{t>=1} (-1)^(t-1) He_{t-1}(y) M(t, g),
   // where M(t, g) = moments[t * curve_groups + g], from the weights above.
   double (*curve)(const double* moments, const double* weights, std::size_t groups);
+
+  // out[i] = x[i], exactly, but infinities become NaN.
+  void (*widen)(const half* x, float* out, std::size_t n);
+
+  // out[i] = 2 c + 1, or 2 c where x[i] lies on the lower border of its grid cell c. Returns
+  // whether all x are numbers in [grid.a, grid.b]; `out` stays within the grid even if not.
+  bool (*cells_float)(const float* x, std::size_t n, const EdgeGrid<float>& grid,
+                      std::uint32_t* out);
+  bool (*cells_double)(const double* x, std::size_t n, const EdgeGrid<double>& grid,
+                       std::uint32_t* out);
 };
 
 inline constexpr std::size_t sum_block = 512;

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from smoothbound.engine import required_draws as required_draws
     from smoothbound.measures import Measure as Measure
     from smoothbound.measures import custom as custom
+    from smoothbound.sketch import ScoreSketch as ScoreSketch
+    from smoothbound.sketch import SketchCertificate as SketchCertificate
     from smoothbound.smoothed import SmoothedCertificate as SmoothedCertificate
     from smoothbound.smoothed import SmoothedClassifier as SmoothedClassifier
 
 _HOME = {
     "Certificate": "certificate",
     "Measure": "measures",
+    "ScoreSketch": "sketch",
+    "SketchCertificate": "sketch",
     "SmoothedCertificate": "smoothed",
     "SmoothedClassifier": "smoothed",
     "build_info": "backend",

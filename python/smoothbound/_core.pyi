@@ -1,6 +1,6 @@
 from typing import Any
 
-from numpy import float64
+from numpy import float64, uint32
 from numpy.typing import NDArray
 
 def cdf(z: NDArray[float64]) -> NDArray[float64]: ...
@@ -33,3 +33,20 @@ def certify(
     thresholds: NDArray[float64],
     threads: int,
 ) -> tuple[NDArray[float64], NDArray[float64], int]: ...
+
+class ScoreCounter:
+    def __init__(self, edges: NDArray[float64]) -> None: ...
+    def count(self, scores: NDArray[Any], counts: NDArray[uint32], threads: int) -> int: ...
+
+def certify_counts(
+    edges: NDArray[float64],
+    counts: NDArray[uint32],
+    *,
+    sigma: float,
+    alpha: float,
+    side: str,
+    band: ConfidenceBand,
+    radii: NDArray[float64],
+    thresholds: NDArray[float64],
+    threads: int,
+) -> tuple[NDArray[float64], NDArray[float64]]: ...

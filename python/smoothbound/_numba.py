@@ -18,9 +18,10 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.special import betainccinv, betaincinv, ndtri
 
-__all__ = ["ConfidenceBand", "certify"]
+__all__ = ["ConfidenceBand", "ScoreCounter", "certify", "certify_counts"]
 
 Vector = NDArray[np.float64]
+Counts = NDArray[np.uint32]
 
 _UNIT = 2.0**-53
 # erfc of the C library is good to a few units, but its argument z / sqrt(2) is rounded, which
@@ -218,8 +219,8 @@ def certify(
 
 
 def _for_each_row(
-    task: Callable[[NDArray[np.floating], Vector, Vector], None],
-    scores: NDArray[np.floating],
+    task: Callable[[NDArray[Any], Vector, Vector], None],
+    scores: NDArray[Any],
     bounds: Vector,
     radius: Vector,
     threads: int,
@@ -230,3 +231,84 @@ def _for_each_row(
         return
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(task, scores, bounds, radius))
+
+
+@njit(nogil=True, cache=True)
+def _count(row: Vector, edges: Vector, first: NDArray[np.int64], scale: float, out: Counts) -> bool:
+    """Add the scores of a row to the cells that the edges make; False where one is bad."""
+    last = first.size - 2
+    for x in row:
+        if not (x >= edges[0] and x <= edges[-1]):
+            return False
+        guess = min(int((x - edges[0]) * scale), last)
+        low, high = first[guess], first[guess + 1]  # of the number of edges <= x
+        while low < high:
+            middle = (low + high) // 2
+            if edges[middle] <= x:
+                low = middle + 1
+            else:
+                high = middle
+        out[2 * low - 2 if edges[low - 1] == x else 2 * low - 1] += 1
+    return True
+
+
+class ScoreCounter:
+    """Count scores into the cells of fixed edges, as the class of the C++ core does."""
+
+    def __init__(self, edges: Vector) -> None:
+        self._edges = edges
+        n = 2 * (edges.size - 1)
+        with np.errstate(over="ignore"):
+            scale = n / (edges[-1] - edges[0])
+        self._scale = float(scale) if np.isfinite(scale) else 0.0
+        cells = np.minimum(((edges - edges[0]) * self._scale).astype(np.int64), n)
+        self._first = np.searchsorted(cells, np.arange(n + 2))
+
+    def count(self, scores: NDArray[np.floating], counts: Counts, threads: int) -> int:
+        """Add every row to its counts; or none, and return the first row with a bad score."""
+        found = np.zeros_like(counts)
+
+        def count_row(row: NDArray[np.floating], out: Counts) -> bool:
+            return bool(_count(row.astype(np.float64), self._edges, self._first, self._scale, out))
+
+        with ThreadPoolExecutor(threads) as pool:
+            valid = list(pool.map(count_row, scores, found))
+        if not all(valid):
+            return valid.index(False)
+        counts += found
+        return -1
+
+
+def certify_counts(
+    edges: Vector,
+    counts: Counts,
+    *,
+    sigma: float,
+    alpha: float,
+    side: str,
+    band: ConfidenceBand,
+    radii: Vector,
+    thresholds: Vector,
+    threads: int,
+) -> tuple[Vector, Vector]:
+    """Certify every row of counts; arguments and results as in the C++ core's batch call."""
+    a, b, m = float(edges[0]), float(edges[-1]), band.draws
+    step = 1 if side == "lower" else -1  # the upper side: cells and edges from the other end
+    ordered = edges[::step]
+    r = np.where(radii == 0.0, 0.0, np.nextafter(radii / sigma, np.inf))
+    targets = np.nextafter(thresholds - a if side == "lower" else b - thresholds, np.inf)
+    task = _Task(m, a, b, side, "cdf", _deviation(m, alpha), band, r, targets)
+
+    def certify_row(cells: Counts, bounds: Vector, radius: Vector) -> None:
+        reached = m - np.cumsum(cells[::step], dtype=np.int64)[1::2]  # each edge but the first
+        useful = np.append(reached[1:] < reached[:-1], True) & (reached > 0)
+        gaps = np.abs(np.diff(ordered[1:][useful], prepend=ordered[0])) * (1.0 - 2 * _UNIT)
+        z = band.quantiles(reached[useful])
+        bounds[:] = [task.confidence(_shifted_sum(gaps, z, shift)) for shift in r]
+        radius[:] = [_certified_radius(gaps, z, target) for target in targets]
+
+    bounds = np.empty((len(counts), radii.size))
+    radius = np.empty((len(counts), thresholds.size))
+    _for_each_row(certify_row, counts, bounds, radius, threads)
+    scaled = radius * sigma
+    return bounds, np.where(scaled > 0.0, np.nextafter(scaled, -np.inf), scaled)

@@ -106,7 +106,7 @@ def certify_scores(
     share = alpha / 2 if sides == "both" else alpha
     backend = backends.resolve(backend)
     made = _band(backend, method, rows.shape[1], share)
-    _require_draws(rows.shape[1], cuts if sides != "upper" else cuts[:0], share, (a, b), method)
+    require_draws(rows.shape[1], cuts if sides != "upper" else cuts[:0], share, (a, b), method)
     options = {
         "sigma": sigma,
         "alpha": share,
@@ -115,7 +115,7 @@ def certify_scores(
         "bound": method.bound,
         "band": made,
         "radii": grid,
-        "threads": _threads(threads, rows.size),
+        "threads": choose_threads(threads, rows.size),
     }
     lower = upper = radius = None
     if sides != "upper":
@@ -159,7 +159,7 @@ def _run(
     return bounds, radius
 
 
-def _threads(threads: int | None, draws: int) -> int:
+def choose_threads(threads: int | None, draws: int) -> int:
     if threads is not None:
         return checks.count("threads", threads)
     return max(1, min(backends.usable_threads(), draws // _DRAWS_PER_THREAD))
@@ -225,7 +225,7 @@ def _draws_at_level(share: float, level: float) -> int:
     return math.floor(math.log(level) / math.log(share)) + 1
 
 
-def _require_draws(
+def require_draws(
     n: int,
     thresholds: NDArray[np.float64],
     alpha: float,

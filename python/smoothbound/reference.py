@@ -7,6 +7,7 @@ above these upper bounds, by at most about 1e-12 of the range.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,11 @@ __all__ = [
     "ell_level",
     "equal_count_knots",
     "lower_cdf",
+    "lower_edges",
     "lower_mean",
     "stay_probability",
     "upper_bound",
+    "upper_edges",
 ]
 
 Vector = NDArray[np.float64]
@@ -141,6 +144,29 @@ def lower_cdf(
         terms.append((knot - previous) * shift(p, r))
         previous = knot
     return a + math.fsum(terms)
+
+
+def lower_edges(
+    scores: Vector, edges: Vector, r: float, alpha: float, level: float | None = None
+) -> float:
+    """Theorem 2 with given edges, from a to b, as knots: one comparison after another.
+
+    With the DKW band, or, where its local level is given, with the equal-local-levels band.
+    """
+    x = np.asarray(scores, dtype=np.float64)
+    terms = []
+    for previous, edge in pairwise(float(edge) for edge in edges):
+        count = sum(1 for score in x if score >= edge)
+        p = dkw(count, len(x), alpha) if level is None else ell(count, len(x), level)
+        terms.append((edge - previous) * shift(p, r))
+    return float(edges[0]) + math.fsum(terms)
+
+
+def upper_edges(
+    scores: Vector, edges: Vector, r: float, alpha: float, level: float | None = None
+) -> float:
+    """Return the upper bound at given edges: the reflection of the lower one."""
+    return -lower_edges(-np.asarray(scores, dtype=np.float64), -edges[::-1], r, alpha, level)
 
 
 def upper_bound(

@@ -51,12 +51,13 @@ class ConfidenceBand {
 
  private:
   void take_ell(double alpha, double level);
+  double dkw_quantile(std::size_t count) const noexcept;
 
   BandKind kind_;
   std::size_t m_;
   double deviation_;                    // dkw
   std::vector<std::size_t> positions_;  // ascending; the counts m - position descend
-  std::vector<double> z_;               // ell: quantile at the knots
+  std::vector<double> z_;               // quantile at the knots
   std::optional<KnotLevels> levels_;
 };
 

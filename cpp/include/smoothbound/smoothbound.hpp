@@ -20,4 +20,5 @@
 #include "smoothbound/ell.hpp"
 #include "smoothbound/gaussian.hpp"
 #include "smoothbound/radius.hpp"
+#include "smoothbound/sketch.hpp"
 #include "smoothbound/tier.hpp"

@@ -1,0 +1,70 @@
+// What the batch calls share: the check of the options, and inputs shared among threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <exception>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "smoothbound/certify.hpp"
+
+namespace smoothbound {
+
+// The first option that is out of its range.
+Failure check(const Options& options, std::size_t n_draws) noexcept;
+
+// Whether a span has the size rows * columns, which may be too large for a size_t.
+bool holds(std::span<const double> out, std::size_t rows, std::size_t columns) noexcept;
+
+Failure out_of_memory() noexcept;
+
+// The first score of an input that is NaN or outside [a, b].
+template <class T>
+Failure bad_score(const Scores<T>& scores, std::size_t input, double a, double b) noexcept {
+  const Row<T> row = scores.row(input);
+  std::size_t draw = 0;
+  while (draw + 1 < row.size && to_double(row[draw]) >= a && to_double(row[draw]) <= b) ++draw;
+  return {Error::bad_score, input, draw, "must be a number in the range [a, b]",
+          to_double(row[draw])};
+}
+
+// Calls work(i) once for every i < n, on up to `threads` threads; make() returns the `work` of one
+// thread, a callable that may keep memory of its own and returns false if input i holds a bad
+// score. Reports the least such i, whatever the thread, and leaves the rest to the caller.
+template <class Make>
+Failure for_each_input(std::size_t n, int threads, const Make& make) {
+  std::atomic<std::size_t> next{0};
+  std::atomic<std::size_t> first_bad{n};
+  std::atomic<bool> failed{false};
+  const auto run = [&]() noexcept {
+    try {
+      auto work = make();
+      for (std::size_t i = next++; i < n; i = next++) {
+        if (work(i)) continue;
+        std::size_t seen = first_bad.load();
+        while (i < seen && !first_bad.compare_exchange_weak(seen, i)) {
+        }
+      }
+    } catch (...) {  // std::bad_alloc: nothing else is thrown
+      failed = true;
+    }
+  };
+  std::vector<std::thread> others;
+  for (std::size_t t = 1; t < std::min(static_cast<std::size_t>(threads), n); ++t) {
+    try {
+      others.emplace_back(run);
+    } catch (const std::exception&) {  // no thread to be had, or no memory to note it in
+      break;                           // fewer threads than asked for: slower, not wrong
+    }
+  }
+  run();
+  for (std::thread& thread : others) thread.join();
+  if (failed) return out_of_memory();
+  if (first_bad < n) return {Error::bad_score, first_bad};
+  return {};
+}
+
+}  // namespace smoothbound

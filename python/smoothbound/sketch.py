@@ -1,0 +1,759 @@
+"""Sketches: scores reduced to counts over fixed edges, small, mergeable and certifiable later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from smoothbound import backend as backends
+from smoothbound import band as bands
+from smoothbound import checks, engine
+from smoothbound.arrays import as_scores
+from smoothbound.certificate import Certificate, Settings
+from smoothbound.errors import StoreError
+from smoothbound.method import Method
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from smoothbound.sketch_file import SketchContent
+
+__all__ = ["ScoreSketch", "SketchCertificate", "SketchSettings"]
+
+MAX_BINS = 2**20
+_MANY_DRAWS = 2**22  # levels of so many counts are worth their memory
+_MAX_DRAWS = 2**32 - 1  # counts are 32 bits wide
+_ROUNDING = 1e-13  # of the range; rounding to the safe side costs less
+
+Counts = NDArray[np.uint32]
+Draws = NDArray[np.int64]  # (n, 3): input, first draw, draw after the last
+
+
+@dataclass(frozen=True)
+class SketchSettings(Settings):
+    """What was asked for; `n` is the least number of draws of an input.
+
+    Attributes
+    ----------
+    measure : str
+        Name of the confidence measure.
+    n_edges : int
+        Number of the edges, which are the knots.
+    """
+
+    measure: str
+    n_edges: int
+
+
+@dataclass(frozen=True)
+class SketchCertificate(Certificate):
+    """Certified confidence and radii of the inputs of a sketch.
+
+    Beside `lower`, `upper` and `radius` of a `Certificate`:
+
+    Attributes
+    ----------
+    settings : SketchSettings
+    inputs : ndarray of int64, shape (n_inputs,)
+        Ids of the inputs.
+    predicted : ndarray of int64, shape (n_inputs,)
+        The class that the scores are of; -1 where the sketch was not told.
+    n_draws : ndarray of int64, shape (n_inputs,)
+        Number of draws of each input.
+    loss : ndarray of float64, shape (n_inputs,)
+        `lower` is at most this far below, and `upper` at most this far above, what
+        `certify_scores` finds from the scores themselves with every draw a knot. See
+        `ScoreSketch.certify`.
+    """
+
+    settings: SketchSettings
+    inputs: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    n_draws: NDArray[np.int64]
+    loss: NDArray[np.float64]
+
+    def _columns(self) -> dict[str, pa.Array[Any]]:
+        import pyarrow as pa
+
+        own = ("inputs", "predicted", "n_draws", "loss")
+        return {name: pa.array(getattr(self, name)) for name in own} | super()._columns()
+
+
+class ScoreSketch:
+    """Counts of the scores of one or many inputs over fixed edges.
+
+    The edges cut the range [a, b] into cells: each edge is a cell, and so is each open interval
+    between neighbours. Counts of cells tell exactly how many draws are >= an edge and how many
+    are <= it, so that Theorem 2 with the edges as knots certifies any threshold, radius and alpha
+    later, without the scores. A sketch of an input takes 32 KiB with the 4096 intervals of the
+    default, however many draws there were. Sketches of different draws add up exactly, whatever
+    the order: ``a + b == b + a`` and ``(a + b) + c == a + (b + c)``, bit for bit.
+
+    Each draw of an input has a number, and a sketch records which it holds, as half-open
+    intervals. A draw counted twice would make a certificate false, so that it is refused.
+
+    Parameters
+    ----------
+    inputs : int or array-like of int, shape (n_inputs,)
+        Ids of the inputs, strictly ascending; n stands for 0 ... n - 1.
+    edges : int or array-like of float
+        Number of equal intervals of the range, at most 2^20; or the edges themselves, strictly
+        ascending from a to b.
+    score_range : (float, float)
+        Range [a, b] of the confidence measure.
+    measure : str
+        Name of the confidence measure.
+    predicted : array-like of int, shape (n_inputs,), optional
+        The class of each input whose scores these are.
+    sigma : float, optional
+        Noise level of the draws, in the units of the model's input; recorded here, it guards
+        against a merge or a certificate with another.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the kind or in the range stated above.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scores = np.random.default_rng(0).beta(20, 1, size=(2, 10_000))
+    >>> monday, tuesday = ScoreSketch(2), ScoreSketch(2)
+    >>> monday.update(scores[:, :6000])
+    >>> tuesday.update(scores[:, 6000:], first_draw=6000)
+    >>> cert = (monday + tuesday).certify(sigma=0.25, radii=[0, 0.25], thresholds=[0.5])
+    >>> cert.lower.shape, cert.n_draws.tolist(), bool((cert.loss < 1 / 4095).all())
+    ((2, 2), [10000, 10000], True)
+    """
+
+    def __init__(
+        self,
+        inputs: int | ArrayLike = 1,
+        *,
+        edges: int | ArrayLike = 4096,
+        score_range: tuple[float, float] = (0.0, 1.0),
+        measure: str = "score",
+        predicted: ArrayLike | None = None,
+        sigma: float | None = None,
+    ) -> None:
+        self._inputs = _check_inputs(inputs)
+        self._edges = _check_edges(edges, checks.score_range("score_range", score_range))
+        if not isinstance(measure, str) or not measure:
+            raise TypeError(f"measure must be the name of a confidence measure, got {measure!r}")
+        self._measure = measure
+        self._predicted = _check_predicted(predicted, self._inputs.size)
+        self._sigma = None if sigma is None else checks.positive("sigma", sigma)
+        self._counts: Counts = np.zeros((self._inputs.size, 2 * self._edges.size - 1), np.uint32)
+        self._draws: Draws = np.empty((0, 3), np.int64)
+        self._counters: dict[str, Any] = {}  # by backend
+        self._on_devices: dict[Any, Any] = {}  # counts that have not come back yet
+        self._queued: list[tuple[Any, int, Draws]] = []  # what they are of, to name a bad score
+        self._spoiled = ""
+
+    # What it holds
+
+    @property
+    def inputs(self) -> NDArray[np.int64]:
+        """Ids of the inputs, shape (n_inputs,), ascending."""
+        return _frozen(self._inputs)
+
+    @property
+    def edges(self) -> NDArray[np.float64]:
+        """The edges, shape (n_edges,), from a to b."""
+        return _frozen(self._edges)
+
+    @property
+    def score_range(self) -> tuple[float, float]:
+        """The range (a, b) of the scores."""
+        return float(self._edges[0]), float(self._edges[-1])
+
+    @property
+    def measure(self) -> str:
+        """Name of the confidence measure."""
+        return self._measure
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Class of each input, shape (n_inputs,); -1 where it was not stated."""
+        return _frozen(self._predicted)
+
+    @property
+    def sigma(self) -> float | None:
+        """Noise level of the draws, if it was stated."""
+        return self._sigma
+
+    @property
+    def counts(self) -> Counts:
+        """Counts of the cells, shape (n_inputs, 2 * n_edges - 1), in ascending order.
+
+        Column 2 j counts the scores at edge j, column 2 j + 1 those strictly between the edges j
+        and j + 1. Reading it waits for scores that are being counted on other devices.
+        """
+        self._collect()
+        return _frozen(self._counts)
+
+    @property
+    def n_draws(self) -> NDArray[np.int64]:
+        """Number of draws of each input, shape (n_inputs,)."""
+        rows = np.searchsorted(self._inputs, self._draws[:, 0])
+        total: NDArray[np.int64] = np.zeros(self._inputs.size, np.int64)
+        np.add.at(total, rows, self._draws[:, 2] - self._draws[:, 1])
+        return total
+
+    @property
+    def draws(self) -> Draws:
+        """The recorded draws, shape (n, 3): input, first draw, and the draw after the last.
+
+        Sorted by input and draw; intervals that touch are one.
+        """
+        return _frozen(self._draws)
+
+    def __repr__(self) -> str:
+        a, b = self.score_range
+        n = self.n_draws
+        draws = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
+        return (
+            f"ScoreSketch({self._inputs.size} inputs, {draws} draws each, "
+            f"{self._edges.size} edges in [{a:g}, {b:g}], measure={self._measure!r})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ScoreSketch):
+            return NotImplemented
+        return (
+            self._why_not(other) is None
+            and np.array_equal(self._inputs, other._inputs)
+            and np.array_equal(self._draws, other._draws)
+            and np.array_equal(self.counts, other.counts)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # Counting
+
+    def update(
+        self,
+        scores: Any,
+        *,
+        inputs: ArrayLike | None = None,
+        first_draw: int | None = None,
+        backend: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Count the scores of further draws.
+
+        Parameters
+        ----------
+        scores : array of floats, shape (n_inputs, n_draws), or an iterator of such arrays
+            float16, float32 or float64, or bfloat16 in torch: NumPy of any layout, torch on any
+            device, or anything with DLPack. A tensor on another device is counted there, and only
+            the counts come back, when they are first needed. An iterator is a stream: its arrays
+            hold draws one after the other, and those before an error stay counted.
+        inputs : array-like of int, shape (n_inputs,), optional
+            Ids of the inputs that the rows belong to, each at most once; by default all, in
+            ascending order.
+        first_draw : int, optional
+            Number of the first of these draws; by default the one after the last that is
+            recorded for the input. Where several machines draw, give each its own numbers.
+        backend : {"cpp", "numba"}, optional
+            By default the C++ core, or numba where the core is missing.
+        threads : int, optional
+            Number of threads; by default as many as the work and the machine are good for.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the scores do not have this shape or type, one of them is NaN or outside the range,
+            or a draw is recorded already; nothing is counted then. For scores on another device
+            it shows that one is NaN or outside the range when the counts are first needed; the
+            sketch cannot be used any more.
+        """
+        if isinstance(scores, Iterator):
+            for chunk in scores:
+                self.update(
+                    chunk, inputs=inputs, first_draw=first_draw, backend=backend, threads=threads
+                )
+                first_draw = None if first_draw is None else first_draw + chunk.shape[1]
+            return
+        self._check_usable()
+        rows = self._rows(inputs)
+        elsewhere = _is_elsewhere(scores)
+        table = scores if elsewhere else as_scores(scores)
+        if elsewhere:
+            _check_tensor(table)
+        if table.shape[0] != rows.size:
+            raise ValueError(
+                f"scores must have a row for each of the {rows.size} inputs, got the shape "
+                f"{tuple(table.shape)}; name the inputs of the rows in inputs"
+            )
+        new = self._number(rows, first_draw, int(table.shape[1]))
+        draws = _join(self._draws, new)
+        if elsewhere:
+            self._queue(table, None if inputs is None else rows, new)
+        else:
+            self._count(table, rows, new, backend, threads)
+        self._draws = draws
+
+    def _rows(self, inputs: ArrayLike | None) -> NDArray[np.int64]:
+        if inputs is None:
+            return np.arange(self._inputs.size)
+        ids = np.atleast_1d(np.asarray(inputs))
+        if ids.ndim != 1 or ids.dtype.kind not in "iu":
+            raise TypeError(f"inputs must be whole numbers in one dimension, got {inputs!r}")
+        rows = np.minimum(np.searchsorted(self._inputs, ids), self._inputs.size - 1)
+        unknown = ids[self._inputs[rows] != ids]
+        if unknown.size:
+            raise ValueError(f"inputs must be among those of the sketch, got {unknown[0]}")
+        if np.unique(rows).size != rows.size:
+            raise ValueError("inputs must name each input at most once")
+        return np.asarray(rows, np.int64)
+
+    def _number(self, rows: NDArray[np.int64], first_draw: int | None, n: int) -> Draws:
+        """Return the intervals of n draws for each of the rows."""
+        if first_draw is None:
+            after: NDArray[np.int64] = np.zeros(self._inputs.size, np.int64)
+            recorded = np.searchsorted(self._inputs, self._draws[:, 0])
+            np.maximum.at(after, recorded, self._draws[:, 2])
+            first = after[rows]
+        else:
+            first = np.full(rows.size, checks.count("first_draw", first_draw, 0), np.int64)
+        most = int(self.n_draws[rows].max(initial=0)) + n
+        if most > _MAX_DRAWS:
+            raise ValueError(f"an input can have at most {_MAX_DRAWS} draws, got {most}")
+        return np.column_stack([self._inputs[rows], first, first + n])
+
+    def _count(
+        self,
+        scores: NDArray[Any],
+        rows: NDArray[np.int64],
+        new: Draws,
+        backend: str | None,
+        threads: int | None,
+    ) -> None:
+        backend = backends.resolve(backend)
+        if backend not in self._counters:
+            self._counters[backend] = backends.load(backend).ScoreCounter(self._edges)
+        every = np.array_equal(rows, np.arange(self._inputs.size))
+        counts = self._counts if every else np.zeros((rows.size, self._counts.shape[1]), np.uint32)
+        n_threads = engine.choose_threads(threads, scores.size)
+        bad = self._counters[backend].count(scores, counts, n_threads)
+        if bad >= 0:
+            a, b = self.score_range
+            row = scores[bad].astype(np.float64)  # or NumPy would round a and b to its type
+            j = int(np.argmax(~((row >= a) & (row <= b))))
+            raise ValueError(
+                f"scores must be finite and within score_range [{a}, {b}], got scores[{bad}, {j}] "
+                f"= {row[j]} (draw {new[bad, 1] + j} of input {new[bad, 0]}); none of these "
+                f"{scores.size} scores was counted"
+            )
+        if not every:
+            self._counts[rows] += counts
+
+    # Counting elsewhere
+
+    def _queue(self, scores: Any, rows: NDArray[np.int64] | None, new: Draws) -> None:
+        import torch
+
+        from smoothbound.device_counts import DeviceCounts
+
+        device = scores.device
+        if device not in self._on_devices:
+            self._on_devices[device] = DeviceCounts(device, self._edges, self._inputs.size)
+        of = None if rows is None else torch.from_numpy(rows).to(device)
+        start = self._on_devices[device].add(scores, of)
+        self._queued.append((device, start, new))
+
+    def _collect(self) -> None:
+        """Wait for the counts from other devices and add them."""
+        self._check_usable()
+        for device, pending in self._on_devices.items():
+            counts, bad = pending.take()
+            if bad >= 0:
+                self._spoiled = self._describe(device, bad)
+                self._check_usable()
+            self._counts += counts
+        self._on_devices, self._queued = {}, []
+
+    def _describe(self, device: Any, bad: int) -> str:
+        start, new = next(
+            (start, new)
+            for where, start, new in reversed(self._queued)
+            if where == device and start <= bad
+        )
+        row, j = divmod(bad - start, int(new[0, 2] - new[0, 1]))
+        a, b = self.score_range
+        return (
+            f"scores must be finite and within score_range [{a}, {b}]: draw {new[row, 1] + j} of "
+            f"input {new[row, 0]}, counted on {device}, is not; begin a new sketch"
+        )
+
+    def _check_usable(self) -> None:
+        if self._spoiled:
+            raise ValueError(self._spoiled)
+
+    # Merging
+
+    def _why_not(self, other: ScoreSketch) -> str | None:
+        """Say why the draws of two sketches do not belong together; None if they do."""
+        if self.score_range != other.score_range:
+            return f"their score ranges differ: {self.score_range} and {other.score_range}"
+        if not np.array_equal(self._edges, other._edges):
+            if self._edges.size != other._edges.size:
+                return f"they have {self._edges.size} and {other._edges.size} edges"
+            j = int(np.argmax(self._edges != other._edges))
+            return f"their edges differ: edge {j} is {self._edges[j]} and {other._edges[j]}"
+        if self._measure != other._measure:
+            return f"their measures differ: {self._measure!r} and {other._measure!r}"
+        if self._sigma != other._sigma:
+            return f"their noise levels sigma differ: {self._sigma} and {other._sigma}"
+        shared, mine, theirs = np.intersect1d(
+            self._inputs, other._inputs, assume_unique=True, return_indices=True
+        )
+        differ = self._predicted[mine] != other._predicted[theirs]
+        if differ.any():
+            i = int(np.argmax(differ))
+            one, two = self._predicted[mine][i], other._predicted[theirs][i]
+            return f"the classes of input {shared[i]} differ: {one} and {two} (-1: not stated)"
+        return None
+
+    def __add__(self, other: ScoreSketch) -> ScoreSketch:
+        """Merge two sketches of different draws; an input may be in both or in one of them.
+
+        Raises
+        ------
+        ValueError
+            If their edges, ranges, measures or noise levels differ, the classes of an input that
+            is in both, or a draw is in both.
+        """
+        if not isinstance(other, ScoreSketch):
+            return NotImplemented
+        reason = self._why_not(other)
+        if reason is not None:
+            raise ValueError(f"cannot merge these sketches: {reason}")
+        draws = _join(self._draws, other._draws)
+        inputs = np.union1d(self._inputs, other._inputs)
+        merged = ScoreSketch(
+            inputs,
+            edges=self._edges,
+            score_range=self.score_range,
+            measure=self._measure,
+            sigma=self._sigma,
+        )
+        merged._draws = draws
+        most = int(merged.n_draws.max())
+        if most > _MAX_DRAWS:
+            raise ValueError(f"an input can have at most {_MAX_DRAWS} draws, got {most}")
+        for part in (self, other):
+            rows = np.searchsorted(inputs, part._inputs)
+            merged._counts[rows] += part.counts
+            merged._predicted[rows] = part._predicted
+        return merged
+
+    # Files
+
+    def save(self, path: str | Path) -> None:
+        """Write the sketch to a Parquet file, which takes the place of `path` once complete.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written; `path` is then as it was.
+        """
+        from smoothbound.sketch_file import SketchContent, write
+
+        counts = self.counts
+        parts = (self._inputs, self._predicted, self._draws, counts, self._edges)
+        write(path, SketchContent(*parts, self._measure, self._sigma))
+
+    @classmethod
+    def load(cls, path: str | Path) -> ScoreSketch:
+        """Read a sketch that `save` wrote.
+
+        Raises
+        ------
+        StoreError
+            If there is no such file, it is not a sketch, is damaged, or contradicts itself.
+        """
+        from smoothbound.sketch_file import read
+
+        content = read(path)
+        try:
+            return cls._of(content)
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"{path} is not a sound sketch: {error}") from error
+
+    @classmethod
+    def _of(cls, content: SketchContent) -> ScoreSketch:
+        edges, draws = content.edges, content.draws
+        sketch = cls(
+            content.inputs,
+            edges=edges,
+            score_range=(float(edges[0]), float(edges[-1])),
+            measure=content.measure,
+            predicted=content.predicted,
+            sigma=content.sigma,
+        )
+        if not ((draws[:, 1] >= 0) & (draws[:, 1] < draws[:, 2])).all():
+            raise ValueError("an interval of draws is empty or begins below 0")
+        sketch._draws = _join(draws)
+        sketch._counts = content.counts.copy()
+        if not np.array_equal(sketch._counts.sum(axis=1, dtype=np.int64), sketch.n_draws):
+            raise ValueError("its counts do not add up to its draws")
+        return sketch
+
+    # Certifying
+
+    def certify(
+        self,
+        *,
+        sigma: float | None = None,
+        radii: ArrayLike = (0.0,),
+        thresholds: ArrayLike = (),
+        alpha: float = 1e-3,
+        band: str = "ell",
+        sides: str = "lower",
+        backend: str | None = None,
+        threads: int | None = None,
+    ) -> SketchCertificate:
+        """Certify every input by Theorem 2, with the edges as knots.
+
+        Parameters
+        ----------
+        sigma : float, optional
+            Noise level of the draws; by default the recorded one, from which it must not differ.
+        radii, thresholds, alpha, band, sides, backend, threads
+            As in `certify_scores`.
+
+        Returns
+        -------
+        SketchCertificate
+            Never above (below, for `upper`) what `certify_scores` finds from the scores with
+            every draw a knot, but for rounding, and within `loss` of it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of the kind or in the range stated above, an input has no draws,
+            or too few to certify anything at this alpha.
+
+        Notes
+        -----
+        Let p(s) be the band's level where k(s) draws are >= s, q(s) = psi_r(p(s)), and e_0 < ... <
+        e_K the edges. The exact bound is a plus the integral of q, the sketch's a plus the sum of
+        (e_j - e_{j-1}) q(e_j); both use the same counts. p grows with k, psi_r with p, and k falls
+        with s, so q falls. Between e_{j-1} and e_j it is thus at least q(e_j), so the sketch is
+        never above; and at most q(e_{j-1}+), so it loses at most
+        (e_j - e_{j-1}) (q(e_{j-1}+) - q(e_j)). That is 0 if no draw lies strictly between the
+        two edges. The differences of the others add up to at most q(a+) <= 1, so the loss in all
+        is at most the width of the widest interval that holds a draw, which is what `loss` is,
+        plus 1e-13 of the range for rounding. The upper side is the reflection.
+        """
+        sigma = self._check_sigma(sigma)
+        alpha = checks.probability("alpha", alpha)
+        score_range = self.score_range
+        grid = checks.radii("radii", radii)
+        cuts = checks.thresholds("thresholds", thresholds, score_range)
+        checks.choice("sides", sides, engine.SIDES)
+        method = Method("cdf", band)
+        backend = backends.resolve(backend)
+        counts, n = self.counts, self.n_draws
+        if not n.all():
+            raise ValueError(
+                f"input {self._inputs[int(np.argmin(n))]} has no draws; update the sketch first"
+            )
+        share = alpha / 2 if sides == "both" else alpha
+        engine.require_draws(
+            int(n.min()), cuts if sides != "upper" else cuts[:0], share, score_range, method
+        )
+        run = partial(
+            self._run,
+            backend,
+            band,
+            counts,
+            n,
+            sigma=sigma,
+            alpha=share,
+            radii=grid,
+            threads=engine.choose_threads(threads, counts.size),
+        )
+        lower = upper = radius = None
+        if sides != "upper":
+            lower, radius = run(side="lower", thresholds=cuts)
+        if sides != "lower":
+            upper, _ = run(side="upper", thresholds=cuts[:0])
+        settings = SketchSettings(
+            sigma=sigma,
+            alpha=alpha,
+            alpha_lower=None if lower is None else share,
+            alpha_upper=None if upper is None else share,
+            score_range=score_range,
+            radii=tuple(grid.tolist()),
+            thresholds=tuple(cuts.tolist()),
+            method=method,
+            sides=sides,
+            n=int(n.min()),
+            backend=backend,
+            version=str(backends.build_info()["version"]),
+            measure=self._measure,
+            n_edges=self._edges.size,
+        )
+        return SketchCertificate(
+            settings, lower, upper, radius, self.inputs, self.predicted, n, self._loss(counts)
+        )
+
+    def _run(
+        self, backend: str, band: str, counts: Counts, n_draws: NDArray[np.int64], **options: Any
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Certify the inputs of each number of draws, which share a band, together."""
+        bounds = np.empty((n_draws.size, options["radii"].size))
+        radius = np.empty((n_draws.size, options["thresholds"].size))
+        sizes = np.unique(n_draws)
+        for n in sizes.tolist():
+            made = bands.prepared(backend, band, n, options["alpha"], _band_bins(band, n))
+            rows = slice(None) if sizes.size == 1 else n_draws == n
+            bounds[rows], radius[rows] = backends.load(backend).certify_counts(
+                self._edges, counts[rows], band=made, **options
+            )
+        return bounds, radius
+
+    def _check_sigma(self, sigma: float | None) -> float:
+        if sigma is None and self._sigma is None:
+            raise ValueError("sigma must be given: the noise level of the draws is not recorded")
+        if sigma is None:
+            assert self._sigma is not None
+            return self._sigma
+        if self._sigma not in (None, sigma):
+            raise ValueError(f"sigma must be that of the draws, {self._sigma}, got {sigma}")
+        return checks.positive("sigma", sigma)
+
+    def _loss(self, counts: Counts) -> NDArray[np.float64]:
+        """Return the width of the widest interval that holds a draw, and the rounding."""
+        a, b = self.score_range
+        widths = np.where(counts[:, 1::2] > 0, np.diff(self._edges), 0.0).max(axis=1)
+        return np.asarray(widths + _ROUNDING * (b - a))
+
+
+def _band_bins(band: str, n: int) -> int:
+    """Return for how many knots to prepare a band: all, but `dkw` needs none to be right."""
+    return 1 if band == "dkw" and n > _MANY_DRAWS else 0
+
+
+# ---------------------------------------------------------------------------------------------
+# Recorded draws
+
+
+def _join(*parts: Draws) -> Draws:
+    """Sort intervals of draws and join those that touch: one form for each set of draws.
+
+    Raises
+    ------
+    ValueError
+        If two of them overlap.
+    """
+    draws: Draws = np.concatenate(parts)
+    draws = draws[np.lexsort((draws[:, 1], draws[:, 0]))]
+    same_input = draws[1:, 0] == draws[:-1, 0]
+    overlap = same_input & (draws[1:, 1] < draws[:-1, 2])
+    if overlap.any():
+        i = int(np.argmax(overlap))
+        one, two = draws[i], draws[i + 1]
+        raise ValueError(
+            f"a draw must be counted once only: of input {one[0]}, the draws {one[1]} to "
+            f"{one[2] - 1} and {two[1]} to {two[2] - 1} overlap; if they are different draws, "
+            "number them differently with first_draw"
+        )
+    begins = np.ones(len(draws), bool)
+    begins[1:] = ~(same_input & (draws[1:, 1] == draws[:-1, 2]))
+    ends = np.ones(len(draws), bool)
+    ends[:-1] = begins[1:]
+    return np.column_stack([draws[begins, :2], draws[ends, 2]])
+
+
+# ---------------------------------------------------------------------------------------------
+# Arguments
+
+
+def _check_inputs(inputs: int | ArrayLike) -> NDArray[np.int64]:
+    ids = np.asarray(inputs)
+    if ids.ndim == 0:
+        return np.arange(checks.count("inputs", inputs if isinstance(inputs, int) else ids[()]))
+    if ids.ndim != 1 or ids.dtype.kind not in "iu" or ids.size == 0:
+        raise TypeError(
+            "inputs must be a number of inputs, or their ids: whole numbers in one dimension; "
+            f"got {ids.dtype} of shape {ids.shape}"
+        )
+    ids = ids.astype(np.int64)
+    if (np.diff(ids) <= 0).any():
+        raise ValueError("inputs must be strictly ascending ids, each once")
+    return ids
+
+
+def _check_edges(edges: int | ArrayLike, score_range: tuple[float, float]) -> NDArray[np.float64]:
+    a, b = score_range
+    raw = np.asarray(edges)
+    if raw.ndim == 0:
+        bins = checks.count("edges", edges if isinstance(edges, int) else raw[()])
+        if bins > MAX_BINS:
+            raise ValueError(f"edges must make at most {MAX_BINS} intervals, got {bins}")
+        values = np.linspace(a, b, bins + 1)
+    elif raw.ndim != 1 or raw.dtype.kind not in "fiu":
+        raise TypeError(
+            "edges must be a number of intervals, or numbers in one dimension; "
+            f"got {raw.dtype} of shape {raw.shape}"
+        )
+    else:
+        values = raw.astype(np.float64)
+    if not 2 <= values.size <= MAX_BINS + 1:
+        raise ValueError(f"edges must be 2 to {MAX_BINS + 1} numbers, got {values.size}")
+    wrong = ~(values[1:] > values[:-1])
+    if wrong.any():
+        j = int(np.argmax(wrong))
+        raise ValueError(
+            "edges must be strictly ascending; "
+            f"got edges[{j}] = {values[j]} before edges[{j + 1}] = {values[j + 1]}"
+        )
+    if values[0] != a or values[-1] != b:
+        raise ValueError(
+            f"edges must begin and end with score_range, {a} and {b}; "
+            f"got {values[0]} and {values[-1]}"
+        )
+    return values
+
+
+def _check_predicted(predicted: ArrayLike | None, n: int) -> NDArray[np.int64]:
+    if predicted is None:
+        return np.full(n, -1, np.int64)
+    classes = np.atleast_1d(np.asarray(predicted))
+    if classes.shape != (n,) or classes.dtype.kind not in "iu":
+        raise TypeError(
+            f"predicted must be a class for each of the {n} inputs, whole numbers; "
+            f"got {classes.dtype} of shape {classes.shape}"
+        )
+    return classes.astype(np.int64)
+
+
+def _is_elsewhere(scores: Any) -> bool:
+    """Whether the scores are a torch tensor that the host cannot read in place."""
+    is_tensor = type(scores).__module__.partition(".")[0] == "torch"
+    return is_tensor and scores.device.type != "cpu"
+
+
+def _check_tensor(scores: Any) -> None:
+    if not scores.dtype.is_floating_point:
+        raise TypeError(f"scores must be floats, got {scores.dtype}")
+    if scores.ndim != 2 or scores.shape[1] == 0:
+        raise ValueError(
+            f"scores must have the shape (n_inputs, n_draws), got {tuple(scores.shape)}"
+        )
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array = array.view()
+    array.flags.writeable = False
+    return array
