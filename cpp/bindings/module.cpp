@@ -30,21 +30,28 @@ Vector elementwise(const Vector& x) {
   return out;
 }
 
+// A certifier and the sizes of what it returns.
+struct Prepared {
+  sb::Certifier certifier;
+  py::ssize_t n_radii, n_thresholds;
+};
+
 template <class T>
-sb::Failure run(const py::array& scores, const sb::Options& options, sb::Certificates out) {
+sb::Failure run(const py::array& scores, const Prepared& prepared, sb::Certificates out) {
   const sb::Scores<T> view{
       static_cast<const T*>(scores.data()), static_cast<std::size_t>(scores.shape(0)),
       static_cast<std::size_t>(scores.shape(1)), scores.strides(0), scores.strides(1)};
   py::gil_scoped_release release;
-  return sb::certify(view, options, out);
+  return prepared.certifier(view, out);
 }
 
-sb::Failure run_any(const py::array& scores, const sb::Options& options, sb::Certificates out) {
-  if (scores.dtype().is(py::dtype("float16"))) return run<sb::half>(scores, options, out);
-  if (py::isinstance<py::array_t<float>>(scores)) return run<float>(scores, options, out);
-  if (py::isinstance<py::array_t<double>>(scores)) return run<double>(scores, options, out);
+sb::Failure run_any(const py::array& scores, const Prepared& prepared, sb::Certificates out) {
+  const py::dtype type = scores.dtype();
+  if (type.kind() == 'f' && type.itemsize() == 2) return run<sb::half>(scores, prepared, out);
+  if (type.kind() == 'f' && type.itemsize() == 4) return run<float>(scores, prepared, out);
+  if (type.kind() == 'f' && type.itemsize() == 8) return run<double>(scores, prepared, out);
   throw py::type_error("scores must be float16, float32 or float64, got " +
-                       py::str(py::object(scores.dtype())).cast<std::string>());
+                       py::str(py::object(type)).cast<std::string>());
 }
 
 template <class Enum>
@@ -55,12 +62,20 @@ Enum named(const std::string& word, const std::vector<std::pair<std::string, Enu
   throw py::value_error("unknown name: " + word);
 }
 
-// Returns (bounds, radius, bad): `bad` is the first row with a score that is NaN or outside the
-// range, or -1.
-py::tuple certify(const py::array& scores, double sigma, double alpha, double a, double b,
-                  const std::string& side, const std::string& bound, const std::string& band,
-                  std::size_t n_bins, const Vector& radii, const Vector& thresholds, int threads) {
-  if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
+// Throws for every failure but a bad score.
+void check(const sb::Failure& failure) {
+  if (failure.error == sb::Error::out_of_memory) throw std::bad_alloc();
+  if (failure.error == sb::Error::bad_option || failure.error == sb::Error::bad_output) {
+    char words[200];
+    sb::describe(failure, words);
+    throw py::value_error(words);
+  }
+}
+
+Prepared certifier(std::size_t n_draws, double sigma, double alpha, double a, double b,
+                   const std::string& side, const std::string& bound, const std::string& band,
+                   std::size_t n_bins, const std::vector<double>& radii,
+                   const std::vector<double>& thresholds, int threads) {
   sb::Options options;
   options.sigma = sigma;
   options.alpha = alpha;
@@ -70,18 +85,28 @@ py::tuple certify(const py::array& scores, double sigma, double alpha, double a,
   options.bound = named<sb::Bound>(bound, {{"mean", sb::Bound::mean}, {"cdf", sb::Bound::cdf}});
   options.band = named<sb::BandKind>(band, {{"dkw", sb::BandKind::dkw}});
   options.n_bins = n_bins;
-  options.radii = view(radii);
-  options.thresholds = view(thresholds);
+  options.radii = radii;
+  options.thresholds = thresholds;
   options.threads = threads;
-  Vector bounds({scores.shape(0), radii.size()});
-  Vector radius({scores.shape(0), thresholds.size()});
-  const sb::Failure failure = run_any(scores, options, {view(bounds), view(radius)});
-  if (failure.error == sb::Error::out_of_memory) throw std::bad_alloc();
-  if (failure.error == sb::Error::bad_option || failure.error == sb::Error::bad_output) {
-    char words[200];
-    sb::describe(failure, words);
-    throw py::value_error(words);
+  Prepared prepared{
+      {}, static_cast<py::ssize_t>(radii.size()), static_cast<py::ssize_t>(thresholds.size())};
+  sb::Failure failure;
+  {
+    py::gil_scoped_release release;
+    failure = prepared.certifier.prepare(options, n_draws);
   }
+  check(failure);
+  return prepared;
+}
+
+// Returns (bounds, radius, bad): `bad` is the first row with a score that is NaN or outside the
+// range, or -1.
+py::tuple certify(const Prepared& prepared, const py::array& scores) {
+  if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
+  Vector bounds({scores.shape(0), prepared.n_radii});
+  Vector radius({scores.shape(0), prepared.n_thresholds});
+  const sb::Failure failure = run_any(scores, prepared, {view(bounds), view(radius)});
+  check(failure);
   const py::ssize_t bad = failure ? static_cast<py::ssize_t>(failure.input) : -1;
   return py::make_tuple(bounds, radius, bad);
 }
@@ -93,8 +118,9 @@ PYBIND11_MODULE(_core, module) {
   module.def("cdf", &elementwise<sb::gaussian::cdf>, py::arg("z"));
   module.def("quantile", &elementwise<sb::gaussian::quantile>, py::arg("p"));
   module.def("tier", &sb::tier);
-  module.def("certify", &certify, py::arg("scores"), py::kw_only(), py::arg("sigma"),
+  module.def("certifier", &certifier, py::arg("n_draws"), py::kw_only(), py::arg("sigma"),
              py::arg("alpha"), py::arg("a"), py::arg("b"), py::arg("side"), py::arg("bound"),
              py::arg("band"), py::arg("n_bins"), py::arg("radii"), py::arg("thresholds"),
              py::arg("threads"));
+  py::class_<Prepared>(module, "Certifier").def("__call__", &certify, py::arg("scores"));
 }

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from numpy import float64
@@ -6,8 +7,8 @@ from numpy.typing import NDArray
 def cdf(z: NDArray[float64]) -> NDArray[float64]: ...
 def quantile(p: NDArray[float64]) -> NDArray[float64]: ...
 def tier() -> str: ...
-def certify(
-    scores: NDArray[Any],
+def certifier(
+    n_draws: int,
     *,
     sigma: float,
     alpha: float,
@@ -17,7 +18,10 @@ def certify(
     bound: str,
     band: str,
     n_bins: int,
-    radii: NDArray[float64],
-    thresholds: NDArray[float64],
+    radii: Sequence[float],
+    thresholds: Sequence[float],
     threads: int,
-) -> tuple[NDArray[float64], NDArray[float64], int]: ...
+) -> Certifier: ...
+
+class Certifier:
+    def __call__(self, scores: NDArray[Any]) -> tuple[NDArray[float64], NDArray[float64], int]: ...
