@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.special import betainccinv, betaincinv, ndtri
 
-__all__ = ["ConfidenceBand", "ScoreCounter", "certify", "certify_counts"]
+__all__ = ["ConfidenceBand", "ScoreCounter", "certifier", "certify_counts"]
 
 Vector = NDArray[np.float64]
 Counts = NDArray[np.uint32]
@@ -177,6 +178,13 @@ class _Task:
             bounds[j] = self.confidence(_shifted_sum(gaps, z, r))
         for k, target in enumerate(self.targets):
             radius[k] = _certified_radius(gaps, z, target)
+
+
+def certifier(
+    n_draws: int, *, radii: tuple[float, ...], thresholds: tuple[float, ...], **options: Any
+) -> Callable[[NDArray[np.floating]], tuple[Vector, Vector, int]]:
+    """Return `certify` with its options; as in the C++ core, but with nothing prepared."""
+    return partial(certify, radii=np.array(radii), thresholds=np.array(thresholds), **options)
 
 
 def certify(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from smoothbound import __version__, checks
 from smoothbound import backend as backends
 from smoothbound import band as bands
-from smoothbound import checks
 from smoothbound.arrays import as_scores
 from smoothbound.certificate import Certificate, Settings
 from smoothbound.method import Method
@@ -103,48 +105,93 @@ def certify_scores(
     checks.choice("sides", sides, SIDES)
     cuts = checks.thresholds("thresholds", thresholds, (a, b))
     rows = as_scores(scores)
-    share = alpha / 2 if sides == "both" else alpha
-    backend = backends.resolve(backend)
-    made = _band(backend, method, rows.shape[1], share)
-    require_draws(rows.shape[1], cuts if sides != "upper" else cuts[:0], share, (a, b), method)
-    options = {
-        "sigma": sigma,
-        "alpha": share,
-        "a": a,
-        "b": b,
-        "bound": method.bound,
-        "band": made,
-        "radii": grid,
-        "threads": choose_threads(threads, rows.size),
-    }
+    plan = _plan(
+        sigma,
+        alpha,
+        (a, b),
+        tuple(grid.tolist()),
+        tuple(cuts.tolist()),
+        method,
+        sides,
+        rows.shape[1],
+        backends.resolve(backend),
+        choose_threads(threads, rows.size),
+    )
     lower = upper = radius = None
-    if sides != "upper":
-        lower, radius = _run(backend, rows, side="lower", thresholds=cuts, **options)
-    if sides != "lower":
-        upper, _ = _run(backend, rows, side="upper", thresholds=cuts[:0], **options)
+    if plan.lower is not None:
+        lower, radius = _run(plan.lower, rows, (a, b))
+    if plan.upper is not None:
+        upper, _ = _run(plan.upper, rows, (a, b))
+    return Certificate(plan.settings, lower, upper, radius)
+
+
+_Certifier = Callable[[NDArray[Any]], tuple[NDArray[np.float64], NDArray[np.float64], int]]
+
+
+class _Plan(NamedTuple):
+    """What does not depend on the scores: the settings, and a certifier for each side."""
+
+    settings: Settings
+    lower: _Certifier | None
+    upper: _Certifier | None
+
+
+@lru_cache(maxsize=16)  # for callers that bring a few rows at a time
+def _plan(
+    sigma: float,
+    alpha: float,
+    score_range: tuple[float, float],
+    radii: tuple[float, ...],
+    thresholds: tuple[float, ...],
+    method: Method,
+    sides: str,
+    n: int,
+    backend: str,
+    threads: int,
+) -> _Plan:
+    a, b = score_range
+    share = alpha / 2 if sides == "both" else alpha
+    has_lower, has_upper = sides != "upper", sides != "lower"
+    require_draws(n, thresholds if has_lower else (), share, score_range, method)
+    make = partial(
+        backends.load(backend).certifier,
+        n,
+        sigma=sigma,
+        alpha=share,
+        a=a,
+        b=b,
+        bound=method.bound,
+        band=_band(backend, method, n, share),
+        radii=radii,
+        threads=threads,
+    )
     settings = Settings(
         sigma=sigma,
         alpha=alpha,
-        alpha_lower=None if lower is None else share,
-        alpha_upper=None if upper is None else share,
-        score_range=(a, b),
-        radii=tuple(grid.tolist()),
-        thresholds=tuple(cuts.tolist()),
+        alpha_lower=share if has_lower else None,
+        alpha_upper=share if has_upper else None,
+        score_range=score_range,
+        radii=radii,
+        thresholds=thresholds,
         method=method,
         sides=sides,
-        n=rows.shape[1],
+        n=n,
         backend=backend,
-        version=str(backends.build_info()["version"]),
+        version=__version__,
     )
-    return Certificate(settings, lower, upper, radius)
+    return _Plan(
+        settings,
+        make(side="lower", thresholds=thresholds) if has_lower else None,
+        make(side="upper", thresholds=()) if has_upper else None,
+    )
 
 
 def _run(
-    backend: str, rows: NDArray[Any], **options: Any
+    certifier: _Certifier, rows: NDArray[Any], score_range: tuple[float, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    bounds, radius, bad = backends.load(backend).certify(rows, **options)
+    bounds, radius, bad = certifier(rows)
     if bad >= 0:
-        a, b = options["a"], options["b"]
+        a, b = score_range
         row = rows[bad]
         j = int(np.argmax(~((row >= a) & (row <= b))))
         hint = (
@@ -162,7 +209,8 @@ def _run(
 def choose_threads(threads: int | None, draws: int) -> int:
     if threads is not None:
         return checks.count("threads", threads)
-    return max(1, min(backends.usable_threads(), draws // _DRAWS_PER_THREAD))
+    wanted = draws // _DRAWS_PER_THREAD
+    return min(backends.usable_threads(), wanted) if wanted > 1 else 1
 
 
 def _band(backend: str, method: Method, n: int, alpha: float) -> Any:
@@ -227,14 +275,14 @@ def _draws_at_level(share: float, level: float) -> int:
 
 def require_draws(
     n: int,
-    thresholds: NDArray[np.float64],
+    thresholds: tuple[float, ...],
     alpha: float,
     score_range: tuple[float, float],
     method: Method,
 ) -> None:
     """Refuse draws that could not certify anything, or not the highest threshold."""
     a, b = score_range
-    threshold = float(thresholds.max(initial=a))
+    threshold = max(thresholds, default=a)
     if _highest(n, alpha, method) > (threshold - a) / (b - a):
         return
     needed = required_draws(
@@ -244,7 +292,7 @@ def require_draws(
         bound=method.bound,
         band=method.band or "dkw",
     )
-    what = f"above the threshold {threshold:g}" if thresholds.size else "at all"
+    what = f"above the threshold {threshold:g}" if thresholds else "at all"
     raise ValueError(
         f"n = {n} draws are too few to certify any input {what} at alpha = {alpha:g} "
         f"by {method.label}, even if every score were {b:g}; "
