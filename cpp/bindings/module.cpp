@@ -59,7 +59,8 @@ Enum named(const std::string& word, const std::vector<std::pair<std::string, Enu
 // range, or -1.
 py::tuple certify(const py::array& scores, double sigma, double alpha, double a, double b,
                   const std::string& side, const std::string& bound, const std::string& band,
-                  std::size_t n_bins, const Vector& radii, const Vector& thresholds, int threads) {
+                  const std::string& mean, std::size_t n_pilot, std::size_t n_bins,
+                  const Vector& radii, const Vector& thresholds, int threads) {
   if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
   sb::Options options;
   options.sigma = sigma;
@@ -67,8 +68,13 @@ py::tuple certify(const py::array& scores, double sigma, double alpha, double a,
   options.a = a;
   options.b = b;
   options.side = named<sb::Side>(side, {{"lower", sb::Side::lower}, {"upper", sb::Side::upper}});
-  options.bound = named<sb::Bound>(bound, {{"mean", sb::Bound::mean}, {"cdf", sb::Bound::cdf}});
+  options.bound = named<sb::Bound>(
+      bound, {{"mean", sb::Bound::mean}, {"cdf", sb::Bound::cdf}, {"tangent", sb::Bound::tangent}});
   options.band = named<sb::BandKind>(band, {{"dkw", sb::BandKind::dkw}});
+  options.mean = named<sb::MeanKind>(mean, {{"hoeffding", sb::MeanKind::hoeffding},
+                                            {"bernstein", sb::MeanKind::bernstein},
+                                            {"betting", sb::MeanKind::betting}});
+  options.n_pilot = n_pilot;
   options.n_bins = n_bins;
   options.radii = view(radii);
   options.thresholds = view(thresholds);
@@ -93,6 +99,6 @@ PYBIND11_MODULE(_core, module) {
   module.def("tier", &sb::tier);
   module.def("certify", &certify, py::arg("scores"), py::kw_only(), py::arg("sigma"),
              py::arg("alpha"), py::arg("a"), py::arg("b"), py::arg("side"), py::arg("bound"),
-             py::arg("band"), py::arg("n_bins"), py::arg("radii"), py::arg("thresholds"),
-             py::arg("threads"));
+             py::arg("band"), py::arg("mean"), py::arg("n_pilot"), py::arg("n_bins"),
+             py::arg("radii"), py::arg("thresholds"), py::arg("threads"));
 }

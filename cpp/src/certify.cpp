@@ -15,6 +15,7 @@
 #include "kernels.hpp"
 #include "rounding.hpp"
 #include "smoothbound/radius.hpp"
+#include "smoothbound/tangent.hpp"
 
 namespace smoothbound {
 namespace {
@@ -35,10 +36,8 @@ struct Plan {
   Plan(const Options& o, std::size_t m) : options(o), range{o.a, o.b, o.side}, n_draws(m) {
     for (const double radius : o.radii) r.push_back(scaled_radius(radius, o.sigma));
     for (const double c : o.thresholds) targets.push_back(above(range.distance(c)));
-    if (o.bound == Bound::mean) {
-      hoeffding = deviation(m, o.alpha);
-      return;
-    }
+    if (o.bound == Bound::mean) hoeffding = deviation(m, o.alpha);
+    if (o.bound != Bound::cdf) return;
     band.emplace(o.band, m, o.alpha);
     positions = equal_count_positions(m, o.n_bins);
     std::vector<double> z;
@@ -52,10 +51,14 @@ struct Plan {
 template <class T>
 class Worker {
  public:
-  explicit Worker(const Plan& plan) : plan_(plan), gaps_(plan.positions.size()) {}
+  explicit Worker(const Plan& plan)
+      : plan_(plan),
+        tangent_(plan.options.mean, plan.options.alpha),
+        gaps_(plan.positions.size()) {}
 
   // \return false if the row holds a score that is NaN or outside the range
   bool operator()(Row<T> row, std::span<double> bounds, std::span<double> radius) {
+    if (plan_.options.bound == Bound::tangent) return by_tangent(row, bounds, radius);
     curve_.clear();
     if (!(plan_.options.bound == Bound::mean ? add_mean(row) : add_knots(row))) return false;
     for (std::size_t j = 0; j < plan_.r.size(); ++j) {
@@ -71,6 +74,7 @@ class Worker {
  private:
   // Theorem 1: one gap, the whole range, at the level of the mean.
   bool add_mean(Row<T> row) {
+    if (plan_.options.mean != MeanKind::hoeffding) return add_tallied_mean(row);
     const Range& range = plan_.range;
     bool valid = true;
     double total = 0.0;
@@ -90,6 +94,61 @@ class Worker {
     const double sum = total + lost;
     const double width = range.width();
     curve_.add(width, hoeffding_quantile(sum, row.size, width, plan_.hoeffding));
+    return true;
+  }
+
+  // Theorem 1 with the other bounds on the mean. Betting is the tangent bound at r = 0, where every
+  // tangent is the identity.
+  bool add_tallied_mean(Row<T> row) {
+    double share = 0.0;
+    if (plan_.options.mean == MeanKind::betting) {
+      if (!fit_tangent(row)) return false;
+      share = tangent_(0.0);
+    } else {
+      if (!fill_shares(row, draws_)) return false;
+      constexpr std::array<double, 2> identity = {0.0, 1.0};
+      tally_.reset(identity);
+      tally_.count(draws_);
+      share = bernstein_lower(tally_, identity, plan_.options.alpha);
+    }
+    curve_.add(plan_.range.width(), lower_quantile(share, 1.0 - share));
+    return true;
+  }
+
+  bool by_tangent(Row<T> row, std::span<double> bounds, std::span<double> radius) {
+    if (!fit_tangent(row)) return false;
+    const double width = plan_.range.width();
+    for (std::size_t j = 0; j < plan_.r.size(); ++j) {
+      bounds[j] = plan_.range.confidence(tangent_(plan_.r[j]) * width * (1.0 - 4 * unit));
+    }
+    for (std::size_t k = 0; k < plan_.targets.size(); ++k) {
+      const double target = plan_.targets[k] / width * (1.0 + 4 * unit);
+      radius[k] = input_radius(tangent_.certified_radius(target), plan_.options.sigma);
+    }
+    return true;
+  }
+
+  bool fit_tangent(Row<T> row) {
+    const std::size_t n_pilot = plan_.options.n_pilot;
+    if (!fill_shares({row.data, n_pilot, row.stride}, pilot_) ||
+        !fill_shares({&row[n_pilot], row.size - n_pilot, row.stride}, draws_)) {
+      return false;
+    }
+    tangent_.fit(pilot_, draws_);
+    return true;
+  }
+
+  // Distances in units of the range, in ascending order. They are known to 3 units, and lowered by
+  // at least as much.
+  bool fill_shares(Row<T> row, std::vector<double>& shares) {
+    if (!sort_(row, plan_.options.a, plan_.options.b)) return false;
+    const bool lower = plan_.range.side == Side::lower;
+    const double width = plan_.range.width();
+    shares.resize(row.size);
+    for (std::size_t i = 0; i < row.size; ++i) {
+      const double distance = plan_.range.distance(sort_[lower ? i : row.size - 1 - i]);
+      shares[i] = std::max(0.0, below(distance / width * (1.0 - 4 * unit)));
+    }
     return true;
   }
 
@@ -128,14 +187,22 @@ class Worker {
   const Plan& plan_;
   Sorter<T> sort_;
   BoundCurve curve_;
-  std::vector<double> gaps_;
+  TangentBound tangent_;
+  Tally tally_;
+  std::vector<double> gaps_, pilot_, draws_;
 };
 
-bool valid(const Options& o) noexcept {
+bool has_pilot(const Options& o, std::size_t n_draws) noexcept {
+  return o.n_pilot >= 1 && o.n_pilot < n_draws;
+}
+
+bool valid(const Options& o, std::size_t n_draws) noexcept {
   const auto finite = [](double x) { return std::isfinite(x); };
   return o.sigma > 0.0 && finite(o.sigma) && o.alpha > 0.0 && o.alpha < 1.0 && finite(o.a) &&
          finite(o.b) && o.a < o.b && finite(o.b - o.a) && o.threads >= 1 &&
          (o.side == Side::lower || o.thresholds.empty()) &&
+         (o.bound != Bound::tangent || (o.mean != MeanKind::hoeffding && has_pilot(o, n_draws))) &&
+         (o.bound != Bound::mean || o.mean != MeanKind::betting || has_pilot(o, n_draws)) &&
          std::all_of(
              o.radii.begin(), o.radii.end(),
              [&](double radius) { return finite(radius) && radius >= 0.0; }) &&
@@ -187,7 +254,7 @@ Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out
 
 template <class T>
 Failure certify(const Scores<T>& scores, const Options& options, Certificates out) noexcept {
-  if (!valid(options) || scores.n_draws == 0 ||
+  if (!valid(options, scores.n_draws) || scores.n_draws == 0 ||
       scores.n_draws > std::numeric_limits<std::uint32_t>::max()) {
     return {Error::bad_option};
   }

@@ -16,6 +16,8 @@ def certify(
     side: str,
     bound: str,
     band: str,
+    mean: str,
+    n_pilot: int,
     n_bins: int,
     radii: NDArray[float64],
     thresholds: NDArray[float64],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = ["certify_scores", "required_draws"]
 
 SIDES = ("lower", "upper", "both")
 _DTYPES = ("float16", "float32", "float64")
+_MOST_DRAWS = 2**24  # to look for the number of draws that would do
 _DRAWS_PER_THREAD = 50_000  # below it another thread costs more than it brings
 
 
@@ -31,6 +33,8 @@ def certify_scores(
     bound: str = "cdf",
     band: str = "dkw",
     n_bins: int | None = None,
+    mean: str | None = None,
+    pilot: float = 0.1,
     sides: str = "lower",
     backend: str | None = None,
     threads: int | None = None,
@@ -52,13 +56,22 @@ def certify_scores(
         l2 radii at which to bound the confidence, >= 0, in the units of the input, as sigma.
     thresholds : array-like, shape (n_thresholds,)
         Confidence thresholds, strictly inside the range, for which to find the radius.
-    bound : {"cdf", "mean"}
-        Theorem 2 (the distribution of the scores) or Theorem 1 (their mean).
+    bound : {"cdf", "mean", "tangent"}
+        Theorem 2 (the distribution of the scores), Theorem 1 (their mean), or the tangent bound,
+        which is the tightest at one radius at a time (docs/tangent.md).
     band : {"dkw"}
         Confidence band of the survival function, for ``bound="cdf"``.
     n_bins : int, optional
         Number of equal-count bins for ``bound="cdf"`` (the paper uses 10 000). By default every
         draw is a knot, which is the tightest.
+    mean : {"hoeffding", "bernstein", "betting"}, optional
+        How a mean is bounded. For ``bound="mean"`` by default Hoeffding's inequality, the paper's;
+        for ``bound="tangent"`` betting by default, or "bernstein".
+    pilot : float
+        Share of each row's draws, the first ones, from which the stakes of betting and the tangents
+        are chosen; the others are bounded. The draws must be in an order that does not depend on
+        their values, such as that of drawing; a row in sorted order is refused. In (0, 1); without
+        effect for other methods.
     sides : {"lower", "upper", "both"}
         Which side to bound. "both" gives each side alpha / 2.
     backend : {"cpp", "numba"}, optional
@@ -96,13 +109,19 @@ def certify_scores(
     alpha = checks.probability("alpha", alpha)
     a, b = checks.score_range("score_range", score_range)
     grid = checks.radii("radii", radii)
-    method = Method.of(bound, band, n_bins)
+    method = Method.of(bound, band, n_bins, mean)
+    pilot = checks.probability("pilot", pilot)
     checks.choice("sides", sides, SIDES)
     cuts = checks.thresholds("thresholds", thresholds, (a, b))
     rows = as_scores(scores)
     share = alpha / 2 if sides == "both" else alpha
-    _require_draws(rows.shape[1], cuts if sides != "upper" else cuts[:0], share, (a, b), method)
+    _require_draws(
+        rows.shape[1], cuts if sides != "upper" else cuts[:0], share, (a, b), method, pilot
+    )
     backend = backends.resolve(backend)
+    n_pilot = _n_pilot(rows.shape[1], pilot) if method.splits_pilot else 0
+    if n_pilot:
+        _refuse_sorted(rows)
     options = {
         "sigma": sigma,
         "alpha": share,
@@ -110,6 +129,8 @@ def certify_scores(
         "b": b,
         "bound": method.bound,
         "band": method.band or "dkw",
+        "mean": method.mean or "hoeffding",
+        "n_pilot": n_pilot,
         "n_bins": method.n_bins or 0,
         "radii": grid,
         "threads": _threads(threads, rows.size),
@@ -130,6 +151,7 @@ def certify_scores(
         method=method,
         sides=sides,
         n=rows.shape[1],
+        n_pilot=n_pilot,
         backend=backend,
         version=str(backends.build_info()["version"]),
     )
@@ -154,6 +176,27 @@ def _run(
             f"got scores[{bad}, {j}] = {row[j]}; {hint}"
         )
     return bounds, radius
+
+
+def _n_pilot(n: int, pilot: float) -> int:
+    return max(1, math.floor(n * pilot))
+
+
+def _refuse_sorted(rows: NDArray[Any]) -> None:
+    """Refuse rows whose draws cannot be in the order of drawing.
+
+    Twenty different draws in sorted order have probability 2 / 20! = 8e-19.
+    """
+    for i, row in enumerate(rows):
+        head = row[:64]
+        if not ((head[:-1] <= head[1:]).all() or (head[:-1] >= head[1:]).all()):
+            continue
+        steps = np.diff(row.astype(np.float64))
+        if np.count_nonzero(steps) >= 19 and ((steps >= 0).all() or (steps <= 0).all()):
+            raise ValueError(
+                f"scores[{i}] are sorted: the pilot draws, the first ones, would not be a sample "
+                "like the others; pass the scores in the order in which they were drawn"
+            )
 
 
 def _threads(threads: int | None, draws: int) -> int:
@@ -212,6 +255,8 @@ def required_draws(
     score_range: tuple[float, float] = (0.0, 1.0),
     bound: str = "cdf",
     band: str = "dkw",
+    mean: str | None = None,
+    pilot: float = 0.1,
 ) -> int:
     """Count the draws with which perfect scores would be certified above a threshold at R = 0.
 
@@ -221,26 +266,74 @@ def required_draws(
     ----------
     threshold : float
         Confidence threshold, a <= threshold < b.
-    alpha, score_range, bound, band
+    alpha, score_range, bound, band, mean, pilot
         As in `certify_scores`.
 
     Returns
     -------
     int
-        The least n whose deviation sqrt(ln(1/alpha) / 2n) leaves room above the threshold.
+        The least n with which a row of scores b is certified: for the DKW band and Hoeffding's
+        inequality that whose deviation sqrt(ln(1/alpha) / 2n) leaves room above the threshold.
 
     Examples
     --------
     >>> required_draws(0.5), required_draws(0.99)
     (14, 34539)
+    >>> required_draws(0.5, bound="tangent"), required_draws(0.99, bound="tangent")
+    (13, 776)
     """
     alpha = checks.probability("alpha", alpha)
     a, b = checks.score_range("score_range", score_range)
-    Method.of(bound, band, None)
+    method = Method.of(bound, band, None, mean)
+    pilot = checks.probability("pilot", pilot)
     if not a <= threshold < b:
         raise ValueError(f"threshold must lie in [{a}, {b}), got {threshold}")
     room = (b - threshold) / (b - a)
+    if method.mean not in (None, "hoeffding"):
+        return _least_draws(1.0 - room, alpha, method, pilot)
     return math.floor(math.log(1 / alpha) / (2 * room**2)) + 1
+
+
+def _least_draws(share: float, alpha: float, method: Method, pilot: float) -> int:
+    """Find the least n whose perfect scores are certified above a share of the range."""
+    low, high = 1, 2
+    while not _perfect(high, alpha, method, pilot) > share:
+        low, high = high, 2 * high
+        if high > _MOST_DRAWS:
+            raise ValueError(
+                f"more than {_MOST_DRAWS} draws would be needed to certify a score above "
+                f"{share!r} of the range at alpha = {alpha:g} by {method.label}"
+            )
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _perfect(middle, alpha, method, pilot) > share:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+@functools.lru_cache(maxsize=1024)
+def _perfect(n: int, alpha: float, method: Method, pilot: float) -> float:
+    """Certify n draws that are all 1, in [0, 1], at R = 0."""
+    bounds, _ = _run(
+        backends.resolve(None),
+        np.ones((1, n)),
+        sigma=1.0,
+        alpha=alpha,
+        a=0.0,
+        b=1.0,
+        side="lower",
+        bound=method.bound,
+        band=method.band or "dkw",
+        mean=method.mean or "hoeffding",
+        n_pilot=_n_pilot(n, pilot) if method.splits_pilot else 0,
+        n_bins=0,
+        radii=np.zeros(1),
+        thresholds=np.empty(0),
+        threads=1,
+    )
+    return float(bounds[0, 0])
 
 
 def _require_draws(
@@ -249,15 +342,22 @@ def _require_draws(
     alpha: float,
     score_range: tuple[float, float],
     method: Method,
+    pilot: float,
 ) -> None:
     """Refuse draws that could not certify anything, or not the highest threshold."""
     threshold = float(thresholds.max(initial=score_range[0]))
+    if method.mean not in (None, "hoeffding") and n >= 2:
+        a, b = score_range
+        if _perfect(n, alpha, method, pilot) > (threshold - a) / (b - a):
+            return
     needed = required_draws(
         threshold,
         alpha=alpha,
         score_range=score_range,
         bound=method.bound,
         band=method.band or "dkw",
+        mean=method.mean,
+        pilot=pilot,
     )
     if n >= needed:
         return

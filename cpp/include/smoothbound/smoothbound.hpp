@@ -8,5 +8,7 @@
 #include "smoothbound/certify.hpp"
 #include "smoothbound/curve.hpp"
 #include "smoothbound/gaussian.hpp"
+#include "smoothbound/mean.hpp"
 #include "smoothbound/radius.hpp"
+#include "smoothbound/tangent.hpp"
 #include "smoothbound/tier.hpp"
