@@ -68,6 +68,8 @@ void TangentBound::fit(std::span<const double> pilot, std::span<const double> dr
 void TangentBound::restart() noexcept {
   worst_ = masses_;
   stake_ = 1.0;
+  damping_ = 1.0;
+  last_step_ = std::numeric_limits<double>::infinity();
 }
 
 // z_i = Phi^-1(G_i) with G_i the mass at and beyond the upper knot of interval i, from the smaller
@@ -124,7 +126,9 @@ TangentBound::Point TangentBound::move_to(double r) noexcept {
 // E = (1 + stake v) / S and S = sum p / (1 + stake v), the distribution p / E is the one nearest
 // to the pilot's p (in Kullback-Leibler divergence sum p log E) whose mean of v is as small, and
 // the stake is right when n draws from p just give the evidence ln(1/alpha). One step of Newton's
-// method in (log stake, log divergence), and the distribution for that stake.
+// method in (log stake, log divergence), and the distribution for that stake. The new tangents
+// move the divergence again, often the other way: from the last two steps, the damping learns how
+// much.
 void TangentBound::improve(double share) noexcept {
   double sum = 0.0;  // S
   double logs = 0.0;
@@ -141,8 +145,12 @@ void TangentBound::improve(double share) noexcept {
   const double divergence = logs + gaussian::log(sum);
   const double slope = stake_ * (first - second / sum);
   if (divergence > 0.0 && slope > 0.0) {
-    const double step = gaussian::log(share / divergence) * divergence / slope;
-    stake_ *= gaussian::exp(std::clamp(step, -3.0, 3.0));
+    const double step =
+        std::clamp(gaussian::log(share / divergence) * divergence / slope, -3.0, 3.0);
+    const double left = step / last_step_;  // of the last step, undamped
+    if (left < 1.0) damping_ = std::clamp(damping_ / (1.0 - left), 0.125, 1.0);
+    last_step_ = step;
+    stake_ *= gaussian::exp(damping_ * step);
   } else {
     stake_ *= 2.0;  // the divergence is lost in rounding
   }

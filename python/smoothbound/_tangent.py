@@ -104,6 +104,7 @@ class TangentBound:
 
     def _restart(self) -> None:
         self._worst, self._stake = self._masses, 1.0
+        self._damping, self._last_step = 1.0, math.inf
 
     def _tangents(self, r: float) -> tuple[Vector, Vector]:
         """Return weights and constants: psi_r(p) >= constant - weight (1 - p)."""
@@ -144,7 +145,12 @@ class TangentBound:
         slope = self._stake * float(tilted @ values - (tilted * odds) @ values / total)
         if divergence > 0.0 and slope > 0.0:
             step = math.log(share / divergence) * divergence / slope
-            self._stake *= math.exp(min(max(step, -3.0), 3.0))
+            step = min(max(step, -3.0), 3.0)
+            left = step / self._last_step if self._last_step else math.inf
+            if left < 1.0:
+                self._damping = min(max(self._damping / (1.0 - left), 0.125), 1.0)
+            self._last_step = step
+            self._stake *= math.exp(self._damping * step)
         else:
             self._stake *= 2.0
         self._stake = min(max(self._stake, _LEAST_STAKE), _GREATEST_STAKE)

@@ -60,6 +60,7 @@ class TangentBound {
   std::vector<double> masses_;   // the pilot's distribution, on the knots
   std::vector<double> worst_;    // the distribution at which the tangents touch
   double stake_ = 1.0;
+  double damping_ = 1.0, last_step_ = 0.0;  // of the stake, as improve() moves it
   // Of the intervals: Phi^-1 of the survival function of worst_; weights and values of tangents.
   std::vector<double> z_, weights_, constants_;
   std::vector<double> values_, logs_;  // at the knots: phi / phi(1), log(1 + stake phi / phi(1))
