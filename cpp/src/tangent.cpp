@@ -20,7 +20,8 @@ constexpr double prior_weight = 0.1;      // of a uniform distribution, in pilot
 constexpr double z_limit = 9.0;
 constexpr double least_stake = 0x1p-20;
 constexpr double greatest_stake = 0x1p30;
-constexpr int settling_steps = 10;
+constexpr int most_steps = 16;
+constexpr double settled_step = 0x1p-8;  // of log stake
 constexpr double finest_step = 0x1p-11;  // of the radius
 constexpr double coarsest_share = 1.0 / 16;
 
@@ -69,12 +70,11 @@ void TangentBound::restart() noexcept {
   worst_ = masses_;
   stake_ = 1.0;
   damping_ = 1.0;
-  last_step_ = std::numeric_limits<double>::infinity();
 }
 
 // z_i = Phi^-1(G_i) with G_i the mass at and beyond the upper knot of interval i, from the smaller
 // of the two tails.
-void TangentBound::place_tangents() noexcept {
+void TangentBound::find_touching_points() noexcept {
   double before = 0.0;
   for (std::size_t i = 0; i < z_.size(); ++i) {
     before += worst_[i];
@@ -89,12 +89,11 @@ void TangentBound::place_tangents() noexcept {
   for (double& z : z_) z = z == z ? std::clamp(z, -z_limit, z_limit) : 0.0;
 }
 
-TangentBound::Point TangentBound::move_to(double r) noexcept {
+void TangentBound::draw_tangents(double r) noexcept {
   const std::size_t n = lengths_.size();
-  place_tangents();
   kernels().tangents(z_.data(), n, r, weights_.data(), constants_.data());
-  // phi at the knots, and the constant sum_i h_i value_i. All terms are positive, and the sums
-  // compensated: lengths, products and totals are known to 4 units of themselves.
+  // All terms are positive, and the sums compensated: lengths, products and totals are known to 4
+  // units of themselves.
   double phi = 0.0;
   double phi_lost = 0.0;
   double constant = 0.0;
@@ -105,21 +104,19 @@ TangentBound::Point TangentBound::move_to(double r) noexcept {
     values_[i + 1] = phi + phi_lost;
     add_to(constant, constant_lost, lengths_[i] * constants_[i]);
   }
-  const double greatest = values_[n];
-  double expected = 0.0;
+  constant_ = (constant + constant_lost) * (1.0 - 8 * unit);
+  greatest_ = values_[n];
   for (std::size_t i = 0; i <= n; ++i) {
-    values_[i] /= greatest;  // now known to 8 units of itself
+    values_[i] /= greatest_;  // now known to 8 units of itself
     logs_[i] = gaussian::log(1.0 + stake_ * values_[i]);
-    expected += worst_[i] * values_[i];
   }
+}
+
+double TangentBound::bound() const noexcept {
   const double share = mean_ == MeanKind::betting ? betting_lower(tally_, logs_, stake_, alpha_)
                                                   : bernstein_lower(tally_, values_, alpha_);
-  const double start = (constant + constant_lost) * (1.0 - 8 * unit);
-  const double missing = greatest * (1.0 + 8 * unit) * above(1.0 - share);
-  const Point point{std::clamp(below(start - missing * (1.0 + 2 * unit)), 0.0, 1.0),
-                    start - greatest * (1.0 - expected)};
-  improve(-gaussian::log(alpha_) / static_cast<double>(tally_.draws()));
-  return point;
+  const double missing = greatest_ * (1.0 + 8 * unit) * above(1.0 - share);
+  return std::clamp(below(constant_ - missing * (1.0 + 2 * unit)), 0.0, 1.0);
 }
 
 // The best stake and the distribution at which the tangents should touch belong together: with
@@ -129,7 +126,7 @@ TangentBound::Point TangentBound::move_to(double r) noexcept {
 // method in (log stake, log divergence), and the distribution for that stake. The new tangents
 // move the divergence again, often the other way: from the last two steps, the damping learns how
 // much.
-void TangentBound::improve(double share) noexcept {
+double TangentBound::next_step() noexcept {
   double sum = 0.0;  // S
   double logs = 0.0;
   double first = 0.0;
@@ -142,20 +139,19 @@ void TangentBound::improve(double share) noexcept {
     first += mass * values_[i];
     second += mass * odds * values_[i];
   }
+  const double wanted = -gaussian::log(alpha_) / static_cast<double>(tally_.draws());
   const double divergence = logs + gaussian::log(sum);
   const double slope = stake_ * (first - second / sum);
-  if (divergence > 0.0 && slope > 0.0) {
-    const double step =
-        std::clamp(gaussian::log(share / divergence) * divergence / slope, -3.0, 3.0);
-    const double left = step / last_step_;  // of the last step, undamped
-    if (left < 1.0) damping_ = std::clamp(damping_ / (1.0 - left), 0.125, 1.0);
-    last_step_ = step;
-    stake_ *= gaussian::exp(damping_ * step);
-  } else {
-    stake_ *= 2.0;  // the divergence is lost in rounding
-  }
-  stake_ = std::clamp(stake_, least_stake, greatest_stake);
-  sum = 0.0;
+  if (!(divergence > 0.0 && slope > 0.0)) return 1.0;  // lost in rounding: the stake is too small
+  return std::clamp(gaussian::log(wanted / divergence) * divergence / slope, -3.0, 3.0);
+}
+
+void TangentBound::take(double step) noexcept {
+  const double left = step / last_step_;  // of the last step, undamped
+  if (left < 1.0) damping_ = std::clamp(damping_ / (1.0 - left), 0.125, 1.0);
+  last_step_ = step;
+  stake_ = std::clamp(stake_ * gaussian::exp(damping_ * step), least_stake, greatest_stake);
+  double sum = 0.0;
   for (std::size_t i = 0; i < masses_.size(); ++i) {
     worst_[i] = masses_[i] / (1.0 + stake_ * values_[i]);
     sum += worst_[i];
@@ -163,28 +159,42 @@ void TangentBound::improve(double share) noexcept {
   for (double& mass : worst_) mass /= sum;
 }
 
-TangentBound::Point TangentBound::settle(double r, int steps) noexcept {
-  for (int i = 0; i < steps; ++i) move_to(r);
-  return move_to(r);
+void TangentBound::settle(double r) noexcept {
+  last_step_ = std::numeric_limits<double>::infinity();
+  for (int steps = 0;; ++steps) {
+    find_touching_points();
+    draw_tangents(r);
+    const double step = next_step();
+    const bool settled = std::fabs(step) < settled_step;
+    if (steps == most_steps || (settled && steps > 0)) return;
+    take(step);
+  }
 }
 
 double TangentBound::operator()(double r) noexcept {
   restart();
-  return settle(r, settling_steps).bound;
+  settle(r);
+  return bound();
+}
+
+double TangentBound::foretold(double r) noexcept {
+  settle(r);
+  double expected = 0.0;
+  for (std::size_t i = 0; i < worst_.size(); ++i) expected += worst_[i] * values_[i];
+  return constant_ - greatest_ * (1.0 - expected);
 }
 
 double TangentBound::foretold_radius(double target) noexcept {
   restart();
   double low = 0.0;
   double high = 1.0;
-  settle(0.0, settling_steps);
-  while (high < 64.0 && settle(high, 2).foretold > target) {
+  while (high < 64.0 && foretold(high) > target) {
     low = high;
     high *= 2.0;
   }
   for (int i = 0; i < 8; ++i) {
     const double middle = 0.5 * (low + high);
-    (settle(middle, 1).foretold > target ? low : high) = middle;
+    (foretold(middle) > target ? low : high) = middle;
   }
   return low;
 }
@@ -192,14 +202,12 @@ double TangentBound::foretold_radius(double target) noexcept {
 double TangentBound::certified_radius(double target) noexcept {
   const double guess = foretold_radius(target);
   restart();
-  settle(0.0, settling_steps);
   double certified = std::numeric_limits<double>::quiet_NaN();
-  double r = 0.0;
-  while (move_to(r).bound > target) {
+  for (double r = 0.0;; r += std::max(finest_step, coarsest_share * std::fabs(r - guess))) {
+    settle(r);
+    if (!(bound() > target)) return certified;
     certified = r;
-    r += std::max(finest_step, coarsest_share * std::fabs(r - guess));
   }
-  return certified;
 }
 
 }  // namespace smoothbound

@@ -24,7 +24,7 @@ _PILOT_KNOTS, _EVEN_KNOTS = 256, 64
 _PRIOR_WEIGHT = 0.1
 _Z_LIMIT = 9.0
 _LEAST_STAKE, _GREATEST_STAKE = 2.0**-20, 2.0**30
-_SETTLING_STEPS = 10
+_MOST_STEPS, _SETTLED_STEP = 16, 2.0**-8
 _FINEST_STEP, _COARSEST_SHARE = 2.0**-11, 1 / 16
 
 
@@ -104,7 +104,7 @@ class TangentBound:
 
     def _restart(self) -> None:
         self._worst, self._stake = self._masses, 1.0
-        self._damping, self._last_step = 1.0, math.inf
+        self._damping = 1.0
 
     def _tangents(self, r: float) -> tuple[Vector, Vector]:
         """Return weights and constants: psi_r(p) >= constant - weight (1 - p)."""
@@ -120,62 +120,71 @@ class TangentBound:
         constants = (ndtr(shifted - np.abs(shifted) * 2 * _UNIT) + height) * (1 - _CDF_ERROR)
         return w * (1 + slack), constants - 1e-322
 
-    def _move_to(self, r: float) -> tuple[float, float]:
-        """Return (bound, foretold by the pilot) with the present tangents, then improve them."""
+    def _draw_tangents(self, r: float) -> None:
         weights, constants = self._tangents(r)
         phi = np.concatenate([[0.0], np.cumsum(self._lengths * weights)])
-        values, greatest = phi / phi[-1], float(phi[-1])
-        logs = np.log1p(self._stake * values)
-        if self._mean == "betting":
-            share = betting_lower(self._tally, logs, self._stake, self._alpha)
-        else:
-            share = bernstein_lower(self._tally, values, self._alpha)
-        start = float(self._lengths @ constants) * (1 - _ERROR)
-        bound = start - greatest * (1 + _ERROR) * (1 - share + 2 * _UNIT)
-        foretold = start - greatest * (1 - float(self._worst @ values))
-        self._improve(values, logs)
-        return min(max(bound, 0.0), 1.0), foretold
+        self._greatest = float(phi[-1])
+        self._values = phi / phi[-1]
+        self._logs = np.log1p(self._stake * self._values)
+        self._constant = float(self._lengths @ constants) * (1 - _ERROR)
 
-    def _improve(self, values: Vector, logs: Vector) -> None:
-        share = -math.log(self._alpha) / self._tally.draws
-        odds = 1.0 / (1.0 + self._stake * values)
+    def _bound(self) -> float:
+        if self._mean == "betting":
+            share = betting_lower(self._tally, self._logs, self._stake, self._alpha)
+        else:
+            share = bernstein_lower(self._tally, self._values, self._alpha)
+        bound = self._constant - self._greatest * (1 + _ERROR) * (1 - share + 2 * _UNIT)
+        return min(max(bound, 0.0), 1.0)
+
+    def _next_step(self) -> float:
+        odds = 1.0 / (1.0 + self._stake * self._values)
         tilted = self._masses * odds
         total = float(tilted.sum())
-        divergence = float(self._masses @ logs) + math.log(total)
-        slope = self._stake * float(tilted @ values - (tilted * odds) @ values / total)
-        if divergence > 0.0 and slope > 0.0:
-            step = math.log(share / divergence) * divergence / slope
-            step = min(max(step, -3.0), 3.0)
-            left = step / self._last_step if self._last_step else math.inf
-            if left < 1.0:
-                self._damping = min(max(self._damping / (1.0 - left), 0.125), 1.0)
-            self._last_step = step
-            self._stake *= math.exp(self._damping * step)
-        else:
-            self._stake *= 2.0
-        self._stake = min(max(self._stake, _LEAST_STAKE), _GREATEST_STAKE)
-        worst = self._masses / (1.0 + self._stake * values)
+        divergence = float(self._masses @ self._logs) + math.log(total)
+        slope = self._stake * float(tilted @ self._values - (tilted * odds) @ self._values / total)
+        if not (divergence > 0.0 and slope > 0.0):
+            return 1.0
+        wanted = -math.log(self._alpha) / self._tally.draws
+        step = math.log(wanted / divergence) * divergence / slope
+        return min(max(step, -3.0), 3.0)
+
+    def _take(self, step: float, last: float) -> None:
+        left = step / last if last else 1.0
+        if left < 1.0:
+            self._damping = min(max(self._damping / (1.0 - left), 0.125), 1.0)
+        stake = self._stake * math.exp(self._damping * step)
+        self._stake = min(max(stake, _LEAST_STAKE), _GREATEST_STAKE)
+        worst = self._masses / (1.0 + self._stake * self._values)
         self._worst = worst / worst.sum()
 
-    def _settle(self, r: float, steps: int) -> tuple[float, float]:
-        for _ in range(steps):
-            self._move_to(r)
-        return self._move_to(r)
+    def _settle(self, r: float) -> None:
+        last = math.inf
+        for steps in range(_MOST_STEPS + 1):
+            self._draw_tangents(r)
+            step = self._next_step()
+            if steps == _MOST_STEPS or (abs(step) < _SETTLED_STEP and steps > 0):
+                return
+            self._take(step, last)
+            last = step
 
     def __call__(self, r: float) -> float:
         """Bound the distance at r = R / sigma from below, in units of the range."""
         self._restart()
-        return self._settle(r, _SETTLING_STEPS)[0]
+        self._settle(r)
+        return self._bound()
+
+    def _foretold(self, r: float) -> float:
+        self._settle(r)
+        return self._constant - self._greatest * (1 - float(self._worst @ self._values))
 
     def _foretold_radius(self, target: float) -> float:
         self._restart()
-        self._settle(0.0, _SETTLING_STEPS)
         low, high = 0.0, 1.0
-        while high < 64.0 and self._settle(high, 2)[1] > target:
+        while high < 64.0 and self._foretold(high) > target:
             low, high = high, 2 * high
         for _ in range(8):
             middle = 0.5 * (low + high)
-            if self._settle(middle, 1)[1] > target:
+            if self._foretold(middle) > target:
                 low = middle
             else:
                 high = middle
@@ -185,9 +194,10 @@ class TangentBound:
         """Return the last point of the pilot's grid up to which every bound is above the target."""
         guess = self._foretold_radius(target)
         self._restart()
-        self._settle(0.0, _SETTLING_STEPS)
         certified, r = math.nan, 0.0
-        while self._move_to(r)[0] > target:
+        while True:
+            self._settle(r)
+            if not self._bound() > target:
+                return certified
             certified = r
             r += max(_FINEST_STEP, _COARSEST_SHARE * abs(r - guess))
-        return certified

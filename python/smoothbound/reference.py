@@ -137,7 +137,7 @@ class Tangent:
     def phi(self, x: Vector, r: float) -> Vector:
         """Integrate the slopes psi_r'(Phi(z)) = exp(r z - r^2/2) from 0 to x."""
         steps = np.diff(self.knots) * np.exp(r * self.z - r * r / 2)
-        return np.interp(x, self.knots, np.concatenate([[0.0], np.cumsum(steps)]))
+        return np.asarray(np.interp(x, self.knots, np.concatenate([[0.0], np.cumsum(steps)])))
 
     def constant(self, r: float) -> float:
         """Sum over the intervals of psi_r(p) - psi_r'(p) p at p = Phi(z)."""

@@ -41,17 +41,18 @@ class TangentBound {
   double certified_radius(double target) noexcept;
 
  private:
-  struct Point {
-    double bound;     // certified by the draws
-    double foretold;  // what the pilot expects
-  };
-
+  // From the pilot alone.
   void restart() noexcept;
-  Point move_to(double r) noexcept;  // evaluates with the present tangents, then improves them
-  Point settle(double r, int steps) noexcept;
-  void place_tangents() noexcept;
-  void improve(double share) noexcept;
+  void settle(double r) noexcept;
+  void find_touching_points() noexcept;
+  void draw_tangents(double r) noexcept;
+  double next_step() noexcept;
+  void take(double step) noexcept;
+  double foretold(double r) noexcept;
   double foretold_radius(double target) noexcept;
+
+  // From the draws, with the tangents that settle() left.
+  double bound() const noexcept;
 
   MeanKind mean_;
   double alpha_;
@@ -60,7 +61,8 @@ class TangentBound {
   std::vector<double> masses_;   // the pilot's distribution, on the knots
   std::vector<double> worst_;    // the distribution at which the tangents touch
   double stake_ = 1.0;
-  double damping_ = 1.0, last_step_ = 0.0;  // of the stake, as improve() moves it
+  double damping_ = 1.0, last_step_ = 0.0;  // of the stake, as take() moves it
+  double constant_ = 0.0, greatest_ = 0.0;  // sum of the tangents at p = 1, rounded down; phi(1)
   // Of the intervals: Phi^-1 of the survival function of worst_; weights and values of tangents.
   std::vector<double> z_, weights_, constants_;
   std::vector<double> values_, logs_;  // at the knots: phi / phi(1), log(1 + stake phi / phi(1))
