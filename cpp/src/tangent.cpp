@@ -14,8 +14,8 @@ namespace {
 
 // Nothing in this block needs to be exact: whatever tangents and stake the pilot leads to, the
 // bound holds.
-constexpr std::size_t pilot_knots = 256;  // equal-count, and the greatest
-constexpr std::size_t even_knots = 64;    // where the pilot saw nothing
+constexpr std::size_t pilot_knots = 128;  // equal-count, and the greatest
+constexpr std::size_t even_knots = 128;   // where the pilot saw nothing
 constexpr double prior_weight = 0.1;      // of a uniform distribution, in pilot draws
 constexpr double z_limit = 9.0;
 constexpr double least_stake = 0x1p-20;
@@ -165,8 +165,10 @@ void TangentBound::settle(double r) noexcept {
     find_touching_points();
     draw_tangents(r);
     const double step = next_step();
-    const bool settled = std::fabs(step) < settled_step;
-    if (steps == most_steps || (settled && steps > 0)) return;
+    // One small step may be chance; the one before it must have been small too.
+    const bool settled =
+        std::fabs(step) < settled_step && std::fabs(last_step_) < 16 * settled_step;
+    if (steps == most_steps || settled) return;
     take(step);
   }
 }

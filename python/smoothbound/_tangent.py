@@ -20,7 +20,7 @@ _UNIT = 2.0**-53
 _ERROR = 1e-13  # relative, of a sum over the knots in NumPy, and of what is summed
 _CDF_ERROR = 4e-13  # as in _numba
 
-_PILOT_KNOTS, _EVEN_KNOTS = 256, 64
+_PILOT_KNOTS, _EVEN_KNOTS = 128, 128
 _PRIOR_WEIGHT = 0.1
 _Z_LIMIT = 9.0
 _LEAST_STAKE, _GREATEST_STAKE = 2.0**-20, 2.0**30
@@ -162,7 +162,8 @@ class TangentBound:
         for steps in range(_MOST_STEPS + 1):
             self._draw_tangents(r)
             step = self._next_step()
-            if steps == _MOST_STEPS or (abs(step) < _SETTLED_STEP and steps > 0):
+            settled = abs(step) < _SETTLED_STEP and abs(last) < 16 * _SETTLED_STEP
+            if steps == _MOST_STEPS or settled:
                 return
             self._take(step, last)
             last = step

@@ -150,21 +150,19 @@ def tangent_from_pilot(pilot: Vector, r: float, alpha: float, n: int) -> Tangent
 
     The pilot's draws sit on the knots, with a tenth of a draw spread evenly. In turns, until
     nothing changes: phi / phi(1) = v from the distribution q; the stake at which the distribution
-    q proportional to p / (1 + stake v) has sum p log(p / q) = ln(1/alpha) / n; that q.
+    q proportional to p / (1 + stake v) has sum p log(p / q) = ln(1/alpha) / n; halfway to that q.
     """
     x = np.sort(pilot)
-    quantiles = [x[i * len(x) // 256] for i in range(256)]
-    knots = np.unique([1.0, x[-1], *quantiles, *(np.arange(64) / 64)])
+    quantiles = [x[i * len(x) // 128] for i in range(128)]
+    knots = np.unique([1.0, x[-1], *quantiles, *(np.arange(128) / 128)])
     hats = np.eye(len(knots))
     p = np.array([np.interp(x, knots, hat).sum() for hat in hats])
     p += 0.1 * np.array([np.trapezoid(hat, knots) for hat in hats])
     p /= p.sum()
     q = p
-    for _ in range(40):
-        reached = np.array([math.fsum(q[i:]) for i in range(1, len(q))])
-        z = np.where(
-            reached < 0.5, ndtri(reached), -ndtri([math.fsum(q[:i]) for i in range(1, len(q))])
-        )
+    for _ in range(80):
+        before, reached = np.cumsum(q)[:-1], np.cumsum(q[::-1])[-2::-1]
+        z = np.where(reached < 0.5, ndtri(reached), -ndtri(before))
         z = np.clip(z, -9.0, 9.0)
         phi = Tangent(knots, z, 1.0).phi(knots, r)
         v = phi / phi[-1]
@@ -179,8 +177,8 @@ def tangent_from_pilot(pilot: Vector, r: float, alpha: float, n: int) -> Tangent
         stake = math.exp(
             (high if excess(high) < 0 else low) if at_limit else brentq(excess, low, high)
         )
-        q = p / (1.0 + stake * v)
-        q /= q.sum()
+        tilted = p / (1.0 + stake * v)
+        q = 0.5 * q + 0.5 * tilted / tilted.sum()  # halfway, or it may go back and forth
     return Tangent(knots, z, stake)
 
 
