@@ -83,15 +83,21 @@ py::ssize_t bad_row(const sb::Failure& failure) {
 
 Prepared certifier(std::size_t n_draws, double sigma, double alpha, double a, double b,
                    const std::string& side, const std::string& bound,
-                   const sb::ConfidenceBand* band, const std::vector<double>& radii,
-                   const std::vector<double>& thresholds, int threads) {
+                   const sb::ConfidenceBand* band, const std::string& mean, std::size_t n_pilot,
+                   const std::vector<double>& radii, const std::vector<double>& thresholds,
+                   int threads) {
   sb::Options options;
   options.sigma = sigma;
   options.alpha = alpha;
   options.a = a;
   options.b = b;
   options.side = side_of(side);
-  options.bound = named<sb::Bound>(bound, {{"mean", sb::Bound::mean}, {"cdf", sb::Bound::cdf}});
+  options.bound = named<sb::Bound>(
+      bound, {{"mean", sb::Bound::mean}, {"cdf", sb::Bound::cdf}, {"tangent", sb::Bound::tangent}});
+  options.mean = named<sb::MeanKind>(mean, {{"hoeffding", sb::MeanKind::hoeffding},
+                                            {"bernstein", sb::MeanKind::bernstein},
+                                            {"betting", sb::MeanKind::betting}});
+  options.n_pilot = n_pilot;
   options.prepared = band;
   options.radii = radii;
   options.thresholds = thresholds;
@@ -223,8 +229,9 @@ PYBIND11_MODULE(_core, module) {
   py::class_<Prepared>(module, "Certifier").def("__call__", &certify, py::arg("scores"));
   module.def("certifier", &certifier, py::arg("n_draws"), py::kw_only(), py::arg("sigma"),
              py::arg("alpha"), py::arg("a"), py::arg("b"), py::arg("side"), py::arg("bound"),
-             py::arg("band").none(true), py::arg("radii"), py::arg("thresholds"),
-             py::arg("threads"), py::keep_alive<0, 8>());  // the band, which it looks at
+             py::arg("band").none(true), py::arg("mean"), py::arg("n_pilot"), py::arg("radii"),
+             py::arg("thresholds"), py::arg("threads"),
+             py::keep_alive<0, 8>());  // the band, which it looks at
   py::class_<sb::ScoreCounter>(module, "ScoreCounter")
       .def(py::init(&make_counter), py::arg("edges"))
       .def("count", &count, py::arg("scores"), py::arg("counts").noconvert(), py::arg("threads"));

@@ -30,6 +30,8 @@ def certifier(
     side: str,
     bound: str,
     band: ConfidenceBand | None,
+    mean: str,
+    n_pilot: int,
     radii: Sequence[float],
     thresholds: Sequence[float],
     threads: int,

@@ -569,7 +569,7 @@ class ScoreSketch:
             )
         share = alpha / 2 if sides == "both" else alpha
         wanted = () if sides == "upper" else tuple(cuts.tolist())
-        engine.require_draws(int(n.min()), wanted, share, score_range, method)
+        engine.require_draws(int(n.min()), wanted, share, score_range, method, pilot=0.1)
         run = partial(
             self._run,
             backend,
@@ -597,6 +597,7 @@ class ScoreSketch:
             method=method,
             sides=sides,
             n=int(n.min()),
+            n_pilot=0,
             backend=backend,
             version=str(backends.build_info()["version"]),
             measure=self._measure,

@@ -114,8 +114,8 @@ def test_the_parquet_file_tells_its_settings_to_any_reader(finished: Path) -> No
     read = json.loads(metadata[b"smoothbound"])
     assert read["sigma"] == 0.25
     assert read["methods"] == [
-        {"bound": "mean", "band": None, "n_bins": None},
-        {"bound": "cdf", "band": "dkw", "n_bins": 100},
+        {"bound": "mean", "band": None, "n_bins": None, "mean": "hoeffding"},
+        {"bound": "cdf", "band": "dkw", "n_bins": 100, "mean": None},
     ]
 
 

@@ -50,7 +50,7 @@ def bounds(
         str,
         typer.Option(
             help=f"One of {', '.join(BOUNDS)}: 'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' "
-            "Theorem 2."
+            "Theorem 2, 'tangent' the tightest at one radius at a time."
         ),
     ] = "cdf",
     band: Band = "ell",

@@ -57,8 +57,9 @@ def certify(
         list[str] | None,
         typer.Option(
             help=f"One of {', '.join(BOUNDS)}; more than once for several, from the same draws. "
-            "'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' Theorem 2.",
-            show_default="all",
+            "'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' Theorem 2, 'tangent' the tightest at "
+            "one radius at a time.",
+            show_default="mean and cdf",
         ),
     ] = None,
     band: Annotated[
