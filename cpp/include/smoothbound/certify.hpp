@@ -43,7 +43,7 @@ struct Options {
   BandKind band = BandKind::ell;
   std::size_t n_bins = 0;  ///< equal-count bins; 0: every draw is a knot
   /// A band made for alpha and the number of draws, instead of `band` and `n_bins`; null: made in
-  /// the call. It must outlive the call.
+  /// the call. It must outlive the call, and the Certifier.
   const ConfidenceBand* prepared = nullptr;
   std::span<const double> radii;       ///< >= 0, in the units of sigma
   std::span<const double> thresholds;  ///< inside (a, b)
