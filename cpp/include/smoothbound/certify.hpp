@@ -45,7 +45,7 @@ struct Options {
   BandKind band = BandKind::ell;
   std::size_t n_bins = 0;  ///< equal-count bins; 0: every draw is a knot
   /// A band made for alpha and the number of draws, instead of `band` and `n_bins`; null: made in
-  /// the call. It must outlive the call.
+  /// the call. It must outlive the call, and the Certifier.
   const ConfidenceBand* prepared = nullptr;
   MeanKind mean = MeanKind::hoeffding;  ///< for `mean` any, for `tangent` betting or bernstein
   /// The first draws of every row, from which stakes and tangents are chosen, and nothing else; in
