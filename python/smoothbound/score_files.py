@@ -171,7 +171,9 @@ def _check_array(what: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tup
 
 def _open_parquet(path: Path, key: str | None) -> ScoreFile:
     def open_file() -> pq.ParquetFile:
-        return pq.ParquetFile(path, buffer_size=_PAGE_BYTES, page_checksum_verification=True)
+        return pq.ParquetFile(
+            path, pre_buffer=False, buffer_size=_PAGE_BYTES, page_checksum_verification=True
+        )
 
     with open_file() as file:
         name, what, dtype = _list_column(path, key, file.schema_arrow)
@@ -195,13 +197,12 @@ def _open_parquet(path: Path, key: str | None) -> ScoreFile:
 def _open_arrow(path: Path, key: str | None) -> ScoreFile:
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    schema, _ = _arrow_batches(mapped)
+    schema, batches = _arrow_batches(mapped)
     name, what, dtype = _list_column(path, key, schema)
-    column = schema.get_field_index(name)
     n_inputs = n_draws = 0
-    for batch in _arrow_batches(mapped, column)[1]:
+    for batch in batches:
         if not n_inputs and len(batch):
-            n_draws = _rows(what, 0, batch.column(0)[:1], None).shape[1]
+            n_draws = _rows(what, 0, batch.column(name)[:1], None).shape[1]
         n_inputs += len(batch)
     if not n_inputs:
         raise StoreError(f"{what} has no rows")
@@ -209,10 +210,11 @@ def _open_arrow(path: Path, key: str | None) -> ScoreFile:
 
     def pieces() -> Iterator[Scores]:
         row = 0
-        for batch in _arrow_batches(mapped, column)[1]:
-            batch.column(0).validate(full=True)  # lists that reach beyond the file
+        for batch in _arrow_batches(mapped)[1]:
+            column = batch.column(name)
+            column.validate(full=True)  # lists may reach beyond the file
             for start in range(0, len(batch), rows):
-                part = batch.column(0)[start : start + rows]
+                part = column[start : start + rows]
                 yield _rows(what, row, part, n_draws)
                 row += len(part)
                 if hasattr(mmap, "MADV_DONTNEED"):  # pages that were read count as memory
@@ -221,16 +223,13 @@ def _open_arrow(path: Path, key: str | None) -> ScoreFile:
     return ScoreFile(n_inputs, n_draws, _readable(path, _regrouped(pieces(), rows)))
 
 
-def _arrow_batches(
-    mapped: mmap.mmap, column: int | None = None
-) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Return the schema and the batches of an Arrow IPC file or stream, of one column or of all."""
+def _arrow_batches(mapped: mmap.mmap) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Return the schema and the batches of an Arrow IPC file or stream, without copies."""
     source = pa.BufferReader(pa.py_buffer(mapped))
-    options = pa.ipc.IpcReadOptions(included_fields=None if column is None else [column])
     if mapped[:6] == b"ARROW1":
-        file = pa.ipc.open_file(source, options=options)
+        file = pa.ipc.open_file(source)
         return file.schema, (file.get_batch(i) for i in range(file.num_record_batches))
-    stream = pa.ipc.open_stream(source, options=options)
+    stream = pa.ipc.open_stream(source)
     return stream.schema, iter(stream)
 
 
@@ -272,22 +271,28 @@ def _readable(path: Path, chunks: Iterator[Scores]) -> Iterator[Scores]:
 
 def _rows(what: str, start: int, column: pa.Array[Any], n_draws: int | None) -> Scores:
     """Return lists, the first of which is row `start`, as an array."""
-    # Missing lists have the length NaN here; fill_null() would take half a second to import pandas.
-    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
-    lengths = np.nan_to_num(lengths).astype(np.int64)
-    wanted = int(lengths[0]) if n_draws is None else n_draws
-    wrong = (lengths != wanted) | (lengths == 0)
-    if wrong.any():
-        i = int(np.argmax(wrong))
+    lengths = pc.list_value_length(column)
+    wanted = (lengths[0].as_py() or 0) if n_draws is None else n_draws
+    if (
+        not wanted
+        or column.null_count
+        or pc.min_max(lengths).as_py() != {"min": wanted, "max": wanted}
+    ):
+        found = [length or 0 for length in lengths.to_pylist()]
+        i = next(i for i, length in enumerate(found) if length != wanted or not length)
         raise StoreError(
             f"{what} must hold the same number of scores in each row, at least one: row "
-            f"{start + i} has {lengths[i]}" + ("" if n_draws is None else f", row 0 has {n_draws}")
+            f"{start + i} has {found[i]}" + ("" if n_draws is None else f", row 0 has {n_draws}")
         )
     values = pc.list_flatten(column)
     if values.null_count:
-        i = int(np.argmax(np.asarray(values.is_null())))
+        i = values.is_null().index(True).as_py()
         raise StoreError(f"{what} has an empty score in row {start + i // wanted}")
-    return np.asarray(values.to_numpy()).reshape(len(column), wanted)
+    # Not values.to_numpy(), which takes half a second to import pandas.
+    dtype = np.dtype(values.type.to_pandas_dtype())
+    data: Any = values.buffers()[1]
+    numbers = np.frombuffer(data, dtype, len(values), values.offset * dtype.itemsize)
+    return numbers.reshape(len(column), wanted)
 
 
 def _is_list(kind: pa.DataType) -> bool:

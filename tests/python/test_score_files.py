@@ -152,6 +152,7 @@ def test_no_file_is_loaded_whole(
     else:
         column = pa.FixedSizeListArray.from_arrays(scores.reshape(-1), 100)
         write_table(path, pa.table({"scores": column}), rows_a_batch=len(scores))
+    open_scores(path)  # imports what it needs
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes()
     read = most = 0
