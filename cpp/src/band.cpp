@@ -56,6 +56,11 @@ double ConfidenceBand::quantile(std::size_t count) const noexcept {
   return dkw_quantile(count);
 }
 
+void ConfidenceBand::quantiles(std::span<const std::size_t> counts,
+                               std::span<double> z) const noexcept {
+  for (std::size_t i = 0; i < counts.size(); ++i) z[i] = quantile(counts[i]);
+}
+
 double ConfidenceBand::dkw_quantile(std::size_t count) const noexcept {
   const auto m = static_cast<double>(m_);
   // 1 - p = (m - count) / m + deviation, which keeps its digits where p is near 1.

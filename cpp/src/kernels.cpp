@@ -309,12 +309,31 @@ SMOOTHBOUND_INLINE bool cells(const Real* x, std::size_t n, const EdgeGrid<Real>
     Real y = (score - shift) * scale;
     y = y > low ? y : low;  // and where y is NaN
     y = y < high ? y : high;
-    auto cell = static_cast<std::int32_t>(y);  // towards 0
-    cell -= static_cast<Real>(cell) > y ? 1 : 0;
-    const std::int32_t on_border = static_cast<Real>(cell) == y ? 1 : 0;
-    out[i] = static_cast<std::uint32_t>(2 * (cell - origin) + 1 - on_border);
+    const auto border = static_cast<std::int32_t>(y);  // towards 0: y may lie on either side
+    const auto at = static_cast<Real>(border);
+    const std::int32_t beside = (at < y ? 1 : 0) - (at > y ? 1 : 0);
+    out[i] = static_cast<std::uint32_t>(2 * (border - origin) + beside);
   }
   return outside == 0;
+}
+
+// Of a few scores at a time the cells are found while those before are counted.
+template <class Real>
+SMOOTHBOUND_INLINE bool count(const Real* x, std::size_t n, const EdgeGrid<Real>& grid,
+                              std::uint32_t* tables, std::size_t stride) {
+  constexpr std::size_t few = 64;
+  std::uint32_t cell[few];
+  std::size_t start = 0;
+  for (; start + few <= n; start += few) {
+    if (!cells(x + start, few, grid, cell)) return false;
+    for (std::size_t i = 0; i < few; i += 2) {
+      ++tables[cell[i]];
+      ++tables[stride + cell[i + 1]];
+    }
+  }
+  if (!cells(x + start, n - start, grid, cell)) return false;
+  for (std::size_t i = 0; i < n - start; ++i) ++tables[cell[i]];
+  return true;
 }
 
 bool cells_float(const float* x, std::size_t n, const EdgeGrid<float>& grid, std::uint32_t* out) {
@@ -326,10 +345,32 @@ bool cells_double(const double* x, std::size_t n, const EdgeGrid<double>& grid,
   return cells(x, n, grid, out);
 }
 
+bool count_float(const float* x, std::size_t n, const EdgeGrid<float>& grid, std::uint32_t* tables,
+                 std::size_t stride) {
+  return count(x, n, grid, tables, stride);
+}
+
+bool count_double(const double* x, std::size_t n, const EdgeGrid<double>& grid,
+                  std::uint32_t* tables, std::size_t stride) {
+  return count(x, n, grid, tables, stride);
+}
+
 }  // namespace
 
-const Kernels SMOOTHBOUND_KERNELS = {
-    SMOOTHBOUND_TIER_NAME, cdf,   exp,   tangents,    sum,         distances, moments, convolve,
-    curve_weights,         curve, widen, cells_float, cells_double};
+const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME,
+                                     cdf,
+                                     exp,
+                                     tangents,
+                                     sum,
+                                     distances,
+                                     moments,
+                                     convolve,
+                                     curve_weights,
+                                     curve,
+                                     widen,
+                                     cells_float,
+                                     cells_double,
+                                     count_float,
+                                     count_double};
 
 }  // namespace smoothbound

@@ -64,6 +64,13 @@ struct Kernels {
                       std::uint32_t* out);
   bool (*cells_double)(const double* x, std::size_t n, const EdgeGrid<double>& grid,
                        std::uint32_t* out);
+
+  // Adds 1 for each x[i] at this place of one of two tables, `stride` apart. They may hold
+  // anything if it returns false: x[i] is not a number in [grid.a, grid.b].
+  bool (*count_float)(const float* x, std::size_t n, const EdgeGrid<float>& grid,
+                      std::uint32_t* tables, std::size_t stride);
+  bool (*count_double)(const double* x, std::size_t n, const EdgeGrid<double>& grid,
+                       std::uint32_t* tables, std::size_t stride);
 };
 
 inline constexpr std::size_t sum_block = 512;

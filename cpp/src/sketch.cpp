@@ -25,6 +25,16 @@ bool cells(const double* x, std::size_t n, const EdgeGrid<double>& grid, std::ui
   return kernels().cells_double(x, n, grid, out);
 }
 
+bool count(const float* x, std::size_t n, const EdgeGrid<float>& grid, std::uint32_t* tables,
+           std::size_t stride) {
+  return kernels().count_float(x, n, grid, tables, stride);
+}
+
+bool count(const double* x, std::size_t n, const EdgeGrid<double>& grid, std::uint32_t* tables,
+           std::size_t stride) {
+  return kernels().count_double(x, n, grid, tables, stride);
+}
+
 template <class Real>
 Real next(Real x) noexcept {
   return std::nextafter(x, std::numeric_limits<Real>::infinity());
@@ -106,7 +116,6 @@ EdgeGrid<Real> grid_of(std::span<const double> edges) {
 }
 
 constexpr std::size_t block = 4096;  // scores at a time, so that their cells stay in the cache
-constexpr std::size_t tables = 4;    // so that a score need not wait for the one before
 
 template <class T>
 bool is_aligned(const T* data) noexcept {
@@ -132,20 +141,17 @@ class CountingWorker {
   // \return false, with no count changed, if a score is NaN or outside the edges
   bool operator()(Row<T> row, std::uint32_t* counts, std::uint32_t sign) {
     if (row.size <= block) {
-      if (!find_cells(row, 0, row.size)) return false;
+      if (!find_cells(contiguous(row, 0, row.size), row.size)) return false;
       for (std::size_t i = 0; i < row.size; ++i) counts[cells_[i]] += sign;
       return true;
     }
-    tables_.assign(n_cells_ * tables, 0);
+    tables_.assign(2 * n_cells_, 0);  // two, so that a score need not wait for the one before
     for (std::size_t start = 0; start < row.size; start += block) {
       const std::size_t n = std::min(block, row.size - start);
-      if (!find_cells(row, start, n)) return false;
-      fill_tables(n);
+      if (!fill_tables(contiguous(row, start, n), n)) return false;
     }
     for (std::size_t c = 0; c < n_cells_; ++c) {
-      std::uint32_t sum = 0;
-      for (std::size_t t = 0; t < tables; ++t) sum += tables_[t * n_cells_ + c];
-      counts[c] += sign * sum;
+      counts[c] += sign * (tables_[c] + tables_[n_cells_ + c]);
     }
     return true;
   }
@@ -153,8 +159,7 @@ class CountingWorker {
  private:
   using Real = RealOf<T>;
 
-  bool find_cells(Row<T> row, std::size_t start, std::size_t n) {
-    const Real* x = contiguous(row, start, n);
+  bool find_cells(const Real* x, std::size_t n) {
     if (!cells(x, n, *grid_, cells_.data())) return false;
     if (grid_->exact) return true;
     if (grid_->sparse) {
@@ -194,15 +199,11 @@ class CountingWorker {
     return 2 * n - (static_cast<double>(x) == edges_[n - 1] ? 2 : 1);
   }
 
-  void fill_tables(std::size_t n) {
-    const std::size_t stride = n_cells_;
-    const std::uint32_t* cell = cells_.data();
-    std::uint32_t* table = tables_.data();
-    std::size_t i = 0;
-    for (; i + tables <= n; i += tables) {
-      for (std::size_t t = 0; t < tables; ++t) ++table[t * stride + cell[i + t]];
-    }
-    for (; i < n; ++i) ++table[cell[i]];
+  bool fill_tables(const Real* x, std::size_t n) {
+    if (grid_->exact) return count(x, n, *grid_, tables_.data(), n_cells_);
+    if (!find_cells(x, n)) return false;
+    for (std::size_t i = 0; i < n; ++i) ++tables_[i % 2 * n_cells_ + cells_[i]];
+    return true;
   }
 
   std::span<const double> edges_;
@@ -301,7 +302,7 @@ struct SketchPlan {
 class SketchWorker {
  public:
   explicit SketchWorker(const SketchPlan& plan)
-      : plan_(plan), gaps_(plan.sketch.edges.size()), z_(plan.sketch.edges.size()) {}
+      : plan_(plan), gaps_(plan.sketch.edges.size()), z_(gaps_.size()), reached_(gaps_.size()) {}
 
   // \return false if the counts do not add up to the number of draws
   bool operator()(std::size_t i, std::span<double> bounds, std::span<double> radius) {
@@ -336,10 +337,11 @@ class SketchWorker {
       if (here == 0) continue;  // the next edge is reached by as many, and further on
       // The margin makes up for the rounding of the difference and of the product.
       gaps_[n] = std::fabs(edge(j) - start) * (1.0 - 2 * unit);
-      z_[n++] = plan_.band->quantile(m - passed);
+      reached_[n++] = m - passed;
       start = edge(j);
       passed += here;
     }
+    plan_.band->quantiles(std::span(reached_).first(n), z_);
     curve_.add(std::span(gaps_).first(n), KnotLevels(std::span(z_).first(n)));
     return passed == m;
   }
@@ -347,6 +349,7 @@ class SketchWorker {
   const SketchPlan& plan_;
   BoundCurve curve_;
   std::vector<double> gaps_, z_;
+  std::vector<std::size_t> reached_;  // draws that reach the knot
 };
 
 Failure check(const ScoreCounts& sketch, const Options& o, const Certificates& out) noexcept {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +151,7 @@ class ScoreSketch:
         self._sigma = None if sigma is None else checks.positive("sigma", sigma)
         self._counts: Counts = np.zeros((self._inputs.size, 2 * self._edges.size - 1), np.uint32)
         self._draws: Draws = np.empty((0, 3), np.int64)
-        self._counters: dict[str, Any] = {}  # by backend
+        self._key = self._edges.tobytes()
         self._on_devices: dict[Any, Any] = {}  # counts that have not come back yet
         self._queued: list[tuple[Any, int, Draws]] = []  # what they are of, to name a bad score
         self._spoiled = ""
@@ -337,12 +337,10 @@ class ScoreSketch:
         threads: int | None,
     ) -> None:
         backend = backends.resolve(backend)
-        if backend not in self._counters:
-            self._counters[backend] = backends.load(backend).ScoreCounter(self._edges)
         every = np.array_equal(rows, np.arange(self._inputs.size))
         counts = self._counts if every else np.zeros((rows.size, self._counts.shape[1]), np.uint32)
         n_threads = engine.choose_threads(threads, scores.size)
-        bad = self._counters[backend].count(scores, counts, n_threads)
+        bad = _counter(backend, self._key).count(scores, counts, n_threads)
         if bad >= 0:
             a, b = self.score_range
             row = scores[bad].astype(np.float64)  # or NumPy would round a and b to its type
@@ -635,8 +633,18 @@ class ScoreSketch:
     def _loss(self, counts: Counts) -> NDArray[np.float64]:
         """Return the width of the widest interval that holds a draw, and the rounding."""
         a, b = self.score_range
-        widths = np.where(counts[:, 1::2] > 0, np.diff(self._edges), 0.0).max(axis=1)
-        return np.asarray(widths + _ROUNDING * (b - a))
+        widths, occupied = np.diff(self._edges), counts[:, 1::2] != 0
+        if widths.min() == widths.max():
+            widest = np.where(occupied.any(axis=1), widths[0], 0.0)
+        else:
+            widest = np.where(occupied, widths, 0.0).max(axis=1)
+        return np.asarray(widest + _ROUNDING * (b - a))
+
+
+@lru_cache(maxsize=16)
+def _counter(backend: str, edges: bytes) -> Any:
+    """Make a backend's counter, once for all sketches with these edges."""
+    return backends.load(backend).ScoreCounter(np.frombuffer(edges))
 
 
 def _band_bins(band: str, n: int) -> int:

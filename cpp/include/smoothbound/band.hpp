@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "smoothbound/curve.hpp"
@@ -48,6 +49,9 @@ class ConfidenceBand {
   /// -inf where nothing is known. The quantile is what the bounds need, and unlike the
   /// probability it keeps its digits near 1. \pre count <= draws()
   double quantile(std::size_t count) const noexcept;
+
+  /// z[i] = quantile(counts[i]); \pre z.size() >= counts.size()
+  void quantiles(std::span<const std::size_t> counts, std::span<double> z) const noexcept;
 
  private:
   void take_ell(double alpha, double level);
