@@ -22,6 +22,8 @@ from smoothbound.method import BANDS, BOUNDS
 
 __all__ = ["certify"]
 
+_BOUNDS = ["mean", "cdf"]  # those of the paper, unless others are asked for
+
 
 def certify(
     checkpoint: Annotated[
@@ -138,7 +140,7 @@ def certify(
         score_range=smoothed.measure.score_range,
         cutoff=smoothed.cutoff,
         outputs=smoothed.outputs,
-        methods=methods(bound or list(BOUNDS), band or list(BANDS), n_bins),
+        methods=methods(bound or _BOUNDS, band or list(BANDS), n_bins),
         radii=tuple(default_radii(sigma) if radii is None else numbers("--radii", radii)),
         thresholds=tuple([middle] if thresholds is None else numbers("--thresholds", thresholds)),
         data=dataset.name,
