@@ -31,6 +31,12 @@ Vector elementwise(const Vector& x) {
   return out;
 }
 
+// A certifier and the sizes of what it returns.
+struct Prepared {
+  sb::Certifier certifier;
+  py::ssize_t n_radii, n_thresholds;
+};
+
 template <class T, class Call>
 sb::Failure run(const py::array& scores, const Call& call) {
   const sb::Scores<T> view{
@@ -44,11 +50,12 @@ sb::Failure run(const py::array& scores, const Call& call) {
 template <class Call>
 sb::Failure run_any(const py::array& scores, const Call& call) {
   if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
-  if (scores.dtype().is(py::dtype("float16"))) return run<sb::half>(scores, call);
-  if (py::isinstance<py::array_t<float>>(scores)) return run<float>(scores, call);
-  if (py::isinstance<py::array_t<double>>(scores)) return run<double>(scores, call);
+  const py::dtype type = scores.dtype();
+  if (type.kind() == 'f' && type.itemsize() == 2) return run<sb::half>(scores, call);
+  if (type.kind() == 'f' && type.itemsize() == 4) return run<float>(scores, call);
+  if (type.kind() == 'f' && type.itemsize() == 8) return run<double>(scores, call);
   throw py::type_error("scores must be float16, float32 or float64, got " +
-                       py::str(py::object(scores.dtype())).cast<std::string>());
+                       py::str(py::object(type)).cast<std::string>());
 }
 
 template <class Enum>
@@ -74,27 +81,47 @@ py::ssize_t bad_row(const sb::Failure& failure) {
   return failure ? static_cast<py::ssize_t>(failure.input) : -1;
 }
 
-// Returns (bounds, radius, bad): `bad` is the first row with a score that is NaN or outside the
-// range, or -1.
-py::tuple certify(const py::array& scores, double sigma, double alpha, double a, double b,
-                  const std::string& side, const std::string& bound, const sb::ConfidenceBand* band,
-                  const Vector& radii, const Vector& thresholds, int threads) {
+Prepared certifier(std::size_t n_draws, double sigma, double alpha, double a, double b,
+                   const std::string& side, const std::string& bound,
+                   const sb::ConfidenceBand* band, const std::string& mean, std::size_t n_pilot,
+                   const std::vector<double>& radii, const std::vector<double>& thresholds,
+                   int threads) {
   sb::Options options;
   options.sigma = sigma;
   options.alpha = alpha;
   options.a = a;
   options.b = b;
   options.side = side_of(side);
-  options.bound = named<sb::Bound>(bound, {{"mean", sb::Bound::mean}, {"cdf", sb::Bound::cdf}});
+  options.bound = named<sb::Bound>(
+      bound, {{"mean", sb::Bound::mean}, {"cdf", sb::Bound::cdf}, {"tangent", sb::Bound::tangent}});
+  options.mean = named<sb::MeanKind>(mean, {{"hoeffding", sb::MeanKind::hoeffding},
+                                            {"bernstein", sb::MeanKind::bernstein},
+                                            {"betting", sb::MeanKind::betting}});
+  options.n_pilot = n_pilot;
   options.prepared = band;
-  options.radii = view(radii);
-  options.thresholds = view(thresholds);
+  options.radii = radii;
+  options.thresholds = thresholds;
   options.threads = threads;
-  Vector bounds({scores.shape(0), radii.size()});
-  Vector radius({scores.shape(0), thresholds.size()});
+  Prepared prepared{
+      {}, static_cast<py::ssize_t>(radii.size()), static_cast<py::ssize_t>(thresholds.size())};
+  sb::Failure failure;
+  {
+    py::gil_scoped_release release;
+    failure = prepared.certifier.prepare(options, n_draws);
+  }
+  bad_row(failure);
+  return prepared;
+}
+
+// Returns (bounds, radius, bad): `bad` is the first row with a score that is NaN or outside the
+// range, or -1.
+py::tuple certify(const Prepared& prepared, const py::array& scores) {
+  if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
+  Vector bounds({scores.shape(0), prepared.n_radii});
+  Vector radius({scores.shape(0), prepared.n_thresholds});
   const sb::Certificates out{view(bounds), view(radius)};
   const sb::Failure failure =
-      run_any(scores, [&](const auto& rows) { return sb::certify(rows, options, out); });
+      run_any(scores, [&](const auto& rows) { return prepared.certifier(rows, out); });
   return py::make_tuple(bounds, radius, bad_row(failure));
 }
 
@@ -199,10 +226,12 @@ PYBIND11_MODULE(_core, module) {
              py::arg("two_sided"));
   module.def("stay_probability", &stay_probability, py::arg("draws"), py::arg("lower_ranks"),
              py::arg("lower"), py::arg("upper_ranks"), py::arg("upper"));
-  module.def("certify", &certify, py::arg("scores"), py::kw_only(), py::arg("sigma"),
+  py::class_<Prepared>(module, "Certifier").def("__call__", &certify, py::arg("scores"));
+  module.def("certifier", &certifier, py::arg("n_draws"), py::kw_only(), py::arg("sigma"),
              py::arg("alpha"), py::arg("a"), py::arg("b"), py::arg("side"), py::arg("bound"),
-             py::arg("band").none(true), py::arg("radii"), py::arg("thresholds"),
-             py::arg("threads"));
+             py::arg("band").none(true), py::arg("mean"), py::arg("n_pilot"), py::arg("radii"),
+             py::arg("thresholds"), py::arg("threads"),
+             py::keep_alive<0, 8>());  // the band, which it looks at
   py::class_<sb::ScoreCounter>(module, "ScoreCounter")
       .def(py::init(&make_counter), py::arg("edges"))
       .def("count", &count, py::arg("scores"), py::arg("counts").noconvert(), py::arg("threads"));

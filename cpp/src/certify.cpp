@@ -14,6 +14,7 @@
 #include "kernels.hpp"
 #include "rounding.hpp"
 #include "smoothbound/radius.hpp"
+#include "smoothbound/tangent.hpp"
 
 namespace smoothbound {
 namespace {
@@ -23,7 +24,8 @@ struct Plan {
   Options options;
   Range range;
   std::size_t n_draws;
-  CurveRadii radii;                      // radii / sigma
+  CurveRadii radii;                      // radii / sigma, for curves ...
+  std::vector<double> r;                 // ... and as they are
   std::vector<double> targets;           // distances of the thresholds
   double hoeffding = 0.0;                // deviation of the mean, Bound::mean
   const ConfidenceBand* band = nullptr;  // Bound::cdf: the knots and their levels
@@ -34,19 +36,18 @@ struct Plan {
   Plan(const Options& o, std::size_t m)
       : options(o), range{o.a, o.b, o.side}, n_draws(m), radii(scaled(o.radii, o.sigma)) {
     for (const double c : o.thresholds) targets.push_back(above(range.distance(c)));
-    if (o.bound == Bound::mean) {
-      hoeffding = deviation(m, o.alpha);
-      return;
-    }
+    for (const double radius : o.radii) r.push_back(scaled_radius(radius, o.sigma));
+    if (o.bound == Bound::mean) hoeffding = deviation(m, o.alpha);
+    if (o.bound != Bound::cdf) return;
     if (o.prepared == nullptr) own_band.emplace(o.band, m, o.alpha, o.n_bins);
     band = o.prepared == nullptr ? &*own_band : o.prepared;
   }
 
  private:
   static std::vector<double> scaled(std::span<const double> radii, double sigma) {
-    std::vector<double> r;
-    for (const double radius : radii) r.push_back(scaled_radius(radius, sigma));
-    return r;
+    std::vector<double> scaled_radii;
+    for (const double radius : radii) scaled_radii.push_back(scaled_radius(radius, sigma));
+    return scaled_radii;
   }
 };
 
@@ -55,10 +56,13 @@ template <class T>
 class Worker {
  public:
   explicit Worker(const Plan& plan)
-      : plan_(plan), gaps_(plan.band == nullptr ? 0 : plan.band->positions().size()) {}
+      : plan_(plan),
+        tangent_(plan.options.mean, plan.options.alpha),
+        gaps_(plan.band == nullptr ? 0 : plan.band->positions().size()) {}
 
   // \return false if the row holds a score that is NaN or outside the range
   bool operator()(Row<T> row, std::span<double> bounds, std::span<double> radius) {
+    if (plan_.options.bound == Bound::tangent) return by_tangent(row, bounds, radius);
     curve_.clear();
     if (!(plan_.options.bound == Bound::mean ? add_mean(row) : add_knots(row))) return false;
     for (std::size_t j = 0; j < plan_.radii.size(); ++j) {
@@ -74,6 +78,7 @@ class Worker {
  private:
   // Theorem 1: one gap, the whole range, at the level of the mean.
   bool add_mean(Row<T> row) {
+    if (plan_.options.mean != MeanKind::hoeffding) return add_tallied_mean(row);
     const Range& range = plan_.range;
     bool valid = true;
     double total = 0.0;
@@ -93,6 +98,61 @@ class Worker {
     const double sum = total + lost;
     const double width = range.width();
     curve_.add(width, hoeffding_quantile(sum, row.size, width, plan_.hoeffding));
+    return true;
+  }
+
+  // Theorem 1 with the other bounds on the mean. Betting is the tangent bound at r = 0, where every
+  // tangent is the identity.
+  bool add_tallied_mean(Row<T> row) {
+    double share = 0.0;
+    if (plan_.options.mean == MeanKind::betting) {
+      if (!fit_tangent(row)) return false;
+      share = tangent_(0.0);
+    } else {
+      if (!fill_shares(row, draws_)) return false;
+      constexpr std::array<double, 2> identity = {0.0, 1.0};
+      tally_.reset(identity);
+      tally_.count(draws_);
+      share = bernstein_lower(tally_, identity, plan_.options.alpha);
+    }
+    curve_.add(plan_.range.width(), lower_quantile(share, 1.0 - share));
+    return true;
+  }
+
+  bool by_tangent(Row<T> row, std::span<double> bounds, std::span<double> radius) {
+    if (!fit_tangent(row)) return false;
+    const double width = plan_.range.width();
+    for (std::size_t j = 0; j < plan_.r.size(); ++j) {
+      bounds[j] = plan_.range.confidence(tangent_(plan_.r[j]) * width * (1.0 - 4 * unit));
+    }
+    for (std::size_t k = 0; k < plan_.targets.size(); ++k) {
+      const double target = plan_.targets[k] / width * (1.0 + 4 * unit);
+      radius[k] = input_radius(tangent_.certified_radius(target), plan_.options.sigma);
+    }
+    return true;
+  }
+
+  bool fit_tangent(Row<T> row) {
+    const std::size_t n_pilot = plan_.options.n_pilot;
+    if (!fill_shares({row.data, n_pilot, row.stride}, pilot_) ||
+        !fill_shares(row.after(n_pilot), draws_)) {
+      return false;
+    }
+    tangent_.fit(pilot_, draws_);
+    return true;
+  }
+
+  // Distances in units of the range, in ascending order. They are known to 3 units, and lowered by
+  // at least as much.
+  bool fill_shares(Row<T> row, std::vector<double>& shares) {
+    if (!sort_(row, plan_.options.a, plan_.options.b)) return false;
+    const bool lower = plan_.range.side == Side::lower;
+    const double width = plan_.range.width();
+    shares.resize(row.size);
+    for (std::size_t i = 0; i < row.size; ++i) {
+      const double distance = plan_.range.distance(sort_[lower ? i : row.size - 1 - i]);
+      shares[i] = std::max(0.0, below(distance / width * (1.0 - 4 * unit)));
+    }
     return true;
   }
 
@@ -156,8 +216,14 @@ class Worker {
   const Plan& plan_;
   Sorter<T> sort_;
   BoundCurve curve_;
-  std::vector<double> gaps_;
+  TangentBound tangent_;
+  Tally tally_;
+  std::vector<double> gaps_, pilot_, draws_;
 };
+
+bool has_pilot(const Options& o, std::size_t n_draws) noexcept {
+  return o.n_pilot >= 1 && o.n_pilot < n_draws;
+}
 
 template <class T>
 Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out) {
@@ -204,6 +270,14 @@ Failure check(const Options& o, std::size_t n_draws) noexcept {
   }
   if (n_draws == 0 || n_draws > std::numeric_limits<std::uint32_t>::max()) {
     return bad("n_draws must be at least 1 and below 2^32", static_cast<double>(n_draws));
+  }
+  if (o.bound == Bound::tangent && o.mean == MeanKind::hoeffding) {
+    return bad("mean must be betting or bernstein for the tangent bound", 0.0);
+  }
+  const bool needs_pilot =
+      o.bound == Bound::tangent || (o.bound == Bound::mean && o.mean == MeanKind::betting);
+  if (needs_pilot && !has_pilot(o, n_draws)) {
+    return bad("n_pilot must be at least 1 and below n_draws", static_cast<double>(o.n_pilot));
   }
   if (o.bound == Bound::cdf && o.prepared != nullptr && o.prepared->draws() != n_draws) {
     return bad("n_draws must be what the prepared band was made for", static_cast<double>(n_draws));

@@ -81,6 +81,12 @@ double log(double x) noexcept {
   return k * ln2_high + (log_m + k * ln2_low);
 }
 
+double exp(double x) noexcept {
+  double result = 0.0;
+  kernels().exp(&x, &result, 1);
+  return result;
+}
+
 double cdf(double z) noexcept {
   kernels().cdf(&z, &z, 1);
   return z;

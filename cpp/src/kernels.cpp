@@ -116,6 +116,36 @@ void cdf(const double* z, double* out, std::size_t n) {
   }
 }
 
+void exp(const double* x, double* out, std::size_t n) {
+#pragma omp simd
+  for (std::size_t i = 0; i < n; ++i) {
+    const Scaled e = exp_minus(-x[i], 0.0);
+    out[i] = e.mantissa * power_of_two(e.k);
+  }
+}
+
+// The tangent at Phi(z) has the slope w = exp(r z - r^2 / 2) and, measured from p = 1, the height
+// Phi(z - r) + w Phi(-z). A greater weight is safe, and so is a smaller height. The exponent is
+// rounded by at most (18 r + r^2) 2^-53, which is the relative error of w; slack has room for the
+// exponential and the products too. Where w is below e^-700 the weight is raised to that, and the
+// height left without it.
+void tangents(const double* z, std::size_t n, double r, double* weight, double* constant) {
+  const double slack = (16.0 * r + r * r + 16.0) * 0x1p-52;
+  const double half_square = 0.5 * r * r;
+#pragma omp simd
+  for (std::size_t i = 0; i < n; ++i) {
+    const double x = r * z[i] - half_square;
+    const Scaled e = exp_minus(x > -700.0 ? -x : 700.0, 0.0);
+    const double w = e.mantissa * power_of_two(e.k);
+    const double shifted = z[i] - r;
+    const double magnitude = shifted < 0.0 ? -shifted : shifted;
+    const double height = x > -700.0 ? w * (1.0 - slack) * normal_of(-z[i]).cdf : 0.0;
+    weight[i] = w * (1.0 + slack);
+    constant[i] =
+        (normal_of(shifted - magnitude * 0x1p-52).cdf + height) * (1.0 - 4e-15) - 0x1p-1070;
+  }
+}
+
 double sum(const double* x, std::size_t n) {
   double lane[8] = {};
   std::size_t i = 0;
@@ -327,9 +357,20 @@ bool count_double(const double* x, std::size_t n, const EdgeGrid<double>& grid,
 
 }  // namespace
 
-const Kernels SMOOTHBOUND_KERNELS = {
-    SMOOTHBOUND_TIER_NAME, cdf,   sum,   distances,   moments,      convolve,
-    curve_weights,         curve, widen, cells_float, cells_double, count_float,
-    count_double};
+const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME,
+                                     cdf,
+                                     exp,
+                                     tangents,
+                                     sum,
+                                     distances,
+                                     moments,
+                                     convolve,
+                                     curve_weights,
+                                     curve,
+                                     widen,
+                                     cells_float,
+                                     cells_double,
+                                     count_float,
+                                     count_double};
 
 }  // namespace smoothbound

@@ -22,6 +22,13 @@ struct Kernels {
   // out[i] = Phi(z[i]), with the errors stated in gaussian.hpp; out may be z.
   void (*cdf)(const double* z, double* out, std::size_t n);
 
+  // out[i] = exp(x[i]) for |x| <= 700, to 8 units of itself; out may be x.
+  void (*exp)(const double* x, double* out, std::size_t n);
+
+  // Tangents of psi_r(p) = Phi(Phi^-1(p) - r) at p = Phi(z[i]), |z| <= 9: for every p in [0, 1]
+  //   psi_r(p) >= constant[i] - weight[i] (1 - p),   weight[i] > 0.
+  void (*tangents)(const double* z, std::size_t n, double r, double* weight, double* constant);
+
   // sum x[i] for at most sum_block non-negative x, in eight running sums. Relative error at most
   // sum_error, also when blocks are added up with add_to().
   double (*sum)(const double* x, std::size_t n);

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from numpy import float64, uint32
@@ -19,8 +20,8 @@ class ConfidenceBand:
     def __init__(self, kind: str, draws: int, alpha: float, n_bins: int, level: float) -> None: ...
     def quantile(self, count: int) -> float: ...
 
-def certify(
-    scores: NDArray[Any],
+def certifier(
+    n_draws: int,
     *,
     sigma: float,
     alpha: float,
@@ -29,10 +30,15 @@ def certify(
     side: str,
     bound: str,
     band: ConfidenceBand | None,
-    radii: NDArray[float64],
-    thresholds: NDArray[float64],
+    mean: str,
+    n_pilot: int,
+    radii: Sequence[float],
+    thresholds: Sequence[float],
     threads: int,
-) -> tuple[NDArray[float64], NDArray[float64], int]: ...
+) -> Certifier: ...
+
+class Certifier:
+    def __call__(self, scores: NDArray[Any]) -> tuple[NDArray[float64], NDArray[float64], int]: ...
 
 class ScoreCounter:
     def __init__(self, edges: NDArray[float64]) -> None: ...

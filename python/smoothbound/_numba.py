@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.special import betainccinv, betaincinv, ndtri
 
-__all__ = ["ConfidenceBand", "ScoreCounter", "certify", "certify_counts"]
+from smoothbound._tangent import Tally, TangentBound, bernstein_lower
+
+__all__ = ["ConfidenceBand", "ScoreCounter", "certifier", "certify_counts"]
 
 Vector = NDArray[np.float64]
 Counts = NDArray[np.uint32]
@@ -132,6 +135,9 @@ class _Task:
     b: float
     side: str
     bound: str
+    alpha: float
+    mean: str
+    n_pilot: int
     deviation: float
     band: ConfidenceBand | None
     r: Vector
@@ -150,7 +156,34 @@ class _Task:
             return max(self.a, math.nextafter(self.a + distance, -math.inf))
         return min(self.b, math.nextafter(self.b - distance, math.inf))
 
+    def shares(self, row: NDArray[np.floating]) -> Vector:
+        """Distances in units of the range, rounded down, in ascending order."""
+        shares = self.distance(row.astype(np.float64)) / self.width * (1.0 - 4 * _UNIT)
+        return np.sort(np.maximum(np.nextafter(shares, -np.inf), 0.0))
+
+    def tangent(self, row: NDArray[np.floating]) -> TangentBound:
+        pilot, draws = row[: self.n_pilot], row[self.n_pilot :]
+        return TangentBound(self.mean, self.alpha, self.shares(pilot), self.shares(draws))
+
+    def by_tangent(self, row: NDArray[np.floating], bounds: Vector, radius: Vector) -> None:
+        tangent = self.tangent(row)
+        for j, r in enumerate(self.r):
+            bounds[j] = self.confidence(tangent(float(r)) * self.width * (1.0 - 4 * _UNIT))
+        for k, target in enumerate(self.targets):
+            radius[k] = tangent.certified_radius(target / self.width * (1.0 + 4 * _UNIT))
+
+    def by_tallied_mean(self, row: NDArray[np.floating]) -> tuple[Vector, Vector]:
+        if self.mean == "betting":
+            share = self.tangent(row)(0.0)
+        else:
+            identity = np.array([0.0, 1.0])
+            share = bernstein_lower(Tally(identity, self.shares(row)), identity, self.alpha)
+        p = np.array([share])
+        return np.array([self.width]), _lower_quantile(p, 1.0 - p)
+
     def by_mean(self, row: Vector) -> tuple[Vector, Vector]:
+        if self.mean != "hoeffding":
+            return self.by_tallied_mean(row)
         mean = math.fsum(self.distance(row)) / (self.m * self.width) * (1.0 - 16 * _UNIT)
         p = np.array([mean - self.deviation - _UNIT])
         q = np.array([((1.0 - mean) + self.deviation) * (1 + 4 * _UNIT)])
@@ -169,6 +202,9 @@ class _Task:
         return gaps, z
 
     def __call__(self, row: NDArray[np.floating], bounds: Vector, radius: Vector) -> None:
+        if self.bound == "tangent":
+            self.by_tangent(row, bounds, radius)
+            return
         if self.bound == "mean":
             gaps, z = self.by_mean(row.astype(np.float64))
         else:
@@ -177,6 +213,13 @@ class _Task:
             bounds[j] = self.confidence(_shifted_sum(gaps, z, r))
         for k, target in enumerate(self.targets):
             radius[k] = _certified_radius(gaps, z, target)
+
+
+def certifier(
+    n_draws: int, *, radii: tuple[float, ...], thresholds: tuple[float, ...], **options: Any
+) -> Callable[[NDArray[np.floating]], tuple[Vector, Vector, int]]:
+    """Return `certify` with its options; as in the C++ core, but with nothing prepared."""
+    return partial(certify, radii=np.array(radii), thresholds=np.array(thresholds), **options)
 
 
 def certify(
@@ -189,6 +232,8 @@ def certify(
     side: str,
     bound: str,
     band: ConfidenceBand | None,
+    mean: str,
+    n_pilot: int,
     radii: Vector,
     thresholds: Vector,
     threads: int,
@@ -208,6 +253,9 @@ def certify(
         b=b,
         side=side,
         bound=bound,
+        alpha=alpha,
+        mean=mean,
+        n_pilot=n_pilot,
         deviation=_deviation(m, alpha),
         band=band,
         r=r,
@@ -297,7 +345,20 @@ def certify_counts(
     ordered = edges[::step]
     r = np.where(radii == 0.0, 0.0, np.nextafter(radii / sigma, np.inf))
     targets = np.nextafter(thresholds - a if side == "lower" else b - thresholds, np.inf)
-    task = _Task(m, a, b, side, "cdf", _deviation(m, alpha), band, r, targets)
+    task = _Task(
+        m=m,
+        a=a,
+        b=b,
+        side=side,
+        bound="cdf",
+        alpha=alpha,
+        mean="hoeffding",
+        n_pilot=0,
+        deviation=_deviation(m, alpha),
+        band=band,
+        r=r,
+        targets=targets,
+    )
 
     def certify_row(cells: Counts, bounds: Vector, radius: Vector) -> None:
         reached = m - np.cumsum(cells[::step], dtype=np.int64)[1::2]  # each edge but the first

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -17,8 +18,9 @@ _MODULES = {"cpp": "smoothbound._core", "numba": "smoothbound._numba"}
 
 
 def load(backend: str) -> ModuleType:
-    """Import a backend: a module with ``certify``, the batch call of the C++ core."""
-    return importlib.import_module(_MODULES[backend])
+    """Import a backend: a module with ``certifier``, as the C++ core has it (_core.pyi)."""
+    name = _MODULES[backend]
+    return sys.modules.get(name) or importlib.import_module(name)
 
 
 def _why_no_core() -> str | None:

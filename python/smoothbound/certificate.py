@@ -40,6 +40,9 @@ class Settings:
     sides : {"lower", "upper", "both"}
     n : int
         Draws of each input.
+    n_pilot : int
+        The first of them, from which stakes and tangents were chosen, and nothing else; 0 for a
+        method without pilot draws.
     backend, version : str
         What computed it.
     """
@@ -54,6 +57,7 @@ class Settings:
     method: Method
     sides: str
     n: int
+    n_pilot: int
     backend: str
     version: str
 
@@ -71,8 +75,8 @@ class Certificate:
     settings : Settings
     lower : ndarray of float64, shape (n_inputs, n_radii), or None
         The expected score cannot fall below it within the radius. Each entry holds with
-        probability at least 1 - alpha over the draws; for ``bound="cdf"`` all radii of an input
-        hold at once.
+        probability at least 1 - alpha over the draws; except with ``bound="tangent"`` all radii of
+        an input hold at once.
     upper : ndarray of float64, shape (n_inputs, n_radii), or None
         The expected score cannot rise above it within the radius.
     radius : ndarray of float64, shape (n_inputs, n_thresholds), or None
@@ -131,5 +135,7 @@ class Certificate:
 def _list_column(values: NDArray[np.float64]) -> pa.Array[Any]:
     import pyarrow as pa
 
-    flat = pa.array(values.reshape(-1))
+    # Without a copy, and without pandas, which pa.array() takes half a second to import.
+    buffer = pa.py_buffer(np.ascontiguousarray(values).data)
+    flat = pa.Array.from_buffers(pa.float64(), values.size, [None, buffer])
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])

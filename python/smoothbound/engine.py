@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from smoothbound import __version__, checks
 from smoothbound import backend as backends
 from smoothbound import band as bands
-from smoothbound import checks
 from smoothbound.arrays import as_scores
 from smoothbound.certificate import Certificate, Settings
 from smoothbound.method import Method
@@ -18,6 +20,7 @@ from smoothbound.method import Method
 __all__ = ["certify_scores", "required_draws"]
 
 SIDES = ("lower", "upper", "both")
+_MOST_DRAWS = 2**24  # to look for the number of draws that would do
 _DRAWS_PER_THREAD = 50_000  # below it another thread costs more than it brings
 
 
@@ -32,6 +35,8 @@ def certify_scores(
     bound: str = "cdf",
     band: str = "ell",
     n_bins: int | None = None,
+    mean: str | None = None,
+    pilot: float = 0.1,
     sides: str = "lower",
     backend: str | None = None,
     threads: int | None = None,
@@ -54,14 +59,23 @@ def certify_scores(
         l2 radii at which to bound the confidence, >= 0, in the units of the input, as sigma.
     thresholds : array-like, shape (n_thresholds,)
         Confidence thresholds, strictly inside the range, for which to find the radius.
-    bound : {"cdf", "mean"}
-        Theorem 2 (the distribution of the scores) or Theorem 1 (their mean).
+    bound : {"cdf", "mean", "tangent"}
+        Theorem 2 (the distribution of the scores), Theorem 1 (their mean), or the tangent bound,
+        which is the tightest at one radius at a time (docs/tangent.md).
     band : {"ell", "dkw"}
         Confidence band of the survival function, for ``bound="cdf"``: equal local levels, or the
         paper's Dvoretzky-Kiefer-Wolfowitz band.
     n_bins : int, optional
         Number of equal-count bins for ``bound="cdf"`` (the paper uses 10 000). By default every
         draw is a knot, which is the tightest.
+    mean : {"hoeffding", "bernstein", "betting"}, optional
+        How a mean is bounded. For ``bound="mean"`` by default Hoeffding's inequality, the paper's;
+        for ``bound="tangent"`` betting by default, or "bernstein".
+    pilot : float
+        Share of each row's draws, the first ones, from which the stakes of betting and the tangents
+        are chosen; the others are bounded. The draws must be in an order that does not depend on
+        their values, such as that of drawing; a row in sorted order is refused. In (0, 1); without
+        effect for other methods.
     sides : {"lower", "upper", "both"}
         Which side to bound. "both" gives each side alpha / 2.
     backend : {"cpp", "numba"}, optional
@@ -99,52 +113,109 @@ def certify_scores(
     alpha = checks.probability("alpha", alpha)
     a, b = checks.score_range("score_range", score_range)
     grid = checks.radii("radii", radii)
-    method = Method.of(bound, band, n_bins)
+    method = Method.of(bound, band, n_bins, mean)
+    pilot = checks.probability("pilot", pilot)
     checks.choice("sides", sides, SIDES)
     cuts = checks.thresholds("thresholds", thresholds, (a, b))
     rows = as_scores(scores)
-    share = alpha / 2 if sides == "both" else alpha
-    backend = backends.resolve(backend)
-    made = _band(backend, method, rows.shape[1], share)
-    require_draws(rows.shape[1], cuts if sides != "upper" else cuts[:0], share, (a, b), method)
-    options = {
-        "sigma": sigma,
-        "alpha": share,
-        "a": a,
-        "b": b,
-        "bound": method.bound,
-        "band": made,
-        "radii": grid,
-        "threads": choose_threads(threads, rows.size),
-    }
+    n = rows.shape[1]
+    n_pilot = _n_pilot(n, pilot) if method.splits_pilot else 0
+    if n_pilot:
+        _refuse_sorted(rows)
+    plan = _plan(
+        sigma,
+        alpha,
+        (a, b),
+        tuple(grid.tolist()),
+        tuple(cuts.tolist()),
+        method,
+        sides,
+        n,
+        n_pilot,
+        pilot,
+        backends.resolve(backend),
+        choose_threads(threads, rows.size),
+    )
     lower = upper = radius = None
-    if sides != "upper":
-        lower, radius = _run(backend, rows, side="lower", thresholds=cuts, **options)
-    if sides != "lower":
-        upper, _ = _run(backend, rows, side="upper", thresholds=cuts[:0], **options)
+    if plan.lower is not None:
+        lower, radius = _run(plan.lower, rows, (a, b))
+    if plan.upper is not None:
+        upper, _ = _run(plan.upper, rows, (a, b))
+    return Certificate(plan.settings, lower, upper, radius)
+
+
+_Certifier = Callable[[NDArray[Any]], tuple[NDArray[np.float64], NDArray[np.float64], int]]
+
+
+class _Plan(NamedTuple):
+    """What does not depend on the scores: the settings, and a certifier for each side."""
+
+    settings: Settings
+    lower: _Certifier | None
+    upper: _Certifier | None
+
+
+@lru_cache(maxsize=16)  # for callers that bring a few rows at a time
+def _plan(
+    sigma: float,
+    alpha: float,
+    score_range: tuple[float, float],
+    radii: tuple[float, ...],
+    thresholds: tuple[float, ...],
+    method: Method,
+    sides: str,
+    n: int,
+    n_pilot: int,
+    pilot: float,
+    backend: str,
+    threads: int,
+) -> _Plan:
+    a, b = score_range
+    share = alpha / 2 if sides == "both" else alpha
+    has_lower, has_upper = sides != "upper", sides != "lower"
+    require_draws(n, thresholds if has_lower else (), share, score_range, method, pilot)
+    make = partial(
+        backends.load(backend).certifier,
+        n,
+        sigma=sigma,
+        alpha=share,
+        a=a,
+        b=b,
+        bound=method.bound,
+        band=_band(backend, method, n, share),
+        mean=method.mean or "hoeffding",
+        n_pilot=n_pilot,
+        radii=radii,
+        threads=threads,
+    )
     settings = Settings(
         sigma=sigma,
         alpha=alpha,
-        alpha_lower=None if lower is None else share,
-        alpha_upper=None if upper is None else share,
-        score_range=(a, b),
-        radii=tuple(grid.tolist()),
-        thresholds=tuple(cuts.tolist()),
+        alpha_lower=share if has_lower else None,
+        alpha_upper=share if has_upper else None,
+        score_range=score_range,
+        radii=radii,
+        thresholds=thresholds,
         method=method,
         sides=sides,
-        n=rows.shape[1],
+        n=n,
+        n_pilot=n_pilot,
         backend=backend,
-        version=str(backends.build_info()["version"]),
+        version=__version__,
     )
-    return Certificate(settings, lower, upper, radius)
+    return _Plan(
+        settings,
+        make(side="lower", thresholds=thresholds) if has_lower else None,
+        make(side="upper", thresholds=()) if has_upper else None,
+    )
 
 
 def _run(
-    backend: str, rows: NDArray[Any], **options: Any
+    certifier: _Certifier, rows: NDArray[Any], score_range: tuple[float, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    bounds, radius, bad = backends.load(backend).certify(rows, **options)
+    bounds, radius, bad = certifier(rows)
     if bad >= 0:
-        a, b = options["a"], options["b"]
+        a, b = score_range
         row = rows[bad]
         j = int(np.argmax(~((row >= a) & (row <= b))))
         hint = (
@@ -159,10 +230,33 @@ def _run(
     return bounds, radius
 
 
+def _n_pilot(n: int, pilot: float) -> int:
+    return max(1, math.floor(n * pilot))
+
+
+def _refuse_sorted(rows: NDArray[Any]) -> None:
+    """Refuse rows whose draws cannot be in the order of drawing.
+
+    Twenty different draws in sorted order have probability 2 / 20! = 8e-19.
+    """
+    for i, row in enumerate(rows):
+        head = row[:64]
+        if not ((head[:-1] <= head[1:]).all() or (head[:-1] >= head[1:]).all()):
+            continue
+        with np.errstate(invalid="ignore"):  # bad scores are reported later
+            steps = np.diff(row.astype(np.float64))
+        if np.count_nonzero(steps) >= 19 and ((steps >= 0).all() or (steps <= 0).all()):
+            raise ValueError(
+                f"scores[{i}] are sorted: the pilot draws, the first ones, would not be a sample "
+                "like the others; pass the scores in the order in which they were drawn"
+            )
+
+
 def choose_threads(threads: int | None, draws: int) -> int:
     if threads is not None:
         return checks.count("threads", threads)
-    return max(1, min(backends.usable_threads(), draws // _DRAWS_PER_THREAD))
+    wanted = draws // _DRAWS_PER_THREAD
+    return min(backends.usable_threads(), wanted) if wanted > 1 else 1
 
 
 def _band(backend: str, method: Method, n: int, alpha: float) -> Any:
@@ -179,6 +273,8 @@ def required_draws(
     score_range: tuple[float, float] = (0.0, 1.0),
     bound: str = "cdf",
     band: str = "ell",
+    mean: str | None = None,
+    pilot: float = 0.1,
 ) -> int:
     """Count the draws with which perfect scores would be certified above a threshold at R = 0.
 
@@ -188,13 +284,13 @@ def required_draws(
     ----------
     threshold : float
         Confidence threshold, a <= threshold < b.
-    alpha, score_range, bound, band
+    alpha, score_range, bound, band, mean, pilot
         As in `certify_scores`.
 
     Returns
     -------
     int
-        The least such n.
+        The least n with which a row of scores b is certified.
 
     Examples
     --------
@@ -202,40 +298,89 @@ def required_draws(
     (14, 34539)
     >>> required_draws(0.5), required_draws(0.99)
     (14, 1113)
+    >>> required_draws(0.5, bound="tangent"), required_draws(0.99, bound="tangent")
+    (11, 764)
     """
     alpha = checks.probability("alpha", alpha)
     a, b = checks.score_range("score_range", score_range)
-    method = Method.of(bound, band, None)
+    method = Method.of(bound, band, None, mean)
+    pilot = checks.probability("pilot", pilot)
     if not a <= threshold < b:
         raise ValueError(f"threshold must lie in [{a}, {b}), got {threshold}")
     share = (threshold - a) / (b - a)
-    if method.band != "ell":
+    if method.band == "ell":
+        return _draws_of_ell(share, alpha)
+    if method.mean in (None, "hoeffding"):
         return math.floor(math.log(1 / alpha) / (2 * (1 - share) ** 2)) + 1
-    # The bound at n of n draws is level ** (1 / n); the level depends little on n.
-    n = 1
-    while (more := _draws_at_level(share, bands.local_level(n, alpha=alpha))) > n:
+    return _least_draws(share, alpha, method, pilot)
+
+
+def _draws_of_ell(share: float, alpha: float) -> int:
+    """Find the least n with ``level ** (1 / n) > share``, the bound at n of n draws."""
+    n, more = 0, 1
+    while more > n:  # the level depends little on n
         n = more
+        level = bands.local_level(n, alpha=alpha)
+        more = 1 if share <= 0.0 else math.floor(math.log(level) / math.log(share)) + 1
     return n
 
 
-def _draws_at_level(share: float, level: float) -> int:
-    """Count the draws with which ``level ** (1 / n) > share``."""
-    if share <= 0.0:
-        return 1
-    return math.floor(math.log(level) / math.log(share)) + 1
+def _least_draws(share: float, alpha: float, method: Method, pilot: float) -> int:
+    """Find the least n whose perfect scores are certified above a share of the range."""
+    low, high = 1, 2
+    while not _perfect(high, alpha, method, pilot) > share:
+        low, high = high, 2 * high
+        if high > _MOST_DRAWS:
+            raise ValueError(
+                f"more than {_MOST_DRAWS} draws would be needed to certify a score above "
+                f"{share!r} of the range at alpha = {alpha:g} by {method.label}"
+            )
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _perfect(middle, alpha, method, pilot) > share:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+@lru_cache(maxsize=1024)
+def _perfect(n: int, alpha: float, method: Method, pilot: float) -> float:
+    """Certify n draws that are all 1, in [0, 1], at R = 0."""
+    n_pilot = _n_pilot(n, pilot) if method.splits_pilot else 0
+    if n_pilot >= n:
+        return 0.0
+    certify = backends.load(backends.resolve(None)).certifier(
+        n,
+        sigma=1.0,
+        alpha=alpha,
+        a=0.0,
+        b=1.0,
+        side="lower",
+        bound=method.bound,
+        band=None,
+        mean=method.mean,
+        n_pilot=n_pilot,
+        radii=(0.0,),
+        thresholds=(),
+        threads=1,
+    )
+    bounds, _, _ = certify(np.ones((1, n)))
+    return float(bounds[0, 0])
 
 
 def require_draws(
     n: int,
-    thresholds: NDArray[np.float64],
+    thresholds: tuple[float, ...],
     alpha: float,
     score_range: tuple[float, float],
     method: Method,
+    pilot: float,
 ) -> None:
     """Refuse draws that could not certify anything, or not the highest threshold."""
     a, b = score_range
-    threshold = float(thresholds.max(initial=a))
-    if _highest(n, alpha, method) > (threshold - a) / (b - a):
+    threshold = max(thresholds, default=a)
+    if _highest(n, alpha, method, pilot) > (threshold - a) / (b - a):
         return
     needed = required_draws(
         threshold,
@@ -243,8 +388,10 @@ def require_draws(
         score_range=score_range,
         bound=method.bound,
         band=method.band or "dkw",
+        mean=method.mean,
+        pilot=pilot,
     )
-    what = f"above the threshold {threshold:g}" if thresholds.size else "at all"
+    what = f"above the threshold {threshold:g}" if thresholds else "at all"
     raise ValueError(
         f"n = {n} draws are too few to certify any input {what} at alpha = {alpha:g} "
         f"by {method.label}, even if every score were {b:g}; "
@@ -252,8 +399,10 @@ def require_draws(
     )
 
 
-def _highest(n: int, alpha: float, method: Method) -> float:
+def _highest(n: int, alpha: float, method: Method, pilot: float) -> float:
     """Return the share of the range that perfect scores certify at R = 0."""
+    if method.mean not in (None, "hoeffding"):
+        return _perfect(n, alpha, method, pilot)
     if method.band == "ell":
         level = bands.local_level(n, alpha=alpha, n_bins=method.n_bins)
         return math.exp(math.log(level) / n)

@@ -1,4 +1,4 @@
-"""The ways to turn scores into a certificate: a bound, its band and its knots."""
+"""The ways to turn scores into a certificate: a bound, its band and knots, or its mean."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from dataclasses import dataclass
 
 from smoothbound import checks
 
-__all__ = ["BANDS", "BOUNDS", "Method"]
+__all__ = ["BANDS", "BOUNDS", "MEANS", "Method"]
 
-BOUNDS = ("mean", "cdf")
+BOUNDS = ("mean", "cdf", "tangent")
 BANDS = ("dkw", "ell")
+# How each bound can bound a mean, its default first.
+MEANS: dict[str, tuple[str, ...]] = {
+    "mean": ("hoeffding", "bernstein", "betting"),
+    "cdf": (),
+    "tangent": ("betting", "bernstein"),
+}
 
 
 @dataclass(frozen=True)
@@ -18,12 +24,15 @@ class Method:
 
     Parameters
     ----------
-    bound : {"mean", "cdf"}
-        Theorem 1 or Theorem 2 of Kumar et al. 2020.
+    bound : {"mean", "cdf", "tangent"}
+        Theorem 1 or Theorem 2 of Kumar et al. 2020, or the tangent bound (docs/tangent.md).
     band : {"dkw", "ell"} or None
-        Confidence band of the survival function; None where the bound uses none ("mean").
+        Confidence band of the survival function; None where the bound uses none.
     n_bins : int or None
         Number of equal-count bins, that is of knots; None makes every draw a knot.
+    mean : {"hoeffding", "bernstein", "betting"} or None
+        How a mean is bounded. None takes the default: Hoeffding's inequality for "mean", betting
+        for "tangent"; "cdf" bounds no mean.
 
     Raises
     ------
@@ -32,20 +41,34 @@ class Method:
 
     Examples
     --------
-    >>> Method("cdf", "dkw").name, Method("mean").label
-    ('cdf_dkw', 'Theorem 1')
+    >>> Method("cdf", "dkw").name, Method("mean").label, Method("tangent").mean
+    ('cdf_dkw', 'Theorem 1', 'betting')
     """
 
     bound: str
     band: str | None = None
     n_bins: int | None = None
+    mean: str | None = None
 
     def __post_init__(self) -> None:
         checks.choice("bound", self.bound, BOUNDS)
-        if self.bound == "mean":
+        means = MEANS[self.bound]
+        if self.mean is None and means:
+            object.__setattr__(self, "mean", means[0])
+        if self.mean is not None and self.mean not in means:
+            raise ValueError(
+                f"bound={self.bound!r} takes mean="
+                + (
+                    " or ".join(repr(mean) for mean in means)
+                    if means
+                    else "None: it bounds no mean"
+                )
+                + f"; got {self.mean!r}"
+            )
+        if self.bound != "cdf":
             if self.band is not None or self.n_bins is not None:
                 raise ValueError(
-                    "bound='mean' (Theorem 1) uses the mean alone: it takes no band and no "
+                    f"bound={self.bound!r} bounds a mean alone: it takes no band and no "
                     f"n_bins, got band={self.band!r}, n_bins={self.n_bins!r}"
                 )
             return
@@ -54,17 +77,30 @@ class Method:
             checks.count("n_bins", self.n_bins)
 
     @classmethod
-    def of(cls, bound: str, band: str | None, n_bins: int | None) -> Method:
+    def of(
+        cls, bound: str, band: str | None, n_bins: int | None, mean: str | None = None
+    ) -> Method:
         """Drop the band and the bins where the bound has no use for them."""
         checks.choice("bound", bound, BOUNDS)
-        return cls("mean") if bound == "mean" else cls(bound, band, n_bins)
+        return cls(bound, band, n_bins, mean) if bound == "cdf" else cls(bound, mean=mean)
+
+    @property
+    def splits_pilot(self) -> bool:
+        """Whether the first draws are set aside, to choose stakes and tangents from."""
+        return self.bound == "tangent" or self.mean == "betting"
 
     @property
     def name(self) -> str:
         """Identifier for columns and files, such as ``"cdf_dkw"``."""
-        return self.bound if self.band is None else f"{self.bound}_{self.band}"
+        if self.band is not None:
+            return f"{self.bound}_{self.band}"
+        is_default = self.mean == MEANS[self.bound][0]
+        return self.bound if is_default else f"{self.bound}_{self.mean}"
 
     @property
     def label(self) -> str:
         """Words for figures and tables, such as ``"Theorem 2 (dkw)"``."""
-        return "Theorem 1" if self.bound == "mean" else f"Theorem 2 ({self.band})"
+        if self.bound == "cdf":
+            return f"Theorem 2 ({self.band})"
+        words = "Theorem 1" if self.bound == "mean" else "tangent"
+        return words if self.mean == MEANS[self.bound][0] else f"{words} ({self.mean})"

@@ -7,6 +7,7 @@ above these upper bounds, by at most about 1e-12 of the range.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -16,15 +17,21 @@ from scipy.special import betaincinv, ndtr, ndtri
 from scipy.stats import poisson
 
 __all__ = [
+    "Tangent",
+    "bernstein",
+    "betting",
     "certified_radius",
     "dkw",
     "ell",
     "ell_level",
     "equal_count_knots",
+    "hoeffding",
     "lower_cdf",
     "lower_edges",
     "lower_mean",
+    "lower_tangent",
     "stay_probability",
+    "tangent_from_pilot",
     "upper_bound",
     "upper_edges",
 ]
@@ -45,6 +52,35 @@ def deviation(m: int, alpha: float) -> float:
 def dkw(count: int, m: int, alpha: float) -> float:
     """Bound G(s) from below where `count` of `m` draws are >= s (Massart 1990)."""
     return max(count / m - deviation(m, alpha), 0.0)
+
+
+def hoeffding(values: Vector, alpha: float) -> float:
+    """Bound a mean in [0, 1] from below (Hoeffding 1963)."""
+    return math.fsum(values) / len(values) - deviation(len(values), alpha)
+
+
+def bernstein(values: Vector, alpha: float) -> float:
+    """Bound a mean in [0, 1] from below (Maurer & Pontil 2009, Theorem 4)."""
+    n, evidence = len(values), math.log(2.0 / alpha)
+    variance = float(np.var(values, ddof=1))
+    slack = math.sqrt(2.0 * variance * evidence / n) + 7.0 * evidence / (3.0 * (n - 1))
+    return float(np.mean(values)) - slack
+
+
+def betting(values: Vector, stake: float, alpha: float) -> float:
+    """Bound the mean of non-negative values from below, with a stake fixed before they were seen.
+
+    The smallest mean mu at which the capital prod (1 + stake v) / (1 + stake mu) stays below
+    1 / alpha (Waudby-Smith & Ramdas 2024, for one stake; Markov's inequality).
+    """
+
+    def capital(mu: float) -> float:
+        return math.fsum(np.log1p(stake * values) - math.log1p(stake * mu))
+
+    if capital(0.0) <= math.log(1.0 / alpha):
+        return 0.0
+    high = float(np.max(values))
+    return float(brentq(lambda mu: capital(mu) - math.log(1.0 / alpha), 0.0, high, xtol=1e-15))
 
 
 def equal_count_knots(scores: Vector, n_bins: int | None = None) -> Vector:
@@ -111,12 +147,23 @@ def ell(count: int, m: int, level: float, n_bins: int | None = None) -> float:
 
 
 def lower_mean(
-    scores: Vector, r: float, alpha: float, score_range: tuple[float, float] = (0.0, 1.0)
+    scores: Vector,
+    r: float,
+    alpha: float,
+    score_range: tuple[float, float] = (0.0, 1.0),
+    mean: str = "hoeffding",
+    n_pilot: int = 0,
 ) -> float:
-    """Theorem 1: the mean bounded by Hoeffding's inequality, then shifted."""
+    """Theorem 1: the mean bounded by one of the inequalities above, then shifted."""
     a, b = score_range
-    x = np.asarray(scores, dtype=np.float64)
-    p = math.fsum((x - a) / (b - a)) / len(x) - deviation(len(x), alpha)
+    x = (np.asarray(scores, dtype=np.float64) - a) / (b - a)
+    if mean == "hoeffding":
+        p = hoeffding(x, alpha)
+    elif mean == "bernstein":
+        p = bernstein(x, alpha)
+    else:
+        tangent = tangent_from_pilot(x[:n_pilot], 0.0, alpha, len(x) - n_pilot)
+        p = betting(x[n_pilot:], tangent.stake, alpha)
     return a + (b - a) * shift(max(p, 0.0), r)
 
 
@@ -167,6 +214,82 @@ def upper_edges(
 ) -> float:
     """Return the upper bound at given edges: the reflection of the lower one."""
     return -lower_edges(-np.asarray(scores, dtype=np.float64), -edges[::-1], r, alpha, level)
+
+
+@dataclass(frozen=True)
+class Tangent:
+    """Touching points Phi(z_i) on the intervals between knots in [0, 1], and a stake."""
+
+    knots: Vector
+    z: Vector
+    stake: float
+
+    def phi(self, x: Vector, r: float) -> Vector:
+        """Integrate the slopes psi_r'(Phi(z)) = exp(r z - r^2/2) from 0 to x."""
+        steps = np.diff(self.knots) * np.exp(r * self.z - r * r / 2)
+        return np.asarray(np.interp(x, self.knots, np.concatenate([[0.0], np.cumsum(steps)])))
+
+    def constant(self, r: float) -> float:
+        """Sum over the intervals of psi_r(p) - psi_r'(p) p at p = Phi(z)."""
+        heights = ndtr(self.z - r) - np.exp(r * self.z - r * r / 2) * ndtr(self.z)
+        return math.fsum(np.diff(self.knots) * heights)
+
+
+def tangent_from_pilot(pilot: Vector, r: float, alpha: float, n: int) -> Tangent:
+    """Choose the tangents and the stake from pilot draws, for n others.
+
+    The pilot's draws sit on the knots, with a tenth of a draw spread evenly. In turns, until
+    nothing changes: phi / phi(1) = v from the distribution q; the stake at which the distribution
+    q proportional to p / (1 + stake v) has sum p log(p / q) = ln(1/alpha) / n; halfway to that q.
+    """
+    x = np.sort(pilot)
+    quantiles = [x[i * len(x) // 128] for i in range(128)]
+    knots = np.unique([1.0, x[-1], *quantiles, *(np.arange(128) / 128)])
+    hats = np.eye(len(knots))
+    p = np.array([np.interp(x, knots, hat).sum() for hat in hats])
+    p += 0.1 * np.array([np.trapezoid(hat, knots) for hat in hats])
+    p /= p.sum()
+    q = p
+    for _ in range(80):
+        before, reached = np.cumsum(q)[:-1], np.cumsum(q[::-1])[-2::-1]
+        z = np.where(reached < 0.5, ndtri(reached), -ndtri(before))
+        z = np.clip(z, -9.0, 9.0)
+        phi = Tangent(knots, z, 1.0).phi(knots, r)
+        v = phi / phi[-1]
+
+        def excess(log_stake: float, v: Vector = v) -> float:
+            growth = 1.0 + math.exp(log_stake) * v
+            divergence = p @ np.log(growth) + math.log(p @ (1.0 / growth))
+            return float(divergence) - math.log(1.0 / alpha) / n
+
+        low, high = math.log(2.0**-20), math.log(2.0**30)
+        at_limit = excess(high) < 0.0 or excess(low) > 0.0
+        stake = math.exp(
+            (high if excess(high) < 0 else low) if at_limit else brentq(excess, low, high)
+        )
+        tilted = p / (1.0 + stake * v)
+        q = 0.5 * q + 0.5 * tilted / tilted.sum()  # halfway, or it may go back and forth
+    return Tangent(knots, z, stake)
+
+
+def lower_tangent(
+    scores: Vector,
+    n_pilot: int,
+    r: float,
+    alpha: float,
+    score_range: tuple[float, float] = (0.0, 1.0),
+    mean: str = "betting",
+) -> float:
+    """Bound the confidence by the tangents and the stake that the first draws suggest."""
+    a, b = score_range
+    x = (np.asarray(scores, dtype=np.float64) - a) / (b - a)
+    pilot, draws = x[:n_pilot], x[n_pilot:]
+    tangent = tangent_from_pilot(pilot, r, alpha, len(draws))
+    greatest = float(tangent.phi(np.ones(1), r)[0])
+    values = tangent.phi(draws, r) / greatest
+    share = betting(values, tangent.stake, alpha) if mean == "betting" else bernstein(values, alpha)
+    distance = tangent.constant(r) + greatest * max(share, 0.0)
+    return a + (b - a) * min(max(distance, 0.0), 1.0)
 
 
 def upper_bound(

@@ -335,7 +335,8 @@ def _png(evaluation: Evaluation, caption: str, panels: Sequence[Callable[[Axes],
         for ax in axes[len(panels) :]:
             ax.remove()
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        columns = 3 if len(panels) > 1 else 2  # as many as the width has room for
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns)
         figure.suptitle(evaluation.name, parse_math=False)
         drawn, packed = io.BytesIO(), io.BytesIO()
         figure.savefig(drawn, format="png")

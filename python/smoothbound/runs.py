@@ -115,6 +115,7 @@ def _options(settings: RunSettings, method: Method) -> dict[str, Any]:
         "bound": method.bound,
         "band": method.band or "dkw",
         "n_bins": method.n_bins,
+        "mean": method.mean,
     }
 
 

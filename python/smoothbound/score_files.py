@@ -1,15 +1,16 @@
-"""Scores from a file, a few rows at a time: .npy, .npz and Parquet.
+"""Scores from a file, a few rows at a time: .npy, .npz, Parquet and Arrow IPC.
 
 Each row holds the scores of one input, all rows the same number of them. Nothing in a file is
-ever unpickled. A .npy file is mapped and a Parquet file is streamed, so that neither needs to fit
-into memory; an array of an .npz file does.
+ever unpickled, and no file needs to fit into memory: .npy and Arrow files are mapped, the others
+are streamed.
 """
 
 from __future__ import annotations
 
+import mmap
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.ipc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -27,6 +29,17 @@ __all__ = ["ScoreFile", "open_scores"]
 Scores = NDArray[Any]
 
 CHUNK_BYTES = 1 << 26
+_PAGE_BYTES = 1 << 20  # of Parquet, read at a time; a row group may hold the whole file
+_DAMAGE = (  # what the readers raise
+    OSError,
+    EOFError,
+    ValueError,
+    MemoryError,
+    RuntimeError,
+    pa.ArrowException,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,8 @@ def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
     ----------
     path : str or Path
         A .npy file, shape (n_inputs, n_draws); an .npz file with such an array; or a Parquet file
-        with a column of lists, one list of scores per input.
+        or an Arrow IPC file (.arrow, .feather) or stream (.arrows) with a column of lists, one list
+        of scores per input.
     key : str, optional
         Name of the array or column, where there is more than one.
 
@@ -71,6 +85,9 @@ def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
         ".npy": _open_npy,
         ".npz": _open_npz,
         ".parquet": _open_parquet,
+        ".arrow": _open_arrow,
+        ".arrows": _open_arrow,
+        ".feather": _open_arrow,
     }
     if path.suffix not in kinds:
         raise StoreError(f"scores must be in a file ending in {', '.join(kinds)}; got {path}")
@@ -78,96 +95,201 @@ def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
         raise StoreError(f"there is no file {path}")
     try:
         return kinds[path.suffix](path, key)
-    except (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         raise StoreError(f"{path} cannot be read: {error}") from error
 
 
 def _open_npy(path: Path, key: str | None) -> ScoreFile:
     if key is not None:
         raise StoreError(f"{path} holds one array without a name; leave out the key {key!r}")
-    return _from_array(str(path), lambda: np.lib.format.open_memmap(path, mode="r"))
-
-
-def _open_npz(path: Path, key: str | None) -> ScoreFile:
-    if not zipfile.is_zipfile(path):
-        raise StoreError(f"{path} cannot be read: it is cut short, damaged or not an .npz file")
-    with np.load(path, allow_pickle=False) as file:
-        name = _choose(path, "arrays", key, file.files)
-        array = file[name]
-    return _from_array(f"{name} of {path}", lambda: array)
-
-
-def _from_array(what: str, read: Callable[[], Scores]) -> ScoreFile:
-    array = read()
-    shape = getattr(array, "shape", "none")  # what is no array in an .npz file comes as bytes
-    if len(shape) != 2 or 0 in shape:
-        raise StoreError(
-            f"{what} must have shape (n_inputs, n_draws) with neither 0, got shape {shape}"
-        )
-    _check_type(what, array.dtype)
-    n_inputs, n_draws = array.shape
+    array = np.lib.format.open_memmap(path, mode="r")
+    n_inputs, n_draws = _check_array(str(path), array.shape, array.dtype)
     native, rows = array.dtype.newbyteorder("="), _rows_per_chunk(n_draws, array.itemsize)
 
     def chunks() -> Iterator[Scores]:
         for start in range(0, n_inputs, rows):
             # Mapped anew each time: pages that were read count as memory until they are unmapped.
-            yield np.ascontiguousarray(read()[start : start + rows], dtype=native)
+            mapped = np.lib.format.open_memmap(path, mode="r")
+            yield np.ascontiguousarray(mapped[start : start + rows], dtype=native)
 
     return ScoreFile(n_inputs, n_draws, chunks())
 
 
-def _open_parquet(path: Path, key: str | None) -> ScoreFile:
-    file = pq.ParquetFile(path, page_checksum_verification=True)
-    try:
-        lists = [field.name for field in file.schema_arrow if _is_list(field.type)]
-        name = _choose(path, "columns of lists", key, lists)
-        dtype = np.dtype(file.schema_arrow.field(name).type.value_type.to_pandas_dtype())
+def _open_npz(path: Path, key: str | None) -> ScoreFile:
+    if not zipfile.is_zipfile(path):
+        raise StoreError(f"{path} cannot be read: it is cut short, damaged or not an .npz file")
+    with zipfile.ZipFile(path) as archive:
+        members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+        name = _choose(path, "arrays", key, list(members))
         what = f"{name} of {path}"
-        _check_type(what, dtype)
-        if not file.metadata.num_rows:
+        with archive.open(members[name]) as stream:
+            shape, by_columns, dtype = _npy_header(what, stream)
+            size = archive.getinfo(members[name]).file_size - stream.tell()
+    n_inputs, n_draws = _check_array(what, shape, dtype)
+    if by_columns:
+        raise StoreError(
+            f"{what} is stored column by column (Fortran order) and cannot be read row by row; "
+            "save np.ascontiguousarray of it, or a .npy file"
+        )
+    row_bytes = n_draws * dtype.itemsize
+    if size != n_inputs * row_bytes:
+        raise StoreError(f"{what} cannot be read: it holds {size} bytes, not {shape} of {dtype}")
+    native, rows = dtype.newbyteorder("="), _rows_per_chunk(n_draws, dtype.itemsize)
+
+    def chunks() -> Iterator[Scores]:
+        with zipfile.ZipFile(path) as archive, archive.open(members[name]) as stream:
+            _npy_header(what, stream)
+            for start in range(0, n_inputs, rows):
+                count = min(rows, n_inputs - start)
+                data = stream.read(count * row_bytes)
+                yield np.frombuffer(data, dtype).reshape(count, n_draws).astype(native, copy=False)
+
+    return ScoreFile(n_inputs, n_draws, _readable(path, chunks()))
+
+
+def _npy_header(what: str, stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read shape, whether it is stored column by column, and type from the start of an array."""
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version == (1, 0):
+            return np.lib.format.read_array_header_1_0(stream)
+        if version == (2, 0):
+            return np.lib.format.read_array_header_2_0(stream)
+    except ValueError as error:
+        raise StoreError(f"{what} is not an array: {error}") from error
+    raise StoreError(f"{what} has the format version {version}, which no array of numbers needs")
+
+
+def _check_array(what: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, int]:
+    if len(shape) != 2 or 0 in shape:
+        raise StoreError(
+            f"{what} must have shape (n_inputs, n_draws) with neither 0, got shape {shape}"
+        )
+    _check_type(what, dtype)
+    return shape[0], shape[1]
+
+
+def _open_parquet(path: Path, key: str | None) -> ScoreFile:
+    def open_file() -> pq.ParquetFile:
+        return pq.ParquetFile(
+            path, pre_buffer=False, buffer_size=_PAGE_BYTES, page_checksum_verification=True
+        )
+
+    with open_file() as file:
+        name, what, dtype = _list_column(path, key, file.schema_arrow)
+        n_inputs = file.metadata.num_rows
+        if not n_inputs:
             raise StoreError(f"{what} has no rows")
         first = next(file.iter_batches(1, columns=[name]))
         n_draws = _rows(what, 0, first.column(0), None).shape[1]
-    except BaseException:
-        file.close()
-        raise
+    rows = _rows_per_chunk(n_draws, dtype.itemsize)
 
-    def chunks() -> Iterator[Scores]:
+    def pieces() -> Iterator[Scores]:
         row = 0
-        with file:
-            for batch in file.iter_batches(
-                _rows_per_chunk(n_draws, dtype.itemsize), columns=[name]
-            ):
+        with open_file() as file:
+            for batch in file.iter_batches(rows, columns=[name]):
                 yield _rows(what, row, batch.column(0), n_draws)
                 row += len(batch)
 
-    return ScoreFile(file.metadata.num_rows, n_draws, _readable(path, chunks()))
+    return ScoreFile(n_inputs, n_draws, _readable(path, _regrouped(pieces(), rows)))
+
+
+def _open_arrow(path: Path, key: str | None) -> ScoreFile:
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    schema, batches = _arrow_batches(mapped)
+    name, what, dtype = _list_column(path, key, schema)
+    n_inputs = n_draws = 0
+    for batch in batches:
+        if not n_inputs and len(batch):
+            n_draws = _rows(what, 0, batch.column(name)[:1], None).shape[1]
+        n_inputs += len(batch)
+    if not n_inputs:
+        raise StoreError(f"{what} has no rows")
+    rows = _rows_per_chunk(n_draws, dtype.itemsize)
+
+    def pieces() -> Iterator[Scores]:
+        row = 0
+        for batch in _arrow_batches(mapped)[1]:
+            column = batch.column(name)
+            column.validate(full=True)  # lists may reach beyond the file
+            for start in range(0, len(batch), rows):
+                part = column[start : start + rows]
+                yield _rows(what, row, part, n_draws)
+                row += len(part)
+                if hasattr(mmap, "MADV_DONTNEED"):  # pages that were read count as memory
+                    mapped.madvise(mmap.MADV_DONTNEED)
+
+    return ScoreFile(n_inputs, n_draws, _readable(path, _regrouped(pieces(), rows)))
+
+
+def _arrow_batches(mapped: mmap.mmap) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Return the schema and the batches of an Arrow IPC file or stream, without copies."""
+    source = pa.BufferReader(pa.py_buffer(mapped))
+    if mapped[:6] == b"ARROW1":
+        file = pa.ipc.open_file(source)
+        return file.schema, (file.get_batch(i) for i in range(file.num_record_batches))
+    stream = pa.ipc.open_stream(source)
+    return stream.schema, iter(stream)
+
+
+def _list_column(path: Path, key: str | None, schema: pa.Schema) -> tuple[str, str, np.dtype[Any]]:
+    """Return the name of the column of scores, what to call it in errors, and its type."""
+    lists = [field.name for field in schema if _is_list(field.type)]
+    name = _choose(path, "columns of lists", key, lists)
+    what = f"{name} of {path}"
+    dtype = np.dtype(schema.field(name).type.value_type.to_pandas_dtype())
+    _check_type(what, dtype)
+    return name, what, dtype
+
+
+def _regrouped(pieces: Iterable[Scores], rows: int) -> Iterator[Scores]:
+    """Yield the rows of all pieces, `rows` at a time."""
+    waiting: list[Scores] = []
+    missing = rows
+    for piece in pieces:
+        start = 0
+        while start < len(piece):
+            part = piece[start : start + missing]
+            start += len(part)
+            missing -= len(part)
+            waiting.append(part)
+            if not missing:
+                yield np.concatenate(waiting) if len(waiting) > 1 else part
+                waiting, missing = [], rows
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def _readable(path: Path, chunks: Iterator[Scores]) -> Iterator[Scores]:
     """Damage in the middle of a file shows only when that part is read."""
     try:
         yield from chunks
-    except (OSError, pa.ArrowException) as error:
+    except _DAMAGE as error:
         raise StoreError(f"{path} cannot be read: {error}") from error
 
 
 def _rows(what: str, start: int, column: pa.Array[Any], n_draws: int | None) -> Scores:
     """Return lists, the first of which is row `start`, as an array."""
-    lengths = np.asarray(pc.list_value_length(column).fill_null(0))
-    wanted = int(lengths[0]) if n_draws is None else n_draws
-    wrong = (lengths != wanted) | (lengths == 0)
-    if wrong.any():
-        i = int(np.argmax(wrong))
+    lengths = pc.list_value_length(column)
+    wanted = (lengths[0].as_py() or 0) if n_draws is None else n_draws
+    all_alike = pc.all(pc.equal(lengths, pa.scalar(wanted))).as_py()
+    if not wanted or column.null_count or not all_alike:
+        found = [length or 0 for length in lengths.to_pylist()]
+        i = next(i for i, length in enumerate(found) if length != wanted or not length)
         raise StoreError(
             f"{what} must hold the same number of scores in each row, at least one: row "
-            f"{start + i} has {lengths[i]}" + ("" if n_draws is None else f", row 0 has {n_draws}")
+            f"{start + i} has {found[i]}" + ("" if n_draws is None else f", row 0 has {n_draws}")
         )
     values = pc.list_flatten(column)
     if values.null_count:
-        i = int(np.argmax(np.asarray(values.is_null())))
+        i = values.is_null().index(True).as_py()
         raise StoreError(f"{what} has an empty score in row {start + i // wanted}")
-    return np.asarray(values.to_numpy()).reshape(len(column), wanted)
+    # Not values.to_numpy(), which takes half a second to import pandas.
+    dtype = np.dtype(values.type.to_pandas_dtype())
+    data: Any = values.buffers()[1]
+    numbers = np.frombuffer(data, dtype, len(values), values.offset * dtype.itemsize)
+    return numbers.reshape(len(column), wanted)
 
 
 def _is_list(kind: pa.DataType) -> bool:

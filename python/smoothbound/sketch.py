@@ -566,9 +566,8 @@ class ScoreSketch:
                 f"input {self._inputs[int(np.argmin(n))]} has no draws; update the sketch first"
             )
         share = alpha / 2 if sides == "both" else alpha
-        engine.require_draws(
-            int(n.min()), cuts if sides != "upper" else cuts[:0], share, score_range, method
-        )
+        wanted = () if sides == "upper" else tuple(cuts.tolist())
+        engine.require_draws(int(n.min()), wanted, share, score_range, method, pilot=0.1)
         run = partial(
             self._run,
             backend,
@@ -596,6 +595,7 @@ class ScoreSketch:
             method=method,
             sides=sides,
             n=int(n.min()),
+            n_pilot=0,
             backend=backend,
             version=str(backends.build_info()["version"]),
             measure=self._measure,

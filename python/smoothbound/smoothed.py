@@ -232,6 +232,8 @@ class SmoothedClassifier(Sampler):
         bound: str = "cdf",
         band: str = "ell",
         n_bins: int | None = None,
+        mean: str | None = None,
+        pilot: float = 0.1,
         sides: str = "lower",
         backend: str | None = None,
         threads: int | None = None,
@@ -245,7 +247,7 @@ class SmoothedClassifier(Sampler):
             The inputs; each is shaped as the model takes it.
         n0, n : int
             Number of draws that select the class, and of others that bound its confidence.
-        alpha, radii, thresholds, bound, band, n_bins, sides, backend, threads
+        alpha, radii, thresholds, bound, band, n_bins, mean, pilot, sides, backend, threads
             As for `smoothbound.certify_scores`. With ``sides="upper"`` nothing is abstained
             from, for abstention is about the lower bound.
         seed : int, default 0
@@ -285,6 +287,8 @@ class SmoothedClassifier(Sampler):
             "bound": bound,
             "band": band,
             "n_bins": n_bins,
+            "mean": mean,
+            "pilot": pilot,
             "sides": sides,
             "backend": backend,
             "threads": threads,
@@ -345,6 +349,8 @@ class SmoothedClassifier(Sampler):
                 score_range=(a, b),
                 bound=options["bound"],
                 band=options["band"],
+                mean=options.get("mean"),
+                pilot=options.get("pilot", 0.1),
             )
             raise ValueError(
                 f"n = {n} draws are too few to certify any {self.measure.name} above the cut-off "

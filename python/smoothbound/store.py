@@ -9,6 +9,7 @@ only; it is dropped when the run is continued. A finished run is one Parquet fil
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import os
 import struct
@@ -451,8 +452,7 @@ class Writer:
 
     def _begin(self, resume: bool) -> None:
         results = self.folder / RESULTS
-        for draft in self.folder.glob(f".{RESULTS}.*.tmp"):  # of a kill in the middle of `finish`
-            draft.unlink()
+        _clear_drafts(results)
         if results.exists():
             found = _load_parquet(results)
             # Left by a kill between the last two steps of `finish`, or made by the lock just now.
@@ -530,7 +530,7 @@ def _lock(path: Path) -> int:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes the place of `path` only once it is complete and on the disk.
 
-    The folder is made if need be.
+    The folder is made if need be, and what runs that were killed have left of `path` is deleted.
 
     Raises
     ------
@@ -540,17 +540,28 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clear_drafts(path)
         with draft.open("wb") as file:
+            with suppress(OSError):  # a file system without locks keeps its stale drafts
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
+            draft.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def _clear_drafts(path: Path) -> None:
+    """Delete the drafts that runs which were killed have left; those in use are locked."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError), draft.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

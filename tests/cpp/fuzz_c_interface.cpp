@@ -163,7 +163,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   o.side = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
   o.bound = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
-  if (in.rarely()) o.band = static_cast<std::int32_t>(in.byte());
+  o.band = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
   o.threads = in.rarely() ? static_cast<std::int32_t>(in.below(4)) : 1;
   o.n_bins = in.below(2) == 0 ? 0 : in.byte();
   const std::vector<double> radii = in.numbers(0.0, 4.0);

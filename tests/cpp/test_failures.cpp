@@ -62,9 +62,9 @@ static_assert(noexcept(tier()));
 }  // namespace
 
 int main() {
-  const std::vector<double> data(2 * 600, 0.75);
+  const std::vector<double> data(2 * 40, 0.75);
   const std::vector<double> radii = {0.0, 0.5}, thresholds = {0.5};
-  const Scores<double> scores{data.data(), 2, 600, 600 * sizeof(double), sizeof(double)};
+  const Scores<double> scores{data.data(), 2, 40, 40 * sizeof(double), sizeof(double)};
   std::vector<double> bounds(4), radius(2);
   const Certificates out{bounds, radius};
   Options options;
@@ -103,7 +103,7 @@ int main() {
   CHECK(Certifier{}(scores, out).error == Error::bad_option);
 
   std::vector<double> spoiled = data;
-  spoiled[600 + 3] = 1.5;
+  spoiled[40 + 3] = 1.5;
   Scores<double> view = scores;
   view.data = spoiled.data();
   const Failure bad = certify(view, options, out);
@@ -120,7 +120,7 @@ int main() {
     Options gone = options;
     gone.radii = gone_radii;
     gone.thresholds = gone_thresholds;
-    CHECK(!certifier.prepare(gone, 600));
+    CHECK(!certifier.prepare(gone, 40));
   }
   CHECK(!certify(scores, options, out));
   const std::vector<double> expected = bounds, expected_radius = radius;
@@ -129,7 +129,7 @@ int main() {
     CHECK(!copy(scores, out) && bounds == expected && radius == expected_radius);
   }
   Scores<double> shorter = scores;
-  shorter.n_draws = 599;
+  shorter.n_draws = 39;
   CHECK(certifier(shorter, out).error == Error::bad_option);
 
   // Every allocation in turn fails: reported, and the next call is right again.

@@ -14,7 +14,7 @@ using namespace smoothbound;
 namespace {
 
 constexpr std::size_t n_inputs = 5;
-constexpr std::size_t n_draws = 700;
+constexpr std::size_t n_draws = 200;
 
 bool same_bits(const std::vector<double>& x, const std::vector<double>& y) {
   return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size() * sizeof(double)) == 0;

@@ -11,7 +11,7 @@ import smoothbound as sb
 OK, BAD_ARGUMENT, BAD_OPTION, BAD_OUTPUT, BAD_SCORE = range(5)
 LOWER, UPPER = 0, 1
 MEAN, CDF = 0, 1
-DKW = 0
+DKW, ELL = 0, 1
 
 
 class Options(Structure):
@@ -125,16 +125,17 @@ def test_the_same_certificates_as_from_python(library, dtype, bound):
         np.testing.assert_allclose(bounds, expected.lower, atol=1e-10)
 
 
-def test_every_option(library):
+@pytest.mark.parametrize(("code", "band"), [(DKW, "dkw"), (ELL, "ell")])
+def test_every_option(library, code, band):
     margins = np.random.default_rng(2).uniform(-0.5, 1, size=(2, 500))[:, ::2]
     status, bounds, _ = certify(
         library, margins, radii=[0.1], thresholds=[], a=-1, side=UPPER, n_bins=100, alpha=0.01,
-        threads=2,
+        threads=2, band=code,
     )  # fmt: skip
     assert status == OK
     expected = sb.certify_scores(
         margins, sigma=0.25, radii=[0.1], score_range=(-1, 1), sides="upper", n_bins=100,
-        alpha=0.01, bound="cdf", band="dkw",
+        alpha=0.01, bound="cdf", band=band,
     )  # fmt: skip
     np.testing.assert_allclose(bounds, expected.upper, atol=1e-10)
 

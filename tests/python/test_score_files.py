@@ -1,7 +1,8 @@
-"""Scores are read from .npy, .npz and Parquet a few rows at a time, and bad files are told."""
+"""Scores are read a few rows at a time from files of every kind, and bad files are told."""
 
 from __future__ import annotations
 
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.feather
+import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
@@ -30,11 +33,24 @@ def write(path: Path, array: np.ndarray[Any, Any]) -> Path:
         np.savez_compressed(path, scores=array)
     else:
         table = pa.table({"name": ["x"] * len(array), "scores": lists(array)})
-        pq.write_table(table, path, row_group_size=3)
+        write_table(path, table)
     return path
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".npz", ".parquet"])
+def write_table(path: Path, table: pa.Table, rows_a_batch: int = 3) -> None:
+    if path.suffix == ".parquet":
+        pq.write_table(table, path, row_group_size=rows_a_batch)
+        return
+    kind = pa.ipc.new_stream if path.suffix == ".arrows" else pa.ipc.new_file
+    with kind(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=rows_a_batch)
+
+
+ARRAYS = [".npy", ".npz"]
+TABLES = [".parquet", ".arrow", ".arrows"]
+
+
+@pytest.mark.parametrize("suffix", [*ARRAYS, *TABLES])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("rows_at_a_time", [1, 2, 100])
 def test_rows_come_out_as_they_went_in(
@@ -64,17 +80,44 @@ def test_every_layout_of_an_array_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [pa.list_, pa.large_list, lambda type: pa.list_(type, 5)])
-def test_every_kind_of_list_is_read(tmp_path: Path, kind: Callable[..., pa.DataType]) -> None:
-    path = tmp_path / "scores.parquet"
-    pq.write_table(pa.table({"scores": lists(SCORES, kind)}), path)
+@pytest.mark.parametrize("suffix", TABLES)
+def test_every_kind_of_list_is_read(
+    tmp_path: Path, suffix: str, kind: Callable[..., pa.DataType]
+) -> None:
+    path = tmp_path / f"scores{suffix}"
+    write_table(path, pa.table({"scores": lists(SCORES, kind)}))
     (chunk,) = open_scores(path).chunks
     assert (chunk == SCORES).all()
 
 
+@pytest.mark.parametrize("compression", ["uncompressed", "lz4", "zstd"])
+def test_feather_files_are_read(tmp_path: Path, compression: str) -> None:
+    path = tmp_path / "scores.feather"
+    pyarrow.feather.write_feather(
+        pa.table({"scores": lists(SCORES)}), path, compression=compression
+    )
+    (chunk,) = open_scores(path).chunks
+    assert (chunk == SCORES).all()
+
+
+def test_damaged_lists_of_an_arrow_file_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "scores.arrow"
+    write_table(path, pa.table({"scores": lists(SCORES)}), rows_a_batch=7)
+    content = bytearray(path.read_bytes())
+    offsets = np.arange(0, 40, 5, dtype=np.int32).tobytes()
+    at = content.index(offsets)
+    content[at : at + len(offsets)] = np.arange(0, 40000, 5000, dtype=np.int32).tobytes()
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"cannot be read|row 0 has"):
+        list(open_scores(path).chunks)
+
+
 def test_one_of_several_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "two.npz", a=SCORES, b=SCORES + 1)
-    pq.write_table(pa.table({"a": lists(SCORES), "b": lists(SCORES + 1)}), tmp_path / "two.parquet")
-    for name in ("two.npz", "two.parquet"):
+    for suffix in TABLES:
+        table = pa.table({"a": lists(SCORES), "b": lists(SCORES + 1)})
+        write_table(tmp_path / f"two{suffix}", table)
+    for name in ["two.npz", *(f"two{suffix}" for suffix in TABLES)]:
         (chunk,) = open_scores(tmp_path / name, key="b").chunks
         assert (chunk == SCORES + 1).all()
         with pytest.raises(StoreError, match="name one with --key; it has 'a', 'b'"):
@@ -96,10 +139,36 @@ def test_a_npy_file_is_mapped_not_loaded(tmp_path: Path) -> None:
     assert isinstance(chunk.base, np.memmap)
 
 
+@pytest.mark.parametrize("suffix", [".npz", *TABLES])
+def test_no_file_is_loaded_whole(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where one row group or batch holds all of it."""
+    monkeypatch.setattr(score_files, "CHUNK_BYTES", 1 << 20)
+    scores = np.random.default_rng(0).random((60_000, 100), dtype=np.float32)  # 24 MB
+    path = tmp_path / f"scores{suffix}"
+    if suffix == ".npz":
+        np.savez(path, scores=scores)
+    else:
+        column = pa.FixedSizeListArray.from_arrays(scores.reshape(-1), 100)
+        write_table(path, pa.table({"scores": column}), rows_a_batch=len(scores))
+    open_scores(path)  # imports what it needs
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes()
+    read = most = 0
+    for chunk in open_scores(path).chunks:
+        assert (chunk == scores[read : read + len(chunk)]).all()
+        read += len(chunk)
+        most = max(most, tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes())
+    tracemalloc.stop()
+    assert read == len(scores)
+    assert most - before < 8 << 20
+
+
 # --- bad files --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".npz", ".parquet"])
+@pytest.mark.parametrize("suffix", [*ARRAYS, *TABLES])
 @pytest.mark.parametrize("size", [0, 7, 100, -20])
 def test_a_truncated_file_is_told(tmp_path: Path, suffix: str, size: int) -> None:
     path = write(tmp_path / f"scores{suffix}", SCORES)
@@ -120,7 +189,33 @@ def test_damage_inside_a_file_is_told(tmp_path: Path) -> None:
         list(open_scores(path).chunks)
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_damage_inside_an_npz_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "scores.npz"
+    np.savez(path, scores=SCORES)
+    content = bytearray(path.read_bytes())
+    at = content.index(SCORES.tobytes())
+    content[at + 50] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"cannot be read: Bad CRC-32"):
+        list(open_scores(path).chunks)
+
+
+def test_an_npz_file_that_holds_less_than_its_shape_says(tmp_path: Path) -> None:
+    path = tmp_path / "scores.npz"
+    np.save(tmp_path / "scores.npy", SCORES)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("scores.npy", (tmp_path / "scores.npy").read_bytes()[:-8])
+    with pytest.raises(StoreError, match=r"holds 272 bytes, not \(7, 5\) of float64"):
+        open_scores(path)
+
+
+def test_an_npz_file_stored_by_columns_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "scores.npz", scores=np.asfortranarray(SCORES))
+    with pytest.raises(StoreError, match=r"column by column .* save np\.ascontiguousarray"):
+        open_scores(tmp_path / "scores.npz")
+
+
+@pytest.mark.parametrize("suffix", ARRAYS)
 def test_pickled_objects_are_never_loaded(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"objects{suffix}"
     objects = np.array([[{"a": 1}, 2]], dtype=object)
@@ -128,7 +223,7 @@ def test_pickled_objects_are_never_loaded(tmp_path: Path, suffix: str) -> None:
         np.save(path, objects, allow_pickle=True)
     else:
         np.savez(path, scores=objects)
-    with pytest.raises(StoreError, match="cannot be read"):
+    with pytest.raises(StoreError, match=r"cannot be read|got object"):
         open_scores(path)
 
 
@@ -164,9 +259,12 @@ def test_arrays_that_are_no_scores(
         (pa.array([0.1, 0.2]), "columns of lists, .*it has none"),
     ],
 )
-def test_columns_that_are_no_scores(tmp_path: Path, column: pa.Array, said: str) -> None:
-    path = tmp_path / "scores.parquet"
-    pq.write_table(pa.table({"scores": column}), path)
+@pytest.mark.parametrize("suffix", TABLES)
+def test_columns_that_are_no_scores(
+    tmp_path: Path, suffix: str, column: pa.Array, said: str
+) -> None:
+    path = tmp_path / f"scores{suffix}"
+    write_table(path, pa.table({"scores": column}))
     with pytest.raises(StoreError, match=said):
         list(open_scores(path).chunks)
 
@@ -176,7 +274,7 @@ def test_files_that_are_something_else(tmp_path: Path) -> None:
         open_scores(tmp_path / "typo.npy")
     with pytest.raises(StoreError, match="no file"):
         open_scores(write_folder(tmp_path / "folder.npy"))
-    with pytest.raises(StoreError, match=r"ending in \.npy, \.npz, \.parquet; got .*scores\.csv"):
+    with pytest.raises(StoreError, match=r"ending in \.npy, \.npz, .*; got .*scores\.csv"):
         open_scores(tmp_path / "scores.csv")
     write(tmp_path / "a.npz", SCORES).rename(tmp_path / "a.npy")
     with pytest.raises(StoreError, match="cannot be read"):
@@ -186,7 +284,7 @@ def test_files_that_are_something_else(tmp_path: Path) -> None:
         open_scores(tmp_path / "b.npz")
     with zipfile.ZipFile(tmp_path / "c.npz", "w") as archive:
         archive.writestr("note.txt", "hello")
-    with pytest.raises(StoreError, match=r"note.txt of .*must have shape"):
+    with pytest.raises(StoreError, match=r"note.txt of .*is not an array"):
         open_scores(tmp_path / "c.npz")
 
 

@@ -114,8 +114,8 @@ def test_the_parquet_file_tells_its_settings_to_any_reader(finished: Path) -> No
     read = json.loads(metadata[b"smoothbound"])
     assert read["sigma"] == 0.25
     assert read["methods"] == [
-        {"bound": "mean", "band": None, "n_bins": None},
-        {"bound": "cdf", "band": "dkw", "n_bins": 100},
+        {"bound": "mean", "band": None, "n_bins": None, "mean": "hoeffding"},
+        {"bound": "cdf", "band": "dkw", "n_bins": 100, "mean": None},
     ]
 
 
@@ -518,6 +518,30 @@ def test_a_file_that_cannot_be_completed_leaves_the_old_one(tmp_path: Path) -> N
         pass
     with store.replacing(tmp_path / "made" / "if need be" / "table") as file:
         file.write(b"new")
+
+
+def test_the_draft_of_a_killed_run_is_deleted_by_the_next_and_no_other(tmp_path: Path) -> None:
+    killed = """
+import os, pathlib, signal, sys
+from smoothbound.store import replacing
+with replacing(pathlib.Path(sys.argv[1])) as file:
+    file.write(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    path = tmp_path / "table"
+    subprocess.run([sys.executable, "-c", killed, str(path)], check=False)
+    (draft,) = tmp_path.iterdir()
+    assert draft.name.startswith(".table.")
+    with store.replacing(tmp_path / "table2"):
+        assert draft.exists()
+    with store.replacing(path) as file:
+        assert not draft.exists()
+        (in_use,) = (one for one in tmp_path.iterdir() if one.name.startswith(".table."))
+        store._clear_drafts(path)
+        assert in_use.exists()
+        file.write(b"whole")
+    assert path.read_bytes() == b"whole"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["table", "table2"]
 
 
 def test_the_columns_are_those_of_the_methods() -> None:

@@ -41,6 +41,12 @@ struct Row {
   T operator[](std::size_t i) const noexcept {
     return load(reinterpret_cast<const char*>(data) + static_cast<std::ptrdiff_t>(i) * stride);
   }
+  /// The scores from number i on. \pre i <= size
+  Row after(std::size_t i) const noexcept {
+    return {reinterpret_cast<const T*>(reinterpret_cast<const char*>(data) +
+                                       static_cast<std::ptrdiff_t>(i) * stride),
+            size - i, stride};
+  }
   /// The same for neighbouring scores (stride == sizeof(T)), in a form that compilers vectorise.
   T packed(std::size_t i) const noexcept {
     return load(reinterpret_cast<const char*>(data) + i * sizeof(T));

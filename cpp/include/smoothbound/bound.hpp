@@ -8,8 +8,6 @@
 /// radius.
 #pragma once
 
-#include <cstddef>
-
 namespace smoothbound {
 
 enum class Side {
@@ -28,16 +26,6 @@ struct Range {
   /// The certified confidence at a certified distance, rounded to the safe side.
   double confidence(double distance) const noexcept;
 };
-
-/// Lower bound on P = E[distance] / (b - a) as a normal quantile, from the mean by Hoeffding's
-/// inequality; the input of Theorem 1.
-///
-/// \param sum        sum of the m distances from the end
-/// \param m          number of draws, >= 1
-/// \param width      b - a
-/// \param deviation  deviation(m, alpha)
-/// \return the quantile, rounded down; -inf where nothing is known
-double hoeffding_quantile(double sum, std::size_t m, double width, double deviation) noexcept;
 
 /// r = R / sigma, rounded up: a bound is computed at no smaller a radius than was asked for.
 double scaled_radius(double radius, double sigma) noexcept;

@@ -25,12 +25,14 @@
 #include "smoothbound/band.hpp"
 #include "smoothbound/binning.hpp"
 #include "smoothbound/bound.hpp"
+#include "smoothbound/mean.hpp"
 
 namespace smoothbound {
 
 enum class Bound {
-  mean,  ///< Theorem 1, Hoeffding's bound on the mean
-  cdf,   ///< Theorem 2, a confidence band of the survival function
+  mean,     ///< Theorem 1, a bound on the mean
+  cdf,      ///< Theorem 2, a confidence band of the survival function
+  tangent,  ///< a tangent to Theorem 2 from pilot draws, and a bound on one mean
 };
 
 /// What to certify, and how.
@@ -43,8 +45,12 @@ struct Options {
   BandKind band = BandKind::ell;
   std::size_t n_bins = 0;  ///< equal-count bins; 0: every draw is a knot
   /// A band made for alpha and the number of draws, instead of `band` and `n_bins`; null: made in
-  /// the call. It must outlive the call.
+  /// the call. It must outlive the call, and the Certifier.
   const ConfidenceBand* prepared = nullptr;
+  MeanKind mean = MeanKind::hoeffding;  ///< for `mean` any, for `tangent` betting or bernstein
+  /// The first draws of every row, from which stakes and tangents are chosen, and nothing else; in
+  /// [1, n_draws) for betting and for `tangent`, else without effect.
+  std::size_t n_pilot = 0;
   std::span<const double> radii;       ///< >= 0, in the units of sigma
   std::span<const double> thresholds;  ///< inside (a, b)
   int threads = 1;                     ///< >= 1

@@ -19,6 +19,8 @@
 #include "smoothbound/curve.hpp"
 #include "smoothbound/ell.hpp"
 #include "smoothbound/gaussian.hpp"
+#include "smoothbound/mean.hpp"
 #include "smoothbound/radius.hpp"
 #include "smoothbound/sketch.hpp"
+#include "smoothbound/tangent.hpp"
 #include "smoothbound/tier.hpp"

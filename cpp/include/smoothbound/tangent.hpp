@@ -1,0 +1,71 @@
+/// \file tangent.hpp
+/// The tangent bound: a linear lower bound on Theorem 2's functional, which turns the certificate
+/// into one bound on one mean. Statement and proof are in docs/tangent.md.
+///
+/// psi_r(p) = Phi(Phi^-1(p) - r) is convex for r >= 0, and so lies above its tangents. With a
+/// tangent in every interval between knots, chosen from pilot draws alone,
+///     distance(r) >= sum_i h_i (value_i - weight_i (1 - G_i)) = constant + E phi(X),
+/// where h_i is the length of the interval, G_i the mean of the survival function over it, and phi
+/// the function that is linear between the knots with the weights as slopes. The other draws bound
+/// E phi(X).
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "smoothbound/mean.hpp"
+
+namespace smoothbound {
+
+/// The bound of one input after another: keeps its memory, use one per thread.
+class TangentBound {
+ public:
+  /// \param mean   how the mean is bounded: betting or bernstein
+  /// \param alpha  failure probability of each number returned
+  TangentBound(MeanKind mean, double alpha) noexcept : mean_(mean), alpha_(alpha) {}
+
+  /// Takes the draws of one input, as distances from the safe end in units of the range, rounded
+  /// down, in ascending order; \pre neither part is empty. The bounds below depend on the order
+  /// within neither part, but the split must not depend on the values.
+  void fit(std::span<const double> pilot, std::span<const double> draws);
+
+  /// Lower bound on the distance at r = R / sigma, in units of the range; at least 0. Holds with
+  /// probability at least 1 - alpha at one r. \pre fit() was called, r >= 0
+  double operator()(double r) noexcept;
+
+  /// The largest r of a grid such that the bound is above the target there and at every grid point
+  /// before; NaN if it is not at r = 0. The grid starts at 0 and is fixed by the pilot: its
+  /// steps are a sixteenth of the distance from the radius that the pilot foretells, at least
+  /// 2^-11. Holds with probability at least 1 - alpha. \param target  in units of the range, > 0
+  double certified_radius(double target) noexcept;
+
+ private:
+  // From the pilot alone.
+  void restart() noexcept;
+  void settle(double r) noexcept;
+  void find_touching_points() noexcept;
+  void draw_tangents(double r) noexcept;
+  double next_step() noexcept;
+  void take(double step) noexcept;
+  double foretold(double r) noexcept;
+  double foretold_radius(double target) noexcept;
+
+  // From the draws, with the tangents that settle() left.
+  double bound() const noexcept;
+
+  MeanKind mean_;
+  double alpha_;
+  Tally tally_;
+  std::vector<double> lengths_;  // of the intervals
+  std::vector<double> masses_;   // the pilot's distribution, on the knots
+  std::vector<double> worst_;    // the distribution at which the tangents touch
+  double stake_ = 1.0;
+  double damping_ = 1.0, last_step_ = 0.0;  // of the stake, as take() moves it
+  double constant_ = 0.0, greatest_ = 0.0;  // sum of the tangents at p = 1, rounded down; phi(1)
+  // Of the intervals: Phi^-1 of the survival function of worst_; weights and values of tangents.
+  std::vector<double> z_, weights_, constants_;
+  std::vector<double> values_, logs_;  // at the knots: phi / phi(1), log(1 + stake phi / phi(1))
+};
+
+}  // namespace smoothbound

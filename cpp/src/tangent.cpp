@@ -1,0 +1,215 @@
+#include "smoothbound/tangent.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels.hpp"
+#include "rounding.hpp"
+#include "smoothbound/binning.hpp"
+#include "smoothbound/gaussian.hpp"
+
+namespace smoothbound {
+namespace {
+
+// Nothing in this block needs to be exact: whatever tangents and stake the pilot leads to, the
+// bound holds.
+constexpr std::size_t pilot_knots = 128;  // equal-count, and the greatest
+constexpr std::size_t even_knots = 128;   // where the pilot saw nothing
+constexpr double prior_weight = 0.1;      // of a uniform distribution, in pilot draws
+constexpr double z_limit = 9.0;
+constexpr double least_stake = 0x1p-20;
+constexpr double greatest_stake = 0x1p30;
+constexpr int most_steps = 16;
+constexpr double settled_step = 0x1p-8;  // of log stake
+constexpr double finest_step = 0x1p-11;  // of the radius
+constexpr double coarsest_share = 1.0 / 16;
+
+void fill_knots(std::span<const double> pilot, std::vector<double>& knots) {
+  knots = {pilot.back(), 1.0};
+  for (const std::size_t i : equal_count_positions(pilot.size(), pilot_knots)) {
+    knots.push_back(pilot[i]);
+  }
+  for (std::size_t i = 0; i < even_knots; ++i) {
+    knots.push_back(static_cast<double>(i) / even_knots);
+  }
+  std::sort(knots.begin(), knots.end());
+  knots.erase(std::unique(knots.begin(), knots.end()), knots.end());
+}
+
+}  // namespace
+
+void TangentBound::fit(std::span<const double> pilot, std::span<const double> draws) {
+  std::vector<double> knots;
+  fill_knots(pilot, knots);
+  const std::size_t n = knots.size() - 1;
+  lengths_.resize(n);
+  for (std::size_t i = 0; i < n; ++i) lengths_[i] = knots[i + 1] - knots[i];
+  // Each pilot draw is shared between its neighbouring knots, which keeps the mean; and the prior
+  // keeps the stake off all or nothing.
+  masses_.assign(n + 1, 0.0);
+  std::size_t i = 0;
+  for (const double x : pilot) {
+    while (i + 1 < n && x >= knots[i + 1]) ++i;
+    const double f = (x - knots[i]) / lengths_[i];
+    masses_[i] += 1.0 - f;
+    masses_[i + 1] += f;
+  }
+  const double total = static_cast<double>(pilot.size()) + prior_weight;
+  for (std::size_t k = 0; k <= n; ++k) {
+    const double nearby = (k > 0 ? lengths_[k - 1] : 0.0) + (k < n ? lengths_[k] : 0.0);
+    masses_[k] = (masses_[k] + prior_weight * 0.5 * nearby) / total;
+  }
+  tally_.reset(knots);
+  tally_.count(draws);
+  for (auto* of_intervals : {&z_, &weights_, &constants_}) of_intervals->assign(n, 0.0);
+  for (auto* of_knots : {&worst_, &values_, &logs_}) of_knots->assign(n + 1, 0.0);
+}
+
+void TangentBound::restart() noexcept {
+  worst_ = masses_;
+  stake_ = 1.0;
+  damping_ = 1.0;
+}
+
+// z_i = Phi^-1(G_i) with G_i the mass at and beyond the upper knot of interval i, from the smaller
+// of the two tails.
+void TangentBound::find_touching_points() noexcept {
+  double before = 0.0;
+  for (std::size_t i = 0; i < z_.size(); ++i) {
+    before += worst_[i];
+    if (before <= 0.5) z_[i] = -gaussian::quantile(before);
+  }
+  double beyond = 0.0;
+  for (std::size_t i = z_.size(); i-- > 0;) {
+    beyond += worst_[i + 1];
+    if (beyond >= 0.5) break;
+    z_[i] = gaussian::quantile(beyond);
+  }
+  for (double& z : z_) z = z == z ? std::clamp(z, -z_limit, z_limit) : 0.0;
+}
+
+void TangentBound::draw_tangents(double r) noexcept {
+  const std::size_t n = lengths_.size();
+  kernels().tangents(z_.data(), n, r, weights_.data(), constants_.data());
+  // All terms are positive, and the sums compensated: lengths, products and totals are known to 4
+  // units of themselves.
+  double phi = 0.0;
+  double phi_lost = 0.0;
+  double constant = 0.0;
+  double constant_lost = 0.0;
+  values_[0] = 0.0;
+  for (std::size_t i = 0; i < n; ++i) {
+    add_to(phi, phi_lost, lengths_[i] * weights_[i]);
+    values_[i + 1] = phi + phi_lost;
+    add_to(constant, constant_lost, lengths_[i] * constants_[i]);
+  }
+  constant_ = (constant + constant_lost) * (1.0 - 8 * unit);
+  greatest_ = values_[n];
+  for (std::size_t i = 0; i <= n; ++i) {
+    values_[i] /= greatest_;  // now known to 8 units of itself
+    logs_[i] = gaussian::log(1.0 + stake_ * values_[i]);
+  }
+}
+
+double TangentBound::bound() const noexcept {
+  const double share = mean_ == MeanKind::betting ? betting_lower(tally_, logs_, stake_, alpha_)
+                                                  : bernstein_lower(tally_, values_, alpha_);
+  const double missing = greatest_ * (1.0 + 8 * unit) * above(1.0 - share);
+  return std::clamp(below(constant_ - missing * (1.0 + 2 * unit)), 0.0, 1.0);
+}
+
+// The best stake and the distribution at which the tangents should touch belong together: with
+// E = (1 + stake v) / S and S = sum p / (1 + stake v), the distribution p / E is the one nearest
+// to the pilot's p (in Kullback-Leibler divergence sum p log E) whose mean of v is as small, and
+// the stake is right when n draws from p just give the evidence ln(1/alpha). One step of Newton's
+// method in (log stake, log divergence), and the distribution for that stake. The new tangents
+// move the divergence again, often the other way: from the last two steps, the damping learns how
+// much.
+double TangentBound::next_step() noexcept {
+  double sum = 0.0;  // S
+  double logs = 0.0;
+  double first = 0.0;
+  double second = 0.0;
+  for (std::size_t i = 0; i < masses_.size(); ++i) {
+    const double odds = 1.0 / (1.0 + stake_ * values_[i]);
+    const double mass = masses_[i] * odds;
+    sum += mass;
+    logs += masses_[i] * logs_[i];
+    first += mass * values_[i];
+    second += mass * odds * values_[i];
+  }
+  const double wanted = -gaussian::log(alpha_) / static_cast<double>(tally_.draws());
+  const double divergence = logs + gaussian::log(sum);
+  const double slope = stake_ * (first - second / sum);
+  if (!(divergence > 0.0 && slope > 0.0)) return 1.0;  // lost in rounding: the stake is too small
+  return std::clamp(gaussian::log(wanted / divergence) * divergence / slope, -3.0, 3.0);
+}
+
+void TangentBound::take(double step) noexcept {
+  const double left = step / last_step_;  // of the last step, undamped
+  if (left < 1.0) damping_ = std::clamp(damping_ / (1.0 - left), 0.125, 1.0);
+  last_step_ = step;
+  stake_ = std::clamp(stake_ * gaussian::exp(damping_ * step), least_stake, greatest_stake);
+  double sum = 0.0;
+  for (std::size_t i = 0; i < masses_.size(); ++i) {
+    worst_[i] = masses_[i] / (1.0 + stake_ * values_[i]);
+    sum += worst_[i];
+  }
+  for (double& mass : worst_) mass /= sum;
+}
+
+void TangentBound::settle(double r) noexcept {
+  last_step_ = std::numeric_limits<double>::infinity();
+  for (int steps = 0;; ++steps) {
+    find_touching_points();
+    draw_tangents(r);
+    const double step = next_step();
+    // One small step may be chance; the one before it must have been small too.
+    const bool settled =
+        std::fabs(step) < settled_step && std::fabs(last_step_) < 16 * settled_step;
+    if (steps == most_steps || settled) return;
+    take(step);
+  }
+}
+
+double TangentBound::operator()(double r) noexcept {
+  restart();
+  settle(r);
+  return bound();
+}
+
+double TangentBound::foretold(double r) noexcept {
+  settle(r);
+  double expected = 0.0;
+  for (std::size_t i = 0; i < worst_.size(); ++i) expected += worst_[i] * values_[i];
+  return constant_ - greatest_ * (1.0 - expected);
+}
+
+double TangentBound::foretold_radius(double target) noexcept {
+  restart();
+  double low = 0.0;
+  double high = 1.0;
+  while (high < 64.0 && foretold(high) > target) {
+    low = high;
+    high *= 2.0;
+  }
+  for (int i = 0; i < 8; ++i) {
+    const double middle = 0.5 * (low + high);
+    (foretold(middle) > target ? low : high) = middle;
+  }
+  return low;
+}
+
+double TangentBound::certified_radius(double target) noexcept {
+  const double guess = foretold_radius(target);
+  restart();
+  double certified = std::numeric_limits<double>::quiet_NaN();
+  for (double r = 0.0;; r += std::max(finest_step, coarsest_share * std::fabs(r - guess))) {
+    settle(r);
+    if (!(bound() > target)) return certified;
+    certified = r;
+  }
+}
+
+}  // namespace smoothbound

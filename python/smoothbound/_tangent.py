@@ -1,0 +1,204 @@
+"""Bounds on a mean and the tangent bound where the C++ core is missing: `_numba` calls them.
+
+The structure is that of the core (cpp/src/mean.cpp and tangent.cpp), whose comments derive the
+margins; NumPy and SciPy do the arithmetic, a pass over the knots at a time.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+__all__ = ["Tally", "TangentBound", "bernstein_lower", "betting_lower"]
+
+Vector = NDArray[np.float64]
+
+_UNIT = 2.0**-53
+_ERROR = 1e-13  # relative, of a sum over the knots in NumPy, and of what is summed
+_CDF_ERROR = 4e-13  # as in _numba
+
+_PILOT_KNOTS, _EVEN_KNOTS = 128, 128
+_PRIOR_WEIGHT = 0.1
+_Z_LIMIT = 9.0
+_LEAST_STAKE, _GREATEST_STAKE = 2.0**-20, 2.0**30
+_MOST_STEPS, _SETTLED_STEP = 16, 2.0**-8
+_FINEST_STEP, _COARSEST_SHARE = 2.0**-11, 1 / 16
+
+
+class Tally:
+    """Draws in [0, 1], counted between knots that ascend from 0 to 1."""
+
+    def __init__(self, knots: Vector, draws: Vector) -> None:
+        self.draws = len(draws)
+        interval = np.minimum(np.searchsorted(knots, draws, side="right") - 1, len(knots) - 2)
+        f = (draws - knots[interval]) / np.diff(knots)[interval]
+        n = len(knots) - 1
+        self._count = np.bincount(interval, minlength=n).astype(np.float64)
+        self._part = np.bincount(interval, f, minlength=n)
+        self._square = np.bincount(interval, f * f, minlength=n)
+        # np.bincount adds one by one: n units at worst, far fewer as a rule; both are allowed for.
+        self.error = _ERROR + self.draws * _UNIT
+
+    def sum(self, values: Vector) -> float:
+        """Sum v(x) over the draws, v linear between its values at the knots."""
+        return float(self._count @ values[:-1] + self._part @ np.diff(values))
+
+    def sum_of_squares(self, values: Vector) -> float:
+        """Sum v(x)^2 over the draws."""
+        low, step = values[:-1], np.diff(values)
+        squares = self._count * low**2 + 2 * self._part * low * step + self._square * step**2
+        return float(squares.sum())
+
+
+def _evidence(alpha: float) -> float:
+    return -math.log(alpha) * (1 + 10 * _UNIT)
+
+
+def bernstein_lower(tally: Tally, values: Vector, alpha: float) -> float:
+    """Bound E v(X) from below by Maurer & Pontil's inequality."""
+    n = tally.draws
+    if n < 2:
+        return 0.0
+    mean = tally.sum(values) / n
+    spread = tally.sum_of_squares(values) / n - mean**2
+    error = 4 * (tally.error + _ERROR)
+    variance = (max(spread, 0.0) + error) * n / (n - 1)
+    needed = _evidence(0.5 * alpha)
+    slack = math.sqrt(2 * variance * needed / n) + 7 * needed / (3 * (n - 1))
+    return max(0.0, mean * (1 - error) - slack * (1 + 16 * _UNIT))
+
+
+def betting_lower(tally: Tally, logs: Vector, stake: float, alpha: float) -> float:
+    """Bound E v(X) from below by Markov's inequality for prod (1 + stake v)."""
+    n = tally.draws
+    level = (tally.sum(logs) * (1 - tally.error) - _evidence(alpha)) / n
+    safe = level - _ERROR * (1 + float(logs[-1])) - abs(level) * (4 * _UNIT)
+    if not safe > 0.0:
+        return 0.0
+    return min(max(math.expm1(safe) * (1 - _ERROR) / stake, 0.0), 1.0)
+
+
+class TangentBound:
+    """The tangent bound of one input, from pilot draws and others in ascending order."""
+
+    def __init__(self, mean: str, alpha: float, pilot: Vector, draws: Vector) -> None:
+        self._mean, self._alpha = mean, alpha
+        m = len(pilot)
+        n = min(_PILOT_KNOTS, m)
+        even = np.arange(_EVEN_KNOTS) / _EVEN_KNOTS
+        quantiles = pilot[np.arange(n, dtype=np.int64) * m // n]
+        knots = np.unique(np.concatenate([[1.0], even, quantiles, pilot[-1:]]))
+        self._tally = Tally(knots, draws)
+        self._lengths = np.diff(knots)
+        interval = np.minimum(np.searchsorted(knots, pilot, side="right") - 1, len(knots) - 2)
+        f = (pilot - knots[interval]) / self._lengths[interval]
+        masses = np.bincount(interval, 1 - f, minlength=len(knots))
+        masses += np.bincount(interval + 1, f, minlength=len(knots))
+        padded = np.concatenate([[0.0], self._lengths, [0.0]])
+        masses += _PRIOR_WEIGHT * 0.5 * (padded[:-1] + padded[1:])
+        self._masses: Vector = masses / (m + _PRIOR_WEIGHT)
+        self._restart()
+
+    def _restart(self) -> None:
+        self._worst, self._stake = self._masses, 1.0
+        self._damping = 1.0
+
+    def _tangents(self, r: float) -> tuple[Vector, Vector]:
+        """Return weights and constants: psi_r(p) >= constant - weight (1 - p)."""
+        before = np.cumsum(self._worst)[:-1]
+        beyond = np.cumsum(self._worst[::-1])[::-1][1:]
+        z = np.where(before <= 0.5, -ndtri(np.minimum(before, 0.5)), ndtri(np.minimum(beyond, 0.5)))
+        z = np.clip(z, -_Z_LIMIT, _Z_LIMIT)
+        x = r * z - 0.5 * r * r
+        slack = (16.0 * r + r * r + 16.0) * 2 * _UNIT
+        w = np.exp(np.maximum(x, -700.0))
+        shifted = z - r
+        height = np.where(x > -700.0, w * (1 - slack) * ndtr(-z), 0.0)
+        constants = (ndtr(shifted - np.abs(shifted) * 2 * _UNIT) + height) * (1 - _CDF_ERROR)
+        return w * (1 + slack), constants - 1e-322
+
+    def _draw_tangents(self, r: float) -> None:
+        weights, constants = self._tangents(r)
+        phi = np.concatenate([[0.0], np.cumsum(self._lengths * weights)])
+        self._greatest = float(phi[-1])
+        self._values = phi / phi[-1]
+        self._logs = np.log1p(self._stake * self._values)
+        self._constant = float(self._lengths @ constants) * (1 - _ERROR)
+
+    def _bound(self) -> float:
+        if self._mean == "betting":
+            share = betting_lower(self._tally, self._logs, self._stake, self._alpha)
+        else:
+            share = bernstein_lower(self._tally, self._values, self._alpha)
+        bound = self._constant - self._greatest * (1 + _ERROR) * (1 - share + 2 * _UNIT)
+        return min(max(bound, 0.0), 1.0)
+
+    def _next_step(self) -> float:
+        odds = 1.0 / (1.0 + self._stake * self._values)
+        tilted = self._masses * odds
+        total = float(tilted.sum())
+        divergence = float(self._masses @ self._logs) + math.log(total)
+        slope = self._stake * float(tilted @ self._values - (tilted * odds) @ self._values / total)
+        if not (divergence > 0.0 and slope > 0.0):
+            return 1.0
+        wanted = -math.log(self._alpha) / self._tally.draws
+        step = math.log(wanted / divergence) * divergence / slope
+        return min(max(step, -3.0), 3.0)
+
+    def _take(self, step: float, last: float) -> None:
+        left = step / last if last else 1.0
+        if left < 1.0:
+            self._damping = min(max(self._damping / (1.0 - left), 0.125), 1.0)
+        stake = self._stake * math.exp(self._damping * step)
+        self._stake = min(max(stake, _LEAST_STAKE), _GREATEST_STAKE)
+        worst = self._masses / (1.0 + self._stake * self._values)
+        self._worst = worst / worst.sum()
+
+    def _settle(self, r: float) -> None:
+        last = math.inf
+        for steps in range(_MOST_STEPS + 1):
+            self._draw_tangents(r)
+            step = self._next_step()
+            settled = abs(step) < _SETTLED_STEP and abs(last) < 16 * _SETTLED_STEP
+            if steps == _MOST_STEPS or settled:
+                return
+            self._take(step, last)
+            last = step
+
+    def __call__(self, r: float) -> float:
+        """Bound the distance at r = R / sigma from below, in units of the range."""
+        self._restart()
+        self._settle(r)
+        return self._bound()
+
+    def _foretold(self, r: float) -> float:
+        self._settle(r)
+        return self._constant - self._greatest * (1 - float(self._worst @ self._values))
+
+    def _foretold_radius(self, target: float) -> float:
+        self._restart()
+        low, high = 0.0, 1.0
+        while high < 64.0 and self._foretold(high) > target:
+            low, high = high, 2 * high
+        for _ in range(8):
+            middle = 0.5 * (low + high)
+            if self._foretold(middle) > target:
+                low = middle
+            else:
+                high = middle
+        return low
+
+    def certified_radius(self, target: float) -> float:
+        """Return the last point of the pilot's grid up to which every bound is above the target."""
+        guess = self._foretold_radius(target)
+        self._restart()
+        certified, r = math.nan, 0.0
+        while True:
+            self._settle(r)
+            if not self._bound() > target:
+                return certified
+            certified = r
+            r += max(_FINEST_STEP, _COARSEST_SHARE * abs(r - guess))

@@ -1,0 +1,296 @@
+"""The tangent bound: tight, never above the truth, and wrong at most as often as stated."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.special import ndtr, ndtri
+from scipy.stats import binom
+
+import smoothbound as sb
+from smoothbound import reference
+from smoothbound.method import Method
+
+ALPHA = 0.05
+MEANS = ["betting", "bernstein"]
+
+
+def certify(scores, **options):
+    options = {"sigma": 1.0, "alpha": ALPHA, "bound": "tangent", **options}
+    return sb.certify_scores(np.atleast_2d(scores), **options)
+
+
+def allowed(trials):
+    """More failures than this are a sign, at one in ten thousand, that the rate exceeds alpha."""
+    return binom.ppf(1 - 1e-4, trials, ALPHA)
+
+
+DRAWS = {
+    "saturated": lambda rng, size: np.full(size, 0.9999),
+    "beta(20, 1)": lambda rng, size: rng.beta(20, 1, size),
+    "beta(3, 1.5)": lambda rng, size: rng.beta(3, 1.5, size),
+    "mixture": lambda rng, size: np.where(
+        rng.uniform(size=size) < 0.9, rng.beta(50, 1, size), rng.uniform(size=size)
+    ),
+    "logistic": lambda rng, size: 1 / (1 + np.exp(-4 - 1.5 * rng.standard_normal(size))),
+    "bernoulli": lambda rng, size: (rng.uniform(size=size) < 0.9) * 1.0,
+}
+
+
+@pytest.mark.parametrize("draws", DRAWS)
+@pytest.mark.parametrize("mean", MEANS)
+def test_agrees_with_the_reference(backend, draws, mean):
+    scores = DRAWS[draws](np.random.default_rng(0), 3000)
+    for r in (0.0, 0.5, 1.5):
+        lower = certify(scores, radii=[r], mean=mean, backend=backend).lower[0, 0]
+        expected = reference.lower_tangent(scores, 300, r, ALPHA, mean=mean)
+        # The backends stop looking for the stake earlier than the reference, and take chords.
+        assert lower == pytest.approx(expected, abs=1e-3)
+
+
+scores_of_a_row = st.one_of(
+    hnp.arrays(np.float64, st.integers(2, 200), elements=st.floats(0, 1)),
+    hnp.arrays(np.float32, st.integers(2, 200), elements=st.floats(0, 1, width=32)),
+    hnp.arrays(np.float64, st.integers(2, 200), elements=st.sampled_from([0.0, 0.25, 1.0])),
+)
+RADII = np.array([0.0, 0.1, 1.0, 4.0, 9.0, 60.0])
+
+
+@given(scores_of_a_row, st.floats(0.01, 0.99), st.sampled_from([1e-300, 1e-3, 0.3]))
+def test_bounds_stay_in_the_range_and_mirror(backend, scores, pilot, alpha):
+    scores = np.random.default_rng(0).permutation(scores)
+    options = {"radii": RADII, "pilot": pilot, "alpha": alpha, "backend": backend, "sides": "both"}
+    try:
+        plain = certify(scores, **options)
+    except ValueError as error:
+        assert "too few" in str(error)  # noqa: PT017
+        return
+    assert (plain.lower >= 0).all()
+    assert (plain.upper <= 1).all()
+    assert (plain.lower[:, -1] < 1e-9).all()
+    mirror = certify(-scores, score_range=(-1, 0), **options)
+    np.testing.assert_allclose(mirror.upper, -plain.lower, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(mirror.lower, -plain.upper, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("mean", MEANS)
+@pytest.mark.parametrize("offset", [-0.2, 0.3, 0.8])
+def test_never_above_the_truth(backend, mean, offset):
+    # h(x) = Phi(w.x / s): as in test_truth.py, the worst point within R is known.
+    sigma, s, radii = 0.5, 0.3, np.array([0.0, 0.1, 0.25, 0.5, 1.0])
+    rng = np.random.default_rng(0)
+    scores = ndtr((offset + sigma * rng.standard_normal((5, 50_000))) / s)
+    lowest, highest = ndtr((offset + np.array([-1, 1])[:, None] * radii) / np.hypot(s, sigma))
+    options = {"sigma": sigma, "alpha": 1e-3, "mean": mean, "backend": backend}
+    cert = certify(scores, radii=radii, sides="both", **options)
+    assert (cert.lower <= lowest).all()
+    assert (cert.upper >= highest).all()
+    assert (cert.lower >= lowest - 0.06).all()
+    radius = certify(scores, thresholds=[0.3], **options).radius[:, 0]
+    truth = offset - np.hypot(s, sigma) * ndtri(0.3)
+    assert (np.nan_to_num(radius) <= max(truth, 0.0)).all()
+
+
+@pytest.mark.parametrize("mean", MEANS)
+@pytest.mark.parametrize("r", [0.0, 0.5, 1.5])
+def test_failure_rate_of_both_sides(mean, r):
+    repeats = 3000
+    scores = np.random.default_rng(7).uniform(size=(repeats, 150))
+    s = (np.arange(20_000) + 0.5) / 20_000  # G(s) = 1 - s
+    options = {"radii": [r], "mean": mean, "pilot": 0.3}
+    lower = certify(scores, sides="lower", **options).lower[:, 0]
+    upper = certify(scores, sides="upper", **options).upper[:, 0]
+    assert (lower > ndtr(ndtri(1 - s) - r).mean()).sum() <= allowed(repeats)
+    assert (upper < ndtr(ndtri(1 - s) + r).mean()).sum() <= allowed(repeats)
+
+
+@pytest.mark.parametrize(("p", "threshold"), [(0.9, 0.6), (0.6, 0.55), (0.98, 0.2)])
+def test_the_certified_radius_covers(p, threshold):
+    # Bernoulli scores: the confidence at radius r is exactly Phi(Phi^-1(p) - r).
+    repeats = 2000
+    truth = ndtri(p) - ndtri(threshold)
+    scores = (np.random.default_rng(3).uniform(size=(repeats, 200)) < p) * 1.0
+    radius = np.nan_to_num(certify(scores, thresholds=[threshold]).radius[:, 0])
+    assert (radius >= truth).sum() <= allowed(repeats)
+    assert (radius >= truth).sum() > 0  # it comes close enough to be wrong at times
+    assert np.median(radius) < truth
+
+
+def test_the_radius_moves_on_a_grid_that_the_pilot_fixes(backend):
+    rng = np.random.default_rng(0)
+    pilot = rng.beta(8, 1, 100)
+    rows = np.concatenate([np.tile(pilot, (30, 1)), rng.beta(8, 1, (30, 900))], axis=1)
+    radius = np.unique(certify(rows, thresholds=[0.5], backend=backend).radius)
+    steps = np.diff(radius)
+    assert steps.min() >= 2**-11 - 1e-12
+    assert len(radius) < 30  # rows that stop at the same point stop at the same bits
+
+
+@pytest.mark.parametrize(
+    ("draws", "threshold", "m", "least"),
+    [
+        ("saturated", 0.5, 100_000, 3.77),
+        ("beta(20, 1)", 0.5, 100_000, 3.27),
+        ("beta(20, 1)", 0.8, 100_000, 1.925),
+        ("beta(3, 1.5)", 0.5, 100_000, 0.779),
+        ("mixture", 0.8, 100_000, 0.731),
+        ("logistic", 0.5, 10_000, 2.36),
+        ("logistic", 0.8, 10_000, 1.25),
+        ("logistic", 0.5, 100_000, 2.55),
+        ("logistic", 0.8, 100_000, 1.345),
+    ],
+)
+def test_tightness(draws, threshold, m, least):
+    rng = np.random.default_rng(0)
+    scores = np.stack([DRAWS[draws](rng, m) for _ in range(6)]).astype("f4")
+    cert = certify(scores, alpha=1e-3, thresholds=[threshold])
+    assert cert.radius.mean() > least
+    band = sb.certify_scores(scores, sigma=1.0, bound="cdf", thresholds=[threshold], band="dkw")
+    assert (cert.radius > band.radius).all()
+
+
+@pytest.mark.parametrize("mean", MEANS)
+@pytest.mark.parametrize("end", [0.0, 1.0])
+@pytest.mark.parametrize("m", [2, 3, 50, 5000])
+def test_all_ties_at_an_end(backend, mean, end, m):
+    scores = np.full((1, m), end)
+    options = {"alpha": 0.5, "mean": mean, "backend": backend, "radii": RADII}
+    if m == 2 and mean == "bernstein":
+        with pytest.raises(ValueError, match="too few"):
+            certify(scores, **options)
+        return
+    try:
+        cert = certify(scores, sides="both", **options)
+    except ValueError as error:
+        assert "too few" in str(error)  # noqa: PT017
+        return
+    rest = m - max(1, m // 10)
+    assert (cert.lower <= end).all()
+    assert (cert.upper >= end).all()
+    if end == 1.0:
+        assert (cert.lower <= ndtr(ndtri(0.25 ** (1 / rest)) - RADII) + 1e-15).all()
+
+
+def test_subnormal_scores_and_a_wide_range(backend):
+    scores = np.tile([5e-324, 1e-310, 0.0, 1.0], (1, 50))
+    cert = certify(scores, radii=RADII, thresholds=[1e-9], backend=backend)
+    assert (cert.lower <= 0.25).all()
+    assert np.isfinite(cert.radius).all()
+    wide = certify(scores * 1e300, score_range=(0, 1e300), radii=RADII, backend=backend)
+    np.testing.assert_allclose(wide.lower, cert.lower * 1e300, rtol=1e-12, atol=1e285)
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_do_not_change_a_bit(backend, threads):
+    scores = np.random.default_rng(0).beta(5, 1, size=(7, 500))
+    options = {"radii": [0, 1, 2], "thresholds": [0.5], "backend": backend}
+    one, many = (certify(scores, threads=t, **options) for t in (1, threads))
+    np.testing.assert_array_equal(one.lower, many.lower)
+    np.testing.assert_array_equal(one.radius, many.radius)
+
+
+def test_backends_agree():
+    if not sb.build_info()["extension"]:
+        pytest.skip("no C++ core")
+    for draws in DRAWS.values():
+        scores = draws(np.random.default_rng(1), (2, 1500))
+        for mean in MEANS:
+            cpp, numba = (
+                certify(scores, radii=[0, 0.5, 2], sides="both", mean=mean, backend=backend)
+                for backend in ("cpp", "numba")
+            )
+            np.testing.assert_allclose(cpp.lower, numba.lower, rtol=0, atol=1e-5)
+            np.testing.assert_allclose(cpp.upper, numba.upper, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize(
+    ("bound", "mean"),
+    [("tangent", "betting"), ("tangent", "bernstein"), ("mean", "betting"), ("mean", "bernstein")],
+)
+def test_required_draws_is_the_least_number_that_can_certify(threshold, bound, mean):
+    n = sb.required_draws(threshold, bound=bound, mean=mean)
+    options = {"sigma": 1.0, "bound": bound, "mean": mean}
+    assert sb.certify_scores(np.ones((1, n)), **options).lower[0, 0] > threshold
+    with pytest.raises(ValueError, match=f"at least n = {n} are needed"):
+        sb.certify_scores(
+            np.ones((1, n - 1)), thresholds=[threshold] if threshold else [], **options
+        )
+
+
+def test_settings_are_recorded():
+    scores = np.random.default_rng(0).beta(8, 1, size=(2, 505))
+    cert = certify(scores, pilot=0.2)
+    assert cert.settings.n == 505
+    assert cert.settings.n_pilot == 101
+    settings = json.loads(cert.settings.to_json())
+    assert settings["method"]["mean"] == "betting"
+    assert sb.certify_scores(scores, sigma=1.0).settings.n_pilot == 0
+    assert sb.certify_scores(scores, sigma=1.0, bound="mean").settings.n_pilot == 0
+    both = certify(scores, sides="both")
+    half = certify(scores, alpha=ALPHA / 2)
+    np.testing.assert_array_equal(both.lower, half.lower)
+
+
+def test_names():
+    assert Method("tangent").name == "tangent"
+    assert Method("tangent", mean="bernstein").name == "tangent_bernstein"
+    assert Method("mean", mean="betting").name == "mean_betting"
+    assert Method("mean", mean="hoeffding") == Method("mean")
+    assert Method("mean").name == "mean"
+    assert Method.of("tangent", "dkw", 100) == Method("tangent")
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"mean": "hoeffding"}, "bound='tangent' takes mean='betting' or 'bernstein'"),
+        ({"mean": "wald"}, "got 'wald'"),
+        ({"bound": "cdf", "mean": "betting"}, "it bounds no mean"),
+        ({"pilot": 0.0}, "pilot must lie strictly between 0 and 1"),
+        ({"pilot": 1.0}, "pilot"),
+    ],
+)
+def test_bad_options(options, match):
+    with pytest.raises(ValueError, match=match):
+        certify(np.full(100, 0.5), **options)
+
+
+def test_sorted_scores_are_refused():
+    scores = np.random.default_rng(0).uniform(size=(3, 1000))
+    scores[1] = np.sort(scores[1])[::-1]
+    with pytest.raises(ValueError, match=r"scores\[1\] are sorted"):
+        certify(scores)
+    with pytest.raises(ValueError, match="in the order in which they were drawn"):
+        certify(scores, bound="mean", mean="betting")
+    certify(scores, bound="mean", mean="bernstein")  # takes no pilot
+    certify(np.repeat([0.1, 0.9], 100))  # few values, as saturated scores have
+
+
+@pytest.mark.parametrize("tier", ["baseline", "avx2"])
+def test_every_tier_gives_the_same_bits(tier):
+    if not sb.build_info()["extension"]:
+        pytest.skip("no C++ core")
+    code = (
+        "import numpy as np, smoothbound as sb\n"
+        "scores = np.random.default_rng(0).beta(8, 1, (3, 2000))\n"
+        "cert = sb.certify_scores(scores, sigma=1.0, bound='tangent', radii=[0, 0.3, 1, 5],\n"
+        "                         thresholds=[0.5, 0.8], sides='both')\n"
+        "print(*(x.tobytes().hex() for x in (cert.lower, cert.upper, cert.radius)))\n"
+    )
+    best, capped = (
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, **extra},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for extra in ({}, {"SMOOTHBOUND_TIER": tier})
+    )
+    assert best == capped
