@@ -284,7 +284,7 @@ void widen(const half* x, float* out, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) {
     const auto bits = static_cast<std::uint32_t>(static_cast<std::uint16_t>(x[i]));
     const std::uint32_t magnitude = bits & 0x7fffu;
-    const std::uint32_t shifted =
+    const auto shifted =
         std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude << 13) * 0x1p112f);
     const std::uint32_t value = magnitude >= 0x7c00u ? 0x7fc00000u : shifted;
     out[i] = std::bit_cast<float>(value | (bits & 0x8000u) << 16);

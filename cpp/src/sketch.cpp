@@ -241,7 +241,7 @@ Failure ScoreCounter::count(const Scores<T>& scores, std::span<std::uint32_t> co
     std::vector<char> done(scores.n_inputs, 0);
     const auto row_of = [&](std::size_t i) { return counts.data() + i * n_cells(); };
     const Failure failure = for_each_input(scores.n_inputs, threads, [&] {
-      return [&, worker = std::make_unique<CountingWorker<T>>(*this)](std::size_t i) {
+      return [&, worker = std::make_unique<CountingWorker<T>>(*this)](std::size_t i) mutable {
         const bool valid = (*worker)(scores.row(i), row_of(i), 1);
         done[i] = valid ? 1 : 0;
         return valid;

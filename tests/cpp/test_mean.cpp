@@ -2,7 +2,7 @@
 #include <cmath>
 #include <random>
 
-#include "check.hpp"
+#include "check.h"
 #include "smoothbound/gaussian.hpp"
 #include "smoothbound/mean.hpp"
 

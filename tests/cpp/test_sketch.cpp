@@ -149,13 +149,13 @@ int main() {
   std::vector<double> exact(21), bounds(21), radius(7), one;
   for (const Side side : {Side::lower, Side::upper}) {
     options.side = side;
-    options.thresholds = side == Side::lower ? thresholds : std::vector<double>{};
-    const auto n = side == Side::lower ? std::size_t{7} : std::size_t{0};
-    const std::span<double> found = std::span(radius).first(n);
+    const bool lower = side == Side::lower;
+    options.thresholds = std::span(thresholds).first(lower ? 1 : 0);
+    const std::span<double> found = std::span(radius).first(lower ? 7 : 0);
     CHECK(!certify(view, options, {exact, found}));
     CHECK(!certify(ScoreCounts{edges, counts, 7, m}, options, {bounds, found}));
     for (std::size_t i = 0; i < 21; ++i) {
-      const double loss = side == Side::lower ? exact[i] - bounds[i] : bounds[i] - exact[i];
+      const double loss = lower ? exact[i] - bounds[i] : bounds[i] - exact[i];
       CHECK(loss >= -1e-14 && loss <= 1.0 / 4096);
     }
     one = bounds;

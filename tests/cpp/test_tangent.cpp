@@ -3,7 +3,7 @@
 #include <random>
 
 #include "../../cpp/src/kernels.hpp"
-#include "check.hpp"
+#include "check.h"
 #include "smoothbound/gaussian.hpp"
 #include "smoothbound/tangent.hpp"
 

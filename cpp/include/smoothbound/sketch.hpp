@@ -68,7 +68,7 @@ class ScoreCounter {
   std::size_t n_cells() const noexcept { return 2 * edges_.size() - 1; }
 
   /// Adds the scores of every row to its row of counts. If a score is NaN or outside the edges,
-  /// the failure names the first such row, and no count is changed.
+  /// the failure names the first such score, and no count is changed.
   ///
   /// \param scores  (n_inputs, n_draws) half, float or double of any layout
   /// \param counts  row-major (n_inputs, n_cells()); \pre no count reaches 2^32
