@@ -242,7 +242,9 @@ def certify(
     n_inputs, m = scores.shape
     bounds = np.empty((n_inputs, radii.size))
     radius = np.empty((n_inputs, thresholds.size))
-    valid = [bool(np.all((row >= a) & (row <= b))) for row in scores]
+    # float64: a comparison with a and b in the type of the row would round these.
+    wide = (row.astype(np.float64) for row in scores)
+    valid = [bool(np.all((row >= a) & (row <= b))) for row in wide]
     if not all(valid):
         return bounds, radius, valid.index(False)
     r = np.where(radii == 0.0, 0.0, np.nextafter(radii / sigma, np.inf))

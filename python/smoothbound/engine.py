@@ -216,7 +216,7 @@ def _run(
     bounds, radius, bad = certifier(rows)
     if bad >= 0:
         a, b = score_range
-        row = rows[bad]
+        row = rows[bad].astype(np.float64)  # a and b would be rounded to the type of the row
         j = int(np.argmax(~((row >= a) & (row <= b))))
         hint = (
             "the model or the data is at fault"

@@ -165,3 +165,12 @@ def test_tables():
     frame = cert.to_pandas()
     assert list(frame) == ["lower@0", "lower@0.5", "upper@0", "upper@0.5", "radius@0.5"]
     np.testing.assert_array_equal(frame["radius@0.5"], cert.radius[:, 0])
+
+
+@pytest.mark.parametrize("backend", ["cpp", "numba"])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_the_range_is_not_rounded_to_the_type_of_the_scores(backend, dtype):
+    scores = np.full((2, 500), 0.2, dtype)
+    scores[1, 3] = np.nextafter(np.dtype(dtype).type(-0.3), np.dtype(dtype).type(-1))
+    assert float(scores[1, 3]) < -0.3
+    refuse(r"got scores\[1, 3\]", scores=scores, score_range=(-0.3, 1.0), backend=backend)
