@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import smoothbound as sb
+from smoothbound import engine
 
 GOOD = np.random.default_rng(0).beta(8, 1, size=(3, 500))
 
@@ -104,6 +105,44 @@ def test_required_draws_is_the_least_number_that_can_certify(threshold, bound, b
     if n > 5:
         fewer = sb.certify_scores(np.ones((1, n - 1)), **options)
         assert fewer.lower[0, 0] <= threshold
+
+
+def test_what_is_kept_from_call_to_call_depends_on_every_option():
+    varied = [
+        {},
+        {"sigma": 0.5},
+        {"alpha": 0.01},
+        {"score_range": (-1.0, 1.0)},
+        {"radii": [0.2]},
+        {"thresholds": [0.6]},
+        {"bound": "mean"},
+        {"n_bins": 50},
+        {"sides": "both"},
+        {"sides": "upper"},
+        {"backend": "numba"},
+    ]
+
+    def all_numbers():
+        options = {"sigma": 0.25, "radii": [0, 0.1], "thresholds": [0.5]}
+        return [sb.certify_scores(GOOD, **{**options, **one}) for one in varied]
+
+    fresh = []
+    for cert in all_numbers():
+        engine._plan.cache_clear()
+        fresh.append(cert)
+    kept = all_numbers() + all_numbers()
+    for first, second in zip(fresh + fresh, kept, strict=True):
+        assert first.settings == second.settings
+        for name in ("lower", "upper", "radius"):
+            np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    assert len({cert.settings for cert in fresh}) == len(varied)
+
+
+def test_what_was_taken_before_does_not_excuse_a_bad_argument():
+    sb.certify_scores(GOOD, sigma=1.0, radii=[1.0], n_bins=1)
+    refuse("sigma must be a number", TypeError, sigma=True)
+    refuse("radii must be numbers", TypeError, sigma=1.0, radii=[True])
+    refuse("n_bins must be a whole number", TypeError, sigma=1.0, radii=[1.0], n_bins=True)
 
 
 def test_shapes_and_defaults():
