@@ -26,35 +26,47 @@ double score_of_key(Key key) noexcept {
   return to_double(std::bit_cast<T>(static_cast<Key>(key ^ (~positive | sign_bit<Key>))));
 }
 
-// A row whose keys take `bits` bits is sorted in as few passes as digits of at most
-// digit_bits_of(m) bits allow: histograms that fit in the cache, and are not larger than the row.
 constexpr int least_digit_bits = 8;
-constexpr int most_digit_bits = 13;
-int digit_bits_of(std::size_t m) noexcept {
-  return std::clamp(static_cast<int>(std::bit_width(m - 1)), least_digit_bits, most_digit_bits);
-}
+constexpr int most_digit_bits = 15;
+
+// The digits of keys of so many bits: the fewest whose histograms fit in the cache and are not
+// larger than the row. The low digits of scores are spread evenly and are best kept to 11 bits;
+// the highest takes the rest, and may be larger, since most of its values do not occur.
+struct Digits {
+  int passes, low_bits;
+
+  Digits(int bits, std::size_t m) noexcept {
+    const int row_bits = static_cast<int>(std::bit_width(m - 1));
+    const int most_low = std::clamp(row_bits, least_digit_bits, 11);
+    const int most_top = std::clamp(row_bits, least_digit_bits, most_digit_bits);
+    passes = bits <= most_top ? 1 : 1 + (bits - most_top + most_low - 1) / most_low;
+    low_bits = std::min(most_low, (bits + passes - 1) / passes);
+  }
+};
 
 // Sorts keys - least, which leaves them so: keys are read once for the counts of all digits, and
 // moved once for each digit. Offsets of 16 bits, where the row is short enough for them, take half
 // the time of wider ones on processors that guess which store a load of 32 bits will see.
 template <int passes, class Offset, class Key>
 void radix_sort(std::vector<Key>& keys, std::vector<Key>& other,
-                std::vector<std::uint32_t>& histogram, Key least, int bits) {
-  const int digit_bits = (bits + passes - 1) / passes;
-  const std::size_t buckets = std::size_t{1} << digit_bits;
+                std::vector<std::uint32_t>& histogram, Key least, int bits, int low_bits) {
+  const std::size_t low_buckets = std::size_t{1} << low_bits;
+  const std::size_t top_buckets = std::size_t{1} << (bits - (passes - 1) * low_bits);
   const auto digit = [=](Key key, int pass) {
-    return static_cast<std::size_t>(key >> (pass * digit_bits)) & (buckets - 1);
+    const auto rest = static_cast<std::size_t>(key >> (pass * low_bits));
+    return pass == passes - 1 ? rest : rest & (low_buckets - 1);
   };
-  histogram.assign(buckets * passes, 0);
+  histogram.assign(low_buckets * (passes - 1) + top_buckets, 0);
   for (Key& key : keys) {
     key = static_cast<Key>(key - least);
     for (int pass = 0; pass < passes; ++pass) {
-      ++histogram[static_cast<std::size_t>(pass) * buckets + digit(key, pass)];
+      ++histogram[static_cast<std::size_t>(pass) * low_buckets + digit(key, pass)];
     }
   }
   std::array<Offset, std::size_t{1} << most_digit_bits> offset;
   for (int pass = 0; pass < passes; ++pass) {
-    const std::uint32_t* count = histogram.data() + static_cast<std::size_t>(pass) * buckets;
+    const std::uint32_t* count = histogram.data() + static_cast<std::size_t>(pass) * low_buckets;
+    const std::size_t buckets = pass == passes - 1 ? top_buckets : low_buckets;
     std::uint32_t total = 0;
     for (std::size_t i = 0; i < buckets; ++i) {
       offset[i] = static_cast<Offset>(total);
@@ -67,13 +79,14 @@ void radix_sort(std::vector<Key>& keys, std::vector<Key>& other,
 
 template <int passes, class Offset, class Key>
 void radix_sort_in(int wanted, std::vector<Key>& keys, std::vector<Key>& other,
-                   std::vector<std::uint32_t>& histogram, Key least, int bits) {
+                   std::vector<std::uint32_t>& histogram, Key least, int bits, int low_bits) {
   if constexpr (passes > 1) {
     if (wanted < passes) {
-      return radix_sort_in<passes - 1, Offset>(wanted, keys, other, histogram, least, bits);
+      return radix_sort_in<passes - 1, Offset>(wanted, keys, other, histogram, least, bits,
+                                               low_bits);
     }
   }
-  radix_sort<passes, Offset>(keys, other, histogram, least, bits);
+  radix_sort<passes, Offset>(keys, other, histogram, least, bits, low_bits);
 }
 
 // The keys of a row, and their ends. Signed comparison and neighbouring scores let compilers
@@ -120,13 +133,14 @@ bool Sorter<T>::operator()(Row<T> row, double a, double b) {
     return true;
   }
   const int bits = std::bit_width(static_cast<Key>(most - least_));
-  const int digit_bits = digit_bits_of(m);
+  const Digits digits(bits, m);
   constexpr int most_passes = sizeof(Key) * 8 / least_digit_bits;
-  const int passes = (bits + digit_bits - 1) / digit_bits;
   if (m <= std::numeric_limits<std::uint16_t>::max()) {
-    radix_sort_in<most_passes, std::uint16_t>(passes, keys_, other_, histogram_, least_, bits);
+    radix_sort_in<most_passes, std::uint16_t>(digits.passes, keys_, other_, histogram_, least_,
+                                              bits, digits.low_bits);
   } else {
-    radix_sort_in<most_passes, std::uint32_t>(passes, keys_, other_, histogram_, least_, bits);
+    radix_sort_in<most_passes, std::uint32_t>(digits.passes, keys_, other_, histogram_, least_,
+                                              bits, digits.low_bits);
   }
   return true;
 }
