@@ -14,6 +14,8 @@
 #define SMOOTHBOUND_INLINE inline __attribute__((always_inline))
 #endif
 
+#include "network.hpp"
+
 namespace smoothbound {
 namespace {
 
@@ -357,6 +359,12 @@ bool count_double(const double* x, std::size_t n, const EdgeGrid<double>& grid,
 
 }  // namespace
 
+#if defined(SMOOTHBOUND_HAS_NETWORK)
+#define SMOOTHBOUND_SORT_ROWS network_lanes, sort_rows
+#else
+#define SMOOTHBOUND_SORT_ROWS 0, nullptr
+#endif
+
 const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME,
                                      cdf,
                                      exp,
@@ -371,6 +379,7 @@ const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME,
                                      cells_float,
                                      cells_double,
                                      count_float,
-                                     count_double};
+                                     count_double,
+                                     SMOOTHBOUND_SORT_ROWS};
 
 }  // namespace smoothbound
