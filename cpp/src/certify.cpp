@@ -57,8 +57,8 @@ class Worker {
  public:
   explicit Worker(const Plan& plan)
       : plan_(plan),
-        tangent_(plan.options.mean, plan.options.alpha),
         rows_(plan.n_draws),
+        tangent_(plan.options.mean, plan.options.alpha),
         gaps_(plan.band == nullptr ? 0 : plan.band->positions().size()) {}
 
   // Certifies the rows from `begin` to `end`, no more than RowSorters sorts at once.

@@ -52,8 +52,9 @@ struct Kernels {
 
   // The sum over the groups g of
   //   M(0, g) Phi(y) + phi(y) sum_{t>=1} (-1)^(t-1) He_{t-1}(y) M(t, g),
-  // where M(t, g) = moments[t * curve_groups + g], from the weights above.
-  double (*curve)(const double* moments, const double* weights, std::size_t groups);
+  // where M(t, g) = moments[t * curve_groups + g], from the weights above, weights[t * stride + g].
+  double (*curve)(const double* moments, const double* weights, std::size_t stride,
+                  std::size_t groups);
 
   // out[i] = x[i], exactly, but infinities become NaN.
   void (*widen)(const half* x, float* out, std::size_t n);
