@@ -16,7 +16,7 @@
 #if defined(SMOOTHBOUND_HAS_NETWORK)
 
 namespace smoothbound {
-namespace {
+namespace {  // NOLINT(misc-anonymous-namespace-in-header): a part of kernels.cpp
 
 #if defined(__AVX512F__)
 constexpr std::size_t network_lanes = 16;
