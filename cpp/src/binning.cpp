@@ -4,6 +4,10 @@
 #include <array>
 #include <bit>
 #include <limits>
+#include <memory>
+#include <type_traits>
+
+#include "kernels.hpp"
 
 namespace smoothbound {
 namespace {
@@ -119,20 +123,24 @@ constexpr std::size_t small_row = 64;  // below it a comparison sort wins
 }  // namespace
 
 template <class T>
-bool Sorter<T>::operator()(Row<T> row, double a, double b) {
-  const std::size_t m = row.size;
-  keys_.resize(m);
-  other_.resize(m);
-  Key most;
-  take_keys(row, keys_.data(), least_, most);
+bool Sorter<T>::take(Row<T> row, double a, double b) {
+  keys_.resize(row.size);
+  take_keys(row, keys_.data(), least_, most_);
+  base_ = 0;
   // NaN keys lie beyond those of the infinities, so the ends tell about every score.
-  if (!(score_of_key<T>(least_) >= a && score_of_key<T>(most) <= b)) return false;
+  return score_of_key<T>(least_) >= a && score_of_key<T>(most_) <= b;
+}
+
+template <class T>
+void Sorter<T>::sort() {
+  const std::size_t m = keys_.size();
   if (m < small_row) {
     std::sort(keys_.begin(), keys_.end());
-    for (Key& key : keys_) key = static_cast<Key>(key - least_);
-    return true;
+    return;
   }
-  const int bits = std::bit_width(static_cast<Key>(most - least_));
+  other_.resize(m);
+  base_ = least_;
+  const int bits = std::bit_width(static_cast<Key>(most_ - least_));
   const Digits digits(bits, m);
   constexpr int most_passes = sizeof(Key) * 8 / least_digit_bits;
   if (m <= std::numeric_limits<std::uint16_t>::max()) {
@@ -142,26 +150,57 @@ bool Sorter<T>::operator()(Row<T> row, double a, double b) {
     radix_sort_in<most_passes, std::uint32_t>(digits.passes, keys_, other_, histogram_, least_,
                                               bits, digits.low_bits);
   }
-  return true;
 }
 
 template <class T>
 void Sorter<T>::copy(std::size_t first, std::span<double> out) const noexcept {
   const Key* keys = keys_.data() + first;
-  const Key least = least_;
+  const Key base = base_;
   for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i] = score_of_key<T>(static_cast<Key>(keys[i] + least));
+    out[i] = score_of_key<T>(static_cast<Key>(keys[i] + base));
   }
 }
 
 template <class T>
 double Sorter<T>::operator[](std::size_t i) const noexcept {
-  return score_of_key<T>(static_cast<Key>(keys_[i] + least_));
+  return score_of_key<T>(static_cast<Key>(keys_[i] + base_));
+}
+
+template <class T>
+std::size_t RowSorters<T>::rows_together(std::size_t n_draws) noexcept {
+  constexpr std::size_t longest = 2048;  // beyond it, a radix sort wins
+  const std::size_t lanes = std::min(kernels().row_lanes, most_rows_together);
+  return std::is_same_v<T, float> && n_draws <= longest && lanes > 0 ? lanes : 1;
+}
+
+template <class T>
+bool RowSorters<T>::operator()(std::span<const Row<T>> rows, double a, double b) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!sorters_[i].take(rows[i], a, b)) return false;
+  }
+  if constexpr (std::is_same_v<T, float>) {
+    const std::size_t lanes = sorters_.size();
+    if (lanes > 1 && rows.size() > lanes / 4) {  // all lanes cost the same, filled or not
+      std::uint32_t* keys[most_rows_together];
+      for (std::size_t i = 0; i < rows.size(); ++i) keys[i] = sorters_[i].keys_.data();
+      scratch_.resize(lanes * row_room(rows[0].size) + 16);  // to start at a multiple of 64 bytes
+      void* scratch = scratch_.data();
+      std::size_t space = scratch_.size() * sizeof(std::int32_t);
+      std::align(64, 64, scratch, space);
+      kernels().sort_rows(keys, rows.size(), rows[0].size, static_cast<std::int32_t*>(scratch));
+      return true;
+    }
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) sorters_[i].sort();
+  return true;
 }
 
 template class Sorter<half>;
 template class Sorter<float>;
 template class Sorter<double>;
+template class RowSorters<half>;
+template class RowSorters<float>;
+template class RowSorters<double>;
 
 std::vector<std::size_t> equal_count_positions(std::size_t m, std::size_t n_bins) {
   const std::size_t n = n_bins == 0 ? m : std::min(n_bins, m);

@@ -57,14 +57,43 @@ class Worker {
  public:
   explicit Worker(const Plan& plan)
       : plan_(plan),
+        rows_(plan.n_draws),
         tangent_(plan.options.mean, plan.options.alpha),
         gaps_(plan.band == nullptr ? 0 : plan.band->positions().size()) {}
 
-  // \return false if the row holds a score that is NaN or outside the range
-  bool operator()(Row<T> row, std::span<double> bounds, std::span<double> radius) {
-    if (plan_.options.bound == Bound::tangent) return by_tangent(row, bounds, radius);
-    curve_.clear();
-    if (!(plan_.options.bound == Bound::mean ? add_mean(row) : add_knots(row))) return false;
+  // Certifies the rows from `begin` to `end`, no more than RowSorters sorts at once.
+  // \return false if one holds a score that is NaN or outside the range
+  bool operator()(const Scores<T>& scores, std::size_t begin, std::size_t end, Certificates out) {
+    const Bound bound = plan_.options.bound;
+    if (bound == Bound::cdf && !sort(scores, begin, end)) return false;
+    const std::size_t n_radii = plan_.radii.size();
+    const std::size_t n_thresholds = plan_.targets.size();
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::span<double> bounds = out.bounds.subspan(i * n_radii, n_radii);
+      const std::span<double> radius = out.radius.subspan(i * n_thresholds, n_thresholds);
+      if (bound == Bound::tangent) {
+        if (!by_tangent(scores.row(i), bounds, radius)) return false;
+        continue;
+      }
+      curve_.clear();
+      if (bound == Bound::cdf) {
+        add_knots(rows_[i - begin]);
+      } else if (!add_mean(scores.row(i))) {
+        return false;
+      }
+      evaluate(bounds, radius);
+    }
+    return true;
+  }
+
+ private:
+  bool sort(const Scores<T>& scores, std::size_t begin, std::size_t end) {
+    std::array<Row<T>, most_rows_together> rows;
+    for (std::size_t i = begin; i < end; ++i) rows[i - begin] = scores.row(i);
+    return rows_({rows.data(), end - begin}, plan_.options.a, plan_.options.b);
+  }
+
+  void evaluate(std::span<double> bounds, std::span<double> radius) const {
     for (std::size_t j = 0; j < plan_.radii.size(); ++j) {
       bounds[j] = plan_.range.confidence(curve_.at(plan_.radii, j));
     }
@@ -72,10 +101,8 @@ class Worker {
       const double r = certified_radius(curve_, plan_.range.width(), plan_.targets[k]);
       radius[k] = input_radius(r, plan_.options.sigma);
     }
-    return true;
   }
 
- private:
   // Theorem 1: one gap, the whole range, at the level of the mean.
   bool add_mean(Row<T> row) {
     if (plan_.options.mean != MeanKind::hoeffding) return add_tallied_mean(row);
@@ -157,15 +184,15 @@ class Worker {
   }
 
   // Theorem 2: the gaps between the knots.
-  bool add_knots(Row<T> row) {
-    if (!sort_(row, plan_.options.a, plan_.options.b)) return false;
+  void add_knots(const Sorter<T>& sorted) {
     const std::size_t n = gaps_.size();
+    const std::size_t n_draws = plan_.n_draws;
     const bool lower = plan_.range.side == Side::lower;
     const auto at = [&](std::size_t position) {
-      return plan_.range.distance(sort_[lower ? position : row.size - 1 - position]);
+      return plan_.range.distance(sorted[lower ? position : n_draws - 1 - position]);
     };
-    if (n == row.size) {
-      take_all_gaps();
+    if (n == n_draws) {
+      take_all_gaps(sorted);
     } else {
       double previous = 0.0;
       for (std::size_t i = 0; i < n; ++i) {
@@ -174,13 +201,12 @@ class Worker {
         previous = distance;
       }
     }
-    if (n < row.size) add_tied_knots(at);
+    if (n < n_draws) add_tied_knots(at);
     curve_.add(gaps_, plan_.band->levels());
-    return true;
   }
 
   // The gaps where every draw is a knot, in blocks that stay in the cache.
-  void take_all_gaps() noexcept {
+  void take_all_gaps(const Sorter<T>& sorted) noexcept {
     const Range& range = plan_.range;
     std::array<double, sum_block + 1> distances;  // after that of the knot before
     distances[0] = 0.0;
@@ -188,10 +214,10 @@ class Worker {
       const std::size_t n = std::min(sum_block, gaps_.size() - start);
       const std::span<double> block(distances.data() + 1, n);
       if (range.side == Side::lower) {
-        sort_.copy(start, block);
+        sorted.copy(start, block);
         for (double& x : block) x -= range.a;
       } else {
-        sort_.copy(gaps_.size() - start - n, block);
+        sorted.copy(gaps_.size() - start - n, block);
         std::reverse(block.begin(), block.end());
         for (double& x : block) x = range.b - x;
       }
@@ -215,6 +241,7 @@ class Worker {
 
   const Plan& plan_;
   Sorter<T> sort_;
+  RowSorters<T> rows_;
   BoundCurve curve_;
   TangentBound tangent_;
   Tally tally_;
@@ -225,18 +252,29 @@ bool has_pilot(const Options& o, std::size_t n_draws) noexcept {
   return o.n_pilot >= 1 && o.n_pilot < n_draws;
 }
 
+// The first row from `begin` on with a bad score; there is one.
+template <class T>
+Failure first_bad_score(const Scores<T>& scores, std::size_t begin, double a, double b) noexcept {
+  for (std::size_t i = begin;; ++i) {
+    const Failure failure = bad_score(scores, i, a, b);
+    if (!(failure.got >= a && failure.got <= b)) return failure;
+  }
+}
+
 template <class T>
 Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out) {
-  const std::size_t n_radii = plan.radii.size();
-  const std::size_t n_thresholds = plan.targets.size();
-  const Failure failure = for_each_input(scores.n_inputs, plan.options.threads, [&] {
-    return [&, worker = Worker<T>(plan)](std::size_t i) mutable {
-      return worker(scores.row(i), out.bounds.subspan(i * n_radii, n_radii),
-                    out.radius.subspan(i * n_thresholds, n_thresholds));
+  const auto threads = static_cast<std::size_t>(plan.options.threads);
+  const std::size_t rows = std::clamp<std::size_t>(scores.n_inputs / threads, 1,
+                                                   RowSorters<T>::rows_together(plan.n_draws));
+  const std::size_t blocks = (scores.n_inputs + rows - 1) / rows;
+  const Failure failure = for_each_input(blocks, plan.options.threads, [&] {
+    return [&, worker = Worker<T>(plan)](std::size_t block) mutable {
+      const std::size_t begin = block * rows;
+      return worker(scores, begin, std::min(begin + rows, scores.n_inputs), out);
     };
   });
   if (failure.error == Error::bad_score) {
-    return bad_score(scores, failure.input, plan.options.a, plan.options.b);
+    return first_bad_score(scores, failure.input * rows, plan.options.a, plan.options.b);
   }
   return failure;
 }

@@ -13,6 +13,34 @@ std::size_t group_of(double z) {
   return static_cast<std::size_t>((z + curve_limit) * curve_groups_per_unit + 0.5);  // nearest
 }
 
+// The weights of every group at every r = k / 8: levels in the middle of groups are multiples of
+// 1/8 too, so that only group - k matters.
+class EighthWeights {
+ public:
+  static constexpr std::size_t size = curve_groups + BoundCurve::last_eighth;
+
+  EighthWeights() noexcept {
+    static_assert(BoundCurve::last_eighth <= curve_groups && curve_groups_per_unit == 8);
+    constexpr double last = static_cast<double>(BoundCurve::last_eighth) / 8;
+    std::array<double, curve_terms * curve_groups> part;
+    for (const double r : {last, 0.0}) {
+      kernels().curve_weights(r, 0, curve_groups, part.data());
+      const std::size_t start = r == 0.0 ? BoundCurve::last_eighth : 0;
+      for (std::size_t t = 0; t < curve_terms; ++t) {
+        std::copy_n(part.data() + t * curve_groups, curve_groups,
+                    weights_.data() + t * size + start);
+      }
+    }
+  }
+
+  const double* at(std::size_t group, std::size_t k) const {
+    return weights_.data() + BoundCurve::last_eighth + group - k;
+  }
+
+ private:
+  std::array<double, curve_terms * size> weights_;
+};
+
 bool is_kept(double z) { return z >= -curve_limit; }
 
 double kept(double z) { return std::min(z, static_cast<double>(curve_limit)); }
@@ -92,13 +120,20 @@ double BoundCurve::operator()(double r) const noexcept {
   const std::size_t groups = last_ - first_;
   double weights[curve_terms * curve_groups];
   kernels().curve_weights(std::min(r, farthest), first_, groups, weights);
-  return rounded_down(kernels().curve(&moments_[0][first_], weights, groups));
+  return rounded_down(kernels().curve(&moments_[0][first_], weights, curve_groups, groups));
 }
 
 double BoundCurve::at(const CurveRadii& radii, std::size_t j) const noexcept {
   if (first_ >= last_) return 0.0;
   const double* weights = radii.weights_.data() + j * CurveRadii::stride + first_;
-  return rounded_down(kernels().curve(&moments_[0][first_], weights, last_ - first_));
+  return rounded_down(kernels().curve(&moments_[0][first_], weights, curve_groups, last_ - first_));
+}
+
+double BoundCurve::at_eighth(std::size_t k) const noexcept {
+  if (first_ >= last_) return 0.0;
+  static const EighthWeights table;
+  return rounded_down(kernels().curve(&moments_[0][first_], table.at(first_, k),
+                                      EighthWeights::size, last_ - first_));
 }
 
 double BoundCurve::rounded_down(double sum) const noexcept {

@@ -14,6 +14,8 @@
 #define SMOOTHBOUND_INLINE inline __attribute__((always_inline))
 #endif
 
+#include "network.hpp"
+
 namespace smoothbound {
 namespace {
 
@@ -170,10 +172,6 @@ bool distances(double* x, std::size_t n, double a, double b, bool lower) {
   return outside == 0;
 }
 
-// 1 / t for the factorials.
-constexpr double inverse[] = {0.0,     1.0,     1.0 / 2, 1.0 / 3, 1.0 / 4,
-                              1.0 / 5, 1.0 / 6, 1.0 / 7, 1.0 / 8, 1.0 / 9};
-
 // Sets lane[t][j] to gap[j] * h[j]^t, or adds this to it, for four knots.
 template <bool add>
 SMOOTHBOUND_INLINE void moments_of_four(const double* gap, const double* h,
@@ -205,20 +203,23 @@ void moments_of_block(const double* gap, const double* h, std::size_t n, double*
   }
 }
 
+// 1 / t!
+constexpr double inverse_factorial[] = {1.0,         1.0,         1.0 / 2,   1.0 / 6,
+                                        1.0 / 24,    1.0 / 120,   1.0 / 720, 1.0 / 5040,
+                                        1.0 / 40320, 1.0 / 362880};
+
 void moments(const double* gap, const double* h, std::size_t n, double* out) {
-  double total[curve_terms];
-  double lost[curve_terms] = {};
-  moments_of_block(gap, h, n < moment_block ? n : moment_block, total);
-  double block[curve_terms];
-  for (std::size_t i = moment_block; i < n; i += moment_block) {
-    moments_of_block(gap + i, h + i, n - i < moment_block ? n - i : moment_block, block);
-    for (std::size_t t = 0; t < curve_terms; ++t) add_to(total[t], lost[t], block[t]);
+  moments_of_block(gap, h, n < moment_block ? n : moment_block, out);
+  if (n > moment_block) {
+    double lost[curve_terms] = {};
+    double block[curve_terms];
+    for (std::size_t i = moment_block; i < n; i += moment_block) {
+      moments_of_block(gap + i, h + i, n - i < moment_block ? n - i : moment_block, block);
+      for (std::size_t t = 0; t < curve_terms; ++t) add_to(out[t], lost[t], block[t]);
+    }
+    for (std::size_t t = 0; t < curve_terms; ++t) out[t] += lost[t];
   }
-  double factorial = 1.0;
-  for (std::size_t t = 0; t < curve_terms; ++t) {
-    out[t] = (total[t] + lost[t]) * factorial;
-    if (t + 1 < curve_terms) factorial *= inverse[t + 1];
-  }
+  for (std::size_t t = 0; t < curve_terms; ++t) out[t] *= inverse_factorial[t];
 }
 
 void curve_weights(double r, std::size_t first, std::size_t groups, double* out) {
@@ -242,16 +243,16 @@ void curve_weights(double r, std::size_t first, std::size_t groups, double* out)
   }
 }
 
-double curve(const double* moments, const double* weights, std::size_t groups) {
+double curve(const double* moments, const double* weights, std::size_t stride, std::size_t groups) {
   double term[curve_groups];
 #pragma omp simd
   for (std::size_t g = 0; g < groups; ++g) {
     double series = moments[curve_groups + g];
 #pragma GCC unroll 10
     for (std::size_t t = 2; t < curve_terms; ++t) {
-      series += weights[t * curve_groups + g] * moments[t * curve_groups + g];
+      series += weights[t * stride + g] * moments[t * curve_groups + g];
     }
-    term[g] = moments[g] * weights[g] + weights[curve_groups + g] * series;
+    term[g] = moments[g] * weights[g] + weights[stride + g] * series;
   }
   return sum(term, groups);
 }
@@ -357,6 +358,12 @@ bool count_double(const double* x, std::size_t n, const EdgeGrid<double>& grid,
 
 }  // namespace
 
+#if defined(SMOOTHBOUND_HAS_NETWORK)
+#define SMOOTHBOUND_SORT_ROWS network_lanes, sort_rows
+#else
+#define SMOOTHBOUND_SORT_ROWS 0, nullptr
+#endif
+
 const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME,
                                      cdf,
                                      exp,
@@ -371,6 +378,7 @@ const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME,
                                      cells_float,
                                      cells_double,
                                      count_float,
-                                     count_double};
+                                     count_double,
+                                     SMOOTHBOUND_SORT_ROWS};
 
 }  // namespace smoothbound

@@ -11,7 +11,7 @@
 namespace smoothbound {
 
 // The level in the middle of a group.
-constexpr double centre_of(std::size_t group) {
+static constexpr double centre_of(std::size_t group) {
   return static_cast<double>(static_cast<std::int32_t>(group)) / curve_groups_per_unit -
          curve_limit;
 }
@@ -52,8 +52,9 @@ struct Kernels {
 
   // The sum over the groups g of
   //   M(0, g) Phi(y) + phi(y) sum_{t>=1} (-1)^(t-1) He_{t-1}(y) M(t, g),
-  // where M(t, g) = moments[t * curve_groups + g], from the weights above.
-  double (*curve)(const double* moments, const double* weights, std::size_t groups);
+  // where M(t, g) = moments[t * curve_groups + g], from the weights above, weights[t * stride + g].
+  double (*curve)(const double* moments, const double* weights, std::size_t stride,
+                  std::size_t groups);
 
   // out[i] = x[i], exactly, but infinities become NaN.
   void (*widen)(const half* x, float* out, std::size_t n);
@@ -71,7 +72,22 @@ struct Kernels {
                       std::uint32_t* tables, std::size_t stride);
   bool (*count_double)(const double* x, std::size_t n, const EdgeGrid<double>& grid,
                        std::uint32_t* tables, std::size_t stride);
+
+  // How many rows sort_rows takes at once; 0 where the compiler cannot make it.
+  std::size_t row_lanes;
+
+  // Sorts each of rows[0], ..., rows[count - 1], which have n keys each, 0 < count <= row_lanes.
+  // scratch is aligned to 64 bytes, with room for row_lanes keys for each of row_room(n).
+  void (*sort_rows)(std::uint32_t* const* rows, std::size_t count, std::size_t n,
+                    std::int32_t* scratch);
 };
+
+// n rounded up to a power of two, at least 8.
+static constexpr std::size_t row_room(std::size_t n) {
+  std::size_t room = 8;
+  while (room < n) room *= 2;
+  return room;
+}
 
 inline constexpr std::size_t sum_block = 512;
 inline constexpr std::size_t moment_block = 256;

@@ -17,21 +17,17 @@ struct Point {
   bool passes;
 };
 
-// The secant rule between the greatest radius known to pass and the least known to fail. Two facts
-// make it short: the slope lies in (0, 1], since Phi^-1 of a smoothed score in [0, 1] is
-// 1-Lipschitz in r, and it changes little.
+// The secant rule between the greatest radius known to pass and the least known to fail, first
+// among the multiples of 1/8, where the bound costs little. Two facts make it short: the slope lies
+// in (0, 1], since Phi^-1 of a smoothed score in [0, 1] is 1-Lipschitz in r, and it changes little.
 class Search {
  public:
   Search(const BoundCurve& bound, double width, double target)
-      : bound_(bound),
-        width_(width),
-        target_(target),
-        goal_(gaussian::quantile(target / width)),
-        last_(at(0.0)),
-        low_(last_) {}
+      : bound_(bound), width_(width), target_(target), goal_(gaussian::quantile(target / width)) {}
 
   double run() {
-    if (!low_.passes) return std::numeric_limits<double>::quiet_NaN();
+    if (!(bound_.at_eighth(0) > target_)) return std::numeric_limits<double>::quiet_NaN();
+    bracket();
     for (int evaluations = 0; evaluations < 200 && !done(); ++evaluations) {
       move_to(at(evaluations < 30 ? next() : middle()));
     }
@@ -41,9 +37,24 @@ class Search {
  private:
   static double tolerance(double r) { return 1e-14 * (1.0 + r); }
 
-  Point at(double r) const {
-    const double distance = bound_(r);
+  Point at(double r) const { return point(r, bound_(r)); }
+
+  Point point(double r, double distance) const {
     return {r, gaussian::quantile(distance / width_) - goal_, distance > target_};
+  }
+
+  void bracket() {
+    std::size_t low = 0;
+    std::size_t high = BoundCurve::last_eighth + 1;
+    while (high - low > 1) {
+      const std::size_t k = (low + high) / 2;
+      (bound_.at_eighth(k) > target_ ? low : high) = k;
+    }
+    low_ = point(static_cast<double>(low) / 8, bound_.at_eighth(low));
+    last_ = low_;
+    if (high <= BoundCurve::last_eighth) {
+      move_to(point(static_cast<double>(high) / 8, bound_.at_eighth(high)));
+    }
   }
 
   bool done() const {
@@ -76,7 +87,7 @@ class Search {
   const BoundCurve& bound_;
   const double width_, target_;
   const double goal_;
-  Point last_, low_;
+  Point last_{}, low_{};
   double high_ = infinity;
   double slope_ = 1.0;
 };

@@ -55,6 +55,9 @@ void check(const Knots& knots) {
     CHECK(together(r) <= exact && together(r) >= exact - 2e-14L * total);
     CHECK(std::fabs(one_by_one(r) - together(r)) <= 1e-13 * total);
   }
+  for (std::size_t k = 0; k <= BoundCurve::last_eighth; ++k) {
+    CHECK(together.at_eighth(k) == together(static_cast<double>(k) / 8));
+  }
   BoundCurve again = one_by_one;
   again.clear();
   again.add(knots.gaps, KnotLevels(knots.z));

@@ -76,6 +76,10 @@ class BoundCurve {
   /// The same, bit for bit, at radius number j of the `radii`. \pre j < radii.size()
   double at(const CurveRadii& radii, std::size_t j) const noexcept;
 
+  /// The same, bit for bit, at r = k / 8, for which nothing need be prepared. \pre k <= last_eighth
+  double at_eighth(std::size_t k) const noexcept;
+  static constexpr std::size_t last_eighth = 80;
+
  private:
   double rounded_down(double sum) const noexcept;
   void include(std::size_t group) noexcept;
