@@ -1,6 +1,6 @@
 """How much of the possible each method certifies: certified radius against the population limit.
 
-    python benchmarks/python/tightness.py > docs/tightness-table.md
+    python benchmarks/python/tightness.py    # the table of docs/tightness.md
 
 For each score distribution and threshold c: the mean certified radius (a failure counts as 0), as a
 percentage of the radius that Theorem 2 gives with the true survival function, which no method can
