@@ -408,15 +408,16 @@ std::int32_t smoothbound_sketch_add_counts(smoothbound_sketch* sketch, const std
                                "counts must hold n_inputs * n_cells numbers", n_counts);
   }
   if (const std::int32_t status = smoothbound::check_room(*sketch, n_draws, report)) return status;
+  const std::span<const std::uint32_t> given(counts, n_counts);
   const std::size_t n_cells = sketch->counter.n_cells();
   for (std::size_t i = 0; i < sketch->n_inputs; ++i) {
-    const std::uint32_t* row = counts + i * n_cells;
-    const auto total = std::accumulate(row, row + n_cells, std::uint64_t{0});
+    const auto row = given.subspan(i * n_cells, n_cells);
+    const auto total = std::accumulate(row.begin(), row.end(), std::uint64_t{0});
     if (total == n_draws) continue;
     return smoothbound::refuse(report, Error::bad_option,
                                "counts of each input must add up to n_draws", total, i);
   }
-  smoothbound::add_counts(*sketch, {counts, n_counts}, n_draws);
+  smoothbound::add_counts(*sketch, given, n_draws);
   return SMOOTHBOUND_OK;
 }
 

@@ -247,6 +247,15 @@ def test_all_ties(bound, m):
             check(Case(np.full(m, score), r, 0.1, 0.0, 1.0), bound, "bernstein", "cpp")
 
 
+@pytest.mark.parametrize("mean", ["betting", "bernstein"])
+@pytest.mark.parametrize("bound", ["mean", "tangent"])
+def test_many_draws(backend, bound, mean):
+    rng = np.random.default_rng(3)
+    assert check(Case(rng.beta(20, 1, 3000), 1.0, 1e-3, 0.0, 1.0), bound, mean, backend)
+    near = 1 - 10.0 ** rng.uniform(-17, 0, 3000)
+    assert check(Case(near, 0.3, 1e-3, -1.0, 1.0), bound, mean, backend)
+
+
 def test_the_certified_radius_is_a_point_of_the_walk_that_passed(monkeypatch):
     """The radius is rounded down, and every point up to it passed by the exact bound as well."""
     walk = []
