@@ -143,7 +143,8 @@ typedef struct smoothbound_certificates {
 /** What went wrong. Every function takes one or NULL, and writes to it if it fails. */
 typedef struct smoothbound_failure {
   size_t struct_size; /**< sizeof(smoothbound_failure) */
-  size_t input, draw; /**< the first bad score (SMOOTHBOUND_BAD_SCORE), else 0 */
+  size_t input, draw; /**< the first bad score (SMOOTHBOUND_BAD_SCORE), or the input whose counts do
+                           not add up; else 0 */
   int32_t status;     /**< what the function returned */
   char message[252];  /**< names the argument, what it must be and what it was; ends with a zero */
 } smoothbound_failure;
