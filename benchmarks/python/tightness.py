@@ -1,6 +1,7 @@
 """How much of the possible each method certifies: certified radius against the population limit.
 
-    python benchmarks/python/tightness.py    # the table of docs/tightness.md
+    python benchmarks/python/tightness.py           # the table of docs/tightness.md
+    python benchmarks/python/tightness.py pilots    # the tangent bound by pilot, in docs/tangent.md
 
 For each score distribution and threshold c: the mean certified radius (a failure counts as 0), as a
 percentage of the radius that Theorem 2 gives with the true survival function, which no method can
@@ -9,6 +10,7 @@ pass.  alpha = 0.001.  Draws are seeded, so that the table repeats itself.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -106,6 +108,26 @@ def main() -> None:
             print(row("digits network, σ = 0.25", c, m, limit, rows) + " |", flush=True)
 
 
+def pilots() -> None:
+    """Print the radius of logistic scores by the share of the pilot: mean and spread of seeds."""
+    sample, _, thresholds = DISTRIBUTIONS["logistic(4 + 1.5 N)"]
+    shares, seeds = (0.03, 0.05, 0.1, 0.15, 0.2), 100
+    found = np.zeros((seeds, len(shares), len(thresholds)))
+    for seed in range(seeds):
+        rows = sample(np.random.default_rng(seed), SIZES[-1]).astype(np.float32)[None]
+        for j, share in enumerate(shares):
+            cert = sb.certify_scores(
+                rows, sigma=1.0, thresholds=thresholds, bound="tangent", pilot=share
+            )
+            assert cert.radius is not None
+            found[seed, j] = cert.radius[0]
+    print("| c | " + " | ".join(f"pilot {share:.0%}" for share in shares) + " |")
+    print("|---|" + "---|" * len(shares))
+    for k, c in enumerate(thresholds):
+        cells = [f"{x.mean():.3f} ({x.std(ddof=1):.3f})" for x in found[:, :, k].T]
+        print(f"| {c:g} | " + " | ".join(cells) + " |")
+
+
 def real(c: float) -> list[tuple[int, float, Vector]]:
     """Scores of the demo's network on test images, correctly classified with radius above 0.2.
 
@@ -144,4 +166,7 @@ def digits_scores() -> Vector:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["pilots"]:
+        pilots()
+    else:
+        main()

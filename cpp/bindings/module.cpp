@@ -18,6 +18,9 @@ using Vector = py::array_t<double, py::array::c_style>;
 std::span<const double> view(const Vector& x) {
   return {x.data(), static_cast<std::size_t>(x.size())};
 }
+Vector copy_of(std::span<const double> x) {
+  return Vector(static_cast<py::ssize_t>(x.size()), x.data());
+}
 std::span<double> view(Vector& x) { return {x.mutable_data(), static_cast<std::size_t>(x.size())}; }
 
 // Applies a function from span to span to an array of any shape.
@@ -70,6 +73,12 @@ sb::Side side_of(const std::string& name) {
   return named<sb::Side>(name, {{"lower", sb::Side::lower}, {"upper", sb::Side::upper}});
 }
 
+sb::MeanKind mean_of(const std::string& name) {
+  return named<sb::MeanKind>(name, {{"hoeffding", sb::MeanKind::hoeffding},
+                                    {"bernstein", sb::MeanKind::bernstein},
+                                    {"betting", sb::MeanKind::betting}});
+}
+
 // The first row with a bad score, or -1; throws for every other failure.
 py::ssize_t bad_row(const sb::Failure& failure) {
   if (failure.error == sb::Error::out_of_memory) throw std::bad_alloc();
@@ -94,9 +103,7 @@ Prepared certifier(std::size_t n_draws, double sigma, double alpha, double a, do
   options.side = side_of(side);
   options.bound = named<sb::Bound>(
       bound, {{"mean", sb::Bound::mean}, {"cdf", sb::Bound::cdf}, {"tangent", sb::Bound::tangent}});
-  options.mean = named<sb::MeanKind>(mean, {{"hoeffding", sb::MeanKind::hoeffding},
-                                            {"bernstein", sb::MeanKind::bernstein},
-                                            {"betting", sb::MeanKind::betting}});
+  options.mean = mean_of(mean);
   options.n_pilot = n_pilot;
   options.prepared = band;
   options.radii = radii;
@@ -193,6 +200,14 @@ double ell_level(std::size_t draws, double alpha, std::size_t n_bins, bool two_s
   return sb::ell_level(draws, alpha, ranks, two_sided);
 }
 
+// The bound with what it chose, for tests against exact arithmetic.
+sb::TangentBound make_tangent(const std::string& mean, double alpha, const Vector& pilot,
+                              const Vector& draws) {
+  sb::TangentBound tangent(mean_of(mean), alpha);
+  tangent.fit(view(pilot), view(draws));
+  return tangent;
+}
+
 // Bounds as two vectors of ranks and values, for tests against other programs.
 double stay_probability(std::size_t draws, const std::vector<std::size_t>& lower_ranks,
                         const Vector& lower, const std::vector<std::size_t>& upper_ranks,
@@ -226,6 +241,15 @@ PYBIND11_MODULE(_core, module) {
              py::arg("two_sided"));
   module.def("stay_probability", &stay_probability, py::arg("draws"), py::arg("lower_ranks"),
              py::arg("lower"), py::arg("upper_ranks"), py::arg("upper"));
+  py::class_<sb::TangentBound>(module, "TangentBound")
+      .def(py::init(&make_tangent), py::arg("mean"), py::arg("alpha"), py::arg("pilot"),
+           py::arg("draws"))
+      .def("__call__", &sb::TangentBound::operator(), py::arg("r"))
+      .def("certified_radius", &sb::TangentBound::certified_radius, py::arg("target"))
+      .def_property_readonly("knots", [](const sb::TangentBound& t) { return copy_of(t.knots()); })
+      .def_property_readonly("z",
+                             [](const sb::TangentBound& t) { return copy_of(t.touching_points()); })
+      .def_property_readonly("stake", &sb::TangentBound::stake);
   py::class_<Prepared>(module, "Certifier").def("__call__", &certify, py::arg("scores"));
   module.def("certifier", &certifier, py::arg("n_draws"), py::kw_only(), py::arg("sigma"),
              py::arg("alpha"), py::arg("a"), py::arg("b"), py::arg("side"), py::arg("bound"),

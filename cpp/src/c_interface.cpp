@@ -4,16 +4,31 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <new>
+#include <numeric>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "smoothbound/certify.hpp"
+#include "smoothbound/sketch.hpp"
 #include "smoothbound/smoothbound.h"
 #include "smoothbound/tier.hpp"
 
 struct smoothbound_plan {
   smoothbound::Certifier certifier;
+};
+
+struct smoothbound_sketch {
+  std::vector<double> edges;
+  smoothbound::ScoreCounter counter;
+  std::size_t n_inputs;
+  std::vector<std::uint32_t> counts;
+  std::size_t n_draws = 0;
+
+  smoothbound_sketch(std::span<const double> e, std::size_t n)
+      : edges(e.begin(), e.end()), counter(e), n_inputs(n), counts(n * counter.n_cells()) {}
 };
 
 namespace smoothbound {
@@ -28,7 +43,11 @@ struct Coded {
 constexpr Coded<Side> sides[] = {{SMOOTHBOUND_SIDE_LOWER, Side::lower},
                                  {SMOOTHBOUND_SIDE_UPPER, Side::upper}};
 constexpr Coded<Bound> bounds[] = {{SMOOTHBOUND_BOUND_MEAN, Bound::mean},
-                                   {SMOOTHBOUND_BOUND_CDF, Bound::cdf}};
+                                   {SMOOTHBOUND_BOUND_CDF, Bound::cdf},
+                                   {SMOOTHBOUND_BOUND_TANGENT, Bound::tangent}};
+constexpr Coded<MeanKind> means[] = {{SMOOTHBOUND_MEAN_HOEFFDING, MeanKind::hoeffding},
+                                     {SMOOTHBOUND_MEAN_BERNSTEIN, MeanKind::bernstein},
+                                     {SMOOTHBOUND_MEAN_BETTING, MeanKind::betting}};
 constexpr Coded<BandKind> bands[] = {{SMOOTHBOUND_BAND_DKW, BandKind::dkw},
                                      {SMOOTHBOUND_BAND_ELL, BandKind::ell}};
 
@@ -81,6 +100,8 @@ constexpr std::size_t first_size<smoothbound_failure> =
 template <class Struct>
 constexpr bool ends_without_padding = first_size<Struct> % alignof(Struct) == 0;
 static_assert(ends_without_padding<smoothbound_options>);
+static_assert(offsetof(smoothbound_options, n_pilot) + sizeof(std::uint64_t) ==
+              sizeof(smoothbound_options));
 static_assert(ends_without_padding<smoothbound_scores>);
 static_assert(ends_without_padding<smoothbound_certificates>);
 static_assert(ends_without_padding<smoothbound_failure>);
@@ -167,7 +188,7 @@ smoothbound_options defaults() noexcept {
   return c;
 }
 
-std::int32_t options_of(const smoothbound_options* given, const Report& report,
+std::int32_t options_of(const smoothbound_options* given, std::size_t n_draws, const Report& report,
                         Options& o) noexcept {
   smoothbound_options c = defaults();
   if (const std::int32_t status = report.take(given, "options", c)) return status;
@@ -176,6 +197,15 @@ std::int32_t options_of(const smoothbound_options* given, const Report& report,
   if (!decode(sides, c.side, o.side)) return report.code("side", c.side);
   if (!decode(bounds, c.bound, o.bound)) return report.code("bound", c.bound);
   if (!decode(bands, c.band, o.band)) return report.code("band", c.band);
+  if (c.mean == SMOOTHBOUND_MEAN_DEFAULT) {
+    o.mean = o.bound == Bound::tangent ? MeanKind::betting : MeanKind::hoeffding;
+  } else if (!decode(means, c.mean, o.mean)) {
+    return report.code("mean", c.mean);
+  }
+  if (c.reserved != 0) return report.code("options->reserved", c.reserved);
+  constexpr std::uint64_t most = std::numeric_limits<std::size_t>::max();
+  const std::uint64_t pilot = c.n_pilot > 0 ? c.n_pilot : std::max<std::size_t>(n_draws / 10, 1);
+  o.n_pilot = static_cast<std::size_t>(std::min(pilot, most));
   o.n_bins = c.n_bins;
   o.sigma = c.sigma;
   o.alpha = c.alpha;
@@ -187,37 +217,85 @@ std::int32_t options_of(const smoothbound_options* given, const Report& report,
   return SMOOTHBOUND_OK;
 }
 
-template <class T>
-Failure run(const Certifier& certifier, const smoothbound_scores& s, Certificates out) noexcept {
-  return certifier(Scores<T>{static_cast<const T*>(s.data), s.n_inputs, s.n_draws, s.input_stride,
-                             s.draw_stride},
-                   out);
-}
-
-std::int32_t certify_with(const Certifier& certifier, const smoothbound_scores& s,
-                          const smoothbound_certificates* given, const Report& report) noexcept {
-  smoothbound_certificates c{};
-  if (const std::int32_t status = report.take(given, "out", c)) return status;
+// Calls work(Scores<T>) with the scores in their type.
+template <class Work>
+std::int32_t with_scores(const smoothbound_scores& s, const Report& report, const Work& work) {
   if (s.data == nullptr && s.n_inputs > 0) return report.null("scores->data");
-  if (c.bounds == nullptr && c.n_bounds > 0) return report.null("out->bounds");
-  if (c.radius == nullptr && c.n_radius > 0) return report.null("out->radius");
-  if (s.reserved != 0) return report.code("reserved", s.reserved);
-  const Certificates out{{c.bounds, c.n_bounds}, {c.radius, c.n_radius}};
+  if (s.reserved != 0) return report.code("scores->reserved", s.reserved);
+  const auto typed = [&]<class T>(const T* data) {
+    return work(Scores<T>{data, s.n_inputs, s.n_draws, s.input_stride, s.draw_stride});
+  };
   switch (s.type) {
     case SMOOTHBOUND_FLOAT16:
-      return report(run<half>(certifier, s, out));
+      return typed(static_cast<const half*>(s.data));
     case SMOOTHBOUND_FLOAT32:
-      return report(run<float>(certifier, s, out));
+      return typed(static_cast<const float*>(s.data));
     case SMOOTHBOUND_FLOAT64:
-      return report(run<double>(certifier, s, out));
+      return typed(static_cast<const double*>(s.data));
     default:
       return report.code("type", s.type);
   }
 }
 
+std::int32_t output_of(const smoothbound_certificates* given, const Report& report,
+                       Certificates& out) noexcept {
+  smoothbound_certificates c{};
+  if (const std::int32_t status = report.take(given, "out", c)) return status;
+  if (c.bounds == nullptr && c.n_bounds > 0) return report.null("out->bounds");
+  if (c.radius == nullptr && c.n_radius > 0) return report.null("out->radius");
+  out = {{c.bounds, c.n_bounds}, {c.radius, c.n_radius}};
+  return SMOOTHBOUND_OK;
+}
+
+std::int32_t certify_scores(const smoothbound_plan& plan, const smoothbound_scores& scores,
+                            const smoothbound_certificates* given, const Report& report) noexcept {
+  Certificates out;
+  if (const std::int32_t status = output_of(given, report, out)) return status;
+  return with_scores(scores, report,
+                     [&](const auto& typed) { return report(plan.certifier(typed, out)); });
+}
+
+std::int32_t prepare(smoothbound_plan& plan, const smoothbound_options* options,
+                     std::size_t n_draws, const Report& report) noexcept {
+  Options o;
+  if (const std::int32_t status = options_of(options, n_draws, report, o)) return status;
+  return report(plan.certifier.prepare(o, n_draws));
+}
+
+std::int32_t refuse(const Report& report, Error error, const char* need, std::size_t got,
+                    std::size_t input = 0) noexcept {
+  return report(Failure{error, input, 0, need, static_cast<double>(got)});
+}
+
+// Whether n_draws more of each input can be counted.
+std::int32_t check_room(const smoothbound_sketch& sketch, std::size_t n_draws,
+                        const Report& report) noexcept {
+  constexpr std::size_t most = std::numeric_limits<std::uint32_t>::max();
+  if (n_draws == 0 || n_draws > most || sketch.n_draws > most - n_draws) {
+    return refuse(report, Error::bad_option,
+                  "n_draws must be at least 1, and below 2^32 with those in the sketch", n_draws);
+  }
+  return SMOOTHBOUND_OK;
+}
+
+void add_counts(smoothbound_sketch& sketch, std::span<const std::uint32_t> counts,
+                std::size_t n_draws) noexcept {
+  for (std::size_t i = 0; i < counts.size(); ++i) sketch.counts[i] += counts[i];
+  sketch.n_draws += n_draws;
+}
+
+std::int32_t certify_sketch(const smoothbound_plan& plan, const smoothbound_sketch& sketch,
+                            const smoothbound_certificates* given, const Report& report) noexcept {
+  Certificates out;
+  if (const std::int32_t status = output_of(given, report, out)) return status;
+  return report(certify({sketch.edges, sketch.counts, sketch.n_inputs, sketch.n_draws},
+                        *plan.certifier.options(), out));
+}
+
 }  // namespace
 }  // namespace smoothbound
 
+using smoothbound::Error;
 using smoothbound::Report;
 
 void smoothbound_options_init(smoothbound_options* options, std::size_t struct_size) {
@@ -234,11 +312,11 @@ std::int32_t smoothbound_plan_create(const smoothbound_options* options, std::si
   if (!report.usable()) return SMOOTHBOUND_BAD_ARGUMENT;
   if (plan == nullptr) return report.null("plan");
   *plan = nullptr;
-  smoothbound::Options o;
-  if (const std::int32_t status = smoothbound::options_of(options, report, o)) return status;
-  smoothbound::Certifier certifier;
-  if (const smoothbound::Failure bad = certifier.prepare(o, n_draws)) return report(bad);
-  *plan = new (std::nothrow) smoothbound_plan{std::move(certifier)};
+  smoothbound_plan made;
+  if (const std::int32_t status = smoothbound::prepare(made, options, n_draws, report)) {
+    return status;
+  }
+  *plan = new (std::nothrow) smoothbound_plan{std::move(made)};
   return *plan != nullptr ? SMOOTHBOUND_OK : report(smoothbound::out_of_memory());
 }
 
@@ -251,7 +329,7 @@ std::int32_t smoothbound_plan_certify(const smoothbound_plan* plan,
   if (plan == nullptr) return report.null("plan");
   smoothbound_scores s{};
   if (const std::int32_t status = report.take(scores, "scores", s)) return status;
-  return smoothbound::certify_with(plan->certifier, s, out, report);
+  return smoothbound::certify_scores(*plan, s, out, report);
 }
 
 // NOLINTNEXTLINE(misc-const-correctness): as free() takes it
@@ -266,11 +344,168 @@ std::int32_t smoothbound_certify(const smoothbound_scores* scores,
   smoothbound_scores s{};
   if (const std::int32_t status = report.take(scores, "scores", s)) return status;
   smoothbound_plan plan;
-  smoothbound::Options o;
-  if (const std::int32_t status = smoothbound::options_of(options, report, o)) return status;
-  if (const smoothbound::Failure bad = plan.certifier.prepare(o, s.n_draws)) return report(bad);
-  return smoothbound::certify_with(plan.certifier, s, out, report);
+  if (const std::int32_t status = smoothbound::prepare(plan, options, s.n_draws, report)) {
+    return status;
+  }
+  return smoothbound::certify_scores(plan, s, out, report);
 }
+
+std::int32_t smoothbound_sketch_create(const double* edges, std::size_t n_edges,
+                                       std::size_t n_inputs, smoothbound_sketch** sketch,
+                                       smoothbound_failure* failure) {
+  const Report report(failure);
+  if (!report.usable()) return SMOOTHBOUND_BAD_ARGUMENT;
+  if (sketch == nullptr) return report.null("sketch");
+  *sketch = nullptr;
+  if (edges == nullptr) return report.null("edges");
+  if (!smoothbound::valid_edges({edges, n_edges})) {
+    return smoothbound::refuse(report, Error::bad_option,
+                               "edges must be 2 to 2^20 + 1 finite numbers that ascend strictly, "
+                               "with a finite distance from the first to the last",
+                               n_edges);
+  }
+  if (n_inputs > std::numeric_limits<std::size_t>::max() / (8 * n_edges)) {
+    return report(smoothbound::out_of_memory());
+  }
+  try {
+    *sketch = new smoothbound_sketch({edges, n_edges}, n_inputs);
+    return SMOOTHBOUND_OK;
+  } catch (...) {  // std::bad_alloc, or std::length_error: more than there can be
+    return report(smoothbound::out_of_memory());
+  }
+}
+
+std::int32_t smoothbound_sketch_add(smoothbound_sketch* sketch, const smoothbound_scores* scores,
+                                    std::int32_t threads, smoothbound_failure* failure) {
+  const Report report(failure);
+  if (!report.usable()) return SMOOTHBOUND_BAD_ARGUMENT;
+  if (sketch == nullptr) return report.null("sketch");
+  smoothbound_scores s{};
+  if (const std::int32_t status = report.take(scores, "scores", s)) return status;
+  return smoothbound::with_scores(s, report, [&](const auto& typed) {
+    if (typed.n_inputs != sketch->n_inputs) {
+      return smoothbound::refuse(report, Error::bad_option, "n_inputs must be that of the sketch",
+                                 typed.n_inputs);
+    }
+    if (const std::int32_t status = smoothbound::check_room(*sketch, typed.n_draws, report)) {
+      return status;
+    }
+    const std::int32_t status = report(sketch->counter.count(typed, sketch->counts, threads));
+    if (status == SMOOTHBOUND_OK) sketch->n_draws += typed.n_draws;
+    return status;
+  });
+}
+
+std::int32_t smoothbound_sketch_add_counts(smoothbound_sketch* sketch, const std::uint32_t* counts,
+                                           std::size_t n_counts, std::size_t n_draws,
+                                           smoothbound_failure* failure) {
+  const Report report(failure);
+  if (!report.usable()) return SMOOTHBOUND_BAD_ARGUMENT;
+  if (sketch == nullptr) return report.null("sketch");
+  if (counts == nullptr && n_counts > 0) return report.null("counts");
+  if (n_counts != sketch->counts.size()) {
+    return smoothbound::refuse(report, Error::bad_option,
+                               "counts must hold n_inputs * n_cells numbers", n_counts);
+  }
+  if (const std::int32_t status = smoothbound::check_room(*sketch, n_draws, report)) return status;
+  const std::span<const std::uint32_t> given(counts, n_counts);
+  const std::size_t n_cells = sketch->counter.n_cells();
+  for (std::size_t i = 0; i < sketch->n_inputs; ++i) {
+    const auto row = given.subspan(i * n_cells, n_cells);
+    const auto total = std::accumulate(row.begin(), row.end(), std::uint64_t{0});
+    if (total == n_draws) continue;
+    return smoothbound::refuse(report, Error::bad_option,
+                               "counts of each input must add up to n_draws", total, i);
+  }
+  smoothbound::add_counts(*sketch, given, n_draws);
+  return SMOOTHBOUND_OK;
+}
+
+std::int32_t smoothbound_sketch_merge(smoothbound_sketch* sketch, const smoothbound_sketch* other,
+                                      smoothbound_failure* failure) {
+  const Report report(failure);
+  if (!report.usable()) return SMOOTHBOUND_BAD_ARGUMENT;
+  if (sketch == nullptr) return report.null("sketch");
+  if (other == nullptr) return report.null("other");
+  const auto refuse = [&](const char* need, double got) {
+    return report(SMOOTHBOUND_BAD_ARGUMENT, need, "other", got);
+  };
+  if (other == sketch) return refuse("%s must be another sketch: no draw counts twice", 0.0);
+  if (other->n_inputs != sketch->n_inputs) {
+    return refuse("%s must have as many inputs, got %.17g", static_cast<double>(other->n_inputs));
+  }
+  const auto differ = std::mismatch(sketch->edges.begin(), sketch->edges.end(),
+                                    other->edges.begin(), other->edges.end());
+  if (differ.first != sketch->edges.end() || differ.second != other->edges.end()) {
+    return refuse("%s must have the same edges, got others from the edge %.17g on",
+                  static_cast<double>(differ.first - sketch->edges.begin()));
+  }
+  if (other->n_draws == 0) return SMOOTHBOUND_OK;
+  if (const std::int32_t status = smoothbound::check_room(*sketch, other->n_draws, report)) {
+    return status;
+  }
+  smoothbound::add_counts(*sketch, other->counts, other->n_draws);
+  return SMOOTHBOUND_OK;
+}
+
+std::size_t smoothbound_sketch_n_inputs(const smoothbound_sketch* sketch) {
+  return sketch == nullptr ? 0 : sketch->n_inputs;
+}
+
+std::size_t smoothbound_sketch_n_draws(const smoothbound_sketch* sketch) {
+  return sketch == nullptr ? 0 : sketch->n_draws;
+}
+
+std::size_t smoothbound_sketch_n_cells(const smoothbound_sketch* sketch) {
+  return sketch == nullptr ? 0 : sketch->counter.n_cells();
+}
+
+std::int32_t smoothbound_sketch_counts(const smoothbound_sketch* sketch, std::uint32_t* counts,
+                                       std::size_t n_counts, smoothbound_failure* failure) {
+  const Report report(failure);
+  if (!report.usable()) return SMOOTHBOUND_BAD_ARGUMENT;
+  if (sketch == nullptr) return report.null("sketch");
+  if (counts == nullptr && n_counts > 0) return report.null("counts");
+  if (n_counts != sketch->counts.size()) {
+    return smoothbound::refuse(report, Error::bad_output,
+                               "counts must hold n_inputs * n_cells numbers", n_counts);
+  }
+  std::copy(sketch->counts.begin(), sketch->counts.end(), counts);
+  return SMOOTHBOUND_OK;
+}
+
+std::int32_t smoothbound_sketch_certify(const smoothbound_sketch* sketch,
+                                        const smoothbound_options* options,
+                                        const smoothbound_certificates* out,
+                                        smoothbound_failure* failure) {
+  const Report report(failure);
+  if (!report.usable()) return SMOOTHBOUND_BAD_ARGUMENT;
+  if (sketch == nullptr) return report.null("sketch");
+  smoothbound_options every_draw = smoothbound::defaults();
+  if (const std::int32_t status = report.take(options, "options", every_draw)) return status;
+  every_draw.struct_size = sizeof every_draw;
+  every_draw.n_bins = 0;  // the edges are the knots, with any count of draws
+  smoothbound_plan plan;
+  if (const std::int32_t status =
+          smoothbound::prepare(plan, &every_draw, sketch->n_draws, report)) {
+    return status;
+  }
+  return smoothbound::certify_sketch(plan, *sketch, out, report);
+}
+
+std::int32_t smoothbound_plan_certify_sketch(const smoothbound_plan* plan,
+                                             const smoothbound_sketch* sketch,
+                                             const smoothbound_certificates* out,
+                                             smoothbound_failure* failure) {
+  const Report report(failure);
+  if (!report.usable()) return SMOOTHBOUND_BAD_ARGUMENT;
+  if (plan == nullptr) return report.null("plan");
+  if (sketch == nullptr) return report.null("sketch");
+  return smoothbound::certify_sketch(*plan, *sketch, out, report);
+}
+
+// NOLINTNEXTLINE(misc-const-correctness): as free() takes it
+void smoothbound_sketch_destroy(smoothbound_sketch* sketch) { delete sketch; }
 
 const char* smoothbound_version(void) { return SMOOTHBOUND_VERSION; }
 

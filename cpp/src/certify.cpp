@@ -41,6 +41,7 @@ struct Plan {
     if (o.bound != Bound::cdf) return;
     if (o.prepared == nullptr) own_band.emplace(o.band, m, o.alpha, o.n_bins);
     band = o.prepared == nullptr ? &*own_band : o.prepared;
+    options.prepared = band;
   }
 
  private:
@@ -378,6 +379,10 @@ Failure Certifier::prepare(const Options& options, std::size_t n_draws) noexcept
   } catch (...) {  // std::bad_alloc: nothing else is thrown
     return out_of_memory();
   }
+}
+
+const Options* Certifier::options() const noexcept {
+  return state_ == nullptr ? nullptr : &state_->plan.options;
 }
 
 template <class T>

@@ -221,12 +221,13 @@ class Passage {
 
 double stay_probability(std::size_t m, std::span<const OrderBound> lower,
                         std::span<const OrderBound> upper) {
-  std::vector<Check> checks;
-  checks.reserve(lower.size() + upper.size());
-  for (const OrderBound& bound : lower) checks.push_back({bound.value, bound.rank, true});
-  for (const OrderBound& bound : upper) checks.push_back({bound.value, bound.rank, false});
-  std::stable_sort(checks.begin(), checks.end(),
-                   [](const Check& x, const Check& y) { return x.time < y.time; });
+  std::vector<Check> below;
+  std::vector<Check> above;
+  for (const OrderBound& bound : lower) below.push_back({bound.value, bound.rank, true});
+  for (const OrderBound& bound : upper) above.push_back({bound.value, bound.rank, false});
+  std::vector<Check> checks(below.size() + above.size());
+  std::merge(below.begin(), below.end(), above.begin(), above.end(), checks.begin(),
+             [](const Check& x, const Check& y) { return x.time < y.time; });
   Passage passage(m);
   passage.run(checks);
   return passage.probability(m);

@@ -20,6 +20,16 @@ class ConfidenceBand:
     def __init__(self, kind: str, draws: int, alpha: float, n_bins: int, level: float) -> None: ...
     def quantile(self, count: int) -> float: ...
 
+class TangentBound:
+    knots: NDArray[float64]
+    z: NDArray[float64]
+    stake: float
+    def __init__(
+        self, mean: str, alpha: float, pilot: NDArray[float64], draws: NDArray[float64]
+    ) -> None: ...
+    def __call__(self, r: float) -> float: ...
+    def certified_radius(self, target: float) -> float: ...
+
 def certifier(
     n_draws: int,
     *,

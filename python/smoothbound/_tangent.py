@@ -82,7 +82,11 @@ def betting_lower(tally: Tally, logs: Vector, stake: float, alpha: float) -> flo
 
 
 class TangentBound:
-    """The tangent bound of one input, from pilot draws and others in ascending order."""
+    """The tangent bound of one input, from pilot draws and others in ascending order.
+
+    `knots`, `z` (Phi^-1 of the points where the tangents touch) and `stake` are what the last bound
+    rests on, all from the pilot.
+    """
 
     def __init__(self, mean: str, alpha: float, pilot: Vector, draws: Vector) -> None:
         self._mean, self._alpha = mean, alpha
@@ -92,6 +96,7 @@ class TangentBound:
         quantiles = pilot[np.arange(n, dtype=np.int64) * m // n]
         knots = np.unique(np.concatenate([[1.0], even, quantiles, pilot[-1:]]))
         self._tally = Tally(knots, draws)
+        self.knots: Vector = knots
         self._lengths = np.diff(knots)
         interval = np.minimum(np.searchsorted(knots, pilot, side="right") - 1, len(knots) - 2)
         f = (pilot - knots[interval]) / self._lengths[interval]
@@ -103,7 +108,7 @@ class TangentBound:
         self._restart()
 
     def _restart(self) -> None:
-        self._worst, self._stake = self._masses, 1.0
+        self._worst, self.stake = self._masses, 1.0
         self._damping = 1.0
 
     def _tangents(self, r: float) -> tuple[Vector, Vector]:
@@ -111,7 +116,8 @@ class TangentBound:
         before = np.cumsum(self._worst)[:-1]
         beyond = np.cumsum(self._worst[::-1])[::-1][1:]
         z = np.where(before <= 0.5, -ndtri(np.minimum(before, 0.5)), ndtri(np.minimum(beyond, 0.5)))
-        z = np.clip(z, -_Z_LIMIT, _Z_LIMIT)
+        self.z: Vector = np.clip(z, -_Z_LIMIT, _Z_LIMIT)
+        z = self.z
         x = r * z - 0.5 * r * r
         slack = (16.0 * r + r * r + 16.0) * 2 * _UNIT
         w = np.exp(np.maximum(x, -700.0))
@@ -125,23 +131,23 @@ class TangentBound:
         phi = np.concatenate([[0.0], np.cumsum(self._lengths * weights)])
         self._greatest = float(phi[-1])
         self._values = phi / phi[-1]
-        self._logs = np.log1p(self._stake * self._values)
+        self._logs = np.log1p(self.stake * self._values)
         self._constant = float(self._lengths @ constants) * (1 - _ERROR)
 
     def _bound(self) -> float:
         if self._mean == "betting":
-            share = betting_lower(self._tally, self._logs, self._stake, self._alpha)
+            share = betting_lower(self._tally, self._logs, self.stake, self._alpha)
         else:
             share = bernstein_lower(self._tally, self._values, self._alpha)
         bound = self._constant - self._greatest * (1 + _ERROR) * (1 - share + 2 * _UNIT)
         return min(max(bound, 0.0), 1.0)
 
     def _next_step(self) -> float:
-        odds = 1.0 / (1.0 + self._stake * self._values)
+        odds = 1.0 / (1.0 + self.stake * self._values)
         tilted = self._masses * odds
         total = float(tilted.sum())
         divergence = float(self._masses @ self._logs) + math.log(total)
-        slope = self._stake * float(tilted @ self._values - (tilted * odds) @ self._values / total)
+        slope = self.stake * float(tilted @ self._values - (tilted * odds) @ self._values / total)
         if not (divergence > 0.0 and slope > 0.0):
             return 1.0
         wanted = -math.log(self._alpha) / self._tally.draws
@@ -152,9 +158,9 @@ class TangentBound:
         left = step / last if last else 1.0
         if left < 1.0:
             self._damping = min(max(self._damping / (1.0 - left), 0.125), 1.0)
-        stake = self._stake * math.exp(self._damping * step)
-        self._stake = min(max(stake, _LEAST_STAKE), _GREATEST_STAKE)
-        worst = self._masses / (1.0 + self._stake * self._values)
+        stake = self.stake * math.exp(self._damping * step)
+        self.stake = min(max(stake, _LEAST_STAKE), _GREATEST_STAKE)
+        worst = self._masses / (1.0 + self.stake * self._values)
         self._worst = worst / worst.sum()
 
     def _settle(self, r: float) -> None:

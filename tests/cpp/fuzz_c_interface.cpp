@@ -133,7 +133,8 @@ void check_results(const smoothbound_options& o, const std::vector<double>& boun
   for (std::size_t i = 0; i < bounds.size(); ++i) {
     REQUIRE(bounds[i] >= o.a && bounds[i] <= o.b);
     const std::size_t row = i / o.n_radii * o.n_radii;
-    for (std::size_t j = row; j < i; ++j) {  // further away is weaker
+    if (o.bound == SMOOTHBOUND_BOUND_TANGENT) continue;  // another tangent at every radius
+    for (std::size_t j = row; j < i; ++j) {              // further away is weaker
       const bool further = o.radii[i - row] >= o.radii[j - row];
       const double weaker = further ? bounds[i] : bounds[j];
       const double stronger = further ? bounds[j] : bounds[i];
@@ -142,6 +143,96 @@ void check_results(const smoothbound_options& o, const std::vector<double>& boun
     }
   }
   for (const double r : radius) REQUIRE(std::isnan(r) || r >= 0.0);
+}
+
+void check_failure(std::int32_t status, const smoothbound_failure& failure) {
+  REQUIRE(status >= SMOOTHBOUND_OK && status <= SMOOTHBOUND_OUT_OF_MEMORY);
+  if (failure.struct_size != sizeof failure) return;
+  REQUIRE(failure.status == status);
+  const auto* end = std::find(std::begin(failure.message), std::end(failure.message), '\0');
+  REQUIRE(end != std::end(failure.message));
+  REQUIRE((status == SMOOTHBOUND_OK) == (end == failure.message));
+}
+
+class Sketch {
+ public:
+  Sketch(const std::vector<double>& edges, std::size_t n_inputs) {
+    smoothbound_failure failure{};
+    failure.struct_size = sizeof failure;
+    const std::int32_t status =
+        smoothbound_sketch_create(edges.data(), edges.size(), n_inputs, &sketch_, &failure);
+    check_failure(status, failure);
+    REQUIRE((sketch_ != nullptr) == (status == SMOOTHBOUND_OK));
+  }
+  Sketch(const Sketch&) = delete;
+  Sketch& operator=(const Sketch&) = delete;
+  ~Sketch() { smoothbound_sketch_destroy(sketch_); }
+
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  operator smoothbound_sketch*() const { return sketch_; }
+
+  std::vector<std::uint32_t> counts() const {
+    std::vector<std::uint32_t> counts(smoothbound_sketch_n_inputs(sketch_) *
+                                      smoothbound_sketch_n_cells(sketch_));
+    REQUIRE(smoothbound_sketch_counts(sketch_, counts.data(), counts.size(), nullptr) ==
+            SMOOTHBOUND_OK);
+    return counts;
+  }
+
+ private:
+  smoothbound_sketch* sketch_ = nullptr;
+};
+
+// The same scores in a sketch: counts that add up, merge and come back, and a bound that is never
+// tighter than the exact one.
+void check_sketch(Bytes& in, const smoothbound_options& o, const Block& block,
+                  const std::vector<double>* exact) {
+  const smoothbound_scores& scores = block.view;
+  std::vector<double> edges = in.numbers(o.a, o.b);
+  edges.push_back(o.a);
+  edges.push_back(o.b);
+  if (!in.rarely()) {
+    std::sort(edges.begin(), edges.end());
+    edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
+  }
+  const Sketch sketch(edges, scores.n_inputs);
+  const Sketch other(edges, scores.n_inputs);
+  if (sketch == nullptr || other == nullptr) return;
+  smoothbound_failure failure{};
+  failure.struct_size = sizeof failure;
+  const auto threads = static_cast<std::int32_t>(in.below(4));
+  const std::int32_t added = smoothbound_sketch_add(sketch, &scores, threads, &failure);
+  check_failure(added, failure);
+  const std::vector<std::uint32_t> counts = sketch.counts();
+  if (added != SMOOTHBOUND_OK) {
+    REQUIRE(std::count(counts.begin(), counts.end(), 0U) ==
+            static_cast<std::ptrdiff_t>(counts.size()));
+    return;
+  }
+  REQUIRE(smoothbound_sketch_n_draws(sketch) == scores.n_draws);
+  REQUIRE(smoothbound_sketch_merge(other, sketch, nullptr) == SMOOTHBOUND_OK);
+  REQUIRE(other.counts() == counts);
+  const bool fits = smoothbound_sketch_add_counts(other, counts.data(), counts.size(),
+                                                  scores.n_draws, nullptr) == SMOOTHBOUND_OK;
+  REQUIRE(fits && smoothbound_sketch_n_draws(other) == 2 * scores.n_draws);
+
+  std::vector<double> bounds(scores.n_inputs * o.n_radii, not_a_number);
+  std::vector<double> radius(scores.n_inputs * o.n_thresholds, not_a_number);
+  const smoothbound_certificates out = {sizeof out, bounds.data(), bounds.size(), radius.data(),
+                                        radius.size()};
+  failure.struct_size = sizeof failure;
+  const std::int32_t status = smoothbound_sketch_certify(sketch, &o, &out, &failure);
+  if (status != SMOOTHBOUND_OK) {
+    REQUIRE(failure.status == status);
+    return;
+  }
+  check_results(o, bounds, radius);
+  if (exact == nullptr) return;
+  const double slack = 1e-12 * (o.b - o.a);
+  for (std::size_t i = 0; i < bounds.size(); ++i) {
+    const double tighter = bounds[i] - (*exact)[i];
+    REQUIRE((o.side == SMOOTHBOUND_SIDE_LOWER ? tighter : -tighter) <= slack);
+  }
 }
 
 }  // namespace
@@ -162,7 +253,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     o.b = in.number(0.0, 2.0);
   }
   o.side = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
-  o.bound = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
+  o.bound = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(3));
+  o.mean = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(4));
+  o.n_pilot = in.below(2) == 0 ? 0 : in.byte();
   o.band = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
   o.threads = in.rarely() ? static_cast<std::int32_t>(in.below(4)) : 1;
   o.n_bins = in.below(2) == 0 ? 0 : in.byte();
@@ -188,13 +281,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   failure.struct_size = in.rarely() ? in.byte() : sizeof failure;  // a byte is too small: refused
 
   const std::int32_t status = smoothbound_certify(&scores, &o, &out, &failure);
-  REQUIRE(status >= SMOOTHBOUND_OK && status <= SMOOTHBOUND_OUT_OF_MEMORY);
-  if (failure.struct_size == sizeof failure) {
-    REQUIRE(failure.status == status);
-    const auto* end = std::find(std::begin(failure.message), std::end(failure.message), '\0');
-    REQUIRE(end != std::end(failure.message));
-    REQUIRE((status == SMOOTHBOUND_OK) == (end == failure.message));
-  }
+  check_failure(status, failure);
   if (status == SMOOTHBOUND_OK) check_results(o, bounds, radius);
 
   // A plan says the same, whatever the number of threads.
@@ -212,5 +299,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (status == SMOOTHBOUND_OK) {
     REQUIRE(same_bits(bounds, bounds_again) && same_bits(radius, radius_again));
   }
+
+  const bool every_draw = o.n_bins == 0 && o.bound == SMOOTHBOUND_BOUND_CDF;
+  check_sketch(in, o, block, status == SMOOTHBOUND_OK && every_draw ? &bounds : nullptr);
   return 0;
 }

@@ -1,6 +1,7 @@
 /* The C interface from C: results, failures in words, structures of other versions. */
 #include <math.h>
 #include <smoothbound/smoothbound.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,176 @@ static smoothbound_scores usual_scores(void) {
   return scores;
 }
 
+/* The tangent bound, the ways to bound a mean, and programs that do not know of them. */
+static void check_means(void) {
+  double bounds[inputs * 2], radius[inputs * 3], again[inputs * 2], again_radius[inputs * 3];
+  const smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs * 3};
+  const smoothbound_certificates second = {sizeof second, again, inputs * 2, again_radius,
+                                           inputs * 3};
+  const smoothbound_scores scores = usual_scores();
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  smoothbound_options options = usual();
+  int mean;
+
+  CHECK(options.mean == SMOOTHBOUND_MEAN_DEFAULT && options.n_pilot == 0 && options.reserved == 0);
+  options.bound = SMOOTHBOUND_BOUND_TANGENT;
+  CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_OK);
+  CHECK(bounds[0] > 0.6 && bounds[0] < 0.8 && bounds[1] < bounds[0] && radius[0] > radius[1]);
+  options.mean = SMOOTHBOUND_MEAN_BETTING; /* what the defaults stand for */
+  options.n_pilot = draws / 10;
+  CHECK(smoothbound_certify(&scores, &options, &second, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(bounds, again, sizeof bounds) == 0);
+  CHECK(memcmp(radius, again_radius, sizeof radius) == 0);
+  options.n_pilot = draws / 2;
+  CHECK(smoothbound_certify(&scores, &options, &second, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(bounds, again, sizeof bounds) != 0);
+  options.n_pilot = draws;
+  CHECK(smoothbound_certify(&scores, &options, &second, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(strcmp(failure.message, "n_pilot must be at least 1 and below n_draws, got 500") == 0);
+  options = usual();
+  options.bound = SMOOTHBOUND_BOUND_TANGENT;
+  options.mean = SMOOTHBOUND_MEAN_HOEFFDING;
+  CHECK(smoothbound_certify(&scores, &options, &second, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(strstr(failure.message, "mean must be betting or bernstein") == failure.message);
+  for (mean = SMOOTHBOUND_MEAN_HOEFFDING; mean <= SMOOTHBOUND_MEAN_BETTING; ++mean) {
+    options = usual();
+    options.bound = SMOOTHBOUND_BOUND_MEAN;
+    options.mean = mean;
+    CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_OK);
+    CHECK(bounds[0] > 0.6 && bounds[0] < 0.8 && bounds[1] < bounds[0]);
+  }
+  options.mean = 4;
+  CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(strstr(failure.message, "mean must be one of its codes") == failure.message);
+  options = usual();
+  options.reserved = 1;
+  CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+
+  /* A program compiled against the header of version 0.1: its options end before `mean`. */
+  options = usual();
+  options.bound = SMOOTHBOUND_BOUND_MEAN;
+  CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_OK);
+  options.struct_size = offsetof(smoothbound_options, mean);
+  memset(&options.mean, 0xff, sizeof options - options.struct_size); /* not the library's */
+  CHECK(smoothbound_certify(&scores, &options, &second, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(bounds, again, sizeof bounds) == 0);
+  {
+    unsigned char* end = (unsigned char*)&options.mean;
+    smoothbound_options_init(&options, offsetof(smoothbound_options, mean));
+    CHECK(options.struct_size == offsetof(smoothbound_options, mean) && *end == 0xff);
+  }
+}
+
+static void check_sketches(void) {
+  enum { bins = 64, cells = 2 * bins + 1 };
+  double edges[bins + 1], bounds[inputs * 2], radius[inputs * 3], again[inputs * 2];
+  static uint32_t counts[inputs * cells], merged[inputs * cells];
+  const smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs * 3};
+  const smoothbound_certificates exact = {sizeof exact, again, inputs * 2, radius, inputs * 3};
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  smoothbound_options options = usual();
+  smoothbound_scores scores = usual_scores(), half;
+  smoothbound_sketch *sketch = NULL, *first = NULL, *second = NULL;
+  smoothbound_plan* plan = NULL;
+  const double score = scores64[2][7];
+  int i;
+
+  for (i = 0; i <= bins; ++i) edges[i] = (double)i / bins;
+  CHECK(smoothbound_sketch_create(edges, bins + 1, inputs, &sketch, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_sketch_create(edges, bins + 1, inputs, &first, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_sketch_create(edges, bins + 1, inputs, &second, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_sketch_n_inputs(sketch) == inputs && smoothbound_sketch_n_draws(sketch) == 0);
+  CHECK(smoothbound_sketch_n_cells(sketch) == cells && smoothbound_sketch_n_cells(NULL) == 0);
+  CHECK(smoothbound_sketch_certify(sketch, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(strstr(failure.message, "n_draws must be at least 1") == failure.message);
+
+  /* Counted at once, in halves that are merged, and from the counts of one half: the same. */
+  CHECK(smoothbound_sketch_add(sketch, &scores, 2, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_sketch_n_draws(sketch) == draws);
+  half = scores;
+  half.n_draws = draws / 2;
+  CHECK(smoothbound_sketch_add(first, &half, 1, &failure) == SMOOTHBOUND_OK);
+  half.data = &scores64[0][draws / 2];
+  CHECK(smoothbound_sketch_add(second, &half, 1, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_sketch_merge(first, second, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_sketch_counts(sketch, counts, inputs * cells, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_sketch_counts(first, merged, inputs * cells, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(counts, merged, sizeof counts) == 0);
+  smoothbound_sketch_destroy(first);
+  CHECK(smoothbound_sketch_create(edges, bins + 1, inputs, &first, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_sketch_add_counts(first, counts, inputs * cells, draws, &failure) ==
+        SMOOTHBOUND_OK);
+  CHECK(smoothbound_sketch_counts(first, merged, inputs * cells, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(counts, merged, sizeof counts) == 0 && smoothbound_sketch_n_draws(first) == draws);
+
+  /* Certified, by itself and with a plan: within an interval of the exact bound. */
+  CHECK(smoothbound_sketch_certify(sketch, &options, &out, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_certify(&scores, &options, &exact, &failure) == SMOOTHBOUND_OK);
+  for (i = 0; i < inputs * 2; ++i) {
+    CHECK(bounds[i] <= again[i] && bounds[i] >= again[i] - 1.0 / bins);
+  }
+  CHECK(smoothbound_plan_create(&options, draws, &plan, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_plan_certify_sketch(plan, sketch, &exact, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(bounds, again, sizeof bounds) == 0);
+  CHECK(smoothbound_plan_certify_sketch(plan, second, &exact, &failure) == SMOOTHBOUND_BAD_OPTION);
+  smoothbound_plan_destroy(plan);
+  CHECK(failure.status == SMOOTHBOUND_BAD_OPTION);
+  options.n_bins = 10; /* without effect */
+  CHECK(smoothbound_sketch_certify(sketch, &options, &exact, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(bounds, again, sizeof bounds) == 0);
+
+  /* What is refused leaves the sketch as it was. */
+  options.bound = SMOOTHBOUND_BOUND_MEAN;
+  CHECK(smoothbound_sketch_certify(sketch, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(strstr(failure.message, "bound must be cdf") == failure.message);
+  CHECK(smoothbound_sketch_merge(sketch, sketch, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(strcmp(failure.message, "other must be another sketch: no draw counts twice") == 0);
+  smoothbound_sketch_destroy(second);
+  edges[3] += 1e-9;
+  CHECK(smoothbound_sketch_create(edges, bins + 1, inputs, &second, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_sketch_merge(sketch, second, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(strstr(failure.message, "the same edges, got others from the edge 3 on") != NULL);
+  smoothbound_sketch_destroy(second);
+  CHECK(smoothbound_sketch_create(edges, bins + 1, 1, &second, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_sketch_merge(sketch, second, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(smoothbound_sketch_add(second, &scores, 1, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(strcmp(failure.message, "n_inputs must be that of the sketch, got 3") == 0);
+  CHECK(smoothbound_sketch_add(sketch, &scores, 0, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(smoothbound_sketch_add(NULL, &scores, 1, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  scores64[2][7] = 1.5;
+  CHECK(smoothbound_sketch_add(sketch, &scores, 1, &failure) == SMOOTHBOUND_BAD_SCORE);
+  CHECK(failure.input == 2 && failure.draw == 7);
+  scores64[2][7] = score;
+  counts[cells] += 1;
+  CHECK(smoothbound_sketch_add_counts(sketch, counts, inputs * cells, draws, &failure) ==
+        SMOOTHBOUND_BAD_OPTION);
+  CHECK(failure.input == 1);
+  CHECK(strstr(failure.message, "must add up to n_draws, got 501") != NULL);
+  counts[cells] -= 1;
+  CHECK(smoothbound_sketch_add_counts(sketch, counts, cells, draws, &failure) ==
+        SMOOTHBOUND_BAD_OPTION);
+  CHECK(smoothbound_sketch_counts(sketch, merged, 1, &failure) == SMOOTHBOUND_BAD_OUTPUT);
+  CHECK(smoothbound_sketch_counts(sketch, merged, inputs * cells, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(counts, merged, sizeof counts) == 0 && smoothbound_sketch_n_draws(sketch) == draws);
+  half = scores;
+  half.n_draws = 0xffffffffu - draws + 1;
+  half.input_stride = half.draw_stride = 0;
+  CHECK(smoothbound_sketch_add(sketch, &half, 1, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(strstr(failure.message, "below 2^32 with those in the sketch") != NULL);
+  smoothbound_sketch_destroy(sketch);
+  smoothbound_sketch_destroy(first);
+  smoothbound_sketch_destroy(second);
+  smoothbound_sketch_destroy(NULL);
+  edges[1] = edges[0];
+  CHECK(smoothbound_sketch_create(edges, bins + 1, 1, &sketch, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(sketch == NULL && strstr(failure.message, "edges must be 2 to 2^20 + 1") != NULL);
+  CHECK(smoothbound_sketch_create(edges, 0, 1, &sketch, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(smoothbound_sketch_create(NULL, 2, 1, &sketch, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  edges[1] = 0.5;
+  CHECK(smoothbound_sketch_create(edges, 2, (size_t)-1 / 2, &sketch, &failure) ==
+        SMOOTHBOUND_OUT_OF_MEMORY);
+}
+
 int main(void) {
   double bounds[inputs * 2], radius[inputs * 3], again[inputs * 2], again_radius[inputs * 3];
   smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs * 3};
@@ -69,6 +240,9 @@ int main(void) {
   CHECK(bounds[0] > 0.6 && bounds[0] < 0.8 && bounds[1] < bounds[0]);
   CHECK(radius[0] > radius[1] && radius[1] > 0.0 && isnan(radius[2]));
   CHECK(failure.status == SMOOTHBOUND_OK && failure.message[0] == '\0');
+
+  check_means();
+  check_sketches();
 
   /* A plan, other layouts and types: the same bits. */
   CHECK(smoothbound_plan_create(&options, draws, &plan, NULL) == SMOOTHBOUND_OK && plan != NULL);
@@ -132,7 +306,7 @@ int main(void) {
       double later;
     } newer;
     options = usual();
-    options.struct_size = sizeof options - 8;
+    options.struct_size = offsetof(smoothbound_options, mean) - 8;
     CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
     CHECK(strstr(failure.message, "options->struct_size") == failure.message);
     memset(&newer, 0xff, sizeof newer);

@@ -32,11 +32,32 @@ def test_the_example_certifies(native, embedding, program):
     np.testing.assert_allclose(numbers, expected, atol=1e-10)
 
 
+def test_the_example_bounds_by_tangents_and_sketches(native, embedding):
+    text = " ".join(str(score) for score in SCORES[0])
+    exact, tangent, sketch = (
+        [float(word) for word in native.run(embedding / program, *words, input=text).split()]
+        for program, *words in [
+            ("embed_c", "1000"),
+            ("embed_c", "1000", "tangent"),
+            ("sketch_c",),
+        ]
+    )
+    cert = sb.certify_scores(
+        SCORES[:1], sigma=0.25, radii=[0, 0.25], thresholds=[0.5], bound="tangent"
+    )
+    np.testing.assert_allclose(tangent, [*cert.lower[0], *cert.radius[0]], atol=1e-3)
+    assert 0 <= exact[0] - sketch[0] <= 1 / 1024
+    assert 0 <= exact[1] - sketch[1] <= 1 / 1024
+    assert 0 <= exact[2] - sketch[2] <= 0.01
+
+
 def test_the_example_says_what_is_wrong(native, embedding):
     for program in ("embed", "embed_c"):
         message = native.run(embedding / program, "4", input="0.5 0.5 1.5 0.5", fails=True)
         place = "scores[0, 2] must be a number in the range [a, b], got 1.5"
         assert message.strip() == f"{program}: {place}"
+    message = native.run(embedding / "sketch_c", input="0.5 0.5 1.5 0.5", fails=True)
+    assert message.strip() == f"sketch_c: {place}"
 
 
 def test_what_is_installed(native):

@@ -1,7 +1,10 @@
-/* What embed.cpp does, by the C interface: one input at a time, with a plan kept for all. */
+/* What embed.cpp does, by the C interface: one input at a time, with a plan kept for all.
+ *   embed_c N_DRAWS [tangent] < scores
+ * "tangent" bounds by tangents from the first tenth of the draws, in place of the band. */
 #include <smoothbound/smoothbound.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int main(int argc, char** argv) {
   const size_t n_draws = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
@@ -21,6 +24,7 @@ int main(int argc, char** argv) {
   options.n_radii = 2;
   options.thresholds = thresholds;
   options.n_thresholds = 1;
+  if (argc > 2 && strcmp(argv[2], "tangent") == 0) options.bound = SMOOTHBOUND_BOUND_TANGENT;
   if (data == NULL) return SMOOTHBOUND_OUT_OF_MEMORY;
   smoothbound_plan_create(&options, n_draws, &plan, &failure);
   while (plan != NULL && failure.status == SMOOTHBOUND_OK && scanf("%lf", &data[n]) == 1) {

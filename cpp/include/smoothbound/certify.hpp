@@ -111,6 +111,10 @@ class Certifier {
   template <class T>
   Failure operator()(const Scores<T>& scores, Certificates out) const noexcept;
 
+  /// What was prepared, with `prepared` the band in use, for calls that take options (sketch.hpp);
+  /// null before prepare() succeeded. Lives until the next prepare(), or the end of all copies.
+  const Options* options() const noexcept;
+
  private:
   struct State;
   std::shared_ptr<const State> state_;

@@ -10,10 +10,12 @@
  *   options.sigma = 0.25;
  *   options.radii = radii;
  *   options.n_radii = 2;
- *   smoothbound_scores scores = {sizeof scores,     data, N_INPUTS, N_DRAWS, N_DRAWS *
- * sizeof(float), sizeof(float),     SMOOTHBOUND_FLOAT32, 0}; smoothbound_certificates out = {sizeof
- * out, bounds, N_INPUTS * 2, NULL, 0}; if (smoothbound_certify(&scores, &options, &out, &failure)
- * != SMOOTHBOUND_OK) { fprintf(stderr, "%s\n", failure.message);
+ *   smoothbound_scores scores = {
+ *       sizeof scores,       data, N_INPUTS, N_DRAWS, N_DRAWS * sizeof(float), sizeof(float),
+ *       SMOOTHBOUND_FLOAT32, 0};
+ *   smoothbound_certificates out = {sizeof out, bounds, N_INPUTS * 2, NULL, 0};
+ *   if (smoothbound_certify(&scores, &options, &out, &failure) != SMOOTHBOUND_OK) {
+ *     fprintf(stderr, "%s\n", failure.message);
  *   }
  * \endcode
  *
@@ -51,7 +53,8 @@ extern "C" {
 /** What a call returns. */
 enum {
   SMOOTHBOUND_OK = 0,
-  SMOOTHBOUND_BAD_ARGUMENT = 1, /**< a null pointer, or a structure of an unknown version */
+  SMOOTHBOUND_BAD_ARGUMENT = 1, /**< a null pointer, a structure of an unknown version, or sketches
+                                     that cannot be merged */
   SMOOTHBOUND_BAD_OPTION = 2,   /**< an option is out of its range */
   SMOOTHBOUND_BAD_OUTPUT = 3,   /**< an output has the wrong size */
   SMOOTHBOUND_BAD_SCORE = 4,    /**< a score is NaN or outside [a, b] */
@@ -66,8 +69,18 @@ enum {
 
 /** By which theorem. */
 enum {
-  SMOOTHBOUND_BOUND_MEAN = 0, /**< Theorem 1, from the mean of the scores */
-  SMOOTHBOUND_BOUND_CDF = 1   /**< Theorem 2, from a confidence band of their survival function */
+  SMOOTHBOUND_BOUND_MEAN = 0,   /**< Theorem 1, from the mean of the scores */
+  SMOOTHBOUND_BOUND_CDF = 1,    /**< Theorem 2, from a confidence band of their survival function */
+  SMOOTHBOUND_BOUND_TANGENT = 2 /**< a tangent to Theorem 2 from the first draws, and a bound on one
+                                     mean; the tightest at one radius at a time */
+};
+
+/** How a mean is bounded, for SMOOTHBOUND_BOUND_MEAN and SMOOTHBOUND_BOUND_TANGENT. */
+enum {
+  SMOOTHBOUND_MEAN_DEFAULT = 0,   /**< Hoeffding's for the bound MEAN, betting for TANGENT */
+  SMOOTHBOUND_MEAN_HOEFFDING = 1, /**< Hoeffding's inequality; not for TANGENT */
+  SMOOTHBOUND_MEAN_BERNSTEIN = 2, /**< empirical Bernstein */
+  SMOOTHBOUND_MEAN_BETTING = 3    /**< a stake that the pilot draws suggest */
 };
 
 /** Which band, for SMOOTHBOUND_BOUND_CDF. */
@@ -95,6 +108,12 @@ typedef struct smoothbound_options {
   size_t n_radii;           /**< 0 */
   const double* thresholds; /**< n_thresholds numbers strictly between a and b; lower side only */
   size_t n_thresholds;      /**< 0 */
+  int32_t mean;             /**< SMOOTHBOUND_MEAN_...; the bound's own */
+  int32_t reserved;         /**< 0 */
+  uint64_t n_pilot; /**< for betting and TANGENT: the first draws of each row, below n_draws,
+                         from which stake and tangents are chosen; the others are bounded, and
+                         the split must not depend on the values of the draws. 0: a tenth of
+                         the draws, at least one */
 } smoothbound_options;
 
 /** Scores in memory of any layout: draw j of input i is at
@@ -124,7 +143,8 @@ typedef struct smoothbound_certificates {
 /** What went wrong. Every function takes one or NULL, and writes to it if it fails. */
 typedef struct smoothbound_failure {
   size_t struct_size; /**< sizeof(smoothbound_failure) */
-  size_t input, draw; /**< the first bad score (SMOOTHBOUND_BAD_SCORE), else 0 */
+  size_t input, draw; /**< the first bad score (SMOOTHBOUND_BAD_SCORE), or the input whose counts do
+                           not add up; else 0 */
   int32_t status;     /**< what the function returned */
   char message[252];  /**< names the argument, what it must be and what it was; ends with a zero */
 } smoothbound_failure;
@@ -158,6 +178,80 @@ SMOOTHBOUND_API int32_t smoothbound_certify(const smoothbound_scores* scores,
                                             const smoothbound_options* options,
                                             const smoothbound_certificates* out,
                                             smoothbound_failure* failure);
+
+/** The scores of some inputs reduced to counts over fixed edges a = e_0 < e_1 < ... < e_K = b: what
+ * Theorem 2 with the edges as knots needs, for any radius, threshold and alpha. Loses at most the
+ * width of the widest interval that holds a draw. Every input has the same number of draws.
+ *
+ * The counts of an input are those of 2K + 1 cells, in ascending order: cell 2j is the edge e_j
+ * itself, cell 2j + 1 what lies strictly between e_j and e_{j+1}. They are exact.
+ *
+ * A function that fails leaves its sketches as they were, but for SMOOTHBOUND_OUT_OF_MEMORY, after
+ * which the sketch that it writes to is of no more use. Calls that only read a sketch may run at
+ * once. */
+typedef struct smoothbound_sketch smoothbound_sketch;
+
+/** Makes a sketch with no draws.
+ * \param edges   n_edges numbers, 2 to 2^20 + 1, strictly ascending, finite; they are copied
+ * \param sketch  set to the sketch, to be given to smoothbound_sketch_destroy(); to NULL after a
+ *                failure
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OPTION or OUT_OF_MEMORY */
+SMOOTHBOUND_API int32_t smoothbound_sketch_create(const double* edges, size_t n_edges,
+                                                  size_t n_inputs, smoothbound_sketch** sketch,
+                                                  smoothbound_failure* failure);
+
+/** Adds draws of every input: the scores must have the sketch's n_inputs rows, and be those of no
+ * draw that is in the sketch already. All draws together must stay below 2^32 an input.
+ * \param threads  at least 1; the counts do not depend on it
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OPTION, BAD_SCORE or OUT_OF_MEMORY */
+SMOOTHBOUND_API int32_t smoothbound_sketch_add(smoothbound_sketch* sketch,
+                                               const smoothbound_scores* scores, int32_t threads,
+                                               smoothbound_failure* failure);
+
+/** Adds the counts of n_draws further draws of every input, such as those of a sketch on another
+ * machine.
+ * \param counts  row-major (n_inputs, n_cells); each row must add up to n_draws
+ * \param n_counts  n_inputs * n_cells
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT or BAD_OPTION */
+SMOOTHBOUND_API int32_t smoothbound_sketch_add_counts(smoothbound_sketch* sketch,
+                                                      const uint32_t* counts, size_t n_counts,
+                                                      size_t n_draws, smoothbound_failure* failure);
+
+/** Adds the draws of `other`, which must have the same edges and inputs, and other draws. The order
+ * of merging does not matter.
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT or BAD_OPTION */
+SMOOTHBOUND_API int32_t smoothbound_sketch_merge(smoothbound_sketch* sketch,
+                                                 const smoothbound_sketch* other,
+                                                 smoothbound_failure* failure);
+
+/** What a sketch holds: inputs, draws of each, cells of each. 0 for NULL. */
+SMOOTHBOUND_API size_t smoothbound_sketch_n_inputs(const smoothbound_sketch* sketch);
+SMOOTHBOUND_API size_t smoothbound_sketch_n_draws(const smoothbound_sketch* sketch);
+SMOOTHBOUND_API size_t smoothbound_sketch_n_cells(const smoothbound_sketch* sketch);
+
+/** Copies the counts to row-major (n_inputs, n_cells). \param n_counts  n_inputs * n_cells
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT or BAD_OUTPUT */
+SMOOTHBOUND_API int32_t smoothbound_sketch_counts(const smoothbound_sketch* sketch,
+                                                  uint32_t* counts, size_t n_counts,
+                                                  smoothbound_failure* failure);
+
+/** Certifies every input by the bound SMOOTHBOUND_BOUND_CDF with the edges as knots. The options a
+ * and b must be the first and the last edge; n_bins is without effect.
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OPTION, BAD_OUTPUT or OUT_OF_MEMORY */
+SMOOTHBOUND_API int32_t smoothbound_sketch_certify(const smoothbound_sketch* sketch,
+                                                   const smoothbound_options* options,
+                                                   const smoothbound_certificates* out,
+                                                   smoothbound_failure* failure);
+
+/** Certifies with a plan for the sketch's number of draws, whose band serves again. With n_bins the
+ * band is that of these bins. */
+SMOOTHBOUND_API int32_t smoothbound_plan_certify_sketch(const smoothbound_plan* plan,
+                                                        const smoothbound_sketch* sketch,
+                                                        const smoothbound_certificates* out,
+                                                        smoothbound_failure* failure);
+
+/** Frees a sketch; NULL is allowed. No call may be using it. */
+SMOOTHBOUND_API void smoothbound_sketch_destroy(smoothbound_sketch* sketch);
 
 /** Version of the library, "major.minor.patch". */
 SMOOTHBOUND_API const char* smoothbound_version(void);

@@ -40,6 +40,12 @@ class TangentBound {
   /// 2^-11. Holds with probability at least 1 - alpha. \param target  in units of the range, > 0
   double certified_radius(double target) noexcept;
 
+  /// What the last number returned rests on, all from the pilot: the knots, Phi^-1 of the points
+  /// where the tangents touch on the intervals between them, and the stake (betting).
+  std::span<const double> knots() const noexcept { return tally_.knots(); }
+  std::span<const double> touching_points() const noexcept { return z_; }
+  double stake() const noexcept { return stake_; }
+
  private:
   // From the pilot alone.
   void restart() noexcept;
