@@ -195,9 +195,9 @@ def loss_of(edges: NDArray[np.float64], counts: NDArray[np.uint32]) -> NDArray[n
     returns, plus 1e-13 of the range for rounding. The upper side is the reflection.
     """
     a, b = edges[0], edges[-1]
-    widths, occupied = np.diff(edges), counts[:, 1::2] != 0
+    widths, within = np.diff(edges), counts[:, 1::2]
     if widths.min() == widths.max():
-        widest = np.where(occupied.any(axis=1), widths[0], 0.0)
+        widest = np.where(within.max(axis=1) != 0, widths[0], 0.0)
     else:
-        widest = np.where(occupied, widths, 0.0).max(axis=1)
+        widest = np.where(within != 0, widths, 0.0).max(axis=1)
     return np.asarray(widest + _ROUNDING * (b - a))
