@@ -93,13 +93,29 @@ void BoundCurve::include(std::size_t group) noexcept {
 
 void BoundCurve::add(std::span<const double> gaps, const KnotLevels& levels) noexcept {
   for (const KnotLevels::Group& group : levels.groups_) {
-    double sums[curve_terms];
-    kernels().moments(gaps.data() + group.begin, levels.offsets_.data() + group.begin,
-                      group.end - group.begin, sums);
-    for (std::size_t t = 0; t < curve_terms; ++t) moments_[t][group.index] += sums[t];
-    include(group.index);
-    total_ = (total_ + sums[0]) * (1.0 + 2 * moment_error);
+    add(gaps.data() + group.begin, levels.offsets_.data() + group.begin, group.end - group.begin,
+        group.index);
   }
+}
+
+void BoundCurve::add(std::span<const double> gaps, const KnotLevels& levels,
+                     std::span<const std::size_t> at, std::span<double> offsets) noexcept {
+  std::size_t begin = 0;
+  for (const KnotLevels::Group& group : levels.groups_) {
+    std::size_t end = begin;
+    for (; end < at.size() && at[end] < group.end; ++end) offsets[end] = levels.offsets_[at[end]];
+    if (end > begin) add(gaps.data() + begin, offsets.data() + begin, end - begin, group.index);
+    begin = end;
+  }
+}
+
+void BoundCurve::add(const double* gaps, const double* offsets, std::size_t n,
+                     std::size_t group) noexcept {
+  double sums[curve_terms];
+  kernels().moments(gaps, offsets, n, sums);
+  for (std::size_t t = 0; t < curve_terms; ++t) moments_[t][group] += sums[t];
+  include(group);
+  total_ = (total_ + sums[0]) * (1.0 + 2 * moment_error);
 }
 
 void BoundCurve::add(double gap, double z) noexcept {

@@ -302,7 +302,7 @@ struct SketchPlan {
 class SketchWorker {
  public:
   explicit SketchWorker(const SketchPlan& plan)
-      : plan_(plan), gaps_(plan.sketch.edges.size()), z_(gaps_.size()), reached_(gaps_.size()) {}
+      : plan_(plan), gaps_(plan.sketch.edges.size()), z_(gaps_.size()), passed_(gaps_.size()) {}
 
   // \return false if the counts do not add up to the number of draws
   bool operator()(std::size_t i, std::span<double> bounds, std::span<double> radius) {
@@ -319,37 +319,55 @@ class SketchWorker {
   }
 
  private:
-  // The upper side is the lower side of the reflected scores: cells and edges from the other end.
   bool add_knots(std::span<const std::uint32_t> cells) {
-    const std::span<const double> edges = plan_.sketch.edges;
-    const std::size_t last = edges.size() - 1;
     const bool lower = plan_.range.side == Side::lower;
+    const std::size_t n = lower ? find_knots<true>(cells.data()) : find_knots<false>(cells.data());
+    if (n == invalid) return false;
+    const auto gaps = std::span<const double>(gaps_).first(n);
+    const auto passed = std::span<const std::size_t>(passed_).first(n);
+    const ConfidenceBand& band = *plan_.band;
+    if (band.positions().size() == band.draws()) {  // level number k is that after k draws
+      curve_.add(gaps, band.levels(), passed, z_);
+    } else {
+      for (std::size_t i = 0; i < n; ++i) z_[i] = band.quantile(band.draws() - passed[i]);
+      curve_.add(gaps, KnotLevels(std::span(z_).first(n)));
+    }
+    return true;
+  }
+
+  // The edges at which the level changes: how many draws lie before each, and its distance from
+  // the one before. The upper side is the lower side of the reflected scores: cells and edges from
+  // the other end. About half of the edges count, at random, so that there is no branch.
+  // \return their number, or `invalid` if the counts do not add up to the number of draws
+  template <bool lower>
+  std::size_t find_knots(const std::uint32_t* cells) {
+    const double* edges = plan_.sketch.edges.data();
+    const std::size_t last = plan_.sketch.edges.size() - 1;
     const auto cell = [&](std::size_t c) -> std::uint64_t {
       return cells[lower ? c : 2 * last - c];
     };
     const auto edge = [&](std::size_t j) { return edges[lower ? j : last - j]; };
-    const std::uint64_t m = plan_.sketch.n_draws;
     std::uint64_t passed = cell(0) + cell(1);  // draws before the edge
     double start = edge(0);
     std::size_t n = 0;
-    for (std::size_t j = 1; j <= last && passed < m; ++j) {
-      const std::uint64_t here = j < last ? cell(2 * j) + cell(2 * j + 1) : cell(2 * j);
-      if (here == 0) continue;  // the next edge is reached by as many, and further on
+    for (std::size_t j = 1; j <= last; ++j) {
+      // If there are none, the next edge is reached by as many, and further on.
+      const std::uint64_t here = cell(2 * j) + (j < last ? cell(2 * j + 1) : 0);
       // The margin makes up for the rounding of the difference and of the product.
       gaps_[n] = std::fabs(edge(j) - start) * (1.0 - 2 * unit);
-      reached_[n++] = m - passed;
-      start = edge(j);
+      passed_[n] = static_cast<std::size_t>(passed);
+      n += here != 0 ? 1 : 0;
+      start = here != 0 ? edge(j) : start;
       passed += here;
     }
-    plan_.band->quantiles(std::span(reached_).first(n), z_);
-    curve_.add(std::span(gaps_).first(n), KnotLevels(std::span(z_).first(n)));
-    return passed == m;
+    return passed == plan_.sketch.n_draws ? n : invalid;
   }
 
+  static constexpr std::size_t invalid = static_cast<std::size_t>(-1);
   const SketchPlan& plan_;
   BoundCurve curve_;
   std::vector<double> gaps_, z_;
-  std::vector<std::size_t> reached_;  // draws that reach the knot
+  std::vector<std::size_t> passed_;  // draws before the knot
 };
 
 Failure check(const ScoreCounts& sketch, const Options& o, const Certificates& out) noexcept {

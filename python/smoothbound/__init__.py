@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from smoothbound.measures import Measure as Measure
     from smoothbound.measures import custom as custom
     from smoothbound.sketch import ScoreSketch as ScoreSketch
-    from smoothbound.sketch import SketchCertificate as SketchCertificate
+    from smoothbound.sketch_certificate import SketchCertificate as SketchCertificate
     from smoothbound.smoothed import SmoothedCertificate as SmoothedCertificate
     from smoothbound.smoothed import SmoothedClassifier as SmoothedClassifier
 
@@ -27,7 +27,7 @@ _HOME = {
     "Certificate": "certificate",
     "Measure": "measures",
     "ScoreSketch": "sketch",
-    "SketchCertificate": "sketch",
+    "SketchCertificate": "sketch_certificate",
     "SmoothedCertificate": "smoothed",
     "SmoothedClassifier": "smoothed",
     "build_info": "backend",

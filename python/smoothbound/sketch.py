@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,77 +11,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import backend as backends
-from smoothbound import band as bands
-from smoothbound import checks, engine
+from smoothbound import checks, engine, sketch_checks, sketch_draws
 from smoothbound.arrays import as_scores
-from smoothbound.certificate import Certificate, Settings
 from smoothbound.errors import StoreError
-from smoothbound.method import Method
+from smoothbound.sketch_certificate import SketchCertificate, certify_counts
+from smoothbound.sketch_draws import Draws
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from smoothbound.sketch_file import SketchContent
 
-__all__ = ["ScoreSketch", "SketchCertificate", "SketchSettings"]
+__all__ = ["ScoreSketch"]
 
-MAX_BINS = 2**20
-_MANY_DRAWS = 2**22  # levels of so many counts are worth their memory
 _MAX_DRAWS = 2**32 - 1  # counts are 32 bits wide
-_ROUNDING = 1e-13  # of the range; rounding to the safe side costs less
 
 Counts = NDArray[np.uint32]
-Draws = NDArray[np.int64]  # (n, 3): input, first draw, draw after the last
-
-
-@dataclass(frozen=True)
-class SketchSettings(Settings):
-    """What was asked for; `n` is the least number of draws of an input.
-
-    Attributes
-    ----------
-    measure : str
-        Name of the confidence measure.
-    n_edges : int
-        Number of the edges, which are the knots.
-    """
-
-    measure: str
-    n_edges: int
-
-
-@dataclass(frozen=True)
-class SketchCertificate(Certificate):
-    """Certified confidence and radii of the inputs of a sketch.
-
-    Beside `lower`, `upper` and `radius` of a `Certificate`:
-
-    Attributes
-    ----------
-    settings : SketchSettings
-    inputs : ndarray of int64, shape (n_inputs,)
-        Ids of the inputs.
-    predicted : ndarray of int64, shape (n_inputs,)
-        The class that the scores are of; -1 where the sketch was not told.
-    n_draws : ndarray of int64, shape (n_inputs,)
-        Number of draws of each input.
-    loss : ndarray of float64, shape (n_inputs,)
-        `lower` is at most this far below, and `upper` at most this far above, what
-        `certify_scores` finds from the scores themselves with every draw a knot. See
-        `ScoreSketch.certify`.
-    """
-
-    settings: SketchSettings
-    inputs: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    n_draws: NDArray[np.int64]
-    loss: NDArray[np.float64]
-
-    def _columns(self) -> dict[str, pa.Array[Any]]:
-        import pyarrow as pa
-
-        own = ("inputs", "predicted", "n_draws", "loss")
-        return {name: pa.array(getattr(self, name)) for name in own} | super()._columns()
 
 
 class ScoreSketch:
@@ -142,12 +84,12 @@ class ScoreSketch:
         predicted: ArrayLike | None = None,
         sigma: float | None = None,
     ) -> None:
-        self._inputs = _check_inputs(inputs)
-        self._edges = _check_edges(edges, checks.score_range("score_range", score_range))
+        self._inputs = sketch_checks.inputs(inputs)
+        self._edges = sketch_checks.edges(edges, checks.score_range("score_range", score_range))
         if not isinstance(measure, str) or not measure:
             raise TypeError(f"measure must be the name of a confidence measure, got {measure!r}")
         self._measure = measure
-        self._predicted = _check_predicted(predicted, self._inputs.size)
+        self._predicted = sketch_checks.predicted(predicted, self._inputs.size)
         self._sigma = None if sigma is None else checks.positive("sigma", sigma)
         self._counts: Counts = np.zeros((self._inputs.size, 2 * self._edges.size - 1), np.uint32)
         self._draws: Draws = np.empty((0, 3), np.int64)
@@ -201,10 +143,7 @@ class ScoreSketch:
     @property
     def n_draws(self) -> NDArray[np.int64]:
         """Number of draws of each input, shape (n_inputs,)."""
-        rows = np.searchsorted(self._inputs, self._draws[:, 0])
-        total: NDArray[np.int64] = np.zeros(self._inputs.size, np.int64)
-        np.add.at(total, rows, self._draws[:, 2] - self._draws[:, 1])
-        return total
+        return sketch_draws.totals(self._draws, self._inputs)
 
     @property
     def draws(self) -> Draws:
@@ -293,7 +232,7 @@ class ScoreSketch:
                 f"{tuple(table.shape)}; name the inputs of the rows in inputs"
             )
         new = self._number(rows, first_draw, int(table.shape[1]))
-        draws = _join(self._draws, new)
+        draws = sketch_draws.join(self._draws, new)
         if elsewhere:
             self._queue(table, None if inputs is None else rows, new)
         else:
@@ -317,12 +256,15 @@ class ScoreSketch:
     def _number(self, rows: NDArray[np.int64], first_draw: int | None, n: int) -> Draws:
         """Return the intervals of n draws for each of the rows."""
         if first_draw is None:
-            after: NDArray[np.int64] = np.zeros(self._inputs.size, np.int64)
-            recorded = np.searchsorted(self._inputs, self._draws[:, 0])
-            np.maximum.at(after, recorded, self._draws[:, 2])
-            first = after[rows]
+            first = sketch_draws.after_last(self._draws, self._inputs)[rows]
         else:
-            first = np.full(rows.size, checks.count("first_draw", first_draw, 0), np.int64)
+            first_draw = min(checks.count("first_draw", first_draw, 0), sketch_draws.LAST)
+            first = np.full(rows.size, first_draw, np.int64)
+        if (first > sketch_draws.LAST - n).any():
+            raise ValueError(
+                f"draws must have numbers below 2^63 - 1, got {n} from {first.max()} on; "
+                "choose a smaller first_draw"
+            )
         most = int(self.n_draws[rows].max(initial=0)) + n
         if most > _MAX_DRAWS:
             raise ValueError(f"an input can have at most {_MAX_DRAWS} draws, got {most}")
@@ -434,7 +376,7 @@ class ScoreSketch:
         reason = self._why_not(other)
         if reason is not None:
             raise ValueError(f"cannot merge these sketches: {reason}")
-        draws = _join(self._draws, other._draws)
+        draws = sketch_draws.join(self._draws, other._draws)
         inputs = np.union1d(self._inputs, other._inputs)
         merged = ScoreSketch(
             inputs,
@@ -499,7 +441,9 @@ class ScoreSketch:
         )
         if not ((draws[:, 1] >= 0) & (draws[:, 1] < draws[:, 2])).all():
             raise ValueError("an interval of draws is empty or begins below 0")
-        sketch._draws = _join(draws)
+        if (draws[:, 2] - draws[:, 1] > _MAX_DRAWS).any():
+            raise ValueError(f"an interval holds more than {_MAX_DRAWS} draws")
+        sketch._draws = sketch_draws.join(draws)
         sketch._counts = content.counts.copy()
         if not np.array_equal(sketch._counts.sum(axis=1, dtype=np.int64), sketch.n_draws):
             raise ValueError("its counts do not add up to its draws")
@@ -532,93 +476,26 @@ class ScoreSketch:
         -------
         SketchCertificate
             Never above (below, for `upper`) what `certify_scores` finds from the scores with
-            every draw a knot, but for rounding, and within `loss` of it.
+            every draw a knot, but for rounding, and within `loss` of it
+            (`sketch_certificate.loss_of` says why).
 
         Raises
         ------
         TypeError, ValueError
             If an argument is not of the kind or in the range stated above, an input has no draws,
             or too few to certify anything at this alpha.
-
-        Notes
-        -----
-        Let p(s) be the band's level where k(s) draws are >= s, q(s) = psi_r(p(s)), and e_0 < ... <
-        e_K the edges. The exact bound is a plus the integral of q, the sketch's a plus the sum of
-        (e_j - e_{j-1}) q(e_j); both use the same counts. p grows with k, psi_r with p, and k falls
-        with s, so q falls. Between e_{j-1} and e_j it is thus at least q(e_j), so the sketch is
-        never above; and at most q(e_{j-1}+), so it loses at most
-        (e_j - e_{j-1}) (q(e_{j-1}+) - q(e_j)). That is 0 if no draw lies strictly between the
-        two edges. The differences of the others add up to at most q(a+) <= 1, so the loss in all
-        is at most the width of the widest interval that holds a draw, which is what `loss` is,
-        plus 1e-13 of the range for rounding. The upper side is the reflection.
         """
-        sigma = self._check_sigma(sigma)
-        alpha = checks.probability("alpha", alpha)
-        score_range = self.score_range
-        grid = checks.radii("radii", radii)
-        cuts = checks.thresholds("thresholds", thresholds, score_range)
-        checks.choice("sides", sides, engine.SIDES)
-        method = Method("cdf", band)
-        backend = backends.resolve(backend)
-        counts, n = self.counts, self.n_draws
-        if not n.all():
-            raise ValueError(
-                f"input {self._inputs[int(np.argmin(n))]} has no draws; update the sketch first"
-            )
-        share = alpha / 2 if sides == "both" else alpha
-        wanted = () if sides == "upper" else tuple(cuts.tolist())
-        engine.require_draws(int(n.min()), wanted, share, score_range, method, pilot=0.1)
-        run = partial(
-            self._run,
-            backend,
-            band,
-            counts,
-            n,
-            sigma=sigma,
-            alpha=share,
-            radii=grid,
-            threads=engine.choose_threads(threads, counts.size),
-        )
-        lower = upper = radius = None
-        if sides != "upper":
-            lower, radius = run(side="lower", thresholds=cuts)
-        if sides != "lower":
-            upper, _ = run(side="upper", thresholds=cuts[:0])
-        settings = SketchSettings(
-            sigma=sigma,
+        return certify_counts(
+            self,
+            sigma=self._check_sigma(sigma),
+            radii=radii,
+            thresholds=thresholds,
             alpha=alpha,
-            alpha_lower=None if lower is None else share,
-            alpha_upper=None if upper is None else share,
-            score_range=score_range,
-            radii=tuple(grid.tolist()),
-            thresholds=tuple(cuts.tolist()),
-            method=method,
+            band=band,
             sides=sides,
-            n=int(n.min()),
-            n_pilot=0,
             backend=backend,
-            version=str(backends.build_info()["version"]),
-            measure=self._measure,
-            n_edges=self._edges.size,
+            threads=threads,
         )
-        return SketchCertificate(
-            settings, lower, upper, radius, self.inputs, self.predicted, n, self._loss(counts)
-        )
-
-    def _run(
-        self, backend: str, band: str, counts: Counts, n_draws: NDArray[np.int64], **options: Any
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Certify the inputs of each number of draws, which share a band, together."""
-        bounds = np.empty((n_draws.size, options["radii"].size))
-        radius = np.empty((n_draws.size, options["thresholds"].size))
-        sizes = np.unique(n_draws)
-        for n in sizes.tolist():
-            made = bands.prepared(backend, band, n, options["alpha"], _band_bins(band, n))
-            rows = slice(None) if sizes.size == 1 else n_draws == n
-            bounds[rows], radius[rows] = backends.load(backend).certify_counts(
-                self._edges, counts[rows], band=made, **options
-            )
-        return bounds, radius
 
     def _check_sigma(self, sigma: float | None) -> float:
         if sigma is None and self._sigma is None:
@@ -630,120 +507,11 @@ class ScoreSketch:
             raise ValueError(f"sigma must be that of the draws, {self._sigma}, got {sigma}")
         return checks.positive("sigma", sigma)
 
-    def _loss(self, counts: Counts) -> NDArray[np.float64]:
-        """Return the width of the widest interval that holds a draw, and the rounding."""
-        a, b = self.score_range
-        widths, occupied = np.diff(self._edges), counts[:, 1::2] != 0
-        if widths.min() == widths.max():
-            widest = np.where(occupied.any(axis=1), widths[0], 0.0)
-        else:
-            widest = np.where(occupied, widths, 0.0).max(axis=1)
-        return np.asarray(widest + _ROUNDING * (b - a))
-
 
 @lru_cache(maxsize=16)
 def _counter(backend: str, edges: bytes) -> Any:
     """Make a backend's counter, once for all sketches with these edges."""
     return backends.load(backend).ScoreCounter(np.frombuffer(edges))
-
-
-def _band_bins(band: str, n: int) -> int:
-    """Return for how many knots to prepare a band: all, but `dkw` needs none to be right."""
-    return 1 if band == "dkw" and n > _MANY_DRAWS else 0
-
-
-# ---------------------------------------------------------------------------------------------
-# Recorded draws
-
-
-def _join(*parts: Draws) -> Draws:
-    """Sort intervals of draws and join those that touch: one form for each set of draws.
-
-    Raises
-    ------
-    ValueError
-        If two of them overlap.
-    """
-    draws: Draws = np.concatenate(parts)
-    draws = draws[np.lexsort((draws[:, 1], draws[:, 0]))]
-    same_input = draws[1:, 0] == draws[:-1, 0]
-    overlap = same_input & (draws[1:, 1] < draws[:-1, 2])
-    if overlap.any():
-        i = int(np.argmax(overlap))
-        one, two = draws[i], draws[i + 1]
-        raise ValueError(
-            f"a draw must be counted once only: of input {one[0]}, the draws {one[1]} to "
-            f"{one[2] - 1} and {two[1]} to {two[2] - 1} overlap; if they are different draws, "
-            "number them differently with first_draw"
-        )
-    begins = np.ones(len(draws), bool)
-    begins[1:] = ~(same_input & (draws[1:, 1] == draws[:-1, 2]))
-    ends = np.ones(len(draws), bool)
-    ends[:-1] = begins[1:]
-    return np.column_stack([draws[begins, :2], draws[ends, 2]])
-
-
-# ---------------------------------------------------------------------------------------------
-# Arguments
-
-
-def _check_inputs(inputs: int | ArrayLike) -> NDArray[np.int64]:
-    ids = np.asarray(inputs)
-    if ids.ndim == 0:
-        return np.arange(checks.count("inputs", inputs if isinstance(inputs, int) else ids[()]))
-    if ids.ndim != 1 or ids.dtype.kind not in "iu" or ids.size == 0:
-        raise TypeError(
-            "inputs must be a number of inputs, or their ids: whole numbers in one dimension; "
-            f"got {ids.dtype} of shape {ids.shape}"
-        )
-    ids = ids.astype(np.int64)
-    if (np.diff(ids) <= 0).any():
-        raise ValueError("inputs must be strictly ascending ids, each once")
-    return ids
-
-
-def _check_edges(edges: int | ArrayLike, score_range: tuple[float, float]) -> NDArray[np.float64]:
-    a, b = score_range
-    raw = np.asarray(edges)
-    if raw.ndim == 0:
-        bins = checks.count("edges", edges if isinstance(edges, int) else raw[()])
-        if bins > MAX_BINS:
-            raise ValueError(f"edges must make at most {MAX_BINS} intervals, got {bins}")
-        values = np.linspace(a, b, bins + 1)
-    elif raw.ndim != 1 or raw.dtype.kind not in "fiu":
-        raise TypeError(
-            "edges must be a number of intervals, or numbers in one dimension; "
-            f"got {raw.dtype} of shape {raw.shape}"
-        )
-    else:
-        values = raw.astype(np.float64)
-    if not 2 <= values.size <= MAX_BINS + 1:
-        raise ValueError(f"edges must be 2 to {MAX_BINS + 1} numbers, got {values.size}")
-    wrong = ~(values[1:] > values[:-1])
-    if wrong.any():
-        j = int(np.argmax(wrong))
-        raise ValueError(
-            "edges must be strictly ascending; "
-            f"got edges[{j}] = {values[j]} before edges[{j + 1}] = {values[j + 1]}"
-        )
-    if values[0] != a or values[-1] != b:
-        raise ValueError(
-            f"edges must begin and end with score_range, {a} and {b}; "
-            f"got {values[0]} and {values[-1]}"
-        )
-    return values
-
-
-def _check_predicted(predicted: ArrayLike | None, n: int) -> NDArray[np.int64]:
-    if predicted is None:
-        return np.full(n, -1, np.int64)
-    classes = np.atleast_1d(np.asarray(predicted))
-    if classes.shape != (n,) or classes.dtype.kind not in "iu":
-        raise TypeError(
-            f"predicted must be a class for each of the {n} inputs, whole numbers; "
-            f"got {classes.dtype} of shape {classes.shape}"
-        )
-    return classes.astype(np.int64)
 
 
 def _is_elsewhere(scores: Any) -> bool:

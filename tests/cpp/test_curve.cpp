@@ -68,9 +68,29 @@ void check(const Knots& knots) {
   CHECK(std::isnan(certified_radius(together, std::max(total, 1.0), together(0.0))));
 }
 
+// Some of the levels that were prepared count as if they alone had been, bit for bit.
+void check_choice(const Knots& knots, std::size_t step) {
+  Knots chosen;
+  std::vector<std::size_t> at;
+  for (std::size_t i = step / 2; i < knots.z.size(); i += step) {
+    at.push_back(i);
+    chosen.gaps.push_back(knots.gaps[i]);
+    chosen.z.push_back(knots.z[i]);
+  }
+  BoundCurve some, alone;
+  std::vector<double> room(at.size());
+  some.add(chosen.gaps, KnotLevels(knots.z), at, room);
+  alone.add(chosen.gaps, KnotLevels(chosen.z));
+  for (const double r : {0.0, 0.1, 1.0, 3.7, 10.0}) CHECK(some(r) == alone(r));
+}
+
 }  // namespace
 
 int main() {
+  for (const std::size_t step : {1u, 3u, 40u, 2000u}) {
+    check_choice(random_knots(1000, -12.0, 12.0, 4), step);
+    check_choice(random_knots(1000, 0.9, 1.1, 5), step);
+  }
   for (const std::size_t n : {1u, 2u, 5u, 300u, 1000u, 100000u}) {
     check(random_knots(n, -4.0, 4.0, 1));
     check(random_knots(n, -8.9, 8.9, 2));

@@ -174,7 +174,24 @@ int main() {
   CHECK(refused({edges, counts, 7, 0}, options));
   CHECK(refused({edges, counts, 7, m - 1}, options));
   CHECK(refused({edges, counts, 7, m + 1}, options));
+  counts[8192] += 1;  // beyond the draw with which all were there
+  CHECK(refused({edges, counts, 7, m}, options));
+  counts[8192] -= 1;
   CHECK(refused({edges, std::span(counts).first(9), 7, m}, options));
+
+  // A band that was prepared for few knots gives the same bits as one for all.
+  options.band = BandKind::dkw;
+  for (const Side side : {Side::lower, Side::upper}) {
+    options.side = side;
+    options.prepared = nullptr;
+    CHECK(!certify(ScoreCounts{edges, counts, 7, m}, options, {bounds, {}}));
+    const ConfidenceBand few(BandKind::dkw, m, options.alpha, 1);
+    options.prepared = &few;
+    CHECK(!certify(ScoreCounts{edges, counts, 7, m}, options, {exact, {}}));
+    CHECK(exact == bounds);
+  }
+  options.side = Side::lower;
+  options.prepared = nullptr;
   Options wrong = options;
   wrong.b = 2.0;
   CHECK(refused({edges, counts, 7, m}, wrong));

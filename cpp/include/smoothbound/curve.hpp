@@ -66,6 +66,12 @@ class BoundCurve {
   /// Adds knots: gap_i >= 0 at level i. \pre gaps.size() == the number of z given to `levels`
   void add(std::span<const double> gaps, const KnotLevels& levels) noexcept;
 
+  /// Adds knots: gap_i >= 0 at level number at[i] of `levels`, ascending. What of them has a finite
+  /// level needs room in `offsets`, which may hold anything afterwards.
+  /// \pre at.size() == gaps.size() <= offsets.size()
+  void add(std::span<const double> gaps, const KnotLevels& levels, std::span<const std::size_t> at,
+           std::span<double> offsets) noexcept;
+
   /// Adds a single knot: gap >= 0 at level z, not NaN.
   void add(double gap, double z) noexcept;
 
@@ -82,6 +88,7 @@ class BoundCurve {
 
  private:
   double rounded_down(double sum) const noexcept;
+  void add(const double* gaps, const double* offsets, std::size_t n, std::size_t group) noexcept;
   void include(std::size_t group) noexcept;
 
   // Moments by order and group; [first_, last_) are the groups in use.

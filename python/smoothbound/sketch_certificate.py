@@ -1,0 +1,203 @@
+"""Certificates from a sketch: Theorem 2 with its edges as knots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from smoothbound import backend as backends
+from smoothbound import band as bands
+from smoothbound import checks, engine
+from smoothbound.certificate import Certificate, Settings
+from smoothbound.method import Method
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from smoothbound.sketch import ScoreSketch
+
+__all__ = ["SketchCertificate", "SketchSettings", "certify_counts", "loss_of"]
+
+_MANY_DRAWS = 2**22  # levels of so many counts are worth their memory
+_ROUNDING = 1e-13  # of the range; rounding to the safe side costs less
+
+
+@dataclass(frozen=True)
+class SketchSettings(Settings):
+    """What was asked for; `n` is the least number of draws of an input.
+
+    Attributes
+    ----------
+    measure : str
+        Name of the confidence measure.
+    n_edges : int
+        Number of the edges, which are the knots.
+    """
+
+    measure: str
+    n_edges: int
+
+
+@dataclass(frozen=True)
+class SketchCertificate(Certificate):
+    """Certified confidence and radii of the inputs of a sketch.
+
+    Beside `lower`, `upper` and `radius` of a `Certificate`:
+
+    Attributes
+    ----------
+    settings : SketchSettings
+    inputs : ndarray of int64, shape (n_inputs,)
+        Ids of the inputs.
+    predicted : ndarray of int64, shape (n_inputs,)
+        The class that the scores are of; -1 where the sketch was not told.
+    n_draws : ndarray of int64, shape (n_inputs,)
+        Number of draws of each input.
+    loss : ndarray of float64, shape (n_inputs,)
+        `lower` is at most this far below, and `upper` at most this far above, what
+        `certify_scores` finds from the scores themselves with every draw a knot. See
+        `loss_of`.
+    """
+
+    settings: SketchSettings
+    inputs: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    n_draws: NDArray[np.int64]
+    loss: NDArray[np.float64]
+
+    def _columns(self) -> dict[str, pa.Array[Any]]:
+        import pyarrow as pa
+
+        own = ("inputs", "predicted", "n_draws", "loss")
+        return {name: pa.array(getattr(self, name)) for name in own} | super()._columns()
+
+
+def certify_counts(
+    sketch: ScoreSketch,
+    *,
+    sigma: float,
+    radii: ArrayLike,
+    thresholds: ArrayLike,
+    alpha: float,
+    band: str,
+    sides: str,
+    backend: str | None,
+    threads: int | None,
+) -> SketchCertificate:
+    """Certify every input of a sketch: `ScoreSketch.certify`, where the noise level is known."""
+    alpha = checks.probability("alpha", alpha)
+    score_range = sketch.score_range
+    grid = checks.radii("radii", radii)
+    cuts = checks.thresholds("thresholds", thresholds, score_range)
+    checks.choice("sides", sides, engine.SIDES)
+    method = Method("cdf", band)
+    backend = backends.resolve(backend)
+    counts, n = sketch.counts, sketch.n_draws
+    if not n.all():
+        raise ValueError(
+            f"input {sketch.inputs[int(np.argmin(n))]} has no draws; update the sketch first"
+        )
+    share = alpha / 2 if sides == "both" else alpha
+    wanted = () if sides == "upper" else tuple(cuts.tolist())
+    engine.require_draws(int(n.min()), wanted, share, score_range, method, pilot=0.1)
+    run = partial(
+        _run,
+        sketch.edges,
+        backend,
+        band,
+        counts,
+        n,
+        sigma=sigma,
+        alpha=share,
+        radii=grid,
+        threads=engine.choose_threads(threads, counts.size),
+    )
+    lower = upper = radius = None
+    if sides != "upper":
+        lower, radius = run(side="lower", thresholds=cuts)
+    if sides != "lower":
+        upper, _ = run(side="upper", thresholds=cuts[:0])
+    settings = SketchSettings(
+        sigma=sigma,
+        alpha=alpha,
+        alpha_lower=None if lower is None else share,
+        alpha_upper=None if upper is None else share,
+        score_range=score_range,
+        radii=tuple(grid.tolist()),
+        thresholds=tuple(cuts.tolist()),
+        method=method,
+        sides=sides,
+        n=int(n.min()),
+        n_pilot=0,
+        backend=backend,
+        version=str(backends.build_info()["version"]),
+        measure=sketch.measure,
+        n_edges=sketch.edges.size,
+    )
+    loss = loss_of(sketch.edges, counts)
+    return SketchCertificate(
+        settings, lower, upper, radius, sketch.inputs, sketch.predicted, n, loss
+    )
+
+
+def _run(
+    edges: NDArray[np.float64],
+    backend: str,
+    band: str,
+    counts: NDArray[np.uint32],
+    n_draws: NDArray[np.int64],
+    **options: Any,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Certify the inputs of each number of draws, which share a band, together."""
+    bounds = np.empty((n_draws.size, options["radii"].size))
+    radius = np.empty((n_draws.size, options["thresholds"].size))
+    sizes = np.unique(n_draws)
+    for n in sizes.tolist():
+        made = bands.prepared(backend, band, n, options["alpha"], _band_bins(band, n))
+        rows = slice(None) if sizes.size == 1 else n_draws == n
+        bounds[rows], radius[rows] = backends.load(backend).certify_counts(
+            edges, counts[rows], band=made, **options
+        )
+    return bounds, radius
+
+
+def _band_bins(band: str, n: int) -> int:
+    """Return for how many knots to prepare a band: all, but `dkw` needs none to be right."""
+    return 1 if band == "dkw" and n > _MANY_DRAWS else 0
+
+
+def loss_of(edges: NDArray[np.float64], counts: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """Bound what is lost to the exact bound: the widest interval that holds a draw, and rounding.
+
+    Parameters
+    ----------
+    edges : ndarray of float64, shape (n_edges,)
+    counts : ndarray of uint32, shape (n_inputs, 2 * n_edges - 1)
+
+    Returns
+    -------
+    ndarray of float64, shape (n_inputs,)
+
+    Notes
+    -----
+    Let p(s) be the band's level where k(s) draws are >= s, q(s) = psi_r(p(s)), and e_0 < ... <
+    e_K the edges. The exact bound is a plus the integral of q, the sketch's a plus the sum of
+    (e_j - e_{j-1}) q(e_j); both use the same counts. p grows with k, psi_r with p, and k falls
+    with s, so q falls. Between e_{j-1} and e_j it is thus at least q(e_j), so the sketch is
+    never above; and at most q(e_{j-1}+), so it loses at most
+    (e_j - e_{j-1}) (q(e_{j-1}+) - q(e_j)). That is 0 if no draw lies strictly between the
+    two edges. The differences of the others add up to at most q(a+) <= 1, so the loss in all
+    is at most the width of the widest interval that holds a draw, which is what this
+    returns, plus 1e-13 of the range for rounding. The upper side is the reflection.
+    """
+    a, b = edges[0], edges[-1]
+    widths, within = np.diff(edges), counts[:, 1::2]
+    if widths.min() == widths.max():
+        widest = np.where(within.max(axis=1) != 0, widths[0], 0.0)
+    else:
+        widest = np.where(within != 0, widths, 0.0).max(axis=1)
+    return np.asarray(widest + _ROUNDING * (b - a))

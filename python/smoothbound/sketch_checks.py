@@ -1,0 +1,83 @@
+"""Arguments of a sketch: its inputs, edges and classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from smoothbound import checks
+
+__all__ = ["MAX_BINS", "edges", "inputs", "predicted"]
+
+MAX_BINS = 2**20
+
+
+def inputs(value: int | ArrayLike) -> NDArray[np.int64]:
+    """Return the ids of the inputs: strictly ascending; n stands for 0 ... n - 1."""
+    ids = np.asarray(value)
+    if ids.ndim == 0:
+        return np.arange(checks.count("inputs", value if isinstance(value, int) else ids[()]))
+    if ids.ndim != 1 or ids.dtype.kind not in "iu" or ids.size == 0:
+        raise TypeError(
+            "inputs must be a number of inputs, or their ids: whole numbers in one dimension; "
+            f"got {ids.dtype} of shape {ids.shape}"
+        )
+    ids = _whole("inputs", ids)
+    if (np.diff(ids) <= 0).any():
+        raise ValueError("inputs must be strictly ascending ids, each once")
+    return ids
+
+
+def edges(value: int | ArrayLike, score_range: tuple[float, float]) -> NDArray[np.float64]:
+    """Return the edges: strictly ascending from one end of the range to the other."""
+    a, b = score_range
+    raw = np.asarray(value)
+    if raw.ndim == 0:
+        bins = checks.count("edges", value if isinstance(value, int) else raw[()])
+        if bins > MAX_BINS:
+            raise ValueError(f"edges must make at most {MAX_BINS} intervals, got {bins}")
+        values = np.linspace(a, b, bins + 1)
+    elif raw.ndim != 1 or raw.dtype.kind not in "fiu":
+        raise TypeError(
+            "edges must be a number of intervals, or numbers in one dimension; "
+            f"got {raw.dtype} of shape {raw.shape}"
+        )
+    else:
+        values = raw.astype(np.float64)
+    if not 2 <= values.size <= MAX_BINS + 1:
+        raise ValueError(f"edges must be 2 to {MAX_BINS + 1} numbers, got {values.size}")
+    wrong = ~(values[1:] > values[:-1])
+    if wrong.any():
+        j = int(np.argmax(wrong))
+        raise ValueError(
+            "edges must be strictly ascending; "
+            f"got edges[{j}] = {values[j]} before edges[{j + 1}] = {values[j + 1]}"
+        )
+    if values[0] != a or values[-1] != b:
+        raise ValueError(
+            f"edges must begin and end with score_range, {a} and {b}; "
+            f"got {values[0]} and {values[-1]}"
+        )
+    return values
+
+
+def predicted(value: ArrayLike | None, n: int) -> NDArray[np.int64]:
+    """Return the class of each of the n inputs; -1 where none is stated."""
+    if value is None:
+        return np.full(n, -1, np.int64)
+    classes = np.atleast_1d(np.asarray(value))
+    if classes.shape != (n,) or classes.dtype.kind not in "iu":
+        raise TypeError(
+            f"predicted must be a class for each of the {n} inputs, whole numbers; "
+            f"got {classes.dtype} of shape {classes.shape}"
+        )
+    return _whole("predicted", classes)
+
+
+def _whole(name: str, values: NDArray[Any]) -> NDArray[np.int64]:
+    most = int(values.max(initial=0))
+    if most > np.iinfo(np.int64).max:
+        raise ValueError(f"{name} must be below 2^63, got {most}")
+    return values.astype(np.int64)

@@ -1,0 +1,53 @@
+"""The draws that a sketch holds: intervals of their numbers, of which none may be counted twice."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LAST", "Draws", "after_last", "join", "totals"]
+
+LAST = 2**63 - 1  # an int64 holds no greater number
+
+Draws = NDArray[np.int64]  # (n, 3): input, first draw, draw after the last
+
+
+def join(*parts: Draws) -> Draws:
+    """Sort intervals of draws and join those that touch: one form for each set of draws.
+
+    Raises
+    ------
+    ValueError
+        If two of them overlap.
+    """
+    draws: Draws = np.concatenate(parts)
+    draws = draws[np.lexsort((draws[:, 1], draws[:, 0]))]
+    same_input = draws[1:, 0] == draws[:-1, 0]
+    overlap = same_input & (draws[1:, 1] < draws[:-1, 2])
+    if overlap.any():
+        i = int(np.argmax(overlap))
+        one, two = draws[i], draws[i + 1]
+        raise ValueError(
+            f"a draw must be counted once only: of input {one[0]}, the draws {one[1]} to "
+            f"{one[2] - 1} and {two[1]} to {two[2] - 1} overlap; if they are different draws, "
+            "number them differently with first_draw"
+        )
+    begins = np.ones(len(draws), bool)
+    begins[1:] = ~(same_input & (draws[1:, 1] == draws[:-1, 2]))
+    ends = np.ones(len(draws), bool)
+    ends[:-1] = begins[1:]
+    return np.column_stack([draws[begins, :2], draws[ends, 2]])
+
+
+def totals(draws: Draws, inputs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many draws each of the inputs has, whose ids ascend."""
+    total: NDArray[np.int64] = np.zeros(inputs.size, np.int64)
+    np.add.at(total, np.searchsorted(inputs, draws[:, 0]), draws[:, 2] - draws[:, 1])
+    return total
+
+
+def after_last(draws: Draws, inputs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number after that of the last draw of each of the inputs, whose ids ascend."""
+    after: NDArray[np.int64] = np.zeros(inputs.size, np.int64)
+    np.maximum.at(after, np.searchsorted(inputs, draws[:, 0]), draws[:, 2])
+    return after
