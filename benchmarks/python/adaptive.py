@@ -82,15 +82,20 @@ TIGHTEST: dict[str, Any] = {"bound": "tangent"}
 Sampler = Callable[[np.random.Generator, int], Vector]
 
 
+def two_points(p: float) -> Sampler:
+    """Return a sampler of the scores 1, with probability p, and 0."""
+    return lambda rng, m: (rng.uniform(size=m) < p).astype(np.float64)
+
+
 def boundaries() -> Iterator[tuple[str, Sampler, float, float]]:
     """Yield distributions with a threshold c and the radius / sigma whose worst case is just c."""
-    for p, c in ((0.9, 0.6), (0.99, 0.5)):
-        name = f"{p:g} of the draws 1, the others 0"
-        yield name, lambda g, m, p=p: (g.uniform(size=m) < p) * 1.0, c, ndtri(p) - ndtri(c)
+    for p, c in ((0.9, 0.6), (0.99, 0.8)):
+        yield f"1 or 0, P(1) = {p:g}", two_points(p), c, float(ndtri(p) - ndtri(c))
     for name, (sample, survival, thresholds) in DISTRIBUTIONS.items():
-        for c in thresholds if survival else ():
-            if (limit := population(survival, c)) < 2.5:  # beyond it few draws certify nothing
-                yield name, sample, c, limit
+        if survival is not None:
+            for c in thresholds:
+                if (limit := population(survival, c)) < 2.0:  # beyond it few draws certify nothing
+                    yield name, sample, c, limit
 
 
 def coverage(args: argparse.Namespace) -> None:
@@ -131,9 +136,7 @@ def power(args: argparse.Namespace) -> None:
         rng = np.random.default_rng([8, len(name)])
         rows = np.stack([sample(rng, n) for _ in range(repeats)])
         for method, share in ((PAPER, 0.5), (TIGHTEST, 0.2)):
-            found = sb.certify_scores(rows, sigma=1.0, alpha=ALPHA, thresholds=[c], **method).radius
-            assert found is not None
-            radius = float(np.nanquantile(found, share))
+            radius = reached(rows, c, share, **method)
             with choice(futility_errors=np.inf):
                 patient = tally(make(c, radius, 1.0, n), rows)
             quick = tally(make(c, radius, 1.0, n), rows)
@@ -178,22 +181,54 @@ def inputs(count: int, n: int) -> Iterator[Vector]:
         yield expit(mu + s * rng.standard_normal(n)).astype(np.float32)
 
 
+Case = tuple[Vector, float, float]  # the scores of some inputs, a threshold c, and a radius R
+
+
 def choices(args: argparse.Namespace) -> None:
-    rows = np.stack(list(inputs(args.inputs, args.n or 100_000)))
-    claims = [(0.5, 0.5), (0.5, 1.0), (0.5, 2.0), (0.8, 0.5), (0.8, 1.0)]
-    print_choices(rows, claims, sigma=1.0)
+    """Compare on a mixture of inputs, and on borderline ones: certified by n draws in 4 of 5."""
+    n = args.n or 100_000
+    rows = np.stack(list(inputs(args.inputs, n)))
+    claims = ((0.5, 0.5), (0.5, 1.0), (0.5, 2.0), (0.8, 0.5), (0.8, 1.0))
+    print_choices({f"c = {c:g}, R = {r:g}": (rows, c, r) for c, r in claims}, sigma=1.0)
+    print()
+    borderline: dict[str, Case] = {}
+    for name, sample, c, _ in boundaries():
+        rng = np.random.default_rng([9, len(name)])
+        rows = np.stack([sample(rng, n // 5) for _ in range(args.inputs)])
+        radius = reached(rows, c, 0.2, **TIGHTEST)
+        borderline[f"{name}, c = {c:g}, R = {radius:.3f}"] = rows, c, radius
+    print_choices(borderline, sigma=1.0)
 
 
-def print_choices(rows: Vector, claims: list[tuple[float, float]], *, sigma: float) -> None:
-    heads = [f"c = {c:g}, R = {r:g}: certified, draws" for c, r in claims]
-    print("| choice | " + " | ".join(heads) + " | draws on average |")
-    print("|---|" + "---|" * (len(claims) + 1))
+def reached(rows: Vector, c: float, share: float, **options: Any) -> float:
+    """Return the radius / sigma below which the certified radius of a share of the inputs lies."""
+    found = sb.certify_scores(rows, sigma=1.0, alpha=ALPHA, thresholds=[c], **options).radius
+    assert found is not None
+    return float(np.quantile(np.nan_to_num(found), share))
+
+
+def print_choices(cases: dict[str, Case], *, sigma: float) -> None:
+    """Print how many inputs each choice certifies, and its mean number of draws, in each case."""
+    print(f"| choice | {' | '.join(cases)} | all |\n|---|{'---|' * (len(cases) + 1)}")
+    for name, method in (("dkw, all draws", PAPER), ("tangent, all draws", TIGHTEST)):
+        cells = [
+            Tally(fixed(rows, c, radius, sigma, **method), rows.shape[1])
+            for rows, c, radius in cases.values()
+        ]
+        print_cells(name, cells)
     for name, (constants, options) in CHOICES.items():
         with choice(**constants):
-            plans = [make(c, r, sigma, rows.shape[1], **options) for c, r in claims]
-            cells = [tally(plan, rows) for plan in plans]
-        words = " | ".join(f"{cell.certified:.0f}, {cell.draws:.0f}" for cell in cells)
-        print(f"| {name} | {words} | {np.mean([cell.draws for cell in cells]):.0f} |", flush=True)
+            cells = [
+                tally(make(c, radius, sigma, rows.shape[1], **options), rows)
+                for rows, c, radius in cases.values()
+            ]
+        print_cells(name, cells)
+
+
+def print_cells(name: str, cells: list[Tally]) -> None:
+    whole = Tally(sum(c.certified for c in cells), float(np.mean([c.draws for c in cells])))
+    words = " | ".join(f"{cell.certified:.0f}, {cell.draws:.0f}" for cell in [*cells, whole])
+    print(f"| {name} | {words} |", flush=True)
 
 
 # real ------------------------------------------------------------------------------------------
@@ -223,12 +258,14 @@ def real(args: argparse.Namespace) -> None:
             print(radius_row(rows, c, precision, args.sigma), flush=True)
     if args.choices:
         print()
-        print_choices(rows, CLAIMS, sigma=args.sigma)
+        cases = {f"c = {c:g}, R = {r:g}": (rows, c, r) for c, r in CLAIMS}
+        print_choices(cases, sigma=args.sigma)
 
 
 def radius_row(rows: Vector, c: float, precision: float, sigma: float) -> str:
     """Compare mean certified radii; one that is not certified at all counts as 0."""
-    n, common = rows.shape[1], {"sigma": sigma, "alpha": ALPHA}
+    n = rows.shape[1]
+    common: dict[str, Any] = {"sigma": sigma, "alpha": ALPHA}
     whole = [sb.certify_scores(rows, thresholds=[c], **common, **m) for m in (PAPER, TIGHTEST)]
     plan = adaptive.plan(adaptive.FindRadius(c, precision), n_max=n, **common)
     answers = [replay(plan, row) for row in rows]
