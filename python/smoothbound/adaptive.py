@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import checks, gaussian
-from smoothbound.engine import certify_scores
+from smoothbound.engine import certify_scores, highest_share
 from smoothbound.method import Method
 
 __all__ = ["Answer", "Budget", "Decide", "FindRadius", "Job", "Plan", "Stage", "plan"]
@@ -244,16 +244,18 @@ class Plan:
 
     def _settled(self, scores: NDArray[Any], best: _Bounds) -> Outcome | None:
         """Say why more draws are not worth it; None where they may be."""
-        question, ahead = self.question, self._forecast(scores)
-        certified = not math.isnan(best.radius)
-        radius = ahead.radius if certified and not math.isnan(ahead.radius) else _radius(question)
-        error, slope = _uncertainty(scores, self.score_range[0], radius / self.sigma)
-        margin = _FUTILITY_ERRORS * error * math.sqrt(1.0 - len(scores) / self.n_max)
-        if not certified:
-            return "futile" if ahead.lower + margin <= question.threshold else None
-        assert isinstance(question, FindRadius)  # a certified decision has ended before
-        gain = (radius - best.radius) / self.sigma
-        return "precise" if (gain - question.precision) * slope + margin <= 0.0 else None
+        ahead = self._forecast(scores)
+        errors = _FUTILITY_ERRORS * math.sqrt(1.0 - len(scores) / self.n_max)
+        a = self.score_range[0]
+        if math.isnan(best.radius):
+            error, _ = _uncertainty(scores, a, _radius(self.question) / self.sigma)
+            missed = ahead.lower + errors * error <= self.question.threshold
+            return "futile" if missed else None
+        assert isinstance(self.question, FindRadius)  # a certified decision has ended before
+        radius = max(best.radius, ahead.radius)  # the first, if the other is NaN
+        error, slope = _uncertainty(scores, a, radius / self.sigma)
+        spare = self.question.precision - (radius - best.radius) / self.sigma
+        return "precise" if errors * error <= slope * spare else None
 
 
 class Job:
@@ -320,7 +322,8 @@ class Job:
         if len(new) > self.wants:
             raise ValueError(f"the job wants {self.wants} more scores, got {len(new)}")
         a, b = self.plan.score_range
-        if not ((new >= a) & (new <= b)).all():
+        exact = new.astype(np.float64)  # a and b would be rounded to a narrower type
+        if not ((exact >= a) & (exact <= b)).all():
             raise ValueError(f"scores must be finite and within score_range [{a}, {b}]")
         self._chunks.append(new)
         self._drawn += len(new)
@@ -426,15 +429,19 @@ def plan(
     a, b = checks.score_range("score_range", score_range)
     question = _checked(question, (a, b))
     method = Method.of(bound, band, n_bins, mean)
-    sizes = _sizes(checks.count("n_max", n_max))
-    least = _least_draws(question, sigma, (a, b))
-    stages = _stages(sizes, alpha, least)
+    pilot = checks.probability("pilot", pilot)
+    needed, least = _needed(question, sigma, alpha, (a, b))
+    stages = _stages(
+        _sizes(checks.count("n_max", n_max)),
+        alpha,
+        lambda n, level: highest_share(n, level, method, pilot) > needed,
+    )
     planned = Plan(question, sigma, alpha, (a, b), method, pilot, backend, stages)
     if stages[-1].alpha == 0.0 or not _possible(planned):
         raise ValueError(
             f"n_max = {n_max} draws are too few to certify {question} with sigma = {sigma:g} at "
             f"alpha = {alpha:g} by {method.label}, even if every score were {b:g}; no method does "
-            f"with fewer than {least(alpha):.6g}"
+            f"with fewer than {least:.6g}"
         )
     return planned
 
@@ -458,19 +465,20 @@ def _radius(question: Decide | FindRadius) -> float:
     return question.radius if isinstance(question, Decide) else 0.0
 
 
-def _least_draws(
-    question: Decide | FindRadius, sigma: float, score_range: tuple[float, float]
-) -> Callable[[float], float]:
-    """Return how many perfect scores any method needs, as a function of its level.
+def _needed(
+    question: Decide | FindRadius, sigma: float, alpha: float, score_range: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the bound p that perfect scores need, and how many it takes.
 
-    No bound p from n of n perfect scores passes level^(1/n), Clopper and Pearson's, and the claim
-    needs psi_r(p) > c.
+    The claim needs psi_r(p) > c, and no bound from n of n perfect scores passes alpha^(1/n),
+    Clopper and Pearson's.
     """
     a, b = score_range
-    share = np.array([(question.threshold - a) / (b - a)])
-    miss = gaussian.cdf(-gaussian.quantile(share) - _radius(question) / sigma)  # 1 - p
-    per_draw = -math.log1p(-float(miss[0]))
-    return lambda level: -math.log(level) / per_draw if per_draw > 0.0 else math.inf
+    z = gaussian.quantile(np.array([(question.threshold - a) / (b - a)]))
+    z = z[0] + _radius(question) / sigma
+    needed, miss = gaussian.cdf(np.array([z, -z])).tolist()
+    least = math.log(alpha) / math.log1p(-miss) if miss > 0.0 else math.inf
+    return needed, least
 
 
 def _sizes(n_max: int) -> list[int]:
@@ -479,15 +487,17 @@ def _sizes(n_max: int) -> list[int]:
     return [math.ceil(n_max / _GROWTH**j) for j in range(math.floor(count), -1, -1)]
 
 
-def _stages(sizes: list[int], alpha: float, least: Callable[[float], float]) -> tuple[Stage, ...]:
-    """Split alpha between the stages that can certify anything."""
+def _stages(
+    sizes: list[int], alpha: float, possible: Callable[[int, float], bool]
+) -> tuple[Stage, ...]:
+    """Split alpha between the stages at which a claim is possible."""
     for first in range(len(sizes)):
         weights = [n**_LEVEL_POWER for n in sizes[first:]]
         # The rounding of the sum, the quotient and the products makes the sum of the levels at
-        # most 5 * 2^-53 of itself too large; 2^-50 of it, twice as much, is taken off.
+        # most 5 * 2^-53 of itself too large; 2^-50 of it, more than that, is taken off.
         total = math.fsum(weights)
         levels = [alpha * (weight / total) * (1.0 - 2.0**-50) for weight in weights]
-        if least(levels[0]) < sizes[first]:
+        if possible(sizes[first], levels[0]):
             levels = [0.0] * first + levels
             return tuple(map(Stage, sizes, levels))
     return tuple(Stage(n, 0.0) for n in sizes)

@@ -37,16 +37,10 @@ def beta_scores(seed, m, *shape):
 # stages ----------------------------------------------------------------------------------------
 
 
-@given(
-    st.integers(1, 300_000),
-    st.floats(1e-9, 0.999),
-    st.floats(0.01, 0.9),
-    st.floats(0.0, 3.0),
-)
-def test_the_levels_of_the_stages_sum_to_at_most_alpha_exactly(n_max, alpha, c, radius):
-    question = Decide(c, radius)
-    least = adaptive._least_draws(question, 1.0, (0.0, 1.0))
-    stages = adaptive._stages(adaptive._sizes(n_max), alpha, least)
+@given(st.integers(1, 300_000), st.floats(1e-9, 0.999), st.integers(1, 300_000))
+def test_the_levels_of_the_stages_sum_to_at_most_alpha_exactly(n_max, alpha, least):
+    stages = adaptive._stages(adaptive._sizes(n_max), alpha, lambda n, level: n >= least)
+    assert all((stage.alpha > 0) == (stage.n >= least) for stage in stages)
     total = sum(Fraction(stage.alpha) for stage in stages)
     assert total <= Fraction(alpha)
     assert total == 0 or total > Fraction(alpha) * (1 - Fraction(1, 10**12))
@@ -66,6 +60,17 @@ def test_a_stage_too_small_to_certify_anything_gets_no_alpha():
             np.ones((1, n)), sigma=1.0, alpha=level or 1e-3, radii=[2.0], bound="tangent"
         ).lower[0, 0]
         assert (bound > 0.5) == (level > 0)
+
+
+@pytest.mark.parametrize(
+    "method", [{"bound": "cdf", "band": "dkw"}, {"bound": "cdf"}, {"bound": "mean"}, {}]
+)
+def test_a_radius_is_looked_for_only_where_the_draws_can_show_it(method):
+    planned = plan(FindRadius(0.97, precision=1e-6), n_max=8000, **method)
+    assert planned.stages[0].alpha == 0
+    answer = replay(planned, np.ones(8000))
+    assert answer.certified
+    assert answer.outcome == "exhausted"
 
 
 @pytest.mark.parametrize("question", [Decide(0.9, radius=2.0), FindRadius(0.999, precision=0.1)])
