@@ -108,6 +108,10 @@ class Answer:
     alpha_spent : float
         Sum of the levels of the stages looked at; at most the alpha of the plan, which is what the
         answer is valid at, because the number of looks depends on the scores.
+    level : float
+        Level of the last look, 0 without any.  Any other certificate, such as the radius of the
+        class or bounds at other radii, has to be made at this level from the draws of that look,
+        the first ``plan.stages[stage - 1].n``; at alpha it would ignore the choice of when to stop.
     """
 
     certified: bool
@@ -119,6 +123,7 @@ class Answer:
     stage: int
     n_draws: int
     alpha_spent: float
+    level: float
 
 
 class Budget:
@@ -212,7 +217,7 @@ class Plan:
         return Job(self, budget)
 
     def record(self) -> dict[str, Any]:
-        """Return everything that an answer depends on, to be stored with it as JSON."""
+        """Return what the answers hold under, to be stored with them as JSON."""
         stages = [stage._asdict() for stage in self.stages]
         return asdict(self) | {"asked": type(self.question).__name__, "stages": stages}
 
@@ -358,6 +363,7 @@ class Job:
 
     def _end(self, outcome: Outcome) -> None:
         question, best = self.plan.question, self._best
+        levels = [stage.alpha for stage in self.plan.stages[: self._looks]]
         decided = outcome == "certified"
         radius = _radius(question) if decided else best.radius
         self.answer = Answer(
@@ -369,7 +375,8 @@ class Job:
             reason=self._words(outcome),
             stage=self._looks,
             n_draws=self._drawn,
-            alpha_spent=math.fsum(stage.alpha for stage in self.plan.stages[: self._looks]),
+            alpha_spent=math.fsum(levels),
+            level=levels[-1] if levels else 0.0,
         )
 
     def _words(self, outcome: Outcome) -> str:
@@ -405,7 +412,8 @@ def plan(
         What to find out about every input.
     sigma, alpha, score_range, bound, band, n_bins, mean, pilot, backend
         As for `smoothbound.certify_scores`; alpha is that of the whole answer.  One radius at a
-        time is asked for, so that the tangent bound is the default.
+        time is asked for, so that the tangent bound is the default.  The band of 1000 bins, should
+        there be one, is calibrated for every stage in a fifth of a second.
     n_max : int
         Most draws of an input.
 

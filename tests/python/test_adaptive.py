@@ -13,6 +13,7 @@ from scipy.stats import beta, binom
 import smoothbound as sb
 from smoothbound import adaptive, gaussian
 from smoothbound.adaptive import Budget, Decide, FindRadius
+from smoothbound.class_radius import class_radius
 from tightness import population
 
 SATURATED = np.full(5000, 0.9999)
@@ -140,6 +141,7 @@ def test_each_stage_is_bounded_at_its_level_on_all_draws_so_far(question, option
     assert answer.n_draws == planned.stages[answer.stage - 1].n
     assert answer.alpha_spent == pytest.approx(sum(spent))
     assert answer.alpha_spent <= planned.alpha
+    assert answer.level == spent[-1]
     if isinstance(question, FindRadius):
         assert answer.radius == np.nanmax(found)
         assert answer.certified
@@ -284,11 +286,13 @@ def test_draws_run_out_between_stages_and_what_is_finished_stays():
     assert whole.radius > 0.5
     assert budget.spent == second
     late = replay(planned, SATURATED, budget)
-    assert (late.n_draws, late.stage, late.alpha_spent) == (first, 1, planned.stages[0].alpha)
+    assert (late.n_draws, late.stage) == (first, 1)
+    assert late.alpha_spent == late.level == planned.stages[0].alpha
     never = planned.start(budget)
     assert never.wants == 0
     assert (never.answer.certified, never.answer.n_draws, never.answer.lower) == (False, 0, 0.0)
     assert never.answer.reason == "budget spent after 0 draws"
+    assert never.answer.level == 0.0
 
 
 def test_seconds_run_out():
@@ -364,6 +368,19 @@ def test_radii_are_too_large_with_probability_at_most_alpha(name):
     sample, c, limit = BOUNDARY[name]
     planned = plan(FindRadius(c, precision=0.2), n_max=N_MAX, alpha=ALPHA, bound="cdf")
     assert false_answers(planned, sample, limit + 1e-6) <= allowed(REPEATS, ALPHA)
+
+
+def test_other_certificates_at_the_level_of_the_last_look_cover_too():
+    """The radius of the class by Cohen et al., from the votes for it."""
+    limit = ndtri(0.9)
+    planned = plan(Decide(0.6, limit - ndtri(0.6)), n_max=N_MAX, alpha=ALPHA)
+    rng, false = np.random.default_rng(12), 0
+    for _ in range(REPEATS):
+        votes = (rng.uniform(size=N_MAX) < 0.9) * 1.0
+        answer = replay(planned, votes)
+        n = planned.stages[answer.stage - 1].n
+        false += class_radius(int(votes[:n].sum()), n, sigma=1.0, alpha=answer.level) > limit
+    assert false <= allowed(REPEATS, ALPHA)
 
 
 def test_the_test_above_can_fail(monkeypatch):
