@@ -380,7 +380,7 @@ def require_draws(
     """Refuse draws that could not certify anything, or not the highest threshold."""
     a, b = score_range
     threshold = max(thresholds, default=a)
-    if _highest(n, alpha, method, pilot) > (threshold - a) / (b - a):
+    if highest_share(n, alpha, method, pilot) > (threshold - a) / (b - a):
         return
     needed = required_draws(
         threshold,
@@ -399,7 +399,7 @@ def require_draws(
     )
 
 
-def _highest(n: int, alpha: float, method: Method, pilot: float) -> float:
+def highest_share(n: int, alpha: float, method: Method, pilot: float) -> float:
     """Return the share of the range that perfect scores certify at R = 0."""
     if method.mean not in (None, "hoeffding"):
         return _perfect(n, alpha, method, pilot)
