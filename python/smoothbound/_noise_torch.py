@@ -12,17 +12,7 @@ from torch import Tensor
 
 from smoothbound.lattice import Lattice
 
-__all__ = [
-    "COSINE",
-    "LN2",
-    "LOG",
-    "ROOT_HALF",
-    "SINE",
-    "TURN",
-    "Key",
-    "add_gaussian",
-    "add_lattice",
-]
+__all__ = ["Key", "add_gaussian", "add_lattice", "philox"]
 
 _WORD = 2**32 - 1
 
@@ -50,10 +40,10 @@ TURN = float.fromhex("0x1.921fb6p-30")  # 2 pi / 2^32
 ROOT_HALF = 0x3F3504F3  # bits of sqrt(1/2) in float32
 
 
-def philox(counter: tuple[Tensor | int, ...], seed: int) -> tuple[Tensor, ...]:
+def philox(counter: tuple[Tensor, ...], seed: int) -> tuple[Tensor, ...]:
     """Return the four output words of Philox 4x32-10 (Salmon et al. 2011) as int64.
 
-    The counter has four words, of which the first is a tensor; the others broadcast with it.
+    The counter has four words, which are broadcast.
     """
     c0, c1, c2, c3 = counter
     k0, k1 = seed & _WORD, seed >> 32
@@ -62,16 +52,25 @@ def philox(counter: tuple[Tensor | int, ...], seed: int) -> tuple[Tensor, ...]:
         c0, c1 = ((p1 >> 32) & _WORD) ^ c1 ^ k0, p1 & _WORD
         c2, c3 = ((p0 >> 32) & _WORD) ^ c3 ^ k1, p0 & _WORD
         k0, k1 = (k0 + 0x9E3779B9) & _WORD, (k1 + 0xBB67AE85) & _WORD
-    return c0, c1, c2, c3  # type: ignore[return-value]  # tensors, after the first round
+    return c0, c1, c2, c3
 
 
-def _words(d: int, per_block: int, seed: int, key: Key) -> list[Tensor]:
+def _check(points: Tensor, key: Key) -> None:
+    """Refuse what is out of range, where looking costs nothing."""
+    if points.device.type != "cpu":
+        return
+    ends = (len(points), 2**31, 2**32, 2**31)
+    for name, numbers, end in zip(key._fields, key, ends, strict=True):
+        low, high = (int(value) for value in numbers.aminmax())
+        if low < 0 or high >= end:
+            raise ValueError(f"{name} must be at least 0 and below {end}, got {low} to {high}")
+
+
+def _words(d: int, per_block: int, seed: int, key: Key) -> tuple[Tensor, ...]:
     """Return the words of all blocks of each row, four tensors of shape (rows, blocks)."""
-    block = torch.arange(-(-d // per_block), device=key.draws.device)
-    words = philox(
-        (block, *(word[:, None] for word in (key.draws, key.examples, key.streams))), seed
-    )
-    return list(torch.broadcast_tensors(*words))
+    _, examples, draws, streams = (number[:, None] for number in key)
+    block = torch.arange(-(-d // per_block), device=draws.device) + 0 * draws
+    return philox((block, draws, examples, streams), seed)
 
 
 def add_lattice(points: Tensor, key: Key, out: Tensor, *, lattice: Lattice, seed: int) -> None:
@@ -79,6 +78,7 @@ def add_lattice(points: Tensor, key: Key, out: Tensor, *, lattice: Lattice, seed
 
     `points` (k, d) int32, `out` (batch, d); see `smoothbound.noise.Noise.add`.
     """
+    _check(points, key)
     d = points.shape[1]
     words = _words(d, 8, seed, key)
     digit = torch.cat([part for word in words for part in (word & 0xFFFF, word >> 16)], dim=1)
@@ -87,8 +87,8 @@ def add_lattice(points: Tensor, key: Key, out: Tensor, *, lattice: Lattice, seed
     size = digit & 0x7FFF
     steps = torch.searchsorted(high, size)
     at, element = torch.nonzero(torch.searchsorted(high, size, right=True) > steps, as_tuple=True)
-    words = philox((element, key.draws[at], key.examples[at], key.streams[at] | 1 << 31), seed)
-    steps[at, element] = _reached(lattice, size[at, element], words[0] | words[1] << 32)
+    further = philox((element, key.draws[at], key.examples[at], key.streams[at] | 1 << 31), seed)
+    steps[at, element] = _reached(lattice, size[at, element], further[0] | further[1] << 32)
     steps = torch.where(digit < 1 << 15, steps, -steps)
     out.copy_((points[key.rows] + steps).to(out.dtype) / lattice.denominator)
 
@@ -112,6 +112,7 @@ def add_gaussian(points: Tensor, key: Key, out: Tensor, *, sigma: float, seed: i
 
     `points` (k, d) of the type of `out` (batch, d); see `smoothbound.noise.Noise.add`.
     """
+    _check(points, key)
     d = points.shape[1]
     words = _words(d, 4, seed, key)
     normals = torch.cat([*_normals(*words[:2]), *_normals(*words[2:])], dim=1)[:, :d]
@@ -129,7 +130,9 @@ def _normals(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     exponent = (bits - ROOT_HALF) >> 23
     f = (bits - (exponent << 23)).view(torch.float32) - 1.0
     log = exponent.float() * LN2 + (f + f * f * _polynomial(LOG, f))
-    radius = torch.sqrt(-2.0 * log)
+    # torch's float32 square root is not always rounded to the nearest; in float64 there are digits
+    # enough that the second rounding decides, for no root of a float32 is near enough to a tie.
+    radius = (-2.0 * log).double().sqrt().float()
 
     quarter = (second + (1 << 29)) >> 30  # of a turn, 0 to 4
     g = (second - (quarter << 30)).float() * TURN

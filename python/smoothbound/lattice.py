@@ -23,7 +23,7 @@ _FINEST, _COARSEST = 2048, 32  # grid steps in sigma
 _WORK_BITS = 192
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lattice:
     """A grid of inputs, and the Gaussian rounded to it.
 
@@ -133,12 +133,11 @@ def thresholds(steps: Fraction) -> list[int]:
 
 
 def _integral(z: Fraction) -> int:
-    """Return 2^192 times the integral of exp(-x^2 / 2) over 0 <= x <= z <= 16, to 2^-180 of it.
+    """Return the integral of exp(-x^2 / 2) over 0 <= x <= z <= 16, in units of 2^-192, to 2^-180.
 
-    It is A / E, where A = z + z^3/3 + z^5/(3 5) + ... and E = exp(z^2/2), whose series has the
-    terms (z^2/2)^n / n!. All terms are positive. In whole numbers each term is rounded down, from one
-    that was: after n steps it has lost at most 2n units in 2^-192 of the largest term, and there
-    are fewer than 800 terms.
+    It is A / E, where A = z + z^3/3 + z^5/(3 5) + ... and E = exp(z^2/2) = 1 + z^2/2 + ... have
+    positive terms. In whole numbers each of the fewer than 800 terms is rounded down twice, and a
+    unit lost from a term loses at most E units from the sum, so A and E are within 2^-181 E.
     """
     square = (z.numerator**2 << _WORK_BITS) // z.denominator**2
     odd = area = (z.numerator << _WORK_BITS) // z.denominator

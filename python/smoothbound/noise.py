@@ -9,26 +9,26 @@ noise is exactly Gaussian smoothing.
 
 from __future__ import annotations
 
-import hashlib
+import importlib
 from enum import IntEnum
+from types import ModuleType
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from smoothbound import _noise_torch, checks
+from smoothbound import checks
+from smoothbound._noise_torch import Key
 from smoothbound.lattice import MAX_NUMBER, lattice
 
 __all__ = [
     "DEFAULT",
-    "MAX_DRAW",
     "MAX_EXAMPLE",
     "MAX_SEED",
     "Kind",
     "Noise",
-    "Purpose",
     "Stream",
-    "generator",
+    "check_example",
 ]
 
 Kind = Literal["lattice", "gaussian"]
@@ -36,7 +36,6 @@ Kind = Literal["lattice", "gaussian"]
 DEFAULT: Kind = "lattice"
 MAX_SEED = 2**64 - 1
 MAX_EXAMPLE = 2**31 - 1
-MAX_DRAW = 2**32 - 1
 
 _GRID_ERROR = 2.0**-22  # relative: k * (1 / 255) in float32 is off by less
 
@@ -111,6 +110,7 @@ class Noise:
             self.lattice = lattice(self.sigma, grid)
         elif grid is not None:
             raise ValueError(f"grid={grid!r} is for noise='lattice'; leave it out for 'gaussian'")
+        self._made_by = _implementation(self.device)
 
     def point(self, x: Tensor) -> Tensor:
         """Return one input as `add` takes it, on the device.
@@ -158,14 +158,15 @@ class Noise:
                 f"{float(scaled.flatten()[first]):.6g}/{levels}. Pass x before normalisation, "
                 "state another grid, or use noise='gaussian'"
             )
-        most = (MAX_NUMBER - 1 - self.lattice.largest) // 2**self.lattice.refine
+        steps = 2**self.lattice.refine
+        most = (MAX_NUMBER - 1 - self.lattice.largest) // steps
         if bool((nearest.abs() > most).any()):
             raise ValueError(
-                f"x must lie within {most / levels:.6g} of 0, got {float(x.abs().max()):.6g}: beyond "
-                f"that float32 cannot hold the sum with noise in steps of 1/{self.lattice.denominator}; "
-                "use noise='gaussian'"
+                f"x must lie within {most / levels:.6g} of 0, got {float(x.abs().max()):.6g}: "
+                f"beyond, float32 does not hold multiples of 1/{self.lattice.denominator}. Use "
+                "noise='gaussian'"
             )
-        return (nearest * 2**self.lattice.refine).int()
+        return nearest.mul(steps).int()
 
     def add(
         self,
@@ -197,56 +198,46 @@ class Noise:
         ------
         TypeError, ValueError
             If a tensor has another shape, type, layout or device than stated, or a number is
-            outside its range. On other devices than the CPU numbers are not looked at, for that
+            outside its range. Numbers on other devices than the CPU are not looked at, for that
             would wait for the device.
         """
-        key = _noise_torch.Key(rows, examples, draws, streams)
+        key = Key(rows, examples, draws, streams)
         self._check(points, key, out)
         if out.numel() == 0:
             return
-        flat_points, flat_out = points.reshape(len(points), -1), out.view(len(out), -1)
-        with torch.inference_mode():
-            if self.lattice is not None:
-                _noise_torch.add_lattice(
-                    flat_points, key, flat_out, lattice=self.lattice, seed=self.seed
-                )
-            else:
-                _noise_torch.add_gaussian(
-                    flat_points, key, flat_out, sigma=self.sigma, seed=self.seed
-                )
+        size = out[0].numel()
+        flat = points.view(len(points), size), key, out.view(len(out), size)
+        if self.lattice is not None:
+            self._made_by.add_lattice(*flat, lattice=self.lattice, seed=self.seed)
+        else:
+            self._made_by.add_gaussian(*flat, sigma=self.sigma, seed=self.seed)
 
-    def _check(self, points: Tensor, key: _noise_torch.Key, out: Tensor) -> None:
-        batch = (len(out),) if out.ndim else ()
-        named = key._asdict()
-        for name, tensor in (("points", points), *named.items(), ("out", out)):
-            if tensor.device != self.device:
-                raise ValueError(f"{name} must be on {self.device}, got {tensor.device}")
-            if name in named and (tensor.dtype != torch.int64 or tensor.shape != batch):
-                raise TypeError(
-                    f"{name} must be int64 of shape {batch}, one for each row of out, got "
-                    f"{tensor.dtype} of shape {tuple(tensor.shape)}"
+    def _check(self, points: Tensor, key: Key, out: Tensor) -> None:
+        named = {"points": points, **key._asdict(), "out": out}
+        for name, tensor in named.items():
+            if tensor.device != self.device or not tensor.is_contiguous():
+                raise ValueError(
+                    f"{name} must be contiguous and on {self.device}, got strides "
+                    f"{tensor.stride()} for shape {tuple(tensor.shape)} on {tensor.device}"
                 )
-            if not tensor.is_contiguous():
-                raise ValueError(f"{name} must be contiguous: pass {name}.contiguous()")
+        floats = (torch.float32, torch.float64)
         stated = torch.int32 if self.lattice is not None else out.dtype
-        if points.dtype != stated or out.dtype not in (torch.float32, torch.float64):
+        if points.dtype != stated or out.dtype not in floats:
             raise TypeError(
-                f"points must be as point() returns them and out float32 or float64"
-                f"{'' if self.lattice is not None else ', of the type of points'}; got "
-                f"{points.dtype} and {out.dtype}"
+                "points must be as point() returns them (int32 for lattice noise, else of the type "
+                f"of out) and out float32 or float64; got {points.dtype} and {out.dtype}"
             )
         if points.ndim == 0 or out.ndim == 0 or points.shape[1:] != out.shape[1:]:
             raise ValueError(
                 "points and out must be stacks of inputs of one shape, got shapes "
                 f"{tuple(points.shape)} and {tuple(out.shape)}"
             )
-        if self.device.type != "cpu" or len(out) == 0:
-            return
-        limits = (len(points) - 1, MAX_EXAMPLE, MAX_DRAW, max(Stream))
-        for (name, tensor), most in zip(named.items(), limits, strict=True):
-            low, high = (int(value) for value in tensor.aminmax())
-            if low < 0 or high > most:
-                raise ValueError(f"{name} must lie in [0, {most}], got {low} to {high}")
+        for name, tensor in key._asdict().items():
+            if tensor.dtype != torch.int64 or tensor.shape != out.shape[:1]:
+                raise TypeError(
+                    f"{name} must be int64 of shape {tuple(out.shape[:1])}, one for each row of "
+                    f"out, got {tensor.dtype} of shape {tuple(tensor.shape)}"
+                )
 
     def describe(self) -> dict[str, Any]:
         """Return what a result says about its noise.
@@ -274,55 +265,17 @@ class Noise:
         return described
 
 
-Purpose = Literal["selection", "estimation"]
-
-_ODD = 0x9E3779B1  # multiplying by an odd number permutes the integers below 2**32
-
-
-def _key(seed: int, example: int, purpose: Purpose) -> int:
-    """Mix the three into 64 bits.
-
-    torch's generator for the CPU reads only the low 32 bits, where plain hashing would give the
-    same noise to two of 100 000 inputs. They are a permutation of (example, purpose) instead, so
-    that within one seed no two streams are the same; the seed picks the permutation.
-    """
-    digest = hashlib.blake2b(seed.to_bytes(8, "little"), digest_size=8).digest()
-    high, offset = int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
-    stream = 2 * example + get_args(Purpose).index(purpose)
-    return high << 32 | (stream * _ODD + offset) % 2**32
+def check_example(example: int) -> int:
+    """Return `example` if it can name an input: a whole number from 0 to 2^31 - 1."""
+    if checks.count("example", example, minimum=0) > MAX_EXAMPLE:
+        raise ValueError(f"example must be at most {MAX_EXAMPLE}, got {example!r}")
+    return int(example)
 
 
-def generator(
-    seed: int, example: int, purpose: Purpose, device: torch.device | str = "cpu"
-) -> torch.Generator:
-    """Return the torch generator for one purpose of one input.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of the run, 0 to 2**64 - 1.
-    example : int
-        Number that identifies the input, 0 to 2**31 - 1; for a data set, its index there.
-    purpose : {"selection", "estimation"}
-        Selecting the class, or bounding its confidence.
-    device : torch.device or str, default "cpu"
-        Where the noise is made.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a number is not a whole number in its range, or the purpose is unknown.
-
-    Examples
-    --------
-    >>> first = torch.randn(3, generator=generator(0, 7, "selection"))
-    >>> again = torch.randn(3, generator=generator(0, 7, "selection"))
-    >>> other = torch.randn(3, generator=generator(0, 7, "estimation"))
-    >>> torch.equal(first, again), torch.equal(first, other)
-    (True, False)
-    """
-    for name, value, most in (("seed", seed, MAX_SEED), ("example", example, MAX_EXAMPLE)):
-        if checks.count(name, value, minimum=0) > most:
-            raise ValueError(f"{name} must be at most {most}, got {value!r}")
-    checks.choice("purpose", purpose, get_args(Purpose))
-    return torch.Generator(device).manual_seed(_key(int(seed), int(example), purpose))
+def _implementation(device: torch.device) -> ModuleType:
+    """Import what makes noise on a device; torch where the core or Triton is missing."""
+    name = {"cpu": "_noise_cpp", "cuda": "_noise_triton"}.get(device.type, "_noise_torch")
+    try:
+        return importlib.import_module(f"smoothbound.{name}")
+    except ImportError:  # the same bits, but slower
+        return importlib.import_module("smoothbound._noise_torch")
