@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "batch.hpp"
 #include "kernels.hpp"
@@ -131,7 +132,7 @@ class LatticeWorker {
   void collect(const std::uint32_t* words, unsigned shift, std::size_t at, std::size_t m) {
     std::memset(flags_.data() + m, 0, 8);
     for (std::size_t i = 0; i < m; i += 8) {
-      std::uint64_t eight;
+      std::uint64_t eight = 0;
       std::memcpy(&eight, flags_.data() + i, 8);
       if (eight == 0) continue;
       for (std::size_t j = i; j < i + 8; ++j) {
@@ -164,7 +165,7 @@ class LatticeWorker {
 
   std::int32_t reached(std::uint32_t high, std::uint64_t low) const {
     auto t = static_cast<std::size_t>(-1 - noise_.guide_[high]);
-    while (t < noise_.high_.size() && noise_.high_[t] == static_cast<std::int32_t>(high) &&
+    while (t < noise_.high_.size() && std::cmp_equal(noise_.high_[t], high) &&
            noise_.low_[t] <= low) {
       ++t;
     }
@@ -184,8 +185,8 @@ LatticeNoise::LatticeNoise(std::span<const std::int32_t> high, std::span<const s
   std::size_t t = 0;
   for (std::size_t leading = 0; leading < guide_.size(); ++leading) {
     const auto before = static_cast<std::int32_t>(t);
-    while (t < high_.size() && high_[t] == static_cast<std::int32_t>(leading)) ++t;
-    guide_[leading] = t == static_cast<std::size_t>(before) ? before : -1 - before;
+    while (t < high_.size() && std::cmp_equal(high_[t], leading)) ++t;
+    guide_[leading] = std::cmp_equal(t, before) ? before : -1 - before;
   }
 }
 

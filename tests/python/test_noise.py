@@ -170,6 +170,21 @@ def test_gaussian_equals_a_plain_loop(module: ModuleType, d: int) -> None:
             np.testing.assert_allclose(out[i].double().numpy(), exact, rtol=0, atol=2e-6)
 
 
+def test_normals_are_as_near_to_the_formula_as_stated() -> None:
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.randint(0, 2**32, (2, 1_000_000), generator=generator)
+    ends = torch.arange(1000)
+    first[:1000], first[1000:2000], first[2000:2002] = ends, MASK - ends, torch.tensor([0, MASK])
+    second[2000:3000], second[3000:4000] = ends, MASK - ends
+    radius = (-2.0 * (((first >> 1) + 0.5) / 2**31).log()).sqrt()
+    angle = second.double() * (2.0 * math.pi / 2**32)
+    x, y = _noise_torch._normals(first, second)
+    error = torch.maximum((x - radius * angle.cos()).abs(), (y - radius * angle.sin()).abs())
+    assert error.max() < 3e-4
+    assert error[radius > 0.05].max() < 1e-6
+    assert x.abs().max() < 6.67
+
+
 keys = st.lists(
     st.tuples(
         st.integers(0, 1),

@@ -16,7 +16,7 @@
 
 namespace smoothbound {
 
-/// Inputs of `size` elements each, one after another.
+/// Inputs of `size` elements each, below 2^31, one after another.
 template <class T>
 struct Points {
   const T* data;
