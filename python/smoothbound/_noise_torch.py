@@ -90,7 +90,9 @@ def add_lattice(points: Tensor, key: Key, out: Tensor, *, lattice: Lattice, seed
     further = philox((element, key.draws[at], key.examples[at], key.streams[at] | 1 << 31), seed)
     steps[at, element] = _reached(lattice, size[at, element], further[0] | further[1] << 32)
     steps = torch.where(digit < 1 << 15, steps, -steps)
-    out.copy_((points[key.rows] + steps).to(out.dtype) / lattice.denominator)
+    # By a tensor on the device: torch may multiply by the reciprocal of a number.
+    denominator = torch.full((), lattice.denominator, dtype=out.dtype, device=out.device)
+    out.copy_((points[key.rows] + steps).to(out.dtype) / denominator)
 
 
 def _reached(lattice: Lattice, high: Tensor, low: Tensor) -> Tensor:

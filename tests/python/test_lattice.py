@@ -7,7 +7,7 @@ from fractions import Fraction
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smoothbound.lattice import MAX_NUMBER, THRESHOLD_BITS, Lattice, lattice, thresholds
@@ -41,6 +41,7 @@ def test_thresholds_are_the_nearest_whole_numbers(sigma: float, levels: int) -> 
     assert found[-1] < WHOLE
 
 
+@settings(max_examples=30)
 @given(st.floats(1.0, 300.0), st.data())
 def test_thresholds_of_any_sigma(steps: float, data: st.DataObject) -> None:
     exact = Fraction(steps)
@@ -73,6 +74,7 @@ def test_the_variance_is_that_of_the_rounded_gaussian() -> None:
     assert variance == pytest.approx(steps**2 + 1 / 12, rel=1e-12)
 
 
+@settings(max_examples=30)
 @given(st.floats(1e-4, 100.0), st.sampled_from([1, 2, 16, 255, 256, 1023, 65535]))
 def test_sigma_is_between_32_and_64_steps_unless_the_grid_is_finer(
     sigma: float, levels: int

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
@@ -197,6 +197,7 @@ keys = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(st.integers(0, MAX_SEED), keys, st.integers(1, 20_000), st.floats(0.01, 4.0))
 def test_cpp_and_torch_make_the_same_bits(seed: int, rows: Any, d: int, sigma: float) -> None:
     _noise_cpp = pytest.importorskip("smoothbound._noise_cpp", exc_type=ImportError)
