@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from smoothbound.models import ARCHITECTURES, build
-from smoothbound.noise import generator
+from smoothbound.noise import Noise, Stream
 from smoothbound.sampler import Draws, Sampler
 
 SIGMA, N0 = 0.25, 100
@@ -23,13 +23,13 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 def ready_batches(sampler: Sampler, x: torch.Tensor, n: int) -> list[torch.Tensor]:
-    batches = []
-    for purpose, count in (("selection", N0), ("estimation", n)):
-        source = generator(0, 0, purpose, sampler.device)
-        for start in range(0, count, sampler.batch_size):
-            shape = (min(sampler.batch_size, count - start), *x.shape)
-            noise = torch.empty(shape, device=x.device).normal_(0.0, SIGMA, generator=source)
-            batches.append(noise + x)
+    noise, batches = Noise("gaussian", SIGMA, device=sampler.device), []
+    points = noise.point(x)[None]
+    for stream, count in ((Stream.SELECTION, N0), (Stream.ESTIMATION, n)):
+        for draws in torch.arange(count, device=x.device).split(sampler.batch_size):
+            batch = torch.empty((len(draws), *x.shape), device=x.device)
+            noise.add(points, 0 * draws, 0 * draws, draws, 0 * draws + stream, batch)
+            batches.append(batch)
     return batches
 
 

@@ -226,6 +226,78 @@ double stay_probability(std::size_t draws, const std::vector<std::size_t>& lower
   return sb::stay_probability(draws, lower_bounds, upper_bounds);
 }
 
+using Numbers = py::array_t<std::int64_t, py::array::c_style>;
+
+// Four vectors of one length, from a batch of `out`.
+sb::NoiseRows noise_rows(const Numbers& rows, const Numbers& examples, const Numbers& draws,
+                         const Numbers& streams) {
+  const auto whole = [](const Numbers& x) {
+    return std::span<const std::int64_t>(x.data(), static_cast<std::size_t>(x.size()));
+  };
+  return {whole(rows), whole(examples), whole(draws), whole(streams)};
+}
+
+template <class T>
+sb::Points<T> points_of(const py::array_t<T, py::array::c_style>& x) {
+  if (x.ndim() != 2) throw py::value_error("points must have two dimensions");
+  return {x.data(), static_cast<std::size_t>(x.shape(0)), static_cast<std::size_t>(x.shape(1))};
+}
+
+sb::LatticeNoise make_lattice(const py::array_t<std::int32_t, py::array::c_style>& high,
+                              const py::array_t<std::uint64_t, py::array::c_style>& low,
+                              std::int32_t steps) {
+  if (high.size() != low.size()) throw py::value_error("high and low must have the same size");
+  return {{high.data(), static_cast<std::size_t>(high.size())},
+          {low.data(), static_cast<std::size_t>(low.size())},
+          steps};
+}
+
+template <class T>
+void add_lattice(const sb::LatticeNoise& noise,
+                 const py::array_t<std::int32_t, py::array::c_style>& points, const Numbers& rows,
+                 const Numbers& examples, const Numbers& draws, const Numbers& streams,
+                 py::array_t<T, py::array::c_style>& out, std::uint64_t seed, int threads) {
+  const auto from = points_of(points);
+  const auto key = noise_rows(rows, examples, draws, streams);
+  const std::span<T> to{out.mutable_data(), static_cast<std::size_t>(out.size())};
+  sb::Failure failure;
+  {
+    py::gil_scoped_release release;
+    failure = noise.add(from, key, seed, to, threads);
+  }
+  bad_row(failure);
+}
+
+template <class T>
+void add_gaussian(const py::array_t<T, py::array::c_style>& points, const Numbers& rows,
+                  const Numbers& examples, const Numbers& draws, const Numbers& streams,
+                  py::array_t<T, py::array::c_style>& out, double sigma, std::uint64_t seed,
+                  int threads) {
+  const auto from = points_of(points);
+  const auto key = noise_rows(rows, examples, draws, streams);
+  const std::span<T> to{out.mutable_data(), static_cast<std::size_t>(out.size())};
+  sb::Failure failure;
+  {
+    py::gil_scoped_release release;
+    failure = sb::add_gaussian(from, key, sigma, seed, to, threads);
+  }
+  bad_row(failure);
+}
+
+// The two functions in one type of floating-point numbers.
+template <class T>
+void define_noise(py::module_& module, py::class_<sb::LatticeNoise>& lattice) {
+  lattice.def("add", &add_lattice<T>, py::arg("points").noconvert(), py::arg("rows").noconvert(),
+              py::arg("examples").noconvert(), py::arg("draws").noconvert(),
+              py::arg("streams").noconvert(), py::arg("out").noconvert(), py::kw_only(),
+              py::arg("seed"), py::arg("threads"));
+  module.def("add_gaussian", &add_gaussian<T>, py::arg("points").noconvert(),
+             py::arg("rows").noconvert(), py::arg("examples").noconvert(),
+             py::arg("draws").noconvert(), py::arg("streams").noconvert(),
+             py::arg("out").noconvert(), py::kw_only(), py::arg("sigma"), py::arg("seed"),
+             py::arg("threads"));
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
@@ -262,4 +334,8 @@ PYBIND11_MODULE(_core, module) {
   module.def("certify_counts", &certify_counts, py::arg("edges"), py::arg("counts"), py::kw_only(),
              py::arg("sigma"), py::arg("alpha"), py::arg("side"), py::arg("band"), py::arg("radii"),
              py::arg("thresholds"), py::arg("threads"));
+  py::class_<sb::LatticeNoise> lattice(module, "LatticeNoise");
+  lattice.def(py::init(&make_lattice), py::arg("high"), py::arg("low"), py::arg("steps"));
+  define_noise<float>(module, lattice);
+  define_noise<double>(module, lattice);
 }

@@ -6,6 +6,7 @@
 
 #include "smoothbound/binning.hpp"
 #include "smoothbound/curve.hpp"
+#include "smoothbound/philox.hpp"
 #include "smoothbound/sketch.hpp"
 
 namespace smoothbound {
@@ -72,6 +73,30 @@ struct Kernels {
                       std::uint32_t* tables, std::size_t stride);
   bool (*count_double)(const double* x, std::size_t n, const EdgeGrid<double>& grid,
                        std::uint32_t* tables, std::size_t stride);
+
+  // words[j * stride + i] is word j of the random block of the counter with blocks[i] in front.
+  void (*philox_words)(const std::uint32_t* blocks, std::size_t n, const PhiloxBlock& counter,
+                       std::uint64_t key, std::uint32_t* words, std::size_t stride);
+
+  // out[i] = (point[i] + K) / steps, where 16 bits of words[i] from `shift` on are the sign and 15
+  // leading bits of K, whose size the guide has by these bits; undecided[i] is 1, and out[i] of no
+  // use, where the guide is negative, else 0.
+  void (*lattice_float)(const std::uint32_t* words, unsigned shift, const std::int32_t* guide,
+                        const std::int32_t* point, std::size_t n, float steps, float* out,
+                        std::uint8_t* undecided);
+  void (*lattice_double)(const std::uint32_t* words, unsigned shift, const std::int32_t* guide,
+                         const std::int32_t* point, std::size_t n, double steps, double* out,
+                         std::uint8_t* undecided);
+
+  // Pairs of standard normals from pairs of words (Box & Muller 1958).
+  void (*normals)(const std::uint32_t* first, const std::uint32_t* second, std::size_t n, float* x,
+                  float* y);
+
+  // out[i] = point[i] + sigma * normal[i]
+  void (*shift_float)(const float* point, const float* normal, float sigma, std::size_t n,
+                      float* out);
+  void (*shift_double)(const double* point, const float* normal, double sigma, std::size_t n,
+                       double* out);
 
   // How many rows sort_rows takes at once; 0 where the compiler cannot make it.
   std::size_t row_lanes;

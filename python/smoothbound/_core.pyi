@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from numpy import float64, uint32
+from numpy import float64, int32, int64, uint32, uint64
 from numpy.typing import NDArray
 
 def cdf(z: NDArray[float64]) -> NDArray[float64]: ...
@@ -66,3 +66,31 @@ def certify_counts(
     thresholds: NDArray[float64],
     threads: int,
 ) -> tuple[NDArray[float64], NDArray[float64]]: ...
+
+class LatticeNoise:
+    def __init__(self, high: NDArray[int32], low: NDArray[uint64], steps: int) -> None: ...
+    def add(
+        self,
+        points: NDArray[int32],
+        rows: NDArray[int64],
+        examples: NDArray[int64],
+        draws: NDArray[int64],
+        streams: NDArray[int64],
+        out: NDArray[Any],
+        *,
+        seed: int,
+        threads: int,
+    ) -> None: ...
+
+def add_gaussian(
+    points: NDArray[Any],
+    rows: NDArray[int64],
+    examples: NDArray[int64],
+    draws: NDArray[int64],
+    streams: NDArray[int64],
+    out: NDArray[Any],
+    *,
+    sigma: float,
+    seed: int,
+    threads: int,
+) -> None: ...

@@ -1,77 +1,281 @@
 """Gaussian noise whose draws belong to an input, not to a run.
 
-The generator is keyed by (seed, example, purpose). The draws of an input therefore do not depend
-on which other inputs are certified, in what order, or on a run that was resumed; and the draws
-that select the class are never those that bound its confidence.
-
-For the same key the numbers are the same on every run with the same device kind, input shape,
-batch size and version of torch. On another of these they are other draws from the same
-distribution, and the certificate is as valid.
+Every number comes from Philox 4x32-10, a counter-based generator (Salmon et al., *Parallel random
+numbers: as easy as 1, 2, 3*, 2011): its key is the seed, its counter is (block of elements, draw,
+example, stream). Noise is therefore the same bits on every device and for every batch size, order,
+shard and resumed run. docs/noise.md states the two kinds, how numbers become noise, and why lattice
+noise is exactly Gaussian smoothing.
 """
 
 from __future__ import annotations
 
-import hashlib
-from typing import Literal, get_args
+import importlib
+from enum import IntEnum
+from types import ModuleType
+from typing import Any, Literal, get_args
 
 import torch
+from torch import Tensor
 
 from smoothbound import checks
+from smoothbound._noise_torch import Key
+from smoothbound.lattice import MAX_NUMBER, lattice
 
-__all__ = ["MAX_EXAMPLE", "MAX_SEED", "Purpose", "generator"]
+__all__ = [
+    "DEFAULT",
+    "MAX_EXAMPLE",
+    "MAX_SEED",
+    "Kind",
+    "Noise",
+    "Stream",
+    "check_example",
+]
 
-Purpose = Literal["selection", "estimation"]
+Kind = Literal["lattice", "gaussian"]
 
+DEFAULT: Kind = "lattice"
 MAX_SEED = 2**64 - 1
 MAX_EXAMPLE = 2**31 - 1
 
-_ODD = 0x9E3779B1  # multiplying by an odd number permutes the integers below 2**32
+_GRID_ERROR = 2.0**-22  # relative: k * (1 / 255) in float32 is off by less
 
 
-def _key(seed: int, example: int, purpose: Purpose) -> int:
-    """Mix the three into 64 bits.
+class Stream(IntEnum):
+    """What a draw is for; draws of different streams are independent."""
 
-    torch's generator for the CPU reads only the low 32 bits, where plain hashing would give the
-    same noise to two of 100 000 inputs. They are a permutation of (example, purpose) instead, so
-    that within one seed no two streams are the same; the seed picks the permutation.
-    """
-    digest = hashlib.blake2b(seed.to_bytes(8, "little"), digest_size=8).digest()
-    high, offset = int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
-    stream = 2 * example + get_args(Purpose).index(purpose)
-    return high << 32 | (stream * _ODD + offset) % 2**32
+    SELECTION = 0
+    ESTIMATION = 1
 
 
-def generator(
-    seed: int, example: int, purpose: Purpose, device: torch.device | str = "cpu"
-) -> torch.Generator:
-    """Return the torch generator for one purpose of one input.
+class Noise:
+    """Noise of one kind and seed on one device.
 
     Parameters
     ----------
-    seed : int
-        Seed of the run, 0 to 2**64 - 1.
-    example : int
-        Number that identifies the input, 0 to 2**31 - 1; for a data set, its index there.
-    purpose : {"selection", "estimation"}
-        Selecting the class, or bounding its confidence.
+    kind : {"lattice", "gaussian"}
+        "lattice": whole steps of a grid that the inputs lie on, from thresholds exact to 2^-80;
+        certificates hold for the base classifier behind rounding to that grid, under exactly
+        Gaussian noise. "gaussian": float32 normal numbers, added in floating point; Gaussian but
+        for rounding, for inputs that are on no grid.
+    sigma : float
+        Standard deviation, in the units of the input.
+    seed : int, default 0
+        0 to 2^64 - 1.
+    grid : int, optional
+        For lattice noise: inputs are whole multiples of 1 / grid; 255 for 8-bit images in [0, 1].
     device : torch.device or str, default "cpu"
         Where the noise is made.
 
     Raises
     ------
     TypeError, ValueError
-        If a number is not a whole number in its range, or the purpose is unknown.
+        If an argument is of the wrong kind or outside its range, or lattice noise has no grid.
 
     Examples
     --------
-    >>> first = torch.randn(3, generator=generator(0, 7, "selection"))
-    >>> again = torch.randn(3, generator=generator(0, 7, "selection"))
-    >>> other = torch.randn(3, generator=generator(0, 7, "estimation"))
-    >>> torch.equal(first, again), torch.equal(first, other)
-    (True, False)
+    >>> noise = Noise("lattice", 0.25, grid=255)
+    >>> point = noise.point(torch.tensor([0, 128, 255]) / 255)
+    >>> key = torch.tensor([0, 1, 2])  # three draws of input 7
+    >>> out = torch.empty(3, 3)
+    >>> noise.add(point[None], 0 * key, 0 * key + 7, key, 0 * key + Stream.ESTIMATION, out)
+    >>> (out * 255).round().int()
+    tensor([[-43, 120, 267],
+            [ 13, 111, 130],
+            [-18, 114, 226]], dtype=torch.int32)
     """
-    for name, value, most in (("seed", seed, MAX_SEED), ("example", example, MAX_EXAMPLE)):
-        if checks.count(name, value, minimum=0) > most:
-            raise ValueError(f"{name} must be at most {most}, got {value!r}")
-    checks.choice("purpose", purpose, get_args(Purpose))
-    return torch.Generator(device).manual_seed(_key(int(seed), int(example), purpose))
+
+    def __init__(
+        self,
+        kind: Kind,
+        sigma: float,
+        *,
+        seed: int = 0,
+        grid: int | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        checks.choice("noise", kind, get_args(Kind))
+        if checks.count("seed", seed, minimum=0) > MAX_SEED:
+            raise ValueError(f"seed must be at most {MAX_SEED}, got {seed!r}")
+        self.kind: Kind = kind
+        self.sigma = checks.positive("sigma", sigma)
+        self.seed = int(seed)
+        self.device = torch.empty(0, device=device).device  # "cuda" as the "cuda:0" that it means
+        self.lattice = None
+        if kind == "lattice":
+            if grid is None:
+                raise ValueError(
+                    "lattice noise needs the grid that inputs lie on: grid=255 for 8-bit images "
+                    "k/255, grid=16 for the digits; for inputs on no grid use noise='gaussian'"
+                )
+            self.lattice = lattice(self.sigma, grid)
+        elif grid is not None:
+            raise ValueError(f"grid={grid!r} is for noise='lattice'; leave it out for 'gaussian'")
+        self._made_by = _implementation(self.device)
+
+    def point(self, x: Tensor) -> Tensor:
+        """Return one input as `add` takes it, on the device.
+
+        Parameters
+        ----------
+        x : Tensor of float32 or float64
+            One input, of any shape.
+
+        Returns
+        -------
+        Tensor
+            For lattice noise int32 numbers of grid steps: x up to the rounding of x itself, four
+            units in the last place of float32. For Gaussian noise x.
+
+        Raises
+        ------
+        TypeError
+            If x is not a tensor of float32 or float64.
+        ValueError
+            If x is empty, not finite, or not on the grid.
+        """
+        if not isinstance(x, Tensor) or x.dtype not in (torch.float32, torch.float64):
+            got = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise TypeError(f"x must be a tensor of float32 or float64, got {got}")
+        if x.numel() == 0:
+            raise ValueError(f"x is empty: its shape is {tuple(x.shape)}")
+        x = x.detach()
+        if not bool(torch.isfinite(x).all()):
+            raise ValueError("x must be finite, got NaN or infinity in it")
+        numbers = x if self.lattice is None else self._on_grid(x)
+        return numbers.to(self.device).contiguous()
+
+    def _on_grid(self, x: Tensor) -> Tensor:
+        assert self.lattice is not None
+        levels = self.lattice.levels
+        scaled = x.double() * levels
+        nearest = scaled.round()
+        off = ((scaled - nearest).abs() > _GRID_ERROR * nearest.abs()).flatten()
+        if bool(off.any()):
+            first = int(off.int().argmax())
+            raise ValueError(
+                f"x must lie on the grid of whole multiples of 1/{levels}, and {int(off.sum())} of "
+                f"{x.numel()} elements do not, the first {float(x.flatten()[first])!r} = "
+                f"{float(scaled.flatten()[first]):.6g}/{levels}. Pass x before normalisation, "
+                "state another grid, or use noise='gaussian'"
+            )
+        steps = 2**self.lattice.refine
+        most = (MAX_NUMBER - 1 - self.lattice.largest) // steps
+        if bool((nearest.abs() > most).any()):
+            raise ValueError(
+                f"x must lie within {most / levels:.6g} of 0, got {float(x.abs().max()):.6g}: "
+                f"beyond, float32 does not hold multiples of 1/{self.lattice.denominator}. Use "
+                "noise='gaussian'"
+            )
+        return nearest.mul(steps).int()
+
+    def add(
+        self,
+        points: Tensor,
+        rows: Tensor,
+        examples: Tensor,
+        draws: Tensor,
+        streams: Tensor,
+        out: Tensor,
+    ) -> None:
+        """Fill out[i] with points[rows[i]] plus the noise of (seed, example, stream, draw) i.
+
+        Lattice noise is added in whole numbers of steps, and the sum divided by the number of steps
+        in 1, correctly rounded to the type of `out`: an element that gets no noise keeps the value
+        of k / 255 in that type.
+
+        Parameters
+        ----------
+        points : Tensor, shape (k, ...)
+            Inputs as `point` returns them, stacked; any number of them, all of one shape.
+        rows, examples, draws, streams : Tensor of int64, shape (batch,)
+            For each row of `out`: which of the points, the number that identifies the input (0 to
+            2^31 - 1; for a data set, its index there), the number of the draw (0 to 2^32 - 1), and
+            a `Stream`. On the device of the noise.
+        out : Tensor, shape (batch, ...)
+            Contiguous, float32 or float64 for lattice noise, else of the type of `points`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a tensor has another shape, type, layout or device than stated, or a number is
+            outside its range. Numbers on other devices than the CPU are not looked at, for that
+            would wait for the device.
+        """
+        key = Key(rows, examples, draws, streams)
+        self._check(points, key, out)
+        if out.numel() == 0:
+            return
+        size = out[0].numel()
+        flat = points.view(len(points), size), key, out.view(len(out), size)
+        if self.lattice is not None:
+            self._made_by.add_lattice(*flat, lattice=self.lattice, seed=self.seed)
+        else:
+            self._made_by.add_gaussian(*flat, sigma=self.sigma, seed=self.seed)
+
+    def _check(self, points: Tensor, key: Key, out: Tensor) -> None:
+        named = {"points": points, **key._asdict(), "out": out}
+        for name, tensor in named.items():
+            if tensor.device != self.device or not tensor.is_contiguous():
+                raise ValueError(
+                    f"{name} must be contiguous and on {self.device}, got strides "
+                    f"{tensor.stride()} for shape {tuple(tensor.shape)} on {tensor.device}"
+                )
+        floats = (torch.float32, torch.float64)
+        stated = torch.int32 if self.lattice is not None else out.dtype
+        if points.dtype != stated or out.dtype not in floats:
+            raise TypeError(
+                "points must be as point() returns them (int32 for lattice noise, else of the type "
+                f"of out) and out float32 or float64; got {points.dtype} and {out.dtype}"
+            )
+        if points.ndim == 0 or out.ndim == 0 or points.shape[1:] != out.shape[1:]:
+            raise ValueError(
+                "points and out must be stacks of inputs of one shape, got shapes "
+                f"{tuple(points.shape)} and {tuple(out.shape)}"
+            )
+        for name, tensor in key._asdict().items():
+            if tensor.dtype != torch.int64 or tensor.shape != out.shape[:1]:
+                raise TypeError(
+                    f"{name} must be int64 of shape {tuple(out.shape[:1])}, one for each row of "
+                    f"out, got {tensor.dtype} of shape {tuple(tensor.shape)}"
+                )
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a result says about its noise.
+
+        Returns
+        -------
+        dict
+            ``kind``, ``sigma``, ``seed``, ``generator``, ``enters`` (where in the pipeline), and
+            for lattice noise ``grid``, the levels of the inputs, and ``steps``, grid steps in 1.
+
+        Examples
+        --------
+        >>> Noise("lattice", 0.12, grid=255).describe()["steps"]
+        510
+        """
+        described = {
+            "kind": self.kind,
+            "sigma": self.sigma,
+            "seed": self.seed,
+            "generator": "philox4x32-10",
+            "enters": "before normalisation, in the units of sigma",
+        }
+        if self.lattice is not None:
+            described |= {"grid": self.lattice.levels, "steps": self.lattice.denominator}
+        return described
+
+
+def check_example(example: int) -> int:
+    """Return `example` if it can name an input: a whole number from 0 to 2^31 - 1."""
+    if checks.count("example", example, minimum=0) > MAX_EXAMPLE:
+        raise ValueError(f"example must be at most {MAX_EXAMPLE}, got {example!r}")
+    return int(example)
+
+
+def _implementation(device: torch.device) -> ModuleType:
+    """Import what makes noise on a device; torch where the core or Triton is missing."""
+    name = {"cpu": "_noise_cpp", "cuda": "_noise_triton"}.get(device.type, "_noise_torch")
+    try:
+        return importlib.import_module(f"smoothbound.{name}")
+    except ImportError:  # the same bits, but slower
+        return importlib.import_module("smoothbound._noise_torch")

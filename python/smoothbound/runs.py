@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor, nn
 
-from smoothbound import checks, noise
+from smoothbound import checks
 from smoothbound.class_radius import class_radius
 from smoothbound.data import Dataset
 from smoothbound.engine import certify_scores
 from smoothbound.errors import ModelError
 from smoothbound.method import Method
+from smoothbound.noise import Noise, check_example
 from smoothbound.progress import progress
 from smoothbound.smoothed import SmoothedClassifier, judge
 from smoothbound.store import Results, RunSettings, Writer, load
@@ -67,7 +68,8 @@ def run(
     indices = dataset.select(settings.skip, settings.max_inputs).tolist()
     checks.count("n0", settings.n0)
     checks.count("n", settings.n)
-    noise.generator(settings.seed, indices[-1], "estimation")
+    Noise("gaussian", settings.sigma, seed=settings.seed)
+    check_example(indices[-1])
     for method in settings.methods:
         smoothed.rehearse(settings.n, _options(settings, method))
     with (

@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from smoothbound import checks, noise
+from smoothbound import checks
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure
 from smoothbound.measures import measure as measure_of
+from smoothbound.noise import Noise, Stream, check_example
 
 __all__ = ["Draws", "Model", "Outputs", "Sampler"]
 
@@ -124,21 +125,20 @@ class Sampler:
             another shape, NaN, values outside the range.
         """
         n0, n = checks.count("n0", n0), checks.count("n", n)
-        selection = noise.generator(seed, example, "selection", self.device)
-        estimation = noise.generator(seed, example, "estimation", self.device)
-        point = self._point(x)
+        noise = Noise("gaussian", self.sigma, seed=seed, device=self.device)
+        copies = _Copies(noise, self._point(x), check_example(example), self.batch_size)
         watch = _Watch(self.outputs, self.device)
         with torch.inference_mode(), _evaluating(self.model):
-            predicted = self._select(point, n0, selection, watch)
-            scores, top_count = self._score(point, n, estimation, watch, predicted)
+            predicted = self._select(copies, n0, watch)
+            scores, top_count = self._score(copies, n, watch, predicted)
         watch.raise_if_bad()
         host = scores.cpu().numpy()
         _check_range(host, self.measure)
         return Draws(host, int(predicted), int(top_count), n0)
 
-    def _select(self, x: Tensor, n0: int, generator: torch.Generator, watch: _Watch) -> Tensor:
+    def _select(self, copies: _Copies, n0: int, watch: _Watch) -> Tensor:
         votes: Tensor | None = None
-        for _, outputs in self._outputs(x, n0, generator, watch):
+        for _, outputs in self._outputs(copies, Stream.SELECTION, n0, watch):
             if votes is None:
                 votes = torch.zeros(outputs.shape[1], dtype=torch.int64, device=self.device)
             top = outputs.argmax(dim=1)
@@ -147,11 +147,11 @@ class Sampler:
         return votes.argmax()
 
     def _score(
-        self, x: Tensor, n: int, generator: torch.Generator, watch: _Watch, predicted: Tensor
+        self, copies: _Copies, n: int, watch: _Watch, predicted: Tensor
     ) -> tuple[Tensor, Tensor]:
         scores = torch.empty(n, dtype=torch.float32, device=self.device)
         top_count = torch.zeros((), dtype=torch.int64, device=self.device)
-        for rows, outputs in self._outputs(x, n, generator, watch):
+        for rows, outputs in self._outputs(copies, Stream.ESTIMATION, n, watch):
             values = self.measure.function(outputs, predicted)
             _check_values(values, len(outputs), self.measure)
             scores[rows] = values
@@ -159,15 +159,11 @@ class Sampler:
         return scores, top_count
 
     def _outputs(
-        self, x: Tensor, n: int, generator: torch.Generator, watch: _Watch
+        self, copies: _Copies, stream: Stream, n: int, watch: _Watch
     ) -> Iterator[tuple[slice, Tensor]]:
-        """Yield the watched outputs on `n` noisy copies of `x`, batch by batch."""
-        noisy = torch.empty((min(n, self.batch_size), *x.shape), dtype=x.dtype, device=x.device)
-        for start in range(0, n, self.batch_size):
-            batch = noisy[: n - start]
-            batch.normal_(0.0, self.sigma, generator=generator).add_(x)
-            outputs = watch(self._call(batch), batch)
-            yield slice(start, start + len(batch)), outputs
+        """Yield the watched outputs on the first `n` noisy copies of a stream, batch by batch."""
+        for draws, batch in copies.batches(stream, n):
+            yield draws, watch(self._call(batch), batch)
 
     def _call(self, batch: Tensor) -> object:
         try:
@@ -205,6 +201,28 @@ class Sampler:
         finite = np.isfinite(x) if isinstance(x, np.ndarray) else torch.isfinite(x)
         if not bool(finite.all()):
             raise ValueError("x must be finite, got NaN or infinity in it")
+
+
+class _Copies:
+    """Noisy copies of one input, in batches that share their memory."""
+
+    def __init__(self, noise: Noise, point: Tensor, example: int, batch_size: int) -> None:
+        self.noise = noise
+        self.points = noise.point(point)[None]
+        self.numbers = torch.arange(batch_size, device=noise.device)
+        self.examples = torch.full_like(self.numbers, example)
+        self.batch = torch.empty((batch_size, *point.shape), dtype=point.dtype, device=noise.device)
+
+    def batches(self, stream: Stream, n: int) -> Iterator[tuple[slice, Tensor]]:
+        rows, streams = torch.zeros_like(self.numbers), torch.full_like(self.numbers, stream)
+        for start in range(0, n, len(self.numbers)):
+            size = min(len(self.numbers), n - start)
+            batch = self.batch[:size]
+            draws = self.numbers[:size] + start
+            self.noise.add(
+                self.points, rows[:size], self.examples[:size], draws, streams[:size], batch
+            )
+            yield slice(start, start + size), batch
 
 
 class _Watch:

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from smoothbound.errors import ModelError
 from smoothbound.measures import MARGIN, SCORE, custom
-from smoothbound.noise import generator
+from smoothbound.noise import Noise, Stream
 from smoothbound.sampler import Draws, Sampler
 
 CLASSES = 4
@@ -24,6 +24,15 @@ X = np.array([0.5, -0.25, 1.0], dtype=np.float32)
 def linear(seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
     return nn.Linear(3, CLASSES)
+
+
+def noisy(sigma: float, n: int, stream: Stream, seed: int = 0, example: int = 0) -> Tensor:
+    """The first copies of X in a stream."""
+    noise = Noise("gaussian", sigma, seed=seed)
+    draws, out = torch.arange(n), torch.empty(n, *X.shape)
+    points = noise.point(torch.tensor(X))[None]
+    noise.add(points, 0 * draws, 0 * draws + example, draws, 0 * draws + stream, out)
+    return out
 
 
 class Recorder:
@@ -57,16 +66,14 @@ def test_draws_equal_a_plain_loop(measure, n: int) -> None:
         X, n0=100, n=n, seed=5, example=9
     )
 
-    def outputs(purpose, count: int) -> Tensor:
-        gen = generator(5, 9, purpose)
-        rows = [min(size, count - start) for start in range(0, count, size)]
-        noisy = [torch.empty(r, 3).normal_(0, sigma, generator=gen) + torch.tensor(X) for r in rows]
+    def outputs(stream: Stream, count: int) -> Tensor:
+        batches = noisy(sigma, count, stream, seed=5, example=9).split(size)
         with torch.no_grad():
-            return torch.cat([torch.softmax(model(batch), dim=1) for batch in noisy])
+            return torch.cat([torch.softmax(model(batch), dim=1) for batch in batches])
 
-    votes = Counter(outputs("selection", 100).argmax(dim=1).tolist())
+    votes = Counter(outputs(Stream.SELECTION, 100).argmax(dim=1).tolist())
     predicted = min(votes, key=lambda y: (-votes[y], y))
-    p = outputs("estimation", n)
+    p = outputs(Stream.ESTIMATION, n)
     assert draws.predicted == predicted
     assert draws.n0 == 100
     assert draws.top_count == sum(row.argmax() == predicted for row in p)
@@ -148,9 +155,8 @@ def test_raw_outputs_reach_a_custom_measure_unchanged() -> None:
     norm = custom(lambda out, y: out.square().sum(dim=1), (0.0, 1e6), name="norm")
     model = linear()
     raw = Sampler(model, 0.5, measure=norm, outputs="raw").draw(X, n0=10, n=50)
-    normal = torch.empty(50, 3).normal_(0, 0.5, generator=generator(0, 0, "estimation"))
     with torch.no_grad():
-        expected = model(normal + torch.tensor(X)).square().sum(dim=1)
+        expected = model(noisy(0.5, 50, Stream.ESTIMATION)).square().sum(dim=1)
     np.testing.assert_array_equal(raw.scores, expected)
 
 
@@ -163,9 +169,8 @@ def test_raw_outputs_may_have_one_column() -> None:
 def test_half_precision_logits_are_scored_in_float32() -> None:
     model = linear()
     draws = Sampler(lambda x: model(x).bfloat16(), 0.5).draw(X, n0=10, n=50)
-    normal = torch.empty(50, 3).normal_(0, 0.5, generator=generator(0, 0, "estimation"))
     with torch.no_grad():
-        logits = model(normal + torch.tensor(X)).bfloat16().float()
+        logits = model(noisy(0.5, 50, Stream.ESTIMATION)).bfloat16().float()
     np.testing.assert_array_equal(draws.scores, logits.softmax(dim=1)[:, draws.predicted])
 
 

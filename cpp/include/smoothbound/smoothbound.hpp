@@ -20,6 +20,8 @@
 #include "smoothbound/ell.hpp"
 #include "smoothbound/gaussian.hpp"
 #include "smoothbound/mean.hpp"
+#include "smoothbound/noise.hpp"
+#include "smoothbound/philox.hpp"
 #include "smoothbound/radius.hpp"
 #include "smoothbound/sketch.hpp"
 #include "smoothbound/tangent.hpp"

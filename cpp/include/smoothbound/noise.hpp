@@ -1,0 +1,71 @@
+/// \file noise.hpp
+/// Noise that belongs to (seed, example, stream, draw) and to nothing else: the same bits for every
+/// batch, order, thread and machine.
+///
+/// Blocks of random words come from Philox 4x32-10 (philox.hpp) with the seed as its key and the
+/// counter (block, draw, example, stream). docs/noise.md has the layout and the proof that lattice
+/// noise is exactly Gaussian smoothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "smoothbound/certify.hpp"
+
+namespace smoothbound {
+
+/// Inputs of `size` elements each, below 2^31, one after another.
+template <class T>
+struct Points {
+  const T* data;
+  std::size_t count, size;
+};
+
+/// What each row of a batch is made from; four spans of one length.
+struct NoiseRows {
+  std::span<const std::int64_t> points;    ///< below Points::count
+  std::span<const std::int64_t> examples;  ///< below 2^31
+  std::span<const std::int64_t> draws;     ///< below 2^32
+  std::span<const std::int64_t> streams;   ///< below 2^31: selection 0, estimation 1
+};
+
+/// The rounded Gaussian, drawn as whole numbers by exact thresholds.
+///
+/// The size |K| is the number of thresholds high * 2^64 + low that a uniform whole number below
+/// 2^79 reaches; the sign is one more bit.
+class LatticeNoise {
+ public:
+  /// \param high, low thresholds, ascending; high < 2^15, and fewer than 2^24 of them
+  /// \param steps     grid steps in one unit of the input, positive, at most 2^24
+  LatticeNoise(std::span<const std::int32_t> high, std::span<const std::uint64_t> low,
+               std::int32_t steps);
+
+  /// out[i] = (points[rows.points[i]] + K) / steps, correctly rounded; T is float or double.
+  ///
+  /// \param points  in grid steps; \pre with the largest K added below 2^24
+  /// \param out     row-major (rows, points.size)
+  /// \param threads >= 1; the result does not depend on it
+  template <class T>
+  Failure add(const Points<std::int32_t>& points, const NoiseRows& rows, std::uint64_t seed,
+              std::span<T> out, int threads = 1) const noexcept;
+
+ private:
+  friend class LatticeWorker;
+  std::vector<std::int32_t> high_;
+  std::vector<std::uint64_t> low_;
+  std::vector<std::int32_t> guide_;  // |K| by the 15 leading bits, -1 where they do not decide
+  std::int32_t steps_;
+};
+
+/// Standard normal floats by Box and Muller, times sigma, added in the type T: float or double.
+///
+/// No operation is fused, and none is left to a library of functions: the same bits everywhere.
+/// \param sigma in the units of the input
+/// The others as for LatticeNoise::add.
+template <class T>
+Failure add_gaussian(const Points<T>& points, const NoiseRows& rows, double sigma,
+                     std::uint64_t seed, std::span<T> out, int threads = 1) noexcept;
+
+}  // namespace smoothbound

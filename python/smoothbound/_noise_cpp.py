@@ -1,0 +1,37 @@
+"""Noise on the CPU, by the C++ core; the functions of _noise_torch."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from smoothbound import _core
+from smoothbound._noise_torch import Key
+from smoothbound.lattice import Lattice
+
+__all__ = ["add_gaussian", "add_lattice"]
+
+_SHARE = 2**17  # elements that are worth a thread
+
+
+@cache
+def _prepared(lattice: Lattice) -> _core.LatticeNoise:
+    return _core.LatticeNoise(lattice.high, lattice.low, lattice.denominator)
+
+
+def add_lattice(points: Tensor, key: Key, out: Tensor, *, lattice: Lattice, seed: int) -> None:
+    """Fill out[i] with its point plus rounded Gaussian noise, as multiples of the step."""
+    arrays = (tensor.detach().numpy() for tensor in (points, *key, out))
+    _prepared(lattice).add(*arrays, seed=seed, threads=_threads(out))
+
+
+def add_gaussian(points: Tensor, key: Key, out: Tensor, *, sigma: float, seed: int) -> None:
+    """Fill out[i] with its point plus Gaussian noise."""
+    arrays = (tensor.detach().numpy() for tensor in (points, *key, out))
+    _core.add_gaussian(*arrays, sigma=sigma, seed=seed, threads=_threads(out))
+
+
+def _threads(out: Tensor) -> int:
+    return min(torch.get_num_threads(), 1 + out.numel() // _SHARE)

@@ -1,0 +1,80 @@
+"""The kernels for CUDA, without a GPU: interpreted on the CPU, and compiled for one."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="needs triton, which is for Linux"
+)
+
+
+def run(code: str, **extra: str) -> str:
+    """Run in a process of its own: Triton reads TRITON_INTERPRET when it is imported."""
+    env = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env | extra, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_interpreted_kernels_make_the_bits_of_torch(dtype: str) -> None:
+    code = f"""
+import torch
+from smoothbound import _noise_torch, _noise_triton
+from smoothbound.lattice import lattice
+
+dtype, seed, grid = torch.{dtype}, 2**63 + 12345, lattice(1.0, 255)
+draw = torch.Generator().manual_seed(0)
+for size in (3, 9, 2100):  # of the last, each row takes two programs
+    key = [torch.randint(0, most, (2,), generator=draw) for most in (2, 2**31, 2**32, 2)]
+    key = _noise_torch.Key(*key)
+    whole = torch.randint(0, 256, (2, size), generator=draw, dtype=torch.int32)
+    real = torch.rand(2, size, generator=draw, dtype=dtype)
+    one, two = torch.empty(2, size, dtype=dtype), torch.empty(2, size, dtype=dtype)
+    for module, out in ((_noise_torch, one), (_noise_triton, two)):
+        module.add_lattice(whole, key, out, lattice=grid, seed=seed)
+    assert torch.equal(one, two), size
+    for module, out in ((_noise_torch, one), (_noise_triton, two)):
+        module.add_gaussian(real, key, out, sigma=0.25, seed=seed)
+    assert torch.equal(one, two), size
+print("equal")
+"""
+    assert run(code, TRITON_INTERPRET="1") == "equal\n"
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "fp64"])
+def test_compiled_kernels_fuse_nothing_and_approximate_nothing(dtype: str) -> None:
+    code = f"""
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from smoothbound import _noise_triton
+
+key = dict.fromkeys(("rows", "examples", "draws", "streams"), "*i64")
+sizes = dict.fromkeys(("size", "chunks"), "i32") | {{"seed": "u64"}}
+table = {{"high": "*i32", "low": "*i64", "largest": "i32", "steps": "i32"}}
+real = dict.fromkeys(("points", "out", "scale"), "*{dtype}")
+for kernel, types, constants in (
+    (_noise_triton._lattice, table | {{"points": "*i32", "out": "*{dtype}"}}, {{"BITS": 10}}),
+    (_noise_triton._gaussian, real, {{}}),
+):
+    constants |= {{"WIDTH": 256}}
+    types |= key | sizes | dict.fromkeys(constants, "constexpr")
+    source = ASTSource(fn=kernel, signature=types, constexprs=constants)
+    target = GPUTarget("cuda", 80, 32)
+    print(triton.compile(source, target=target, options=_noise_triton.EXACT).asm["ptx"])
+"""
+    operations = set(
+        re.findall(r"^\s+((?:fma|div|sqrt|rcp|mul|add|sub)\.\S*f(?:32|64))", run(code), re.M)
+    )
+    assert {"div.rn.f" + dtype[2:], "sqrt.rn.f32", "mul.rn.f32", "add.rn.f32"} <= operations
+    assert all(re.fullmatch(r"(div|sqrt|mul|add|sub)\.rn\.f(32|64)", word) for word in operations)
