@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <type_traits>
@@ -120,6 +121,32 @@ void take_keys(Row<T> row, Key* keys, Key& least, Key& most) {
 
 constexpr std::size_t small_row = 64;  // below it a comparison sort wins
 
+// Rows whose scores are shared among buckets.
+constexpr std::size_t least_shared = 1 << 13;
+constexpr std::size_t most_shared = 1 << 20;
+constexpr int cell_bits = 13;
+constexpr std::size_t n_cells = std::size_t{1} << cell_bits;
+constexpr std::size_t bucket_draws = 192;   // in a bucket, if all have the same share
+constexpr std::size_t bucket_room = 512;    // a multiple of 8
+constexpr std::size_t bucket_stride = 528;  // not a power of two: caches would hold few of them
+
+// The least float that is >= x.
+float least_float(double x) noexcept {
+  constexpr float most = std::numeric_limits<float>::max();
+  if (x < -static_cast<double>(most)) return -most;
+  if (x > static_cast<double>(most)) return std::numeric_limits<float>::infinity();
+  const auto near = static_cast<float>(x);
+  return static_cast<double>(near) < x ? std::nextafter(near, std::numeric_limits<float>::infinity())
+                                       : near;
+}
+
+// Where memory that is 64 bytes too large reaches a multiple of 64 bytes.
+std::int32_t* aligned(std::vector<std::int32_t>& memory) noexcept {
+  void* at = memory.data();
+  std::size_t space = memory.size() * sizeof(std::int32_t);
+  return static_cast<std::int32_t*>(std::align(64, 64, at, space));
+}
+
 }  // namespace
 
 template <class T>
@@ -152,12 +179,126 @@ void Sorter<T>::sort() {
   }
 }
 
+// Buckets of about the same size are sorted together, since a lane that is done waits for the rest.
+template <>
+void Sorter<float>::sort_buckets(std::size_t n_buckets) {
+  const std::size_t lanes = kernels().row_lanes;
+  const auto size = [&](std::size_t i) { return ends_[i] - i * bucket_stride; };
+  std::array<std::uint32_t, bucket_room + 2> first{};
+  for (std::size_t i = 0; i < n_buckets; ++i) ++first[size(i) + 1];
+  for (std::size_t n = 1; n < first.size(); ++n) first[n] += first[n - 1];
+  bucket_.resize(std::max(n_cells, n_buckets));  // by now, a place for the order of the buckets
+  for (std::size_t i = 0; i < n_buckets; ++i) {
+    bucket_[first[size(i)]++] = static_cast<std::uint16_t>(i);
+  }
+  scratch_.resize(lanes * row_room(bucket_room) + 16);
+  std::int32_t* scratch = aligned(scratch_);
+  for (std::size_t begin = 0; begin < n_buckets; begin += lanes) {
+    const std::size_t longest = size(bucket_[begin + lanes - 1]);
+    const std::size_t n = (longest + 7) / 8 * 8;
+    std::uint32_t* keys[most_rows_together];
+    for (std::size_t j = 0; j < lanes; ++j) {
+      const std::size_t i = bucket_[begin + j];
+      keys[j] = other_.data() + i * bucket_stride;
+      std::fill(keys[j] + size(i), keys[j] + n, std::numeric_limits<std::uint32_t>::max());
+    }
+    if (n > 0) kernels().sort_rows(keys, lanes, n, scratch);
+  }
+  std::size_t m = 0;
+  for (std::size_t i = 0; i < n_buckets; ++i) m += size(i);
+  keys_.resize(m);
+  base_ = 0;
+  std::uint32_t* out = keys_.data();
+  for (std::size_t i = 0; i < n_buckets; ++i) {
+    out = std::copy_n(other_.data() + i * bucket_stride, size(i), out);
+  }
+}
+
+// A sample of the row says which cells make up a bucket; the rest is one pass over the row, and a
+// sort of each bucket while it lies in the cache.
+template <>
+Sorter<float>::Shared Sorter<float>::sort_in_buckets(Row<float> row, double a, double b) {
+  const std::size_t m = row.size;
+  const std::size_t lanes = kernels().row_lanes;
+  const std::size_t n_buckets = lanes * ((m + lanes * bucket_draws - 1) / (lanes * bucket_draws));
+  Spread spread{least_float(a), -least_float(-b), 0, 0, n_cells - 1, nullptr};
+
+  const std::size_t n_sample = m / sample_step * sample_run;
+  sample_.resize(n_sample);
+  std::int32_t most = 0;
+  kernels().levels(row.data, m / sample_step, spread, sample_.data(), spread.least, most);
+  const auto least = static_cast<std::uint32_t>(spread.least);
+  spread.shift = std::max(
+      0, static_cast<int>(std::bit_width(static_cast<std::uint32_t>(most) - least)) - cell_bits);
+  histogram_.assign(n_cells, 0);
+  for (const std::int32_t level : sample_) {
+    ++histogram_[(static_cast<std::uint32_t>(level) - least) >> spread.shift];
+  }
+  bucket_.resize(n_cells);
+  const std::uint64_t buckets_per_draw = (std::uint64_t{n_buckets} << 32) / n_sample;
+  std::uint64_t before = 0;
+  for (std::size_t cell = 0; cell < n_cells; ++cell) {
+    const std::uint32_t count = histogram_[cell];
+    if (count * (sample_step / sample_run) > bucket_room) return Shared::unevenly;  // ties, say
+    const std::uint64_t bucket = (before + count / 2) * buckets_per_draw >> 32;
+    bucket_[cell] = static_cast<std::uint16_t>(std::min<std::uint64_t>(bucket, n_buckets - 1));
+    before += count;
+  }
+  spread.bucket = bucket_.data();
+
+  // A bucket that runs over spoils those behind it, but not the memory behind the last: they are
+  // looked at before so many draws were added.
+  const std::size_t unseen = 16 * n_buckets;
+  other_.resize(n_buckets * bucket_stride + unseen);
+  ends_.resize(n_buckets);
+  for (std::size_t i = 0; i < n_buckets; ++i) {
+    ends_[i] = static_cast<std::uint32_t>(i * bucket_stride);
+  }
+  for (std::size_t start = 0; start < m; start += unseen) {
+    const std::size_t n = std::min(unseen, m - start);
+    if (!kernels().scatter(row.data + start, n, spread, other_.data(), ends_.data())) {
+      return Shared::bad_score;
+    }
+    bool over = false;
+    for (std::size_t i = 0; i < n_buckets; ++i) over |= ends_[i] > i * bucket_stride + bucket_room;
+    if (over) return Shared::unevenly;
+  }
+  sort_buckets(n_buckets);
+  return Shared::sorted;
+}
+
+template <class T>
+bool Sorter<T>::operator()(Row<T> row, double a, double b) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (row.is_dense() && row.size >= least_shared && row.size <= most_shared &&
+        kernels().row_lanes > 0) {
+      const Shared shared = sort_in_buckets(row, a, b);
+      if (shared != Shared::unevenly) return shared == Shared::sorted;
+    }
+  }
+  if (!take(row, a, b)) return false;
+  sort();
+  return true;
+}
+
 template <class T>
 void Sorter<T>::copy(std::size_t first, std::span<double> out) const noexcept {
   const Key* keys = keys_.data() + first;
   const Key base = base_;
   for (std::size_t i = 0; i < out.size(); ++i) {
     out[i] = score_of_key<T>(static_cast<Key>(keys[i] + base));
+  }
+}
+
+template <class T>
+void Sorter<T>::pick(std::span<const std::size_t> positions, bool descending,
+                     std::span<double> out) const noexcept {
+  const Key* keys = keys_.data();
+  const Key base = base_;
+  const std::size_t last = keys_.size() - 1;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::size_t at = descending ? last - positions[i] : positions[i];
+    out[i] = score_of_key<T>(static_cast<Key>(keys[at] + base));
   }
 }
 
@@ -173,25 +314,28 @@ std::size_t RowSorters<T>::rows_together(std::size_t n_draws) noexcept {
   return std::is_same_v<T, float> && n_draws <= longest && lanes > 0 ? lanes : 1;
 }
 
-template <class T>
-bool RowSorters<T>::operator()(std::span<const Row<T>> rows, double a, double b) {
+template <>
+bool RowSorters<float>::sort_together(std::span<const Row<float>> rows, double a, double b) {
+  std::uint32_t* keys[most_rows_together];
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (!sorters_[i].take(rows[i], a, b)) return false;
+    keys[i] = sorters_[i].keys_.data();
   }
+  scratch_.resize(sorters_.size() * row_room(rows[0].size) + 16);
+  kernels().sort_rows(keys, rows.size(), rows[0].size, aligned(scratch_));
+  return true;
+}
+
+template <class T>
+bool RowSorters<T>::operator()(std::span<const Row<T>> rows, double a, double b) {
+  const std::size_t lanes = sorters_.size();
+  // All lanes cost the same, filled or not.
   if constexpr (std::is_same_v<T, float>) {
-    const std::size_t lanes = sorters_.size();
-    if (lanes > 1 && rows.size() > lanes / 4) {  // all lanes cost the same, filled or not
-      std::uint32_t* keys[most_rows_together];
-      for (std::size_t i = 0; i < rows.size(); ++i) keys[i] = sorters_[i].keys_.data();
-      scratch_.resize(lanes * row_room(rows[0].size) + 16);  // to start at a multiple of 64 bytes
-      void* scratch = scratch_.data();
-      std::size_t space = scratch_.size() * sizeof(std::int32_t);
-      std::align(64, 64, scratch, space);
-      kernels().sort_rows(keys, rows.size(), rows[0].size, static_cast<std::int32_t*>(scratch));
-      return true;
-    }
+    if (lanes > 1 && rows.size() > lanes / 4) return sort_together(rows, a, b);
   }
-  for (std::size_t i = 0; i < rows.size(); ++i) sorters_[i].sort();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!sorters_[i](rows[i], a, b)) return false;
+  }
   return true;
 }
 
