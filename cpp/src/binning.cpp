@@ -119,6 +119,24 @@ void take_keys(Row<T> row, Key* keys, Key& least, Key& most) {
   }
 }
 
+// The same for keys from `least` to `most`.
+template <class Key>
+void radix_sort(std::vector<Key>& keys, std::vector<Key>& other,
+                std::vector<std::uint32_t>& histogram, Key least, Key most) {
+  const std::size_t m = keys.size();
+  other.resize(m);
+  const int bits = std::bit_width(static_cast<Key>(most - least));
+  const Digits digits(bits, m);
+  constexpr int most_passes = sizeof(Key) * 8 / least_digit_bits;
+  if (m <= std::numeric_limits<std::uint16_t>::max()) {
+    radix_sort_in<most_passes, std::uint16_t>(digits.passes, keys, other, histogram, least, bits,
+                                              digits.low_bits);
+  } else {
+    radix_sort_in<most_passes, std::uint32_t>(digits.passes, keys, other, histogram, least, bits,
+                                              digits.low_bits);
+  }
+}
+
 constexpr std::size_t small_row = 64;  // below it a comparison sort wins
 
 // Rows whose scores are shared among buckets.
@@ -127,8 +145,8 @@ constexpr std::size_t most_shared = 1 << 20;
 constexpr int cell_bits = 13;
 constexpr std::size_t n_cells = std::size_t{1} << cell_bits;
 constexpr std::size_t bucket_draws = 192;   // in a bucket, if all have the same share
-constexpr std::size_t bucket_room = 512;    // a multiple of 8
-constexpr std::size_t bucket_stride = 528;  // not a power of two: caches would hold few of them
+constexpr std::size_t bucket_room = 768;    // of a bucket expected to fill half of it; multiple of 8
+constexpr std::size_t bucket_stride = 784;  // not a power of two: caches would hold few of them
 
 // The least float that is >= x.
 float least_float(double x) noexcept {
@@ -160,110 +178,129 @@ bool Sorter<T>::take(Row<T> row, double a, double b) {
 
 template <class T>
 void Sorter<T>::sort() {
-  const std::size_t m = keys_.size();
-  if (m < small_row) {
+  if (keys_.size() < small_row) {
     std::sort(keys_.begin(), keys_.end());
     return;
   }
-  other_.resize(m);
   base_ = least_;
-  const int bits = std::bit_width(static_cast<Key>(most_ - least_));
-  const Digits digits(bits, m);
-  constexpr int most_passes = sizeof(Key) * 8 / least_digit_bits;
-  if (m <= std::numeric_limits<std::uint16_t>::max()) {
-    radix_sort_in<most_passes, std::uint16_t>(digits.passes, keys_, other_, histogram_, least_,
-                                              bits, digits.low_bits);
-  } else {
-    radix_sort_in<most_passes, std::uint32_t>(digits.passes, keys_, other_, histogram_, least_,
-                                              bits, digits.low_bits);
-  }
+  radix_sort(keys_, other_, histogram_, least_, most_);
+}
+
+// Many draws in one bucket are likely to be ties.
+template <>
+void Sorter<float>::sort_large_bucket(std::uint32_t* begin, std::uint32_t* end) {
+  const auto [least, most] = std::minmax_element(begin, end);
+  if (*least == *most) return;
+  const Key base = *least;
+  keys_.assign(begin, end);
+  radix_sort(keys_, sorted_, histogram_, base, *most);
+  for (const Key key : keys_) *begin++ = key + base;
 }
 
 // Buckets of about the same size are sorted together, since a lane that is done waits for the rest.
 template <>
-void Sorter<float>::sort_buckets(std::size_t n_buckets) {
+void Sorter<float>::sort_buckets() {
   const std::size_t lanes = kernels().row_lanes;
-  const auto size = [&](std::size_t i) { return ends_[i] - i * bucket_stride; };
+  const std::size_t n_buckets = ends_.size();
+  const auto size = [&](std::size_t i) { return ends_[i] - starts_[i]; };
   std::array<std::uint32_t, bucket_room + 2> first{};
-  for (std::size_t i = 0; i < n_buckets; ++i) ++first[size(i) + 1];
-  for (std::size_t n = 1; n < first.size(); ++n) first[n] += first[n - 1];
-  bucket_.resize(std::max(n_cells, n_buckets));  // by now, a place for the order of the buckets
   for (std::size_t i = 0; i < n_buckets; ++i) {
-    bucket_[first[size(i)]++] = static_cast<std::uint16_t>(i);
+    if (size(i) <= bucket_room) ++first[size(i) + 1];
+  }
+  for (std::size_t n = 1; n < first.size(); ++n) first[n] += first[n - 1];
+  const std::size_t n_small = first.back();
+  bucket_.resize(std::max(n_cells, n_buckets));  // from here on, the buckets by size
+  for (std::size_t i = 0; i < n_buckets; ++i) {
+    if (size(i) <= bucket_room) {
+      bucket_[first[size(i)]++] = static_cast<std::uint16_t>(i);
+    } else {
+      sort_large_bucket(other_.data() + starts_[i], other_.data() + ends_[i]);
+    }
   }
   scratch_.resize(lanes * row_room(bucket_room) + 16);
   std::int32_t* scratch = aligned(scratch_);
-  for (std::size_t begin = 0; begin < n_buckets; begin += lanes) {
-    const std::size_t longest = size(bucket_[begin + lanes - 1]);
-    const std::size_t n = (longest + 7) / 8 * 8;
+  for (std::size_t begin = 0; begin < n_small; begin += lanes) {
+    const std::size_t count = std::min(lanes, n_small - begin);
+    const std::size_t n = (size(bucket_[begin + count - 1]) + 7) / 8 * 8;
     std::uint32_t* keys[most_rows_together];
-    for (std::size_t j = 0; j < lanes; ++j) {
+    for (std::size_t j = 0; j < count; ++j) {
       const std::size_t i = bucket_[begin + j];
-      keys[j] = other_.data() + i * bucket_stride;
+      keys[j] = other_.data() + starts_[i];
       std::fill(keys[j] + size(i), keys[j] + n, std::numeric_limits<std::uint32_t>::max());
     }
-    if (n > 0) kernels().sort_rows(keys, lanes, n, scratch);
-  }
-  std::size_t m = 0;
-  for (std::size_t i = 0; i < n_buckets; ++i) m += size(i);
-  keys_.resize(m);
-  base_ = 0;
-  std::uint32_t* out = keys_.data();
-  for (std::size_t i = 0; i < n_buckets; ++i) {
-    out = std::copy_n(other_.data() + i * bucket_stride, size(i), out);
+    if (n > 0) kernels().sort_rows(keys, count, n, scratch);
   }
 }
 
-// A sample of the row says which cells make up a bucket; the rest is one pass over the row, and a
-// sort of each bucket while it lies in the cache.
+// Which cells make up a bucket, and the room of each bucket, from a sample of the row.
 template <>
-Sorter<float>::Shared Sorter<float>::sort_in_buckets(Row<float> row, double a, double b) {
+Spread Sorter<float>::plan_buckets(Row<float> row, double a, double b) {
   const std::size_t m = row.size;
-  const std::size_t lanes = kernels().row_lanes;
-  const std::size_t n_buckets = lanes * ((m + lanes * bucket_draws - 1) / (lanes * bucket_draws));
+  const std::size_t n_buckets = (m + bucket_draws - 1) / bucket_draws;
   Spread spread{least_float(a), -least_float(-b), 0, 0, n_cells - 1, nullptr};
-
-  const std::size_t n_sample = m / sample_step * sample_run;
+  const std::size_t runs = m / sample_step;
+  const std::size_t n_sample = runs * sample_run;
   sample_.resize(n_sample);
   std::int32_t most = 0;
-  kernels().levels(row.data, m / sample_step, spread, sample_.data(), spread.least, most);
+  kernels().levels(row.data, runs, spread, sample_.data(), spread.least, most);
   const auto least = static_cast<std::uint32_t>(spread.least);
-  spread.shift = std::max(
-      0, static_cast<int>(std::bit_width(static_cast<std::uint32_t>(most) - least)) - cell_bits);
+  const int bits = std::bit_width(static_cast<std::uint32_t>(most) - least);
+  spread.shift = std::max(0, bits - cell_bits);
   histogram_.assign(n_cells, 0);
   for (const std::int32_t level : sample_) {
     ++histogram_[(static_cast<std::uint32_t>(level) - least) >> spread.shift];
   }
   bucket_.resize(n_cells);
+  ends_.assign(n_buckets, 0);  // for now, how many of the sample are in each
   const std::uint64_t buckets_per_draw = (std::uint64_t{n_buckets} << 32) / n_sample;
   std::uint64_t before = 0;
   for (std::size_t cell = 0; cell < n_cells; ++cell) {
     const std::uint32_t count = histogram_[cell];
-    if (count * (sample_step / sample_run) > bucket_room) return Shared::unevenly;  // ties, say
-    const std::uint64_t bucket = (before + count / 2) * buckets_per_draw >> 32;
-    bucket_[cell] = static_cast<std::uint16_t>(std::min<std::uint64_t>(bucket, n_buckets - 1));
+    const std::uint64_t middle = (before + count / 2) * buckets_per_draw >> 32;
+    const std::size_t bucket = std::min<std::size_t>(middle, n_buckets - 1);
+    bucket_[cell] = static_cast<std::uint16_t>(bucket);
+    ends_[bucket] += count;
     before += count;
   }
   spread.bucket = bucket_.data();
+  starts_.resize(n_buckets + 1);
+  starts_[0] = 0;
+  for (std::size_t i = 0; i < n_buckets; ++i) {
+    const std::size_t expected = ends_[i] * (sample_step / sample_run);
+    const std::size_t stride =
+        expected <= bucket_room / 2 ? bucket_stride : bucket_stride + expected / 2 * 3;
+    starts_[i + 1] = starts_[i] + static_cast<std::uint32_t>(stride);
+    ends_[i] = starts_[i];
+  }
+  return spread;
+}
 
+// One pass over the row, and a sort of each bucket while it lies in the cache.
+template <>
+Sorter<float>::Shared Sorter<float>::sort_in_buckets(Row<float> row, double a, double b) {
+  const std::size_t m = row.size;
+  const Spread spread = plan_buckets(row, a, b);
+  const std::size_t n_buckets = ends_.size();
   // A bucket that runs over spoils those behind it, but not the memory behind the last: they are
   // looked at before so many draws were added.
   const std::size_t unseen = 16 * n_buckets;
-  other_.resize(n_buckets * bucket_stride + unseen);
-  ends_.resize(n_buckets);
-  for (std::size_t i = 0; i < n_buckets; ++i) {
-    ends_[i] = static_cast<std::uint32_t>(i * bucket_stride);
-  }
+  other_.resize(starts_.back() + unseen);
   for (std::size_t start = 0; start < m; start += unseen) {
     const std::size_t n = std::min(unseen, m - start);
     if (!kernels().scatter(row.data + start, n, spread, other_.data(), ends_.data())) {
       return Shared::bad_score;
     }
     bool over = false;
-    for (std::size_t i = 0; i < n_buckets; ++i) over |= ends_[i] > i * bucket_stride + bucket_room;
+    for (std::size_t i = 0; i < n_buckets; ++i) over |= ends_[i] > starts_[i + 1];
     if (over) return Shared::unevenly;
   }
-  sort_buckets(n_buckets);
+  sort_buckets();
+  keys_.resize(m);
+  base_ = 0;
+  std::uint32_t* out = keys_.data();
+  for (std::size_t i = 0; i < n_buckets; ++i) {
+    out = std::copy(other_.data() + starts_[i], other_.data() + ends_[i], out);
+  }
   return Shared::sorted;
 }
 

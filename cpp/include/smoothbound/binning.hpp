@@ -64,6 +64,8 @@ struct Row {
   }
 };
 
+struct Spread;
+
 /// The scores of one row in ascending order, by a sort of their bits. Keeps its memory from row to
 /// row: use one per thread.
 template <class T>
@@ -100,13 +102,16 @@ class Sorter {
 
   enum class Shared { sorted, bad_score, unevenly };
   Shared sort_in_buckets(Row<T> row, double a, double b);
-  void sort_buckets(std::size_t n_buckets);
+  Spread plan_buckets(Row<T> row, double a, double b);
+  void sort_buckets();
+  void sort_large_bucket(std::uint32_t* begin, std::uint32_t* end);
 
   std::vector<Key> keys_, other_;  // bits in an order of their own, less base_
   Key base_ = 0, least_ = 0, most_ = 0;
   std::vector<std::uint32_t> histogram_;
-  std::vector<std::uint32_t> ends_;    // of the keys in each bucket
-  std::vector<std::uint16_t> bucket_;  // of each cell
+  std::vector<Key> sorted_;
+  std::vector<std::uint32_t> starts_, ends_;  // of the keys in each bucket
+  std::vector<std::uint16_t> bucket_;         // of each cell
   std::vector<std::int32_t> sample_, scratch_;
 };
 
