@@ -86,9 +86,10 @@ struct Kernels {
                  std::int32_t& least, std::int32_t& most);
 
   // Appends the key of each of n scores to its bucket: it goes to keys[ends[bucket]++]. Returns
-  // whether all are numbers in [spread.a, spread.b]; the buckets are those of the table even if not.
+  // whether all are numbers in [spread.a, spread.b]; the buckets are those of the table even if
+  // not.
   bool (*scatter)(const float* x, std::size_t n, const Spread& spread, std::uint32_t* keys,
-                 std::uint32_t* ends);
+                  std::uint32_t* ends);
 
   // How many rows sort_rows takes at once; 0 where the compiler cannot make it.
   std::size_t row_lanes;

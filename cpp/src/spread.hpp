@@ -83,7 +83,7 @@ SMOOTHBOUND_INLINE bool cells_and_keys(const float* x, std::size_t n, const Spre
 }
 
 bool scatter(const float* x, std::size_t n, const Spread& spread, std::uint32_t* keys,
-            std::uint32_t* ends) {
+             std::uint32_t* ends) {
   constexpr std::size_t few = 128;
   std::uint32_t cell[few];
   std::uint32_t key[few];

@@ -66,6 +66,35 @@ struct Row {
 
 struct Spread;
 
+/// A sort of long rows of floats. A sample of the row says where to cut the range into buckets of
+/// about the same number of draws; each draw is moved to its bucket, and each bucket is sorted in
+/// the cache, several at once.
+class BucketSort {
+ public:
+  enum class Outcome {
+    sorted,
+    bad_score,  ///< one is NaN or outside [a, b]
+    uneven,     ///< the sample tells too little of the rest: nothing is sorted
+  };
+
+  /// Whether this is the fastest sort of a row that the Sorter has.
+  static bool suits(Row<float> row) noexcept;
+
+  /// \param keys  gets the bits of the scores, in ascending order and so that they ascend, too
+  Outcome operator()(Row<float> row, double a, double b, std::vector<std::uint32_t>& keys);
+
+ private:
+  Spread plan(Row<float> row, double a, double b);
+  void sort_each();
+  void sort_large(std::uint32_t* begin, std::uint32_t* end);
+
+  std::vector<std::int32_t> sample_, scratch_;
+  std::vector<std::uint32_t> histogram_;
+  std::vector<std::uint16_t> bucket_;         // of each cell
+  std::vector<std::uint32_t> starts_, ends_;  // of the keys of each bucket in room_
+  std::vector<std::uint32_t> room_, large_, other_;
+};
+
 /// The scores of one row in ascending order, by a sort of their bits. Keeps its memory from row to
 /// row: use one per thread.
 template <class T>
@@ -100,19 +129,11 @@ class Sorter {
   bool take(Row<T> row, double a, double b);
   void sort();
 
-  enum class Shared { sorted, bad_score, unevenly };
-  Shared sort_in_buckets(Row<T> row, double a, double b);
-  Spread plan_buckets(Row<T> row, double a, double b);
-  void sort_buckets();
-  void sort_large_bucket(std::uint32_t* begin, std::uint32_t* end);
-
   std::vector<Key> keys_, other_;  // bits in an order of their own, less base_
   Key base_ = 0, least_ = 0, most_ = 0;
   std::vector<std::uint32_t> histogram_;
-  std::vector<Key> sorted_;
-  std::vector<std::uint32_t> starts_, ends_;  // of the keys in each bucket
-  std::vector<std::uint16_t> bucket_;         // of each cell
-  std::vector<std::int32_t> sample_, scratch_;
+  struct Nothing {};
+  [[no_unique_address]] std::conditional_t<std::is_same_v<T, float>, BucketSort, Nothing> buckets_;
 };
 
 inline constexpr std::size_t most_rows_together = 16;
