@@ -5,8 +5,8 @@
 #include <limits>
 
 #include "kernels.hpp"
-#include "sort.hpp"
 #include "smoothbound/binning.hpp"
+#include "sort.hpp"
 
 namespace smoothbound {
 namespace {
