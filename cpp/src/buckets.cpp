@@ -12,8 +12,8 @@ namespace smoothbound {
 namespace {
 
 // Of the rows for which this is the fastest sort.
-constexpr std::size_t shortest = 1 << 13;
-constexpr std::size_t longest = 1 << 20;
+constexpr std::size_t shortest = 1 << 15;
+constexpr std::size_t longest = 1 << 18;
 constexpr int cell_bits = 13;
 constexpr std::size_t n_cells = std::size_t{1} << cell_bits;
 constexpr std::size_t bucket_draws = 192;  // in a bucket, if all have the same share

@@ -43,16 +43,18 @@ class Levels {
 void levels(const float* x, std::size_t runs, const Spread& spread, std::int32_t* out,
             std::int32_t& least, std::int32_t& most) {
   const Levels level(spread);
+  for (std::size_t run = 0; run < runs; ++run) {
+#pragma omp simd
+    for (std::size_t i = 0; i < sample_run; ++i) {
+      out[run * sample_run + i] = level(x[run * sample_step + i]);
+    }
+  }
   std::int32_t low = INT32_MAX;
   std::int32_t high = INT32_MIN;
-  for (std::size_t run = 0; run < runs; ++run) {
 #pragma omp simd reduction(min : low) reduction(max : high)
-    for (std::size_t i = 0; i < sample_run; ++i) {
-      const std::int32_t found = level(x[run * sample_step + i]);
-      out[run * sample_run + i] = found;
-      low = found < low ? found : low;
-      high = found > high ? found : high;
-    }
+  for (std::size_t i = 0; i < runs * sample_run; ++i) {
+    low = out[i] < low ? out[i] : low;
+    high = out[i] > high ? out[i] : high;
   }
   least = low;
   most = high;
