@@ -4,10 +4,10 @@
 #include <array>
 #include <bit>
 #include <limits>
-#include <memory>
 #include <type_traits>
 
 #include "kernels.hpp"
+#include "sort.hpp"
 
 namespace smoothbound {
 namespace {
@@ -28,69 +28,6 @@ double score_of_key(Key key) noexcept {
   using Signed = std::make_signed_t<Key>;
   const auto positive = static_cast<Key>(static_cast<Signed>(key) >> (sizeof(Key) * 8 - 1));
   return to_double(std::bit_cast<T>(static_cast<Key>(key ^ (~positive | sign_bit<Key>))));
-}
-
-constexpr int least_digit_bits = 8;
-constexpr int most_digit_bits = 15;
-
-// The digits of keys of so many bits: the fewest whose histograms fit in the cache and are not
-// larger than the row. The low digits of scores are spread evenly and are best kept to 11 bits;
-// the highest takes the rest, and may be larger, since most of its values do not occur.
-struct Digits {
-  int passes, low_bits;
-
-  Digits(int bits, std::size_t m) noexcept {
-    const int row_bits = static_cast<int>(std::bit_width(m - 1));
-    const int most_low = std::clamp(row_bits, least_digit_bits, 11);
-    const int most_top = std::clamp(row_bits, least_digit_bits, most_digit_bits);
-    passes = bits <= most_top ? 1 : 1 + (bits - most_top + most_low - 1) / most_low;
-    low_bits = std::min(most_low, (bits + passes - 1) / passes);
-  }
-};
-
-// Sorts keys - least, which leaves them so: keys are read once for the counts of all digits, and
-// moved once for each digit. Offsets of 16 bits, where the row is short enough for them, take half
-// the time of wider ones on processors that guess which store a load of 32 bits will see.
-template <int passes, class Offset, class Key>
-void radix_sort(std::vector<Key>& keys, std::vector<Key>& other,
-                std::vector<std::uint32_t>& histogram, Key least, int bits, int low_bits) {
-  const std::size_t low_buckets = std::size_t{1} << low_bits;
-  const std::size_t top_buckets = std::size_t{1} << (bits - (passes - 1) * low_bits);
-  const auto digit = [=](Key key, int pass) {
-    const auto rest = static_cast<std::size_t>(key >> (pass * low_bits));
-    return pass == passes - 1 ? rest : rest & (low_buckets - 1);
-  };
-  histogram.assign(low_buckets * (passes - 1) + top_buckets, 0);
-  for (Key& key : keys) {
-    key = static_cast<Key>(key - least);
-    for (int pass = 0; pass < passes; ++pass) {
-      ++histogram[static_cast<std::size_t>(pass) * low_buckets + digit(key, pass)];
-    }
-  }
-  std::array<Offset, std::size_t{1} << most_digit_bits> offset;
-  for (int pass = 0; pass < passes; ++pass) {
-    const std::uint32_t* count = histogram.data() + static_cast<std::size_t>(pass) * low_buckets;
-    const std::size_t buckets = pass == passes - 1 ? top_buckets : low_buckets;
-    std::uint32_t total = 0;
-    for (std::size_t i = 0; i < buckets; ++i) {
-      offset[i] = static_cast<Offset>(total);
-      total += count[i];
-    }
-    for (const Key key : keys) other[offset[digit(key, pass)]++] = key;
-    keys.swap(other);
-  }
-}
-
-template <int passes, class Offset, class Key>
-void radix_sort_in(int wanted, std::vector<Key>& keys, std::vector<Key>& other,
-                   std::vector<std::uint32_t>& histogram, Key least, int bits, int low_bits) {
-  if constexpr (passes > 1) {
-    if (wanted < passes) {
-      return radix_sort_in<passes - 1, Offset>(wanted, keys, other, histogram, least, bits,
-                                               low_bits);
-    }
-  }
-  radix_sort<passes, Offset>(keys, other, histogram, least, bits, low_bits);
 }
 
 // The keys of a row, and their ends. Signed comparison and neighbouring scores let compilers
@@ -133,23 +70,26 @@ bool Sorter<T>::take(Row<T> row, double a, double b) {
 
 template <class T>
 void Sorter<T>::sort() {
-  const std::size_t m = keys_.size();
-  if (m < small_row) {
+  if (keys_.size() < small_row) {
     std::sort(keys_.begin(), keys_.end());
     return;
   }
-  other_.resize(m);
   base_ = least_;
-  const int bits = std::bit_width(static_cast<Key>(most_ - least_));
-  const Digits digits(bits, m);
-  constexpr int most_passes = sizeof(Key) * 8 / least_digit_bits;
-  if (m <= std::numeric_limits<std::uint16_t>::max()) {
-    radix_sort_in<most_passes, std::uint16_t>(digits.passes, keys_, other_, histogram_, least_,
-                                              bits, digits.low_bits);
-  } else {
-    radix_sort_in<most_passes, std::uint32_t>(digits.passes, keys_, other_, histogram_, least_,
-                                              bits, digits.low_bits);
+  radix_sort(keys_, other_, histogram_, least_, most_);
+}
+
+template <class T>
+bool Sorter<T>::operator()(Row<T> row, double a, double b) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (BucketSort::suits(row)) {
+      base_ = 0;
+      const BucketSort::Outcome outcome = buckets_(row, a, b, keys_);
+      if (outcome != BucketSort::Outcome::uneven) return outcome == BucketSort::Outcome::sorted;
+    }
   }
+  if (!take(row, a, b)) return false;
+  sort();
+  return true;
 }
 
 template <class T>
@@ -158,6 +98,18 @@ void Sorter<T>::copy(std::size_t first, std::span<double> out) const noexcept {
   const Key base = base_;
   for (std::size_t i = 0; i < out.size(); ++i) {
     out[i] = score_of_key<T>(static_cast<Key>(keys[i] + base));
+  }
+}
+
+template <class T>
+void Sorter<T>::pick(std::span<const std::size_t> positions, bool descending,
+                     std::span<double> out) const noexcept {
+  const Key* keys = keys_.data();
+  const Key base = base_;
+  const std::size_t last = keys_.size() - 1;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::size_t at = descending ? last - positions[i] : positions[i];
+    out[i] = score_of_key<T>(static_cast<Key>(keys[at] + base));
   }
 }
 
@@ -173,25 +125,28 @@ std::size_t RowSorters<T>::rows_together(std::size_t n_draws) noexcept {
   return std::is_same_v<T, float> && n_draws <= longest && lanes > 0 ? lanes : 1;
 }
 
-template <class T>
-bool RowSorters<T>::operator()(std::span<const Row<T>> rows, double a, double b) {
+template <>
+bool RowSorters<float>::sort_together(std::span<const Row<float>> rows, double a, double b) {
+  std::uint32_t* keys[most_rows_together];
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (!sorters_[i].take(rows[i], a, b)) return false;
+    keys[i] = sorters_[i].keys_.data();
   }
+  scratch_.resize(sorters_.size() * row_room(rows[0].size) + 16);
+  kernels().sort_rows(keys, rows.size(), rows[0].size, aligned(scratch_));
+  return true;
+}
+
+template <class T>
+bool RowSorters<T>::operator()(std::span<const Row<T>> rows, double a, double b) {
+  const std::size_t lanes = sorters_.size();
+  // All lanes cost the same, filled or not.
   if constexpr (std::is_same_v<T, float>) {
-    const std::size_t lanes = sorters_.size();
-    if (lanes > 1 && rows.size() > lanes / 4) {  // all lanes cost the same, filled or not
-      std::uint32_t* keys[most_rows_together];
-      for (std::size_t i = 0; i < rows.size(); ++i) keys[i] = sorters_[i].keys_.data();
-      scratch_.resize(lanes * row_room(rows[0].size) + 16);  // to start at a multiple of 64 bytes
-      void* scratch = scratch_.data();
-      std::size_t space = scratch_.size() * sizeof(std::int32_t);
-      std::align(64, 64, scratch, space);
-      kernels().sort_rows(keys, rows.size(), rows[0].size, static_cast<std::int32_t*>(scratch));
-      return true;
-    }
+    if (lanes > 1 && rows.size() > lanes / 4) return sort_together(rows, a, b);
   }
-  for (std::size_t i = 0; i < rows.size(); ++i) sorters_[i].sort();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!sorters_[i](rows[i], a, b)) return false;
+  }
   return true;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <limits>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct Plan {
   std::vector<double> targets;           // distances of the thresholds
   double hoeffding = 0.0;                // deviation of the mean, Bound::mean
   const ConfidenceBand* band = nullptr;  // Bound::cdf: the knots and their levels
+  std::vector<std::size_t> before;       // the positions before the knots (the first, at 0: 0)
   std::optional<ConfidenceBand> own_band;
 
   Plan(const Plan&) = delete;
@@ -42,6 +44,9 @@ struct Plan {
     if (o.prepared == nullptr) own_band.emplace(o.band, m, o.alpha, o.n_bins);
     band = o.prepared == nullptr ? &*own_band : o.prepared;
     options.prepared = band;
+    if (band->positions().size() < m) {
+      for (const std::size_t at : band->positions()) before.push_back(at == 0 ? 0 : at - 1);
+    }
   }
 
  private:
@@ -50,6 +55,36 @@ struct Plan {
     for (const double radius : radii) scaled_radii.push_back(scaled_radius(radius, sigma));
     return scaled_radii;
   }
+};
+
+// Some scores of a row as neighbours of type Real, where they lie if they can be read there. The
+// infinities of a half become NaN.
+template <class Real>
+class Block {
+ public:
+  // \pre n <= sum_block
+  template <class T>
+  Block(Row<T> row, std::size_t start, std::size_t n) {
+    if (std::is_same_v<T, Real> && row.is_dense()) {
+      data_ = reinterpret_cast<const Real*>(row.data) + start;
+      return;
+    }
+    if constexpr (std::is_same_v<T, half>) {
+      std::array<half, sum_block> narrow;
+      for (std::size_t i = 0; i < n; ++i) narrow[i] = row[start + i];
+      kernels().widen(narrow.data(), copy_.data(), n);
+    } else {
+      for (std::size_t i = 0; i < n; ++i) copy_[i] = row[start + i];
+    }
+  }
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+
+  const Real* data() const noexcept { return data_; }
+
+ private:
+  std::array<Real, sum_block> copy_;
+  const Real* data_ = copy_.data();
 };
 
 // Certifies rows one at a time, in memory of its own.
@@ -108,25 +143,29 @@ class Worker {
   bool add_mean(Row<T> row) {
     if (plan_.options.mean != MeanKind::hoeffding) return add_tallied_mean(row);
     const Range& range = plan_.range;
-    bool valid = true;
     double total = 0.0;
     double lost = 0.0;
-    std::array<double, sum_block> block;
     for (std::size_t start = 0; start < row.size; start += sum_block) {
       const std::size_t n = std::min(sum_block, row.size - start);
-      if (row.stride == sizeof(T)) {  // vectorised
-        for (std::size_t i = 0; i < n; ++i) block[i] = to_double(row.packed(start + i));
-      } else {
-        for (std::size_t i = 0; i < n; ++i) block[i] = to_double(row[start + i]);
-      }
-      valid &= kernels().distances(block.data(), n, range.a, range.b, range.side == Side::lower);
-      add_to(total, lost, kernels().sum(block.data(), n));
+      add_to(total, lost, sum_distances(row, start, n, range));
     }
-    if (!valid) return false;
     const double sum = total + lost;
+    if (std::isnan(sum)) return false;
     const double width = range.width();
     curve_.add(width, hoeffding_quantile(sum, row.size, width, plan_.hoeffding));
     return true;
+  }
+
+  // The sum of the distances of n <= sum_block scores, or NaN if one is bad.
+  static double sum_distances(Row<T> row, std::size_t start, std::size_t n, const Range& range) {
+    const bool lower = range.side == Side::lower;
+    if constexpr (std::is_same_v<T, double>) {
+      const Block<double> scores(row, start, n);
+      return kernels().sum_doubles(scores.data(), n, range.a, range.b, lower);
+    } else {
+      const Block<float> scores(row, start, n);
+      return kernels().sum_floats(scores.data(), n, range.a, range.b, lower);
+    }
   }
 
   // Theorem 1 with the other bounds on the mean. Betting is the tangent bound at r = 0, where every
@@ -186,24 +225,25 @@ class Worker {
 
   // Theorem 2: the gaps between the knots.
   void add_knots(const Sorter<T>& sorted) {
-    const std::size_t n = gaps_.size();
-    const std::size_t n_draws = plan_.n_draws;
-    const bool lower = plan_.range.side == Side::lower;
-    const auto at = [&](std::size_t position) {
-      return plan_.range.distance(sorted[lower ? position : n_draws - 1 - position]);
-    };
-    if (n == n_draws) {
+    const bool every_draw = gaps_.size() == plan_.n_draws;
+    if (every_draw) {
       take_all_gaps(sorted);
     } else {
-      double previous = 0.0;
-      for (std::size_t i = 0; i < n; ++i) {
-        const double distance = at(plan_.band->positions()[i]);
-        gaps_[i] = distance - previous;
-        previous = distance;
-      }
+      take_gaps(sorted);
+      add_tied_knots(sorted);
     }
-    if (n < n_draws) add_tied_knots(at);
     curve_.add(gaps_, plan_.band->levels());
+  }
+
+  void take_gaps(const Sorter<T>& sorted) {
+    distances_.resize(gaps_.size());
+    sorted.pick(plan_.band->positions(), plan_.range.side == Side::upper, distances_);
+    for (double& x : distances_) x = plan_.range.distance(x);
+    double previous = 0.0;
+    for (std::size_t i = 0; i < gaps_.size(); ++i) {
+      gaps_[i] = distances_[i] - previous;
+      previous = distances_[i];
+    }
   }
 
   // The gaps where every draw is a knot, in blocks that stay in the cache.
@@ -229,12 +269,19 @@ class Worker {
 
   // Where a knot is tied with a draw beyond it, more draws reach it than its position says: its
   // gap is added by itself, at the level of the true count.
-  template <class At>
-  void add_tied_knots(const At& at) {
-    for (std::size_t i = 0; i < gaps_.size(); ++i) {
-      std::size_t first = plan_.band->positions()[i];
-      const double distance = at(first);
-      if (gaps_[i] == 0.0 || first == 0 || at(first - 1) != distance) continue;
+  void add_tied_knots(const Sorter<T>& sorted) {
+    const std::size_t last = plan_.n_draws - 1;
+    const bool lower = plan_.range.side == Side::lower;
+    const auto at = [&](std::size_t position) {
+      return plan_.range.distance(sorted[lower ? position : last - position]);
+    };
+    const std::span<const std::size_t> positions = plan_.band->positions();
+    before_.resize(gaps_.size());  // the distance of the draw before each knot but the first, at 0
+    sorted.pick(plan_.before, !lower, before_);
+    for (std::size_t i = 1; i < gaps_.size(); ++i) {
+      const double distance = distances_[i];
+      if (plan_.range.distance(before_[i]) != distance || gaps_[i] == 0.0) continue;
+      std::size_t first = positions[i] - 1;
       while (first > 0 && at(first - 1) == distance) --first;
       curve_.add(std::exchange(gaps_[i], 0.0), plan_.band->quantile(plan_.n_draws - first));
     }
@@ -246,7 +293,7 @@ class Worker {
   BoundCurve curve_;
   TangentBound tangent_;
   Tally tally_;
-  std::vector<double> gaps_, pilot_, draws_;
+  std::vector<double> gaps_, distances_, before_, pilot_, draws_;
 };
 
 bool has_pilot(const Options& o, std::size_t n_draws) noexcept {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 // A loop is vectorised only if everything in it is inlined.
 #if defined(_MSC_VER)
@@ -17,6 +18,7 @@
 #endif
 
 #include "network.hpp"
+#include "spread.hpp"
 
 namespace smoothbound {
 namespace {
@@ -161,17 +163,38 @@ double sum(const double* x, std::size_t n) {
   return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }
 
-bool distances(double* x, std::size_t n, double a, double b, bool lower) {
+template <class Real>
+SMOOTHBOUND_INLINE double sum_distances(const Real* x, std::size_t n, double a, double b,
+                                        bool lower) {
   const double origin = lower ? a : b;
   const double direction = lower ? 1.0 : -1.0;
-  std::uint64_t outside = 0;
-#pragma omp simd reduction(| : outside)
-  for (std::size_t i = 0; i < n; ++i) {
-    const double score = x[i];
-    outside |= score >= a && score <= b ? 0 : 1;
-    x[i] = direction * (score - origin);
+  double lane[sum_lanes] = {};
+  std::uint64_t outside[sum_lanes] = {};
+  const auto add = [&](double score, std::size_t j) {
+    outside[j] |= score >= a && score <= b ? 0 : 1;
+    lane[j] += direction * (score - origin);
+  };
+  std::size_t i = 0;
+  for (; i + sum_lanes <= n; i += sum_lanes) {
+#pragma omp simd
+    for (std::size_t j = 0; j < sum_lanes; ++j) add(static_cast<double>(x[i + j]), j);
   }
-  return outside == 0;
+  for (std::size_t j = 0; i < n; ++i, ++j) add(static_cast<double>(x[i]), j);
+  for (std::size_t half = sum_lanes / 2; half > 0; half /= 2) {
+    for (std::size_t j = 0; j < half; ++j) {
+      lane[j] += lane[j + half];
+      outside[j] |= outside[j + half];
+    }
+  }
+  return outside[0] == 0 ? lane[0] : std::numeric_limits<double>::quiet_NaN();
+}
+
+double sum_floats(const float* x, std::size_t n, double a, double b, bool lower) {
+  return sum_distances(x, n, a, b, lower);
+}
+
+double sum_doubles(const double* x, std::size_t n, double a, double b, bool lower) {
+  return sum_distances(x, n, a, b, lower);
 }
 
 // Sets lane[t][j] to gap[j] * h[j]^t, or adds this to it, for four knots.
@@ -486,8 +509,8 @@ const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME,
                                      cdf,
                                      exp,
                                      tangents,
-                                     sum,
-                                     distances,
+                                     sum_floats,
+                                     sum_doubles,
                                      moments,
                                      convolve,
                                      curve_weights,
@@ -503,6 +526,8 @@ const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME,
                                      normals,
                                      shift_float,
                                      shift_double,
+                                     levels,
+                                     scatter,
                                      SMOOTHBOUND_SORT_ROWS};
 
 }  // namespace smoothbound

@@ -17,6 +17,16 @@ static constexpr double centre_of(std::size_t group) {
          curve_limit;
 }
 
+// How the scores of a long row are shared among buckets: never downwards from one score to a
+// greater one. A score has a level, a level belongs to a cell, and a table has the cell's bucket.
+struct Spread {
+  float a, b;                   // the ends of the range, rounded inwards
+  std::int32_t least;           // the level where the cells begin
+  int shift;                    // a cell has 2^shift levels
+  std::uint32_t last;           // the last cell, for all levels beyond
+  const std::uint16_t* bucket;  // of each cell
+};
+
 struct Kernels {
   const char* tier;
 
@@ -30,13 +40,11 @@ struct Kernels {
   //   psi_r(p) >= constant[i] - weight[i] (1 - p),   weight[i] > 0.
   void (*tangents)(const double* z, std::size_t n, double r, double* weight, double* constant);
 
-  // sum x[i] for at most sum_block non-negative x, in eight running sums. Relative error at most
-  // sum_error, also when blocks are added up with add_to().
-  double (*sum)(const double* x, std::size_t n);
-
-  // Replaces scores by their distances from a (lower) or from b. Returns whether all scores are
-  // numbers in [a, b].
-  bool (*distances)(double* x, std::size_t n, double a, double b, bool lower);
+  // The sum of the distances of at most sum_block scores from a (lower) or from b, in sum_lanes
+  // running sums; NaN if a score is not a number in [a, b]. Once the distances are rounded, the
+  // relative error is at most sum_error, also when blocks are added up with add_to().
+  double (*sum_floats)(const float* x, std::size_t n, double a, double b, bool lower);
+  double (*sum_doubles)(const double* x, std::size_t n, double a, double b, bool lower);
 
   // out[t] = sum gap[i] * h[i]^t / t! for t < curve_terms; gaps non-negative, |h| <= 1/16.
   // Relative error of out[0] at most moment_error.
@@ -97,6 +105,15 @@ struct Kernels {
                       float* out);
   void (*shift_double)(const double* point, const float* normal, double sigma, std::size_t n,
                        double* out);
+  // Writes the levels of sample_run neighbours out of each sample_step scores, and their ends.
+  void (*levels)(const float* x, std::size_t runs, const Spread& spread, std::int32_t* out,
+                 std::int32_t& least, std::int32_t& most);
+
+  // Appends the key of each of n scores to its bucket: it goes to keys[ends[bucket]++]. Returns
+  // whether all are numbers in [spread.a, spread.b]; the buckets are those of the table even if
+  // not.
+  bool (*scatter)(const float* x, std::size_t n, const Spread& spread, std::uint32_t* keys,
+                  std::uint32_t* ends);
 
   // How many rows sort_rows takes at once; 0 where the compiler cannot make it.
   std::size_t row_lanes;
@@ -114,11 +131,15 @@ static constexpr std::size_t row_room(std::size_t n) {
   return room;
 }
 
+inline constexpr std::size_t sample_run = 16;
+inline constexpr std::size_t sample_step = 128;
+
 inline constexpr std::size_t sum_block = 512;
+inline constexpr std::size_t sum_lanes = 16;
 inline constexpr std::size_t moment_block = 256;
 
 // (additions in a lane + additions of lanes + compensated total) * 2^-53, and slack.
-inline constexpr double sum_error = (sum_block / 8 + 3 + 4) * 0x1p-53;
+inline constexpr double sum_error = (sum_block / sum_lanes + 4 + 4) * 0x1p-53;
 inline constexpr double moment_error = (moment_block / 4 + 2 + 4) * 0x1p-53;
 
 // Adds `term` to `total`; what the addition rounds away goes to `lost` (two-sum).

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__has_builtin)
+#if defined(__has_builtin) && !defined(SMOOTHBOUND_PORTABLE)
 #if __has_builtin(__builtin_shufflevector)
 #define SMOOTHBOUND_HAS_NETWORK
 #endif

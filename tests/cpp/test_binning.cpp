@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <utility>
 
 #include "check.h"
 #include "smoothbound/binning.hpp"
@@ -75,6 +76,75 @@ void check_together(std::size_t m) {
   }
 }
 
+// A long row against std::sort: as it is, and with a bad score anywhere.
+void check_long(std::vector<float> scores, double a, double b) {
+  std::vector<double> expected(scores.begin(), scores.end());
+  std::sort(expected.begin(), expected.end());
+  const std::size_t m = scores.size();
+  const Row<float> row{scores.data(), m, sizeof(float)};
+  Sorter<float> sort;
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    CHECK(sort(row, a, b));
+    CHECK(sorted(sort, m) == expected);
+  }
+  std::vector<double> some(3), descending(3);
+  const std::vector<std::size_t> positions = {0, m / 3, m - 1};
+  sort.pick(positions, false, some);
+  sort.pick(positions, true, descending);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(some[i] == expected[positions[i]]);
+    CHECK(descending[i] == expected[m - 1 - positions[i]]);
+  }
+  for (const float bad : {std::nanf(""), -std::nanf(""), std::numeric_limits<float>::infinity(),
+                          -std::numeric_limits<float>::infinity()}) {
+    for (const std::size_t at : {std::size_t{0}, std::size_t{100}, m / 2, m - 1}) {
+      const float good = std::exchange(scores[at], bad);
+      CHECK(!sort(row, a, b));
+      scores[at] = good;
+    }
+  }
+  CHECK(sort(row, a, b));
+  CHECK(sorted(sort, m) == expected);
+  // Scores of which not one more is allowed.
+  CHECK(sort(row, expected.front(), std::max(expected.back(), std::nextafter(expected[0], b))));
+  if (expected.front() < expected.back()) {
+    CHECK(!sort(row, std::nextafter(expected.front(), b), b));
+    CHECK(!sort(row, a, std::nextafter(expected.back(), a)));
+  }
+}
+
+// Scores of every kind that buckets may be wrong for.
+void check_long_rows(std::size_t m) {
+  std::mt19937_64 random(m);
+  std::uniform_real_distribution<double> uniform(0.0, 1.0);
+  std::normal_distribution<double> normal;
+  const auto check = [&](const auto& draw, double a = 0.0, double b = 1.0) {
+    std::vector<float> scores(m);
+    for (std::size_t i = 0; i < m; ++i) scores[i] = static_cast<float>(draw(i));
+    check_long(std::move(scores), a, b);
+  };
+  const auto logistic = [](double x) { return 1.0 / (1.0 + std::exp(-x)); };
+  for (const double centre : {0.0, 4.0, 10.0, 15.0, 20.0, -30.0}) {
+    check([&](std::size_t) { return logistic(centre + 2.0 * normal(random)); });
+  }
+  check([&](std::size_t) { return 0.5; });
+  check([&](std::size_t) { return std::round(64.0 * uniform(random)) / 64.0; });
+  check([&](std::size_t) { return uniform(random) < 0.4 ? 1.0 : uniform(random); });
+  check([&](std::size_t) { return uniform(random) < 0.4 ? 0.0 : -0.0; }, -1.0);
+  check([&](std::size_t i) { return i == m / 2 ? 0.1 : 0.7 + 1e-5 * uniform(random); });
+  check([&](std::size_t) { return uniform(random) < 0.9 ? 0.7 + 1e-5 * uniform(random) : 0.3; });
+  check([&](std::size_t i) { return static_cast<double>(i) / static_cast<double>(m); });
+  check([&](std::size_t i) { return static_cast<double>(m - i) / static_cast<double>(m); });
+  // What any sample of neighbours in steps of a power of two misses.
+  check([&](std::size_t i) { return i / 16 % 2 == 0 ? uniform(random) : 1e-3 * uniform(random); });
+  check([&](std::size_t i) { return i / 16 % 8 == 0 ? uniform(random) : 1e-3 * uniform(random); });
+  check([&](std::size_t) { return std::ldexp(uniform(random), -140); });
+  check([&](std::size_t) { return std::ldexp(uniform(random), -140); }, -1e-45, 1e-40);
+  check([&](std::size_t) { return std::ldexp(normal(random), 100); }, -1e300, 1e300);
+  check([&](std::size_t) { return std::ldexp(2.0 * uniform(random) - 1.0, 127); }, -3e38, 3e38);
+  check([&](std::size_t) { return 1e6 + uniform(random); }, 1e6 - 1.0, 1e6 + 1.5);
+}
+
 void check_positions(std::size_t m, std::size_t n) {
   const std::vector<std::size_t> positions = equal_count_positions(m, n);
   const std::size_t expected = n == 0 ? m : std::min(n, m);
@@ -95,6 +165,7 @@ int main() {
     check_together<float>(m);
     check_together<double>(m);
   }
+  for (const std::size_t m : {32767u, 32768u, 32769u, 100003u, 262144u}) check_long_rows(m);
   for (std::size_t m = 1; m < 30; ++m) {
     for (std::size_t n = 0; n < 35; ++n) check_positions(m, n);
   }

@@ -60,6 +60,40 @@ def test_asking_for_the_missing_core_says_why(monkeypatch):
         sb.certify_scores([[0.5] * 50], sigma=1.0, backend="cpp")
 
 
+# Rows of every length, type and layout that has a path of its own; the bits of all certificates.
+CERTIFY_ALL = """
+import hashlib
+digest = hashlib.sha256()
+for m in (50, 100, 1000, 5000, 60_000):
+    scores = np.random.default_rng(m).beta(8, 1, size=(3, m))
+    scores[1] = np.round(scores[1], 2)
+    scores[2, ::3] = 1.0
+    for dtype in (np.float16, np.float32, np.float64):
+        narrow = scores.astype(dtype)
+        for array in (narrow, narrow[:, ::2], narrow[:, ::-1]):
+            for options in (
+                {"bound": "mean"}, {"band": "dkw"}, {"band": "dkw", "n_bins": max(1, m // 20)},
+                {"bound": "tangent"}, {"band": "dkw", "sides": "upper"},
+            ):
+                upper = "sides" in options
+                cert = sb.certify_scores(
+                    array, sigma=0.5, alpha=0.05, radii=[0, 0.3, 1], threads=2,
+                    thresholds=[] if upper else [0.1], **options,
+                )
+                digest.update((cert.upper if upper else cert.lower).tobytes())
+                digest.update(b"" if upper else cert.radius.tobytes())
+print(digest.hexdigest(), sb.build_info()["tier"])
+"""
+
+
+def test_every_tier_gives_the_same_bits_for_rows_of_every_kind():
+    if not sb.build_info()["extension"]:
+        pytest.skip("no C++ core")
+    code = "import numpy as np, smoothbound as sb" + CERTIFY_ALL
+    digests = {run(code, SMOOTHBOUND_TIER=tier)[0] for tier in ("baseline", "avx2", "avx512")}
+    assert len(digests) == 1
+
+
 @pytest.mark.parametrize("tier", ["baseline", "avx2", "avx512"])
 def test_every_tier_gives_the_same_bits(tier):
     if not sb.build_info()["extension"]:

@@ -38,6 +38,10 @@ struct Row {
   std::size_t size;
   std::ptrdiff_t stride;  ///< bytes from one score to the next
 
+  /// Whether the scores can be read as an array at `data`.
+  bool is_dense() const noexcept {
+    return stride == sizeof(T) && reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0;
+  }
   T operator[](std::size_t i) const noexcept {
     return load(reinterpret_cast<const char*>(data) + static_cast<std::ptrdiff_t>(i) * stride);
   }
@@ -60,6 +64,37 @@ struct Row {
   }
 };
 
+struct Spread;
+
+/// A sort of long rows of floats. A sample of the row says where to cut the range into buckets of
+/// about the same number of draws; each draw is moved to its bucket, and each bucket is sorted in
+/// the cache, several at once.
+class BucketSort {
+ public:
+  enum class Outcome {
+    sorted,
+    bad_score,  ///< one is NaN or outside [a, b]
+    uneven,     ///< the sample tells too little of the rest: nothing is sorted
+  };
+
+  /// Whether this is the fastest sort of a row that the Sorter has.
+  static bool suits(Row<float> row) noexcept;
+
+  /// \param keys  gets the bits of the scores, in ascending order and so that they ascend, too
+  Outcome operator()(Row<float> row, double a, double b, std::vector<std::uint32_t>& keys);
+
+ private:
+  Spread plan(Row<float> row, double a, double b);
+  void sort_each();
+  void sort_large(std::uint32_t* begin, std::uint32_t* end);
+
+  std::vector<std::int32_t> sample_, scratch_;
+  std::vector<std::uint32_t> histogram_;
+  std::vector<std::uint16_t> bucket_;         // of each cell
+  std::vector<std::uint32_t> starts_, ends_;  // of the keys of each bucket in room_
+  std::vector<std::uint32_t> room_, large_, other_;
+};
+
 /// The scores of one row in ascending order, by a sort of their bits. Keeps its memory from row to
 /// row: use one per thread.
 template <class T>
@@ -71,18 +106,15 @@ class Sorter {
   /// \param a    least score allowed
   /// \param b    greatest score allowed, a < b
   /// \return false, with nothing sorted, if a score is NaN or outside [a, b]
-  bool operator()(Row<T> row, double a, double b) {
-    if (!take(row, a, b)) return false;
-    sort();
-    return true;
-  }
-
-  /// The two steps of the above: sort() may only follow a take() that returned true.
-  bool take(Row<T> row, double a, double b);
-  void sort();
+  bool operator()(Row<T> row, double a, double b);
 
   /// Score number i of the row last sorted, from the least on, exactly. \pre i < its size
   double operator[](std::size_t i) const noexcept;
+
+  /// The scores number positions[i], counted from the greatest on if `descending`.
+  /// \pre out.size() <= positions.size(), and all positions are below the size of the row
+  void pick(std::span<const std::size_t> positions, bool descending,
+            std::span<double> out) const noexcept;
 
   /// The scores number `first` and on, as many as `out` holds. \pre first + out.size() <= its size
   void copy(std::size_t first, std::span<double> out) const noexcept;
@@ -92,9 +124,16 @@ class Sorter {
                                  std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>;
   template <class U>
   friend class RowSorters;
+
+  // The keys of a row, and whether its scores are good; then they may be sorted.
+  bool take(Row<T> row, double a, double b);
+  void sort();
+
   std::vector<Key> keys_, other_;  // bits in an order of their own, less base_
   Key base_ = 0, least_ = 0, most_ = 0;
   std::vector<std::uint32_t> histogram_;
+  struct Nothing {};
+  [[no_unique_address]] std::conditional_t<std::is_same_v<T, float>, BucketSort, Nothing> buckets_;
 };
 
 inline constexpr std::size_t most_rows_together = 16;
@@ -116,6 +155,8 @@ class RowSorters {
   const Sorter<T>& operator[](std::size_t i) const noexcept { return sorters_[i]; }
 
  private:
+  bool sort_together(std::span<const Row<T>> rows, double a, double b);
+
   std::vector<Sorter<T>> sorters_;
   std::vector<std::int32_t> scratch_;
 };

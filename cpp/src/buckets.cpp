@@ -1,0 +1,154 @@
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "kernels.hpp"
+#include "smoothbound/binning.hpp"
+#include "sort.hpp"
+
+namespace smoothbound {
+namespace {
+
+// Of the rows for which this is the fastest sort.
+constexpr std::size_t shortest = 1 << 15;
+constexpr std::size_t longest = 1 << 18;
+constexpr int cell_bits = 13;
+constexpr std::size_t n_cells = std::size_t{1} << cell_bits;
+constexpr std::size_t bucket_draws = 192;  // in a bucket, if all have the same share
+constexpr std::size_t bucket_room = 768;   // of a bucket expected to fill half of it; multiple of 8
+constexpr std::size_t bucket_stride = 784;  // not a power of two: caches would hold few of them
+
+// The least float that is >= x.
+float least_float(double x) noexcept {
+  constexpr float most = std::numeric_limits<float>::max();
+  if (x < -static_cast<double>(most)) return -most;
+  if (x > static_cast<double>(most)) return std::numeric_limits<float>::infinity();
+  const auto near = static_cast<float>(x);
+  return static_cast<double>(near) < x
+             ? std::nextafter(near, std::numeric_limits<float>::infinity())
+             : near;
+}
+
+}  // namespace
+
+bool BucketSort::suits(Row<float> row) noexcept {
+  return row.is_dense() && row.size >= shortest && row.size <= longest && kernels().row_lanes > 0;
+}
+
+// Many draws in one bucket are likely to be ties.
+void BucketSort::sort_large(std::uint32_t* begin, std::uint32_t* end) {
+  const auto [least, most] = std::minmax_element(begin, end);
+  if (*least == *most) return;
+  const std::uint32_t base = *least;
+  large_.assign(begin, end);
+  radix_sort(large_, other_, histogram_, base, *most);
+  for (const std::uint32_t key : large_) *begin++ = key + base;
+}
+
+// Buckets of about the same size are sorted together, since a lane that is done waits for the rest.
+void BucketSort::sort_each() {
+  const std::size_t lanes = kernels().row_lanes;
+  const std::size_t n_buckets = ends_.size();
+  const auto size = [&](std::size_t i) { return ends_[i] - starts_[i]; };
+  std::array<std::uint32_t, bucket_room + 2> first{};
+  for (std::size_t i = 0; i < n_buckets; ++i) {
+    if (size(i) <= bucket_room) ++first[size(i) + 1];
+  }
+  for (std::size_t n = 1; n < first.size(); ++n) first[n] += first[n - 1];
+  const std::size_t n_small = first.back();
+  bucket_.resize(std::max(n_cells, n_buckets));  // from here on, the buckets by size
+  for (std::size_t i = 0; i < n_buckets; ++i) {
+    if (size(i) <= bucket_room) {
+      bucket_[first[size(i)]++] = static_cast<std::uint16_t>(i);
+    } else {
+      sort_large(room_.data() + starts_[i], room_.data() + ends_[i]);
+    }
+  }
+  scratch_.resize(lanes * row_room(bucket_room) + 16);
+  std::int32_t* scratch = aligned(scratch_);
+  for (std::size_t begin = 0; begin < n_small; begin += lanes) {
+    const std::size_t count = std::min(lanes, n_small - begin);
+    const std::size_t n = (size(bucket_[begin + count - 1]) + 7) / 8 * 8;
+    std::uint32_t* keys[most_rows_together];
+    for (std::size_t j = 0; j < count; ++j) {
+      const std::size_t i = bucket_[begin + j];
+      keys[j] = room_.data() + starts_[i];
+      std::fill(keys[j] + size(i), keys[j] + n, std::numeric_limits<std::uint32_t>::max());
+    }
+    if (n > 0) kernels().sort_rows(keys, count, n, scratch);
+  }
+}
+
+// Which cells make up a bucket, and the room of each bucket, from a sample of the row.
+Spread BucketSort::plan(Row<float> row, double a, double b) {
+  const std::size_t m = row.size;
+  const std::size_t n_buckets = (m + bucket_draws - 1) / bucket_draws;
+  Spread spread{least_float(a), -least_float(-b), 0, 0, n_cells - 1, nullptr};
+  const std::size_t runs = m / sample_step;
+  const std::size_t n_sample = runs * sample_run;
+  sample_.resize(n_sample);
+  std::int32_t most = 0;
+  kernels().levels(row.data, runs, spread, sample_.data(), spread.least, most);
+  const auto least = static_cast<std::uint32_t>(spread.least);
+  const int bits = std::bit_width(static_cast<std::uint32_t>(most) - least);
+  spread.shift = std::max(0, bits - cell_bits);
+  histogram_.assign(n_cells, 0);
+  for (const std::int32_t level : sample_) {
+    ++histogram_[(static_cast<std::uint32_t>(level) - least) >> spread.shift];
+  }
+  bucket_.resize(n_cells);
+  ends_.assign(n_buckets, 0);  // for now, how many of the sample are in each
+  const std::uint64_t buckets_per_draw = (std::uint64_t{n_buckets} << 32) / n_sample;
+  std::uint64_t before = 0;
+  for (std::size_t cell = 0; cell < n_cells; ++cell) {
+    const std::uint32_t count = histogram_[cell];
+    const std::uint64_t middle = (before + count / 2) * buckets_per_draw >> 32;
+    const std::size_t bucket = std::min<std::size_t>(middle, n_buckets - 1);
+    bucket_[cell] = static_cast<std::uint16_t>(bucket);
+    ends_[bucket] += count;
+    before += count;
+  }
+  spread.bucket = bucket_.data();
+  starts_.resize(n_buckets + 1);
+  starts_[0] = 0;
+  for (std::size_t i = 0; i < n_buckets; ++i) {
+    const std::size_t expected = ends_[i] * (sample_step / sample_run);
+    const std::size_t stride =
+        expected <= bucket_room / 2 ? bucket_stride : bucket_stride + expected / 2 * 3;
+    starts_[i + 1] = starts_[i] + static_cast<std::uint32_t>(stride);
+    ends_[i] = starts_[i];
+  }
+  return spread;
+}
+
+// One pass over the row, and a sort of each bucket while it lies in the cache.
+BucketSort::Outcome BucketSort::operator()(Row<float> row, double a, double b,
+                                           std::vector<std::uint32_t>& keys) {
+  const std::size_t m = row.size;
+  const Spread spread = plan(row, a, b);
+  const std::size_t n_buckets = ends_.size();
+  // A bucket that runs over spoils those behind it, but not the memory behind the last: they are
+  // looked at before so many draws were added.
+  const std::size_t unseen = 16 * n_buckets;
+  room_.resize(starts_.back() + unseen);
+  for (std::size_t start = 0; start < m; start += unseen) {
+    const std::size_t n = std::min(unseen, m - start);
+    if (!kernels().scatter(row.data + start, n, spread, room_.data(), ends_.data())) {
+      return Outcome::bad_score;
+    }
+    bool over = false;
+    for (std::size_t i = 0; i < n_buckets; ++i) over |= ends_[i] > starts_[i + 1];
+    if (over) return Outcome::uneven;
+  }
+  sort_each();
+  keys.resize(m);
+  std::uint32_t* out = keys.data();
+  for (std::size_t i = 0; i < n_buckets; ++i) {
+    out = std::copy(room_.data() + starts_[i], room_.data() + ends_[i], out);
+  }
+  return Outcome::sorted;
+}
+
+}  // namespace smoothbound

@@ -1,0 +1,103 @@
+// What the sorts of rows share: a radix sort of keys, the least digit first, and aligned memory.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <vector>
+
+namespace smoothbound {
+
+inline constexpr int least_digit_bits = 8;
+inline constexpr int most_digit_bits = 15;
+
+// The digits of keys of so many bits: the fewest whose histograms fit in the cache and are not
+// larger than the row. The low digits of scores are spread evenly and are best kept to 11 bits;
+// the highest takes the rest, and may be larger, since most of its values do not occur.
+struct Digits {
+  int passes, low_bits;
+
+  Digits(int bits, std::size_t m) noexcept {
+    const int row_bits = static_cast<int>(std::bit_width(m - 1));
+    const int most_low = std::clamp(row_bits, least_digit_bits, 11);
+    const int most_top = std::clamp(row_bits, least_digit_bits, most_digit_bits);
+    passes = bits <= most_top ? 1 : 1 + (bits - most_top + most_low - 1) / most_low;
+    low_bits = std::min(most_low, (bits + passes - 1) / passes);
+  }
+};
+
+// Sorts keys - least, which leaves them so: keys are read once for the counts of all digits, and
+// moved once for each digit. Offsets of 16 bits, where the row is short enough for them, take half
+// the time of wider ones on processors that guess which store a load of 32 bits will see.
+template <int passes, class Offset, class Key>
+void radix_sort(std::vector<Key>& keys, std::vector<Key>& other,
+                std::vector<std::uint32_t>& histogram, Key least, int bits, int low_bits) {
+  const std::size_t low_buckets = std::size_t{1} << low_bits;
+  const std::size_t top_buckets = std::size_t{1} << (bits - (passes - 1) * low_bits);
+  const auto digit = [=](Key key, int pass) {
+    const auto rest = static_cast<std::size_t>(key >> (pass * low_bits));
+    return pass == passes - 1 ? rest : rest & (low_buckets - 1);
+  };
+  histogram.assign(low_buckets * (passes - 1) + top_buckets, 0);
+  for (Key& key : keys) {
+    key = static_cast<Key>(key - least);
+    for (int pass = 0; pass < passes; ++pass) {
+      ++histogram[static_cast<std::size_t>(pass) * low_buckets + digit(key, pass)];
+    }
+  }
+  std::array<Offset, std::size_t{1} << most_digit_bits> offset;
+  for (int pass = 0; pass < passes; ++pass) {
+    const std::uint32_t* count = histogram.data() + static_cast<std::size_t>(pass) * low_buckets;
+    const std::size_t buckets = pass == passes - 1 ? top_buckets : low_buckets;
+    std::uint32_t total = 0;
+    for (std::size_t i = 0; i < buckets; ++i) {
+      offset[i] = static_cast<Offset>(total);
+      total += count[i];
+    }
+    for (const Key key : keys) other[offset[digit(key, pass)]++] = key;
+    keys.swap(other);
+  }
+}
+
+template <int passes, class Offset, class Key>
+void radix_sort_in(int wanted, std::vector<Key>& keys, std::vector<Key>& other,
+                   std::vector<std::uint32_t>& histogram, Key least, int bits, int low_bits) {
+  if constexpr (passes > 1) {
+    if (wanted < passes) {
+      return radix_sort_in<passes - 1, Offset>(wanted, keys, other, histogram, least, bits,
+                                               low_bits);
+    }
+  }
+  radix_sort<passes, Offset>(keys, other, histogram, least, bits, low_bits);
+}
+
+// The same for keys from `least` to `most`.
+template <class Key>
+void radix_sort(std::vector<Key>& keys, std::vector<Key>& other,
+                std::vector<std::uint32_t>& histogram, Key least, Key most) {
+  const std::size_t m = keys.size();
+  other.resize(m);
+  const int bits = std::bit_width(static_cast<Key>(most - least));
+  const Digits digits(bits, m);
+  constexpr int most_passes = sizeof(Key) * 8 / least_digit_bits;
+  if (m <= std::numeric_limits<std::uint16_t>::max()) {
+    radix_sort_in<most_passes, std::uint16_t>(digits.passes, keys, other, histogram, least, bits,
+                                              digits.low_bits);
+  } else {
+    radix_sort_in<most_passes, std::uint32_t>(digits.passes, keys, other, histogram, least, bits,
+                                              digits.low_bits);
+  }
+}
+
+// Where memory that is 64 bytes too large reaches a multiple of 64 bytes.
+inline std::int32_t* aligned(std::vector<std::int32_t>& memory) noexcept {
+  void* at = memory.data();
+  std::size_t space = memory.size() * sizeof(std::int32_t);
+  return static_cast<std::int32_t*>(std::align(64, 64, at, space));
+}
+
+}  // namespace smoothbound

@@ -1,0 +1,107 @@
+// Shares the scores of a long row among buckets, each to be sorted by itself. Included by
+// kernels.cpp, once per tier.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels.hpp"
+
+namespace smoothbound {
+namespace {  // NOLINT(misc-anonymous-namespace-in-header): a part of kernels.cpp
+
+// Levels are logarithmic near both ends of the range, where the scores of a classifier crowd: the
+// bits of the distance from a in its lower half, less those of the distance from b in the upper.
+// Rounded differences, and the bits of floats that are not negative, are never decreasing; in the
+// middle both distances are at most half of the range and a few units, so that the lower half ends
+// below 0 and the upper begins above it. Distances below 2^-26 of the range are not told apart.
+class Levels {
+ public:
+  explicit Levels(const Spread& spread)
+      : a_(spread.a),
+        b_(spread.b),
+        shortest_((0.5f * spread.b - 0.5f * spread.a) * 0x1p-25f),
+        middle_(std::bit_cast<std::int32_t>(0.5f * spread.b - 0.5f * spread.a) + 16) {}
+
+  SMOOTHBOUND_INLINE std::int32_t operator()(float x) const {
+    const float from_a = x - a_;
+    const float from_b = b_ - x;
+    const bool lower = from_a < from_b;
+    float distance = lower ? from_a : from_b;
+    distance = distance > shortest_ ? distance : shortest_;  // and where it is NaN
+    const auto bits = std::bit_cast<std::int32_t>(distance);
+    return lower ? bits - middle_ : middle_ - bits;
+  }
+
+ private:
+  float a_, b_, shortest_;
+  std::int32_t middle_;
+};
+
+// Runs of neighbours, which are one line of a cache.
+void levels(const float* x, std::size_t runs, const Spread& spread, std::int32_t* out,
+            std::int32_t& least, std::int32_t& most) {
+  const Levels level(spread);
+  for (std::size_t run = 0; run < runs; ++run) {
+#pragma omp simd
+    for (std::size_t i = 0; i < sample_run; ++i) {
+      out[run * sample_run + i] = level(x[run * sample_step + i]);
+    }
+  }
+  std::int32_t low = INT32_MAX;
+  std::int32_t high = INT32_MIN;
+#pragma omp simd reduction(min : low) reduction(max : high)
+  for (std::size_t i = 0; i < runs * sample_run; ++i) {
+    low = out[i] < low ? out[i] : low;
+    high = out[i] > high ? out[i] : high;
+  }
+  least = low;
+  most = high;
+}
+
+// Returns whether all scores lie in the range.
+SMOOTHBOUND_INLINE bool cells_and_keys(const float* x, std::size_t n, const Spread& spread,
+                                       std::uint32_t* cells, std::uint32_t* keys) {
+  const Levels level(spread);
+  const float a = spread.a;
+  const float b = spread.b;
+  const std::int32_t least = spread.least;
+  const int shift = spread.shift;
+  const std::uint32_t last = spread.last;
+  std::uint32_t outside = 0;
+#pragma omp simd reduction(| : outside)
+  for (std::size_t i = 0; i < n; ++i) {
+    outside |= x[i] >= a && x[i] <= b ? 0u : 1u;
+    const std::int32_t found = level(x[i]);
+    const std::int32_t inside = found > least ? found : least;
+    const auto above = static_cast<std::uint32_t>(inside) - static_cast<std::uint32_t>(least);
+    const std::uint32_t cell = above >> shift;
+    cells[i] = cell < last ? cell : last;
+    const auto bits = std::bit_cast<std::int32_t>(x[i]);
+    keys[i] = static_cast<std::uint32_t>(bits ^ ((bits >> 31) | INT32_MIN));
+  }
+  return outside == 0;
+}
+
+bool scatter(const float* x, std::size_t n, const Spread& spread, std::uint32_t* keys,
+             std::uint32_t* ends) {
+  constexpr std::size_t few = 128;
+  std::uint32_t cell[few];
+  std::uint32_t key[few];
+  const std::uint16_t* bucket = spread.bucket;
+  const auto append = [&](std::size_t i) { keys[ends[bucket[cell[i]]]++] = key[i]; };
+  bool valid = true;
+  std::size_t start = 0;
+  for (; start + few <= n; start += few) {
+    valid &= cells_and_keys(x + start, few, spread, cell, key);
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < few; ++i) append(i);
+  }
+  valid &= cells_and_keys(x + start, n - start, spread, cell, key);
+  for (std::size_t i = 0; i < n - start; ++i) append(i);
+  return valid;
+}
+
+}  // namespace
+}  // namespace smoothbound
