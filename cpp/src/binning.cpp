@@ -4,10 +4,7 @@
 #include <array>
 #include <bit>
 #include <limits>
-#include <memory>
 #include <type_traits>
-
-#include "kernels.hpp"
 
 namespace smoothbound {
 namespace {
@@ -166,41 +163,9 @@ double Sorter<T>::operator[](std::size_t i) const noexcept {
   return score_of_key<T>(static_cast<Key>(keys_[i] + base_));
 }
 
-template <class T>
-std::size_t RowSorters<T>::rows_together(std::size_t n_draws) noexcept {
-  constexpr std::size_t longest = 2048;  // beyond it, a radix sort wins
-  const std::size_t lanes = std::min(kernels().row_lanes, most_rows_together);
-  return std::is_same_v<T, float> && n_draws <= longest && lanes > 0 ? lanes : 1;
-}
-
-template <class T>
-bool RowSorters<T>::operator()(std::span<const Row<T>> rows, double a, double b) {
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!sorters_[i].take(rows[i], a, b)) return false;
-  }
-  if constexpr (std::is_same_v<T, float>) {
-    const std::size_t lanes = sorters_.size();
-    if (lanes > 1 && rows.size() > lanes / 4) {  // all lanes cost the same, filled or not
-      std::uint32_t* keys[most_rows_together];
-      for (std::size_t i = 0; i < rows.size(); ++i) keys[i] = sorters_[i].keys_.data();
-      scratch_.resize(lanes * row_room(rows[0].size) + 16);  // to start at a multiple of 64 bytes
-      void* scratch = scratch_.data();
-      std::size_t space = scratch_.size() * sizeof(std::int32_t);
-      std::align(64, 64, scratch, space);
-      kernels().sort_rows(keys, rows.size(), rows[0].size, static_cast<std::int32_t*>(scratch));
-      return true;
-    }
-  }
-  for (std::size_t i = 0; i < rows.size(); ++i) sorters_[i].sort();
-  return true;
-}
-
 template class Sorter<half>;
 template class Sorter<float>;
 template class Sorter<double>;
-template class RowSorters<half>;
-template class RowSorters<float>;
-template class RowSorters<double>;
 
 std::vector<std::size_t> equal_count_positions(std::size_t m, std::size_t n_bins) {
   const std::size_t n = n_bins == 0 ? m : std::min(n_bins, m);

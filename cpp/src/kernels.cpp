@@ -15,8 +15,6 @@
 #define SMOOTHBOUND_INLINE inline __attribute__((always_inline))
 #endif
 
-#include "network.hpp"
-
 namespace smoothbound {
 namespace {
 
@@ -376,11 +374,16 @@ bool count_double(const double* x, std::size_t n, const EdgeGrid<double>& grid,
 }
 
 }  // namespace
+}  // namespace smoothbound
+
+#include "lanes.hpp"
+
+namespace smoothbound {
 
 #if defined(SMOOTHBOUND_HAS_NETWORK)
-#define SMOOTHBOUND_SORT_ROWS network_lanes, sort_rows
+#define SMOOTHBOUND_ROWS network_lanes, sort_rows, row_moments, row_curves
 #else
-#define SMOOTHBOUND_SORT_ROWS 0, nullptr
+#define SMOOTHBOUND_ROWS 0, nullptr, nullptr, nullptr
 #endif
 
 const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME,
@@ -398,6 +401,6 @@ const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME,
                                      cells_double,
                                      count_float,
                                      count_double,
-                                     SMOOTHBOUND_SORT_ROWS};
+                                     SMOOTHBOUND_ROWS};
 
 }  // namespace smoothbound

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "smoothbound/binning.hpp"
+#include "smoothbound/bound.hpp"
 #include "smoothbound/curve.hpp"
 #include "smoothbound/sketch.hpp"
 
@@ -73,13 +74,26 @@ struct Kernels {
   bool (*count_double)(const double* x, std::size_t n, const EdgeGrid<double>& grid,
                        std::uint32_t* tables, std::size_t stride);
 
-  // How many rows sort_rows takes at once; 0 where the compiler cannot make it.
+  // How many rows the following take at once, at most 16; 0 where the compiler cannot make them.
   std::size_t row_lanes;
 
-  // Sorts each of rows[0], ..., rows[count - 1], which have n keys each, 0 < count <= row_lanes.
-  // scratch is aligned to 64 bytes, with room for row_lanes keys for each of row_room(n).
-  void (*sort_rows)(std::uint32_t* const* rows, std::size_t count, std::size_t n,
-                    std::int32_t* scratch);
+  // sorted[i * row_lanes + k] = score number i of rows[k] in ascending order, for k < count, where
+  // 0 < count <= row_lanes; other lanes hold a copy of rows[0]. The rows have n scores each and
+  // need not be aligned; `sorted` is aligned to 64 bytes, with room for row_room(n) scores a lane.
+  // Returns false if there is a NaN.
+  bool (*sort_rows)(const float* const* rows, std::size_t count, std::size_t n, float* sorted);
+
+  // The moments of each group for each of the rows sorted, where every draw is a knot:
+  // out[(k * curve_terms + t) * row_lanes + lane] is what moments() makes of groups[k], which may
+  // hold at most moment_block knots, and total[lane] the sum of the gaps, rounded up.
+  void (*row_moments)(const float* sorted, std::size_t n, const Range& range,
+                      const KnotGroup* groups, std::size_t n_groups, const double* offsets,
+                      double* out, double* total);
+
+  // out[j * row_lanes + lane] = curve() at radius j from these moments; weights as there, those of
+  // a radius following those of the one before.
+  void (*row_curves)(const double* moments, const KnotGroup* groups, std::size_t n_groups,
+                     const double* weights, std::size_t n_radii, double* out);
 };
 
 // n rounded up to a power of two, at least 8.

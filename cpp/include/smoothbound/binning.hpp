@@ -90,34 +90,9 @@ class Sorter {
  private:
   using Key = std::conditional_t<sizeof(T) == 2, std::uint16_t,
                                  std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>;
-  template <class U>
-  friend class RowSorters;
   std::vector<Key> keys_, other_;  // bits in an order of their own, less base_
   Key base_ = 0, least_ = 0, most_ = 0;
   std::vector<std::uint32_t> histogram_;
-};
-
-inline constexpr std::size_t most_rows_together = 16;
-
-/// Sorts several rows at once where this is faster: short ones of floats.
-template <class T>
-class RowSorters {
- public:
-  /// How many rows of `n_draws` scores to sort at once; at most most_rows_together.
-  static std::size_t rows_together(std::size_t n_draws) noexcept;
-
-  explicit RowSorters(std::size_t n_draws) : sorters_(rows_together(n_draws)) {}
-
-  /// Sorts rows of the same size. \pre 0 < rows.size() <= rows_together(n_draws)
-  /// \return false, with nothing sorted, if a score is NaN or outside [a, b]
-  bool operator()(std::span<const Row<T>> rows, double a, double b);
-
-  /// The sorter of row i, after the call above.
-  const Sorter<T>& operator[](std::size_t i) const noexcept { return sorters_[i]; }
-
- private:
-  std::vector<Sorter<T>> sorters_;
-  std::vector<std::int32_t> scratch_;
 };
 
 /// Positions of the knots of `n_bins` equal-count bins among m scores in ascending order, from 0:
