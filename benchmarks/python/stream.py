@@ -3,18 +3,20 @@
     python benchmarks/python/stream.py [--inputs 1000000] [--draws 1000] [--folder /tmp]
 
 Writes inputs x draws float32 scores (4 GB) to a .npy file, deleted at the end, then lets np.sum
-over the mapped file and `smoothbound bounds` with its defaults take turns, and prints the medians.
-Both find the file in the page cache.
+over the mapped file and `smoothbound bounds` with its defaults, with one thread, and with one
+thread and a single radius take turns, and prints the least times. All find the
+file in the page cache. Processor time is that of all threads, to start Python included.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
@@ -25,6 +27,12 @@ import smoothbound as sb
 from smoothbound.cli.options import default_radii
 
 SIGMA, ROUNDS, ROWS = 0.25, 3, 10_000
+SUM, BOUNDS = "np.sum", "smoothbound bounds"
+COMMANDS: dict[str, list[str]] = {
+    f"{BOUNDS} --threads 1 --radii 0.25": ["--threads", "1", "--radii", "0.25"],
+    f"{BOUNDS} --threads 1": ["--threads", "1"],
+    BOUNDS: [],  # the last: its output is checked
+}
 
 
 def write(path: Path, n_inputs: int, n_draws: int) -> None:
@@ -36,6 +44,21 @@ def write(path: Path, n_inputs: int, n_draws: int) -> None:
         k = random.uniform(0.2, 20, size=(len(part), 1)).astype(np.float32)
         part[:] = random.random(part.shape, dtype=np.float32) ** (1 / k)
     scores.flush()
+
+
+def processor_time() -> float:
+    return sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+
+
+@contextmanager
+def timed(times: list[tuple[float, float]]) -> Iterator[None]:
+    """Append the elapsed time and the processor time of what is done in it."""
+    start, used = perf_counter(), processor_time()
+    yield
+    times.append((perf_counter() - start, processor_time() - used))
 
 
 def sum_of(path: Path) -> float:
@@ -53,11 +76,11 @@ main()
 """
 
 
-def certify(path: Path, out: Path) -> float:
+def certify(path: Path, out: Path, options: list[str]) -> float:
     """Certify the file; returns the greatest resident memory in MB."""
     out.unlink(missing_ok=True)
-    options = ["bounds", path, "--sigma", SIGMA, "--out", out]
-    command = [sys.executable, "-c", COMMAND, *map(str, options)]
+    arguments = ["bounds", path, "--sigma", SIGMA, "--out", out, *options]
+    command = [sys.executable, "-c", COMMAND, *map(str, arguments)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return float(done.stdout.split()[-1]) / 1e3
 
@@ -81,25 +104,26 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path, out = Path(folder) / "scores.npy", Path(folder) / "bounds.parquet"
         write(path, options.inputs, options.draws)
-        times: dict[str, list[float]] = {"np.sum": [], "smoothbound bounds": []}
-        memory = [0.0]
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in (SUM, *COMMANDS)}
+        memory = 0.0
         sum_of(path)  # reads it into the page cache
         for _ in range(ROUNDS):
-            start = perf_counter()
-            sum_of(path)
-            times["np.sum"].append(perf_counter() - start)
-            start = perf_counter()
-            memory.append(certify(path, out))
-            times["smoothbound bounds"].append(perf_counter() - start)
+            with timed(times[SUM]):
+                sum_of(path)
+            for name, arguments in COMMANDS.items():
+                with timed(times[name]):
+                    memory = max(memory, certify(path, out, arguments))
         check(path, out)
         size = path.stat().st_size
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = (usage.ru_utime + usage.ru_stime) / ROUNDS
-    seconds = {name: statistics.median(taken) for name, taken in times.items()}
     print(f"{options.inputs} inputs x {options.draws} draws, {size / 1e9:.1f} GB")
-    for name, taken in seconds.items():
-        print(f"{name:20s} {taken:6.2f} s, {taken / seconds['np.sum']:5.1f} x np.sum")
-    print(f"processor time {processor:.2f} s, resident memory at most {max(memory):.0f} MB")
+    sum_elapsed, sum_processor = map(min, zip(*times[SUM], strict=True))
+    for name, taken in times.items():
+        elapsed, processor = map(min, zip(*taken, strict=True))
+        print(
+            f"{name:42s} {elapsed:6.2f} s, {elapsed / sum_elapsed:5.1f} x np.sum; "
+            f"processor {processor:6.2f} s, {processor / sum_processor:5.1f} x"
+        )
+    print(f"resident memory at most {memory:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -6,28 +6,14 @@
 #include <limits>
 #include <type_traits>
 
-#include "kernels.hpp"
 #include "sort.hpp"
 
 namespace smoothbound {
 namespace {
 
-template <class Key>
-constexpr Key sign_bit = static_cast<Key>(Key{1} << (sizeof(Key) * 8 - 1));
-
-// A key whose unsigned order is the order of the scores: negative floats grow downwards.
-template <class Key>
-Key key_of_bits(Key bits) noexcept {
-  using Signed = std::make_signed_t<Key>;
-  const auto negative = static_cast<Key>(static_cast<Signed>(bits) >> (sizeof(Key) * 8 - 1));
-  return static_cast<Key>(bits ^ (negative | sign_bit<Key>));
-}
-
 template <class T, class Key>
 double score_of_key(Key key) noexcept {
-  using Signed = std::make_signed_t<Key>;
-  const auto positive = static_cast<Key>(static_cast<Signed>(key) >> (sizeof(Key) * 8 - 1));
-  return to_double(std::bit_cast<T>(static_cast<Key>(key ^ (~positive | sign_bit<Key>))));
+  return to_double(std::bit_cast<T>(bits_of_key(key)));
 }
 
 // The keys of a row, and their ends. Signed comparison and neighbouring scores let compilers
@@ -118,44 +104,9 @@ double Sorter<T>::operator[](std::size_t i) const noexcept {
   return score_of_key<T>(static_cast<Key>(keys_[i] + base_));
 }
 
-template <class T>
-std::size_t RowSorters<T>::rows_together(std::size_t n_draws) noexcept {
-  constexpr std::size_t longest = 2048;  // beyond it, a radix sort wins
-  const std::size_t lanes = std::min(kernels().row_lanes, most_rows_together);
-  return std::is_same_v<T, float> && n_draws <= longest && lanes > 0 ? lanes : 1;
-}
-
-template <>
-bool RowSorters<float>::sort_together(std::span<const Row<float>> rows, double a, double b) {
-  std::uint32_t* keys[most_rows_together];
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!sorters_[i].take(rows[i], a, b)) return false;
-    keys[i] = sorters_[i].keys_.data();
-  }
-  scratch_.resize(sorters_.size() * row_room(rows[0].size) + 16);
-  kernels().sort_rows(keys, rows.size(), rows[0].size, aligned(scratch_));
-  return true;
-}
-
-template <class T>
-bool RowSorters<T>::operator()(std::span<const Row<T>> rows, double a, double b) {
-  const std::size_t lanes = sorters_.size();
-  // All lanes cost the same, filled or not.
-  if constexpr (std::is_same_v<T, float>) {
-    if (lanes > 1 && rows.size() > lanes / 4) return sort_together(rows, a, b);
-  }
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!sorters_[i](rows[i], a, b)) return false;
-  }
-  return true;
-}
-
 template class Sorter<half>;
 template class Sorter<float>;
 template class Sorter<double>;
-template class RowSorters<half>;
-template class RowSorters<float>;
-template class RowSorters<double>;
 
 std::vector<std::size_t> equal_count_positions(std::size_t m, std::size_t n_bins) {
   const std::size_t n = n_bins == 0 ? m : std::min(n_bins, m);

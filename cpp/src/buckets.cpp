@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <memory>
 
 #include "kernels.hpp"
 #include "smoothbound/binning.hpp"
@@ -19,6 +20,11 @@ constexpr std::size_t n_cells = std::size_t{1} << cell_bits;
 constexpr std::size_t bucket_draws = 192;  // in a bucket, if all have the same share
 constexpr std::size_t bucket_room = 768;   // of a bucket expected to fill half of it; multiple of 8
 constexpr std::size_t bucket_stride = 784;  // not a power of two: caches would hold few of them
+
+std::uint32_t key_of_float(float x) noexcept {
+  return key_of_bits(std::bit_cast<std::uint32_t>(x));
+}
+float float_of_key(std::uint32_t key) noexcept { return std::bit_cast<float>(bits_of_key(key)); }
 
 // The least float that is >= x.
 float least_float(double x) noexcept {
@@ -38,13 +44,15 @@ bool BucketSort::suits(Row<float> row) noexcept {
 }
 
 // Many draws in one bucket are likely to be ties.
-void BucketSort::sort_large(std::uint32_t* begin, std::uint32_t* end) {
-  const auto [least, most] = std::minmax_element(begin, end);
-  if (*least == *most) return;
-  const std::uint32_t base = *least;
-  large_.assign(begin, end);
-  radix_sort(large_, other_, histogram_, base, *most);
-  for (const std::uint32_t key : large_) *begin++ = key + base;
+void BucketSort::sort_large(float* begin, float* end) {
+  large_.resize(static_cast<std::size_t>(end - begin));
+  std::transform(begin, end, large_.begin(), key_of_float);
+  const auto [first, last] = std::minmax_element(large_.begin(), large_.end());
+  const std::uint32_t least = *first;
+  const std::uint32_t most = *last;
+  if (least == most) return;
+  radix_sort(large_, other_, histogram_, least, most);
+  for (const std::uint32_t key : large_) *begin++ = float_of_key(key + least);
 }
 
 // Buckets of about the same size are sorted together, since a lane that is done waits for the rest.
@@ -67,17 +75,19 @@ void BucketSort::sort_each() {
     }
   }
   scratch_.resize(lanes * row_room(bucket_room) + 16);
-  std::int32_t* scratch = aligned(scratch_);
+  void* at = scratch_.data();
+  std::size_t space = scratch_.size() * sizeof(float);
+  auto* scratch = static_cast<float*>(std::align(64, 64, at, space));
   for (std::size_t begin = 0; begin < n_small; begin += lanes) {
     const std::size_t count = std::min(lanes, n_small - begin);
     const std::size_t n = (size(bucket_[begin + count - 1]) + 7) / 8 * 8;
-    std::uint32_t* keys[most_rows_together];
+    float* rows[most_row_lanes];
     for (std::size_t j = 0; j < count; ++j) {
       const std::size_t i = bucket_[begin + j];
-      keys[j] = room_.data() + starts_[i];
-      std::fill(keys[j] + size(i), keys[j] + n, std::numeric_limits<std::uint32_t>::max());
+      rows[j] = room_.data() + starts_[i];
+      std::fill(rows[j] + size(i), rows[j] + n, std::numeric_limits<float>::infinity());
     }
-    if (n > 0) kernels().sort_rows(keys, count, n, scratch);
+    if (n > 0) kernels().sort_in_place(rows, count, n, scratch);
   }
 }
 
@@ -146,7 +156,7 @@ BucketSort::Outcome BucketSort::operator()(Row<float> row, double a, double b,
   keys.resize(m);
   std::uint32_t* out = keys.data();
   for (std::size_t i = 0; i < n_buckets; ++i) {
-    out = std::copy(room_.data() + starts_[i], room_.data() + ends_[i], out);
+    out = std::transform(room_.data() + starts_[i], room_.data() + ends_[i], out, key_of_float);
   }
   return Outcome::sorted;
 }

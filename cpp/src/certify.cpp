@@ -14,6 +14,7 @@
 #include "batch.hpp"
 #include "kernels.hpp"
 #include "rounding.hpp"
+#include "short_rows.hpp"
 #include "smoothbound/radius.hpp"
 #include "smoothbound/tangent.hpp"
 
@@ -87,54 +88,113 @@ class Block {
   const Real* data_ = copy_.data();
 };
 
-// Certifies rows one at a time, in memory of its own.
+// One of several short rows, shown as a Sorter shows its row.
+struct ShortRow {
+  const ShortRows& rows;
+  std::size_t row, n_draws;
+
+  double operator[](std::size_t i) const noexcept { return rows.at(row, i); }
+  void pick(std::span<const std::size_t> positions, bool descending,
+            std::span<double> out) const noexcept {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      out[i] = rows.at(row, descending ? n_draws - 1 - positions[i] : positions[i]);
+    }
+  }
+};
+
+// Certifies rows, in memory of its own.
 template <class T>
 class Worker {
  public:
   explicit Worker(const Plan& plan)
       : plan_(plan),
-        rows_(plan.n_draws),
+        short_rows_(plan.band == nullptr ? nullptr : &plan.band->levels()),
         tangent_(plan.options.mean, plan.options.alpha),
         gaps_(plan.band == nullptr ? 0 : plan.band->positions().size()) {}
 
-  // Certifies the rows from `begin` to `end`, no more than RowSorters sorts at once.
+  // How many rows to certify in one call.
+  static std::size_t rows_together(const Plan& plan) noexcept {
+    if (plan.band == nullptr || std::is_same_v<T, double>) return 1;
+    return ShortRows::fits(plan.band->levels()) ? ShortRows::together(plan.n_draws) : 1;
+  }
+
+  // Certifies the rows from `begin` to `end`, no more than rows_together().
   // \return false if one holds a score that is NaN or outside the range
   bool operator()(const Scores<T>& scores, std::size_t begin, std::size_t end, Certificates out) {
-    const Bound bound = plan_.options.bound;
-    if (bound == Bound::cdf && !sort(scores, begin, end)) return false;
     const std::size_t n_radii = plan_.radii.size();
     const std::size_t n_thresholds = plan_.targets.size();
+    const auto of_rows = [&](std::size_t i, std::size_t n) {
+      return Certificates{out.bounds.subspan(i * n_radii, n * n_radii),
+                          out.radius.subspan(i * n_thresholds, n * n_thresholds)};
+    };
+    if constexpr (!std::is_same_v<T, double>) {
+      if (rows_together(plan_) > 1 && ShortRows::worthwhile(end - begin)) {
+        return certify_together(scores, begin, of_rows(begin, end - begin), end - begin);
+      }
+    }
     for (std::size_t i = begin; i < end; ++i) {
-      const std::span<double> bounds = out.bounds.subspan(i * n_radii, n_radii);
-      const std::span<double> radius = out.radius.subspan(i * n_thresholds, n_thresholds);
-      if (bound == Bound::tangent) {
-        if (!by_tangent(scores.row(i), bounds, radius)) return false;
-        continue;
-      }
-      curve_.clear();
-      if (bound == Bound::cdf) {
-        add_knots(rows_[i - begin]);
-      } else if (!add_mean(scores.row(i))) {
-        return false;
-      }
-      evaluate(bounds, radius);
+      if (!certify(scores.row(i), of_rows(i, 1))) return false;
     }
     return true;
   }
 
  private:
-  bool sort(const Scores<T>& scores, std::size_t begin, std::size_t end) {
-    std::array<Row<T>, most_rows_together> rows;
-    for (std::size_t i = begin; i < end; ++i) rows[i - begin] = scores.row(i);
-    return rows_({rows.data(), end - begin}, plan_.options.a, plan_.options.b);
+  bool certify(Row<T> row, Certificates out) {
+    if (plan_.options.bound == Bound::tangent) return by_tangent(row, out.bounds, out.radius);
+    curve_.clear();
+    if (plan_.options.bound == Bound::mean) {
+      if (!add_mean(row)) return false;
+    } else {
+      if (!sort_(row, plan_.options.a, plan_.options.b)) return false;
+      if (gaps_.size() == plan_.n_draws) {
+        take_all_gaps(sort_);
+        curve_.add(gaps_, plan_.band->levels());
+      } else {
+        add_knots(sort_);
+      }
+    }
+    evaluate(curve_, out);
+    return true;
   }
 
-  void evaluate(std::span<double> bounds, std::span<double> radius) const {
-    for (std::size_t j = 0; j < plan_.radii.size(); ++j) {
-      bounds[j] = plan_.range.confidence(curve_.at(plan_.radii, j));
+  // The same for short rows.
+  bool certify_together(const Scores<T>& scores, std::size_t begin, Certificates out,
+                        std::size_t count) {
+    std::array<Row<T>, most_row_lanes> rows;
+    for (std::size_t i = 0; i < count; ++i) rows[i] = scores.row(begin + i);
+    if (!short_rows_.sort(std::span<const Row<T>>(rows.data(), count), plan_.range)) return false;
+    const std::size_t n_thresholds = plan_.targets.size();
+    const auto radii_of = [&](std::size_t i) {
+      return out.radius.subspan(i * n_thresholds, n_thresholds);
+    };
+    if (gaps_.size() < plan_.n_draws) {
+      for (std::size_t i = 0; i < count; ++i) {
+        curve_.clear();
+        add_knots(ShortRow{short_rows_, i, plan_.n_draws});
+        const std::size_t n_radii = plan_.radii.size();
+        evaluate(curve_, {out.bounds.subspan(i * n_radii, n_radii), radii_of(i)});
+      }
+      return true;
     }
+    short_rows_.condense(plan_.range);
+    short_rows_.evaluate(plan_.radii, out.bounds);
+    for (double& bound : out.bounds) bound = plan_.range.confidence(bound);
+    if (n_thresholds == 0) return true;
+    const std::span<const BoundCurve> curves = short_rows_.curves();
+    for (std::size_t i = 0; i < count; ++i) find_radii(curves[i], radii_of(i));
+    return true;
+  }
+
+  void evaluate(const BoundCurve& curve, Certificates out) const {
+    for (std::size_t j = 0; j < plan_.radii.size(); ++j) {
+      out.bounds[j] = plan_.range.confidence(curve.at(plan_.radii, j));
+    }
+    find_radii(curve, out.radius);
+  }
+
+  void find_radii(const BoundCurve& curve, std::span<double> radius) const {
     for (std::size_t k = 0; k < plan_.targets.size(); ++k) {
-      const double r = certified_radius(curve_, plan_.range.width(), plan_.targets[k]);
+      const double r = certified_radius(curve, plan_.range.width(), plan_.targets[k]);
       radius[k] = input_radius(r, plan_.options.sigma);
     }
   }
@@ -223,19 +283,16 @@ class Worker {
     return true;
   }
 
-  // Theorem 2: the gaps between the knots.
-  void add_knots(const Sorter<T>& sorted) {
-    const bool every_draw = gaps_.size() == plan_.n_draws;
-    if (every_draw) {
-      take_all_gaps(sorted);
-    } else {
-      take_gaps(sorted);
-      add_tied_knots(sorted);
-    }
+  // Theorem 2 with bins: the gaps between the knots, from a Sorter or a ShortRow.
+  template <class Sorted>
+  void add_knots(const Sorted& sorted) {
+    take_gaps(sorted);
+    add_tied_knots(sorted);
     curve_.add(gaps_, plan_.band->levels());
   }
 
-  void take_gaps(const Sorter<T>& sorted) {
+  template <class Sorted>
+  void take_gaps(const Sorted& sorted) {
     distances_.resize(gaps_.size());
     sorted.pick(plan_.band->positions(), plan_.range.side == Side::upper, distances_);
     for (double& x : distances_) x = plan_.range.distance(x);
@@ -269,7 +326,8 @@ class Worker {
 
   // Where a knot is tied with a draw beyond it, more draws reach it than its position says: its
   // gap is added by itself, at the level of the true count.
-  void add_tied_knots(const Sorter<T>& sorted) {
+  template <class Sorted>
+  void add_tied_knots(const Sorted& sorted) {
     const std::size_t last = plan_.n_draws - 1;
     const bool lower = plan_.range.side == Side::lower;
     const auto at = [&](std::size_t position) {
@@ -289,7 +347,7 @@ class Worker {
 
   const Plan& plan_;
   Sorter<T> sort_;
-  RowSorters<T> rows_;
+  ShortRows short_rows_;
   BoundCurve curve_;
   TangentBound tangent_;
   Tally tally_;
@@ -312,8 +370,8 @@ Failure first_bad_score(const Scores<T>& scores, std::size_t begin, double a, do
 template <class T>
 Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out) {
   const auto threads = static_cast<std::size_t>(plan.options.threads);
-  const std::size_t rows = std::clamp<std::size_t>(scores.n_inputs / threads, 1,
-                                                   RowSorters<T>::rows_together(plan.n_draws));
+  const std::size_t rows =
+      std::clamp<std::size_t>(scores.n_inputs / threads, 1, Worker<T>::rows_together(plan));
   const std::size_t blocks = (scores.n_inputs + rows - 1) / rows;
   const Failure failure = for_each_input(blocks, plan.options.threads, [&] {
     return [&, worker = Worker<T>(plan)](std::size_t block) mutable {

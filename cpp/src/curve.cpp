@@ -92,7 +92,7 @@ void BoundCurve::include(std::size_t group) noexcept {
 }
 
 void BoundCurve::add(std::span<const double> gaps, const KnotLevels& levels) noexcept {
-  for (const KnotLevels::Group& group : levels.groups_) {
+  for (const KnotGroup& group : levels.groups_) {
     add(gaps.data() + group.begin, levels.offsets_.data() + group.begin, group.end - group.begin,
         group.index);
   }
@@ -101,7 +101,7 @@ void BoundCurve::add(std::span<const double> gaps, const KnotLevels& levels) noe
 void BoundCurve::add(std::span<const double> gaps, const KnotLevels& levels,
                      std::span<const std::size_t> at, std::span<double> offsets) noexcept {
   std::size_t begin = 0;
-  for (const KnotLevels::Group& group : levels.groups_) {
+  for (const KnotGroup& group : levels.groups_) {
     std::size_t end = begin;
     for (; end < at.size() && at[end] < group.end; ++end) offsets[end] = levels.offsets_[at[end]];
     if (end > begin) add(gaps.data() + begin, offsets.data() + begin, end - begin, group.index);
@@ -131,29 +131,35 @@ void BoundCurve::add(double gap, double z) noexcept {
   total_ = (total_ + gap) * (1.0 + 2 * moment_error);
 }
 
+// Whole vectors of groups where there are so many: those beyond the last hold 0 and add nothing.
+std::size_t BoundCurve::groups() const noexcept {
+  return std::min((last_ - first_ + 7) / 8 * 8, curve_groups - first_);
+}
+
 double BoundCurve::operator()(double r) const noexcept {
   if (first_ >= last_) return 0.0;
-  const std::size_t groups = last_ - first_;
   double weights[curve_terms * curve_groups];
-  kernels().curve_weights(std::min(r, farthest), first_, groups, weights);
-  return rounded_down(kernels().curve(&moments_[0][first_], weights, curve_groups, groups));
+  kernels().curve_weights(std::min(r, farthest), first_, groups(), weights);
+  return weighted(weights, curve_groups);
 }
 
 double BoundCurve::at(const CurveRadii& radii, std::size_t j) const noexcept {
   if (first_ >= last_) return 0.0;
-  const double* weights = radii.weights_.data() + j * CurveRadii::stride + first_;
-  return rounded_down(kernels().curve(&moments_[0][first_], weights, curve_groups, last_ - first_));
+  return weighted(radii.weights_.data() + j * CurveRadii::stride + first_, curve_groups);
 }
 
 double BoundCurve::at_eighth(std::size_t k) const noexcept {
   if (first_ >= last_) return 0.0;
   static const EighthWeights table;
-  return rounded_down(kernels().curve(&moments_[0][first_], table.at(first_, k),
-                                      EighthWeights::size, last_ - first_));
+  return weighted(table.at(first_, k), EighthWeights::size);
 }
 
-double BoundCurve::rounded_down(double sum) const noexcept {
-  return std::max(0.0, sum * (1.0 - relative_error) - total_ * absolute_error);
+double BoundCurve::weighted(const double* weights, std::size_t stride) const noexcept {
+  return rounded_down(kernels().curve(&moments_[0][first_], weights, stride, groups()), total_);
+}
+
+double BoundCurve::rounded_down(double sum, double total) noexcept {
+  return std::max(0.0, sum * (1.0 - relative_error) - total * absolute_error);
 }
 
 }  // namespace smoothbound

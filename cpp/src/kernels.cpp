@@ -17,7 +17,6 @@
 #define SMOOTHBOUND_INLINE inline __attribute__((always_inline))
 #endif
 
-#include "network.hpp"
 #include "spread.hpp"
 
 namespace smoothbound {
@@ -498,11 +497,16 @@ void shift_double(const double* point, const float* normal, double sigma, std::s
 }
 
 }  // namespace
+}  // namespace smoothbound
+
+#include "lanes.hpp"
+
+namespace smoothbound {
 
 #if defined(SMOOTHBOUND_HAS_NETWORK)
-#define SMOOTHBOUND_SORT_ROWS network_lanes, sort_rows
+#define SMOOTHBOUND_ROWS network_lanes, sort_rows, sort_in_place, row_moments, row_curves
 #else
-#define SMOOTHBOUND_SORT_ROWS 0, nullptr
+#define SMOOTHBOUND_ROWS 0, nullptr, nullptr, nullptr, nullptr
 #endif
 
 const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME,
@@ -528,6 +532,6 @@ const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME,
                                      shift_double,
                                      levels,
                                      scatter,
-                                     SMOOTHBOUND_SORT_ROWS};
+                                     SMOOTHBOUND_ROWS};
 
 }  // namespace smoothbound

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "smoothbound/binning.hpp"
+#include "smoothbound/bound.hpp"
 #include "smoothbound/curve.hpp"
 #include "smoothbound/philox.hpp"
 #include "smoothbound/sketch.hpp"
@@ -26,6 +27,8 @@ struct Spread {
   std::uint32_t last;           // the last cell, for all levels beyond
   const std::uint16_t* bucket;  // of each cell
 };
+
+inline constexpr std::size_t most_row_lanes = 16;
 
 struct Kernels {
   const char* tier;
@@ -105,23 +108,40 @@ struct Kernels {
                       float* out);
   void (*shift_double)(const double* point, const float* normal, double sigma, std::size_t n,
                        double* out);
+
   // Writes the levels of sample_run neighbours out of each sample_step scores, and their ends.
   void (*levels)(const float* x, std::size_t runs, const Spread& spread, std::int32_t* out,
                  std::int32_t& least, std::int32_t& most);
 
-  // Appends the key of each of n scores to its bucket: it goes to keys[ends[bucket]++]. Returns
-  // whether all are numbers in [spread.a, spread.b]; the buckets are those of the table even if
-  // not.
-  bool (*scatter)(const float* x, std::size_t n, const Spread& spread, std::uint32_t* keys,
+  // Appends each of n scores to its bucket: it goes to room[ends[bucket]++]. Returns whether all
+  // are numbers in [spread.a, spread.b]; the buckets are those of the table even if not.
+  bool (*scatter)(const float* x, std::size_t n, const Spread& spread, float* room,
                   std::uint32_t* ends);
 
-  // How many rows sort_rows takes at once; 0 where the compiler cannot make it.
+  // How many rows the following take at once, at most most_row_lanes; 0 where the compiler cannot
+  // make them.
   std::size_t row_lanes;
 
-  // Sorts each of rows[0], ..., rows[count - 1], which have n keys each, 0 < count <= row_lanes.
-  // scratch is aligned to 64 bytes, with room for row_lanes keys for each of row_room(n).
-  void (*sort_rows)(std::uint32_t* const* rows, std::size_t count, std::size_t n,
-                    std::int32_t* scratch);
+  // sorted[i * row_lanes + k] = score number i of rows[k] in ascending order, for k < count, where
+  // 0 < count <= row_lanes; other lanes hold a copy of rows[0]. The rows have n scores each and
+  // need not be aligned; `sorted` is aligned to 64 bytes, with room for row_room(n) scores a lane.
+  // Returns false if there is a NaN.
+  bool (*sort_rows)(const float* const* rows, std::size_t count, std::size_t n, float* sorted);
+
+  // The same in place, where n is a multiple of 8; `scratch` is as `sorted`.
+  void (*sort_in_place)(float* const* rows, std::size_t count, std::size_t n, float* scratch);
+
+  // The moments of each group for each of the rows sorted, where every draw is a knot:
+  // out[(k * curve_terms + t) * row_lanes + lane] is what moments() makes of groups[k], which may
+  // hold at most moment_block knots, and total[lane] the sum of the gaps, rounded up.
+  void (*row_moments)(const float* sorted, std::size_t n, const Range& range,
+                      const KnotGroup* groups, std::size_t n_groups, const double* offsets,
+                      double* out, double* total);
+
+  // out[j * row_lanes + lane] = curve() at radius j from these moments; weights as there, those of
+  // a radius following those of the one before.
+  void (*row_curves)(const double* moments, const KnotGroup* groups, std::size_t n_groups,
+                     const double* weights, std::size_t n_radii, double* out);
 };
 
 // n rounded up to a power of two, at least 8.

@@ -1,11 +1,13 @@
 // Sorts several short rows at once, one in each lane of a vector, by a bitonic network (Batcher
-// 1968) in which every comparison puts the smaller key first. What is compared does not depend on
-// the keys, so nothing is mispredicted. Included by kernels.cpp, once per tier.
+// 1968) in which every comparison puts the smaller score first. What is compared does not depend
+// on the scores, so nothing is mispredicted. Included by kernels.cpp, once per tier.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 #if defined(__has_builtin) && !defined(SMOOTHBOUND_PORTABLE)
 #if __has_builtin(__builtin_shufflevector)
@@ -18,41 +20,61 @@
 namespace smoothbound {
 namespace {  // NOLINT(misc-anonymous-namespace-in-header): a part of kernels.cpp
 
+// The bytes of a vector register.
 #if defined(__AVX512F__)
-constexpr std::size_t network_lanes = 16;
+constexpr std::size_t vector_bytes = 64;
+#elif defined(__AVX__)
+constexpr std::size_t vector_bytes = 32;
 #else
-constexpr std::size_t network_lanes = 8;
+constexpr std::size_t vector_bytes = 16;
 #endif
 
-using Lanes [[gnu::vector_size(4 * network_lanes), gnu::may_alias]] = std::int32_t;
-using Eight [[gnu::vector_size(32)]] = std::int32_t;
+constexpr std::size_t network_lanes = vector_bytes < 32 ? 8 : vector_bytes / 4;
 
-SMOOTHBOUND_INLINE void order(Lanes& low, Lanes& high) {
-  const Lanes x = low;
-  const Lanes y = high;
-  low = x < y ? x : y;
-  high = x < y ? y : x;
+struct [[gnu::may_alias]] Lanes {
+  using Part [[gnu::vector_size(vector_bytes)]] = float;
+  Part part[4 * network_lanes / vector_bytes];
+};
+using Eight [[gnu::vector_size(32)]] = float;
+
+// f(0), ..., f(n - 1) with constants, for what must stay in registers: compilers unroll loops too
+// late for that.
+template <int n, class F>
+SMOOTHBOUND_INLINE void each(const F& f) {
+  if constexpr (n > 0) {
+    each<n - 1>(f);
+    f(std::integral_constant<int, n - 1>{});
+  }
 }
 
-// The steps at distances 2^(steps-1) gap, ..., 2 gap, gap, of the keys at x, x + gap, ...
+// Written so that compilers take one instruction for each. Of zeros of either sign, or where there
+// is NaN, one may be kept twice.
+SMOOTHBOUND_INLINE void order(Lanes& low, Lanes& high) {
+#pragma GCC unroll 2
+  for (std::size_t i = 0; i < 4 * network_lanes / vector_bytes; ++i) {
+    const Lanes::Part x = low.part[i];
+    const Lanes::Part y = high.part[i];
+    low.part[i] = x < y ? x : y;
+    high.part[i] = x > y ? x : y;
+  }
+}
+
+// The steps at distances 2^(steps-1) gap, ..., 2 gap, gap, of the scores at x, x + gap, ...
 template <int steps>
 SMOOTHBOUND_INLINE void clean(Lanes* x, std::size_t gap) {
   constexpr int n = 1 << steps;
   Lanes v[n];
-#pragma GCC unroll 8
-  for (int j = 0; j < n; ++j) v[j] = x[static_cast<std::size_t>(j) * gap];
-#pragma GCC unroll 3
-  for (int distance = n / 2; distance > 0; distance /= 2) {
-#pragma GCC unroll 8
-    for (int j = 0; j < n; ++j) {
-      if ((j & distance) == 0) order(v[j], v[j + distance]);
-    }
-  }
-#pragma GCC unroll 8
-  for (int j = 0; j < n; ++j) x[static_cast<std::size_t>(j) * gap] = v[j];
+  each<n>([&](auto j) { v[j] = x[j * gap]; });
+  each<steps>([&](auto step) {
+    constexpr int distance = n / 2 >> step;
+    each<n>([&](auto j) {
+      if constexpr ((j & distance) == 0) order(v[j], v[j + distance]);
+    });
+  });
+  each<n>([&](auto j) { x[j * gap] = v[j]; });
 }
 
-// The steps at `distance`, distance / 2, ... of n keys; there may be greatest keys beyond them.
+// The steps at `distance`, distance / 2, ... of n scores; there may be infinite ones beyond them.
 template <int steps>
 void clean_all(Lanes* x, std::size_t n, std::size_t distance) {
   const std::size_t gap = distance >> (steps - 1);
@@ -62,18 +84,22 @@ void clean_all(Lanes* x, std::size_t n, std::size_t distance) {
   }
 }
 
+// All steps from `distance`, a power of two, down to 1.
+void clean_down(Lanes* x, std::size_t n, std::size_t distance) {
+  for (; distance >= 4; distance /= 8) clean_all<3>(x, n, distance);
+  if (distance == 2) clean_all<2>(x, n, distance);
+  if (distance == 1) clean_all<1>(x, n, distance);
+}
+
 // Eight neighbours: the best network has 19 comparisons (Knuth, TAOCP 3, 5.3.4).
 SMOOTHBOUND_INLINE void sort_eight(Lanes* x) {
   constexpr int pairs[19][2] = {{0, 2}, {1, 3}, {4, 6}, {5, 7}, {0, 4}, {1, 5}, {2, 6},
                                 {3, 7}, {0, 1}, {2, 3}, {4, 5}, {6, 7}, {2, 4}, {3, 5},
                                 {1, 4}, {3, 6}, {1, 2}, {3, 4}, {5, 6}};
   Lanes v[8];
-#pragma GCC unroll 8
-  for (int j = 0; j < 8; ++j) v[j] = x[j];
-#pragma GCC unroll 19
-  for (int j = 0; j < 19; ++j) order(v[pairs[j][0]], v[pairs[j][1]]);
-#pragma GCC unroll 8
-  for (int j = 0; j < 8; ++j) x[j] = v[j];
+  each<8>([&](auto j) { v[j] = x[j]; });
+  each<19>([&](auto j) { order(v[pairs[j][0]], v[pairs[j][1]]); });
+  each<8>([&](auto j) { x[j] = v[j]; });
 }
 
 // The first two steps that merge the sorted halves of a block: each key with its mirror image, then
@@ -96,16 +122,19 @@ SMOOTHBOUND_INLINE void fold(Lanes* x, std::size_t block) {
   }
 }
 
-// Sorts n keys in each lane; up to the next power of two, from 8 on, there are greatest keys.
-void sort_lanes(Lanes* x, std::size_t n) {
-  for (std::size_t begin = 0; begin < n; begin += 8) sort_eight(x + begin);
-  int left = 2;  // how many distances are left after the fold: block / 8, ..., 2, 1
-  for (std::size_t block = 16; block / 2 < n; block *= 2, ++left) {
-    for (std::size_t begin = 0; begin + block / 2 < n; begin += block) fold(x + begin, block);
-    std::size_t distance = block / 8;
-    if (left % 3 == 1) clean_all<1>(x, n, distance);
-    if (left % 3 == 2) clean_all<2>(x, n, distance);
-    for (distance >>= left % 3; distance > 0; distance /= 8) clean_all<3>(x, n, distance);
+// Sorts n scores in each lane, n <= block, a power of two; up to there, from n on, they are
+// infinite. A block that fits in the fastest cache is finished before the next: after the fold, its
+// quarters have nothing more to do with each other.
+void sort_lanes(Lanes* x, std::size_t n, std::size_t block) {
+  if (block == 8) return sort_eight(x);
+  const std::size_t half = block / 2;
+  sort_lanes(x, n < half ? n : half, half);
+  if (n <= half) return;
+  sort_lanes(x + half, n - half, half);
+  fold(x, block);
+  const std::size_t quarter = block / 4;
+  for (std::size_t begin = 0; begin < n; begin += quarter) {
+    clean_down(x + begin, n - begin < quarter ? n - begin : quarter, quarter / 2);
   }
 }
 
@@ -130,55 +159,57 @@ SMOOTHBOUND_INLINE void exchange(Eight (&v)[8]) {
   }
 }
 
-// to(j)[i] = from(i)[j] with the first bit of the key turned over, for i and j below 8.
-template <class From, class To>
-SMOOTHBOUND_INLINE void transpose(const From& from, const To& to) {
-  Eight v[8];
-#pragma GCC unroll 8
-  for (std::size_t j = 0; j < 8; ++j) std::memcpy(&v[j], from(j), sizeof(Eight));
+// Stores v[i][j] at to(j)[i], for i and j below 8.
+template <class To>
+SMOOTHBOUND_INLINE void transpose(Eight (&v)[8], const To& to) {
   exchange<1>(v);
   exchange<2>(v);
   exchange<4>(v);
 #pragma GCC unroll 8
-  for (std::size_t j = 0; j < 8; ++j) {
-    const Eight turned = v[j] ^ INT32_MIN;
-    std::memcpy(to(j), &turned, sizeof(Eight));
-  }
+  for (std::size_t j = 0; j < 8; ++j) std::memcpy(to(j), &v[j], sizeof(Eight));
 }
 
-// Keys are unsigned and lanes signed, which is what processors compare.
-SMOOTHBOUND_INLINE std::int32_t turned(std::uint32_t key) {
-  return static_cast<std::int32_t>(key ^ 0x80000000u);
-}
-
-void sort_rows(std::uint32_t* const* rows, std::size_t count, std::size_t n,
-               std::int32_t* scratch) {
+bool sort_rows(const float* const* rows, std::size_t count, std::size_t n, float* sorted) {
   const auto source = [&](std::size_t row) { return rows[row < count ? row : 0]; };
   const std::size_t whole = n / 8 * 8;
+  std::int32_t numbers = -1;
   for (std::size_t first = 0; first < network_lanes; first += 8) {
+    auto same = Eight{} == Eight{};
     for (std::size_t i = 0; i < whole; i += 8) {
-      transpose([&](std::size_t j) { return source(first + j) + i; },
-                [&](std::size_t j) { return scratch + (i + j) * network_lanes + first; });
+      Eight v[8];
+#pragma GCC unroll 8
+      for (std::size_t j = 0; j < 8; ++j) {
+        std::memcpy(&v[j], source(first + j) + i, sizeof(Eight));
+        same &= v[j] == v[j];
+      }
+      transpose(v, [&](std::size_t j) { return sorted + (i + j) * network_lanes + first; });
     }
+    for (std::size_t j = 0; j < 8; ++j) numbers &= same[j];
   }
-  std::size_t size = 8;
-  while (size < n) size *= 2;
-  for (std::size_t i = whole; i < size; ++i) {
+  const std::size_t room = row_room(n);
+  for (std::size_t i = whole; i < room; ++i) {
     for (std::size_t row = 0; row < network_lanes; ++row) {
-      scratch[i * network_lanes + row] = i < n ? turned(source(row)[i]) : INT32_MAX;
+      float score = std::numeric_limits<float>::infinity();
+      if (i < n) std::memcpy(&score, source(row) + i, sizeof(float));
+      sorted[i * network_lanes + row] = score;
+      if (score != score) numbers = 0;
     }
   }
-  sort_lanes(reinterpret_cast<Lanes*>(scratch), n);
-  std::uint32_t spare[8];
+  sort_lanes(reinterpret_cast<Lanes*>(sorted), n, room);
+  return numbers != 0;
+}
+
+void sort_in_place(float* const* rows, std::size_t count, std::size_t n, float* scratch) {
+  sort_rows(rows, count, n, scratch);
+  float spare[8];
   for (std::size_t first = 0; first < count; first += 8) {
-    for (std::size_t i = 0; i < whole; i += 8) {
-      transpose([&](std::size_t j) { return scratch + (i + j) * network_lanes + first; },
-                [&](std::size_t j) { return first + j < count ? rows[first + j] + i : spare; });
-    }
-  }
-  for (std::size_t row = 0; row < count; ++row) {
-    for (std::size_t i = whole; i < n; ++i) {
-      rows[row][i] = static_cast<std::uint32_t>(scratch[i * network_lanes + row]) ^ 0x80000000u;
+    for (std::size_t i = 0; i < n; i += 8) {
+      Eight v[8];
+#pragma GCC unroll 8
+      for (std::size_t j = 0; j < 8; ++j) {
+        std::memcpy(&v[j], scratch + (i + j) * network_lanes + first, sizeof(Eight));
+      }
+      transpose(v, [&](std::size_t j) { return first + j < count ? rows[first + j] + i : spare; });
     }
   }
 }

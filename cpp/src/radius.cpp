@@ -1,6 +1,7 @@
 #include "smoothbound/radius.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -17,27 +18,37 @@ struct Point {
   bool passes;
 };
 
-// The secant rule between the greatest radius known to pass and the least known to fail, first
-// among the multiples of 1/8, where the bound costs little. Two facts make it short: the slope lies
-// in (0, 1], since Phi^-1 of a smoothed score in [0, 1] is 1-Lipschitz in r, and it changes little.
+// A bracket among the multiples of 1/8, where the bound costs little, then inverse interpolation:
+// the polynomial in the height through the points near the target. In this coordinate the bound is
+// smooth and nearly a line of slope -1 to 0, since Phi^-1 of a smoothed score in [0, 1] is
+// 1-Lipschitz in r; two or three points at other r are enough.
 class Search {
  public:
   Search(const BoundCurve& bound, double width, double target)
-      : bound_(bound), width_(width), target_(target), goal_(gaussian::quantile(target / width)) {}
+      : bound_(bound), width_(width), target_(target), goal_(gaussian::quantile(target / width)) {
+    eighths_.fill(-1.0);
+  }
 
   double run() {
-    if (!(bound_.at_eighth(0) > target_)) return std::numeric_limits<double>::quiet_NaN();
+    if (!(at_eighth(0) > target_)) return std::numeric_limits<double>::quiet_NaN();
     bracket();
     for (int evaluations = 0; evaluations < 200 && !done(); ++evaluations) {
-      move_to(at(evaluations < 30 ? next() : middle()));
+      const double r = evaluations < 30 ? next() : middle();
+      move_to(point(r, bound_(r)));
     }
     return low_.r;
   }
 
  private:
+  static constexpr std::size_t last_eighth = BoundCurve::last_eighth;
+  static constexpr std::size_t most_nodes = 8;
+
   static double tolerance(double r) { return 1e-14 * (1.0 + r); }
 
-  Point at(double r) const { return point(r, bound_(r)); }
+  double at_eighth(std::size_t k) {
+    if (eighths_[k] < 0.0) eighths_[k] = bound_.at_eighth(k);
+    return eighths_[k];
+  }
 
   Point point(double r, double distance) const {
     return {r, gaussian::quantile(distance / width_) - goal_, distance > target_};
@@ -45,15 +56,14 @@ class Search {
 
   void bracket() {
     std::size_t low = 0;
-    std::size_t high = BoundCurve::last_eighth + 1;
+    std::size_t high = last_eighth + 1;
     while (high - low > 1) {
       const std::size_t k = (low + high) / 2;
-      (bound_.at_eighth(k) > target_ ? low : high) = k;
+      (at_eighth(k) > target_ ? low : high) = k;
     }
-    low_ = point(static_cast<double>(low) / 8, bound_.at_eighth(low));
-    last_ = low_;
-    if (high <= BoundCurve::last_eighth) {
-      move_to(point(static_cast<double>(high) / 8, bound_.at_eighth(high)));
+    // From the farthest to the nearest, which are forgotten last.
+    for (const std::size_t k : {low - 2, low - 1, low + 2, low, low + 1}) {
+      if (k <= last_eighth) move_to(point(static_cast<double>(k) / 8, at_eighth(k)));
     }
   }
 
@@ -62,33 +72,49 @@ class Search {
     return low_.height / slope_ <= enough || high_ - low_.r <= enough;
   }
 
-  // Where the line through the last two points meets the target, and a little less, so that the
-  // last step ends on the side that passes.
+  // Where the polynomial meets the target (Neville's scheme), and a little less, so that the last
+  // step ends on the side that passes.
   double next() const {
-    const double r = last_.r + last_.height / slope_ - 0.5 * tolerance(last_.r);
-    return r > low_.r && r < high_ ? r : middle();
+    std::array<double, most_nodes> r;
+    for (std::size_t i = 0; i < n_nodes_; ++i) {
+      r[i] = nodes_[i].r;
+      for (std::size_t j = i; j-- > 0;) {
+        const double share = nodes_[i].height / (nodes_[i].height - nodes_[j].height);
+        r[j] = r[j + 1] + (r[j] - r[j + 1]) * share;
+      }
+    }
+    const double meeting = r[0] - 0.5 * tolerance(r[0]);
+    return meeting > low_.r && meeting < high_ ? meeting : middle();
   }
 
   double middle() const { return high_ < infinity ? 0.5 * (low_.r + high_) : 2.0 * low_.r + 1.0; }
 
   void move_to(const Point& point) {
-    const double step = point.r - last_.r;
-    const double slope = (last_.height - point.height) / step;
-    // Over the shortest steps the heights differ by their rounding alone.
-    if (std::fabs(step) > 1e-8 && slope > 0.0 && slope < infinity) slope_ = std::min(slope, 1.0);
-    last_ = point;
     if (point.passes) {
-      low_ = point;
-    } else {
+      if (point.r >= low_.r) low_ = point;
+    } else if (point.r < high_) {
       high_ = point.r;
+      high_height_ = point.height;
     }
+    const double slope = (low_.height - high_height_) / (high_ - low_.r);
+    // Over the shortest steps the heights differ by their rounding alone.
+    if (high_ - low_.r > 1e-8 && slope > 0.0 && slope < infinity) slope_ = std::min(slope, 1.0);
+    if (!std::isfinite(point.height)) return;
+    if (n_nodes_ == most_nodes) {
+      std::shift_left(nodes_.begin(), nodes_.end(), 1);
+      --n_nodes_;
+    }
+    nodes_[n_nodes_++] = point;
   }
 
   const BoundCurve& bound_;
   const double width_, target_;
   const double goal_;
-  Point last_{}, low_{};
-  double high_ = infinity;
+  std::array<double, last_eighth + 1> eighths_;  // bounds known; -1 where not yet
+  std::array<Point, most_nodes> nodes_;
+  std::size_t n_nodes_ = 0;
+  Point low_{0.0, infinity, true};
+  double high_ = infinity, high_height_ = -infinity;
   double slope_ = 1.0;
 };
 

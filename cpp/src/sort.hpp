@@ -1,4 +1,4 @@
-// What the sorts of rows share: a radix sort of keys, the least digit first, and aligned memory.
+// What the sorts of rows share: keys, and a radix sort of them, the least digit first.
 #pragma once
 
 #include <algorithm>
@@ -7,10 +7,28 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <memory>
+#include <type_traits>
 #include <vector>
 
 namespace smoothbound {
+
+template <class Key>
+inline constexpr Key sign_bit = static_cast<Key>(Key{1} << (sizeof(Key) * 8 - 1));
+
+// A key whose unsigned order is the order of the scores: negative floats grow downwards.
+template <class Key>
+Key key_of_bits(Key bits) noexcept {
+  using Signed = std::make_signed_t<Key>;
+  const auto negative = static_cast<Key>(static_cast<Signed>(bits) >> (sizeof(Key) * 8 - 1));
+  return static_cast<Key>(bits ^ (negative | sign_bit<Key>));
+}
+
+template <class Key>
+Key bits_of_key(Key key) noexcept {
+  using Signed = std::make_signed_t<Key>;
+  const auto positive = static_cast<Key>(static_cast<Signed>(key) >> (sizeof(Key) * 8 - 1));
+  return static_cast<Key>(key ^ (~positive | sign_bit<Key>));
+}
 
 inline constexpr int least_digit_bits = 8;
 inline constexpr int most_digit_bits = 15;
@@ -91,13 +109,6 @@ void radix_sort(std::vector<Key>& keys, std::vector<Key>& other,
     radix_sort_in<most_passes, std::uint32_t>(digits.passes, keys, other, histogram, least, bits,
                                               digits.low_bits);
   }
-}
-
-// Where memory that is 64 bytes too large reaches a multiple of 64 bytes.
-inline std::int32_t* aligned(std::vector<std::int32_t>& memory) noexcept {
-  void* at = memory.data();
-  std::size_t space = memory.size() * sizeof(std::int32_t);
-  return static_cast<std::int32_t*>(std::align(64, 64, at, space));
 }
 
 }  // namespace smoothbound

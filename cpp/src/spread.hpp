@@ -61,8 +61,8 @@ void levels(const float* x, std::size_t runs, const Spread& spread, std::int32_t
 }
 
 // Returns whether all scores lie in the range.
-SMOOTHBOUND_INLINE bool cells_and_keys(const float* x, std::size_t n, const Spread& spread,
-                                       std::uint32_t* cells, std::uint32_t* keys) {
+SMOOTHBOUND_INLINE bool take_cells(const float* x, std::size_t n, const Spread& spread,
+                                   std::uint32_t* cells) {
   const Levels level(spread);
   const float a = spread.a;
   const float b = spread.b;
@@ -78,28 +78,23 @@ SMOOTHBOUND_INLINE bool cells_and_keys(const float* x, std::size_t n, const Spre
     const auto above = static_cast<std::uint32_t>(inside) - static_cast<std::uint32_t>(least);
     const std::uint32_t cell = above >> shift;
     cells[i] = cell < last ? cell : last;
-    const auto bits = std::bit_cast<std::int32_t>(x[i]);
-    keys[i] = static_cast<std::uint32_t>(bits ^ ((bits >> 31) | INT32_MIN));
   }
   return outside == 0;
 }
 
-bool scatter(const float* x, std::size_t n, const Spread& spread, std::uint32_t* keys,
+bool scatter(const float* x, std::size_t n, const Spread& spread, float* room,
              std::uint32_t* ends) {
   constexpr std::size_t few = 128;
   std::uint32_t cell[few];
-  std::uint32_t key[few];
   const std::uint16_t* bucket = spread.bucket;
-  const auto append = [&](std::size_t i) { keys[ends[bucket[cell[i]]]++] = key[i]; };
   bool valid = true;
-  std::size_t start = 0;
-  for (; start + few <= n; start += few) {
-    valid &= cells_and_keys(x + start, few, spread, cell, key);
+  for (; n >= few; n -= few, x += few) {
+    valid &= take_cells(x, few, spread, cell);
 #pragma GCC unroll 4
-    for (std::size_t i = 0; i < few; ++i) append(i);
+    for (std::size_t i = 0; i < few; ++i) room[ends[bucket[cell[i]]]++] = x[i];
   }
-  valid &= cells_and_keys(x + start, n - start, spread, cell, key);
-  for (std::size_t i = 0; i < n - start; ++i) append(i);
+  valid &= take_cells(x, n, spread, cell);
+  for (std::size_t i = 0; i < n; ++i) room[ends[bucket[cell[i]]]++] = x[i];
   return valid;
 }
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -271,6 +270,8 @@ def _readable(path: Path, chunks: Iterator[Scores]) -> Iterator[Scores]:
 
 def _rows(what: str, start: int, column: pa.Array[Any], n_draws: int | None) -> Scores:
     """Return lists, the first of which is row `start`, as an array."""
+    import pyarrow.compute as pc  # takes a tenth of a second
+
     lengths = pc.list_value_length(column)
     wanted = (lengths[0].as_py() or 0) if n_draws is None else n_draws
     ends: Any = pc.min_max(lengths).as_py()  # pa.scalar() would take half a second for pandas

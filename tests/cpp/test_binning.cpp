@@ -45,37 +45,6 @@ void check_sort(std::size_t m, unsigned seed) {
   }
 }
 
-// Rows sorted together are in the order in which they are sorted by themselves; bad ones are told.
-template <class T>
-void check_together(std::size_t m) {
-  std::mt19937_64 random(m);
-  RowSorters<T> together(m);
-  const std::size_t most = RowSorters<T>::rows_together(m);
-  std::vector<T> scores(most * m);
-  std::vector<Row<T>> rows;
-  for (std::size_t i = 0; i < most; ++i) {
-    // Every second row has many ties.
-    std::uniform_int_distribution<int> uniform(-(1 << (i % 2 == 0 ? 20 : 3)), 1 << 20);
-    for (std::size_t j = 0; j < m; ++j) {
-      scores[i * m + j] = static_cast<T>(std::ldexp(uniform(random), -20));
-    }
-    rows.push_back({scores.data() + i * m, m, sizeof(T)});
-  }
-  scores[0] = static_cast<T>(-0.0);
-  for (std::size_t count = 1; count <= most; ++count) {
-    CHECK(together({rows.data(), count}, -1.0, 1.0));
-    for (std::size_t i = 0; i < count; ++i) {
-      std::vector<double> expected(scores.begin() + i * m, scores.begin() + (i + 1) * m);
-      std::sort(expected.begin(), expected.end());
-      CHECK(sorted(together[i], m) == expected);
-    }
-  }
-  for (const double bad : {std::nan(""), -std::nan(""), 1.5}) {
-    scores[(most - 1) * m + m / 2] = static_cast<T>(bad);
-    CHECK(!together(rows, -1.0, 1.0));
-  }
-}
-
 // A long row against std::sort: as it is, and with a bad score anywhere.
 void check_long(std::vector<float> scores, double a, double b) {
   std::vector<double> expected(scores.begin(), scores.end());
@@ -159,11 +128,6 @@ int main() {
        {1u, 2u, 63u, 64u, 65u, 200u, 300u, 1000u, 5000u, 65535u, 65536u, 100000u}) {
     check_sort<float>(m, static_cast<unsigned>(m));
     check_sort<double>(m, static_cast<unsigned>(m));
-  }
-  for (std::size_t m = 1; m < 140; ++m) check_together<float>(m);
-  for (const std::size_t m : {255u, 256u, 257u, 511u, 513u, 1000u, 1025u, 2047u, 2048u, 2049u}) {
-    check_together<float>(m);
-    check_together<double>(m);
   }
   for (const std::size_t m : {32767u, 32768u, 32769u, 100003u, 262144u}) check_long_rows(m);
   for (std::size_t m = 1; m < 30; ++m) {

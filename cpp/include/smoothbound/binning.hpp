@@ -86,13 +86,14 @@ class BucketSort {
  private:
   Spread plan(Row<float> row, double a, double b);
   void sort_each();
-  void sort_large(std::uint32_t* begin, std::uint32_t* end);
+  void sort_large(float* begin, float* end);
 
-  std::vector<std::int32_t> sample_, scratch_;
+  std::vector<std::int32_t> sample_;
   std::vector<std::uint32_t> histogram_;
   std::vector<std::uint16_t> bucket_;         // of each cell
-  std::vector<std::uint32_t> starts_, ends_;  // of the keys of each bucket in room_
-  std::vector<std::uint32_t> room_, large_, other_;
+  std::vector<std::uint32_t> starts_, ends_;  // of each bucket in room_
+  std::vector<float> room_, scratch_;
+  std::vector<std::uint32_t> large_, other_;
 };
 
 /// The scores of one row in ascending order, by a sort of their bits. Keeps its memory from row to
@@ -122,9 +123,6 @@ class Sorter {
  private:
   using Key = std::conditional_t<sizeof(T) == 2, std::uint16_t,
                                  std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>;
-  template <class U>
-  friend class RowSorters;
-
   // The keys of a row, and whether its scores are good; then they may be sorted.
   bool take(Row<T> row, double a, double b);
   void sort();
@@ -134,31 +132,6 @@ class Sorter {
   std::vector<std::uint32_t> histogram_;
   struct Nothing {};
   [[no_unique_address]] std::conditional_t<std::is_same_v<T, float>, BucketSort, Nothing> buckets_;
-};
-
-inline constexpr std::size_t most_rows_together = 16;
-
-/// Sorts several rows at once where this is faster: short ones of floats.
-template <class T>
-class RowSorters {
- public:
-  /// How many rows of `n_draws` scores to sort at once; at most most_rows_together.
-  static std::size_t rows_together(std::size_t n_draws) noexcept;
-
-  explicit RowSorters(std::size_t n_draws) : sorters_(rows_together(n_draws)) {}
-
-  /// Sorts rows of the same size. \pre 0 < rows.size() <= rows_together(n_draws)
-  /// \return false, with nothing sorted, if a score is NaN or outside [a, b]
-  bool operator()(std::span<const Row<T>> rows, double a, double b);
-
-  /// The sorter of row i, after the call above.
-  const Sorter<T>& operator[](std::size_t i) const noexcept { return sorters_[i]; }
-
- private:
-  bool sort_together(std::span<const Row<T>> rows, double a, double b);
-
-  std::vector<Sorter<T>> sorters_;
-  std::vector<std::int32_t> scratch_;
 };
 
 /// Positions of the knots of `n_bins` equal-count bins among m scores in ascending order, from 0:

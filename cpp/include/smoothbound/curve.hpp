@@ -24,6 +24,11 @@ inline constexpr int curve_groups_per_unit = 8;
 inline constexpr int curve_limit = 9;  ///< levels are kept for z in [-9, 9]
 inline constexpr std::size_t curve_groups = 2 * curve_limit * curve_groups_per_unit + 1;
 
+/// The knots [begin, end), whose levels are nearest to the same multiple of 1/8.
+struct KnotGroup {
+  std::size_t index, begin, end;
+};
+
 /// The levels of the knots, prepared once for the rows that share them. Throws std::bad_alloc
 /// where there is no memory for them.
 class KnotLevels {
@@ -36,11 +41,9 @@ class KnotLevels {
 
  private:
   friend class BoundCurve;
-  struct Group {
-    std::size_t index, begin, end;
-  };
-  std::vector<double> offsets_;  // h_i, for the knots with a finite level
-  std::vector<Group> groups_;
+  friend class ShortRows;
+  std::vector<double> offsets_;    // h_i, for the knots with a finite level
+  std::vector<KnotGroup> groups_;  // from the highest level on
 };
 
 /// The radii at which many curves are evaluated: Phi and the rest are computed once for all.
@@ -53,6 +56,7 @@ class CurveRadii {
 
  private:
   friend class BoundCurve;
+  friend class ShortRows;
   static constexpr std::size_t stride = curve_terms * curve_groups;
   std::vector<double> weights_;
 };
@@ -87,7 +91,10 @@ class BoundCurve {
   static constexpr std::size_t last_eighth = 80;
 
  private:
-  double rounded_down(double sum) const noexcept;
+  friend class ShortRows;
+  std::size_t groups() const noexcept;
+  double weighted(const double* weights, std::size_t stride) const noexcept;
+  static double rounded_down(double sum, double total) noexcept;
   void add(const double* gaps, const double* offsets, std::size_t n, std::size_t group) noexcept;
   void include(std::size_t group) noexcept;
 

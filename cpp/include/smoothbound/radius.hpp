@@ -7,7 +7,8 @@
 namespace smoothbound {
 
 /// The largest r = R / sigma that the search can show to satisfy bound(r) > target, found by a
-/// secant search in the coordinate Phi^-1(bound / width), in which the bound is nearly a line.
+/// inverse interpolation in the coordinate Phi^-1(bound / width), in which the bound is nearly a
+/// line.
 ///
 /// \param bound   the bound as a function of r, non-increasing
 /// \param width   b - a
