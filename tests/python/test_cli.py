@@ -228,6 +228,7 @@ def test_certify_agrees_with_the_python_interface(model: Path, tmp_path: Path) -
         expected = smoothed.certify(
             torch.stack([digits[i][0] for i in range(4)]),
             n=300,
+            grid=16,
             radii=[0.1, 0.2],
             thresholds=[-0.2, 0, 0.3],
             bound=bound,
