@@ -192,8 +192,8 @@ def _notes(results: store.Results) -> tuple[str, ...]:
     ]
     if results.failed:
         notes.append(
-            f"**Failed inputs**: the model failed on {results.failed} of {len(results.table)}; they "
-            "count as not certified."
+            f"**Failed inputs**: the model failed on {results.failed} of {len(results.table)}; "
+            "they count as not certified."
         )
     if not results.complete:
         notes.append(

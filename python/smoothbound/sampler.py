@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, groupby
@@ -179,7 +179,7 @@ class Sampler:
         n0: int,
         noise: Noise,
         advance: Callable[[int], object] | None = None,
-    ) -> Iterator[tuple[Input, Draws | Failure]]:
+    ) -> Generator[tuple[Input, Draws | Failure]]:
         """Draw the scores of many inputs of one shape, packed into shared batches.
 
         The noise of an input is the same bits in any company and order. Batches have one shape,
@@ -346,7 +346,7 @@ def fastest(speed: Callable[[int], float | None], start: int = 64, most: int = 2
     return size
 
 
-class _Failed(Exception):
+class _FailedError(Exception):
     """Ends an attempt at a batch."""
 
     def __init__(self, kind: str, reason: str, error: Exception | None = None) -> None:
@@ -459,7 +459,7 @@ class _Batches:
         self._place(segments)
         try:
             return [self._attempt(segments)]
-        except _Failed as error:
+        except _FailedError as error:
             failure = error.failure
         by_visit = [list(own) for _, own in groupby(segments, key=lambda s: id(s.visit))]
         if len(by_visit) == 1:
@@ -532,7 +532,7 @@ class _Batches:
             return _Attempt(segments, record)
         host = torch.empty(record.shape, dtype=record.dtype, pin_memory=True)
         host.copy_(record, non_blocking=True)
-        arrived = torch.cuda.Event()
+        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
         arrived.record()
         return _Attempt(segments, host, arrived)
 
@@ -572,7 +572,7 @@ class _Batches:
             values = sampler.measure.function(outputs, predicted[place])
         except Exception as error:
             name = type(error).__name__
-            raise _Failed(
+            raise _FailedError(
                 name, f"measure {sampler.measure.name!r} raised {name}: {error}", error
             ) from error
         _check_values(values, len(outputs), sampler.measure)
@@ -588,7 +588,7 @@ class _Batches:
         while True:
             try:
                 outputs = self._in_pieces(batch, piece)
-            except _Failed as error:
+            except _FailedError as error:
                 if piece == 1 or error.failure.kind != "out of memory":
                     raise
             else:
@@ -610,14 +610,14 @@ class _Batches:
         if piece >= len(batch):
             return self._call(batch)
         # Copied, for a CUDA graph puts every result into the same memory.
-        return torch.cat([self._call(part).clone() for part in batch.split(piece)])
+        return torch.cat([self._call(part).clone() for part in torch.split(batch, piece)])
 
     def _call(self, batch: Tensor) -> Tensor:
         try:
             outputs: object = self.sampler._forward(batch)
         except Exception as error:
             kind = "out of memory" if _is_out_of_memory(error) else type(error).__name__
-            raise _Failed(
+            raise _FailedError(
                 kind,
                 f"the model raised {type(error).__name__} on a batch of shape "
                 f"{tuple(batch.shape)}, {batch.dtype} on {batch.device} (noisy copies, "
@@ -630,24 +630,24 @@ class _Batches:
         device, kind = self.sampler.device, self.sampler.outputs
         wanted = f"a floating-point tensor of shape ({rows}, classes) on {device}"
         if not isinstance(outputs, Tensor):
-            raise _Failed(
+            raise _FailedError(
                 "no tensor", f"the model returned {type(outputs).__name__}; it must return {wanted}"
             )
         shape = tuple(outputs.shape)
         if not outputs.is_floating_point() or outputs.device != device:
-            raise _Failed(
+            raise _FailedError(
                 "type",
                 f"the model returned {outputs.dtype} on {outputs.device}; it must return {wanted}",
             )
         fewest = 1 if kind == "raw" else 2
         if outputs.ndim != 2 or shape[0] != rows or shape[1] < fewest:
-            raise _Failed(
+            raise _FailedError(
                 "shape",
                 f"the model returned shape {shape} for a batch of {rows}; it must return {wanted}"
                 f", with at least {fewest} of them",
             )
         if self._votes is not None and shape[1] != self._votes.shape[1]:
-            raise _Failed(
+            raise _FailedError(
                 "classes",
                 f"the model returned {self._votes.shape[1]} classes for one batch and {shape[1]} "
                 "for another; it must return the same number for every batch",
@@ -673,7 +673,7 @@ def _check_values(values: object, rows: int, measure: Measure) -> None:
         return
     else:
         got = f"{values.dtype} of shape {tuple(values.shape)}"
-    raise _Failed(
+    raise _FailedError(
         "measure",
         f"measure {measure.name!r} returned {got}; it must return a floating-point tensor of "
         f"shape ({rows},), one value per row",

@@ -37,7 +37,8 @@ class Job(Protocol):
     """
 
     @property
-    def wants(self) -> int: ...
+    def wants(self) -> int:
+        """Return how many more draws to make."""
 
     def feed(self, scores: NDArray[np.float32]) -> None:
         """Take the scores of the next draws, at most `wants` of them, in the order of drawing."""

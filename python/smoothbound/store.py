@@ -235,7 +235,7 @@ class Results:
     @property
     def failed(self) -> int:
         """Number of inputs on which the model or the measure failed."""
-        return sum(reason.startswith(FAILED) for reason in self.table["reason"].to_pylist())
+        return sum(str(reason).startswith(FAILED) for reason in self.table["reason"].to_pylist())
 
     def array(self, name: str) -> NDArray[Any]:
         """Return a column as an array: (n_inputs,), or (n_inputs, k) for a list column."""

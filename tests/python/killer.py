@@ -2,8 +2,8 @@
 
 Run as ``python killer.py KILLS WHOLE FOLDER ARGUMENTS...``: the run into the folder WHOLE is left
 alone, those into FOLDER/0, FOLDER/1, ... are killed and resumed until they end, and the last one
-when KILLS have been made. Prints how many folders were finished. Each run is a fork of this process,
-which has imported everything, so that most of a run's time is spent in the run.
+when KILLS have been made. Prints how many folders were finished. Each run is a fork of this
+process, which has imported everything, so that most of a run's time is spent in the run.
 """
 
 from __future__ import annotations

@@ -52,11 +52,11 @@ def test_rows_may_be_about_different_classes(values: np.ndarray, data: st.DataOb
     rows, columns = values.shape
     classes = data.draw(st.lists(st.integers(0, columns - 1), min_size=rows, max_size=rows))
     p = torch.softmax(torch.tensor(values), dim=1)
-    for measure in (SCORE, MARGIN):
+    for known in (SCORE, MARGIN):
         alone = [
-            measure.function(p[i : i + 1], torch.tensor([y])).item() for i, y in enumerate(classes)
+            known.function(p[i : i + 1], torch.tensor([y])).item() for i, y in enumerate(classes)
         ]
-        assert measure.function(p, torch.tensor(classes)).tolist() == alone
+        assert known.function(p, torch.tensor(classes)).tolist() == alone
 
 
 def test_measures_leave_their_arguments_alone() -> None:

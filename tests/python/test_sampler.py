@@ -377,17 +377,17 @@ def test_bad_outputs_are_named(model: Any, message: str) -> None:
         Sampler(model, 1.0, batch_size=7).draw(X, n0=7, n=7)
 
 
-def test_one_bad_row_among_many_is_found() -> None:
-    for bad in (12, 32):  # the last of the selection, the last of all
-        calls = count()
+@pytest.mark.parametrize("bad", [12, 32])  # the last of the selection, the last of all
+def test_one_bad_row_among_many_is_found(bad: int) -> None:
+    calls = count()
 
-        def model(x: Tensor) -> Tensor:
-            logits = x.clone()
-            logits[bad % 10, 0] = torch.nan if next(calls) == bad // 10 else 0.0
-            return logits
+    def model(x: Tensor) -> Tensor:
+        logits = x.clone()
+        logits[bad % 10, 0] = torch.nan if next(calls) == bad // 10 else 0.0
+        return logits
 
-        with pytest.raises(ModelError, match="NaN"):
-            Sampler(model, 1.0, batch_size=10).draw(X, n0=13, n=20)
+    with pytest.raises(ModelError, match="NaN"):
+        Sampler(model, 1.0, batch_size=10).draw(X, n0=13, n=20)
 
 
 def test_what_a_padded_row_gives_is_not_looked_at() -> None:

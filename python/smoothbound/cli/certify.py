@@ -85,8 +85,8 @@ def certify(
     noise: Annotated[
         str | None,
         typer.Option(
-            help="'lattice' or 'gaussian': noise in whole steps of the grid of the pixel values, or "
-            "floating-point noise.",
+            help="'lattice' or 'gaussian': noise in whole steps of the grid of the pixel values, "
+            "or floating-point noise.",
             show_default="lattice where the images lie on a grid",
         ),
     ] = None,

@@ -33,8 +33,8 @@ def show(results: Results, folder: Path) -> None:
     correct, without = int(evaluation.correct.sum()), int((evaluation.predicted < 0).sum())
     failed = f"{results.failed} inputs failed; " if results.failed else ""
     console.print(
-        f"{percent(correct, total)} % correct, {percent(without - results.failed, total)} % abstained; "
-        f"{failed}"
+        f"{percent(correct, total)} % correct, "
+        f"{percent(without - results.failed, total)} % abstained; {failed}"
         f"{results.array('seconds').mean():.3g} s an input. Results: {folder}",
         soft_wrap=True,
         highlight=False,
