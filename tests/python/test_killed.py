@@ -31,7 +31,7 @@ def test_a_hundred_kills_change_nothing(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["train", *options, "--out", str(model)]).exit_code == 0
     killer = [sys.executable, str(Path(__file__).with_name("killer.py"))]
     run = ["certify", "--checkpoint", str(model), "--data", "digits", "--sigma", "0.25"]
-    sizes = "--skip 15 --n0 10 --n 200 --batch-size 100 --radii 0,0.25".split()
+    sizes = ["--skip", "15", "--n0", "10", "--n", "200", "--batch-size", "100", "--radii", "0,0.25"]
     done = subprocess.run(
         [*killer, str(KILLS), str(whole), str(folder), *run, *sizes],
         capture_output=True,

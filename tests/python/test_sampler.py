@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from itertools import count
 from typing import Any
@@ -16,7 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from smoothbound.errors import ModelError
 from smoothbound.measures import MARGIN, SCORE, custom
 from smoothbound.noise import Noise, Stream
-from smoothbound.sampler import Draws, Sampler
+from smoothbound.sampler import Draws, Input, Sampler, fastest
+from smoothbound.schedule import FixedJob
 
 CLASSES = 4
 X = np.array([0.5, -0.25, 1.0], dtype=np.float32)
@@ -300,11 +302,133 @@ def test_cuda_agrees_with_the_cpu_and_never_waits_for_a_batch() -> None:
 
     assert waits(2) == waits(20)
     here, there = (
-        Sampler(linear(), 0.5, device=device).draw(X, n0=100, n=50_000)
+        Sampler(linear(), 0.5, device=device, batch_size=1000).draw(X, n0=100, n=50_000)
         for device in ("cpu", "cuda")
     )
     assert here.predicted == there.predicted
-    assert abs(here.scores.mean() - there.scores.mean()) < 8 * here.scores.std() / 50_000**0.5
+    np.testing.assert_allclose(here.scores, there.scores, atol=1e-5)  # the noise is the same
+
+
+# --- the options of running it ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_precision_is_that_of_the_model_alone(precision: str) -> None:
+    seen: set[torch.dtype] = set()
+
+    class Spy(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            out = super().forward(x)
+            seen.add(out.dtype)
+            return out
+
+    def both(p: Tensor, y: Tensor) -> Tensor:
+        seen.add((p @ p.T).dtype)  # would be halved under autocast
+        return p.gather(1, y[:, None])[:, 0]
+
+    torch.manual_seed(0)
+    model = Spy(3, CLASSES)
+    own = custom(both, (0.0, 1.0))
+    draws = Sampler(model, 0.5, measure=own, precision=precision).draw(X, n0=5, n=300)
+    assert seen == {getattr(torch, precision), torch.float32}
+    full = Sampler(model, 0.5).draw(X, n0=5, n=300)
+    assert not np.array_equal(draws.scores, full.scores)
+    np.testing.assert_allclose(draws.scores, full.scores, atol=0.02)
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_autocast_of_the_caller_does_not_reach_the_model() -> None:
+    sampler = Sampler(linear(), 0.5)
+    plain = sampler.draw(X, n0=5, n=50)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert same(sampler.draw(X, n0=5, n=50), plain)
+
+
+def test_nothing_of_the_run_reaches_the_caller_between_two_inputs() -> None:
+    sampler = Sampler(linear(), 0.5, precision="bfloat16", batch_size=8)
+    queue = [Input(X, i, FixedJob(20)) for i in range(3)]
+    for _ in sampler.sample(queue, n0=5, noise=sampler.noise()):
+        assert not torch.is_inference_mode_enabled()
+        assert not torch.is_autocast_enabled("cpu")
+
+
+def test_channels_last_reaches_the_model_and_changes_only_rounding() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, CLASSES))
+    x = torch.rand(3, 8, 8)
+    plain = Sampler(model, 0.5).draw(x, n0=10, n=100)
+    orders: list[bool] = []
+    model.register_forward_pre_hook(
+        lambda _, args: orders.append(args[0].is_contiguous(memory_format=torch.channels_last))
+    )
+    last = Sampler(model, 0.5, channels_last=True).draw(x, n0=10, n=100)
+    assert all(orders)
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_allclose(last.scores, plain.scores, rtol=1e-5)
+
+
+def test_a_compiled_model_gives_the_same_up_to_rounding() -> None:
+    pytest.importorskip("torch._inductor")
+    model = linear()
+    plain = Sampler(model, 0.5, batch_size=64).draw(X, n0=10, n=100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the compiler's own
+        compiled = Sampler(model, 0.5, batch_size=64, compile="default").draw(X, n0=10, n=100)
+    np.testing.assert_allclose(compiled.scores, plain.scores, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows"), [((1, 8, 8), 1000), ((3, 32, 32), 85), ((3, 224, 224), 16), ((), 1000)]
+)
+def test_automatic_batches_on_the_cpu_depend_on_the_shape_alone(
+    shape: tuple[int, ...], rows: int
+) -> None:
+    sampler = Sampler(linear(), 0.5)
+    assert sampler.rows(torch.zeros(shape)) == rows
+    assert sampler.describe(torch.zeros(shape))["batch_size"] == rows
+    assert Sampler(linear(), 0.5, batch_size=7).rows(torch.zeros(shape)) == 7
+
+
+@pytest.mark.parametrize(
+    ("speed", "expected"),
+    [
+        (lambda size: 1.0, 64),  # no gain
+        (lambda size: size, 2**14),  # ever faster
+        (lambda size: size if size <= 512 else None, 512),  # memory
+        (lambda size: size if size <= 3 else None, 2),
+        (lambda size: None, 1),
+        (lambda size: 0.0, 64),  # the model fails: sampling will tell
+    ],
+)
+def test_batches_grow_to_what_memory_or_speed_holds(speed: Any, expected: int) -> None:
+    assert fastest(speed) == expected
+
+
+def test_inputs_of_different_shapes_are_refused() -> None:
+    sampler = Sampler(linear(), 0.5)
+    queue = [Input(X, 0, FixedJob(5)), Input(X[:2], 1, FixedJob(5))]
+    with pytest.raises(ValueError, match="inputs must all be of one shape and type"):
+        list(sampler.sample(queue, n0=5, noise=sampler.noise()))
+
+
+def test_no_inputs_give_no_outcomes() -> None:
+    sampler = Sampler(linear(), 0.5)
+    assert list(sampler.sample([], n0=5, noise=sampler.noise())) == []
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "float16"])
+def test_cuda_options(precision: str) -> None:
+    before = torch.backends.cudnn.allow_tf32
+    sampler = Sampler(linear(), 0.5, device="cuda", precision=precision)
+    size = sampler.rows(X)
+    assert size & (size - 1) == 0
+    draws = sampler.draw(X, n0=10, n=1000)
+    plain = Sampler(linear(), 0.5).draw(X, n0=10, n=1000)
+    atol = 1e-5 if precision == "float32" else 0.02
+    np.testing.assert_allclose(draws.scores, plain.scores, atol=atol)
+    assert torch.backends.cudnn.allow_tf32 == before
 
 
 # --- what is refused -------------------------------------------------------------------------

@@ -262,12 +262,19 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
         "n": 200,
         "seed": 4,
         "batch_size": 32,
+        "precision": "float32",
+        "channels_last": False,
+        "compile": None,
         "device": "cpu",
         "radii": [0.0, 0.1],
         "thresholds": [0.6],
         "score_range": [0.0, 1.0],
     }
     assert {name: settings[name] for name in expected} == expected
+    assert settings["noise"]["kind"] == "gaussian"  # no grid was stated
+    lattice = smoothed.certify(np.zeros((1, 2), np.float32), n=50, grid=255)
+    assert lattice.settings.noise["kind"] == "lattice"
+    assert lattice.settings.noise["grid"] == 255
     assert cert.settings.method.name == "cdf_ell"
 
 
@@ -325,6 +332,9 @@ def test_half_of_alpha_needs_more_draws() -> None:
         ({"backend": "gpu"}, ValueError, "backend must be one of"),
         ({"threads": 0}, ValueError, "threads must be at least 1"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),
+        ({"noise": "white"}, ValueError, "noise must be one of"),
+        ({"noise": "lattice"}, ValueError, "lattice noise needs the grid"),
+        ({"x": inputs(1.0, 0.3), "grid": 2}, ValueError, "must lie on the grid"),
         ({"examples": [0, 1]}, ValueError, "examples must be 1 whole numbers"),
         ({"examples": [0.5]}, ValueError, "examples must be 1 whole numbers"),
         ({"examples": [-1]}, ValueError, "examples must lie between 0 and"),
