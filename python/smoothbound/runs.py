@@ -95,7 +95,10 @@ def run(
             with (
                 in_background(finish) as store,
                 closing(
-                    smoothed.sample(queue, n0=settings.n0, noise=noise, advance=advance)
+                    # Nothing is written before an input came through or failed unlike the others.
+                    smoothed.sample(
+                        queue, n0=settings.n0, noise=noise, proven=bool(done), advance=advance
+                    )
                 ) as outcomes,
             ):
                 for item, outcome in outcomes:

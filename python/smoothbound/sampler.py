@@ -178,6 +178,7 @@ class Sampler:
         *,
         n0: int,
         noise: Noise,
+        proven: bool = False,
         advance: Callable[[int], object] | None = None,
     ) -> Generator[tuple[Input, Draws | Failure]]:
         """Draw the scores of many inputs of one shape, packed into shared batches.
@@ -193,6 +194,9 @@ class Sampler:
             Selection draws of each.
         noise : Noise
             As `noise` makes it.
+        proven : bool, default False
+            Whether the model is known to work on other inputs: then it is never an error that the
+            first inputs fail alike.
         advance : callable, optional
             Called with the number of draws that have just come back.
 
@@ -207,7 +211,7 @@ class Sampler:
         TypeError, ValueError
             If an argument or an input is of the wrong kind or outside its range.
         ModelError
-            If the first inputs, eight or all there are, fail in the same way.
+            If the first inputs, eight or all there are, fail in the same way, unless `proven`.
         """
         queue = iter(inputs)
         first = next(queue, None)
@@ -223,7 +227,8 @@ class Sampler:
         )
         batches = _Batches(self, noise, _tensor(first.x), size, places)
         with _evaluating(self.model):
-            yield from _unless_all_fail(_outcomes(schedule, batches, ahead, advance))
+            outcomes = _outcomes(schedule, batches, ahead, advance)
+            yield from outcomes if proven else _unless_all_fail(outcomes)
 
     def rows(self, x: NDArray[np.floating] | Tensor) -> int:
         """Return the number of rows of a batch of inputs like `x`.

@@ -156,7 +156,7 @@ def test_one_greedy_input_does_not_make_the_batches_of_others_smaller() -> None:
 
 # --- the command line -------------------------------------------------------------------------
 
-LEVELS = [0, 0, 255, 0, 120, 0, 0]  # of pixels: black images, a white one and a grey one
+LEVELS = [0, 0, 255, 0, 120, 0, 255]  # of pixels: black images, white ones and a grey one
 
 
 class Fussy(nn.Module):
@@ -197,10 +197,10 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_run_with_failed_inputs_ends_with_status_3(command: list[str], tmp_path: Path) -> None:
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 3, result.output
-    assert "2 inputs failed" in result.output
+    assert "3 inputs failed" in result.output
     results = store.load(tmp_path / "results")
     assert results.complete
-    assert results.failed == 2
+    assert results.failed == 3
     reasons = results.array("reason").tolist()
     assert reasons[2].startswith("failed: the model raised RuntimeError")
     assert reasons[2].endswith("too bright")
@@ -217,7 +217,30 @@ def test_a_run_with_failed_inputs_ends_with_status_3(command: list[str], tmp_pat
     )
     assert report.exit_code == 0, report.output
     page = (tmp_path / "report" / "report.md").read_text()
-    assert "the model failed on 2 of 7" in page
+    assert "the model failed on 3 of 7" in page
+
+
+def test_a_run_that_was_stopped_before_a_failing_input_ends_as_it_would_have(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = store.Writer.append
+
+    def stopped(self: store.Writer, row: Any) -> None:
+        if len(self.done) == 6:
+            raise KeyboardInterrupt
+        append(self, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.Writer, "append", stopped)
+        assert CliRunner().invoke(app, command).exit_code == 130
+    assert CliRunner().invoke(app, [*command, "--resume"]).exit_code == 3
+    whole = [*command[:-1], str(tmp_path / "whole")]
+    assert CliRunner().invoke(app, whole).exit_code == 3
+    one, two = (
+        repr(store.load(tmp_path / name).table.drop_columns(["seconds"]).to_pylist())
+        for name in ("results", "whole")
+    )
+    assert one == two
 
 
 def test_a_model_that_always_fails_ends_with_status_2(
