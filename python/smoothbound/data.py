@@ -71,6 +71,8 @@ class Dataset:
         (channels, height, width) of every image.
     augment : bool
         Whether training may shift and mirror the images: photographs yes, digits no.
+    grid : int or None
+        All values are whole multiples of 1 / grid; None: that is not known.
 
     Examples
     --------
@@ -89,6 +91,7 @@ class Dataset:
     num_classes: int
     shape: tuple[int, int, int]
     augment: bool = False
+    grid: int | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -161,7 +164,7 @@ def _digits(split: str) -> Dataset:
     part = slice(_DIGITS_TRAIN) if split == "train" else slice(_DIGITS_TRAIN, None)
     images = (digits.images[part, None] / 16).astype(np.float32)  # sixteenths: exact in float32
     labels = digits.target[part].astype(np.int64)
-    return Dataset("digits", split, images, labels, num_classes=10, shape=(1, 8, 8))
+    return Dataset("digits", split, images, labels, num_classes=10, shape=(1, 8, 8), grid=16)
 
 
 def _cifar10(folder: Path, split: str) -> Dataset:
@@ -183,7 +186,7 @@ def _cifar10(folder: Path, split: str) -> Dataset:
         raise DataError(f"cifar10: {path} has rows without an image or without a label")
     images = _EncodedImages(path, encoded.to_pylist(), _CIFAR_SHAPE)
     classes = _labels(path, labels.to_numpy(), num_classes=10)
-    return Dataset("cifar10", split, images, classes, 10, _CIFAR_SHAPE, augment=True)
+    return Dataset("cifar10", split, images, classes, 10, _CIFAR_SHAPE, augment=True, grid=255)
 
 
 def _check_cifar10(path: Path, schema: pa.Schema) -> None:
@@ -260,6 +263,7 @@ def _npz(path: Path, split: str) -> Dataset:
         labels=_labels(path, labels, num_classes),
         num_classes=num_classes,
         shape=(shape[0], shape[1], shape[2]),
+        grid=255 if images.dtype == np.uint8 else None,
     )
 
 

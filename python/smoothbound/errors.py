@@ -5,7 +5,10 @@ Wrong arguments raise the built-in `ValueError` and `TypeError`.
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "DataError", "ModelError", "SmoothboundError", "StoreError"]
+__all__ = ["FAILED", "CheckpointError", "DataError", "ModelError", "SmoothboundError", "StoreError"]
+
+FAILED = "failed: "
+"""How the reason begins, in results, for an input on which the model or the measure failed."""
 
 
 class SmoothboundError(Exception):

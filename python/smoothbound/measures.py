@@ -33,10 +33,10 @@ class Measure:
         A class whose certified confidence at R = 0 is not above this is abstained from, unless
         the smoothed classifier is given its own cut-off. None: no such value.
     function : callable
-        Takes the outputs of the base classifier, shape (batch, classes), and the predicted class,
-        an int64 tensor without dimensions on the same device, and returns one floating-point
-        value per row, shape (batch,). Reading a value back on the host (`item`, `bool`, indexing
-        with the class) makes the device wait once per batch.
+        Takes the outputs of the base classifier, shape (batch, classes), and the predicted class of
+        each row, int64 of shape (batch,) on the same device, for a batch holds draws of several
+        inputs. Returns one floating-point value per row, shape (batch,), that depends on no other
+        row. Reading a value back on the host (`item`, `bool`) makes the device wait once per batch.
     """
 
     name: str
@@ -46,11 +46,11 @@ class Measure:
 
 
 def _score(outputs: Tensor, predicted: Tensor) -> Tensor:
-    return outputs.index_select(1, predicted.reshape(1)).squeeze(1)
+    return outputs.gather(1, predicted.unsqueeze(1)).squeeze(1)
 
 
 def _margin(outputs: Tensor, predicted: Tensor) -> Tensor:
-    others = outputs.index_fill(1, predicted.reshape(1), -torch.inf)
+    others = outputs.scatter(1, predicted.unsqueeze(1), -torch.inf)
     return _score(outputs, predicted) - others.amax(dim=1)
 
 
@@ -119,7 +119,7 @@ def custom(
         are what the model returned.
     score_range : tuple of float
         The range (a, b) of the values. Draws are kept in float32, so both ends must be exact
-        float32 numbers. A value outside the range stops the certification with a `ModelError`.
+        float32 numbers. An input with a value outside the range is reported as failed.
     name : str, default "custom"
         Name that results are stored under.
     cutoff : float, optional
@@ -139,7 +139,7 @@ def custom(
     classifier's own scores agree:
 
     >>> agreement = custom(lambda p, y: p.square().sum(dim=1), (0.0, 1.0), name="agreement")
-    >>> agreement.function(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), torch.tensor(0)).tolist()
+    >>> agreement.function(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), torch.tensor([0, 0])).tolist()
     [0.5, 1.0]
     """
     if not callable(function):

@@ -190,6 +190,11 @@ def _notes(results: store.Results) -> tuple[str, ...]:
         f"{settings.measure} and {settings.n0} others to select the class.",
         *bins,
     ]
+    if results.failed:
+        notes.append(
+            f"**Failed inputs**: the model failed on {results.failed} of {len(results.table)}; "
+            "they count as not certified."
+        )
     if not results.complete:
         notes.append(
             f"**Unfinished run**: {len(results.table)} of {settings.n_inputs} inputs; every share "

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import time
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from torch import Tensor, nn
 
 from smoothbound import checks
+from smoothbound.background import in_background
 from smoothbound.class_radius import class_radius
 from smoothbound.data import Dataset
 from smoothbound.engine import certify_scores
-from smoothbound.errors import ModelError
 from smoothbound.method import Method
-from smoothbound.noise import Noise, check_example
 from smoothbound.progress import progress
+from smoothbound.sampler import Input
+from smoothbound.schedule import Draws, Failure, FixedJob
 from smoothbound.smoothed import SmoothedClassifier, judge
 from smoothbound.store import Results, RunSettings, Writer, load
 
@@ -36,7 +39,8 @@ def run(
     """Certify the inputs that `settings` select, each by all methods from the same draws.
 
     Progress is shown on the standard error stream. Every finished input is on the disk, so the
-    run can be killed at any moment.
+    run can be killed at any moment. Inputs on which the model fails are kept as failed, with the
+    reason, and not tried again.
 
     Parameters
     ----------
@@ -45,7 +49,7 @@ def run(
     settings : RunSettings
         What to certify and how; the folder keeps them.
     smoothed : SmoothedClassifier
-        A module, smoothed as the settings say.
+        The model, smoothed as the settings say.
     dataset : Dataset
         The data that the settings name.
     resume : bool
@@ -62,14 +66,17 @@ def run(
         If the settings can certify nothing, such as with too few draws; before any draw.
     StoreError
         If the folder cannot be written or continued; what is finished is kept.
-    ModelError, DataError
-        If an input cannot be read or drawn; what is finished is kept.
+    DataError
+        If an input cannot be read; what is finished is kept.
+    ModelError
+        If the model fails in the same way on the first inputs, eight or all there are.
     """
     indices = dataset.select(settings.skip, settings.max_inputs).tolist()
     checks.count("n0", settings.n0)
     checks.count("n", settings.n)
-    Noise("gaussian", settings.sigma, seed=settings.seed)
-    check_example(indices[-1])
+    noise = smoothed.noise(
+        settings.noise["kind"], seed=settings.seed, grid=settings.noise.get("grid")
+    )
     for method in settings.methods:
         smoothed.rehearse(settings.n, _options(settings, method))
     with (
@@ -80,14 +87,22 @@ def run(
             done=len(writer.done),
             steps=settings.n0 + settings.n,
         ) as advance,
-        # Draws are counted as batches leave the model, without waiting for the device.
-        _module(smoothed).register_forward_hook(lambda _, args, __: advance(len(args[0]))),
     ):
+        done = frozenset(writer.done)
+        queue = (_labelled(settings, dataset, i) for i in indices if i not in done)
+        finish = _Finisher(settings, writer)
         try:
-            for index in indices:
-                if index not in writer.done:
-                    image, label = dataset[index]
-                    writer.append(_certify(settings, smoothed, index, image, label))
+            with (
+                in_background(finish) as store,
+                closing(
+                    # Nothing is written before an input came through or failed unlike the others.
+                    smoothed.sample(
+                        queue, n0=settings.n0, noise=noise, proven=bool(done), advance=advance
+                    )
+                ) as outcomes,
+            ):
+                for item, outcome in outcomes:
+                    store(item, outcome)
         except KeyboardInterrupt:
             Console(stderr=True).print(
                 f"stopped: {len(writer.done)} of {len(indices)} inputs are finished and kept in "
@@ -100,10 +115,35 @@ def run(
     return load(folder)
 
 
-def _module(smoothed: SmoothedClassifier) -> nn.Module:
-    if not isinstance(smoothed.model, nn.Module):
-        raise TypeError(f"the model must be a torch.nn.Module, got {type(smoothed.model).__name__}")
-    return smoothed.model
+@dataclass(frozen=True, eq=False)
+class _Labelled(Input):
+    """An input of a data set and its label."""
+
+    label: int
+
+
+def _labelled(settings: RunSettings, dataset: Dataset, index: int) -> _Labelled:
+    image, label = dataset[index]
+    return _Labelled(image, index, FixedJob(settings.n), label)
+
+
+class _Finisher:
+    """Certifies sampled inputs and writes them down."""
+
+    def __init__(self, settings: RunSettings, writer: Writer) -> None:
+        self._settings, self._writer = settings, writer
+        self._last = time.perf_counter()
+
+    def __call__(self, item: Input, outcome: Draws | Failure) -> None:
+        assert isinstance(item, _Labelled)
+        row: dict[str, object] = {"index": item.example, "label": item.label}
+        if isinstance(outcome, Failure):
+            row |= _failed(self._settings, outcome)
+        else:
+            row |= _certified(self._settings, outcome)
+        now = time.perf_counter()
+        self._writer.append(row | {"seconds": now - self._last})
+        self._last = now
 
 
 def _options(settings: RunSettings, method: Method) -> dict[str, Any]:
@@ -121,17 +161,8 @@ def _options(settings: RunSettings, method: Method) -> dict[str, Any]:
     }
 
 
-def _certify(
-    settings: RunSettings, smoothed: SmoothedClassifier, index: int, image: Tensor, label: int
-) -> dict[str, object]:
-    """Certify one input; return its row of the results."""
-    start = time.perf_counter()
-    try:
-        draws = smoothed.draw(
-            image, n0=settings.n0, n=settings.n, seed=settings.seed, example=index
-        )
-    except ModelError as error:
-        raise ModelError(f"input {index} of {settings.data}: {error}") from error
+def _certified(settings: RunSettings, draws: Draws) -> dict[str, object]:
+    """Certify one input; return its columns of the results."""
     bounds = {
         method.name: _bounds(draws.scores, _options(settings, method))
         for method in settings.methods
@@ -142,17 +173,28 @@ def _certify(
     )
     vote = class_radius(draws.top_count, settings.n, sigma=settings.sigma, alpha=settings.alpha)
     return {
-        "index": index,
-        "label": label,
         "predicted": int(predicted[0]),
         "reason": reason[0],
         "class_radius": float(vote),
         "n_draws": settings.n,
         "top_count": draws.top_count,
         "mean_score": float(draws.scores.mean(dtype=np.float64)),
-        "seconds": time.perf_counter() - start,
         **{f"lower_{name}": lower[1:].tolist() for name, (lower, _) in bounds.items()},
         **{f"radius_{name}": radius.tolist() for name, (_, radius) in bounds.items()},
+    }
+
+
+def _failed(settings: RunSettings, failure: Failure) -> dict[str, object]:
+    """Return the columns of an input that could not be sampled."""
+    return {
+        "predicted": -1,
+        "reason": str(failure),
+        "class_radius": math.nan,
+        "n_draws": 0,
+        "top_count": 0,
+        "mean_score": math.nan,
+        **{f"lower_{m.name}": [math.nan] * len(settings.radii) for m in settings.methods},
+        **{f"radius_{m.name}": [math.nan] * len(settings.thresholds) for m in settings.methods},
     }
 
 

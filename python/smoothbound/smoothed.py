@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from smoothbound import checks, noise
+from smoothbound import checks
+from smoothbound.background import in_background
 from smoothbound.certificate import Certificate, Settings
 from smoothbound.class_radius import class_radius
 from smoothbound.engine import certify_scores, required_draws
 from smoothbound.measures import Measure, check_cutoff
+from smoothbound.noise import MAX_EXAMPLE
 from smoothbound.rounding import floor_decimal
-from smoothbound.sampler import Model, Outputs, Sampler
+from smoothbound.sampler import Compile, Input, Model, Outputs, Precision, Sampler
+from smoothbound.schedule import Draws, Failure, FixedJob
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["SmoothedCertificate", "SmoothedClassifier", "SmoothedSettings", "judge"]
-
-_SCORES_AT_ONCE = 2**24  # 64 MiB of scores are kept until they are certified together
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,14 @@ class SmoothedSettings(Settings):
         Certified confidence at R = 0 that a class has to be above; None: no abstention.
     outputs : str
         What the model was stated to return.
-    n0, seed, batch_size : int
+    n0, seed : int
         Selection draws of each input; what the noise was keyed with.
-    device : str
-        Where the model ran.
+    noise : dict
+        Kind of the noise, its grid, and where it entered; see `smoothbound.noise.Noise.describe`.
+    batch_size : int
+        Rows of a batch; automatic ones as they were found.
+    precision, channels_last, compile, device : str, bool, str or None, str
+        How and where the model ran.
     """
 
     measure: str
@@ -50,7 +56,11 @@ class SmoothedSettings(Settings):
     outputs: str
     n0: int
     seed: int
+    noise: dict[str, Any]
     batch_size: int
+    precision: str
+    channels_last: bool
+    compile: str | None
     device: str
 
 
@@ -69,9 +79,11 @@ class SmoothedCertificate(Certificate):
         The ids that the noise belongs to.
     predicted : ndarray of int64, shape (n_inputs,)
         The predicted class, or -1 where its certified confidence at R = 0 is not above the
-        cut-off: there the classifier abstains.
+        cut-off: there the classifier abstains. Also -1 where sampling failed; all other numbers
+        of such an input are NaN or 0.
     reason : tuple of str
-        Why it abstained; empty where it did not.
+        Why it abstained; empty where it did not. Begins with "failed: " where the model raised,
+        returned something other than was stated, or ran out of memory.
     class_radius : ndarray of float64, shape (n_inputs,)
         Radius within which the majority vote stays the chosen class (Cohen et al. 2019), in the
         units of sigma; NaN where the vote could not be certified at all.
@@ -156,6 +168,7 @@ class SmoothedClassifier(Sampler):
         The base classifier: turns a batch of inputs, shape (batch, ...), into a floating-point
         tensor of shape (batch, classes) on the same device. A module is moved to `device`, run in
         evaluation mode, and put back into the modes it was in; anything else is called as it is.
+        A row of the result may depend on no other row: a batch holds copies of several inputs.
     sigma : float
         Standard deviation of the noise, in the units of the model's input: if the model
         normalises its input itself, before that.
@@ -166,8 +179,16 @@ class SmoothedClassifier(Sampler):
         to be such; raw outputs go to a custom measure as they are, checked only to be finite.
     device : torch.device or str, optional
         Where to run; by default where the module's parameters are, or else on the CPU.
-    batch_size : int, default 1000
-        Noisy copies of an input in one call of the model.
+    batch_size : int or "auto", default "auto"
+        Noisy copies, of one input or several, in one call of the model. By default what suits the
+        device; see `Sampler.rows`. Where memory does not hold them, they go in smaller pieces.
+    precision : {"float32", "tf32", "bfloat16", "float16"}, default "float32"
+        How the model computes: as it is, on CUDA without TF32; with TF32 in the matrix products and
+        convolutions on CUDA; or under torch's autocast to 16 bits.
+    channels_last : bool, default False
+        Give images, and the module's weights, to the model in channels-last order.
+    compile : {"default", "reduce-overhead", "max-autotune"}, optional
+        Run the model through `torch.compile` in this mode; the last two use CUDA graphs.
     cutoff : float, optional
         Abstain where the certified confidence at R = 0 is not above this; by default the cut-off
         of the measure, 0.5 for the score and 0 for the margin. ``-inf`` never abstains.
@@ -179,8 +200,11 @@ class SmoothedClassifier(Sampler):
 
     Notes
     -----
-    The classifier that is certified is the one that runs here: this model on this device in this
-    precision, with its values rounded to float32.
+    The classifier that is certified is the one that runs here: this model on this device, in this
+    precision and batch size, memory format and compiled or not, with its values rounded to
+    float32. All of these can move its scores, those of `precision` by percents in a network that
+    was not trained for it, so that a certificate for one is none for another. They are recorded
+    with the certificate.
 
     References
     ----------
@@ -207,11 +231,22 @@ class SmoothedClassifier(Sampler):
         measure: str | Measure = "score",
         outputs: Outputs = "logits",
         device: torch.device | str | None = None,
-        batch_size: int = 1000,
+        batch_size: int | Literal["auto"] = "auto",
+        precision: Precision = "float32",
+        channels_last: bool = False,
+        compile: Compile | None = None,
         cutoff: float | None = None,
     ) -> None:
         super().__init__(
-            model, sigma, measure=measure, outputs=outputs, device=device, batch_size=batch_size
+            model,
+            sigma,
+            measure=measure,
+            outputs=outputs,
+            device=device,
+            batch_size=batch_size,
+            precision=precision,
+            channels_last=channels_last,
+            compile=compile,
         )
         wanted = self.measure.cutoff if cutoff is None else cutoff
         if wanted is not None:
@@ -228,6 +263,8 @@ class SmoothedClassifier(Sampler):
         radii: ArrayLike = (0.0,),
         thresholds: ArrayLike = (),
         seed: int = 0,
+        noise: str | None = None,
+        grid: int | None = None,
         examples: Sequence[int] | NDArray[np.integer] | None = None,
         bound: str = "cdf",
         band: str = "ell",
@@ -252,10 +289,15 @@ class SmoothedClassifier(Sampler):
             from, for abstention is about the lower bound.
         seed : int, default 0
             Seed of the noise.
+        noise : {"lattice", "gaussian"}, optional
+            Noise in whole steps of the grid of the inputs, whose certificates are exact in
+            floating point; or floating-point noise. By default lattice where `grid` is stated.
+        grid : int, optional
+            Inputs are whole multiples of 1 / grid: 255 for 8-bit images in [0, 1].
         examples : sequence of int, shape (n_inputs,), optional
             Ids that the noise of the inputs belongs to, such as their indices in a data set;
-            0, 1, 2, ... by default. An input with the same seed, id and batch size gets the same
-            draws, whatever else is certified.
+            0, 1, 2, ... by default. An input with the same seed and id gets the same noise,
+            whatever else is certified.
         progress : callable, optional
             Called as ``progress(done, n_inputs)`` after each input.
 
@@ -270,19 +312,21 @@ class SmoothedClassifier(Sampler):
             certify anything above the cut-off or a threshold (the message says which n would
             do). Found out before the first draw.
         ModelError
-            If the model raised, or it or the measure returned something other than was stated.
+            If the model raised, or it or the measure returned something other than was stated, in
+            the same way for the first inputs, eight or all there are. Where that happens to some
+            inputs only, they are reported as failed, and the others are certified.
         """
         self._check_inputs(x)
         if x.ndim == 0:
             raise ValueError("x must have the shape (n_inputs, ...), got a single number")
         n0, n = checks.count("n0", n0), checks.count("n", n)
         ids = _ids(examples, len(x))
-        grid = checks.radii("radii", radii)
+        grid_of_radii = checks.radii("radii", radii)
         options: dict[str, Any] = {
             "sigma": self.sigma,
             "alpha": alpha,
             "score_range": self.measure.score_range,
-            "radii": np.concatenate([[0.0], grid]),  # abstention is judged at R = 0
+            "radii": np.concatenate([[0.0], grid_of_radii]),  # abstention is judged at R = 0
             "thresholds": thresholds,
             "bound": bound,
             "band": band,
@@ -294,45 +338,45 @@ class SmoothedClassifier(Sampler):
             "threads": threads,
         }
         settings = self.rehearse(n, options)
-
-        selected, top_count = np.empty((2, len(x)), np.int64)
-        mean_score = np.empty(len(x))
-        scores = np.empty((min(len(x), max(1, _SCORES_AT_ONCE // n)), n), np.float32)
-        parts = []
-        for start in range(0, len(x), len(scores)):
-            rows = range(start, min(start + len(scores), len(x)))
-            for i in rows:
-                draws = self.draw(x[i, ...], n0=n0, n=n, seed=seed, example=ids[i])
-                scores[i - start] = draws.scores
-                selected[i], top_count[i] = draws.predicted, draws.top_count
-                mean_score[i] = draws.scores.mean(dtype=np.float64)
+        made = self.noise(noise, seed=seed, grid=grid)
+        for i in range(len(x)):  # so that what it refuses is refused before any draw
+            made.point(torch.as_tensor(x[i, ...]))
+        queue = (_Row(x[i, ...], ids[i], FixedJob(n), i) for i in range(len(x)))
+        rows = _Rows(len(x), options)
+        with (
+            in_background(rows.certify) as certify,
+            closing(self.sample(queue, n0=n0, noise=made)) as outcomes,
+        ):
+            for done, (item, outcome) in enumerate(outcomes, 1):
+                assert isinstance(item, _Row)
+                certify(item.number, outcome)
                 if progress is not None:
-                    progress(i + 1, len(x))
-            parts.append(certify_scores(scores[: len(rows)], **options))
+                    progress(done, len(x))
 
-        lower, upper = _joined(parts, "lower"), _joined(parts, "upper")
-        at_zero, cutoff = (mean_score, None) if lower is None else (lower[:, 0], self.cutoff)
-        predicted, reason = judge(selected, at_zero, cutoff, measure=self.measure.name)
+        at_zero, cutoff = rows.mean_score, None
+        if rows.lower is not None:
+            at_zero, cutoff = rows.lower[:, 0], self.cutoff
+        predicted, reason = judge(rows.selected, at_zero, cutoff, measure=self.measure.name)
         return SmoothedCertificate(
             settings=SmoothedSettings(
-                **(vars(settings) | {"radii": tuple(grid.tolist())}),
+                **(vars(settings) | {"radii": tuple(grid_of_radii.tolist())}),
                 measure=self.measure.name,
                 cutoff=cutoff,
                 outputs=self.outputs,
                 n0=n0,
                 seed=int(seed),
-                batch_size=self.batch_size,
-                device=str(self.device),
+                noise=made.describe(),
+                **self.describe(x[0]),
             ),
-            lower=None if lower is None else lower[:, 1:],
-            upper=None if upper is None else upper[:, 1:],
-            radius=_joined(parts, "radius"),
+            lower=None if rows.lower is None else rows.lower[:, 1:],
+            upper=None if rows.upper is None else rows.upper[:, 1:],
+            radius=rows.radius,
             example=ids,
             predicted=predicted,
-            reason=tuple(reason),
-            class_radius=class_radius(top_count, n, sigma=self.sigma, alpha=alpha),
-            n_draws=np.full(len(x), n),
-            mean_score=mean_score,
+            reason=tuple(rows.failed.get(i, why) for i, why in enumerate(reason)),
+            class_radius=class_radius(rows.top_count, n, sigma=self.sigma, alpha=alpha),
+            n_draws=rows.n_draws,
+            mean_score=rows.mean_score,
         )
 
     def rehearse(self, n: int, options: dict[str, Any]) -> Settings:
@@ -368,14 +412,49 @@ def _ids(examples: Sequence[int] | NDArray[np.integer] | None, inputs: int) -> N
             f"examples must be {inputs} whole numbers, one for each input; got shape {ids.shape} "
             f"of {ids.dtype}"
         )
-    if ids.min() < 0 or ids.max() > noise.MAX_EXAMPLE:
+    if ids.min() < 0 or ids.max() > MAX_EXAMPLE:
         raise ValueError(
-            f"examples must lie between 0 and {noise.MAX_EXAMPLE}, got {ids.min()} to {ids.max()}"
+            f"examples must lie between 0 and {MAX_EXAMPLE}, got {ids.min()} to {ids.max()}"
         )
     return ids.astype(np.int64)
 
 
-def _joined(parts: Sequence[Certificate], name: str) -> NDArray[np.float64] | None:
-    """Put the rows of several certificates under one another."""
-    rows = [getattr(part, name) for part in parts]
-    return None if rows[0] is None else np.concatenate(rows)
+@dataclass(frozen=True, eq=False)
+class _Row(Input):
+    """An input and the number of its row."""
+
+    number: int
+
+
+class _Rows:
+    """What is known of each input, in their order; NaN where sampling failed."""
+
+    def __init__(self, inputs: int, options: dict[str, Any]) -> None:
+        self._options = options
+        sides, radii = options["sides"], len(options["radii"])
+        thresholds = np.size(options["thresholds"])
+
+        def table(columns: int) -> NDArray[np.float64]:
+            return np.full((inputs, columns), np.nan)
+
+        self.lower = None if sides == "upper" else table(radii)
+        self.upper = None if sides == "lower" else table(radii)
+        self.radius = None if sides == "upper" else table(thresholds)
+        self.mean_score = np.full(inputs, np.nan)
+        self.selected = np.full(inputs, -1)
+        self.top_count, self.n_draws = np.zeros((2, inputs), np.int64)
+        self.failed: dict[int, str] = {}
+
+    def certify(self, row: int, outcome: Draws | Failure) -> None:
+        """Fill one row."""
+        if isinstance(outcome, Failure):
+            self.failed[row] = str(outcome)
+            return
+        certificate = certify_scores(outcome.scores[None], **self._options)
+        for name in ("lower", "upper", "radius"):
+            table = getattr(self, name)
+            if table is not None:
+                table[row] = getattr(certificate, name)[0]
+        self.selected[row], self.top_count[row] = outcome.predicted, outcome.top_count
+        self.n_draws[row] = len(outcome.scores)
+        self.mean_score[row] = outcome.scores.mean(dtype=np.float64)

@@ -27,12 +27,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from smoothbound.errors import StoreError
+from smoothbound.errors import FAILED, StoreError
 from smoothbound.method import Method
 
 __all__ = ["FORMAT", "Results", "RunSettings", "Writer", "load", "replacing", "schema"]
 
-FORMAT = 1
+FORMAT = 2
 RESULTS, JOURNAL = "results.parquet", "journal.bin"
 _KEY = b"smoothbound"
 _MAGIC = b"SMBOUND1"
@@ -79,10 +79,12 @@ class RunSettings:
         Number of inputs that this selects.
     arch, checkpoint, checkpoint_sha256 : str
         Network, name of its file, and the file's hash.
+    noise : dict
+        Kind of the noise, its grid, and where it entered; see `smoothbound.noise.Noise.describe`.
     device : str
         Where the noise was drawn and the model ran.
-    batch_size : int
-        Draws per forward pass; the noise and the model's rounding depend on it.
+    batch_size, precision, channels_last, compile : int, str, bool, str or None
+        How it ran, which its rounding depends on; see `smoothbound.SmoothedClassifier`.
     versions : dict of str to str
         Versions of the software.
     format : int
@@ -114,8 +116,12 @@ class RunSettings:
     arch: str
     checkpoint: str
     checkpoint_sha256: str
+    noise: dict[str, Any]
     device: str
     batch_size: int
+    precision: str
+    channels_last: bool
+    compile: str | None
     versions: dict[str, str]
     format: int = FORMAT
 
@@ -163,8 +169,9 @@ class RunSettings:
         """
         before, now = asdict(self), asdict(other)
         for values in (before, now):
-            versions = values.pop("versions")
+            versions, noise = values.pop("versions"), values.pop("noise")
             values.update({f"version of {name}": text for name, text in versions.items()})
+            values.update({f"noise {name}": v for name, v in noise.items() if name not in values})
         return [
             f"{name}: was {before.get(name)!r}, now {now.get(name)!r}"
             for name in before | now
@@ -176,7 +183,8 @@ def schema(settings: RunSettings) -> pa.Schema:
     """Columns of a results table, with the settings in its metadata.
 
     `predicted` is -1 where the run abstained and `reason` then says why; `class_radius` is
-    Cohen's radius of the class (NaN: not certified). For each method, ``lower_<name>`` holds the
+    Cohen's radius of the class (NaN: not certified). Where sampling failed, `reason` begins with
+    "failed: ", and the numbers are NaN or 0. For each method, ``lower_<name>`` holds the
     certified confidence at each radius and ``radius_<name>`` the certified radius for each
     threshold (NaN where even R = 0 fails).
     """
@@ -223,6 +231,11 @@ class Results:
     settings: RunSettings
     table: pa.Table
     complete: bool
+
+    @property
+    def failed(self) -> int:
+        """Number of inputs on which the model or the measure failed."""
+        return sum(str(reason).startswith(FAILED) for reason in self.table["reason"].to_pylist())
 
     def array(self, name: str) -> NDArray[Any]:
         """Return a column as an array: (n_inputs,), or (n_inputs, k) for a list column."""

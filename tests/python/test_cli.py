@@ -228,6 +228,7 @@ def test_certify_agrees_with_the_python_interface(model: Path, tmp_path: Path) -
         expected = smoothed.certify(
             torch.stack([digits[i][0] for i in range(4)]),
             n=300,
+            grid=16,
             radii=[0.1, 0.2],
             thresholds=[-0.2, 0, 0.3],
             bound=bound,
@@ -283,6 +284,10 @@ def test_another_sigma_than_in_training_is_noted(model: Path, tmp_path: Path) ->
         (["--skip", 0], "skip must be at least 1"),
         (["--max-inputs", 0], "max_inputs must be at least 1"),
         (["--batch-size", 0], "batch_size must be at least 1"),
+        (["--batch-size", "big"], "--batch-size must be a number or auto, got 'big'"),
+        (["--precision", "half"], "precision must be one of"),
+        (["--compile", "quickly"], "compile must be one of"),
+        (["--noise", "white"], "noise must be one of"),
         (["--device", "abacus"], "device 'abacus' cannot be used"),
         (["--seed", -1], "seed must be at least 0"),
         (["--cutoff", 1], "cutoff must be below the top of the range"),

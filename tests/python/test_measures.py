@@ -25,8 +25,9 @@ def test_score_and_margin_follow_their_definitions_and_ranges(
 ) -> None:
     predicted = data.draw(st.integers(0, values.shape[1] - 1))
     p = torch.softmax(torch.tensor(values), dim=1)
-    score = SCORE.function(p, torch.tensor(predicted)).tolist()
-    margin = MARGIN.function(p, torch.tensor(predicted)).tolist()
+    classes = torch.full((len(p),), predicted)
+    score = SCORE.function(p, classes).tolist()
+    margin = MARGIN.function(p, classes).tolist()
     for row, s, m in zip(p.tolist(), score, margin, strict=True):
         others = row[:predicted] + row[predicted + 1 :]
         assert s == row[predicted]
@@ -41,17 +42,28 @@ def test_mean_margin_is_at_most_the_margin_between_the_means(
 ) -> None:
     predicted = data.draw(st.integers(0, values.shape[1] - 1))
     p = torch.softmax(torch.tensor(values), dim=1).double()
-    mean_margin = MARGIN.function(p, torch.tensor(predicted)).mean()
-    assert mean_margin <= MARGIN.function(p.mean(dim=0, keepdim=True), torch.tensor(predicted)) + (
-        1e-12
-    )
+    mean_margin = MARGIN.function(p, torch.full((len(p),), predicted)).mean()
+    margin_of_means = MARGIN.function(p.mean(dim=0, keepdim=True), torch.tensor([predicted]))
+    assert mean_margin <= margin_of_means + 1e-12
+
+
+@given(logits, st.data())
+def test_rows_may_be_about_different_classes(values: np.ndarray, data: st.DataObject) -> None:
+    rows, columns = values.shape
+    classes = data.draw(st.lists(st.integers(0, columns - 1), min_size=rows, max_size=rows))
+    p = torch.softmax(torch.tensor(values), dim=1)
+    for known in (SCORE, MARGIN):
+        alone = [
+            known.function(p[i : i + 1], torch.tensor([y])).item() for i, y in enumerate(classes)
+        ]
+        assert known.function(p, torch.tensor(classes)).tolist() == alone
 
 
 def test_measures_leave_their_arguments_alone() -> None:
     p = torch.tensor([[0.2, 0.8], [0.6, 0.4]])
     before = p.clone()
     for known in (SCORE, MARGIN):
-        known.function(p, torch.tensor(1))
+        known.function(p, torch.tensor([1, 0]))
     assert torch.equal(p, before)
 
 

@@ -43,8 +43,12 @@ SETTINGS = store.RunSettings(
     arch="digits_cnn",
     checkpoint="digits.pt",
     checkpoint_sha256="0" * 64,
+    noise={"kind": "gaussian"},
     device="cpu",
     batch_size=100,
+    precision="float32",
+    channels_last=False,
+    compile=None,
     versions={"smoothbound": "0"},
 )
 

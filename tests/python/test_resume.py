@@ -174,6 +174,8 @@ def test_an_existing_result_is_kept(model: Path, uninterrupted: Path) -> None:
         ({"skip": 31}, "skip: was 30, now 31"),
         ({"max-inputs": 5}, "max_inputs: was None, now 5"),
         ({"batch-size": 100}, "batch_size: was 500, now 100"),
+        ({"noise": "gaussian"}, "noise kind: was 'lattice', now 'gaussian'"),
+        ({"precision": "bfloat16"}, "precision: was 'float32', now 'bfloat16'"),
         ({"radii": "0,1"}, "radii: was (0.0, 0.0625"),
         ({"thresholds": "0.6"}, "thresholds: was (0.5,), now (0.6,)"),
         ({"bound": "mean"}, "methods: was ("),
@@ -190,6 +192,18 @@ def test_other_settings_are_refused_by_name(
     assert "cannot resume" in result.output
     assert said in result.output
     assert store.load(uninterrupted).complete
+
+
+def test_an_automatic_batch_size_stays_what_it_was(model: Path, uninterrupted: Path) -> None:
+    again = run(model, uninterrupted, "--resume", **{"batch-size": "auto"})
+    assert again.exit_code == 0, again.output
+    assert store.load(uninterrupted).settings.batch_size == 500
+
+
+def test_other_channels_are_refused(model: Path, uninterrupted: Path) -> None:
+    result = run(model, uninterrupted, "--resume", "--channels-last")
+    assert result.exit_code == 2
+    assert "channels_last: was False, now True" in result.output
 
 
 def test_another_network_is_refused(model: Path, uninterrupted: Path, tmp_path: Path) -> None:

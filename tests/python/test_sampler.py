@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
+from itertools import count
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from smoothbound.errors import ModelError
 from smoothbound.measures import MARGIN, SCORE, custom
 from smoothbound.noise import Noise, Stream
-from smoothbound.sampler import Draws, Sampler
+from smoothbound.sampler import Draws, Input, Sampler, fastest
+from smoothbound.schedule import FixedJob
 
 CLASSES = 4
 X = np.array([0.5, -0.25, 1.0], dtype=np.float32)
@@ -26,12 +29,13 @@ def linear(seed: int = 0) -> nn.Module:
     return nn.Linear(3, CLASSES)
 
 
-def noisy(sigma: float, n: int, stream: Stream, seed: int = 0, example: int = 0) -> Tensor:
-    """The first copies of X in a stream."""
-    noise = Noise("gaussian", sigma, seed=seed)
-    draws, out = torch.arange(n), torch.empty(n, *X.shape)
-    points = noise.point(torch.tensor(X))[None]
-    noise.add(points, 0 * draws, 0 * draws + example, draws, 0 * draws + stream, out)
+def copies(n: int, sigma: float, stream: Stream, seed: int = 0, example: int = 0) -> Tensor:
+    """X with the noise of its first n draws, one draw at a time."""
+    noise, out = Noise("gaussian", sigma, seed=seed), torch.empty(n, 3)
+    point = noise.point(torch.tensor(X))[None]
+    for i in range(n):
+        key = (torch.tensor([number]) for number in (0, example, i, stream))
+        noise.add(point, *key, out[i : i + 1])
     return out
 
 
@@ -67,9 +71,8 @@ def test_draws_equal_a_plain_loop(measure, n: int) -> None:
     )
 
     def outputs(stream: Stream, count: int) -> Tensor:
-        batches = noisy(sigma, count, stream, seed=5, example=9).split(size)
         with torch.no_grad():
-            return torch.cat([torch.softmax(model(batch), dim=1) for batch in batches])
+            return torch.softmax(model(copies(count, sigma, stream, 5, 9)), dim=1)
 
     votes = Counter(outputs(Stream.SELECTION, 100).argmax(dim=1).tolist())
     predicted = min(votes, key=lambda y: (-votes[y], y))
@@ -79,13 +82,14 @@ def test_draws_equal_a_plain_loop(measure, n: int) -> None:
     assert draws.top_count == sum(row.argmax() == predicted for row in p)
     assert draws.scores.dtype == np.float32
     assert draws.scores.shape == (n,)
-    np.testing.assert_array_equal(draws.scores, measure.function(p, torch.tensor(predicted)))
+    expected = measure.function(p, torch.full((n,), predicted))
+    np.testing.assert_allclose(draws.scores, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_selection_and_estimation_see_different_draws_of_the_stated_numbers() -> None:
     model = Recorder()
     Sampler(model, 1.0, batch_size=8).draw(X, n0=10, n=20)
-    assert [len(batch) for batch in model.batches] == [8, 2, 8, 8, 4]
+    assert [len(batch) for batch in model.batches] == [8, 8, 8, 8]  # the last one padded
     rows = torch.cat(model.batches)
     assert len(torch.unique(rows, dim=0)) == 30
 
@@ -93,7 +97,7 @@ def test_selection_and_estimation_see_different_draws_of_the_stated_numbers() ->
 def test_noise_is_gaussian_around_the_input_with_the_stated_sigma() -> None:
     model, sigma, n = Recorder(), 0.3, 30_000
     Sampler(model, sigma, batch_size=4096).draw(X, n0=1, n=n)
-    z = (torch.cat(model.batches[1:]).double() - torch.tensor(X)) / sigma
+    z = (torch.cat(model.batches)[1 : n + 1].double() - torch.tensor(X)) / sigma
     assert z.mean(dim=0).abs().max() < 5 / math.sqrt(n)
     covariance = torch.cov(z.T)
     assert (covariance - torch.eye(3)).abs().max() < 5 * math.sqrt(2 / n)
@@ -148,7 +152,9 @@ def test_probabilities_equal_the_softmax_of_logits() -> None:
     model = linear()
     logits = Sampler(model, 0.5).draw(X, n0=10, n=50)
     stated = Sampler(lambda x: model(x).softmax(dim=1), 0.5, outputs="probabilities")
-    assert same(logits, stated.draw(X, n0=10, n=50))
+    draws = stated.draw(X, n0=10, n=50)
+    assert (draws.predicted, draws.top_count) == (logits.predicted, logits.top_count)
+    np.testing.assert_allclose(draws.scores, logits.scores, rtol=1e-6)
 
 
 def test_raw_outputs_reach_a_custom_measure_unchanged() -> None:
@@ -156,8 +162,8 @@ def test_raw_outputs_reach_a_custom_measure_unchanged() -> None:
     model = linear()
     raw = Sampler(model, 0.5, measure=norm, outputs="raw").draw(X, n0=10, n=50)
     with torch.no_grad():
-        expected = model(noisy(0.5, 50, Stream.ESTIMATION)).square().sum(dim=1)
-    np.testing.assert_array_equal(raw.scores, expected)
+        expected = model(copies(50, 0.5, Stream.ESTIMATION)).square().sum(dim=1)
+    np.testing.assert_allclose(raw.scores, expected, rtol=1e-5)
 
 
 def test_raw_outputs_may_have_one_column() -> None:
@@ -170,8 +176,9 @@ def test_half_precision_logits_are_scored_in_float32() -> None:
     model = linear()
     draws = Sampler(lambda x: model(x).bfloat16(), 0.5).draw(X, n0=10, n=50)
     with torch.no_grad():
-        logits = model(noisy(0.5, 50, Stream.ESTIMATION)).bfloat16().float()
-    np.testing.assert_array_equal(draws.scores, logits.softmax(dim=1)[:, draws.predicted])
+        logits = model(copies(50, 0.5, Stream.ESTIMATION)).bfloat16().float()
+    expected = logits.softmax(dim=1)[:, draws.predicted]
+    np.testing.assert_allclose(draws.scores, expected, rtol=0.01)  # a step of bfloat16
 
 
 def test_extreme_logits_stay_within_the_range() -> None:
@@ -233,14 +240,15 @@ def test_module_runs_in_evaluation_mode_and_comes_back_as_it_was() -> None:
 
 def test_modes_come_back_after_an_error() -> None:
     model = Moody()
-    with pytest.raises(ModelError, match=r"raised RuntimeError on a batch of shape \(5, 2\)"):
-        Sampler(model, 0.5).draw(X[:2], n0=5, n=10)
+    with pytest.raises(ModelError, match=r"raised RuntimeError on a batch of shape \(9, 2\)"):
+        Sampler(model, 0.5, batch_size=9).draw(X[:2], n0=5, n=10)
     assert all(part.training for part in model.modules())
 
 
 class HostReads(TorchDispatchMode):
     """Counts the operations for which a host has to wait for its device."""
 
+    # The noise, on the CPU alone, looks at its keys; that is not counted.
     WAITING = ("_local_scalar_dense", "is_nonzero", "nonzero", "_to_copy", "equal", "item")
 
     def __init__(self) -> None:
@@ -254,7 +262,17 @@ class HostReads(TorchDispatchMode):
 
 @pytest.mark.parametrize("outputs", ["logits", "probabilities", "raw"])
 @pytest.mark.parametrize("measure", ["score", "margin"])
-def test_host_reads_do_not_grow_with_the_number_of_batches(outputs: Any, measure: str) -> None:
+def test_host_reads_do_not_grow_with_the_number_of_batches(
+    outputs: Any, measure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = Noise.add
+
+    def unseen(*arguments: Any) -> None:
+        with _disable_current_modes():
+            add(*arguments)
+
+    monkeypatch.setattr(Noise, "add", unseen)
+
     def model(x: Tensor) -> Tensor:
         return x.sigmoid() / x.sigmoid().sum(dim=1, keepdim=True)
 
@@ -284,11 +302,133 @@ def test_cuda_agrees_with_the_cpu_and_never_waits_for_a_batch() -> None:
 
     assert waits(2) == waits(20)
     here, there = (
-        Sampler(linear(), 0.5, device=device).draw(X, n0=100, n=50_000)
+        Sampler(linear(), 0.5, device=device, batch_size=1000).draw(X, n0=100, n=50_000)
         for device in ("cpu", "cuda")
     )
     assert here.predicted == there.predicted
-    assert abs(here.scores.mean() - there.scores.mean()) < 8 * here.scores.std() / 50_000**0.5
+    np.testing.assert_allclose(here.scores, there.scores, atol=1e-5)  # the noise is the same
+
+
+# --- the options of running it ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_precision_is_that_of_the_model_alone(precision: str) -> None:
+    seen: set[torch.dtype] = set()
+
+    class Spy(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            out = super().forward(x)
+            seen.add(out.dtype)
+            return out
+
+    def both(p: Tensor, y: Tensor) -> Tensor:
+        seen.add((p @ p.T).dtype)  # would be halved under autocast
+        return p.gather(1, y[:, None])[:, 0]
+
+    torch.manual_seed(0)
+    model = Spy(3, CLASSES)
+    own = custom(both, (0.0, 1.0))
+    draws = Sampler(model, 0.5, measure=own, precision=precision).draw(X, n0=5, n=300)
+    assert seen == {getattr(torch, precision), torch.float32}
+    full = Sampler(model, 0.5).draw(X, n0=5, n=300)
+    assert not np.array_equal(draws.scores, full.scores)
+    np.testing.assert_allclose(draws.scores, full.scores, atol=0.02)
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_autocast_of_the_caller_does_not_reach_the_model() -> None:
+    sampler = Sampler(linear(), 0.5)
+    plain = sampler.draw(X, n0=5, n=50)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert same(sampler.draw(X, n0=5, n=50), plain)
+
+
+def test_nothing_of_the_run_reaches_the_caller_between_two_inputs() -> None:
+    sampler = Sampler(linear(), 0.5, precision="bfloat16", batch_size=8)
+    queue = [Input(X, i, FixedJob(20)) for i in range(3)]
+    for _ in sampler.sample(queue, n0=5, noise=sampler.noise()):
+        assert not torch.is_inference_mode_enabled()
+        assert not torch.is_autocast_enabled("cpu")
+
+
+def test_channels_last_reaches_the_model_and_changes_only_rounding() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, CLASSES))
+    x = torch.rand(3, 8, 8)
+    plain = Sampler(model, 0.5).draw(x, n0=10, n=100)
+    orders: list[bool] = []
+    model.register_forward_pre_hook(
+        lambda _, args: orders.append(args[0].is_contiguous(memory_format=torch.channels_last))
+    )
+    last = Sampler(model, 0.5, channels_last=True).draw(x, n0=10, n=100)
+    assert all(orders)
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_allclose(last.scores, plain.scores, rtol=1e-5)
+
+
+def test_a_compiled_model_gives_the_same_up_to_rounding() -> None:
+    pytest.importorskip("torch._inductor")
+    model = linear()
+    plain = Sampler(model, 0.5, batch_size=64).draw(X, n0=10, n=100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the compiler's own
+        compiled = Sampler(model, 0.5, batch_size=64, compile="default").draw(X, n0=10, n=100)
+    np.testing.assert_allclose(compiled.scores, plain.scores, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows"), [((1, 8, 8), 1000), ((3, 32, 32), 85), ((3, 224, 224), 16), ((), 1000)]
+)
+def test_automatic_batches_on_the_cpu_depend_on_the_shape_alone(
+    shape: tuple[int, ...], rows: int
+) -> None:
+    sampler = Sampler(linear(), 0.5)
+    assert sampler.rows(torch.zeros(shape)) == rows
+    assert sampler.describe(torch.zeros(shape))["batch_size"] == rows
+    assert Sampler(linear(), 0.5, batch_size=7).rows(torch.zeros(shape)) == 7
+
+
+@pytest.mark.parametrize(
+    ("speed", "expected"),
+    [
+        (lambda size: 1.0, 64),  # no gain
+        (lambda size: size, 2**14),  # ever faster
+        (lambda size: size if size <= 512 else None, 512),  # memory
+        (lambda size: size if size <= 3 else None, 2),
+        (lambda size: None, 1),
+        (lambda size: 0.0, 64),  # the model fails: sampling will tell
+    ],
+)
+def test_batches_grow_to_what_memory_or_speed_holds(speed: Any, expected: int) -> None:
+    assert fastest(speed) == expected
+
+
+def test_inputs_of_different_shapes_are_refused() -> None:
+    sampler = Sampler(linear(), 0.5)
+    queue = [Input(X, 0, FixedJob(5)), Input(X[:2], 1, FixedJob(5))]
+    with pytest.raises(ValueError, match="inputs must all be of one shape and type"):
+        list(sampler.sample(queue, n0=5, noise=sampler.noise()))
+
+
+def test_no_inputs_give_no_outcomes() -> None:
+    sampler = Sampler(linear(), 0.5)
+    assert list(sampler.sample([], n0=5, noise=sampler.noise())) == []
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "float16"])
+def test_cuda_options(precision: str) -> None:
+    before = torch.backends.cudnn.allow_tf32
+    sampler = Sampler(linear(), 0.5, device="cuda", precision=precision)
+    size = sampler.rows(X)
+    assert size & (size - 1) == 0
+    draws = sampler.draw(X, n0=10, n=1000)
+    plain = Sampler(linear(), 0.5).draw(X, n0=10, n=1000)
+    atol = 1e-5 if precision == "float32" else 0.02
+    np.testing.assert_allclose(draws.scores, plain.scores, atol=atol)
+    assert torch.backends.cudnn.allow_tf32 == before
 
 
 # --- what is refused -------------------------------------------------------------------------
@@ -304,6 +444,9 @@ def test_cuda_agrees_with_the_cpu_and_never_waits_for_a_batch() -> None:
         ({"measure": "scores"}, ValueError, "measure must be one of 'score', 'margin'"),
         ({"outputs": "guess"}, ValueError, "outputs must be one of 'logits'"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"batch_size": "all"}, TypeError, "batch_size must be a whole number"),
+        ({"precision": "half"}, ValueError, "precision must be one of 'float32', 'tf32'"),
+        ({"compile": "fast"}, ValueError, "compile must be one of 'default'"),
     ],
 )
 def test_sampler_refuses(arguments: dict, error: type[Exception], message: str) -> None:
@@ -325,6 +468,10 @@ def test_sampler_refuses(arguments: dict, error: type[Exception], message: str) 
         ({"n": 1e5}, TypeError, "n must be a whole number"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),
         ({"example": -1}, ValueError, "example must be at least 0"),
+        ({"example": 2**31}, ValueError, "example must be at most 2147483647"),
+        ({"noise": "white"}, ValueError, "noise must be one of 'lattice', 'gaussian'"),
+        ({"noise": "lattice"}, ValueError, "lattice noise needs the grid"),
+        ({"grid": 3}, ValueError, "must lie on the grid"),
     ],
 )
 def test_draw_refuses(arguments: dict, error: type[Exception], message: str) -> None:
@@ -354,19 +501,33 @@ def test_bad_outputs_are_named(model: Any, message: str) -> None:
         Sampler(model, 1.0, batch_size=7).draw(X, n0=7, n=7)
 
 
-def test_one_bad_row_among_many_is_found() -> None:
+@pytest.mark.parametrize("bad", [12, 32])  # the last of the selection, the last of all
+def test_one_bad_row_among_many_is_found(bad: int) -> None:
+    calls = count()
+
     def model(x: Tensor) -> Tensor:
         logits = x.clone()
-        logits[-1, 0] = torch.nan if len(x) == 3 else 0.0  # in the last batch of the selection
+        logits[bad % 10, 0] = torch.nan if next(calls) == bad // 10 else 0.0
         return logits
 
     with pytest.raises(ModelError, match="NaN"):
         Sampler(model, 1.0, batch_size=10).draw(X, n0=13, n=20)
 
 
-def test_the_number_of_classes_may_not_change() -> None:
+def test_what_a_padded_row_gives_is_not_looked_at() -> None:
     def model(x: Tensor) -> Tensor:
-        return x[:, : 3 if len(x) == 10 else 2]
+        x[7:] = torch.nan
+        return x
+
+    draws = Sampler(model, 1.0, batch_size=10).draw(X, n0=3, n=4)
+    assert np.isfinite(draws.scores).all()
+
+
+def test_the_number_of_classes_may_not_change() -> None:
+    calls = count()
+
+    def model(x: Tensor) -> Tensor:
+        return x[:, : 2 if next(calls) else 3]
 
     with pytest.raises(ModelError, match="3 classes for one batch and 2 for another"):
         Sampler(model, 1.0, batch_size=10).draw(X, n0=10, n=15)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from smoothbound import smoothed as module
 from smoothbound.class_radius import class_radius
 from smoothbound.engine import certify_scores, required_draws
 from smoothbound.measures import custom
@@ -27,6 +26,11 @@ RADII = (0.0, 0.1, 0.25, 0.5)
 def model(x: Tensor) -> Tensor:
     """Two classes; the first scores sigmoid(SLOPE * x0)."""
     return torch.stack([x[:, 0], -x[:, 0]], dim=1) * (SLOPE / 2)
+
+
+def exact(x: Tensor) -> Tensor:
+    """Logits whose softmax is the same bits in every batch: 0 or 1."""
+    return torch.stack([x[:, 0], -x[:, 0]], dim=1).sign() * 1000
 
 
 def truth(x0: Any) -> Any:
@@ -143,13 +147,17 @@ def test_an_input_is_certified_the_same_in_any_company_and_order() -> None:
     assert not np.array_equal(smoothed.certify(x, n=500, radii=RADII, seed=1).lower, together.lower)
 
 
-def test_certifying_in_groups_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    smoothed = SmoothedClassifier(model, SIGMA)
+@pytest.mark.parametrize("size", [1, 7, 64, 399, 400, 401, 10_000])
+def test_packing_changes_nothing(size: int) -> None:
     x, options = inputs(0.5, 0.1, -0.3, 2.0, 1.0), {"n": 300, "radii": RADII, "thresholds": [0.6]}
-    at_once = smoothed.certify(x, **options)
-    for limit in (1, 2 * 300, 3 * 300 + 1):
-        monkeypatch.setattr(module, "_SCORES_AT_ONCE", limit)
-        assert same(smoothed.certify(x, **options), at_once)
+    packed = SmoothedClassifier(exact, SIGMA, batch_size=size).certify(x, **options)
+    assert packed.settings.batch_size == size
+    for i in range(len(x)):
+        alone = SmoothedClassifier(exact, SIGMA, batch_size=400).certify(
+            x[i : i + 1], examples=[i], **options
+        )
+        for name in ("lower", "radius", "predicted", "class_radius", "mean_score"):
+            np.testing.assert_array_equal(getattr(packed, name)[i], getattr(alone, name)[0])
 
 
 def test_tensors_arrays_and_inputs_without_axes() -> None:
@@ -254,12 +262,19 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
         "n": 200,
         "seed": 4,
         "batch_size": 32,
+        "precision": "float32",
+        "channels_last": False,
+        "compile": None,
         "device": "cpu",
         "radii": [0.0, 0.1],
         "thresholds": [0.6],
         "score_range": [0.0, 1.0],
     }
     assert {name: settings[name] for name in expected} == expected
+    assert settings["noise"]["kind"] == "gaussian"  # no grid was stated
+    lattice = smoothed.certify(np.zeros((1, 2), np.float32), n=50, grid=255)
+    assert lattice.settings.noise["kind"] == "lattice"
+    assert lattice.settings.noise["grid"] == 255
     assert cert.settings.method.name == "cdf_ell"
 
 
@@ -317,6 +332,9 @@ def test_half_of_alpha_needs_more_draws() -> None:
         ({"backend": "gpu"}, ValueError, "backend must be one of"),
         ({"threads": 0}, ValueError, "threads must be at least 1"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),
+        ({"noise": "white"}, ValueError, "noise must be one of"),
+        ({"noise": "lattice"}, ValueError, "lattice noise needs the grid"),
+        ({"x": inputs(1.0, 0.3), "grid": 2}, ValueError, "must lie on the grid"),
         ({"examples": [0, 1]}, ValueError, "examples must be 1 whole numbers"),
         ({"examples": [0.5]}, ValueError, "examples must be 1 whole numbers"),
         ({"examples": [-1]}, ValueError, "examples must lie between 0 and"),

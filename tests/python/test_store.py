@@ -45,8 +45,12 @@ SETTINGS = store.RunSettings(
     arch="digits_cnn",
     checkpoint="model.pt",
     checkpoint_sha256="0" * 64,
+    noise={"kind": "lattice", "sigma": 0.25, "seed": 3, "grid": 16},
     device="cpu",
     batch_size=1000,
+    precision="float32",
+    channels_last=False,
+    compile=None,
     versions={"smoothbound": "0.1.0", "torch": "2.4"},
 )
 INDICES = [0, 2, 4, 6, 8]
@@ -273,6 +277,8 @@ def test_each_setting_counts() -> None:
         changed: Any
         if field.name == "versions":
             changed = value | {"torch": "2.5"}
+        elif field.name == "noise":
+            changed = value | {"grid": 255}
         elif isinstance(value, tuple):
             changed = value[::-1]
         elif isinstance(value, str):

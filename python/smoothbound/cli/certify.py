@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -81,7 +82,36 @@ def certify(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
-    batch_size: Annotated[int, typer.Option(help="Draws in one call of the network.")] = 1000,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            help="'lattice' or 'gaussian': noise in whole steps of the grid of the pixel values, "
+            "or floating-point noise.",
+            show_default="lattice where the images lie on a grid",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        str,
+        typer.Option(metavar="NUMBER", help="Draws in one call of the network."),
+    ] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="float32; tf32 on CUDA; bfloat16 or float16 by autocast. The certificate is for "
+            "the network in this precision."
+        ),
+    ] = "float32",
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Run the network in channels-last order.")
+    ] = False,
+    compile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODE",
+            help="Compile the network: default, reduce-overhead or max-autotune.",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(help="cpu or cuda.", show_default="cuda where there is one"),
@@ -100,6 +130,9 @@ def certify(
     Each input gets a lower bound on its confidence at each radius, a certified radius for each
     threshold, and the certified radius of its class (Cohen et al. 2019). Finished inputs are on
     the disk at once: a run that is killed goes on with --resume.
+
+    Inputs on which the network fails (it raises, returns NaN or runs out of memory) are kept with
+    the reason and count as not certified; the exit status is then 3, and 2 after any other error.
     """
     from smoothbound import checkpoint as checkpoints
     from smoothbound.cli.tables import show
@@ -119,8 +152,17 @@ def certify(
             f"classes; {data} has shape {dataset.shape} and {dataset.num_classes} classes"
         )
     smoothed = SmoothedClassifier(
-        model, sigma, measure=measure, device=where, batch_size=batch_size, cutoff=cutoff
+        model,
+        sigma,
+        measure=measure,
+        device=where,
+        batch_size=_batch_size(batch_size, out if resume else None),
+        precision=precision,  # type: ignore[arg-type]
+        channels_last=channels_last,
+        compile=compile,  # type: ignore[arg-type]
+        cutoff=cutoff,
     )
+    first, _ = dataset[0]
     trained = info.training.get("sigma")
     if trained not in (None, sigma):
         Console(stderr=True).print(
@@ -151,12 +193,32 @@ def certify(
         arch=info.arch,
         checkpoint=checkpoint.name,
         checkpoint_sha256=info.sha256,
-        device=str(smoothed.device),
-        batch_size=batch_size,
+        noise=smoothed.noise(
+            noise, seed=seed, grid=None if noise == "gaussian" else dataset.grid
+        ).describe(),
+        **smoothed.describe(first),
         versions=_versions(),
     )
     results = run(out, settings, smoothed, dataset, resume=resume)
     show(results, out)
+    if results.failed:
+        raise typer.Exit(3)
+
+
+def _batch_size(text: str, resumed: Path | None) -> Any:
+    """Return the number of rows, "auto", or what "auto" was in the run that goes on."""
+    from smoothbound import store
+    from smoothbound.errors import StoreError
+
+    if text != "auto":
+        try:
+            return int(text)
+        except ValueError:
+            raise ValueError(f"--batch-size must be a number or auto, got {text!r}") from None
+    if resumed is not None:
+        with suppress(StoreError):  # none there, or the writer will say what is wrong with it
+            return store.load(resumed).settings.batch_size
+    return "auto"
 
 
 def _versions() -> dict[str, str]:

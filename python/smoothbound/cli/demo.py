@@ -60,7 +60,6 @@ def _steps(out: Path) -> None:
             thresholds=_THRESHOLDS[folder.name],
             skip=_SKIP,
             n=_N,
-            batch_size=250,  # what fits into a processor's cache
             out=folder,
             resume=True,
         )

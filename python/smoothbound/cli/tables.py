@@ -30,9 +30,11 @@ def show(results: Results, folder: Path) -> None:
             highlight=False,
         )
         console.print(_accuracy(evaluation, threshold))
-    correct, abstained = int(evaluation.correct.sum()), int((evaluation.predicted < 0).sum())
+    correct, without = int(evaluation.correct.sum()), int((evaluation.predicted < 0).sum())
+    failed = f"{results.failed} inputs failed; " if results.failed else ""
     console.print(
-        f"{percent(correct, total)} % correct, {percent(abstained, total)} % abstained; "
+        f"{percent(correct, total)} % correct, "
+        f"{percent(without - results.failed, total)} % abstained; {failed}"
         f"{results.array('seconds').mean():.3g} s an input. Results: {folder}",
         soft_wrap=True,
         highlight=False,

@@ -1,0 +1,205 @@
+"""Packing: every draw once, in order, in full batches, with the class known before it is needed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from smoothbound.noise import Stream
+from smoothbound.schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
+
+Batch = list[Segment[int]]
+
+
+class Staged:
+    """Asks for draws in stages, and checks that it gets just those."""
+
+    def __init__(self, item: int, stages: list[int]) -> None:
+        self.item, self.stages = item, deque(stages)
+        self.taken = self.in_stage = 0
+
+    @property
+    def wants(self) -> int:
+        return self.stages[0] - self.in_stage if self.stages else 0
+
+    def feed(self, scores: NDArray[np.float32]) -> None:
+        np.testing.assert_array_equal(scores, numbers(self.item, self.taken, len(scores)))
+        self.taken += len(scores)
+        self.in_stage += len(scores)
+        assert self.in_stage <= self.stages[0]
+        if self.in_stage == self.stages[0]:
+            self.stages.popleft()
+            self.in_stage = 0
+
+
+def numbers(item: int, first: int, count: int) -> NDArray[np.float32]:
+    """A score for each draw of each item that tells both."""
+    return (1000 * item + first + np.arange(count)).astype(np.float32)
+
+
+def deliver(schedule: Schedule[int], batch: Batch) -> None:
+    for segment in batch:
+        rows = range(segment.rows.start, segment.rows.stop)
+        top = np.array([segment.visit.item % 3 if k % 2 == 0 else 3 for k in rows])
+        schedule.deliver(segment, numbers(segment.visit.item, segment.first, len(rows)), top)
+
+
+def run(schedule: Schedule[int], ahead: int) -> Iterator[Batch]:
+    """Deliver every batch `ahead` batches late, as a sampler does."""
+    flights: deque[Batch] = deque()
+    while True:
+        while flights and (len(flights) > ahead or schedule.fill() < schedule.size):
+            deliver(schedule, flights.popleft())
+        if not schedule.fill():
+            return
+        flights.append(schedule.next_batch())
+        yield flights[-1]
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 30), max_size=4), max_size=12),
+    st.integers(1, 9),
+    st.integers(1, 40),
+    st.integers(1, 6),
+    st.integers(0, 3),
+)
+def test_every_draw_is_made_once_and_in_order(
+    stages: list[list[int]], n0: int, size: int, places: int, ahead: int
+) -> None:
+    jobs = [Staged(item, wanted) for item, wanted in enumerate(stages)]
+    totals = [sum(job.stages) for job in jobs]
+    read = 0
+
+    def inputs() -> Iterator[tuple[int, Job]]:
+        nonlocal read
+        for job in jobs:
+            read += 1
+            yield job.item, job
+
+    schedule = Schedule(inputs(), n0=n0, size=size, places=places)
+    made: dict[tuple[int, Stream], int] = {}
+    for batch in run(schedule, ahead):
+        row = 0
+        for segment in batch:
+            count = segment.rows.stop - segment.rows.start
+            assert count > 0
+            assert segment.rows.start == row  # one after the other, from the first row on
+            row = segment.rows.stop
+            key = segment.visit.item, segment.stream
+            assert made.get(key, 0) == segment.first
+            made[key] = segment.first + count
+            if segment.stream is Stream.ESTIMATION:
+                assert made[segment.visit.item, Stream.SELECTION] == n0
+        assert row <= size
+        places_in_use = {s.visit.item: s.visit.place for s in batch if s.visit.open}
+        assert len(set(places_in_use.values())) == len(places_in_use)
+        assert read - len(schedule.finished) <= places + 1  # those admitted, and not ended
+    outcomes = dict(schedule.finished)
+    assert sorted(outcomes) == list(range(len(stages)))
+    for item, total in enumerate(totals):
+        draws = outcomes[item]
+        assert isinstance(draws, Draws)
+        np.testing.assert_array_equal(draws.scores, numbers(item, 0, total))
+        assert draws.n0 == (n0 if total else 0)
+        assert made.get((item, Stream.ESTIMATION), 0) == total
+
+
+@given(
+    st.lists(st.integers(1, 50), min_size=1, max_size=20),
+    st.integers(1, 9),
+    st.integers(1, 40),
+    st.integers(0, 3),
+)
+def test_fixed_numbers_of_draws_fill_every_batch_but_the_last(
+    wanted: list[int], n0: int, size: int, ahead: int
+) -> None:
+    inputs = [(item, FixedJob(n)) for item, n in enumerate(wanted)]
+    places = (ahead + 1) * -(-size // n0) + 1
+    schedule = Schedule(inputs, n0=n0, size=size, places=places)
+    filled = [batch[-1].rows.stop for batch in run(schedule, ahead)]
+    total = sum(wanted) + n0 * len(wanted)
+    assert filled[:-1] == [size] * (len(filled) - 1)
+    assert sum(filled) == total
+    assert [item for item, _ in schedule.finished] == list(range(len(wanted)))  # as they came
+
+
+def test_selection_of_the_next_input_stands_beside_the_estimation_of_others() -> None:
+    schedule = Schedule([(0, FixedJob(5)), (1, FixedJob(5))], n0=2, size=10, places=3)
+    schedule.fill()
+    rows = [(s.visit.item, s.stream, s.rows) for s in schedule.next_batch()]
+    assert rows == [
+        (0, Stream.SELECTION, slice(0, 2)),
+        (0, Stream.ESTIMATION, slice(2, 7)),
+        (1, Stream.SELECTION, slice(7, 9)),
+        (1, Stream.ESTIMATION, slice(9, 10)),
+    ]
+
+
+def test_votes_choose_the_class_and_the_smallest_on_a_tie() -> None:
+    schedule = Schedule([("x", FixedJob(5))], n0=4, size=9, places=1)
+    schedule.fill()
+    selection, estimation = schedule.next_batch()
+    schedule.deliver(selection, np.full(4, np.nan, np.float32), np.array([7, 2, 2, 7]))
+    schedule.deliver(estimation, np.ones(5, np.float32), np.array([2, 2, 7, 0, 2]))
+    ((item, draws),) = schedule.finished
+    assert item == "x"
+    assert isinstance(draws, Draws)
+    assert (draws.predicted, draws.top_count, draws.n0) == (2, 3, 4)
+
+
+def test_a_finished_input_frees_its_place_at_once() -> None:
+    schedule = Schedule([(item, FixedJob(3)) for item in range(3)], n0=1, size=4, places=1)
+    for item in range(3):
+        assert schedule.fill() == 4
+        batch = schedule.next_batch()
+        assert {s.visit.item for s in batch} == {item}
+        assert schedule.fill() == 0  # no place, until the scores are in
+        deliver(schedule, batch)
+    assert [item for item, _ in schedule.finished] == [0, 1, 2]
+
+
+def test_a_failed_input_leaves_the_others_alone() -> None:
+    schedule = Schedule([(item, FixedJob(10)) for item in range(3)], n0=2, size=8, places=3)
+    schedule.fill()
+    first = schedule.next_batch()  # 8 draws of input 0
+    schedule.fill()
+    second = schedule.next_batch()  # 4 of input 0, 4 of input 1
+    why = Failure("nan", "not finite")
+    schedule.fail(first[0].visit, why)
+    schedule.fail(first[0].visit, Failure("again", "only the first counts"))
+    deliver(schedule, first)  # of an input that is gone
+    deliver(schedule, second)
+    schedule.fail(second[-1].visit, why)  # with draws still to hand out
+    rest = [segment for batch in run(schedule, 0) for segment in batch]
+    assert {s.visit.item for s in rest} == {2}
+    outcomes = dict(schedule.finished)
+    assert outcomes[0] == outcomes[1] == why
+    assert str(why) == "failed: not finite"
+    assert isinstance(outcomes[2], Draws)
+
+
+def test_an_endless_stream_of_inputs_is_read_as_needed() -> None:
+    read = 0
+
+    def endless() -> Iterator[tuple[int, Job]]:
+        nonlocal read
+        while True:
+            read += 1
+            yield read, FixedJob(6)
+
+    schedule = Schedule(endless(), n0=2, size=16, places=100)
+    for _, batch in zip(range(50), run(schedule, 0), strict=False):
+        assert batch[-1].rows.stop == 16
+    assert read <= 50 * 2 + 3
+
+
+@pytest.mark.parametrize("name", ["n0", "size", "places"])
+def test_refuses(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
+        Schedule([], **({"n0": 1, "size": 1, "places": 1} | {name: 0}))
