@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from smoothbound import adapters as adapters
     from smoothbound.backend import build_info as build_info
     from smoothbound.certificate import Certificate as Certificate
     from smoothbound.engine import certify_scores as certify_scores
@@ -36,10 +37,12 @@ _HOME = {
     "required_draws": "engine",
 }
 
-__all__ = [*sorted(_HOME), "__version__"]
+__all__ = [*sorted(_HOME), "__version__", "adapters"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "adapters":
+        return importlib.import_module("smoothbound.adapters")
     if name not in _HOME:
         raise AttributeError(f"module 'smoothbound' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"smoothbound.{_HOME[name]}"), name)
@@ -48,4 +51,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted({*globals(), *__all__})

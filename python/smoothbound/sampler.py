@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from smoothbound import checks
+from smoothbound.adapters import BaseClassifier, Model, Outputs, TensorModel, adapt
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure
 from smoothbound.measures import measure as measure_of
@@ -31,8 +32,6 @@ from smoothbound.schedule import Draws, Failure, FixedJob, Job, Schedule, Segmen
 
 __all__ = ["Draws", "Failure", "Input", "Model", "Outputs", "Precision", "Sampler"]
 
-Model = nn.Module | Callable[[Tensor], Tensor]
-Outputs = Literal["logits", "probabilities", "raw"]
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 Compile = Literal["default", "reduce-overhead", "max-autotune"]
 
@@ -82,21 +81,16 @@ class Sampler:
         sigma: float,
         *,
         measure: str | Measure = "score",
-        outputs: Outputs = "logits",
+        outputs: Outputs | None = None,
         device: torch.device | str | None = None,
         batch_size: int | Literal["auto"] = "auto",
         precision: Precision = "float32",
         channels_last: bool = False,
         compile: Compile | None = None,
     ) -> None:
-        if not callable(model):
-            raise TypeError(
-                "model must be a torch.nn.Module or a callable that turns a batch of inputs into "
-                f"a tensor of shape (batch, classes), got {type(model).__name__}"
-            )
+        base, self.outputs = adapt(model, outputs, device)
         self.sigma = checks.positive("sigma", sigma)
         self.measure = measure_of(measure)
-        self.outputs: str = checks.choice("outputs", outputs, get_args(Outputs))
         if batch_size != "auto":
             checks.count("batch_size", batch_size)
         self.batch_size = batch_size
@@ -105,16 +99,25 @@ class Sampler:
         if compile is not None:
             checks.choice("compile", compile, get_args(Compile))
         self.compile = compile
-        wanted = _device_of(model) if device is None else torch.device(device)
+        if isinstance(base, BaseClassifier) and (precision, channels_last, compile) != (
+            "float32",
+            False,
+            None,
+        ):
+            raise ValueError(
+                "precision, channels_last and compile are for torch modules; this model is of the "
+                f"kind {base.kind}: set its library to what you want, and leave them out"
+            )
+        wanted = _device_of(base) if device is None else torch.device(device)
         self.device = torch.empty(0, device=wanted).device  # "cuda" as the "cuda:0" that it means
-        if isinstance(model, nn.Module):
-            model = model.to(self.device)
+        if isinstance(base, nn.Module):
+            base = base.to(self.device)
             if self.channels_last:
-                model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model = model
-        self._forward: Model = model
+                base = base.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = base
+        self._forward: TensorModel = base
         if compile is not None:
-            self._forward = torch.compile(model, mode=compile, dynamic=False)
+            self._forward = torch.compile(base, mode=compile, dynamic=False)
         self._sizes: dict[tuple[Any, ...], int] = {}
 
     def noise(self, kind: str | None = None, *, seed: int = 0, grid: int | None = None) -> Noise:
@@ -636,7 +639,9 @@ class _Batches:
         wanted = f"a floating-point tensor of shape ({rows}, classes) on {device}"
         if not isinstance(outputs, Tensor):
             raise _FailedError(
-                "no tensor", f"the model returned {type(outputs).__name__}; it must return {wanted}"
+                "no tensor",
+                f"the model returned {type(outputs).__name__}; it must return {wanted} (a function "
+                "over NumPy or JAX arrays: see smoothbound.adapters)",
             )
         shape = tuple(outputs.shape)
         if not outputs.is_floating_point() or outputs.device != device:
@@ -705,12 +710,13 @@ def _tensor_float(allowed: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _evaluating(model: Model) -> Iterator[None]:
+def _evaluating(model: TensorModel) -> Iterator[None]:
     """Put a module into evaluation mode, and every part back as it was afterwards."""
     if not isinstance(model, nn.Module):
         yield
         return
-    modes = [(part, part.training) for part in model.modules()]
+    # What torch.jit.freeze leaves has no mode, for it is always in evaluation.
+    modes = [(part, part.training) for part in model.modules() if hasattr(part, "training")]
     model.eval()
     try:
         yield
@@ -719,18 +725,18 @@ def _evaluating(model: Model) -> Iterator[None]:
             part.train(training)
 
 
-def _device_of(model: Model) -> torch.device:
+def _device_of(model: TensorModel) -> torch.device:
     """Return where a module's numbers are; the CPU for what has none."""
     if isinstance(model, nn.Module):
         for tensor in (*model.parameters(), *model.buffers()):
             return tensor.device
-    return torch.device("cpu")
+    return model.device if isinstance(model, BaseClassifier) else torch.device("cpu")
 
 
-def _dtype_of(model: Model) -> torch.dtype | None:
+def _dtype_of(model: TensorModel) -> torch.dtype | None:
     """Return the type of a module's first floating-point parameter, None if it has none."""
     if isinstance(model, nn.Module):
         for parameter in model.parameters():
             if parameter.is_floating_point():
                 return parameter.dtype
-    return None
+    return model.dtype if isinstance(model, BaseClassifier) else None

@@ -164,21 +164,27 @@ class SmoothedClassifier(Sampler):
 
     Parameters
     ----------
-    model : torch.nn.Module or callable
+    model : torch.nn.Module or callable, or what `smoothbound.adapters` knows
         The base classifier: turns a batch of inputs, shape (batch, ...), into a floating-point
-        tensor of shape (batch, classes) on the same device. A module is moved to `device`, run in
-        evaluation mode, and put back into the modes it was in; anything else is called as it is.
+        tensor of shape (batch, classes) on the same device. A module (TorchScript is one) is moved
+        to `device`, run in evaluation mode, and put back into the modes it was in; another
+        callable is called as it is. Programs of torch.export, sessions of ONNX Runtime,
+        classifiers of scikit-learn and functions compiled by jax.jit are recognised; a function
+        over NumPy or JAX arrays is wrapped in ``adapters.numpy`` or ``adapters.jax``.
         A row of the result may depend on no other row: a batch holds copies of several inputs.
     sigma : float
         Standard deviation of the noise, in the units of the model's input: if the model
         normalises its input itself, before that.
     measure : {"score", "margin"} or Measure, default "score"
         What is averaged over the noise; see `smoothbound.measures`.
-    outputs : {"logits", "probabilities", "raw"}, default "logits"
-        What the model returns. Logits go through a softmax in float32; probabilities are checked
-        to be such; raw outputs go to a custom measure as they are, checked only to be finite.
+    outputs : {"logits", "probabilities", "raw"}, optional
+        What the model returns; by default logits of a module or a callable over tensors, and
+        probabilities of ``predict_proba``; to be stated for every other. Logits go through a
+        softmax in float32; probabilities are checked to be such; raw outputs go to a custom
+        measure as they are, checked only to be finite.
     device : torch.device or str, optional
-        Where to run; by default where the module's parameters are, or else on the CPU.
+        Where to run; by default where the module's parameters are, where an adapted model
+        declares, or else on the CPU.
     batch_size : int or "auto", default "auto"
         Noisy copies, of one input or several, in one call of the model. By default what suits the
         device; see `Sampler.rows`. Where memory does not hold them, they go in smaller pieces.
@@ -229,7 +235,7 @@ class SmoothedClassifier(Sampler):
         sigma: float,
         *,
         measure: str | Measure = "score",
-        outputs: Outputs = "logits",
+        outputs: Outputs | None = None,
         device: torch.device | str | None = None,
         batch_size: int | Literal["auto"] = "auto",
         precision: Precision = "float32",
