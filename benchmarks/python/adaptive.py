@@ -277,8 +277,6 @@ def radius_row(rows: Vector, c: float, precision: float, sigma: float) -> str:
 
 def recorded(args: argparse.Namespace, n: int) -> Iterator[Vector]:
     """Yield the scores of each image, drawn and kept where the folder does not have them."""
-    import torch
-
     from smoothbound import checkpoint
     from smoothbound.data import load
 
@@ -292,16 +290,12 @@ def recorded(args: argparse.Namespace, n: int) -> Iterator[Vector]:
     }
     check_settings(args.scores, settings)
 
-    def half(batch: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(batch.device.type, torch.bfloat16):
-            logits: torch.Tensor = model(batch)
-        return logits
-
-    smoothed = sb.SmoothedClassifier(half if args.bf16 else model, args.sigma)
+    precision = "bfloat16" if args.bf16 else "float32"
+    smoothed = sb.SmoothedClassifier(model, args.sigma, precision=precision, channels_last=True)
     for index in images.select(args.skip, args.inputs).tolist():
         path = args.scores / f"{index}.npy"
         if not path.exists():
-            draws = smoothed.draw(images[index][0], n=n, example=index)
+            draws = smoothed.draw(images[index][0], n=n, example=index, grid=images.grid)
             part = path.with_suffix(".part")
             with part.open("wb") as file:
                 np.save(file, draws.scores)
