@@ -9,9 +9,15 @@ from html import escape
 
 __all__ = ["Figure", "Section", "inline", "render"]
 
-# What Matplotlib writes for text and axes, and for the grid, becomes a colour of the page.
-_THEME = {"#000000": "currentColor", "#e3e3e3": "var(--rule)", "#555555": "var(--soft)"}
-_NARROW = 400  # points: a figure of one panel
+# What Matplotlib writes for text and axes, for the grid, and a blue that is too dark on a dark
+# ground, become colours of the page.
+_THEME = {
+    "#000000": "currentColor",
+    "#e3e3e3": "var(--rule)",
+    "#555555": "var(--soft)",
+    "#0072b2": "var(--blue)",
+}
+_LEAST, _MOST = 0.075, 0.12  # rem for each point of width: letters stay legible on a phone
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,9 @@ def inline(svg: str, caption: str, prefix: str) -> str:
         svg = re.sub(rf"(stroke|fill): {color}", rf"\1: {themed}", svg)
     # A path without a fill of its own is black: glyphs, and the marks of the axes.
     width = re.search(r'width="([0-9.]+)pt"', svg)
-    narrow = ' class="narrow"' if width and float(width[1]) < _NARROW else ""
-    label = f'role="img" aria-label="{escape(caption)}" fill="currentColor"{narrow}'
+    points = float(width[1]) if width else 0.0
+    size = f"min-width: {_LEAST * points:.1f}rem; max-width: {_MOST * points:.1f}rem"
+    label = f'role="img" aria-label="{escape(caption)}" fill="currentColor" style="{size}"'
     svg = re.sub(r' (?:width|height)="[0-9.]+pt"', "", svg, count=2)
     return svg.replace("<svg ", f"<svg {label} ", 1)
 
