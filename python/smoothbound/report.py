@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from smoothbound import checks, logs, store
+from smoothbound import checks, logs, page, store
 from smoothbound.errors import DataError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, percent
 
@@ -41,7 +41,7 @@ def write_report(
     radii: Sequence[float] = (),
     example: int | None = None,
 ) -> list[Path]:
-    """Write figures (PNG), a table (CSV) and a page that holds both (Markdown).
+    """Write figures (PNG and SVG), a table (CSV) and a page that holds both (HTML and Markdown).
 
     Parameters
     ----------
@@ -79,13 +79,20 @@ def write_report(
     evaluations = read(inputs, class_radius)
     rows: list[dict[str, object]] = []
     text = [f"# Certified confidence\n\n{DEFINITION}\n"]
-    files: dict[str, bytes] = {"report.md": b"", "certified_accuracy.csv": b""}
+    sections: list[page.Section] = []
+    files: dict[str, bytes] = dict.fromkeys(
+        ("report.html", "report.md", "certified_accuracy.csv"), b""
+    )
     for one in evaluations:
         shown = _thresholds(one, thresholds)
         figures = list(_figures(one, shown, radii, example))
-        files.update({figure.file: figure.png for figure in figures})
+        for figure in figures:
+            files[f"{figure.stem}.png"] = figure.png
+            files[f"{figure.stem}.svg"] = figure.svg
+        sections.append(_page_section(one, shown, figures, len(sections)))
         rows += table_rows(one, shown)
         text.append(_section(one, shown, figures))
+    files["report.html"] = page.render(DEFINITION, sections).encode()
     files["report.md"] = "\n".join(text).encode()
     files["certified_accuracy.csv"] = _csv(rows).encode()
     return _write(Path(out), files)
@@ -232,9 +239,10 @@ def _radii(evaluation: Evaluation, threshold: float) -> list[float]:
 
 @dataclass(frozen=True)
 class _Figure:
-    file: str
+    stem: str
     caption: str
     png: bytes = field(repr=False)
+    svg: bytes = field(repr=False)
 
 
 def _figures(
@@ -246,7 +254,7 @@ def _figures(
     from smoothbound import figures
 
     def draw(what: str, caption: str, panels: Sequence[Callable[[Axes], Axes]]) -> _Figure:
-        return _Figure(f"{evaluation.name}_{what}.png", caption, _png(evaluation, caption, panels))
+        return _Figure(f"{evaluation.name}_{what}", caption, *_drawn(evaluation, caption, panels))
 
     yield draw(
         "accuracy_vs_radius",
@@ -314,7 +322,10 @@ def _ceiling(evaluation: Evaluation) -> str:
     return text
 
 
-def _png(evaluation: Evaluation, caption: str, panels: Sequence[Callable[[Axes], Axes]]) -> bytes:
+def _drawn(
+    evaluation: Evaluation, caption: str, panels: Sequence[Callable[[Axes], Axes]]
+) -> tuple[bytes, bytes]:
+    """Return the panels as PNG, and as SVG on a transparent ground."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -343,13 +354,16 @@ def _png(evaluation: Evaluation, caption: str, panels: Sequence[Callable[[Axes],
         columns = 3 if len(panels) > 1 else 2  # as many as the width has room for
         figure.legend(handles, labels, loc="outside lower center", ncols=columns)
         figure.suptitle(evaluation.name, parse_math=False)
-        drawn, packed = io.BytesIO(), io.BytesIO()
+        drawn, packed, vector = io.BytesIO(), io.BytesIO(), io.BytesIO()
         figure.savefig(drawn, format="png")
+        with mpl.rc_context({"svg.hashsalt": "smoothbound"}):  # the same file each time
+            about = {"Date": None, "Description": caption}
+            figure.savefig(vector, format="svg", transparent=True, metadata=about)
     info = PngInfo()
     info.add_itxt("Description", caption)
     image = Image.open(drawn).convert("RGB").quantize(256)  # a third of the bytes, same look
     image.save(packed, "PNG", dpi=(_DPI, _DPI), pnginfo=info, optimize=True)
-    return packed.getvalue()
+    return packed.getvalue(), vector.getvalue()
 
 
 # ---------------------------------------------------------------------------------------------
@@ -407,7 +421,7 @@ def _section(
     lines = [f"## {evaluation.name}", "", " ".join(evaluation.notes), ""]
     for figure in figures:
         lines += [
-            f"![{Path(figure.file).stem.replace('_', ' ')}]({quote(figure.file)})",
+            f"![{figure.stem.replace('_', ' ')}]({quote(figure.stem)}.png)",
             "",
             figure.caption,
             "",
@@ -415,7 +429,7 @@ def _section(
     return "\n".join([*lines, _markdown_table(evaluation, thresholds), ""])
 
 
-def _markdown_table(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
+def _accuracy_table(evaluation: Evaluation, thresholds: Sequence[float]) -> list[list[str]]:
     """One row per radius, one column per threshold and method, in percent."""
     columns = [
         (f"{one.method.label}, c = {c:g}", evaluation.counts(one, [c])[:, 0])
@@ -423,8 +437,31 @@ def _markdown_table(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
         for one in evaluation.bounds
     ]
     total = len(evaluation.index)
-    table = [["R", *(title for title, _ in columns)], ["---:"] * (1 + len(columns))]
-    for i, radius in enumerate(evaluation.radii):
-        table.append([f"{radius:g}", *(percent(counts[i], total) for _, counts in columns)])
-    body = "\n".join(f"| {' | '.join(row)} |" for row in table)
+    return [
+        ["R", *(title for title, _ in columns)],
+        *(
+            [f"{radius:g}", *(percent(counts[i], total) for _, counts in columns)]
+            for i, radius in enumerate(evaluation.radii)
+        ),
+    ]
+
+
+def _page_section(
+    evaluation: Evaluation, thresholds: Sequence[float], figures: Sequence[_Figure], number: int
+) -> page.Section:
+    shown = [
+        page.Figure(
+            page.inline(figure.svg.decode(), figure.caption, f"f{number}-{k}"), figure.caption
+        )
+        for k, figure in enumerate(figures)
+    ]
+    notes = [note.replace("**", "") for note in evaluation.notes]  # Markdown's emphasis
+    table = _accuracy_table(evaluation, thresholds)
+    return page.Section(evaluation.name, notes, shown, table, len(evaluation.index))
+
+
+def _markdown_table(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
+    head, *rows = _accuracy_table(evaluation, thresholds)
+    body = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---:"] * len(head), *rows])
+    total = len(evaluation.index)
     return f"Certified accuracy of the {total} inputs, in percent:\n\n{body}"

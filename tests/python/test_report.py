@@ -95,13 +95,13 @@ def images(written: Sequence[Path]) -> list[Path]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the drawing out, which takes nearly all the time, where no picture is looked at."""
-    monkeypatch.setattr(report, "_png", lambda *_: b"")
+    monkeypatch.setattr(report, "_drawn", lambda *_: (b"", b"<svg "))
 
 
 def test_report_of_a_log(tmp_path: Path) -> None:
     written = report.write_report([SCORES], tmp_path / "out", class_radius=[CLASSES])
     assert sorted(written) == sorted((tmp_path / "out").iterdir())
-    assert written[0].name == "report.md"
+    assert [path.name for path in written[:2]] == ["report.html", "report.md"]
     assert [path.name.removeprefix("kumar2020_excerpt_") for path in images(written)] == [
         "accuracy_vs_radius.png",
         "accuracy_vs_threshold.png",
@@ -149,7 +149,7 @@ def test_pictures_are_small_and_carry_their_caption(tmp_path: Path) -> None:
 def test_page_shows_every_figure_and_is_the_same_each_time(tmp_path: Path) -> None:
     run = make_run(tmp_path / "my $x_$ run")
     written = report.write_report([run], tmp_path / "out")
-    page = written[0].read_text()
+    page = written[1].read_text()
     shown = {unquote(name) for name in re.findall(r"\]\(([^ )]+\.png)\)", page)}
     assert shown == {path.name for path in images(written)}
     for words in ("strictly above c", "σ = 0.5", "α = 0.001", "500 bins", "digits_cnn"):
@@ -163,11 +163,11 @@ def test_page_shows_every_figure_and_is_the_same_each_time(tmp_path: Path) -> No
 @pytest.mark.usefixtures("undrawn")
 def test_page_says_how_curves_stand_between_radii(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    page = report.write_report([run], tmp_path / "out")[0].read_text()
+    page = report.write_report([run], tmp_path / "out")[1].read_text()
     assert "At c = 0.5, the certified radius of every input is drawn. The others are drawn" in page
-    page = report.write_report([run], tmp_path / "out", thresholds=[0.5])[0].read_text()
+    page = report.write_report([run], tmp_path / "out", thresholds=[0.5])[1].read_text()
     assert "marked radii" not in page
-    page = report.write_report([SCORES], tmp_path / "out")[0].read_text()
+    page = report.write_report([SCORES], tmp_path / "out")[1].read_text()
     assert "The curves are drawn from the bounds at the marked radii" in page
 
 
@@ -191,7 +191,7 @@ def test_table_of_a_run_by_a_plain_loop(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_unfinished_run_says_so(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", finished=5)
-    page = report.write_report([run], tmp_path / "out")[0].read_text()
+    page = report.write_report([run], tmp_path / "out")[1].read_text()
     assert "**Unfinished run**: 5 of 12 inputs" in page
 
 
@@ -210,7 +210,7 @@ def test_many_thresholds_and_one_radius_still_draw(tmp_path: Path) -> None:
         [SCORES], tmp_path, thresholds=[0.5, 0.6, 0.7, 0.8], radii=[0.25], example=340
     )
     assert all(path.stat().st_size < 100_000 for path in images(written))
-    assert "input 340 (as asked for)" in written[0].read_text()
+    assert "input 340 (as asked for)" in written[1].read_text()
 
 
 def test_all_abstained_is_a_report_too(tmp_path: Path) -> None:
@@ -262,3 +262,24 @@ def test_unfit_files_are_named(tmp_path: Path) -> None:
         report.write_report([SCORES], tmp_path / "scores.npy")
     with pytest.raises(StoreError, match="no finished input yet"):
         report.write_report([make_run(tmp_path / "run", finished=0)], tmp_path / "out")
+
+
+def test_html_page_needs_nothing_but_itself(tmp_path: Path) -> None:
+    log = tmp_path / "a <b> & c.tsv"
+    log.write_bytes(SCORES.read_bytes())
+    written = report.write_report([log], tmp_path / "out")
+    html = written[0].read_text()
+    assert not re.findall(r"(?:src|href)=\"(?!#)[^\"]*\"", html)
+    assert "<script" not in html
+    assert "url(http" not in html
+    assert "<h2>a &lt;b&gt; &amp; c</h2>" in html
+    assert html.count("<svg") == html.count('role="img"') == len(images(written)) == 3
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    used = set(re.findall(r'(?:href="|url\()#([^")]+)', html))
+    assert used <= set(ids)
+    assert "#000000" not in html.split("</style>", 1)[1].split("<style", 1)[0]
+    assert html.count('<th scope="row">') == 7
+    svg = [path for path in written if path.suffix == ".svg"]
+    assert len(svg) == 3
+    assert all("currentColor" not in path.read_text() for path in svg)  # as a paper needs it
