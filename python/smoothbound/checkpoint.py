@@ -1,7 +1,8 @@
 """Checkpoints in the layout published with Cohen et al. 2019, written whole and read safely.
 
 A checkpoint is a dict of ``arch``, ``state_dict``, ``epoch`` and ``optimizer``; those written here
-also hold ``training``, the settings of the run. Reading one never runs code from it.
+also hold ``training``, the settings of the run, and ``history``, a row for each epoch. Reading one
+never runs code from it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import io
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from smoothbound.errors import CheckpointError
 from smoothbound.models import ARCHITECTURES, build
 from smoothbound.store import replacing
 
-__all__ = ["Info", "load", "save"]
+__all__ = ["Info", "load", "restore", "save"]
 
 _LAYOUT: dict[str, type] = {"arch": str, "state_dict": dict, "epoch": int}  # needed, to certify
 _LAST = "1.fc.bias"  # of every architecture; one number for each class
@@ -48,6 +49,8 @@ class Info:
         Hash of the whole file, in hexadecimal.
     training : dict
         Settings it was trained with, "sigma" among them; empty if the file does not say.
+    history : list of dict
+        What was measured in each epoch; empty if the file does not say.
     """
 
     arch: str
@@ -56,6 +59,7 @@ class Info:
     shape: tuple[int, int, int]
     sha256: str
     training: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 def save(
@@ -66,6 +70,7 @@ def save(
     epoch: int,
     optimizer: Optimizer,
     training: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write a checkpoint; one that is already there stays whole until the new one is complete.
 
@@ -83,6 +88,8 @@ def save(
         Its state is kept too.
     training : mapping of str to str, int, float, bool or None
         Settings of the run.
+    history : sequence of mapping, optional
+        A row of str to int or float for each epoch.
 
     Raises
     ------
@@ -96,6 +103,7 @@ def save(
         "state_dict": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "training": dict(training),
+        "history": [dict(row) for row in history],
     }
     torch.save(content, buffer)
     with replacing(Path(path)) as file:
@@ -126,12 +134,7 @@ def load(path: Path | str, device: torch.device | str = "cpu") -> tuple[nn.Seque
         unknown architecture, or holds parameters that do not fit it or are not finite.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"cannot read checkpoint {path}: {error.strerror}") from error
-    content = _unpickled(path, data)
-    _check_layout(path, content)
+    content, data = _content(path)
     arch, state = content["arch"], content["state_dict"]
     _check_claim(path, state, len(data))
     last = state.get(_LAST)
@@ -146,8 +149,56 @@ def load(path: Path | str, device: torch.device | str = "cpu") -> tuple[nn.Seque
         shape=ARCHITECTURES[arch].shape,
         sha256=hashlib.sha256(data).hexdigest(),
         training=content.get("training", {}),
+        history=content.get("history", []),
     )
     return model.eval().to(device), info
+
+
+def restore(path: Path | str, model: nn.Module, optimizer: Optimizer) -> int:
+    """Put a network and its optimizer back to where a checkpoint left them.
+
+    Parameters
+    ----------
+    path : path
+        A file written by `save`.
+    model : nn.Module
+        The same network, on any device.
+    optimizer : Optimizer
+        Of the same kind, over the parameters of `model`.
+
+    Returns
+    -------
+    int
+        Number of finished epochs.
+
+    Raises
+    ------
+    CheckpointError
+        As `load`, and if the file holds no state of such an optimizer.
+    """
+    path = Path(path)
+    content, _ = _content(path)
+    _check_fit(path, content["arch"], content["state_dict"], model.state_dict())
+    model.load_state_dict(content["state_dict"])
+    try:
+        optimizer.load_state_dict(content["optimizer"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path} holds no optimizer state to go on from ({error}); train anew"
+        ) from error
+    epoch: int = content["epoch"]
+    return epoch
+
+
+def _content(path: Path) -> tuple[dict[str, Any], bytes]:
+    """Return what a checkpoint holds, its parts of the right types, and its bytes."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot read checkpoint {path}: {error.strerror}") from error
+    content = _unpickled(path, data)
+    _check_layout(path, content)
+    return content, data
 
 
 def _unpickled(path: Path, data: bytes) -> Any:
@@ -178,8 +229,8 @@ def _check_layout(path: Path, content: Any) -> None:
     if missing:
         found = ", ".join(map(str, content)) or "nothing"
         raise CheckpointError(f"{path} lacks {', '.join(missing)}; it holds {found}")
-    for key, kind in {**_LAYOUT, "training": dict}.items():
-        value = content.get(key, {})
+    for key, kind in {**_LAYOUT, "training": dict, "history": list}.items():
+        value = content.get(key, kind())
         if not isinstance(value, kind):
             raise CheckpointError(
                 f"{path}: {key} must be {kind.__name__}, got {type(value).__name__}"
