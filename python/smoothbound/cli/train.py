@@ -182,6 +182,9 @@ def _write_log(out: Path, history: list[dict[str, Any]]) -> None:
     """Write the epochs of a checkpoint, tab-separated, beside it."""
     from smoothbound.store import replacing
 
-    lines = ["\t".join(_COLUMNS), *("\t".join(f"{row[c]:.6g}" for c in _COLUMNS) for row in history)]
+    lines = [
+        "\t".join(_COLUMNS),
+        *("\t".join(f"{row[c]:.6g}" for c in _COLUMNS) for row in history),
+    ]
     with replacing(out.with_name(f"{out.name}.tsv")) as file:
         file.write("".join(f"{line}\n" for line in lines).encode())
