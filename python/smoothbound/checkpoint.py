@@ -325,7 +325,9 @@ def _fitting(
 ) -> dict[str, Any]:
     """Return the parameters under the names that a network needs, if they fit it."""
     found = _renamed(state, needed)
-    missing, unexpected, other = [], [], []
+    missing: list[str] = []
+    unexpected: list[str] = []
+    other: list[str] = []
     for name in dict.fromkeys([*needed, *found]):
         has, needs = _kind(found.get(name)), _kind(needed.get(name))
         if has != needs:

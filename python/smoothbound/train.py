@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -166,9 +167,15 @@ def best_precision(recipe: str, device: torch.device) -> str:
         return "float32"
     if device.type == "cuda":
         able = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:  # torch before 2.6 cannot say
-        able = getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16", False)
+    else:
+        able = bool(_cpu_capabilities().get("avx512_bf16"))
     return "bfloat16" if able else "float32"
+
+
+def _cpu_capabilities() -> dict[str, Any]:
+    """Return what the processor can do; torch before it could say says nothing."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return capabilities
 
 
 def train(
@@ -250,7 +257,8 @@ def train(
         precision = best_precision(recipe, where)
     autocast = checks.choice("precision", precision, PRECISIONS) == "bfloat16"
     layout = torch.channels_last if chosen.fast else torch.contiguous_format
-    model = _initialised(arch, dataset.num_classes, seed).to(where, memory_format=layout)
+    model = _initialised(arch, dataset.num_classes, seed).to(where)
+    model.to(memory_format=layout)  # type: ignore[call-overload]  # torch's stubs want a tensor
     optimizer = SGD(
         model.parameters(),
         lr,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from smoothbound.cli.options import Sigma
+from smoothbound.cli.options import Data, Sigma
 from smoothbound.errors import CheckpointError
 from smoothbound.progress import progress
 
@@ -18,13 +18,12 @@ _COLUMNS = ("epoch", "loss", "accuracy", "lr", "seconds")
 
 
 def train(
-    data: Annotated[
-        str, typer.Option(help="Data set: digits, cifar10:DIR or npz:FILE.", show_default=False)
-    ],
+    data: Data,
     arch: Annotated[
         str,
         typer.Option(
-            help="Network: digits_cnn, cifar_resnet20 or cifar_resnet110.", show_default=False
+            help="Network: digits_cnn, cifar_resnet20, cifar_resnet110 or resnet50.",
+            show_default=False,
         ),
     ],
     sigma: Sigma,
