@@ -1,7 +1,9 @@
 """Checkpoints in the layout published with Cohen et al. 2019, written whole and read safely.
 
 A checkpoint is a dict of ``arch``, ``state_dict``, ``epoch`` and ``optimizer``; those written here
-also hold ``training``, the settings of the run. Reading one never runs code from it.
+also hold ``training``, the settings of the run, and ``history``, a row for each epoch. A bare
+``state_dict``, from torch.save or safetensors, is read too where its network is named. Reading a
+file never runs code from it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import hashlib
 import io
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from smoothbound.errors import CheckpointError
-from smoothbound.models import ARCHITECTURES, build
+from smoothbound.models import ARCHITECTURES, build, from_factory
 from smoothbound.store import replacing
 
-__all__ = ["Info", "load", "save"]
+__all__ = ["Info", "load", "restore", "save"]
 
 _LAYOUT: dict[str, type] = {"arch": str, "state_dict": dict, "epoch": int}  # needed, to certify
-_LAST = "1.fc.bias"  # of every architecture; one number for each class
+_LAST = re.compile(r"(module\.)?(1\.)?(module\.)?fc\.bias")  # one number for each class
+_PARALLEL = re.compile(r"(^|\.)module\.")  # what nn.DataParallel puts before the names of a network
+_COUNTER = ".num_batches_tracked"  # not used to predict, and not in files of before torch 0.4.1
 _SHOWN = 4  # parameters that do not fit, named in an error
 
 
@@ -37,25 +41,29 @@ class Info:
     Parameters
     ----------
     arch : str
-        Name in `smoothbound.models.ARCHITECTURES`.
-    epoch : int
-        Number of epochs it was trained for.
-    num_classes : int
-        Number of logits.
-    shape : tuple of int
-        (channels, height, width) of its input.
+        Name in `smoothbound.models.ARCHITECTURES`, or the ``package.module:factory`` that was
+        asked for.
+    epoch : int or None
+        Number of epochs it was trained for, if the file says.
+    num_classes : int or None
+        Number of logits; None for a network from a factory.
+    shape : tuple of int or None
+        (channels, height, width) of its input; None for a network from a factory.
     sha256 : str
-        Hash of the whole file, in hexadecimal.
+        Hash, in hexadecimal, of the whole file; without one, of the network's parameters.
     training : dict
         Settings it was trained with, "sigma" among them; empty if the file does not say.
+    history : list of dict
+        What was measured in each epoch; empty if the file does not say.
     """
 
     arch: str
-    epoch: int
-    num_classes: int
-    shape: tuple[int, int, int]
+    epoch: int | None
+    num_classes: int | None
+    shape: tuple[int, int, int] | None
     sha256: str
     training: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 def save(
@@ -66,6 +74,7 @@ def save(
     epoch: int,
     optimizer: Optimizer,
     training: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write a checkpoint; one that is already there stays whole until the new one is complete.
 
@@ -83,6 +92,8 @@ def save(
         Its state is kept too.
     training : mapping of str to str, int, float, bool or None
         Settings of the run.
+    history : sequence of mapping, optional
+        A row of str to int or float for each epoch.
 
     Raises
     ------
@@ -96,25 +107,33 @@ def save(
         "state_dict": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "training": dict(training),
+        "history": [dict(row) for row in history],
     }
     torch.save(content, buffer)
     with replacing(Path(path)) as file:
         file.write(buffer.getbuffer())
 
 
-def load(path: Path | str, device: torch.device | str = "cpu") -> tuple[nn.Sequential, Info]:
+def load(
+    path: Path | str | None, device: torch.device | str = "cpu", *, arch: str | None = None
+) -> tuple[nn.Module, Info]:
     """Read a checkpoint into its network, in eval mode.
 
     Parameters
     ----------
-    path : path
-        A file written by `save`, or one published with Cohen et al. 2019.
+    path : path or None
+        A file written by `save`, one published with Cohen et al. 2019, or a state_dict saved by
+        torch.save or, with the ending .safetensors, by safetensors. None: the network as its
+        factory made it.
     device : device
         Where the network goes.
+    arch : str, optional
+        Its network, where the file does not name it: a name in `smoothbound.models.ARCHITECTURES`,
+        or ``package.module:factory``, see `smoothbound.models.from_factory`.
 
     Returns
     -------
-    model : nn.Sequential
+    model : nn.Module
         Takes images in [0, 1], (batch, channels, height, width), and returns logits.
     info : Info
         What the file says about it.
@@ -124,30 +143,126 @@ def load(path: Path | str, device: torch.device | str = "cpu") -> tuple[nn.Seque
     CheckpointError
         If the file is missing, is not a checkpoint, holds pickled code, lacks a part, names an
         unknown architecture, or holds parameters that do not fit it or are not finite.
+    ModelError
+        If the factory cannot be imported or makes no network.
+    """
+    if path is None:
+        return _from_factory_alone(arch, device)
+    path = Path(path)
+    content, data = _content(path, arch)
+    arch, state = content["arch"], content["state_dict"]
+    _check_claim(path, state, len(data))
+    num_classes = shape = None
+    if ":" in arch:
+        model = from_factory(arch)
+    else:
+        last = next((value for name, value in state.items() if _LAST.fullmatch(name)), None)
+        num_classes = len(last) if isinstance(last, Tensor) and last.ndim and len(last) > 1 else 10
+        shape = ARCHITECTURES[arch].shape
+        model = build(arch, num_classes)
+    model.load_state_dict(_fitting(path, arch, state, model.state_dict()))
+    info = Info(
+        arch=arch,
+        epoch=content.get("epoch"),
+        num_classes=num_classes,
+        shape=shape,
+        sha256=hashlib.sha256(data).hexdigest(),
+        training=content.get("training", {}),
+        history=content.get("history", []),
+    )
+    return model.eval().to(device), info
+
+
+def _from_factory_alone(arch: str | None, device: torch.device | str) -> tuple[nn.Module, Info]:
+    if arch is None or ":" not in arch:
+        raise CheckpointError(
+            "a checkpoint is needed, or a package.module:factory that makes a trained network; "
+            f"got the network {arch!r} alone"
+        )
+    model = from_factory(arch).to(device)
+    sha256 = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        sha256.update(f"{name} {_kind(value)}\n".encode())
+        sha256.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return model, Info(arch, None, None, None, sha256.hexdigest())
+
+
+def restore(path: Path | str, model: nn.Module, optimizer: Optimizer) -> int:
+    """Put a network and its optimizer back to where a checkpoint left them.
+
+    Parameters
+    ----------
+    path : path
+        A file written by `save`.
+    model : nn.Module
+        The same network, on any device.
+    optimizer : Optimizer
+        Of the same kind, over the parameters of `model`.
+
+    Returns
+    -------
+    int
+        Number of finished epochs.
+
+    Raises
+    ------
+    CheckpointError
+        As `load`, and if the file holds no state of such an optimizer.
     """
     path = Path(path)
+    content, _ = _content(path)
+    model.load_state_dict(
+        _fitting(path, content["arch"], content["state_dict"], model.state_dict())
+    )
+    try:
+        optimizer.load_state_dict(content["optimizer"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path} holds no optimizer state to go on from ({error}); train anew"
+        ) from error
+    epoch: int = content["epoch"]
+    return epoch
+
+
+def _content(path: Path, arch: str | None = None) -> tuple[dict[str, Any], bytes]:
+    """Return what a checkpoint holds, its parts of the right types, and its bytes."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"cannot read checkpoint {path}: {error.strerror}") from error
-    content = _unpickled(path, data)
-    _check_layout(path, content)
-    arch, state = content["arch"], content["state_dict"]
-    _check_claim(path, state, len(data))
-    last = state.get(_LAST)
-    num_classes = len(last) if isinstance(last, Tensor) and last.ndim and len(last) > 1 else 10
-    model = build(arch, num_classes)
-    _check_fit(path, arch, state, model.state_dict())
-    model.load_state_dict(state)
-    info = Info(
-        arch=arch,
-        epoch=content["epoch"],
-        num_classes=num_classes,
-        shape=ARCHITECTURES[arch].shape,
-        sha256=hashlib.sha256(data).hexdigest(),
-        training=content.get("training", {}),
-    )
-    return model.eval().to(device), info
+    content = (_safetensors if path.suffix == ".safetensors" else _unpickled)(path, data)
+    if isinstance(content, dict) and all(isinstance(v, Tensor) for v in content.values()):
+        if arch is None and content:
+            raise CheckpointError(
+                f"{path} holds a bare state_dict: name its network too, by --arch; one of "
+                f"{', '.join(ARCHITECTURES)}, or package.module:factory"
+            )
+        content = {"state_dict": content} if content else content
+    if isinstance(content, dict) and arch is not None:
+        if ":" not in arch and content.get("arch", arch) != arch:
+            raise CheckpointError(
+                f"{path} is of the architecture {content['arch']!r}, not {arch!r}"
+            )
+        content = content | {"arch": arch}
+    _check_layout(path, content, given=arch)
+    return content, data
+
+
+def _safetensors(path: Path, data: bytes) -> dict[str, Tensor]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load as tensors
+    except ImportError as error:
+        raise CheckpointError(
+            f"{path} needs safetensors; install it with: pip install 'smoothbound[safetensors]'"
+        ) from error
+    try:
+        state: dict[str, Tensor] = tensors(data)
+    except (SafetensorError, ValueError, KeyError) as error:  # KeyError: a type torch has not
+        raise CheckpointError(
+            f"{path} is not a safetensors file, or not complete ({error})"
+        ) from error
+    return state
 
 
 def _unpickled(path: Path, data: bytes) -> Any:
@@ -169,25 +284,29 @@ def _unpickled(path: Path, data: bytes) -> Any:
         ) from error
 
 
-def _check_layout(path: Path, content: Any) -> None:
+def _check_layout(path: Path, content: Any, given: str | None) -> None:
     if not isinstance(content, dict):
         raise CheckpointError(
             f"{path} holds {type(content).__name__}; a checkpoint is a dict of {', '.join(_LAYOUT)}"
         )
-    missing = [key for key in _LAYOUT if key not in content]
+    needed = _LAYOUT if given is None else ("state_dict",)
+    missing = [key for key in needed if key not in content]
     if missing:
         found = ", ".join(map(str, content)) or "nothing"
         raise CheckpointError(f"{path} lacks {', '.join(missing)}; it holds {found}")
-    for key, kind in {**_LAYOUT, "training": dict}.items():
-        value = content.get(key, {})
+    for key, kind in {**_LAYOUT, "training": dict, "history": list}.items():
+        value = content.get(key, kind())
         if not isinstance(value, kind):
             raise CheckpointError(
                 f"{path}: {key} must be {kind.__name__}, got {type(value).__name__}"
             )
-    if content["arch"] not in ARCHITECTURES:
+    wrong = next((name for name in content["state_dict"] if not isinstance(name, str)), None)
+    if wrong is not None:
+        raise CheckpointError(f"{path}: names in state_dict must be str, got {wrong!r}")
+    if content["arch"] not in ARCHITECTURES and not (given and ":" in given):
         raise CheckpointError(
             f"{path} is of the architecture {content['arch']!r}, which is not known here; "
-            f"known: {', '.join(ARCHITECTURES)}"
+            f"known: {', '.join(ARCHITECTURES)}, and package.module:factory by --arch"
         )
 
 
@@ -201,23 +320,48 @@ def _check_claim(path: Path, state: dict[str, Any], size: int) -> None:
         )
 
 
-def _check_fit(path: Path, arch: str, state: dict[str, Any], needed: dict[str, Any]) -> None:
-    wrong = [
-        f"{name}: has {_kind(state.get(name))}, needs {_kind(needed.get(name))}"
-        for name in dict.fromkeys([*needed, *state])
-        if _kind(state.get(name)) != _kind(needed.get(name))
-    ]
+def _fitting(
+    path: Path, arch: str, state: dict[str, Any], needed: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the parameters under the names that a network needs, if they fit it."""
+    found = _renamed(state, needed)
+    missing: list[str] = []
+    unexpected: list[str] = []
+    other: list[str] = []
+    for name in dict.fromkeys([*needed, *found]):
+        has, needs = _kind(found.get(name)), _kind(needed.get(name))
+        if has != needs:
+            kind = missing if name not in found else unexpected if name not in needed else other
+            kind.append(f"{name}: has {has}, needs {needs}")
+    wrong = missing + unexpected + other
+    summary = f"{len(missing)} missing, {len(unexpected)} unexpected, {len(other)} of another shape"
     if not wrong:
         wrong = [
             f"{name}: holds NaN or infinity"
-            for name, value in state.items()
+            for name, value in found.items()
             if not bool(torch.isfinite(value).all())
         ]
+        summary = f"{len(wrong)} not finite"
     if wrong:
         more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
         raise CheckpointError(
-            f"{path} does not fit {arch}:\n  " + "\n  ".join(wrong[:_SHOWN] + more)
+            f"{path} does not fit {arch} ({summary}):\n  " + "\n  ".join(wrong[:_SHOWN] + more)
         )
+    return found
+
+
+def _renamed(state: dict[str, Any], needed: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters by the names that are needed, as far as they can be told.
+
+    nn.DataParallel puts "module." before names, and networks without our normalisation lack "1.".
+    """
+    found: dict[str, Any] = {}
+    for name in sorted(state, key=lambda name: name not in needed):  # exact names go first
+        plain = _PARALLEL.sub(r"\1", name)
+        known = next((n for n in (name, plain, f"1.{plain}") if n in needed), name)
+        found[name if known in found else known] = state[name]
+    counters = (name for name in needed if name.endswith(_COUNTER))
+    return {name: needed[name] for name in counters if name not in found} | found
 
 
 def _kind(value: object) -> str:

@@ -1,14 +1,17 @@
-"""Base classifiers: a network for small digits, and the CIFAR ResNets of Cohen et al.
+"""Base classifiers: a network for small digits, the ResNets of Cohen et al., and your own.
 
 Each is ``Sequential(Normalize, network)`` and takes images in [0, 1], so noise is added before
 normalisation and sigma is in the units of the image. The CIFAR networks follow He et al., *Deep
 Residual Learning for Image Recognition* (CVPR 2016), section 4.2, with 1 x 1 convolutions where
 the width changes; their parameters have the names and shapes of the checkpoints published with
 Cohen, Rosenfeld, Kolter, *Certified Adversarial Robustness via Randomized Smoothing* (ICML 2019).
+The ImageNet network is the ResNet-50 of the same paper, section 4.1, with the stride of a block in
+its 3 x 3 convolution; its parameters have the names and shapes that torchvision gives them.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,14 +20,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from smoothbound import checks
+from smoothbound.errors import ModelError
 
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
     "CifarResNet",
     "DigitsCNN",
+    "ImageNetResNet",
     "Normalize",
     "build",
+    "from_factory",
 ]
 
 
@@ -141,6 +147,73 @@ def _stage(blocks: int, width_in: int, width: int, stride: int) -> nn.Sequential
     return nn.Sequential(first, *(BasicBlock(width, width, 1) for _ in range(blocks - 1)))
 
 
+class Bottleneck(nn.Module):
+    """1 x 1, 3 x 3 and 1 x 1 convolutions with batch normalisation around a shortcut.
+
+    The last one makes the features four times as wide as the others.
+    """
+
+    def __init__(self, width_in: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+        self.downsample = (
+            nn.Sequential(
+                nn.Conv2d(width_in, 4 * width, 1, stride, bias=False), nn.BatchNorm2d(4 * width)
+            )
+            if width_in != 4 * width
+            else nn.Identity()
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (batch, 4 width, height / stride, width / stride)."""
+        residual = functional.relu(self.bn1(self.conv1(features)))
+        residual = functional.relu(self.bn2(self.conv2(residual)))
+        return functional.relu(self.bn3(self.conv3(residual)) + self.downsample(features))
+
+
+class ImageNetResNet(nn.Module):
+    """The ResNet for ImageNet, (batch, 3, height, width) to (batch, num_classes) logits.
+
+    Parameters
+    ----------
+    blocks : sequence of int
+        Number of blocks in each of the four stages; (3, 4, 6, 3) is ResNet-50.
+    num_classes : int
+        Number of logits.
+    """
+
+    def __init__(self, blocks: Sequence[int], num_classes: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.layer1 = _bottlenecks(blocks[0], 64, 64, stride=1)
+        self.layer2 = _bottlenecks(blocks[1], 256, 128, stride=2)
+        self.layer3 = _bottlenecks(blocks[2], 512, 256, stride=2)
+        self.layer4 = _bottlenecks(blocks[3], 1024, 512, stride=2)
+        self.fc = nn.Linear(2048, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits."""
+        features = functional.relu(self.bn1(self.conv1(images)))
+        features = functional.max_pool2d(features, 3, stride=2, padding=1)
+        features = self.layer4(self.layer3(self.layer2(self.layer1(features))))
+        logits: Tensor = self.fc(features.mean(dim=(2, 3)))
+        return logits
+
+
+def _bottlenecks(blocks: int, width_in: int, width: int, stride: int) -> nn.Sequential:
+    first = Bottleneck(width_in, width, stride)
+    return nn.Sequential(first, *(Bottleneck(4 * width, width, 1) for _ in range(blocks - 1)))
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A network by name: what it takes and how it is made.
@@ -167,6 +240,12 @@ ARCHITECTURES: dict[str, Architecture] = {
     "digits_cnn": Architecture((1, 8, 8), (0.305,), (0.375,), DigitsCNN),
     "cifar_resnet20": Architecture(*_CIFAR, lambda num_classes: CifarResNet(20, num_classes)),
     "cifar_resnet110": Architecture(*_CIFAR, lambda num_classes: CifarResNet(110, num_classes)),
+    "resnet50": Architecture(
+        (3, 224, 224),
+        (0.485, 0.456, 0.406),
+        (0.229, 0.224, 0.225),
+        lambda num_classes: ImageNetResNet((3, 4, 6, 3), num_classes),
+    ),
 }
 
 
@@ -193,3 +272,42 @@ def build(arch: str, num_classes: int = 10) -> nn.Sequential:
     architecture = ARCHITECTURES[checks.choice("arch", arch, tuple(ARCHITECTURES))]
     network = architecture.network(checks.count("num_classes", num_classes, minimum=2))
     return nn.Sequential(Normalize(architecture.mean, architecture.std), network)
+
+
+def from_factory(name: str) -> nn.Module:
+    """Import a module and return the network that a function or class in it makes, in eval mode.
+
+    This runs the code of that module: name only one that you trust. No file of weights or results
+    can name one.
+
+    Parameters
+    ----------
+    name : str
+        ``package.module:factory``; the factory is called without arguments.
+
+    Raises
+    ------
+    ValueError
+        If the name is not of that form.
+    ModelError
+        If there is no such module or factory, or it does not make an ``nn.Module``.
+
+    Examples
+    --------
+    >>> from_factory("torch.nn:Identity")
+    Identity()
+    """
+    module, colon, factory = name.partition(":")
+    if not (module and colon and factory.isidentifier()):
+        raise ValueError(f"model must be package.module:factory, got {name!r}")
+    try:
+        make = getattr(importlib.import_module(module), factory)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(
+            f"model {name!r} cannot be imported: {error}; the module must be installed, or lie in "
+            "the current folder"
+        ) from error
+    model = make()
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"model {name!r} made a {type(model).__name__}, not a torch.nn.Module")
+    return model.eval()

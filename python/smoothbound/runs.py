@@ -71,7 +71,7 @@ def run(
     ModelError
         If the model fails in the same way on the first inputs, eight or all there are.
     """
-    indices = dataset.select(settings.skip, settings.max_inputs).tolist()
+    indices = dataset.select(settings.skip, settings.max_inputs, settings.indices).tolist()
     checks.count("n0", settings.n0)
     checks.count("n", settings.n)
     noise = smoothed.noise(

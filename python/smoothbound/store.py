@@ -89,6 +89,8 @@ class RunSettings:
         Versions of the software.
     format : int
         Version of the layout of the folder.
+    indices : tuple of int or None
+        Positions of the examples that `skip` and `max_inputs` choose from; None: of all.
 
     Raises
     ------
@@ -124,6 +126,7 @@ class RunSettings:
     compile: str | None
     versions: dict[str, str]
     format: int = FORMAT
+    indices: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("methods", "radii", "thresholds"):
@@ -155,6 +158,8 @@ class RunSettings:
             values["score_range"] = (float(a), float(b))
             for name in ("radii", "thresholds"):
                 values[name] = tuple(float(value) for value in values[name])
+            if values.get("indices") is not None:
+                values["indices"] = tuple(int(value) for value in values["indices"])
             return cls(**values)
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"the settings of the results cannot be read: {error!r}") from error

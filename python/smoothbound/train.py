@@ -2,8 +2,16 @@
 
 Every image of every batch gets its own noise N(0, sigma^2 I), as in Cohen, Rosenfeld, Kolter,
 *Certified Adversarial Robustness via Randomized Smoothing* (ICML 2019), section 4. Photographs are
-shifted and mirrored first, as there. The optimiser is SGD with Nesterov momentum under a one-cycle
-schedule (Smith & Topin, *Super-Convergence*, 2018).
+shifted and mirrored first, as there. Two recipes say the rest:
+
+``fast``   20 epochs of SGD with Nesterov momentum under a one-cycle schedule (Smith & Topin,
+           *Super-Convergence*, 2018), in bfloat16 where the device computes in it, channels last
+``cohen``  the settings of the code published with Cohen et al. 2019 (train.py of
+           github.com/locuslab/smoothing): 90 epochs of SGD with momentum, batches of 256, the
+           learning rate 0.1 divided by ten after every 30, weight decay 1e-4, float32
+
+Order, augmentation and noise of an epoch follow from the seed and the number of the epoch alone, so
+a run that goes on from a checkpoint does what an uninterrupted one would have done.
 """
 
 from __future__ import annotations
@@ -12,22 +20,85 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import SGD, Optimizer
 
-from smoothbound import checks
+from smoothbound import checkpoint, checks
 from smoothbound.data import Dataset, unit_scale
 from smoothbound.errors import ModelError
 from smoothbound.models import ARCHITECTURES, build
 
-__all__ = ["Epoch", "accuracy_under_noise", "best_device", "steps_per_epoch", "train"]
+__all__ = [
+    "PRECISIONS",
+    "RECIPES",
+    "Epoch",
+    "Recipe",
+    "accuracy_under_noise",
+    "best_device",
+    "best_precision",
+    "steps_per_epoch",
+    "train",
+]
 
-_MOMENTUM, _WEIGHT_DECAY = 0.9, 5e-4
-_WARM_UP = 0.25  # share of the steps in which the learning rate rises
+PRECISIONS = ("float32", "bfloat16")
+_MOMENTUM = 0.9
+_WARM_UP = 0.25  # share of the steps in which the learning rate of the one-cycle rises
 _MARGIN = 4  # pixels that a photograph is shifted by, at most
+
+
+def _one_cycle(progress: float) -> float:
+    """Return the share of the highest learning rate: linear up, then half a cosine down to 0."""
+    if progress < _WARM_UP:
+        return progress / _WARM_UP
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))
+
+
+def _thirds(progress: float) -> float:
+    """Return the share of the first learning rate: a tenth of it after every third of the run."""
+    return 0.1 ** min(int(3 * progress), 2)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the images, where no other number is asked for.
+    batch_size : int
+        Images a step, likewise.
+    lr : float
+        Highest learning rate, likewise.
+    weight_decay : float
+        Of all parameters.
+    nesterov : bool
+        Kind of the momentum, which is 0.9.
+    schedule : callable
+        From how much of the run is done in the middle of a step, in (0, 1), to the share of `lr`.
+    fast : bool
+        Whether to compute in bfloat16, where the device does, with channels last.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    nesterov: bool
+    schedule: Callable[[float], float]
+    fast: bool
+
+
+RECIPES: dict[str, Recipe] = {
+    "fast": Recipe(20, 128, 0.1, 5e-4, nesterov=True, schedule=_one_cycle, fast=True),
+    "cohen": Recipe(90, 256, 0.1, 1e-4, nesterov=False, schedule=_thirds, fast=False),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +113,8 @@ class Epoch:
         Mean cross-entropy over the epoch's noisy images, in nats.
     accuracy : float
         Share of the epoch's noisy images that were classified correctly, in [0, 1].
+    lr : float
+        Learning rate of the epoch's last step.
     seconds : float
         Time that the epoch took.
     model, optimizer
@@ -52,6 +125,7 @@ class Epoch:
     epochs: int
     loss: float
     accuracy: float
+    lr: float
     seconds: float
     model: nn.Sequential
     optimizer: Optimizer
@@ -81,16 +155,42 @@ def best_device(device: torch.device | str | None = None) -> torch.device:
         ) from error
 
 
+def best_precision(recipe: str, device: torch.device) -> str:
+    """Return "bfloat16" where the recipe is fast and the device computes in it, else "float32".
+
+    Examples
+    --------
+    >>> best_precision("cohen", torch.device("cpu"))
+    'float32'
+    """
+    if not RECIPES[checks.choice("recipe", recipe, tuple(RECIPES))].fast:
+        return "float32"
+    if device.type == "cuda":
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        able = bool(_cpu_capabilities().get("avx512_bf16"))
+    return "bfloat16" if able else "float32"
+
+
+def _cpu_capabilities() -> dict[str, Any]:
+    """Return what the processor can do; torch before it could say says nothing."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return capabilities
+
+
 def train(
     dataset: Dataset,
     arch: str,
     *,
     sigma: float,
-    epochs: int = 40,
-    batch_size: int = 128,
-    lr: float = 0.1,
+    recipe: str = "fast",
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    precision: str | None = None,
     seed: int = 0,
     device: torch.device | str | None = None,
+    resume: Path | str | None = None,
     on_step: Callable[[], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> nn.Sequential:
@@ -104,19 +204,23 @@ def train(
         A name in `smoothbound.models.ARCHITECTURES`.
     sigma : float
         Standard deviation of the noise, in the units of the image before normalisation.
-    epochs : int
-        Passes over the images.
-    batch_size : int
-        Images a step.
-    lr : float
-        Highest learning rate of the schedule.
+    recipe : {"fast", "cohen"}
+        How; see the top of this module.
+    epochs, batch_size : int, optional
+        Passes over the images, and images a step, in place of the recipe's.
+    lr : float, optional
+        Highest learning rate, in place of the recipe's.
+    precision : {"float32", "bfloat16"}, optional
+        In which the network computes; the parameters are float32. By default `best_precision`.
     seed : int
         Of the initialisation, the order, the noise and the augmentation. The same seed on the same
         machine and device, with the same number of threads, gives the same network.
     device : device, optional
         Where to train; CUDA where there is one, else the CPU.
+    resume : path, optional
+        A checkpoint of this run, to go on from; all other arguments as they were.
     on_step : callable, optional
-        Called after each of the epochs * `steps_per_epoch` steps.
+        Called after each step; an epoch has `steps_per_epoch`.
     on_epoch : callable, optional
         Called after each epoch.
 
@@ -129,6 +233,8 @@ def train(
     ------
     ValueError, TypeError
         If an argument is out of its range, or the images do not fit the architecture.
+    CheckpointError
+        If `resume` cannot be read or is of another network.
     ModelError
         If the loss becomes NaN or infinite.
 
@@ -139,30 +245,45 @@ def train(
     >>> model(torch.rand(5, 1, 8, 8)).shape
     torch.Size([5, 10])
     """
-    sigma, lr = checks.positive("sigma", sigma), checks.positive("lr", lr)
-    epochs, batch_size = checks.count("epochs", epochs), checks.count("batch_size", batch_size)
+    chosen = RECIPES[checks.choice("recipe", recipe, tuple(RECIPES))]
+    sigma = checks.positive("sigma", sigma)
+    lr = checks.positive("lr", chosen.lr if lr is None else lr)
+    epochs = checks.count("epochs", chosen.epochs if epochs is None else epochs)
+    batch_size = checks.count("batch_size", chosen.batch_size if batch_size is None else batch_size)
+    seed = checks.count("seed", seed, minimum=0)
     _check_fit(dataset, arch)
     where = best_device(device)
-    generator = torch.Generator(where).manual_seed(checks.count("seed", seed, minimum=0))
+    if precision is None:
+        precision = best_precision(recipe, where)
+    autocast = checks.choice("precision", precision, PRECISIONS) == "bfloat16"
+    layout = torch.channels_last if chosen.fast else torch.contiguous_format
     model = _initialised(arch, dataset.num_classes, seed).to(where)
+    model.to(memory_format=layout)  # type: ignore[call-overload]  # torch's stubs want a tensor
     optimizer = SGD(
-        model.parameters(), lr, momentum=_MOMENTUM, nesterov=True, weight_decay=_WEIGHT_DECAY
+        model.parameters(),
+        lr,
+        momentum=_MOMENTUM,
+        nesterov=chosen.nesterov,
+        weight_decay=chosen.weight_decay,
     )
+    done = 0 if resume is None else checkpoint.restore(resume, model, optimizer)
     images, labels = (tensor.to(where) for tensor in dataset.tensors())
-    steps = epochs * steps_per_epoch(dataset, batch_size)
-    step = 0
-    for number in range(1, epochs + 1):
+    in_epoch = steps_per_epoch(dataset, batch_size)
+    for number in range(done + 1, epochs + 1):
         start = time.perf_counter()
+        generator = _generator(where, seed, number)
         loss_sum, right = torch.zeros((), device=where), torch.zeros((), device=where)
         model.train()
-        for rows in _shuffled(len(images), batch_size, generator):
+        for step, rows in enumerate(_shuffled(len(images), batch_size, generator)):
             batch, wanted = unit_scale(images[rows]), labels[rows]
             if dataset.augment:
                 batch = _shifted_and_mirrored(batch, generator)
-            step += 1
-            logits = model(_noisy(batch, sigma, generator))
+            batch = _noisy(batch, sigma, generator).contiguous(memory_format=layout)
+            with torch.autocast(where.type, torch.bfloat16, enabled=autocast):
+                logits = model(batch).float()
             loss = functional.cross_entropy(logits, wanted)
-            _descend(optimizer, loss, lr * _one_cycle(step / steps))
+            rate = lr * chosen.schedule((number - 1 + (step + 0.5) / in_epoch) / epochs)
+            _descend(optimizer, loss, rate)
             loss_sum += loss.detach() * len(rows)  # read once an epoch: a read waits for the device
             right += (logits.detach().argmax(1) == wanted).sum()
             if on_step:
@@ -175,7 +296,7 @@ def train(
         if on_epoch:
             seconds = time.perf_counter() - start
             accuracy = float(right) / len(images)
-            on_epoch(Epoch(number, epochs, mean_loss, accuracy, seconds, model, optimizer))
+            on_epoch(Epoch(number, epochs, mean_loss, accuracy, rate, seconds, model, optimizer))
     return model.eval()
 
 
@@ -231,6 +352,12 @@ def _initialised(arch: str, num_classes: int, seed: int) -> nn.Sequential:
         return build(arch, num_classes)
 
 
+def _generator(device: torch.device, seed: int, epoch: int) -> torch.Generator:
+    """Return the source of an epoch's order, augmentation and noise."""
+    key = np.random.SeedSequence([seed, epoch]).generate_state(2)
+    return torch.Generator(device).manual_seed(int(key[0]) << 32 | int(key[1]))
+
+
 def _shuffled(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
     order = torch.randperm(count, generator=generator, device=generator.device)
     for start in range(0, count, batch_size):
@@ -257,13 +384,6 @@ def _shifted_and_mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
     each = torch.arange(count, device=where)[:, None, None, None]
     channel = torch.arange(channels, device=where)[:, None, None]
     return padded[each, channel, rows[:, None, :, None], columns[:, None, None, :]]
-
-
-def _one_cycle(progress: float) -> float:
-    """Return the share of the highest learning rate: linear up, then half a cosine down to 0."""
-    if progress < _WARM_UP:
-        return progress / _WARM_UP
-    return 0.5 + 0.5 * math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))
 
 
 def _descend(optimizer: Optimizer, loss: Tensor, lr: float) -> None:

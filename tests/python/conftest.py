@@ -1,5 +1,6 @@
 """Settings shared by all tests."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -27,6 +28,27 @@ def backend(request):
     if request.param == "cpp" and not build_info()["extension"]:
         pytest.skip(f"no C++ core: {build_info()['extension_error']}")
     return request.param
+
+
+@pytest.fixture(scope="session")
+def torchvision():
+    """Return torchvision to compare with, or skip where there is none.
+
+    Beside a torch without CUDA it imports only where its operators are defined.
+    """
+    import torch
+
+    if importlib.util.find_spec("torchvision") is None:
+        pytest.skip("needs torchvision, to compare with")
+    try:
+        torch.ops.torchvision.nms  # noqa: B018
+    except AttributeError:
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    torchvision = pytest.importorskip("torchvision", exc_type=(ImportError, RuntimeError))
+    importlib.import_module("torchvision.transforms")
+    return torchvision
 
 
 @dataclass(frozen=True)

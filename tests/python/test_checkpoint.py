@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import pickle
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from hypothesis import strategies as st
 from torch.optim import SGD
 
 from smoothbound import checkpoint
-from smoothbound.checkpoint import Info, load, save
-from smoothbound.errors import CheckpointError, StoreError
+from smoothbound.checkpoint import Info, load, restore, save
+from smoothbound.errors import CheckpointError, ModelError, StoreError
 from smoothbound.models import ARCHITECTURES, build
 
 ARCH = "digits_cnn"
@@ -107,6 +108,122 @@ def test_published_files_load(tmp_path: Path, arch: str, is_zip: bool) -> None:
     assert (info.arch, info.epoch, info.training) == (arch, 90, {})
     for name, value in model.state_dict().items():
         assert torch.equal(value, what["state_dict"][name])
+
+
+@pytest.mark.parametrize("counters", [True, False])
+def test_the_published_imagenet_file_loads(tmp_path: Path, counters: bool) -> None:
+    """Its network was in nn.DataParallel; before torch 0.4.1 there were no counters of batches."""
+    what = content("resnet50", 1000)
+    state = what["state_dict"]
+    what["state_dict"] = {
+        name.replace("1.", "1.module.", 1): value
+        for name, value in state.items()
+        if counters or not name.endswith("num_batches_tracked")
+    }
+    model, info = load(written(tmp_path / "c.pth.tar", what, _use_new_zipfile_serialization=False))
+    assert (info.arch, info.num_classes, info.shape) == ("resnet50", 1000, (3, 224, 224))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, state[name])
+
+
+# parameters alone -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", ["", "1.", "module.", "1.module."])
+@pytest.mark.parametrize("ending", ["pt", "safetensors"])
+def test_a_bare_state_dict_loads_where_its_network_is_named(
+    tmp_path: Path, prefix: str, ending: str
+) -> None:
+    network = build(ARCH, 7)
+    state = {f"{prefix}{name}": value for name, value in network[1].state_dict().items()}
+    path = tmp_path / f"a.{ending}"
+    if ending == "pt":
+        torch.save(state, path)
+    else:
+        safetensors = pytest.importorskip("safetensors.torch")
+        safetensors.save_file(state, path)
+    model, info = load(path, arch=ARCH)
+    assert (info.arch, info.epoch, info.num_classes) == (ARCH, None, 7)
+    images = torch.rand(2, 1, 8, 8)
+    assert torch.equal(model(images), network.eval()(images))
+    with pytest.raises(CheckpointError, match="bare state_dict: name its network too, by --arch"):
+        load(path)
+
+
+def test_two_parameters_for_one_place_are_refused(tmp_path: Path) -> None:
+    state = build(ARCH).state_dict()
+    twice = state | {"1.module.fc.bias": state["1.fc.bias"]}
+    with pytest.raises(CheckpointError, match=r"1 unexpected.*\n.*1\.module\.fc\.bias"):
+        load(written(tmp_path / "a.pt", twice), arch=ARCH)
+
+
+def test_junk_is_no_safetensors_file(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(b"junk" * 10)
+    with pytest.raises(CheckpointError, match="is not a safetensors file"):
+        load(path, arch=ARCH)
+
+
+def test_the_network_named_must_be_that_of_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.pt", content())
+    assert load(path, arch=ARCH)[1].arch == ARCH
+    with pytest.raises(CheckpointError, match="is of the architecture 'digits_cnn', not 'cifar_"):
+        load(path, arch="cifar_resnet20")
+
+
+# a network of the user's own --------------------------------------------------------------------
+
+FACTORY = "my_networks:small"
+
+
+@pytest.fixture
+def factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "my_networks.py").write_text(
+        "import torch\n"
+        "def small():\n"
+        "    torch.manual_seed(0)\n"
+        "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))\n"
+        "number = int\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_networks", raising=False)
+    return FACTORY
+
+
+def test_a_factory_gives_the_network_and_a_file_its_parameters(
+    tmp_path: Path, factory: str
+) -> None:
+    made, info = load(None, arch=factory)
+    assert (info.arch, info.shape, info.num_classes) == (factory, None, None)
+    assert not made.training
+    assert load(None, arch=factory)[1].sha256 == info.sha256
+    other = {name: value + 1 for name, value in made.state_dict().items()}
+    for what in (other, {"arch": "theirs", "state_dict": other, "epoch": 3}):
+        model, info = load(written(tmp_path / "a.pt", what), arch=factory)
+        assert torch.equal(model.state_dict()["1.weight"], other["1.weight"])
+        assert info.sha256 != load(None, arch=factory)[1].sha256
+
+
+def test_a_file_cannot_name_code(tmp_path: Path, factory: str) -> None:
+    state = load(None, arch=factory)[0].state_dict()
+    path = written(tmp_path / "a.pt", {"arch": factory, "state_dict": state, "epoch": 3})
+    sys.modules.pop("my_networks")
+    assert "is not known here" in refusal(path)
+    assert "my_networks" not in sys.modules
+
+
+def test_what_a_factory_lacks_is_named(factory: str) -> None:
+    with pytest.raises(ModelError, match="'my_networks:large' cannot be imported"):
+        load(None, arch="my_networks:large")
+    with pytest.raises(ModelError, match=r"'nowhere\.at\.all:small' cannot be imported"):
+        load(None, arch="nowhere.at.all:small")
+    with pytest.raises(ModelError, match=r"made a int, not a torch\.nn\.Module"):
+        load(None, arch="my_networks:number")
+    with pytest.raises(ValueError, match=r"must be package\.module:factory"):
+        load(None, arch="my_networks:small()")
+    with pytest.raises(CheckpointError, match="a checkpoint is needed"):
+        load(None, arch=ARCH)
 
 
 # writing ----------------------------------------------------------------------------------------
@@ -253,6 +370,14 @@ def test_another_network_shows_the_first_few_and_counts_the_rest(tmp_path: Path)
     assert "1.layer1.3.conv1.weight: has float32 (16, 16, 3, 3), needs nothing" in message
     assert "and 536 more" in message
     assert message.count("\n") == 5
+    assert "(0 missing, 540 unexpected, 0 of another shape)" in message
+
+
+def test_a_checkpoint_that_holds_no_optimizer_cannot_be_gone_on_with(tmp_path: Path) -> None:
+    model, optimizer = trained_step(ARCH, 10)
+    path = written(tmp_path / "a.pt", content() | {"optimizer": {}})
+    with pytest.raises(CheckpointError, match="holds no optimizer state to go on from"):
+        restore(path, model, optimizer)
 
 
 def test_shapes_larger_than_the_file_are_refused_before_they_are_made(

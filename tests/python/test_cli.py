@@ -267,7 +267,7 @@ def test_another_sigma_than_in_training_is_noted(model: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--data", "digit"], "data must be 'digits'"),
+        (["--data", "digit"], "data must be digits, cifar10:DIR"),
         (["--data", "cifar10:/nowhere"], "no file /nowhere/test.parquet"),
         (["--data", "npz:scores.npz"], "no file scores.npz"),
         (["--split", "valid"], "split must be one of"),
@@ -300,6 +300,38 @@ def test_certify_refuses_before_any_draw(
     required = ("--checkpoint", model, "--data", "digits", "--sigma", 0.25, "--out", out)
     assert said in fails("certify", *required, *options)
     assert not out.exists()
+
+
+def test_certify_takes_a_list_of_inputs(model: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "indices.txt"
+    listed.write_text("3 50\n7")
+    common = ["--checkpoint", model, "--data", "digits", "--sigma", 0.25, "--n", 200, "--n0", 10]
+    assert "must be increasing" in fails(
+        "certify", *common, "--out", tmp_path / "a", "--indices", listed
+    )
+    listed.write_text("3, 7\n50\n")
+    for name, text in (("file", listed), ("text", "3,7,50")):
+        smoothbound("certify", *common, "--out", tmp_path / name, "--indices", text)
+        results = store.load(tmp_path / name)
+        assert results.table["index"].to_pylist() == [3, 7, 50]
+        assert results.settings.indices == (3, 7, 50)
+    said = fails("certify", *common, "--out", tmp_path / "b", "--indices", tmp_path / "nowhere")
+    assert "--indices must be whole numbers" in said
+
+
+def test_certify_takes_a_network_from_a_factory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_network.py").write_text(
+        "from smoothbound.models import build\ndef make():\n    return build('digits_cnn')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    common = ["--data", "digits", "--sigma", 0.25, "--n", 200, "--n0", 10, "--max-inputs", 2]
+    smoothbound("certify", *common, "--out", "a", "--model", "my_network:make")
+    settings = store.load(Path("a")).settings
+    assert (settings.arch, settings.checkpoint) == ("my_network:make", "my_network:make")
+    assert "a checkpoint is needed" in fails("certify", *common, "--out", "b")
 
 
 def test_certify_refuses_a_checkpoint_that_does_not_fit(model: Path, tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import io
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ from PIL import Image
 
 from smoothbound.data import Dataset, load
 from smoothbound.errors import DataError
+
+cifar10_layouts = importlib.import_module("smoothbound.data.cifar10")
 
 
 def encoded(pixels: NDArray[np.uint8], kind: str = "PNG") -> bytes:
@@ -79,6 +84,21 @@ def test_selection_refuses_impossible_counts(wrong: dict[str, int]) -> None:
         load("digits").select(**wrong)
 
 
+def test_selection_from_a_list() -> None:
+    digits = load("digits")
+    assert digits.select(indices=[5, 9, 11, 40]).tolist() == [5, 9, 11, 40]
+    assert digits.select(2, 1, [5, 9, 11]).tolist() == [5]
+    for wrong, message in (
+        ([], "at least one"),
+        ([3, 3], "increasing, each once"),
+        ([4, 3], "increasing"),
+        ([-1, 3], r"lie in 0 \.\. 296, .* got -1 \.\. 3"),
+        ([0, 297], r"lie in 0 \.\. 296, .* got 0 \.\. 297"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            digits.select(indices=wrong)
+
+
 # cifar10 as parquet -----------------------------------------------------------------------------
 
 
@@ -108,7 +128,7 @@ def test_jpeg_images_are_decoded(tmp_path: Path) -> None:
 
 def test_a_missing_split_says_what_belongs_where(tmp_path: Path) -> None:
     spec = write_cifar(tmp_path, [encoded(photographs(1)[0])], [0], "train")
-    with pytest.raises(DataError, match=r"no file .*test\.parquet; .* train\.parquet and test"):
+    with pytest.raises(DataError, match=r"no file .*test\.parquet, .* train\.parquet and test"):
         load(spec, "test")
 
 
@@ -171,6 +191,203 @@ def test_an_image_that_is_none_is_named_by_its_row(
     with pytest.raises(DataError, match=r"train\.parquet, row 1: needs a JPEG or PNG") as error:
         data[1]
     assert found in str(error.value)
+
+
+# cifar10 as its makers give it ------------------------------------------------------------------
+
+FILES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
+
+
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Files of 4 images each, in place of 10 000."""
+    monkeypatch.setattr(cifar10_layouts, "_ROWS", 4)
+    return 4
+
+
+def batch(seed: int) -> tuple[NDArray[np.uint8], list[int]]:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (4, 3072), dtype=np.uint8), rng.integers(0, 10, 4).tolist()
+
+
+def write_binary(folder: Path) -> None:
+    folder.mkdir()
+    for seed, name in enumerate([*FILES["train"], *FILES["test"]]):
+        pixels, labels = batch(seed)
+        np.column_stack([np.array(labels, np.uint8), pixels]).tofile(folder / f"{name}.bin")
+
+
+def write_pickles(folder: Path, protocol: int = 2) -> None:
+    folder.mkdir()
+    for seed, name in enumerate([*FILES["train"], *FILES["test"]]):
+        pixels, labels = batch(seed)
+        content = {b"batch_label": b"a", b"labels": labels, b"data": pixels, b"filenames": [b"x"]}
+        (folder / name).write_bytes(pickle.dumps(content, protocol))
+
+
+@pytest.mark.parametrize("write", [write_binary, write_pickles])
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_layouts_of_cifar_hold_the_same_images(
+    tmp_path: Path, rows: int, write: Callable[[Path], None], inside: bool
+) -> None:
+    name = "cifar-10-batches-bin" if write is write_binary else "cifar-10-batches-py"
+    write(tmp_path / name)
+    spec = f"cifar10:{tmp_path if inside else tmp_path / name}"
+    train, test = load(spec, "train"), load(spec, "test")
+    assert (len(train), len(test)) == (5 * rows, rows)
+    for data, seeds in ((train, range(5)), (test, [5])):
+        pixels = np.concatenate([batch(seed)[0] for seed in seeds])
+        assert np.array_equal(data.tensors()[0].numpy(), pixels.reshape(-1, 3, 32, 32))
+        assert data.labels.tolist() == [label for seed in seeds for label in batch(seed)[1]]
+    assert (test.name, test.grid, test.augment) == ("cifar10", 255, True)
+
+
+def test_pickles_of_python_2_are_read(tmp_path: Path, rows: int) -> None:
+    """Protocol 0 with texts in place of bytes, as cPickle of Python 2 wrote the published files."""
+    pixels, labels = batch(5)
+    raw = pickle.dumps({"data": pixels, "labels": labels}, protocol=0)
+    (tmp_path / "test_batch").write_bytes(raw.replace(b"numpy._core", b"numpy.core"))
+    assert np.array_equal(load(f"cifar10:{tmp_path}").tensors()[0].numpy().reshape(4, 3072), pixels)
+
+
+class Trap:
+    ran = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (setattr, (Trap, "ran", True))
+
+
+def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path, rows: int) -> None:
+    path = tmp_path / "test_batch"
+    for what in (Trap(), {b"data": Trap(), b"labels": [0]}, np.array([1.0]), np.array([{}])):
+        path.write_bytes(pickle.dumps(what))
+        with pytest.raises(DataError, match="is not a batch of CIFAR-10"):
+            load(f"cifar10:{tmp_path}")
+    path.write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
+    with pytest.raises(DataError, match=r"names os\.system, which is never run"):
+        load(f"cifar10:{tmp_path}")
+    assert not Trap.ran
+
+
+@given(cut=st.floats(0, 0.999), flip=st.integers(0, 10**6))
+def test_damaged_pickles_are_data_errors(tmp_path_factory: Any, cut: float, flip: int) -> None:
+    folder = tmp_path_factory.mktemp("py")
+    whole = pickle.dumps({b"data": np.zeros((4, 3072), np.uint8), b"labels": [0] * 4}, 2)
+    damaged = bytearray(whole[: int(cut * len(whole))] + b"." * (flip % 2))
+    if damaged:
+        damaged[flip % min(len(damaged), 200)] ^= 1 + flip % 255
+    (folder / "test_batch").write_bytes(bytes(damaged))
+    with pytest.raises(DataError):
+        load(f"cifar10:{folder}")
+
+
+def test_half_downloaded_batches_are_told(tmp_path: Path, rows: int) -> None:
+    folder = tmp_path / "cifar-10-batches-bin"
+    write_binary(folder)
+    (folder / "data_batch_4.bin").unlink()
+    with pytest.raises(DataError, match=r"lacks data_batch_4\.bin; is the download complete"):
+        load(f"cifar10:{tmp_path}", "train")
+    (folder / "test_batch.bin").write_bytes(b"a" * 3073)
+    with pytest.raises(DataError, match="has 3073 bytes, and 4 images have 12292"):
+        load(f"cifar10:{tmp_path}", "test")
+
+
+def test_labels_in_batches_are_checked(tmp_path: Path, rows: int) -> None:
+    np.full((4, 3073), 11, np.uint8).tofile(tmp_path / "test_batch.bin")
+    with pytest.raises(DataError, match=r"row 0: label must lie in 0 \.\. 9, got 11"):
+        load(f"cifar10:{tmp_path}")
+
+
+# folders ----------------------------------------------------------------------------------------
+
+
+def save(path: Path, pixels: NDArray[np.uint8], kind: str = "PNG") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encoded(pixels, kind))
+
+
+def test_folders_are_classes_in_sorted_order(tmp_path: Path) -> None:
+    pixels = photographs(4)
+    for name, image in zip(["b/1.png", "b/0.PNG", "a/x.png", "c/y.png"], pixels, strict=True):
+        save(tmp_path / "pets" / name, image)
+    (tmp_path / "pets" / "b" / "notes.txt").write_text("no image")
+    data = load(f"images:{tmp_path / 'pets'}")
+    assert (data.name, data.split, data.shape, data.num_classes, data.grid) == (
+        "images:pets", "all", (3, 32, 32), 3, 255
+    )  # fmt: skip
+    assert data.labels.tolist() == [0, 1, 1, 2]
+    expected = pixels[[2, 1, 0, 3]].transpose(0, 3, 1, 2)
+    assert np.array_equal(data.tensors()[0].numpy(), expected)
+
+
+def test_splits_have_their_own_folders(tmp_path: Path) -> None:
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    save(tmp_path / "val" / "a" / "0.png", grey)
+    data = load(f"images:{tmp_path}", "test")
+    assert (data.split, data.shape) == ("test", (1, 8, 8))
+    assert np.array_equal(data.tensors()[0].numpy()[0, 0], grey)
+    with pytest.raises(DataError, match="has no part for train; needed: train"):
+        load(f"images:{tmp_path}", "train")
+
+
+def test_images_of_another_size_and_kind_are_named(tmp_path: Path) -> None:
+    save(tmp_path / "a" / "0.png", photographs(1)[0])
+    save(tmp_path / "a" / "1.png", np.zeros((8, 8), np.uint8))
+    with pytest.raises(DataError, match=r"1\.png: needs .* 32 x 32 RGB, got 8 x 8 L"):
+        load(f"images:{tmp_path}")[1]
+    save(tmp_path / "a" / "0.png", np.zeros((8, 8, 4), np.uint8))
+    with pytest.raises(DataError, match=r"0\.png: needs .* grey \(L\) or RGB, got 8 x 8 RGBA"):
+        load(f"images:{tmp_path}")
+
+
+def test_folders_without_images_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no folder .*nowhere; it must hold one folder a class"):
+        load(f"images:{tmp_path / 'nowhere'}")
+    (tmp_path / "a").mkdir()
+    with pytest.raises(DataError, match="has 1 class folders and no images in them"):
+        load(f"images:{tmp_path}")
+
+
+# imagenet ---------------------------------------------------------------------------------------
+
+
+def imagenet(folder: Path, images: dict[str, NDArray[np.uint8]]) -> Dataset:
+    for label in range(1000):
+        (folder / "val" / f"n{label:08}").mkdir(parents=True)
+    for name, pixels in images.items():
+        save(folder / "val" / name, pixels, "JPEG")
+    return load(f"imagenet:{folder}")
+
+
+def test_imagenet_is_resized_and_cropped(tmp_path: Path) -> None:
+    wide = np.zeros((256, 500, 3), np.uint8)
+    wide[:, 138:362] = 255  # the central 224 columns
+    data = imagenet(tmp_path, {"n00000999/a.JPEG": wide})
+    assert (data.name, data.split, data.num_classes, data.grid) == ("imagenet", "test", 1000, 255)
+    image, label = data[0]
+    assert label == 999
+    assert image.shape == (3, 224, 224)
+    assert image[:, :, 8:-8].min() > 0.95
+    grey = imagenet(tmp_path / "grey", {"n00000000/a.JPEG": np.full((30, 20), 128, np.uint8)})
+    torch.testing.assert_close(grey[0][0], torch.full((3, 224, 224), 128 / 255), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(300, 400), (401, 257), (256, 256), (100, 333), (31, 30)])
+def test_imagenet_is_what_torchvision_makes_of_it(
+    tmp_path: Path, torchvision: Any, size: tuple[int, int]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    data = imagenet(tmp_path, {"n00000005/a.JPEG": pixels})
+    steps = torchvision.transforms
+    theirs = steps.Compose([steps.Resize(256), steps.CenterCrop(224), steps.ToTensor()])
+    with Image.open(tmp_path / "val" / "n00000005" / "a.JPEG") as image:
+        assert torch.equal(data[0][0], theirs(image.convert("RGB")))
+
+
+def test_imagenet_with_classes_missing_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "val" / "n01440764" / "a.JPEG", photographs(1)[0], "JPEG")
+    with pytest.raises(DataError, match="has 1 class folders, and ImageNet has 1000: labels are"):
+        load(f"imagenet:{tmp_path}")
 
 
 # npz --------------------------------------------------------------------------------------------
@@ -245,9 +462,11 @@ def test_a_truncated_npz_is_a_data_error(tmp_path_factory: Any, keep: float) -> 
 # names ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spec", ["", "mnist", "cifar10", "cifar10:", "npz:", "digits:/tmp"])
+@pytest.mark.parametrize(
+    "spec", ["", "mnist", "cifar10", "cifar10:", "images:", "npz:", "digits:/tmp"]
+)
 def test_unknown_names_are_refused_with_the_known_ones(spec: str) -> None:
-    with pytest.raises(ValueError, match="data must be 'digits', 'cifar10:DIR' or 'npz:FILE'"):
+    with pytest.raises(ValueError, match="data must be digits, cifar10:DIR, imagenet:DIR"):
         load(spec)
 
 

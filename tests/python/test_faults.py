@@ -183,8 +183,8 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     assert CliRunner().invoke(app, ["train", *options, "--out", str(path)]).exit_code == 0
     load = checkpoint.load
 
-    def fussy(*arguments: Any) -> Any:
-        network, info = load(*arguments)
+    def fussy(*arguments: Any, **options: Any) -> Any:
+        network, info = load(*arguments, **options)
         return Fussy(network), info
 
     monkeypatch.setattr(checkpoint, "load", fussy)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -42,6 +44,43 @@ def test_cifar_parameters_have_the_published_names_and_shapes(depth: int, entrie
     assert len(state) == entries
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     assert list(shapes.items()) == list(published_shapes(depth).items())
+
+
+def test_imagenet_parameters_have_the_published_names_and_shapes() -> None:
+    """Those of torchvision's resnet50, written down."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def convolution(name: str, norm: str, out: int, into: int, size: int) -> None:
+        shapes[f"1.{name}.weight"] = (out, into, size, size)
+        shapes.update({f"1.{norm}.{part}": (out,) for part in BATCH_NORM[:4]})
+        shapes[f"1.{norm}.{BATCH_NORM[4]}"] = ()
+
+    convolution("conv1", "bn1", 64, 3, 7)
+    for layer, (blocks, width) in enumerate([(3, 64), (4, 128), (6, 256), (3, 512)], start=1):
+        for block in range(blocks):
+            name = f"layer{layer}.{block}"
+            into = 4 * width if block else max(64, 2 * width) if layer > 1 else 64
+            convolution(f"{name}.conv1", f"{name}.bn1", width, into, 1)
+            convolution(f"{name}.conv2", f"{name}.bn2", width, width, 3)
+            convolution(f"{name}.conv3", f"{name}.bn3", 4 * width, width, 1)
+            if not block:
+                convolution(f"{name}.downsample.0", f"{name}.downsample.1", 4 * width, into, 1)
+    shapes |= {"1.fc.weight": (1000, 2048), "1.fc.bias": (1000,)}
+    state = build("resnet50", 1000).state_dict()
+    assert len(state) == 320
+    assert [(name, tuple(v.shape)) for name, v in state.items()] == list(shapes.items())
+    assert sum(v.numel() for v in build("resnet50", 1000).parameters()) == 25_557_032
+
+
+def test_the_imagenet_network_computes_what_torchvisions_does(torchvision: Any) -> None:
+    theirs = torchvision.models.resnet50().eval()
+    ours = build("resnet50", 1000).eval()
+    for name, value in theirs.state_dict().items():  # statistics that are not 0 and 1
+        if name.endswith(("running_mean", "running_var")):
+            value.uniform_(0.5, 1.5)
+    ours[1].load_state_dict(theirs.state_dict())
+    images = torch.rand(2, 3, 224, 224)
+    torch.testing.assert_close(ours[1](images), theirs(images), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

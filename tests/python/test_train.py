@@ -19,12 +19,14 @@ from smoothbound.data import Dataset, load
 from smoothbound.errors import ModelError, SmoothboundError
 from smoothbound.models import ARCHITECTURES
 from smoothbound.train import (
+    RECIPES,
     Epoch,
     _noisy,
     _one_cycle,
     _shifted_and_mirrored,
     accuracy_under_noise,
     best_device,
+    best_precision,
     steps_per_epoch,
     train,
 )
@@ -68,7 +70,7 @@ def test_a_few_epochs_give_a_network_that_stands_the_noise() -> None:
 
 def test_training_with_noise_is_what_makes_it_stand_noise() -> None:
     digits, test = load("digits", "train"), load("digits", "test")
-    with_noise, without = (quick(digits, epochs=10, sigma=sigma) for sigma in (0.5, 1e-9))
+    with_noise, without = (quick(digits, epochs=20, sigma=sigma) for sigma in (0.5, 1e-9))
     difference = accuracy_under_noise(with_noise, test, sigma=0.5) - accuracy_under_noise(
         without, test, sigma=0.5
     )
@@ -157,6 +159,34 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
     assert rates[25:] == sorted(rates[25:], reverse=True)
 
 
+def test_the_published_schedule_divides_by_ten_after_every_30_of_90_epochs() -> None:
+    cohen = RECIPES["cohen"]
+    steps = 196  # an epoch of 50 000 images
+    rates = [
+        cohen.lr * cohen.schedule((epoch + (step + 0.5) / steps) / cohen.epochs)
+        for epoch in range(cohen.epochs)
+        for step in (0, steps - 1)
+    ]
+    assert rates == pytest.approx([0.1] * 60 + [0.01] * 60 + [0.001] * 60)
+
+
+def test_the_published_recipe_is_plain_sgd_with_momentum() -> None:
+    told: list[Epoch] = []
+    quick(few(), recipe="cohen", on_epoch=told.append)
+    (group,) = told[0].optimizer.param_groups
+    assert (group["momentum"], group["weight_decay"], group["nesterov"]) == (0.9, 1e-4, False)
+    assert best_precision("cohen", torch.device("cpu")) == "float32"
+
+
+def test_a_step_in_bfloat16_is_near_one_in_float32() -> None:
+    wide, narrow = (
+        weights(quick(few(), lr=1e-3, precision=precision)) for precision in ("float32", "bfloat16")
+    )
+    assert not torch.equal(wide, narrow)
+    torch.testing.assert_close(wide, narrow, atol=1e-3, rtol=0)
+    assert narrow.dtype == torch.float32
+
+
 def test_photographs_are_only_shifted_and_mirrored() -> None:
     images = torch.rand(30, 3, 12, 10)
     moved = _shifted_and_mirrored(images, torch.Generator().manual_seed(0))
@@ -200,6 +230,8 @@ def test_photographs_train_a_cifar_network() -> None:
         ({"seed": -1}, "seed must be at least 0"),
         ({"device": "warp"}, "device 'warp' cannot be used here; use 'cpu'"),
         ({"arch": "resnet"}, "arch must be one of 'digits_cnn'"),
+        ({"recipe": "slow"}, "recipe must be one of 'fast', 'cohen'"),
+        ({"precision": "float16"}, "precision must be one of 'float32', 'bfloat16'"),
         (
             {"arch": "cifar_resnet20"},
             r"takes images of shape \(3, 32, 32\), the data 'digits' has \(1, 8, 8\)",
@@ -240,15 +272,58 @@ def test_the_command_writes_a_checkpoint_that_says_how_it_was_made(tmp_path: Pat
     assert info.training == {
         "data": "digits",
         "sigma": 0.25,
+        "recipe": "fast",
         "epochs": 2,
         "batch_size": 64,
         "lr": 0.05,
+        "precision": best_precision("fast", torch.device("cpu")),
         "seed": 7,
         "device": "cpu",
     }
     same = quick(load("digits", "train"), epochs=2, seed=7, batch_size=64, lr=0.05)
     assert torch.equal(weights(model), weights(same))
-    assert [entry.name for entry in out.parent.iterdir()] == ["a.pt"]
+    assert sorted(entry.name for entry in out.parent.iterdir()) == ["a.pt", "a.pt.tsv"]
+    head, *rows = (out.parent / "a.pt.tsv").read_text().splitlines()
+    assert head.split("\t") == ["epoch", "loss", "accuracy", "lr", "seconds"]
+    assert [row.split("\t")[0] for row in rows] == ["1", "2"]
+    assert [row["epoch"] for row in info.history] == [1, 2]
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, cut = tmp_path / "whole.pt", tmp_path / "cut.pt"
+    assert run(whole, "--epochs", "4").exit_code == 0
+    saved = checkpoint.save
+
+    def save(path: Path, *arguments: Any, **options: Any) -> None:
+        if options["epoch"] == 3:
+            raise KeyboardInterrupt
+        saved(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", save)
+        assert run(cut, "--epochs", "4").exit_code != 0
+    result = run(cut, "--epochs", "4", "--resume")
+    assert result.exit_code == 0, result.output
+    assert "epoch 3:" in result.output
+    assert "epoch 2:" not in result.output
+    (one, first), (other, second) = (checkpoint.load(path) for path in (whole, cut))
+    assert torch.equal(weights(one), weights(other))
+    for name in ("loss", "accuracy", "lr"):
+        assert [row[name] for row in first.history] == [row[name] for row in second.history]
+    assert run(cut, "--epochs", "4", "--resume").exit_code == 0  # nothing is left to do
+    assert checkpoint.load(cut)[1].sha256 == second.sha256
+
+
+def test_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
+    out = tmp_path / "a.pt"
+    assert run(out, "--epochs", "1", "--resume").exit_code == 0  # there is none: it starts one
+    before = out.read_bytes()
+    result = run(out, "--epochs", "2", "--lr", "0.01", "--resume")
+    assert isinstance(result.exception, SmoothboundError)
+    assert "was trained with epochs 1, not 2; lr 0.1, not 0.01" in str(result.exception)
+    assert out.read_bytes() == before
 
 
 def test_a_killed_run_leaves_its_last_finished_epoch(
@@ -272,7 +347,7 @@ def test_an_old_checkpoint_is_not_replaced(tmp_path: Path) -> None:
     out.write_text("precious")
     result = run(out)
     assert isinstance(result.exception, SmoothboundError)
-    assert "delete it or choose another --out" in str(result.exception)
+    assert "delete it, choose another --out, or go on" in str(result.exception)
     assert out.read_text() == "precious"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +12,13 @@ from rich.console import Console
 
 from smoothbound.cli.options import (
     Alpha,
+    Data,
     NBins,
     Radii,
     Sigma,
     Thresholds,
     default_radii,
+    indices_of,
     methods,
     numbers,
 )
@@ -27,18 +30,27 @@ _BOUNDS = ["mean", "cdf"]  # those of the paper, unless others are asked for
 
 
 def certify(
-    checkpoint: Annotated[
-        Path,
-        typer.Option(
-            help="Network to certify: a file made by train, or published with Cohen et al. 2019.",
-            show_default=False,
-        ),
-    ],
-    data: Annotated[
-        str, typer.Option(help="Data set: digits, cifar10:DIR or npz:FILE.", show_default=False)
-    ],
+    data: Data,
     sigma: Sigma,
     out: Annotated[Path, typer.Option(help="Results folder to write.", show_default=False)],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parameters of the network: a file made by train, one published with Cohen et al. "
+            "2019, or a state_dict, from torch.save or .safetensors.",
+            show_default=False,
+        ),
+    ] = None,
+    arch: Annotated[
+        str | None,
+        typer.Option(
+            "--arch",
+            "--model",
+            help="Network, where the checkpoint does not name it: digits_cnn, cifar_resnet20, "
+            "cifar_resnet110, resnet50, or your own package.module:factory, whose code is run.",
+            show_default=False,
+        ),
+    ] = None,
     measure: Annotated[
         str,
         typer.Option(
@@ -50,6 +62,15 @@ def certify(
     skip: Annotated[int, typer.Option(help="Take every so many-th input.")] = 1,
     max_inputs: Annotated[
         int | None, typer.Option(help="Take at most so many inputs.", show_default="all")
+    ] = None,
+    indices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS|FILE",
+            help="Take these inputs: positions from 0, separated by commas or blanks, or a text "
+            "file of them.",
+            show_default="all",
+        ),
     ] = None,
     n: Annotated[int, typer.Option("--n", help="Draws that bound the confidence.")] = 100_000,
     n0: Annotated[int, typer.Option("--n0", help="Other draws that select the class.")] = 100,
@@ -145,12 +166,19 @@ def certify(
 
     where = best_device(device)
     dataset = load(data, split)
-    model, info = checkpoints.load(checkpoint, where)
-    if info.shape != dataset.shape or info.num_classes < dataset.num_classes:
+    chosen = None if indices is None else indices_of(indices)
+    selected = dataset.select(skip, max_inputs, chosen)
+    if arch is not None and ":" in arch:
+        sys.path.insert(0, str(Path.cwd()))  # where a module of the user's own lies
+    model, info = checkpoints.load(checkpoint, where, arch=arch)
+    if (info.shape or dataset.shape) != dataset.shape or (
+        info.num_classes is not None and info.num_classes < dataset.num_classes
+    ):
         raise CheckpointError(
             f"{checkpoint} takes images of shape {info.shape} and knows {info.num_classes} "
             f"classes; {data} has shape {dataset.shape} and {dataset.num_classes} classes"
         )
+    name = info.arch if checkpoint is None else checkpoint.name
     smoothed = SmoothedClassifier(
         model,
         sigma,
@@ -166,7 +194,7 @@ def certify(
     trained = info.training.get("sigma")
     if trained not in (None, sigma):
         Console(stderr=True).print(
-            f"note: {checkpoint.name} was trained under noise of sigma {trained}, and is smoothed "
+            f"note: {name} was trained under noise of sigma {trained}, and is smoothed "
             f"with {sigma}",
             soft_wrap=True,
             markup=False,
@@ -189,9 +217,10 @@ def certify(
         split=dataset.split,
         skip=skip,
         max_inputs=max_inputs,
-        n_inputs=len(dataset.select(skip, max_inputs)),
+        indices=None if chosen is None else tuple(chosen),
+        n_inputs=len(selected),
         arch=info.arch,
-        checkpoint=checkpoint.name,
+        checkpoint=name,
         checkpoint_sha256=info.sha256,
         noise=smoothed.noise(
             noise, seed=seed, grid=None if noise == "gaussian" else dataset.grid

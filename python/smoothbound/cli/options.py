@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -9,8 +10,26 @@ import typer
 
 from smoothbound.method import BANDS, BOUNDS, Method
 
-__all__ = ["Alpha", "Band", "NBins", "Radii", "Sigma", "Thresholds", "default_radii", "methods"]
+__all__ = [
+    "Alpha",
+    "Band",
+    "Data",
+    "NBins",
+    "Radii",
+    "Sigma",
+    "Thresholds",
+    "default_radii",
+    "indices_of",
+    "methods",
+]
 
+Data = Annotated[
+    str,
+    typer.Option(
+        help="Data set: digits, cifar10:DIR, imagenet:DIR, images:DIR or npz:FILE.",
+        show_default=False,
+    ),
+]
 Sigma = Annotated[
     float,
     typer.Option(
@@ -70,6 +89,32 @@ def numbers(option: str, text: str) -> list[float]:
             f"{option} must be numbers separated by commas, such as 0,0.25,0.5; got {text!r}"
         )
     return sorted(values)
+
+
+def indices_of(text: str) -> list[int]:
+    """Read positions separated by commas or blanks, from the text or from the file it names.
+
+    Raises
+    ------
+    ValueError
+        If there is neither such a file nor only whole numbers in the text.
+
+    Examples
+    --------
+    >>> indices_of("0,20 40")
+    [0, 20, 40]
+    """
+    try:
+        content = Path(text).read_text() if Path(text).is_file() else text
+        values = [int(part) for part in content.replace(",", " ").split()]
+    except (OSError, ValueError):
+        values = []
+    if not values:
+        raise ValueError(
+            "--indices must be whole numbers separated by commas, such as 0,20,40, or a text file "
+            f"of them; got {text!r}"
+        )
+    return values
 
 
 def default_radii(sigma: float) -> list[float]:

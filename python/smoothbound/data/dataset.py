@@ -1,0 +1,150 @@
+"""What every data set is: labelled images of one shape, by index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from smoothbound import checks
+from smoothbound.errors import DataError
+
+__all__ = ["EXTRA", "Dataset", "Images", "checked_labels", "unit_scale"]
+
+EXTRA = "install it with: pip install 'smoothbound[data]'"
+
+
+class Images(Protocol):
+    """Images by index, each (channels, height, width), uint8 or float32 in [0, 1].
+
+    A 4-dimensional NumPy array is one.
+    """
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    def __getitem__(self, index: int, /) -> NDArray[np.uint8] | NDArray[np.float32]:
+        """Return one image."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled images of one shape.
+
+    Parameters
+    ----------
+    name : str
+        What results call it; holds no folder of this machine.
+    split : str
+        "train", "test", or "all" where the source knows no split.
+    images : Images
+        The images, read when asked for.
+    labels : (n,) int64 array
+        The class of each image.
+    num_classes : int
+        Labels lie in 0 .. num_classes - 1.
+    shape : tuple of int
+        (channels, height, width) of every image.
+    augment : bool
+        Whether training may shift and mirror the images: photographs yes, digits no.
+    grid : int or None
+        All values are whole multiples of 1 / grid; None: that is not known.
+
+    Examples
+    --------
+    >>> from smoothbound.data import load
+    >>> digits = load("digits", "test")
+    >>> digits.shape, digits.num_classes, len(digits)
+    ((1, 8, 8), 10, 297)
+    >>> image, label = digits[0]
+    >>> image.shape, image.dtype, label
+    (torch.Size([1, 8, 8]), torch.float32, 1)
+    """
+
+    name: str
+    split: str
+    images: Images
+    labels: NDArray[np.int64]
+    num_classes: int
+    shape: tuple[int, int, int]
+    augment: bool = False
+    grid: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """Return one image, float32 (channels, height, width) in [0, 1], and its label."""
+        return unit_scale(torch.from_numpy(np.array(self.images[index]))), int(self.labels[index])
+
+    def select(
+        self,
+        skip: int = 1,
+        max_inputs: int | None = None,
+        indices: Sequence[int] | None = None,
+    ) -> NDArray[np.int64]:
+        """Return the indices of every `skip`-th image, of those at most the first `max_inputs`.
+
+        Of all images, or of those that `indices` lists, in increasing order.
+
+        Raises
+        ------
+        ValueError
+            If a number is out of its range, or `indices` is empty, repeats or is not increasing.
+
+        Examples
+        --------
+        >>> from smoothbound.data import load
+        >>> load("digits", "test").select(skip=20, max_inputs=3)
+        array([ 0, 20, 40])
+        >>> load("digits", "test").select(indices=[3, 5, 7], skip=2)
+        array([3, 7])
+        """
+        chosen = np.arange(len(self), dtype=np.int64)
+        if indices is not None:
+            chosen = np.asarray(indices, np.int64)
+            if not len(chosen) or (np.diff(chosen) <= 0).any():
+                raise ValueError("indices must be increasing, each once, and at least one")
+            if chosen[0] < 0 or chosen[-1] >= len(self):
+                raise ValueError(
+                    f"indices must lie in 0 .. {len(self) - 1}, the images of {self.name} "
+                    f"({self.split}); got {chosen[0]} .. {chosen[-1]}"
+                )
+        chosen = chosen[:: checks.count("skip", skip)]
+        return chosen if max_inputs is None else chosen[: checks.count("max_inputs", max_inputs)]
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Return all images as they are stored (n, channels, height, width) and labels (n,)."""
+        stored = self.images
+        if not isinstance(stored, np.ndarray):
+            stored = np.stack([self.images[i] for i in range(len(self))])
+        return torch.from_numpy(stored), torch.from_numpy(self.labels)
+
+
+def unit_scale(images: Tensor) -> Tensor:
+    """Return stored images as float32 in [0, 1]: uint8 is divided by 255, float32 is kept."""
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
+def checked_labels(path: Path, labels: NDArray[np.generic], num_classes: int) -> NDArray[np.int64]:
+    """Return labels as int64.
+
+    Raises
+    ------
+    DataError
+        If one lies outside 0 .. num_classes - 1; names its row in `path`.
+    """
+    classes = labels.astype(np.int64)
+    wrong = (classes < 0) | (classes >= num_classes)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"{path}, row {row}: label must lie in 0 .. {num_classes - 1}, got {labels[row]}"
+        )
+    return classes

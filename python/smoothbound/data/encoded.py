@@ -1,0 +1,92 @@
+"""JPEG and PNG images, decoded one by one when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound.data.dataset import EXTRA
+from smoothbound.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["EncodedImages", "decoded"]
+
+_MODES = {1: "L", 3: "RGB"}  # by the number of channels
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """Images of one shape, from their bytes or their files.
+
+    Parameters
+    ----------
+    encoded : sequence of bytes or path
+        The images.
+    shape : tuple of int
+        (channels, height, width) of every image.
+    source : path, optional
+        The file that holds the bytes.
+    fit : callable, optional
+        Makes an image of any size one of this shape; without it, another shape is an error.
+    """
+
+    encoded: Sequence[bytes | Path]
+    shape: tuple[int, int, int]
+    source: Path | None = None
+    fit: Callable[[Image], Image] | None = None
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        channels, height, width = self.shape
+        wanted = ((width, height), _MODES[channels])
+
+        def pixels(image: Image) -> NDArray[np.uint8] | str:
+            if self.fit is not None:
+                image = self.fit(image)
+            # size and mode stand in the header: a huge image is refused before it is decoded
+            if (image.size, image.mode) != wanted:
+                return f"{image.width} x {image.height} {image.mode}"
+            return np.asarray(image, np.uint8).reshape(height, width, channels)
+
+        encoded = self.encoded[index]
+        where = f"{encoded}" if isinstance(encoded, Path) else f"{self.source}, row {index}"
+        found = decoded(encoded, where, f"{width} x {height} {wanted[1]}", pixels)
+        return np.ascontiguousarray(np.moveaxis(found, 2, 0))
+
+
+def decoded(
+    encoded: bytes | Path,
+    where: str,
+    wanted: str,
+    read: Callable[[Image], NDArray[np.uint8] | str],
+) -> NDArray[np.uint8]:
+    """Return what `read` makes of an image; a text that it returns says what is wrong with it.
+
+    Raises
+    ------
+    DataError
+        If Pillow is not there, the image cannot be decoded, or `read` returns a text.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise DataError(f"JPEG and PNG images need Pillow; {EXTRA}") from error
+    try:
+        source = encoded if isinstance(encoded, Path) else BytesIO(encoded)
+        with Image.open(source, formats=("JPEG", "PNG")) as image:
+            found = read(image)
+            if not isinstance(found, str):
+                return found
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        found = f"what cannot be decoded ({error})"
+    raise DataError(f"{where}: needs a JPEG or PNG of {wanted}, got {found}")
