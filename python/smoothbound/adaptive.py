@@ -428,14 +428,14 @@ def ask(
     """
     r, c = (np.ravel(np.asarray(v, np.float64)).tolist() for v in (radii, thresholds))
     if len(c) != 1:
-        raise ValueError(f"thresholds must be one number for adaptive draws, got {c}")
+        raise ValueError(f"thresholds must be one number for adaptive draws, got {len(c)}")
     if radius_precision is not None:
         if r != [0.0]:
             raise ValueError(f"radii must be left out where a radius is to be found, got {r}")
         return FindRadius(c[0], radius_precision)
     if len(r) != 1:
         raise ValueError(
-            f"radii must be one number for adaptive draws, got {r}; a radius is found with "
+            f"radii must be one number for adaptive draws, got {len(r)}; a radius is found with "
             "radius_precision, in multiples of sigma"
         )
     return Decide(c[0], r[0])

@@ -279,6 +279,8 @@ def test_each_setting_counts() -> None:
             changed = value | {"torch": "2.5"}
         elif field.name == "noise":
             changed = value | {"grid": 255}
+        elif field.name == "adaptive":
+            changed = {"asked": "Decide"}
         elif isinstance(value, tuple):
             changed = value[::-1]
         elif isinstance(value, str):
