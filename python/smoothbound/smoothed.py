@@ -176,7 +176,14 @@ def judge(
 
 
 def record(plan: Plan, budget: Budget | None) -> dict[str, Any]:
-    """Return what adaptive draws were made under, as JSON holds it."""
+    """Return what adaptive draws were made under, as JSON holds it.
+
+    Examples
+    --------
+    >>> made = record(plan_of(Decide(0.5, radius=0.25), sigma=0.25), Budget(draws=10_000))
+    >>> made["asked"], made["stages"][-1]["n"], made["budget"]
+    ('Decide', 100000, {'draws': 10000, 'seconds': None})
+    """
     limits = (budget or Budget()).record()
     made: dict[str, Any] = json.loads(json.dumps(plan.record() | {"budget": limits}))
     return made
@@ -205,6 +212,13 @@ def verdict(
     class_radius : float
         Certified at the level of the last look, for the scores chose when to stop; NaN where that
         look certifies nothing.
+
+    Examples
+    --------
+    >>> job = plan_of(Decide(0.5, radius=0.25), sigma=0.25).start(Budget(draws=100))
+    >>> none = Draws(np.empty(0, np.float32), predicted=-1, top_count=0, n0=0)
+    >>> verdict(job.answer, none, 0.5, sigma=0.25, measure="score")
+    (-1, 'budget spent after 0 draws', nan)
     """
     vote = np.nan
     if answer.level > 0.0:  # drawing ends at a look, so that all draws belong to it
