@@ -213,8 +213,8 @@ def _notes(results: store.Results) -> tuple[str, ...]:
     ]
     if settings.adaptive is not None:
         notes.append(
-            f"Drawing stopped once c = {settings.thresholds[0]:g} was decided, so that shares at "
-            "other thresholds are lower than n draws of each input would give."
+            f"Drawing stopped once the question about c = {settings.thresholds[0]:g} was answered: "
+            f"shares at other thresholds are lower than {n} draws of each input would give."
         )
     if results.failed:
         notes.append(

@@ -159,6 +159,8 @@ class RunSettings:
                     f"reads format {FORMAT}"
                 )
             values["methods"] = tuple(Method(**method) for method in values["methods"])
+            if not isinstance(values.get("adaptive"), dict | None):
+                raise TypeError("adaptive must be an object or null")
             a, b = values["score_range"]
             values["score_range"] = (float(a), float(b))
             for name in ("radii", "thresholds"):

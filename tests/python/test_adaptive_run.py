@@ -102,7 +102,7 @@ def test_a_run_decides_with_fewer_draws_and_keeps_the_plan(
     assert report.exit_code == 0, report.output
     page = (tmp_path / "report" / "report.md").read_text()
     assert f"adaptive draws, on average {draws.mean():.0f} of at most 8000 an input" in page
-    assert "Drawing stopped once c = 0.6 was decided" in page
+    assert "Drawing stopped once the question about c = 0.6 was answered" in page
 
 
 def test_a_radius_is_found(model: Path, tmp_path: Path) -> None:
