@@ -21,9 +21,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import checks, gaussian
 from smoothbound.engine import certify_scores, highest_share
+from smoothbound.errors import BUDGET_SPENT
 from smoothbound.method import Method
 
-__all__ = ["Answer", "Budget", "Decide", "FindRadius", "Job", "Plan", "Stage", "plan"]
+__all__ = ["Answer", "Budget", "Decide", "FindRadius", "Job", "Plan", "Stage", "ask", "plan"]
 
 # Chosen by benchmarks/python/adaptive.py; docs/adaptive.md says what the others cost.
 _GROWTH, _SMALLEST = 2.0, 200  # the stages are n_max, n_max / 2, ... not below 200 draws
@@ -161,6 +162,16 @@ class Budget:
         self._clock = clock
         self._start: float | None = None
         self._lock = Lock()
+
+    def resume(self, draws: int, seconds: float) -> None:
+        """Count what an earlier part of the same run spent."""
+        with self._lock:
+            self.spent += draws
+            self._start = (self._clock() if self._start is None else self._start) - seconds
+
+    def record(self) -> dict[str, float | None]:
+        """Return the limits, to be stored as JSON."""
+        return {"draws": self.draws, "seconds": self.seconds}
 
     def take(self, draws: int) -> bool:
         """Pay for draws, or refuse them all."""
@@ -386,8 +397,48 @@ class Job:
             "precise": f"no more than the precision to be gained after {k} draws",
             "futile": f"even {n} draws are not expected to certify more than {c:g}, after {k}",
             "exhausted": f"all {n} draws are spent",
-            "budget": f"budget spent after {k} draws",
+            "budget": f"{BUDGET_SPENT} after {k} draws",
         }[outcome]
+
+
+def ask(
+    radii: ArrayLike, thresholds: ArrayLike, radius_precision: float | None = None
+) -> Decide | FindRadius:
+    """Return the question that one radius and one threshold, or a precision, put.
+
+    Parameters
+    ----------
+    radii, thresholds : array_like of float
+        Of `Decide`, one of each. With a precision the radius is found, and `radii` must be 0 alone:
+        no other is looked at.
+    radius_precision : float, optional
+        Precision of `FindRadius`, in multiples of sigma.
+
+    Raises
+    ------
+    ValueError
+        If there are more, or fewer.
+
+    Examples
+    --------
+    >>> ask([0.25], [0.5])
+    Decide(threshold=0.5, radius=0.25)
+    >>> ask([0.0], [0.5], radius_precision=0.05)
+    FindRadius(threshold=0.5, precision=0.05)
+    """
+    r, c = (np.ravel(np.asarray(v, np.float64)).tolist() for v in (radii, thresholds))
+    if len(c) != 1:
+        raise ValueError(f"thresholds must be one number for adaptive draws, got {len(c)}")
+    if radius_precision is not None:
+        if r != [0.0]:
+            raise ValueError(f"radii must be left out where a radius is to be found, got {r}")
+        return FindRadius(c[0], radius_precision)
+    if len(r) != 1:
+        raise ValueError(
+            f"radii must be one number for adaptive draws, got {len(r)}; a radius is found with "
+            "radius_precision, in multiples of sigma"
+        )
+    return Decide(c[0], r[0])
 
 
 def plan(

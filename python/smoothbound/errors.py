@@ -5,8 +5,17 @@ Wrong arguments raise the built-in `ValueError` and `TypeError`.
 
 from __future__ import annotations
 
-__all__ = ["FAILED", "CheckpointError", "DataError", "ModelError", "SmoothboundError", "StoreError"]
+__all__ = [
+    "BUDGET_SPENT",
+    "FAILED",
+    "CheckpointError",
+    "DataError",
+    "ModelError",
+    "SmoothboundError",
+    "StoreError",
+]
 
+BUDGET_SPENT = "budget spent"  # in the reason of every input that a budget ended
 FAILED = "failed: "
 """How the reason begins, in results, for an input on which the model or the measure failed."""
 

@@ -20,7 +20,7 @@ from smoothbound.evaluation import Bounds, Evaluation, percent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["evaluate", "read", "table_rows", "write_report"]
+__all__ = ["drawn", "evaluate", "read", "table_rows", "write_report"]
 
 DEFINITION = (
     "Certified accuracy is the share of all inputs whose predicted class is the true one, not "
@@ -188,15 +188,34 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
     )
 
 
+def drawn(results: store.Results) -> str:
+    """Say how many adaptive draws were made, and how many that saved.
+
+    A draw of an input that failed is not counted.
+    """
+    n, count = results.settings.n, len(results.table)
+    total = int(results.array("n_draws").sum())
+    saved = f"{percent(n * count - total, n * count)} % saved"
+    unpaid = f"; the budget ended {results.unpaid} of {count} inputs" if results.unpaid else ""
+    return f"on average {total / count:.0f} of at most {n} an input ({saved}{unpaid})"
+
+
 def _notes(results: store.Results) -> tuple[str, ...]:
     settings = results.settings
     bins = [f"{m.label}: {m.n_bins} bins." for m in settings.methods if m.n_bins is not None]
+    n = settings.n
+    draws = f"{n} draws" if settings.adaptive is None else f"adaptive draws, {drawn(results)},"
     notes = [
         f"{settings.arch} ({settings.checkpoint}) on {settings.data}, {settings.split} split.",
-        f"σ = {settings.sigma:g}, α = {settings.alpha:g}, {settings.n} draws to bound the "
+        f"σ = {settings.sigma:g}, α = {settings.alpha:g}, {draws} to bound the "
         f"{settings.measure} and {settings.n0} others to select the class.",
         *bins,
     ]
+    if settings.adaptive is not None:
+        notes.append(
+            f"Drawing stopped once the question about c = {settings.thresholds[0]:g} was answered: "
+            f"shares at other thresholds are lower than {n} draws of each input would give."
+        )
     if results.failed:
         notes.append(
             f"**Failed inputs**: the model failed on {results.failed} of {len(results.table)}; "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from smoothbound import checks
+from smoothbound.adaptive import Budget, Decide, FindRadius, Plan
+from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.background import in_background
 from smoothbound.class_radius import class_radius
 from smoothbound.data import Dataset
@@ -21,8 +24,8 @@ from smoothbound.engine import certify_scores
 from smoothbound.method import Method
 from smoothbound.progress import progress
 from smoothbound.sampler import Input
-from smoothbound.schedule import Draws, Failure, FixedJob
-from smoothbound.smoothed import SmoothedClassifier, judge
+from smoothbound.schedule import Draws, Failure, FixedJob, Job
+from smoothbound.smoothed import SmoothedClassifier, judge, record, verdict
 from smoothbound.store import Results, RunSettings, Writer, load
 
 __all__ = ["run"]
@@ -34,6 +37,8 @@ def run(
     smoothed: SmoothedClassifier,
     dataset: Dataset,
     *,
+    question: Decide | FindRadius | None = None,
+    budget: Budget | None = None,
     resume: bool = False,
 ) -> Results:
     """Certify the inputs that `settings` select, each by all methods from the same draws.
@@ -52,6 +57,12 @@ def run(
         The model, smoothed as the settings say.
     dataset : Dataset
         The data that the settings name.
+    question : Decide or FindRadius, optional
+        Draw adaptively to answer this, at most ``settings.n`` draws of an input, by the only method
+        of the settings at their only radius and threshold. The folder keeps the plan.
+    budget : Budget, optional
+        For all adaptive draws of the run, those before it was stopped included. Inputs that it does
+        not reach abstain with that reason, and are not tried again.
     resume : bool
         Go on with a run that was stopped.
 
@@ -77,19 +88,29 @@ def run(
     noise = smoothed.noise(
         settings.noise["kind"], seed=settings.seed, grid=settings.noise.get("grid")
     )
+    plan = None if question is None else _plan(settings, smoothed, question)
+    if plan is not None:
+        settings = replace(settings, adaptive=record(plan, budget))
+    level = {} if plan is None else {"alpha": plan.stages[-1].alpha}
     for method in settings.methods:
-        smoothed.rehearse(settings.n, _options(settings, method))
+        smoothed.rehearse(settings.n, _options(settings, method) | level)
     with (
         Writer(folder, settings, resume=resume) as writer,
         progress(
             "inputs certified",
             len(indices),
             done=len(writer.done),
-            steps=settings.n0 + settings.n,
+            steps=1 if plan else settings.n0 + settings.n,
         ) as advance,
     ):
         done = frozenset(writer.done)
-        queue = (_labelled(settings, dataset, i) for i in indices if i not in done)
+        if budget is not None:
+            budget.resume(*writer.spent)
+
+        def job() -> Job:  # made when its input is admitted, for it pays for its first stage
+            return FixedJob(settings.n) if plan is None else plan.start(budget)
+
+        queue = (_labelled(dataset, i, job) for i in indices if i not in done)
         finish = _Finisher(settings, writer)
         try:
             with (
@@ -97,12 +118,18 @@ def run(
                 closing(
                     # Nothing is written before an input came through or failed unlike the others.
                     smoothed.sample(
-                        queue, n0=settings.n0, noise=noise, proven=bool(done), advance=advance
+                        queue,
+                        n0=settings.n0,
+                        noise=noise,
+                        proven=bool(done),
+                        advance=None if plan else advance,
                     )
                 ) as outcomes,
             ):
                 for item, outcome in outcomes:
                     store(item, outcome)
+                    if plan is not None:  # how many draws there will be is not known
+                        advance(1)
         except KeyboardInterrupt:
             Console(stderr=True).print(
                 f"stopped: {len(writer.done)} of {len(indices)} inputs are finished and kept in "
@@ -122,9 +149,9 @@ class _Labelled(Input):
     label: int
 
 
-def _labelled(settings: RunSettings, dataset: Dataset, index: int) -> _Labelled:
+def _labelled(dataset: Dataset, index: int, job: Callable[[], Job]) -> _Labelled:
     image, label = dataset[index]
-    return _Labelled(image, index, FixedJob(settings.n), label)
+    return _Labelled(image, index, job(), label)
 
 
 class _Finisher:
@@ -139,11 +166,23 @@ class _Finisher:
         row: dict[str, object] = {"index": item.example, "label": item.label}
         if isinstance(outcome, Failure):
             row |= _failed(self._settings, outcome)
+        elif isinstance(item.job, AdaptiveJob):
+            row |= _answered(self._settings, item.job, outcome)
         else:
             row |= _certified(self._settings, outcome)
         now = time.perf_counter()
         self._writer.append(row | {"seconds": now - self._last})
         self._last = now
+
+
+def _plan(
+    settings: RunSettings, smoothed: SmoothedClassifier, question: Decide | FindRadius
+) -> Plan:
+    """Plan the adaptive draws of a run, by its only method."""
+    if len(settings.methods) != 1:
+        names = ", ".join(method.name for method in settings.methods)
+        raise ValueError(f"adaptive draws take one method, got {names}")
+    return smoothed.plan(question, settings.n, _options(settings, settings.methods[0]))
 
 
 def _options(settings: RunSettings, method: Method) -> dict[str, Any]:
@@ -178,9 +217,29 @@ def _certified(settings: RunSettings, draws: Draws) -> dict[str, object]:
         "class_radius": float(vote),
         "n_draws": settings.n,
         "top_count": draws.top_count,
-        "mean_score": float(draws.scores.mean(dtype=np.float64)),
+        "mean_score": draws.mean,
         **{f"lower_{name}": lower[1:].tolist() for name, (lower, _) in bounds.items()},
         **{f"radius_{name}": radius.tolist() for name, (_, radius) in bounds.items()},
+    }
+
+
+def _answered(settings: RunSettings, job: AdaptiveJob, draws: Draws) -> dict[str, object]:
+    """Return the columns of an input whose draws were adaptive."""
+    answer = job.answer
+    assert answer is not None
+    predicted, reason, vote = verdict(
+        answer, draws, settings.cutoff, sigma=settings.sigma, measure=settings.measure
+    )
+    (method,) = settings.methods
+    return {
+        "predicted": predicted,
+        "reason": reason,
+        "class_radius": vote,
+        "n_draws": answer.n_draws,
+        "top_count": draws.top_count,
+        "mean_score": draws.mean,
+        f"lower_{method.name}": [answer.lower],
+        f"radius_{method.name}": [answer.radius],
     }
 
 

@@ -90,6 +90,11 @@ class Draws:
     top_count: int
     n0: int
 
+    @property
+    def mean(self) -> float:
+        """Mean of the scores; NaN where there are none."""
+        return float(self.scores.mean(dtype=np.float64)) if len(self.scores) else np.nan
+
 
 @dataclass(frozen=True)
 class Failure:

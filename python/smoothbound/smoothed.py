@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from smoothbound import checks
+from smoothbound.adaptive import Answer, Budget, Decide, FindRadius, Plan, ask
+from smoothbound.adaptive import Job as AdaptiveJob
+from smoothbound.adaptive import plan as plan_of
 from smoothbound.background import in_background
 from smoothbound.certificate import Certificate, Settings
 from smoothbound.class_radius import class_radius
@@ -21,12 +25,19 @@ from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise import MAX_EXAMPLE
 from smoothbound.rounding import floor_decimal
 from smoothbound.sampler import Compile, Input, Model, Outputs, Precision, Sampler
-from smoothbound.schedule import Draws, Failure, FixedJob
+from smoothbound.schedule import Draws, Failure, FixedJob, Job
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SmoothedCertificate", "SmoothedClassifier", "SmoothedSettings", "judge"]
+__all__ = [
+    "SmoothedCertificate",
+    "SmoothedClassifier",
+    "SmoothedSettings",
+    "judge",
+    "record",
+    "verdict",
+]
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,9 @@ class SmoothedSettings(Settings):
         Rows of a batch; automatic ones as they were found.
     precision, channels_last, compile, device : str, bool, str or None, str
         How and where the model ran.
+    adaptive : dict or None
+        The plan and the budget of adaptive draws, `n` of which are the most of an input, and
+        `n_pilot` the pilot draws of the last stage; None for n draws of each.
     """
 
     measure: str
@@ -62,6 +76,7 @@ class SmoothedSettings(Settings):
     channels_last: bool
     compile: str | None
     device: str
+    adaptive: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +98,8 @@ class SmoothedCertificate(Certificate):
         of such an input are NaN or 0.
     reason : tuple of str
         Why it abstained; empty where it did not. Begins with "failed: " where the model raised,
-        returned something other than was stated, or ran out of memory.
+        returned something other than was stated, or ran out of memory. With adaptive draws each
+        reason ends with why drawing stopped, such as "budget spent after 400 draws".
     class_radius : ndarray of float64, shape (n_inputs,)
         Radius within which the majority vote stays the chosen class (Cohen et al. 2019), in the
         units of sigma; NaN where the vote could not be certified at all.
@@ -157,6 +173,60 @@ def judge(
         for ok, y, low in zip(sure, classes, lower, strict=True)
     ]
     return np.where(sure, classes, -1), reason
+
+
+def record(plan: Plan, budget: Budget | None) -> dict[str, Any]:
+    """Return what adaptive draws were made under, as JSON holds it.
+
+    Examples
+    --------
+    >>> made = record(plan_of(Decide(0.5, radius=0.25), sigma=0.25), Budget(draws=10_000))
+    >>> made["asked"], made["stages"][-1]["n"], made["budget"]
+    ('Decide', 100000, {'draws': 10000, 'seconds': None})
+    """
+    limits = (budget or Budget()).record()
+    made: dict[str, Any] = json.loads(json.dumps(plan.record() | {"budget": limits}))
+    return made
+
+
+def verdict(
+    answer: Answer, draws: Draws, cutoff: float | None, *, sigma: float, measure: str
+) -> tuple[int, str, float]:
+    """Judge an input whose draws were adaptive.
+
+    Parameters
+    ----------
+    answer : Answer
+    draws : Draws
+        Those that gave it.
+    cutoff, measure
+        As for `judge`.
+    sigma : float
+
+    Returns
+    -------
+    predicted : int
+        The class, or -1 where abstained or no draw was made.
+    reason : str
+        Why, and why drawing stopped.
+    class_radius : float
+        Certified at the level of the last look, for the scores chose when to stop; NaN where that
+        look certifies nothing.
+
+    Examples
+    --------
+    >>> job = plan_of(Decide(0.5, radius=0.25), sigma=0.25).start(Budget(draws=100))
+    >>> none = Draws(np.empty(0, np.float32), predicted=-1, top_count=0, n0=0)
+    >>> verdict(job.answer, none, 0.5, sigma=0.25, measure="score")
+    (-1, 'budget spent after 0 draws', nan)
+    """
+    vote = np.nan
+    if answer.level > 0.0:  # drawing ends at a look, so that all draws belong to it
+        vote = float(class_radius(draws.top_count, answer.n_draws, sigma=sigma, alpha=answer.level))
+    if draws.predicted < 0:
+        return -1, answer.reason, vote
+    predicted, why = judge([draws.predicted], [answer.lower_at_zero], cutoff, measure=measure)
+    return int(predicted[0]), "; ".join(filter(None, [why[0], answer.reason])), vote
 
 
 class SmoothedClassifier(Sampler):
@@ -272,7 +342,7 @@ class SmoothedClassifier(Sampler):
         noise: str | None = None,
         grid: int | None = None,
         examples: Sequence[int] | NDArray[np.integer] | None = None,
-        bound: str = "cdf",
+        bound: str | None = None,
         band: str = "ell",
         n_bins: int | None = None,
         mean: str | None = None,
@@ -280,6 +350,9 @@ class SmoothedClassifier(Sampler):
         sides: str = "lower",
         backend: str | None = None,
         threads: int | None = None,
+        adaptive: bool = False,
+        radius_precision: float | None = None,
+        budget: Budget | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> SmoothedCertificate:
         """Certify the confidence of the predicted class of each input.
@@ -292,7 +365,8 @@ class SmoothedClassifier(Sampler):
             Number of draws that select the class, and of others that bound its confidence.
         alpha, radii, thresholds, bound, band, n_bins, mean, pilot, sides, backend, threads
             As for `smoothbound.certify_scores`. With ``sides="upper"`` nothing is abstained
-            from, for abstention is about the lower bound.
+            from, for abstention is about the lower bound. The default of `bound` is "cdf", and
+            "tangent" for adaptive draws.
         seed : int, default 0
             Seed of the noise.
         noise : {"lattice", "gaussian"}, optional
@@ -304,6 +378,17 @@ class SmoothedClassifier(Sampler):
             Ids that the noise of the inputs belongs to, such as their indices in a data set;
             0, 1, 2, ... by default. An input with the same seed and id gets the same noise,
             whatever else is certified.
+        adaptive : bool, default False
+            Draw each input in stages, at most n, until its question is answered (docs/adaptive.md):
+            is the confidence at the one radius above the one threshold; or, with
+            `radius_precision`, how far out is it. `lower` and `radius` are what the stages prove
+            together, at alpha; `n_draws` is what each input took.
+        radius_precision : float, optional
+            Find the certified radius of the threshold, until more draws are forecast to gain no
+            more than this, in multiples of sigma.
+        budget : Budget, optional
+            Of draws or seconds, for all inputs together. Those that it does not reach abstain.
+            Which ones these are depends on the size of the batches, and on the clock.
         progress : callable, optional
             Called as ``progress(done, n_inputs)`` after each input.
 
@@ -328,13 +413,15 @@ class SmoothedClassifier(Sampler):
         n0, n = checks.count("n0", n0), checks.count("n", n)
         ids = _ids(examples, len(x))
         grid_of_radii = checks.radii("radii", radii)
+        if not adaptive and (radius_precision is not None or budget is not None):
+            raise ValueError("radius_precision and budget are for adaptive=True")
         options: dict[str, Any] = {
             "sigma": self.sigma,
             "alpha": alpha,
             "score_range": self.measure.score_range,
             "radii": np.concatenate([[0.0], grid_of_radii]),  # abstention is judged at R = 0
             "thresholds": thresholds,
-            "bound": bound,
+            "bound": bound or ("tangent" if adaptive else "cdf"),
             "band": band,
             "n_bins": n_bins,
             "mean": mean,
@@ -343,26 +430,33 @@ class SmoothedClassifier(Sampler):
             "backend": backend,
             "threads": threads,
         }
+        plan = None
+        if adaptive:
+            plan = self.plan(ask(grid_of_radii, thresholds, radius_precision), n, options)
+            options["alpha"] = plan.stages[-1].alpha
         settings = self.rehearse(n, options)
+        if plan is not None:  # rehearsed at the level of its last stage
+            settings = replace(settings, alpha=alpha, alpha_lower=alpha)
         made = self.noise(noise, seed=seed, grid=grid)
         for i in range(len(x)):  # so that what it refuses is refused before any draw
             made.point(torch.as_tensor(x[i, ...]))
-        queue = (_Row(x[i, ...], ids[i], FixedJob(n), i) for i in range(len(x)))
-        rows = _Rows(len(x), options)
+
+        def job() -> Job:  # made when its input is admitted, for it pays for its first stage
+            return FixedJob(n) if plan is None else plan.start(budget)
+
+        queue = (_Row(x[i, ...], ids[i], job(), i) for i in range(len(x)))
+        cutoff = None if sides == "upper" else self.cutoff
+        rows = _Rows(len(x), options, cutoff, self.measure.name)
         with (
             in_background(rows.certify) as certify,
             closing(self.sample(queue, n0=n0, noise=made)) as outcomes,
         ):
             for done, (item, outcome) in enumerate(outcomes, 1):
                 assert isinstance(item, _Row)
-                certify(item.number, outcome)
+                certify(item, outcome)
                 if progress is not None:
                     progress(done, len(x))
 
-        at_zero, cutoff = rows.mean_score, None
-        if rows.lower is not None:
-            at_zero, cutoff = rows.lower[:, 0], self.cutoff
-        predicted, reason = judge(rows.selected, at_zero, cutoff, measure=self.measure.name)
         return SmoothedCertificate(
             settings=SmoothedSettings(
                 **(vars(settings) | {"radii": tuple(grid_of_radii.tolist())}),
@@ -372,17 +466,31 @@ class SmoothedClassifier(Sampler):
                 n0=n0,
                 seed=int(seed),
                 noise=made.describe(),
+                adaptive=None if plan is None else record(plan, budget),
                 **self.describe(x[0]),
             ),
             lower=None if rows.lower is None else rows.lower[:, 1:],
             upper=None if rows.upper is None else rows.upper[:, 1:],
             radius=rows.radius,
             example=ids,
-            predicted=predicted,
-            reason=tuple(rows.failed.get(i, why) for i, why in enumerate(reason)),
-            class_radius=class_radius(rows.top_count, n, sigma=self.sigma, alpha=alpha),
+            predicted=rows.predicted,
+            reason=tuple(rows.reason),
+            class_radius=rows.class_radius,
             n_draws=rows.n_draws,
             mean_score=rows.mean_score,
+        )
+
+    def plan(self, question: Decide | FindRadius, n: int, options: dict[str, Any]) -> Plan:
+        """Plan adaptive draws under the options of `certify_scores`, at most n an input."""
+        if options.get("sides", "lower") != "lower":
+            raise ValueError("sides must be 'lower' for adaptive draws, which bound no other")
+        names = ("alpha", "bound", "band", "n_bins", "mean", "pilot", "backend")
+        return plan_of(
+            question,
+            sigma=self.sigma,
+            n_max=n,
+            score_range=self.measure.score_range,
+            **{name: options[name] for name in names if name in options},
         )
 
     def rehearse(self, n: int, options: dict[str, Any]) -> Settings:
@@ -435,8 +543,10 @@ class _Row(Input):
 class _Rows:
     """What is known of each input, in their order; NaN where sampling failed."""
 
-    def __init__(self, inputs: int, options: dict[str, Any]) -> None:
-        self._options = options
+    def __init__(
+        self, inputs: int, options: dict[str, Any], cutoff: float | None, measure: str
+    ) -> None:
+        self._options, self._cutoff, self._measure = options, cutoff, measure
         sides, radii = options["sides"], len(options["radii"])
         thresholds = np.size(options["thresholds"])
 
@@ -446,21 +556,40 @@ class _Rows:
         self.lower = None if sides == "upper" else table(radii)
         self.upper = None if sides == "lower" else table(radii)
         self.radius = None if sides == "upper" else table(thresholds)
-        self.mean_score = np.full(inputs, np.nan)
-        self.selected = np.full(inputs, -1)
-        self.top_count, self.n_draws = np.zeros((2, inputs), np.int64)
-        self.failed: dict[int, str] = {}
+        self.mean_score, self.class_radius = np.full((2, inputs), np.nan)
+        self.predicted = np.full(inputs, -1)
+        self.n_draws = np.zeros(inputs, np.int64)
+        self.reason = [""] * inputs
 
-    def certify(self, row: int, outcome: Draws | Failure) -> None:
+    def certify(self, item: _Row, outcome: Draws | Failure) -> None:
         """Fill one row."""
+        row = item.number
         if isinstance(outcome, Failure):
-            self.failed[row] = str(outcome)
+            self.reason[row] = str(outcome)
             return
-        certificate = certify_scores(outcome.scores[None], **self._options)
+        self.n_draws[row], self.mean_score[row] = len(outcome.scores), outcome.mean
+        fill = self._answered if isinstance(item.job, AdaptiveJob) else self._bounded
+        self.predicted[row], self.reason[row], self.class_radius[row] = fill(item, outcome)
+
+    def _bounded(self, item: _Row, draws: Draws) -> tuple[int, str, float]:
+        certificate = certify_scores(draws.scores[None], **self._options)
         for name in ("lower", "upper", "radius"):
             table = getattr(self, name)
             if table is not None:
-                table[row] = getattr(certificate, name)[0]
-        self.selected[row], self.top_count[row] = outcome.predicted, outcome.top_count
-        self.n_draws[row] = len(outcome.scores)
-        self.mean_score[row] = outcome.scores.mean(dtype=np.float64)
+                table[item.number] = getattr(certificate, name)[0]
+        at_zero = draws.mean if self.lower is None else self.lower[item.number, 0]
+        predicted, reason = judge([draws.predicted], [at_zero], self._cutoff, measure=self._measure)
+        sigma, alpha = self._options["sigma"], self._options["alpha"]
+        vote = class_radius(draws.top_count, len(draws.scores), sigma=sigma, alpha=alpha)
+        return int(predicted[0]), reason[0], float(vote)
+
+    def _answered(self, item: _Row, draws: Draws) -> tuple[int, str, float]:
+        assert isinstance(item.job, AdaptiveJob)
+        answer = item.job.answer
+        assert answer is not None
+        assert self.lower is not None
+        assert self.radius is not None
+        self.lower[item.number] = answer.lower_at_zero, answer.lower
+        self.radius[item.number] = answer.radius
+        sigma = self._options["sigma"]
+        return verdict(answer, draws, self._cutoff, sigma=sigma, measure=self._measure)

@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from smoothbound.errors import FAILED, StoreError
+from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
 from smoothbound.method import Method
 
 __all__ = ["FORMAT", "Results", "RunSettings", "Writer", "load", "replacing", "schema"]
@@ -54,7 +54,8 @@ class RunSettings:
     alpha : float
         Failure probability of each stated certificate.
     n0, n : int
-        Draws that select the class, and other draws that bound its score.
+        Draws that select the class, and other draws that bound its score; with adaptive draws the
+        most of an input.
     seed : int
         Seed of the noise.
     measure : str
@@ -87,6 +88,9 @@ class RunSettings:
         How it ran, which its rounding depends on; see `smoothbound.SmoothedClassifier`.
     versions : dict of str to str
         Versions of the software.
+    adaptive : dict or None
+        Plan and budget of adaptive draws, as `smoothbound.smoothed.record` returns them; None for n
+        draws of each input.
     format : int
         Version of the layout of the folder.
     indices : tuple of int or None
@@ -125,6 +129,7 @@ class RunSettings:
     channels_last: bool
     compile: str | None
     versions: dict[str, str]
+    adaptive: dict[str, Any] | None = None
     format: int = FORMAT
     indices: tuple[int, ...] | None = None
 
@@ -154,6 +159,8 @@ class RunSettings:
                     f"reads format {FORMAT}"
                 )
             values["methods"] = tuple(Method(**method) for method in values["methods"])
+            if not isinstance(values.get("adaptive"), dict | None):
+                raise TypeError("adaptive must be an object or null")
             a, b = values["score_range"]
             values["score_range"] = (float(a), float(b))
             for name in ("radii", "thresholds"):
@@ -175,6 +182,8 @@ class RunSettings:
         before, now = asdict(self), asdict(other)
         for values in (before, now):
             versions, noise = values.pop("versions"), values.pop("noise")
+            plan = values.pop("adaptive") or {}
+            values.update({f"adaptive {name}": v for name, v in plan.items() if name not in values})
             values.update({f"version of {name}": text for name, text in versions.items()})
             values.update({f"noise {name}": v for name, v in noise.items() if name not in values})
         return [
@@ -187,7 +196,8 @@ class RunSettings:
 def schema(settings: RunSettings) -> pa.Schema:
     """Columns of a results table, with the settings in its metadata.
 
-    `predicted` is -1 where the run abstained and `reason` then says why; `class_radius` is
+    `predicted` is -1 where the run abstained and `reason` then says why; with adaptive draws each
+    reason ends with why drawing stopped; `class_radius` is
     Cohen's radius of the class (NaN: not certified). Where sampling failed, `reason` begins with
     "failed: ", and the numbers are NaN or 0. For each method, ``lower_<name>`` holds the
     certified confidence at each radius and ``radius_<name>`` the certified radius for each
@@ -241,6 +251,11 @@ class Results:
     def failed(self) -> int:
         """Number of inputs on which the model or the measure failed."""
         return sum(str(reason).startswith(FAILED) for reason in self.table["reason"].to_pylist())
+
+    @property
+    def unpaid(self) -> int:
+        """Number of inputs whose adaptive draws a budget ended."""
+        return sum(BUDGET_SPENT in str(reason) for reason in self.table["reason"].to_pylist())
 
     def array(self, name: str) -> NDArray[Any]:
         """Return a column as an array: (n_inputs,), or (n_inputs, k) for a list column."""
@@ -378,6 +393,8 @@ class Writer:
     ----------
     done : set of int
         Indices of the inputs that are finished and on the disk.
+    spent : tuple of int and float
+        Draws and seconds that those took which were there when the folder was opened.
 
     Raises
     ------
@@ -390,6 +407,7 @@ class Writer:
         self.folder = Path(folder)
         self.settings = settings
         self.done: set[int] = set()
+        self.spent = 0, 0.0
         self._schema = schema(settings)
         self._end = 0
         self._fd = _lock(self.folder / JOURNAL)
@@ -500,6 +518,7 @@ class Writer:
                 f"cannot resume {self.folder} with other settings: {'; '.join(differences)}"
             )
         self.done = set(found.array("index").tolist())
+        self.spent = int(found.array("n_draws").sum()), float(found.array("seconds").sum())
 
     def _read(self) -> bytes:
         return _read_bytes(self.folder / JOURNAL)

@@ -16,16 +16,22 @@ def test_the_demo_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     demo = importlib.import_module("smoothbound.cli.demo")
     monkeypatch.setattr(demo, "_SKIP", 60)
     monkeypatch.setattr(demo, "_N", 400)
+    monkeypatch.setitem(demo._QUESTION, "n", 4000)
     out = tmp_path / "demo"
     first = CliRunner().invoke(app, ["demo", "--out", str(out)])
     assert first.exit_code == 0, first.output
-    assert first.output.count("\n$ smoothbound ") == 4
+    assert first.output.count("\n$ smoothbound ") == 5
     assert first.output.count("Theorem 2 (dkw)") == 6
     for measure in ("score", "margin"):
         results = store.load(out / measure)
         assert results.complete
         assert results.settings.measure == measure
         assert (results.array("predicted") == results.array("label")).mean() >= 0.6
+    adaptive = store.load(out / "adaptive")
+    assert adaptive.complete
+    assert adaptive.array("n_draws").mean() < 4000
+    assert "Adaptive draws: on average" in first.output
+    assert "% saved)" in first.output
     assert len(list((out / "report").glob("*.png"))) >= 6
     assert not (out / "training.pt").exists()
 

@@ -168,6 +168,12 @@ def test_settings_survive_json_to_the_last_bit(
     assert made.differences(store.RunSettings.from_json(made.to_json())) == []
 
 
+def test_a_plan_that_is_no_object_is_refused() -> None:
+    text = SETTINGS.to_json().replace('"adaptive": null', '"adaptive": [1]')
+    with pytest.raises(StoreError, match="adaptive must be an object"):
+        store.RunSettings.from_json(text)
+
+
 @pytest.mark.parametrize("name", ["methods", "radii", "thresholds"])
 def test_settings_need_a_method_a_radius_and_a_threshold(name: str) -> None:
     changed: dict[str, Any] = {name: ()}
@@ -279,6 +285,8 @@ def test_each_setting_counts() -> None:
             changed = value | {"torch": "2.5"}
         elif field.name == "noise":
             changed = value | {"grid": 255}
+        elif field.name == "adaptive":
+            changed = {"asked": "Decide"}
         elif isinstance(value, tuple):
             changed = value[::-1]
         elif isinstance(value, str):

@@ -72,7 +72,10 @@ def certify(
             show_default="all",
         ),
     ] = None,
-    n: Annotated[int, typer.Option("--n", help="Draws that bound the confidence.")] = 100_000,
+    n: Annotated[
+        int,
+        typer.Option("--n", help="Draws that bound the confidence; at most so many if adaptive."),
+    ] = 100_000,
     n0: Annotated[int, typer.Option("--n0", help="Other draws that select the class.")] = 100,
     alpha: Alpha = 1e-3,
     radii: Radii = None,
@@ -83,7 +86,7 @@ def certify(
             help=f"One of {', '.join(BOUNDS)}; more than once for several, from the same draws. "
             "'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' Theorem 2, 'tangent' the tightest at "
             "one radius at a time.",
-            show_default="mean and cdf",
+            show_default="mean and cdf, tangent if adaptive",
         ),
     ] = None,
     band: Annotated[
@@ -91,7 +94,7 @@ def certify(
         typer.Option(
             help=f"Confidence band of the bound 'cdf': {' or '.join(BANDS)}; more than once for "
             "several. 'dkw' is the paper's, 'ell' equal local levels.",
-            show_default="all",
+            show_default="all, ell if adaptive",
         ),
     ] = None,
     n_bins: NBins = None,
@@ -137,6 +140,37 @@ def certify(
         str | None,
         typer.Option(help="cpu or cuda.", show_default="cuda where there is one"),
     ] = None,
+    adaptive: Annotated[
+        bool,
+        typer.Option(
+            "--adaptive",
+            help="Draw each input in stages, until it is decided whether the confidence at one of "
+            "--radii is above one of --thresholds.",
+        ),
+    ] = False,
+    radius_precision: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="With --adaptive: find the certified radius, until more draws are expected to "
+            "gain no more than so many sigma.",
+            show_default=False,
+        ),
+    ] = None,
+    max_draws: Annotated[
+        int | None,
+        typer.Option(
+            help="With --adaptive: draws of all inputs together; what they do not reach abstains.",
+            show_default="no limit",
+        ),
+    ] = None,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="With --adaptive: seconds, after which no stage is begun.",
+            show_default="no limit",
+        ),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -156,6 +190,7 @@ def certify(
     the reason and count as not certified; the exit status is then 3, and 2 after any other error.
     """
     from smoothbound import checkpoint as checkpoints
+    from smoothbound.adaptive import Budget, ask
     from smoothbound.cli.tables import show
     from smoothbound.data import load
     from smoothbound.errors import CheckpointError
@@ -164,6 +199,8 @@ def certify(
     from smoothbound.store import RunSettings
     from smoothbound.train import best_device
 
+    if not adaptive and {radius_precision, max_draws, max_seconds} != {None}:
+        raise ValueError("--radius-precision, --max-draws and --max-seconds need --adaptive")
     where = best_device(device)
     dataset = load(data, split)
     chosen = None if indices is None else indices_of(indices)
@@ -200,6 +237,11 @@ def certify(
             markup=False,
         )
     middle = sum(smoothed.measure.score_range) / 2
+    if radii is not None:
+        grid = numbers("--radii", radii)
+    else:
+        grid = [0.0] if radius_precision is not None else default_radii(sigma)
+    levels = [middle] if thresholds is None else numbers("--thresholds", thresholds)
     settings = RunSettings(
         sigma=sigma,
         alpha=alpha,
@@ -210,9 +252,13 @@ def certify(
         score_range=smoothed.measure.score_range,
         cutoff=smoothed.cutoff,
         outputs=smoothed.outputs,
-        methods=methods(bound or _BOUNDS, band or list(BANDS), n_bins),
-        radii=tuple(default_radii(sigma) if radii is None else numbers("--radii", radii)),
-        thresholds=tuple([middle] if thresholds is None else numbers("--thresholds", thresholds)),
+        methods=methods(
+            bound or (["tangent"] if adaptive else _BOUNDS),
+            band or (["ell"] if adaptive else list(BANDS)),
+            n_bins,
+        ),
+        radii=tuple(grid),
+        thresholds=tuple(levels),
         data=dataset.name,
         split=dataset.split,
         skip=skip,
@@ -228,7 +274,15 @@ def certify(
         **smoothed.describe(first),
         versions=_versions(),
     )
-    results = run(out, settings, smoothed, dataset, resume=resume)
+    results = run(
+        out,
+        settings,
+        smoothed,
+        dataset,
+        question=ask(grid, levels, radius_precision) if adaptive else None,
+        budget=Budget(draws=max_draws, seconds=max_seconds) if adaptive else None,
+        resume=resume,
+    )
     show(results, out)
     if results.failed:
         raise typer.Exit(3)

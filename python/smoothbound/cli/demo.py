@@ -20,6 +20,7 @@ __all__ = ["demo"]
 _SIGMA = 0.25
 _SKIP, _N = 3, 10_000
 _THRESHOLDS = {"score": "0.5,0.7,0.9", "margin": "0,0.4,0.8"}
+_QUESTION = {"radii": "0.25", "thresholds": "0.7", "n": 100_000}  # of the adaptive run
 
 
 def demo(
@@ -28,6 +29,9 @@ def demo(
     ),
 ) -> None:
     """Train a small network on handwritten digits, certify it and draw the figures.
+
+    The curves come from a fixed number of draws of each image; one more run asks a single question
+    about each, with up to ten times the draws, and takes only those that it needs.
 
     It takes less than two minutes on two CPU cores and downloads nothing. Each step is a command
     of its own, which is shown. A demo that was stopped goes on when it is started again.
@@ -44,6 +48,13 @@ def demo(
 
 def _steps(out: Path) -> None:
     model, folders = out / "model.pt", [out / measure for measure in _THRESHOLDS]
+    common: dict[str, Any] = {
+        "checkpoint": model,
+        "data": "digits",
+        "sigma": _SIGMA,
+        "skip": _SKIP,
+        "resume": True,
+    }
     if not model.exists():
         training = out / "training.pt"
         training.unlink(missing_ok=True)  # of a demo that was stopped
@@ -53,16 +64,13 @@ def _steps(out: Path) -> None:
     for folder in folders:
         _step(
             certify,
-            checkpoint=model,
-            data="digits",
-            sigma=_SIGMA,
+            **common,
             measure=folder.name,
             thresholds=_THRESHOLDS[folder.name],
-            skip=_SKIP,
             n=_N,
             out=folder,
-            resume=True,
         )
+    _step(certify, **common, **_QUESTION, adaptive=True, out=out / "adaptive")
     _step(report, inputs=folders, out=out / "report")
 
 

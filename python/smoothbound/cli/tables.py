@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from smoothbound.evaluation import Evaluation, percent
-from smoothbound.report import evaluate
+from smoothbound.report import drawn, evaluate
 from smoothbound.store import Results
 
 __all__ = ["show"]
@@ -30,6 +30,8 @@ def show(results: Results, folder: Path) -> None:
             highlight=False,
         )
         console.print(_accuracy(evaluation, threshold))
+    if results.settings.adaptive is not None:
+        console.print(f"Adaptive draws: {drawn(results)}", highlight=False, soft_wrap=True)
     correct, without = int(evaluation.correct.sum()), int((evaluation.predicted < 0).sum())
     failed = f"{results.failed} inputs failed; " if results.failed else ""
     console.print(
