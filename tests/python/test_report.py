@@ -199,7 +199,7 @@ def test_unfinished_run_says_so(tmp_path: Path) -> None:
 def test_several_inputs_get_names_of_their_own(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / side / "results") for side in "ab"]
     written = report.write_report([*runs, SCORES], tmp_path / "out", class_radius=[CLASSES])
-    assert len(images(written)) == 12
+    assert len(images(written)) == 3 * 4 + 2  # the two runs are of the same inputs
     assert {row["name"] for row in table(tmp_path / "out")} == {
         "results", "results-2", "kumar2020_excerpt",
     }  # fmt: skip
@@ -283,3 +283,33 @@ def test_html_page_needs_nothing_but_itself(tmp_path: Path) -> None:
     svg = [path for path in written if path.suffix == ".svg"]
     assert len(svg) == 3
     assert all("currentColor" not in path.read_text() for path in svg)  # as a paper needs it
+
+
+def copies(folder: Path) -> list[Path]:
+    """Two logs of the same inputs, whose names tell their sigma."""
+    paths = [folder / f"log_sigma{sigma}.tsv" for sigma in ("0.25", "0.50")]
+    for path in paths:
+        path.write_bytes(SCORES.read_bytes())
+    return paths
+
+
+def test_several_inputs_stand_side_by_side_first(tmp_path: Path) -> None:
+    written = report.write_report(copies(tmp_path), tmp_path / "out")
+    html = written[0].read_text()
+    assert re.findall("<h2>(.*)</h2>", html) == [
+        "Side by side: score", "log_sigma0.25", "log_sigma0.50",
+    ]  # fmt: skip
+    assert "Best at c = 0.5: log_sigma0.25 up to R = " in html
+    assert "σ should grow with the radius, as it does here" in html
+    assert html.count("<svg") == 2 + 3 + 3
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_compare_shows_nothing_else_and_needs_two_alike(tmp_path: Path) -> None:
+    written = report.write_report(copies(tmp_path), tmp_path / "out", compare=True)
+    assert [path.name for path in images(written)] == ["side_by_side_1.png", "best_by_radius_1.png"]
+    assert len(table(tmp_path / "out")) == 2 * 7 * 3 * 2  # the table has every input's numbers
+    with pytest.raises(ValueError, match=r"--compare needs two .*, got kumar2020_excerpt \(score"):
+        report.write_report([SCORES], tmp_path / "none", compare=True)
