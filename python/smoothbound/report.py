@@ -87,6 +87,9 @@ def write_report(
     files: dict[str, bytes] = dict.fromkeys(
         ("report.html", "report.md", "certified_accuracy.csv"), b""
     )
+    headline = _headline(evaluations, thresholds)
+    missing = _missing(evaluations)
+    text.append(f"{_markdown_rows(headline)}\n\n{missing}\n")
     groups = comparison.side_by_side(evaluations)
     if compare and not groups:
         raise ValueError(
@@ -105,7 +108,7 @@ def write_report(
             files[f"{figure.stem}.svg"] = figure.svg
         sections.append(_page_section(part, number))
         text.append(_markdown_section(part))
-    files["report.html"] = page.render(DEFINITION, sections).encode()
+    files["report.html"] = page.render(DEFINITION, headline, missing, sections).encode()
     files["report.md"] = "\n".join(text).encode()
     files["certified_accuracy.csv"] = _csv(rows).encode()
     return _write(Path(out), files)
@@ -572,6 +575,38 @@ def _percent_table(
     ]
 
 
+def _headline(evaluations: Sequence[Evaluation], asked: Sequence[float]) -> list[list[str]]:
+    """Certified accuracy of every method at up to three radii, at the first threshold of each."""
+    radii = _radii(evaluations[0], _thresholds(evaluations[0], asked)[0])
+    rows = [["input", "method", "c", *(f"R = {radius:g}" for radius in radii)]]
+    for one in evaluations:
+        threshold = _thresholds(one, asked)[0]
+        for bounds in one.bounds:
+            counts = one.counts_at(bounds, threshold, radii)
+            shares = [percent(count, len(one.index)) for count in counts]
+            rows.append([one.name, bounds.method.label, f"{threshold:g}", *shares])
+    return rows
+
+
+def _missing(evaluations: Sequence[Evaluation]) -> str:
+    """Name the figures that the inputs cannot give, and what would."""
+    lacks = {
+        "curves from the certified radius of every input (certify --thresholds)": any(
+            bounds.radius is None for one in evaluations for bounds in one.bounds
+        ),
+        "score against class radius (for a log: --class-radius)": any(
+            one.class_radius is None for one in evaluations
+        ),
+        "score against class radius (certify with 0 among --radii)": any(
+            one.class_radius is not None and one.radii[0] != 0 for one in evaluations
+        ),
+        "inputs side by side and the best σ for each radius (give results of the same images and "
+        "measure, by several σ)": not comparison.side_by_side(evaluations),
+    }
+    absent = "; ".join(what for what, lacking in lacks.items() if lacking)
+    return f"Not shown for want of data: {absent}." if absent else "Every figure is shown."
+
+
 def _comparison_table(group: Sequence[Evaluation], thresholds: Sequence[float]) -> list[list[str]]:
     """One row per radius of any evaluation, one column per threshold and evaluation."""
     radii = reduce(np.union1d, (one.radii for one in group))
@@ -595,6 +630,10 @@ def _page_section(part: _Part, number: int) -> page.Section:
 
 
 def _markdown_table(part: _Part) -> str:
-    head, *rows = part.table
-    body = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---:"] * len(head), *rows])
-    return f"Certified accuracy of the {part.total} inputs, in percent:\n\n{body}"
+    rows = _markdown_rows(part.table)
+    return f"Certified accuracy of the {part.total} inputs, in percent:\n\n{rows}"
+
+
+def _markdown_rows(table: Sequence[Sequence[str]]) -> str:
+    head, *rows = table
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---:"] * len(head), *rows])

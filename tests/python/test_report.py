@@ -279,7 +279,7 @@ def test_html_page_needs_nothing_but_itself(tmp_path: Path) -> None:
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', html))
     assert used <= set(ids)
     assert "#000000" not in html.split("</style>", 1)[1].split("<style", 1)[0]
-    assert html.count('<th scope="row">') == 7
+    assert html.count('<th scope="row">') == 7 + 2  # radii; methods of the headline
     svg = [path for path in written if path.suffix == ".svg"]
     assert len(svg) == 3
     assert all("currentColor" not in path.read_text() for path in svg)  # as a paper needs it
@@ -313,3 +313,31 @@ def test_compare_shows_nothing_else_and_needs_two_alike(tmp_path: Path) -> None:
     assert len(table(tmp_path / "out")) == 2 * 7 * 3 * 2  # the table has every input's numbers
     with pytest.raises(ValueError, match=r"--compare needs two .*, got kumar2020_excerpt \(score"):
         report.write_report([SCORES], tmp_path / "none", compare=True)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_headline_numbers_and_what_is_missing_come_first(tmp_path: Path) -> None:
+    written = report.write_report([SCORES], tmp_path / "out", thresholds=[0.5])
+    for page in written[:2]:
+        top = page.read_text().split("kumar2020_excerpt", 1)[1]  # the first row of the headline
+        assert "--class-radius" in top
+        assert "several σ" in top
+    rows = re.findall(r"^\| kumar2020_excerpt .*", written[1].read_text(), re.MULTILINE)
+    head = next(line for line in written[1].read_text().splitlines() if "| input |" in line)
+    for method, row in zip(("mean", "cdf_dkw"), rows, strict=True):
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        for title, cell in zip(head.strip("|").split("|")[3:], cells[3:], strict=True):
+            radius = title.removeprefix(" R = ").strip()
+            (expected,) = (
+                one["certified_percent"]
+                for one in table(tmp_path / "out")
+                if (one["method"], float(one["radius"])) == (method, float(radius))
+            )
+            assert cell == expected
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_nothing_is_missing_from_runs_of_the_same_images(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / side) for side in "ab"]
+    page = report.write_report(runs, tmp_path / "out")[1].read_text()
+    assert "Every figure is shown." in page
