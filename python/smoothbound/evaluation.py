@@ -8,7 +8,7 @@ at every point within R. An `Evaluation` holds what this needs, wherever it was 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,8 @@ class Evaluation:
         Thresholds of `Bounds.radius`.
     class_radius : ndarray, shape (n_inputs,), optional
         Certified radius of the predicted class (Cohen et al. 2019), NaN where it is unknown.
+    sigma : float, optional
+        Standard deviation of the noise, in the units of the input, where it is known.
     notes : tuple of str
         How the certificates were made, one sentence each.
 
@@ -94,6 +96,7 @@ class Evaluation:
     bounds: tuple[Bounds, ...]
     thresholds: Floats = field(default_factory=lambda: np.empty(0))
     class_radius: Floats | None = None
+    sigma: float | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -174,6 +177,31 @@ class Evaluation:
             )
         return int(rows[0])
 
+    def only(self, index: Ints) -> Evaluation:
+        """Keep the inputs at these positions in the data set, in the order of `index`.
+
+        Raises
+        ------
+        ValueError
+            If one of them was not certified.
+        """
+        rows = np.array([self.row(one) for one in index], dtype=np.int64)
+        return replace(
+            self,
+            index=self.index[rows],
+            label=self.label[rows],
+            predicted=self.predicted[rows],
+            bounds=tuple(
+                replace(
+                    one,
+                    lower=one.lower[rows],
+                    radius=None if one.radius is None else one.radius[rows],
+                )
+                for one in self.bounds
+            ),
+            class_radius=None if self.class_radius is None else self.class_radius[rows],
+        )
+
     def typical(self) -> int | None:
         """Index of the correct input of median confidence at the smallest radius, if any."""
         rows = np.flatnonzero(self.correct)
@@ -205,6 +233,21 @@ class Evaluation:
         steps = np.unique(np.append(reach, self.radii[0]))
         counts = len(reach) - np.searchsorted(reach, steps, side="left")
         return steps, counts / len(self.index), True
+
+    def counts_at(self, bounds: Bounds, threshold: float, radii: Sequence[float] | Floats) -> Ints:
+        """Count the correct inputs certified above `threshold` within each of any `radii`.
+
+        A radius between two at which bounds are known counts as the larger one; nothing is
+        certified beyond the last.
+
+        Returns
+        -------
+        ndarray of int64, shape (len(radii),)
+        """
+        radius, accuracy, _ = self.by_radius(bounds, threshold)
+        counts = np.rint(np.append(accuracy, 0.0) * len(self.index)).astype(np.int64)
+        found: Ints = counts[np.searchsorted(radius, radii, side="left")]
+        return found
 
     def by_threshold(self, bounds: Bounds, radius: float) -> tuple[Floats, Floats]:
         """Certified accuracy at `radius` as a function of the threshold.

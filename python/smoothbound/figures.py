@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smoothbound import comparison
 from smoothbound.evaluation import Bounds, Evaluation, correlation
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STYLE",
+    "best_by_radius",
     "certified_accuracy_vs_radius",
     "certified_accuracy_vs_threshold",
     "certified_confidence",
+    "compared_by_radius",
     "score_vs_class_radius",
 ]
 
@@ -130,15 +133,7 @@ def certified_accuracy_vs_radius(ax: Axes, evaluation: Evaluation, threshold: fl
             clip_on=False,
             label=bounds.method.label,
         )
-    ax.set(
-        xlabel=_RADIUS,
-        ylabel="certified accuracy (%)",
-        title=f"{evaluation.measure} > {threshold:g}",
-    )
-    _radius_axis(ax)
-    ax.set_ylim(bottom=0)
-    ax.grid(True)
-    return ax
+    return _accuracy_axes(ax, evaluation.measure, threshold)
 
 
 def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: float) -> Axes:
@@ -182,6 +177,99 @@ def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: fl
         title=f"R = {radius:g}",
         xlim=evaluation.score_range,
     )
+    ax.set_ylim(bottom=0)
+    ax.grid(True)
+    return ax
+
+
+def compared_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float) -> Axes:
+    """Draw certified accuracy against the radius of several evaluations, at one threshold.
+
+    Each is shown by its last method. Radii on the grid are marked, as in
+    `certified_accuracy_vs_radius`.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    evaluations : sequence of Evaluation
+        Certificates of the same inputs, by the same measure.
+    threshold : float
+        The confidence c to stay strictly above, inside the range of the measure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+
+    Raises
+    ------
+    ValueError
+        If `threshold` is not inside the range of the measure.
+    """
+    for place, one in enumerate(evaluations):
+        radius, accuracy, exact = one.by_radius(one.bounds[-1], threshold)
+        look = _LOOKS[place % len(_LOOKS)]
+        end = np.count_nonzero(accuracy) + 1
+        ax.plot(
+            radius[:end],
+            100 * accuracy[:end],
+            drawstyle="steps-pre",
+            color=look.color,
+            linestyle=look.line,
+            marker="" if exact else look.marker,
+            markersize=_marker_size(len(one.radii)),
+            clip_on=False,
+            label=f"{one.name}, {one.bounds[-1].method.label}",
+        )
+    return _accuracy_axes(ax, evaluations[0].measure, threshold)
+
+
+def best_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float) -> Axes:
+    """Draw the largest certified accuracy at each radius, in the colour of what certifies it.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    evaluations : sequence of Evaluation
+        Certificates of the same inputs, by the same measure, such as of several sigma.
+    threshold : float
+        The confidence c to stay strictly above, inside the range of the measure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+
+    Raises
+    ------
+    ValueError
+        If `threshold` is not inside the range of the measure.
+    """
+    reach = comparison.best_by_radius(evaluations, threshold)
+    edges = np.append(0.0, reach.radius)
+    shares = 100 * reach.counts / len(evaluations[0].index)
+    for place, one in enumerate(evaluations):
+        height = np.where(reach.best == place, shares[place], np.nan)
+        ax.stairs(
+            height,
+            edges,
+            fill=True,
+            facecolor=_LOOKS[place % len(_LOOKS)].color,
+            alpha=0.75,
+            label=f"{one.name}, {one.bounds[-1].method.label}",
+        )
+    return _accuracy_axes(ax, evaluations[0].measure, threshold)
+
+
+def _accuracy_axes(ax: Axes, measure: str, threshold: float) -> Axes:
+    ax.set(
+        xlabel=_RADIUS,
+        ylabel="certified accuracy (%)",
+        title=f"{measure} > {threshold:g}",
+    )
+    _radius_axis(ax)
     ax.set_ylim(bottom=0)
     ax.grid(True)
     return ax

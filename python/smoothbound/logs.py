@@ -26,6 +26,7 @@ from smoothbound.method import Method
 __all__ = ["read_log", "with_class_radius"]
 
 _METHODS = {"exp": Method("mean"), "exp_cdf": Method("cdf", "dkw", 10_000)}
+_SIGMA = re.compile(r"sigma_?(\d+(?:\.\d+)?)$")
 _BOUND = re.compile(r"(exp(?:_cdf)?)_(\d+)")
 
 
@@ -33,7 +34,8 @@ def read_log(path: str | Path) -> Evaluation:
     """Read a log of certified confidence.
 
     The log does not name its measure. Negative bounds make it the margin, with range (-1, 1);
-    otherwise it is the average score, with range (0, 1).
+    otherwise it is the average score, with range (0, 1). Sigma is known where the file's name
+    ends in it, as in ``imagenet_sigma0.25.tsv``.
 
     Parameters
     ----------
@@ -65,6 +67,7 @@ def read_log(path: str | Path) -> Evaluation:
         raise DataError(
             f"{path}: bounds must lie in [0, 1] (score) or [-1, 1] (margin), got {low} to {high}"
         )
+    sigma = _SIGMA.search(path.stem)
     return Evaluation(
         name=path.stem,
         measure="margin" if low < 0 else "score",
@@ -74,6 +77,7 @@ def read_log(path: str | Path) -> Evaluation:
         label=_integers(path, columns, "label"),
         predicted=_integers(path, columns, "predict"),
         bounds=bounds,
+        sigma=float(sigma[1]) if sigma else None,
         notes=("Read from a log in which the bounds are printed to three significant digits.",),
     )
 

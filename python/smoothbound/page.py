@@ -69,13 +69,22 @@ def inline(svg: str, caption: str, prefix: str) -> str:
     return svg.replace("<svg ", f"<svg {label} ", 1)
 
 
-def render(definition: str, sections: Sequence[Section]) -> str:
+def render(
+    definition: str,
+    headline: Sequence[Sequence[str]],
+    missing: str,
+    sections: Sequence[Section],
+) -> str:
     """Write the page.
 
     Parameters
     ----------
     definition : str
         What the figures and tables count.
+    headline : sequence of sequence of str
+        Table of the numbers to see first, its header first.
+    missing : str
+        Which figures the inputs could not give.
     sections : sequence of Section
         One for each evaluation.
 
@@ -93,4 +102,4 @@ def render(definition: str, sections: Sequence[Section]) -> str:
         trim_blocks=True,
     )
     page = environment.get_template("report.html")
-    return page.render(definition=definition, sections=sections)
+    return page.render(definition=definition, headline=headline, missing=missing, sections=sections)

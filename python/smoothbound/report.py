@@ -6,16 +6,16 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
 
-from smoothbound import checks, logs, page, store
+from smoothbound import checks, comparison, logs, page, store
 from smoothbound.errors import DataError, StoreError
-from smoothbound.evaluation import Bounds, Evaluation, percent
+from smoothbound.evaluation import Bounds, Evaluation, Floats, Ints, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +40,7 @@ def write_report(
     thresholds: Sequence[float] = (),
     radii: Sequence[float] = (),
     example: int | None = None,
+    compare: bool = False,
 ) -> list[Path]:
     """Write figures (PNG and SVG), a table (CSV) and a page that holds both (HTML and Markdown).
 
@@ -61,6 +62,9 @@ def write_report(
     example : int, optional
         Index of the input whose certified confidence is drawn. By default the correct input of
         median confidence.
+    compare : bool
+        Show the inputs side by side only, and no figures of each one. Inputs of the same images
+        and measure are put side by side in any case.
 
     Returns
     -------
@@ -74,7 +78,7 @@ def write_report(
     DataError
         If a log cannot be read or does not fit.
     ValueError
-        If there is nothing to report on, or an argument does not fit an input.
+        If there is nothing to report on or to compare, or an argument does not fit an input.
     """
     evaluations = read(inputs, class_radius)
     rows: list[dict[str, object]] = []
@@ -83,16 +87,28 @@ def write_report(
     files: dict[str, bytes] = dict.fromkeys(
         ("report.html", "report.md", "certified_accuracy.csv"), b""
     )
+    headline = _headline(evaluations, thresholds)
+    missing = _missing(evaluations)
+    text.append(f"{_markdown_rows(headline)}\n\n{missing}\n")
+    groups = comparison.side_by_side(evaluations)
+    if compare and not groups:
+        raise ValueError(
+            "--compare needs two inputs or more of the same images and measure, got "
+            + ", ".join(f"{one.name} ({one.measure})" for one in evaluations)
+        )
+    parts = [_comparison(group, thresholds, number) for number, group in enumerate(groups, 1)]
     for one in evaluations:
         shown = _thresholds(one, thresholds)
-        figures = list(_figures(one, shown, radii, example))
-        for figure in figures:
+        rows += table_rows(one, shown)
+        if not compare:
+            parts.append(_alone(one, shown, list(_figures(one, shown, radii, example))))
+    for number, part in enumerate(parts):
+        for figure in part.figures:
             files[f"{figure.stem}.png"] = figure.png
             files[f"{figure.stem}.svg"] = figure.svg
-        sections.append(_page_section(one, shown, figures, len(sections)))
-        rows += table_rows(one, shown)
-        text.append(_section(one, shown, figures))
-    files["report.html"] = page.render(DEFINITION, sections).encode()
+        sections.append(_page_section(part, number))
+        text.append(_markdown_section(part))
+    files["report.html"] = page.render(DEFINITION, headline, missing, sections).encode()
     files["report.md"] = "\n".join(text).encode()
     files["certified_accuracy.csv"] = _csv(rows).encode()
     return _write(Path(out), files)
@@ -170,6 +186,7 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
         name=name,
         measure=settings.measure,
         score_range=settings.score_range,
+        sigma=settings.sigma,
         radii=radii,
         index=results.array("index"),
         label=results.array("label"),
@@ -253,7 +270,18 @@ def _radii(evaluation: Evaluation, threshold: float) -> list[float]:
 
 
 # ---------------------------------------------------------------------------------------------
-# Figures
+# Parts of the report and their figures
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What the report says of one evaluation, or of several; `table` has its header first."""
+
+    name: str
+    notes: Sequence[str]
+    figures: Sequence[_Figure]
+    table: Sequence[Sequence[str]]
+    total: int
 
 
 @dataclass(frozen=True)
@@ -262,6 +290,82 @@ class _Figure:
     caption: str
     png: bytes = field(repr=False)
     svg: bytes = field(repr=False)
+
+
+def _alone(
+    evaluation: Evaluation, thresholds: Sequence[float], figures: Sequence[_Figure]
+) -> _Part:
+    table = _accuracy_table(evaluation, thresholds)
+    return _Part(evaluation.name, evaluation.notes, figures, table, len(evaluation.index))
+
+
+def _comparison(group: Sequence[Evaluation], asked: Sequence[float], number: int) -> _Part:
+    """Put evaluations of the same inputs and measure side by side, each by its last method."""
+    from smoothbound import figures
+
+    first = group[0]
+    thresholds = _thresholds(first, asked)
+    title = f"Side by side: {first.measure}"
+    accuracy = (
+        f"Certified accuracy of {len(first.index)} inputs against the radius. Markers are what was "
+        "computed; between two stands the value of the larger radius."
+    )
+    best = "The largest certified accuracy at each radius. " + " ".join(
+        _best(group, c) for c in thresholds
+    )
+    drawn = [
+        _Figure(
+            f"{stem}_{number}",
+            caption,
+            *_drawn(
+                title, caption, [partial(f, evaluations=group, threshold=c) for c in thresholds]
+            ),
+        )
+        for stem, caption, f in (
+            ("side_by_side", accuracy, figures.compared_by_radius),
+            ("best_by_radius", best, figures.best_by_radius),
+        )
+    ]
+    notes = (
+        f"The {len(first.index)} inputs that all have, each by its last method: "
+        + ", ".join(f"{one.name} ({one.bounds[-1].method.label})" for one in group)
+        + ".",
+        *_rule(group, thresholds),
+    )
+    return _Part(title, notes, drawn, _comparison_table(group, thresholds), len(first.index))
+
+
+def _best(group: Sequence[Evaluation], threshold: float) -> str:
+    """Say up to which radius each evaluation certifies most."""
+    reach = comparison.best_by_radius(group, threshold)
+    stretches = [
+        f"{group[place].name} up to R = {_floor(float(reach.radius[steps][-1]))}"
+        for place, steps in reach.runs()
+    ]
+    return f"Best at c = {threshold:g}: {', then '.join(stretches) or 'none'}."
+
+
+def _rule(group: Sequence[Evaluation], thresholds: Sequence[float]) -> Iterator[str]:
+    """Say whether the best sigma grows with the radius, as it should, where sigma is known."""
+    if len({one.sigma for one in group} - {None}) < 2 or any(one.sigma is None for one in group):
+        return
+    best = [
+        [group[place].sigma or 0.0 for place, _ in comparison.best_by_radius(group, c).runs()]
+        for c in thresholds
+    ]
+    yield (
+        "A larger σ costs confidence nearby and reaches further: σ should grow with the radius"
+        + (
+            ", as it does here at every threshold shown."
+            if all(sigmas == sorted(sigmas) for sigmas in best)
+            else "; here the best σ does not always, so look at the figure of the best."
+        )
+    )
+
+
+def _floor(radius: float) -> str:
+    """Print a radius to three decimals, rounded down."""
+    return f"{np.floor(1000 * radius + 1e-9) / 1000:g}"
 
 
 def _figures(
@@ -273,7 +377,9 @@ def _figures(
     from smoothbound import figures
 
     def draw(what: str, caption: str, panels: Sequence[Callable[[Axes], Axes]]) -> _Figure:
-        return _Figure(f"{evaluation.name}_{what}", caption, *_drawn(evaluation, caption, panels))
+        return _Figure(
+            f"{evaluation.name}_{what}", caption, *_drawn(evaluation.name, caption, panels)
+        )
 
     yield draw(
         "accuracy_vs_radius",
@@ -342,7 +448,7 @@ def _ceiling(evaluation: Evaluation) -> str:
 
 
 def _drawn(
-    evaluation: Evaluation, caption: str, panels: Sequence[Callable[[Axes], Axes]]
+    title: str, caption: str, panels: Sequence[Callable[[Axes], Axes]]
 ) -> tuple[bytes, bytes]:
     """Return the panels as PNG, and as SVG on a transparent ground."""
     import matplotlib as mpl
@@ -370,9 +476,10 @@ def _drawn(
         for ax in axes[len(panels) :]:
             ax.remove()
         handles, labels = axes[0].get_legend_handles_labels()
-        columns = 3 if len(panels) > 1 else 2  # as many as the width has room for
+        width = 60 if len(panels) == 1 else 100  # letters that there is room for
+        columns = max(1, min(3, width // (6 + max(map(len, labels)))))
         figure.legend(handles, labels, loc="outside lower center", ncols=columns)
-        figure.suptitle(evaluation.name, parse_math=False)
+        figure.suptitle(title, parse_math=False)
         drawn, packed, vector = io.BytesIO(), io.BytesIO(), io.BytesIO()
         figure.savefig(drawn, format="png")
         with mpl.rc_context({"svg.hashsalt": "smoothbound"}):  # the same file each time
@@ -434,18 +541,16 @@ def _csv(rows: list[dict[str, object]]) -> str:
     return text.getvalue()
 
 
-def _section(
-    evaluation: Evaluation, thresholds: Sequence[float], figures: Sequence[_Figure]
-) -> str:
-    lines = [f"## {evaluation.name}", "", " ".join(evaluation.notes), ""]
-    for figure in figures:
+def _markdown_section(part: _Part) -> str:
+    lines = [f"## {part.name}", "", " ".join(part.notes), ""]
+    for figure in part.figures:
         lines += [
             f"![{figure.stem.replace('_', ' ')}]({quote(figure.stem)}.png)",
             "",
             figure.caption,
             "",
         ]
-    return "\n".join([*lines, _markdown_table(evaluation, thresholds), ""])
+    return "\n".join([*lines, _markdown_table(part), ""])
 
 
 def _accuracy_table(evaluation: Evaluation, thresholds: Sequence[float]) -> list[list[str]]:
@@ -455,32 +560,80 @@ def _accuracy_table(evaluation: Evaluation, thresholds: Sequence[float]) -> list
         for c in thresholds
         for one in evaluation.bounds
     ]
-    total = len(evaluation.index)
+    return _percent_table(evaluation.radii, columns, len(evaluation.index))
+
+
+def _percent_table(
+    radii: Sequence[float] | Floats, columns: Sequence[tuple[str, Ints]], total: int
+) -> list[list[str]]:
     return [
         ["R", *(title for title, _ in columns)],
         *(
             [f"{radius:g}", *(percent(counts[i], total) for _, counts in columns)]
-            for i, radius in enumerate(evaluation.radii)
+            for i, radius in enumerate(radii)
         ),
     ]
 
 
-def _page_section(
-    evaluation: Evaluation, thresholds: Sequence[float], figures: Sequence[_Figure], number: int
-) -> page.Section:
+def _headline(evaluations: Sequence[Evaluation], asked: Sequence[float]) -> list[list[str]]:
+    """Certified accuracy of every method at up to three radii, at the first threshold of each."""
+    radii = _radii(evaluations[0], _thresholds(evaluations[0], asked)[0])
+    rows = [["input", "method", "c", *(f"R = {radius:g}" for radius in radii)]]
+    for one in evaluations:
+        threshold = _thresholds(one, asked)[0]
+        for bounds in one.bounds:
+            counts = one.counts_at(bounds, threshold, radii)
+            shares = [percent(count, len(one.index)) for count in counts]
+            rows.append([one.name, bounds.method.label, f"{threshold:g}", *shares])
+    return rows
+
+
+def _missing(evaluations: Sequence[Evaluation]) -> str:
+    """Name the figures that the inputs cannot give, and what would."""
+    lacks = {
+        "curves from the certified radius of every input (certify --thresholds)": any(
+            bounds.radius is None for one in evaluations for bounds in one.bounds
+        ),
+        "score against class radius (for a log: --class-radius)": any(
+            one.class_radius is None for one in evaluations
+        ),
+        "score against class radius (certify with 0 among --radii)": any(
+            one.class_radius is not None and one.radii[0] != 0 for one in evaluations
+        ),
+        "inputs side by side and the best σ for each radius (give results of the same images and "
+        "measure, by several σ)": not comparison.side_by_side(evaluations),
+    }
+    absent = "; ".join(what for what, lacking in lacks.items() if lacking)
+    return f"Not shown for want of data: {absent}." if absent else "Every figure is shown."
+
+
+def _comparison_table(group: Sequence[Evaluation], thresholds: Sequence[float]) -> list[list[str]]:
+    """One row per radius of any evaluation, one column per threshold and evaluation."""
+    radii = reduce(np.union1d, (one.radii for one in group))
+    columns = [
+        (f"{one.name}, c = {c:g}", one.counts_at(one.bounds[-1], c, radii))
+        for c in thresholds
+        for one in group
+    ]
+    return _percent_table(radii, columns, len(group[0].index))
+
+
+def _page_section(part: _Part, number: int) -> page.Section:
     shown = [
         page.Figure(
             page.inline(figure.svg.decode(), figure.caption, f"f{number}-{k}"), figure.caption
         )
-        for k, figure in enumerate(figures)
+        for k, figure in enumerate(part.figures)
     ]
-    notes = [note.replace("**", "") for note in evaluation.notes]  # Markdown's emphasis
-    table = _accuracy_table(evaluation, thresholds)
-    return page.Section(evaluation.name, notes, shown, table, len(evaluation.index))
+    notes = [note.replace("**", "") for note in part.notes]  # Markdown's emphasis
+    return page.Section(part.name, notes, shown, part.table, part.total)
 
 
-def _markdown_table(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
-    head, *rows = _accuracy_table(evaluation, thresholds)
-    body = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---:"] * len(head), *rows])
-    total = len(evaluation.index)
-    return f"Certified accuracy of the {total} inputs, in percent:\n\n{body}"
+def _markdown_table(part: _Part) -> str:
+    rows = _markdown_rows(part.table)
+    return f"Certified accuracy of the {part.total} inputs, in percent:\n\n{rows}"
+
+
+def _markdown_rows(table: Sequence[Sequence[str]]) -> str:
+    head, *rows = table
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---:"] * len(head), *rows])

@@ -124,3 +124,26 @@ def test_known_methods_keep_their_look(ax: Axes, own: Evaluation, log: Evaluatio
     figures.certified_accuracy_vs_radius(ax, log, 0.5)
     alone, _, beside = ax.get_lines()
     assert alone.get_color() == beside.get_color()
+
+
+def test_compared_evaluations_differ_in_look_and_name(ax: Axes, log: Evaluation) -> None:
+    other = replace(log, name="other", bounds=log.bounds[:1])
+    figures.compared_by_radius(ax, [log, other], 0.5)
+    one, two = ax.get_lines()
+    assert one.get_label() == "kumar2020_excerpt, Theorem 2 (dkw)"
+    assert two.get_label() == "other, Theorem 1"
+    assert one.get_color() != two.get_color()
+    assert one.get_drawstyle() == "steps-pre"
+    assert np.asarray(one.get_ydata())[1] == pytest.approx(100 * 19 / 30)
+
+
+def test_best_by_radius_fills_what_the_best_certifies(ax: Axes, log: Evaluation) -> None:
+    two, one = log, replace(log, name="other", bounds=log.bounds[:1])
+    figures.best_by_radius(ax, [one, two], 0.5)
+    heights = [np.asarray(patch.get_data().values) for patch in ax.patches]
+    filled = np.nan_to_num(np.stack(heights)).max(axis=0)
+    both = [e.counts(e.bounds[-1], [0.5])[:, 0] for e in (one, two)]
+    reached = np.max(both, axis=0)
+    np.testing.assert_allclose(filled, 100 * reached / 30)
+    shown_once = np.isfinite(np.stack(heights)).sum(axis=0)
+    assert shown_once.tolist() == (reached > 0).astype(int).tolist()

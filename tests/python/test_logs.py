@@ -121,3 +121,10 @@ def test_unreadable_logs_say_so(tmp_path: Path) -> None:
 def test_class_radii_that_do_not_fit_are_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         with_class_radius(read_log(SCORES), write(tmp_path / "log.tsv", text))
+
+
+@pytest.mark.parametrize(("name", "sigma"), [("a_sigma0.50", 0.5), ("a_sigma_1", 1.0), ("a", None)])
+def test_sigma_is_that_of_the_name(tmp_path: Path, name: str, sigma: float | None) -> None:
+    path = tmp_path / f"{name}.tsv"
+    path.write_text("idx\tlabel\tpredict\texp_00\n0\t1\t1\t0.5\n")
+    assert read_log(path).sigma == sigma

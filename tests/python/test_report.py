@@ -199,7 +199,7 @@ def test_unfinished_run_says_so(tmp_path: Path) -> None:
 def test_several_inputs_get_names_of_their_own(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / side / "results") for side in "ab"]
     written = report.write_report([*runs, SCORES], tmp_path / "out", class_radius=[CLASSES])
-    assert len(images(written)) == 12
+    assert len(images(written)) == 3 * 4 + 2  # the two runs are of the same inputs
     assert {row["name"] for row in table(tmp_path / "out")} == {
         "results", "results-2", "kumar2020_excerpt",
     }  # fmt: skip
@@ -279,7 +279,66 @@ def test_html_page_needs_nothing_but_itself(tmp_path: Path) -> None:
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', html))
     assert used <= set(ids)
     assert "#000000" not in html.split("</style>", 1)[1].split("<style", 1)[0]
-    assert html.count('<th scope="row">') == 7
+    assert html.count('<th scope="row">') == 7 + 2  # radii; methods of the headline
     svg = [path for path in written if path.suffix == ".svg"]
     assert len(svg) == 3
     assert all("currentColor" not in path.read_text() for path in svg)  # as a paper needs it
+
+
+def copies(folder: Path) -> list[Path]:
+    """Two logs of the same inputs, whose names tell their sigma."""
+    paths = [folder / f"log_sigma{sigma}.tsv" for sigma in ("0.25", "0.50")]
+    for path in paths:
+        path.write_bytes(SCORES.read_bytes())
+    return paths
+
+
+def test_several_inputs_stand_side_by_side_first(tmp_path: Path) -> None:
+    written = report.write_report(copies(tmp_path), tmp_path / "out")
+    html = written[0].read_text()
+    assert re.findall("<h2>(.*)</h2>", html) == [
+        "Side by side: score", "log_sigma0.25", "log_sigma0.50",
+    ]  # fmt: skip
+    assert "Best at c = 0.5: log_sigma0.25 up to R = " in html
+    assert "σ should grow with the radius, as it does here" in html
+    assert html.count("<svg") == 2 + 3 + 3
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_compare_shows_nothing_else_and_needs_two_alike(tmp_path: Path) -> None:
+    written = report.write_report(copies(tmp_path), tmp_path / "out", compare=True)
+    assert [path.name for path in images(written)] == ["side_by_side_1.png", "best_by_radius_1.png"]
+    assert len(table(tmp_path / "out")) == 2 * 7 * 3 * 2  # the table has every input's numbers
+    with pytest.raises(ValueError, match=r"--compare needs two .*, got kumar2020_excerpt \(score"):
+        report.write_report([SCORES], tmp_path / "none", compare=True)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_headline_numbers_and_what_is_missing_come_first(tmp_path: Path) -> None:
+    written = report.write_report([SCORES], tmp_path / "out", thresholds=[0.5])
+    for page, heading in zip(written[:2], ("<h2>", "\n## "), strict=True):
+        top = page.read_text().split(heading, 1)[0]
+        assert "Theorem 2 (dkw)" in top
+        assert "--class-radius" in top
+        assert "several σ" in top
+    rows = re.findall(r"^\| kumar2020_excerpt .*", written[1].read_text(), re.MULTILINE)
+    head = next(line for line in written[1].read_text().splitlines() if "| input |" in line)
+    for method, row in zip(("mean", "cdf_dkw"), rows, strict=True):
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        for title, cell in zip(head.strip("|").split("|")[3:], cells[3:], strict=True):
+            radius = title.removeprefix(" R = ").strip()
+            (expected,) = (
+                one["certified_percent"]
+                for one in table(tmp_path / "out")
+                if (one["method"], float(one["radius"])) == (method, float(radius))
+            )
+            assert cell == expected
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_nothing_is_missing_from_runs_of_the_same_images(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / side) for side in "ab"]
+    page = report.write_report(runs, tmp_path / "out")[1].read_text()
+    assert "Every figure is shown." in page

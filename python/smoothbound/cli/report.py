@@ -54,6 +54,12 @@ def report(
             show_default="the correct input of median confidence",
         ),
     ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Put the inputs side by side, without the figures of each one."
+        ),
+    ] = False,
 ) -> None:
     """Write figures, tables and a page about one or several results.
 
@@ -69,6 +75,7 @@ def report(
         thresholds=[] if thresholds is None else numbers("--thresholds", thresholds),
         radii=[] if radii is None else numbers("--radii", radii),
         example=example,
+        compare=compare,
     )
     for path in written:
         typer.echo(path)

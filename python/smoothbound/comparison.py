@@ -1,0 +1,101 @@
+"""Several evaluations of the same inputs, side by side.
+
+Evaluations belong together where they have inputs in common, by position in the data set, with the
+same labels; each is then reduced to the inputs that all have, for shares of different inputs do
+not compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+
+from smoothbound.evaluation import Evaluation, Floats, Ints
+
+__all__ = ["Reach", "best_by_radius", "on_common_inputs", "side_by_side"]
+
+
+def side_by_side(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
+    """Group evaluations of one measure and the same inputs, two or more, on those inputs.
+
+    Examples
+    --------
+    >>> from smoothbound.evaluation import Bounds
+    >>> from smoothbound.method import Method
+    >>> first, second, other = (
+    ...     Evaluation(
+    ...         name=name, measure="score", score_range=(0.0, 1.0), radii=np.array([0.0]),
+    ...         index=np.array(index), label=np.array(label), predicted=np.array(label),
+    ...         bounds=(Bounds(Method("mean"), np.full((2, 1), 0.8)),))
+    ...     for name, index, label in (
+    ...         ("first", [0, 1], [5, 6]), ("second", [1, 2], [6, 7]), ("other", [0, 1], [3, 4])))
+    >>> [[(one.name, one.index.tolist()) for one in group]
+    ...  for group in side_by_side([first, other, second])]
+    [[('first', [1]), ('second', [1])]]
+    """
+    groups: list[list[Evaluation]] = []
+    for one in evaluations:
+        for group in groups:
+            kind = (group[0].measure, group[0].score_range) == (one.measure, one.score_range)
+            if kind and (joined := on_common_inputs([*group, one])):
+                group[:] = joined
+                break
+        else:
+            groups.append([one])
+    return [group for group in groups if len(group) > 1]
+
+
+def on_common_inputs(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Reduce evaluations to the inputs that all have; none if they have none or label one apart."""
+    common = reduce(np.intersect1d, (one.index for one in evaluations))
+    reduced = [one.only(common) for one in evaluations] if len(common) else []
+    if any((one.label != reduced[0].label).any() for one in reduced):
+        return []
+    return reduced
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """What certifies most at each radius, of several evaluations.
+
+    Parameters
+    ----------
+    radius : ndarray, shape (n_steps,)
+        Radii R_i at which a certified accuracy changes, increasing.
+    counts : ndarray of int64, shape (n_evaluations, n_steps)
+        Inputs certified at each R_i; the same on (R_i-1, R_i].
+    best : ndarray of int64, shape (n_steps,)
+        Position of the evaluation with the largest count, the first of equals; -1 where none
+        certifies an input.
+    """
+
+    radius: Floats
+    counts: Ints
+    best: Ints
+
+    def runs(self) -> Iterator[tuple[int, slice]]:
+        """Yield the best evaluation of each stretch of radii, and the steps it is best at."""
+        ends = [*(np.flatnonzero(np.diff(self.best)) + 1), len(self.best)]
+        start = 0
+        for end in ends:
+            if self.best[start] >= 0:
+                yield int(self.best[start]), slice(start, int(end))
+            start = int(end)
+
+
+def best_by_radius(evaluations: Sequence[Evaluation], threshold: float) -> Reach:
+    """Find which evaluation, by its last method, certifies most at `threshold` for each radius.
+
+    Raises
+    ------
+    ValueError
+        If `threshold` is not inside the range of the measure.
+    """
+    steps = [one.by_radius(one.bounds[-1], threshold)[0] for one in evaluations]
+    radius = np.unique(np.concatenate(steps))
+    counts = np.stack([one.counts_at(one.bounds[-1], threshold, radius) for one in evaluations])
+    best = np.where(counts.any(axis=0), counts.argmax(axis=0), -1)
+    return Reach(radius, counts, best)
