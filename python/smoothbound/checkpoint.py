@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 
 from smoothbound.errors import CheckpointError
 from smoothbound.models import ARCHITECTURES, build, from_factory
-from smoothbound.store import replacing
+from smoothbound.replacing import replacing
 
 __all__ = ["Info", "load", "restore", "save"]
 

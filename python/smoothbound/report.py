@@ -16,6 +16,7 @@ import numpy as np
 from smoothbound import checks, comparison, logs, page, store
 from smoothbound.errors import DataError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, Floats, Ints, percent
+from smoothbound.replacing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +121,7 @@ def _write(out: Path, files: dict[str, bytes]) -> list[Path]:
     except OSError as error:
         raise StoreError(f"cannot write to {out}: {error.strerror}") from error
     for name, content in files.items():
-        with store.replacing(out / name) as file:
+        with replacing(out / name) as file:
             file.write(content)
     return [out / name for name in files]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from smoothbound import checks
+from smoothbound import checks, packed_counts
 from smoothbound.adaptive import Budget, Decide, FindRadius, Plan
 from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.background import in_background
@@ -23,10 +23,12 @@ from smoothbound.data import Dataset
 from smoothbound.engine import certify_scores
 from smoothbound.method import Method
 from smoothbound.progress import progress
+from smoothbound.run_settings import RunSettings
 from smoothbound.sampler import Input
 from smoothbound.schedule import Draws, Failure, FixedJob, Job
+from smoothbound.sketch import ScoreSketch
 from smoothbound.smoothed import SmoothedClassifier, judge, record, verdict
-from smoothbound.store import Results, RunSettings, Writer, load
+from smoothbound.store import SKETCH_EDGES, Results, Writer, load
 
 __all__ = ["run"]
 
@@ -218,6 +220,7 @@ def _certified(settings: RunSettings, draws: Draws) -> dict[str, object]:
         "n_draws": settings.n,
         "top_count": draws.top_count,
         "mean_score": draws.mean,
+        "sketch": _sketch(draws.scores, settings.score_range),
         **{f"lower_{name}": lower[1:].tolist() for name, (lower, _) in bounds.items()},
         **{f"radius_{name}": radius.tolist() for name, (_, radius) in bounds.items()},
     }
@@ -238,6 +241,7 @@ def _answered(settings: RunSettings, job: AdaptiveJob, draws: Draws) -> dict[str
         "n_draws": answer.n_draws,
         "top_count": draws.top_count,
         "mean_score": draws.mean,
+        "sketch": b"",
         f"lower_{method.name}": [answer.lower],
         f"radius_{method.name}": [answer.radius],
     }
@@ -252,9 +256,17 @@ def _failed(settings: RunSettings, failure: Failure) -> dict[str, object]:
         "n_draws": 0,
         "top_count": 0,
         "mean_score": math.nan,
+        "sketch": b"",
         **{f"lower_{m.name}": [math.nan] * len(settings.radii) for m in settings.methods},
         **{f"radius_{m.name}": [math.nan] * len(settings.thresholds) for m in settings.methods},
     }
+
+
+def _sketch(scores: NDArray[np.float32], score_range: tuple[float, float]) -> bytes:
+    """Count the scores of one input over the edges of a results folder, and pack the counts."""
+    sketch = ScoreSketch(edges=SKETCH_EDGES - 1, score_range=score_range)
+    sketch.update(scores[None])
+    return packed_counts.pack(sketch.counts[0])
 
 
 def _bounds(

@@ -424,12 +424,19 @@ class ScoreSketch:
 
         content = read(path)
         try:
-            return cls._of(content)
+            return cls.of(content)
         except (TypeError, ValueError) as error:
             raise StoreError(f"{path} is not a sound sketch: {error}") from error
 
     @classmethod
-    def _of(cls, content: SketchContent) -> ScoreSketch:
+    def of(cls, content: SketchContent) -> ScoreSketch:
+        """Make a sketch of its parts, as `save` writes them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they contradict each other.
+        """
         edges, draws = content.edges, content.draws
         sketch = cls(
             content.inputs,

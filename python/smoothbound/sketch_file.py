@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from smoothbound.certificate import METADATA_KEY
 from smoothbound.errors import StoreError
-from smoothbound.store import replacing
+from smoothbound.replacing import replacing
 
 __all__ = ["FORMAT", "SketchContent", "read", "write"]
 

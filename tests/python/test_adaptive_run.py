@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from smoothbound import store
 from smoothbound.cli import app
+from smoothbound.run_settings import RunSettings
 
 OPTIONS: dict[str, Any] = {
     "data": "digits",
@@ -39,7 +40,7 @@ def run(model: Path, out: Path, *flags: str, **changes: Any) -> Result:
     return CliRunner().invoke(app, arguments(model, *flags, **changes | {"out": out}))
 
 
-def contents(folder: Path) -> tuple[store.RunSettings, str]:
+def contents(folder: Path) -> tuple[RunSettings, str]:
     """What a finished folder holds, apart from timings."""
     results = store.load(folder)
     assert results.complete

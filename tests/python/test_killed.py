@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 
 from smoothbound import store
 from smoothbound.cli import app
+from smoothbound.run_settings import RunSettings
 
 KILLS = 100
 
 
-def contents(folder: Path) -> tuple[store.RunSettings, str]:
+def contents(folder: Path) -> tuple[RunSettings, str]:
     """What a finished folder holds, apart from timings."""
     assert [path.name for path in folder.iterdir()] == ["results.parquet"]
     results = store.load(folder)

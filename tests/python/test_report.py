@@ -12,17 +12,20 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import norm
 
-from smoothbound import report, store
+from smoothbound import packed_counts, report, store
 from smoothbound.errors import DataError, StoreError
 from smoothbound.method import Method
+from smoothbound.run_settings import RunSettings
+from smoothbound.sketch import ScoreSketch
 
 DATA = Path(__file__).parent / "data"
 SCORES, CLASSES = DATA / "kumar2020_excerpt.tsv", DATA / "cohen2019_excerpt.tsv"
 
-SETTINGS = store.RunSettings(
+SETTINGS = RunSettings(
     sigma=0.5,
     alpha=1e-3,
     n0=100,
@@ -53,7 +56,16 @@ SETTINGS = store.RunSettings(
 )
 
 
-def make_run(folder: Path, settings: store.RunSettings = SETTINGS, finished: int = 12) -> Path:
+def counts(mean: float, settings: RunSettings) -> NDArray[np.uint32]:
+    """Counts of scores around a mean, over the edges of a results folder."""
+    scores = np.random.default_rng(1).beta(20 * mean, 20 * (1 - mean), settings.n)
+    a, b = settings.score_range
+    sketch = ScoreSketch(edges=store.SKETCH_EDGES - 1, score_range=(a, b))
+    sketch.update(a + (b - a) * scores[None])
+    return sketch.counts[0]
+
+
+def make_run(folder: Path, settings: RunSettings = SETTINGS, finished: int = 12) -> Path:
     """Write a results folder of made-up certificates that have the right shape."""
     rng = np.random.default_rng(0)
     with store.Writer(folder, settings) as writer:
@@ -69,6 +81,7 @@ def make_run(folder: Path, settings: store.RunSettings = SETTINGS, finished: int
                 "top_count": 900,
                 "mean_score": mean,
                 "seconds": 0.1,
+                "sketch": packed_counts.pack(counts(mean, settings)),
             }
             a, b = settings.score_range
             for gain, method in enumerate(settings.methods):

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from smoothbound import store
 from smoothbound.cli import app
 from smoothbound.errors import StoreError
+from smoothbound.run_settings import RunSettings
 
 OPTIONS: dict[str, Any] = {
     "data": "digits",
@@ -39,7 +40,7 @@ def run(*args: Any, **changes: Any) -> Result:
     return CliRunner().invoke(app, command(*args, **changes))
 
 
-def contents(folder: Path) -> tuple[store.RunSettings, str]:
+def contents(folder: Path) -> tuple[RunSettings, str]:
     """What a finished folder holds, apart from timings."""
     assert [path.name for path in folder.iterdir()] == ["results.parquet"]
     results = store.load(folder)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from smoothbound import store
+from smoothbound import packed_counts, store
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
+from smoothbound.run_settings import RunSettings
 
-SETTINGS = store.RunSettings(
+SETTINGS = RunSettings(
     sigma=0.25,
     alpha=0.001,
     n0=10,
@@ -56,6 +59,15 @@ SETTINGS = store.RunSettings(
 INDICES = [0, 2, 4, 6, 8]
 
 
+def counts(index: int) -> NDArray[np.uint32]:
+    """Counts of 1000 draws over the edges of a results folder."""
+    rng = np.random.default_rng(index)
+    sizes = rng.multinomial(1000, [1 / 20] * 20)
+    cells = np.zeros(2 * store.SKETCH_EDGES - 1, np.uint32)
+    cells[rng.choice(cells.size, 20, replace=False)] = sizes
+    return cells
+
+
 def row(index: int, **changes: object) -> dict[str, object]:
     return {
         "index": index,
@@ -67,6 +79,7 @@ def row(index: int, **changes: object) -> dict[str, object]:
         "top_count": 990,
         "mean_score": 0.1 + index,
         "seconds": 0.5,
+        "sketch": packed_counts.pack(counts(index)),
         "lower_mean": [0.1, 1 / 3, index / 7],
         "radius_mean": [float("nan"), 0.25],
         "lower_cdf_dkw": [0.2, 0.3, 0.4],
@@ -81,7 +94,7 @@ def write(folder: Path, indices: list[int], *, resume: bool = False) -> store.Wr
     return writer
 
 
-def contents(folder: Path) -> tuple[store.RunSettings, str]:
+def contents(folder: Path) -> tuple[RunSettings, str]:
     """What a folder holds, comparable where values are NaN."""
     results = store.load(folder)
     return results.settings, repr(results.table.to_pylist())
@@ -164,14 +177,14 @@ def test_settings_survive_json_to_the_last_bit(
     made = dataclasses.replace(
         SETTINGS, sigma=sigma, radii=tuple(radii), cutoff=cutoff, checkpoint=name
     )
-    assert store.RunSettings.from_json(made.to_json()) == made
-    assert made.differences(store.RunSettings.from_json(made.to_json())) == []
+    assert RunSettings.from_json(made.to_json()) == made
+    assert made.differences(RunSettings.from_json(made.to_json())) == []
 
 
 def test_a_plan_that_is_no_object_is_refused() -> None:
     text = SETTINGS.to_json().replace('"adaptive": null', '"adaptive": [1]')
     with pytest.raises(StoreError, match="adaptive must be an object"):
-        store.RunSettings.from_json(text)
+        RunSettings.from_json(text)
 
 
 @pytest.mark.parametrize("name", ["methods", "radii", "thresholds"])
@@ -278,7 +291,7 @@ def test_resume_with_other_settings_is_refused_naming_each(tmp_path: Path, compl
 
 
 def test_each_setting_counts() -> None:
-    for field in dataclasses.fields(store.RunSettings):
+    for field in dataclasses.fields(RunSettings):
         value = getattr(SETTINGS, field.name)
         changed: Any
         if field.name == "versions":
@@ -509,53 +522,41 @@ def test_no_room_to_begin(tmp_path: Path, limit_file_size: Any) -> None:
     assert write(tmp_path, INDICES[:1]).done == {0}
 
 
-def test_a_file_that_cannot_be_completed_leaves_the_old_one(tmp_path: Path) -> None:
-    path = tmp_path / "table"
-    path.write_text("old")
-
-    class StopError(Exception):
-        pass
-
-    def stop_half_way() -> None:
-        with store.replacing(path) as file:
-            file.write(b"half")
-            raise StopError
-
-    with pytest.raises(StopError):
-        stop_half_way()
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-    with store.replacing(path) as file:
-        file.write(b"new")
-    assert path.read_text() == "new"
-    with pytest.raises(StoreError, match="cannot write"), store.replacing(path / "below"):
-        pass
-    with store.replacing(tmp_path / "made" / "if need be" / "table") as file:
-        file.write(b"new")
+def test_the_scores_of_every_input_can_be_certified_anew(finished: Path) -> None:
+    sketch = store.load(finished).sketch()
+    assert sketch.inputs.tolist() == INDICES
+    assert sketch.n_draws.tolist() == [1000] * 5
+    assert (sketch.sigma, sketch.measure, sketch.score_range) == (0.25, "score", (0.0, 1.0))
+    for i, index in enumerate(INDICES):
+        np.testing.assert_array_equal(sketch.counts[i], counts(index))
 
 
-def test_the_draft_of_a_killed_run_is_deleted_by_the_next_and_no_other(tmp_path: Path) -> None:
-    killed = """
-import os, pathlib, signal, sys
-from smoothbound.store import replacing
-with replacing(pathlib.Path(sys.argv[1])) as file:
-    file.write(b"half")
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    path = tmp_path / "table"
-    subprocess.run([sys.executable, "-c", killed, str(path)], check=False)
-    (draft,) = tmp_path.iterdir()
-    assert draft.name.startswith(".table.")
-    with store.replacing(tmp_path / "table2"):
-        assert draft.exists()
-    with store.replacing(path) as file:
-        assert not draft.exists()
-        (in_use,) = (one for one in tmp_path.iterdir() if one.name.startswith(".table."))
-        store._clear_drafts(path)
-        assert in_use.exists()
-        file.write(b"whole")
-    assert path.read_bytes() == b"whole"
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["table", "table2"]
+def test_inputs_that_failed_have_no_sketch(tmp_path: Path) -> None:
+    with store.Writer(tmp_path, SETTINGS) as writer:
+        writer.append(row(0, n_draws=0, sketch=b""))
+        with pytest.raises(StoreError, match="no input has a sketch"):
+            store.load(tmp_path).sketch()
+        writer.append(row(2))
+        assert store.load(tmp_path).sketch().inputs.tolist() == [2]
+
+
+def test_damaged_sketches_are_refused(tmp_path: Path) -> None:
+    good = packed_counts.pack(counts(0))
+    bomb = zlib.compress(bytes(10_000_000))
+    missing = packed_counts.pack(counts(0) // 2)  # not the draws that the row has
+    for i, bad in enumerate((b"", b"not deflated", good[:-9], good + b"x", bomb, missing)):
+        with store.Writer(tmp_path / str(i), SETTINGS) as writer:
+            writer.append(row(0, sketch=bad))
+        with pytest.raises(StoreError, match="sketches of the results are damaged"):
+            store.load(tmp_path / str(i)).sketch()
+
+
+def test_adaptive_draws_leave_no_sketch(tmp_path: Path) -> None:
+    adaptive = dataclasses.replace(SETTINGS, adaptive={"asked": "Decide"})
+    with store.Writer(tmp_path, adaptive) as writer:
+        writer.append(row(0, sketch=b""))
+    with pytest.raises(StoreError, match="certify without --adaptive"):
+        store.load(tmp_path).sketch()
 
 
 def test_the_columns_are_those_of_the_methods() -> None:

@@ -79,8 +79,8 @@ def bounds(
 
     from smoothbound.engine import certify_scores
     from smoothbound.progress import progress
+    from smoothbound.replacing import replacing
     from smoothbound.score_files import open_scores
-    from smoothbound.store import replacing
 
     if out.exists():
         raise StoreError(f"{out} exists; delete it or choose another --out")

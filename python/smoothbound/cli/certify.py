@@ -194,9 +194,9 @@ def certify(
     from smoothbound.cli.tables import show
     from smoothbound.data import load
     from smoothbound.errors import CheckpointError
+    from smoothbound.run_settings import RunSettings
     from smoothbound.runs import run
     from smoothbound.smoothed import SmoothedClassifier
-    from smoothbound.store import RunSettings
     from smoothbound.train import best_device
 
     if not adaptive and {radius_precision, max_draws, max_seconds} != {None}:

@@ -179,7 +179,7 @@ def _check_same(out: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) 
 
 def _write_log(out: Path, history: list[dict[str, Any]]) -> None:
     """Write the epochs of a checkpoint, tab-separated, beside it."""
-    from smoothbound.store import replacing
+    from smoothbound.replacing import replacing
 
     lines = [
         "\t".join(_COLUMNS),
