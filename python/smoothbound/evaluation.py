@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound import checks
 from smoothbound.method import Method
+
+if TYPE_CHECKING:
+    from smoothbound.sketch import ScoreSketch
 
 __all__ = ["Bounds", "Evaluation", "correlation", "percent"]
 
@@ -68,6 +71,10 @@ class Evaluation:
         Standard deviation of the noise, in the units of the input, where it is known.
     notes : tuple of str
         How the certificates were made, one sentence each.
+    alpha : float, optional
+        Failure probability of each certificate, where it is known.
+    sketch : ScoreSketch, optional
+        The counted scores of the inputs, and perhaps of others, where they were kept.
 
     Raises
     ------
@@ -98,6 +105,8 @@ class Evaluation:
     class_radius: Floats | None = None
     sigma: float | None = None
     notes: tuple[str, ...] = ()
+    alpha: float | None = None
+    sketch: ScoreSketch | None = None
 
     def __post_init__(self) -> None:
         n, n_radii, n_thresholds = len(self.index), len(self.radii), len(self.thresholds)

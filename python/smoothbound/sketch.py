@@ -395,6 +395,67 @@ class ScoreSketch:
             merged._predicted[rows] = part._predicted
         return merged
 
+    def only(self, inputs: ArrayLike) -> ScoreSketch:
+        """Return the sketch of some of the inputs alone.
+
+        Parameters
+        ----------
+        inputs : array-like of int
+            Their ids, each once.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one of them is not in the sketch.
+        """
+        rows = np.sort(self._rows(inputs))
+        chosen = ScoreSketch(
+            self._inputs[rows],
+            edges=self._edges,
+            score_range=self.score_range,
+            measure=self._measure,
+            predicted=self._predicted[rows],
+            sigma=self._sigma,
+        )
+        chosen._draws = self._draws[np.isin(self._draws[:, 0], chosen._inputs)]
+        chosen._counts = self.counts[rows]
+        return chosen
+
+    def at(self, kept: ArrayLike) -> ScoreSketch:
+        """Return the same draws counted over some of the edges alone.
+
+        Parameters
+        ----------
+        kept : array-like of int
+            Positions of these edges, strictly ascending, the first and the last among them.
+
+        Raises
+        ------
+        ValueError
+            If an end is missing.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> fine, coarse = ScoreSketch(edges=4), ScoreSketch(edges=2)
+        >>> for sketch in (fine, coarse):
+        ...     sketch.update(np.array([[0.1, 0.25, 0.3, 0.5, 0.9]]))
+        >>> fine.at([0, 2, 4]) == coarse
+        True
+        """
+        from smoothbound.sketch_file import SketchContent
+
+        cells = 2 * np.asarray(kept)
+        if cells[0] != 0 or cells[-1] != 2 * (self._edges.size - 1):
+            raise ValueError(f"kept must begin with 0 and end with {self._edges.size - 1}")
+        counts = self.counts
+        up_to = np.cumsum(counts, axis=1, dtype=np.int64)
+        coarse = np.empty((counts.shape[0], 2 * cells.size - 1), np.uint32)
+        coarse[:, ::2] = counts[:, cells]
+        coarse[:, 1::2] = up_to[:, cells[1:] - 1] - up_to[:, cells[:-1]]
+        parts = (self._inputs, self._predicted, self._draws, coarse, self._edges[cells // 2])
+        return ScoreSketch.of(SketchContent(*parts, self._measure, self._sigma))
+
     # Files
 
     def save(self, path: str | Path) -> None:

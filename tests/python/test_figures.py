@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 
 from smoothbound import figures
 from smoothbound.evaluation import Bounds, Evaluation
+from smoothbound.knots import KnotChoices
 from smoothbound.logs import read_log, with_class_radius
 from smoothbound.method import Method
+from smoothbound.sketch import ScoreSketch
 
 DATA = Path(__file__).parent / "data"
 
@@ -147,3 +149,88 @@ def test_best_by_radius_fills_what_the_best_certifies(ax: Axes, log: Evaluation)
     np.testing.assert_allclose(filled, 100 * reached / 30)
     shown_once = np.isfinite(np.stack(heights)).sum(axis=0)
     assert shown_once.tolist() == (reached > 0).astype(int).tolist()
+
+
+@pytest.fixture
+def counted(own: Evaluation) -> Evaluation:
+    rows = np.random.default_rng(3).beta(20, 1, size=(3, 4000)).astype(np.float32)
+    sketch = ScoreSketch(own.index, sigma=0.25)
+    sketch.update(rows)
+    return replace(own, sketch=sketch, alpha=0.001)
+
+
+def test_distribution_holds_every_draw(ax: Axes, counted: Evaluation) -> None:
+    figures.score_distribution(ax, counted, 4)
+    (bars,) = ax.patches
+    assert np.sum(bars.get_data().values) == pytest.approx(100)
+    assert counted.sketch is not None
+    mean = float(ax.get_lines()[0].get_xdata()[0])
+    assert mean == pytest.approx(20 / 21, abs=0.005)
+    with pytest.raises(ValueError, match="no counted scores"):
+        figures.score_distribution(ax, replace(counted, sketch=None), 4)
+
+
+def test_bands_lie_below_the_draws_and_are_those_of_the_bounds(
+    ax: Axes, counted: Evaluation
+) -> None:
+    from scipy.special import ndtr
+
+    figures.survival_function(ax, counted, 5)
+    draws, dkw, ell = (np.asarray(line.get_ydata()) for line in ax.get_lines())
+    assert [line.get_label() for line in ax.get_lines()] == [
+        "share of the draws", "band dkw", "band ell",
+    ]  # fmt: skip
+    assert (dkw[1:] <= draws[1:]).all()
+    assert (ell[1:] <= draws[1:]).all()
+    epsilon = math.sqrt(math.log(1000) / (2 * 4000))
+    np.testing.assert_allclose(ndtr(dkw), np.maximum(ndtr(draws) - epsilon, 0), atol=1e-12)
+    # The area under the band is the certified confidence at R = 0.
+    assert counted.sketch is not None
+    lower = counted.sketch.only([5]).certify(radii=[0.0]).lower
+    assert lower is not None
+    assert np.mean(ndtr(ell)[1:]) == pytest.approx(float(lower[0, 0]), abs=1e-9)
+    with pytest.raises(ValueError, match="alpha of own is not known"):
+        figures.survival_function(ax, replace(counted, alpha=None), 5)
+
+
+def test_choice_of_knots_draws_each_choice(ax: Axes) -> None:
+    found = KnotChoices(0.25, "dkw", (4, 8), (0.3, 0.5), (0.4, 0.6), 0.7, 12)
+    figures.choice_of_knots(ax, found)
+    count, width, every = ax.get_lines()
+    assert np.asarray(count.get_ydata()).tolist() == [0.3, 0.5]
+    assert np.asarray(width.get_ydata()).tolist() == [0.4, 0.6]
+    assert every.get_ydata()[0] == 0.7
+    assert "R = 0.25" in ax.get_title("left") + ax.get_title()
+
+
+def test_spread_and_radius_of_score_and_margin(ax: Axes, counted: Evaluation) -> None:
+    rows = np.random.default_rng(4).beta(20, 1, size=(3, 4000)) * 2 - 1
+    sketch = ScoreSketch(counted.index, score_range=(-1.0, 1.0), measure="margin")
+    sketch.update(rows)
+    margin = replace(counted, measure="margin", score_range=(-1.0, 1.0), sketch=sketch)
+    figures.score_vs_margin_spread(ax, counted, margin)
+    points, diagonal = ax.get_lines()
+    np.testing.assert_allclose(points.get_xdata(), points.get_ydata(), rtol=0.1)
+    assert np.asarray(diagonal.get_ydata()).tolist() == [0, 0.5]
+    with pytest.raises(ValueError, match="no counted scores"):
+        figures.score_vs_margin_spread(ax, counted, replace(margin, sketch=None))
+
+
+def test_score_and_margin_at_the_same_place_of_their_ranges(ax: Axes, own: Evaluation) -> None:
+    margin = replace(own, measure="margin", score_range=(-1.0, 1.0))
+    figures.score_and_margin_by_radius(ax, own, margin, 0.75)
+    assert ax.get_title("left") + ax.get_title() == "score > 0.75, margin > 0.5"
+    score_line, margin_line = ax.get_lines()
+    assert score_line.get_label().startswith("score, ")
+    # of the two that are not abstained from: 0.9 and 0.8 at R = 0, 0.6 and 0.3 at R = 0.5
+    np.testing.assert_allclose(score_line.get_ydata(), [200 / 3, 0])
+    np.testing.assert_allclose(margin_line.get_ydata(), [200 / 3, 100 / 3])
+
+
+def test_calibration_is_drawn_at_the_larger_radius(ax: Axes) -> None:
+    radii, lower, upper = np.array([0.0, 0.5]), np.array([0.1, 0.0]), np.array([0.2, 0.6])
+    figures.certified_calibration(ax, radii, lower, upper, "Brier score")
+    most, least = ax.get_lines()
+    assert most.get_drawstyle() == least.get_drawstyle() == "steps-pre"
+    assert np.asarray(most.get_ydata()).tolist() == [0.2, 0.6]
+    assert ax.get_ylabel() == "Brier score"

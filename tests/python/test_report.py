@@ -19,6 +19,7 @@ from scipy.stats import norm
 from smoothbound import packed_counts, report, store
 from smoothbound.errors import DataError, StoreError
 from smoothbound.method import Method
+from smoothbound.report import drawing
 from smoothbound.run_settings import RunSettings
 from smoothbound.sketch import ScoreSketch
 
@@ -108,7 +109,7 @@ def images(written: Sequence[Path]) -> list[Path]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the drawing out, which takes nearly all the time, where no picture is looked at."""
-    monkeypatch.setattr(report, "_drawn", lambda *_: (b"", b"<svg "))
+    monkeypatch.setattr(drawing, "rendered", lambda *_, **__: (b"", b"<svg "))
 
 
 def test_report_of_a_log(tmp_path: Path) -> None:
@@ -149,13 +150,20 @@ def test_report_without_class_radii_leaves_that_figure_out(tmp_path: Path) -> No
 
 def test_pictures_are_small_and_carry_their_caption(tmp_path: Path) -> None:
     written = report.write_report([make_run(tmp_path / "run")], tmp_path / "out")
-    assert len(images(written)) == 4
+    assert [path.stem.removeprefix("run_") for path in images(written)] == [
+        "accuracy_vs_radius",
+        "accuracy_vs_threshold",
+        "score_vs_class_radius",
+        "confidence",
+        "knots",
+        "calibration",
+    ]
     for path in images(written):
         assert path.stat().st_size < 100_000
         with Image.open(path) as image:
             image.load()
             assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
-            assert "ertified" in image.info["Description"]
+            assert len(image.info["Description"]) > 50
             assert len(np.unique(np.asarray(image.convert("L")))) > 10
 
 
@@ -212,7 +220,7 @@ def test_unfinished_run_says_so(tmp_path: Path) -> None:
 def test_several_inputs_get_names_of_their_own(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / side / "results") for side in "ab"]
     written = report.write_report([*runs, SCORES], tmp_path / "out", class_radius=[CLASSES])
-    assert len(images(written)) == 3 * 4 + 2  # the two runs are of the same inputs
+    assert len(images(written)) == 2 * 6 + 4 + 2  # the two runs are of the same inputs
     assert {row["name"] for row in table(tmp_path / "out")} == {
         "results", "results-2", "kumar2020_excerpt",
     }  # fmt: skip
@@ -350,8 +358,36 @@ def test_headline_numbers_and_what_is_missing_come_first(tmp_path: Path) -> None
             assert cell == expected
 
 
+MARGIN = replace(SETTINGS, measure="margin", score_range=(-1.0, 1.0), cutoff=0.0, thresholds=(0.0,))
+
+
 @pytest.mark.usefixtures("undrawn")
-def test_nothing_is_missing_from_runs_of_the_same_images(tmp_path: Path) -> None:
-    runs = [make_run(tmp_path / side) for side in "ab"]
+def test_nothing_is_missing_from_runs_of_the_same_images_by_both_measures(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / side) for side in "ab"] + [make_run(tmp_path / "margin", MARGIN)]
     page = report.write_report(runs, tmp_path / "out")[1].read_text()
     assert "Every figure is shown." in page
+
+
+def test_score_and_margin_of_the_same_images_are_compared(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / "score"), make_run(tmp_path / "margin", MARGIN)]
+    written = report.write_report(runs, tmp_path / "out")
+    html, page = (path.read_text() for path in written[:2])
+    assert "<h2>Score and margin: score, margin</h2>" in html
+    assert {"spread_1.png", "score_and_margin_1.png"} <= {path.name for path in images(written)}
+    assert "margin_calibration.png" not in page  # calibration is about scores
+    row = next(line for line in page.splitlines() if line.startswith("| 0.25 |"))
+    head = next(line for line in page.splitlines() if line.startswith("| R | score > 0.5 |"))
+    counted = dict(zip(head.split("|"), row.split("|"), strict=True))
+    for run, c, title in zip(runs, (0.5, 0.0), ("score > 0.5", "margin > 0"), strict=True):
+        results = store.load(run)
+        right = results.array("predicted") == results.array("label")
+        certified = right & (results.array("lower_cdf_dkw")[:, 0] > c)  # radius 0.25
+        assert float(counted[f" {title} "]) == math.floor(1000 * certified.mean()) / 10
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_run_without_kept_scores_says_what_is_missing(tmp_path: Path) -> None:
+    adaptive = replace(SETTINGS, adaptive={"asked": "Decide"})
+    written = report.write_report([make_run(tmp_path / "run", adaptive)], tmp_path / "out")
+    assert len(images(written)) == 4
+    assert "certify without --adaptive" in written[1].read_text()

@@ -178,3 +178,32 @@ def test_what_is_read_cannot_be_written_to():
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
     assert "2 inputs, 10 draws each, 4097 edges in [0, 1], measure='score'" in repr(sketch)
+
+
+def test_only_keeps_counts_and_draws_of_the_inputs_named():
+    rows = np.random.default_rng(0).uniform(size=(3, 50))
+    sketch = ScoreSketch([2, 5, 8], edges=16, predicted=[7, 8, 9], sigma=0.5)
+    sketch.update(rows)
+    sketch.update(rows[:2, :10] / 2, inputs=[2, 5])
+    chosen = sketch.only([8, 2])
+    assert chosen.inputs.tolist() == [2, 8]
+    assert chosen.predicted.tolist() == [7, 9]
+    assert chosen.n_draws.tolist() == [60, 50]
+    np.testing.assert_array_equal(chosen.counts, sketch.counts[[0, 2]])
+    assert chosen + sketch.only([5]) == sketch
+    with pytest.raises(ValueError, match="among those of the sketch, got 3"):
+        sketch.only([3])
+
+
+def test_at_counts_as_if_there_had_been_these_edges_alone():
+    rng = np.random.default_rng(0)
+    rows = np.round(rng.uniform(size=(2, 300)), 2)  # some at edges
+    fine = ScoreSketch(2, edges=100, sigma=0.5)
+    fine.update(rows)
+    kept = np.array([0, 1, 7, 50, 99, 100])
+    coarse = ScoreSketch(2, edges=fine.edges[kept], sigma=0.5)
+    coarse.update(rows)
+    assert fine.at(kept) == coarse
+    for wrong in ([1, 100], [0, 99]):
+        with pytest.raises(ValueError, match="kept must begin with 0 and end with 100"):
+            fine.at(wrong)

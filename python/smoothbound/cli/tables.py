@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from smoothbound.evaluation import Evaluation, percent
-from smoothbound.report import drawn, evaluate
+from smoothbound.report.reading import drawn, evaluate
 from smoothbound.store import Results
 
 __all__ = ["show"]

@@ -96,7 +96,7 @@ def render(
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("smoothbound"),
+        loader=PackageLoader("smoothbound.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,93 @@
+"""The average score against the margin, of the same inputs: how concentrated each is.
+
+Kumar et al. find the margin often more concentrated than the score, and its certificates stronger.
+A score above c implies a margin above 2 c - 1 of the same draw, so that thresholds at the same
+place in their ranges are compared: score > 0.5 and margin > 0 both say that the class stays as
+predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound.comparison import on_common_inputs
+from smoothbound.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from smoothbound.sketch import ScoreSketch
+
+__all__ = ["pairs", "relative_spread"]
+
+
+def relative_spread(sketch: ScoreSketch, inputs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the standard deviation of the scores of some inputs, as a share of their range.
+
+    Parameters
+    ----------
+    sketch : ScoreSketch
+        Counted scores; those between two edges are taken for the middle.
+    inputs : ndarray of int64, shape (n_inputs,)
+        Ids of inputs in the sketch.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_inputs,)
+        In [0, 1/2]: one half for draws at both ends alike.
+
+    Raises
+    ------
+    ValueError
+        If one of the inputs is not in the sketch.
+
+    Examples
+    --------
+    >>> from smoothbound.sketch import ScoreSketch
+    >>> sketch = ScoreSketch(2, score_range=(-1.0, 1.0))
+    >>> sketch.update(np.array([[-1.0, 1.0], [0.5, 0.5]]))
+    >>> relative_spread(sketch, np.array([0, 1]))
+    array([0.5, 0. ])
+    """
+    edges = sketch.edges
+    places = np.empty(2 * edges.size - 1)
+    places[::2], places[1::2] = edges, (edges[1:] + edges[:-1]) / 2
+    places = (places - edges[0]) / (edges[-1] - edges[0])
+    chosen = sketch.only(np.sort(inputs))
+    counts = chosen.counts[np.searchsorted(chosen.inputs, inputs)].astype(np.float64)
+    total = counts.sum(axis=1)
+    mean = counts @ places / total
+    square = counts @ places**2 / total
+    spread: NDArray[np.float64] = np.sqrt(np.maximum(square - mean**2, 0.0))
+    return spread
+
+
+def pairs(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, Evaluation]]:
+    """Pair each evaluation of the score with one of the margin, same sigma, on their common inputs.
+
+    Examples
+    --------
+    >>> from smoothbound.evaluation import Bounds
+    >>> from smoothbound.method import Method
+    >>> score, margin = (
+    ...     Evaluation(
+    ...         name=measure, measure=measure, score_range=(a, 1.0), radii=np.array([0.0]),
+    ...         index=np.arange(2), label=np.arange(2), predicted=np.arange(2),
+    ...         bounds=(Bounds(Method("mean"), np.full((2, 1), 0.8)),))
+    ...     for measure, a in (("score", 0.0), ("margin", -1.0)))
+    >>> [(one.name, two.name) for one, two in pairs([margin, score])]
+    [('score', 'margin')]
+    """
+    margins = [one for one in evaluations if one.measure == "margin"]
+    found: list[tuple[Evaluation, Evaluation]] = []
+    for score in evaluations:
+        if score.measure != "score":
+            continue
+        for margin in margins:
+            if margin.sigma == score.sigma and (both := on_common_inputs([score, margin])):
+                found.append((both[0], both[1]))
+                margins.remove(margin)
+                break
+    return found

@@ -1,0 +1,104 @@
+"""Certified accuracy, against the radius and against the threshold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from smoothbound.evaluation import Evaluation
+from smoothbound.figures.style import accuracy_axes, look_of, marker_size
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["certified_accuracy_vs_radius", "certified_accuracy_vs_threshold"]
+
+
+def certified_accuracy_vs_radius(ax: Axes, evaluation: Evaluation, threshold: float) -> Axes:
+    """Draw certified accuracy against the radius, at one threshold, for every method.
+
+    Drawn from the certified radius of every input where the evaluation has it for this threshold;
+    otherwise from the radii on the grid, which are then marked.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    evaluation : Evaluation
+        Certificates of labelled inputs.
+    threshold : float
+        The confidence c to stay strictly above, inside the range of the measure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+
+    Raises
+    ------
+    ValueError
+        If `threshold` is not inside the range of the measure.
+    """
+    for bounds in evaluation.bounds:
+        radius, accuracy, exact = evaluation.by_radius(bounds, threshold)
+        look = look_of(evaluation, bounds)
+        end = np.count_nonzero(accuracy) + 1  # the first zero says all of those that follow
+        ax.plot(
+            radius[:end],
+            100 * accuracy[:end],
+            drawstyle="steps-pre",
+            color=look.color,
+            linestyle=look.line,
+            marker="" if exact else look.marker,
+            markersize=marker_size(len(evaluation.radii)),
+            clip_on=False,
+            label=bounds.method.label,
+        )
+    return accuracy_axes(ax, evaluation.measure, threshold)
+
+
+def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: float) -> Axes:
+    """Draw certified accuracy against the threshold, at one radius, for every method.
+
+    The curves are exact at every threshold.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    evaluation : Evaluation
+        Certificates of labelled inputs.
+    radius : float
+        One of the radii of the evaluation.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+
+    Raises
+    ------
+    ValueError
+        If the evaluation has no bounds at `radius`.
+    """
+    for bounds in evaluation.bounds:
+        threshold, accuracy = evaluation.by_threshold(bounds, radius)
+        look = look_of(evaluation, bounds)
+        ax.plot(
+            threshold,
+            100 * accuracy,
+            drawstyle="steps-post",
+            color=look.color,
+            linestyle=look.line,
+            label=bounds.method.label,
+        )
+    ax.set(
+        xlabel=f"threshold c of the {evaluation.measure}",
+        ylabel="certified accuracy (%)",
+        title=f"R = {radius:g}",
+        xlim=evaluation.score_range,
+    )
+    ax.set_ylim(bottom=0)
+    ax.grid(True)
+    return ax

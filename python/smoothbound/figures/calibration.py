@@ -1,0 +1,60 @@
+"""Bounds on the calibration under attack, over the radius."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound.figures.style import RADIUS, radius_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["certified_calibration"]
+
+
+def certified_calibration(
+    ax: Axes,
+    radii: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    error: str,
+) -> Axes:
+    """Draw the range in which a calibration error stays when every input is moved by up to R.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    radii : ndarray, shape (n_radii,)
+        Radii at which it is known, increasing, in the units of the input.
+    lower, upper : ndarray, shape (n_radii,)
+        Its bounds, as `smoothbound.calibration.certified` returns them.
+    error : str
+        What it is called, such as ``"Brier score"``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+    """
+    ax.fill_between(radii, lower, upper, step="pre", color="#0072B2", alpha=0.2, linewidth=0)
+    for bound, line, label in (
+        (upper, "-", "at most"),
+        (lower, (0, (3.5, 1.5)), "at least"),
+    ):
+        ax.plot(
+            radii,
+            bound,
+            drawstyle="steps-pre",
+            color="#0072B2",
+            linestyle=line,
+            clip_on=False,
+            label=label,
+        )
+    ax.set(xlabel=RADIUS, ylabel=error, ylim=(0, 1))
+    radius_axis(ax)
+    ax.grid(True)
+    return ax

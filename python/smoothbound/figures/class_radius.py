@@ -1,0 +1,67 @@
+"""Confidence against the radius of the class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smoothbound.evaluation import Evaluation, correlation
+from smoothbound.figures.style import radius_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["score_vs_class_radius"]
+
+
+def score_vs_class_radius(ax: Axes, evaluation: Evaluation) -> Axes:
+    """Draw each input's certified confidence at R = 0 against its certified class radius.
+
+    The last method of the evaluation is shown; the title states Pearson's and Spearman's
+    correlation. Figure 4 of Kumar et al. 2020.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    evaluation : Evaluation
+        Certificates with class radii, and with R = 0 among the radii.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+
+    Raises
+    ------
+    ValueError
+        If the evaluation has no class radii, or no bounds at R = 0.
+    """
+    if evaluation.class_radius is None:
+        raise ValueError(f"{evaluation.name} has no class radii")
+    confidence = evaluation.bounds[-1].lower[:, evaluation.column(0.0)]
+    shown = evaluation.paired
+    groups = (
+        ("correct class", evaluation.correct & shown, "#0072B2", "o", 0.45),
+        ("wrong class", ~evaluation.correct & shown, "#D55E00", "x", 0.9),
+    )
+    for label, rows, color, marker, opacity in groups:
+        ax.plot(
+            evaluation.class_radius[rows],
+            confidence[rows],
+            linestyle="none",
+            marker=marker,
+            markeredgewidth=0.9 if marker == "x" else 0.0,
+            color=color,
+            alpha=opacity,
+            label=f"{label} ({rows.sum()})",
+            clip_on=False,
+        )
+    pearson, spearman = correlation(evaluation.class_radius[shown], confidence[shown])
+    ax.set(
+        xlabel="certified class radius (units of the input)",
+        ylabel=f"certified {evaluation.measure} at R = 0",
+        title=f"Pearson {pearson:.2f}, Spearman {spearman:.2f}",
+    )
+    radius_axis(ax)
+    ax.grid(True)
+    return ax

@@ -1,0 +1,99 @@
+"""The certified confidence of one input over the radius."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smoothbound.evaluation import Bounds, Evaluation
+from smoothbound.figures.style import GREY, RADIUS, look_of, marker_size, radius_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["certified_confidence"]
+
+
+def certified_confidence(
+    ax: Axes, evaluation: Evaluation, index: int, thresholds: Sequence[float] = ()
+) -> Axes:
+    """Draw the certified confidence of one input over the radius, for every method.
+
+    Markers are what was computed. Where the evaluation has the certified radius of one of the
+    `thresholds`, that point is used too.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    evaluation : Evaluation
+        Certificates.
+    index : int
+        The input's position in its data set.
+    thresholds : sequence of float
+        Confidences to mark by a horizontal line.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+
+    Raises
+    ------
+    ValueError
+        If the evaluation has no such input.
+    """
+    row = evaluation.row(index)
+    for bounds in evaluation.bounds:
+        radius, lower = _confidence_steps(evaluation, bounds, row, thresholds)
+        look = look_of(evaluation, bounds)
+        ax.plot(
+            radius,
+            lower,
+            drawstyle="steps-pre",
+            color=look.color,
+            linestyle=look.line,
+            marker=look.marker,
+            markersize=marker_size(len(radius)),
+            clip_on=False,
+            label=bounds.method.label,
+        )
+    for threshold in thresholds:
+        ax.axhline(threshold, color=GREY, linewidth=0.7, linestyle=(0, (1, 2)))
+        ax.annotate(
+            f"c = {threshold:g}",
+            (1.0, threshold),
+            xycoords=("axes fraction", "data"),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            color=GREY,
+            fontsize="small",
+        )
+    predicted = evaluation.predicted[row]
+    ax.set(
+        xlabel=RADIUS,
+        ylabel=f"certified {evaluation.measure}",
+        title=f"input {index}: class {evaluation.label[row]}, "
+        + (f"predicted {predicted}" if predicted >= 0 else "abstained"),
+        ylim=evaluation.score_range,
+    )
+    radius_axis(ax)
+    ax.grid(True)
+    return ax
+
+
+def _confidence_steps(
+    evaluation: Evaluation, bounds: Bounds, row: int, thresholds: Sequence[float]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Join the bounds on the grid and the certified radii of `thresholds`, by radius."""
+    radius, lower = evaluation.radii, bounds.lower[row]
+    if bounds.radius is not None:
+        asked = np.isin(evaluation.thresholds, thresholds) & np.isfinite(bounds.radius[row])
+        radius = np.append(radius, bounds.radius[row, asked])
+        lower = np.append(lower, evaluation.thresholds[asked])
+    order = np.lexsort((-lower, radius))
+    # The bound of a radius holds within it: no point may stand below one further out.
+    return radius[order], np.maximum.accumulate(lower[order][::-1])[::-1]

@@ -1,0 +1,153 @@
+"""The scores of one input: their distribution, their survival function and its bands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri
+
+from smoothbound import backend, band
+from smoothbound.evaluation import Evaluation
+from smoothbound.figures.style import GREY, METHOD_LOOKS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from smoothbound.sketch import ScoreSketch
+
+__all__ = ["score_distribution", "survival_function"]
+
+_BARS = 64
+_TICKS = (0.001, 0.02, 0.16, 0.5, 0.84, 0.98, 0.999, 0.9999)
+
+
+def score_distribution(ax: Axes, evaluation: Evaluation, index: int) -> Axes:
+    """Draw how the scores of one input are distributed, and their mean.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    evaluation : Evaluation
+        With the counted scores (`sketch`).
+    index : int
+        The input's position in its data set.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+
+    Raises
+    ------
+    ValueError
+        If the evaluation has no counted scores, or none of this input.
+    """
+    sketch = _sketch(evaluation, index)
+    counts, n = sketch.counts[0].astype(np.float64), int(sketch.n_draws[0])
+    edges = sketch.edges
+    # A score at an edge belongs to the bar on its right, at the last edge to the last bar.
+    within = counts[1::2] + counts[:-1:2]
+    within[-1] += counts[-1]
+    bars = np.add.reduceat(within, np.linspace(0, within.size, _BARS, endpoint=False).astype(int))
+    places = np.linspace(edges[0], edges[-1], _BARS + 1)
+    ax.stairs(100 * bars / n, places, fill=True, color="#0072B2", alpha=0.55)
+    middles = np.empty(counts.size)
+    middles[::2], middles[1::2] = edges, (edges[1:] + edges[:-1]) / 2
+    mean = float(counts @ middles / n)
+    ax.axvline(mean, color=GREY, linewidth=0.9, linestyle=(0, (3, 2)))
+    left = mean > (edges[0] + edges[-1]) / 2
+    ax.annotate(
+        f"mean {mean:.3f}",
+        (mean, 0.97),
+        xycoords=("data", "axes fraction"),
+        xytext=(-3 if left else 3, 0),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        va="top",
+        color=GREY,
+        fontsize="small",
+    )
+    ax.set(
+        xlabel=evaluation.measure,
+        ylabel=f"share of {n} draws (%)",
+        xlim=evaluation.score_range,
+        title="scores",
+    )
+    ax.grid(True)
+    return ax
+
+
+def survival_function(
+    ax: Axes, evaluation: Evaluation, index: int, bands: Sequence[str] = ("dkw", "ell")
+) -> Axes:
+    """Draw the share of scores above each level, and lower confidence bands of its true value.
+
+    The axis is that of Phi^-1: there, a radius R shifts every point down by R / sigma. Each band
+    holds at all levels at once with probability at least 1 - alpha.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    evaluation : Evaluation
+        With the counted scores (`sketch`) and `alpha`.
+    index : int
+        The input's position in its data set.
+    bands : sequence of {"dkw", "ell"}
+        Bands to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+
+    Raises
+    ------
+    ValueError
+        If the evaluation has no counted scores, or none of this input, or `alpha` is not known.
+    """
+    sketch = _sketch(evaluation, index)
+    if evaluation.alpha is None:
+        raise ValueError(f"alpha of {evaluation.name} is not known, so that no band can be drawn")
+    n = int(sketch.n_draws[0])
+    above = np.cumsum(sketch.counts[0][::-1].astype(np.int64))[::-1][::2]  # >= each edge
+    ax.plot(
+        sketch.edges,
+        ndtri(above / n),
+        color=GREY,
+        linewidth=0.9,
+        drawstyle="steps-pre",
+        label="share of the draws",
+    )
+    kind = backend.resolve(None)
+    for name in bands:
+        made = band.prepared(kind, name, n, evaluation.alpha, 0)
+        levels = {int(k): made.quantile(int(k)) for k in np.unique(above)}
+        look = METHOD_LOOKS[f"cdf_{name}"]
+        ax.plot(
+            sketch.edges,
+            [levels[int(k)] for k in above],
+            color=look.color,
+            linestyle=look.line,
+            drawstyle="steps-pre",
+            label=f"band {name}",
+        )
+    ax.set_yticks(ndtri(_TICKS), [f"{100 * p:g}" for p in _TICKS])
+    ax.set(
+        xlabel=f"level s of the {evaluation.measure}",
+        ylabel="share of scores ≥ s (%)",
+        xlim=evaluation.score_range,
+        ylim=(ndtri(_TICKS[0]), ndtri(0.99999)),
+        title="survival function and its band",
+    )
+    ax.grid(True)
+    return ax
+
+
+def _sketch(evaluation: Evaluation, index: int) -> ScoreSketch:
+    if evaluation.sketch is None:
+        raise ValueError(f"{evaluation.name} has no counted scores")
+    return evaluation.sketch.only([index])

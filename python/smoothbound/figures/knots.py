@@ -1,0 +1,54 @@
+"""Certified confidence by the choice of knots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smoothbound.figures.style import GREY, LOOKS
+from smoothbound.knots import KnotChoices
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["choice_of_knots"]
+
+
+def choice_of_knots(ax: Axes, found: KnotChoices) -> Axes:
+    """Draw the mean certified confidence against the number of intervals, for each choice of knots.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    found : KnotChoices
+        What `smoothbound.knots.choices` found.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+    """
+    curves = (("equal count", found.equal_count), ("equal width", found.equal_width))
+    for look, (label, means) in zip(LOOKS, curves, strict=False):
+        ax.plot(
+            found.n_bins,
+            means,
+            color=look.color,
+            linestyle=look.line,
+            marker=look.marker,
+            clip_on=False,
+            label=label,
+        )
+    ax.axhline(
+        found.every_draw, color=GREY, linewidth=0.9, linestyle=(0, (1, 2)), label="every draw"
+    )
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(found.n_bins[::2], [f"{bins}" for bins in found.n_bins[::2]])
+    ax.minorticks_off()
+    ax.set(
+        xlabel="intervals",
+        ylabel="mean certified confidence",
+        title=f"Theorem 2 ({found.band}), R = {found.radius:g}",
+    )
+    ax.grid(True)
+    return ax

@@ -1,0 +1,98 @@
+"""Several evaluations of the same inputs in one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from smoothbound import comparison
+from smoothbound.evaluation import Evaluation
+from smoothbound.figures.style import LOOKS, accuracy_axes, marker_size
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["best_by_radius", "compared_by_radius"]
+
+
+def compared_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float) -> Axes:
+    """Draw certified accuracy against the radius of several evaluations, at one threshold.
+
+    Each is shown by its last method. Radii on the grid are marked, as in
+    `certified_accuracy_vs_radius`.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    evaluations : sequence of Evaluation
+        Certificates of the same inputs, by the same measure.
+    threshold : float
+        The confidence c to stay strictly above, inside the range of the measure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+
+    Raises
+    ------
+    ValueError
+        If `threshold` is not inside the range of the measure.
+    """
+    for place, one in enumerate(evaluations):
+        radius, accuracy, exact = one.by_radius(one.bounds[-1], threshold)
+        look = LOOKS[place % len(LOOKS)]
+        end = np.count_nonzero(accuracy) + 1
+        ax.plot(
+            radius[:end],
+            100 * accuracy[:end],
+            drawstyle="steps-pre",
+            color=look.color,
+            linestyle=look.line,
+            marker="" if exact else look.marker,
+            markersize=marker_size(len(one.radii)),
+            clip_on=False,
+            label=f"{one.name}, {one.bounds[-1].method.label}",
+        )
+    return accuracy_axes(ax, evaluations[0].measure, threshold)
+
+
+def best_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float) -> Axes:
+    """Draw the largest certified accuracy at each radius, in the colour of what certifies it.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    evaluations : sequence of Evaluation
+        Certificates of the same inputs, by the same measure, such as of several sigma.
+    threshold : float
+        The confidence c to stay strictly above, inside the range of the measure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+
+    Raises
+    ------
+    ValueError
+        If `threshold` is not inside the range of the measure.
+    """
+    reach = comparison.best_by_radius(evaluations, threshold)
+    edges = np.append(0.0, reach.radius)
+    shares = 100 * reach.counts / len(evaluations[0].index)
+    for place, one in enumerate(evaluations):
+        height = np.where(reach.best == place, shares[place], np.nan)
+        ax.stairs(
+            height,
+            edges,
+            fill=True,
+            facecolor=LOOKS[place % len(LOOKS)].color,
+            alpha=0.75,
+            label=f"{one.name}, {one.bounds[-1].method.label}",
+        )
+    return accuracy_axes(ax, evaluations[0].measure, threshold)

@@ -1,0 +1,102 @@
+"""What the figures share: settings, looks, axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from smoothbound.evaluation import Bounds, Evaluation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "GREY",
+    "LOOKS",
+    "METHOD_LOOKS",
+    "RADIUS",
+    "STYLE",
+    "Look",
+    "accuracy_axes",
+    "look_of",
+    "marker_size",
+    "radius_axis",
+]
+
+STYLE: dict[Any, Any] = {  # the keys are Matplotlib's, which it types one by one
+    "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 8.0,
+    "figure.titlesize": 8.5,
+    "legend.fontsize": 8.0,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "grid.color": "#e3e3e3",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.5,
+    "legend.frameon": False,
+    "axes.titlelocation": "left",
+}
+
+RADIUS = "ℓ₂ radius R (units of the input)"
+GREY = "#555555"
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour, line and marker of a curve."""
+
+    color: str
+    line: str | tuple[int, tuple[float, ...]]
+    marker: str
+
+
+LOOKS = (
+    Look("#D55E00", (0, (3.5, 1.5)), "s"),  # vermillion, dashed
+    Look("#0072B2", "-", "o"),  # blue
+    Look("#009E73", (0, (6, 1.5, 1, 1.5)), "^"),  # bluish green, dash-dotted
+    Look("#CC79A7", (0, (1, 1)), "D"),  # reddish purple, dotted
+    Look("#56B4E9", (0, (6, 2)), "v"),  # sky blue, long dashes
+)
+METHOD_LOOKS = dict(zip(("mean", "cdf_dkw", "cdf_ell", "tangent"), LOOKS, strict=False))
+"""These methods always look the same; others take the looks that are left."""
+
+
+def look_of(evaluation: Evaluation, bounds: Bounds) -> Look:
+    """Return how the curve of a method looks, beside the others of its evaluation."""
+    names = [one.method.name for one in evaluation.bounds]
+    order = [*METHOD_LOOKS, *(name for name in names if name not in METHOD_LOOKS)]
+    return LOOKS[order.index(bounds.method.name) % len(LOOKS)]
+
+
+def radius_axis(ax: Axes) -> None:
+    """Begin the axis of the radius at 0, with ticks that are easy to read."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.set_xlim(left=0)
+    ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2.5, 5, 10]))
+
+
+def marker_size(n_points: int) -> float:
+    """Return the size of the markers of a curve of so many points."""
+    return 3.5 if n_points < 10 else 2.2  # points
+
+
+def accuracy_axes(ax: Axes, measure: str, threshold: float) -> Axes:
+    """Name the axes of certified accuracy over the radius."""
+    ax.set(
+        xlabel=RADIUS,
+        ylabel="certified accuracy (%)",
+        title=f"{measure} > {threshold:g}",
+    )
+    radius_axis(ax)
+    ax.set_ylim(bottom=0)
+    ax.grid(True)
+    return ax

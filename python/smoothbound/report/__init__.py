@@ -1,0 +1,145 @@
+"""Figures and tables of results folders and of published logs, written into one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from smoothbound import comparison, concentration
+from smoothbound.errors import StoreError
+from smoothbound.evaluation import Evaluation
+from smoothbound.replacing import replacing
+from smoothbound.report import page
+from smoothbound.report.alone import alone
+from smoothbound.report.choosing import thresholds_of
+from smoothbound.report.measures import score_and_margin
+from smoothbound.report.parts import markdown_section, page_section
+from smoothbound.report.reading import read
+from smoothbound.report.side_by_side import side_by_side
+from smoothbound.report.tables import csv_of, markdown_rows, table_rows
+from smoothbound.report.tables import headline as headline_of
+
+__all__ = ["DEFINITION", "write_report"]
+
+DEFINITION = (
+    "Certified accuracy is the share of all inputs whose predicted class is the true one, not "
+    "abstained, and whose confidence is certified to stay strictly above c everywhere within "
+    "radius R. Printed shares are rounded down."
+)
+
+
+def write_report(
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    class_radius: Sequence[str | Path] = (),
+    thresholds: Sequence[float] = (),
+    radii: Sequence[float] = (),
+    example: int | None = None,
+    compare: bool = False,
+) -> list[Path]:
+    """Write figures (PNG and SVG), a table (CSV) and a page that holds both (HTML and Markdown).
+
+    Parameters
+    ----------
+    inputs : sequence of str or Path
+        Results folders, and logs of Kumar et al. 2020 (``.tsv``).
+    out : str or Path
+        Folder to write to; made if need be. Files of an earlier report are replaced.
+    class_radius : sequence of str or Path
+        Logs of class radii (Cohen et al. 2019), one for each log among `inputs`, in their order;
+        a results folder has its own class radii.
+    thresholds : sequence of float
+        Thresholds c to show, inside the range of every measure. By default 0.5, 0.7 and 0.9 of
+        the range, and those that the run was asked for.
+    radii : sequence of float
+        Radii R of the figure over the threshold, in the units of the input, out of those that
+        were certified. By default up to three that tell the most. The table has all.
+    example : int, optional
+        Index of the input whose certified confidence is drawn. By default the correct input of
+        median confidence.
+    compare : bool
+        Show the inputs side by side only, and no figures of each one. Inputs of the same images
+        and measure are put side by side in any case.
+
+    Returns
+    -------
+    list of Path
+        The files written, the page first.
+
+    Raises
+    ------
+    StoreError
+        If a results folder cannot be read, or `out` cannot be written.
+    DataError
+        If a log cannot be read or does not fit.
+    ValueError
+        If there is nothing to report on or to compare, or an argument does not fit an input.
+    """
+    evaluations = read(inputs, class_radius)
+    groups = comparison.side_by_side(evaluations)
+    if compare and not groups:
+        raise ValueError(
+            "--compare needs two inputs or more of the same images and measure, got "
+            + ", ".join(f"{one.name} ({one.measure})" for one in evaluations)
+        )
+    parts = [side_by_side(group, thresholds, number) for number, group in enumerate(groups, 1)]
+    for number, (score, margin) in enumerate(concentration.pairs(evaluations), 1):
+        parts.append(score_and_margin(score, margin, number))
+    rows: list[dict[str, object]] = []
+    for one in evaluations:
+        shown = thresholds_of(one, thresholds)
+        rows += table_rows(one, shown)
+        if not compare:
+            parts.append(alone(one, shown, radii, example))
+    headline, missing = headline_of(evaluations, thresholds), _missing(evaluations)
+    sections = [page_section(part, number) for number, part in enumerate(parts)]
+    text = [
+        f"# Certified confidence\n\n{DEFINITION}\n",
+        f"{markdown_rows(headline)}\n\n{missing}\n",
+        *map(markdown_section, parts),
+    ]
+    files = {
+        "report.html": page.render(DEFINITION, headline, missing, sections).encode(),
+        "report.md": "\n".join(text).encode(),
+        "certified_accuracy.csv": csv_of(rows).encode(),
+    }
+    for figure in (figure for part in parts for figure in part.figures):
+        files[f"{figure.stem}.png"] = figure.png
+        files[f"{figure.stem}.svg"] = figure.svg
+    return _write(Path(out), files)
+
+
+def _write(out: Path, files: dict[str, bytes]) -> list[Path]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write to {out}: {error.strerror}") from error
+    for name, content in files.items():
+        with replacing(out / name) as file:
+            file.write(content)
+    return [out / name for name in files]
+
+
+def _missing(evaluations: Sequence[Evaluation]) -> str:
+    """Name the figures that the inputs cannot give, and what would."""
+    lacks = {
+        "curves from the certified radius of every input (certify --thresholds)": any(
+            bounds.radius is None for one in evaluations for bounds in one.bounds
+        ),
+        "score against class radius (for a log: --class-radius)": any(
+            one.class_radius is None for one in evaluations
+        ),
+        "score against class radius (certify with 0 among --radii)": any(
+            one.class_radius is not None and one.radii[0] != 0 for one in evaluations
+        ),
+        "the scores of an input, the choice of knots and calibration (certify without --adaptive; "
+        "a log has no scores)": any(one.sketch is None for one in evaluations),
+        "score against margin (give results of the same images by each)": not concentration.pairs(
+            evaluations
+        ),
+        "inputs side by side and the best σ for each radius (give results of the same images and "
+        "measure, by several σ)": not comparison.side_by_side(evaluations),
+    }
+    absent = "; ".join(what for what, lacking in lacks.items() if lacking)
+    return f"Not shown for want of data: {absent}." if absent else "Every figure is shown."

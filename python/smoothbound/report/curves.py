@@ -1,0 +1,71 @@
+"""Figures over all inputs of one evaluation: certified accuracy, and the class radius."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from smoothbound import figures
+from smoothbound.evaluation import Evaluation
+from smoothbound.report.choosing import radii_of
+from smoothbound.report.drawing import Figure, draw
+
+__all__ = ["curves"]
+
+
+def curves(
+    evaluation: Evaluation, thresholds: Sequence[float], radii: Sequence[float]
+) -> Iterator[Figure]:
+    """Draw certified accuracy over radius and threshold, and confidence against class radius."""
+    name = evaluation.name
+    yield draw(
+        f"{name}_accuracy_vs_radius",
+        name,
+        f"Certified accuracy against the radius, for the {evaluation.measure} to stay above each "
+        f"threshold. {_reading(evaluation, thresholds)}",
+        [
+            partial(figures.certified_accuracy_vs_radius, evaluation=evaluation, threshold=c)
+            for c in thresholds
+        ],
+    )
+    yield draw(
+        f"{name}_accuracy_vs_threshold",
+        name,
+        "Certified accuracy against the threshold, at each radius. Exact at every threshold.",
+        [
+            partial(figures.certified_accuracy_vs_threshold, evaluation=evaluation, radius=r)
+            for r in radii or radii_of(evaluation, thresholds[0])
+        ],
+    )
+    if evaluation.class_radius is not None and evaluation.radii[0] == 0:
+        yield draw(
+            f"{name}_score_vs_class_radius",
+            name,
+            f"Certified {evaluation.measure} at R = 0 by {evaluation.bounds[-1].method.label} "
+            "against the certified radius of the class (Cohen et al. 2019). "
+            f"{_ceiling(evaluation)}",
+            [partial(figures.score_vs_class_radius, evaluation=evaluation)],
+        )
+
+
+def _reading(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
+    """Say where the curves over the radius come from."""
+    grid = (
+        "{} drawn from the bounds at the marked radii; between two of them stands the value of the "
+        "larger one, which is all that is certified there."
+    )
+    exact = [f"{c:g}" for c in thresholds if c in evaluation.thresholds]
+    if not exact or any(one.radius is None for one in evaluation.bounds):
+        return grid.format("The curves are")
+    text = f"At c = {', '.join(exact)}, the certified radius of every input is drawn."
+    return text if len(exact) == len(thresholds) else f"{text} {grid.format('The others are')}"
+
+
+def _ceiling(evaluation: Evaluation) -> str:
+    assert evaluation.class_radius is not None
+    radius = evaluation.class_radius[evaluation.paired]
+    ties = int((radius == radius.max(initial=0.0)).sum())
+    text = f"{len(radius)} inputs have both."
+    if ties > 1:
+        text += f" {ties} share the largest class radius, beyond which the draws did not reach."
+    return text

@@ -1,0 +1,109 @@
+"""Panels of figures as files: PNG for documents, SVG for the page and for print."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Figure", "Panel", "draw", "rendered"]
+
+Panel = Callable[["Axes"], "Axes"]
+
+_COLUMNS = 3  # at most, side by side
+_DPI = 200
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as files; `stem` is their name without its ending."""
+
+    stem: str
+    caption: str
+    png: bytes = field(repr=False)
+    svg: bytes = field(repr=False)
+
+
+def draw(
+    stem: str, title: str, caption: str, panels: Sequence[Panel], *, alike: bool = True
+) -> Figure:
+    """Draw panels side by side.
+
+    Parameters
+    ----------
+    stem : str
+        Name of the files, without their ending.
+    title, caption : str
+        What stands above, and what it shows.
+    panels : sequence of callable
+        Each draws on the Axes that it is given.
+    alike : bool
+        Whether the panels show the same quantities: they then share axes and one legend.
+    """
+    return Figure(stem, caption, *rendered(title, caption, panels, alike=alike))
+
+
+def rendered(
+    title: str, caption: str, panels: Sequence[Panel], *, alike: bool = True
+) -> tuple[bytes, bytes]:
+    """Return the panels as PNG, and as SVG on a transparent ground."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    from smoothbound.figures import STYLE
+
+    n_columns = min(len(panels), _COLUMNS)
+    n_rows = -(-len(panels) // n_columns)
+    with mpl.rc_context(STYLE):
+        size = (max(2.3 * n_columns, 3.4), 0.6 + (2.4 if n_columns == 1 else 1.9) * n_rows)
+        figure = Canvas(figsize=size, dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = list(figure.subplots(n_rows, n_columns, sharey=alike, squeeze=False).ravel())
+        for ax, panel in zip(axes, panels, strict=False):
+            panel(ax)
+        for ax in axes[len(panels) :]:
+            ax.remove()
+        if alike:
+            _join(axes[: len(panels)], n_columns)
+        _legends(axes[: len(panels)], alike)
+        figure.suptitle(title, parse_math=False)
+        drawn, packed, vector = io.BytesIO(), io.BytesIO(), io.BytesIO()
+        figure.savefig(drawn, format="png")
+        with mpl.rc_context({"svg.hashsalt": "smoothbound"}):  # the same file each time
+            about = {"Date": None, "Description": caption}
+            figure.savefig(vector, format="svg", transparent=True, metadata=about)
+    info = PngInfo()
+    info.add_itxt("Description", caption)
+    image = Image.open(drawn).convert("RGB").quantize(256)  # a third of the bytes, same look
+    image.save(packed, "PNG", dpi=(_DPI, _DPI), pnginfo=info, optimize=True)
+    return packed.getvalue(), vector.getvalue()
+
+
+def _join(axes: Sequence[Axes], n_columns: int) -> None:
+    """Give panels that show the same quantities one scale, and name the upward axis once a row."""
+    right = max(ax.get_xlim()[1] for ax in axes)
+    for place, ax in enumerate(axes):
+        ax.set_xlim(right=right)
+        if place % n_columns:
+            ax.set_ylabel("")
+
+
+def _legends(axes: Sequence[Axes], alike: bool) -> None:
+    """Put one legend below all panels, or its own below each."""
+    if not alike:
+        for ax in axes:
+            if ax.get_legend_handles_labels()[1]:
+                ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.27))
+        return
+    handles, labels = axes[0].get_legend_handles_labels()
+    if labels:
+        width = 60 if len(axes) == 1 else 100  # letters that there is room for
+        columns = max(1, min(3, width // (6 + max(map(len, labels)))))
+        axes[0].figure.legend(handles, labels, loc="outside lower center", ncols=columns)

@@ -1,0 +1,51 @@
+"""What a report says of one evaluation, or of several, in Markdown and on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from smoothbound.report import page
+from smoothbound.report.drawing import Figure
+from smoothbound.report.tables import markdown_rows
+
+__all__ = ["Part", "markdown_section", "page_section"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the report; `table` has its header first."""
+
+    name: str
+    notes: Sequence[str]
+    figures: Sequence[Figure]
+    table: Sequence[Sequence[str]]
+    total: int
+
+
+def page_section(part: Part, number: int) -> page.Section:
+    """Make a part the section of the page with this number."""
+    shown = [
+        page.Figure(
+            page.inline(figure.svg.decode(), figure.caption, f"f{number}-{k}"), figure.caption
+        )
+        for k, figure in enumerate(part.figures)
+    ]
+    notes = [note.replace("**", "") for note in part.notes]  # Markdown's emphasis
+    return page.Section(part.name, notes, shown, part.table, part.total)
+
+
+def markdown_section(part: Part) -> str:
+    """Make a part a section in Markdown."""
+    lines = [f"## {part.name}", "", " ".join(part.notes), ""]
+    for figure in part.figures:
+        lines += [
+            f"![{figure.stem.replace('_', ' ')}]({quote(figure.stem)}.png)",
+            "",
+            figure.caption,
+            "",
+        ]
+    rows = markdown_rows(part.table)
+    lines += [f"Certified accuracy of the {part.total} inputs, in percent:", "", rows, ""]
+    return "\n".join(lines)

@@ -1,0 +1,142 @@
+"""What a report is about: results folders and published logs, each under a name of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from smoothbound import logs, store
+from smoothbound.errors import DataError, StoreError
+from smoothbound.evaluation import Bounds, Evaluation, percent
+from smoothbound.sketch import ScoreSketch
+
+__all__ = ["drawn", "evaluate", "read"]
+
+
+def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) -> list[Evaluation]:
+    """Read results folders and logs, each under a name of its own; see `write_report`."""
+    if isinstance(inputs, str | Path) or isinstance(class_radius, str | Path):
+        raise TypeError("inputs and class_radius must be sequences of paths, got a single path")
+    paths = [Path(path) for path in inputs]
+    is_log = [path.suffix == ".tsv" for path in paths]
+    if not paths:
+        raise ValueError("inputs must name at least one results folder or log, got none")
+    if len(class_radius) not in (0, sum(is_log)):
+        raise ValueError(
+            "class_radius must name one file for each .tsv log among the inputs, in their order: "
+            f"got {len(class_radius)} for {sum(is_log)} logs"
+        )
+    joins = iter(class_radius)
+    evaluations: list[Evaluation] = []
+    for path, log in zip(paths, is_log, strict=True):
+        if log:
+            one = logs.read_log(path)
+            join = next(joins, None)
+            one = one if join is None else logs.with_class_radius(one, join)
+        elif path.is_file():
+            raise DataError(f"{path} is neither a results folder nor a .tsv log")
+        else:
+            one = evaluate(store.load(path), path.resolve().name or "results")
+        taken = {other.name for other in evaluations}
+        names = (one.name if k == 1 else f"{one.name}-{k}" for k in range(1, len(paths) + 1))
+        evaluations.append(replace(one, name=next(name for name in names if name not in taken)))
+    return evaluations
+
+
+def evaluate(results: store.Results, name: str) -> Evaluation:
+    """Take what a report needs from a results folder.
+
+    Parameters
+    ----------
+    results : store.Results
+        A finished or unfinished run.
+    name : str
+        What figures, tables and files call it.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    StoreError
+        If no input is finished yet.
+    """
+    settings = results.settings
+    if not len(results.table):
+        raise StoreError(f"{name} has no finished input yet")
+    radii, columns = np.unique(np.asarray(settings.radii), return_index=True)
+    return Evaluation(
+        name=name,
+        measure=settings.measure,
+        score_range=settings.score_range,
+        sigma=settings.sigma,
+        radii=radii,
+        index=results.array("index"),
+        label=results.array("label"),
+        predicted=results.array("predicted"),
+        bounds=tuple(
+            Bounds(
+                method,
+                results.array(f"lower_{method.name}")[:, columns],
+                results.array(f"radius_{method.name}"),
+            )
+            for method in settings.methods
+        ),
+        thresholds=np.asarray(settings.thresholds),
+        class_radius=results.array("class_radius"),
+        notes=_notes(results),
+        alpha=settings.alpha,
+        sketch=_sketch(results),
+    )
+
+
+def _sketch(results: store.Results) -> ScoreSketch | None:
+    """Return the counted scores of a run; None where it has none."""
+    if results.settings.adaptive is not None or not results.array("n_draws").any():
+        return None
+    return results.sketch()
+
+
+def drawn(results: store.Results) -> str:
+    """Say how many adaptive draws were made, and how many that saved.
+
+    A draw of an input that failed is not counted.
+    """
+    n, count = results.settings.n, len(results.table)
+    total = int(results.array("n_draws").sum())
+    saved = f"{percent(n * count - total, n * count)} % saved"
+    unpaid = f"; the budget ended {results.unpaid} of {count} inputs" if results.unpaid else ""
+    return f"on average {total / count:.0f} of at most {n} an input ({saved}{unpaid})"
+
+
+def _notes(results: store.Results) -> tuple[str, ...]:
+    settings = results.settings
+    bins = [f"{m.label}: {m.n_bins} bins." for m in settings.methods if m.n_bins is not None]
+    n = settings.n
+    draws = f"{n} draws" if settings.adaptive is None else f"adaptive draws, {drawn(results)},"
+    notes = [
+        f"{settings.arch} ({settings.checkpoint}) on {settings.data}, {settings.split} split.",
+        f"σ = {settings.sigma:g}, α = {settings.alpha:g}, {draws} to bound the "
+        f"{settings.measure} and {settings.n0} others to select the class.",
+        *bins,
+    ]
+    if settings.adaptive is not None:
+        notes.append(
+            f"Drawing stopped once the question about c = {settings.thresholds[0]:g} was answered: "
+            f"shares at other thresholds are lower than {n} draws of each input would give."
+        )
+    if results.failed:
+        notes.append(
+            f"**Failed inputs**: the model failed on {results.failed} of {len(results.table)}; "
+            "they count as not certified."
+        )
+    if not results.complete:
+        notes.append(
+            f"**Unfinished run**: {len(results.table)} of {settings.n_inputs} inputs; every share "
+            "is of these."
+        )
+    return tuple(notes)

@@ -1,0 +1,83 @@
+"""Evaluations of the same inputs and measure, side by side, each by its last method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import numpy as np
+
+from smoothbound import comparison, figures
+from smoothbound.evaluation import Evaluation
+from smoothbound.report.choosing import thresholds_of
+from smoothbound.report.drawing import draw
+from smoothbound.report.parts import Part
+from smoothbound.report.tables import comparison_table
+
+__all__ = ["side_by_side"]
+
+
+def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: int) -> Part:
+    """Put evaluations of the same inputs and measure side by side, each by its last method."""
+    first = group[0]
+    thresholds = thresholds_of(first, asked)
+    title = f"Side by side: {first.measure}"
+    accuracy = (
+        f"Certified accuracy of {len(first.index)} inputs against the radius. Markers are what was "
+        "computed; between two stands the value of the larger radius."
+    )
+    best = "The largest certified accuracy at each radius. " + " ".join(
+        _best(group, c) for c in thresholds
+    )
+    drawn = [
+        draw(
+            f"{stem}_{number}",
+            title,
+            caption,
+            [partial(f, evaluations=group, threshold=c) for c in thresholds],
+        )
+        for stem, caption, f in (
+            ("side_by_side", accuracy, figures.compared_by_radius),
+            ("best_by_radius", best, figures.best_by_radius),
+        )
+    ]
+    notes = (
+        f"The {len(first.index)} inputs that all have, each by its last method: "
+        + ", ".join(f"{one.name} ({one.bounds[-1].method.label})" for one in group)
+        + ".",
+        *_rule(group, thresholds),
+    )
+    return Part(title, notes, drawn, comparison_table(group, thresholds), len(first.index))
+
+
+def _best(group: Sequence[Evaluation], threshold: float) -> str:
+    """Say up to which radius each evaluation certifies most."""
+    reach = comparison.best_by_radius(group, threshold)
+    stretches = [
+        f"{group[place].name} up to R = {_floor(float(reach.radius[steps][-1]))}"
+        for place, steps in reach.runs()
+    ]
+    return f"Best at c = {threshold:g}: {', then '.join(stretches) or 'none'}."
+
+
+def _rule(group: Sequence[Evaluation], thresholds: Sequence[float]) -> Iterator[str]:
+    """Say whether the best sigma grows with the radius, as it should, where sigma is known."""
+    if len({one.sigma for one in group} - {None}) < 2 or any(one.sigma is None for one in group):
+        return
+    best = [
+        [group[place].sigma or 0.0 for place, _ in comparison.best_by_radius(group, c).runs()]
+        for c in thresholds
+    ]
+    yield (
+        "A larger σ costs confidence nearby and reaches further: σ should grow with the radius"
+        + (
+            ", as it does here at every threshold shown."
+            if all(sigmas == sorted(sigmas) for sigmas in best)
+            else "; here the best σ does not always, so look at the figure of the best."
+        )
+    )
+
+
+def _floor(radius: float) -> str:
+    """Print a radius to three decimals, rounded down."""
+    return f"{np.floor(1000 * radius + 1e-9) / 1000:g}"

@@ -1,0 +1,123 @@
+"""Tables of certified accuracy: for the page, in Markdown, as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+
+from smoothbound.evaluation import Evaluation, Floats, Ints, percent
+from smoothbound.report.choosing import radii_of, thresholds_of
+
+__all__ = [
+    "accuracy_table",
+    "comparison_table",
+    "csv_of",
+    "headline",
+    "markdown_rows",
+    "percent_table",
+    "table_rows",
+]
+
+
+def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict[str, object]]:
+    """Certified accuracy at every radius, threshold and method, as the rows of a table.
+
+    The share in percent is rounded down; the two counts give it exactly.
+
+    Examples
+    --------
+    >>> from smoothbound.evaluation import Bounds
+    >>> from smoothbound.method import Method
+    >>> three = Evaluation(
+    ...     name="three", measure="score", score_range=(0.0, 1.0), radii=np.array([0.25]),
+    ...     index=np.arange(3), label=np.array([0, 1, 2]), predicted=np.array([0, 1, -1]),
+    ...     bounds=(Bounds(Method("mean"), np.array([[.9], [.8], [.1]])),))
+    >>> [row] = table_rows(three, [0.5])
+    >>> row["certified"], row["inputs"], row["certified_percent"]
+    (2, 3, '66.6')
+    """
+    total = len(evaluation.index)
+    rows: list[dict[str, object]] = []
+    for bounds in evaluation.bounds:
+        counts = evaluation.counts(bounds, thresholds)
+        for i, radius in enumerate(evaluation.radii):
+            for j, threshold in enumerate(thresholds):
+                rows.append(
+                    {
+                        "name": evaluation.name,
+                        "measure": evaluation.measure,
+                        "method": bounds.method.name,
+                        "radius": float(radius),
+                        "threshold": float(threshold),
+                        "inputs": total,
+                        "certified": int(counts[i, j]),
+                        "certified_percent": percent(counts[i, j], total),
+                    }
+                )
+    return rows
+
+
+def csv_of(rows: list[dict[str, object]]) -> str:
+    """Write rows of `table_rows` as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def accuracy_table(evaluation: Evaluation, thresholds: Sequence[float]) -> list[list[str]]:
+    """One row per radius, one column per threshold and method, in percent."""
+    columns = [
+        (f"{one.method.label}, c = {c:g}", evaluation.counts(one, [c])[:, 0])
+        for c in thresholds
+        for one in evaluation.bounds
+    ]
+    return percent_table(evaluation.radii, columns, len(evaluation.index))
+
+
+def percent_table(
+    radii: Sequence[float] | Floats, columns: Sequence[tuple[str, Ints]], total: int
+) -> list[list[str]]:
+    """One row per radius, one column of shares for each title and its counts."""
+    return [
+        ["R", *(title for title, _ in columns)],
+        *(
+            [f"{radius:g}", *(percent(counts[i], total) for _, counts in columns)]
+            for i, radius in enumerate(radii)
+        ),
+    ]
+
+
+def headline(evaluations: Sequence[Evaluation], asked: Sequence[float]) -> list[list[str]]:
+    """Certified accuracy of every method at up to three radii, at the first threshold of each."""
+    radii = radii_of(evaluations[0], thresholds_of(evaluations[0], asked)[0])
+    rows = [["input", "method", "c", *(f"R = {radius:g}" for radius in radii)]]
+    for one in evaluations:
+        threshold = thresholds_of(one, asked)[0]
+        for bounds in one.bounds:
+            counts = one.counts_at(bounds, threshold, radii)
+            shares = [percent(count, len(one.index)) for count in counts]
+            rows.append([one.name, bounds.method.label, f"{threshold:g}", *shares])
+    return rows
+
+
+def comparison_table(group: Sequence[Evaluation], thresholds: Sequence[float]) -> list[list[str]]:
+    """One row per radius of any evaluation, one column per threshold and evaluation."""
+    radii = reduce(np.union1d, (one.radii for one in group))
+    columns = [
+        (f"{one.name}, c = {c:g}", one.counts_at(one.bounds[-1], c, radii))
+        for c in thresholds
+        for one in group
+    ]
+    return percent_table(radii, columns, len(group[0].index))
+
+
+def markdown_rows(table: Sequence[Sequence[str]]) -> str:
+    """Write a table, its header first, in Markdown."""
+    head, *rows = table
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---:"] * len(head), *rows])
