@@ -93,7 +93,7 @@ def test_more_draws_forecast_no_less(band: str) -> None:
 
 @pytest.mark.parametrize("spread", [1.0, 1.5, 3.0])
 def test_a_thousand_draws_foretell_what_ten_thousand_certify(spread: float) -> None:
-    """Shares of 100 inputs: within 4 points each, and 1 on average; measured: 3 and 0.4."""
+    """Shares of 100 inputs: within 4 points each, and 1 on average; measured: 3 and 0.2."""
     thresholds = np.array([0.5, 0.7, 0.9])
     differences = []
     for seed in range(3):
