@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from smoothbound.sketch import ScoreSketch
 
-__all__ = ["SketchCertificate", "SketchSettings", "certify_counts", "loss_of"]
+__all__ = ["SketchCertificate", "SketchSettings", "bound_counts", "certify_counts", "loss_of"]
 
 _MANY_DRAWS = 2**22  # levels of so many counts are worth their memory
 _ROUNDING = 1e-13  # of the range; rounding to the safe side costs less
@@ -105,7 +105,7 @@ def certify_counts(
     wanted = () if sides == "upper" else tuple(cuts.tolist())
     engine.require_draws(int(n.min()), wanted, share, score_range, method, pilot=0.1)
     run = partial(
-        _run,
+        bound_counts,
         sketch.edges,
         backend,
         band,
@@ -144,7 +144,7 @@ def certify_counts(
     )
 
 
-def _run(
+def bound_counts(
     edges: NDArray[np.float64],
     backend: str,
     band: str,
@@ -152,7 +152,23 @@ def _run(
     n_draws: NDArray[np.int64],
     **options: Any,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Certify the inputs of each number of draws, which share a band, together."""
+    """Certify the inputs of each number of draws, which share a band, together.
+
+    Parameters
+    ----------
+    edges : ndarray of float64, shape (n_edges,)
+    backend, band : str
+    counts : ndarray of uint32, shape (n_inputs, 2 * n_edges - 1)
+    n_draws : ndarray of int64, shape (n_inputs,)
+        What the counts of each input add up to.
+    **options
+        side, sigma, alpha, radii, thresholds and threads, as the backends take them.
+
+    Returns
+    -------
+    bounds : ndarray of float64, shape (n_inputs, n_radii)
+    radius : ndarray of float64, shape (n_inputs, n_thresholds)
+    """
     bounds = np.empty((n_draws.size, options["radii"].size))
     radius = np.empty((n_draws.size, options["thresholds"].size))
     sizes = np.unique(n_draws)

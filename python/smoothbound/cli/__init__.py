@@ -15,6 +15,7 @@ from rich.text import Text
 from smoothbound.cli.bounds import bounds
 from smoothbound.cli.certify import certify
 from smoothbound.cli.demo import demo
+from smoothbound.cli.recommend import recommend
 from smoothbound.cli.report import report
 from smoothbound.cli.train import train
 from smoothbound.errors import SmoothboundError
@@ -68,7 +69,7 @@ def _options(
     pass
 
 
-for command in (demo, train, certify, bounds, report):
+for command in (demo, train, certify, recommend, bounds, report):
     app.command()(command)
 
 

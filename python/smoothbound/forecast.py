@@ -1,0 +1,171 @@
+"""What another number of draws would certify, forecast from the counts of a few draws.
+
+The empirical distribution of the draws at hand stands for the true one. A forecast is no
+certificate: it says what to expect of draws that are yet to be made.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from smoothbound import backend as backends
+from smoothbound import checks, engine
+from smoothbound.method import Method
+from smoothbound.sketch import ScoreSketch
+from smoothbound.sketch_certificate import bound_counts
+
+__all__ = ["MOST_DRAWS", "Forecast", "forecast", "scaled"]
+
+MOST_DRAWS = 2**31 - 1  # of a forecast: products with counts of 32 bits fit into 63
+_ROWS = 256  # inputs at a time, for the memory of scaled counts
+
+
+class Forecast(NamedTuple):
+    """Bounds that n draws are expected to give.
+
+    Attributes
+    ----------
+    lower : ndarray of float64, shape (n_inputs, n_radii)
+        Forecast certified confidence at each radius.
+    radius : ndarray of float64, shape (n_inputs, n_thresholds)
+        Forecast certified radius of each threshold; NaN where even R = 0 fails.
+    """
+
+    lower: NDArray[np.float64]
+    radius: NDArray[np.float64]
+
+
+def scaled(counts: NDArray[np.uint32], n: int) -> NDArray[np.uint32]:
+    """Scale the counts of cells to n draws, moving fractions of a draw to lower scores.
+
+    Parameters
+    ----------
+    counts : ndarray of uint32, shape (n_inputs, n_cells)
+        Counts of m >= 1 draws of each input over cells in ascending order.
+    n : int
+        Number of draws wanted, at most `MOST_DRAWS`.
+
+    Returns
+    -------
+    ndarray of uint32, shape (n_inputs, n_cells)
+        Counts of n draws: of the cells from j upward together, n / m times what they held, rounded
+        down. These are the counts themselves for n = m.
+
+    Examples
+    --------
+    >>> scaled(np.array([[1, 0, 1, 1]], np.uint32), 4)
+    array([[2, 0, 1, 1]], dtype=uint32)
+    """
+    reached = counts[:, ::-1].cumsum(axis=1, dtype=np.int64)  # draws in a cell or above it
+    reached = reached * n // reached[:, -1:]
+    cells = np.diff(reached, axis=1, prepend=0)[:, ::-1]
+    return np.ascontiguousarray(cells, dtype=np.uint32)
+
+
+def forecast(
+    sketch: ScoreSketch,
+    n: int,
+    *,
+    radii: ArrayLike = (0.0,),
+    thresholds: ArrayLike = (),
+    inputs: ArrayLike | None = None,
+    alpha: float = 1e-3,
+    band: str = "ell",
+    backend: str | None = None,
+    threads: int | None = None,
+) -> Forecast:
+    """Forecast what n draws of each input of a sketch would certify, by Theorem 2.
+
+    The counts are scaled to n draws (see `scaled`) and bounded by the band of n draws, with the
+    edges as knots. For n equal to the number of draws in the sketch, this is what
+    `ScoreSketch.certify` finds.
+
+    Parameters
+    ----------
+    sketch : ScoreSketch
+        Counts of m draws of each input, with their sigma.
+    n : int
+        Number of draws to forecast, 1 to 2^31 - 1.
+    radii, thresholds, alpha, band, backend, threads
+        As in `certify_scores`.
+    inputs : array-like of int, shape (n_inputs,), optional
+        Ids of the inputs wanted; by default all of the sketch, in their order.
+
+    Returns
+    -------
+    Forecast
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the kind or in the range stated above, the sketch does not know its
+        sigma, or an input is not in it or has no draws.
+
+    Notes
+    -----
+    The m draws are taken for the truth. Scaled counts are rounded to the safe side, by less than
+    one draw; but psi_r is convex, so that for R > 0 an empirical distribution of few draws promises
+    too much on average, and a tail that m draws did not meet is taken to be empty.
+
+    Examples
+    --------
+    >>> pilot = ScoreSketch(sigma=0.25)
+    >>> pilot.update(np.random.default_rng(0).beta(20, 1, size=(1, 1000)))
+    >>> few, many = (forecast(pilot, n, radii=[0.25]).lower[0, 0] for n in (1000, 100_000))
+    >>> bool(few == pilot.certify(radii=[0.25]).lower[0, 0] < many)
+    True
+    """
+    n = _checked_n(n)
+    if sketch.sigma is None:
+        raise ValueError(
+            "sketch must know the sigma of its draws: make it with ScoreSketch(sigma=)"
+        )
+    alpha = checks.probability("alpha", alpha)
+    Method("cdf", band)
+    grid = checks.radii("radii", radii)
+    cuts = checks.thresholds("thresholds", thresholds, sketch.score_range)
+    backend = backends.resolve(backend)
+    rows, counts = _rows(sketch, inputs), sketch.counts
+    lower, radius = np.empty((rows.size, grid.size)), np.empty((rows.size, cuts.size))
+    for start in range(0, rows.size, _ROWS):
+        part = slice(start, start + _ROWS)
+        cells = scaled(counts[rows[part]], n)
+        lower[part], radius[part] = bound_counts(
+            sketch.edges,
+            backend,
+            band,
+            cells,
+            np.full(len(cells), n),
+            side="lower",
+            sigma=sketch.sigma,
+            alpha=alpha,
+            radii=grid,
+            thresholds=cuts,
+            threads=engine.choose_threads(threads, cells.size),
+        )
+    return Forecast(lower, radius)
+
+
+def _checked_n(n: int) -> int:
+    n = checks.count("n", n)
+    if n > MOST_DRAWS:
+        raise ValueError(f"n must be at most {MOST_DRAWS}, got {n}")
+    return n
+
+
+def _rows(sketch: ScoreSketch, inputs: ArrayLike | None) -> NDArray[np.int64]:
+    """Return the rows of the wanted inputs in the sketch, each with draws."""
+    held = sketch.inputs
+    ids = held if inputs is None else np.asarray(inputs, np.int64)
+    rows = np.minimum(np.searchsorted(held, ids), held.size - 1)
+    if (held[rows] != ids).any():
+        raise ValueError(
+            f"inputs must be among those of the sketch, got {ids[held[rows] != ids][0]}"
+        )
+    drawn = sketch.n_draws[rows] > 0
+    if not drawn.all():
+        raise ValueError(f"input {ids[~drawn][0]} has no draws; update the sketch first")
+    return np.asarray(rows, np.int64)

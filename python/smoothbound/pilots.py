@@ -1,0 +1,212 @@
+"""Pilots: short runs, usually one for each sigma, from which a longer one is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound import checks, store
+from smoothbound.errors import StoreError
+from smoothbound.sketch import ScoreSketch
+
+__all__ = ["Pilot", "common_inputs", "of_results", "positions", "read"]
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Pilot:
+    """The counted scores of some labelled inputs under noise of one sigma.
+
+    Parameters
+    ----------
+    name : str
+        What messages and tables call it.
+    sketch : ScoreSketch
+        Counts of the draws, with their sigma. An input that is not in it, or has no draws, counts
+        as not certified.
+    index, label : ndarray of int64, shape (n_inputs,)
+        Position in the data set, which is the id in the sketch, and true class.
+    predicted : ndarray of int64, shape (n_inputs,)
+        Class that the scores are of; -1 where it is not known, as where the run abstained.
+    cutoff : float, optional
+        Inputs are abstained from where the confidence certified at R = 0 is not above this.
+    n0 : int
+        Draws of each input that selected its class, besides those in the sketch.
+    data : str
+        Which images these are; pilots of others do not compare.
+    seconds_per_draw : float, optional
+        What a draw took, where it is known.
+
+    Raises
+    ------
+    ValueError
+        If there are no inputs, shapes disagree, or the sketch does not know its sigma.
+    """
+
+    name: str
+    sketch: ScoreSketch
+    index: Ints
+    label: Ints
+    predicted: Ints
+    cutoff: float | None = None
+    n0: int = 100
+    data: str = ""
+    seconds_per_draw: float | None = None
+
+    def __post_init__(self) -> None:
+        checks.count("n0", self.n0, 0)
+        if self.sketch.sigma is None:
+            raise ValueError(f"the sketch of {self.name} must know the sigma of its draws")
+        shape = self.index.shape
+        if len(shape) != 1 or not shape[0] or np.unique(self.index).size != shape[0]:
+            raise ValueError(f"index of {self.name} must name one or more inputs, each once")
+        for what in ("label", "predicted"):
+            if (got := getattr(self, what).shape) != shape:
+                raise ValueError(f"{what} of {self.name} needs shape {shape}, got {got}")
+
+    @property
+    def sigma(self) -> float:
+        """Noise level of the draws, in the units of the input."""
+        assert self.sketch.sigma is not None
+        return self.sketch.sigma
+
+    @property
+    def m(self) -> int:
+        """The least number of draws of an input that has any."""
+        drawn = self.sketch.n_draws
+        return int(drawn[drawn > 0].min()) if drawn.any() else 0
+
+
+def read(folders: Sequence[str | Path]) -> list[Pilot]:
+    """Read results folders of `smoothbound certify`, finished or not, in the order given.
+
+    Parameters
+    ----------
+    folders : sequence of str or Path
+
+    Returns
+    -------
+    list of Pilot
+        Each under the name of its folder as given.
+
+    Raises
+    ------
+    TypeError
+        If `folders` is a single path.
+    StoreError
+        If one cannot be read, no input of it is finished, or its draws were adaptive.
+    """
+    if isinstance(folders, str | Path):
+        raise TypeError("folders must be a sequence of paths, got a single path")
+    return [of_results(store.load(folder), str(folder)) for folder in folders]
+
+
+def of_results(results: store.Results, name: str) -> Pilot:
+    """Take what a forecast needs from a results folder.
+
+    Parameters
+    ----------
+    results : store.Results
+        A run with a fixed number of draws.
+    name : str
+        What messages and tables call it.
+
+    Returns
+    -------
+    Pilot
+
+    Raises
+    ------
+    StoreError
+        If no input is finished, or the folder holds no sketch.
+    """
+    settings = results.settings
+    if not len(results.table):
+        raise StoreError(f"{name} has no finished input yet")
+    try:
+        sketch = results.sketch()
+    except StoreError as error:
+        raise StoreError(f"{name} cannot be a pilot: {error}") from error
+    index, predicted = results.array("index"), results.array("predicted")
+    stated = dict(zip(sketch.inputs.tolist(), sketch.predicted.tolist(), strict=True))
+    known = np.array([stated.get(i, -1) for i in index.tolist()], np.int64)
+    return Pilot(
+        name=name,
+        sketch=sketch,
+        index=index,
+        label=results.array("label"),
+        predicted=np.where(predicted >= 0, predicted, known),
+        cutoff=settings.cutoff,
+        n0=settings.n0,
+        data=f"{settings.data}, {settings.split} split",
+        seconds_per_draw=_seconds_per_draw(results),
+    )
+
+
+def _seconds_per_draw(results: store.Results) -> float | None:
+    n = results.array("n_draws")
+    drawn = n > 0
+    if not drawn.any():
+        return None
+    draws = int(n.sum()) + results.settings.n0 * int(drawn.sum())
+    return float(results.array("seconds")[drawn].sum()) / draws
+
+
+def common_inputs(pilots: Sequence[Pilot]) -> tuple[Ints, Ints]:
+    """Find the inputs that all pilots have: shares of different inputs do not compare.
+
+    Parameters
+    ----------
+    pilots : sequence of Pilot
+
+    Returns
+    -------
+    index, label : ndarray of int64, shape (n_inputs,)
+        Their positions in the data set, ascending, and their true classes.
+
+    Raises
+    ------
+    ValueError
+        If there is no pilot, they are of different measures or images, or have no input in common.
+    """
+    if not pilots:
+        raise ValueError("pilots must name at least one results folder, got none")
+    first = pilots[0]
+    for one in pilots[1:]:
+        for what, mine, theirs in (
+            ("images", first.data, one.data),
+            ("measures", first.sketch.measure, one.sketch.measure),
+            ("ranges of the measure", first.sketch.score_range, one.sketch.score_range),
+        ):
+            if mine != theirs:
+                raise ValueError(
+                    f"pilots must be of the same images and measure; the {what} differ: "
+                    f"{mine} ({first.name}) and {theirs} ({one.name})"
+                )
+    common = reduce(np.intersect1d, (one.index for one in pilots))
+    if not common.size:
+        raise ValueError(
+            "pilots must have inputs in common, got none that all have; certify the same inputs "
+            "with each sigma"
+        )
+    labels = [one.label[positions(one, common)] for one in pilots]
+    for one, label in zip(pilots, labels, strict=True):
+        if (label != labels[0]).any():
+            i = common[int(np.argmax(label != labels[0]))]
+            raise ValueError(
+                f"pilots must be of the same images; {first.name} and {one.name} have different "
+                f"labels for input {i}"
+            )
+    return common, labels[0]
+
+
+def positions(pilot: Pilot, index: Ints) -> Ints:
+    """Return where a pilot has these inputs, all of which it has."""
+    order = np.argsort(pilot.index)
+    return np.asarray(order[np.searchsorted(pilot.index, index, sorter=order)], np.int64)

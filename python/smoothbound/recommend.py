@@ -1,0 +1,369 @@
+"""Which sigma and how many draws to certify with, for a wanted threshold and radius.
+
+A larger sigma costs confidence nearby and reaches further, so that the best sigma grows with the
+radius (Kumar et al. 2020, answer to the reviewers). Which one it is depends on the networks and
+the data: short runs, the pilots, tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound import checks, engine
+from smoothbound.forecast import MOST_DRAWS, forecast
+from smoothbound.pilots import Pilot, common_inputs, positions
+
+__all__ = ["Recommendation", "Rival", "ladder", "recommend", "wilson"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+_TOLD_APART = 0.05  # two-sided level of the sign test between two pilots
+_Z = 1.959963984540054  # two-sided 95 % point of the normal distribution
+
+
+class Rival(NamedTuple):
+    """The pilot that comes next, against the recommended one, at the most draws.
+
+    Attributes
+    ----------
+    place : int
+        Its position among the pilots.
+    lost, won : int
+        Inputs that only the recommended one certifies, and that only this one does.
+    told_apart : bool
+        Whether a sign test at 5 % finds them different.
+    """
+
+    place: int
+    lost: int
+    won: int
+    told_apart: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Recommendation:
+    """A forecast for each pilot and number of draws, and what follows from it.
+
+    Attributes
+    ----------
+    threshold, radius, alpha, band, share
+        What was asked for.
+    pilots : tuple of Pilot
+        In ascending order of sigma.
+    index : ndarray of int64, shape (n_inputs,)
+        Positions in the data set of the inputs that all pilots have; every share is of these.
+    draws : tuple of int
+        The numbers of draws looked at, ascending.
+    certified : ndarray of bool, shape (n_pilots, n_draws, n_inputs)
+        Whether an input is forecast to be certified: of the true class, not abstained, and with a
+        confidence certified strictly above the threshold within the radius.
+    unknown : ndarray of int64, shape (n_pilots,)
+        Inputs that would be certified at the most draws if the class of their scores, which the
+        pilot abstained from and does not know, were the true one. They count as not certified.
+    place, step : int or None
+        Positions of the recommended pilot and number of draws; None if none certifies anything.
+    rule : tuple of (float, float or None)
+        Half the radius, the radius and twice the radius, each with the best sigma.
+    furthest : ndarray of float64, shape (n_pilots,)
+        Largest radius, at the threshold and the most draws, that is forecast for a correct input;
+        NaN if there is none.
+    highest : ndarray of float64, shape (n_pilots,)
+        Largest confidence within the radius, likewise.
+    """
+
+    threshold: float
+    radius: float
+    alpha: float
+    band: str
+    share: float
+    pilots: tuple[Pilot, ...] = field(repr=False)
+    index: Ints = field(repr=False)
+    draws: tuple[int, ...]
+    certified: Bools = field(repr=False)
+    unknown: Ints
+    place: int | None
+    step: int | None
+    rule: tuple[tuple[float, float | None], ...]
+    furthest: Floats
+    highest: Floats
+
+    @property
+    def counts(self) -> Ints:
+        """Inputs forecast certified, shape (n_pilots, n_draws)."""
+        return np.asarray(self.certified.sum(axis=2), np.int64)
+
+    @property
+    def total(self) -> int:
+        """Number of inputs that shares are of."""
+        return int(self.index.size)
+
+    @property
+    def pilot(self) -> Pilot | None:
+        """The recommended pilot."""
+        return None if self.place is None else self.pilots[self.place]
+
+    @property
+    def sigma(self) -> float | None:
+        """The recommended sigma, in the units of the input."""
+        return None if self.pilot is None else self.pilot.sigma
+
+    @property
+    def n(self) -> int | None:
+        """The recommended number of draws of each input, besides those that select the class."""
+        return None if self.step is None else self.draws[self.step]
+
+    @property
+    def count(self) -> int:
+        """Inputs forecast certified with the recommended sigma and n; 0 if there are none."""
+        if self.place is None or self.step is None:
+            return 0
+        return int(self.counts[self.place, self.step])
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the share that `count` stands for."""
+        return wilson(self.count, self.total)
+
+    @property
+    def rival(self) -> Rival | None:
+        """What comes next after the recommended pilot, if there is another."""
+        if self.place is None or len(self.pilots) < 2:
+            return None
+        from scipy.stats import binomtest
+
+        last = self.certified[:, -1]
+        order = np.argsort(-last.sum(axis=1), kind="stable")
+        place = int(next(i for i in order if i != self.place))
+        lost = int((last[self.place] & ~last[place]).sum())
+        won = int((last[place] & ~last[self.place]).sum())
+        apart = lost + won > 0 and binomtest(lost, lost + won).pvalue < _TOLD_APART
+        return Rival(place, lost, won, bool(apart))
+
+
+def recommend(
+    pilots: Sequence[Pilot],
+    *,
+    threshold: float,
+    radius: float,
+    band: str = "ell",
+    alpha: float = 1e-3,
+    max_n: int = 100_000,
+    share: float = 0.95,
+    backend: str | None = None,
+    threads: int | None = None,
+) -> Recommendation:
+    """Recommend the sigma and n that certify most above a threshold within a radius.
+
+    For each pilot and each n of a `ladder`, `smoothbound.forecast` says which inputs n draws would
+    certify. The sigma with the largest share at `max_n` is recommended, with the least n that
+    reaches `share` of it. Of equal shares, the one with the smaller n is taken, then the smaller
+    sigma.
+
+    Parameters
+    ----------
+    pilots : sequence of Pilot
+        Short runs of the same images and measure, usually one for each sigma; see
+        `smoothbound.pilots.read`.
+    threshold : float
+        Confidence threshold c, strictly inside the range of the measure.
+    radius : float
+        l2 radius R, >= 0, in the units of the input, as sigma.
+    band : {"ell", "dkw"}
+        Confidence band of the run that is planned.
+    alpha : float
+        Failure probability of each of its certificates, in (0, 1).
+    max_n : int
+        The most draws of an input to consider.
+    share : float
+        Share of what `max_n` draws certify that is enough, in (0, 1].
+    backend, threads
+        As in `certify_scores`.
+
+    Returns
+    -------
+    Recommendation
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the kind or in the range stated above, the pilots do not compare,
+        or `max_n` draws could not certify anything at this threshold.
+
+    Examples
+    --------
+    >>> from smoothbound import ScoreSketch
+    >>> def pilot(sigma, skew):
+    ...     sketch = ScoreSketch(5, sigma=sigma)
+    ...     sketch.update(np.random.default_rng(0).beta(skew, 1, size=(5, 1000)))
+    ...     classes = np.zeros(5, np.int64)
+    ...     return Pilot(f"sigma {sigma}", sketch, np.arange(5), classes, classes)
+    >>> advice = recommend([pilot(0.25, 20), pilot(0.5, 8)], threshold=0.7, radius=0.5)
+    >>> advice.sigma, advice.n, advice.count, advice.total
+    (0.5, 2000, 5, 5)
+    >>> advice.rule
+    ((0.25, 0.25), (0.5, 0.5), (1.0, None))
+    """
+    index, label = common_inputs(pilots)
+    pilots = sorted(pilots, key=lambda one: one.sigma)
+    radius = float(checks.radii("radius", [radius])[0])
+    score_range = pilots[0].sketch.score_range
+    threshold = float(checks.thresholds("threshold", [threshold], score_range)[0])
+    draws = ladder(threshold, max_n, alpha=alpha, score_range=score_range, band=band)
+    share = _checked_share(share)
+    radii = np.unique([0.0, radius / 2, radius, 2 * radius])
+    options = {"alpha": alpha, "band": band, "backend": backend, "threads": threads}
+    futures = [_future(one, index, label, threshold, radii, draws, options) for one in pilots]
+    certified = np.stack([one.certified for one in futures])  # by pilot, n, radius and input
+    sigmas = [one.sigma for one in pilots]
+    counts, at = certified.sum(axis=3), int(np.searchsorted(radii, radius))
+    chosen = [_choose(counts[:, :, k], sigmas, share) for k in range(radii.size)]
+    place, step = chosen[at] or (None, None)
+    rule = zip(
+        radii.tolist(), [None if one is None else sigmas[one[0]] for one in chosen], strict=True
+    )
+    return Recommendation(
+        threshold=threshold,
+        radius=radius,
+        alpha=alpha,
+        band=band,
+        share=share,
+        pilots=tuple(pilots),
+        index=index,
+        draws=draws,
+        certified=certified[:, :, at],
+        unknown=np.array([one.unknown[at] for one in futures]),
+        place=place,
+        step=step,
+        rule=tuple((r, sigma) for r, sigma in rule if r > 0),
+        furthest=np.array([one.furthest for one in futures]),
+        highest=np.array([one.highest[at] for one in futures]),
+    )
+
+
+def ladder(
+    threshold: float,
+    max_n: int,
+    *,
+    alpha: float = 1e-3,
+    score_range: tuple[float, float] = (0.0, 1.0),
+    band: str = "ell",
+) -> tuple[int, ...]:
+    """Return the numbers of draws worth a look: 1, 2 and 5 times powers of ten, and the last.
+
+    Parameters
+    ----------
+    threshold, alpha, score_range, band
+        As in `required_draws`, below which nothing can be certified.
+    max_n : int
+        The last one.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If `max_n` draws cannot certify anything above the threshold, or are too many to forecast.
+
+    Examples
+    --------
+    >>> ladder(0.7, 3000)
+    (50, 100, 200, 500, 1000, 2000, 3000)
+    """
+    max_n = checks.count("max_n", max_n)
+    least = engine.required_draws(threshold, alpha=alpha, score_range=score_range, band=band)
+    if not least <= max_n <= MOST_DRAWS:
+        raise ValueError(
+            f"max_n must lie in {least} .. {MOST_DRAWS}, got {max_n}: fewer than {least} draws "
+            f"certify nothing above {threshold:g} at alpha = {alpha:g}"
+        )
+    steps = (d * 10**k for k in range(10) for d in (1, 2, 5))
+    return (*(n for n in steps if least <= n < max_n), max_n)
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of the share that `count` of `total` inputs stand for.
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in wilson(31, 50)]
+    [0.482, 0.741]
+    """
+    share, extra = count / total, _Z * _Z / total
+    middle = (share + extra / 2) / (1 + extra)
+    half = math.sqrt(share * (1 - share) * extra + extra * extra / 4) / (1 + extra)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _checked_share(share: float) -> float:
+    if share == 1:
+        return 1.0
+    try:
+        return checks.probability("share", share)
+    except ValueError:
+        raise ValueError(f"share must lie in (0, 1], got {share!r}") from None
+
+
+class _Future(NamedTuple):
+    """What a pilot forecasts: `certified` has shape (n_draws, n_radii, n_inputs)."""
+
+    certified: Bools
+    unknown: Ints
+    furthest: float
+    highest: Floats
+
+
+def _future(
+    pilot: Pilot,
+    index: Ints,
+    label: Ints,
+    threshold: float,
+    radii: Floats,
+    draws: Sequence[int],
+    options: dict[str, Any],
+) -> _Future:
+    """Forecast the inputs of `index` for each number of draws and radius; the first radius is 0."""
+    sketch = pilot.sketch
+    held = np.flatnonzero(np.isin(index, sketch.inputs[sketch.n_draws > 0]))
+    predicted = pilot.predicted[positions(pilot, index)]
+    certified = np.zeros((len(draws), radii.size, index.size), np.bool_)
+    lower, above = np.empty((0, radii.size)), np.zeros((index.size, radii.size), np.bool_)
+    reach = np.empty((0, 1))
+    for k, n in enumerate(draws):
+        cuts = [threshold] if n == draws[-1] else []
+        lower, reach = forecast(
+            sketch, n, radii=radii, thresholds=cuts, inputs=index[held], **options
+        )
+        kept = np.ones(held.size, np.bool_) if pilot.cutoff is None else lower[:, 0] > pilot.cutoff
+        above[held] = (lower > threshold) & kept[:, None]
+        certified[k] = (above & (predicted == label)[:, None]).T
+    right = (predicted == label)[held]
+    unknown = above[predicted < 0].sum(axis=0, dtype=np.int64)
+    furthest = reach[right, 0][np.isfinite(reach[right, 0])].max(initial=-math.inf)
+    highest = lower[right].max(axis=0, initial=-math.inf)
+    return _Future(
+        certified,
+        unknown,
+        float(furthest) if furthest >= 0 else math.nan,
+        np.where(np.isfinite(highest), highest, np.nan),
+    )
+
+
+def _choose(counts: Ints, sigmas: Sequence[float], share: float) -> tuple[int, int] | None:
+    """Choose the pilot and the number of draws by counts of shape (n_pilots, n_draws)."""
+    last = counts[:, -1]
+    if not last.any():
+        return None
+    enough = np.argmax(counts >= share * last[:, None] - 1e-9, axis=1)
+    best = np.flatnonzero(last == last.max()).tolist()
+    place = min(best, key=lambda i: (enough[i], sigmas[i]))
+    return place, int(enough[place])
