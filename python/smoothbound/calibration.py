@@ -1,0 +1,303 @@
+"""Brier score and expected calibration error under attack, from certified confidence.
+
+Lower and upper certified confidence say where the smoothed score of a class can be moved to. Here
+they become bounds on how well confidence and correctness agree over a whole data set, however each
+input is perturbed within the radius. Statement and proof are in docs/calibration.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from smoothbound import checks
+
+__all__ = ["Calibration", "brier", "certified", "ece"]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+_MOST_BINS = 30  # 2^(n_bins / 2) vectors of signs are tried
+_PLUS, _MINUS = 0, 1
+_CHUNK = 2**18  # numbers in the largest temporary array
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Bounds on calibration under attack, one for each radius.
+
+    Parameters
+    ----------
+    brier_lower, brier_upper : ndarray, shape (n_radii,)
+        The smallest and the largest Brier score of the predicted class that the intervals allow,
+        in [0, 1].
+    ece_lower, ece_upper : ndarray, shape (n_radii,)
+        Bounds on the expected calibration error, in [0, 1]. The upper one is the largest that the
+        intervals allow, with a confidence on the edge of a bin counted in either; the lower one
+        may be below the smallest.
+    """
+
+    brier_lower: Floats
+    brier_upper: Floats
+    ece_lower: Floats
+    ece_upper: Floats
+
+
+def certified(
+    lower: ArrayLike, upper: ArrayLike, right: ArrayLike, *, n_bins: int = 10
+) -> Calibration:
+    """Bound the Brier score and the expected calibration error under any attack.
+
+    Parameters
+    ----------
+    lower, upper : array_like, shape (n_inputs, n_radii)
+        Certified confidence: within each radius, the smoothed score of the class predicted for
+        the input lies between them, and the scores of all classes sum to 1. In [0, 1],
+        `lower` <= `upper`; 0 and 1 where nothing is known, as of an input without a prediction.
+    right : array_like of bool, shape (n_inputs,)
+        Whether the class that `lower` and `upper` are about is the label.
+    n_bins : int, default 10
+        Number of bins of equal width of the calibration error, at most 30. At worst the time
+        doubles with every two.
+
+    Returns
+    -------
+    Calibration
+        The bounds, rounded outward. They hold where all the intervals do: with `lower` and `upper`
+        at level alpha, with probability at least 1 - n_inputs * alpha.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, shape or range.
+
+    Examples
+    --------
+    The first input keeps its class, for 0.6 > 1/2; the second one may lose it.
+
+    >>> bounds = certified([[0.6], [0.4]], [[0.9], [0.8]], [True, True])
+    >>> bounds.brier_lower.round(3), bounds.brier_upper.round(3)
+    (array([0.025]), array([0.26]))
+    >>> bounds.ece_lower.round(3), bounds.ece_upper.round(3)
+    (array([0.]), array([0.5]))
+    """
+    lower, upper = _unit("lower", lower, 2), _unit("upper", upper, 2)
+    right, n_bins = _right(right, len(lower)), _n_bins(n_bins)
+    if lower.shape != upper.shape:
+        raise ValueError(
+            f"lower and upper must have the same shape, got {lower.shape} and {upper.shape}"
+        )
+    if (crossed := lower > upper).any():
+        i, j = np.argwhere(crossed)[0].tolist()
+        raise ValueError(
+            f"lower must not exceed upper, got lower[{i}, {j}] = {lower[i, j]} "
+            f"and upper[{i}, {j}] = {upper[i, j]}"
+        )
+    columns = []
+    for low, high in zip(lower.T, upper.T, strict=True):
+        reach = _highest(low, high, right)
+        columns.append((*_brier_range(low, *reach), *_ece_range(low, *reach, n_bins)))
+    return Calibration(*np.array(columns).T)
+
+
+def brier(confidence: ArrayLike, right: ArrayLike) -> float:
+    """Return the Brier score of the predicted class, the mean of (confidence - right)^2.
+
+    Parameters
+    ----------
+    confidence : array_like, shape (n_inputs,)
+        Confidence in the predicted class, in [0, 1].
+    right : array_like of bool, shape (n_inputs,)
+        Whether the predicted class is the label.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, shape or range.
+
+    Examples
+    --------
+    >>> round(brier([0.9, 0.7], [True, False]), 3)
+    0.25
+    """
+    confidence = _unit("confidence", confidence, 1)
+    return float(np.mean((confidence - _right(right, len(confidence))) ** 2))
+
+
+def ece(confidence: ArrayLike, right: ArrayLike, n_bins: int = 10) -> float:
+    """Return the expected calibration error with bins of equal width.
+
+    The sum over the bins of |sum of (right - confidence)|, divided by the number of inputs. Bin k
+    is ((k - 1) / n_bins, k / n_bins], and 0 is in the first (Guo et al. 2017).
+
+    Parameters
+    ----------
+    confidence : array_like, shape (n_inputs,)
+        Confidence in the predicted class, in [0, 1].
+    right : array_like of bool, shape (n_inputs,)
+        Whether the predicted class is the label.
+    n_bins : int, default 10
+        Number of bins.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, shape or range.
+
+    Examples
+    --------
+    >>> round(ece([0.95, 0.93, 0.7], [True, True, False]), 3)
+    0.273
+    """
+    confidence, n_bins = _unit("confidence", confidence, 1), checks.count("n_bins", n_bins)
+    gap = _right(right, len(confidence)) - confidence
+    inner = np.arange(1, n_bins) / n_bins
+    return float(np.abs(np.bincount(np.searchsorted(inner, confidence), gap)).sum() / len(gap))
+
+
+def _unit(name: str, values: ArrayLike, n_dims: int) -> Floats:
+    """Return `values` as a float64 array if they are numbers in [0, 1], at least one."""
+    raw = np.asarray(values)
+    if raw.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be numbers, got {raw.dtype}")
+    shape = "(n_inputs,)" if n_dims == 1 else "(n_inputs, n_radii)"
+    if raw.ndim != n_dims or not raw.size:
+        raise ValueError(f"{name} needs shape {shape}, none of them 0, got {raw.shape}")
+    array = raw.astype(np.float64)
+    if (outside := ~((array >= 0.0) & (array <= 1.0))).any():  # NaN compares False
+        at = np.argwhere(outside)[0].tolist()
+        raise ValueError(
+            f"{name} must lie in [0, 1], got {name}{at} = {array[tuple(at)]} "
+            "(where nothing is certified: lower = 0, upper = 1)"
+        )
+    return array
+
+
+def _right(right: ArrayLike, n: int) -> Bools:
+    """Return `right` as an array if it holds `n` booleans."""
+    array = np.asarray(right)
+    if array.dtype != np.bool_:
+        raise TypeError(f"right must be booleans, such as predicted == label, got {array.dtype}")
+    if array.shape != (n,):
+        raise ValueError(f"right needs one boolean for each of {n} inputs, got {array.shape}")
+    return array
+
+
+def _n_bins(n_bins: int) -> int:
+    n_bins = checks.count("n_bins", n_bins)
+    if n_bins > _MOST_BINS:
+        raise ValueError(f"n_bins must be at most {_MOST_BINS}, got {n_bins}")
+    return n_bins
+
+
+def _highest(lower: Floats, upper: Floats, right: Bools) -> tuple[Floats, Floats]:
+    """Return the highest confidence in a wrong class, and in the right one; -inf if impossible.
+
+    The lowest is `lower` in both cases.
+    """
+    other = np.where(lower <= 0.5, 1.0 - lower, -np.inf)
+    wrong = np.where(right, other, np.maximum(upper, other))
+    return wrong, np.where(right, upper, other)
+
+
+def _outward(low: float, high: float, n: int) -> tuple[float, float]:
+    """Widen bounds on the mean of `n` terms by its rounding error, within [0, 1].
+
+    A term is made from floats in [0, 1] by at most four roundings, 1 - lower, a difference, a
+    square (which doubles what came before) and the edge of a bin: it is off by at most 4 * 2^-53.
+    A sum of `n` terms of size up to 1, in any order, is off by at most n * 2^-53 of the sum of
+    their sizes to first order, hence the mean by n * 2^-53, and its division by `n` by 2^-53.
+    Twice (n + 5) * 2^-53 is more than that with all higher orders.
+    """
+    margin = (n + 5) * 2.0**-52
+    return max(low - margin, 0.0), min(high + margin, 1.0)
+
+
+def _brier_range(lower: Floats, wrong: Floats, right: Floats) -> tuple[float, float]:
+    """Smallest and largest Brier score; (c - a)^2 is convex in c, so that the ends decide."""
+    worst = np.maximum(wrong, np.where(right >= 0.0, 1.0 - lower, 0.0))
+    least = np.minimum(1.0 - right, np.where(wrong >= 0.0, lower, np.inf))
+    return _outward(float(np.mean(least**2)), float(np.mean(worst**2)), len(lower))
+
+
+def _ece_range(lower: Floats, wrong: Floats, right: Floats, n_bins: int) -> tuple[float, float]:
+    """Bounds on the calibration error: it is between -F(s) / n, for any s, and max F / n.
+
+    F is largest with a plus in all bins up to 1/2, so that only the other signs are to be tried.
+    """
+    low = n_bins // 2
+    high = [(_PLUS, _MINUS)] * (n_bins - low)
+    least = -_support(lower, wrong, right, [*[(_MINUS,)] * low, *high]).min()
+    most = _support(lower, wrong, right, [*[(_PLUS,)] * low, *high]).max()
+    return _outward(float(least) / len(lower), float(most) / len(lower), len(lower))
+
+
+def _support(
+    lower: Floats, wrong: Floats, right: Floats, signs: Sequence[tuple[int, ...]]
+) -> Floats:
+    """Return F(s), the most that s_1 S_1 + ... + s_M S_M can be, for all s of the given signs.
+
+    S_b is the sum of (a - c) over the inputs in bin b. Inputs that can reach the same bins are
+    taken together: their part of F depends on the signs of those bins alone.
+
+    Returns
+    -------
+    ndarray, shape (number of s,)
+        The sign of the first bin changes last.
+    """
+    edges = np.arange(len(signs) + 1) / len(signs)
+    # Bins are closed, and wider by a rounding: a confidence on an edge counts in either.
+    starts, ends = np.nextafter(edges[:-1], -1.0), np.nextafter(edges[1:], 2.0)
+    first = np.searchsorted(ends, lower, side="left")
+    last = np.searchsorted(starts, np.maximum(wrong, right), side="right") - 1
+    total = np.zeros(prod(map(len, signs)))
+    for span in np.unique(first * len(signs) + last).tolist():
+        b, e = divmod(span, len(signs))
+        bins = list(zip(starts.tolist(), ends.tolist(), signs, strict=True))[b : e + 1]
+        view = total.reshape(prod(map(len, signs[:b])), prod(map(len, signs[b : e + 1])), -1)
+        rows = np.flatnonzero((first == b) & (last == e))
+        size = max(_CHUNK // view.shape[1], 1)
+        for at in (rows[i : i + size] for i in range(0, len(rows), size)):
+            view += _group_support(lower[at], wrong[at], right[at], bins)[:, None]
+    return total
+
+
+def _group_support(
+    lower: Floats,
+    wrong: Floats,
+    right: Floats,
+    bins: Sequence[tuple[float, float, tuple[int, ...]]],
+) -> Floats:
+    """Return F over the signs of `bins` (start, end, signs), all of which each input can reach."""
+    best = np.full((1, len(lower)), -np.inf)
+    for start, end, signs in bins:
+        gains = _gains(lower, wrong, right, start, end)
+        longer = np.empty((len(best), len(signs), len(lower)))
+        for i, sign in enumerate(signs):
+            np.maximum(best, gains[sign], out=longer[:, i])
+        best = longer.reshape(-1, len(lower))
+    sums: Floats = best.sum(axis=1)
+    return sums
+
+
+def _gains(
+    lower: Floats, wrong: Floats, right: Floats, start: float, end: float
+) -> tuple[Floats, Floats]:
+    """Return the largest a - c (_PLUS) and the largest c - a (_MINUS) with c in [start, end]."""
+    rise = np.where(right >= start, 1.0, 0.0) - np.maximum(lower, start)
+    fall = np.where(wrong >= start, np.minimum(wrong, end), np.minimum(right, end) - 1.0)
+    return rise, fall
