@@ -33,7 +33,7 @@ class Pilot:
     index, label : ndarray of int64, shape (n_inputs,)
         Position in the data set, which is the id in the sketch, and true class.
     predicted : ndarray of int64, shape (n_inputs,)
-        Class that the scores are of; -1 where it is not known, as where the run abstained.
+        Class that the scores are of, abstained from or not; -1 where it is not known.
     cutoff : float, optional
         Inputs are abstained from where the confidence certified at R = 0 is not above this.
     n0 : int
@@ -133,15 +133,12 @@ def of_results(results: store.Results, name: str) -> Pilot:
         sketch = results.sketch()
     except StoreError as error:
         raise StoreError(f"{name} cannot be a pilot: {error}") from error
-    index, predicted = results.array("index"), results.array("predicted")
-    stated = dict(zip(sketch.inputs.tolist(), sketch.predicted.tolist(), strict=True))
-    known = np.array([stated.get(i, -1) for i in index.tolist()], np.int64)
     return Pilot(
         name=name,
         sketch=sketch,
-        index=index,
+        index=results.array("index"),
         label=results.array("label"),
-        predicted=np.where(predicted >= 0, predicted, known),
+        predicted=results.array("selected"),
         cutoff=settings.cutoff,
         n0=settings.n0,
         data=f"{settings.data}, {settings.split} split",

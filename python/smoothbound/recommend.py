@@ -65,9 +65,6 @@ class Recommendation:
     certified : ndarray of bool, shape (n_pilots, n_draws, n_inputs)
         Whether an input is forecast to be certified: of the true class, not abstained, and with a
         confidence certified strictly above the threshold within the radius.
-    unknown : ndarray of int64, shape (n_pilots,)
-        Inputs that would be certified at the most draws if the class of their scores, which the
-        pilot abstained from and does not know, were the true one. They count as not certified.
     place, step : int or None
         Positions of the recommended pilot and number of draws; None if none certifies anything.
     rule : tuple of (float, float or None)
@@ -88,7 +85,6 @@ class Recommendation:
     index: Ints = field(repr=False)
     draws: tuple[int, ...]
     certified: Bools = field(repr=False)
-    unknown: Ints
     place: int | None
     step: int | None
     rule: tuple[tuple[float, float | None], ...]
@@ -239,7 +235,6 @@ def recommend(
         index=index,
         draws=draws,
         certified=certified[:, :, at],
-        unknown=np.array([one.unknown[at] for one in futures]),
         place=place,
         step=step,
         rule=tuple((r, sigma) for r, sigma in rule if r > 0),
@@ -317,7 +312,6 @@ class _Future(NamedTuple):
     """What a pilot forecasts: `certified` has shape (n_draws, n_radii, n_inputs)."""
 
     certified: Bools
-    unknown: Ints
     furthest: float
     highest: Floats
 
@@ -347,12 +341,10 @@ def _future(
         above[held] = (lower > threshold) & kept[:, None]
         certified[k] = (above & (predicted == label)[:, None]).T
     right = (predicted == label)[held]
-    unknown = above[predicted < 0].sum(axis=0, dtype=np.int64)
     furthest = reach[right, 0][np.isfinite(reach[right, 0])].max(initial=-math.inf)
     highest = lower[right].max(axis=0, initial=-math.inf)
     return _Future(
         certified,
-        unknown,
         float(furthest) if furthest >= 0 else math.nan,
         np.where(np.isfinite(highest), highest, np.nan),
     )

@@ -214,6 +214,7 @@ def _certified(settings: RunSettings, draws: Draws) -> dict[str, object]:
     )
     vote = class_radius(draws.top_count, settings.n, sigma=settings.sigma, alpha=settings.alpha)
     return {
+        "selected": draws.predicted,
         "predicted": int(predicted[0]),
         "reason": reason[0],
         "class_radius": float(vote),
@@ -235,6 +236,7 @@ def _answered(settings: RunSettings, job: AdaptiveJob, draws: Draws) -> dict[str
     )
     (method,) = settings.methods
     return {
+        "selected": draws.predicted,
         "predicted": predicted,
         "reason": reason,
         "class_radius": vote,
@@ -250,6 +252,7 @@ def _answered(settings: RunSettings, job: AdaptiveJob, draws: Draws) -> dict[str
 def _failed(settings: RunSettings, failure: Failure) -> dict[str, object]:
     """Return the columns of an input that could not be sampled."""
     return {
+        "selected": -1,
         "predicted": -1,
         "reason": str(failure),
         "class_radius": math.nan,

@@ -41,17 +41,19 @@ _KEY = b"smoothbound"
 def schema(settings: RunSettings) -> pa.Schema:
     """Columns of a results table, with the settings in its metadata.
 
-    `predicted` is -1 where the run abstained and `reason` then says why; with adaptive draws each
-    reason ends with why drawing stopped; `class_radius` is
-    Cohen's radius of the class (NaN: not certified). Where sampling failed, `reason` begins with
-    "failed: ", and the numbers are NaN or 0. `sketch` holds the counts of the scores over
-    `SKETCH_EDGES` equally spaced edges, packed; nothing where drawing was adaptive or failed. For
-    each method, ``lower_<name>`` holds the certified confidence at each radius and
-    ``radius_<name>`` the certified radius for each threshold (NaN where even R = 0 fails).
+    `selected` is the class chosen on the selection draws, -1 where there were none; `predicted` is
+    that class, or -1 where the run abstained, and `reason` then says why; with adaptive draws each
+    reason ends with why drawing stopped. `class_radius` is Cohen's radius of the class (NaN: not
+    certified). Where sampling failed, `reason` begins with "failed: ", and the numbers are NaN or
+    0. `sketch` holds the counts of the scores over `SKETCH_EDGES` equally spaced edges, packed;
+    nothing where drawing was adaptive or failed. For each method, ``lower_<name>`` holds the
+    certified confidence at each radius and ``radius_<name>`` the certified radius for each
+    threshold (NaN where even R = 0 fails).
     """
     columns = [
         ("index", pa.int64()),
         ("label", pa.int64()),
+        ("selected", pa.int64()),
         ("predicted", pa.int64()),
         ("reason", pa.string()),
         ("class_radius", pa.float64()),
@@ -128,7 +130,7 @@ class Results:
             return ScoreSketch.of(
                 SketchContent(
                     inputs=inputs,
-                    predicted=np.full(len(rows), -1),
+                    predicted=self.array("selected")[rows],
                     draws=np.column_stack([inputs, np.zeros_like(n), n]),
                     counts=np.stack(counts),
                     edges=np.linspace(*settings.score_range, SKETCH_EDGES),

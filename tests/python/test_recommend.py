@@ -118,8 +118,6 @@ def test_inputs_without_draws_or_class_are_not_certified() -> None:
     assert plain.certified[0, -1, 11]
     assert not some.certified[..., 11].any()
     np.testing.assert_array_equal(some.certified[..., :11], plain.certified[..., :11])
-    assert some.unknown.tolist() == [0]
-    assert recommend([failed], threshold=0.6, radius=0.1).unknown.tolist() == [1]
     assert some.pilots[0].m == 400
 
 
@@ -246,7 +244,7 @@ def test_a_results_folder_becomes_a_pilot(pilots: Path) -> None:
     assert (pilot.cutoff, pilot.n0, pilot.data) == (0.5, 20, "digits, test split")
     assert pilot.index.tolist() == list(range(0, 240, 20))
     np.testing.assert_array_equal(pilot.label, results.array("label"))
-    np.testing.assert_array_equal(pilot.predicted, results.array("predicted"))
+    np.testing.assert_array_equal(pilot.predicted, results.array("selected"))
     assert pilot.seconds_per_draw == pytest.approx(results.array("seconds").sum() / 12 / 420)
     # with as many draws, what the run itself found, but for the width of a cell of the sketch
     found = forecast(pilot.sketch, 400, radii=results.settings.radii).lower

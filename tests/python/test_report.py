@@ -75,6 +75,7 @@ def make_run(folder: Path, settings: RunSettings = SETTINGS, finished: int = 12)
             row: dict[str, object] = {
                 "index": index,
                 "label": index % 3,
+                "selected": index % 3 if index % 5 else 7,
                 "predicted": -1 if mean < 0.5 else (index % 3 if index % 5 else 7),
                 "reason": "below the cut-off" if mean < 0.5 else "",
                 "class_radius": math.nan if index == 1 else float(norm.ppf(mean) * 0.5 + 0.1),

@@ -72,6 +72,7 @@ def row(index: int, **changes: object) -> dict[str, object]:
     return {
         "index": index,
         "label": index % 3,
+        "selected": index % 3,
         "predicted": -1,
         "reason": f"grüße {index}",
         "class_radius": float("nan"),
@@ -526,6 +527,7 @@ def test_the_scores_of_every_input_can_be_certified_anew(finished: Path) -> None
     sketch = store.load(finished).sketch()
     assert sketch.inputs.tolist() == INDICES
     assert sketch.n_draws.tolist() == [1000] * 5
+    assert sketch.predicted.tolist() == [0, 2, 1, 0, 2]  # though all were abstained from
     assert (sketch.sigma, sketch.measure, sketch.score_range) == (0.25, "score", (0.0, 1.0))
     for i, index in enumerate(INDICES):
         np.testing.assert_array_equal(sketch.counts[i], counts(index))

@@ -131,7 +131,6 @@ def _said(advice: Recommendation) -> Iterator[str]:
         f"A forecast, not a certificate: the {m} draws of each pilot input stand for all others, "
         "and beyond as many the forecast is on average too high rather than too low."
     )
-    yield from _unknown(advice)
 
 
 def _recommended(advice: Recommendation) -> str:
@@ -228,16 +227,6 @@ def _help(advice: Recommendation) -> str:
     if reach[-1] == max(reach):
         return f"{text} A larger σ, with a network trained for it, may reach further."
     return f"{text} The largest σ is not the one that reaches furthest: a larger one is no help."
-
-
-def _unknown(advice: Recommendation) -> Iterator[str]:
-    for pilot, count in zip(advice.pilots, advice.unknown.tolist(), strict=True):
-        if count:
-            yield (
-                f"{_label(advice, pilot)}: {count} more inputs would do if their class is the true "
-                "one; the pilot abstained from them and did not keep it. A pilot with more draws "
-                "would tell."
-            )
 
 
 def _floor(value: float) -> float:

@@ -84,7 +84,8 @@ def calibration_under_attack(evaluation: Evaluation) -> Iterator[Figure]:
     sketch = _sketch(evaluation, evaluation.index[rows])
     if sketch is None or evaluation.alpha is None or evaluation.measure != "score":
         return
-    certified = sketch.certify(radii=evaluation.radii, alpha=evaluation.alpha, sides="both")
+    alpha = evaluation.alpha / len(rows)  # so that all intervals hold together
+    certified = sketch.certify(radii=evaluation.radii, alpha=alpha, sides="both")
     assert certified.lower is not None
     assert certified.upper is not None
     right = evaluation.correct[rows][np.argsort(evaluation.index[rows])]  # as the sketch has them
@@ -95,8 +96,8 @@ def calibration_under_attack(evaluation: Evaluation) -> Iterator[Figure]:
         "Calibration under attack: the ranges in which the Brier score and the expected "
         "calibration error (ten bins) of the predicted class stay when each of the "
         f"{len(rows)} inputs not abstained from is moved by up to R. From lower and upper "
-        "certified scores (Theorem 2, ell), which hold together with probability at least "
-        f"1 − {evaluation.alpha:g} for each input.",
+        f"certified scores (Theorem 2, ell, each at level {evaluation.alpha:g}/{len(rows)}), so "
+        f"that everything shown holds with probability at least 1 − {evaluation.alpha:g}.",
         [
             partial(
                 figures.certified_calibration,
