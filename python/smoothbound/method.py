@@ -98,6 +98,28 @@ class Method:
         return self.bound if is_default else f"{self.bound}_{self.mean}"
 
     @property
+    def description(self) -> str:
+        """What it is, in words for a report.
+
+        Examples
+        --------
+        >>> Method("cdf", "dkw", 10_000).description
+        "Theorem 2 of Kumar et al. 2020, with the paper's band (DKW) and 10000 equal-count bins"
+        """
+        if self.bound == "cdf":
+            band = {"dkw": "the paper's band (DKW)", "ell": "the band of equal local levels"}
+            knots = f"{self.n_bins} equal-count bins" if self.n_bins else "every draw a knot"
+            return f"Theorem 2 of Kumar et al. 2020, with {band[self.band or '']} and {knots}"
+        mean = {
+            "hoeffding": "Hoeffding's inequality",
+            "bernstein": "an empirical Bernstein bound",
+            "betting": "betting",
+        }[self.mean or ""]
+        if self.bound == "mean":
+            return f"Theorem 1 of Kumar et al. 2020, its mean bounded by {mean}"
+        return f"a tangent to Theorem 2 at each radius alone, its mean bounded by {mean}"
+
+    @property
     def label(self) -> str:
         """Words for figures and tables, such as ``"Theorem 2 (dkw)"``."""
         if self.bound == "cdf":

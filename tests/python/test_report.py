@@ -174,7 +174,7 @@ def test_page_shows_every_figure_and_is_the_same_each_time(tmp_path: Path) -> No
     page = written[1].read_text()
     shown = {unquote(name) for name in re.findall(r"\]\(([^ )]+\.png)\)", page)}
     assert shown == {path.name for path in images(written)}
-    for words in ("strictly above c", "σ = 0.5", "α = 0.001", "500 bins", "digits_cnn"):
+    for words in ("strictly above c", "σ = 0.5", "α = 0.001", "500 equal-count bins", "digits_cnn"):
         assert words in page
     assert "Unfinished" not in page
     before = [path.read_bytes() for path in written]
@@ -213,8 +213,9 @@ def test_table_of_a_run_by_a_plain_loop(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_unfinished_run_says_so(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", finished=5)
-    page = report.write_report([run], tmp_path / "out")[1].read_text()
+    html, page = (p.read_text() for p in report.write_report([run], tmp_path / "out")[:2])
     assert "**Unfinished run**: 5 of 12 inputs" in page
+    assert "<strong>Unfinished run</strong>: 5 of 12 inputs" in html
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -295,6 +296,7 @@ def test_html_page_needs_nothing_but_itself(tmp_path: Path) -> None:
     assert "<script" not in html
     assert "url(http" not in html
     assert "<h2>a &lt;b&gt; &amp; c</h2>" in html
+    assert "<dt>a &lt;b&gt; &amp; c</dt>" in html
     assert html.count("<svg") == html.count('role="img"') == len(images(written)) == 3
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
@@ -318,9 +320,13 @@ def copies(folder: Path) -> list[Path]:
 def test_several_inputs_stand_side_by_side_first(tmp_path: Path) -> None:
     written = report.write_report(copies(tmp_path), tmp_path / "out")
     html = written[0].read_text()
-    assert re.findall("<h2>(.*)</h2>", html) == [
-        "Side by side: score", "log_sigma0.25", "log_sigma0.50",
-    ]  # fmt: skip
+    assert re.findall("<h2.*?>(.*)</h2>", html) == [
+        "What was certified, and how",
+        "Headline numbers",
+        "Side by side: score",
+        "log_sigma0.25",
+        "log_sigma0.50",
+    ]
     assert "Best at c = 0.5: log_sigma0.25 up to R = " in html
     assert "σ should grow with the radius, as it does here" in html
     assert html.count("<svg") == 2 + 3 + 3
@@ -340,7 +346,7 @@ def test_compare_shows_nothing_else_and_needs_two_alike(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_headline_numbers_and_what_is_missing_come_first(tmp_path: Path) -> None:
     written = report.write_report([SCORES], tmp_path / "out", thresholds=[0.5])
-    for page, heading in zip(written[:2], ("<h2>", "\n## "), strict=True):
+    for page, heading in zip(written[:2], ("<section>", "\n## "), strict=True):
         top = page.read_text().split(heading, 1)[0]
         assert "Theorem 2 (dkw)" in top
         assert "--class-radius" in top

@@ -22,7 +22,7 @@ from smoothbound.report.tables import headline as headline_of
 __all__ = ["DEFINITION", "write_report"]
 
 DEFINITION = (
-    "Certified accuracy is the share of all inputs whose predicted class is the true one, not "
+    "The share of all inputs whose predicted class is the true one, not "
     "abstained, and whose confidence is certified to stay strictly above c everywhere within "
     "radius R. Printed shares are rounded down."
 )
@@ -94,13 +94,15 @@ def write_report(
             parts.append(alone(one, shown, radii, example))
     headline, missing = headline_of(evaluations, thresholds), _missing(evaluations)
     sections = [page_section(part, number) for number, part in enumerate(parts)]
+    about = _about(evaluations)
     text = [
-        f"# Certified confidence\n\n{DEFINITION}\n",
-        f"{markdown_rows(headline)}\n\n{missing}\n",
+        "# Certified confidence\n",
+        *(f"- **{term}**: {words}" for term, words in about),
+        f"\n{markdown_rows(headline)}\n\n{missing}\n",
         *map(markdown_section, parts),
     ]
     files = {
-        "report.html": page.render(DEFINITION, headline, missing, sections).encode(),
+        "report.html": page.render(about, headline, missing, sections).encode(),
         "report.md": "\n".join(text).encode(),
         "certified_accuracy.csv": csv_of(rows).encode(),
     }
@@ -119,6 +121,16 @@ def _write(out: Path, files: dict[str, bytes]) -> list[Path]:
         with replacing(out / name) as file:
             file.write(content)
     return [out / name for name in files]
+
+
+def _about(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
+    """Say what was certified and how: each input, each method, and what is counted."""
+    methods = {bounds.method for one in evaluations for bounds in one.bounds}
+    return [
+        *((one.name, " ".join(one.notes)) for one in evaluations),
+        *sorted((method.label, f"{method.description}.") for method in methods),
+        ("Certified accuracy", DEFINITION),
+    ]
 
 
 def _missing(evaluations: Sequence[Evaluation]) -> str:

@@ -27,4 +27,4 @@ def alone(
         *calibration_under_attack(evaluation),
     ]
     table = accuracy_table(evaluation, thresholds)
-    return Part(evaluation.name, evaluation.notes, figures, table, len(evaluation.index))
+    return Part(evaluation.name, (), figures, table, len(evaluation.index))

@@ -69,8 +69,13 @@ def inline(svg: str, caption: str, prefix: str) -> str:
     return svg.replace("<svg ", f"<svg {label} ", 1)
 
 
+def _emphasised(text: str) -> str:
+    """Make Markdown's emphasis HTML's, and everything else harmless."""
+    return re.sub(r"\*\*(.*?)\*\*", r"<strong>\1</strong>", escape(text))
+
+
 def render(
-    definition: str,
+    about: Sequence[tuple[str, str]],
     headline: Sequence[Sequence[str]],
     missing: str,
     sections: Sequence[Section],
@@ -79,8 +84,8 @@ def render(
 
     Parameters
     ----------
-    definition : str
-        What the figures and tables count.
+    about : sequence of (str, str)
+        What was certified and how: terms and what they stand for; ``**`` marks emphasis.
     headline : sequence of sequence of str
         Table of the numbers to see first, its header first.
     missing : str
@@ -102,4 +107,9 @@ def render(
         trim_blocks=True,
     )
     page = environment.get_template("report.html")
-    return page.render(definition=definition, headline=headline, missing=missing, sections=sections)
+    return page.render(
+        about=[(term, _emphasised(words)) for term, words in about],
+        headline=headline,
+        missing=missing,
+        sections=sections,
+    )

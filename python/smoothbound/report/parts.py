@@ -32,13 +32,12 @@ def page_section(part: Part, number: int) -> page.Section:
         )
         for k, figure in enumerate(part.figures)
     ]
-    notes = [note.replace("**", "") for note in part.notes]  # Markdown's emphasis
-    return page.Section(part.name, notes, shown, part.table, part.total)
+    return page.Section(part.name, part.notes, shown, part.table, part.total)
 
 
 def markdown_section(part: Part) -> str:
     """Make a part a section in Markdown."""
-    lines = [f"## {part.name}", "", " ".join(part.notes), ""]
+    lines = [f"## {part.name}", "", *([" ".join(part.notes), ""] if part.notes else [])]
     for figure in part.figures:
         lines += [
             f"![{figure.stem.replace('_', ' ')}]({quote(figure.stem)}.png)",

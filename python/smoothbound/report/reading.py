@@ -115,14 +115,12 @@ def drawn(results: store.Results) -> str:
 
 def _notes(results: store.Results) -> tuple[str, ...]:
     settings = results.settings
-    bins = [f"{m.label}: {m.n_bins} bins." for m in settings.methods if m.n_bins is not None]
     n = settings.n
     draws = f"{n} draws" if settings.adaptive is None else f"adaptive draws, {drawn(results)},"
     notes = [
         f"{settings.arch} ({settings.checkpoint}) on {settings.data}, {settings.split} split.",
         f"σ = {settings.sigma:g}, α = {settings.alpha:g}, {draws} to bound the "
         f"{settings.measure} and {settings.n0} others to select the class.",
-        *bins,
     ]
     if settings.adaptive is not None:
         notes.append(
