@@ -1,8 +1,8 @@
-"""Certified accuracies of the logs published by Kumar et al. 2020, as Markdown tables.
+"""What the published logs of Kumar et al. 2020 say, as Markdown tables.
 
-    python docs/reproduction/authors_logs.py --logs DIR
+    python docs/reproduction/authors_logs.py --logs DIR [--class-radii DIR]
 
-DIR holds the six tab-separated logs; ``docs/reproduction.md`` says where they come from.
+``docs/reproduction.md`` says where the logs come from and how to name them.
 """
 
 from __future__ import annotations
@@ -11,39 +11,76 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from smoothbound.evaluation import Evaluation, percent
-from smoothbound.logs import read_log
+from tables import THRESHOLDS, certified_accuracy, markdown
+
+from smoothbound.concentration import pairs
+from smoothbound.evaluation import Evaluation, correlation, percent
+from smoothbound.logs import read_log, with_class_radius
 
 LOGS = {
-    "ImageNet, ResNet-50, average score": "imagenet_pred_score",
-    "CIFAR-10, ResNet-110, average score": "cifar10_pred_score",
-    "CIFAR-10, ResNet-110, margin": "cifar10_margin",
+    "imagenet_pred_score": ("ImageNet, ResNet-50, average score", "imagenet_resnet50"),
+    "cifar10_pred_score": ("CIFAR-10, ResNet-110, average score", "cifar10_resnet110"),
+    "cifar10_margin": ("CIFAR-10, ResNet-110, margin", "cifar10_resnet110"),
 }
 SIGMAS = ("0.25", "0.50")
-THRESHOLDS = (0.5, 0.7, 0.9)
 
 
-def table(log: Evaluation) -> Iterator[str]:
-    """Yield the lines of a table: a row for each radius, a column for each threshold and method."""
-    total = len(log.index)
-    columns = [(c, one) for c in THRESHOLDS for one in log.bounds]
-    yield "| R | " + " | ".join(f"{one.method.label}, c = {c:g}" for c, one in columns) + " |"
-    yield "|---:" * (1 + len(columns)) + "|"
-    for i, radius in enumerate(log.radii):
-        counts = [log.counts(one, [c])[i, 0] for c, one in columns]
-        yield f"| {radius:g} | " + " | ".join(percent(k, total) for k in counts) + " |"
+def read(folder: Path) -> dict[str, Evaluation]:
+    """Read the six logs, under the titles of their tables."""
+    return {
+        f"{title}, σ = {float(sigma):g}": read_log(folder / f"{name}_sigma{sigma}.tsv")
+        for name, (title, _) in LOGS.items()
+        for sigma in SIGMAS
+    }
+
+
+def score_against_margin(score: Evaluation, margin: Evaluation) -> Iterator[str]:
+    """Compare certified accuracy by Theorem 2 at thresholds at the same place in their ranges."""
+    columns = {
+        f"{one.measure} > {round(c, 2):g}": one.counts(one.bounds[-1], [round(c, 12)])[:, 0]
+        for place in THRESHOLDS
+        for one, c in ((score, place), (margin, 2 * place - 1))
+    }
+    total = len(score.index)
+    rows = [
+        [f"{radius:g}", *(percent(counts[i], total) for counts in columns.values())]
+        for i, radius in enumerate(score.radii)
+    ]
+    return markdown(["R", *columns], rows)
+
+
+def correlations(logs: Path, radii: Path) -> Iterator[str]:
+    """Correlate the certified confidence at R = 0 with the certified radius of the class."""
+    rows = []
+    for name, (title, classes) in LOGS.items():
+        for sigma in SIGMAS:
+            log = read_log(logs / f"{name}_sigma{sigma}.tsv")
+            both = with_class_radius(log, radii / f"{classes}_sigma{sigma}.tsv")
+            assert both.class_radius is not None
+            shown = both.paired
+            lower = both.bounds[-1].lower[shown, both.column(0.0)]
+            found = correlation(both.class_radius[shown], lower)
+            cells = [f"{value:.3f}" for value in found]
+            rows.append([f"{title}, σ = {float(sigma):g}", str(int(shown.sum())), *cells])
+    return markdown(["log", "inputs", "Pearson", "Spearman"], rows)
 
 
 def main() -> None:
-    """Print a table for each of the six logs."""
+    """Print a table for each of the six logs, and what compares them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--logs", type=Path, required=True, help="folder of the published logs")
-    folder = parser.parse_args().logs
-    for title, name in LOGS.items():
-        for sigma in SIGMAS:
-            log = read_log(folder / f"{name}_sigma{sigma}.tsv")
-            print(f"\n### {title}, σ = {float(sigma):g}, {len(log.index)} inputs\n")
-            print("\n".join(table(log)))
+    parser.add_argument("--class-radii", type=Path, help="folder of the logs of Cohen et al.")
+    args = parser.parse_args()
+    logs = read(args.logs)
+    for title, log in logs.items():
+        print(f"\n### {title}, {len(log.index)} inputs\n")
+        print("\n".join(certified_accuracy(log)))
+    for score, margin in pairs(list(logs.values())):
+        print(f"\n### Score against margin, CIFAR-10, Theorem 2, σ = {score.sigma:g}\n")
+        print("\n".join(score_against_margin(score, margin)))
+    if args.class_radii is not None:
+        print("\n### Certified confidence at R = 0 against the certified radius of the class\n")
+        print("\n".join(correlations(args.logs, args.class_radii)))
 
 
 if __name__ == "__main__":
