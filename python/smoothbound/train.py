@@ -17,6 +17,7 @@ a run that goes on from a checkpoint does what an uninterrupted one would have d
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -267,6 +268,7 @@ def train(
         weight_decay=chosen.weight_decay,
     )
     done = 0 if resume is None else checkpoint.restore(resume, model, optimizer)
+    _check_memory(dataset)
     images, labels = (tensor.to(where) for tensor in dataset.tensors())
     in_epoch = steps_per_epoch(dataset, batch_size)
     for number in range(done + 1, epochs + 1):
@@ -343,6 +345,20 @@ def _check_fit(dataset: Dataset, arch: str) -> None:
         raise ValueError(
             f"arch {arch!r} takes images of shape {needed}, the data {dataset.name!r} "
             f"has {dataset.shape}; (channels, height, width) must agree"
+        )
+
+
+def _check_memory(dataset: Dataset) -> None:
+    """Refuse, before hours of decoding, more images than fit into the memory."""
+    needed = (
+        0 if isinstance(dataset.images, np.ndarray) else len(dataset) * math.prod(dataset.shape)
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise ValueError(
+            f"the {len(dataset)} images of {dataset.name} are {needed / 2**30:.0f} GiB of pixels, "
+            f"which training holds in memory, and this machine has {memory / 2**30:.0f} GiB; train "
+            "with another program, and certify the checkpoint, or take fewer images"
         )
 
 

@@ -292,6 +292,12 @@ def test_half_downloaded_batches_are_told(tmp_path: Path, rows: int) -> None:
         load(f"cifar10:{tmp_path}", "test")
 
 
+def test_an_archive_that_was_not_unpacked_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-python.tar.gz").touch()
+    with pytest.raises(DataError, match=r"in /.*; unpack cifar-10-python\.tar\.gz; it must hold"):
+        load(f"cifar10:{tmp_path}")
+
+
 def test_labels_in_batches_are_checked(tmp_path: Path, rows: int) -> None:
     np.full((4, 3073), 11, np.uint8).tofile(tmp_path / "test_batch.bin")
     with pytest.raises(DataError, match=r"row 0: label must lie in 0 \.\. 9, got 11"):
@@ -346,6 +352,9 @@ def test_folders_without_images_are_told(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(DataError, match="has 1 class folders and no images in them"):
         load(f"images:{tmp_path}")
+    save(tmp_path / "0.png", photographs(1)[0])
+    with pytest.raises(DataError, match="no images in them, 1 images beside them; it must"):
+        load(f"images:{tmp_path}")
 
 
 # imagenet ---------------------------------------------------------------------------------------
@@ -382,6 +391,26 @@ def test_imagenet_is_what_torchvision_makes_of_it(
     theirs = steps.Compose([steps.Resize(256), steps.CenterCrop(224), steps.ToTensor()])
     with Image.open(tmp_path / "val" / "n00000005" / "a.JPEG") as image:
         assert torch.equal(data[0][0], theirs(image.convert("RGB")))
+
+
+def test_an_image_cut_short_is_named(tmp_path: Path) -> None:
+    data = imagenet(tmp_path, {"n00000000/a.JPEG": photographs(1)[0]})
+    path = tmp_path / "val" / "n00000000" / "a.JPEG"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(
+        DataError, match=r"a\.JPEG: needs a JPEG or PNG of any size, .* is the download complete"
+    ):
+        data[0]
+
+
+def test_how_many_images_were_published_is_known(tmp_path: Path, rows: int) -> None:
+    write_binary(tmp_path / "cifar-10-batches-bin")
+    assert load(f"cifar10:{tmp_path}", "train").published == 50_000
+    assert load(f"cifar10:{tmp_path}", "test").published == 10_000
+    data = imagenet(tmp_path, {"n00000000/a.JPEG": photographs(1)[0]})
+    assert data.published == 50_000
+    assert load(f"imagenet:{tmp_path / 'val'}").published is None  # which split is not known
+    assert load("digits").published is None
 
 
 def test_imagenet_with_classes_missing_is_refused(tmp_path: Path) -> None:

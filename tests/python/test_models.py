@@ -103,6 +103,14 @@ def test_normalisation_is_per_channel_and_not_saved() -> None:
     assert layer.double().mean.dtype == torch.float64  # it moves with the module
 
 
+def test_the_networks_normalise_as_the_published_ones() -> None:
+    cifar = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+    for name in ("cifar_resnet20", "cifar_resnet110"):
+        assert (ARCHITECTURES[name].mean, ARCHITECTURES[name].std) == cifar
+    imagenet = ARCHITECTURES["resnet50"]
+    assert (imagenet.mean, imagenet.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
 def test_the_network_sees_normalised_images() -> None:
     model = build("cifar_resnet20").eval()
     mean = torch.tensor(ARCHITECTURES["cifar_resnet20"].mean)[:, None, None]

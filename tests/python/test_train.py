@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,33 @@ def test_photographs_train_a_cifar_network() -> None:
     assert weights(model).isfinite().all()
 
 
+def write_cifar(folder: Path, monkeypatch: pytest.MonkeyPatch, rows: int = 4) -> str:
+    """Write CIFAR-10 in its binary layout, with so many images in each of the files."""
+    monkeypatch.setattr(importlib.import_module("smoothbound.data.cifar10"), "_ROWS", rows)
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
+        pixels = rng.integers(0, 256, (rows, 3072), dtype=np.uint8)
+        labels = rng.integers(0, 10, (rows, 1), dtype=np.uint8)
+        np.hstack([labels, pixels]).tofile(folder / f"{name}.bin")
+    return f"cifar10:{folder}"
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_binary_layout_of_cifar_trains_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
+) -> None:
+    data = write_cifar(tmp_path / "cifar-10-batches-bin", monkeypatch)
+    where = {"data": data, "arch": "cifar_resnet20"}
+    options = ("--recipe", recipe, "--epochs", "2", "--batch-size", "8", "--lr", "0.01")
+    result = run(tmp_path / "a.pt", *options, **where)
+    assert result.exit_code == 0, result.output
+    assert "cifar10 (train) has 20 images here, and 50000 as published" in result.output
+    assert "accuracy under noise on the 4 test images" in result.output
+    assert run(tmp_path / "a.pt", *options, "--resume", **where).exit_code == 0
+    assert checkpoint.load(tmp_path / "a.pt")[1].epoch == 2
+
+
 # refused ----------------------------------------------------------------------------------------
 
 
@@ -241,6 +269,20 @@ def test_photographs_train_a_cifar_network() -> None:
 def test_wrong_arguments_are_named(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         quick(few(), **wrong)
+
+
+def test_more_images_than_fit_into_memory_are_refused() -> None:
+    class Many:
+        def __len__(self) -> int:
+            return 10**8
+
+        def __getitem__(self, _: int) -> Any:
+            pytest.fail("an image was decoded")
+
+    labels = np.zeros(10**8, np.uint8)
+    data = Dataset("many", "train", Many(), labels, 10, (3, 224, 224))
+    with pytest.raises(ValueError, match=r"100000000 images of many are 14019 GiB of pixels, .*"):
+        quick(data, "resnet50")
 
 
 def test_the_device_is_found_or_refused() -> None:

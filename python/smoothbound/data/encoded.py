@@ -60,7 +60,8 @@ class EncodedImages:
 
         encoded = self.encoded[index]
         where = f"{encoded}" if isinstance(encoded, Path) else f"{self.source}, row {index}"
-        found = decoded(encoded, where, f"{width} x {height} {wanted[1]}", pixels)
+        size = f"{width} x {height} {wanted[1]}" if self.fit is None else "any size"
+        found = decoded(encoded, where, size, pixels)
         return np.ascontiguousarray(np.moveaxis(found, 2, 0))
 
 
@@ -88,5 +89,5 @@ def decoded(
             if not isinstance(found, str):
                 return found
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        found = f"what cannot be decoded ({error})"
+        found = f"what cannot be decoded, is the download complete? ({error})"
     raise DataError(f"{where}: needs a JPEG or PNG of {wanted}, got {found}")

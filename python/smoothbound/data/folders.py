@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _ENDINGS = (".jpg", ".jpeg", ".png")
 _SPLITS = {"train": ("train",), "test": ("test", "val")}
 _IMAGENET_CLASSES = 1000
+_IMAGENET_IMAGES = {"train": 1_281_167, "test": 50_000}
 _SHORT_SIDE, _CROP = 256, 224
 
 
@@ -42,7 +43,8 @@ def imagenet(folder: Path, split: str) -> Dataset:
         )
     shape = (3, _CROP, _CROP)
     encoded = EncodedImages(files, shape, fit=_central)
-    return Dataset("imagenet", part, encoded, labels, classes, shape, grid=255)
+    published = _IMAGENET_IMAGES.get(part)
+    return Dataset("imagenet", part, encoded, labels, classes, shape, grid=255, published=published)
 
 
 def _central(image: Image) -> Image:
@@ -62,7 +64,10 @@ def _central(image: Image) -> Image:
 def _place(kind: str, folder: Path, split: str) -> tuple[str, Path]:
     """Return the split and its folder: DIR/train, DIR/test or DIR/val, or DIR with all in it."""
     if not folder.is_dir():
-        raise DataError(f"{kind}: no folder {folder}; it must hold one folder a class, with images")
+        raise DataError(
+            f"{kind}: no folder {folder}; it must hold one folder a class, with images, or such "
+            "folders in train and in val"
+        )
     for name in _SPLITS[split]:
         if (folder / name).is_dir():
             return split, folder / name
@@ -83,9 +88,11 @@ def _files(kind: str, place: Path) -> tuple[list[Path], NDArray[np.int64], int]:
         files += found
         labels += [label] * len(found)
     if not files:
+        loose = sum(file.suffix.lower() in _ENDINGS for file in place.iterdir())
+        outside = f", {loose} images beside them" if loose else ""
         raise DataError(
-            f"{kind}: {place} has {len(classes)} class folders and no images in them; it must hold "
-            f"one folder a class, with {', '.join(_ENDINGS)} files directly in it"
+            f"{kind}: {place} has {len(classes)} class folders and no images in them{outside}; it "
+            f"must hold one folder a class, with {', '.join(_ENDINGS)} files directly in it"
         )
     return files, np.array(labels, np.int64), len(classes)
 
