@@ -8,7 +8,8 @@ shifted and mirrored first, as there. Two recipes say the rest:
            *Super-Convergence*, 2018), in bfloat16 where the device computes in it, channels last
 ``cohen``  the settings of the code published with Cohen et al. 2019 (train.py of
            github.com/locuslab/smoothing): 90 epochs of SGD with momentum, batches of 256, the
-           learning rate 0.1 divided by ten after every 30, weight decay 1e-4, float32
+           learning rate 0.1 divided by ten after every 30, weight decay 1e-4, float32; the
+           networks published with it were trained in batches of 400
 
 Order, augmentation and noise of an epoch follow from the seed and the number of the epoch alone, so
 a run that goes on from a checkpoint does what an uninterrupted one would have done.
