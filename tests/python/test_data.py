@@ -23,6 +23,7 @@ from smoothbound.data import Dataset, load
 from smoothbound.errors import DataError
 
 cifar10_layouts = importlib.import_module("smoothbound.data.cifar10")
+folders = importlib.import_module("smoothbound.data.folders")
 
 
 def encoded(pixels: NDArray[np.uint8], kind: str = "PNG") -> bytes:
@@ -391,6 +392,39 @@ def test_imagenet_is_what_torchvision_makes_of_it(
     theirs = steps.Compose([steps.Resize(256), steps.CenterCrop(224), steps.ToTensor()])
     with Image.open(tmp_path / "val" / "n00000005" / "a.JPEG") as image:
         assert torch.equal(data[0][0], theirs(image.convert("RGB")))
+
+
+@given(width=st.integers(1, 60), height=st.integers(1, 60), seed=st.integers(0, 9))
+def test_a_random_part_lies_in_the_image(width: int, height: int, seed: int) -> None:
+    left, top, wide, high = folders._random_part(width, height, np.random.default_rng(seed))
+    assert 0 <= left < left + wide <= width
+    assert 0 <= top < top + high <= height
+
+
+def test_random_parts_have_the_published_areas_and_shapes() -> None:
+    rng = np.random.default_rng(0)
+    left, top, wide, high = np.array([folders._random_part(1000, 1000, rng) for _ in range(4000)]).T
+    area, ratio = wide * high / 1e6, wide / high
+    assert 0.079 < area.min() < 0.09
+    assert area.max() > 0.95
+    assert (ratio.min(), ratio.max()) == pytest.approx((3 / 4, 4 / 3), rel=0.01)
+    small = area < 0.5  # these always lie in the image, so their law is the uniform one
+    assert area[small].mean() == pytest.approx(0.29, abs=0.01)
+    assert abs(np.log(ratio[small]).mean()) < 4 * 0.17 / small.sum() ** 0.5
+    for start, size in ((left, wide), (top, high)):
+        assert (start[small] / (1000 - size[small])).mean() == pytest.approx(0.5, abs=0.03)
+    assert folders._random_part(3000, 100, rng) == (1433, 0, 133, 100)  # none fits: the centre
+
+
+def test_random_parts_are_spread_as_torchvisions(torchvision: Any) -> None:
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    image = torch.zeros(3, 300, 500)
+    crop = torchvision.transforms.RandomResizedCrop(224)
+    theirs = np.array([crop.get_params(image, crop.scale, crop.ratio) for _ in range(4000)])
+    ours = np.array([folders._random_part(500, 300, rng) for _ in range(4000)])[:, [1, 0, 3, 2]]
+    np.testing.assert_allclose(ours.mean(0), theirs.mean(0), rtol=0.06)
+    np.testing.assert_allclose(ours.std(0), theirs.std(0), rtol=0.06)
 
 
 def test_an_image_cut_short_is_named(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ FAVOURITE = 3  # the class that the networks below predict
 
 def commands(name: str) -> list[str]:
     """Return the commands of that name in the page, a line each."""
-    blocks = re.findall(r"^```bash\n(.*?)^```", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
+    section = PAGE.read_text().partition("## (c)")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```bash\n(.*?)^```", section, flags=re.DOTALL | re.MULTILINE)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     return [line for line in lines if line.startswith(f"smoothbound {name} ")]
 
