@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import struct
 import tarfile
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,11 @@ _LAYOUT: dict[str, type] = {"arch": str, "state_dict": dict, "epoch": int}  # ne
 _LAST = re.compile(r"(module\.)?(1\.)?(module\.)?fc\.bias")  # one number for each class
 _PARALLEL = re.compile(r"(^|\.)module\.")  # what nn.DataParallel puts before the names of a network
 _COUNTER = ".num_batches_tracked"  # not used to predict, and not in files of before torch 0.4.1
-_SHOWN = 4  # parameters that do not fit, named in an error
+_NUMBERS = {  # NumPy types, and how struct calls them
+    **{"b1": "?", "f2": "e", "f4": "f", "f8": "d"},
+    **{"i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"},
+}
+_SHOWN = 4  # parameters that do not fit, named in an error, of each way not to fit
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,14 @@ def load(
         unknown architecture, or holds parameters that do not fit it or are not finite.
     ModelError
         If the factory cannot be imported or makes no network.
+    ValueError
+        If `arch` is neither a known name nor a factory.
     """
+    if arch is not None and ":" not in arch and arch not in ARCHITECTURES:
+        raise ValueError(
+            f"arch must be one of {', '.join(ARCHITECTURES)}, or package.module:factory; "
+            f"got {arch!r}"
+        )
     if path is None:
         return _from_factory_alone(arch, device)
     path = Path(path)
@@ -268,9 +281,13 @@ def _safetensors(path: Path, data: bytes) -> dict[str, Tensor]:
 def _unpickled(path: Path, data: bytes) -> Any:
     # torch before 2.6 reads this old format by a way that can run code in spite of weights_only
     if tarfile.is_tarfile(io.BytesIO(data)):
-        raise CheckpointError(f"{path} is a tar file, which cannot be read safely; save it anew")
+        raise CheckpointError(
+            f"{path} is a tar file: if it is an archive, unpack it (tar -xf) and name a checkpoint "
+            "in it; torch's own tar format of 2016 cannot be read safely, save it anew"
+        )
     try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with _numpy_numbers():
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # arbitrary bytes end in almost any exception
         code = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
         if code:
@@ -282,6 +299,35 @@ def _unpickled(path: Path, data: bytes) -> Any:
             f"{path} is not a checkpoint, or is not complete: it cannot be read as tensors and "
             f"plain values saved by torch.save ({type(error).__name__})"
         ) from error
+
+
+class _NumPyType:
+    """Stands for the type of a NumPy number in a pickle."""
+
+    def __init__(self, name: str, *_: object) -> None:
+        self.name, self.order = name, "="
+
+    def __setstate__(self, state: Any) -> None:
+        self.order = state[1] if state[1] in "<>" else "="
+
+
+def _number(kind: _NumPyType, data: bytes) -> Any:
+    """Stands for what makes a NumPy number from a pickle; returns a plain one."""
+    (value,) = struct.unpack(kind.order + _NUMBERS[kind.name], data)
+    return value
+
+
+def _numpy_numbers() -> AbstractContextManager[object]:
+    """Let torch read NumPy numbers, such as a learning rate, as plain ones; nothing is run."""
+    if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7):  # knows no stand-ins yet
+        return nullcontext()
+    return torch.serialization.safe_globals(
+        [
+            (_number, "numpy.core.multiarray.scalar"),
+            (_number, "numpy._core.multiarray.scalar"),
+            (_NumPyType, "numpy.dtype"),
+        ]
+    )
 
 
 def _check_layout(path: Path, content: Any, given: str | None) -> None:
@@ -333,20 +379,25 @@ def _fitting(
         if has != needs:
             kind = missing if name not in found else unexpected if name not in needed else other
             kind.append(f"{name}: has {has}, needs {needs}")
-    wrong = missing + unexpected + other
-    summary = f"{len(missing)} missing, {len(unexpected)} unexpected, {len(other)} of another shape"
-    if not wrong:
+    wrong = [missing, unexpected, other]
+    summary = (
+        f"{len(missing)} missing, {len(unexpected)} unexpected, {len(other)} of another shape or "
+        "type"
+    )
+    if not any(wrong):
         wrong = [
-            f"{name}: holds NaN or infinity"
-            for name, value in found.items()
-            if not bool(torch.isfinite(value).all())
+            [
+                f"{name}: holds NaN or infinity"
+                for name, value in found.items()
+                if not bool(torch.isfinite(value).all())
+            ]
         ]
-        summary = f"{len(wrong)} not finite"
-    if wrong:
-        more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
-        raise CheckpointError(
-            f"{path} does not fit {arch} ({summary}):\n  " + "\n  ".join(wrong[:_SHOWN] + more)
-        )
+        summary = f"{len(wrong[0])} not finite"
+    if any(wrong):
+        shown = [line for lines in wrong for line in lines[:_SHOWN]]
+        more = sum(map(len, wrong)) - len(shown)
+        shown += [f"and {more} more"] if more else []
+        raise CheckpointError(f"{path} does not fit {arch} ({summary}):\n  " + "\n  ".join(shown))
     return found
 
 

@@ -2,13 +2,15 @@
 
 Every image of every batch gets its own noise N(0, sigma^2 I), as in Cohen, Rosenfeld, Kolter,
 *Certified Adversarial Robustness via Randomized Smoothing* (ICML 2019), section 4. Photographs are
-shifted and mirrored first, as there. Two recipes say the rest:
+shifted and mirrored first, and those of ImageNet cropped and mirrored, as there. Two recipes say
+the rest:
 
 ``fast``   20 epochs of SGD with Nesterov momentum under a one-cycle schedule (Smith & Topin,
            *Super-Convergence*, 2018), in bfloat16 where the device computes in it, channels last
 ``cohen``  the settings of the code published with Cohen et al. 2019 (train.py of
            github.com/locuslab/smoothing): 90 epochs of SGD with momentum, batches of 256, the
-           learning rate 0.1 divided by ten after every 30, weight decay 1e-4, float32
+           learning rate 0.1 divided by ten after every 30, weight decay 1e-4, float32; the
+           networks published with it were trained in batches of 400
 
 Order, augmentation and noise of an epoch follow from the seed and the number of the epoch alone, so
 a run that goes on from a checkpoint does what an uninterrupted one would have done.
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ from smoothbound import checkpoint, checks
 from smoothbound.data import Dataset, unit_scale
 from smoothbound.errors import ModelError
 from smoothbound.models import ARCHITECTURES, build
+from smoothbound.training_data import batches
 
 __all__ = [
     "PRECISIONS",
@@ -49,7 +52,6 @@ __all__ = [
 PRECISIONS = ("float32", "bfloat16")
 _MOMENTUM = 0.9
 _WARM_UP = 0.25  # share of the steps in which the learning rate of the one-cycle rises
-_MARGIN = 4  # pixels that a photograph is shifted by, at most
 
 
 def _one_cycle(progress: float) -> float:
@@ -267,35 +269,33 @@ def train(
         weight_decay=chosen.weight_decay,
     )
     done = 0 if resume is None else checkpoint.restore(resume, model, optimizer)
-    images, labels = (tensor.to(where) for tensor in dataset.tensors())
+    epoch = batches(dataset, batch_size, where)
     in_epoch = steps_per_epoch(dataset, batch_size)
     for number in range(done + 1, epochs + 1):
         start = time.perf_counter()
         generator = _generator(where, seed, number)
         loss_sum, right = torch.zeros((), device=where), torch.zeros((), device=where)
         model.train()
-        for step, rows in enumerate(_shuffled(len(images), batch_size, generator)):
-            batch, wanted = unit_scale(images[rows]), labels[rows]
-            if dataset.augment:
-                batch = _shifted_and_mirrored(batch, generator)
+        for step, (batch, wanted) in enumerate(epoch(generator, generator.initial_seed())):
             batch = _noisy(batch, sigma, generator).contiguous(memory_format=layout)
             with torch.autocast(where.type, torch.bfloat16, enabled=autocast):
                 logits = model(batch).float()
             loss = functional.cross_entropy(logits, wanted)
             rate = lr * chosen.schedule((number - 1 + (step + 0.5) / in_epoch) / epochs)
             _descend(optimizer, loss, rate)
-            loss_sum += loss.detach() * len(rows)  # read once an epoch: a read waits for the device
+            # Summed on the device and read once an epoch: a read would wait for it.
+            loss_sum += loss.detach() * len(wanted)
             right += (logits.detach().argmax(1) == wanted).sum()
             if on_step:
                 on_step()
-        mean_loss = float(loss_sum) / len(images)
+        mean_loss = float(loss_sum) / len(dataset)
         if not math.isfinite(mean_loss):
             raise ModelError(
                 f"training diverged: the loss is {mean_loss} after epoch {number}; lower lr ({lr})"
             )
         if on_epoch:
             seconds = time.perf_counter() - start
-            accuracy = float(right) / len(images)
+            accuracy = float(right) / len(dataset)
             on_epoch(Epoch(number, epochs, mean_loss, accuracy, rate, seconds, model, optimizer))
     return model.eval()
 
@@ -329,11 +329,12 @@ def accuracy_under_noise(
     where = next(model.parameters()).device
     generator = torch.Generator(where).manual_seed(seed)
     right = 0
-    images, labels = dataset.tensors()
-    for start in range(0, len(images), batch_size):
-        rows = slice(start, start + batch_size)
-        logits = model(_noisy(unit_scale(images[rows].to(where)), sigma, generator))
-        right += int((logits.argmax(1).cpu() == labels[rows]).sum())
+    labels = torch.from_numpy(dataset.labels)
+    for start in range(0, len(dataset), batch_size):
+        rows = range(start, min(start + batch_size, len(dataset)))
+        images = torch.from_numpy(np.stack([dataset.images[i] for i in rows])).to(where)
+        logits = model(_noisy(unit_scale(images), sigma, generator))
+        right += int((logits.argmax(1).cpu() == labels[start : start + batch_size]).sum())
     return right / len(dataset)
 
 
@@ -358,32 +359,9 @@ def _generator(device: torch.device, seed: int, epoch: int) -> torch.Generator:
     return torch.Generator(device).manual_seed(int(key[0]) << 32 | int(key[1]))
 
 
-def _shuffled(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    order = torch.randperm(count, generator=generator, device=generator.device)
-    for start in range(0, count, batch_size):
-        yield order[start : start + batch_size]
-
-
 def _noisy(images: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
     noise = torch.randn(images.shape, generator=generator, device=images.device)
     return images + sigma * noise
-
-
-def _shifted_and_mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Shift each image by up to `_MARGIN` pixels, black coming in, and mirror every other one."""
-    count, channels, height, width = images.shape
-    where = images.device
-
-    def draw(high: int) -> Tensor:
-        return torch.randint(high, (count, 1), generator=generator, device=where)
-
-    rows = draw(2 * _MARGIN + 1) + torch.arange(height, device=where)
-    columns = torch.arange(width, device=where)
-    columns = draw(2 * _MARGIN + 1) + torch.where(draw(2) == 1, columns, columns.flip(0))
-    padded = functional.pad(images, (_MARGIN,) * 4)
-    each = torch.arange(count, device=where)[:, None, None, None]
-    channel = torch.arange(channels, device=where)[:, None, None]
-    return padded[each, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
 def _descend(optimizer: Optimizer, loss: Tensor, lr: float) -> None:

@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -126,6 +127,54 @@ def test_the_published_imagenet_file_loads(tmp_path: Path, counters: bool) -> No
         assert torch.equal(value, state[name])
 
 
+@pytest.mark.parametrize("prefix", ["1.module.", "module.1.", "module.1.module."])
+def test_files_of_networks_in_data_parallel_load(tmp_path: Path, prefix: str) -> None:
+    what = content("cifar_resnet20")
+    state = what["state_dict"]
+    what["state_dict"] = {name.replace("1.", prefix, 1): value for name, value in state.items()}
+    model, _ = load(written(tmp_path / "c.pth.tar", what, _use_new_zipfile_serialization=False))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, state[name])
+
+
+def test_a_file_written_on_a_gpu_loads_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what = content()
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.serialization, "location_tag", lambda _: "cuda:3")
+        path = written(tmp_path / "a.pt", what, _use_new_zipfile_serialization=False)
+    assert b"cuda:3" in path.read_bytes()
+    state = load(path)[0].state_dict()
+    assert all(torch.equal(value, what["state_dict"][name]) for name, value in state.items())
+
+
+@pytest.mark.skipif(
+    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7),
+    reason="torch before 2.7 reads no NumPy numbers safely",
+)
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_numpy_numbers_are_read_as_plain_ones(tmp_path: Path, is_zip: bool) -> None:
+    what = content() | {"epoch": np.int64(90), "training": {}}
+    what["optimizer"]["param_groups"][0]["lr"] = np.float64(0.001)
+    for kind in (np.bool_, np.float16, np.float32, np.uint8, np.int32):
+        what["training"][kind.__name__] = kind(1)
+    what["training"]["swapped"] = np.array([1, 2], ">i4")[1]
+    path = written(tmp_path / "a.pt", what, _use_new_zipfile_serialization=is_zip)
+    if not is_zip:  # as NumPy before 2 called its inside
+        path.write_bytes(path.read_bytes().replace(b"numpy._core", b"numpy.core"))
+    _, info = load(path)
+    assert (info.epoch, type(info.epoch)) == (90, int)
+    assert list(info.training.values()) == [True, 1.0, 1.0, 1, 1, 2]
+    assert {type(value) for value in info.training.values()} == {bool, int, float}
+    assert not any("scalar" in str(one) for one in torch.serialization.get_safe_globals())
+
+
+@pytest.mark.parametrize("value", [np.array([1.0]), np.str_("a"), np.datetime64(1, "s")])
+def test_other_numpy_values_are_refused(tmp_path: Path, value: Any) -> None:
+    refusal(written(tmp_path / "a.pt", content() | {"best": value}))
+
+
 # parameters alone -------------------------------------------------------------------------------
 
 
@@ -170,6 +219,8 @@ def test_the_network_named_must_be_that_of_the_file(tmp_path: Path) -> None:
     assert load(path, arch=ARCH)[1].arch == ARCH
     with pytest.raises(CheckpointError, match="is of the architecture 'digits_cnn', not 'cifar_"):
         load(path, arch="cifar_resnet20")
+    with pytest.raises(ValueError, match=r"arch must be one of digits_cnn, .*; got 'resnet_20'"):
+        load(path, arch="resnet_20")
 
 
 # a network of the user's own --------------------------------------------------------------------
@@ -278,7 +329,7 @@ def test_a_pickled_network_is_refused_with_what_to_do(tmp_path: Path) -> None:
 def test_a_tar_file_is_refused_unread(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         tar.addfile(tarfile.TarInfo("pickle"), io.BytesIO())
-    assert "is a tar file" in refusal(tmp_path / "a.tar")
+    assert "is a tar file: if it is an archive, unpack it" in refusal(tmp_path / "a.tar")
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
@@ -370,7 +421,20 @@ def test_another_network_shows_the_first_few_and_counts_the_rest(tmp_path: Path)
     assert "1.layer1.3.conv1.weight: has float32 (16, 16, 3, 3), needs nothing" in message
     assert "and 536 more" in message
     assert message.count("\n") == 5
-    assert "(0 missing, 540 unexpected, 0 of another shape)" in message
+    assert "(0 missing, 540 unexpected, 0 of another shape or type)" in message
+
+
+def test_every_way_not_to_fit_is_shown(tmp_path: Path) -> None:
+    what = content("cifar_resnet20")
+    state = what["state_dict"]
+    what["state_dict"] = {f"net.{name}": value for name, value in state.items()}
+    what["state_dict"]["1.conv1.weight"] = torch.zeros(7)
+    message = refusal(written(tmp_path / "a.pt", what))
+    assert "(106 missing, 128 unexpected, 1 of another shape or type)" in message
+    assert "  1.bn1.weight: has nothing, needs float32 (16,)\n" in message
+    assert "  net.1.conv1.weight: has float32 (16, 3, 3, 3), needs nothing\n" in message
+    assert "  1.conv1.weight: has float32 (7,), needs float32 (16, 3, 3, 3)\n" in message
+    assert message.endswith("  and 226 more")
 
 
 def test_a_checkpoint_that_holds_no_optimizer_cannot_be_gone_on_with(tmp_path: Path) -> None:

@@ -264,6 +264,23 @@ def test_another_sigma_than_in_training_is_noted(model: Path, tmp_path: Path) ->
     assert "trained under noise of sigma 0.25, and is smoothed with 0.5" in result.output
 
 
+def test_what_a_checkpoint_and_its_folder_tell_is_noted(model: Path, tmp_path: Path) -> None:
+    import torch
+
+    from smoothbound import models
+
+    small = tmp_path / "noise_0.50" / "checkpoint.pth.tar"
+    small.parent.mkdir()
+    state = models.build("digits_cnn", 12).state_dict()
+    torch.save({"arch": "digits_cnn", "epoch": 1, "state_dict": state}, small)
+    common = ("--data", "digits", "--max-inputs", 1, "--n", 100, "--checkpoint", small)
+    said = smoothbound("certify", *common, "--sigma", 0.25, "--out", tmp_path / "a").output
+    assert "lies in noise_0.50, as if trained under noise of sigma 0.50, and is smoothed" in said
+    assert "checkpoint.pth.tar knows 12 classes, and the data have 10" in said
+    said = smoothbound("certify", *common, "--sigma", 0.5, "--out", tmp_path / "b").output
+    assert "as if trained" not in said
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

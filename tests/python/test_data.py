@@ -23,6 +23,7 @@ from smoothbound.data import Dataset, load
 from smoothbound.errors import DataError
 
 cifar10_layouts = importlib.import_module("smoothbound.data.cifar10")
+folders = importlib.import_module("smoothbound.data.folders")
 
 
 def encoded(pixels: NDArray[np.uint8], kind: str = "PNG") -> bytes:
@@ -292,6 +293,12 @@ def test_half_downloaded_batches_are_told(tmp_path: Path, rows: int) -> None:
         load(f"cifar10:{tmp_path}", "test")
 
 
+def test_an_archive_that_was_not_unpacked_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-python.tar.gz").touch()
+    with pytest.raises(DataError, match=r"in /.*; unpack cifar-10-python\.tar\.gz; it must hold"):
+        load(f"cifar10:{tmp_path}")
+
+
 def test_labels_in_batches_are_checked(tmp_path: Path, rows: int) -> None:
     np.full((4, 3073), 11, np.uint8).tofile(tmp_path / "test_batch.bin")
     with pytest.raises(DataError, match=r"row 0: label must lie in 0 \.\. 9, got 11"):
@@ -346,6 +353,9 @@ def test_folders_without_images_are_told(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(DataError, match="has 1 class folders and no images in them"):
         load(f"images:{tmp_path}")
+    save(tmp_path / "0.png", photographs(1)[0])
+    with pytest.raises(DataError, match="no images in them, 1 images beside them; it must"):
+        load(f"images:{tmp_path}")
 
 
 # imagenet ---------------------------------------------------------------------------------------
@@ -382,6 +392,59 @@ def test_imagenet_is_what_torchvision_makes_of_it(
     theirs = steps.Compose([steps.Resize(256), steps.CenterCrop(224), steps.ToTensor()])
     with Image.open(tmp_path / "val" / "n00000005" / "a.JPEG") as image:
         assert torch.equal(data[0][0], theirs(image.convert("RGB")))
+
+
+@given(width=st.integers(1, 60), height=st.integers(1, 60), seed=st.integers(0, 9))
+def test_a_random_part_lies_in_the_image(width: int, height: int, seed: int) -> None:
+    left, top, wide, high = folders._random_part(width, height, np.random.default_rng(seed))
+    assert 0 <= left < left + wide <= width
+    assert 0 <= top < top + high <= height
+
+
+def test_random_parts_have_the_published_areas_and_shapes() -> None:
+    rng = np.random.default_rng(0)
+    left, top, wide, high = np.array([folders._random_part(1000, 1000, rng) for _ in range(4000)]).T
+    area, ratio = wide * high / 1e6, wide / high
+    assert 0.079 < area.min() < 0.09
+    assert area.max() > 0.95
+    assert (ratio.min(), ratio.max()) == pytest.approx((3 / 4, 4 / 3), rel=0.01)
+    small = area < 0.5  # these always lie in the image, so their law is the uniform one
+    assert area[small].mean() == pytest.approx(0.29, abs=0.01)
+    assert abs(np.log(ratio[small]).mean()) < 4 * 0.17 / small.sum() ** 0.5
+    for start, size in ((left, wide), (top, high)):
+        assert (start[small] / (1000 - size[small])).mean() == pytest.approx(0.5, abs=0.03)
+    assert folders._random_part(3000, 100, rng) == (1433, 0, 133, 100)  # none fits: the centre
+
+
+def test_random_parts_are_spread_as_torchvisions(torchvision: Any) -> None:
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    image = torch.zeros(3, 300, 500)
+    crop = torchvision.transforms.RandomResizedCrop(224)
+    theirs = np.array([crop.get_params(image, crop.scale, crop.ratio) for _ in range(4000)])
+    ours = np.array([folders._random_part(500, 300, rng) for _ in range(4000)])[:, [1, 0, 3, 2]]
+    np.testing.assert_allclose(ours.mean(0), theirs.mean(0), rtol=0.06)
+    np.testing.assert_allclose(ours.std(0), theirs.std(0), rtol=0.06)
+
+
+def test_an_image_cut_short_is_named(tmp_path: Path) -> None:
+    data = imagenet(tmp_path, {"n00000000/a.JPEG": photographs(1)[0]})
+    path = tmp_path / "val" / "n00000000" / "a.JPEG"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(
+        DataError, match=r"a\.JPEG: needs a JPEG or PNG of any size, .* is the download complete"
+    ):
+        data[0]
+
+
+def test_how_many_images_were_published_is_known(tmp_path: Path, rows: int) -> None:
+    write_binary(tmp_path / "cifar-10-batches-bin")
+    assert load(f"cifar10:{tmp_path}", "train").published == 50_000
+    assert load(f"cifar10:{tmp_path}", "test").published == 10_000
+    data = imagenet(tmp_path, {"n00000000/a.JPEG": photographs(1)[0]})
+    assert data.published == 50_000
+    assert load(f"imagenet:{tmp_path / 'val'}").published is None  # which split is not known
+    assert load("digits").published is None
 
 
 def test_imagenet_with_classes_missing_is_refused(tmp_path: Path) -> None:

@@ -7,35 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from published import cifar_shapes, imagenet_shapes
 from smoothbound.models import ARCHITECTURES, CifarResNet, Normalize, build
-
-BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-
-
-def published_shapes(depth: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes in the checkpoints published with Cohen et al. 2019, in their order.
-
-    Written down from the files cifar10/resnet{20,110}/noise_*/checkpoint.pth.tar.
-    """
-    shapes: dict[str, tuple[int, ...]] = {"1.conv1.weight": (16, 3, 3, 3)}
-
-    def batch_norm(name: str, width: int) -> None:
-        shapes.update({f"{name}.{part}": (width,) for part in BATCH_NORM[:4]})
-        shapes[f"{name}.{BATCH_NORM[4]}"] = ()
-
-    batch_norm("1.bn1", 16)
-    for layer, (width_in, width) in enumerate([(16, 16), (16, 32), (32, 64)], start=1):
-        for block in range((depth - 2) // 6):
-            name = f"1.layer{layer}.{block}"
-            first = width_in if block == 0 else width
-            shapes[f"{name}.conv1.weight"] = (width, first, 3, 3)
-            batch_norm(f"{name}.bn1", width)
-            shapes[f"{name}.conv2.weight"] = (width, width, 3, 3)
-            batch_norm(f"{name}.bn2", width)
-            if first != width:
-                shapes[f"{name}.downsample.0.weight"] = (width, first, 1, 1)
-                batch_norm(f"{name}.downsample.1", width)
-    return shapes | {"1.fc.weight": (10, 64), "1.fc.bias": (10,)}
 
 
 @pytest.mark.parametrize(("depth", "entries"), [(20, 128), (110, 668)])
@@ -43,32 +16,16 @@ def test_cifar_parameters_have_the_published_names_and_shapes(depth: int, entrie
     state = build(f"cifar_resnet{depth}").state_dict()
     assert len(state) == entries
     shapes = {name: tuple(value.shape) for name, value in state.items()}
-    assert list(shapes.items()) == list(published_shapes(depth).items())
+    assert list(shapes.items()) == list(cifar_shapes(depth).items())
 
 
 def test_imagenet_parameters_have_the_published_names_and_shapes() -> None:
-    """Those of torchvision's resnet50, written down."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def convolution(name: str, norm: str, out: int, into: int, size: int) -> None:
-        shapes[f"1.{name}.weight"] = (out, into, size, size)
-        shapes.update({f"1.{norm}.{part}": (out,) for part in BATCH_NORM[:4]})
-        shapes[f"1.{norm}.{BATCH_NORM[4]}"] = ()
-
-    convolution("conv1", "bn1", 64, 3, 7)
-    for layer, (blocks, width) in enumerate([(3, 64), (4, 128), (6, 256), (3, 512)], start=1):
-        for block in range(blocks):
-            name = f"layer{layer}.{block}"
-            into = 4 * width if block else max(64, 2 * width) if layer > 1 else 64
-            convolution(f"{name}.conv1", f"{name}.bn1", width, into, 1)
-            convolution(f"{name}.conv2", f"{name}.bn2", width, width, 3)
-            convolution(f"{name}.conv3", f"{name}.bn3", 4 * width, width, 1)
-            if not block:
-                convolution(f"{name}.downsample.0", f"{name}.downsample.1", 4 * width, into, 1)
-    shapes |= {"1.fc.weight": (1000, 2048), "1.fc.bias": (1000,)}
+    """Those of torchvision's resnet50."""
     state = build("resnet50", 1000).state_dict()
     assert len(state) == 320
-    assert [(name, tuple(v.shape)) for name, v in state.items()] == list(shapes.items())
+    assert [(name, tuple(v.shape)) for name, v in state.items()] == list(
+        imagenet_shapes("1.").items()
+    )
     assert sum(v.numel() for v in build("resnet50", 1000).parameters()) == 25_557_032
 
 
@@ -101,6 +58,14 @@ def test_normalisation_is_per_channel_and_not_saved() -> None:
     torch.testing.assert_close(layer(images), expected)
     assert layer.state_dict() == {}
     assert layer.double().mean.dtype == torch.float64  # it moves with the module
+
+
+def test_the_networks_normalise_as_the_published_ones() -> None:
+    cifar = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+    for name in ("cifar_resnet20", "cifar_resnet110"):
+        assert (ARCHITECTURES[name].mean, ARCHITECTURES[name].std) == cifar
+    imagenet = ARCHITECTURES["resnet50"]
+    assert (imagenet.mean, imagenet.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def test_the_network_sees_normalised_images() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,25 +12,26 @@ import numpy as np
 import pytest
 import torch
 import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 from smoothbound import checkpoint
 from smoothbound.cli.train import train as command
 from smoothbound.data import Dataset, load
-from smoothbound.errors import ModelError, SmoothboundError
+from smoothbound.errors import DataError, ModelError, SmoothboundError
 from smoothbound.models import ARCHITECTURES
 from smoothbound.train import (
     RECIPES,
     Epoch,
     _noisy,
     _one_cycle,
-    _shifted_and_mirrored,
     accuracy_under_noise,
     best_device,
     best_precision,
     steps_per_epoch,
     train,
 )
+from smoothbound.training_data import batches, shifted_and_mirrored
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -187,9 +189,9 @@ def test_a_step_in_bfloat16_is_near_one_in_float32() -> None:
     assert narrow.dtype == torch.float32
 
 
-def test_photographs_are_only_shifted_and_mirrored() -> None:
+def test_photographs_are_onlyshifted_and_mirrored() -> None:
     images = torch.rand(30, 3, 12, 10)
-    moved = _shifted_and_mirrored(images, torch.Generator().manual_seed(0))
+    moved = shifted_and_mirrored(images, torch.Generator().manual_seed(0))
     padded = torch.nn.functional.pad(images, (4, 4, 4, 4))
     seen = set()
     for image, result in zip(padded, moved, strict=True):
@@ -214,6 +216,79 @@ def test_photographs_train_a_cifar_network() -> None:
     model = quick(data, "cifar_resnet20", batch_size=3)
     assert model(torch.rand(2, 3, 32, 32)).shape == (2, 3)
     assert weights(model).isfinite().all()
+
+
+def write_imagenet(folder: Path, count: int) -> str:
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for label in range(1000):
+            place = folder / split / f"n{label:08}"
+            place.mkdir(parents=True)
+            if label < count:
+                pixels = rng.integers(0, 256, (48, 80, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(place / "a.JPEG")
+    return f"imagenet:{folder}"
+
+
+def test_an_epoch_of_imagenet_is_read_as_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load(write_imagenet(tmp_path, 7), "train")
+    monkeypatch.setattr(Dataset, "tensors", lambda _: pytest.fail("all were decoded at once"))
+    epoch = batches(data, 2, torch.device("cpu"))
+
+    def drawn(seed: int) -> dict[int, torch.Tensor]:
+        told = list(epoch(torch.Generator().manual_seed(seed), seed))
+        assert [len(labels) for _, labels in told] == [2, 2, 2, 1]
+        return {int(y): x for xs, ys in told for x, y in zip(xs, ys, strict=True)}
+
+    first, again, other = drawn(1), drawn(1), drawn(2)
+    assert sorted(first) == list(range(7))
+    assert list(first) == list(again)
+    assert list(first) != list(other)
+    for label, image in first.items():
+        assert image.shape == (3, 224, 224)
+        assert 0 <= image.min() <= image.max() <= 1
+        assert torch.equal(image, again[label])
+        assert not torch.equal(image, other[label])
+    (tmp_path / "train" / "n00000004" / "a.JPEG").write_bytes(b"")
+    with pytest.raises(DataError, match=r"n00000004/a\.JPEG: needs a JPEG or PNG"):
+        drawn(1)
+
+
+def test_imagenet_trains_by_the_command(tmp_path: Path) -> None:
+    where = {"data": write_imagenet(tmp_path / "imagenet", 3), "arch": "resnet50"}
+    result = run(tmp_path / "a.pt", "--epochs", "1", "--batch-size", "3", **where)
+    assert result.exit_code == 0, result.output
+    assert "imagenet (train) has 3 images here, and 1281167 as published" in result.output
+    assert checkpoint.load(tmp_path / "a.pt")[1].num_classes == 1000
+
+
+def write_cifar(folder: Path, monkeypatch: pytest.MonkeyPatch, rows: int = 4) -> str:
+    """Write CIFAR-10 in its binary layout, with so many images in each of the files."""
+    monkeypatch.setattr(importlib.import_module("smoothbound.data.cifar10"), "_ROWS", rows)
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
+        pixels = rng.integers(0, 256, (rows, 3072), dtype=np.uint8)
+        labels = rng.integers(0, 10, (rows, 1), dtype=np.uint8)
+        np.hstack([labels, pixels]).tofile(folder / f"{name}.bin")
+    return f"cifar10:{folder}"
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_binary_layout_of_cifar_trains_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
+) -> None:
+    data = write_cifar(tmp_path / "cifar-10-batches-bin", monkeypatch)
+    where = {"data": data, "arch": "cifar_resnet20"}
+    options = ("--recipe", recipe, "--epochs", "2", "--batch-size", "8", "--lr", "0.01")
+    result = run(tmp_path / "a.pt", *options, **where)
+    assert result.exit_code == 0, result.output
+    assert "cifar10 (train) has 20 images here, and 50000 as published" in result.output
+    assert "accuracy under noise on the 4 test images" in result.output
+    assert run(tmp_path / "a.pt", *options, "--resume", **where).exit_code == 0
+    assert checkpoint.load(tmp_path / "a.pt")[1].epoch == 2
 
 
 # refused ----------------------------------------------------------------------------------------
@@ -241,6 +316,20 @@ def test_photographs_train_a_cifar_network() -> None:
 def test_wrong_arguments_are_named(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         quick(few(), **wrong)
+
+
+def test_more_images_than_fit_into_memory_are_refused() -> None:
+    class Many:
+        def __len__(self) -> int:
+            return 10**8
+
+        def __getitem__(self, _: int) -> Any:
+            pytest.fail("an image was decoded")
+
+    labels = np.zeros(10**8, np.uint8)
+    data = Dataset("many", "train", Many(), labels, 10, (3, 224, 224))
+    with pytest.raises(ValueError, match=r"100000000 images of many are 14019 GiB of pixels, .*"):
+        quick(data, "resnet50")
 
 
 def test_the_device_is_found_or_refused() -> None:

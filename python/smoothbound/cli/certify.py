@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from smoothbound.cli.options import (
     Alpha,
@@ -20,9 +20,14 @@ from smoothbound.cli.options import (
     default_radii,
     indices_of,
     methods,
+    note,
     numbers,
+    warn_of_missing,
 )
 from smoothbound.method import BANDS, BOUNDS
+
+if TYPE_CHECKING:
+    from smoothbound.checkpoint import Info
 
 __all__ = ["certify"]
 
@@ -228,14 +233,8 @@ def certify(
         cutoff=cutoff,
     )
     first, _ = dataset[0]
-    trained = info.training.get("sigma")
-    if trained not in (None, sigma):
-        Console(stderr=True).print(
-            f"note: {name} was trained under noise of sigma {trained}, and is smoothed "
-            f"with {sigma}",
-            soft_wrap=True,
-            markup=False,
-        )
+    warn_of_missing(dataset)
+    _warn_of_another(checkpoint, info, sigma, dataset.num_classes)
     middle = sum(smoothed.measure.score_range) / 2
     if radii is not None:
         grid = numbers("--radii", radii)
@@ -286,6 +285,25 @@ def certify(
     show(results, out)
     if results.failed:
         raise typer.Exit(3)
+
+
+def _warn_of_another(path: Path | None, info: Info, sigma: float, num_classes: int) -> None:
+    """Say so if a checkpoint was trained under another sigma, or for more classes."""
+    if path is None:
+        return
+    trained = info.training.get("sigma")
+    folder = re.fullmatch(r"noise_(\d+\.\d+)", path.absolute().parent.name)  # as published
+    if trained not in (None, sigma):
+        note(
+            f"{path.name} was trained under noise of sigma {trained}, and is smoothed with {sigma}"
+        )
+    elif trained is None and folder and float(folder[1]) != sigma:
+        note(
+            f"{path.name} lies in {folder[0]}, as if trained under noise of sigma {folder[1]}, and "
+            f"is smoothed with {sigma}"
+        )
+    if info.num_classes is not None and info.num_classes > num_classes:
+        note(f"{path.name} knows {info.num_classes} classes, and the data have {num_classes}")
 
 
 def _batch_size(text: str, resumed: Path | None) -> Any:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
+from rich.console import Console
 
 from smoothbound.method import BANDS, BOUNDS, Method
+
+if TYPE_CHECKING:
+    from smoothbound.data import Dataset
 
 __all__ = [
     "Alpha",
@@ -21,6 +25,8 @@ __all__ = [
     "default_radii",
     "indices_of",
     "methods",
+    "note",
+    "warn_of_missing",
 ]
 
 Data = Annotated[
@@ -141,6 +147,21 @@ def methods(bounds: list[str], bands: list[str], n_bins: int | None) -> tuple[Me
     """
     made = {Method.of(bound, band, n_bins) for bound in bounds for band in bands}
     return tuple(sorted(made, key=_strength))
+
+
+def note(text: str) -> None:
+    """Print a line that the user should know, on the standard error stream."""
+    Console(stderr=True).print(f"note: {text}", soft_wrap=True, markup=False)
+
+
+def warn_of_missing(dataset: Dataset) -> None:
+    """Say so if a data set does not have as many images as were published."""
+    if dataset.published not in (None, len(dataset)):
+        note(
+            f"{dataset.name} ({dataset.split}) has {len(dataset)} images here, and "
+            f"{dataset.published} as published: positions, and so --skip and --indices, may mean "
+            "other images"
+        )
 
 
 def _strength(method: Method) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from smoothbound.cli.options import Data, Sigma
+from smoothbound.cli.options import Data, Sigma, warn_of_missing
 from smoothbound.errors import CheckpointError
 from smoothbound.progress import progress
 
@@ -89,6 +89,7 @@ def train(
     if not going_on:
         _claim(out)
     training, held_out = load(data, "train"), load(data, "test")
+    warn_of_missing(training)
     settings = {
         "data": training.name,
         "sigma": sigma,

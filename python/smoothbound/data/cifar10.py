@@ -21,6 +21,7 @@ _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
 _ROWS = 10_000  # in each file of the layouts below
 _FILES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
+_PUBLISHED = {"train": 50_000, "test": 10_000}  # images
 _LIMIT = 2**26  # bytes; more than any of the pickles, which have 31 million
 
 
@@ -42,16 +43,28 @@ def cifar10(folder: Path, split: str) -> Dataset:
                 images = np.concatenate([images for images, _ in parts])
                 labels = np.concatenate([labels for _, labels in parts])
                 return _dataset(split, images, labels)
+    archives = sorted(path.name for path in folder.glob("cifar-10*.tar*"))
+    unpack = f"; unpack {archives[0]}" if archives else ""
     raise DataError(
-        f"cifar10: no file {parquet}, and no {split} files of another layout in {folder}; it must "
-        "hold train.parquet and test.parquet with the columns img (struct of bytes and path) and "
-        "label, or cifar-10-batches-bin with data_batch_1.bin .. data_batch_5.bin and "
+        f"cifar10: no file {parquet}, and no {split} files of another layout in {folder}{unpack}; "
+        "it must hold train.parquet and test.parquet with the columns img (struct of bytes and "
+        "path) and label, or cifar-10-batches-bin with data_batch_1.bin .. data_batch_5.bin and "
         "test_batch.bin, or cifar-10-batches-py with data_batch_1 .. data_batch_5 and test_batch"
     )
 
 
 def _dataset(split: str, images: Images, labels: NDArray[np.int64]) -> Dataset:
-    return Dataset("cifar10", split, images, labels, 10, _SHAPE, augment=True, grid=255)
+    return Dataset(
+        name="cifar10",
+        split=split,
+        images=images,
+        labels=labels,
+        num_classes=10,
+        shape=_SHAPE,
+        augment=True,
+        grid=255,
+        published=_PUBLISHED[split],
+    )
 
 
 # Parquet ----------------------------------------------------------------------------------------

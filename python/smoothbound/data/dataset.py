@@ -55,6 +55,8 @@ class Dataset:
         Whether training may shift and mirror the images: photographs yes, digits no.
     grid : int or None
         All values are whole multiples of 1 / grid; None: that is not known.
+    published : int or None
+        Number of images in this split as it was published; None: that is not known.
 
     Examples
     --------
@@ -75,6 +77,7 @@ class Dataset:
     shape: tuple[int, int, int]
     augment: bool = False
     grid: int | None = None
+    published: int | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -123,7 +126,9 @@ class Dataset:
         """Return all images as they are stored (n, channels, height, width) and labels (n,)."""
         stored = self.images
         if not isinstance(stored, np.ndarray):
-            stored = np.stack([self.images[i] for i in range(len(self))])
+            stored = np.empty((len(self), *self.shape), self.images[0].dtype)
+            for i in range(len(self)):
+                stored[i] = self.images[i]
         return torch.from_numpy(stored), torch.from_numpy(self.labels)
 
 

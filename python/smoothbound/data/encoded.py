@@ -36,23 +36,34 @@ class EncodedImages:
         The file that holds the bytes.
     fit : callable, optional
         Makes an image of any size one of this shape; without it, another shape is an error.
+    vary : callable, optional
+        Makes an image of any size one of this shape at random, to train with.
     """
 
     encoded: Sequence[bytes | Path]
     shape: tuple[int, int, int]
     source: Path | None = None
     fit: Callable[[Image], Image] | None = None
+    vary: Callable[[Image, np.random.Generator], Image] | None = None
 
     def __len__(self) -> int:
         return len(self.encoded)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return self._read(index, self.fit)
+
+    def varied(self, index: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Return one image as `vary` makes it, or as it is."""
+        vary = self.vary
+        return self._read(index, None if vary is None else lambda image: vary(image, rng))
+
+    def _read(self, index: int, fit: Callable[[Image], Image] | None) -> NDArray[np.uint8]:
         channels, height, width = self.shape
         wanted = ((width, height), _MODES[channels])
 
         def pixels(image: Image) -> NDArray[np.uint8] | str:
-            if self.fit is not None:
-                image = self.fit(image)
+            if fit is not None:
+                image = fit(image)
             # size and mode stand in the header: a huge image is refused before it is decoded
             if (image.size, image.mode) != wanted:
                 return f"{image.width} x {image.height} {image.mode}"
@@ -60,7 +71,8 @@ class EncodedImages:
 
         encoded = self.encoded[index]
         where = f"{encoded}" if isinstance(encoded, Path) else f"{self.source}, row {index}"
-        found = decoded(encoded, where, f"{width} x {height} {wanted[1]}", pixels)
+        size = f"{width} x {height} {wanted[1]}" if fit is None else "any size"
+        found = decoded(encoded, where, size, pixels)
         return np.ascontiguousarray(np.moveaxis(found, 2, 0))
 
 
@@ -88,5 +100,5 @@ def decoded(
             if not isinstance(found, str):
                 return found
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        found = f"what cannot be decoded ({error})"
+        found = f"what cannot be decoded, is the download complete? ({error})"
     raise DataError(f"{where}: needs a JPEG or PNG of {wanted}, got {found}")
