@@ -24,7 +24,7 @@ from published import Shapes, cifar_shapes, imagenet_shapes
 from smoothbound import store
 from smoothbound.cli import app
 
-PAGE = Path(__file__).parents[2] / "docs" / "reproduction_c.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reproduction.md"
 RADII = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5)  # of the paper
 METHODS = ["mean", "cdf_dkw", "cdf_ell", "tangent"]
 FAVOURITE = 3  # the class that the networks below predict
