@@ -11,11 +11,10 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from tables import THRESHOLDS, certified_accuracy, markdown
-
 from smoothbound.concentration import pairs
 from smoothbound.evaluation import Evaluation, correlation, percent
 from smoothbound.logs import read_log, with_class_radius
+from tables import THRESHOLDS, certified_accuracy, markdown
 
 LOGS = {
     "imagenet_pred_score": ("ImageNet, ResNet-50, average score", "imagenet_resnet50"),
