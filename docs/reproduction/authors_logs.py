@@ -8,13 +8,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 from smoothbound.concentration import pairs
-from smoothbound.evaluation import Evaluation, correlation, percent
+from smoothbound.evaluation import Evaluation, correlation
 from smoothbound.logs import read_log, with_class_radius
-from tables import THRESHOLDS, certified_accuracy, markdown
+from smoothbound.report.measures import measures_table
+from smoothbound.report.tables import markdown_rows
+from tables import certified_accuracy
 
 LOGS = {
     "imagenet_pred_score": ("ImageNet, ResNet-50, average score", "imagenet_resnet50"),
@@ -33,24 +34,9 @@ def read(folder: Path) -> dict[str, Evaluation]:
     }
 
 
-def score_against_margin(score: Evaluation, margin: Evaluation) -> Iterator[str]:
-    """Compare certified accuracy by Theorem 2 at thresholds at the same place in their ranges."""
-    columns = {
-        f"{one.measure} > {round(c, 2):g}": one.counts(one.bounds[-1], [round(c, 12)])[:, 0]
-        for place in THRESHOLDS
-        for one, c in ((score, place), (margin, 2 * place - 1))
-    }
-    total = len(score.index)
-    rows = [
-        [f"{radius:g}", *(percent(counts[i], total) for counts in columns.values())]
-        for i, radius in enumerate(score.radii)
-    ]
-    return markdown(["R", *columns], rows)
-
-
-def correlations(logs: Path, radii: Path) -> Iterator[str]:
+def correlations(logs: Path, radii: Path) -> str:
     """Correlate the certified confidence at R = 0 with the certified radius of the class."""
-    rows = []
+    rows = [["log", "inputs", "Pearson", "Spearman"]]
     for name, (title, classes) in LOGS.items():
         for sigma in SIGMAS:
             log = read_log(logs / f"{name}_sigma{sigma}.tsv")
@@ -61,7 +47,7 @@ def correlations(logs: Path, radii: Path) -> Iterator[str]:
             found = correlation(both.class_radius[shown], lower)
             cells = [f"{value:.3f}" for value in found]
             rows.append([f"{title}, σ = {float(sigma):g}", str(int(shown.sum())), *cells])
-    return markdown(["log", "inputs", "Pearson", "Spearman"], rows)
+    return markdown_rows(rows)
 
 
 def main() -> None:
@@ -73,13 +59,13 @@ def main() -> None:
     logs = read(args.logs)
     for title, log in logs.items():
         print(f"\n### {title}, {len(log.index)} inputs\n")
-        print("\n".join(certified_accuracy(log)))
+        print(certified_accuracy(log))
     for score, margin in pairs(list(logs.values())):
         print(f"\n### Score against margin, CIFAR-10, Theorem 2, σ = {score.sigma:g}\n")
-        print("\n".join(score_against_margin(score, margin)))
+        print(markdown_rows(measures_table(score, margin)))
     if args.class_radii is not None:
         print("\n### Certified confidence at R = 0 against the certified radius of the class\n")
-        print("\n".join(correlations(args.logs, args.class_radii)))
+        print(correlations(args.logs, args.class_radii))
 
 
 if __name__ == "__main__":

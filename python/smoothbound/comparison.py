@@ -1,6 +1,6 @@
 """Several evaluations of the same inputs, side by side.
 
-Evaluations belong together where they have inputs in common, by position in the data set, with the
+Evaluations belong together where they have inputs in common, by position in one data set, with the
 same labels; each is then reduced to the inputs that all have, for shares of different inputs do
 not compare.
 """
@@ -49,7 +49,12 @@ def side_by_side(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
 
 
 def on_common_inputs(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """Reduce evaluations to the inputs that all have; none if they have none or label one apart."""
+    """Reduce evaluations to the inputs that all have.
+
+    None if they have none, label one apart, or are known to be of different data.
+    """
+    if len({one.data for one in evaluations} - {None}) > 1:
+        return []
     common = reduce(np.intersect1d, (one.index for one in evaluations))
     reduced = [one.only(common) for one in evaluations] if len(common) else []
     if any((one.label != reduced[0].label).any() for one in reduced):

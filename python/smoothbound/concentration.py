@@ -23,40 +23,32 @@ if TYPE_CHECKING:
 __all__ = ["pairs", "relative_spread"]
 
 
-def relative_spread(sketch: ScoreSketch, inputs: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the standard deviation of the scores of some inputs, as a share of their range.
+def relative_spread(sketch: ScoreSketch) -> NDArray[np.float64]:
+    """Return the standard deviation of the scores of each input, as a share of their range.
 
     Parameters
     ----------
     sketch : ScoreSketch
         Counted scores; those between two edges are taken for the middle.
-    inputs : ndarray of int64, shape (n_inputs,)
-        Ids of inputs in the sketch.
 
     Returns
     -------
     ndarray of float64, shape (n_inputs,)
         In [0, 1/2]: one half for draws at both ends alike.
 
-    Raises
-    ------
-    ValueError
-        If one of the inputs is not in the sketch.
-
     Examples
     --------
     >>> from smoothbound.sketch import ScoreSketch
     >>> sketch = ScoreSketch(2, score_range=(-1.0, 1.0))
     >>> sketch.update(np.array([[-1.0, 1.0], [0.5, 0.5]]))
-    >>> relative_spread(sketch, np.array([0, 1]))
+    >>> relative_spread(sketch)
     array([0.5, 0. ])
     """
     edges = sketch.edges
     places = np.empty(2 * edges.size - 1)
     places[::2], places[1::2] = edges, (edges[1:] + edges[:-1]) / 2
     places = (places - edges[0]) / (edges[-1] - edges[0])
-    chosen = sketch.only(np.sort(inputs))
-    counts = chosen.counts[np.searchsorted(chosen.inputs, inputs)].astype(np.float64)
+    counts = sketch.counts.astype(np.float64)
     total = counts.sum(axis=1)
     mean = counts @ places / total
     square = counts @ places**2 / total
@@ -65,7 +57,9 @@ def relative_spread(sketch: ScoreSketch, inputs: NDArray[np.int64]) -> NDArray[n
 
 
 def pairs(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, Evaluation]]:
-    """Pair each evaluation of the score with one of the margin, same sigma, on their common inputs.
+    """Pair evaluations of the score and of the margin of one network, sigma and set of inputs.
+
+    Each is reduced to the inputs that both have. Sigma must be known.
 
     Examples
     --------
@@ -75,7 +69,7 @@ def pairs(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, Evaluatio
     ...     Evaluation(
     ...         name=measure, measure=measure, score_range=(a, 1.0), radii=np.array([0.0]),
     ...         index=np.arange(2), label=np.arange(2), predicted=np.arange(2),
-    ...         bounds=(Bounds(Method("mean"), np.full((2, 1), 0.8)),))
+    ...         sigma=0.25, bounds=(Bounds(Method("mean"), np.full((2, 1), 0.8)),))
     ...     for measure, a in (("score", 0.0), ("margin", -1.0)))
     >>> [(one.name, two.name) for one, two in pairs([margin, score])]
     [('score', 'margin')]
@@ -86,7 +80,9 @@ def pairs(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, Evaluatio
         if score.measure != "score":
             continue
         for margin in margins:
-            if margin.sigma == score.sigma and (both := on_common_inputs([score, margin])):
+            alike = score.sigma is not None and margin.sigma == score.sigma
+            alike = alike and len({score.network, margin.network} - {None}) < 2
+            if alike and (both := on_common_inputs([score, margin])):
                 found.append((both[0], both[1]))
                 margins.remove(margin)
                 break

@@ -7,7 +7,7 @@ at every point within R. An `Evaluation` holds what this needs, wherever it was 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from smoothbound.method import Method
 if TYPE_CHECKING:
     from smoothbound.sketch import ScoreSketch
 
-__all__ = ["Bounds", "Evaluation", "correlation", "percent"]
+__all__ = ["Bounds", "Evaluation", "KeptScores", "correlation", "percent"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -43,6 +43,34 @@ class Bounds:
     method: Method
     lower: Floats
     radius: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class KeptScores:
+    """Counted scores, read when they are needed: those of many inputs take much memory.
+
+    Parameters
+    ----------
+    index : ndarray of int64, shape (n_inputs,)
+        Positions in the data set of the inputs whose scores were kept, ascending.
+    read : callable
+        Returns the sketch of some of them, given their positions, ascending.
+
+    Examples
+    --------
+    >>> from smoothbound.sketch import ScoreSketch
+    >>> sketch = ScoreSketch([3, 7])
+    >>> KeptScores.of(sketch).index
+    array([3, 7])
+    """
+
+    index: Ints
+    read: Callable[[Ints], ScoreSketch]
+
+    @classmethod
+    def of(cls, sketch: ScoreSketch) -> KeptScores:
+        """Take those of a sketch that is at hand."""
+        return cls(np.array(sketch.inputs), sketch.only)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +101,10 @@ class Evaluation:
         How the certificates were made, one sentence each.
     alpha : float, optional
         Failure probability of each certificate, where it is known.
-    sketch : ScoreSketch, optional
-        The counted scores of the inputs, and perhaps of others, where they were kept.
+    scores : KeptScores, optional
+        The counted scores of the inputs, or of some of them, where they were kept.
+    data, network : str, optional
+        Which images these are and what classified them, where it is known.
 
     Raises
     ------
@@ -106,7 +136,9 @@ class Evaluation:
     sigma: float | None = None
     notes: tuple[str, ...] = ()
     alpha: float | None = None
-    sketch: ScoreSketch | None = None
+    scores: KeptScores | None = None
+    data: str | None = None
+    network: str | None = None
 
     def __post_init__(self) -> None:
         n, n_radii, n_thresholds = len(self.index), len(self.radii), len(self.thresholds)
@@ -138,12 +170,42 @@ class Evaluation:
         return right
 
     @property
+    def with_scores(self) -> Ints:
+        """Positions in the data set of the inputs whose counted scores were kept, ascending."""
+        kept = np.empty(0, np.int64) if self.scores is None else self.scores.index
+        return np.intersect1d(self.index, kept)
+
+    def sketch(self, index: Ints) -> ScoreSketch:
+        """Return the counted scores of some inputs.
+
+        Parameters
+        ----------
+        index : ndarray of int64
+            Positions in the data set, ascending.
+
+        Raises
+        ------
+        ValueError
+            If none are named, or the scores of one of them were not kept.
+        """
+        missing = np.setdiff1d(index, self.with_scores)
+        if self.scores is None or len(missing) or not len(index):
+            which = f"input {missing[0]}" if len(missing) else "any input"
+            raise ValueError(f"{self.name} has no counted scores of {which}")
+        return self.scores.read(index)
+
+    @property
     def paired(self) -> NDArray[np.bool_]:
         """Whether each input has both a certified confidence and a certified class radius."""
         if self.class_radius is None:
             return np.zeros(len(self.index), dtype=np.bool_)
         both: NDArray[np.bool_] = (self.predicted >= 0) & np.isfinite(self.class_radius)
         return both
+
+    def threshold_at(self, fraction: float) -> float:
+        """Return the threshold at this place in the range of the measure, a fraction of it."""
+        a, b = self.score_range
+        return float(round(a + (b - a) * fraction, 12))
 
     def counts(self, bounds: Bounds, thresholds: Sequence[float]) -> Ints:
         """Count the correct inputs certified strictly above each threshold at each radius.

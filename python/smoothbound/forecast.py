@@ -19,7 +19,7 @@ from smoothbound.sketch_certificate import bound_counts
 
 __all__ = ["MOST_DRAWS", "Forecast", "forecast", "scaled"]
 
-MOST_DRAWS = 2**31 - 1  # of a forecast: products with counts of 32 bits fit into 63
+MOST_DRAWS = 10**7  # of a forecast: the band of more takes minutes and gigabytes to calibrate
 _ROWS = 256  # inputs at a time, for the memory of scaled counts
 
 

@@ -19,6 +19,8 @@ __all__ = ["MAGIC", "Journal", "frame"]
 
 MAGIC = b"SMBOUND1"
 _HEAD = struct.Struct("<II")  # length and CRC-32 of the bytes that follow
+_LONGEST_SKETCH = 40_000  # bytes: rows differ by the length of their packed sketch
+_SHORTEST = 64  # bytes: every row has more
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,10 @@ class Journal:
         if not data.startswith(MAGIC[: len(data)]):
             raise StoreError(f"{path} was not written by smoothbound certify")
         frames, end = _complete_frames(data)
-        # One write at a time: what a kill cuts is about as long as one frame. (Only the settings
-        # stand before the first input, and no input is lost with them.)
-        if len(frames) > 1 and len(data) - end > 2 * max(map(len, frames)) + _HEAD.size:
+        # One write at a time: nothing whole follows what a kill has cut, nor much. (Only the
+        # settings stand before the first input, and no input is lost with them.)
+        most = 2 * max(map(len, frames), default=0) + _LONGEST_SKETCH
+        if len(frames) > 1 and (len(data) - end > most or _holds_frame(data, end + 1, most)):
             raise StoreError(
                 f"{path} is damaged at byte {end} of {len(data)}, after {len(frames) - 1} inputs; "
                 "restore it from a copy, or move it away and start again"
@@ -67,6 +70,17 @@ class Journal:
 def frame(payload: bytes) -> bytes:
     """Return a payload as it stands in a journal."""
     return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+def _holds_frame(data: bytes, start: int, most: int) -> bool:
+    """Say whether a whole frame, of at most so many bytes, begins anywhere from `start` on."""
+    for at in range(start, len(data) - _HEAD.size - _SHORTEST):
+        length, checksum = _HEAD.unpack_from(data, at)
+        if _SHORTEST <= length <= min(most, len(data) - at - _HEAD.size):
+            payload = memoryview(data)[at + _HEAD.size : at + _HEAD.size + length]
+            if zlib.crc32(payload) == checksum:
+                return True
+    return False
 
 
 def _complete_frames(data: bytes) -> tuple[list[bytes], int]:

@@ -42,6 +42,8 @@ class KnotChoices:
         The mean for all edges of the sketch.
     n_inputs : int
         Number of the inputs.
+    score_range : (float, float)
+        Range of the measure.
     """
 
     radius: float
@@ -51,13 +53,15 @@ class KnotChoices:
     equal_width: tuple[float, ...]
     every_draw: float
     n_inputs: int
+    score_range: tuple[float, float] = (0.0, 1.0)
 
-    def bins_for(self, means: Sequence[float], share: float = 0.99) -> int | None:
-        """Return the least number of intervals whose mean is a share of that of every draw."""
+    def bins_for(self, means: Sequence[float], loss: float = 0.01) -> int | None:
+        """Return the least number of intervals that lose so much of the range to every draw."""
+        a, b = self.score_range
         enough = (
             bins
             for bins, mean in zip(self.n_bins, means, strict=True)
-            if mean >= share * self.every_draw
+            if mean >= self.every_draw - loss * (b - a)
         )
         return next(enough, None)
 
@@ -101,6 +105,7 @@ def choices(
     sketch: ScoreSketch,
     *,
     radius: float,
+    sigma: float | None = None,
     alpha: float = 1e-3,
     band: str = "dkw",
     n_bins: Sequence[int] = (4, 8, 16, 32, 64, 128, 256, 512, 1024),
@@ -110,9 +115,11 @@ def choices(
     Parameters
     ----------
     sketch : ScoreSketch
-        Counted scores, with sigma recorded.
+        Counted scores.
     radius : float
         At which the confidence is certified, in the units of sigma.
+    sigma : float, optional
+        Noise level of the draws; by default the recorded one.
     alpha : float
         Failure probability of each certificate.
     band : {"dkw", "ell"}
@@ -123,7 +130,7 @@ def choices(
     Raises
     ------
     ValueError
-        If an argument is out of its range, or sigma is not recorded.
+        If an argument is out of its range, or sigma is neither given nor recorded.
 
     Examples
     --------
@@ -140,7 +147,10 @@ def choices(
     n_intervals = sketch.edges.size - 1
 
     def mean(*parts: ScoreSketch) -> float:
-        lower = [part.certify(radii=[radius], alpha=alpha, band=band).lower for part in parts]
+        lower = [
+            part.certify(sigma=sigma, radii=[radius], alpha=alpha, band=band).lower
+            for part in parts
+        ]
         return float(np.mean(np.concatenate([one[:, 0] for one in lower if one is not None])))
 
     alone = [sketch.only([i]) for i in sketch.inputs]
@@ -154,4 +164,5 @@ def choices(
         equal_width=tuple(mean(sketch.at(equal_width(n_intervals, size))) for size in sizes),
         every_draw=mean(sketch),
         n_inputs=len(alone),
+        score_range=sketch.score_range,
     )

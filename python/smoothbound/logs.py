@@ -78,7 +78,10 @@ def read_log(path: str | Path) -> Evaluation:
         predicted=_integers(path, columns, "predict"),
         bounds=bounds,
         sigma=float(sigma[1]) if sigma else None,
-        notes=("Read from a log in which the bounds are printed to three significant digits.",),
+        notes=(
+            "Read from a log that prints bounds to three significant digits, rounded to nearest: "
+            "they may stand above the certified value by half a unit of the last digit.",
+        ),
     )
 
 

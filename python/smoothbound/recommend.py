@@ -331,16 +331,17 @@ def _future(
     predicted = pilot.predicted[positions(pilot, index)]
     certified = np.zeros((len(draws), radii.size, index.size), np.bool_)
     lower, above = np.empty((0, radii.size)), np.zeros((index.size, radii.size), np.bool_)
-    reach = np.empty((0, 1))
+    reach, kept = np.empty((0, 1)), np.ones(held.size, np.bool_)
     for k, n in enumerate(draws):
         cuts = [threshold] if n == draws[-1] else []
         lower, reach = forecast(
             sketch, n, radii=radii, thresholds=cuts, inputs=index[held], **options
         )
-        kept = np.ones(held.size, np.bool_) if pilot.cutoff is None else lower[:, 0] > pilot.cutoff
+        if pilot.cutoff is not None:
+            kept = lower[:, 0] > pilot.cutoff
         above[held] = (lower > threshold) & kept[:, None]
         certified[k] = (above & (predicted == label)[:, None]).T
-    right = (predicted == label)[held]
+    right = (predicted == label)[held] & kept
     furthest = reach[right, 0][np.isfinite(reach[right, 0])].max(initial=-math.inf)
     highest = lower[right].max(axis=0, initial=-math.inf)
     return _Future(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-__all__ = ["ceil_decimal", "floor_decimal"]
+__all__ = ["ceil_decimal", "floor_decimal", "floored"]
 
 
 def _quantize(x: float, digits: int, rounding: str) -> str:
@@ -39,3 +39,14 @@ def ceil_decimal(x: float, digits: int = 3) -> str:
     ('1.000', '0.000')
     """
     return _quantize(x, digits, ROUND_CEILING)
+
+
+def floored(x: float, digits: int = 3) -> float:
+    """Round `x` down to `digits` decimals.
+
+    Examples
+    --------
+    >>> floored(0.9996), f"{floored(0.25):g}"
+    (0.999, '0.25')
+    """
+    return float(floor_decimal(x, digits))

@@ -127,7 +127,8 @@ class RunSettings:
             if values["format"] != FORMAT:
                 raise StoreError(
                     f"the results have format {values['format']!r}, this version of smoothbound "
-                    f"reads format {FORMAT}"
+                    f"reads format {FORMAT}: read them with the version that wrote them, or "
+                    "certify again"
                 )
             values["methods"] = tuple(Method(**method) for method in values["methods"])
             if not isinstance(values.get("adaptive"), dict | None):

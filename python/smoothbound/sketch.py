@@ -491,7 +491,7 @@ class ScoreSketch:
 
     @classmethod
     def of(cls, content: SketchContent) -> ScoreSketch:
-        """Make a sketch of its parts, as `save` writes them.
+        """Make a sketch of its parts, as `save` writes them; the counts become its own.
 
         Raises
         ------
@@ -512,7 +512,8 @@ class ScoreSketch:
         if (draws[:, 2] - draws[:, 1] > _MAX_DRAWS).any():
             raise ValueError(f"an interval holds more than {_MAX_DRAWS} draws")
         sketch._draws = sketch_draws.join(draws)
-        sketch._counts = content.counts.copy()
+        counts = np.asarray(content.counts, np.uint32)
+        sketch._counts = counts if counts.flags.writeable else counts.copy()
         if not np.array_equal(sketch._counts.sum(axis=1, dtype=np.int64), sketch.n_draws):
             raise ValueError("its counts do not add up to its draws")
         return sketch

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import packed_counts
 from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
@@ -102,8 +102,23 @@ class Results:
         """Number of inputs whose adaptive draws a budget ended."""
         return sum(BUDGET_SPENT in str(reason) for reason in self.table["reason"].to_pylist())
 
-    def sketch(self) -> ScoreSketch:
-        """Return the counted scores of every input that did not fail, to be certified anew.
+    @property
+    def with_scores(self) -> NDArray[np.int64]:
+        """Indices of the inputs whose counted scores were kept: none if draws were adaptive."""
+        drawn = self.array("n_draws") > 0
+        return np.asarray(self.array("index")[drawn & (self.settings.adaptive is None)])
+
+    def sketch(self, inputs: ArrayLike | None = None) -> ScoreSketch:
+        """Return the counted scores of inputs, to be certified anew.
+
+        Each input takes 32 KiB. A certificate of any threshold and radius holds, but alpha and the
+        band have to be chosen without a look at the results: the best of several choices fails more
+        often than each.
+
+        Parameters
+        ----------
+        inputs : array-like of int, optional
+            Indices, each once; by default all that did not fail.
 
         Raises
         ------
@@ -117,28 +132,29 @@ class Results:
         settings = self.settings
         if settings.adaptive is not None:
             raise StoreError("adaptive draws leave no sketch: certify without --adaptive")
-        rows = np.flatnonzero(self.array("n_draws"))
-        if not len(rows):
+        if not len(self.with_scores):
             raise StoreError("no input has a sketch: none is finished, or all have failed")
-        inputs, n = self.array("index")[rows], self.array("n_draws")[rows]
-        packed = self.table["sketch"]
+        wanted = self.with_scores if inputs is None else np.sort(np.atleast_1d(inputs))
+        if missing := np.setdiff1d(wanted, self.with_scores).tolist():
+            raise StoreError(f"input {missing[0]} has no sketch: it is not there, or has failed")
+        rows = np.searchsorted(self.array("index"), wanted)
+        n, packed = self.array("n_draws")[rows], self.table["sketch"]
+        counts = np.empty((len(rows), 2 * SKETCH_EDGES - 1), np.uint32)
         try:
-            counts = [
-                packed_counts.unpack(packed[int(i)].as_py() or b"", 2 * SKETCH_EDGES - 1)
-                for i in rows
-            ]
+            for at, i in enumerate(rows.tolist()):
+                counts[at] = packed_counts.unpack(packed[i].as_py() or b"", counts.shape[1])
             return ScoreSketch.of(
                 SketchContent(
-                    inputs=inputs,
+                    inputs=wanted,
                     predicted=self.array("selected")[rows],
-                    draws=np.column_stack([inputs, np.zeros_like(n), n]),
-                    counts=np.stack(counts),
+                    draws=np.column_stack([wanted, np.zeros_like(n), n]),
+                    counts=counts,
                     edges=np.linspace(*settings.score_range, SKETCH_EDGES),
                     measure=settings.measure,
                     sigma=settings.sigma,
                 )
             )
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise StoreError(f"the sketches of the results are damaged: {error}") from error
 
     def array(self, name: str) -> NDArray[Any]:

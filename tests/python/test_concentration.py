@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from smoothbound.concentration import pairs, relative_spread
 from smoothbound.evaluation import Bounds, Evaluation
@@ -33,10 +32,7 @@ def test_spread_is_the_standard_deviation_as_a_share_of_the_range() -> None:
     rows = rng.uniform(-1, 1, size=(3, 5000)) * [[1.0], [0.5], [0.01]]
     sketch = ScoreSketch([4, 7, 9], score_range=(-1.0, 1.0))
     sketch.update(rows)
-    found = relative_spread(sketch, np.array([9, 4]))
-    np.testing.assert_allclose(found, rows.std(axis=1)[[2, 0]] / 2, atol=1 / 4096)
-    with pytest.raises(ValueError, match="must be among those of the sketch"):
-        relative_spread(sketch, np.array([5]))
+    np.testing.assert_allclose(relative_spread(sketch), rows.std(axis=1) / 2, atol=1 / 4096)
 
 
 def test_pairs_have_one_sigma_and_common_inputs() -> None:
@@ -49,5 +45,10 @@ def test_pairs_have_one_sigma_and_common_inputs() -> None:
     assert [(one.name, two.name, one.index.tolist()) for one, two in pairs(everything)] == [
         ("b", "c", [1, 2])
     ]
+    for known in ({"sigma": None}, {"network": "one"}):  # another network, or who knows
+        odd = replace(everything[2], **known)
+        assert pairs([replace(everything[1], network="other"), odd]) == []
+    unlike = [replace(one, data=name) for one, name in zip(everything[1:3], "xy", strict=True)]
+    assert pairs(unlike) == []
     other = replace(everything[2], label=everything[2].label + 1)  # not the same images
     assert pairs([everything[1], other]) == []

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from smoothbound import figures
-from smoothbound.evaluation import Bounds, Evaluation
+from smoothbound.evaluation import Bounds, Evaluation, KeptScores
 from smoothbound.knots import KnotChoices
 from smoothbound.logs import read_log, with_class_radius
 from smoothbound.method import Method
@@ -156,18 +156,17 @@ def counted(own: Evaluation) -> Evaluation:
     rows = np.random.default_rng(3).beta(20, 1, size=(3, 4000)).astype(np.float32)
     sketch = ScoreSketch(own.index, sigma=0.25)
     sketch.update(rows)
-    return replace(own, sketch=sketch, alpha=0.001)
+    return replace(own, scores=KeptScores.of(sketch), alpha=0.001)
 
 
 def test_distribution_holds_every_draw(ax: Axes, counted: Evaluation) -> None:
     figures.score_distribution(ax, counted, 4)
     (bars,) = ax.patches
     assert np.sum(bars.get_data().values) == pytest.approx(100)
-    assert counted.sketch is not None
     mean = float(ax.get_lines()[0].get_xdata()[0])
     assert mean == pytest.approx(20 / 21, abs=0.005)
     with pytest.raises(ValueError, match="no counted scores"):
-        figures.score_distribution(ax, replace(counted, sketch=None), 4)
+        figures.score_distribution(ax, replace(counted, scores=None), 4)
 
 
 def test_bands_lie_below_the_draws_and_are_those_of_the_bounds(
@@ -185,8 +184,7 @@ def test_bands_lie_below_the_draws_and_are_those_of_the_bounds(
     epsilon = math.sqrt(math.log(1000) / (2 * 4000))
     np.testing.assert_allclose(ndtr(dkw), np.maximum(ndtr(draws) - epsilon, 0), atol=1e-12)
     # The area under the band is the certified confidence at R = 0.
-    assert counted.sketch is not None
-    lower = counted.sketch.only([5]).certify(radii=[0.0]).lower
+    lower = counted.sketch(np.array([5])).certify(radii=[0.0]).lower
     assert lower is not None
     assert np.mean(ndtr(ell)[1:]) == pytest.approx(float(lower[0, 0]), abs=1e-9)
     with pytest.raises(ValueError, match="alpha of own is not known"):
@@ -207,13 +205,15 @@ def test_spread_and_radius_of_score_and_margin(ax: Axes, counted: Evaluation) ->
     rows = np.random.default_rng(4).beta(20, 1, size=(3, 4000)) * 2 - 1
     sketch = ScoreSketch(counted.index, score_range=(-1.0, 1.0), measure="margin")
     sketch.update(rows)
-    margin = replace(counted, measure="margin", score_range=(-1.0, 1.0), sketch=sketch)
+    margin = replace(
+        counted, measure="margin", score_range=(-1.0, 1.0), scores=KeptScores.of(sketch)
+    )
     figures.score_vs_margin_spread(ax, counted, margin)
     points, diagonal = ax.get_lines()
     np.testing.assert_allclose(points.get_xdata(), points.get_ydata(), rtol=0.1)
     assert np.asarray(diagonal.get_ydata()).tolist() == [0, 0.5]
     with pytest.raises(ValueError, match="no counted scores"):
-        figures.score_vs_margin_spread(ax, counted, replace(margin, sketch=None))
+        figures.score_vs_margin_spread(ax, counted, replace(margin, scores=None))
 
 
 def test_score_and_margin_at_the_same_place_of_their_ranges(ax: Axes, own: Evaluation) -> None:
@@ -224,7 +224,8 @@ def test_score_and_margin_at_the_same_place_of_their_ranges(ax: Axes, own: Evalu
     assert score_line.get_label().startswith("score, ")
     # of the two that are not abstained from: 0.9 and 0.8 at R = 0, 0.6 and 0.3 at R = 0.5
     np.testing.assert_allclose(score_line.get_ydata(), [200 / 3, 0])
-    np.testing.assert_allclose(margin_line.get_ydata(), [200 / 3, 100 / 3])
+    assert margin_line.get_drawstyle() == "steps-pre"  # its threshold has certified radii
+    np.testing.assert_allclose(margin_line.get_ydata(), [200 / 3, 200 / 3, 100 / 3])
 
 
 def test_calibration_is_drawn_at_the_larger_radius(ax: Axes) -> None:

@@ -5,9 +5,10 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -66,12 +67,22 @@ def counts(mean: float, settings: RunSettings) -> NDArray[np.uint32]:
     return sketch.counts[0]
 
 
-def make_run(folder: Path, settings: RunSettings = SETTINGS, finished: int = 12) -> Path:
-    """Write a results folder of made-up certificates that have the right shape."""
+def make_run(
+    folder: Path,
+    settings: RunSettings = SETTINGS,
+    finished: int = 12,
+    *,
+    failed: Collection[int] = (),
+    means: tuple[float, float] = (0.45, 0.99),
+) -> Path:
+    """Write a results folder of made-up certificates that have the right shape.
+
+    Below a mean of 0.5 the run abstains.
+    """
     rng = np.random.default_rng(0)
     with store.Writer(folder, settings) as writer:
         for index in range(finished):
-            mean = rng.uniform(0.45, 0.99)
+            mean = rng.uniform(*means)
             row: dict[str, object] = {
                 "index": index,
                 "label": index % 3,
@@ -92,6 +103,9 @@ def make_run(folder: Path, settings: RunSettings = SETTINGS, finished: int = 12)
                 reach = [0.5 * (z - norm.ppf((c - a) / (b - a))) for c in settings.thresholds]
                 row[f"lower_{method.name}"] = lower
                 row[f"radius_{method.name}"] = [r if r >= 0 else math.nan for r in reach]
+            if index in failed:
+                nothing = {name: [math.nan] * len(x) for name, x in row.items() if type(x) is list}
+                row |= {"n_draws": 0, "sketch": b"", "predicted": -1, "selected": -1} | nothing
             writer.append(row)
         if finished == settings.n_inputs:
             writer.finish()
@@ -328,7 +342,6 @@ def test_several_inputs_stand_side_by_side_first(tmp_path: Path) -> None:
         "log_sigma0.50",
     ]
     assert "Best at c = 0.5: log_sigma0.25 up to R = " in html
-    assert "σ should grow with the radius, as it does here" in html
     assert html.count("<svg") == 2 + 3 + 3
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
@@ -390,6 +403,87 @@ def test_score_and_margin_of_the_same_images_are_compared(tmp_path: Path) -> Non
         right = results.array("predicted") == results.array("label")
         certified = right & (results.array("lower_cdf_dkw")[:, 0] > c)  # radius 0.25
         assert float(counted[f" {title} "]) == math.floor(1000 * certified.mean()) / 10
+
+
+def test_failed_inputs_cost_no_figure(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / "score", failed=[5]), make_run(tmp_path / "margin", MARGIN)]
+    written = report.write_report(runs, tmp_path / "out")
+    assert len(images(written)) == 2 + 6 + 5
+    page = written[1].read_text()
+    assert "11 inputs, whose scores both have kept" in page
+    assert "of 11 inputs at R =" in page  # the choice of knots
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_calibration_is_certified_for_all_inputs_whichever_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The draws that bound an input also decide whether it is abstained from."""
+    levels = []
+    certify = ScoreSketch.certify
+
+    def noted(sketch: ScoreSketch, **options: Any) -> Any:
+        if options.get("sides") == "both":
+            levels.append((options["alpha"], len(sketch.inputs)))
+        return certify(sketch, **options)
+
+    monkeypatch.setattr(ScoreSketch, "certify", noted)
+    for low in (0.45, 0.2):
+        run = make_run(tmp_path / f"{low}", means=(low, 0.8))
+        report.write_report([run], tmp_path / "out")
+    (one, first), (two, second) = levels
+    assert one == two == 0.001 / 12
+    assert first > second > 0
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_is_not_shown_is_named_with_its_cause(tmp_path: Path) -> None:
+    low = make_run(tmp_path / "low", means=(0.1, 0.49))
+    page = report.write_report([low], tmp_path / "out")[1].read_text()
+    assert "calibration under attack (every input is abstained from): low" in page
+    assert "one input in full (none is of the true class and not abstained from): low" in page
+    assert "the choice of knots (no input in twenty is certified" in page
+
+
+def test_names_are_names_and_no_code(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / name / side) for side, name in (("_a$^$", "x"), ("p|q", "y"))]
+    written = report.write_report(runs, tmp_path / "out", compare=True)
+    html, page = (path.read_text() for path in written[:2])
+    assert html.count("_<wbr>a$^$") >= 2
+    rows = [line for line in page.splitlines() if line.startswith("| p")]
+    assert rows
+    assert all(
+        row.replace("\\|", "").count("|") == rows[0].replace("\\|", "").count("|") for row in rows
+    )
+    svg = next(path for path in written if path.suffix == ".svg").read_text()
+    assert "<!-- \N{NO-BREAK SPACE}_a$^$, Theorem 2 (dkw) -->" in svg
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_rule_for_sigma_is_stated_only_where_it_is_seen(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path / name, replace(SETTINGS, sigma=sigma), means=(low, 0.99))
+        for name, sigma, low in (("a", 0.25, 0.6), ("b", 0.5, 0.2))
+    ]
+    page = report.write_report(runs, tmp_path / "out", compare=True)[1].read_text()
+    assert "one σ is the best at all radii" in page
+    logs = [tmp_path / f"log_sigma{sigma}.tsv" for sigma in ("0.25", "0.50")]
+    for log, near, far in zip(logs, ("0.9", "0.8"), ("0.1", "0.6"), strict=True):
+        log.write_text(f"idx\tlabel\tpredict\texp_00\texp_25\n0\t1\t1\t{near}\t{far}\n")
+    page = report.write_report(logs, tmp_path / "out", compare=True, thresholds=[0.55])[1]
+    assert "σ should grow with the radius, as it does here." in page.read_text()
+    for log, rows in zip(logs, (("0.6\t0.6", "0.5\t0.1"), ("0.9\t0.1", "0.9\t0.1")), strict=True):
+        lines = [f"{i}\t1\t1\t{row}" for i, row in enumerate(rows)]
+        log.write_text("\n".join(["idx\tlabel\tpredict\texp_00\texp_25", *lines]))
+    page = report.write_report(logs, tmp_path / "out", compare=True, thresholds=[0.55])[1]
+    assert "σ should grow with the radius; here the best σ does not always" in page.read_text()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_runs_of_other_images_are_not_put_side_by_side(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", replace(SETTINGS, data="images:b"))]
+    with pytest.raises(ValueError, match="--compare needs two inputs or more of the same images"):
+        report.write_report(runs, tmp_path / "out", compare=True)
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -414,6 +414,24 @@ def test_damage_in_the_middle_is_told_not_cut_off(tmp_path: Path, journal: bytes
     assert path.read_bytes() == damaged
 
 
+def test_a_long_row_cut_anywhere_after_short_ones_is_no_damage(tmp_path: Path) -> None:
+    """Rows differ by the length of their packed scores: those of a sure input are a few bytes."""
+    sure, broad = counts(0) * 0, counts(0) * 0
+    sure[-1] = 1000
+    rng = np.random.default_rng(1)
+    broad[:] = np.bincount(rng.integers(0, broad.size, 1000), minlength=broad.size)
+    with store.Writer(tmp_path, SETTINGS) as writer:
+        for index, cells in zip((0, 2, 4), (sure, sure, broad), strict=True):
+            writer.append(row(index, sketch=packed_counts.pack(cells)))
+    path = tmp_path / "journal.bin"
+    whole = path.read_bytes()
+    *_, last, end = frame_ends(whole)
+    assert end - last > 1000 + last - frame_ends(whole)[-3]
+    for size in range(last, end, 7):
+        path.write_bytes(whole[:size])
+        assert store.load(tmp_path).array("index").tolist() == [0, 2]
+
+
 @pytest.mark.parametrize("size", [0, 3, 100, -1])
 def test_a_truncated_parquet_file_is_told(finished: Path, size: int) -> None:
     path = finished / "results.parquet"

@@ -189,7 +189,7 @@ def test_a_step_in_bfloat16_is_near_one_in_float32() -> None:
     assert narrow.dtype == torch.float32
 
 
-def test_photographs_are_onlyshifted_and_mirrored() -> None:
+def test_photographs_are_only_shifted_and_mirrored() -> None:
     images = torch.rand(30, 3, 12, 10)
     moved = shifted_and_mirrored(images, torch.Generator().manual_seed(0))
     padded = torch.nn.functional.pad(images, (4, 4, 4, 4))

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from smoothbound.cli.options import Alpha, Band
+from smoothbound.rounding import floored
 
 if TYPE_CHECKING:
     from smoothbound.pilots import Pilot
@@ -201,21 +202,21 @@ def _none(advice: Recommendation) -> Iterator[str]:
     ):
         name = _label(advice, pilot)
         if math.isnan(highest):
-            yield f"{name}: no input is of the true class and not abstained from."
+            yield f"{name}: no input is of the true class and above the cut-off at R = 0."
             continue
         reach = (
             f"nothing is above {advice.threshold:g} even at R = 0"
             if math.isnan(furthest)
-            else f"the largest radius above {advice.threshold:g} is {_floor(furthest):g}"
+            else f"the largest radius above {advice.threshold:g} is {floored(furthest):g}"
         )
-        yield f"{name}: {reach}; the highest confidence within R is {_floor(highest):g}."
+        yield f"{name}: {reach}; the highest confidence within R is {floored(highest):g}."
     yield _help(advice)
 
 
 def _help(advice: Recommendation) -> str:
     """Say, by the reach of the pilots, what to ask for or to try instead."""
-    reach = [-math.inf if math.isnan(r) else _floor(r) for r in advice.furthest]
-    highest = [-math.inf if math.isnan(c) else _floor(c) for c in advice.highest]
+    reach = [-math.inf if math.isnan(r) else floored(r) for r in advice.furthest]
+    highest = [-math.inf if math.isnan(c) else floored(c) for c in advice.highest]
     parts = []
     if max(reach) > 0:
         parts.append(f"a radius below {max(reach):g} at this threshold")
@@ -227,11 +228,6 @@ def _help(advice: Recommendation) -> str:
     if reach[-1] == max(reach):
         return f"{text} A larger σ, with a network trained for it, may reach further."
     return f"{text} The largest σ is not the one that reaches furthest: a larger one is no help."
-
-
-def _floor(value: float) -> float:
-    """Round down to three decimals."""
-    return math.floor(1000 * value) / 1000
 
 
 # ---------------------------------------------------------------------------------------------

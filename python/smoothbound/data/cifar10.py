@@ -172,11 +172,11 @@ def _pickled(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
             content.get(name.encode(), content.get(name)) for name in ("data", "labels")
         )
         images = np.frombuffer(data.data, np.uint8).reshape(data.shape)
+        if not (isinstance(labels, list) and all(type(label) is int for label in labels)):
+            raise ValueError("its labels are not a list of integers")
         classes = np.array(labels)
         if images.shape != (_ROWS, _PIXELS) or classes.shape != (_ROWS,):
             raise ValueError(f"it has images {images.shape} and labels {classes.shape}")
-        if classes.dtype.kind != "i":
-            raise ValueError("its labels are not integers")
     except Exception as error:  # arbitrary bytes end in almost any exception
         raise DataError(
             f"cifar10: {path} is not a batch of CIFAR-10 ({_ROWS} rows of {_PIXELS} bytes, and "

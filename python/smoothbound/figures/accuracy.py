@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from smoothbound.evaluation import Evaluation
-from smoothbound.figures.style import accuracy_axes, look_of, marker_size
+from smoothbound.figures.style import accuracy_axes, accuracy_curve, look_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,27 +39,15 @@ def certified_accuracy_vs_radius(ax: Axes, evaluation: Evaluation, threshold: fl
         If `threshold` is not inside the range of the measure.
     """
     for bounds in evaluation.bounds:
-        radius, accuracy, exact = evaluation.by_radius(bounds, threshold)
         look = look_of(evaluation, bounds)
-        end = np.count_nonzero(accuracy) + 1  # the first zero says all of those that follow
-        ax.plot(
-            radius[:end],
-            100 * accuracy[:end],
-            drawstyle="steps-pre",
-            color=look.color,
-            linestyle=look.line,
-            marker="" if exact else look.marker,
-            markersize=marker_size(len(evaluation.radii)),
-            clip_on=False,
-            label=bounds.method.label,
-        )
-    return accuracy_axes(ax, evaluation.measure, threshold)
+        accuracy_curve(ax, evaluation, bounds, threshold, look, bounds.method.label)
+    return accuracy_axes(ax, f"{evaluation.measure} > {threshold:g}")
 
 
 def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: float) -> Axes:
     """Draw certified accuracy against the threshold, at one radius, for every method.
 
-    The curves are exact at every threshold.
+    Counted at every threshold, not on a grid.
 
     Parameters
     ----------
@@ -99,6 +85,6 @@ def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: fl
         title=f"R = {radius:g}",
         xlim=evaluation.score_range,
     )
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(bottom=0, top=max(1.0, ax.get_ylim()[1]))
     ax.grid(True)
     return ax

@@ -51,6 +51,7 @@ def certified_calibration(
             drawstyle="steps-pre",
             color="#0072B2",
             linestyle=line,
+            marker="o" if len(radii) == 1 else "",
             clip_on=False,
             label=label,
         )

@@ -88,8 +88,14 @@ def certified_confidence(
 def _confidence_steps(
     evaluation: Evaluation, bounds: Bounds, row: int, thresholds: Sequence[float]
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Join the bounds on the grid and the certified radii of `thresholds`, by radius."""
+    """Join the bounds on the grid and the certified radii of `thresholds`, by radius.
+
+    Where a method bounds one radius at a time, each point is a certificate of its own and stays as
+    it is.
+    """
     radius, lower = evaluation.radii, bounds.lower[row]
+    if bounds.method.bound == "tangent":
+        return radius, lower
     if bounds.radius is not None:
         asked = np.isin(evaluation.thresholds, thresholds) & np.isfinite(bounds.radius[row])
         radius = np.append(radius, bounds.radius[row, asked])

@@ -15,8 +15,6 @@ from smoothbound.figures.style import GREY, METHOD_LOOKS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from smoothbound.sketch import ScoreSketch
-
 __all__ = ["score_distribution", "survival_function"]
 
 _BARS = 64
@@ -31,7 +29,7 @@ def score_distribution(ax: Axes, evaluation: Evaluation, index: int) -> Axes:
     ax : matplotlib.axes.Axes
         Where to draw.
     evaluation : Evaluation
-        With the counted scores (`sketch`).
+        With the counted scores of this input.
     index : int
         The input's position in its data set.
 
@@ -43,16 +41,17 @@ def score_distribution(ax: Axes, evaluation: Evaluation, index: int) -> Axes:
     Raises
     ------
     ValueError
-        If the evaluation has no counted scores, or none of this input.
+        If the evaluation has no counted scores of this input.
     """
-    sketch = _sketch(evaluation, index)
+    sketch = evaluation.sketch(np.array([index]))
     counts, n = sketch.counts[0].astype(np.float64), int(sketch.n_draws[0])
     edges = sketch.edges
     # A score at an edge belongs to the bar on its right, at the last edge to the last bar.
     within = counts[1::2] + counts[:-1:2]
     within[-1] += counts[-1]
-    bars = np.add.reduceat(within, np.linspace(0, within.size, _BARS, endpoint=False).astype(int))
-    places = np.linspace(edges[0], edges[-1], _BARS + 1)
+    starts = np.linspace(0, within.size, min(_BARS, within.size), endpoint=False).astype(int)
+    bars = np.add.reduceat(within, starts)
+    places = np.append(edges[starts], edges[-1])
     ax.stairs(100 * bars / n, places, fill=True, color="#0072B2", alpha=0.55)
     middles = np.empty(counts.size)
     middles[::2], middles[1::2] = edges, (edges[1:] + edges[:-1]) / 2
@@ -93,7 +92,7 @@ def survival_function(
     ax : matplotlib.axes.Axes
         Where to draw.
     evaluation : Evaluation
-        With the counted scores (`sketch`) and `alpha`.
+        With the counted scores of this input, and `alpha`.
     index : int
         The input's position in its data set.
     bands : sequence of {"dkw", "ell"}
@@ -107,9 +106,9 @@ def survival_function(
     Raises
     ------
     ValueError
-        If the evaluation has no counted scores, or none of this input, or `alpha` is not known.
+        If the evaluation has no counted scores of this input, or `alpha` is not known.
     """
-    sketch = _sketch(evaluation, index)
+    sketch = evaluation.sketch(np.array([index]))
     if evaluation.alpha is None:
         raise ValueError(f"alpha of {evaluation.name} is not known, so that no band can be drawn")
     n = int(sketch.n_draws[0])
@@ -145,9 +144,3 @@ def survival_function(
     )
     ax.grid(True)
     return ax
-
-
-def _sketch(evaluation: Evaluation, index: int) -> ScoreSketch:
-    if evaluation.sketch is None:
-        raise ValueError(f"{evaluation.name} has no counted scores")
-    return evaluation.sketch.only([index])

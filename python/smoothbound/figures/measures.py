@@ -8,7 +8,7 @@ import numpy as np
 
 from smoothbound.concentration import relative_spread
 from smoothbound.evaluation import Evaluation
-from smoothbound.figures.style import GREY, LOOKS, RADIUS, marker_size, radius_axis
+from smoothbound.figures.style import GREY, LOOKS, accuracy_axes, accuracy_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def score_vs_margin_spread(ax: Axes, score: Evaluation, margin: Evaluation) -> A
     ax : matplotlib.axes.Axes
         Where to draw.
     score, margin : Evaluation
-        Of the same inputs, with their counted scores (`sketch`).
+        Of the same inputs; those are drawn whose scores both have kept.
 
     Returns
     -------
@@ -37,13 +37,10 @@ def score_vs_margin_spread(ax: Axes, score: Evaluation, margin: Evaluation) -> A
     Raises
     ------
     ValueError
-        If one of them has no counted scores, or not of every input.
+        If there are none.
     """
-    spreads = []
-    for one in (score, margin):
-        if one.sketch is None:
-            raise ValueError(f"{one.name} has no counted scores")
-        spreads.append(relative_spread(one.sketch, score.index))
+    index = np.intersect1d(score.with_scores, margin.with_scores)
+    spreads = [relative_spread(one.sketch(index)) for one in (score, margin)]
     ax.plot(*spreads, linestyle="none", marker="o", markeredgewidth=0, color="#0072B2", alpha=0.5)
     ax.plot([0, 0.5], [0, 0.5], color=GREY, linewidth=0.8, linestyle=(0, (3, 2)))
     below = int(np.count_nonzero(spreads[1] < spreads[0]))
@@ -52,7 +49,7 @@ def score_vs_margin_spread(ax: Axes, score: Evaluation, margin: Evaluation) -> A
         ylabel="spread of the margin (of its range)",
         xlim=(0, 0.5),
         ylim=(0, 0.5),
-        title=f"margin less spread: {below} of {len(score.index)}",
+        title=f"margin less spread: {below} of {len(index)}",
     )
     ax.grid(True)
     return ax
@@ -85,26 +82,10 @@ def score_and_margin_by_radius(
     ValueError
         If `fraction` is not in (0, 1).
     """
-    words = []
+    titles = []
     for look, one in zip(LOOKS, (score, margin), strict=False):
-        a, b = one.score_range
-        threshold = round(a + (b - a) * fraction, 12)
-        radius, accuracy, exact = one.by_radius(one.bounds[-1], threshold)
-        end = np.count_nonzero(accuracy) + 1
-        ax.plot(
-            radius[:end],
-            100 * accuracy[:end],
-            drawstyle="steps-pre",
-            color=look.color,
-            linestyle=look.line,
-            marker="" if exact else look.marker,
-            markersize=marker_size(len(one.radii)),
-            clip_on=False,
-            label=f"{one.measure}, {one.bounds[-1].method.label}",
-        )
-        words.append(f"{one.measure} > {threshold:g}")
-    ax.set(xlabel=RADIUS, ylabel="certified accuracy (%)", title=", ".join(words))
-    radius_axis(ax)
-    ax.set_ylim(bottom=0)
-    ax.grid(True)
-    return ax
+        threshold = one.threshold_at(fraction)
+        label = f"{one.measure}, {one.bounds[-1].method.label}"
+        accuracy_curve(ax, one, one.bounds[-1], threshold, look, label)
+        titles.append(f"{one.measure} > {threshold:g}")
+    return accuracy_axes(ax, ", ".join(titles))

@@ -9,7 +9,7 @@ import numpy as np
 
 from smoothbound import comparison
 from smoothbound.evaluation import Evaluation
-from smoothbound.figures.style import LOOKS, accuracy_axes, marker_size
+from smoothbound.figures.style import LOOKS, accuracy_axes, accuracy_curve, name_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,21 +43,9 @@ def compared_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: f
         If `threshold` is not inside the range of the measure.
     """
     for place, one in enumerate(evaluations):
-        radius, accuracy, exact = one.by_radius(one.bounds[-1], threshold)
-        look = LOOKS[place % len(LOOKS)]
-        end = np.count_nonzero(accuracy) + 1
-        ax.plot(
-            radius[:end],
-            100 * accuracy[:end],
-            drawstyle="steps-pre",
-            color=look.color,
-            linestyle=look.line,
-            marker="" if exact else look.marker,
-            markersize=marker_size(len(one.radii)),
-            clip_on=False,
-            label=f"{one.name}, {one.bounds[-1].method.label}",
-        )
-    return accuracy_axes(ax, evaluations[0].measure, threshold)
+        label = f"{name_of(one)}, {one.bounds[-1].method.label}"
+        accuracy_curve(ax, one, one.bounds[-1], threshold, LOOKS[place % len(LOOKS)], label)
+    return accuracy_axes(ax, f"{evaluations[0].measure} > {threshold:g}")
 
 
 def best_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float) -> Axes:
@@ -93,6 +81,6 @@ def best_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float
             fill=True,
             facecolor=LOOKS[place % len(LOOKS)].color,
             alpha=0.75,
-            label=f"{one.name}, {one.bounds[-1].method.label}",
+            label=f"{name_of(one)}, {one.bounds[-1].method.label}",
         )
-    return accuracy_axes(ax, evaluations[0].measure, threshold)
+    return accuracy_axes(ax, f"{evaluations[0].measure} > {threshold:g}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from smoothbound.evaluation import Bounds, Evaluation
 
 if TYPE_CHECKING:
@@ -18,8 +20,10 @@ __all__ = [
     "STYLE",
     "Look",
     "accuracy_axes",
+    "accuracy_curve",
     "look_of",
     "marker_size",
+    "name_of",
     "radius_axis",
 ]
 
@@ -84,19 +88,47 @@ def radius_axis(ax: Axes) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2.5, 5, 10]))
 
 
+def name_of(evaluation: Evaluation) -> str:
+    """Return what a legend calls an evaluation: its name, none of which Matplotlib takes for code.
+
+    Dollars begin mathematics, and labels that begin with an underscore are not shown.
+    """
+    name = evaluation.name.replace("$", r"\$")
+    return f"\N{NO-BREAK SPACE}{name}" if name.startswith("_") else name
+
+
 def marker_size(n_points: int) -> float:
     """Return the size of the markers of a curve of so many points."""
     return 3.5 if n_points < 10 else 2.2  # points
 
 
-def accuracy_axes(ax: Axes, measure: str, threshold: float) -> Axes:
-    """Name the axes of certified accuracy over the radius."""
-    ax.set(
-        xlabel=RADIUS,
-        ylabel="certified accuracy (%)",
-        title=f"{measure} > {threshold:g}",
+def accuracy_curve(
+    ax: Axes, evaluation: Evaluation, bounds: Bounds, threshold: float, look: Look, label: str
+) -> None:
+    """Draw certified accuracy against the radius, up to where it is 0.
+
+    Marked where it comes from radii on a grid; drawn from the certified radius of every input where
+    that is known.
+    """
+    radius, accuracy, exact = evaluation.by_radius(bounds, threshold)
+    end = np.count_nonzero(accuracy) + 1  # the first zero says all of those that follow
+    ax.plot(
+        radius[:end],
+        100 * accuracy[:end],
+        drawstyle="steps-pre",
+        color=look.color,
+        linestyle=look.line,
+        marker="" if exact and accuracy.any() else look.marker,
+        markersize=marker_size(len(evaluation.radii)),
+        clip_on=False,
+        label=label,
     )
+
+
+def accuracy_axes(ax: Axes, title: str) -> Axes:
+    """Name the axes of certified accuracy over the radius."""
+    ax.set(xlabel=RADIUS, ylabel="certified accuracy (%)", title=title)
     radius_axis(ax)
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(bottom=0, top=max(1.0, ax.get_ylim()[1]))
     ax.grid(True)
     return ax

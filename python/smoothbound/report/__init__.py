@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from smoothbound import comparison, concentration
 from smoothbound.errors import StoreError
 from smoothbound.evaluation import Evaluation
+from smoothbound.method import Method
 from smoothbound.replacing import replacing
 from smoothbound.report import page
 from smoothbound.report.alone import alone
 from smoothbound.report.choosing import thresholds_of
 from smoothbound.report.measures import score_and_margin
-from smoothbound.report.parts import markdown_section, page_section
+from smoothbound.report.parts import Part, markdown_section, page_section
 from smoothbound.report.reading import read
 from smoothbound.report.side_by_side import side_by_side
-from smoothbound.report.tables import csv_of, markdown_rows, table_rows
+from smoothbound.report.tables import csv_of, markdown_rows, markdown_text, table_rows
 from smoothbound.report.tables import headline as headline_of
 
 __all__ = ["DEFINITION", "write_report"]
+
+_EXPLAINED = (
+    (
+        "α",
+        "Each stated certificate fails with probability at most α, over the draws; a share counts "
+        "as many certificates as inputs.",
+    ),
+    (
+        "σ, R",
+        "The standard deviation of the noise and the ℓ₂ radius, in the units of the network's "
+        "input before normalisation.",
+    ),
+)
 
 DEFINITION = (
     "The share of all inputs whose predicted class is the true one, not "
@@ -84,7 +98,8 @@ def write_report(
             + ", ".join(f"{one.name} ({one.measure})" for one in evaluations)
         )
     parts = [side_by_side(group, thresholds, number) for number, group in enumerate(groups, 1)]
-    for number, (score, margin) in enumerate(concentration.pairs(evaluations), 1):
+    pairs = concentration.pairs(evaluations)
+    for number, (score, margin) in enumerate(pairs, 1):
         parts.append(score_and_margin(score, margin, number))
     rows: list[dict[str, object]] = []
     for one in evaluations:
@@ -92,12 +107,13 @@ def write_report(
         rows += table_rows(one, shown)
         if not compare:
             parts.append(alone(one, shown, radii, example))
-    headline, missing = headline_of(evaluations, thresholds), _missing(evaluations)
+    headline = headline_of(evaluations, thresholds)
+    missing = _missing(parts, bool(pairs), bool(groups))
     sections = [page_section(part, number) for number, part in enumerate(parts)]
     about = _about(evaluations)
     text = [
         "# Certified confidence\n",
-        *(f"- **{term}**: {words}" for term, words in about),
+        *(f"- **{markdown_text(term)}**: {words}" for term, words in about),
         f"\n{markdown_rows(headline)}\n\n{missing}\n",
         *map(markdown_section, parts),
     ]
@@ -123,35 +139,41 @@ def _write(out: Path, files: dict[str, bytes]) -> list[Path]:
     return [out / name for name in files]
 
 
+def _term(method: Method, methods: Collection[Method]) -> str:
+    """Call a method by its label, and by its bins too where another has the same label."""
+    alone = sum(other.label == method.label for other in methods) == 1
+    return (
+        method.label if alone or method.n_bins is None else f"{method.label}, {method.n_bins} bins"
+    )
+
+
 def _about(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
     """Say what was certified and how: each input, each method, and what is counted."""
     methods = {bounds.method for one in evaluations for bounds in one.bounds}
     return [
         *((one.name, " ".join(one.notes)) for one in evaluations),
-        *sorted((method.label, f"{method.description}.") for method in methods),
+        *sorted((_term(method, methods), f"{method.description}.") for method in methods),
         ("Certified accuracy", DEFINITION),
+        *_EXPLAINED,
     ]
 
 
-def _missing(evaluations: Sequence[Evaluation]) -> str:
+def _missing(parts: Sequence[Part], pairs: bool, groups: bool) -> str:
     """Name the figures that the inputs cannot give, and what would."""
-    lacks = {
-        "curves from the certified radius of every input (certify --thresholds)": any(
-            bounds.radius is None for one in evaluations for bounds in one.bounds
-        ),
-        "score against class radius (for a log: --class-radius)": any(
-            one.class_radius is None for one in evaluations
-        ),
-        "score against class radius (certify with 0 among --radii)": any(
-            one.class_radius is not None and one.radii[0] != 0 for one in evaluations
-        ),
-        "the scores of an input, the choice of knots and calibration (certify without --adaptive; "
-        "a log has no scores)": any(one.sketch is None for one in evaluations),
-        "score against margin (give results of the same images by each)": not concentration.pairs(
-            evaluations
-        ),
-        "inputs side by side and the best σ for each radius (give results of the same images and "
-        "measure, by several σ)": not comparison.side_by_side(evaluations),
-    }
-    absent = "; ".join(what for what, lacking in lacks.items() if lacking)
-    return f"Not shown for want of data: {absent}." if absent else "Every figure is shown."
+    names: dict[str, list[str]] = {}
+    for part in parts:
+        for what in part.absent:
+            names.setdefault(what, []).append(part.name)
+    absent = [f"{what}: {', '.join(of)}" for what, of in names.items()]
+    if not pairs:
+        absent.append(
+            "score against margin (give results of one network and σ on the same images by each)"
+        )
+    if not groups:
+        absent.append(
+            "inputs side by side and the best σ for each radius (give results of the same images "
+            "and measure, by several σ)"
+        )
+    return (
+        f"Not shown for want of data: {'; '.join(absent)}." if absent else "Every figure is shown."
+    )

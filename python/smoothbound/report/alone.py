@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from smoothbound.evaluation import Evaluation
-from smoothbound.report.curves import curves
+from smoothbound.report.curves import accuracy_figures, against_class_radius
+from smoothbound.report.drawing import Figure
 from smoothbound.report.parts import Part
 from smoothbound.report.scores import calibration_under_attack, choice_of_knots, one_input
 from smoothbound.report.tables import accuracy_table
@@ -19,12 +20,17 @@ def alone(
     radii: Sequence[float],
     example: int | None,
 ) -> Part:
-    """Show all that one evaluation has to show."""
-    figures = [
-        *curves(evaluation, thresholds, radii),
-        *one_input(evaluation, thresholds, example),
-        *choice_of_knots(evaluation, thresholds),
-        *calibration_under_attack(evaluation),
+    """Show all that one evaluation has to show, and say what it has not."""
+    made = [
+        *accuracy_figures(evaluation, thresholds, radii),
+        against_class_radius(evaluation),
+        one_input(evaluation, thresholds, example),
+        choice_of_knots(evaluation, thresholds),
+        calibration_under_attack(evaluation) if evaluation.measure == "score" else None,
     ]
+    figures = [one for one in made if isinstance(one, Figure)]
+    absent = [one for one in made if isinstance(one, str)]
+    if any(one.radius is None for one in evaluation.bounds):
+        absent.insert(0, "curves from the certified radius of every input (certify --thresholds)")
     table = accuracy_table(evaluation, thresholds)
-    return Part(evaluation.name, (), figures, table, len(evaluation.index))
+    return Part(evaluation.name, (), figures, table, len(evaluation.index), absent)

@@ -9,21 +9,15 @@ import numpy as np
 from smoothbound import checks
 from smoothbound.evaluation import Evaluation
 
-__all__ = ["FRACTIONS", "radii_of", "threshold_at", "thresholds_of"]
+__all__ = ["FRACTIONS", "radii_of", "thresholds_of"]
 
 FRACTIONS = (0.5, 0.7, 0.9)  # thresholds shown by default, as fractions of the range
 _RADII = 3  # at most
 
 
-def threshold_at(evaluation: Evaluation, fraction: float) -> float:
-    """Return the threshold at this place in the range of the measure."""
-    a, b = evaluation.score_range
-    return float(round(a + (b - a) * fraction, 12))
-
-
 def thresholds_of(evaluation: Evaluation, asked: Sequence[float]) -> list[float]:
     """Return the thresholds asked for, or those of the run and some of the range."""
-    default = [threshold_at(evaluation, fraction) for fraction in FRACTIONS]
+    default = [evaluation.threshold_at(fraction) for fraction in FRACTIONS]
     values = list(asked) or [*default, *evaluation.thresholds]
     try:
         checked = checks.thresholds("thresholds", values, evaluation.score_range)

@@ -10,13 +10,13 @@ from smoothbound.evaluation import Evaluation
 from smoothbound.report.choosing import radii_of
 from smoothbound.report.drawing import Figure, draw
 
-__all__ = ["curves"]
+__all__ = ["accuracy_figures", "against_class_radius"]
 
 
-def curves(
+def accuracy_figures(
     evaluation: Evaluation, thresholds: Sequence[float], radii: Sequence[float]
 ) -> Iterator[Figure]:
-    """Draw certified accuracy over radius and threshold, and confidence against class radius."""
+    """Draw certified accuracy over radius and threshold."""
     name = evaluation.name
     yield draw(
         f"{name}_accuracy_vs_radius",
@@ -31,21 +31,29 @@ def curves(
     yield draw(
         f"{name}_accuracy_vs_threshold",
         name,
-        "Certified accuracy against the threshold, at each radius. Exact at every threshold.",
+        "Certified accuracy against the threshold, at each radius, counted at every threshold.",
         [
             partial(figures.certified_accuracy_vs_threshold, evaluation=evaluation, radius=r)
             for r in radii or radii_of(evaluation, thresholds[0])
         ],
     )
-    if evaluation.class_radius is not None and evaluation.radii[0] == 0:
-        yield draw(
-            f"{name}_score_vs_class_radius",
-            name,
-            f"Certified {evaluation.measure} at R = 0 by {evaluation.bounds[-1].method.label} "
-            "against the certified radius of the class (Cohen et al. 2019). "
-            f"{_ceiling(evaluation)}",
-            [partial(figures.score_vs_class_radius, evaluation=evaluation)],
-        )
+
+
+def against_class_radius(evaluation: Evaluation) -> Figure | str:
+    """Draw confidence against class radius, or say why not."""
+    name, what = evaluation.name, f"{evaluation.measure} against class radius"
+    if evaluation.class_radius is None:
+        return f"{what} (for a log: --class-radius)"
+    if evaluation.radii[0] != 0:
+        return f"{what} (certify with 0 among --radii)"
+    return draw(
+        f"{name}_score_vs_class_radius",
+        name,
+        f"Certified {evaluation.measure} at R = 0 by {evaluation.bounds[-1].method.label} "
+        "against the certified radius of the class (Cohen et al. 2019). "
+        f"{_ceiling(evaluation)}",
+        [partial(figures.score_vs_class_radius, evaluation=evaluation)],
+    )
 
 
 def _reading(evaluation: Evaluation, thresholds: Sequence[float]) -> str:

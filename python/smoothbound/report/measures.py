@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
+
 from smoothbound import figures
 from smoothbound.evaluation import Evaluation
-from smoothbound.report.choosing import FRACTIONS, threshold_at
+from smoothbound.report.choosing import FRACTIONS
 from smoothbound.report.drawing import draw
 from smoothbound.report.parts import Part
 from smoothbound.report.tables import percent_table
 
-__all__ = ["score_and_margin"]
+__all__ = ["measures_table", "score_and_margin"]
 
 
 def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part:
     """Show which is more concentrated, and which certifies more."""
     title = f"Score and margin: {score.name}, {margin.name}"
     drawn = []
-    if score.sketch is not None and margin.sketch is not None:
+    with_scores = np.intersect1d(score.with_scores, margin.with_scores)
+    if len(with_scores):
         drawn.append(
             draw(
                 f"spread_{number}",
                 title,
                 "How concentrated each measure is: the standard deviation of each input's margins "
                 "against that of its scores, as shares of their ranges, 2 and 1. Below the "
-                "diagonal the margin is the more concentrated.",
+                "diagonal the margin is the more concentrated. "
+                f"{len(with_scores)} inputs, whose scores both have kept.",
                 [partial(figures.score_vs_margin_spread, score=score, margin=margin)],
             )
         )
@@ -51,15 +55,19 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
         f"The {len(score.index)} inputs that both have, each by its last method: "
         f"{score.bounds[-1].method.label}, {margin.bounds[-1].method.label}.",
     )
-    return Part(title, notes, drawn, _table(score, margin), len(score.index))
+    absent = [] if len(with_scores) else ["how concentrated each is (a log has no scores)"]
+    return Part(title, notes, drawn, measures_table(score, margin), len(score.index), absent)
 
 
-def _table(score: Evaluation, margin: Evaluation) -> list[list[str]]:
-    """One row per radius of the score, one column per threshold and measure, in percent."""
+def measures_table(score: Evaluation, margin: Evaluation) -> list[list[str]]:
+    """Return certified accuracy in percent, at thresholds at the same place in their ranges.
+
+    A row for each radius of the score, a column for each threshold and measure, the header first.
+    """
     columns = [
         (f"{one.measure} > {c:g}", one.counts_at(one.bounds[-1], c, score.radii))
         for fraction in FRACTIONS
         for one in (score, margin)
-        for c in [threshold_at(one, fraction)]
+        for c in [one.threshold_at(fraction)]
     ]
     return percent_table(score.radii, columns, len(score.index))

@@ -8,20 +8,21 @@ from urllib.parse import quote
 
 from smoothbound.report import page
 from smoothbound.report.drawing import Figure
-from smoothbound.report.tables import markdown_rows
+from smoothbound.report.tables import markdown_rows, markdown_text
 
 __all__ = ["Part", "markdown_section", "page_section"]
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the report; `table` has its header first."""
+    """A part of the report; `table` has its header first, `absent` names what is not shown."""
 
     name: str
     notes: Sequence[str]
     figures: Sequence[Figure]
     table: Sequence[Sequence[str]]
     total: int
+    absent: Sequence[str] = ()
 
 
 def page_section(part: Part, number: int) -> page.Section:
@@ -37,7 +38,11 @@ def page_section(part: Part, number: int) -> page.Section:
 
 def markdown_section(part: Part) -> str:
     """Make a part a section in Markdown."""
-    lines = [f"## {part.name}", "", *([" ".join(part.notes), ""] if part.notes else [])]
+    lines = [
+        f"## {markdown_text(part.name)}",
+        "",
+        *([" ".join(part.notes), ""] if part.notes else []),
+    ]
     for figure in part.figures:
         lines += [
             f"![{figure.stem.replace('_', ' ')}]({quote(figure.stem)}.png)",

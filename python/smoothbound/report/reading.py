@@ -10,8 +10,7 @@ import numpy as np
 
 from smoothbound import logs, store
 from smoothbound.errors import DataError, StoreError
-from smoothbound.evaluation import Bounds, Evaluation, percent
-from smoothbound.sketch import ScoreSketch
+from smoothbound.evaluation import Bounds, Evaluation, KeptScores, percent
 
 __all__ = ["drawn", "evaluate", "read"]
 
@@ -90,15 +89,10 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
         class_radius=results.array("class_radius"),
         notes=_notes(results),
         alpha=settings.alpha,
-        sketch=_sketch(results),
+        scores=KeptScores(results.with_scores, results.sketch),
+        data=f"{settings.data}, {settings.split}",
+        network=f"{settings.arch}, {settings.checkpoint_sha256}",
     )
-
-
-def _sketch(results: store.Results) -> ScoreSketch | None:
-    """Return the counted scores of a run; None where it has none."""
-    if results.settings.adaptive is not None or not results.array("n_draws").any():
-        return None
-    return results.sketch()
 
 
 def drawn(results: store.Results) -> str:
@@ -117,10 +111,16 @@ def _notes(results: store.Results) -> tuple[str, ...]:
     settings = results.settings
     n = settings.n
     draws = f"{n} draws" if settings.adaptive is None else f"adaptive draws, {drawn(results)},"
+    cutoff = settings.cutoff
     notes = [
-        f"{settings.arch} ({settings.checkpoint}) on {settings.data}, {settings.split} split.",
+        f"{settings.arch} ({settings.checkpoint}) on {settings.data}, {settings.split} split: "
+        f"{settings.n_inputs} inputs{f', every {settings.skip}th' if settings.skip > 1 else ''}.",
         f"σ = {settings.sigma:g}, α = {settings.alpha:g}, {draws} to bound the "
-        f"{settings.measure} and {settings.n0} others to select the class.",
+        f"{settings.measure} and {settings.n0} others to select the class; "
+        f"{settings.noise.get('kind')} noise, {settings.precision}.",
+        "Never abstains."
+        if cutoff is None
+        else f"Abstains where the {settings.measure} certified at R = 0 is not above {cutoff:g}.",
     ]
     if settings.adaptive is not None:
         notes.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -11,24 +11,25 @@ from smoothbound import calibration, figures, knots
 from smoothbound.evaluation import Evaluation, Ints
 from smoothbound.report.choosing import radii_of
 from smoothbound.report.drawing import Figure, Panel, draw
-from smoothbound.sketch import ScoreSketch
 
 __all__ = ["calibration_under_attack", "choice_of_knots", "one_input"]
 
 _MOST_INPUTS = 100  # whose knots are compared; more would change little and take time
+_SLACK = 1e-4  # by which float32 probabilities of a thousand classes can miss the sum of 1
+_NO_SCORES = "(certify without --adaptive; a log has no scores)"
 
 
 def one_input(
     evaluation: Evaluation, thresholds: Sequence[float], example: int | None
-) -> Iterator[Figure]:
+) -> Figure | str:
     """Draw the scores of one input, their band, and what it certifies over the radius."""
     index = evaluation.typical() if example is None else example
     if index is None:
-        return
+        return "one input in full (none is of the true class and not abstained from)"
     chosen = "the correct input of median confidence" if example is None else "as asked for"
     panels: list[Panel] = []
     caption = ""
-    if evaluation.sketch is not None and index in evaluation.sketch.inputs:
+    if index in evaluation.with_scores and evaluation.alpha is not None:
         panels = [
             partial(figures.score_distribution, evaluation=evaluation, index=index),
             partial(figures.survival_function, evaluation=evaluation, index=index),
@@ -44,7 +45,7 @@ def one_input(
             figures.certified_confidence, evaluation=evaluation, index=index, thresholds=thresholds
         )
     )
-    yield draw(
+    return draw(
         f"{evaluation.name}_confidence",
         evaluation.name,
         f"{caption}{'c' if caption else 'C'}ertified confidence of input {index} ({chosen}) over "
@@ -55,19 +56,23 @@ def one_input(
     )
 
 
-def choice_of_knots(evaluation: Evaluation, thresholds: Sequence[float]) -> Iterator[Figure]:
+def choice_of_knots(evaluation: Evaluation, thresholds: Sequence[float]) -> Figure | str:
     """Draw what equal counts, equal widths and every draw certify."""
-    sketch = _sketch(evaluation, _spread(evaluation.index))
-    if sketch is None or evaluation.alpha is None:
-        return
+    what = "the choice of knots"
+    index = _spread(evaluation.with_scores)
+    if not len(index) or evaluation.alpha is None:
+        return f"{what} {_NO_SCORES}"
     radius = next((r for r in radii_of(evaluation, thresholds[0]) if r > 0), None)
     if radius is None:
-        return
+        return f"{what} (no input in twenty is certified at any --radii above 0)"
+    sketch = evaluation.sketch(index)
     found = [
-        knots.choices(sketch, radius=radius, alpha=evaluation.alpha, band=band)
+        knots.choices(
+            sketch, sigma=evaluation.sigma, radius=radius, alpha=evaluation.alpha, band=band
+        )
         for band in ("dkw", "ell")
     ]
-    yield draw(
+    return draw(
         f"{evaluation.name}_knots",
         evaluation.name,
         f"The choice of knots in Theorem 2: mean certified {evaluation.measure} of "
@@ -78,26 +83,40 @@ def choice_of_knots(evaluation: Evaluation, thresholds: Sequence[float]) -> Iter
     )
 
 
-def calibration_under_attack(evaluation: Evaluation) -> Iterator[Figure]:
-    """Draw bounds on the Brier score and the expected calibration error, from both sides."""
-    rows = np.flatnonzero(evaluation.predicted >= 0)
-    sketch = _sketch(evaluation, evaluation.index[rows])
-    if sketch is None or evaluation.alpha is None or evaluation.measure != "score":
-        return
-    alpha = evaluation.alpha / len(rows)  # so that all intervals hold together
-    certified = sketch.certify(radii=evaluation.radii, alpha=alpha, sides="both")
+def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
+    """Draw bounds on the Brier score and the expected calibration error of an evaluation of scores.
+
+    Both from lower and upper certified scores; see docs/calibration.md.
+    """
+    what = "calibration under attack"
+    kept = np.isin(evaluation.index, evaluation.with_scores) & (evaluation.predicted >= 0)
+    if evaluation.alpha is None or not len(evaluation.with_scores):
+        return f"{what} {_NO_SCORES}"
+    if not kept.any():
+        return f"{what} (every input is abstained from)"
+    order = np.argsort(evaluation.index)
+    rows = order[kept[order]]  # as the sketch has them
+    total = len(evaluation.index)
+    # A share of alpha for every input, also those abstained from, for the same draws decide which
+    # ones these are. So all intervals hold together.
+    certified = evaluation.sketch(evaluation.index[rows]).certify(
+        radii=evaluation.radii, alpha=evaluation.alpha / total, sides="both"
+    )
     assert certified.lower is not None
     assert certified.upper is not None
-    right = evaluation.correct[rows][np.argsort(evaluation.index[rows])]  # as the sketch has them
-    bounds = calibration.certified(certified.lower, certified.upper, right)
-    yield draw(
+    bounds = calibration.certified(
+        np.maximum(certified.lower - _SLACK, 0.0),
+        np.minimum(certified.upper + _SLACK, 1.0),
+        evaluation.correct[rows],
+    )
+    return draw(
         f"{evaluation.name}_calibration",
         evaluation.name,
         "Calibration under attack: the ranges in which the Brier score and the expected "
         "calibration error (ten bins) of the predicted class stay when each of the "
         f"{len(rows)} inputs not abstained from is moved by up to R. From lower and upper "
-        f"certified scores (Theorem 2, ell, each at level {evaluation.alpha:g}/{len(rows)}), so "
-        f"that everything shown holds with probability at least 1 − {evaluation.alpha:g}.",
+        f"certified scores (Theorem 2, ell, each at level {evaluation.alpha:g}/{total}), so that "
+        f"everything shown holds with probability at least 1 − {evaluation.alpha:g}.",
         [
             partial(
                 figures.certified_calibration,
@@ -108,25 +127,17 @@ def calibration_under_attack(evaluation: Evaluation) -> Iterator[Figure]:
             )
             for error, lower, upper in (
                 ("Brier score", bounds.brier_lower, bounds.brier_upper),
-                ("expected calibration error", bounds.ece_lower, bounds.ece_upper),
+                ("calibration error (ECE)", bounds.ece_lower, bounds.ece_upper),
             )
         ],
         alike=False,
     )
 
 
-def _sketch(evaluation: Evaluation, index: Ints) -> ScoreSketch | None:
-    """Return the counted scores of some inputs; None where one of them has none."""
-    sketch = evaluation.sketch
-    if sketch is None or not len(index) or not np.isin(index, sketch.inputs).all():
-        return None
-    return sketch.only(np.sort(index))
-
-
 def _spread(index: Ints) -> Ints:
     """Take at most so many of the inputs, spread evenly over all."""
-    places = np.unique(np.linspace(0, len(index) - 1, min(len(index), _MOST_INPUTS)).astype(int))
-    chosen: Ints = index[places]
+    count = min(len(index), _MOST_INPUTS)
+    chosen: Ints = index[np.unique(np.linspace(0, len(index) - 1, count).astype(int))]
     return chosen
 
 
@@ -139,4 +150,7 @@ def _winner(found: knots.KnotChoices) -> str:
             ("equal width", found.bins_for(found.equal_width)),
         )
     ]
-    return f"To come within 1 % of every draw with {found.band}, {' intervals, '.join(needs)}."
+    return (
+        f"To lose less than 1 % of the range to every draw with {found.band}, "
+        f"{' intervals, '.join(needs)}."
+    )

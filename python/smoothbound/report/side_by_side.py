@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-import numpy as np
-
 from smoothbound import comparison, figures
 from smoothbound.evaluation import Evaluation
 from smoothbound.report.choosing import thresholds_of
 from smoothbound.report.drawing import draw
 from smoothbound.report.parts import Part
 from smoothbound.report.tables import comparison_table
+from smoothbound.rounding import floored
 
 __all__ = ["side_by_side"]
 
@@ -26,8 +25,9 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
         f"Certified accuracy of {len(first.index)} inputs against the radius. Markers are what was "
         "computed; between two stands the value of the larger radius."
     )
-    best = "The largest certified accuracy at each radius. " + " ".join(
-        _best(group, c) for c in thresholds
+    best = (
+        "The largest certified accuracy at each radius, of equals that of the first. "
+        + " ".join(_best(group, c) for c in thresholds)
     )
     drawn = [
         draw(
@@ -54,7 +54,7 @@ def _best(group: Sequence[Evaluation], threshold: float) -> str:
     """Say up to which radius each evaluation certifies most."""
     reach = comparison.best_by_radius(group, threshold)
     stretches = [
-        f"{group[place].name} up to R = {_floor(float(reach.radius[steps][-1]))}"
+        f"{group[place].name} up to R = {floored(float(reach.radius[steps][-1])):g}"
         for place, steps in reach.runs()
     ]
     return f"Best at c = {threshold:g}: {', then '.join(stretches) or 'none'}."
@@ -68,16 +68,13 @@ def _rule(group: Sequence[Evaluation], thresholds: Sequence[float]) -> Iterator[
         [group[place].sigma or 0.0 for place, _ in comparison.best_by_radius(group, c).runs()]
         for c in thresholds
     ]
+    if all(len(set(sigmas)) < 2 for sigmas in best):
+        found = "; here one σ is the best at all radii at which anything is certified."
+    elif all(sigmas == sorted(sigmas) for sigmas in best):
+        found = ", as it does here."
+    else:
+        found = "; here the best σ does not always, so look at the figure of the best."
     yield (
         "A larger σ costs confidence nearby and reaches further: σ should grow with the radius"
-        + (
-            ", as it does here at every threshold shown."
-            if all(sigmas == sorted(sigmas) for sigmas in best)
-            else "; here the best σ does not always, so look at the figure of the best."
-        )
+        + found
     )
-
-
-def _floor(radius: float) -> str:
-    """Print a radius to three decimals, rounded down."""
-    return f"{np.floor(1000 * radius + 1e-9) / 1000:g}"

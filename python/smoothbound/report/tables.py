@@ -18,6 +18,7 @@ __all__ = [
     "csv_of",
     "headline",
     "markdown_rows",
+    "markdown_text",
     "percent_table",
     "table_rows",
 ]
@@ -119,5 +120,16 @@ def comparison_table(group: Sequence[Evaluation], thresholds: Sequence[float]) -
 
 def markdown_rows(table: Sequence[Sequence[str]]) -> str:
     """Write a table, its header first, in Markdown."""
-    head, *rows = table
+    head, *rows = ([markdown_text(cell) for cell in row] for row in table)
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---:"] * len(head), *rows])
+
+
+def markdown_text(text: str) -> str:
+    r"""Keep Markdown from reading a name, such as that of a folder, as code.
+
+    Examples
+    --------
+    >>> print(markdown_text("a|b <i>"))
+    a\|b &lt;i>
+    """
+    return text.replace("|", "\\|").replace("<", "&lt;")
