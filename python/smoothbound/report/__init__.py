@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from smoothbound import comparison, concentration
@@ -52,7 +52,7 @@ def write_report(
     example: int | None = None,
     compare: bool = False,
 ) -> list[Path]:
-    """Write figures (PNG and SVG), a table (CSV) and a page that holds both (HTML and Markdown).
+    """Write figures (PNG and SVG), tables (CSV) and a page that holds both (HTML and Markdown).
 
     Parameters
     ----------
@@ -122,9 +122,13 @@ def write_report(
         "report.md": "\n".join(text).encode(),
         "certified_accuracy.csv": csv_of(rows).encode(),
     }
+    tables: dict[str, list[Mapping[str, object]]] = {}
     for figure in (figure for part in parts for figure in part.figures):
         files[f"{figure.stem}.png"] = figure.png
         files[f"{figure.stem}.svg"] = figure.svg
+        if figure.rows:
+            tables.setdefault(figure.table, []).extend(figure.rows)
+    files |= {f"{table}.csv": csv_of(numbers).encode() for table, numbers in tables.items()}
     return _write(Path(out), files)
 
 

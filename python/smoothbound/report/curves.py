@@ -53,6 +53,25 @@ def against_class_radius(evaluation: Evaluation) -> Figure | str:
         "against the certified radius of the class (Cohen et al. 2019). "
         f"{_ceiling(evaluation)}",
         [partial(figures.score_vs_class_radius, evaluation=evaluation)],
+        table="class_radius",
+        rows=[
+            {
+                "name": name,
+                "index": int(index),
+                "label": int(label),
+                "predicted": int(predicted),
+                "class_radius": float(class_radius),
+                f"certified_{evaluation.measure}": float(lower),
+            }
+            for index, label, predicted, class_radius, lower in zip(
+                evaluation.index,
+                evaluation.label,
+                evaluation.predicted,
+                evaluation.class_radius,
+                evaluation.bounds[-1].lower[:, 0],
+                strict=True,
+            )
+        ],
     )
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Figure", "Panel", "draw", "rendered"]
+__all__ = ["Figure", "Panel", "Rows", "draw", "rendered"]
 
 Panel = Callable[["Axes"], "Axes"]
+Rows = Sequence[Mapping[str, object]]
 
 _COLUMNS = 3  # at most, side by side
 _DPI = 200
@@ -20,16 +21,28 @@ _DPI = 200
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure as files; `stem` is their name without its ending."""
+    """A figure as files; `stem` is their name without its ending.
+
+    `rows` are the numbers it shows, for the table of this name, where no other table has them.
+    """
 
     stem: str
     caption: str
     png: bytes = field(repr=False)
     svg: bytes = field(repr=False)
+    table: str = ""
+    rows: Rows = ()
 
 
 def draw(
-    stem: str, title: str, caption: str, panels: Sequence[Panel], *, alike: bool = True
+    stem: str,
+    title: str,
+    caption: str,
+    panels: Sequence[Panel],
+    *,
+    alike: bool = True,
+    table: str = "",
+    rows: Rows = (),
 ) -> Figure:
     """Draw panels side by side.
 
@@ -43,8 +56,10 @@ def draw(
         Each draws on the Axes that it is given.
     alike : bool
         Whether the panels show the same quantities: they then share axes and one legend.
+    table, rows
+        The numbers it shows, as rows of the table of that name.
     """
-    return Figure(stem, caption, *rendered(title, caption, panels, alike=alike))
+    return Figure(stem, caption, *rendered(title, caption, panels, alike=alike), table, rows)
 
 
 def rendered(

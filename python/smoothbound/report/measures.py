@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from smoothbound import figures
+from smoothbound.concentration import relative_spread
 from smoothbound.evaluation import Evaluation
 from smoothbound.report.choosing import FRACTIONS
 from smoothbound.report.drawing import draw
@@ -31,6 +32,22 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
                 "diagonal the margin is the more concentrated. "
                 f"{len(with_scores)} inputs, whose scores both have kept.",
                 [partial(figures.score_vs_margin_spread, score=score, margin=margin)],
+                table="spread",
+                rows=[
+                    {
+                        "score": score.name,
+                        "margin": margin.name,
+                        "index": int(index),
+                        "score_spread": float(one),
+                        "margin_spread": float(two),
+                    }
+                    for index, one, two in zip(
+                        with_scores,
+                        relative_spread(score.sketch(with_scores)),
+                        relative_spread(margin.sketch(with_scores)),
+                        strict=True,
+                    )
+                ],
             )
         )
     drawn.append(

@@ -80,6 +80,22 @@ def choice_of_knots(evaluation: Evaluation, thresholds: Sequence[float]) -> Figu
         f"edges of a sketch of {sketch.edges.size - 1} intervals; “every draw” is all of them, "
         f"which loses less than one interval to the exact bound. {_winner(found[0])}",
         [partial(figures.choice_of_knots, found=one) for one in found],
+        table="knots",
+        rows=[
+            {
+                "name": evaluation.name,
+                "band": one.band,
+                "radius": radius,
+                "intervals": bins,
+                "equal_count": by_count,
+                "equal_width": by_width,
+                "every_draw": one.every_draw,
+            }
+            for one in found
+            for bins, by_count, by_width in zip(
+                one.n_bins, one.equal_count, one.equal_width, strict=True
+            )
+        ],
     )
 
 
@@ -131,6 +147,12 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
             )
         ],
         alike=False,
+        table="calibration",
+        rows=[
+            {"name": evaluation.name, "radius": float(radius), "inputs": len(rows)}
+            | {field: float(getattr(bounds, field)[i]) for field in vars(bounds)}
+            for i, radius in enumerate(evaluation.radii)
+        ],
     )
 
 

@@ -31,15 +31,22 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
     )
     drawn = [
         draw(
-            f"{stem}_{number}",
+            f"side_by_side_{number}",
             title,
-            caption,
-            [partial(f, evaluations=group, threshold=c) for c in thresholds],
-        )
-        for stem, caption, f in (
-            ("side_by_side", accuracy, figures.compared_by_radius),
-            ("best_by_radius", best, figures.best_by_radius),
-        )
+            accuracy,
+            [
+                partial(figures.compared_by_radius, evaluations=group, threshold=c)
+                for c in thresholds
+            ],
+        ),
+        draw(
+            f"best_by_radius_{number}",
+            title,
+            best,
+            [partial(figures.best_by_radius, evaluations=group, threshold=c) for c in thresholds],
+            table="best_by_radius",
+            rows=[row for c in thresholds for row in _best_rows(group, c)],
+        ),
     ]
     notes = (
         f"The {len(first.index)} inputs that all have, each by its last method: "
@@ -58,6 +65,22 @@ def _best(group: Sequence[Evaluation], threshold: float) -> str:
         for place, steps in reach.runs()
     ]
     return f"Best at c = {threshold:g}: {', then '.join(stretches) or 'none'}."
+
+
+def _best_rows(group: Sequence[Evaluation], threshold: float) -> Iterator[dict[str, object]]:
+    """Yield the best evaluation up to each radius at which a certified accuracy changes."""
+    reach = comparison.best_by_radius(group, threshold)
+    for radius, counts, place in zip(reach.radius, reach.counts.T, reach.best, strict=True):
+        if place >= 0:
+            yield {
+                "measure": group[place].measure,
+                "threshold": threshold,
+                "radius": float(radius),
+                "best": group[place].name,
+                "sigma": group[place].sigma,
+                "certified": int(counts[place]),
+                "inputs": len(group[place].index),
+            }
 
 
 def _rule(group: Sequence[Evaluation], thresholds: Sequence[float]) -> Iterator[str]:

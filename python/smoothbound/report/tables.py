@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 import numpy as np
@@ -62,10 +62,11 @@ def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict
     return rows
 
 
-def csv_of(rows: list[dict[str, object]]) -> str:
-    """Write rows of `table_rows` as CSV."""
+def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
+    """Write rows as CSV; a column that only some of them have is empty in the others."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
