@@ -395,6 +395,7 @@ def test_score_and_margin_of_the_same_images_are_compared(tmp_path: Path) -> Non
     assert "<h2>Score and margin: score, margin</h2>" in html
     assert {"spread_1.png", "score_and_margin_1.png"} <= {path.name for path in images(written)}
     assert "margin_calibration.png" not in page  # calibration is about scores
+    assert re.search(r"the margin certifies more at \d+, the score at \d+\.", page)
     row = next(line for line in page.splitlines() if line.startswith("| 0.25 |"))
     head = next(line for line in page.splitlines() if line.startswith("| R | score > 0.5 |"))
     counted = dict(zip(head.split("|"), row.split("|"), strict=True))

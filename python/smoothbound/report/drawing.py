@@ -115,7 +115,7 @@ def _legends(axes: Sequence[Axes], alike: bool) -> None:
     if not alike:
         for ax in axes:
             if ax.get_legend_handles_labels()[1]:
-                ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.27))
+                ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3))
         return
     handles, labels = axes[0].get_legend_handles_labels()
     if labels:

@@ -56,7 +56,8 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
             title,
             "Which certifies more: certified accuracy by each, at thresholds at the same place in "
             "their ranges. A score above c implies a margin above 2c − 1 of the same draw; score > "
-            "0.5 and margin > 0 both say that the class stays as predicted.",
+            "0.5 and margin > 0 both say that the class stays as predicted. "
+            f"{_verdict(score, margin)}",
             [
                 partial(
                     figures.score_and_margin_by_radius,
@@ -74,6 +75,27 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
     )
     absent = [] if len(with_scores) else ["how concentrated each is (a log has no scores)"]
     return Part(title, notes, drawn, measures_table(score, margin), len(score.index), absent)
+
+
+def _verdict(score: Evaluation, margin: Evaluation) -> str:
+    """Count the places at which each certifies more."""
+    by_score, by_margin = (
+        np.concatenate(
+            [
+                one.counts_at(one.bounds[-1], one.threshold_at(fraction), score.radii)
+                for fraction in FRACTIONS
+            ]
+        )
+        for one in (score, margin)
+    )
+    places = int(np.count_nonzero(by_score | by_margin))
+    if not places:
+        return "Neither certifies any input here."
+    return (
+        f"Of the {places} rows and thresholds of the table at which either certifies any, the margin "
+        f"certifies more at {np.count_nonzero(by_margin > by_score)}, the score at "
+        f"{np.count_nonzero(by_score > by_margin)}."
+    )
 
 
 def measures_table(score: Evaluation, margin: Evaluation) -> list[list[str]]:
