@@ -92,8 +92,8 @@ def _verdict(score: Evaluation, margin: Evaluation) -> str:
     if not places:
         return "Neither certifies any input here."
     return (
-        f"Of the {places} rows and thresholds of the table at which either certifies any, the margin "
-        f"certifies more at {np.count_nonzero(by_margin > by_score)}, the score at "
+        f"Of the {places} rows and thresholds of the table at which either certifies any, the "
+        f"margin certifies more at {np.count_nonzero(by_margin > by_score)}, the score at "
         f"{np.count_nonzero(by_score > by_margin)}."
     )
 
