@@ -352,7 +352,7 @@ def test_compare_shows_nothing_else_and_needs_two_alike(tmp_path: Path) -> None:
     written = report.write_report(copies(tmp_path), tmp_path / "out", compare=True)
     assert [path.name for path in images(written)] == ["side_by_side_1.png", "best_by_radius_1.png"]
     assert len(table(tmp_path / "out")) == 2 * 7 * 3 * 2  # the table has every input's numbers
-    with pytest.raises(ValueError, match=r"--compare needs two .*, got kumar2020_excerpt \(score"):
+    with pytest.raises(ValueError, match=r"--compare needs two .*; got kumar2020_excerpt \(score"):
         report.write_report([SCORES], tmp_path / "none", compare=True)
 
 
@@ -392,6 +392,8 @@ def test_score_and_margin_of_the_same_images_are_compared(tmp_path: Path) -> Non
     runs = [make_run(tmp_path / "score"), make_run(tmp_path / "margin", MARGIN)]
     written = report.write_report(runs, tmp_path / "out")
     html, page = (path.read_text() for path in written[:2])
+    alone = report.write_report(runs, tmp_path / "pair", compare=True)
+    assert len(images(alone)) == 2
     assert "<h2>Score and margin: score, margin</h2>" in html
     assert {"spread_1.png", "score_and_margin_1.png"} <= {path.name for path in images(written)}
     assert "margin_calibration.png" not in page  # calibration is about scores

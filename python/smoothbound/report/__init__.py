@@ -74,7 +74,7 @@ def write_report(
         median confidence.
     compare : bool
         Show the inputs side by side only, and no figures of each one. Inputs of the same images
-        and measure are put side by side in any case.
+        are put side by side in any case.
 
     Returns
     -------
@@ -92,13 +92,14 @@ def write_report(
     """
     evaluations = read(inputs, class_radius)
     groups = comparison.side_by_side(evaluations)
-    if compare and not groups:
+    pairs = concentration.pairs(evaluations)
+    if compare and not (groups or pairs):
         raise ValueError(
-            "--compare needs two inputs or more of the same images and measure, got "
+            "--compare needs two inputs or more of the same images, by one measure or by score and "
+            "margin of one network and sigma; got "
             + ", ".join(f"{one.name} ({one.measure})" for one in evaluations)
         )
     parts = [side_by_side(group, thresholds, number) for number, group in enumerate(groups, 1)]
-    pairs = concentration.pairs(evaluations)
     for number, (score, margin) in enumerate(pairs, 1):
         parts.append(score_and_margin(score, margin, number))
     rows: list[dict[str, object]] = []
