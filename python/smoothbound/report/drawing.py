@@ -17,6 +17,7 @@ Rows = Sequence[Mapping[str, object]]
 
 _COLUMNS = 3  # at most, side by side
 _DPI = 200
+_LINE = 0.17  # inches: the height of a line of a legend
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,9 @@ def rendered(
             ax.remove()
         if alike:
             _join(axes[: len(panels)], n_columns)
+        if not alike:  # room for the longest legend
+            lines = max(len(ax.get_legend_handles_labels()[1]) for ax in axes[: len(panels)])
+            figure.set_size_inches(size[0], size[1] + _LINE * lines)
         _legends(axes[: len(panels)], alike)
         figure.suptitle(title, parse_math=False)
         drawn, packed, vector = io.BytesIO(), io.BytesIO(), io.BytesIO()
@@ -115,7 +119,7 @@ def _legends(axes: Sequence[Axes], alike: bool) -> None:
     if not alike:
         for ax in axes:
             if ax.get_legend_handles_labels()[1]:
-                ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3))
+                ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24))
         return
     handles, labels = axes[0].get_legend_handles_labels()
     if labels:
