@@ -9,6 +9,7 @@ predicted.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,24 @@ from smoothbound.evaluation import Evaluation
 if TYPE_CHECKING:
     from smoothbound.sketch import ScoreSketch
 
-__all__ = ["pairs", "relative_spread"]
+__all__ = ["Spreads", "pairs", "relative_spread", "spreads"]
+
+
+@dataclass(frozen=True, eq=False)
+class Spreads:
+    """How concentrated the score and the margin of the same inputs are.
+
+    Parameters
+    ----------
+    index : ndarray of int64, shape (n_inputs,)
+        Positions in the data set of the inputs whose scores both have kept, ascending.
+    score, margin : ndarray of float64, shape (n_inputs,)
+        Standard deviations as shares of the range; see `relative_spread`.
+    """
+
+    index: NDArray[np.int64]
+    score: NDArray[np.float64]
+    margin: NDArray[np.float64]
 
 
 def relative_spread(sketch: ScoreSketch) -> NDArray[np.float64]:
@@ -54,6 +72,26 @@ def relative_spread(sketch: ScoreSketch) -> NDArray[np.float64]:
     square = counts @ places**2 / total
     spread: NDArray[np.float64] = np.sqrt(np.maximum(square - mean**2, 0.0))
     return spread
+
+
+def spreads(score: Evaluation, margin: Evaluation) -> Spreads | None:
+    """Return how concentrated the two are, on the inputs whose scores both have kept.
+
+    Parameters
+    ----------
+    score, margin : Evaluation
+        Of the same inputs.
+
+    Returns
+    -------
+    Spreads or None
+        None where there is no such input.
+    """
+    index = np.intersect1d(score.with_scores, margin.with_scores)
+    if not len(index):
+        return None
+    found = (relative_spread(one.sketch(index)) for one in (score, margin))
+    return Spreads(index, *found)
 
 
 def pairs(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, Evaluation]]:

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from smoothbound import figures
+from smoothbound.concentration import spreads
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores
 from smoothbound.knots import KnotChoices
 from smoothbound.logs import read_log, with_class_radius
@@ -208,12 +209,14 @@ def test_spread_and_radius_of_score_and_margin(ax: Axes, counted: Evaluation) ->
     margin = replace(
         counted, measure="margin", score_range=(-1.0, 1.0), scores=KeptScores.of(sketch)
     )
-    figures.score_vs_margin_spread(ax, counted, margin)
+    found = spreads(counted, margin)
+    assert found is not None
+    figures.score_vs_margin_spread(ax, found)
     points, diagonal = ax.get_lines()
+    np.testing.assert_array_equal(points.get_xdata(), found.score)
     np.testing.assert_allclose(points.get_xdata(), points.get_ydata(), rtol=0.1)
     assert np.asarray(diagonal.get_ydata()).tolist() == [0, 0.5]
-    with pytest.raises(ValueError, match="no counted scores"):
-        figures.score_vs_margin_spread(ax, counted, replace(margin, scores=None))
+    assert spreads(counted, replace(margin, scores=None)) is None
 
 
 def test_score_and_margin_at_the_same_place_of_their_ranges(ax: Axes, own: Evaluation) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothbound.concentration import relative_spread
+from smoothbound.concentration import Spreads
 from smoothbound.evaluation import Evaluation
 from smoothbound.figures.style import GREY, LOOKS, accuracy_axes, accuracy_curve
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["score_and_margin_by_radius", "score_vs_margin_spread"]
 
 
-def score_vs_margin_spread(ax: Axes, score: Evaluation, margin: Evaluation) -> Axes:
+def score_vs_margin_spread(ax: Axes, found: Spreads) -> Axes:
     """Draw the spread of each input's margins against that of its scores.
 
     Both are standard deviations as shares of the range: below the diagonal, the margin is the more
@@ -26,30 +26,31 @@ def score_vs_margin_spread(ax: Axes, score: Evaluation, margin: Evaluation) -> A
     ----------
     ax : matplotlib.axes.Axes
         Where to draw.
-    score, margin : Evaluation
-        Of the same inputs; those are drawn whose scores both have kept.
+    found : Spreads
+        What `smoothbound.concentration.spreads` found.
 
     Returns
     -------
     matplotlib.axes.Axes
         `ax`.
-
-    Raises
-    ------
-    ValueError
-        If there are none.
     """
-    index = np.intersect1d(score.with_scores, margin.with_scores)
-    spreads = [relative_spread(one.sketch(index)) for one in (score, margin)]
-    ax.plot(*spreads, linestyle="none", marker="o", markeredgewidth=0, color="#0072B2", alpha=0.5)
+    ax.plot(
+        found.score,
+        found.margin,
+        linestyle="none",
+        marker="o",
+        markeredgewidth=0,
+        color="#0072B2",
+        alpha=0.5,
+    )
     ax.plot([0, 0.5], [0, 0.5], color=GREY, linewidth=0.8, linestyle=(0, (3, 2)))
-    below = int(np.count_nonzero(spreads[1] < spreads[0]))
+    below = int(np.count_nonzero(found.margin < found.score))
     ax.set(
         xlabel="spread of the score (share of its range)",
         ylabel="spread of the margin (of its range)",
         xlim=(0, 0.5),
         ylim=(0, 0.5),
-        title=f"margin less spread: {below} of {len(index)}",
+        title=f"margin less spread: {below} of {len(found.index)}",
     )
     ax.grid(True)
     return ax

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from smoothbound import figures
-from smoothbound.concentration import relative_spread
+from smoothbound.concentration import spreads
 from smoothbound.evaluation import Evaluation
 from smoothbound.report.choosing import FRACTIONS
 from smoothbound.report.drawing import draw
@@ -21,8 +21,8 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
     """Show which is more concentrated, and which certifies more."""
     title = f"Score and margin: {score.name}, {margin.name}"
     drawn = []
-    with_scores = np.intersect1d(score.with_scores, margin.with_scores)
-    if len(with_scores):
+    spread = spreads(score, margin)
+    if spread is not None:
         drawn.append(
             draw(
                 f"spread_{number}",
@@ -30,8 +30,8 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
                 "How concentrated each measure is: the standard deviation of each input's margins "
                 "against that of its scores, as shares of their ranges, 2 and 1. Below the "
                 "diagonal the margin is the more concentrated. "
-                f"{len(with_scores)} inputs, whose scores both have kept.",
-                [partial(figures.score_vs_margin_spread, score=score, margin=margin)],
+                f"{len(spread.index)} inputs, whose scores both have kept.",
+                [partial(figures.score_vs_margin_spread, found=spread)],
                 table="spread",
                 rows=[
                     {
@@ -42,10 +42,7 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
                         "margin_spread": float(two),
                     }
                     for index, one, two in zip(
-                        with_scores,
-                        relative_spread(score.sketch(with_scores)),
-                        relative_spread(margin.sketch(with_scores)),
-                        strict=True,
+                        spread.index, spread.score, spread.margin, strict=True
                     )
                 ],
             )
@@ -73,7 +70,7 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
         f"The {len(score.index)} inputs that both have, each by its last method: "
         f"{score.bounds[-1].method.label}, {margin.bounds[-1].method.label}.",
     )
-    absent = [] if len(with_scores) else ["how concentrated each is (a log has no scores)"]
+    absent = [] if spread is not None else ["how concentrated each is (a log has no scores)"]
     return Part(title, notes, drawn, measures_table(score, margin), len(score.index), absent)
 
 
