@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound.method import Method
+from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +113,8 @@ class Certificate:
         """Return a data frame with one row an input and one column a number.
 
         Columns are named ``lower@R`` and ``upper@R`` by the radius and ``radius@c`` by the
-        threshold.
+        threshold, both with all their digits (`smoothbound.rounding.exact`). A radius that was
+        asked for twice has two columns of the same name.
         """
         import pandas as pd
 
@@ -121,14 +123,14 @@ class Certificate:
             "upper": self.settings.radii,
             "radius": self.settings.thresholds,
         }
-        columns: dict[str, Any] = {}
+        names: list[str] = []
+        columns: list[Any] = []
         for name, array in self._columns().items():
-            if name not in grids:
-                columns[name] = array.to_pylist()
-                continue
-            values = getattr(self, name)
-            columns |= {f"{name}@{at:g}": values[:, j] for j, at in enumerate(grids[name])}
-        frame: pd.DataFrame = pd.DataFrame(columns)
+            grid = grids.get(name)
+            names += [name] if grid is None else [f"{name}@{exact(at)}" for at in grid]
+            columns += [array.to_pylist()] if grid is None else list(getattr(self, name).T)
+        frame: pd.DataFrame = pd.DataFrame(dict(enumerate(columns)))
+        frame.columns = pd.Index(names)
         return frame
 
 

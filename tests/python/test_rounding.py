@@ -5,9 +5,17 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smoothbound.rounding import ceil_decimal, floor_decimal
+from smoothbound.rounding import (
+    ceil_decimal,
+    ceil_significant,
+    exact,
+    floor_decimal,
+    floor_significant,
+    floored,
+)
 
 numbers = st.floats(-1e6, 1e6)
+finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(numbers, st.integers(0, 12))
@@ -20,3 +28,26 @@ def test_direction_and_distance(x, digits):
 
 def test_never_prints_minus_zero():
     assert floor_decimal(-0.0) == ceil_decimal(-1e-9) == "0.000"
+
+
+@given(finite, st.integers(0, 20))
+def test_every_finite_number_prints_to_its_safe_side(x, digits):
+    assert Decimal(floor_decimal(x, digits)) <= Decimal(x) <= Decimal(ceil_decimal(x, digits))
+    assert floored(x, digits) <= x
+
+
+@given(finite, st.integers(1, 28))
+def test_significant_digits_go_to_the_safe_side_too(x, digits):
+    low, high = Decimal(floor_significant(x, digits)), Decimal(ceil_significant(x, digits))
+    assert low <= Decimal(x) <= high
+    for rounded in (low, high):
+        assert len(rounded.normalize().as_tuple().digits) <= digits
+    step = Decimal(1).scaleb(Decimal(x).adjusted() - digits + 1)
+    assert high - low <= step
+
+
+@given(finite, finite)
+def test_exact_numbers_round_trip_and_never_share_a_name(x, y):
+    assert float(exact(x)) == x
+    assert (exact(x) == exact(y)) == (x == y)
+    assert not exact(x).endswith(".0")
