@@ -6,6 +6,7 @@ Memory is shared wherever the producer allows it, whatever the strides; it is on
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 __all__ = ["as_scores"]
 
 _TYPES = (np.float16, np.float32, np.float64)  # not dtype.name, which takes microseconds
+_FLOATS = ("f", "halffloat", "float", "double", "float16", "float32", "float64")  # of columns
 _EXACT = 2.0**53  # below it every whole number is a float64
 
 
@@ -24,9 +26,10 @@ def as_scores(scores: Any) -> NDArray[Any]:
     ----------
     scores : array, shape (n_inputs, n_draws)
         A NumPy array; a torch tensor on any device; an Arrow tensor or array of lists; anything
-        with DLPack, the buffer protocol or the array interface; or nested lists. Copied only where
-        there is no other way: from another device, from bfloat16 (widened to float32), from
-        another byte order, from Arrow arrays in several chunks, and from lists.
+        with DLPack, the buffer protocol or the array interface; a data frame or an Arrow table
+        all of whose columns are floats; or nested lists. Copied only where there is no other way:
+        from another device, from bfloat16 (widened to float32), from another byte order, from
+        Arrow arrays in several chunks, from tables and from lists.
 
     Returns
     -------
@@ -35,7 +38,8 @@ def as_scores(scores: Any) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        If the scores are not floats of 16, 32 or 64 bits, or cannot be read.
+        If the scores are not floats of 16, 32 or 64 bits, also in a single column or row, or
+        cannot be read.
     ValueError
         If they do not have the shape (n_inputs, n_draws), there are no draws, or some are masked
         or null.
@@ -51,11 +55,7 @@ def as_scores(scores: Any) -> NDArray[Any]:
     array = _to_numpy(scores)
     if array.dtype.type not in _TYPES and array.dtype.name == "bfloat16":
         array = array.astype(np.float32)  # of the ml_dtypes package; every value is a float32
-    if array.dtype.type not in _TYPES:
-        raise TypeError(
-            f"scores must be float16, float32 or float64, got {array.dtype}; "
-            "convert them yourself if nothing is lost, e.g. scores.astype('float64')"
-        )
+    _check_type(array.dtype)
     if array.ndim != 2:
         raise ValueError(
             f"scores must have the shape (n_inputs, n_draws), got {array.shape}"
@@ -66,6 +66,14 @@ def as_scores(scores: Any) -> NDArray[Any]:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
+def _check_type(dtype: np.dtype[Any]) -> None:
+    if dtype.type not in _TYPES:
+        raise TypeError(
+            f"scores must be float16, float32 or float64, got {dtype}; "
+            "convert them yourself if nothing is lost, e.g. scores.astype('float64')"
+        )
+
+
 def _to_numpy(scores: Any) -> NDArray[Any]:
     if isinstance(scores, np.ndarray):
         if np.ma.is_masked(scores):
@@ -74,6 +82,8 @@ def _to_numpy(scores: Any) -> NDArray[Any]:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(scores, torch.Tensor):
         return _from_torch(scores)
+    if isinstance(scores, list | tuple):
+        return _from_list(scores)
     if type(scores).__module__.partition(".")[0] == "pyarrow":
         return _from_arrow(scores)
     if hasattr(scores, "__dlpack__"):
@@ -86,7 +96,7 @@ def _from_torch(tensor: Any) -> NDArray[Any]:
         host = tensor.detach().cpu().resolve_neg()
         wide = host.float() if str(host.dtype) == "torch.bfloat16" else host
         return np.asarray(wide.numpy())
-    except (TypeError, RuntimeError) as error:  # sparse, quantised, without data, ...
+    except (TypeError, ValueError, RuntimeError) as error:  # sparse, quantised, without data, ...
         raise TypeError(
             f"scores must be a dense tensor of floats, got {tensor.dtype} with layout "
             f"{tensor.layout} on {tensor.device}: {error}"
@@ -97,6 +107,10 @@ def _from_arrow(scores: Any) -> NDArray[Any]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if isinstance(scores, pa.Table | pa.RecordBatch):
+        _check_columns(scores.schema.names, scores.schema.types)
+        if any(column.null_count for column in scores.columns):
+            raise ValueError("scores must not be null")
     if isinstance(scores, pa.ChunkedArray):
         scores = scores.chunk(0) if scores.num_chunks == 1 else scores.combine_chunks()
     if isinstance(scores, pa.FixedShapeTensorArray):
@@ -126,7 +140,7 @@ def _from_dlpack(scores: Any) -> NDArray[Any]:
     try:  # on another device: ask for a copy (NumPy 2.1)
         return np.from_dlpack(scores, device="cpu")
     except Exception:  # for types that DLPack or NumPy lack, there may be another protocol
-        array = np.asarray(scores) if hasattr(scores, "__array__") else np.array(None)
+        array = _asarray(scores) if hasattr(scores, "__array__") else np.array(None)
     if array.dtype == object:
         raise TypeError(
             f"scores of type {type(scores).__name__} cannot be read through DLPack ({reason}); "
@@ -135,17 +149,44 @@ def _from_dlpack(scores: Any) -> NDArray[Any]:
     return array
 
 
-def _from_protocols(scores: Any) -> NDArray[Any]:
-    try:
-        array = np.asarray(scores)
-    except ValueError as error:
-        raise TypeError(
-            f"scores must be a rectangular array of floats, got {type(scores).__name__}: {error}"
-        ) from error
-    if array.dtype == np.float64 and not hasattr(scores, "dtype") and array.size:
+def _from_list(scores: list[Any] | tuple[Any, ...]) -> NDArray[Any]:
+    for row in scores:
+        if hasattr(row, "dtype"):  # an array of another type or a masked one would be converted
+            _check_type(_to_numpy(row).dtype)
+    array = _asarray(scores)
+    if array.dtype == np.float64:
         large = np.abs(array) >= _EXACT
-        if large.any():  # lists and tables may mix whole numbers with floats
+        if large.any():  # a list may mix whole numbers with floats
             exact = np.asarray(scores, dtype=object)
             if (exact[large] != array[large]).any():
                 raise TypeError("scores must be floats, got whole numbers that no float64 holds")
     return array
+
+
+def _from_protocols(scores: Any) -> NDArray[Any]:
+    if hasattr(scores, "columns") and hasattr(scores, "dtypes"):  # pandas, polars, ...
+        _check_columns(scores.columns, scores.dtypes)
+        array = _asarray(scores)  # of objects where pandas allows for missing values
+        return _asarray(scores, np.float64) if array.dtype == object else array
+    return _asarray(scores)
+
+
+def _check_columns(names: Iterable[Any], dtypes: Iterable[Any]) -> None:
+    """Refuse a table with a column of anything but floats, which would be counted as draws."""
+    for name, dtype in zip(names, dtypes, strict=True):
+        if getattr(dtype, "kind", str(dtype).lower()) not in _FLOATS:
+            raise TypeError(
+                f"scores must be float16, float32 or float64 in every column, got {dtype} in the "
+                f"column {name!r}; pass the columns of scores alone"
+            )
+
+
+def _asarray(scores: Any, dtype: type[np.float64] | None = None) -> NDArray[Any]:
+    try:
+        return np.asarray(scores, dtype=dtype)
+    except MemoryError:
+        raise
+    except Exception as error:  # what producers raise differs
+        raise TypeError(
+            f"scores must be a rectangular array of floats, got {type(scores).__name__}: {error}"
+        ) from error

@@ -195,7 +195,15 @@ def test_arrow_arrays():
         (pa.array([[0.5, 0.5], None]), ValueError, "must not be null"),
         (pa.array([[1, 2], [3, 4]]), TypeError, "got int64"),
         (pa.array([0.5, 0.5]), ValueError, r"pass scores\[None, :\]"),
-        (pa.table({"label": ["cat"], "score": [0.5]}), TypeError, "got object"),
+        (
+            pa.table({"label": ["cat"], "score": [0.5]}),
+            TypeError,
+            "got string in the column 'label'",
+        ),
+        (pa.table({"a": [0.5], "label": [1]}), TypeError, "got int64 in the column 'label'"),
+        (pa.table({"a": [0.5], "b": [None]}), TypeError, "got null in the column 'b'"),
+        (pa.table({"a": [0.5, None]}), ValueError, "must not be null"),
+        (pa.table({"a": [[0.5, 0.5]]}), TypeError, r"got list<.*> in the column 'a'"),
         (pa.array([], pa.list_(pa.float32())), ValueError, "at least one draw"),
     ],
 )
@@ -206,9 +214,36 @@ def test_arrow_arrays_that_are_no_scores(scores, kind, match):
 
 def test_data_frames():
     pandas = pytest.importorskip("pandas")
-    np.testing.assert_array_equal(as_scores(pandas.DataFrame(SCORES)), SCORES)
-    with pytest.raises(TypeError, match="got object"):
-        as_scores(pandas.DataFrame({"label": ["cat"], "score": [0.5]}))
+    frame = pandas.DataFrame(SCORES)
+    frames = [
+        frame,
+        frame.convert_dtypes(),
+        frame.convert_dtypes(dtype_backend="pyarrow"),
+        frame.astype(pandas.SparseDtype("float64")),
+        pa.Table.from_pandas(frame),
+        pa.RecordBatch.from_pandas(frame),
+    ]
+    for one in frames:
+        np.testing.assert_array_equal(as_scores(one), SCORES)
+    assert as_scores(frame.astype("float32")).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda frame: frame.assign(correct=1), "int64 in the column 'correct'"),
+        (lambda frame: frame.assign(correct=True), "bool in the column 'correct'"),
+        (lambda frame: frame[:2].reset_index(), "int64 in the column 'index'"),
+        (lambda frame: frame.assign(label="cat"), r"str|object in the column 'label'"),
+        (lambda frame: frame.assign(z=1j), "complex128 in the column 'z'"),
+        (lambda frame: frame.convert_dtypes().mask(frame > 0.9), "got DataFrame"),
+    ],
+)
+def test_a_column_of_a_frame_that_is_no_scores_is_refused(change, said):
+    """Converted to floats, its numbers would count as draws."""
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match=f"scores must be .*{said}"):
+        as_scores(change(pandas.DataFrame(SCORES)))
 
 
 def test_jax_arrays():
@@ -228,7 +263,58 @@ def test_no_silent_cast(dtype):
 def test_masked_scores_are_refused():
     with pytest.raises(ValueError, match="must not be masked"):
         as_scores(np.ma.masked_greater(SCORES, 0.9))
+    with pytest.raises(ValueError, match="must not be masked"):
+        as_scores(list(np.ma.masked_greater(SCORES, 0.9)))
     np.testing.assert_array_equal(as_scores(np.ma.array(SCORES)), SCORES)
+
+
+def test_rows_of_a_list_have_to_be_scores_themselves():
+    np.testing.assert_array_equal(as_scores(list(SCORES)), SCORES)
+    np.testing.assert_array_equal(as_scores(tuple(SCORES.tolist())), SCORES)
+    with pytest.raises(TypeError, match="float16, float32 or float64, got int64"):
+        as_scores([SCORES[0], np.ones(400, np.int64)])
+
+
+class Raises:
+    """Fails in its own way when it is read."""
+
+    def __array__(self, *args, **options):
+        raise KeyError("no data")
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        None,
+        0.5,
+        "0.5",
+        {"a": 0.5},
+        {0.5},
+        object(),
+        float,
+        iter([0.5]),
+        [[0.5, 0.5], [0.5]],
+        [[0.5, [0.5]]],
+        [[0.5, None]],
+        [[0.5, "0.5"]],
+        [["0.5"]],
+        [[10**400, 0.5]],
+        [[10**400]],
+        [[0.5j]],
+        [],
+        [[]],
+        [[[0.5]]],
+        Raises(),
+        np.array(0.5),
+        np.zeros((2, 2), [("a", "f4"), ("b", "f4")]),
+        np.zeros((2, 2), "M8[s]"),
+        np.array([["a", "b"]]),
+        np.array([[0.5, 10**400]], dtype=object),
+    ],
+)
+def test_whatever_is_no_scores_is_refused_by_name(scores):
+    with pytest.raises((TypeError, ValueError), match="^scores "):
+        sb.certify_scores(scores, sigma=1.0)
 
 
 def test_whole_numbers_beyond_a_float_are_refused():
