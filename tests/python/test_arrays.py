@@ -313,7 +313,7 @@ class Raises:
     ],
 )
 def test_whatever_is_no_scores_is_refused_by_name(scores):
-    with pytest.raises((TypeError, ValueError), match="^scores "):
+    with pytest.raises((TypeError, ValueError), match=r"^scores "):
         sb.certify_scores(scores, sigma=1.0)
 
 
