@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from smoothbound import checks, packed_counts
 from smoothbound.adaptive import Budget, Decide, FindRadius, Plan
@@ -133,13 +132,10 @@ def run(
                     if plan is not None:  # how many draws there will be is not known
                         advance(1)
         except KeyboardInterrupt:
-            Console(stderr=True).print(
-                f"stopped: {len(writer.done)} of {len(indices)} inputs are finished and kept in "
-                f"{folder}; go on with --resume",
-                soft_wrap=True,
-                markup=False,
-            )
-            raise
+            raise KeyboardInterrupt(
+                f"{len(writer.done)} of {len(indices)} inputs are finished and kept in {folder}; "
+                "go on with --resume"
+            ) from None
         writer.finish()
     return load(folder)
 

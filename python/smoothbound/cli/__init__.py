@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from smoothbound.cli.bounds import bounds
 from smoothbound.cli.certify import certify
@@ -19,6 +17,7 @@ from smoothbound.cli.recommend import recommend
 from smoothbound.cli.report import report
 from smoothbound.cli.train import train
 from smoothbound.errors import SmoothboundError
+from smoothbound.printing import note, print_error, readable_anywhere
 
 __all__ = ["app", "main"]
 
@@ -30,15 +29,13 @@ class _Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except (SmoothboundError, ValueError, TypeError) as error:
-            _print_error(str(error))
+            print_error(error)
+        except KeyboardInterrupt as error:
+            note(f"stopped: {error}" if error.args else "stopped")
+            raise typer.Exit(130) from None
         except ModuleNotFoundError as error:
-            _print_error(f"{error}; pip install 'smoothbound[all]' brings what the commands need")
+            print_error(f"{error}; pip install 'smoothbound[all]' brings what the commands need")
         raise typer.Exit(2)
-
-
-def _print_error(message: str) -> None:
-    text = Text.assemble(("error: ", "bold red"), (message, "red"))
-    Console(stderr=True).print(text, soft_wrap=True)
 
 
 app = typer.Typer(
@@ -75,4 +72,5 @@ for command in (demo, train, certify, recommend, bounds, report):
 
 def main() -> None:
     """Run the command line; the entry point of the `smoothbound` program."""
+    readable_anywhere()
     app()

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from smoothbound.cli.certify import certify
 from smoothbound.cli.report import report
 from smoothbound.cli.train import train
+from smoothbound.printing import say
 
 __all__ = ["demo"]
 
@@ -88,4 +87,4 @@ def _step(command: Callable[..., None], **options: Any) -> None:
 
 
 def _show(*words: object) -> None:
-    Console().print(Text(f"\n$ {shlex.join(map(str, words))}", "bold"), soft_wrap=True)
+    say(f"\n$ {shlex.join(map(str, words))}", style="bold")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from smoothbound.method import BANDS, BOUNDS, Method
+from smoothbound.printing import note
 
 if TYPE_CHECKING:
     from smoothbound.data import Dataset
@@ -147,11 +147,6 @@ def methods(bounds: list[str], bands: list[str], n_bins: int | None) -> tuple[Me
     """
     made = {Method.of(bound, band, n_bins) for bound in bounds for band in bands}
     return tuple(sorted(made, key=_strength))
-
-
-def note(text: str) -> None:
-    """Print a line that the user should know, on the standard error stream."""
-    Console(stderr=True).print(f"note: {text}", soft_wrap=True, markup=False)
 
 
 def warn_of_missing(dataset: Dataset) -> None:

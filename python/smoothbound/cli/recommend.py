@@ -12,8 +12,11 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from smoothbound.cli.options import Alpha, Band
+from smoothbound.printable import printable
+from smoothbound.printing import say
 from smoothbound.rounding import floored
 
 if TYPE_CHECKING:
@@ -76,21 +79,18 @@ def recommend(
         max_n=max_n,
         share=share,
     )
-    console = Console()
-    console.print(
+    say(
         f"Forecast of certified accuracy, % of {advice.total} inputs: correct, and "
         f"{advice.pilots[0].sketch.measure} above {advice.threshold:g} within R = "
-        f"{advice.radius:g}",
-        highlight=False,
-        soft_wrap=True,
+        f"{advice.radius:g}"
     )
-    console.print(_table(advice))
+    Console().print(_table(advice))
     for paragraph in _said(advice):
-        console.print(paragraph, highlight=False, soft_wrap=True, markup=False)
+        say(paragraph)
     if advice.pilot is not None:
         seed = 1 + max(results.settings.seed for results in runs.values())
-        console.print("\nTo run next:", highlight=False)
-        typer.echo("  " + next_command(advice, runs[advice.pilot.name].settings, seed))
+        say("\nTo run next:")
+        say("  " + next_command(advice, runs[advice.pilot.name].settings, seed))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def _table(advice: Recommendation) -> Table:
     table = Table(box=box.SIMPLE)
     table.add_column("n =", justify="right", no_wrap=True)
     for pilot in advice.pilots:
-        table.add_column(_label(advice, pilot), justify="right")
+        table.add_column(Text(printable(_label(advice, pilot))), justify="right")
     for k in range(first, len(advice.draws)):
         shares = [percent(count, advice.total) for count in counts[:, k]]
         table.add_row(str(advice.draws[k]), *shares)

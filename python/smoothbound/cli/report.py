@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from smoothbound.cli.options import numbers
+from smoothbound.printing import say
 
 __all__ = ["report"]
 
@@ -78,4 +79,4 @@ def report(
         compare=compare,
     )
     for path in written:
-        typer.echo(path)
+        say(path)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from smoothbound.evaluation import Evaluation, percent
+from smoothbound.printing import say
 from smoothbound.report.reading import drawn, evaluate
 from smoothbound.store import Results
 
@@ -24,23 +25,19 @@ def show(results: Results, folder: Path) -> None:
     console = Console()
     total = len(evaluation.index)
     for threshold in results.settings.thresholds:
-        console.print(
+        say(
             f"Certified accuracy, % of {total} inputs: correct, and {evaluation.measure} above "
-            f"{threshold:g} within R",
-            highlight=False,
+            f"{threshold:g} within R"
         )
         console.print(_accuracy(evaluation, threshold))
     if results.settings.adaptive is not None:
-        console.print(f"Adaptive draws: {drawn(results)}", highlight=False, soft_wrap=True)
+        say(f"Adaptive draws: {drawn(results)}")
     correct, without = int(evaluation.correct.sum()), int((evaluation.predicted < 0).sum())
     failed = f"{results.failed} inputs failed; " if results.failed else ""
-    console.print(
+    say(
         f"{percent(correct, total)} % correct, "
         f"{percent(without - results.failed, total)} % abstained; {failed}"
-        f"{results.array('seconds').mean():.3g} s an input. Results: {folder}",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
+        f"{results.array('seconds').mean():.3g} s an input. Results: {folder}"
     )
 
 

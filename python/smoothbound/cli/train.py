@@ -10,6 +10,7 @@ import typer
 
 from smoothbound.cli.options import Data, Sigma, warn_of_missing
 from smoothbound.errors import CheckpointError
+from smoothbound.printing import say
 from smoothbound.progress import progress
 
 __all__ = ["train"]
@@ -120,7 +121,7 @@ def train(
             history=history,
         )
         _write_log(out, history)
-        typer.echo(
+        say(
             f"epoch {epoch.number}: loss {epoch.loss:.4f}, accuracy under noise "
             f"{epoch.accuracy:.1%}, {epoch.seconds:.1f} s"
         )
@@ -144,7 +145,7 @@ def train(
             on_epoch=keep,
         )
     share = accuracy_under_noise(model, held_out, sigma=sigma)
-    typer.echo(
+    say(
         f"accuracy under noise on the {len(held_out)} {held_out.split} images: {share:.1%}\n"
         f"checkpoint: {out}"
     )

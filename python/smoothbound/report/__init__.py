@@ -9,6 +9,7 @@ from smoothbound import comparison, concentration
 from smoothbound.errors import StoreError
 from smoothbound.evaluation import Evaluation
 from smoothbound.method import Method
+from smoothbound.printable import markdown
 from smoothbound.replacing import replacing
 from smoothbound.report import page
 from smoothbound.report.alone import alone
@@ -17,7 +18,7 @@ from smoothbound.report.measures import score_and_margin
 from smoothbound.report.parts import Part, markdown_section, page_section
 from smoothbound.report.reading import read
 from smoothbound.report.side_by_side import side_by_side
-from smoothbound.report.tables import csv_of, markdown_rows, markdown_text, table_rows
+from smoothbound.report.tables import csv_of, markdown_rows, table_rows
 from smoothbound.report.tables import headline as headline_of
 
 __all__ = ["DEFINITION", "write_report"]
@@ -114,8 +115,8 @@ def write_report(
     about = _about(evaluations)
     text = [
         "# Certified confidence\n",
-        *(f"- **{markdown_text(term)}**: {words}" for term, words in about),
-        f"\n{markdown_rows(headline)}\n\n{missing}\n",
+        *(f"- **{markdown(term)}**: {markdown(words)}" for term, words in about),
+        f"\n{markdown_rows(headline)}\n\n{markdown(missing)}\n",
         *map(markdown_section, parts),
     ]
     files = {

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from smoothbound.printable import file_stem
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -60,7 +62,9 @@ def draw(
     table, rows
         The numbers it shows, as rows of the table of that name.
     """
-    return Figure(stem, caption, *rendered(title, caption, panels, alike=alike), table, rows)
+    return Figure(
+        file_stem(stem), caption, *rendered(title, caption, panels, alike=alike), table, rows
+    )
 
 
 def rendered(

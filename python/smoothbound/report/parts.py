@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from smoothbound.printable import markdown
 from smoothbound.report import page
 from smoothbound.report.drawing import Figure
-from smoothbound.report.tables import markdown_rows, markdown_text
+from smoothbound.report.tables import markdown_rows
 
 __all__ = ["Part", "markdown_section", "page_section"]
 
@@ -39,15 +40,15 @@ def page_section(part: Part, number: int) -> page.Section:
 def markdown_section(part: Part) -> str:
     """Make a part a section in Markdown."""
     lines = [
-        f"## {markdown_text(part.name)}",
+        f"## {markdown(part.name)}",
         "",
-        *([" ".join(part.notes), ""] if part.notes else []),
+        *([markdown(" ".join(part.notes)), ""] if part.notes else []),
     ]
     for figure in part.figures:
         lines += [
-            f"![{figure.stem.replace('_', ' ')}]({quote(figure.stem)}.png)",
+            f"![{markdown(figure.stem.replace('_', ' '))}]({quote(figure.stem)}.png)",
             "",
-            figure.caption,
+            markdown(figure.caption),
             "",
         ]
     rows = markdown_rows(part.table)

@@ -11,6 +11,7 @@ import numpy as np
 from smoothbound import logs, store
 from smoothbound.errors import DataError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores, percent
+from smoothbound.printable import file_stem, printable
 
 __all__ = ["drawn", "evaluate", "read"]
 
@@ -39,9 +40,11 @@ def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) 
             raise DataError(f"{path} is neither a results folder nor a .tsv log")
         else:
             one = evaluate(store.load(path), path.resolve().name or "results")
-        taken = {other.name for other in evaluations}
-        names = (one.name if k == 1 else f"{one.name}-{k}" for k in range(1, len(paths) + 1))
-        evaluations.append(replace(one, name=next(name for name in names if name not in taken)))
+        taken = {file_stem(other.name) for other in evaluations}
+        name = printable(one.name)
+        names = (name if k == 1 else f"{name}-{k}" for k in range(1, len(paths) + 1))
+        free = next(name for name in names if file_stem(name) not in taken)
+        evaluations.append(replace(one, name=free))
     return evaluations
 
 
@@ -87,7 +90,7 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
         ),
         thresholds=np.asarray(settings.thresholds),
         class_radius=results.array("class_radius"),
-        notes=_notes(results),
+        notes=tuple(map(printable, _notes(results))),
         alpha=settings.alpha,
         scores=KeptScores(results.with_scores, results.sketch),
         data=f"{settings.data}, {settings.split}",

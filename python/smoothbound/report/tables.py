@@ -10,6 +10,7 @@ from functools import reduce
 import numpy as np
 
 from smoothbound.evaluation import Evaluation, Floats, Ints, percent
+from smoothbound.printable import markdown, spreadsheet_cell
 from smoothbound.report.choosing import radii_of, thresholds_of
 
 __all__ = [
@@ -18,7 +19,6 @@ __all__ = [
     "csv_of",
     "headline",
     "markdown_rows",
-    "markdown_text",
     "percent_table",
     "table_rows",
 ]
@@ -68,7 +68,7 @@ def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: spreadsheet_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -121,16 +121,5 @@ def comparison_table(group: Sequence[Evaluation], thresholds: Sequence[float]) -
 
 def markdown_rows(table: Sequence[Sequence[str]]) -> str:
     """Write a table, its header first, in Markdown."""
-    head, *rows = ([markdown_text(cell) for cell in row] for row in table)
+    head, *rows = ([markdown(cell) for cell in row] for row in table)
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---:"] * len(head), *rows])
-
-
-def markdown_text(text: str) -> str:
-    r"""Keep Markdown from reading a name, such as that of a folder, as code.
-
-    Examples
-    --------
-    >>> print(markdown_text("a|b <i>"))
-    a\|b &lt;i>
-    """
-    return text.replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,69 @@
+"""What is printed: plain text that no terminal obeys, in letters that it has."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from smoothbound.printable import printable
+
+__all__ = ["note", "print_error", "readable_anywhere", "say"]
+
+_SPELLED = {
+    "σ": "sigma",
+    "α": "alpha",
+    "ℓ": "l",
+    "₂": "2",
+    "Φ": "Phi",
+    "⁻": "^-",
+    "¹": "1",
+    "≥": ">=",
+    "≤": "<=",
+    "×": "x",
+    "·": "*",
+    "±": "+-",
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "…": "...",
+    "“": '"',
+    "”": '"',
+    "’": "'",
+    "\N{NO-BREAK SPACE}": " ",
+}
+
+
+def say(text: object, console: Console | None = None, style: str = "") -> None:
+    """Print text on the standard output, or on another console, as it is and without wrapping."""
+    shown = Text(printable(text, keep="\n\t"), style)
+    (console or Console()).print(shown, soft_wrap=True, highlight=False)
+
+
+def note(text: object) -> None:
+    """Print a line that the user should know, on the standard error stream."""
+    say(f"note: {text}", Console(stderr=True))
+
+
+def print_error(text: object) -> None:
+    """Print why a command ends, on the standard error stream."""
+    shown = Text.assemble(("error: ", "bold red"), (printable(text, keep="\n\t"), "red"))
+    Console(stderr=True).print(shown, soft_wrap=True)
+
+
+def readable_anywhere() -> None:
+    """Have letters that a terminal lacks spelled out: σ as sigma, others as a question mark."""
+    codecs.register_error("smoothbound", _spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="smoothbound")
+
+
+def _spelled(error: Any) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return _SPELLED.get(error.object[error.start], "?"), error.start + 1
