@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import glob
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from smoothbound.errors import StoreError
+from smoothbound.plain_files import open_plain, require_plain
 
 __all__ = ["clear_drafts", "lock", "replacing"]
 
@@ -21,18 +23,24 @@ def lock(path: Path) -> int:
     Raises
     ------
     StoreError
-        If it cannot be made, or another process holds it.
+        If it cannot be made, is not a plain file, or another process holds it.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise StoreError(f"cannot write to {path.parent}: {error.strerror}") from error
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise StoreError(
+            f"cannot write to {path.parent}: {getattr(error, 'strerror', error)} ({path})"
+        ) from error
     try:
+        require_plain(path, os.fstat(fd))
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(fd)
         raise StoreError(f"another run is writing to {path.parent}: {error.strerror}") from error
+    except StoreError:
+        os.close(fd)
+        raise
     return fd
 
 
@@ -40,18 +48,22 @@ def lock(path: Path) -> int:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes the place of `path` only once it is complete and on the disk.
 
-    The folder is made if need be, and what runs that were killed have left of `path` is deleted.
+    The file can be written and read back. The folder is made if need be, and what runs that were
+    killed have left of `path` is deleted.
 
     Raises
     ------
     StoreError
-        If it cannot be written; `path` is then as it was, and nothing else is left behind.
+        If it cannot be written, or `path` is a pipe, folder or device; `path` is then as it was,
+        and nothing else is left behind.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _refuse_special(path)
+    # Nobody else can foresee the name and put a link there.
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_drafts(path)
-        with draft.open("wb") as file:
+        with draft.open("x+b") as file:
             with suppress(OSError):  # a file system without locks keeps its stale drafts
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield file
@@ -66,10 +78,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             draft.unlink(missing_ok=True)
 
 
+def _refuse_special(path: Path) -> None:
+    """Refuse to write to what is there and is not a plain file."""
+    try:
+        require_plain(path, path.stat())
+    except ValueError as error:  # a null character in the name
+        raise StoreError(f"cannot write {path!r}: {error}") from error
+    except OSError:  # nothing there, or an error that opening the draft will show
+        pass
+
+
 def clear_drafts(path: Path) -> None:
     """Delete the drafts that runs which were killed have left; those in use are locked."""
     for draft in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        with suppress(OSError), draft.open("rb") as file:
+        with suppress(OSError, StoreError), open_plain(draft) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             draft.unlink()
 

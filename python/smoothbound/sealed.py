@@ -1,0 +1,161 @@
+"""Parquet files with a checksum over every byte, which is checked before anything is read.
+
+The seal is 8 bytes that tell what it is and a BLAKE2b digest of 16 bytes. It lies between the data
+and the footer, where no reader of Parquet looks: columns are found by their distance from the start
+and the footer by its distance from the end. The digest covers all the other bytes, so that settings
+and columns are either those that were written or an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from smoothbound.errors import StoreError
+from smoothbound.plain_files import memory_limit, read_plain
+from smoothbound.replacing import replacing
+
+__all__ = ["digest", "read_table", "require", "seal", "write_table"]
+
+_MAGIC = b"SBSEAL01"
+_DIGEST = 16  # bytes
+_SEAL = len(_MAGIC) + _DIGEST
+_TAIL = 8  # bytes after the footer: its length, and "PAR1"
+_ROWS = 256  # read at a time, so that a small file cannot fill the memory at once
+_BLOCK = 1 << 20
+
+
+def digest(*parts: bytes | memoryview) -> bytes:
+    """Return the digest of bytes, 16 bytes long; where the parts are cut makes no difference.
+
+    Examples
+    --------
+    >>> len(digest(b"one", b"two")), digest(b"one", b"two") == digest(b"onetwo")
+    (16, True)
+    """
+    made = hashlib.blake2b(digest_size=_DIGEST)
+    for part in parts:
+        made.update(part)
+    return made.digest()
+
+
+def write_table(table: pa.Table, path: str | Path, **options: Any) -> None:
+    """Write a table to a sealed Parquet file, which takes the place of `path` once complete.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The metadata of its schema are kept and sealed too.
+    path : str or Path
+    **options
+        Of `pyarrow.parquet.write_table`.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written; `path` is then as it was.
+    """
+    with replacing(Path(path)) as file:
+        pq.write_table(table, file, write_page_checksum=True, **options)
+        seal(file)
+
+
+def seal(file: BinaryIO) -> None:
+    """Put the seal into a Parquet file that was just written, open for reading and writing."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(size - _TAIL)
+    footer = size - _TAIL - int.from_bytes(file.read(4), "little")
+    made = hashlib.blake2b(digest_size=_DIGEST)
+    file.seek(0)
+    while block := file.read(_BLOCK):
+        made.update(block)
+    file.seek(footer)
+    rest = file.read()
+    file.seek(footer)
+    file.write(_MAGIC + made.digest() + rest)
+
+
+def read_table(path: str | Path) -> tuple[pa.Table, bool]:
+    """Read a Parquet file whole.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    table : pyarrow.Table
+    sealed : bool
+        Whether the file has a seal, which is right then. Files of older versions have none.
+
+    Raises
+    ------
+    StoreError
+        If there is no such file, it is damaged or not Parquet, or memory does not hold it.
+    """
+    data = read_plain(path)
+    sealed = _check(path, data)
+    try:
+        # From memory, because a parent folder such as sigma=0.25 would be taken for a column.
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+            if file.metadata.num_rows > len(data):
+                raise StoreError(f"{path} is damaged: it claims {file.metadata.num_rows} rows")
+            batches = list(_bounded(path, file.iter_batches(_ROWS)))
+            table = pa.Table.from_batches(batches, file.schema_arrow)
+            table.validate(full=True)
+            return table, sealed
+    except StoreError:
+        raise
+    except Exception as error:  # pyarrow raises more kinds on damaged files than it documents
+        raise StoreError(f"{path} is cut short, damaged or not Parquet: {error}") from error
+
+
+def require(path: str | Path, sealed: bool) -> None:
+    """Refuse a file that has no seal although its version always writes one.
+
+    Raises
+    ------
+    StoreError
+        If `sealed` is false.
+    """
+    if not sealed:
+        raise StoreError(
+            f"{path} is damaged or was rewritten by another program: its checksum is gone; restore "
+            "it from a copy"
+        )
+
+
+def _check(path: str | Path, data: bytes) -> bool:
+    """Say whether there is a seal.
+
+    Raises
+    ------
+    StoreError
+        If it is wrong.
+    """
+    footer = len(data) - _TAIL - int.from_bytes(data[-_TAIL:-4], "little")
+    at = footer - _SEAL
+    if at < 0 or data[at : at + len(_MAGIC)] != _MAGIC:
+        return False
+    whole = memoryview(data)
+    if digest(whole[:at], whole[footer:]) != data[at + len(_MAGIC) : footer]:
+        raise StoreError(
+            f"{path} is damaged: its bytes are not those that were written; restore it from a copy"
+        )
+    return True
+
+
+def _bounded(path: str | Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Pass batches on until they are more than memory holds."""
+    room = memory_limit()
+    for batch in batches:
+        room -= batch.nbytes
+        if room < 0:
+            raise StoreError(f"{path} cannot be read: its columns are more than memory holds")
+        yield batch
