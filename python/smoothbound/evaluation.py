@@ -7,6 +7,7 @@ at every point within R. An `Evaluation` holds what this needs, wherever it was 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from smoothbound import checks
 from smoothbound.method import Method
+from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
     from smoothbound.sketch import ScoreSketch
@@ -219,18 +221,21 @@ class Evaluation:
         return counts
 
     def column(self, radius: float) -> int:
-        """Return the position of `radius` among the radii.
+        """Return the position among the radii of the one nearest to `radius`.
+
+        They may differ by a billionth of it, as decimals do that were computed in two ways. What is
+        certified is certified at the radius of this position.
 
         Raises
         ------
         ValueError
             If nothing was certified at that radius; the message lists where it was.
         """
-        near = np.isclose(self.radii, radius, rtol=1e-9, atol=0.0)
-        if not near.any():
-            known = ", ".join(f"{r:g}" for r in self.radii)
-            raise ValueError(f"radii: {self.name} has no bound at {radius:g}; it has {known}")
-        return int(np.argmax(near))
+        nearest = int(np.argmin(np.abs(self.radii - radius)))
+        if not math.isclose(self.radii[nearest], radius, rel_tol=1e-9):
+            known = ", ".join(map(exact, self.radii))
+            raise ValueError(f"radii: {self.name} has no bound at {exact(radius)}; it has {known}")
+        return nearest
 
     def row(self, index: int) -> int:
         """Return the position of the input with this `index` in the data set.

@@ -8,12 +8,15 @@ import sys
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 from rich.text import Text
 
 from smoothbound.printable import printable
 
-__all__ = ["note", "print_error", "readable_anywhere", "say"]
+__all__ = ["note", "print_error", "readable_anywhere", "say", "say_table"]
 
+_NO_LIMIT = 100_000  # letters
 _SPELLED = {
     "σ": "sigma",
     "α": "alpha",
@@ -42,6 +45,15 @@ def say(text: object, console: Console | None = None, style: str = "") -> None:
     """Print text on the standard output, or on another console, as it is and without wrapping."""
     shown = Text(printable(text, keep="\n\t"), style)
     (console or Console()).print(shown, soft_wrap=True, highlight=False)
+
+
+def say_table(table: Table) -> None:
+    """Print a table on the standard output: too wide for it rather than with cut numbers."""
+    console = Console()
+    size = Measurement.get(console, console.options.update(max_width=_NO_LIMIT), table)
+    if size.minimum > console.width:
+        console.width = size.maximum
+    console.print(table)
 
 
 def note(text: object) -> None:

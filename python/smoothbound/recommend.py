@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from smoothbound import checks, engine
 from smoothbound.forecast import MOST_DRAWS, forecast
 from smoothbound.pilots import Pilot, common_inputs, positions
+from smoothbound.rounding import exact
 
 __all__ = ["Recommendation", "Rival", "ladder", "recommend", "wilson"]
 
@@ -279,7 +280,7 @@ def ladder(
     if not least <= max_n <= MOST_DRAWS:
         raise ValueError(
             f"max_n must lie in {least} .. {MOST_DRAWS}, got {max_n}: fewer than {least} draws "
-            f"certify nothing above {threshold:g} at alpha = {alpha:g}"
+            f"certify nothing above {exact(threshold)} at alpha = {exact(alpha)}"
         )
     steps = (d * 10**k for k in range(10) for d in (1, 2, 5))
     return (*(n for n in steps if least <= n < max_n), max_n)

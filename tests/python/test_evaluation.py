@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from matplotlib.figure import Figure
 
+from smoothbound import figures
 from smoothbound.evaluation import Bounds, Evaluation, correlation, percent
 from smoothbound.method import Method
 
@@ -167,3 +169,21 @@ def test_correlation() -> None:
     assert correlation(x, y) == pytest.approx((stats.pearsonr(x, y)[0], stats.spearmanr(x, y)[0]))
     assert all(map(math.isnan, correlation(x, np.ones(4))))
     assert all(map(math.isnan, correlation(x[:1], y[:1])))
+
+
+def test_a_radius_is_called_what_was_certified_not_what_is_near_it() -> None:
+    lower = np.array([[0.9, 0.8, 0.7]])
+    one = Evaluation(
+        name="near",
+        measure="score",
+        score_range=(0.0, 1.0),
+        radii=np.array([0.3, 0.3 * (1 + 3e-10), 0.5]),
+        index=np.arange(1),
+        label=np.arange(1),
+        predicted=np.arange(1),
+        bounds=(Bounds(Method("mean"), lower),),
+    )
+    assert [one.column(radius) for radius in one.radii] == [0, 1, 2]
+    ax = Figure().subplots()
+    figures.certified_accuracy_vs_threshold(ax, one, 0.5 * (1 + 1e-10))
+    assert ax.get_title() == "R = 0.5"

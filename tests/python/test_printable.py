@@ -117,3 +117,23 @@ def test_letters_that_a_terminal_lacks_are_spelled(encoding: str) -> None:
     )
     expected = "σ ≥ 1, 模 \\x80\n" if encoding == "utf-8" else "sigma >= 1, ? \\x80\n"
     assert done.stdout.decode(encoding) == expected
+
+
+@pytest.mark.parametrize("width", ["20", "50", "200"])
+def test_no_terminal_is_too_narrow_for_the_numbers_of_a_table(width: str) -> None:
+    script = (
+        "from rich.table import Table\nfrom smoothbound.printing import say_table\n"
+        "table = Table('R =', *(str(k / 7) for k in range(9)))\n"
+        "table.add_row('Theorem 2 (ell)', *(str(k / 3) for k in range(9)))\nsay_table(table)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"COLUMNS": width, "PYTHONPATH": ":".join(sys.path), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        check=True,
+        text=True,
+        encoding="utf-8",
+    )
+    for k in range(9):
+        assert f" {k / 7} " in done.stdout
+        assert f" {k / 3} " in done.stdout

@@ -18,9 +18,12 @@ from PIL import Image
 from scipy.stats import norm
 
 from smoothbound import packed_counts, report, store
+from smoothbound.cli.options import default_radii
 from smoothbound.errors import DataError, StoreError
 from smoothbound.method import Method
 from smoothbound.report import drawing
+from smoothbound.report.choosing import radii_of
+from smoothbound.report.reading import evaluate
 from smoothbound.run_settings import RunSettings
 from smoothbound.sketch import ScoreSketch
 
@@ -539,3 +542,37 @@ def test_a_run_without_kept_scores_says_what_is_missing(tmp_path: Path) -> None:
     written = report.write_report([make_run(tmp_path / "run", adaptive)], tmp_path / "out")
     assert len(images(written)) == 4
     assert "certify without --adaptive" in written[1].read_text()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_radii_and_thresholds_that_share_six_digits_stay_apart(tmp_path: Path) -> None:
+    radii, thresholds = (0.0, 0.5, 0.50000001), (0.6, 0.60000001)
+    settings = replace(SETTINGS, radii=radii, thresholds=thresholds)
+    runs = [make_run(tmp_path / "one", settings), make_run(tmp_path / "two", settings)]
+    report.write_report(runs, tmp_path / "out", thresholds=thresholds)
+    text = (tmp_path / "out" / "report.md").read_text()
+    for line in text.splitlines():
+        if line.startswith("| R |"):
+            titles = line.split(" | ")
+            assert len(set(titles)) == len(titles)
+            assert "c = 0.60000001" in line
+    assert "| 0.50000001 |" in text
+
+
+def test_headline_radii_are_easy_to_read(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, radii=tuple(default_radii(0.25)))
+    one = evaluate(store.load(make_run(tmp_path / "run", settings, means=(0.999, 0.9999))), "run")
+    assert radii_of(one, 0.5) == [0.25, 0.75, 1.0]
+    few = replace(SETTINGS, radii=(0.0, 0.1875))
+    one = evaluate(store.load(make_run(tmp_path / "few", few, means=(0.999, 0.9999))), "few")
+    assert radii_of(one, 0.5) == [0.1875]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_best_of_several_runs_is_said_to_be_chosen_after_looking(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / "one"), make_run(tmp_path / "two", replace(SETTINGS, sigma=0.25))]
+    report.write_report(runs, tmp_path / "out", compare=True)
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / "out" / name).read_text()
+        assert "chosen after a look at the results" in text
+        assert "up to 2 α instead of α" in text

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from smoothbound.cli.options import Alpha, Band
 from smoothbound.printable import printable
-from smoothbound.printing import say
-from smoothbound.rounding import floored
+from smoothbound.printing import say, say_table
+from smoothbound.rounding import exact, floored
 
 if TYPE_CHECKING:
     from smoothbound.pilots import Pilot
@@ -63,7 +62,9 @@ def recommend(
 
     The draws of the pilots, counted, stand for those of a longer run: for each sigma and n it is
     forecast which inputs would be certified. A forecast is no certificate; the command to run is
-    printed. "No sigma of these" is an answer too, with what would help, and exit status 0.
+    printed. It has another seed than the pilots, because draws that chose sigma and n cannot
+    certify at alpha as well. "No sigma of these" is an answer too, with what would help, and exit
+    status 0.
     """
     from smoothbound import recommend as plan
     from smoothbound import store
@@ -81,15 +82,17 @@ def recommend(
     )
     say(
         f"Forecast of certified accuracy, % of {advice.total} inputs: correct, and "
-        f"{advice.pilots[0].sketch.measure} above {advice.threshold:g} within R = "
-        f"{advice.radius:g}"
+        f"{advice.pilots[0].sketch.measure} above {exact(advice.threshold)} within R = "
+        f"{exact(advice.radius)}"
     )
-    Console().print(_table(advice))
+    say_table(_table(advice))
     for paragraph in _said(advice):
         say(paragraph)
     if advice.pilot is not None:
         seed = 1 + max(results.settings.seed for results in runs.values())
-        say("\nTo run next:")
+        say(
+            "\nTo run next, with another seed, because draws that chose σ and n cannot certify too:"
+        )
         say("  " + next_command(advice, runs[advice.pilot.name].settings, seed))
 
 
@@ -116,7 +119,7 @@ def _table(advice: Recommendation) -> Table:
 def _label(advice: Recommendation, pilot: Pilot) -> str:
     """Call a pilot by its sigma, and by its name too where another has the same."""
     alone = sum(one.sigma == pilot.sigma for one in advice.pilots) == 1
-    return f"σ = {pilot.sigma:g}" if alone else f"{pilot.name}, σ = {pilot.sigma:g}"
+    return f"σ = {exact(pilot.sigma)}" if alone else f"{pilot.name}, σ = {exact(pilot.sigma)}"
 
 
 def _said(advice: Recommendation) -> Iterator[str]:
@@ -185,7 +188,7 @@ def _rule(advice: Recommendation) -> Iterator[str]:
     if len({pilot.sigma for pilot in advice.pilots}) < 2 or not advice.rule:
         return
     best = ", ".join(
-        f"none at R = {radius:g}" if sigma is None else f"σ = {sigma:g} at R = {radius:g}"
+        f"{'none' if sigma is None else f'σ = {exact(sigma)}'} at R = {exact(radius)}"
         for radius, sigma in advice.rule
     )
     yield f"σ should grow with the radius. By the same forecast the best is {best}."
@@ -194,8 +197,8 @@ def _rule(advice: Recommendation) -> Iterator[str]:
 def _none(advice: Recommendation) -> Iterator[str]:
     """Say that no pilot certifies anything, and what the data say would help."""
     yield (
-        f"None of these: no input is forecast to be certified above {advice.threshold:g} within "
-        f"R = {advice.radius:g}, even with n = {advice.draws[-1]}."
+        f"None of these: no input is forecast to be certified above {exact(advice.threshold)} "
+        f"within R = {exact(advice.radius)}, even with n = {advice.draws[-1]}."
     )
     for pilot, furthest, highest in zip(
         advice.pilots, advice.furthest, advice.highest, strict=True
@@ -205,11 +208,11 @@ def _none(advice: Recommendation) -> Iterator[str]:
             yield f"{name}: no input is of the true class and above the cut-off at R = 0."
             continue
         reach = (
-            f"nothing is above {advice.threshold:g} even at R = 0"
+            f"nothing is above {exact(advice.threshold)} even at R = 0"
             if math.isnan(furthest)
-            else f"the largest radius above {advice.threshold:g} is {floored(furthest):g}"
+            else f"the largest radius above {exact(advice.threshold)} is {exact(floored(furthest))}"
         )
-        yield f"{name}: {reach}; the highest confidence within R is {floored(highest):g}."
+        yield f"{name}: {reach}; the highest confidence within R is {exact(floored(highest))}."
     yield _help(advice)
 
 
@@ -219,9 +222,9 @@ def _help(advice: Recommendation) -> str:
     highest = [-math.inf if math.isnan(c) else floored(c) for c in advice.highest]
     parts = []
     if max(reach) > 0:
-        parts.append(f"a radius below {max(reach):g} at this threshold")
+        parts.append(f"a radius below {exact(max(reach))} at this threshold")
     if max(highest) > advice.pilots[0].sketch.score_range[0]:
-        parts.append(f"a threshold below {max(highest):g} at this radius")
+        parts.append(f"a threshold below {exact(max(highest))} at this radius")
     if not parts:
         return "A lower threshold, a smaller radius or a better network is needed."
     text = f"What would do with these: {', or '.join(parts)}."

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from smoothbound.evaluation import Evaluation, percent
-from smoothbound.printing import say
+from smoothbound.printing import say, say_table
 from smoothbound.report.reading import drawn, evaluate
+from smoothbound.rounding import exact
 from smoothbound.store import Results
 
 __all__ = ["show"]
@@ -22,14 +22,13 @@ _COLUMNS = 7
 def show(results: Results, folder: Path) -> None:
     """Print the certified accuracy of a finished run, one table for each threshold."""
     evaluation = evaluate(results, folder.name)
-    console = Console()
     total = len(evaluation.index)
     for threshold in results.settings.thresholds:
         say(
             f"Certified accuracy, % of {total} inputs: correct, and {evaluation.measure} above "
-            f"{threshold:g} within R"
+            f"{exact(threshold)} within R"
         )
-        console.print(_accuracy(evaluation, threshold))
+        say_table(_accuracy(evaluation, threshold))
     if results.settings.adaptive is not None:
         say(f"Adaptive draws: {drawn(results)}")
     correct, without = int(evaluation.correct.sum()), int((evaluation.predicted < 0).sum())
@@ -48,7 +47,7 @@ def _accuracy(evaluation: Evaluation, threshold: float) -> Table:
     table = Table(box=box.SIMPLE)
     table.add_column("R =", no_wrap=True)
     for column in shown:
-        table.add_column(f"{evaluation.radii[column]:g}", justify="right", no_wrap=True)
+        table.add_column(exact(evaluation.radii[column]), justify="right", no_wrap=True)
     for one, count in zip(evaluation.bounds, counts, strict=True):
         table.add_row(one.method.label, *(percent(count[column], total) for column in shown))
     return table

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from smoothbound.evaluation import Evaluation
 from smoothbound.figures.style import accuracy_axes, accuracy_curve, look_of
+from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +42,7 @@ def certified_accuracy_vs_radius(ax: Axes, evaluation: Evaluation, threshold: fl
     for bounds in evaluation.bounds:
         look = look_of(evaluation, bounds)
         accuracy_curve(ax, evaluation, bounds, threshold, look, bounds.method.label)
-    return accuracy_axes(ax, f"{evaluation.measure} > {threshold:g}")
+    return accuracy_axes(ax, f"{evaluation.measure} > {exact(threshold)}")
 
 
 def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: float) -> Axes:
@@ -82,7 +83,7 @@ def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: fl
     ax.set(
         xlabel=f"threshold c of the {evaluation.measure}",
         ylabel="certified accuracy (%)",
-        title=f"R = {radius:g}",
+        title=f"R = {exact(evaluation.radii[evaluation.column(radius)])}",
         xlim=evaluation.score_range,
     )
     ax.set_ylim(bottom=0, top=max(1.0, ax.get_ylim()[1]))

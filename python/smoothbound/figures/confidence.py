@@ -9,6 +9,7 @@ import numpy as np
 
 from smoothbound.evaluation import Bounds, Evaluation
 from smoothbound.figures.style import GREY, RADIUS, look_of, marker_size, radius_axis
+from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +64,7 @@ def certified_confidence(
     for threshold in thresholds:
         ax.axhline(threshold, color=GREY, linewidth=0.7, linestyle=(0, (1, 2)))
         ax.annotate(
-            f"c = {threshold:g}",
+            f"c = {exact(threshold)}",
             (1.0, threshold),
             xycoords=("axes fraction", "data"),
             xytext=(3, 0),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from smoothbound.figures.style import GREY, LOOKS
 from smoothbound.knots import KnotChoices
+from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +49,7 @@ def choice_of_knots(ax: Axes, found: KnotChoices) -> Axes:
     ax.set(
         xlabel="intervals",
         ylabel="mean certified confidence",
-        title=f"Theorem 2 ({found.band}), R = {found.radius:g}",
+        title=f"Theorem 2 ({found.band}), R = {exact(found.radius)}",
     )
     ax.grid(True)
     return ax

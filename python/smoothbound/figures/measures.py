@@ -9,6 +9,7 @@ import numpy as np
 from smoothbound.concentration import Spreads
 from smoothbound.evaluation import Evaluation
 from smoothbound.figures.style import GREY, LOOKS, accuracy_axes, accuracy_curve
+from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,5 +89,5 @@ def score_and_margin_by_radius(
         threshold = one.threshold_at(fraction)
         label = f"{one.measure}, {one.bounds[-1].method.label}"
         accuracy_curve(ax, one, one.bounds[-1], threshold, look, label)
-        titles.append(f"{one.measure} > {threshold:g}")
+        titles.append(f"{one.measure} > {exact(threshold)}")
     return accuracy_axes(ax, ", ".join(titles))

@@ -9,6 +9,7 @@ from smoothbound import figures
 from smoothbound.evaluation import Evaluation
 from smoothbound.report.choosing import radii_of
 from smoothbound.report.drawing import Figure, draw
+from smoothbound.rounding import exact
 
 __all__ = ["accuracy_figures", "against_class_radius"]
 
@@ -81,11 +82,11 @@ def _reading(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
         "{} drawn from the bounds at the marked radii; between two of them stands the value of the "
         "larger one, which is all that is certified there."
     )
-    exact = [f"{c:g}" for c in thresholds if c in evaluation.thresholds]
-    if not exact or any(one.radius is None for one in evaluation.bounds):
+    drawn = [exact(c) for c in thresholds if c in evaluation.thresholds]
+    if not drawn or any(one.radius is None for one in evaluation.bounds):
         return grid.format("The curves are")
-    text = f"At c = {', '.join(exact)}, the certified radius of every input is drawn."
-    return text if len(exact) == len(thresholds) else f"{text} {grid.format('The others are')}"
+    text = f"At c = {', '.join(drawn)}, the certified radius of every input is drawn."
+    return text if len(drawn) == len(thresholds) else f"{text} {grid.format('The others are')}"
 
 
 def _ceiling(evaluation: Evaluation) -> str:

@@ -13,6 +13,7 @@ from smoothbound.report.choosing import FRACTIONS
 from smoothbound.report.drawing import draw
 from smoothbound.report.parts import Part
 from smoothbound.report.tables import percent_table
+from smoothbound.rounding import exact
 
 __all__ = ["measures_table", "score_and_margin"]
 
@@ -101,7 +102,7 @@ def measures_table(score: Evaluation, margin: Evaluation) -> list[list[str]]:
     A row for each radius of the score, a column for each threshold and measure, the header first.
     """
     columns = [
-        (f"{one.measure} > {c:g}", one.counts_at(one.bounds[-1], c, score.radii))
+        (f"{one.measure} > {exact(c)}", one.counts_at(one.bounds[-1], c, score.radii))
         for fraction in FRACTIONS
         for one in (score, margin)
         for c in [one.threshold_at(fraction)]

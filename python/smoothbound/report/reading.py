@@ -12,6 +12,7 @@ from smoothbound import logs, store
 from smoothbound.errors import DataError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores, percent
 from smoothbound.printable import file_stem, printable
+from smoothbound.rounding import exact
 
 __all__ = ["drawn", "evaluate", "read"]
 
@@ -118,17 +119,19 @@ def _notes(results: store.Results) -> tuple[str, ...]:
     notes = [
         f"{settings.arch} ({settings.checkpoint}) on {settings.data}, {settings.split} split: "
         f"{settings.n_inputs} inputs{f', every {settings.skip}th' if settings.skip > 1 else ''}.",
-        f"σ = {settings.sigma:g}, α = {settings.alpha:g}, {draws} to bound the "
+        f"σ = {exact(settings.sigma)}, α = {exact(settings.alpha)}, {draws} to bound the "
         f"{settings.measure} and {settings.n0} others to select the class; "
         f"{settings.noise.get('kind')} noise, {settings.precision}.",
         "Never abstains."
         if cutoff is None
-        else f"Abstains where the {settings.measure} certified at R = 0 is not above {cutoff:g}.",
+        else f"Abstains where the {settings.measure} certified at R = 0 is not above "
+        f"{exact(cutoff)}.",
     ]
     if settings.adaptive is not None:
         notes.append(
-            f"Drawing stopped once the question about c = {settings.thresholds[0]:g} was answered: "
-            f"shares at other thresholds are lower than {n} draws of each input would give."
+            f"Drawing stopped once the question about c = {exact(settings.thresholds[0])} was "
+            f"answered: shares at other thresholds are lower than {n} draws of each input would "
+            "give."
         )
     if results.failed:
         notes.append(

@@ -11,6 +11,7 @@ from smoothbound import calibration, figures, knots
 from smoothbound.evaluation import Evaluation, Ints
 from smoothbound.report.choosing import radii_of
 from smoothbound.report.drawing import Figure, Panel, draw
+from smoothbound.rounding import exact
 
 __all__ = ["calibration_under_attack", "choice_of_knots", "one_input"]
 
@@ -76,9 +77,9 @@ def choice_of_knots(evaluation: Evaluation, thresholds: Sequence[float]) -> Figu
         f"{evaluation.name}_knots",
         evaluation.name,
         f"The choice of knots in Theorem 2: mean certified {evaluation.measure} of "
-        f"{found[0].n_inputs} inputs at R = {radius:g}, by the number of intervals. Knots stand at "
-        f"edges of a sketch of {sketch.edges.size - 1} intervals; “every draw” is all of them, "
-        f"which loses less than one interval to the exact bound. {_winner(found[0])}",
+        f"{found[0].n_inputs} inputs at R = {exact(radius)}, by the number of intervals. Knots "
+        f"stand at edges of a sketch of {sketch.edges.size - 1} intervals; “every draw” is all of "
+        f"them, which loses less than one interval to the exact bound. {_winner(found[0])}",
         [partial(figures.choice_of_knots, found=one) for one in found],
         table="knots",
         rows=[
@@ -131,8 +132,8 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
         "Calibration under attack: the ranges in which the Brier score and the expected "
         "calibration error (ten bins) of the predicted class stay when each of the "
         f"{len(rows)} inputs not abstained from is moved by up to R. From lower and upper "
-        f"certified scores (Theorem 2, ell, each at level {evaluation.alpha:g}/{total}), so that "
-        f"everything shown holds with probability at least 1 − {evaluation.alpha:g}.",
+        f"certified scores (Theorem 2, ell, each at level {exact(evaluation.alpha)}/{total}), so "
+        f"that everything shown holds with probability at least 1 − {exact(evaluation.alpha)}.",
         [
             partial(
                 figures.certified_calibration,

@@ -11,7 +11,7 @@ from smoothbound.report.choosing import thresholds_of
 from smoothbound.report.drawing import draw
 from smoothbound.report.parts import Part
 from smoothbound.report.tables import comparison_table
-from smoothbound.rounding import floored
+from smoothbound.rounding import exact, floored
 
 __all__ = ["side_by_side"]
 
@@ -28,6 +28,10 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
     best = (
         "The largest certified accuracy at each radius, of equals that of the first. "
         + " ".join(_best(group, c) for c in thresholds)
+        + f" Which is best was chosen after a look at the results: a certificate of the best of "
+        f"{len(group)} runs can fail with probability up to {len(group)} α instead of α. For "
+        "certificates at α, choose σ by pilots with another seed (smoothbound recommend) and "
+        "certify with that σ alone."
     )
     drawn = [
         draw(
@@ -61,10 +65,10 @@ def _best(group: Sequence[Evaluation], threshold: float) -> str:
     """Say up to which radius each evaluation certifies most."""
     reach = comparison.best_by_radius(group, threshold)
     stretches = [
-        f"{group[place].name} up to R = {floored(float(reach.radius[steps][-1])):g}"
+        f"{group[place].name} up to R = {exact(floored(float(reach.radius[steps][-1])))}"
         for place, steps in reach.runs()
     ]
-    return f"Best at c = {threshold:g}: {', then '.join(stretches) or 'none'}."
+    return f"Best at c = {exact(threshold)}: {', then '.join(stretches) or 'none'}."
 
 
 def _best_rows(group: Sequence[Evaluation], threshold: float) -> Iterator[dict[str, object]]:

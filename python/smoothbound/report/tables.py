@@ -12,6 +12,7 @@ import numpy as np
 from smoothbound.evaluation import Evaluation, Floats, Ints, percent
 from smoothbound.printable import markdown, spreadsheet_cell
 from smoothbound.report.choosing import radii_of, thresholds_of
+from smoothbound.rounding import exact
 
 __all__ = [
     "accuracy_table",
@@ -75,7 +76,7 @@ def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
 def accuracy_table(evaluation: Evaluation, thresholds: Sequence[float]) -> list[list[str]]:
     """One row per radius, one column per threshold and method, in percent."""
     columns = [
-        (f"{one.method.label}, c = {c:g}", evaluation.counts(one, [c])[:, 0])
+        (f"{one.method.label}, c = {exact(c)}", evaluation.counts(one, [c])[:, 0])
         for c in thresholds
         for one in evaluation.bounds
     ]
@@ -89,7 +90,7 @@ def percent_table(
     return [
         ["R", *(title for title, _ in columns)],
         *(
-            [f"{radius:g}", *(percent(counts[i], total) for _, counts in columns)]
+            [exact(radius), *(percent(counts[i], total) for _, counts in columns)]
             for i, radius in enumerate(radii)
         ),
     ]
@@ -98,13 +99,13 @@ def percent_table(
 def headline(evaluations: Sequence[Evaluation], asked: Sequence[float]) -> list[list[str]]:
     """Certified accuracy of every method at up to three radii, at the first threshold of each."""
     radii = radii_of(evaluations[0], thresholds_of(evaluations[0], asked)[0])
-    rows = [["input", "method", "c", *(f"R = {radius:g}" for radius in radii)]]
+    rows = [["input", "method", "c", *(f"R = {exact(radius)}" for radius in radii)]]
     for one in evaluations:
         threshold = thresholds_of(one, asked)[0]
         for bounds in one.bounds:
             counts = one.counts_at(bounds, threshold, radii)
             shares = [percent(count, len(one.index)) for count in counts]
-            rows.append([one.name, bounds.method.label, f"{threshold:g}", *shares])
+            rows.append([one.name, bounds.method.label, exact(threshold), *shares])
     return rows
 
 
@@ -112,7 +113,7 @@ def comparison_table(group: Sequence[Evaluation], thresholds: Sequence[float]) -
     """One row per radius of any evaluation, one column per threshold and evaluation."""
     radii = reduce(np.union1d, (one.radii for one in group))
     columns = [
-        (f"{one.name}, c = {c:g}", one.counts_at(one.bounds[-1], c, radii))
+        (f"{one.name}, c = {exact(c)}", one.counts_at(one.bounds[-1], c, radii))
         for c in thresholds
         for one in group
     ]
