@@ -90,6 +90,10 @@ class Certificate:
     upper: NDArray[np.float64] | None
     radius: NDArray[np.float64] | None
 
+    def __len__(self) -> int:
+        """Return the number of inputs."""
+        return next(len(a) for a in (self.lower, self.upper, self.radius) if a is not None)
+
     def _columns(self) -> dict[str, pa.Array[Any]]:
         """Return the columns of `to_arrow`, one row an input."""
         return {
@@ -118,6 +122,14 @@ class Certificate:
         """
         import pandas as pd
 
+        names, columns = self.flat()
+        lists = [c if isinstance(c, np.ndarray) else c.to_pylist() for c in columns]
+        frame: pd.DataFrame = pd.DataFrame(dict(enumerate(lists)))
+        frame.columns = pd.Index(names)
+        return frame
+
+    def flat(self) -> tuple[list[str], list[Any]]:
+        """Return the names and the columns of `to_pandas`, as NumPy or Arrow arrays."""
         grids = {
             "lower": self.settings.radii,
             "upper": self.settings.radii,
@@ -128,10 +140,8 @@ class Certificate:
         for name, array in self._columns().items():
             grid = grids.get(name)
             names += [name] if grid is None else [f"{name}@{exact(at)}" for at in grid]
-            columns += [array.to_pylist()] if grid is None else list(getattr(self, name).T)
-        frame: pd.DataFrame = pd.DataFrame(dict(enumerate(columns)))
-        frame.columns = pd.Index(names)
-        return frame
+            columns += [array] if grid is None else list(getattr(self, name).T)
+        return names, columns
 
 
 def _list_column(values: NDArray[np.float64]) -> pa.Array[Any]:

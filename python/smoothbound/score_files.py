@@ -1,4 +1,4 @@
-"""Scores from a file, a few rows at a time: .npy, .npz, Parquet and Arrow IPC.
+"""Scores from a file, a few rows at a time: .npy, .npz, Parquet, Arrow IPC and CSV.
 
 Each row holds the scores of one input, all rows the same number of them. Nothing in a file is
 ever unpickled, and no file needs to fit into memory: .npy and Arrow files are mapped, the others
@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import mmap
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +21,21 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from smoothbound.errors import StoreError
+from smoothbound.plain_files import require_plain
 
-__all__ = ["ScoreFile", "open_scores"]
+__all__ = ["ScoreFile", "Scores", "choose", "open_scores", "readable", "rows_per_chunk"]
 
 Scores = NDArray[Any]
 
 CHUNK_BYTES = 1 << 26
 _PAGE_BYTES = 1 << 20  # of Parquet, read at a time; a row group may hold the whole file
-_DAMAGE = (  # what the readers raise
-    OSError,
-    EOFError,
-    ValueError,
-    MemoryError,
-    RuntimeError,
-    pa.ArrowException,
-    zipfile.BadZipFile,
-    zlib.error,
+_IDS = (  # types of columns that say which input a row is about
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_boolean,
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_temporal,
 )
 
 
@@ -49,13 +47,19 @@ class ScoreFile:
     ----------
     n_inputs, n_draws : int
         Rows and columns.
+    dtype : dtype
+        float16, float32 or float64.
     chunks : iterator of ndarray, shape (n_rows, n_draws)
-        The rows in their order, float16, float32 or float64, about 64 MB at a time.
+        The rows in their order, about 64 MB at a time.
+    ids : pyarrow.Table of n_inputs rows, optional
+        The columns beside the scores that hold numbers, text or dates.
     """
 
     n_inputs: int
     n_draws: int
+    dtype: np.dtype[Any]
     chunks: Iterator[Scores]
+    ids: pa.Table = field(default_factory=lambda: pa.table({}))
 
 
 def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
@@ -64,11 +68,14 @@ def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
     Parameters
     ----------
     path : str or Path
-        A .npy file, shape (n_inputs, n_draws); an .npz file with such an array; or a Parquet file
-        or an Arrow IPC file (.arrow, .feather) or stream (.arrows) with a column of lists, one list
-        of scores per input.
+        A .npy file, shape (n_inputs, n_draws); an .npz file with such an array; a Parquet file or
+        an Arrow IPC file (.arrow, .feather) or stream (.arrows) with a column of lists, one list
+        of scores per input; or a .csv file with one line per input. In a CSV file whose first line
+        is a header, the scores are the columns with one name and a number after it, such as s0,
+        s1, s2 or 0, 1, 2; without a header every column is one of scores.
     key : str, optional
-        Name of the array or column, where there is more than one.
+        Name of the array, of the column, or of the columns of a CSV file without their numbers,
+        where there is more than one.
 
     Returns
     -------
@@ -79,6 +86,8 @@ def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
     StoreError
         If the file is missing, damaged, of another kind, or does not hold a table of scores.
     """
+    from smoothbound.csv_scores import open_csv
+
     path = Path(path)
     kinds: dict[str, Callable[[Path, str | None], ScoreFile]] = {
         ".npy": _open_npy,
@@ -87,14 +96,19 @@ def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
         ".arrow": _open_arrow,
         ".arrows": _open_arrow,
         ".feather": _open_arrow,
+        ".csv": open_csv,
     }
-    if path.suffix not in kinds:
+    suffix = path.suffix.lower()
+    if suffix not in kinds:
         raise StoreError(f"scores must be in a file ending in {', '.join(kinds)}; got {path}")
-    if not path.is_file():
-        raise StoreError(f"there is no file {path}")
     try:
-        return kinds[path.suffix](path, key)
-    except _DAMAGE as error:
+        if not path.exists() or path.is_dir():
+            raise StoreError(f"there is no file {path}")
+        require_plain(path, path.stat())  # a pipe would wait for a writer
+        return kinds[suffix](path, key)
+    except StoreError:
+        raise
+    except Exception as error:  # the readers raise more kinds on damaged files than they document
         raise StoreError(f"{path} cannot be read: {error}") from error
 
 
@@ -103,7 +117,7 @@ def _open_npy(path: Path, key: str | None) -> ScoreFile:
         raise StoreError(f"{path} holds one array without a name; leave out the key {key!r}")
     array = np.lib.format.open_memmap(path, mode="r")
     n_inputs, n_draws = _check_array(str(path), array.shape, array.dtype)
-    native, rows = array.dtype.newbyteorder("="), _rows_per_chunk(n_draws, array.itemsize)
+    native, rows = array.dtype.newbyteorder("="), rows_per_chunk(n_draws, array.itemsize)
 
     def chunks() -> Iterator[Scores]:
         for start in range(0, n_inputs, rows):
@@ -111,7 +125,7 @@ def _open_npy(path: Path, key: str | None) -> ScoreFile:
             mapped = np.lib.format.open_memmap(path, mode="r")
             yield np.ascontiguousarray(mapped[start : start + rows], dtype=native)
 
-    return ScoreFile(n_inputs, n_draws, chunks())
+    return ScoreFile(n_inputs, n_draws, native, readable(path, chunks()))
 
 
 def _open_npz(path: Path, key: str | None) -> ScoreFile:
@@ -119,7 +133,7 @@ def _open_npz(path: Path, key: str | None) -> ScoreFile:
         raise StoreError(f"{path} cannot be read: it is cut short, damaged or not an .npz file")
     with zipfile.ZipFile(path) as archive:
         members = {name.removesuffix(".npy"): name for name in archive.namelist()}
-        name = _choose(path, "arrays", key, list(members))
+        name = choose(path, "arrays", key, list(members))
         what = f"{name} of {path}"
         with archive.open(members[name]) as stream:
             shape, by_columns, dtype = _npy_header(what, stream)
@@ -133,7 +147,7 @@ def _open_npz(path: Path, key: str | None) -> ScoreFile:
     row_bytes = n_draws * dtype.itemsize
     if size != n_inputs * row_bytes:
         raise StoreError(f"{what} cannot be read: it holds {size} bytes, not {shape} of {dtype}")
-    native, rows = dtype.newbyteorder("="), _rows_per_chunk(n_draws, dtype.itemsize)
+    native, rows = dtype.newbyteorder("="), rows_per_chunk(n_draws, dtype.itemsize)
 
     def chunks() -> Iterator[Scores]:
         with zipfile.ZipFile(path) as archive, archive.open(members[name]) as stream:
@@ -143,7 +157,7 @@ def _open_npz(path: Path, key: str | None) -> ScoreFile:
                 data = stream.read(count * row_bytes)
                 yield np.frombuffer(data, dtype).reshape(count, n_draws).astype(native, copy=False)
 
-    return ScoreFile(n_inputs, n_draws, _readable(path, chunks()))
+    return ScoreFile(n_inputs, n_draws, native, readable(path, chunks()))
 
 
 def _npy_header(what: str, stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -181,7 +195,8 @@ def _open_parquet(path: Path, key: str | None) -> ScoreFile:
             raise StoreError(f"{what} has no rows")
         first = next(file.iter_batches(1, columns=[name]))
         n_draws = _rows(what, 0, first.column(0), None).shape[1]
-    rows = _rows_per_chunk(n_draws, dtype.itemsize)
+        ids = file.read(columns=_id_columns(file.schema_arrow))
+    rows = rows_per_chunk(n_draws, dtype.itemsize)
 
     def pieces() -> Iterator[Scores]:
         row = 0
@@ -190,7 +205,7 @@ def _open_parquet(path: Path, key: str | None) -> ScoreFile:
                 yield _rows(what, row, batch.column(0), n_draws)
                 row += len(batch)
 
-    return ScoreFile(n_inputs, n_draws, _readable(path, _regrouped(pieces(), rows)))
+    return ScoreFile(n_inputs, n_draws, dtype, readable(path, _regrouped(pieces(), rows)), ids)
 
 
 def _open_arrow(path: Path, key: str | None) -> ScoreFile:
@@ -199,13 +214,16 @@ def _open_arrow(path: Path, key: str | None) -> ScoreFile:
     schema, batches = _arrow_batches(mapped)
     name, what, dtype = _list_column(path, key, schema)
     n_inputs = n_draws = 0
+    ids = []
     for batch in batches:
+        ids.append(batch.select(_id_columns(schema)))
+        ids[-1].validate(full=True)
         if not n_inputs and len(batch):
             n_draws = _rows(what, 0, batch.column(name)[:1], None).shape[1]
         n_inputs += len(batch)
     if not n_inputs:
         raise StoreError(f"{what} has no rows")
-    rows = _rows_per_chunk(n_draws, dtype.itemsize)
+    rows = rows_per_chunk(n_draws, dtype.itemsize)
 
     def pieces() -> Iterator[Scores]:
         row = 0
@@ -219,7 +237,8 @@ def _open_arrow(path: Path, key: str | None) -> ScoreFile:
                 if hasattr(mmap, "MADV_DONTNEED"):  # pages that were read count as memory
                     mapped.madvise(mmap.MADV_DONTNEED)
 
-    return ScoreFile(n_inputs, n_draws, _readable(path, _regrouped(pieces(), rows)))
+    chunks = readable(path, _regrouped(pieces(), rows))
+    return ScoreFile(n_inputs, n_draws, dtype, chunks, pa.Table.from_batches(ids))
 
 
 def _arrow_batches(mapped: mmap.mmap) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -234,12 +253,16 @@ def _arrow_batches(mapped: mmap.mmap) -> tuple[pa.Schema, Iterator[pa.RecordBatc
 
 def _list_column(path: Path, key: str | None, schema: pa.Schema) -> tuple[str, str, np.dtype[Any]]:
     """Return the name of the column of scores, what to call it in errors, and its type."""
-    lists = [field.name for field in schema if _is_list(field.type)]
-    name = _choose(path, "columns of lists", key, lists)
+    lists = [each.name for each in schema if _is_list(each.type)]
+    name = choose(path, "columns of lists", key, lists)
     what = f"{name} of {path}"
     dtype = np.dtype(schema.field(name).type.value_type.to_pandas_dtype())
     _check_type(what, dtype)
     return name, what, dtype
+
+
+def _id_columns(schema: pa.Schema) -> list[str]:
+    return [each.name for each in schema if any(is_one(each.type) for is_one in _IDS)]
 
 
 def _regrouped(pieces: Iterable[Scores], rows: int) -> Iterator[Scores]:
@@ -260,11 +283,13 @@ def _regrouped(pieces: Iterable[Scores], rows: int) -> Iterator[Scores]:
         yield np.concatenate(waiting)
 
 
-def _readable(path: Path, chunks: Iterator[Scores]) -> Iterator[Scores]:
-    """Damage in the middle of a file shows only when that part is read."""
+def readable(path: Path, chunks: Iterator[Scores]) -> Iterator[Scores]:
+    """Turn damage, which shows only when the part of the file is read, into a `StoreError`."""
     try:
         yield from chunks
-    except _DAMAGE as error:
+    except StoreError:
+        raise
+    except Exception as error:
         raise StoreError(f"{path} cannot be read: {error}") from error
 
 
@@ -304,7 +329,8 @@ def _check_type(what: str, dtype: np.dtype[Any]) -> None:
         raise StoreError(f"{what} must hold float16, float32 or float64 scores, got {dtype}")
 
 
-def _choose(path: Path, kind: str, key: str | None, names: list[str]) -> str:
+def choose(path: Path, kind: str, key: str | None, names: list[str]) -> str:
+    """Return the name that the key chooses, or the only one."""
     found = ", ".join(map(repr, names)) or "none"
     if key is not None and key not in names:
         raise StoreError(f"{path} has no {key!r} among its {kind}; it has {found}")
@@ -315,5 +341,6 @@ def _choose(path: Path, kind: str, key: str | None, names: list[str]) -> str:
     return names[0] if key is None else key
 
 
-def _rows_per_chunk(n_draws: int, itemsize: int) -> int:
+def rows_per_chunk(n_draws: int, itemsize: int) -> int:
+    """Return how many rows are read at a time."""
     return max(1, CHUNK_BYTES // (n_draws * itemsize))

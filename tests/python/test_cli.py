@@ -26,10 +26,10 @@ def smoothbound(*args: object) -> Result:
 
 
 def fails(*args: object) -> str:
-    """Run a command that must end with one line of explanation; return the line."""
+    """Run a command that must end with one line of explanation; return what it printed."""
     result = smoothbound(*args)
     assert result.exit_code == 2, result.output
-    assert result.output.startswith("error: ")
+    assert result.output.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in result.output
     return result.output
 

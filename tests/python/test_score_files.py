@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -110,6 +111,97 @@ def test_damaged_lists_of_an_arrow_file_are_told(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(StoreError, match=r"cannot be read|row 0 has"):
         list(open_scores(path).chunks)
+
+
+@pytest.mark.parametrize("suffix", TABLES)
+def test_columns_beside_the_scores_are_kept(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"scores{suffix}"
+    beside = {"id": list(range(7)), "name": ["x\u00e9"] * 7, "label": [True] * 7}
+    images = pa.array([b"image"] * 7)  # no name of an input
+    write_table(path, pa.table(beside | {"scores": lists(SCORES), "image": images}))
+    file = open_scores(path)
+    assert file.ids.to_pydict() == beside
+    (chunk,) = file.chunks
+    assert (chunk == SCORES).all()
+
+
+# --- CSV --------------------------------------------------------------------------------------
+
+
+def csv_file(path: Path, *lines: str) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def test_a_csv_file_needs_no_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score_files, "CHUNK_BYTES", 3 * SCORES[0].nbytes)
+    path = tmp_path / "scores.CSV"
+    np.savetxt(path, SCORES, delimiter=",")
+    file = open_scores(path)
+    assert (file.n_inputs, file.n_draws, file.ids.num_columns) == (7, 5, 0)
+    chunks = list(file.chunks)
+    assert [len(chunk) for chunk in chunks] == [3, 3, 1]
+    assert (np.concatenate(chunks) == SCORES).all()
+
+
+@pytest.mark.parametrize(
+    ("header", "before", "ids"),
+    [
+        ("s0,s1", "", {}),
+        ("id,draw 1,draw 2,label", "7,", {"id": ["7", "7"], "label": ["1", "1"]}),
+        (",0,1", "0,", {"": ["0", "0"]}),  # as pandas writes an index
+        ('"a, b",V1,V2', '"x, y",', {"a, b": ["x, y", "x, y"]}),
+        ("\ufeffid,s7,s9", "=1+1,", {"id": ["=1+1", "=1+1"]}),
+        ("top1,s0,s1", "3,", {"top1": ["3", "3"]}),
+    ],
+)
+def test_the_header_of_a_csv_file_says_what_is_a_score(
+    tmp_path: Path, header: str, before: str, ids: dict[str, list[str]]
+) -> None:
+    after = ",1" if header.endswith("label") else ""
+    lines = [f"{before}0.5,1{after}", "", f"{before}0,1e-3{after}"]
+    file = open_scores(csv_file(tmp_path / "scores.csv", header, *lines))
+    (chunk,) = file.chunks
+    assert chunk.tolist() == [[0.5, 1.0], [0.0, 0.001]]
+    assert file.ids.to_pydict() == ids
+
+
+def test_a_header_that_counts_is_no_row_of_scores(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    path = tmp_path / "scores.csv"
+    pandas.DataFrame(SCORES).to_csv(path, index=False)
+    (chunk,) = open_scores(path).chunks
+    assert (chunk == SCORES).all()
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "said"),
+    [
+        ([], None, "has no rows"),
+        (["s0,s1"], None, "has no rows after its header"),
+        (["0.5,0.5", "0.5"], None, "line 2 has 1, the first has 2"),
+        (["s0,s1", "0.5,"], None, "line 2 has '' in column 2"),
+        (["s0,s1", "0.5,high"], None, "line 2 has 'high' in column 2"),
+        (["3,0.5,0.25", "1,0.5,1"], None, "its column 1 holds whole numbers alone"),
+        (["0.5,0.5"], "s", "no header with names; leave out the key 's'"),
+        (["a,b", "0.5,0.5"], None, "such as s0, s1, s2, or .*; it has none"),
+        (["a0,a1,b0,b1", "0,0,1,1"], None, "name one with --key; it has 'a', 'b'"),
+        (["s0,s1,s1", "0,0,1"], None, "two columns of the same name"),
+        (['s0,s1', '"0.5,0.5'], None, "cannot be read: unexpected end of data"),
+        (["s0,s1", "x" * 200_000], None, "cannot be read: field larger than"),
+    ],
+)  # fmt: skip
+def test_a_csv_file_that_could_be_misread_is_refused(
+    tmp_path: Path, lines: list[str], key: str | None, said: str
+) -> None:
+    with pytest.raises(StoreError, match=f"scores.csv.*{said}"):
+        list(open_scores(csv_file(tmp_path / "scores.csv", *lines), key).chunks)
+
+
+def test_a_csv_file_in_another_encoding_is_told(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_bytes("s0,s1\n0.5,0.5\n".encode("utf-16"))
+    with pytest.raises(StoreError, match=r"scores.csv cannot be read: .*utf-8"):
+        open_scores(tmp_path / "scores.csv")
 
 
 def test_one_of_several_is_named(tmp_path: Path) -> None:
@@ -274,8 +366,8 @@ def test_files_that_are_something_else(tmp_path: Path) -> None:
         open_scores(tmp_path / "typo.npy")
     with pytest.raises(StoreError, match="no file"):
         open_scores(write_folder(tmp_path / "folder.npy"))
-    with pytest.raises(StoreError, match=r"ending in \.npy, \.npz, .*; got .*scores\.csv"):
-        open_scores(tmp_path / "scores.csv")
+    with pytest.raises(StoreError, match=r"ending in \.npy, \.npz, .*; got .*scores\.txt"):
+        open_scores(tmp_path / "scores.txt")
     write(tmp_path / "a.npz", SCORES).rename(tmp_path / "a.npy")
     with pytest.raises(StoreError, match="cannot be read"):
         open_scores(tmp_path / "a.npy")
@@ -286,6 +378,52 @@ def test_files_that_are_something_else(tmp_path: Path) -> None:
         archive.writestr("note.txt", "hello")
     with pytest.raises(StoreError, match=r"note.txt of .*is not an array"):
         open_scores(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("suffix", [*ARRAYS, *TABLES, ".csv"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"scores{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(StoreError, match="must be a plain file, and is a named pipe"):
+        open_scores(path)
+
+
+@pytest.mark.parametrize("name", ["a\0b.npy", "x" * 300 + ".npy", "file.npy/scores.npy"])
+def test_names_that_no_file_has(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file.npy").touch()
+    with pytest.raises(StoreError, match=r"there is no file|cannot be read: .*too long"):
+        open_scores(tmp_path / name)
+
+
+def test_an_encrypted_npz_file_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "scores.npz", SCORES)
+    content = bytearray(path.read_bytes())
+    for signature, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(signature) + at] |= 1  # the flag that says encrypted
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"scores.npz cannot be read: .*encrypted"):
+        open_scores(path)
+
+
+@pytest.mark.parametrize("suffix", [*ARRAYS, *TABLES])
+@pytest.mark.parametrize("seed", range(40))
+def test_any_damage_is_an_error_that_names_the_file(tmp_path: Path, suffix: str, seed: int) -> None:
+    path = write(tmp_path / f"scores{suffix}", SCORES)
+    content = bytearray(path.read_bytes())
+    rng = np.random.default_rng(seed)
+    for at in rng.integers(0, len(content), 1 + seed % 5):
+        content[at] ^= 1 << rng.integers(8)
+    path.write_bytes(content)
+    said = error_of(path)
+    assert said is None or str(path) in said
+
+
+def error_of(path: Path) -> str | None:
+    try:
+        list(open_scores(path).chunks)
+    except StoreError as error:
+        return str(error)
+    return None
 
 
 def write_folder(path: Path) -> Path:

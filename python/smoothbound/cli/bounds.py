@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from smoothbound.cli.options import (
     Alpha,
@@ -21,9 +23,14 @@ from smoothbound.cli.options import (
 )
 from smoothbound.errors import StoreError
 from smoothbound.method import BOUNDS
+from smoothbound.printing import say
+from smoothbound.rounding import ceil_significant, floor_significant
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from smoothbound.certificate import Certificate
+    from smoothbound.score_files import ScoreFile, Scores
 
 __all__ = ["bounds"]
 
@@ -33,13 +40,22 @@ def bounds(
         Path,
         typer.Argument(
             metavar="SCORES",
-            help="A .npy file of shape (inputs, draws), an .npz file with such an array, or a "
-            ".parquet, .arrow, .arrows or .feather file with a column of lists.",
+            help="A .npy file of shape (inputs, draws); an .npz file with such an array, by any "
+            "name; a .parquet, .arrow, .arrows or .feather file with a column of lists; or a .csv "
+            "file with a line for each input. Other columns, such as ids, are kept. In a .csv file "
+            "with a header, the columns named by one word and a number (s0, s1, ...) are scores; "
+            "without a header all are.",
             show_default=False,
         ),
     ],
     sigma: Sigma,
-    out: Annotated[Path, typer.Option(help="Parquet file to write.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File to write: .parquet, with the settings in its metadata, or .csv, without.",
+            show_default=False,
+        ),
+    ],
     score_range: Annotated[
         tuple[float, float], typer.Option(help="Range of the scores.", metavar="A B")
     ] = (0.0, 1.0),
@@ -60,7 +76,11 @@ def bounds(
     ] = "lower",
     key: Annotated[
         str | None,
-        typer.Option(help="Name of the array or column, if there are several.", show_default=False),
+        typer.Option(
+            help="Name of the array or column, or of the columns of a .csv file without their "
+            "numbers, if there are several.",
+            show_default=False,
+        ),
     ] = None,
     backend: Annotated[
         str | None,
@@ -73,17 +93,16 @@ def bounds(
     """Certify scores that you already have: one row of bounds for each row of scores.
 
     The scores are read, certified and written a few rows at a time, so a file can be larger than
-    memory. The settings stand in the metadata of the result.
+    memory.
     """
-    import pyarrow.parquet as pq
-
+    from smoothbound.certificate_files import require_kind, writing
     from smoothbound.engine import certify_scores
     from smoothbound.progress import progress
-    from smoothbound.replacing import replacing
     from smoothbound.score_files import open_scores
 
     if out.exists():
         raise StoreError(f"{out} exists; delete it or choose another --out")
+    require_kind(out)
     file = open_scores(scores, key)
     a, b = score_range
     settings: dict[str, Any] = {
@@ -99,10 +118,12 @@ def bounds(
         "backend": backend,
         "threads": threads,
     }
+    first = next(file.chunks)
+    say(_understood(scores, file, first), Console(stderr=True))
 
     def certificates() -> Iterator[Certificate]:
         row = 0
-        for chunk in file.chunks:
+        for chunk in chain([first], file.chunks):
             try:
                 yield certify_scores(chunk, **settings)
             except ValueError as error:
@@ -111,20 +132,30 @@ def bounds(
                 raise ValueError(f"in the rows of {scores} counted from {row}: {error}") from error
             row += len(chunk)
 
-    tables = (certificate.to_arrow() for certificate in certificates())
-    first = next(tables)
     with (
-        replacing(out) as target,
-        # Hardly any number occurs twice: a dictionary would only cost time.
-        pq.ParquetWriter(target, first.schema, compression="lz4", use_dictionary=False) as writer,
+        writing(out) as write,
         progress("inputs certified", file.n_inputs) as advance,
         ThreadPoolExecutor(1) as pool,  # writes while the next rows are certified
     ):
-        written = pool.submit(writer.write_table, first)
-        advance(len(first))
-        for table in tables:
+        row = 0
+        written: Future[None] | None = None
+        for certificate in certificates():
+            if written is not None:
+                written.result()
+            written = pool.submit(write, file.ids[row : row + len(certificate)], certificate)
+            row += len(certificate)
+            advance(len(certificate))
+        if written is not None:
             written.result()
-            written = pool.submit(writer.write_table, table)
-            advance(len(table))
-        written.result()
-    typer.echo(f"{out}: {file.n_inputs} inputs, {file.n_draws} draws each")
+    say(f"{out}: {file.n_inputs} inputs, {file.n_draws} draws each")
+
+
+def _understood(scores: Path, file: ScoreFile, chunk: Scores) -> str:
+    """Say what a file was taken for, so that a mistake shows before the work."""
+    rows = "all" if len(chunk) == file.n_inputs else f"the first {len(chunk)}"
+    low, high = floor_significant(chunk.min(), 4), ceil_significant(chunk.max(), 4)
+    kept = f", kept beside them: {', '.join(file.ids.column_names)}" if file.ids.num_columns else ""
+    return (
+        f"{scores}: {file.n_inputs} inputs x {file.n_draws} draws of {file.dtype}, {rows} in "
+        f"[{low}, {high}]{kept}"
+    )

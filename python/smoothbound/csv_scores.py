@@ -1,0 +1,125 @@
+"""Scores from a CSV file: one line an input, with or without a header.
+
+In a file with a header the scores are the columns with one name and a number after it, such as
+s0, s1, s2 or 0, 1, 2; the other columns say which input a line is about. Which columns are scores
+never depends on their values, because leaving out scores by their values would make a certificate
+false.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from smoothbound.errors import StoreError
+from smoothbound.score_files import ScoreFile, choose, readable, rows_per_chunk
+
+__all__ = ["open_csv"]
+
+_NAMED_BY_NUMBER = re.compile(r"(.*?)([0-9]+)")
+_LINES_LOOKED_AT = 100
+
+
+def open_csv(path: Path, key: str | None) -> ScoreFile:
+    """Open a CSV file of scores: `smoothbound.score_files.open_scores`."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = _lines(path, file)
+        head = list(islice(lines, 1 + _LINES_LOOKED_AT))
+        if not head:
+            raise StoreError(f"{path} has no rows")
+        names, scores = _columns(path, key, [cells for _, cells in head])
+        first = 0 if names is None else 1  # of the lines, after the header
+        others = [j for j in range(len(head[0][1])) if j not in set(scores)]
+        ids: list[list[str]] = [[] for _ in others]
+        n_inputs = 0
+        for _, cells in islice(chain(head, lines), first, None):
+            n_inputs += 1
+            for column, j in zip(ids, others, strict=True):
+                column.append(cells[j])
+    if not n_inputs:
+        raise StoreError(f"{path} has no rows after its header")
+    rows = rows_per_chunk(len(scores), 8)
+
+    def chunks() -> Iterator[NDArray[np.float64]]:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = islice(_lines(path, file), first, None)
+            while block := [_numbers(path, *line, scores) for line in islice(lines, rows)]:
+                yield np.array(block)
+
+    table = pa.table({(names or [])[j]: column for j, column in zip(others, ids, strict=True)})
+    dtype = np.dtype(np.float64)
+    return ScoreFile(n_inputs, len(scores), dtype, readable(path, chunks()), table)
+
+
+def _lines(path: Path, file: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number and the cells of each line that is not empty, all of the same length."""
+    reader = csv.reader(file, strict=True)
+    wanted = 0
+    for cells in reader:
+        if not cells:
+            continue
+        wanted = wanted or len(cells)
+        if len(cells) != wanted:
+            raise StoreError(
+                f"{path} must have the same number of cells in each line: line {reader.line_num} "
+                f"has {len(cells)}, the first has {wanted}"
+            )
+        yield reader.line_num, cells
+
+
+def _columns(
+    path: Path, key: str | None, head: list[list[str]]
+) -> tuple[list[str] | None, list[int]]:
+    """Return the names in the header, or None, and the positions of the columns of scores."""
+    first = head[0]
+    counted = first == [str(j) for j in range(len(first))] and len(first) > 2  # as pandas writes
+    if all(map(_is_number, first)) and not counted:
+        _refuse_whole_columns(path, head)
+        if key is not None:
+            raise StoreError(f"{path} has no header with names; leave out the key {key!r}")
+        return None, list(range(len(first)))
+    if len(set(first)) < len(first):
+        raise StoreError(f"{path} has two columns of the same name in its header")
+    groups: dict[str, list[int]] = {}
+    for j, name in enumerate(first):
+        if match := _NAMED_BY_NUMBER.fullmatch(name):
+            groups.setdefault(match[1], []).append(j)
+    several = [name for name, columns in groups.items() if len(columns) > 1]
+    kind = "columns of scores, named by a word and a number such as s0, s1, s2"
+    return first, groups[choose(path, kind, key, several)]
+
+
+def _refuse_whole_columns(path: Path, lines: list[list[str]]) -> None:
+    """Refuse a column of whole numbers beside others, which holds ids or labels."""
+    whole = [all(cell.strip().isdigit() for cell in column) for column in zip(*lines, strict=True)]
+    if any(whole) and not all(whole):
+        raise StoreError(
+            f"{path} has no header, and its column {whole.index(True) + 1} holds whole numbers "
+            "alone, as ids and labels do; add a header that names the columns of scores by a word "
+            "and a number, such as s0,s1,s2"
+        )
+
+
+def _numbers(path: Path, line: int, cells: list[str], columns: list[int]) -> NDArray[np.float64]:
+    try:
+        return np.fromiter(map(float, map(cells.__getitem__, columns)), np.float64, len(columns))
+    except ValueError:
+        j = next(j for j in columns if not _is_number(cells[j]))
+        raise StoreError(
+            f"{path} must hold numbers: line {line} has {cells[j]!r} in column {j + 1}"
+        ) from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,160 @@
+"""`smoothbound bounds`: what it reads, what it says before it computes, what it writes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+import smoothbound as sb
+from smoothbound import score_files, sealed
+from smoothbound.cli import app
+
+SCORES = np.random.default_rng(0).beta(8, 1, (5, 400))
+OPTIONS = ("--sigma", 0.25, "--radii", "0,0.030864197530864196", "--thresholds", 0.5)
+EXPECTED = sb.certify_scores(SCORES, sigma=0.25, radii=[0, 0.030864197530864196], thresholds=[0.5])
+
+
+def bounds(*args: object) -> Result:
+    return CliRunner().invoke(app, ["bounds", *map(str, args)])
+
+
+def lists(scores: np.ndarray[Any, Any]) -> pa.Array:
+    return pa.array(scores.tolist(), pa.list_(pa.float64()))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Scores with the columns that data sets have beside them."""
+    path = tmp_path / "scores.parquet"
+    ids = {"id": [4, 8, 15, 16, 23], "name": ["=1+1", "a,b", 'c"d', "é", "\x1b[2J"]}
+    pq.write_table(pa.table(ids | {"scores": lists(SCORES)}), path)
+    return path
+
+
+@pytest.mark.parametrize("rows_at_a_time", [2, 100])
+def test_columns_beside_the_scores_are_kept(
+    table: Path, rows_at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score_files, "CHUNK_BYTES", rows_at_a_time * SCORES[0].nbytes)
+    out = table.with_name("b.parquet")
+    result = bounds(table, *OPTIONS, "--out", out)
+    assert result.exit_code == 0, result.output
+    written, has_seal = sealed.read_table(out)
+    assert has_seal
+    assert written.column_names == ["id", "name", "lower", "radius"]
+    assert written["id"].to_pylist() == [4, 8, 15, 16, 23]
+    np.testing.assert_array_equal(written["lower"].to_pylist(), EXPECTED.lower)
+
+
+@pytest.mark.parametrize("rows_at_a_time", [2, 100])
+def test_the_ending_csv_gives_a_csv_file_with_every_digit(
+    table: Path, rows_at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score_files, "CHUNK_BYTES", rows_at_a_time * SCORES[0].nbytes)
+    out = table.with_name("b.csv")
+    result = bounds(table, *OPTIONS, "--out", out)
+    assert result.exit_code == 0, result.output
+    with out.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["id", "name", "lower@0", "lower@0.030864197530864196", "radius@0.5"]
+    assert [row[1] for row in rows] == ["'=1+1", "a,b", 'c"d', "é", "\\x1b[2J"]
+    numbers = np.array([row[2:] for row in rows], dtype=float)
+    np.testing.assert_array_equal(numbers, np.hstack([EXPECTED.lower, EXPECTED.radius]))
+
+
+@pytest.mark.parametrize("name", ["b.txt", "b", "b.parquet.gz", "b.xlsx"])
+def test_another_ending_is_refused_before_the_work(table: Path, name: str) -> None:
+    result = bounds("typo.npy", *OPTIONS, "--out", table.with_name(name))
+    assert result.exit_code == 2
+    assert result.output.startswith("error: --out must end in .parquet or .csv")
+
+
+def test_a_column_with_the_name_of_a_result_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "scores.parquet"
+    pq.write_table(pa.table({"lower": [1] * 5, "scores": lists(SCORES)}), path)
+    result = bounds(path, *OPTIONS, "--out", tmp_path / "b.parquet")
+    assert result.exit_code == 2
+    assert "a column 'lower' beside them, which is the name of a result" in result.output
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_scores_from_a_csv_file(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    np.savetxt(path, SCORES, delimiter=",", header="id," + ",".join(map(str, range(400))))
+    lines = path.read_text().replace("# ", "").splitlines()
+    lines[1:] = [f"{row}," + line for row, line in enumerate(lines[1:])]
+    path.write_text("\n".join(lines))
+    out = tmp_path / "b.parquet"
+    result = bounds(path, *OPTIONS, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert f"{path}: 5 inputs x 400 draws of float64" in result.output
+    assert "kept beside them: id" in result.output
+    written = pq.ParquetFile(out).read()
+    assert written["id"].to_pylist() == ["0", "1", "2", "3", "4"]
+    np.testing.assert_array_equal(written["lower"].to_pylist(), EXPECTED.lower)
+
+
+def test_it_says_what_it_understood_before_it_computes(tmp_path: Path) -> None:
+    path = tmp_path / "scores.npy"
+    np.save(path, np.full((2, 30), 0.123456789, np.float32))
+    result = bounds(path, "--sigma", 0.25, "--out", tmp_path / "b.parquet", "--alpha", 1e-30)
+    assert result.exit_code == 2
+    said, error = result.output.splitlines()
+    assert said == f"{path}: 2 inputs x 30 draws of float32, all in [0.1234, 0.1235]"
+    assert error.startswith("error: n = 30 draws are too few")
+
+
+def program(folder: Path, *args: object, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-c", "from smoothbound.cli import main; main()", "bounds", *args]
+    kept = {"PATH", "PYTHONPATH", "OMP_NUM_THREADS"}
+    bare = {name: value for name, value in os.environ.items() if name in kept}
+    return subprocess.run(
+        [os.fsencode(str(word)) for word in command],
+        cwd=folder,
+        capture_output=True,
+        env=bare | environment,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_a_terminal_without_the_letters_of_a_name(tmp_path: Path, encoding: str) -> None:
+    np.save(tmp_path / "σ→.npy", SCORES)
+    done = program(
+        tmp_path, "σ→.npy", *OPTIONS, "--out", "β.csv",
+        PYTHONIOENCODING=encoding, PYTHONUTF8="0", LC_ALL="C.UTF-8",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "β.csv").is_file()
+    assert "5 inputs" in done.stdout.decode(encoding)
+
+
+def test_a_name_that_is_not_utf_8_and_a_machine_without_home(tmp_path: Path) -> None:
+    raw = os.fsencode(tmp_path) + b"/\xff.npy"
+    with open(raw, "wb") as file:  # noqa: PTH123
+        np.save(file, SCORES)
+    done = program(tmp_path, os.fsdecode(raw), *OPTIONS, "--out", os.fsdecode(b"\xfe.csv"))
+    assert done.returncode == 0, done.stderr
+    assert b"\\xff.npy: 5 inputs" in done.stderr
+    assert b"\xfe.csv" in {os.fsencode(path.name) for path in tmp_path.iterdir()}
+    done = program(tmp_path, os.fsdecode(b"\xfe.npy"), *OPTIONS, "--out", "b.csv")
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: there is no file \\xfe.npy")
+
+
+def test_the_settings_stand_in_the_metadata(table: Path) -> None:
+    out = table.with_name("b.parquet")
+    bounds(table, *OPTIONS, "--out", out)
+    settings = json.loads(pq.read_schema(out).metadata[b"smoothbound"])
+    assert settings == json.loads(EXPECTED.settings.to_json())
