@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
+import os
 import pickle
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +24,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smoothbound.data import Dataset, load
+from smoothbound.data.encoded import EncodedImages
 from smoothbound.errors import DataError
 
 cifar10_layouts = importlib.import_module("smoothbound.data.cifar10")
+npz_layout = importlib.import_module("smoothbound.data.npz")
 folders = importlib.import_module("smoothbound.data.folders")
 
 
@@ -181,7 +187,7 @@ def test_rows_with_nothing_in_them_are_refused(tmp_path: Path, image: Any, label
         (encoded(photographs(1)[0])[:-1500], "cannot be decoded"),
         (encoded(np.zeros((32, 31, 3), np.uint8)), "got 31 x 32 RGB"),
         (encoded(np.zeros((32, 32), np.uint8)), "got 32 x 32 L"),
-        (encoded(photographs(1)[0], "BMP"), "cannot be decoded"),
+        (encoded(photographs(1)[0], "GIF"), "cannot be decoded"),
     ],
 )
 def test_an_image_that_is_none_is_named_by_its_row(
@@ -192,6 +198,34 @@ def test_an_image_that_is_none_is_named_by_its_row(
     with pytest.raises(DataError, match=r"train\.parquet, row 1: needs a JPEG or PNG") as error:
         data[1]
     assert found in str(error.value)
+
+
+@pytest.mark.parametrize("place", ["", "plain_text", "data"])
+@pytest.mark.parametrize("column", ["img", "image"])
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()])
+def test_cifar_is_read_as_the_hub_has_it(
+    tmp_path: Path, place: str, column: str, kind: pa.DataType
+) -> None:
+    pixels = photographs(5)
+    (tmp_path / place).mkdir(exist_ok=True)
+    for shard, rows in enumerate((slice(3), slice(3, 5))):
+        images = [{"bytes": encoded(image), "path": None} for image in pixels[rows]]
+        fields = pa.struct([("bytes", kind), ("path", pa.string())])
+        table = pa.table({column: pa.array(images, fields), "label": range(5)[rows]})
+        pq.write_table(table, tmp_path / place / f"train-{shard:05}-of-00002.parquet")
+    data = load(f"cifar10:{tmp_path}", "train")
+    assert np.array_equal(data.tensors()[0].numpy(), pixels.transpose(0, 3, 1, 2))
+    assert data.labels.tolist() == [0, 1, 2, 3, 4]
+    (tmp_path / place / "train-00000-of-00002.parquet").unlink()
+    with pytest.raises(DataError, match=r"holds train-00001-.*, and needs all parts of 00002"):
+        load(f"cifar10:{tmp_path}", "train")
+
+
+def test_more_rows_than_cifar_has_are_refused_unread(tmp_path: Path) -> None:
+    none = pa.nulls(60_001, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    pq.write_table(pa.table({"img": none, "label": np.zeros(60_001)}), tmp_path / "test.parquet")
+    with pytest.raises(DataError, match=r"test\.parquet has 60001 rows, and CIFAR-10 has 60000"):
+        load(f"cifar10:{tmp_path}")
 
 
 # cifar10 as its makers give it ------------------------------------------------------------------
@@ -330,6 +364,7 @@ def test_folders_are_classes_in_sorted_order(tmp_path: Path) -> None:
 def test_splits_have_their_own_folders(tmp_path: Path) -> None:
     grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
     save(tmp_path / "val" / "a" / "0.png", grey)
+    (tmp_path / "val" / "b").mkdir()
     data = load(f"images:{tmp_path}", "test")
     assert (data.split, data.shape) == ("test", (1, 8, 8))
     assert np.array_equal(data.tensors()[0].numpy()[0, 0], grey)
@@ -340,6 +375,7 @@ def test_splits_have_their_own_folders(tmp_path: Path) -> None:
 def test_images_of_another_size_and_kind_are_named(tmp_path: Path) -> None:
     save(tmp_path / "a" / "0.png", photographs(1)[0])
     save(tmp_path / "a" / "1.png", np.zeros((8, 8), np.uint8))
+    save(tmp_path / "b" / "0.png", np.zeros((8, 8), np.uint8))
     with pytest.raises(DataError, match=r"1\.png: needs .* 32 x 32 RGB, got 8 x 8 L"):
         load(f"images:{tmp_path}")[1]
     save(tmp_path / "a" / "0.png", np.zeros((8, 8, 4), np.uint8))
@@ -358,12 +394,242 @@ def test_folders_without_images_are_told(tmp_path: Path) -> None:
         load(f"images:{tmp_path}")
 
 
+def numbered(data: Dataset) -> dict[str, int]:
+    """Return the label of each class folder that has an image."""
+    files: Any = data.images
+    return {p.parent.name: int(y) for p, y in zip(files.encoded, data.labels, strict=True)}
+
+
+def classes_of(folder: Path, *names: str, split: str = "test") -> None:
+    for name in names:
+        save(folder / split / name / "0.png", photographs(1)[0])
+
+
+@pytest.mark.parametrize("hidden", [".ipynb_checkpoints", "__MACOSX", "@eaDir", ".git"])
+@pytest.mark.parametrize("holds", [True, False])
+def test_folders_that_systems_make_are_no_classes(tmp_path: Path, hidden: str, holds: bool) -> None:
+    classes_of(tmp_path, "cat", "dog")
+    (tmp_path / "test" / hidden).mkdir()
+    if holds:
+        save(tmp_path / "test" / hidden / "0.png", photographs(1)[0])
+    save(tmp_path / "test" / "cat" / ".ipynb_checkpoints" / "0.png", photographs(1)[0])
+    save(tmp_path / "test" / "cat" / "._0.png", photographs(1)[0])
+    data = load(f"images:{tmp_path}")
+    assert (numbered(data), data.num_classes, len(data)) == ({"cat": 0, "dog": 1}, 2, 2)
+
+
+def test_a_folder_with_an_underscore_is_a_class_if_it_has_images(tmp_path: Path) -> None:
+    classes_of(tmp_path, "cat", "dog")
+    (tmp_path / "test" / "_notes").mkdir()
+    assert numbered(load(f"images:{tmp_path}")) == {"cat": 0, "dog": 1}
+    classes_of(tmp_path, "_none")
+    assert numbered(load(f"images:{tmp_path}")) == {"_none": 0, "cat": 1, "dog": 2}
+
+
+def test_labels_are_those_of_the_training_folders(tmp_path: Path) -> None:
+    classes_of(tmp_path, "a", "b", "c", "d", split="train")
+    classes_of(tmp_path, "a", "c", "d")
+    for spec in (f"images:{tmp_path}", f"images:{tmp_path / 'test'}"):
+        data = load(spec)
+        assert (numbered(data), data.num_classes) == ({"a": 0, "c": 2, "d": 3}, 4)
+        assert "none of class 1 'b'" in data.summary()
+    classes_of(tmp_path, "e")
+    with pytest.raises(DataError, match=r"test has images of 'e', and .*train has no such class"):
+        load(f"images:{tmp_path}")
+
+
+def test_one_class_folder_alone_has_no_label(tmp_path: Path) -> None:
+    classes_of(tmp_path, "dog")
+    with pytest.raises(DataError, match="one class folder, 'dog': its label cannot be told"):
+        load(f"images:{tmp_path}")
+    classes_of(tmp_path, "cat", "dog", split="train")
+    assert numbered(load(f"images:{tmp_path}")) == {"dog": 1}
+
+
+def test_the_test_without_labels_is_not_taken_for_the_one_with_labels(tmp_path: Path) -> None:
+    classes_of(tmp_path, "a", "b", split="val")
+    save(tmp_path / "test" / "0.png", photographs(1)[0])
+    data = load(f"images:{tmp_path}")
+    assert numbered(data) == {"a": 0, "b": 1}
+    assert f"read from {tmp_path / 'val'}" in data.summary()
+
+
+@pytest.mark.parametrize("kind", ["BMP", "WEBP", "PPM", "TIFF"])
+def test_every_kind_of_image_that_torchvision_reads_is_read(tmp_path: Path, kind: str) -> None:
+    pixels = photographs(1)[0]
+    classes_of(tmp_path, "a", "b")
+    path = tmp_path / "test" / "a" / f"1.{kind.lower()}"
+    Image.fromarray(pixels).save(path, kind, **({"lossless": True} if kind == "WEBP" else {}))
+    images, labels = load(f"images:{tmp_path}").tensors()
+    assert labels.tolist() == [0, 0, 1]
+    assert np.array_equal(images[1].numpy(), pixels.transpose(2, 0, 1))
+
+
+def test_images_of_kinds_that_are_not_read_are_refused_and_other_files_counted(
+    tmp_path: Path,
+) -> None:
+    classes_of(tmp_path, "a", "b")
+    for name in ("a/notes.txt", "b/Thumbs.db", "b/.DS_Store", "labels.csv", "loose.png"):
+        (tmp_path / "test" / name).write_text("")
+    data = load(f"images:{tmp_path}")
+    assert len(data) == 2
+    assert "passed over 4 files: 1 .txt, 1 .db, 1 .csv, 1 .png" in data.summary()
+    (tmp_path / "test" / "a" / "1.heic").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"1\.heic is an image of a kind that is not read"):
+        load(f"images:{tmp_path}")
+
+
+def test_images_below_a_class_folder_are_refused(tmp_path: Path) -> None:
+    """As Tiny ImageNet has them, n01443537/images, or where the folder above was meant."""
+    classes_of(tmp_path, "a", "b")
+    save(tmp_path / "test" / "b" / "images" / "0.png", photographs(1)[0])
+    with pytest.raises(DataError, match=r"b/images holds images in a folder below a class folder"):
+        load(f"images:{tmp_path}")
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "broken link"])
+def test_what_only_has_the_name_of_an_image_is_refused(tmp_path: Path, what: str) -> None:
+    classes_of(tmp_path, "a", "b")
+    path = tmp_path / "test" / "a" / "1.png"
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+        save(path / "0.png", photographs(1)[0])
+    else:
+        path.symlink_to("nowhere")
+    with pytest.raises(DataError, match=r"1\.png (is not a regular file|holds images)"):
+        load(f"images:{tmp_path}")
+
+
+def test_links_to_images_and_folders_are_followed(tmp_path: Path) -> None:
+    classes_of(tmp_path, "a", "b")
+    (tmp_path / "test" / "a" / "1.png").symlink_to("0.png")
+    (tmp_path / "test" / "c").symlink_to("b")
+    assert load(f"images:{tmp_path}").labels.tolist() == [0, 0, 1, 2]
+
+
+def test_numbers_as_names_are_sorted_as_text_and_that_is_said(tmp_path: Path) -> None:
+    classes_of(tmp_path, *map(str, range(11)))
+    data = load(f"images:{tmp_path}")
+    assert numbered(data)["10"] == 2
+    assert "sorted list of names: '10' is class 2" in data.summary()
+    classes_of(tmp_path / "few", *map(str, range(10)))
+    assert "sorted list" not in load(f"images:{tmp_path / 'few'}").summary()
+
+
+def test_a_summary_says_what_was_understood(tmp_path: Path) -> None:
+    classes_of(tmp_path, "a", "b", "c")
+    save(tmp_path / "test" / "b" / "1.png", photographs(1)[0])
+    assert load(f"images:{tmp_path}").summary() == (
+        f"images:{tmp_path.name} (test): 4 images of 3 x 32 x 32, 3 classes (0 'a' .. 2 'c'), "
+        f"1 to 2 images of each; read from {tmp_path / 'test'}"
+    )
+    path = tmp_path / "a.npz"
+    spec = write_npz(path, images=np.full((2, 1, 4, 4), 7, np.uint8), labels=[1, 3])
+    assert load(spec).summary() == (
+        "npz:a.npz (all): 2 images of 1 x 4 x 4, 4 classes, 1 images of each; none of class "
+        "0, 2; uint8 values from 7 to 7; the smallest label is 1, and the "
+        "first class has label 0"
+    )
+
+
+def test_a_folder_that_cannot_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes_of(tmp_path, "a", "b")
+
+    def refuse(path: Path) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match=r"test cannot be read \(Permission denied\)"):
+        load(f"images:{tmp_path}")
+
+
+def test_names_that_are_no_text_are_read_and_written_as_escapes(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    classes_of(folder, "a", os.fsdecode(b"\xff"))
+    data = load(f"images:{folder}")
+    assert data.name == "images:caf\\xe9"
+    data.name.encode()
+    assert data[1][1] == 1
+
+
+# damaged and hostile images ---------------------------------------------------------------------
+
+
+def png_of(width: int, height: int) -> bytes:
+    """Return a PNG of a few bytes whose header claims a size; its pixels are all black."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        whole = kind + body
+        return struct.pack(">I", len(body)) + whole + struct.pack(">I", zlib.crc32(whole))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes((width + 1) * height), 9) if width * height < 10**7 else b""
+    return b"".join(
+        (b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b""))
+    )
+
+
+def test_small_files_of_huge_images_are_refused_before_they_are_made(tmp_path: Path) -> None:
+    wordnet_folders(tmp_path)
+    for width, height in ((1, 100_000), (100_000, 1), (60_000, 60_000)):
+        path = tmp_path / "val" / "n00000000" / "a.png"
+        path.write_bytes(png_of(width, height))
+        assert path.stat().st_size < 1000
+        images = load(f"imagenet:{tmp_path}").images
+        with pytest.raises(
+            DataError, match=rf"a\.png: .* any size, got .*({width} x {height}|exceeds limit)"
+        ):
+            images[0]
+        assert isinstance(images, EncodedImages)
+        if min(width, height) == 1:  # a random part of it needs no more than itself
+            assert images.varied(0, np.random.default_rng(0)).shape == (3, 224, 224)
+
+
+def test_imagenet_takes_eight_bits_of_any_colours(tmp_path: Path) -> None:
+    wordnet_folders(tmp_path)
+    for mode in ("P", "L", "LA", "RGBA", "CMYK", "1", "I;16", "I", "F"):
+        path = tmp_path / "val" / "n00000000" / "a.tif"
+        Image.new(mode, (256, 256)).save(path)
+        data = load(f"imagenet:{tmp_path}")
+        if mode[0] in "IF":
+            with pytest.raises(DataError, match=r"a\.tif: .* more than 8 bits a value"):
+                data[0]
+        else:
+            assert data[0][0].shape == (3, 224, 224)
+
+
+def test_an_orientation_is_not_applied(tmp_path: Path) -> None:
+    classes_of(tmp_path, "a", "b")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    pixels = photographs(1)[0]
+    Image.fromarray(pixels).save(tmp_path / "test" / "a" / "0.png", exif=exif)
+    image = load(f"images:{tmp_path}").images[0]
+    assert np.array_equal(image, pixels.transpose(2, 0, 1))
+
+
+def test_several_frames_are_refused(tmp_path: Path) -> None:
+    classes_of(tmp_path, "a", "b")
+    frames = [Image.fromarray(pixels) for pixels in photographs(3)]
+    frames[0].save(tmp_path / "test" / "a" / "0.png", save_all=True, append_images=frames[1:])
+    with pytest.raises(DataError, match=r"0\.png: .* got several frames"):
+        load(f"images:{tmp_path}")
+
+
 # imagenet ---------------------------------------------------------------------------------------
 
 
-def imagenet(folder: Path, images: dict[str, NDArray[np.uint8]]) -> Dataset:
+def wordnet_folders(folder: Path) -> None:
     for label in range(1000):
         (folder / "val" / f"n{label:08}").mkdir(parents=True)
+
+
+def imagenet(folder: Path, images: dict[str, NDArray[np.uint8]]) -> Dataset:
+    wordnet_folders(folder)
     for name, pixels in images.items():
         save(folder / "val" / name, pixels, "JPEG")
     return load(f"imagenet:{folder}")
@@ -447,6 +713,27 @@ def test_how_many_images_were_published_is_known(tmp_path: Path, rows: int) -> N
     assert load("digits").published is None
 
 
+def test_imagenet_by_number_has_the_numbers_as_labels(tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / "val" / str(number)).mkdir(parents=True)
+    for number in (2, 10, 999):
+        save(tmp_path / "val" / str(number) / "a.png", photographs(1)[0])
+    assert numbered(load(f"imagenet:{tmp_path}")) == {"2": 2, "10": 10, "999": 999}
+    (tmp_path / "val" / "0").rename(tmp_path / "val" / "1000")
+    with pytest.raises(DataError, match=r"labels are positions .* or the numbers 0 \.\. 999"):
+        load(f"imagenet:{tmp_path}")
+
+
+def test_the_labelled_part_of_imagenet_is_taken(tmp_path: Path) -> None:
+    imagenet(tmp_path, {"n00000003/a.JPEG": photographs(1)[0]})
+    save(tmp_path / "test" / "ILSVRC2012_test_00000001.JPEG", photographs(1)[0], "JPEG")
+    (tmp_path / "val" / "notes").mkdir()
+    assert numbered(load(f"imagenet:{tmp_path}")) == {"n00000003": 3}
+    save(tmp_path / "val" / "notes" / "a.png", photographs(1)[0])
+    with pytest.raises(DataError, match="has 1001 class folders, and ImageNet has 1000"):
+        load(f"imagenet:{tmp_path}")
+
+
 def test_imagenet_with_classes_missing_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "val" / "n01440764" / "a.JPEG", photographs(1)[0], "JPEG")
     with pytest.raises(DataError, match="has 1 class folders, and ImageNet has 1000: labels are"):
@@ -494,6 +781,85 @@ def test_unfit_arrays_are_refused(tmp_path: Path, images: Any, labels: Any, mess
     spec = write_npz(tmp_path / "a.npz", images=images, labels=np.array(labels))
     with pytest.raises(DataError, match=message):
         load(spec)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.linspace(0, 1, 64).reshape(4, 1, 4, 4).astype(">f4"),
+        np.linspace(0, 1, 64).reshape(4, 1, 4, 4).astype(np.float16),
+        np.asfortranarray(np.linspace(0, 1, 64).reshape(4, 1, 4, 4).astype(np.float32)),
+    ],
+)
+@pytest.mark.parametrize("label_dtype", [">i8", "<u2", ">u8"])
+def test_arrays_of_any_byte_order_are_read(tmp_path: Path, images: Any, label_dtype: str) -> None:
+    spec = write_npz(tmp_path / "a.npz", images=images, labels=np.arange(4).astype(label_dtype))
+    data = load(spec)
+    assert np.array_equal(data[3][0].numpy(), images[3])
+    assert (data.labels.dtype, data.labels.tolist()) == (np.int64, [0, 1, 2, 3])
+    assert data.tensors()[0].shape == (4, 1, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.eye(2, dtype=np.int64), r"labels .* got int64 of shape \(2, 2\)"),
+        (np.array([True, False]), "labels .* must be integers .* got bool"),
+        (np.array([0, 2**64 - 1], np.uint64), "row 1: label must lie in 0 .* 18446744073709551615"),
+        (np.array([0, 10**6]), "row 1: label must lie in 0 .* got 1000000"),
+        (np.array([10**400, 0], object), "cannot be read as plain arrays"),
+    ],
+)
+def test_labels_that_are_no_class_numbers_are_refused(
+    tmp_path: Path, labels: Any, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        load(write_npz(tmp_path / "a.npz", images=GOOD, labels=labels))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels_last_is_refused_with_what_to_do(tmp_path: Path, channels: int) -> None:
+    images = np.zeros((2, 32, 32, channels), np.uint8)
+    with pytest.raises(DataError, match=r"looks like \(n, height, width, channels\); save"):
+        load(write_npz(tmp_path / "a.npz", images=images, labels=[0, 1]))
+    load(write_npz(tmp_path / "b.npz", images=images.transpose(0, 3, 1, 2), labels=[0, 1]))
+
+
+def test_an_npz_larger_than_the_memory_is_refused_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, images=np.zeros((20_000, 1, 8, 8), np.uint8), labels=[0] * 20_000)
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr(npz_layout, "physical_memory", lambda: 1_000_000)
+    with pytest.raises(DataError, match=r"a\.npz unpacks to .* GiB, and this machine has"):
+        load(f"npz:{path}")
+
+
+def test_an_encrypted_npz_is_a_data_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, images=GOOD, labels=np.array([0, 1]))
+    content = bytearray(path.read_bytes())
+    for start in (b"PK\x03\x04", b"PK\x01\x02"):  # the flag in both headers of each entry
+        at = content.find(start)
+        while at >= 0:
+            content[at + (6 if start[2] == 3 else 8)] |= 1
+            at = content.find(start, at + 1)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.npz cannot be read as plain arrays .*encrypted"):
+        load(f"npz:{path}")
+
+
+def test_a_pipe_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.npz")
+    with pytest.raises(DataError, match=r"a\.npz is not a regular file"):
+        load(f"npz:{tmp_path / 'a.npz'}")
+    for name in ("test.parquet", "test_batch", "test-00000-of-00001.parquet"):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        os.mkfifo(folder / name)
+        with pytest.raises(DataError, match=rf"{name} is not a regular file"):
+            load(f"cifar10:{folder}")
 
 
 def test_pickled_arrays_are_not_opened(tmp_path: Path) -> None:

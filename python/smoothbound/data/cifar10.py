@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from smoothbound.data.dataset import Dataset, Images, checked_labels
+from smoothbound.data.dataset import Dataset, Images, checked_labels, regular
 from smoothbound.data.encoded import EncodedImages
 from smoothbound.errors import DataError
 
@@ -22,18 +22,19 @@ _PIXELS = 3 * 32 * 32
 _ROWS = 10_000  # in each file of the layouts below
 _FILES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
 _PUBLISHED = {"train": 50_000, "test": 10_000}  # images
+_MOST_ROWS = 60_000  # in a Parquet file: both splits together
 _LIMIT = 2**26  # bytes; more than any of the pickles, which have 31 million
 
 
 def cifar10(folder: Path, split: str) -> Dataset:
     """Return CIFAR-10 from the first of its layouts that the folder holds."""
-    parquet = folder / f"{split}.parquet"
-    if parquet.is_file():
-        return _parquet(parquet, split)
+    shards = _shards(folder, split)
+    if shards:
+        return _parquet(shards, split)
     for name, ending, read in (("bin", ".bin", _binary), ("py", "", _pickled)):
         for place in (folder / f"cifar-10-batches-{name}", folder):
             paths = [place / f"{file}{ending}" for file in _FILES[split]]
-            missing = [path.name for path in paths if not path.is_file()]
+            missing = [path.name for path in paths if not regular("cifar10", path)]
             if missing and len(missing) < len(paths):
                 raise DataError(
                     f"cifar10: {place} lacks {', '.join(missing)}; is the download complete?"
@@ -46,9 +47,10 @@ def cifar10(folder: Path, split: str) -> Dataset:
     archives = sorted(path.name for path in folder.glob("cifar-10*.tar*"))
     unpack = f"; unpack {archives[0]}" if archives else ""
     raise DataError(
-        f"cifar10: no file {parquet}, and no {split} files of another layout in {folder}{unpack}; "
-        "it must hold train.parquet and test.parquet with the columns img (struct of bytes and "
-        "path) and label, or cifar-10-batches-bin with data_batch_1.bin .. data_batch_5.bin and "
+        f"cifar10: no file {folder / split}.parquet, and no {split} files of another layout in "
+        f"{folder}{unpack}; it must hold train.parquet and test.parquet, or "
+        "train-00000-of-00001.parquet and such, with the columns img (struct of bytes and path) "
+        "and label, or cifar-10-batches-bin with data_batch_1.bin .. data_batch_5.bin and "
         "test_batch.bin, or cifar-10-batches-py with data_batch_1 .. data_batch_5 and test_batch"
     )
 
@@ -70,35 +72,66 @@ def _dataset(split: str, images: Images, labels: NDArray[np.int64]) -> Dataset:
 # Parquet ----------------------------------------------------------------------------------------
 
 
-def _parquet(path: Path, split: str) -> Dataset:
-    try:
-        _check_columns(path, pq.read_schema(path))
-        table = pq.read_table(path, columns=["img", "label"])
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(
-            f"cifar10: {path} cannot be read as Parquet, is the download complete? ({error})"
-        ) from error
-    encoded, labels = pc.struct_field(table["img"], "bytes"), table["label"]
-    if encoded.null_count or labels.null_count:
-        raise DataError(f"cifar10: {path} has rows without an image or without a label")
-    images = EncodedImages(encoded.to_pylist(), _SHAPE, source=path)
-    return _dataset(split, images, checked_labels(path, labels.to_numpy(), num_classes=10))
+def _shards(folder: Path, split: str) -> list[Path]:
+    """Return the Parquet files of a split: one, or all of several that are numbered."""
+    for place in (folder, folder / "plain_text", folder / "data"):
+        whole = place / f"{split}.parquet"
+        if regular("cifar10", whole):
+            return [whole]
+        found = sorted(place.glob(f"{split}-*-of-*.parquet"))
+        if found:
+            total = found[0].stem.rpartition("-")[2]
+            wanted = [f"{split}-{i:05}-of-{len(found):05}.parquet" for i in range(len(found))]
+            if [path.name for path in found] != wanted:
+                raise DataError(
+                    f"cifar10: {place} holds {', '.join(path.name for path in found)}, and needs "
+                    f"all parts of {total}, each once; is the download complete?"
+                )
+            return found
+    return []
 
 
-def _check_columns(path: Path, schema: pa.Schema) -> None:
-    image, label = (schema.field(n).type if n in schema.names else None for n in ("img", "label"))
-    is_encoded = (
-        image is not None
-        and pa.types.is_struct(image)
-        and image.get_field_index("bytes") >= 0
-        and pa.types.is_binary(image.field("bytes").type)
+def _parquet(paths: list[Path], split: str) -> Dataset:
+    encoded: list[bytes] = []
+    labels: list[NDArray[np.int64]] = []
+    for path in paths:
+        regular("cifar10", path)
+        try:
+            rows = pq.read_metadata(path).num_rows
+            if rows > _MOST_ROWS:
+                raise DataError(f"cifar10: {path} has {rows} rows, and CIFAR-10 has {_MOST_ROWS}")
+            column = _image_column(path, pq.read_schema(path))
+            table = pq.read_table(path, columns=[column, "label"])
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(
+                f"cifar10: {path} cannot be read as Parquet, is the download complete? ({error})"
+            ) from error
+        images, classes = pc.struct_field(table[column], "bytes"), table["label"]
+        if images.null_count or classes.null_count:
+            raise DataError(f"cifar10: {path} has rows without an image or without a label")
+        encoded += images.to_pylist()
+        labels.append(checked_labels(path, classes.to_numpy(), num_classes=10))
+    return _dataset(split, EncodedImages(encoded, _SHAPE, source=paths[0]), np.concatenate(labels))
+
+
+def _image_column(path: Path, schema: pa.Schema) -> str:
+    """Return the name of the column of images, if there is one and one of labels."""
+    for column in ("img", "image"):
+        kind = schema.field(column).type if column in schema.names else None
+        if (
+            kind is not None
+            and pa.types.is_struct(kind)
+            and kind.get_field_index("bytes") >= 0
+            and kind.field("bytes").type in (pa.binary(), pa.large_binary(), pa.binary_view())
+            and "label" in schema.names
+            and pa.types.is_integer(schema.field("label").type)
+        ):
+            return column
+    found = ", ".join(f"{field.name}: {field.type}" for field in schema)
+    raise DataError(
+        f"cifar10: {path} needs the columns img or image (struct with binary bytes) and label "
+        f"(integer); it has {found}"
     )
-    if not is_encoded or label is None or not pa.types.is_integer(label):
-        found = ", ".join(f"{field.name}: {field.type}" for field in schema)
-        raise DataError(
-            f"cifar10: {path} needs the columns img (struct with binary bytes) and label "
-            f"(integer); it has {found}"
-        )
 
 
 # Binary: rows of a label and its pixels ---------------------------------------------------------

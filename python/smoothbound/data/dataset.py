@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,17 @@ from torch import Tensor
 from smoothbound import checks
 from smoothbound.errors import DataError
 
-__all__ = ["EXTRA", "Dataset", "Images", "checked_labels", "unit_scale"]
+__all__ = [
+    "EXTRA",
+    "Dataset",
+    "Images",
+    "checked_labels",
+    "physical_memory",
+    "regular",
+    "unit_scale",
+]
+
+_SHOWN = 3  # classes without images that a summary names
 
 EXTRA = "install it with: pip install 'smoothbound[data]'"
 
@@ -57,6 +68,10 @@ class Dataset:
         All values are whole multiples of 1 / grid; None: that is not known.
     published : int or None
         Number of images in this split as it was published; None: that is not known.
+    classes : tuple of str or None
+        Name of each class, by label; None: the source has no names.
+    remarks : tuple of str
+        What else a person should know about how the source was read, such as files passed over.
 
     Examples
     --------
@@ -78,6 +93,8 @@ class Dataset:
     augment: bool = False
     grid: int | None = None
     published: int | None = None
+    classes: tuple[str, ...] | None = None
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -85,6 +102,35 @@ class Dataset:
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Return one image, float32 (channels, height, width) in [0, 1], and its label."""
         return unit_scale(torch.from_numpy(np.array(self.images[index]))), int(self.labels[index])
+
+    def summary(self) -> str:
+        """Say in one line what was read: images, classes, how many of each, and remarks.
+
+        Names of classes and files are as the source has them: escape them before they are shown.
+
+        Examples
+        --------
+        >>> from smoothbound.data import load
+        >>> load("digits").summary()
+        'digits (test): 297 images of 1 x 8 x 8, 10 classes, 27 to 32 images of each'
+        """
+        counts = np.bincount(self.labels, minlength=self.num_classes)
+        absent = np.flatnonzero(counts == 0).tolist()
+        least, most = counts[counts > 0].min(), counts.max()
+        each = str(most) if least == most else f"{least} to {most}"
+        ends = f" ({self._class(0)} .. {self._class(self.num_classes - 1)})" if self.classes else ""
+        notes = list(self.remarks)
+        if absent:
+            more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+            notes.insert(0, f"none of class {', '.join(map(self._class, absent[:_SHOWN]))}{more}")
+        numbers = (
+            f"{len(self)} images of {' x '.join(map(str, self.shape))}, {self.num_classes} "
+            f"classes{ends}, {each} images of each"
+        )
+        return f"{self.name} ({self.split}): {'; '.join([numbers, *notes])}"
+
+    def _class(self, label: int) -> str:
+        return f"{label} {self.classes[label]!r}" if self.classes else str(label)
 
     def select(
         self,
@@ -137,7 +183,7 @@ def unit_scale(images: Tensor) -> Tensor:
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
-def checked_labels(path: Path, labels: NDArray[np.generic], num_classes: int) -> NDArray[np.int64]:
+def checked_labels(path: Path, labels: NDArray[np.integer], num_classes: int) -> NDArray[np.int64]:
     """Return labels as int64.
 
     Raises
@@ -145,11 +191,34 @@ def checked_labels(path: Path, labels: NDArray[np.generic], num_classes: int) ->
     DataError
         If one lies outside 0 .. num_classes - 1; names its row in `path`.
     """
-    classes = labels.astype(np.int64)
-    wrong = (classes < 0) | (classes >= num_classes)
+    wrong = (labels < 0) | (labels >= num_classes)
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
             f"{path}, row {row}: label must lie in 0 .. {num_classes - 1}, got {labels[row]}"
         )
-    return classes
+    return labels.astype(np.int64)
+
+
+def regular(kind: str, path: Path) -> bool:
+    """Return whether `path` is a file that can be read to its end; False: there is nothing.
+
+    Raises
+    ------
+    DataError
+        If there is something else: a folder, a pipe or a device, or what may not be looked at.
+    """
+    try:
+        if path.is_file():
+            return True
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        raise DataError(f"{kind}: {str(path)!r} cannot be read ({error})") from error
+    raise DataError(f"{kind}: {path} is not a regular file, or is a link to nothing")
+
+
+def physical_memory() -> int:
+    """Return the size of this machine's memory, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,4 +1,7 @@
-"""JPEG and PNG images, decoded one by one when asked for."""
+"""Images in files or bytes, decoded one by one when asked for.
+
+Pixels are taken as they are stored: an EXIF orientation is not applied, as torchvision does not.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,12 @@ from smoothbound.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["EncodedImages", "decoded"]
+__all__ = ["ENDINGS", "EncodedImages", "decoded"]
 
+ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
+"""Of the files that are images; those that torchvision reads."""
+
+_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")  # as Pillow calls them
 _MODES = {1: "L", 3: "RGB"}  # by the number of channels
 
 
@@ -63,6 +70,8 @@ class EncodedImages:
 
         def pixels(image: Image) -> NDArray[np.uint8] | str:
             if fit is not None:
+                if image.mode.startswith(("I", "F")):  # would be cut off at 255
+                    return f"{image.width} x {image.height} {image.mode}, more than 8 bits a value"
                 image = fit(image)
             # size and mode stand in the header: a huge image is refused before it is decoded
             if (image.size, image.mode) != wanted:
@@ -87,18 +96,25 @@ def decoded(
     Raises
     ------
     DataError
-        If Pillow is not there, the image cannot be decoded, or `read` returns a text.
+        If Pillow is not there, the image cannot be decoded, has several frames or is larger than
+        Pillow's limit, or `read` returns a text.
     """
     try:
         from PIL import Image
     except ImportError as error:
-        raise DataError(f"JPEG and PNG images need Pillow; {EXTRA}") from error
+        raise DataError(f"images in files need Pillow; {EXTRA}") from error
     try:
         source = encoded if isinstance(encoded, Path) else BytesIO(encoded)
-        with Image.open(source, formats=("JPEG", "PNG")) as image:
-            found = read(image)
+        with Image.open(source, formats=_FORMATS) as image:
+            limit = Image.MAX_IMAGE_PIXELS
+            if limit is not None and image.width * image.height > limit:
+                found: NDArray[np.uint8] | str = f"{image.width} x {image.height} pixels, too many"
+            elif getattr(image, "is_animated", False):
+                found = "several frames"
+            else:
+                found = read(image)
             if not isinstance(found, str):
                 return found
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # arbitrary bytes end in almost any exception
         found = f"what cannot be decoded, is the download complete? ({error})"
     raise DataError(f"{where}: needs a JPEG or PNG of {wanted}, got {found}")

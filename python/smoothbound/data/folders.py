@@ -1,8 +1,17 @@
-"""Images in files, one folder a class; labels are the positions of the sorted folders."""
+"""Images in files, one folder a class.
+
+Labels are the positions of the class folders in their sorted list. Where the folder of the training
+images lies beside, it is the list of that folder, so that a class which has no image in the test
+does not move the labels of the others.
+"""
 
 from __future__ import annotations
 
 import math
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,27 +19,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound.data.dataset import Dataset
-from smoothbound.data.encoded import EncodedImages, decoded
+from smoothbound.data.encoded import ENDINGS, EncodedImages, decoded
 from smoothbound.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_ENDINGS = (".jpg", ".jpeg", ".png")
+# Endings of images that are not read: such a file is an error, so that none is lost unnoticed.
+_UNREAD = (".gif", ".jfif", ".jpe", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".tga")
+_NO_CLASSES = ("__MACOSX", "@eaDir", "lost+found")  # made by systems, not by people
 _SPLITS = {"train": ("train",), "test": ("test", "val")}
+_IMAGENET_SPLITS = {"train": ("train",), "test": ("val", "test")}  # its test has no labels
+_WORDNET = re.compile(r"n\d{8}")
 _IMAGENET_CLASSES = 1000
 _IMAGENET_IMAGES = {"train": 1_281_167, "test": 50_000}
 _SHORT_SIDE, _CROP = 256, 224
+_MOST_PIXELS = 2**26  # of an image whose shorter side was resized to 256
 _TRIES, _LEAST_AREA, _MOST_OBLONG = 10, 0.08, 4 / 3  # of torchvision's RandomResizedCrop
 
 
 def images(folder: Path, split: str) -> Dataset:
     """Return images of one size, grey or RGB, as they are."""
-    part, place = _place("images", folder, split)
-    files, labels, classes = _files("images", place)
+    part, place = _place("images", folder, split, _SPLITS)
+    found = _found("images", place)
+    classes = _classes(place, found)
+    files, labels = _labelled("images", found, classes)
     shape = _shape(files[0])
     return Dataset(
-        f"images:{folder.name}", part, EncodedImages(files, shape), labels, classes, shape, grid=255
+        name=f"images:{_shown(folder.name)}",
+        split=part,
+        images=EncodedImages(files, shape),
+        labels=labels,
+        num_classes=len(classes),
+        shape=shape,
+        grid=255,
+        classes=tuple(classes),
+        remarks=_remarks(place, found, classes),
     )
 
 
@@ -39,27 +63,222 @@ def imagenet(folder: Path, split: str) -> Dataset:
 
     To train with, a random part of the image, resized to 224 x 224 and mirrored every other time.
     """
-    part, place = _place("imagenet", folder, split)
-    files, labels, classes = _files("imagenet", place)
-    if classes != _IMAGENET_CLASSES:
-        raise DataError(
-            f"imagenet: {place} has {classes} class folders, and ImageNet has {_IMAGENET_CLASSES}: "
-            "labels are positions in their sorted list, so all must be there, empty ones too"
-        )
+    part, place = _place("imagenet", folder, split, _IMAGENET_SPLITS)
+    found = _found("imagenet", place)
+    classes = _imagenet_classes(place, found)
+    files, labels = _labelled("imagenet", found, classes)
     shape = (3, _CROP, _CROP)
-    encoded = EncodedImages(files, shape, fit=_central, vary=_cropped)
-    published = _IMAGENET_IMAGES.get(part)
-    return Dataset("imagenet", part, encoded, labels, classes, shape, grid=255, published=published)
+    return Dataset(
+        name="imagenet",
+        split=part,
+        images=EncodedImages(files, shape, fit=_central, vary=_cropped),
+        labels=labels,
+        num_classes=len(classes),
+        shape=shape,
+        grid=255,
+        published=_IMAGENET_IMAGES.get(part),
+        classes=tuple(classes),
+        remarks=_remarks(place, found, classes),
+    )
+
+
+# Folders ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a part of the data holds.
+
+    Parameters
+    ----------
+    images : dict of str to list of path
+        The images of each class folder, sorted.
+    others : list of str
+        Names of the files that are passed over.
+    """
+
+    images: dict[str, list[Path]]
+    others: list[str]
+
+    @property
+    def filled(self) -> set[str]:
+        """Names of the class folders that hold an image."""
+        return {name for name, files in self.images.items() if files}
+
+
+def _place(
+    kind: str, folder: Path, split: str, parts: dict[str, tuple[str, ...]]
+) -> tuple[str, Path]:
+    """Return the split and its folder: DIR/train, DIR/test or DIR/val, or DIR with all in it.
+
+    Where DIR has both of the last two, it is the first one that has class folders.
+    """
+    if not folder.is_dir():
+        raise DataError(
+            f"{kind}: no folder {folder}; it must hold one folder a class, with images, or such "
+            "folders in train and in val"
+        )
+    there = [folder / name for name in parts[split] if (folder / name).is_dir()]
+    if there:
+        return split, next((place for place in there if _class_folders(kind, place)), there[0])
+    if any((folder / name).is_dir() for names in parts.values() for name in names):
+        raise DataError(
+            f"{kind}: {folder} has no part for {split}; needed: {' or '.join(_SPLITS[split])}"
+        )
+    return "all", folder
+
+
+def _entries(kind: str, folder: Path) -> list[os.DirEntry[str]]:
+    """Return what a folder holds but what systems and editors hide there, sorted by name."""
+    try:
+        with os.scandir(folder) as entries:
+            seen = [entry for entry in entries if not _is_hidden(entry.name)]
+    except OSError as error:
+        raise DataError(f"{kind}: {folder} cannot be read ({error.strerror})") from error
+    return sorted(seen, key=lambda entry: entry.name)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in _NO_CLASSES
+
+
+def _class_folders(kind: str, place: Path) -> list[str]:
+    return [entry.name for entry in _entries(kind, place) if entry.is_dir()]
+
+
+def _found(kind: str, place: Path) -> _Found:
+    """Look through the class folders of a part."""
+    found = _Found({}, [])
+    beside: list[str] = []
+    for entry in _entries(kind, place):
+        if not entry.is_dir():
+            beside.append(entry.name)
+            continue
+        files = _images_in(kind, Path(entry.path), found.others)
+        if files or not entry.name.startswith("_"):
+            found.images[entry.name] = files
+    if not found.filled:
+        loose = sum(_ending(name) in ENDINGS for name in beside)
+        outside = f", {loose} images beside them" if loose else ""
+        raise DataError(
+            f"{kind}: {place} has {len(found.images)} class folders and no images in them"
+            f"{outside}; it must hold one folder a class, with files directly in it that end in "
+            f"{', '.join(ENDINGS)}"
+        )
+    found.others.extend(beside)
+    return found
+
+
+def _images_in(kind: str, folder: Path, others: list[str]) -> list[Path]:
+    """Return the images of a class folder, sorted; adds the names of other files to `others`."""
+    files: list[Path] = []
+    for entry in _entries(kind, folder):
+        ending = _ending(entry.name)
+        if entry.is_dir():
+            if any(_ending(inner.name) in ENDINGS for inner in _entries(kind, Path(entry.path))):
+                raise DataError(
+                    f"{kind}: {entry.path} holds images in a folder below a class folder; images "
+                    f"must lie directly in {folder}, or {folder} must be the folder that is named"
+                )
+        elif ending in _UNREAD:
+            raise DataError(
+                f"{kind}: {entry.path} is an image of a kind that is not read; convert it to one "
+                f"of {', '.join(ENDINGS)}, or move it away"
+            )
+        elif ending not in ENDINGS:
+            others.append(entry.name)
+        elif entry.is_file():
+            files.append(Path(entry.path))
+        else:
+            raise DataError(f"{kind}: {entry.path} is not a regular file, or is a link to nothing")
+    return files
+
+
+def _ending(name: str) -> str:
+    return Path(name).suffix.lower()
+
+
+# Labels -----------------------------------------------------------------------------------------
+
+
+def _classes(place: Path, found: _Found) -> list[str]:
+    """Return the class folders in the order of their labels."""
+    train = place.with_name("train")
+    if place.name in _SPLITS["test"] and train.is_dir() and _class_folders("images", train):
+        known = list(_found("images", train).images)
+        strange = sorted(found.filled.difference(known))
+        if strange:
+            raise DataError(
+                f"images: {place} has images of {strange[0]!r}, and {train} has no such class; "
+                f"labels are positions in the sorted list of the folders of {train}"
+            )
+        return known
+    if len(found.images) < 2:
+        raise DataError(
+            f"images: {place} has one class folder, {next(iter(found.images))!r}: its label cannot "
+            "be told, because labels are positions in the sorted list of all class folders; add "
+            "the others, empty ones too"
+        )
+    return list(found.images)
+
+
+def _imagenet_classes(place: Path, found: _Found) -> list[str]:
+    """Return the class folders in the order of their labels: WordNet ids, or numbers from 0."""
+    wordnet = sorted(name for name in found.images if _WORDNET.fullmatch(name))
+    numbers = sorted((name for name in found.images if name.isdecimal()), key=int)
+    for names in (wordnet, numbers if list(map(int, numbers)) == list(range(1000)) else []):
+        if len(names) == _IMAGENET_CLASSES and found.filled <= set(names):
+            return names
+    first, *_, last = [*found.images, ""]
+    raise DataError(
+        f"imagenet: {place} has {len(found.images)} class folders, and ImageNet has "
+        f"{_IMAGENET_CLASSES}: labels are positions in the sorted list of the WordNet ids "
+        "(n01440764, ...), or the numbers 0 .. 999, so all must be there, empty ones too; found "
+        f"{first!r} .. {last!r}"
+    )
+
+
+def _labelled(kind: str, found: _Found, classes: list[str]) -> tuple[list[Path], NDArray[np.int64]]:
+    """Return the images in the order of classes and names, and their labels."""
+    files = [found.images.get(name, []) for name in classes]
+    labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(part) for part in files])
+    return [file for part in files for file in part], labels
+
+
+def _remarks(place: Path, found: _Found, classes: list[str]) -> tuple[str, ...]:
+    remarks = [f"read from {place}"]
+    if all(name.isdecimal() for name in classes):
+        wrong = next((label for label, name in enumerate(classes) if int(name) != label), None)
+        if wrong is not None:
+            remarks.append(
+                f"labels are positions in the sorted list of names: {classes[wrong]!r} is class "
+                f"{wrong}"
+            )
+    if found.others:
+        kinds = Counter(_ending(name) or name for name in found.others)
+        shown = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
+        remarks.append(f"passed over {len(found.others)} files: {shown}")
+    return tuple(remarks)
+
+
+def _shown(name: str) -> str:
+    """Return the name of a folder in valid Unicode, whatever bytes it has."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+# Pixels -----------------------------------------------------------------------------------------
 
 
 def _central(image: Image) -> Image:
     """Resize and crop, with the roundings of torchvision's Resize(256) and CenterCrop(224)."""
     from PIL.Image import Resampling
 
-    image = image.convert("RGB")
     width, height = image.size
     short = min(width, height)
     size = (_SHORT_SIDE * width // short, _SHORT_SIDE * height // short)
+    if math.prod(size) > _MOST_PIXELS:
+        raise ValueError(f"{width} x {height} would be resized to {size[0]} x {size[1]} pixels")
+    image = image.convert("RGB")
     if size != image.size:
         image = image.resize(size, Resampling.BILINEAR)
     left, top = (round((side - _CROP) / 2) for side in size)
@@ -90,42 +309,6 @@ def _random_part(width: int, height: int, rng: np.random.Generator) -> tuple[int
     wide = min(width, round(height * _MOST_OBLONG))
     high = min(height, round(width * _MOST_OBLONG))
     return (width - wide) // 2, (height - high) // 2, wide, high
-
-
-def _place(kind: str, folder: Path, split: str) -> tuple[str, Path]:
-    """Return the split and its folder: DIR/train, DIR/test or DIR/val, or DIR with all in it."""
-    if not folder.is_dir():
-        raise DataError(
-            f"{kind}: no folder {folder}; it must hold one folder a class, with images, or such "
-            "folders in train and in val"
-        )
-    for name in _SPLITS[split]:
-        if (folder / name).is_dir():
-            return split, folder / name
-    if any((folder / name).is_dir() for names in _SPLITS.values() for name in names):
-        raise DataError(
-            f"{kind}: {folder} has no part for {split}; needed: {' or '.join(_SPLITS[split])}"
-        )
-    return "all", folder
-
-
-def _files(kind: str, place: Path) -> tuple[list[Path], NDArray[np.int64], int]:
-    """Return the images in the order of classes and names, their labels, the number of classes."""
-    classes = sorted(entry for entry in place.iterdir() if entry.is_dir())
-    files: list[Path] = []
-    labels: list[int] = []
-    for label, folder in enumerate(classes):
-        found = sorted(file for file in folder.iterdir() if file.suffix.lower() in _ENDINGS)
-        files += found
-        labels += [label] * len(found)
-    if not files:
-        loose = sum(file.suffix.lower() in _ENDINGS for file in place.iterdir())
-        outside = f", {loose} images beside them" if loose else ""
-        raise DataError(
-            f"{kind}: {place} has {len(classes)} class folders and no images in them{outside}; it "
-            f"must hold one folder a class, with {', '.join(_ENDINGS)} files directly in it"
-        )
-    return files, np.array(labels, np.int64), len(classes)
 
 
 def _shape(path: Path) -> tuple[int, int, int]:

@@ -3,59 +3,107 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound.data.dataset import Dataset, checked_labels
+from smoothbound.data.dataset import Dataset, checked_labels, physical_memory, regular
 from smoothbound.errors import DataError
+
+_CHANNELS = (1, 3, 4)  # of images in colour or grey, by which a last axis is told from a width
+_MOST_CLASSES = 1_000_000  # more than any data set has: larger numbers are no labels
 
 
 def npz(path: Path, split: str) -> Dataset:
     """Return the arrays `images` and `labels` of a file, whichever split is asked."""
-    if not path.is_file():
+    if not regular("npz", path):
         raise DataError(f"npz: no file {path}; it must hold the arrays images and labels")
-    images, labels = _arrays(path)
-    if images.ndim != 4 or 0 in images.shape or images.dtype not in (np.uint8, np.float32):
-        raise DataError(
-            f"npz: images in {path} must be uint8 or float32 of shape "
-            f"(n, channels, height, width), got {images.dtype} of shape {images.shape}"
-        )
-    if images.dtype == np.float32 and not (images.min() >= 0 and images.max() <= 1):
-        raise DataError(
-            f"npz: float32 images in {path} must be finite and lie in [0, 1], "
-            f"got values from {images.min()} to {images.max()}"
-        )
-    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
-        raise DataError(
-            f"npz: labels in {path} must be integers of shape {images.shape[:1]}, "
-            f"one for each image; got {labels.dtype} of shape {labels.shape}"
-        )
-    num_classes = int(labels.max()) + 1
+    found, labels = _arrays(path)
+    images = _checked_images(path, found)
+    classes = _checked_labels(path, labels, len(images))
+    remarks = [f"{images.dtype} values from {images.min()} to {images.max()}"]
+    if classes.min() > 0:
+        remarks.append(f"the smallest label is {classes.min()}, and the first class has label 0")
     _, *shape = images.shape
     return Dataset(
         name=f"npz:{path.name}",
         split="all",
         images=images,
-        labels=checked_labels(path, labels, num_classes),
-        num_classes=num_classes,
+        labels=classes,
+        num_classes=int(classes.max()) + 1,
         shape=(shape[0], shape[1], shape[2]),
         grid=255 if images.dtype == np.uint8 else None,
+        remarks=tuple(remarks),
     )
+
+
+def _checked_images(
+    path: Path, images: NDArray[np.generic]
+) -> NDArray[np.uint8] | NDArray[np.float32]:
+    """Return images as uint8 or float32 if they are such, of any byte order, in [0, 1]."""
+    if (
+        images.ndim != 4
+        or 0 in images.shape
+        or (images.dtype.kind, images.itemsize) not in (("u", 1), ("f", 2), ("f", 4))
+    ):
+        raise DataError(
+            f"npz: images in {path} must be uint8 or float32 of shape "
+            f"(n, channels, height, width), got {images.dtype} of shape {images.shape}"
+        )
+    if images.shape[3] in _CHANNELS and images.shape[1] not in _CHANNELS:
+        raise DataError(
+            f"npz: images in {path} must be of shape (n, channels, height, width), got "
+            f"{images.shape}, which looks like (n, height, width, channels); save "
+            "images.transpose(0, 3, 1, 2)"
+        )
+    if images.dtype == np.uint8:
+        return images.astype(np.uint8, copy=False)
+    values = images.astype(np.float32, copy=False)  # exact
+    if not (values.min() >= 0 and values.max() <= 1):
+        raise DataError(
+            f"npz: float32 images in {path} must be finite and lie in [0, 1], "
+            f"got values from {values.min()} to {values.max()}"
+        )
+    return values
+
+
+def _checked_labels(path: Path, labels: NDArray[np.generic], count: int) -> NDArray[np.int64]:
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"npz: labels in {path} must be integers of shape ({count},), "
+            f"one for each image; got {labels.dtype} of shape {labels.shape}"
+        )
+    whole = labels.astype(labels.dtype.newbyteorder("="), copy=False)
+    return checked_labels(path, whole, min(max(int(whole.max()) + 1, 1), _MOST_CLASSES))
 
 
 def _arrays(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
     try:
-        with path.open("rb") as stream:
-            file = np.load(stream, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"npz: {path} holds one array; save both with np.savez")
+        if not zipfile.is_zipfile(path):
+            raise DataError(
+                f"npz: {path} holds one array, or is no .npz file, or not complete; save images "
+                "and labels with np.savez"
+            )
+        with zipfile.ZipFile(path) as archive:
+            _check_sizes(path, archive)
+        with np.load(path, allow_pickle=False) as file:
             missing = [name for name in ("images", "labels") if name not in file.files]
             if missing:
                 raise DataError(f"npz: {path} lacks {missing}; it holds {file.files}")
-            with file:
-                return file["images"], file["labels"]
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+            return file["images"], file["labels"]
+    except DataError:
+        raise
+    except Exception as error:  # arbitrary bytes end in almost any exception
         raise DataError(f"npz: {path} cannot be read as plain arrays ({error})") from error
+
+
+def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuse what unpacks to more than the memory, before any of it is unpacked."""
+    needed = sum(entry.file_size for entry in archive.infolist())
+    memory = physical_memory()
+    if needed > memory:
+        raise DataError(
+            f"npz: {path} unpacks to {needed / 2**30:.0f} GiB, and this machine has "
+            f"{memory / 2**30:.0f} GiB of memory"
+        )
