@@ -286,6 +286,8 @@ def test_the_binary_layout_of_cifar_trains_and_goes_on(
     result = run(tmp_path / "a.pt", *options, **where)
     assert result.exit_code == 0, result.output
     assert "cifar10 (train) has 20 images here, and 50000 as published" in result.output
+    assert "data: cifar10 (train): 20 images of 3 x 32 x 32, 10 classes" in result.output
+    assert "data: cifar10 (test): 4 images of 3 x 32 x 32, 10 classes" in result.output
     assert "accuracy under noise on the 4 test images" in result.output
     assert run(tmp_path / "a.pt", *options, "--resume", **where).exit_code == 0
     assert checkpoint.load(tmp_path / "a.pt")[1].epoch == 2

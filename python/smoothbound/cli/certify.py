@@ -19,10 +19,10 @@ from smoothbound.cli.options import (
     Thresholds,
     default_radii,
     indices_of,
+    introduce,
     methods,
     note,
     numbers,
-    warn_of_missing,
 )
 from smoothbound.method import BANDS, BOUNDS
 
@@ -208,6 +208,7 @@ def certify(
         raise ValueError("--radius-precision, --max-draws and --max-seconds need --adaptive")
     where = best_device(device)
     dataset = load(data, split)
+    introduce(dataset)
     chosen = None if indices is None else indices_of(indices)
     selected = dataset.select(skip, max_inputs, chosen)
     if arch is not None and ":" in arch:
@@ -233,7 +234,6 @@ def certify(
         cutoff=cutoff,
     )
     first, _ = dataset[0]
-    warn_of_missing(dataset)
     _warn_of_another(checkpoint, info, sigma, dataset.num_classes)
     middle = sum(smoothed.measure.score_range) / 2
     if radii is not None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
+from rich.console import Console
 
 from smoothbound.method import BANDS, BOUNDS, Method
-from smoothbound.printing import note
+from smoothbound.printing import note, say
 
 if TYPE_CHECKING:
     from smoothbound.data import Dataset
@@ -24,9 +25,9 @@ __all__ = [
     "Thresholds",
     "default_radii",
     "indices_of",
+    "introduce",
     "methods",
     "note",
-    "warn_of_missing",
 ]
 
 Data = Annotated[
@@ -149,8 +150,9 @@ def methods(bounds: list[str], bands: list[str], n_bins: int | None) -> tuple[Me
     return tuple(sorted(made, key=_strength))
 
 
-def warn_of_missing(dataset: Dataset) -> None:
-    """Say so if a data set does not have as many images as were published."""
+def introduce(dataset: Dataset) -> None:
+    """Say in one line what was read, and whether images are missing, on the error stream."""
+    say(f"data: {dataset.summary()}", Console(stderr=True))
     if dataset.published not in (None, len(dataset)):
         note(
             f"{dataset.name} ({dataset.split}) has {len(dataset)} images here, and "

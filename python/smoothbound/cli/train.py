@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from smoothbound.cli.options import Data, Sigma, warn_of_missing
+from smoothbound.cli.options import Data, Sigma, introduce
 from smoothbound.errors import CheckpointError
 from smoothbound.printing import say
 from smoothbound.progress import progress
@@ -90,7 +90,8 @@ def train(
     if not going_on:
         _claim(out)
     training, held_out = load(data, "train"), load(data, "test")
-    warn_of_missing(training)
+    introduce(training)
+    introduce(held_out)
     settings = {
         "data": training.name,
         "sigma": sigma,

@@ -112,7 +112,7 @@ class Dataset:
         --------
         >>> from smoothbound.data import load
         >>> load("digits").summary()
-        'digits (test): 297 images of 1 x 8 x 8, 10 classes, 27 to 32 images of each'
+        'digits (test): 297 images of 1 x 8 x 8, 10 classes, 27 to 33 images of each'
         """
         counts = np.bincount(self.labels, minlength=self.num_classes)
         absent = np.flatnonzero(counts == 0).tolist()
