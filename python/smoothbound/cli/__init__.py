@@ -33,8 +33,8 @@ class _Commands(typer.core.TyperGroup):
         except KeyboardInterrupt as error:
             note(f"stopped: {error}" if error.args else "stopped")
             raise typer.Exit(130) from None
-        except ModuleNotFoundError as error:
-            print_error(f"{error}; pip install 'smoothbound[all]' brings what the commands need")
+        except ModuleNotFoundError as error:  # names the extra: smoothbound.extras
+            print_error(error)
         raise typer.Exit(2)
 
 
