@@ -1,7 +1,13 @@
-"""The journal of a run that goes on: frames of which a kill can cut the last one only.
+"""The journal of a run that goes on: frames, added one at a time; a kill cuts the last only.
 
-It begins with eight bytes that tell what it is; then comes a frame for the schema of the table and
-one for each row. A frame is the length and the CRC-32 of its payload, and the payload.
+It begins with eight bytes that tell what it is. Two frames for the schema of the table follow (one
+can be lost), then one for each row. A schema that comes later, twice too, is that of the same run
+with more inputs. A frame has a head (the length and the CRC-32 of its payload, and the CRC-32 of
+these eight bytes), the payload, and a last byte.
+
+A cut is told from damage like this. A program that is killed leaves a file that ends within its
+last frame, whose head says that it is longer; a machine that loses power leaves bytes that were
+never written, zeros or ones, up to the end. Whatever else is not a whole frame is damage.
 """
 
 from __future__ import annotations
@@ -15,20 +21,65 @@ import pyarrow as pa
 
 from smoothbound.errors import StoreError
 
-__all__ = ["MAGIC", "Journal", "frame"]
+__all__ = ["Journal", "beginning", "frame", "schema_frames"]
 
-MAGIC = b"SMBOUND1"
-_HEAD = struct.Struct("<II")  # length and CRC-32 of the bytes that follow
-_LONGEST_SKETCH = 40_000  # bytes: rows differ by the length of their packed sketch
-_SHORTEST = 64  # bytes: every row has more
+_MAGIC = b"SMBOUND2"
+_END = b"\xa5"  # of a frame; one flipped bit does not make it a byte that was never written
+_UNWRITTEN = (b"\x00", b"\xff")
+_MOST_UNWRITTEN = 1 << 16  # bytes that one frame can lack, beside the longest there is
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How frames look in one version of the file."""
+
+    head: struct.Struct
+    end: bytes
+
+    def frame(self, payload: bytes) -> bytes:
+        sums = (len(payload), zlib.crc32(payload))
+        checked = (zlib.crc32(struct.pack("<II", *sums)),) if self.end else ()
+        return self.head.pack(*sums, *checked) + payload + self.end
+
+    def size(self, data: bytes, at: int) -> int | None:
+        """Return how long the frame at a byte claims to be; None if its head is damaged or cut."""
+        if at + self.head.size > len(data):
+            return None
+        length, _, *checked = self.head.unpack_from(data, at)
+        if checked and checked[0] != zlib.crc32(data[at : at + 8]):
+            return None
+        return self.head.size + int(length) + len(self.end)
+
+    def payload(self, data: bytes, at: int) -> bytes | None:
+        """Return the payload of the frame at a byte, if it is whole."""
+        size = self.size(data, at)
+        if size is None or at + size > len(data):
+            return None
+        payload = data[at + self.head.size : at + size - len(self.end)]
+        whole = payload and data[at : at + size] == self.frame(payload)
+        return payload if whole else None
+
+
+_LAYOUT = _Layout(struct.Struct("<III"), _END)
+_LAYOUTS = {_MAGIC: _LAYOUT, b"SMBOUND1": _Layout(struct.Struct("<II"), b"")}
 
 
 @dataclass(frozen=True)
 class Journal:
-    """The complete frames of a journal; what follows byte `end` was cut by a kill."""
+    """The whole frames of a journal.
+
+    Attributes
+    ----------
+    schema : pyarrow.Schema or None
+        The last one; None where a run was stopped before it was written.
+    rows : list of pyarrow.RecordBatch
+        In the order in which they were written.
+    end : int
+        What follows this byte was cut by a kill, and holds no whole row.
+    """
 
     schema: pa.Schema | None
-    batches: list[pa.RecordBatch]
+    rows: list[pa.RecordBatch]
     end: int
 
     @classmethod
@@ -38,59 +89,108 @@ class Journal:
         Raises
         ------
         StoreError
-            If they are not a journal, or damaged before the last frame.
+            If they are not a journal, or damaged anywhere.
         """
-        if not data.startswith(MAGIC[: len(data)]):
-            raise StoreError(f"{path} was not written by smoothbound certify")
-        frames, end = _complete_frames(data)
-        # One write at a time: nothing whole follows what a kill has cut, nor much. (Only the
-        # settings stand before the first input, and no input is lost with them.)
-        most = 2 * max(map(len, frames), default=0) + _LONGEST_SKETCH
-        if len(frames) > 1 and (len(data) - end > most or _holds_frame(data, end + 1, most)):
+        magic = data[: len(_MAGIC)]
+        if not any(known.startswith(magic) for known in _LAYOUTS):
             raise StoreError(
-                f"{path} is damaged at byte {end} of {len(data)}, after {len(frames) - 1} inputs; "
-                "restore it from a copy, or move it away and start again"
+                f"{path} was not written by smoothbound certify, or is damaged at byte 0"
             )
-        if not frames:
+        if magic not in _LAYOUTS:
             return cls(None, [], 0)
+        layout = _LAYOUTS[magic]
+        payloads, end = [], len(magic)
+        while (payload := layout.payload(data, end)) is not None:
+            payloads.append(payload)
+            end += len(layout.frame(payload))
+        journal = cls._of(path, payloads, end)
+        if not _was_cut(layout, data, end, max(map(len, payloads), default=0)):
+            raise StoreError(
+                f"{path} is damaged at byte {end} of {len(data)}, after {len(journal.rows)} whole "
+                "inputs. Nothing was changed. Restore it from a copy, or go on with --resume "
+                "--salvage, which keeps every whole input and a copy of the damaged file"
+            )
+        return journal
+
+    @classmethod
+    def salvage(cls, path: Path, data: bytes) -> Journal:
+        """Take what is whole out of a damaged journal.
+
+        Raises
+        ------
+        StoreError
+            If the settings are not among it.
+        """
+        payloads, at = [], 0
+        while at < len(data):
+            payload = _LAYOUT.payload(data, at)
+            if payload is None:
+                at += 1
+            else:
+                payloads.append(payload)
+                at += len(_LAYOUT.frame(payload))
+        journal = cls._of(path, payloads, len(data))
+        if journal.schema is None:
+            raise StoreError(f"{path} cannot be salvaged: both copies of its settings are damaged")
+        return journal
+
+    @classmethod
+    def _of(cls, path: Path, payloads: list[bytes], end: int) -> Journal:
         try:
-            table_schema = pa.ipc.read_schema(pa.py_buffer(frames[0]))
-            batches = [
-                pa.ipc.read_record_batch(pa.py_buffer(frame), table_schema) for frame in frames[1:]
+            messages = [pa.ipc.read_message(pa.py_buffer(payload)) for payload in payloads]
+            schemas = [pa.ipc.read_schema(one) for one in messages if one.type == "schema"]
+            if not schemas:
+                return cls(None, [], end)
+            rows = [
+                pa.ipc.read_record_batch(one, schemas[-1])
+                for one in messages
+                if one.type != "schema"
             ]
-        except (OSError, pa.ArrowException) as error:
+            for row in rows:
+                row.validate(full=True)
+        except Exception as error:  # pyarrow raises more kinds than it documents
             raise StoreError(f"{path} cannot be read: {error}") from error
-        return cls(table_schema, batches, end)
+        return cls(schemas[-1], rows, end)
 
     def table(self) -> pa.Table:
         """Return the rows in the order in which they were written."""
-        return pa.Table.from_batches(self.batches, self.schema)
+        return pa.Table.from_batches(self.rows, self.schema)
+
+    def to_bytes(self) -> bytes:
+        """Return a journal of these frames."""
+        assert self.schema is not None
+        rows = [frame(row.serialize().to_pybytes()) for row in self.rows]
+        return b"".join([beginning(self.schema), *rows])
 
 
 def frame(payload: bytes) -> bytes:
     """Return a payload as it stands in a journal."""
-    return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+    return _LAYOUT.frame(payload)
 
 
-def _holds_frame(data: bytes, start: int, most: int) -> bool:
-    """Say whether a whole frame, of at most so many bytes, begins anywhere from `start` on."""
-    for at in range(start, len(data) - _HEAD.size - _SHORTEST):
-        length, checksum = _HEAD.unpack_from(data, at)
-        if _SHORTEST <= length <= min(most, len(data) - at - _HEAD.size):
-            payload = memoryview(data)[at + _HEAD.size : at + _HEAD.size + length]
-            if zlib.crc32(payload) == checksum:
-                return True
-    return False
+def schema_frames(schema: pa.Schema) -> bytes:
+    """Return a schema as it stands in a journal: twice, because all rows need it."""
+    return 2 * frame(schema.serialize().to_pybytes())
 
 
-def _complete_frames(data: bytes) -> tuple[list[bytes], int]:
-    frames, end = [], len(MAGIC)
-    while end + _HEAD.size <= len(data):
-        length, checksum = _HEAD.unpack_from(data, end)
-        payload = data[end + _HEAD.size : end + _HEAD.size + length]
-        # A block of zeros, as a power failure can leave, would pass for an empty frame.
-        if not length or len(payload) < length or zlib.crc32(payload) != checksum:
-            break
-        frames.append(payload)
-        end += _HEAD.size + length
-    return frames, end
+def beginning(schema: pa.Schema) -> bytes:
+    """Return what a journal without a row holds."""
+    return _MAGIC + schema_frames(schema)
+
+
+def _was_cut(layout: _Layout, data: bytes, end: int, longest: int) -> bool:
+    """Say whether what follows the whole frames is less than a frame, cut by a kill."""
+    rest = len(data) - end
+    if rest < layout.head.size:
+        return True
+    size = layout.size(data, end)
+    if layout is _LAYOUT:
+        if size is not None and size > rest:
+            return True  # the head is right, and says that there was to be more
+        last = data[end + (size or layout.head.size) - 1 :]
+        unwritten = any(not last.strip(byte) for byte in _UNWRITTEN)
+        return unwritten and len(last) <= _MOST_UNWRITTEN + longest
+    # The head of the older version has no checksum of its own.
+    if size is None or size <= rest or rest > 2 * longest + _MOST_UNWRITTEN:
+        return False
+    return not any(layout.payload(data, at) for at in range(end + 1, len(data)))

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from smoothbound.errors import StoreError
 from smoothbound.plain_files import open_plain, require_plain
 
-__all__ = ["clear_drafts", "lock", "replacing"]
+__all__ = ["clear_drafts", "lock", "replacing", "sync_folder"]
 
 
 def lock(path: Path) -> int:
@@ -70,7 +70,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
             draft.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
@@ -96,8 +96,12 @@ def clear_drafts(path: Path) -> None:
             draft.unlink()
 
 
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
+def sync_folder(folder: Path) -> None:
+    """Force the names in a folder to the disk, where the folder can be opened."""
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
     try:
         os.fsync(fd)
     finally:

@@ -1,17 +1,26 @@
-"""Everything that decides the numbers of a run of `smoothbound certify`."""
+"""Everything that decides the numbers of a run of `smoothbound certify`.
+
+To add a setting, give `RunSettings` a field whose default is what runs did before there was a
+choice, and `_CHECKS` a line for it. Folders without the setting then open with that default.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from smoothbound import checks
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
 
-__all__ = ["FORMAT", "RunSettings"]
+__all__ = ["FORMAT", "READABLE", "RunSettings"]
 
-FORMAT = 3
+FORMAT = 4
+READABLE = (3, 4)  # format 3 has no checksum and no digests of the inputs
+_MOST = 2**63 - 1  # a column holds no greater number
 
 
 @dataclass(frozen=True)
@@ -69,8 +78,8 @@ class RunSettings:
 
     Raises
     ------
-    ValueError
-        If there is no method, no radius or no threshold.
+    TypeError, ValueError
+        If a setting is not of the kind or in the range stated above; it names the setting.
     """
 
     sigma: float
@@ -105,9 +114,9 @@ class RunSettings:
     indices: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("methods", "radii", "thresholds"):
-            if not getattr(self, name):
-                raise ValueError(f"{name} must not be empty")
+        for name, check in _CHECKS.items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
+        checks.thresholds("thresholds", self.thresholds, self.score_range)
 
     def to_json(self) -> str:
         """Write the settings as one line of JSON; floats keep every digit."""
@@ -120,28 +129,36 @@ class RunSettings:
         Raises
         ------
         StoreError
-            If the text is not JSON, is of another format, or lacks or adds a setting.
+            If the text is not JSON, is of another format, lacks or adds a setting, or one of them
+            is not right.
         """
         try:
             values = json.loads(text)
-            if values["format"] != FORMAT:
+            if values["format"] not in READABLE:
                 raise StoreError(
                     f"the results have format {values['format']!r}, this version of smoothbound "
-                    f"reads format {FORMAT}: read them with the version that wrote them, or "
+                    f"reads the formats {READABLE}: read them with the version that wrote them, or "
                     "certify again"
                 )
             values["methods"] = tuple(Method(**method) for method in values["methods"])
-            if not isinstance(values.get("adaptive"), dict | None):
-                raise TypeError("adaptive must be an object or null")
-            a, b = values["score_range"]
-            values["score_range"] = (float(a), float(b))
-            for name in ("radii", "thresholds"):
-                values[name] = tuple(float(value) for value in values[name])
-            if values.get("indices") is not None:
-                values["indices"] = tuple(int(value) for value in values["indices"])
             return cls(**values)
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"the settings of the results cannot be read: {error!r}") from error
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+            words = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise StoreError(f"the settings of the results cannot be read: {words}") from error
+
+    def goes_on_as(self, other: RunSettings) -> bool:
+        """Say whether a run of these settings can go on with others: the same, or more inputs.
+
+        Parameters
+        ----------
+        other : RunSettings
+            The settings now wanted; `self` are those recorded.
+        """
+        before, now = self.max_inputs, other.max_inputs
+        more = before is not None and (now is None or now > before)
+        if more and other.n_inputs >= self.n_inputs:
+            return not replace(self, max_inputs=now, n_inputs=other.n_inputs).differences(other)
+        return not self.differences(other)
 
     def differences(self, other: RunSettings) -> list[str]:
         """Name each setting that differs, as ``"sigma: was 0.25, now 0.5"``.
@@ -163,3 +180,109 @@ class RunSettings:
             for name in before | now
             if before.get(name) != now.get(name)
         ]
+
+
+def _count(minimum: int) -> Callable[[str, Any], int]:
+    def check(name: str, value: Any) -> int:
+        number = checks.count(name, value, minimum)
+        if number > _MOST:
+            raise ValueError(f"{name} must be at most {_MOST}")
+        return number
+
+    return check
+
+
+def _kind(*kinds: type) -> Callable[[str, Any], Any]:
+    def check(name: str, value: Any) -> Any:
+        if not isinstance(value, kinds):
+            words = " or ".join(kind.__name__ for kind in kinds)
+            raise TypeError(f"{name} must be {words}, got {value!r:.60}")
+        return value
+
+    return check
+
+
+def _optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def _some(name: str, value: Any) -> Any:
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"{name} must not be empty, got {value!r:.60}")
+    return value
+
+
+def _methods(name: str, value: Any) -> tuple[Method, ...]:
+    return tuple(_kind(Method)(name, one) for one in _some(name, value))
+
+
+def _radii(name: str, value: Any) -> tuple[float, ...]:
+    return tuple(checks.radii(name, _some(name, value)).tolist())
+
+
+def _numbers(name: str, value: Any) -> tuple[float, ...]:
+    return tuple(_number(f"{name}[{i}]", one) for i, one in enumerate(_some(name, value)))
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not math.isfinite(_kind(int, float)(name, value)):
+        raise ValueError(f"{name} must be a finite number, got {value!r:.60}")
+    return float(value)
+
+
+def _indices(name: str, value: Any) -> tuple[int, ...]:
+    return tuple(_count(0)(f"{name}[{i}]", one) for i, one in enumerate(_some(name, value)))
+
+
+def _noise(name: str, value: Any) -> dict[str, Any]:
+    described: dict[str, Any] = _kind(dict)(name, value)
+    _kind(str)(f"{name} kind", described.get("kind"))
+    return described
+
+
+def _versions(name: str, value: Any) -> dict[str, str]:
+    return {
+        _kind(str)(name, key): _kind(str)(name, one)
+        for key, one in _kind(dict)(name, value).items()
+    }
+
+
+def _adaptive(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} must be an object or null, got {value!r:.60}")
+    return value
+
+
+_text = _kind(str)
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "sigma": checks.positive,
+    "alpha": checks.probability,
+    "n0": _count(1),
+    "n": _count(1),
+    "seed": lambda name, value: checks.count(name, value, 0),
+    "measure": _text,
+    "score_range": checks.score_range,
+    "cutoff": _optional(_number),
+    "outputs": _text,
+    "methods": _methods,
+    "radii": _radii,
+    "thresholds": _numbers,
+    "data": _text,
+    "split": _text,
+    "skip": _count(1),
+    "max_inputs": _optional(_count(1)),
+    "n_inputs": _count(1),
+    "arch": _text,
+    "checkpoint": _text,
+    "checkpoint_sha256": _text,
+    "noise": _noise,
+    "device": _text,
+    "batch_size": _count(1),
+    "precision": _text,
+    "channels_last": _kind(bool),
+    "compile": _optional(_text),
+    "versions": _versions,
+    "adaptive": _optional(_adaptive),
+    "format": _count(1),
+    "indices": _optional(_indices),
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,11 +20,13 @@ from smoothbound.background import in_background
 from smoothbound.class_radius import class_radius
 from smoothbound.data import Dataset
 from smoothbound.engine import certify_scores
+from smoothbound.errors import StoreError
 from smoothbound.method import Method
 from smoothbound.progress import progress
 from smoothbound.run_settings import RunSettings
 from smoothbound.sampler import Input
 from smoothbound.schedule import Draws, Failure, FixedJob, Job
+from smoothbound.sealed import digest
 from smoothbound.sketch import ScoreSketch
 from smoothbound.smoothed import SmoothedClassifier, judge, record, verdict
 from smoothbound.store import SKETCH_EDGES, Results, Writer, load
@@ -41,6 +43,7 @@ def run(
     question: Decide | FindRadius | None = None,
     budget: Budget | None = None,
     resume: bool = False,
+    salvage: bool = False,
 ) -> Results:
     """Certify the inputs that `settings` select, each by all methods from the same draws.
 
@@ -65,7 +68,9 @@ def run(
         For all adaptive draws of the run, those before it was stopped included. Inputs that it does
         not reach abstain with that reason, and are not tried again.
     resume : bool
-        Go on with a run that was stopped.
+        Go on with a run that was stopped, or that took fewer inputs of the same (`max_inputs`).
+    salvage : bool
+        Go on with what is whole of a damaged journal; see `smoothbound.store.Writer`.
 
     Returns
     -------
@@ -77,7 +82,8 @@ def run(
     ValueError
         If the settings can certify nothing, such as with too few draws; before any draw.
     StoreError
-        If the folder cannot be written or continued; what is finished is kept.
+        If the folder cannot be written or continued, or an input is not what it was when it was
+        certified; what is finished is kept.
     DataError
         If an input cannot be read; what is finished is kept.
     ModelError
@@ -96,7 +102,7 @@ def run(
     for method in settings.methods:
         smoothed.rehearse(settings.n, _options(settings, method) | level)
     with (
-        Writer(folder, settings, resume=resume) as writer,
+        Writer(folder, settings, resume=resume, salvage=salvage) as writer,
         progress(
             "inputs certified",
             len(indices),
@@ -105,6 +111,7 @@ def run(
         ) as advance,
     ):
         done = frozenset(writer.done)
+        _require_same_inputs(folder, dataset, indices, writer.digests)
         if budget is not None:
             budget.resume(*writer.spent)
 
@@ -142,14 +149,36 @@ def run(
 
 @dataclass(frozen=True, eq=False)
 class _Labelled(Input):
-    """An input of a data set and its label."""
+    """An input of a data set, its label, and the digest of both."""
 
     label: int
+    digest: bytes
 
 
 def _labelled(dataset: Dataset, index: int, job: Callable[[], Job]) -> _Labelled:
     image, label = dataset[index]
-    return _Labelled(image, index, job(), label)
+    return _Labelled(image, index, job(), label, _digest(image, label))
+
+
+def _digest(image: Any, label: int) -> bytes:
+    """Tell an input and its label from any other."""
+    pixels = np.ascontiguousarray(image)
+    kind = f"{pixels.dtype.str} {pixels.shape} {label}"
+    return digest(kind.encode(), pixels.tobytes())
+
+
+def _require_same_inputs(
+    folder: str | Path, dataset: Dataset, indices: Sequence[int], digests: Mapping[int, bytes]
+) -> None:
+    """Refuse to go on where an input that was certified is another now."""
+    if other := sorted(digests.keys() - set(indices)):
+        raise StoreError(f"{folder} holds input {other[0]}, which the data set does not select now")
+    for index in sorted(digests):
+        if _digest(*dataset[index]) != digests[index]:
+            raise StoreError(
+                f"cannot resume {folder}: input {index} of {dataset.name} is not the one that was "
+                "certified, its image or its label was changed; certify into another folder"
+            )
 
 
 class _Finisher:
@@ -161,7 +190,11 @@ class _Finisher:
 
     def __call__(self, item: Input, outcome: Draws | Failure) -> None:
         assert isinstance(item, _Labelled)
-        row: dict[str, object] = {"index": item.example, "label": item.label}
+        row: dict[str, object] = {
+            "index": item.example,
+            "label": item.label,
+            "digest": item.digest,
+        }
         if isinstance(outcome, Failure):
             row |= _failed(self._settings, outcome)
         elif isinstance(item.job, AdaptiveJob):

@@ -1,17 +1,20 @@
 """A folder of results: written input by input, killed and continued at will, read as one table.
 
-While a run goes on, the folder holds a journal (`smoothbound.journal`): one frame for the settings
-and one for each finished input, forced to the disk before the next input begins. A kill can cut the
-last frame only; it is dropped when the run is continued. A finished run is one Parquet file,
+While a run goes on, the folder holds a journal (`smoothbound.journal`): the settings, and one frame
+for each finished input, forced to the disk before the next input begins. A kill can cut the last
+frame only; it is dropped when the run is continued. A finished run is one Parquet file,
 `results.parquet`, with the settings as JSON in its metadata (key ``smoothbound``), and no journal.
+Where a finished run goes on with more inputs, both are there until it has finished again.
+
+Every byte is under a checksum, and every setting and number is checked when it is read.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import KeysView, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import packed_counts
+from smoothbound import packed_counts, sealed, store_checks
 from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
-from smoothbound.journal import MAGIC, Journal, frame
-from smoothbound.replacing import clear_drafts, lock, replacing
+from smoothbound.journal import Journal, beginning, frame, schema_frames
+from smoothbound.plain_files import read_plain
+from smoothbound.replacing import clear_drafts, lock, replacing, sync_folder
 from smoothbound.run_settings import RunSettings
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SKETCH_EDGES", "Results", "Writer", "load", "schema"]
 
-RESULTS, JOURNAL = "results.parquet", "journal.bin"
+RESULTS, JOURNAL, DAMAGED = "results.parquet", "journal.bin", "journal.damaged"
 SKETCH_EDGES = 4097
 _KEY = b"smoothbound"
 
@@ -46,7 +49,8 @@ def schema(settings: RunSettings) -> pa.Schema:
     reason ends with why drawing stopped. `class_radius` is Cohen's radius of the class (NaN: not
     certified). Where sampling failed, `reason` begins with "failed: ", and the numbers are NaN or
     0. `sketch` holds the counts of the scores over `SKETCH_EDGES` equally spaced edges, packed;
-    nothing where drawing was adaptive or failed. For each method, ``lower_<name>`` holds the
+    nothing where drawing was adaptive or failed. `digest` is that of the input and its label, as
+    they were read. For each method, ``lower_<name>`` holds the
     certified confidence at each radius and ``radius_<name>`` the certified radius for each
     threshold (NaN where even R = 0 fails).
     """
@@ -63,6 +67,8 @@ def schema(settings: RunSettings) -> pa.Schema:
         ("sketch", pa.binary()),
         ("seconds", pa.float64()),
     ]
+    if settings.format >= 4:
+        columns.append(("digest", pa.binary()))
     for method in settings.methods:
         columns += [
             (f"lower_{method.name}", pa.list_(pa.float64(), len(settings.radii))),
@@ -159,11 +165,14 @@ class Results:
 
     def array(self, name: str) -> NDArray[Any]:
         """Return a column as an array: (n_inputs,), or (n_inputs, k) for a list column."""
-        column = self.table.column(name)
-        if isinstance(column.type, pa.FixedSizeListType):
-            values = pc.list_flatten(column).to_numpy()
-            return np.asarray(values).reshape(len(column), column.type.list_size)
-        return np.asarray(column.to_numpy())
+        return _array(self.table.column(name))
+
+
+def _array(column: pa.ChunkedArray[Any]) -> NDArray[Any]:
+    if isinstance(column.type, pa.FixedSizeListType):
+        values = pc.list_flatten(column).to_numpy()
+        return np.asarray(values).reshape(len(column), column.type.list_size)
+    return np.asarray(column.to_numpy())
 
 
 def load(folder: str | Path) -> Results:
@@ -181,27 +190,18 @@ def load(folder: str | Path) -> Results:
         return _load_parquet(folder / RESULTS)
     if not (folder / JOURNAL).exists():
         raise StoreError(f"{folder} holds no results: neither {RESULTS} nor {JOURNAL} is in it")
-    journal = Journal.parse(folder / JOURNAL, _read_bytes(folder / JOURNAL))
+    journal = Journal.parse(folder / JOURNAL, read_plain(folder / JOURNAL))
     if journal.schema is None:
         raise StoreError(f"{folder} holds no results yet: its run was stopped at the very start")
     return _results(folder / JOURNAL, journal.table(), complete=False)
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}") from error
-
-
 def _load_parquet(path: Path) -> Results:
-    try:
-        # Not read_table: it takes a parent folder such as sigma=0.25 for a column.
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read()
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{path} is cut short, damaged or not Parquet: {error}") from error
-    return _results(path, table, complete=True)
+    table, is_sealed = sealed.read_table(path)
+    results = _results(path, table, complete=True)
+    if results.settings.format >= 4:
+        sealed.require(path, is_sealed)
+    return results
 
 
 def _results(path: Path, table: pa.Table, *, complete: bool) -> Results:
@@ -218,7 +218,9 @@ def _results(path: Path, table: pa.Table, *, complete: bool) -> Results:
         )
     if complete and len(table) != settings.n_inputs:
         raise StoreError(f"{path} holds {len(table)} inputs, its settings say {settings.n_inputs}")
-    return Results(settings, table.sort_by("index"), complete)
+    results = Results(settings, table.sort_by("index"), complete)
+    store_checks.require_sound(path, settings, results.array)
+    return results
 
 
 class Writer:
@@ -231,12 +233,16 @@ class Writer:
     settings : RunSettings
         What decides the numbers.
     resume : bool
-        Go on with a run that was stopped; an empty or missing folder starts a new one.
+        Go on with a run that was stopped, or with more inputs than it had; an empty or missing
+        folder starts a new one.
+    salvage : bool
+        If the journal is damaged, go on with what is whole of it, and keep a copy of the damaged
+        file as `journal.damaged`.
 
     Attributes
     ----------
-    done : set of int
-        Indices of the inputs that are finished and on the disk.
+    digests : dict of int to bytes
+        Digest of what was read of each input that is finished and on the disk, by index.
     spent : tuple of int and float
         Draws and seconds that those took which were there when the folder was opened.
 
@@ -244,22 +250,40 @@ class Writer:
     ------
     StoreError
         If another run writes to the folder, it already holds results and `resume` is false, its
-        settings differ from `settings`, or it cannot be read or written.
+        settings differ from `settings`, it holds files of other programs, or it is damaged or
+        cannot be read or written. Nothing in the folder is changed then.
+
+    Notes
+    -----
+    A writer is for one thread at a time, and one process at a time has one of a folder.
     """
 
-    def __init__(self, folder: str | Path, settings: RunSettings, *, resume: bool = False) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        settings: RunSettings,
+        *,
+        resume: bool = False,
+        salvage: bool = False,
+    ) -> None:
         self.folder = Path(folder)
         self.settings = settings
-        self.done: set[int] = set()
+        self.digests: dict[int, bytes] = {}
         self.spent = 0, 0.0
         self._schema = schema(settings)
+        self._finished: Results | None = None  # of the same run, with as many inputs or fewer
         self._end = 0
-        self._fd = lock(self.folder / JOURNAL)
+        self._fd = -1
         try:
-            self._begin(resume)
+            self._open(resume, salvage)
         except BaseException:
             self.close()
             raise
+
+    @property
+    def done(self) -> KeysView[int]:
+        """Indices of the inputs that are finished and on the disk."""
+        return self.digests.keys()
 
     def __enter__(self) -> Writer:
         return self
@@ -289,7 +313,8 @@ class Writer:
         Raises
         ------
         StoreError
-            If it cannot be written; the inputs before it are kept.
+            If it cannot be written, or one of its numbers cannot be right; the inputs before it are
+            kept.
         ValueError
             If a column is missing, unknown, of the wrong type or length, or the input was
             appended before.
@@ -303,8 +328,10 @@ class Writer:
         if not isinstance(index, int) or index in self.done:
             raise ValueError(f"index must be an int that is not done yet, got {index!r}")
         batch = pa.RecordBatch.from_pylist([dict(row)], schema=self._schema)
+        table = pa.Table.from_batches([batch])
+        store_checks.require_sound("row", self.settings, lambda name: _array(table.column(name)))
         self._write(frame(batch.serialize().to_pybytes()))
-        self.done.add(index)
+        self.digests[index] = bytes(row["digest"])  # type: ignore[call-overload]
 
     def finish(self) -> Path:
         """Turn the journal into `results.parquet` and return its path.
@@ -315,39 +342,80 @@ class Writer:
             If inputs are missing, or the file cannot be written; the journal is then kept.
         """
         path = self.folder / RESULTS
-        if path.exists():
+        if self._fd < 0 and path.exists():  # it was finished before
             return path
         if len(self.done) != self.settings.n_inputs:
             raise StoreError(
                 f"{self.folder} holds {len(self.done)} of {self.settings.n_inputs} inputs"
             )
-        table = Journal.parse(self.folder / JOURNAL, self._read()).table()
+        table = self._new(Journal.parse(self.folder / JOURNAL, self._read()).table())
+        if self._finished is not None:
+            table = pa.concat_tables([self._finished.table.cast(table.schema), table])
         try:
-            with replacing(path) as file:
-                pq.write_table(table.sort_by("index"), file, write_page_checksum=True)
+            sealed.write_table(table.sort_by("index"), path)
         except StoreError as error:
             raise StoreError(f"{error}. {self._kept()}") from error
         (self.folder / JOURNAL).unlink(missing_ok=True)
+        self.close()
         return path
 
-    def _begin(self, resume: bool) -> None:
-        results = self.folder / RESULTS
-        clear_drafts(results)
+    def _open(self, resume: bool, salvage: bool) -> None:
+        """Compare with what is there, then lock the folder, and only then write."""
+        results, path = self.folder / RESULTS, self.folder / JOURNAL
         if results.exists():
-            found = _load_parquet(results)
-            # Left by a kill between the last two steps of `finish`, or made by the lock just now.
-            (self.folder / JOURNAL).unlink(missing_ok=True)
-            self._go_on(found, resume)
+            self._finished = _load_parquet(results)
+            self._go_on(self._finished, resume)
+        if not path.exists():
+            if self._finished is None:
+                _refuse_foreign_files(self.folder)
+            elif self._has_finished():
+                return
+        self._fd = lock(path)
+        clear_drafts(results)
+        if salvage:
+            self._salvage()
+        journal = Journal.parse(path, self._read())
+        left = _results(path, journal.table(), complete=False) if journal.rows else None
+        if left is not None and self._finished is not None:
+            self._require_same_run(left)
+            left = replace(left, table=self._new(left.table))
+        if self._has_finished():
+            # An empty journal is left if a kill comes between the last two steps of `finish`. One
+            # with further inputs is of a run with more of them, which is not asked for now.
+            if left is None or not len(left.table):
+                path.unlink(missing_ok=True)
+            self.close()
             return
-        journal = Journal.parse(self.folder / JOURNAL, self._read())
-        if journal.batches:
-            found = _results(self.folder / JOURNAL, journal.table(), complete=False)
-            self._go_on(found, resume)
-            self._end = journal.end
+        if left is None:
             self._truncate()
-        else:
-            self._truncate()
-            self._write(MAGIC + frame(self._schema.serialize().to_pybytes()))
+            self._write(beginning(self._schema))
+            sync_folder(self.folder)
+            return
+        self._go_on(left, resume)
+        self._end = journal.end
+        self._truncate()
+        if left.settings.differences(self.settings):
+            self._write(schema_frames(self._schema))
+
+    def _has_finished(self) -> bool:
+        finished = self._finished
+        return finished is not None and not finished.settings.differences(self.settings)
+
+    def _new(self, table: pa.Table) -> pa.Table:
+        """Return the rows of inputs that the finished run did not have."""
+        if self._finished is None:
+            return table
+        return table.filter(pc.invert(pc.is_in(table["index"], self._finished.table["index"])))
+
+    def _require_same_run(self, left: Results) -> None:
+        assert self._finished is not None
+        settings = self._finished.settings
+        if not settings.goes_on_as(left.settings):
+            differences = settings.differences(left.settings)
+            raise StoreError(
+                f"{self.folder} holds two runs: {JOURNAL} is not of the run that finished in "
+                f"{RESULTS} ({'; '.join(differences)}). Nothing was changed; move one of them away"
+            )
 
     def _go_on(self, found: Results, resume: bool) -> None:
         if not resume:
@@ -356,16 +424,37 @@ class Writer:
                 f"{self.folder} already holds the results of {state} ({len(found.table)} of "
                 f"{found.settings.n_inputs} inputs); go on with --resume, or choose another folder"
             )
-        differences = found.settings.differences(self.settings)
-        if differences:
+        if not found.settings.goes_on_as(self.settings):
+            differences = found.settings.differences(self.settings)
             raise StoreError(
                 f"cannot resume {self.folder} with other settings: {'; '.join(differences)}"
             )
-        self.done = set(found.array("index").tolist())
-        self.spent = int(found.array("n_draws").sum()), float(found.array("seconds").sum())
+        digests = found.array("digest").tolist() if found.settings.format >= 4 else []
+        self.digests |= dict(zip(found.array("index").tolist(), digests, strict=True))
+        draws, seconds = self.spent
+        self.spent = (
+            draws + int(found.array("n_draws").sum()),
+            seconds + float(found.array("seconds").sum()),
+        )
+
+    def _salvage(self) -> None:
+        """Replace a damaged journal by what is whole of it; a copy of the damaged one stays."""
+        path, data = self.folder / JOURNAL, self._read()
+        try:
+            Journal.parse(path, data)
+        except StoreError:
+            whole = Journal.salvage(path, data)
+        else:
+            return
+        with replacing(self.folder / DAMAGED) as file:
+            file.write(data)
+        with replacing(path) as file:
+            file.write(whole.to_bytes())
+        held, self._fd = self._fd, lock(path)
+        os.close(held)
 
     def _read(self) -> bytes:
-        return _read_bytes(self.folder / JOURNAL)
+        return read_plain(self.folder / JOURNAL)
 
     def _truncate(self) -> None:
         os.ftruncate(self._fd, self._end)
@@ -389,4 +478,19 @@ class Writer:
         return (
             f"The {len(self.done)} finished inputs of {self.settings.n_inputs} are kept; "
             "put it right and go on with --resume"
+        )
+
+
+def _refuse_foreign_files(folder: Path) -> None:
+    """Refuse to begin a run in a folder that holds anything else."""
+    try:
+        others = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise StoreError(f"cannot read {folder}: {error.strerror}") from error
+    others = [name for name in others if not name.startswith(".")]
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise StoreError(
+            f"{folder} must be empty or missing for a new run, and holds {others[0]}{more}; choose "
+            "another folder"
         )

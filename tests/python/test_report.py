@@ -92,12 +92,15 @@ def make_run(
                 "selected": index % 3 if index % 5 else 7,
                 "predicted": -1 if mean < 0.5 else (index % 3 if index % 5 else 7),
                 "reason": "below the cut-off" if mean < 0.5 else "",
-                "class_radius": math.nan if index == 1 else float(norm.ppf(mean) * 0.5 + 0.1),
+                "class_radius": math.nan
+                if index == 1
+                else max(0.0, float(norm.ppf(mean) * 0.5 + 0.1)),
                 "n_draws": 1000,
                 "top_count": 900,
                 "mean_score": mean,
                 "seconds": 0.1,
                 "sketch": packed_counts.pack(counts(mean, settings)),
+                "digest": b"",
             }
             a, b = settings.score_range
             for gain, method in enumerate(settings.methods):

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -215,3 +216,70 @@ def test_another_network_is_refused(model: Path, uninterrupted: Path, tmp_path: 
     assert result.exit_code == 2
     assert "checkpoint_sha256: was" in result.output
     assert "arch" not in result.output
+
+
+def stop_after(count: int, patch: pytest.MonkeyPatch) -> None:
+    append = store.Writer.append
+
+    def stopped(self: store.Writer, row: Any) -> None:
+        if len(self.done) == count:
+            raise KeyboardInterrupt
+        append(self, row)
+
+    patch.setattr(store.Writer, "append", stopped)
+
+
+@pytest.mark.parametrize("changed", ["image", "label"])
+def test_data_that_were_replaced_are_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (12, 1, 8, 8)).astype(np.uint8)
+    labels = np.arange(12) % 10
+    path, out = tmp_path / "data.npz", tmp_path / "results"
+    np.savez(path, images=images, labels=labels)
+    options = {"data": f"npz:{path}", "skip": 1, "n": 100}
+    with monkeypatch.context() as patch:
+        stop_after(4, patch)
+        assert run(model, out, **options).exit_code == 130
+    before = (out / "journal.bin").read_bytes()
+    if changed == "image":
+        images[2, 0, 0, 0] ^= 1
+        images[3:] = 7
+    else:
+        labels[2] += 1
+    np.savez(path, images=images, labels=labels)
+    result = run(model, out, "--resume", **options)
+    assert result.exit_code == 2
+    assert "input 2 of" in result.output
+    assert "is not the one that was certified" in result.output
+    assert (out / "journal.bin").read_bytes() == before
+
+
+def test_a_run_goes_on_with_more_inputs(model: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    assert run(model, out, **{"max-inputs": 3}).exit_code == 0
+    assert finished(out) == 3
+    assert run(model, out, "--resume").exit_code == 0
+    assert contents(out) == contents(uninterrupted)
+
+
+def test_a_damaged_journal_is_salvaged_when_asked(
+    model: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "results"
+    with monkeypatch.context() as patch:
+        stop_after(5, patch)
+        run(model, out)
+    journal = out / "journal.bin"
+    data = bytearray(journal.read_bytes())
+    data[-2000] ^= 1
+    journal.write_bytes(data)
+    result = run(model, out, "--resume")
+    assert result.exit_code == 2
+    assert "damaged at byte" in result.output
+    assert journal.read_bytes() == data
+    assert run(model, out, "--salvage").exit_code == 2  # asks to go on, or is a slip
+    assert run(model, out, "--resume", "--salvage").exit_code == 0
+    assert (out / "journal.damaged").read_bytes() == data
+    (out / "journal.damaged").unlink()
+    assert contents(out) == contents(uninterrupted)

@@ -180,8 +180,16 @@ def certify(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with a run that was stopped, with the same settings; start it if there is "
-            "none.",
+            help="Go on with a run that was stopped, with the same settings, or with a larger "
+            "--max-inputs; start it if there is none.",
+        ),
+    ] = False,
+    salvage: Annotated[
+        bool,
+        typer.Option(
+            "--salvage",
+            help="With --resume, where the journal of the run is damaged: keep every whole input "
+            "and certify the others again. A copy of the damaged journal stays in the folder.",
         ),
     ] = False,
 ) -> None:
@@ -206,6 +214,8 @@ def certify(
 
     if not adaptive and {radius_precision, max_draws, max_seconds} != {None}:
         raise ValueError("--radius-precision, --max-draws and --max-seconds need --adaptive")
+    if salvage and not resume:
+        raise ValueError("--salvage needs --resume")
     where = best_device(device)
     dataset = load(data, split)
     introduce(dataset)
@@ -281,6 +291,7 @@ def certify(
         question=ask(grid, levels, radius_precision) if adaptive else None,
         budget=Budget(draws=max_draws, seconds=max_seconds) if adaptive else None,
         resume=resume,
+        salvage=salvage,
     )
     show(results, out)
     if results.failed:
