@@ -71,7 +71,8 @@ class Reach:
     radius : ndarray, shape (n_steps,)
         Radii R_i at which a certified accuracy changes, increasing.
     counts : ndarray of int64, shape (n_evaluations, n_steps)
-        Inputs certified at each R_i; the same on (R_i-1, R_i].
+        Inputs certified at each R_i, the same on (R_i-1, R_i]; `evaluation.UNKNOWN` where an
+        evaluation computed nothing, which is then not the best.
     best : ndarray of int64, shape (n_steps,)
         Position of the evaluation with the largest count, the first of equals; -1 where none
         certifies an input.
@@ -99,8 +100,9 @@ def best_by_radius(evaluations: Sequence[Evaluation], threshold: float) -> Reach
     ValueError
         If `threshold` is not inside the range of the measure.
     """
-    steps = [one.by_radius(one.bounds[-1], threshold)[0] for one in evaluations]
+    told = [one for one in evaluations if one.tells(threshold)] or evaluations
+    steps = [one.by_radius(one.bounds[-1], threshold)[0] for one in told]
     radius = np.unique(np.concatenate(steps))
     counts = np.stack([one.counts_at(one.bounds[-1], threshold, radius) for one in evaluations])
-    best = np.where(counts.any(axis=0), counts.argmax(axis=0), -1)
+    best = np.where((counts > 0).any(axis=0), counts.argmax(axis=0), -1)
     return Reach(radius, counts, best)

@@ -22,10 +22,14 @@ from smoothbound.rounding import exact
 if TYPE_CHECKING:
     from smoothbound.sketch import ScoreSketch
 
-__all__ = ["Bounds", "Evaluation", "KeptScores", "correlation", "percent"]
+__all__ = ["UNKNOWN", "Bounds", "Evaluation", "KeptScores", "correlation", "percent", "share"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+UNKNOWN = -1
+"""A count of inputs at a radius and threshold at which nothing was computed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +111,9 @@ class Evaluation:
         The counted scores of the inputs, or of some of them, where they were kept.
     data, network : str, optional
         Which images these are and what classified them, where it is known.
+    adaptive : bool
+        Whether drawing stopped once the question about `thresholds` was answered. The bounds hold
+        for other thresholds too, but nobody drew for them: they count as not known.
 
     Raises
     ------
@@ -141,6 +148,7 @@ class Evaluation:
     scores: KeptScores | None = None
     data: str | None = None
     network: str | None = None
+    adaptive: bool = False
 
     def __post_init__(self) -> None:
         n, n_radii, n_thresholds = len(self.index), len(self.radii), len(self.thresholds)
@@ -286,6 +294,18 @@ class Evaluation:
         order = np.argsort(self.bounds[-1].lower[rows, 0], kind="stable")
         return int(self.index[rows[order[len(order) // 2]]])
 
+    def tells(self, threshold: float) -> bool:
+        """Whether the draws were made to tell about this threshold: all are, unless adaptive."""
+        return not self.adaptive or threshold in self.thresholds
+
+    def reach(self, bounds: Bounds, threshold: float) -> Floats | None:
+        """Return each input's certified radius for a threshold, or None where it is not known."""
+        at = np.flatnonzero(self.thresholds == threshold)
+        if bounds.radius is None or not len(at):
+            return None
+        radii: Floats = bounds.radius[:, at[0]]
+        return radii
+
     def by_radius(self, bounds: Bounds, threshold: float) -> tuple[Floats, Floats, bool]:
         """Certified accuracy at `threshold` as a function of the radius.
 
@@ -300,11 +320,11 @@ class Evaluation:
             True if drawn from every input's certified radius; False if from the grid of `radii`.
         """
         checks.thresholds("threshold", [threshold], self.score_range)
-        at = np.flatnonzero(self.thresholds == threshold)
-        if bounds.radius is None or not len(at):
+        reach = self.reach(bounds, threshold)
+        if reach is None:
             counts = self.counts(bounds, [threshold])[:, 0]
             return self.radii, counts / len(self.index), False
-        reach = bounds.radius[self.correct, at[0]]
+        reach = reach[self.correct]
         reach = np.sort(reach[reach >= self.radii[0]])  # NaN compares False
         steps = np.unique(np.append(reach, self.radii[0]))
         counts = len(reach) - np.searchsorted(reach, steps, side="left")
@@ -313,15 +333,20 @@ class Evaluation:
     def counts_at(self, bounds: Bounds, threshold: float, radii: Sequence[float] | Floats) -> Ints:
         """Count the correct inputs certified above `threshold` within each of any `radii`.
 
-        A radius between two at which bounds are known counts as the larger one; nothing is
-        certified beyond the last.
+        A radius between two at which bounds are known counts as the larger one. Beyond the last
+        one nothing is known, unless each input's certified radius is, or nothing is certified at
+        the last one either.
 
         Returns
         -------
         ndarray of int64, shape (len(radii),)
+            `UNKNOWN` where nothing was computed.
         """
-        radius, accuracy, _ = self.by_radius(bounds, threshold)
-        counts = np.rint(np.append(accuracy, 0.0) * len(self.index)).astype(np.int64)
+        if not self.tells(threshold):
+            return np.full(len(radii), UNKNOWN, np.int64)
+        radius, accuracy, exact = self.by_radius(bounds, threshold)
+        beyond = 0.0 if exact or not accuracy[-1] else UNKNOWN / len(self.index)
+        counts = np.rint(np.append(accuracy, beyond) * len(self.index)).astype(np.int64)
         found: Ints = counts[np.searchsorted(radius, radii, side="left")]
         return found
 
@@ -353,6 +378,17 @@ def percent(count: int, total: int) -> str:
     """
     tenths = 1000 * int(count) // int(total)
     return f"{tenths // 10}.{tenths % 10}"
+
+
+def share(count: int, total: int) -> str:
+    """Print a count of inputs as `percent` does, or a dash where it is not known.
+
+    Examples
+    --------
+    >>> share(177, 500), share(UNKNOWN, 500)
+    ('35.4', '–')
+    """
+    return "–" if count == UNKNOWN else percent(count, total)
 
 
 def correlation(x: Floats, y: Floats) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from smoothbound import store
 from smoothbound.cli import app
+from smoothbound.rounding import floor_decimal
 from smoothbound.run_settings import RunSettings
 
 OPTIONS: dict[str, Any] = {
@@ -104,6 +105,7 @@ def test_a_run_decides_with_fewer_draws_and_keeps_the_plan(
     page = (tmp_path / "report" / "report.md").read_text()
     assert f"adaptive draws, on average {draws.mean():.0f} of at most 8000 an input" in page
     assert "Drawing stopped once the question about c = 0.6 was answered" in page
+    assert "| R | tangent, c = 0.6 |" in page  # and no threshold that nobody asked about
 
 
 def test_a_radius_is_found(model: Path, tmp_path: Path) -> None:
@@ -115,6 +117,17 @@ def test_a_radius_is_found(model: Path, tmp_path: Path) -> None:
     radius, lower = results.array("radius_tangent")[:, 0], results.array("lower_tangent")[:, 0]
     assert np.nanmax(radius) > 0.2
     np.testing.assert_array_equal(np.isnan(radius), lower <= 0.6)
+
+    found = np.sort(radius[(results.array("predicted") == results.array("label")) & (radius >= 0)])
+    least, median, most = (floor_decimal(found[k]) for k in (0, (len(found) - 1) // 2, -1))
+    assert f"found for {len(found)} of 10 inputs, from {least} to {most}" in result.output
+    assert f"median {median}" in result.output
+    shown = CliRunner().invoke(
+        app, ["report", str(tmp_path / "out"), "--out", str(tmp_path / "report")]
+    )
+    assert shown.exit_code == 0, shown.output
+    page = (tmp_path / "report" / "report.md").read_text()
+    assert "| 0.125 | " in page  # radii beyond the only one of the bounds, which is 0
 
 
 def test_a_budget_ends_a_run_in_time(model: Path, whole: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from smoothbound.comparison import best_by_radius, on_common_inputs, side_by_side
-from smoothbound.evaluation import Bounds, Evaluation
+from smoothbound.evaluation import UNKNOWN, Bounds, Evaluation
 from smoothbound.method import Method
 
 
@@ -27,10 +27,13 @@ def made(seed: int, radii: tuple[float, ...], name: str = "made", n: int = 12) -
 
 
 def certified(one: Evaluation, threshold: float, radius: float) -> int:
-    """Count by the definition: within R, the bound of the next radius that is not smaller."""
+    """Count by the definition: within R, the bound of the next radius that is not smaller.
+
+    Beyond the last radius nothing was computed; but nothing is certified where nothing was nearer.
+    """
     beyond = [i for i, r in enumerate(one.radii) if r >= radius]
     if not beyond:
-        return 0
+        return UNKNOWN if certified(one, threshold, one.radii[-1]) else 0
     rows = zip(one.label, one.predicted, one.bounds[0].lower[:, beyond[0]], strict=True)
     return sum(bool(p == y and p != -1 and low > threshold) for y, p, low in rows)
 
@@ -42,7 +45,7 @@ def test_best_at_each_radius_by_a_plain_loop(seed: int) -> None:
     for i, radius in enumerate(reach.radius):
         counts = [certified(one, 0.4, radius) for one in group]
         assert reach.counts[:, i].tolist() == counts
-        assert reach.best[i] == (counts.index(max(counts)) if any(counts) else -1)
+        assert reach.best[i] == (counts.index(max(counts)) if max(counts) > 0 else -1)
     covered = [(place, k) for place, steps in reach.runs() for k in range(99)[steps]]
     assert covered == [(place, k) for k, place in enumerate(reach.best) if place >= 0]
 
@@ -52,7 +55,7 @@ def test_counts_between_and_beyond_the_radii() -> None:
     asked = [0.0, 0.25, 0.26, 0.5, 0.51]
     expected = [certified(one, 0.2, radius) for radius in asked]
     assert one.counts_at(one.bounds[0], 0.2, asked).tolist() == expected
-    assert expected[-1] == 0 < expected[0]
+    assert expected[-1] == UNKNOWN < 0 < expected[0]
 
 
 def test_groups_hold_one_measure_and_the_same_inputs() -> None:

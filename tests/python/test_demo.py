@@ -33,6 +33,7 @@ def test_the_demo_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "Adaptive draws: on average" in first.output
     assert "% saved)" in first.output
     assert len(list((out / "report").glob("*.png"))) >= 6
+    assert (out / "report" / "adaptive_accuracy_vs_radius.png").exists()
     assert not (out / "training.pt").exists()
 
     (out / "margin" / "results.parquet").unlink()

@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 from matplotlib.figure import Figure
 
 from smoothbound import figures
-from smoothbound.evaluation import Bounds, Evaluation, correlation, percent
+from smoothbound.comparison import best_by_radius
+from smoothbound.evaluation import UNKNOWN, Bounds, Evaluation, correlation, percent, share
 from smoothbound.method import Method
 
 RADII = np.array([0.0, 0.5, 1.0])
@@ -187,3 +188,48 @@ def test_a_radius_is_called_what_was_certified_not_what_is_near_it() -> None:
     ax = Figure().subplots()
     figures.certified_accuracy_vs_threshold(ax, one, 0.5 * (1 + 1e-10))
     assert ax.get_title() == "R = 0.5"
+
+
+def decided(lower: list[float], *, adaptive: bool = True) -> Evaluation:
+    """Make an evaluation whose draws decided one question: is the score above 0.7 within 0.25."""
+    n = len(lower)
+    return Evaluation(
+        name="decided",
+        measure="score",
+        score_range=(0.0, 1.0),
+        radii=np.array([0.25]),
+        index=np.arange(n),
+        label=np.arange(n),
+        predicted=np.arange(n),
+        bounds=(Bounds(Method("tangent"), np.array(lower)[:, None]),),
+        thresholds=np.array([0.7]),
+        adaptive=adaptive,
+    )
+
+
+def test_what_was_not_computed_is_unknown_and_not_zero() -> None:
+    one = decided([0.8, 0.75, 0.2])
+    bounds = one.bounds[0]
+    assert one.counts_at(bounds, 0.7, [0.0, 0.25, 0.2500001]).tolist() == [2, 2, UNKNOWN]
+    assert one.counts_at(bounds, 0.5, [0.0, 0.25]).tolist() == [UNKNOWN, UNKNOWN]  # not asked
+    fixed = decided([0.8, 0.75, 0.2], adaptive=False)
+    assert fixed.counts_at(bounds, 0.5, [0.0, 0.25, 1.0]).tolist() == [2, 2, UNKNOWN]
+    nothing = decided([0.6, 0.5, 0.2])
+    assert nothing.counts_at(bounds=nothing.bounds[0], threshold=0.7, radii=[0.5]).tolist() == [0]
+    assert share(UNKNOWN, 3) == "–"
+    assert share(0, 3) == "0.0"
+
+
+def test_the_best_is_never_one_that_is_unknown() -> None:
+    reached = np.array([[0.9, 0.8], [0.6, 0.5], [0.6, 0.5]])
+    other = replace(
+        decided([0.8, 0.8, 0.2], adaptive=False),
+        name="other",
+        radii=np.array([0.25, 0.5]),
+        bounds=(Bounds(Method("cdf", "ell"), reached),),
+        thresholds=np.empty(0),
+    )
+    found = best_by_radius([decided([0.8, 0.75, 0.2]), other], 0.7)
+    assert found.radius.tolist() == [0.25, 0.5]
+    assert found.best.tolist() == [0, 1]
+    assert found.counts.tolist() == [[2, UNKNOWN], [1, 1]]

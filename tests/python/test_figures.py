@@ -70,8 +70,31 @@ def test_accuracy_vs_radius_is_conservative_and_marked(ax: Axes, log: Evaluation
 def test_certified_radii_are_drawn_without_markers(ax: Axes, own: Evaluation) -> None:
     figures.certified_accuracy_vs_radius(ax, own, 0.5)
     (line,) = ax.get_lines()
-    assert np.asarray(line.get_xdata()).tolist() == [0.0, 0.2, 0.6]
+    assert np.asarray(line.get_xdata()).tolist() == [0.0, 0.2, 0.6, 0.6]
+    assert np.asarray(line.get_ydata())[-1] == 0  # nothing is certified beyond: no curve in the air
     assert line.get_marker() == ""
+
+
+def test_one_radius_alone_gives_a_line_and_not_a_dot(ax: Axes, own: Evaluation) -> None:
+    bounds = tuple(replace(one, lower=one.lower[:, 1:], radius=None) for one in own.bounds)
+    decided = replace(own, radii=own.radii[1:], bounds=bounds, adaptive=True)
+    for drawn in (
+        figures.certified_accuracy_vs_radius(ax, decided, 0.5),
+        figures.certified_confidence(ax, decided, 3),
+    ):
+        line = drawn.get_lines()[-1]
+        x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+        assert x.tolist() == [0.0, 0.5]
+        assert y[0] == y[1] > 0
+        assert line.get_drawstyle() == "steps-pre"
+        assert line.get_markevery() == slice(1, None)  # the mark stands where it was computed
+
+
+def test_thresholds_that_adaptive_draws_do_not_tell_are_not_drawn(
+    ax: Axes, own: Evaluation
+) -> None:
+    figures.certified_accuracy_vs_radius(ax, replace(own, adaptive=True), 0.7)
+    assert not ax.get_lines()
 
 
 def test_accuracy_vs_threshold_covers_the_range(ax: Axes, log: Evaluation) -> None:
@@ -228,7 +251,7 @@ def test_score_and_margin_at_the_same_place_of_their_ranges(ax: Axes, own: Evalu
     # of the two that are not abstained from: 0.9 and 0.8 at R = 0, 0.6 and 0.3 at R = 0.5
     np.testing.assert_allclose(score_line.get_ydata(), [200 / 3, 0])
     assert margin_line.get_drawstyle() == "steps-pre"  # its threshold has certified radii
-    np.testing.assert_allclose(margin_line.get_ydata(), [200 / 3, 200 / 3, 100 / 3])
+    np.testing.assert_allclose(margin_line.get_ydata(), [200 / 3, 200 / 3, 100 / 3, 0])
 
 
 def test_calibration_is_drawn_at_the_larger_radius(ax: Axes) -> None:

@@ -543,8 +543,34 @@ def test_runs_of_other_images_are_not_put_side_by_side(tmp_path: Path) -> None:
 def test_a_run_without_kept_scores_says_what_is_missing(tmp_path: Path) -> None:
     adaptive = replace(SETTINGS, adaptive={"asked": "Decide"})
     written = report.write_report([make_run(tmp_path / "run", adaptive)], tmp_path / "out")
-    assert len(images(written)) == 4
-    assert "certify without --adaptive" in written[1].read_text()
+    assert len(images(written)) == 3
+    page = written[1].read_text()
+    assert "certified accuracy against the threshold (certify without --adaptive)" in page
+    assert "the choice of knots (certify without --adaptive" in page
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_adaptive_draws_did_not_tell_stands_as_a_dash_side_by_side(tmp_path: Path) -> None:
+    asked = {"radii": (0.25,), "thresholds": (0.7,), "methods": (Method("tangent"),)}
+    adaptive = replace(SETTINGS, adaptive={"asked": "Decide"}, **asked)
+    runs = [make_run(tmp_path / "fixed"), make_run(tmp_path / "adaptive", adaptive)]
+    report.write_report(runs, tmp_path / "out", compare=True)
+    lines = (tmp_path / "out" / "report.md").read_text().splitlines()
+    place = next(k for k, line in enumerate(lines) if line.startswith("| R | fixed, c = 0.5"))
+    titles = [cell.strip() for cell in lines[place].split("|")]
+    assert "adaptive, c = 0.5" not in titles  # nobody asked about 0.5
+    column = titles.index("adaptive, c = 0.7")
+    shares = {
+        row[1]: row[column]
+        for line in lines[place + 2 : place + 6]
+        for row in [[cell.strip() for cell in line.split("|")]]
+    }
+    assert set(shares) == {"0", "0.25", "0.5", "1"}
+    assert float(shares["0.25"]) > 0
+    assert shares["0.5"] == shares["1"] == "–"
+    with (tmp_path / "out" / "best_by_radius.csv").open(newline="") as file:
+        best = [row for row in csv.DictReader(file) if row["best"] == "adaptive"]
+    assert all(float(row["radius"]) <= 0.25 and row["threshold"] == "0.7" for row in best)
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -70,7 +70,7 @@ def _steps(out: Path) -> None:
             out=folder,
         )
     _step(certify, **common, **_QUESTION, adaptive=True, out=out / "adaptive")
-    _step(report, inputs=folders, out=out / "report")
+    _step(report, inputs=[*folders, out / "adaptive"], out=out / "report")
 
 
 def _step(command: Callable[..., None], **options: Any) -> None:

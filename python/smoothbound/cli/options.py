@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 
 from smoothbound.method import BANDS, BOUNDS, Method
 from smoothbound.printing import note, say
+from smoothbound.radii import default_radii
 
 if TYPE_CHECKING:
     from smoothbound.data import Dataset
@@ -122,20 +122,6 @@ def indices_of(text: str) -> list[int]:
             f"of them; got {text!r}"
         )
     return values
-
-
-def default_radii(sigma: float) -> list[float]:
-    """Return 0 to 4 sigma in steps of sigma / 4, and the multiples of 0.25 up to there or to 4.
-
-    Examples
-    --------
-    >>> default_radii(0.12)[6:12]
-    [0.18, 0.21, 0.24, 0.25, 0.27, 0.3]
-    """
-    steps = sigma / 4 * np.arange(17)
-    quarters = 0.25 * np.arange(17)
-    # Rounded to nine significant digits, for steps that are not exact in binary.
-    return sorted({float(f"{r:.9g}") for r in (*steps, *quarters[quarters <= steps[-1]])})
 
 
 def methods(bounds: list[str], bands: list[str], n_bins: int | None) -> tuple[Method, ...]:

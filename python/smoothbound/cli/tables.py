@@ -8,10 +8,11 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from smoothbound.evaluation import Evaluation, percent
+from smoothbound.evaluation import Evaluation, percent, share
 from smoothbound.printing import say, say_table
+from smoothbound.report.choosing import radii_to_tell
 from smoothbound.report.reading import drawn, evaluate
-from smoothbound.rounding import exact
+from smoothbound.rounding import exact, floor_decimal
 from smoothbound.store import Results
 
 __all__ = ["show"]
@@ -29,6 +30,8 @@ def show(results: Results, folder: Path) -> None:
             f"{exact(threshold)} within R"
         )
         say_table(_accuracy(evaluation, threshold))
+        if (results.settings.adaptive or {}).get("asked") == "FindRadius":
+            say(_radii_found(evaluation, threshold))
     if results.settings.adaptive is not None:
         say(f"Adaptive draws: {drawn(results)}")
     correct, without = int(evaluation.correct.sum()), int((evaluation.predicted < 0).sum())
@@ -42,15 +45,33 @@ def show(results: Results, folder: Path) -> None:
 
 def _accuracy(evaluation: Evaluation, threshold: float) -> Table:
     total = len(evaluation.index)
-    counts = [evaluation.counts(one, [threshold])[:, 0] for one in evaluation.bounds]
-    shown = _spread(int(np.count_nonzero(np.max(counts, axis=0))), len(evaluation.radii))
+    radii = radii_to_tell(evaluation, threshold)
+    counts = [evaluation.counts_at(one, threshold, radii) for one in evaluation.bounds]
+    shown = _spread(int(np.count_nonzero(np.max(counts, axis=0))), len(radii))
     table = Table(box=box.SIMPLE)
     table.add_column("R =", no_wrap=True)
     for column in shown:
-        table.add_column(exact(evaluation.radii[column]), justify="right", no_wrap=True)
+        table.add_column(exact(radii[column]), justify="right", no_wrap=True)
     for one, count in zip(evaluation.bounds, counts, strict=True):
-        table.add_row(one.method.label, *(percent(count[column], total) for column in shown))
+        table.add_row(one.method.label, *(share(count[column], total) for column in shown))
     return table
+
+
+def _radii_found(evaluation: Evaluation, threshold: float) -> str:
+    """Say which radii were found, rounded down: of the correct inputs, the middle and the ends."""
+    reach = evaluation.reach(evaluation.bounds[-1], threshold)
+    assert reach is not None
+    found = np.sort(reach[evaluation.correct & np.isfinite(reach)])
+    text = (
+        f"Certified radius with the {evaluation.measure} above {exact(threshold)}: found for "
+        f"{len(found)} of {len(reach)} inputs"
+    )
+    if not len(found):
+        return f"{text}."
+    least, middle, most = (
+        floor_decimal(float(found[k])) for k in (0, (len(found) - 1) // 2, len(found) - 1)
+    )
+    return f"{text}, from {least} to {most}, median {middle}. Each input's is in the results."
 
 
 def _spread(certified: int, total: int) -> list[int]:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smoothbound.evaluation import Bounds, Evaluation
-from smoothbound.figures.style import GREY, RADIUS, look_of, marker_size, radius_axis
+from smoothbound.figures.style import (
+    GREY,
+    RADIUS,
+    look_of,
+    marker_size,
+    radius_axis,
+    steps_from_the_center,
+)
 from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
@@ -50,15 +57,14 @@ def certified_confidence(
     for bounds in evaluation.bounds:
         radius, lower = _confidence_steps(evaluation, bounds, row, thresholds)
         look = look_of(evaluation, bounds)
-        ax.plot(
+        steps_from_the_center(
+            ax,
             radius,
             lower,
-            drawstyle="steps-pre",
             color=look.color,
             linestyle=look.line,
             marker=look.marker,
             markersize=marker_size(len(radius)),
-            clip_on=False,
             label=bounds.method.label,
         )
     for threshold in thresholds:
@@ -95,12 +101,12 @@ def _confidence_steps(
     it is.
     """
     radius, lower = evaluation.radii, bounds.lower[row]
-    if bounds.method.bound == "tangent":
-        return radius, lower
     if bounds.radius is not None:
         asked = np.isin(evaluation.thresholds, thresholds) & np.isfinite(bounds.radius[row])
         radius = np.append(radius, bounds.radius[row, asked])
         lower = np.append(lower, evaluation.thresholds[asked])
     order = np.lexsort((-lower, radius))
+    if bounds.method.bound == "tangent":
+        return radius[order], lower[order]
     # The bound of a radius holds within it: no point may stand below one further out.
     return radius[order], np.maximum.accumulate(lower[order][::-1])[::-1]

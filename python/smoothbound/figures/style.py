@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smoothbound.evaluation import Bounds, Evaluation
+from smoothbound.evaluation import Bounds, Evaluation, Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +25,7 @@ __all__ = [
     "marker_size",
     "name_of",
     "radius_axis",
+    "steps_from_the_center",
 ]
 
 STYLE: dict[Any, Any] = {  # the keys are Matplotlib's, which it types one by one
@@ -108,20 +109,40 @@ def accuracy_curve(
     """Draw certified accuracy against the radius, up to where it is 0.
 
     Marked where it comes from radii on a grid; drawn from the certified radius of every input where
-    that is known.
+    that is known, and then down to 0, because it is known that no input is certified beyond. What
+    the evaluation does not tell is not drawn.
     """
+    if not evaluation.tells(threshold):
+        return
     radius, accuracy, exact = evaluation.by_radius(bounds, threshold)
+    if exact and accuracy.any():
+        radius, accuracy = np.append(radius, radius[-1]), np.append(accuracy, 0.0)
     end = np.count_nonzero(accuracy) + 1  # the first zero says all of those that follow
-    ax.plot(
+    steps_from_the_center(
+        ax,
         radius[:end],
         100 * accuracy[:end],
-        drawstyle="steps-pre",
         color=look.color,
         linestyle=look.line,
         marker="" if exact and accuracy.any() else look.marker,
         markersize=marker_size(len(evaluation.radii)),
-        clip_on=False,
         label=label,
+    )
+
+
+def steps_from_the_center(ax: Axes, radius: Floats, values: Floats, **options: Any) -> None:
+    """Draw values that hold up to each radius, the first of them from radius 0 on.
+
+    Markers stand at the radii alone.
+    """
+    start = radius[0] > 0
+    ax.plot(
+        np.append(0.0, radius) if start else radius,
+        np.append(values[0], values) if start else values,
+        drawstyle="steps-pre",
+        markevery=slice(int(start), None),
+        clip_on=False,
+        **options,
     )
 
 

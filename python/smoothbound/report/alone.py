@@ -30,7 +30,7 @@ def alone(
     ]
     figures = [one for one in made if isinstance(one, Figure)]
     absent = [one for one in made if isinstance(one, str)]
-    if any(one.radius is None for one in evaluation.bounds):
+    if any(one.radius is None for one in evaluation.bounds) and not evaluation.adaptive:
         absent.insert(0, "curves from the certified radius of every input (certify --thresholds)")
     table = accuracy_table(evaluation, thresholds)
     return Part(evaluation.name, (), figures, table, len(evaluation.index), absent)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from smoothbound import checks
-from smoothbound.evaluation import Evaluation
+from smoothbound.evaluation import Evaluation, Floats
+from smoothbound.radii import default_radii
 from smoothbound.rounding import exact
 
-__all__ = ["FRACTIONS", "radii_of", "thresholds_of"]
+__all__ = ["FRACTIONS", "headline_radii", "radii_of", "radii_to_tell", "thresholds_of"]
 
 FRACTIONS = (0.5, 0.7, 0.9)  # thresholds shown by default, as fractions of the range
 _RADII = 3  # at most
@@ -19,7 +20,10 @@ _RADII = 3  # at most
 def thresholds_of(evaluation: Evaluation, asked: Sequence[float]) -> list[float]:
     """Return the thresholds asked for, or those of the run and some of the range."""
     default = [evaluation.threshold_at(fraction) for fraction in FRACTIONS]
-    values = list(asked) or [*default, *evaluation.thresholds]
+    values = list(asked) or [
+        *(c for c in default if evaluation.tells(c)),
+        *evaluation.thresholds,
+    ]
     try:
         checked = checks.thresholds("thresholds", values, evaluation.score_range)
     except ValueError as error:
@@ -28,15 +32,30 @@ def thresholds_of(evaluation: Evaluation, asked: Sequence[float]) -> list[float]
 
 
 def radii_of(evaluation: Evaluation, threshold: float) -> list[float]:
-    """Spread up to three radii over those at which one input in twenty is still certified.
+    """Spread up to three radii over those at which one input in twenty is still certified."""
+    return _spread_over(evaluation, threshold, evaluation.radii)
 
-    Of those near each place, the one that takes the fewest digits is the easiest to read.
-    """
-    counts = evaluation.counts(evaluation.bounds[-1], [threshold])[:, 0]
+
+def radii_to_tell(evaluation: Evaluation, threshold: float) -> Floats:
+    """Return the radii of a table: those of the bounds, or usual ones where radii were searched."""
+    exact_radii = evaluation.by_radius(evaluation.bounds[-1], threshold)[2]
+    if len(evaluation.radii) > 1 or not exact_radii or evaluation.sigma is None:
+        return evaluation.radii
+    return np.asarray(default_radii(evaluation.sigma))
+
+
+def headline_radii(evaluation: Evaluation, threshold: float) -> list[float]:
+    """Spread up to three radii of the table as `radii_of` does."""
+    return _spread_over(evaluation, threshold, radii_to_tell(evaluation, threshold))
+
+
+def _spread_over(evaluation: Evaluation, threshold: float, radii: Floats) -> list[float]:
+    """Spread radii over those given: of those near each place, the one with the fewest digits."""
+    counts = evaluation.counts_at(evaluation.bounds[-1], threshold, radii)
     last = int((20 * counts >= len(evaluation.index)).sum()) - 1
     if last < 1:
-        return [float(evaluation.radii[0])]
-    known = evaluation.radii[1 : last + 1].tolist()
+        return [float(radii[0])]
+    known = radii[1 : last + 1].tolist()
     step = known[-1] / _RADII
     return sorted({_round_one(known, k * step, step / 3) for k in range(1, _RADII + 1)})
 

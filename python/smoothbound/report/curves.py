@@ -16,8 +16,8 @@ __all__ = ["accuracy_figures", "against_class_radius"]
 
 def accuracy_figures(
     evaluation: Evaluation, thresholds: Sequence[float], radii: Sequence[float]
-) -> Iterator[Figure]:
-    """Draw certified accuracy over radius and threshold."""
+) -> Iterator[Figure | str]:
+    """Draw certified accuracy over radius and threshold, or say why not."""
     name = evaluation.name
     yield draw(
         f"{name}_accuracy_vs_radius",
@@ -29,6 +29,9 @@ def accuracy_figures(
             for c in thresholds
         ],
     )
+    if evaluation.adaptive:
+        yield "certified accuracy against the threshold (certify without --adaptive)"
+        return
     yield draw(
         f"{name}_accuracy_vs_threshold",
         name,

@@ -125,7 +125,12 @@ def _legends(axes: Sequence[Axes], alike: bool) -> None:
             if ax.get_legend_handles_labels()[1]:
                 ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24))
         return
-    handles, labels = axes[0].get_legend_handles_labels()
+    found = {
+        label: handle
+        for ax in axes
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    handles, labels = list(found.values()), list(found)
     if labels:
         width = 60 if len(axes) == 1 else 100  # letters that there is room for
         columns = max(1, min(3, width // (6 + max(map(len, labels)))))

@@ -8,7 +8,7 @@ import numpy as np
 
 from smoothbound import figures
 from smoothbound.concentration import spreads
-from smoothbound.evaluation import Evaluation
+from smoothbound.evaluation import UNKNOWN, Evaluation
 from smoothbound.report.choosing import FRACTIONS
 from smoothbound.report.drawing import draw
 from smoothbound.report.parts import Part
@@ -86,6 +86,8 @@ def _verdict(score: Evaluation, margin: Evaluation) -> str:
         )
         for one in (score, margin)
     )
+    told = (by_score != UNKNOWN) & (by_margin != UNKNOWN)
+    by_score, by_margin = by_score[told], by_margin[told]
     places = int(np.count_nonzero(by_score | by_margin))
     if not places:
         return "Neither certifies any input here."

@@ -71,6 +71,7 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
     settings = results.settings
     if not len(results.table):
         raise StoreError(f"{name} has no finished input yet")
+    decided = (settings.adaptive or {}).get("asked") == "Decide"
     radii, columns = np.unique(np.asarray(settings.radii), return_index=True)
     return Evaluation(
         name=name,
@@ -85,7 +86,8 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
             Bounds(
                 method,
                 results.array(f"lower_{method.name}")[:, columns],
-                results.array(f"radius_{method.name}"),
+                # A decision at one radius says no more of the radius than its bound there.
+                None if decided else results.array(f"radius_{method.name}"),
             )
             for method in settings.methods
         ),
@@ -93,6 +95,7 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
         class_radius=results.array("class_radius"),
         notes=tuple(map(printable, _notes(results))),
         alpha=settings.alpha,
+        adaptive=settings.adaptive is not None,
         scores=KeptScores(results.with_scores, results.sketch),
         data=f"{settings.data}, {settings.split}",
         network=f"{settings.arch}, {settings.checkpoint_sha256}",

@@ -9,9 +9,9 @@ from functools import reduce
 
 import numpy as np
 
-from smoothbound.evaluation import Evaluation, Floats, Ints, percent
+from smoothbound.evaluation import Evaluation, Floats, Ints, percent, share
 from smoothbound.printable import markdown, spreadsheet_cell
-from smoothbound.report.choosing import radii_of, thresholds_of
+from smoothbound.report.choosing import headline_radii, radii_to_tell, thresholds_of
 from smoothbound.rounding import exact
 
 __all__ = [
@@ -75,22 +75,23 @@ def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
 
 def accuracy_table(evaluation: Evaluation, thresholds: Sequence[float]) -> list[list[str]]:
     """One row per radius, one column per threshold and method, in percent."""
+    radii = radii_to_tell(evaluation, thresholds[0])
     columns = [
-        (f"{one.method.label}, c = {exact(c)}", evaluation.counts(one, [c])[:, 0])
+        (f"{one.method.label}, c = {exact(c)}", evaluation.counts_at(one, c, radii))
         for c in thresholds
         for one in evaluation.bounds
     ]
-    return percent_table(evaluation.radii, columns, len(evaluation.index))
+    return percent_table(radii, columns, len(evaluation.index))
 
 
 def percent_table(
     radii: Sequence[float] | Floats, columns: Sequence[tuple[str, Ints]], total: int
 ) -> list[list[str]]:
-    """One row per radius, one column of shares for each title and its counts."""
+    """One row per radius, one column of shares for each title and its counts; – is unknown."""
     return [
         ["R", *(title for title, _ in columns)],
         *(
-            [exact(radius), *(percent(counts[i], total) for _, counts in columns)]
+            [exact(radius), *(share(counts[i], total) for _, counts in columns)]
             for i, radius in enumerate(radii)
         ),
     ]
@@ -98,24 +99,27 @@ def percent_table(
 
 def headline(evaluations: Sequence[Evaluation], asked: Sequence[float]) -> list[list[str]]:
     """Certified accuracy of every method at up to three radii, at the first threshold of each."""
-    radii = radii_of(evaluations[0], thresholds_of(evaluations[0], asked)[0])
+    # Adaptive draws tell of few radii.
+    first = max(evaluations, key=lambda one: not one.adaptive)
+    radii = headline_radii(first, thresholds_of(first, asked)[0])
     rows = [["input", "method", "c", *(f"R = {exact(radius)}" for radius in radii)]]
     for one in evaluations:
         threshold = thresholds_of(one, asked)[0]
         for bounds in one.bounds:
             counts = one.counts_at(bounds, threshold, radii)
-            shares = [percent(count, len(one.index)) for count in counts]
+            shares = [share(count, len(one.index)) for count in counts]
             rows.append([one.name, bounds.method.label, exact(threshold), *shares])
     return rows
 
 
 def comparison_table(group: Sequence[Evaluation], thresholds: Sequence[float]) -> list[list[str]]:
-    """One row per radius of any evaluation, one column per threshold and evaluation."""
+    """One row per radius of any evaluation, one column per threshold and evaluation that has it."""
     radii = reduce(np.union1d, (one.radii for one in group))
     columns = [
         (f"{one.name}, c = {exact(c)}", one.counts_at(one.bounds[-1], c, radii))
         for c in thresholds
         for one in group
+        if one.tells(c)
     ]
     return percent_table(radii, columns, len(group[0].index))
 

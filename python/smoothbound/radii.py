@@ -1,0 +1,21 @@
+"""The radii at which certificates are wanted where nobody asks for others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["default_radii"]
+
+
+def default_radii(sigma: float) -> list[float]:
+    """Return 0 to 4 sigma in steps of sigma / 4, and the multiples of 0.25 up to there or to 4.
+
+    Examples
+    --------
+    >>> default_radii(0.12)[6:12]
+    [0.18, 0.21, 0.24, 0.25, 0.27, 0.3]
+    """
+    steps = sigma / 4 * np.arange(17)
+    quarters = 0.25 * np.arange(17)
+    # Rounded to nine significant digits, for steps that are not exact in binary.
+    return sorted({float(f"{r:.9g}") for r in (*steps, *quarters[quarters <= steps[-1]])})
