@@ -4,7 +4,10 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <chrono>
+#include <memory>
 #include <string>
+#include <thread>
 
 #include "smoothbound/smoothbound.hpp"
 
@@ -23,40 +26,66 @@ Vector copy_of(std::span<const double> x) {
 }
 std::span<double> view(Vector& x) { return {x.mutable_data(), static_cast<std::size_t>(x.size())}; }
 
+// Releases the GIL until its end. A daemon thread that wants it back while the interpreter ends
+// gets it never: CPython ends such a thread by unwinding its stack, which no destructor may let
+// pass, so the thread stays here until the process is gone.
+class WithoutGil {
+ public:
+  WithoutGil() : state_(PyEval_SaveThread()) {}
+  ~WithoutGil() { take_back(); }
+  WithoutGil(const WithoutGil&) = delete;
+  WithoutGil& operator=(const WithoutGil&) = delete;
+
+ private:
+  void take_back() noexcept {
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (...) {
+      for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+    }
+  }
+
+  PyThreadState* state_;
+};
+
 // Applies a function from span to span to an array of any shape.
 template <void (*f)(std::span<const double>, std::span<double>) noexcept>
 Vector elementwise(const Vector& x) {
   Vector out(std::vector<py::ssize_t>(x.shape(), x.shape() + x.ndim()));
   const std::span<const double> from = view(x);
   const std::span<double> to = view(out);
-  py::gil_scoped_release release;
+  const WithoutGil released;
   f(from, to);
   return out;
 }
 
-// A certifier and the sizes of what it returns.
+// A certifier, the band that it looks at, and the sizes of what it returns.
 struct Prepared {
   sb::Certifier certifier;
+  std::shared_ptr<const sb::ConfidenceBand> band;
   py::ssize_t n_radii, n_thresholds;
 };
 
 template <class T, class Call>
-sb::Failure run(const py::array& scores, const Call& call) {
-  const sb::Scores<T> view{
-      static_cast<const T*>(scores.data()), static_cast<std::size_t>(scores.shape(0)),
-      static_cast<std::size_t>(scores.shape(1)), scores.strides(0), scores.strides(1)};
-  py::gil_scoped_release release;
+sb::Failure run(const py::array& scores, std::uint64_t first_row, const Call& call) {
+  const sb::Scores<T> view{static_cast<const T*>(scores.data()),
+                           static_cast<std::size_t>(scores.shape(0)),
+                           static_cast<std::size_t>(scores.shape(1)),
+                           scores.strides(0),
+                           scores.strides(1),
+                           first_row};
+  const WithoutGil released;
   return call(view);
 }
 
 // call(scores) for scores of any type, without the GIL.
 template <class Call>
-sb::Failure run_any(const py::array& scores, const Call& call) {
+sb::Failure run_any(const py::array& scores, std::uint64_t first_row, const Call& call) {
   if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
   const py::dtype type = scores.dtype();
-  if (type.kind() == 'f' && type.itemsize() == 2) return run<sb::half>(scores, call);
-  if (type.kind() == 'f' && type.itemsize() == 4) return run<float>(scores, call);
-  if (type.kind() == 'f' && type.itemsize() == 8) return run<double>(scores, call);
+  if (type.kind() == 'f' && type.itemsize() == 2) return run<sb::half>(scores, first_row, call);
+  if (type.kind() == 'f' && type.itemsize() == 4) return run<float>(scores, first_row, call);
+  if (type.kind() == 'f' && type.itemsize() == 8) return run<double>(scores, first_row, call);
   throw py::type_error("scores must be float16, float32 or float64, got " +
                        py::str(py::object(type)).cast<std::string>());
 }
@@ -92,7 +121,8 @@ py::ssize_t bad_row(const sb::Failure& failure) {
 
 Prepared certifier(std::size_t n_draws, double sigma, double alpha, double a, double b,
                    const std::string& side, const std::string& bound,
-                   const sb::ConfidenceBand* band, const std::string& mean, std::size_t n_pilot,
+                   std::shared_ptr<const sb::ConfidenceBand> band, const std::string& mean,
+                   std::size_t n_pilot, const std::string& order, std::uint64_t seed,
                    const std::vector<double>& radii, const std::vector<double>& thresholds,
                    int threads) {
   sb::Options options;
@@ -105,15 +135,20 @@ Prepared certifier(std::size_t n_draws, double sigma, double alpha, double a, do
       bound, {{"mean", sb::Bound::mean}, {"cdf", sb::Bound::cdf}, {"tangent", sb::Bound::tangent}});
   options.mean = mean_of(mean);
   options.n_pilot = n_pilot;
-  options.prepared = band;
+  options.order =
+      named<sb::Order>(order, {{"unknown", sb::Order::unknown}, {"drawn", sb::Order::drawn}});
+  options.seed = seed;
+  options.prepared = band.get();
   options.radii = radii;
   options.thresholds = thresholds;
   options.threads = threads;
-  Prepared prepared{
-      {}, static_cast<py::ssize_t>(radii.size()), static_cast<py::ssize_t>(thresholds.size())};
+  Prepared prepared{{},
+                    std::move(band),
+                    static_cast<py::ssize_t>(radii.size()),
+                    static_cast<py::ssize_t>(thresholds.size())};
   sb::Failure failure;
   {
-    py::gil_scoped_release release;
+    const WithoutGil released;
     failure = prepared.certifier.prepare(options, n_draws);
   }
   bad_row(failure);
@@ -122,13 +157,13 @@ Prepared certifier(std::size_t n_draws, double sigma, double alpha, double a, do
 
 // Returns (bounds, radius, bad): `bad` is the first row with a score that is NaN or outside the
 // range, or -1.
-py::tuple certify(const Prepared& prepared, const py::array& scores) {
+py::tuple certify(const Prepared& prepared, const py::array& scores, std::uint64_t first_row) {
   if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
   Vector bounds({scores.shape(0), prepared.n_radii});
   Vector radius({scores.shape(0), prepared.n_thresholds});
   const sb::Certificates out{view(bounds), view(radius)};
   const sb::Failure failure =
-      run_any(scores, [&](const auto& rows) { return prepared.certifier(rows, out); });
+      run_any(scores, first_row, [&](const auto& rows) { return prepared.certifier(rows, out); });
   return py::make_tuple(bounds, radius, bad_row(failure));
 }
 
@@ -148,7 +183,7 @@ py::ssize_t count(const sb::ScoreCounter& counter, const py::array& scores, Coun
   const std::span<std::uint32_t> out{counts.mutable_data(),
                                      static_cast<std::size_t>(counts.size())};
   return bad_row(
-      run_any(scores, [&](const auto& rows) { return counter.count(rows, out, threads); }));
+      run_any(scores, 0, [&](const auto& rows) { return counter.count(rows, out, threads); }));
 }
 
 // Returns (bounds, radius).
@@ -177,7 +212,7 @@ py::tuple certify_counts(const Vector& edges, const Counts& counts, double sigma
   const sb::Certificates out{view(bounds), view(radius)};
   sb::Failure failure;
   {
-    py::gil_scoped_release release;
+    const WithoutGil released;
     failure = sb::certify(sketch, options, out);
   }
   bad_row(failure);
@@ -188,12 +223,12 @@ sb::ConfidenceBand make_band(const std::string& kind, std::size_t draws, double 
                              std::size_t n_bins, double level) {
   const auto named_kind =
       named<sb::BandKind>(kind, {{"dkw", sb::BandKind::dkw}, {"ell", sb::BandKind::ell}});
-  py::gil_scoped_release release;
+  const WithoutGil released;
   return {named_kind, draws, alpha, n_bins, level};
 }
 
 double ell_level(std::size_t draws, double alpha, std::size_t n_bins, bool two_sided) {
-  py::gil_scoped_release release;
+  const WithoutGil released;
   std::vector<std::size_t> ranks = sb::equal_count_positions(draws, n_bins);
   for (std::size_t& rank : ranks) rank = draws - rank;
   std::reverse(ranks.begin(), ranks.end());
@@ -222,7 +257,7 @@ double stay_probability(std::size_t draws, const std::vector<std::size_t>& lower
   };
   const auto lower_bounds = zip(lower_ranks, lower);
   const auto upper_bounds = zip(upper_ranks, upper);
-  py::gil_scoped_release release;
+  const WithoutGil released;
   return sb::stay_probability(draws, lower_bounds, upper_bounds);
 }
 
@@ -262,7 +297,7 @@ void add_lattice(const sb::LatticeNoise& noise,
   const std::span<T> to{out.mutable_data(), static_cast<std::size_t>(out.size())};
   sb::Failure failure;
   {
-    py::gil_scoped_release release;
+    const WithoutGil released;
     failure = noise.add(from, key, seed, to, threads);
   }
   bad_row(failure);
@@ -278,7 +313,7 @@ void add_gaussian(const py::array_t<T, py::array::c_style>& points, const Number
   const std::span<T> to{out.mutable_data(), static_cast<std::size_t>(out.size())};
   sb::Failure failure;
   {
-    py::gil_scoped_release release;
+    const WithoutGil released;
     failure = sb::add_gaussian(from, key, sigma, seed, to, threads);
   }
   bad_row(failure);
@@ -305,7 +340,7 @@ PYBIND11_MODULE(_core, module) {
   module.def("cdf", &elementwise<sb::gaussian::cdf>, py::arg("z"));
   module.def("quantile", &elementwise<sb::gaussian::quantile>, py::arg("p"));
   module.def("tier", &sb::tier);
-  py::class_<sb::ConfidenceBand>(module, "ConfidenceBand")
+  py::class_<sb::ConfidenceBand, std::shared_ptr<sb::ConfidenceBand>>(module, "ConfidenceBand")
       .def(py::init(&make_band), py::arg("kind"), py::arg("draws"), py::arg("alpha"),
            py::arg("n_bins"), py::arg("level"))
       .def("quantile", &sb::ConfidenceBand::quantile, py::arg("count"));
@@ -322,12 +357,12 @@ PYBIND11_MODULE(_core, module) {
       .def_property_readonly("z",
                              [](const sb::TangentBound& t) { return copy_of(t.touching_points()); })
       .def_property_readonly("stake", &sb::TangentBound::stake);
-  py::class_<Prepared>(module, "Certifier").def("__call__", &certify, py::arg("scores"));
+  py::class_<Prepared>(module, "Certifier")
+      .def("__call__", &certify, py::arg("scores"), py::arg("first_row") = 0);
   module.def("certifier", &certifier, py::arg("n_draws"), py::kw_only(), py::arg("sigma"),
              py::arg("alpha"), py::arg("a"), py::arg("b"), py::arg("side"), py::arg("bound"),
-             py::arg("band").none(true), py::arg("mean"), py::arg("n_pilot"), py::arg("radii"),
-             py::arg("thresholds"), py::arg("threads"),
-             py::keep_alive<0, 8>());  // the band, which it looks at
+             py::arg("band").none(true), py::arg("mean"), py::arg("n_pilot"), py::arg("order"),
+             py::arg("seed"), py::arg("radii"), py::arg("thresholds"), py::arg("threads"));
   py::class_<sb::ScoreCounter>(module, "ScoreCounter")
       .def(py::init(&make_counter), py::arg("edges"))
       .def("count", &count, py::arg("scores"), py::arg("counts").noconvert(), py::arg("threads"));

@@ -51,6 +51,9 @@ constexpr Coded<MeanKind> means[] = {{SMOOTHBOUND_MEAN_HOEFFDING, MeanKind::hoef
 constexpr Coded<BandKind> bands[] = {{SMOOTHBOUND_BAND_DKW, BandKind::dkw},
                                      {SMOOTHBOUND_BAND_ELL, BandKind::ell}};
 
+constexpr Coded<Order> orders[] = {{SMOOTHBOUND_ORDER_UNKNOWN, Order::unknown},
+                                   {SMOOTHBOUND_ORDER_DRAWN, Order::drawn}};
+
 template <class Enum, std::size_t n>
 bool decode(const Coded<Enum> (&codes)[n], std::int32_t code, Enum& value) noexcept {
   const auto* found = std::find_if(codes, codes + n, [&](auto c) { return c.code == code; });
@@ -100,9 +103,11 @@ constexpr std::size_t first_size<smoothbound_failure> =
 template <class Struct>
 constexpr bool ends_without_padding = first_size<Struct> % alignof(Struct) == 0;
 static_assert(ends_without_padding<smoothbound_options>);
-static_assert(offsetof(smoothbound_options, n_pilot) + sizeof(std::uint64_t) ==
+static_assert(offsetof(smoothbound_options, seed) + sizeof(std::uint64_t) ==
               sizeof(smoothbound_options));
 static_assert(ends_without_padding<smoothbound_scores>);
+static_assert(offsetof(smoothbound_scores, first_input) + sizeof(std::uint64_t) ==
+              sizeof(smoothbound_scores));
 static_assert(ends_without_padding<smoothbound_certificates>);
 static_assert(ends_without_padding<smoothbound_failure>);
 
@@ -203,9 +208,12 @@ std::int32_t options_of(const smoothbound_options* given, std::size_t n_draws, c
     return report.code("mean", c.mean);
   }
   if (c.reserved != 0) return report.code("options->reserved", c.reserved);
+  if (!decode(orders, c.order, o.order)) return report.code("order", c.order);
+  if (c.reserved_2 != 0) return report.code("options->reserved_2", c.reserved_2);
   constexpr std::uint64_t most = std::numeric_limits<std::size_t>::max();
   const std::uint64_t pilot = c.n_pilot > 0 ? c.n_pilot : std::max<std::size_t>(n_draws / 10, 1);
   o.n_pilot = static_cast<std::size_t>(std::min(pilot, most));
+  o.seed = c.seed;
   o.n_bins = c.n_bins;
   o.sigma = c.sigma;
   o.alpha = c.alpha;
@@ -223,7 +231,8 @@ std::int32_t with_scores(const smoothbound_scores& s, const Report& report, cons
   if (s.data == nullptr && s.n_inputs > 0) return report.null("scores->data");
   if (s.reserved != 0) return report.code("scores->reserved", s.reserved);
   const auto typed = [&]<class T>(const T* data) {
-    return work(Scores<T>{data, s.n_inputs, s.n_draws, s.input_stride, s.draw_stride});
+    return work(
+        Scores<T>{data, s.n_inputs, s.n_draws, s.input_stride, s.draw_stride, s.first_input});
   };
   switch (s.type) {
     case SMOOTHBOUND_FLOAT16:

@@ -133,17 +133,18 @@ class Worker {
       }
     }
     for (std::size_t i = begin; i < end; ++i) {
-      if (!certify(scores.row(i), of_rows(i, 1))) return false;
+      if (!certify(scores.row(i), scores.first_row + i, of_rows(i, 1))) return false;
     }
     return true;
   }
 
  private:
-  bool certify(Row<T> row, Certificates out) {
-    if (plan_.options.bound == Bound::tangent) return by_tangent(row, out.bounds, out.radius);
+  // `number` is that of the row, from which its permutation follows.
+  bool certify(Row<T> row, std::uint64_t number, Certificates out) {
+    if (plan_.options.bound == Bound::tangent) return by_tangent(row, number, out);
     curve_.clear();
     if (plan_.options.bound == Bound::mean) {
-      if (!add_mean(row)) return false;
+      if (!add_mean(row, number)) return false;
     } else {
       if (!sort_(row, plan_.options.a, plan_.options.b)) return false;
       if (gaps_.size() == plan_.n_draws) {
@@ -200,8 +201,8 @@ class Worker {
   }
 
   // Theorem 1: one gap, the whole range, at the level of the mean.
-  bool add_mean(Row<T> row) {
-    if (plan_.options.mean != MeanKind::hoeffding) return add_tallied_mean(row);
+  bool add_mean(Row<T> row, std::uint64_t number) {
+    if (plan_.options.mean != MeanKind::hoeffding) return add_tallied_mean(row, number);
     const Range& range = plan_.range;
     double total = 0.0;
     double lost = 0.0;
@@ -230,10 +231,10 @@ class Worker {
 
   // Theorem 1 with the other bounds on the mean. Betting is the tangent bound at r = 0, where every
   // tangent is the identity.
-  bool add_tallied_mean(Row<T> row) {
+  bool add_tallied_mean(Row<T> row, std::uint64_t number) {
     double share = 0.0;
     if (plan_.options.mean == MeanKind::betting) {
-      if (!fit_tangent(row)) return false;
+      if (!fit_tangent(row, number)) return false;
       share = tangent_(0.0);
     } else {
       if (!fill_shares(row, draws_)) return false;
@@ -246,21 +247,28 @@ class Worker {
     return true;
   }
 
-  bool by_tangent(Row<T> row, std::span<double> bounds, std::span<double> radius) {
-    if (!fit_tangent(row)) return false;
+  bool by_tangent(Row<T> row, std::uint64_t number, Certificates out) {
+    if (!fit_tangent(row, number)) return false;
     const double width = plan_.range.width();
     for (std::size_t j = 0; j < plan_.r.size(); ++j) {
-      bounds[j] = plan_.range.confidence(tangent_(plan_.r[j]) * width * (1.0 - 4 * unit));
+      out.bounds[j] = plan_.range.confidence(tangent_(plan_.r[j]) * width * (1.0 - 4 * unit));
     }
     for (std::size_t k = 0; k < plan_.targets.size(); ++k) {
       const double target = plan_.targets[k] / width * (1.0 + 4 * unit);
-      radius[k] = input_radius(tangent_.certified_radius(target), plan_.options.sigma);
+      out.radius[k] = input_radius(tangent_.certified_radius(target), plan_.options.sigma);
     }
     return true;
   }
 
-  bool fit_tangent(Row<T> row) {
+  bool fit_tangent(Row<T> row, std::uint64_t number) {
     const std::size_t n_pilot = plan_.options.n_pilot;
+    if (plan_.options.order == Order::unknown) {
+      permuted_.resize(row.size);
+      for (std::size_t i = 0; i < row.size; ++i) permuted_[i] = row[i];
+      // The order within the pilot and within the rest has no effect.
+      permute(std::span<T>(permuted_), n_pilot, plan_.options.seed, number);
+      row = {permuted_.data(), row.size, sizeof(T)};
+    }
     if (!fill_shares({row.data, n_pilot, row.stride}, pilot_) ||
         !fill_shares(row.after(n_pilot), draws_)) {
       return false;
@@ -352,6 +360,7 @@ class Worker {
   TangentBound tangent_;
   Tally tally_;
   std::vector<double> gaps_, distances_, before_, pilot_, draws_;
+  std::vector<T> permuted_;
 };
 
 bool has_pilot(const Options& o, std::size_t n_draws) noexcept {

@@ -42,13 +42,17 @@ def certifier(
     band: ConfidenceBand | None,
     mean: str,
     n_pilot: int,
+    order: str,
+    seed: int,
     radii: Sequence[float],
     thresholds: Sequence[float],
     threads: int,
 ) -> Certifier: ...
 
 class Certifier:
-    def __call__(self, scores: NDArray[Any]) -> tuple[NDArray[float64], NDArray[float64], int]: ...
+    def __call__(
+        self, scores: NDArray[Any], first_row: int = 0
+    ) -> tuple[NDArray[float64], NDArray[float64], int]: ...
 
 class ScoreCounter:
     def __init__(self, edges: NDArray[float64]) -> None: ...

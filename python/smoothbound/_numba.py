@@ -8,7 +8,7 @@ side.  Sorting and Phi^-1 are left to NumPy and SciPy.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.special import betainccinv, betaincinv, ndtri
 
+from smoothbound._order import permuted
 from smoothbound._tangent import Tally, TangentBound, bernstein_lower
 
 __all__ = ["ConfidenceBand", "ScoreCounter", "certifier", "certify_counts"]
@@ -138,6 +139,8 @@ class _Task:
     alpha: float
     mean: str
     n_pilot: int
+    order: str
+    seed: int
     deviation: float
     band: ConfidenceBand | None
     r: Vector
@@ -161,29 +164,33 @@ class _Task:
         shares = self.distance(row.astype(np.float64)) / self.width * (1.0 - 4 * _UNIT)
         return np.sort(np.maximum(np.nextafter(shares, -np.inf), 0.0))
 
-    def tangent(self, row: NDArray[np.floating]) -> TangentBound:
+    def tangent(self, row: NDArray[np.floating], number: int) -> TangentBound:
+        if self.order == "unknown":  # the order within the pilot and within the rest has no effect
+            row = permuted(row, self.n_pilot, self.seed, number)
         pilot, draws = row[: self.n_pilot], row[self.n_pilot :]
         return TangentBound(self.mean, self.alpha, self.shares(pilot), self.shares(draws))
 
-    def by_tangent(self, row: NDArray[np.floating], bounds: Vector, radius: Vector) -> None:
-        tangent = self.tangent(row)
+    def by_tangent(
+        self, row: NDArray[np.floating], number: int, bounds: Vector, radius: Vector
+    ) -> None:
+        tangent = self.tangent(row, number)
         for j, r in enumerate(self.r):
             bounds[j] = self.confidence(tangent(float(r)) * self.width * (1.0 - 4 * _UNIT))
         for k, target in enumerate(self.targets):
             radius[k] = tangent.certified_radius(target / self.width * (1.0 + 4 * _UNIT))
 
-    def by_tallied_mean(self, row: NDArray[np.floating]) -> tuple[Vector, Vector]:
+    def by_tallied_mean(self, row: NDArray[np.floating], number: int) -> tuple[Vector, Vector]:
         if self.mean == "betting":
-            share = self.tangent(row)(0.0)
+            share = self.tangent(row, number)(0.0)
         else:
             identity = np.array([0.0, 1.0])
             share = bernstein_lower(Tally(identity, self.shares(row)), identity, self.alpha)
         p = np.array([share])
         return np.array([self.width]), _lower_quantile(p, 1.0 - p)
 
-    def by_mean(self, row: Vector) -> tuple[Vector, Vector]:
+    def by_mean(self, row: Vector, number: int) -> tuple[Vector, Vector]:
         if self.mean != "hoeffding":
-            return self.by_tallied_mean(row)
+            return self.by_tallied_mean(row, number)
         mean = math.fsum(self.distance(row)) / (self.m * self.width) * (1.0 - 16 * _UNIT)
         p = np.array([mean - self.deviation - _UNIT])
         q = np.array([((1.0 - mean) + self.deviation) * (1 + 4 * _UNIT)])
@@ -201,12 +208,14 @@ class _Task:
         z[tied] = self.band.quantiles(self.m - first[tied])
         return gaps, z
 
-    def __call__(self, row: NDArray[np.floating], bounds: Vector, radius: Vector) -> None:
+    def __call__(
+        self, row: NDArray[np.floating], number: int, bounds: Vector, radius: Vector
+    ) -> None:
         if self.bound == "tangent":
-            self.by_tangent(row, bounds, radius)
+            self.by_tangent(row, number, bounds, radius)
             return
         if self.bound == "mean":
-            gaps, z = self.by_mean(row.astype(np.float64))
+            gaps, z = self.by_mean(row.astype(np.float64), number)
         else:
             gaps, z = self.by_cdf(row)
         for j, r in enumerate(self.r):
@@ -217,13 +226,14 @@ class _Task:
 
 def certifier(
     n_draws: int, *, radii: tuple[float, ...], thresholds: tuple[float, ...], **options: Any
-) -> Callable[[NDArray[np.floating]], tuple[Vector, Vector, int]]:
+) -> Callable[..., tuple[Vector, Vector, int]]:
     """Return `certify` with its options; as in the C++ core, but with nothing prepared."""
     return partial(certify, radii=np.array(radii), thresholds=np.array(thresholds), **options)
 
 
 def certify(
     scores: NDArray[np.floating],
+    first_row: int = 0,
     *,
     sigma: float,
     alpha: float,
@@ -234,6 +244,8 @@ def certify(
     band: ConfidenceBand | None,
     mean: str,
     n_pilot: int,
+    order: str,
+    seed: int,
     radii: Vector,
     thresholds: Vector,
     threads: int,
@@ -258,29 +270,26 @@ def certify(
         alpha=alpha,
         mean=mean,
         n_pilot=n_pilot,
+        order=order,
+        seed=seed,
         deviation=_deviation(m, alpha),
         band=band,
         r=r,
         targets=np.nextafter(distances, np.inf),
     )
-    _for_each_row(task, scores, bounds, radius, threads)
+    _for_each_row(task, threads, scores, range(first_row, first_row + n_inputs), bounds, radius)
     scaled = radius * sigma
     return bounds, np.where(scaled > 0.0, np.nextafter(scaled, -np.inf), scaled), -1
 
 
-def _for_each_row(
-    task: Callable[[NDArray[Any], Vector, Vector], None],
-    scores: NDArray[Any],
-    bounds: Vector,
-    radius: Vector,
-    threads: int,
-) -> None:
-    if threads == 1 or len(scores) == 1:
-        for row, row_bounds, row_radius in zip(scores, bounds, radius, strict=True):
-            task(row, row_bounds, row_radius)
+def _for_each_row(task: Callable[..., None], threads: int, *columns: Sequence[Any]) -> None:
+    """Call the task with the elements of each row of the columns."""
+    if threads == 1 or len(columns[0]) == 1:
+        for row in zip(*columns, strict=True):
+            task(*row)
         return
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(task, scores, bounds, radius))
+        list(pool.map(task, *columns))
 
 
 @njit(nogil=True, cache=True)
@@ -356,6 +365,8 @@ def certify_counts(
         alpha=alpha,
         mean="hoeffding",
         n_pilot=0,
+        order="drawn",
+        seed=0,
         deviation=_deviation(m, alpha),
         band=band,
         r=r,
@@ -372,6 +383,6 @@ def certify_counts(
 
     bounds = np.empty((len(counts), radii.size))
     radius = np.empty((len(counts), thresholds.size))
-    _for_each_row(certify_row, counts, bounds, radius, threads)
+    _for_each_row(certify_row, threads, counts, bounds, radius)
     scaled = radius * sigma
     return bounds, np.where(scaled > 0.0, np.nextafter(scaled, -np.inf), scaled)

@@ -246,6 +246,7 @@ class Plan:
             n_bins=self.method.n_bins,
             mean=self.method.mean,
             pilot=self.pilot,
+            order="drawn",
             backend=self.backend,
             threads=1,
         )

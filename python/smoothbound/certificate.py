@@ -44,6 +44,10 @@ class Settings:
     n_pilot : int
         The first of them, from which stakes and tangents were chosen, and nothing else; 0 for a
         method without pilot draws.
+    order : {"unknown", "drawn"}
+        Whether a method with pilot draws permuted the positions of each row first, or kept them.
+    order_seed : int
+        Key of that permutation, together with the number of the row.
     backend, version : str
         What computed it.
     """
@@ -59,6 +63,8 @@ class Settings:
     sides: str
     n: int
     n_pilot: int
+    order: str
+    order_seed: int
     backend: str
     version: str
 

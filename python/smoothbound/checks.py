@@ -9,7 +9,25 @@ from numbers import Integral, Real
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["choice", "count", "positive", "probability", "radii", "score_range", "thresholds"]
+__all__ = [
+    "choice",
+    "count",
+    "positive",
+    "probability",
+    "radii",
+    "score_range",
+    "shown",
+    "thresholds",
+]
+
+
+def shown(value: object) -> str:
+    """Return what an error shows of a value: its repr, cut where it is long."""
+    try:
+        text = repr(value)
+    except Exception:  # a number of too many digits, or an object that cannot show itself
+        return f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
 
 
 def _number(name: str, value: object) -> float:
@@ -36,12 +54,14 @@ def probability(name: str, value: object) -> float:
     return number
 
 
-def count(name: str, value: object, minimum: int = 1) -> int:
-    """Return `value` as an int if it is a whole number of at least `minimum`."""
+def count(name: str, value: object, minimum: int = 1, maximum: int | None = None) -> int:
+    """Return `value` as an int if it is a whole number from `minimum` to `maximum`."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be a whole number, got {value!r} ({type(value).__name__})")
     if value < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+        raise ValueError(f"{name} must be at least {minimum}, got {shown(value)}")
+    if maximum is not None and value > maximum:
+        raise ValueError(f"{name} must be at most {maximum}, got {shown(value)}")
     return int(value)
 
 

@@ -20,6 +20,8 @@ from smoothbound.method import Method
 __all__ = ["certify_scores", "required_draws"]
 
 SIDES = ("lower", "upper", "both")
+ORDERS = ("unknown", "drawn")
+MAX_SEED = 2**64 - 1
 _MOST_DRAWS = 2**24  # to look for the number of draws that would do
 _DRAWS_PER_THREAD = 50_000  # below it another thread costs more than it brings
 
@@ -38,6 +40,9 @@ def certify_scores(
     mean: str | None = None,
     pilot: float = 0.1,
     sides: str = "lower",
+    order: str = "unknown",
+    seed: int = 0,
+    first_row: int = 0,
     backend: str | None = None,
     threads: int | None = None,
 ) -> Certificate:
@@ -72,12 +77,22 @@ def certify_scores(
         How a mean is bounded. For ``bound="mean"`` by default Hoeffding's inequality, the paper's;
         for ``bound="tangent"`` betting by default, or "bernstein".
     pilot : float
-        Share of each row's draws, the first ones, from which the stakes of betting and the tangents
-        are chosen; the others are bounded. The draws must be in an order that does not depend on
-        their values, such as that of drawing; a row in sorted order is refused. In (0, 1); without
-        effect for other methods.
+        Share of each row's draws, the first ones in its `order`, from which the stakes of betting
+        and the tangents are chosen; the others are bounded. In (0, 1); without effect for other
+        methods.
     sides : {"lower", "upper", "both"}
         Which side to bound. "both" gives each side alpha / 2.
+    order : {"unknown", "drawn"}
+        In which order a method with a pilot uses the draws. "unknown": all positions of a row are
+        permuted first, because the row may be sorted or arranged by value. "drawn": the order is
+        kept, because it does not depend on the values, as that of drawing. Without effect for
+        other methods.
+    seed : int
+        Key of the permutation, together with the number of the row, in 0 ... 2^64 - 1. `alpha` is
+        then over the draws and the key, so the seed must be fixed before the scores are seen.
+    first_row : int
+        Number of the first row, where the rows come in parts: each row then has a permutation of
+        its own, the same as if all came at once. In 0 ... 2^63 - 1.
     backend : {"cpp", "numba"}, optional
         By default the C++ core, or numba where the core is missing.
     threads : int, optional
@@ -116,12 +131,13 @@ def certify_scores(
     method = Method.of(bound, band, n_bins, mean)
     pilot = checks.probability("pilot", pilot)
     checks.choice("sides", sides, SIDES)
+    checks.choice("order", order, ORDERS)
+    seed = checks.count("seed", seed, 0, MAX_SEED)
+    first_row = checks.count("first_row", first_row, 0, 2**63 - 1)
     cuts = checks.thresholds("thresholds", thresholds, (a, b))
     rows = as_scores(scores)
     n = rows.shape[1]
     n_pilot = _n_pilot(n, pilot) if method.splits_pilot else 0
-    if n_pilot:
-        _refuse_sorted(rows)
     plan = _plan(
         sigma,
         alpha,
@@ -133,18 +149,20 @@ def certify_scores(
         n,
         n_pilot,
         pilot,
+        order,
+        seed,
         backends.resolve(backend),
         choose_threads(threads, rows.size),
     )
     lower = upper = radius = None
     if plan.lower is not None:
-        lower, radius = _run(plan.lower, rows, (a, b))
+        lower, radius = _run(plan.lower, rows, first_row, (a, b))
     if plan.upper is not None:
-        upper, _ = _run(plan.upper, rows, (a, b))
+        upper, _ = _run(plan.upper, rows, first_row, (a, b))
     return Certificate(plan.settings, lower, upper, radius)
 
 
-_Certifier = Callable[[NDArray[Any]], tuple[NDArray[np.float64], NDArray[np.float64], int]]
+_Certifier = Callable[[NDArray[Any], int], tuple[NDArray[np.float64], NDArray[np.float64], int]]
 
 
 class _Plan(NamedTuple):
@@ -167,6 +185,8 @@ def _plan(
     n: int,
     n_pilot: int,
     pilot: float,
+    order: str,
+    seed: int,
     backend: str,
     threads: int,
 ) -> _Plan:
@@ -185,6 +205,8 @@ def _plan(
         band=_band(backend, method, n, share),
         mean=method.mean or "hoeffding",
         n_pilot=n_pilot,
+        order=order,
+        seed=seed,
         radii=radii,
         threads=threads,
     )
@@ -200,6 +222,8 @@ def _plan(
         sides=sides,
         n=n,
         n_pilot=n_pilot,
+        order=order,
+        order_seed=seed,
         backend=backend,
         version=__version__,
     )
@@ -211,9 +235,9 @@ def _plan(
 
 
 def _run(
-    certifier: _Certifier, rows: NDArray[Any], score_range: tuple[float, float]
+    certifier: _Certifier, rows: NDArray[Any], first_row: int, score_range: tuple[float, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    bounds, radius, bad = certifier(rows)
+    bounds, radius, bad = certifier(rows, first_row)
     if bad >= 0:
         a, b = score_range
         row = rows[bad].astype(np.float64)  # a and b would be rounded to the type of the row
@@ -232,24 +256,6 @@ def _run(
 
 def _n_pilot(n: int, pilot: float) -> int:
     return max(1, math.floor(n * pilot))
-
-
-def _refuse_sorted(rows: NDArray[Any]) -> None:
-    """Refuse rows whose draws cannot be in the order of drawing.
-
-    Twenty different draws in sorted order have probability 2 / 20! = 8e-19.
-    """
-    for i, row in enumerate(rows):
-        head = row[:64]
-        if not ((head[:-1] <= head[1:]).all() or (head[:-1] >= head[1:]).all()):
-            continue
-        with np.errstate(invalid="ignore"):  # bad scores are reported later
-            steps = np.diff(row.astype(np.float64))
-        if np.count_nonzero(steps) >= 19 and ((steps >= 0).all() or (steps <= 0).all()):
-            raise ValueError(
-                f"scores[{i}] are sorted: the pilot draws, the first ones, would not be a sample "
-                "like the others; pass the scores in the order in which they were drawn"
-            )
 
 
 def choose_threads(threads: int | None, draws: int) -> int:
@@ -361,11 +367,13 @@ def _perfect(n: int, alpha: float, method: Method, pilot: float) -> float:
         band=None,
         mean=method.mean,
         n_pilot=n_pilot,
+        order="drawn",
+        seed=0,
         radii=(0.0,),
         thresholds=(),
         threads=1,
     )
-    bounds, _, _ = certify(np.ones((1, n)))
+    bounds, _, _ = certify(np.ones((1, n)), 0)
     return float(bounds[0, 0])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import count as numbers_from
 from itertools import pairwise
 
 import numpy as np
@@ -30,6 +31,8 @@ __all__ = [
     "lower_edges",
     "lower_mean",
     "lower_tangent",
+    "permutation",
+    "philox",
     "stay_probability",
     "tangent_from_pilot",
     "upper_bound",
@@ -52,6 +55,44 @@ def deviation(m: int, alpha: float) -> float:
 def dkw(count: int, m: int, alpha: float) -> float:
     """Bound G(s) from below where `count` of `m` draws are >= s (Massart 1990)."""
     return max(count / m - deviation(m, alpha), 0.0)
+
+
+def philox(counter: tuple[int, int, int, int], key: int) -> tuple[int, int, int, int]:
+    """Return the four words of Philox 4x32-10 (Salmon et al. 2011) for a counter and a key."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key % 2**32, key >> 32
+    for _ in range(10):
+        left, right = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (
+            (right >> 32) ^ c1 ^ k0,
+            right % 2**32,
+            (left >> 32) ^ c3 ^ k1,
+            left % 2**32,
+        )
+        k0, k1 = (k0 + 0x9E3779B9) % 2**32, (k1 + 0xBB67AE85) % 2**32
+    return c0, c1, c2, c3
+
+
+def permutation(n: int, seed: int, row: int) -> NDArray[np.int64]:
+    """Return the order in which the draws of a row of unknown history are used.
+
+    Fisher and Yates: for i = 0, 1, ..., position i changes places with position i + u, u uniform
+    on 0, ..., n - i - 1. Random words are used one after the other; u is the high half of the
+    product of a word and n - i, and a word whose product has a low half below 2^32 mod (n - i) is
+    passed over (Lemire 2019).
+    """
+    words = (
+        word
+        for block in numbers_from()
+        for word in philox((block, row % 2**32, 2**31, row >> 32), seed)
+    )
+    order = list(range(n))
+    for i in range(n - 1):
+        high, low = 0, -1
+        while low < 2**32 % (n - i):
+            high, low = divmod(next(words) * (n - i), 2**32)
+        order[i], order[i + high] = order[i + high], order[i]
+    return np.array(order, dtype=np.int64)
 
 
 def hoeffding(values: Vector, alpha: float) -> float:

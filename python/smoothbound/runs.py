@@ -228,6 +228,7 @@ def _options(settings: RunSettings, method: Method) -> dict[str, Any]:
         "band": method.band or "dkw",
         "n_bins": method.n_bins,
         "mean": method.mean,
+        "order": "drawn",
     }
 
 

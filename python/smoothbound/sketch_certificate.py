@@ -133,6 +133,8 @@ def certify_counts(
         sides=sides,
         n=int(n.min()),
         n_pilot=0,
+        order="unknown",  # counts have no order
+        order_seed=0,
         backend=backend,
         version=str(backends.build_info()["version"]),
         measure=sketch.measure,

@@ -426,6 +426,7 @@ class SmoothedClassifier(Sampler):
             "n_bins": n_bins,
             "mean": mean,
             "pilot": pilot,
+            "order": "drawn",
             "sides": sides,
             "backend": backend,
             "threads": threads,

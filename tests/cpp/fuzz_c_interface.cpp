@@ -256,6 +256,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   o.bound = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(3));
   o.mean = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(4));
   o.n_pilot = in.below(2) == 0 ? 0 : in.byte();
+  o.order = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
+  o.seed = in.byte();
   o.band = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
   o.threads = in.rarely() ? static_cast<std::int32_t>(in.below(4)) : 1;
   o.n_bins = in.below(2) == 0 ? 0 : in.byte();

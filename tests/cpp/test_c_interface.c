@@ -34,7 +34,7 @@ static smoothbound_options usual(void) {
 static smoothbound_scores usual_scores(void) {
   const smoothbound_scores scores = {
       sizeof scores,       scores64, inputs, draws, sizeof scores64[0], sizeof(double),
-      SMOOTHBOUND_FLOAT64, 0};
+      SMOOTHBOUND_FLOAT64, 0,        0};
   return scores;
 }
 
@@ -64,6 +64,18 @@ static void check_means(void) {
   options.n_pilot = draws;
   CHECK(smoothbound_certify(&scores, &options, &second, &failure) == SMOOTHBOUND_BAD_OPTION);
   CHECK(strcmp(failure.message, "n_pilot must be at least 1 and below n_draws, got 500") == 0);
+  options.n_pilot = 0;
+  CHECK(options.order == SMOOTHBOUND_ORDER_UNKNOWN && options.seed == 0); /* the safe one */
+  options.seed = 5;
+  CHECK(smoothbound_certify(&scores, &options, &second, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(bounds, again, sizeof bounds) != 0);
+  options.order = SMOOTHBOUND_ORDER_DRAWN;
+  CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_OK);
+  options.seed = 6; /* no key where the order is kept */
+  CHECK(smoothbound_certify(&scores, &options, &second, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(bounds, again, sizeof bounds) == 0);
+  options.order = 2;
+  CHECK(smoothbound_certify(&scores, &options, &second, &failure) == SMOOTHBOUND_BAD_OPTION);
   options = usual();
   options.bound = SMOOTHBOUND_BOUND_TANGENT;
   options.mean = SMOOTHBOUND_MEAN_HOEFFDING;

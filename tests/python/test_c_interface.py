@@ -34,6 +34,9 @@ class Options(Structure):
         ("mean", c_int32),
         ("reserved", c_int32),
         ("n_pilot", ctypes.c_uint64),
+        ("order", c_int32),
+        ("reserved_2", c_int32),
+        ("seed", ctypes.c_uint64),
     ]
 
 
@@ -47,6 +50,7 @@ class Scores(Structure):
         ("draw_stride", c_ssize_t),
         ("type", c_int32),
         ("reserved", c_int32),
+        ("first_input", ctypes.c_uint64),
     ]
 
 
@@ -107,14 +111,27 @@ def library(request, native):
     return library
 
 
-def view_of(scores):
+def view_of(scores, first_input=0):
     return sized(
-        Scores, scores.ctypes.data, *scores.shape, *scores.strides, scores.dtype.itemsize, 0
+        Scores,
+        scores.ctypes.data,
+        *scores.shape,
+        *scores.strides,
+        scores.dtype.itemsize,
+        0,
+        first_input,
     )
 
 
 def certify(
-    library, scores, failure=None, radii=(0.0, 0.25), thresholds=(0.5,), sketch=None, **fields
+    library,
+    scores,
+    failure=None,
+    radii=(0.0, 0.25),
+    thresholds=(0.5,),
+    sketch=None,
+    first_input=0,
+    **fields,
 ):
     """Certify an array of any layout, or a sketch of it; returns (status, bounds, radius)."""
     radii, thresholds = np.array(radii, float), np.array(thresholds, float)
@@ -130,7 +147,7 @@ def certify(
     out = sized(Certificates, pointer(bounds), bounds.size, pointer(radius), radius.size)
     failure = None if failure is None else byref(failure)
     if sketch is None:
-        view = view_of(scores)
+        view = view_of(scores, first_input)
         status = library.smoothbound_certify(byref(view), byref(options), byref(out), failure)
     else:
         status = library.smoothbound_sketch_certify(sketch, byref(options), byref(out), failure)
@@ -187,9 +204,34 @@ def test_the_ways_to_bound_a_mean(library, bound, mean):
     np.testing.assert_allclose(bounds, expected.lower, atol=1e-5)
 
 
+def test_the_order_of_the_draws(library):
+    scores = np.sort(np.random.default_rng(4).beta(8, 1, size=(3, 800)), axis=1)
+    options = {"sigma": 0.25, "radii": [0, 0.25], "thresholds": [0.5], "bound": "tangent"}
+    for order, code in (("unknown", 0), ("drawn", 1)):
+        for seed, first in [(0, 0), (2**64 - 1, 2**40)]:
+            expected = sb.certify_scores(
+                scores, **options, order=order, seed=seed, first_row=first, backend="cpp"
+            )
+            status, bounds, radius = certify(
+                library, scores, bound=BOUNDS["tangent"], order=code, seed=seed, first_input=first
+            )
+            assert status == OK
+            np.testing.assert_array_equal(bounds, expected.lower)
+            np.testing.assert_array_equal(radius, expected.radius)
+    failure = sized(Failure)
+    assert certify(library, scores, failure, order=2)[0] == BAD_OPTION
+    assert failure.message.startswith(b"order must be one of its codes")
+
+
 def test_programs_of_the_first_version(library):
     # Their options end before `mean`; what follows in memory is their own.
     scores = np.random.default_rng(5).beta(8, 1, size=(2, 300))
+    with_pilot = Options.order.offset  # where those end that know of pilots, not of orders
+    for order in (0, 77):
+        old = certify(
+            library, scores, bound=BOUNDS["tangent"], struct_size=with_pilot, order=order
+        )
+        np.testing.assert_array_equal(old[1], certify(library, scores, bound=BOUNDS["tangent"])[1])
     for bound in ("mean", "cdf"):
         now = certify(library, scores, bound=BOUNDS[bound])
         then = certify(
@@ -276,7 +318,7 @@ def test_a_plan_serves_many_calls(library):
     for _ in range(3):
         scores = rng.beta(8, 1, size=(2, 300))
         bounds = np.zeros((2, 2))
-        view = sized(Scores, scores.ctypes.data, *scores.shape, *scores.strides, 8, 0)
+        view = sized(Scores, scores.ctypes.data, *scores.shape, *scores.strides, 8, 0, 0)
         out = sized(Certificates, pointer(bounds), 4, None, 0)
         assert library.smoothbound_plan_certify(plan, byref(view), byref(out), None) == OK
         _, expected, _ = certify(library, scores, thresholds=[])

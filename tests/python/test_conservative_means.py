@@ -174,7 +174,8 @@ def limits(case, bound, mean, backend):
 def certify(case, bound, mean, backend, **options):
     return sb.certify_scores(
         case.scores[None], sigma=1.0, radii=[float(case.r)], alpha=case.alpha,
-        score_range=(case.a, case.b), bound=bound, mean=mean, backend=backend, **options,
+        score_range=(case.a, case.b), bound=bound, mean=mean, backend=backend, order="drawn",
+        **options,
     )  # fmt: skip
 
 
@@ -276,7 +277,7 @@ def test_the_certified_radius_is_a_point_of_the_walk_that_passed(monkeypatch):
         walk.clear()
         cert = sb.certify_scores(
             scores[None], sigma=sigma, alpha=0.5, radii=[], thresholds=[threshold],
-            bound="tangent", backend="numba",
+            bound="tangent", order="drawn", backend="numba",
         )  # fmt: skip
         radius = mp.mpf(float(cert.radius[0, 0])) / mp.mpf(sigma)
         passed = [(chosen, r) for chosen, r in walk if r < walk[-1][1]]

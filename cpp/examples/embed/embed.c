@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
   const double radii[] = {0.0, 0.25}, thresholds[] = {0.5};
   double bounds[2], radius[1], *data = malloc((n_draws + 1) * sizeof(double));
   const smoothbound_scores scores = {sizeof scores,       data, 1, n_draws, 0, sizeof(double),
-                                     SMOOTHBOUND_FLOAT64, 0};
+                                     SMOOTHBOUND_FLOAT64, 0,    0};
   const smoothbound_certificates out = {sizeof out, bounds, 2, radius, 1};
   smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
   smoothbound_options options;

@@ -12,7 +12,7 @@ int main(void) {
   const smoothbound_certificates out = {sizeof out, bounds, 2, radius, 1};
   smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
   smoothbound_scores scores = {sizeof scores,       data, 1, 0, 0, sizeof(double),
-                               SMOOTHBOUND_FLOAT64, 0};
+                               SMOOTHBOUND_FLOAT64, 0,    0};
   smoothbound_options options;
   smoothbound_sketch *all = NULL, *part = NULL; /* of two machines, say */
   int i, turn = 0;

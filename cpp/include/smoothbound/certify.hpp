@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 
@@ -26,6 +27,7 @@
 #include "smoothbound/binning.hpp"
 #include "smoothbound/bound.hpp"
 #include "smoothbound/mean.hpp"
+#include "smoothbound/order.hpp"
 
 namespace smoothbound {
 
@@ -48,9 +50,13 @@ struct Options {
   /// the call. It must outlive the call, and the Certifier.
   const ConfidenceBand* prepared = nullptr;
   MeanKind mean = MeanKind::hoeffding;  ///< for `mean` any, for `tangent` betting or bernstein
-  /// The first draws of every row, from which stakes and tangents are chosen, and nothing else; in
-  /// [1, n_draws) for betting and for `tangent`, else without effect.
+  /// The first draws of every row, in the order below, from which stakes and tangents are chosen,
+  /// and nothing else; in [1, n_draws) for betting and for `tangent`, else without effect.
   std::size_t n_pilot = 0;
+  /// In which order these two use the draws. For `unknown`, the permutation of each row has the key
+  /// (seed, Scores::first_row + i), and the seed must be fixed before the scores are seen.
+  Order order = Order::unknown;
+  std::uint64_t seed = 0;
   std::span<const double> radii;       ///< >= 0, in the units of sigma
   std::span<const double> thresholds;  ///< inside (a, b)
   int threads = 1;                     ///< >= 1
@@ -63,6 +69,7 @@ struct Scores {
   const T* data;
   std::size_t n_inputs, n_draws;
   std::ptrdiff_t row_stride, draw_stride;  ///< bytes
+  std::uint64_t first_row = 0;  ///< number of row 0, where the rows come in parts (order.hpp)
 
   Row<T> row(std::size_t i) const noexcept {
     return {reinterpret_cast<const T*>(reinterpret_cast<const char*>(data) +

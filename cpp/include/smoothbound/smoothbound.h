@@ -12,7 +12,7 @@
  *   options.n_radii = 2;
  *   smoothbound_scores scores = {
  *       sizeof scores,       data, N_INPUTS, N_DRAWS, N_DRAWS * sizeof(float), sizeof(float),
- *       SMOOTHBOUND_FLOAT32, 0};
+ *       SMOOTHBOUND_FLOAT32, 0, 0};
  *   smoothbound_certificates out = {sizeof out, bounds, N_INPUTS * 2, NULL, 0};
  *   if (smoothbound_certify(&scores, &options, &out, &failure) != SMOOTHBOUND_OK) {
  *     fprintf(stderr, "%s\n", failure.message);
@@ -90,6 +90,15 @@ enum {
       1 /**< equal local levels; made in seconds for 100 000 draws: prepare once */
 };
 
+/** In which order the draws of a row are used. Betting and the bound TANGENT set the first ones
+ * aside, which must not depend on the values. */
+enum {
+  SMOOTHBOUND_ORDER_UNKNOWN = 0, /**< the positions are permuted first, with the key (seed, number
+                                      of the input); alpha is over the draws and the key */
+  SMOOTHBOUND_ORDER_DRAWN = 1    /**< the order does not depend on the values, as that of drawing:
+                                      it is kept */
+};
+
 /** The type of the scores, IEEE 754. */
 enum { SMOOTHBOUND_FLOAT16 = 2, SMOOTHBOUND_FLOAT32 = 4, SMOOTHBOUND_FLOAT64 = 8 };
 
@@ -110,10 +119,12 @@ typedef struct smoothbound_options {
   size_t n_thresholds;      /**< 0 */
   int32_t mean;             /**< SMOOTHBOUND_MEAN_...; the bound's own */
   int32_t reserved;         /**< 0 */
-  uint64_t n_pilot; /**< for betting and TANGENT: the first draws of each row, below n_draws,
-                         from which stake and tangents are chosen; the others are bounded, and
-                         the split must not depend on the values of the draws. 0: a tenth of
-                         the draws, at least one */
+  uint64_t n_pilot;   /**< for betting and TANGENT: the first draws of each row in its order, below
+                           n_draws, from which stake and tangents are chosen; the others are bounded.
+                           0: a tenth of the draws, at least one */
+  int32_t order;      /**< SMOOTHBOUND_ORDER_...; unknown */
+  int32_t reserved_2; /**< 0 */
+  uint64_t seed;      /**< key of the permutation; 0. Fix it before the scores are seen */
 } smoothbound_options;
 
 /** Scores in memory of any layout: draw j of input i is at
@@ -128,6 +139,8 @@ typedef struct smoothbound_scores {
   ptrdiff_t draw_stride;  /**< bytes from one draw to the next */
   int32_t type;           /**< SMOOTHBOUND_FLOAT... */
   int32_t reserved;       /**< 0 */
+  uint64_t first_input;   /**< number of the first input, where the inputs come in parts, so that
+                               each has a permutation of its own; 0 */
 } smoothbound_scores;
 
 /** Where the certificates go. After a failure they hold nothing of use. */

@@ -21,6 +21,7 @@
 #include "smoothbound/gaussian.hpp"
 #include "smoothbound/mean.hpp"
 #include "smoothbound/noise.hpp"
+#include "smoothbound/order.hpp"
 #include "smoothbound/philox.hpp"
 #include "smoothbound/radius.hpp"
 #include "smoothbound/sketch.hpp"

@@ -125,7 +125,7 @@ def bounds(
         row = 0
         for chunk in chain([first], file.chunks):
             try:
-                yield certify_scores(chunk, **settings)
+                yield certify_scores(chunk, first_row=row, **settings)
             except ValueError as error:
                 if not row:
                     raise
