@@ -1,22 +1,34 @@
-"""Builds smoothbound._core by calling CMake; all compiler settings are in CMakeLists.txt."""
+"""Builds smoothbound._core by calling CMake; all compiler settings are in CMakeLists.txt.
 
+With SMOOTHBOUND_NO_CORE=1 in the environment it is left out, and numba computes the bounds.
+"""
+
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pybind11
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent.resolve()
+HELP = """
+smoothbound's C++ core cannot be built: {why}.
+It needs CMake 3.22 or newer and a compiler of C++20, such as g++ 11 or clang++ 14;
+on Debian and Ubuntu "apt install g++" brings one.
+To install without the core, with numba in its place, which computes the same bounds more slowly:
+    SMOOTHBOUND_NO_CORE=1 pip install .
+"""
 
 
 class CMakeBuild(build_ext):
     def build_extension(self, ext):
+        import pybind11
+
         # setuptools says where the extension belongs: in the wheel, or beside the sources (-e).
         target = Path(self.get_ext_fullpath(ext.name)).resolve().parent
         build = Path(self.build_temp).resolve() / "cmake"
-        configure = [
+        run(
             "cmake",
             f"-S{ROOT}",
             f"-B{build}",
@@ -26,9 +38,20 @@ class CMakeBuild(build_ext):
             f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
             f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target}",
             f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY_RELEASE={target}",
-        ]
-        subprocess.run(configure, check=True)
-        subprocess.run(["cmake", "--build", build, "--config", "Release", "--parallel"], check=True)
+        )
+        run("cmake", "--build", build, "--config", "Release", "--parallel")
 
 
-setup(ext_modules=[Extension("smoothbound._core", sources=[])], cmdclass={"build_ext": CMakeBuild})
+def run(*command):
+    """Run a step of the build, or end with what it needs."""
+    try:
+        subprocess.run(command, check=True)
+    except FileNotFoundError:
+        raise SystemExit(HELP.format(why=f"there is no program {command[0]!r}")) from None
+    except subprocess.CalledProcessError:
+        raise SystemExit(HELP.format(why="the reason stands above")) from None
+
+
+core = Extension("smoothbound._core", sources=[])
+without_core = os.environ.get("SMOOTHBOUND_NO_CORE", "0") not in ("", "0")
+setup(ext_modules=[] if without_core else [core], cmdclass={"build_ext": CMakeBuild})
