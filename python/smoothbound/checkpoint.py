@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import re
-import struct
-import tarfile
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +22,22 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from smoothbound import checkpoint_file, checks
+from smoothbound.digests import digest, is_dense, kind_of, state_digest
 from smoothbound.errors import CheckpointError
 from smoothbound.models import ARCHITECTURES, build, from_factory
+from smoothbound.plain_files import read_plain
 from smoothbound.replacing import replacing
 
 __all__ = ["Info", "load", "restore", "save"]
 
 _LAYOUT: dict[str, type] = {"arch": str, "state_dict": dict, "epoch": int}  # needed, to certify
-_LAST = re.compile(r"(module\.)?(1\.)?(module\.)?fc\.bias")  # one number for each class
-_PARALLEL = re.compile(r"(^|\.)module\.")  # what nn.DataParallel puts before the names of a network
+_OURS = (*_LAYOUT, "optimizer", "training", "history", "digest")
+_LAST = re.compile(r"(.*\.)?fc\.(bias|weight)")  # as many rows as classes
+_MOST_CLASSES = 1_000_000
+_WRAPPERS = {"module", "_orig_mod"}  # of nn.DataParallel and torch.compile, in names
 _COUNTER = ".num_batches_tracked"  # not used to predict, and not in files of before torch 0.4.1
-_NUMBERS = {  # NumPy types, and how struct calls them
-    **{"b1": "?", "f2": "e", "f4": "f", "f8": "d"},
-    **{"i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"},
-}
+_AVERAGED = "n_averaged"  # a counter of torch.optim.swa_utils.AveragedModel
 _SHOWN = 4  # parameters that do not fit, named in an error, of each way not to fit
 
 
@@ -61,6 +62,8 @@ class Info:
         Settings it was trained with, "sigma" among them; empty if the file does not say.
     history : list of dict
         What was measured in each epoch; empty if the file does not say.
+    remarks : tuple of str
+        What a person should know about how the file was read, such as what was left out.
     """
 
     arch: str
@@ -70,6 +73,7 @@ class Info:
     sha256: str
     training: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    remarks: tuple[str, ...] = ()
 
 
 def save(
@@ -115,13 +119,17 @@ def save(
         "training": dict(training),
         "history": [dict(row) for row in history],
     }
-    torch.save(content, buffer)
-    with replacing(Path(path)) as file:
+    torch.save(content | {"digest": digest(content)}, buffer)
+    with replacing(checks.path("path", path)) as file:
         file.write(buffer.getbuffer())
 
 
 def load(
-    path: Path | str | None, device: torch.device | str = "cpu", *, arch: str | None = None
+    path: Path | str | None,
+    device: torch.device | str = "cpu",
+    *,
+    arch: str | None = None,
+    state_dict: str | None = None,
 ) -> tuple[nn.Module, Info]:
     """Read a checkpoint into its network, in eval mode.
 
@@ -129,13 +137,17 @@ def load(
     ----------
     path : path or None
         A file written by `save`, one published with Cohen et al. 2019, or a state_dict saved by
-        torch.save or, with the ending .safetensors, by safetensors. None: the network as its
-        factory made it.
+        torch.save, alone or in a dict with other things, or, with the ending .safetensors, by
+        safetensors. None: the network as its factory made it.
     device : device
         Where the network goes.
     arch : str, optional
         Its network, where the file does not name it: a name in `smoothbound.models.ARCHITECTURES`,
-        or ``package.module:factory``, see `smoothbound.models.from_factory`.
+        or ``package.module:factory``, see `smoothbound.models.from_factory`. What else the file
+        holds is then left out, and `Info.remarks` says so.
+    state_dict : str, optional
+        Which parameters, where the file holds several: a key of the file, such as ``"model_ema"``,
+        or the beginning of names in its state_dict, such as ``"ema_model."``.
 
     Returns
     -------
@@ -147,33 +159,35 @@ def load(
     Raises
     ------
     CheckpointError
-        If the file is missing, is not a checkpoint, holds pickled code, lacks a part, names an
-        unknown architecture, or holds parameters that do not fit it or are not finite.
+        If the file is missing, is not a checkpoint, holds pickled code, lacks a part, is damaged,
+        names an unknown architecture, or holds parameters that do not fit it or are not finite.
     ModelError
         If the factory cannot be imported or makes no network.
-    ValueError
-        If `arch` is neither a known name nor a factory.
+    ValueError, TypeError
+        If `arch` is neither a known name nor a factory, or another argument is of another kind.
+
+    Notes
+    -----
+    Names are taken without the ``module.`` of nn.DataParallel, the ``_orig_mod.`` of torch.compile
+    and what all of them begin with, such as the ``model.`` of Lightning. A parameter that the
+    network does not have is an error, because the network would compute something else without it.
     """
-    if arch is not None and ":" not in arch and arch not in ARCHITECTURES:
-        raise ValueError(
-            f"arch must be one of {', '.join(ARCHITECTURES)}, or package.module:factory; "
-            f"got {arch!r}"
-        )
+    _check_names(arch, state_dict)
     if path is None:
         return _from_factory_alone(arch, device)
-    path = Path(path)
-    content, data = _content(path, arch)
+    path = checks.path("path", path)
+    data = read_plain(path, CheckpointError)
+    content, remarks = _content(path, data, arch, state_dict)
     arch, state = content["arch"], content["state_dict"]
     _check_claim(path, state, len(data))
     num_classes = shape = None
     if ":" in arch:
         model = from_factory(arch)
     else:
-        last = next((value for name, value in state.items() if _LAST.fullmatch(name)), None)
-        num_classes = len(last) if isinstance(last, Tensor) and last.ndim and len(last) > 1 else 10
+        num_classes = _num_classes(path, state)
         shape = ARCHITECTURES[arch].shape
         model = build(arch, num_classes)
-    model.load_state_dict(_fitting(path, arch, state, model.state_dict()))
+    _put(path, arch, state, model)
     info = Info(
         arch=arch,
         epoch=content.get("epoch"),
@@ -182,8 +196,20 @@ def load(
         sha256=hashlib.sha256(data).hexdigest(),
         training=content.get("training", {}),
         history=content.get("history", []),
+        remarks=tuple(remarks),
     )
     return model.eval().to(device), info
+
+
+def _check_names(arch: str | None, state_dict: str | None) -> None:
+    for name, value in (("arch", arch), ("state_dict", state_dict)):
+        if not isinstance(value, str | None):
+            raise TypeError(f"{name} must be a str or None, got {value!r}")
+    if arch is not None and ":" not in arch and arch not in ARCHITECTURES:
+        raise ValueError(
+            f"arch must be one of {', '.join(ARCHITECTURES)}, or package.module:factory; "
+            f"got {arch!r}"
+        )
 
 
 def _from_factory_alone(arch: str | None, device: torch.device | str) -> tuple[nn.Module, Info]:
@@ -193,11 +219,7 @@ def _from_factory_alone(arch: str | None, device: torch.device | str) -> tuple[n
             f"got the network {arch!r} alone"
         )
     model = from_factory(arch).to(device)
-    sha256 = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        sha256.update(f"{name} {_kind(value)}\n".encode())
-        sha256.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return model, Info(arch, None, None, None, sha256.hexdigest())
+    return model, Info(arch, None, None, None, state_digest(model.state_dict()))
 
 
 def restore(path: Path | str, model: nn.Module, optimizer: Optimizer) -> int:
@@ -222,11 +244,9 @@ def restore(path: Path | str, model: nn.Module, optimizer: Optimizer) -> int:
     CheckpointError
         As `load`, and if the file holds no state of such an optimizer.
     """
-    path = Path(path)
-    content, _ = _content(path)
-    model.load_state_dict(
-        _fitting(path, content["arch"], content["state_dict"], model.state_dict())
-    )
+    path = checks.path("path", path)
+    content, _ = _content(path, read_plain(path, CheckpointError))
+    _put(path, content["arch"], content["state_dict"], model)
     try:
         optimizer.load_state_dict(content["optimizer"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -237,133 +257,202 @@ def restore(path: Path | str, model: nn.Module, optimizer: Optimizer) -> int:
     return epoch
 
 
-def _content(path: Path, arch: str | None = None) -> tuple[dict[str, Any], bytes]:
-    """Return what a checkpoint holds, its parts of the right types, and its bytes."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"cannot read checkpoint {path}: {error.strerror}") from error
-    content = (_safetensors if path.suffix == ".safetensors" else _unpickled)(path, data)
-    if isinstance(content, dict) and all(isinstance(v, Tensor) for v in content.values()):
-        if arch is None and content:
-            raise CheckpointError(
-                f"{path} holds a bare state_dict: name its network too, by --arch; one of "
-                f"{', '.join(ARCHITECTURES)}, or package.module:factory"
-            )
-        content = {"state_dict": content} if content else content
-    if isinstance(content, dict) and arch is not None:
-        if ":" not in arch and content.get("arch", arch) != arch:
-            raise CheckpointError(
-                f"{path} is of the architecture {content['arch']!r}, not {arch!r}"
-            )
-        content = content | {"arch": arch}
-    _check_layout(path, content, given=arch)
-    return content, data
+# What a file holds ------------------------------------------------------------------------------
 
 
-def _safetensors(path: Path, data: bytes) -> dict[str, Tensor]:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load as tensors
-    except ImportError as error:
-        raise CheckpointError(
-            f"{path} needs safetensors; install it with: pip install 'smoothbound[safetensors]'"
-        ) from error
-    try:
-        state: dict[str, Tensor] = tensors(data)
-    except (SafetensorError, ValueError, KeyError) as error:  # KeyError: a type torch has not
-        raise CheckpointError(
-            f"{path} is not a safetensors file, or not complete ({error})"
-        ) from error
-    return state
-
-
-def _unpickled(path: Path, data: bytes) -> Any:
-    # torch before 2.6 reads this old format by a way that can run code in spite of weights_only
-    if tarfile.is_tarfile(io.BytesIO(data)):
-        raise CheckpointError(
-            f"{path} is a tar file: if it is an archive, unpack it (tar -xf) and name a checkpoint "
-            "in it; torch's own tar format of 2016 cannot be read safely, save it anew"
-        )
-    try:
-        with _numpy_numbers():
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # arbitrary bytes end in almost any exception
-        code = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
-        if code:
-            raise CheckpointError(
-                f"{path} holds pickled code ({code[1]}), which is never run; save the network's "
-                "state_dict, not the network itself"
-            ) from error
-        raise CheckpointError(
-            f"{path} is not a checkpoint, or is not complete: it cannot be read as tensors and "
-            f"plain values saved by torch.save ({type(error).__name__})"
-        ) from error
-
-
-class _NumPyType:
-    """Stands for the type of a NumPy number in a pickle."""
-
-    def __init__(self, name: str, *_: object) -> None:
-        self.name, self.order = name, "="
-
-    def __setstate__(self, state: Any) -> None:
-        self.order = state[1] if state[1] in "<>" else "="
-
-
-def _number(kind: _NumPyType, data: bytes) -> Any:
-    """Stands for what makes a NumPy number from a pickle; returns a plain one."""
-    (value,) = struct.unpack(kind.order + _NUMBERS[kind.name], data)
-    return value
-
-
-def _numpy_numbers() -> AbstractContextManager[object]:
-    """Let torch read NumPy numbers, such as a learning rate, as plain ones; nothing is run."""
-    if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7):  # knows no stand-ins yet
-        return nullcontext()
-    return torch.serialization.safe_globals(
-        [
-            (_number, "numpy.core.multiarray.scalar"),
-            (_number, "numpy._core.multiarray.scalar"),
-            (_NumPyType, "numpy.dtype"),
-        ]
-    )
-
-
-def _check_layout(path: Path, content: Any, given: str | None) -> None:
+def _content(
+    path: Path, data: bytes, arch: str | None = None, key: str | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Return what a checkpoint holds, its parts of the right types, and remarks."""
+    content = checkpoint_file.content(path, data)
     if not isinstance(content, dict):
         raise CheckpointError(
             f"{path} holds {type(content).__name__}; a checkpoint is a dict of {', '.join(_LAYOUT)}"
         )
-    needed = _LAYOUT if given is None else ("state_dict",)
-    missing = [key for key in needed if key not in content]
-    if missing:
-        found = ", ".join(map(str, content)) or "nothing"
-        raise CheckpointError(f"{path} lacks {', '.join(missing)}; it holds {found}")
-    for key, kind in {**_LAYOUT, "training": dict, "history": list}.items():
-        value = content.get(key, kind())
-        if not isinstance(value, kind):
+    if content and all(isinstance(value, Tensor) for value in content.values()):
+        if arch is None:
             raise CheckpointError(
-                f"{path}: {key} must be {kind.__name__}, got {type(value).__name__}"
+                f"{path} holds a bare state_dict: name its network too, by --arch; one of "
+                f"{', '.join(ARCHITECTURES)}, or package.module:factory"
             )
+        content = {"state_dict": content}
+    _check_digest(path, content)
+    content, remarks = _chosen(path, content, key) if arch or key else (content, [])
+    if arch is None:
+        _check_parts(path, content)
+    else:
+        content, left = _plain_parts(path, content, arch)
+        remarks += left
     wrong = next((name for name in content["state_dict"] if not isinstance(name, str)), None)
     if wrong is not None:
         raise CheckpointError(f"{path}: names in state_dict must be str, got {wrong!r}")
-    if content["arch"] not in ARCHITECTURES and not (given and ":" in given):
+    return content, remarks
+
+
+def _check_digest(path: Path, content: dict[str, Any]) -> None:
+    """Refuse a file of ours whose content is not what was written."""
+    if "digest" not in content:  # of an older version, or somebody else's
+        return
+    found = digest({key: value for key, value in content.items() if key != "digest"})
+    if content["digest"] != found:
+        raise CheckpointError(
+            f"{path} is damaged: its content does not have the checksum it was written with"
+        )
+
+
+def _chosen(
+    path: Path, content: dict[str, Any], key: str | None
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the content with the parameters to take as its state_dict."""
+    states = [name for name, value in content.items() if _is_state(value)]
+    if key is not None and key not in states:
+        return _with_beginning(path, content, key, states)
+    if key is None:
+        if "state_dict" in content:
+            key = "state_dict"
+        elif len(states) == 1:
+            (key,) = states
+        else:
+            many = f"the parameters {', '.join(map(repr, states))}: choose one by --state-dict"
+            raise CheckpointError(
+                f"{path} lacks state_dict; it holds "
+                + (many if states else ", ".join(map(str, content)) or "nothing")
+            )
+    others = [name for name in states if name != key]
+    remarks = [] if key == "state_dict" else [f"the parameters are those of {key!r}"]
+    if others:
+        remarks.append(f"other parameters were left out: {', '.join(map(repr, others))}")
+    rest = {name: value for name, value in content.items() if name not in states}
+    return rest | {"state_dict": content[key]}, remarks
+
+
+def _is_state(value: object) -> bool:
+    return isinstance(value, dict) and any(isinstance(v, Tensor) for v in value.values())
+
+
+def _with_beginning(
+    path: Path, content: dict[str, Any], beginning: str, states: list[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the content with those parameters of its state_dict whose names begin so."""
+    beginning = f"{beginning.removesuffix('.')}."
+    state = content.get("state_dict")
+    names = [str(name) for name in state] if isinstance(state, dict) else []
+    taken = [name for name in names if name.startswith(beginning)]
+    if not taken:
+        raise CheckpointError(
+            f"{path} has no parameters {beginning.removesuffix('.')!r}; it has "
+            f"{', '.join(map(repr, states)) or 'none'}, and names in its state_dict such as "
+            f"{', '.join(names[:_SHOWN]) or 'none'}"
+        )
+    assert isinstance(state, dict)
+    remarks = [f"the parameters are those of state_dict that begin with {beginning!r}"]
+    if len(taken) < len(names):
+        remarks.append(f"{len(names) - len(taken)} other parameters were left out")
+    chosen = {name.removeprefix(beginning): state[name] for name in taken}
+    return content | {"state_dict": chosen}, remarks
+
+
+def _check_parts(path: Path, content: dict[str, Any]) -> None:
+    """Refuse a file that names its network and is not of the published layout."""
+    missing = [key for key in _LAYOUT if key not in content]
+    if missing:
+        found = ", ".join(map(str, content)) or "nothing"
+        raise CheckpointError(f"{path} lacks {', '.join(missing)}; it holds {found}")
+    for key in (*_LAYOUT, "training", "history"):
+        cause = _wrong(key, content[key]) if key in content else None
+        if cause:
+            raise CheckpointError(f"{path}: {cause}")
+    if content["arch"] not in ARCHITECTURES:
         raise CheckpointError(
             f"{path} is of the architecture {content['arch']!r}, which is not known here; "
             f"known: {', '.join(ARCHITECTURES)}, and package.module:factory by --arch"
         )
 
 
+def _plain_parts(
+    path: Path, content: dict[str, Any], arch: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the parts that are as in files of ours, with the network that was named."""
+    named = content.get("arch")
+    if ":" not in arch and named != arch and named in tuple(ARCHITECTURES):
+        raise CheckpointError(f"{path} is of the architecture {named!r}, not {arch!r}")
+    cause = _wrong("state_dict", content["state_dict"])
+    if cause:
+        raise CheckpointError(f"{path}: {cause}")
+    known = {key: value for key, value in content.items() if key in _OURS}
+    kept = {key: value for key, value in known.items() if not _wrong(key, value)}
+    left = [key for key in content if key not in kept and key != "arch"]
+    remarks = [f"left out of the file: {', '.join(map(str, left))}"] if left else []
+    return kept | {"arch": arch}, remarks
+
+
+def _wrong(key: str, value: object) -> str | None:
+    """Say what is wrong with a part of a checkpoint."""
+    kind = {**_LAYOUT, "training": dict, "history": list}.get(key, object)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        return f"{key} must be {kind.__name__}, got {type(value).__name__}"
+    if key == "epoch" and isinstance(value, int) and value < 0:
+        return f"epoch must be at least 0, got {value}"
+    if key == "training" and isinstance(value, dict):
+        return _wrong_row("training", value) or _wrong_sigma(value)
+    if key == "history" and isinstance(value, list):
+        return next((cause for row in value if (cause := _wrong_row("history", row))), None)
+    return None
+
+
+def _wrong_row(key: str, row: object) -> str | None:
+    if not isinstance(row, dict):
+        return f"each row of {key} must be dict, got {type(row).__name__}"
+    plain = (str, int, float, bool, type(None)) if key == "training" else (int, float)
+    for name, value in row.items():
+        if not isinstance(name, str) or not isinstance(value, plain):
+            return f"{key} must hold plain values by name, got {name!r}: {type(value).__name__}"
+    return None
+
+
+def _wrong_sigma(training: dict[str, Any]) -> str | None:
+    sigma = training.get("sigma", 1.0)
+    is_number = isinstance(sigma, Real) and not isinstance(sigma, bool)
+    if is_number and 0 < sigma < math.inf:
+        return None
+    return f"sigma in training must be a positive number, got {sigma!r}"
+
+
 def _check_claim(path: Path, state: dict[str, Any], size: int) -> None:
     """Refuse shapes larger than the file, before a network of that size is made."""
-    tensors = [value for value in state.values() if isinstance(value, Tensor)]
-    claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-    if claimed > size:
+    claimed: dict[int, int] = {}  # by where the values lie: tied parameters lie there once
+    for tensor in filter(is_dense, state.values()):
+        where = tensor.untyped_storage().data_ptr()
+        claimed[where] = max(claimed.get(where, 0), tensor.numel() * tensor.element_size())
+    if sum(claimed.values()) > size:
         raise CheckpointError(
-            f"{path} claims parameters of {claimed} bytes, and has only {size} bytes in all"
+            f"{path} claims parameters of {sum(claimed.values())} bytes, and has only {size} bytes "
+            "in all"
         )
+
+
+def _num_classes(path: Path, state: dict[str, Any]) -> int:
+    """Return the number of classes that the last layer has; 10 where it does not say."""
+    last = {name.rpartition(".")[2]: v for name, v in state.items() if _LAST.fullmatch(name)}
+    rows = {len(v) if isinstance(v, Tensor) and v.ndim else 0 for v in last.values()}
+    if len(last) < 2 or len(rows) > 1:  # which is an error later, with the shapes that are needed
+        return 10
+    (count,) = rows
+    if count > _MOST_CLASSES:
+        raise CheckpointError(f"{path} claims {count} classes, more than any network here has")
+    return count if count > 1 else 10
+
+
+# Into a network ---------------------------------------------------------------------------------
+
+
+def _put(path: Path, arch: str, state: dict[str, Any], model: nn.Module) -> None:
+    """Give a network the parameters, if they fit it."""
+    fitting = _fitting(path, arch, state, model.state_dict())
+    try:
+        model.load_state_dict(fitting)
+    except Exception as error:  # whatever layers of the user's own raise
+        raise CheckpointError(f"{path} does not fit {arch}: {error}") from error
 
 
 def _fitting(
@@ -375,7 +464,7 @@ def _fitting(
     unexpected: list[str] = []
     other: list[str] = []
     for name in dict.fromkeys([*needed, *found]):
-        has, needs = _kind(found.get(name)), _kind(needed.get(name))
+        has, needs = kind_of(found.get(name)), kind_of(needed.get(name))
         if has != needs:
             kind = missing if name not in found else unexpected if name not in needed else other
             kind.append(f"{name}: has {has}, needs {needs}")
@@ -389,7 +478,7 @@ def _fitting(
             [
                 f"{name}: holds NaN or infinity"
                 for name, value in found.items()
-                if not bool(torch.isfinite(value).all())
+                if is_dense(value) and not bool(torch.isfinite(value).all())
             ]
         ]
         summary = f"{len(wrong[0])} not finite"
@@ -397,6 +486,8 @@ def _fitting(
         shown = [line for lines in wrong for line in lines[:_SHOWN]]
         more = sum(map(len, wrong)) - len(shown)
         shown += [f"and {more} more"] if more else []
+        narrow = any("has float16" in line or "has bfloat16" in line for line in other)
+        shown += ["save them in float32, which is exact: value.float()"] if narrow else []
         raise CheckpointError(f"{path} does not fit {arch} ({summary}):\n  " + "\n  ".join(shown))
     return found
 
@@ -404,20 +495,36 @@ def _fitting(
 def _renamed(state: dict[str, Any], needed: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters by the names that are needed, as far as they can be told.
 
-    nn.DataParallel puts "module." before names, and networks without our normalisation lack "1.".
+    Wrappers and trainers put their own names before those of a network, and networks without our
+    normalisation lack "1.".
     """
+    state = {name: v for name, v in state.items() if name != _AVERAGED or name in needed}
+    wanted = {_without_wrappers(name): name for name in needed}
+    plain = {name: _without_wrappers(name) for name in state}
+    start = _common_start(list(plain.values()), wanted)
     found: dict[str, Any] = {}
     for name in sorted(state, key=lambda name: name not in needed):  # exact names go first
-        plain = _PARALLEL.sub(r"\1", name)
-        known = next((n for n in (name, plain, f"1.{plain}") if n in needed), name)
+        short = plain[name].removeprefix(start)
+        exact = name if name in needed else None
+        known = exact or wanted.get(short) or wanted.get(f"1.{short}") or name
         found[name if known in found else known] = state[name]
     counters = (name for name in needed if name.endswith(_COUNTER))
     return {name: needed[name] for name in counters if name not in found} | found
 
 
-def _kind(value: object) -> str:
-    if value is None:
-        return "nothing"
-    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_meta:
-        return f"a {type(value).__name__} without dense values"
-    return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+def _without_wrappers(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+
+
+def _common_start(names: list[str], wanted: Mapping[str, str]) -> str:
+    """Return what all names begin with and no name of the network does, such as "model."."""
+    start = ""
+    while names:
+        first, dot, _ = names[0].removeprefix(start).partition(".")
+        longer = f"{start}{first}."
+        if not dot or any(n.startswith((longer, f"1.{longer}")) for n in wanted):
+            break
+        if not all(name.startswith(longer) for name in names):
+            break
+        start = longer
+    return start

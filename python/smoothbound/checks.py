@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "choice",
     "count",
+    "path",
     "positive",
     "probability",
     "radii",
@@ -71,6 +74,13 @@ def choice(name: str, value: object, allowed: Sequence[str]) -> str:
         words = ", ".join(repr(word) for word in allowed)
         raise ValueError(f"{name} must be one of {words}; got {value!r}")
     return value
+
+
+def path(name: str, value: object) -> Path:
+    """Return `value` as a Path if it is the name of a file."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, got {shown(value)} ({type(value).__name__})")
+    return Path(value)
 
 
 def _vector(name: str, values: ArrayLike) -> NDArray[np.float64]:

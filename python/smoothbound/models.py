@@ -12,12 +12,17 @@ its 3 x 3 convolution; its parameters have the names and shapes that torchvision
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parameter import is_lazy
 
 from smoothbound import checks
 from smoothbound.errors import ModelError
@@ -287,27 +292,73 @@ def from_factory(name: str) -> nn.Module:
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If the name is not of that form.
     ModelError
-        If there is no such module or factory, or it does not make an ``nn.Module``.
+        If there is no such module or factory, either raises, or it does not make an ``nn.Module``
+        whose parameters have values.
 
     Examples
     --------
     >>> from_factory("torch.nn:Identity")
     Identity()
     """
+    if not isinstance(name, str):
+        raise TypeError(f"model must be package.module:factory, got {name!r}")
     module, colon, factory = name.partition(":")
     if not (module and colon and factory.isidentifier()):
         raise ValueError(f"model must be package.module:factory, got {name!r}")
     try:
-        make = getattr(importlib.import_module(module), factory)
+        with _no_arguments():
+            make = getattr(importlib.import_module(module), factory)
     except (ImportError, AttributeError) as error:
         raise ModelError(
             f"model {name!r} cannot be imported: {error}; the module must be installed, or lie in "
             "the current folder"
         ) from error
-    model = make()
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"model {name!r} cannot be imported: {_told(error)}") from error
+    try:
+        with _no_arguments():
+            model = make()
+    except (Exception, SystemExit) as error:
+        raise ModelError(
+            f"model {name!r}: calling {factory}() without arguments raised {_told(error)}"
+        ) from error
     if not isinstance(model, nn.Module):
         raise ModelError(f"model {name!r} made a {type(model).__name__}, not a torch.nn.Module")
+    _check_values(name, model)
     return model.eval()
+
+
+@contextmanager
+def _no_arguments() -> Iterator[None]:
+    """Hide the words of our command line from a module that reads them when it is imported."""
+    words = sys.argv
+    sys.argv = words[:1]
+    try:
+        yield
+    finally:
+        sys.argv = words
+
+
+def _told(error: BaseException) -> str:
+    """Say in one line what was raised and where."""
+    *_, frame = traceback.extract_tb(error.__traceback__)
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message} ({Path(frame.filename).name}, line {frame.lineno})"
+
+
+def _check_values(name: str, model: nn.Module) -> None:
+    """Refuse a network some of whose parameters have no values yet."""
+    for part, value in (*model.named_parameters(), *model.named_buffers()):
+        if is_lazy(value):
+            raise ModelError(
+                f"model {name!r}: {part} has no shape before a first input; give the network one "
+                "in the factory, such as model(torch.zeros(1, 3, 32, 32))"
+            )
+        if value.is_meta:
+            raise ModelError(
+                f"model {name!r}: {part} lies on the device 'meta' and has no values; make the "
+                "network on the CPU"
+            )

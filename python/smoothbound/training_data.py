@@ -21,7 +21,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from smoothbound.data import Dataset, unit_scale
-from smoothbound.data.dataset import physical_memory
 from smoothbound.data.encoded import EncodedImages
 
 __all__ = ["Batches", "batches", "shifted_and_mirrored"]
@@ -101,7 +100,7 @@ def _check_memory(dataset: Dataset) -> None:
     if isinstance(dataset.images, np.ndarray):
         return
     needed = len(dataset) * math.prod(dataset.shape)  # encoded images have a byte a value
-    memory = physical_memory()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         raise ValueError(
             f"the {len(dataset)} images of {dataset.name} are {needed / 2**30:.0f} GiB of pixels, "

@@ -56,6 +56,15 @@ def certify(
             show_default=False,
         ),
     ] = None,
+    state_dict: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which parameters, where the checkpoint holds several: a key of the file, such as "
+            "model_ema, or the beginning of names in its state_dict.",
+            show_default=False,
+        ),
+    ] = None,
     measure: Annotated[
         str,
         typer.Option(
@@ -223,7 +232,9 @@ def certify(
     selected = dataset.select(skip, max_inputs, chosen)
     if arch is not None and ":" in arch:
         sys.path.insert(0, str(Path.cwd()))  # where a module of the user's own lies
-    model, info = checkpoints.load(checkpoint, where, arch=arch)
+    model, info = checkpoints.load(checkpoint, where, arch=arch, state_dict=state_dict)
+    for remark in info.remarks:
+        note(f"{checkpoint}: {remark}")
     if (info.shape or dataset.shape) != dataset.shape or (
         info.num_classes is not None and info.num_classes < dataset.num_classes
     ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ __all__ = [
     "Dataset",
     "Images",
     "checked_labels",
-    "physical_memory",
     "regular",
     "unit_scale",
 ]
@@ -217,8 +215,3 @@ def regular(kind: str, path: Path) -> bool:
     except (OSError, ValueError) as error:
         raise DataError(f"{kind}: {str(path)!r} cannot be read ({error})") from error
     raise DataError(f"{kind}: {path} is not a regular file, or is a link to nothing")
-
-
-def physical_memory() -> int:
-    """Return the size of this machine's memory, in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound.data.dataset import Dataset, checked_labels, physical_memory, regular
+from smoothbound.data.dataset import Dataset, checked_labels, regular
 from smoothbound.errors import DataError
+from smoothbound.plain_files import memory_limit
 
 _CHANNELS = (1, 3, 4)  # of images in colour or grey, by which a last axis is told from a width
 _MOST_CLASSES = 1_000_000  # more than any data set has: larger numbers are no labels
@@ -101,9 +102,7 @@ def _arrays(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
 def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
     """Refuse what unpacks to more than the memory, before any of it is unpacked."""
     needed = sum(entry.file_size for entry in archive.infolist())
-    memory = physical_memory()
-    if needed > memory:
+    if needed > memory_limit():
         raise DataError(
-            f"npz: {path} unpacks to {needed / 2**30:.0f} GiB, and this machine has "
-            f"{memory / 2**30:.0f} GiB of memory"
+            f"npz: {path} unpacks to {needed / 2**30:.0f} GiB, which is more than memory holds"
         )
