@@ -37,8 +37,11 @@ def _number(name: str, value: object) -> float:
     if type(value) is float:  # by far the commonest, and Real is slow to ask
         return value
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
-    return float(value)
+        raise TypeError(f"{name} must be a number, got {shown(value)} ({type(value).__name__})")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a finite number, got {shown(value)}") from None
 
 
 def positive(name: str, value: object) -> float:
@@ -84,7 +87,10 @@ def path(name: str, value: object) -> Path:
 
 
 def _vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    raw = np.asarray(values)
+    try:
+        raw = np.asarray(values)
+    except (TypeError, ValueError) as error:  # lists of different lengths
+        raise TypeError(f"{name} must be numbers in one dimension: {error}") from None
     if raw.ndim == 0:
         raw = raw[None]
     if raw.ndim != 1 or (raw.size and raw.dtype.kind not in "fiu"):
@@ -108,8 +114,9 @@ def radii(name: str, values: ArrayLike) -> NDArray[np.float64]:
 
 def score_range(name: str, value: object) -> tuple[float, float]:
     """Return `value` as (a, b) if both are finite and a < b."""
-    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str) or len(value) != 2:
-        raise TypeError(f"{name} must be a pair (a, b), got {value!r}")
+    is_sequence = isinstance(value, Sequence) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    if not is_sequence or isinstance(value, str) or len(value) != 2:  # type: ignore[arg-type]
+        raise TypeError(f"{name} must be a pair (a, b), got {shown(value)}")
     a, b = _number(f"{name}[0]", value[0]), _number(f"{name}[1]", value[1])
     if not (math.isfinite(a) and math.isfinite(b) and a < b and math.isfinite(b - a)):
         raise ValueError(f"{name} must be finite with a < b, got ({a}, {b})")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from array import array
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import backend as backends
-from smoothbound import checks, engine, sketch_checks, sketch_draws
+from smoothbound import checks, engine, sketch_checks, sketch_draws, sketch_repeats
 from smoothbound.arrays import as_scores
 from smoothbound.errors import StoreError
 from smoothbound.sketch_certificate import SketchCertificate, certify_counts
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["ScoreSketch"]
 
 _MAX_DRAWS = 2**32 - 1  # counts are 32 bits wide
+_ARRAYS = ("shape", "__array__", "__dlpack__", "__arrow_c_array__", "__arrow_c_stream__")
+_NESTED = (list, tuple, array, bytes, bytearray, memoryview, str, dict)
 
 Counts = NDArray[np.uint32]
 
@@ -38,7 +43,11 @@ class ScoreSketch:
     the order: ``a + b == b + a`` and ``(a + b) + c == a + (b + c)``, bit for bit.
 
     Each draw of an input has a number, and a sketch records which it holds, as half-open
-    intervals. A draw counted twice would make a certificate false, so that it is refused.
+    intervals. A draw counted twice would make a certificate false, so that it is refused. Scores
+    without a number count as further draws; where they are an array that this sketch was given
+    before, they are refused too.
+
+    One sketch may be shared between threads: each array is counted as a whole, one after the other.
 
     Parameters
     ----------
@@ -91,12 +100,14 @@ class ScoreSketch:
         self._measure = measure
         self._predicted = sketch_checks.predicted(predicted, self._inputs.size)
         self._sigma = None if sigma is None else checks.positive("sigma", sigma)
-        self._counts: Counts = np.zeros((self._inputs.size, 2 * self._edges.size - 1), np.uint32)
+        self._counts: Counts = sketch_checks.no_counts(self._inputs.size, self._edges.size)
         self._draws: Draws = np.empty((0, 3), np.int64)
         self._key = self._edges.tobytes()
         self._on_devices: dict[Any, Any] = {}  # counts that have not come back yet
         self._queued: list[tuple[Any, int, Draws]] = []  # what they are of, to name a bad score
         self._spoiled = ""
+        self._seen = sketch_repeats.Seen()
+        self._lock = threading.RLock()
 
     # What it holds
 
@@ -137,8 +148,9 @@ class ScoreSketch:
         Column 2 j counts the scores at edge j, column 2 j + 1 those strictly between the edges j
         and j + 1. Reading it waits for scores that are being counted on other devices.
         """
-        self._collect()
-        return _frozen(self._counts)
+        with self._lock:
+            self._collect()
+            return _frozen(self._counts)
 
     @property
     def n_draws(self) -> NDArray[np.int64]:
@@ -165,14 +177,25 @@ class ScoreSketch:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ScoreSketch):
             return NotImplemented
-        return (
-            self._why_not(other) is None
-            and np.array_equal(self._inputs, other._inputs)
-            and np.array_equal(self._draws, other._draws)
-            and np.array_equal(self.counts, other.counts)
-        )
+        with _held(self, other):
+            return (
+                self._why_not(other) is None
+                and np.array_equal(self._inputs, other._inputs)
+                and np.array_equal(self._draws, other._draws)
+                and np.array_equal(self.counts, other.counts)
+            )
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            state = self.__dict__ | {"_counts": self.counts.copy(), "_seen": self._seen.copy()}
+        del state["_lock"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
 
     # Counting
 
@@ -189,17 +212,19 @@ class ScoreSketch:
 
         Parameters
         ----------
-        scores : array of floats, shape (n_inputs, n_draws), or an iterator of such arrays
+        scores : array of floats, shape (n_inputs, n_draws), or an iterable of such arrays
             float16, float32 or float64, or bfloat16 in torch: NumPy of any layout, torch on any
             device, or anything with DLPack. A tensor on another device is counted there, and only
-            the counts come back, when they are first needed. An iterator is a stream: its arrays
-            hold draws one after the other, and those before an error stay counted.
+            the counts come back, when they are first needed. A generator, a DataLoader or another
+            iterable that is no array itself is a stream: its arrays hold draws one after the
+            other, and those before an error stay counted.
         inputs : array-like of int, shape (n_inputs,), optional
             Ids of the inputs that the rows belong to, each at most once; by default all, in
             ascending order.
         first_draw : int, optional
             Number of the first of these draws; by default the one after the last that is
-            recorded for the input. Where several machines draw, give each its own numbers.
+            recorded for the input, which says that these are other draws than those before. Where
+            several machines draw, or a stream may begin again, give each draw its own number.
         backend : {"cpp", "numba"}, optional
             By default the C++ core, or numba where the core is missing.
         threads : int, optional
@@ -209,19 +234,27 @@ class ScoreSketch:
         ------
         TypeError, ValueError
             If the scores do not have this shape or type, one of them is NaN or outside the range,
-            or a draw is recorded already; nothing is counted then. For scores on another device
+            a draw is recorded already, or `first_draw` is not given and the first scores are, one
+            by one, those of an earlier update, which no chance explains; nothing is counted then.
+            For scores on another device
             it shows that one is NaN or outside the range when the counts are first needed; the
             sketch cannot be used any more.
         """
-        if isinstance(scores, Iterator):
-            for chunk in scores:
-                self.update(
-                    chunk, inputs=inputs, first_draw=first_draw, backend=backend, threads=threads
-                )
-                first_draw = None if first_draw is None else first_draw + chunk.shape[1]
-            return
-        self._check_usable()
         rows = self._rows(inputs)
+        chunks = scores if _is_stream(scores) else (scores,)
+        for chunk in chunks:
+            n = self._update(chunk, rows, first_draw, backend, threads)
+            first_draw = None if first_draw is None else first_draw + n
+
+    def _update(
+        self,
+        scores: Any,
+        rows: NDArray[np.int64],
+        first_draw: int | None,
+        backend: str | None,
+        threads: int | None,
+    ) -> int:
+        """Count the scores of one array; return the number of draws of an input."""
         elsewhere = _is_elsewhere(scores)
         table = scores if elsewhere else as_scores(scores)
         if elsewhere:
@@ -231,20 +264,27 @@ class ScoreSketch:
                 f"scores must have a row for each of the {rows.size} inputs, got the shape "
                 f"{tuple(table.shape)}; name the inputs of the rows in inputs"
             )
-        new = self._number(rows, first_draw, int(table.shape[1]))
-        draws = sketch_draws.join(self._draws, new)
-        if elsewhere:
-            self._queue(table, None if inputs is None else rows, new)
-        else:
-            self._count(table, rows, new, backend, threads)
-        self._draws = draws
+        with self._lock:
+            self._check_usable()
+            new = self._number(rows, first_draw, int(table.shape[1]))
+            draws = sketch_draws.join(self._draws, new)
+            if elsewhere:
+                self._queue(table, rows, new)
+            else:
+                mark = sketch_repeats.mark(self._inputs[rows], table)
+                if first_draw is None:
+                    self._seen.refuse(mark)
+                self._count(table, rows, new, backend, threads)
+                self._seen.add(mark)
+            self._draws = draws
+        return int(table.shape[1])
 
     def _rows(self, inputs: ArrayLike | None) -> NDArray[np.int64]:
         if inputs is None:
             return np.arange(self._inputs.size)
-        ids = np.atleast_1d(np.asarray(inputs))
+        ids = np.atleast_1d(sketch_checks.as_array("inputs", inputs))
         if ids.ndim != 1 or ids.dtype.kind not in "iu":
-            raise TypeError(f"inputs must be whole numbers in one dimension, got {inputs!r}")
+            raise TypeError(f"inputs must be whole numbers in one dimension, got {inputs!r:.60}")
         rows = np.minimum(np.searchsorted(self._inputs, ids), self._inputs.size - 1)
         unknown = ids[self._inputs[rows] != ids]
         if unknown.size:
@@ -297,7 +337,7 @@ class ScoreSketch:
 
     # Counting elsewhere
 
-    def _queue(self, scores: Any, rows: NDArray[np.int64] | None, new: Draws) -> None:
+    def _queue(self, scores: Any, rows: NDArray[np.int64], new: Draws) -> None:
         import torch
 
         from smoothbound.device_counts import DeviceCounts
@@ -305,8 +345,7 @@ class ScoreSketch:
         device = scores.device
         if device not in self._on_devices:
             self._on_devices[device] = DeviceCounts(device, self._edges, self._inputs.size)
-        of = None if rows is None else torch.from_numpy(rows).to(device)
-        start = self._on_devices[device].add(scores, of)
+        start = self._on_devices[device].add(scores, torch.from_numpy(rows).to(device))
         self._queued.append((device, start, new))
 
     def _collect(self) -> None:
@@ -373,6 +412,10 @@ class ScoreSketch:
         """
         if not isinstance(other, ScoreSketch):
             return NotImplemented
+        with _held(self, other):
+            return self._merged(other)
+
+    def _merged(self, other: ScoreSketch) -> ScoreSketch:
         reason = self._why_not(other)
         if reason is not None:
             raise ValueError(f"cannot merge these sketches: {reason}")
@@ -393,6 +436,7 @@ class ScoreSketch:
             rows = np.searchsorted(inputs, part._inputs)
             merged._counts[rows] += part.counts
             merged._predicted[rows] = part._predicted
+        merged._seen = self._seen | other._seen
         return merged
 
     def only(self, inputs: ArrayLike) -> ScoreSketch:
@@ -417,8 +461,10 @@ class ScoreSketch:
             predicted=self._predicted[rows],
             sigma=self._sigma,
         )
-        chosen._draws = self._draws[np.isin(self._draws[:, 0], chosen._inputs)]
-        chosen._counts = self.counts[rows]
+        with self._lock:
+            chosen._draws = self._draws[np.isin(self._draws[:, 0], chosen._inputs)]
+            chosen._counts = self.counts[rows]
+            chosen._seen = self._seen.copy()
         return chosen
 
     def at(self, kept: ArrayLike) -> ScoreSketch:
@@ -431,8 +477,8 @@ class ScoreSketch:
 
         Raises
         ------
-        ValueError
-            If an end is missing.
+        TypeError, ValueError
+            If they are no such positions, or an end is missing.
 
         Examples
         --------
@@ -445,15 +491,14 @@ class ScoreSketch:
         """
         from smoothbound.sketch_file import SketchContent
 
-        cells = 2 * np.asarray(kept)
-        if cells[0] != 0 or cells[-1] != 2 * (self._edges.size - 1):
-            raise ValueError(f"kept must begin with 0 and end with {self._edges.size - 1}")
-        counts = self.counts
+        cells = 2 * sketch_checks.kept(kept, self._edges.size)
+        with self._lock:
+            counts, draws = self.counts.copy(), self._draws
         up_to = np.cumsum(counts, axis=1, dtype=np.int64)
         coarse = np.empty((counts.shape[0], 2 * cells.size - 1), np.uint32)
         coarse[:, ::2] = counts[:, cells]
         coarse[:, 1::2] = up_to[:, cells[1:] - 1] - up_to[:, cells[:-1]]
-        parts = (self._inputs, self._predicted, self._draws, coarse, self._edges[cells // 2])
+        parts = (self._inputs, self._predicted, draws, coarse, self._edges[cells // 2])
         return ScoreSketch.of(SketchContent(*parts, self._measure, self._sigma))
 
     # Files
@@ -468,9 +513,10 @@ class ScoreSketch:
         """
         from smoothbound.sketch_file import SketchContent, write
 
-        counts = self.counts
-        parts = (self._inputs, self._predicted, self._draws, counts, self._edges)
-        write(path, SketchContent(*parts, self._measure, self._sigma))
+        with self._lock:
+            counts, draws = self.counts.copy(), self._draws
+        parts = (self._inputs, self._predicted, draws, counts, self._edges)
+        write(sketch_checks.path(path), SketchContent(*parts, self._measure, self._sigma))
 
     @classmethod
     def load(cls, path: str | Path) -> ScoreSketch:
@@ -483,7 +529,7 @@ class ScoreSketch:
         """
         from smoothbound.sketch_file import read
 
-        content = read(path)
+        content = read(sketch_checks.path(path))
         try:
             return cls.of(content)
         except (TypeError, ValueError) as error:
@@ -554,17 +600,18 @@ class ScoreSketch:
             If an argument is not of the kind or in the range stated above, an input has no draws,
             or too few to certify anything at this alpha.
         """
-        return certify_counts(
-            self,
-            sigma=self._check_sigma(sigma),
-            radii=radii,
-            thresholds=thresholds,
-            alpha=alpha,
-            band=band,
-            sides=sides,
-            backend=backend,
-            threads=threads,
-        )
+        with self._lock:
+            return certify_counts(
+                self,
+                sigma=self._check_sigma(sigma),
+                radii=radii,
+                thresholds=thresholds,
+                alpha=alpha,
+                band=band,
+                sides=sides,
+                backend=backend,
+                threads=threads,
+            )
 
     def _check_sigma(self, sigma: float | None) -> float:
         if sigma is None and self._sigma is None:
@@ -572,9 +619,19 @@ class ScoreSketch:
         if sigma is None:
             assert self._sigma is not None
             return self._sigma
-        if self._sigma not in (None, sigma):
-            raise ValueError(f"sigma must be that of the draws, {self._sigma}, got {sigma}")
-        return checks.positive("sigma", sigma)
+        stated = checks.positive("sigma", sigma)
+        if self._sigma not in (None, stated):
+            raise ValueError(f"sigma must be that of the draws, {self._sigma}, got {stated}")
+        return stated
+
+
+@contextmanager
+def _held(*sketches: ScoreSketch) -> Iterator[None]:
+    """Hold the locks of sketches, in one order for all threads."""
+    with ExitStack() as stack:
+        for sketch in sorted(sketches, key=id):
+            stack.enter_context(sketch._lock)
+        yield
 
 
 @lru_cache(maxsize=16)
@@ -587,6 +644,14 @@ def _is_elsewhere(scores: Any) -> bool:
     """Whether the scores are a torch tensor that the host cannot read in place."""
     is_tensor = type(scores).__module__.partition(".")[0] == "torch"
     return is_tensor and scores.device.type != "cpu"
+
+
+def _is_stream(scores: Any) -> bool:
+    """Whether arrays come out of it one after the other, and it is no array itself."""
+    if isinstance(scores, Iterator):
+        return True
+    is_array = any(hasattr(scores, name) for name in _ARRAYS)
+    return isinstance(scores, Iterable) and not is_array and not isinstance(scores, _NESTED)
 
 
 def _check_tensor(scores: Any) -> None:

@@ -2,30 +2,79 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import checks
+from smoothbound.plain_files import memory_limit
 
-__all__ = ["MAX_BINS", "edges", "inputs", "predicted"]
+__all__ = ["MAX_BINS", "as_array", "edges", "inputs", "kept", "no_counts", "path", "predicted"]
 
 MAX_BINS = 2**20
+_MAX_INPUTS = 2**28
+
+
+def as_array(name: str, value: Any) -> NDArray[Any]:
+    """Return an array of what was given, or an error that names the argument."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return np.asarray(value)
+    except Exception as error:  # whatever an object does when NumPy asks it for its numbers
+        raise TypeError(f"{name} must be an array of numbers: {error}") from error
+
+
+def no_counts(n_inputs: int, n_edges: int) -> NDArray[np.uint32]:
+    """Return counts of zero, if the memory of the machine holds them."""
+    size = 4 * n_inputs * (2 * n_edges - 1)
+    if size > 2 * memory_limit():
+        raise ValueError(
+            f"inputs and edges must be fewer: counts of {n_inputs} inputs over {n_edges} edges "
+            f"take {size / 1e9:.0f} GB, which is more than the memory of this machine"
+        )
+    return np.zeros((n_inputs, 2 * n_edges - 1), np.uint32)
+
+
+def path(value: Any) -> Path:
+    """Return a path."""
+    if not isinstance(value, str | Path):
+        raise TypeError(f"path must be a str or a Path, got {value!r:.60}")
+    return Path(value)
+
+
+def kept(value: Any, n_edges: int) -> NDArray[np.int64]:
+    """Return positions of edges: ascending, the first and the last of all among them."""
+    places = np.atleast_1d(as_array("kept", value))
+    if places.ndim != 1 or places.dtype.kind not in "iu":
+        raise TypeError(f"kept must be whole numbers in one dimension, got {value!r:.60}")
+    places = _whole("kept", places)
+    ends = places.size > 1 and places[0] == 0 and places[-1] == n_edges - 1
+    if not ends or (np.diff(places) <= 0).any():
+        raise ValueError(
+            f"kept must begin with 0, ascend and end with {n_edges - 1}, got {value!r:.60}"
+        )
+    return places
 
 
 def inputs(value: int | ArrayLike) -> NDArray[np.int64]:
     """Return the ids of the inputs: strictly ascending; n stands for 0 ... n - 1."""
-    ids = np.asarray(value)
+    ids = as_array("inputs", value)
     if ids.ndim == 0:
-        return np.arange(checks.count("inputs", value if isinstance(value, int) else ids[()]))
+        n = checks.count("inputs", value if isinstance(value, int) else ids[()])
+        if n > _MAX_INPUTS:
+            raise ValueError(f"inputs must be at most {_MAX_INPUTS}, got {n!r:.60}")
+        return np.arange(n)
     if ids.ndim != 1 or ids.dtype.kind not in "iu" or ids.size == 0:
         raise TypeError(
             "inputs must be a number of inputs, or their ids: whole numbers in one dimension; "
             f"got {ids.dtype} of shape {ids.shape}"
         )
     ids = _whole("inputs", ids)
-    if (np.diff(ids) <= 0).any():
+    if (ids[1:] <= ids[:-1]).any():
         raise ValueError("inputs must be strictly ascending ids, each once")
     return ids
 
@@ -33,11 +82,11 @@ def inputs(value: int | ArrayLike) -> NDArray[np.int64]:
 def edges(value: int | ArrayLike, score_range: tuple[float, float]) -> NDArray[np.float64]:
     """Return the edges: strictly ascending from one end of the range to the other."""
     a, b = score_range
-    raw = np.asarray(value)
+    raw = as_array("edges", value)
     if raw.ndim == 0:
         bins = checks.count("edges", value if isinstance(value, int) else raw[()])
         if bins > MAX_BINS:
-            raise ValueError(f"edges must make at most {MAX_BINS} intervals, got {bins}")
+            raise ValueError(f"edges must make at most {MAX_BINS} intervals, got {bins!r:.60}")
         values = np.linspace(a, b, bins + 1)
     elif raw.ndim != 1 or raw.dtype.kind not in "fiu":
         raise TypeError(
@@ -67,7 +116,7 @@ def predicted(value: ArrayLike | None, n: int) -> NDArray[np.int64]:
     """Return the class of each of the n inputs; -1 where none is stated."""
     if value is None:
         return np.full(n, -1, np.int64)
-    classes = np.atleast_1d(np.asarray(value))
+    classes = np.atleast_1d(as_array("predicted", value))
     if classes.shape != (n,) or classes.dtype.kind not in "iu":
         raise TypeError(
             f"predicted must be a class for each of the {n} inputs, whole numbers; "

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from smoothbound import sealed
 from smoothbound.certificate import METADATA_KEY
 from smoothbound.errors import StoreError
-from smoothbound.replacing import replacing
 
 __all__ = ["FORMAT", "SketchContent", "read", "write"]
 
-FORMAT = 1
+FORMAT = 2
+_READABLE = (1, 2)  # format 1 has no checksum
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,7 @@ def write(path: str | Path, content: SketchContent) -> None:
     table = pa.table(
         [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema
     )
-    with replacing(Path(path)) as file:
-        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+    sealed.write_table(table, path, compression="zstd")
 
 
 def read(path: str | Path) -> SketchContent:
@@ -84,13 +83,12 @@ def read(path: str | Path) -> SketchContent:
     StoreError
         If there is no such file, it is not a sketch, or it is damaged.
     """
-    try:
-        # Not read_table: it takes a parent folder such as sigma=0.25 for a column.
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            about = _about(path, file.schema_arrow)
-            table = file.read()
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{path} is missing, cut short or damaged: {error}") from error
+    table, is_sealed = sealed.read_table(path)
+    about = _about(path, table.schema)
+    if about["format"] > 1:
+        sealed.require(path, is_sealed)
+    if empty := [name for name in table.column_names if _has_nulls(table.column(name))]:
+        raise StoreError(f"{path} is damaged: there are numbers missing in {empty}")
     first, after = table.column("first_draw"), table.column("after_last_draw")
     lengths = np.asarray(pc.list_value_length(first))
     if not np.array_equal(lengths, np.asarray(pc.list_value_length(after))):
@@ -113,13 +111,21 @@ def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
     """Return what a file says of itself, if it is a sketch."""
     try:
         about = json.loads((schema.metadata or {})[METADATA_KEY])
-        version, n_edges = about["format"], len(about["edges"])
-        edges = np.array(about["edges"], dtype=np.float64)
-        about = {"edges": edges, "measure": about["measure"], "sigma": about["sigma"]}
-    except (KeyError, TypeError, ValueError):
-        raise StoreError(f"{path} is not a sketch: its metadata does not describe one") from None
-    if version != FORMAT:
-        raise StoreError(f"{path} has format {version}; this version reads format {FORMAT}")
-    if edges.ndim != 1 or not schema.remove_metadata().equals(_schema(n_edges)):
-        raise StoreError(f"{path} does not have the columns of a sketch with {n_edges} edges")
-    return about
+        version, edges = about["format"], np.array(about["edges"], dtype=np.float64)
+        about["edges"] = edges
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{path} is not a sketch: its metadata does not describe one ({error})"
+        ) from None
+    if version not in _READABLE:
+        raise StoreError(f"{path} has format {version!r}; this version reads {_READABLE}")
+    if missing := {"measure", "sigma"} - about.keys():
+        raise StoreError(f"{path} is not a sketch: it lacks {sorted(missing)}")
+    if edges.ndim != 1 or not schema.remove_metadata().equals(_schema(edges.size)):
+        raise StoreError(f"{path} does not have the columns of a sketch with {edges.size} edges")
+    return dict(about)
+
+
+def _has_nulls(column: pa.ChunkedArray[Any]) -> bool:
+    items = pc.list_flatten(column) if pa.types.is_nested(column.type) else column
+    return bool(column.null_count or items.null_count)

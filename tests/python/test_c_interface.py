@@ -228,9 +228,7 @@ def test_programs_of_the_first_version(library):
     scores = np.random.default_rng(5).beta(8, 1, size=(2, 300))
     with_pilot = Options.order.offset  # where those end that know of pilots, not of orders
     for order in (0, 77):
-        old = certify(
-            library, scores, bound=BOUNDS["tangent"], struct_size=with_pilot, order=order
-        )
+        old = certify(library, scores, bound=BOUNDS["tangent"], struct_size=with_pilot, order=order)
         np.testing.assert_array_equal(old[1], certify(library, scores, bound=BOUNDS["tangent"])[1])
     for bound in ("mean", "cdf"):
         now = certify(library, scores, bound=BOUNDS[bound])

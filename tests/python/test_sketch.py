@@ -1,11 +1,16 @@
 """Sketches: counts are exact, from any array, in any parts."""
 
+import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import example, given
 
 from sketches import filled, sketched, slow_counts
 from smoothbound import ScoreSketch
+from smoothbound.errors import StoreError
 
 RADII = np.array([0.0, 0.3, 1.0, 3.0, 9.0])
 
@@ -205,5 +210,145 @@ def test_at_counts_as_if_there_had_been_these_edges_alone():
     coarse.update(rows)
     assert fine.at(kept) == coarse
     for wrong in ([1, 100], [0, 99]):
-        with pytest.raises(ValueError, match="kept must begin with 0 and end with 100"):
+        with pytest.raises(ValueError, match="kept must begin with 0, ascend and end with 100"):
             fine.at(wrong)
+
+
+# --- the same scores again -------------------------------------------------------------------
+
+
+def test_an_array_that_was_counted_before_is_refused(backend):
+    scores = np.random.default_rng(0).uniform(size=(5, 1000)).astype("f4")
+    sketch = ScoreSketch(5)
+    sketch.update(scores, backend=backend)
+    for again in (scores, scores.copy(), np.asfortranarray(scores), iter([scores])):
+        with pytest.raises(ValueError, match=r"scores must be of other draws .* the very same"):
+            sketch.update(again, backend=backend)
+    with pytest.raises(ValueError, match="draws 0 to 999 and 0 to 999 overlap"):
+        sketch.update(scores, first_draw=0, backend=backend)
+    assert sketch.n_draws.tolist() == [1000] * 5
+    sketch.update(scores, first_draw=1000, backend=backend)  # who numbers draws knows better
+    sketch.update(scores[:, ::-1].copy(), backend=backend)
+    assert sketch.n_draws.tolist() == [3000] * 5
+
+
+def test_sketches_made_of_a_sketch_know_what_it_was_given():
+    scores = np.random.default_rng(0).uniform(size=(1, 100))
+    sketch, other = ScoreSketch(), ScoreSketch()
+    sketch.update(scores)
+    other.update(1 - scores, first_draw=100)
+    for made in (
+        sketch + other,
+        other + sketch,
+        sketch.only([0]),
+        pickle.loads(pickle.dumps(sketch)),
+    ):
+        with pytest.raises(ValueError, match="other draws"):
+            made.update(scores)
+
+
+@pytest.mark.parametrize("scores", [np.ones((2, 100)), np.tile([0.25, 0.5], (2, 50))])
+def test_scores_that_chance_repeats_count_as_further_draws(scores):
+    sketch = ScoreSketch(2)
+    sketch.update(scores)
+    sketch.update(scores)
+    assert sketch.n_draws.tolist() == [200, 200]
+
+
+# --- streams ---------------------------------------------------------------------------------
+
+
+def test_any_iterable_of_arrays_is_a_stream():
+    torch = pytest.importorskip("torch")
+    scores = np.random.default_rng(0).uniform(size=(2, 60))
+    whole = ScoreSketch(2)
+    whole.update(scores)
+    parts = [scores[:, i : i + 20] for i in (0, 20, 40)]
+
+    class Loader:
+        def __iter__(self):
+            return iter(parts)
+
+    loader = torch.utils.data.DataLoader(torch.from_numpy(scores.T.copy()), batch_size=20)
+    for stream in (
+        lambda: iter(parts),
+        lambda: (part.tolist() for part in parts),
+        Loader,
+        lambda: (batch.T for batch in loader),
+    ):
+        for first_draw in (None, 0):
+            sketch = ScoreSketch(2)
+            sketch.update(stream(), first_draw=first_draw)
+            assert sketch == whole
+    with pytest.raises(ValueError, match="scores must have a row for each of the 2 inputs"):
+        ScoreSketch(2).update(loader)
+
+
+# --- threads ---------------------------------------------------------------------------------
+
+
+def test_threads_share_a_sketch_without_losing_a_draw():
+    rng = np.random.default_rng(0)
+    chunks = [rng.uniform(size=(3, 2000)) for _ in range(64)]
+    alone, shared = ScoreSketch(3), ScoreSketch(3)
+    for i, chunk in enumerate(chunks):
+        alone.update(chunk, first_draw=2000 * i, threads=1)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for done in [pool.submit(shared.update, chunk, threads=1) for chunk in chunks]:
+                done.result()
+            sums = [pool.submit(lambda: shared + ScoreSketch(3)) for _ in range(4)]
+            sums += [pool.submit(lambda: ScoreSketch(3) + shared) for _ in range(4)]
+            assert all(one.result() == alone for one in sums)
+    finally:
+        sys.setswitchinterval(interval)
+    assert shared == alone
+    assert shared.n_draws.tolist() == [128_000] * 3
+
+
+# --- odd values ------------------------------------------------------------------------------
+
+ODD = [
+    None, True, -1, 0, 2**63, 10**400, 1e400, float("nan"), 1j, "", "x", b"x", [], [[]], [1, [2]],
+    [[1, 2], [3]], ["a"], {}, {1: 2}, set(), object(), np.array(None), np.ma.masked, range(0),
+    np.array([1 + 1j]), np.array(["2020"], "M8[Y]"), [10**400], (1, 2, 3), lambda: 0, Exception,
+]  # fmt: skip
+CALLS = {
+    "inputs": lambda odd: ScoreSketch(odd),
+    "edges": lambda odd: ScoreSketch(edges=odd),
+    "score_range": lambda odd: ScoreSketch(score_range=odd),
+    "measure": lambda odd: ScoreSketch(measure=odd),
+    "predicted": lambda odd: ScoreSketch(2, predicted=odd),
+    "sigma": lambda odd: ScoreSketch(sigma=odd),
+    "scores": lambda odd: ScoreSketch(2).update(odd),
+    "inputs of update": lambda odd: ScoreSketch(2).update(np.ones((2, 3)), inputs=odd),
+    "first_draw": lambda odd: ScoreSketch(2).update(np.ones((2, 3)), first_draw=odd),
+    "inputs of only": lambda odd: filled().only(odd),
+    "kept": lambda odd: filled(edges=4).at(odd),
+    "path": lambda odd: ScoreSketch.load(odd),
+    "path of save": lambda odd: filled().save(odd),
+    "sigma of certify": lambda odd: filled(n=500).certify(sigma=odd),
+    "alpha": lambda odd: filled(n=500).certify(sigma=1.0, alpha=odd),
+    "radii": lambda odd: filled(n=500).certify(sigma=1.0, radii=odd),
+    "thresholds": lambda odd: filled(n=500).certify(sigma=1.0, thresholds=odd),
+    "band": lambda odd: filled(n=500).certify(sigma=1.0, band=odd),
+    "sides": lambda odd: filled(n=500).certify(sigma=1.0, sides=odd),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: f"{type(odd).__name__} {odd!r:.20}")
+def test_an_odd_value_is_taken_or_refused_by_the_name_of_its_argument(
+    call, odd, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    name = call.partition(" ")[0]
+    try:
+        CALLS[call](odd)
+    except StoreError:
+        assert name == "path"
+    except (TypeError, ValueError) as error:
+        assert name in str(error)  # noqa: PT017
+        assert len(str(error)) < 1000  # noqa: PT017

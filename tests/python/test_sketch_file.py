@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 import smoothbound as sb
 from sketches import bits, filled, parts_of_draws
-from smoothbound import ScoreSketch
+from smoothbound import ScoreSketch, sealed
 from smoothbound.errors import StoreError
 
 
@@ -44,7 +44,7 @@ def rewritten(path, metadata=None, **columns):
     for name, values in columns.items():
         i = table.schema.names.index(name)
         table = table.set_column(i, table.schema.field(i), pa.array(values, table.schema.types[i]))
-    pq.write_table(table, path)
+    sealed.write_table(table, path)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,11 @@ def rewritten(path, metadata=None, **columns):
         ({"after_last_draw": [[10], [2**62]]}, "more than 4294967295 draws"),
         ({"after_last_draw": [[10], [11]]}, "do not add up"),
         ({"counts": [[9] * 9, [9] * 9]}, "do not add up"),
+        ({"counts": [[0] * 8 + [None], [0] * 9]}, "numbers missing in .*counts"),
+        ({"first_draw": [[None], [0]]}, "numbers missing in .*first_draw"),
+        ({"metadata": {"sigma": 10**400}}, "sigma"),
+        ({"metadata": {"edges": [0.0, 10**400]}}, "not a sketch"),
+        ({"metadata": {"edges": [[0.0], [1.0, 2.0]]}}, "not a sketch"),
     ],
 )
 def test_a_changed_file_is_refused(tmp_path, change, message):
@@ -74,12 +79,12 @@ def test_a_changed_file_is_refused(tmp_path, change, message):
 
 def test_what_is_no_sketch_is_refused(tmp_path):
     path = tmp_path / "sketch.parquet"
-    with pytest.raises(StoreError, match="missing"):
+    with pytest.raises(StoreError, match="No such file"):
         ScoreSketch.load(path)
     filled().save(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(StoreError, match="cut short or damaged"):
+    with pytest.raises(StoreError, match="cut short, damaged"):
         ScoreSketch.load(path)
     path.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
     with pytest.raises(StoreError):
@@ -94,3 +99,39 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot write"):
         filled().save(tmp_path / "file" / "sketch.parquet")
+
+
+def test_every_flipped_bit_is_an_error_or_changes_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "sketch.parquet"
+    sketch = filled(edges=2, sigma=0.25, predicted=[3, 4])
+    sketch.save(path)
+    whole = path.read_bytes()
+    same = 0
+    for bit in range(8 * len(whole)):
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        monkeypatch.setattr(sealed, "read_plain", lambda path, data=bytes(data): data)
+        try:
+            assert bits(ScoreSketch.load(path)) == bits(sketch)
+            same += 1
+        except StoreError:
+            pass
+    assert same == 0
+
+
+def test_sketches_of_the_older_format_open(tmp_path):
+    path = tmp_path / "sketch.parquet"
+    sketch = filled(edges=2)
+    sketch.save(path)
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[b"smoothbound"])
+    pq.write_table(table, path)
+    with pytest.raises(StoreError, match="its checksum is gone"):
+        ScoreSketch.load(path)
+    old = json.dumps(about | {"format": 1})
+    pq.write_table(table.replace_schema_metadata({b"smoothbound": old}), path)
+    assert ScoreSketch.load(path) == sketch
+    deep = "[" * 100_000
+    pq.write_table(table.replace_schema_metadata({b"smoothbound": deep}), path)
+    with pytest.raises(StoreError, match="not a sketch"):
+        ScoreSketch.load(path)
