@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from smoothbound.certificate_text import as_html, as_text
+from smoothbound.errors import StoreError
 from smoothbound.method import Method
 from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    from matplotlib.axes import Axes
+    from typing_extensions import Self
 
 __all__ = ["Certificate", "Settings"]
 
 METADATA_KEY = b"smoothbound"
+CLASS_KEY = b"smoothbound class"
 
 
 @dataclass(frozen=True)
@@ -73,9 +80,14 @@ class Settings:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Certificate:
     """Certified confidence and certified radii of many inputs.
+
+    ``len(cert)`` is the number of inputs. ``cert[i]``, ``cert[2:5]`` and ``cert[mask]`` are
+    certificates of some of them. Two certificates are equal if they are of one type and all their
+    settings and numbers are the same, NaN included. Certificates are not changed after they are
+    made, so threads may share them.
 
     Attributes
     ----------
@@ -100,6 +112,117 @@ class Certificate:
         """Return the number of inputs."""
         return next(len(a) for a in (self.lower, self.upper, self.radius) if a is not None)
 
+    def __getitem__(self, which: Any) -> Self:
+        """Return the certificate of some inputs, chosen as the rows of an array are.
+
+        Parameters
+        ----------
+        which : int, slice, or array of int or bool, shape (n_chosen,) or (n_inputs,)
+
+        Raises
+        ------
+        IndexError
+            If there is no such input, or `which` has more than one dimension.
+        """
+        rows = np.atleast_1d(np.arange(len(self))[which])
+        if rows.ndim > 1:
+            raise IndexError(f"a certificate has one dimension, got an index of {rows.ndim}")
+        return replace(self, **{name: _taken(values, rows) for name, values in self._parts()})
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether all settings and numbers are the same, NaN being equal to NaN."""
+        if type(other) is not type(self):
+            return NotImplemented
+        pairs = zip(self._parts(), other._parts(), strict=True)
+        return self.settings == other.settings and all(_same(a, b) for (_, a), (_, b) in pairs)
+
+    __hash__ = None  # type: ignore[assignment]  # as of every object that holds arrays
+
+    def __repr__(self) -> str:
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
+    def _parts(self) -> Iterator[tuple[str, Any]]:
+        """Yield the name and the values of each part that has one entry per input, or is None."""
+        for part in fields(self):
+            if part.name != "settings":
+                yield part.name, getattr(self, part.name)
+
+    def save(self, path: str | Path) -> None:
+        """Write the certificate to a Parquet file, which takes the place of `path` once complete.
+
+        The columns are those of `to_arrow`. A checksum covers settings and numbers.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written; `path` is then as it was.
+
+        Examples
+        --------
+        >>> import tempfile, smoothbound as sb
+        >>> cert = sb.certify_scores(np.full((2, 500), 0.9), sigma=0.25, radii=[0, 0.25])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     cert.save(f"{folder}/cert.parquet")
+        ...     sb.Certificate.load(f"{folder}/cert.parquet") == cert
+        True
+        """
+        from smoothbound.certificate_files import write
+
+        write(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a certificate that `save` or ``smoothbound bounds`` wrote.
+
+        Returns
+        -------
+        Certificate
+            Of the class that was saved.
+
+        Raises
+        ------
+        StoreError
+            If there is no such file, it holds no certificate or one of another class, is damaged,
+            or a setting or number is not within its range.
+        """
+        from smoothbound.certificate_files import read
+
+        made = read(path)
+        if not isinstance(made, cls):
+            raise StoreError(f"{path} holds a {type(made).__name__}, not a {cls.__name__}")
+        return made
+
+    def plot(self, ax: Axes | None = None, inputs: ArrayLike | None = None) -> Axes:
+        """Draw the certified confidence over the radius, one curve an input.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default new ones of pyplot.
+        inputs : array_like of int, optional
+            Rows of the inputs to draw; by default the first ten.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If there are no radii.
+        """
+        from smoothbound.figures import certified_inputs
+
+        if ax is None:
+            from matplotlib import pyplot
+
+            ax = pyplot.figure().subplots()
+        chosen = self[:10] if inputs is None else self[np.asarray(inputs)]
+        return certified_inputs(ax, chosen)
+
     def _columns(self) -> dict[str, pa.Array[Any]]:
         """Return the columns of `to_arrow`, one row an input."""
         return {
@@ -112,12 +235,16 @@ class Certificate:
         """Return a table with one row an input and the settings in its metadata.
 
         Columns "lower", "upper" and "radius" are lists as long as the radii or the thresholds,
-        left out where there are none; the metadata key ``smoothbound`` holds the settings as JSON.
+        left out where there are none; the metadata key ``smoothbound`` holds the settings as JSON,
+        and ``smoothbound class`` the name of the class.
         """
         import pyarrow as pa
 
-        table = pa.table(self._columns())
-        return table.replace_schema_metadata({METADATA_KEY: self.settings.to_json().encode()})
+        metadata = {
+            METADATA_KEY: self.settings.to_json().encode(),
+            CLASS_KEY: type(self).__name__.encode(),
+        }
+        return pa.table(self._columns()).replace_schema_metadata(metadata)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a data frame with one row an input and one column a number.
@@ -148,6 +275,18 @@ class Certificate:
             names += [name] if grid is None else [f"{name}@{exact(at)}" for at in grid]
             columns += [array] if grid is None else list(getattr(self, name).T)
         return names, columns
+
+
+def _taken(values: Any, rows: NDArray[np.int64]) -> Any:
+    if isinstance(values, tuple):
+        return tuple(values[row] for row in rows)
+    return None if values is None else values[rows]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if not (isinstance(one, np.ndarray) and isinstance(other, np.ndarray)):
+        return bool(one is other or one == other)
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f" == other.dtype.kind)
 
 
 def _list_column(values: NDArray[np.float64]) -> pa.Array[Any]:

@@ -1,26 +1,124 @@
-"""Certificates of many inputs in one file, written a few rows at a time: Parquet or CSV."""
+"""Certificates in files: written whole or a few rows at a time, as Parquet or CSV; and read.
+
+Settings and numbers are checked when they are read, as arguments are.
+"""
 
 from __future__ import annotations
 
+import importlib
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from smoothbound.certificate import Certificate
+from smoothbound import checks
+from smoothbound.arrays import as_scores
+from smoothbound.certificate import CLASS_KEY, METADATA_KEY, Certificate, Settings
+from smoothbound.engine import SIDES
 from smoothbound.errors import StoreError
+from smoothbound.method import Method
 from smoothbound.printable import spreadsheet_cell
 from smoothbound.replacing import replacing
-from smoothbound.sealed import seal
+from smoothbound.sealed import read_table, seal, write_table
 
-__all__ = ["KINDS", "require_kind", "writing"]
+__all__ = ["KINDS", "read", "require_kind", "write", "writing"]
 
 KINDS = (".parquet", ".csv")
 
-Write = Callable[[pa.Table, Certificate], None]
+_Write = Callable[[pa.Table, Certificate], None]
+
+
+_SETTINGS_OF = {  # by the name of the class of certificates, in the metadata
+    "Certificate": ("certificate", "Settings"),
+    "SketchCertificate": ("sketch_certificate", "SketchSettings"),
+    "SmoothedCertificate": ("smoothed", "SmoothedSettings"),
+}
+_BEFORE: dict[str, Any] = {"order": "drawn", "order_seed": 0}  # settings that older files lack
+
+
+def write(certificate: Certificate, path: str | Path) -> None:
+    """Write a certificate: `Certificate.save`."""
+    table = certificate.to_arrow()
+    if not table.num_columns:
+        raise ValueError("certificate has nothing to save: it has neither radii nor thresholds")
+    write_table(table, path, compression="lz4", use_dictionary=False)
+
+
+def read(path: str | Path) -> Certificate:
+    """Read a certificate: `Certificate.load`."""
+    table, _ = read_table(path)
+    metadata = table.schema.metadata or {}
+    try:
+        name = metadata.get(CLASS_KEY, b"Certificate").decode()
+        module, settings = _SETTINGS_OF[name]
+        home = importlib.import_module(f"smoothbound.{module}")
+        return _certificate(
+            getattr(home, name), getattr(home, settings), metadata[METADATA_KEY], table
+        )
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        words = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise StoreError(f"{path} holds no sound certificate: {words}") from error
+
+
+def _certificate(
+    kind: type[Certificate], settings_kind: type[Settings], text: bytes, table: pa.Table
+) -> Certificate:
+    settings = _settings(settings_kind, text)
+    parts = {
+        part.name: _part(part.name, settings, table)
+        for part in fields(kind)
+        if part.name != "settings"
+    }
+    return kind(settings, **parts)
+
+
+def _settings(kind: type[Settings], text: bytes) -> Settings:
+    values = {**_BEFORE, **json.loads(text)}
+    for name in ("sigma", "alpha", "alpha_lower", "alpha_upper"):
+        if values[name] is not None or name in ("sigma", "alpha"):
+            (checks.positive if name == "sigma" else checks.probability)(name, values[name])
+    a, b = values["score_range"] = checks.score_range("score_range", values["score_range"])
+    values["radii"] = tuple(checks.radii("radii", values["radii"]).tolist())
+    cuts = checks.thresholds("thresholds", values["thresholds"], (a, b))
+    values["thresholds"] = tuple(cuts.tolist())
+    values["method"] = Method(**values["method"])
+    checks.choice("sides", values["sides"], SIDES)
+    for name, least in (("n", 1), ("n_pilot", 0), ("order_seed", 0)):
+        checks.count(name, values[name], least)
+    for name in ("backend", "version", "order", "measure"):
+        if not isinstance(values.get(name, ""), str):
+            raise TypeError(f"{name} must be text, got {values[name]!r}")
+    return kind(**values)
+
+
+def _part(name: str, settings: Settings, table: pa.Table) -> Any:
+    """Return what a certificate holds under a name: an array, a tuple of text, or None."""
+    width = len(settings.thresholds if name == "radius" else settings.radii)
+    side = settings.alpha_upper if name == "upper" else settings.alpha_lower
+    if name not in ("lower", "upper", "radius"):
+        column = table[name].combine_chunks()
+        if column.null_count:
+            raise ValueError(f"{name} must not be empty")
+        if pa.types.is_string(column.type):
+            return tuple(column.to_pylist())
+        return np.array(column.to_numpy(zero_copy_only=False))
+    if side is None:
+        return None
+    if not width:
+        return np.empty((len(table), 0))
+    values = as_scores(table[name])
+    if values.dtype != np.float64 or values.shape[1] != width:
+        raise ValueError(f"{name} must hold {width} float64 numbers in each row")
+    low, high = (0.0, np.inf) if name == "radius" else settings.score_range
+    if not (np.isnan(values) | ((values >= low) & (values <= high))).all():
+        raise ValueError(f"{name} must lie in [{low}, {high}]")
+    return values
 
 
 def require_kind(path: Path) -> None:
@@ -38,7 +136,7 @@ def require_kind(path: Path) -> None:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Write]:
+def writing(path: Path) -> Iterator[_Write]:
     """Write a file of certificates, which takes the place of `path` once complete.
 
     Parameters
@@ -64,7 +162,7 @@ def writing(path: Path) -> Iterator[Write]:
 
 
 @contextmanager
-def _parquet(file: BinaryIO) -> Iterator[Write]:
+def _parquet(file: BinaryIO) -> Iterator[_Write]:
     writer: pq.ParquetWriter | None = None
 
     def write(ids: pa.Table, certificate: Certificate) -> None:
@@ -87,7 +185,7 @@ def _parquet(file: BinaryIO) -> Iterator[Write]:
 
 
 @contextmanager
-def _csv(file: BinaryIO) -> Iterator[Write]:
+def _csv(file: BinaryIO) -> Iterator[_Write]:
     import pyarrow.csv
 
     header = True

@@ -42,7 +42,7 @@ class SketchSettings(Settings):
     n_edges: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SketchCertificate(Certificate):
     """Certified confidence and radii of the inputs of a sketch.
 

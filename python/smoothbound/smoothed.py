@@ -79,7 +79,7 @@ class SmoothedSettings(Settings):
     adaptive: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SmoothedCertificate(Certificate):
     """Certified confidence of the predicted class of many inputs.
 

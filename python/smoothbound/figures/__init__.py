@@ -14,6 +14,7 @@ from smoothbound.figures.accuracy import (
     certified_accuracy_vs_threshold,
 )
 from smoothbound.figures.calibration import certified_calibration
+from smoothbound.figures.certificate import certified_inputs
 from smoothbound.figures.class_radius import score_vs_class_radius
 from smoothbound.figures.confidence import certified_confidence
 from smoothbound.figures.distribution import score_distribution, survival_function
@@ -29,6 +30,7 @@ __all__ = [
     "certified_accuracy_vs_threshold",
     "certified_calibration",
     "certified_confidence",
+    "certified_inputs",
     "choice_of_knots",
     "compared_by_radius",
     "score_and_margin_by_radius",
