@@ -18,7 +18,7 @@ from smoothbound.models import ARCHITECTURES, build
 from smoothbound.noise import Noise, Stream
 
 SIGMA, BATCH = 0.25, 200
-KINDS = {"lattice": 255, "gaussian": None}
+KINDS = {"grid": ("lattice", 255), "no grid": ("lattice", None), "gaussian": ("gaussian", None)}
 SHAPES = {"CIFAR": (3, 32, 32), "ImageNet": (3, 224, 224)}
 
 
@@ -26,7 +26,8 @@ class Filler:
     """Fills a batch with draws of one image again and again."""
 
     def __init__(self, kind: str, shape: tuple[int, ...], batch: int, device: str = "cpu") -> None:
-        self.noise = Noise(kind, SIGMA, grid=KINDS[kind], device=device)  # type: ignore[arg-type]
+        name, grid = KINDS[kind]
+        self.noise = Noise(name, SIGMA, grid=grid, device=device)  # type: ignore[arg-type]
         generator = torch.Generator().manual_seed(0)
         x = torch.randint(0, 256, shape, generator=generator).to(device) / 255
         self.x, self.points = x, self.noise.point(x)[None]

@@ -280,7 +280,7 @@ sb::Points<T> points_of(const py::array_t<T, py::array::c_style>& x) {
 
 sb::LatticeNoise make_lattice(const py::array_t<std::int32_t, py::array::c_style>& high,
                               const py::array_t<std::uint64_t, py::array::c_style>& low,
-                              std::int32_t steps) {
+                              double steps) {
   if (high.size() != low.size()) throw py::value_error("high and low must have the same size");
   return {{high.data(), static_cast<std::size_t>(high.size())},
           {low.data(), static_cast<std::size_t>(low.size())},

@@ -82,12 +82,12 @@ void for_each_part(std::size_t size, std::size_t blocks, std::size_t first, std:
 }
 
 void lattice_part(const std::uint32_t* words, unsigned shift, const std::int32_t* guide,
-                  const std::int32_t* point, std::size_t n, std::int32_t steps, float* out,
+                  const std::int32_t* point, std::size_t n, double steps, float* out,
                   std::uint8_t* undecided) {
   kernels().lattice_float(words, shift, guide, point, n, static_cast<float>(steps), out, undecided);
 }
 void lattice_part(const std::uint32_t* words, unsigned shift, const std::int32_t* guide,
-                  const std::int32_t* point, std::size_t n, std::int32_t steps, double* out,
+                  const std::int32_t* point, std::size_t n, double steps, double* out,
                   std::uint8_t* undecided) {
   kernels().lattice_double(words, shift, guide, point, n, steps, out, undecided);
 }
@@ -164,13 +164,19 @@ class LatticeWorker {
   }
 
   std::int32_t reached(std::uint32_t high, std::uint64_t low) const {
-    auto t = static_cast<std::size_t>(-1 - noise_.guide_[high]);
-    while (t < noise_.high_.size() && std::cmp_equal(noise_.high_[t], high) &&
-           noise_.low_[t] <= low) {
-      ++t;
+    // By halving the thresholds that begin with the same bits, without a branch that depends on
+    // low.
+    std::int32_t first = below(noise_.guide_[high]);
+    std::int32_t left = below(noise_.guide_[high + 1]) - first;
+    while (left > 0) {
+      const std::int32_t half = (left + 1) / 2;
+      first += noise_.low_[static_cast<std::size_t>(first + half - 1)] <= low ? half : 0;
+      left -= half;
     }
-    return static_cast<std::int32_t>(t);
+    return first;
   }
+
+  static std::int32_t below(std::int32_t guide) { return guide < 0 ? -1 - guide : guide; }
 
   const LatticeNoise& noise_;
   std::uint64_t seed_;
@@ -180,12 +186,12 @@ class LatticeWorker {
 };
 
 LatticeNoise::LatticeNoise(std::span<const std::int32_t> high, std::span<const std::uint64_t> low,
-                           std::int32_t steps)
-    : high_(high.begin(), high.end()), low_(low.begin(), low.end()), guide_(0x8000), steps_(steps) {
+                           double steps)
+    : low_(low.begin(), low.end()), guide_(0x8001), steps_(steps) {
   std::size_t t = 0;
   for (std::size_t leading = 0; leading < guide_.size(); ++leading) {
     const auto before = static_cast<std::int32_t>(t);
-    while (t < high_.size() && std::cmp_equal(high_[t], leading)) ++t;
+    while (t < high.size() && std::cmp_equal(high[t], leading)) ++t;
     guide_[leading] = std::cmp_equal(t, before) ? before : -1 - before;
   }
 }

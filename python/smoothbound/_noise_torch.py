@@ -74,7 +74,7 @@ def _words(d: int, per_block: int, seed: int, key: Key) -> tuple[Tensor, ...]:
 
 
 def add_lattice(points: Tensor, key: Key, out: Tensor, *, lattice: Lattice, seed: int) -> None:
-    """Fill out[i] with its point plus rounded Gaussian noise, as multiples of the step.
+    """Fill out[i] with its point plus rounded Gaussian noise, divided by the steps of one unit.
 
     `points` (k, d) int32, `out` (batch, d); see `smoothbound.noise.Noise.add`.
     """

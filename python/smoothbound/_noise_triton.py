@@ -35,6 +35,7 @@ def add_lattice(points: Tensor, key: Key, out: Tensor, *, lattice: Lattice, seed
     high, low = _thresholds(lattice, out.device)
     size = points.shape[1]
     chunks = triton.cdiv(triton.cdiv(size, 8), _WIDTH)
+    steps = torch.full((1,), lattice.denominator, dtype=out.dtype, device=out.device)
     with torch.cuda.device_of(out):
         _lattice[(len(out) * chunks,)](
             points,
@@ -42,10 +43,10 @@ def add_lattice(points: Tensor, key: Key, out: Tensor, *, lattice: Lattice, seed
             out,
             high,
             low,
+            steps,
             size,
             chunks,
             lattice.largest,
-            lattice.denominator,
             seed,
             BITS=lattice.largest.bit_length(),
             WIDTH=_WIDTH,
@@ -70,7 +71,7 @@ def add_gaussian(points: Tensor, key: Key, out: Tensor, *, sigma: float, seed: i
         )
 
 
-@triton.jit(do_not_specialize=["size", "chunks", "largest", "steps", "seed"])
+@triton.jit(do_not_specialize=["size", "chunks", "largest", "seed"])
 def _lattice(
     points,
     rows,
@@ -80,10 +81,10 @@ def _lattice(
     out,
     high,
     low,
+    steps,
     size,
     chunks,
     largest,
-    steps,
     seed,
     BITS: tl.constexpr,
     WIDTH: tl.constexpr,
@@ -98,6 +99,7 @@ def _lattice(
     stream = tl.load(streams + row).to(tl.uint32)
     w0, w1, w2, w3 = tl.philox(seed, block.to(tl.uint32), draw, example, stream)
     further = stream | tl.full((), 1 << 31, tl.uint32)
+    denominator = tl.load(steps)
     for part in range(8):  # not unrolled: eight copies would not fit the instruction cache
         word = tl.where(part < 4, tl.where(part < 2, w0, w1), tl.where(part < 6, w2, w3))
         digit = ((word >> (16 * (part % 2))) & 0xFFFF).to(tl.int32)
@@ -110,9 +112,9 @@ def _lattice(
         number = tl.load(point + element, mask=inside, other=0)
         number += tl.where(digit < 0x8000, count, -count)
         if out.dtype.element_ty == tl.float64:
-            value = number.to(tl.float64) / tl.full((), steps, tl.int32).to(tl.float64)
+            value = number.to(tl.float64) / denominator
         else:
-            value = tl.div_rn(number.to(tl.float32), tl.full((), steps, tl.int32).to(tl.float32))
+            value = tl.div_rn(number.to(tl.float32), denominator)
         tl.store(target + element, value, mask=inside)
 
 

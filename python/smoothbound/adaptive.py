@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import checks, gaussian
+from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, highest_share
 from smoothbound.errors import BUDGET_SPENT
 from smoothbound.method import Method
@@ -207,6 +208,8 @@ class Plan:
         How each stage is bounded.
     stages : tuple of Stage
         The exact sum of their levels is at most `alpha`.
+    displacement : float
+        As for `plan`.
     """
 
     question: Decide | FindRadius
@@ -217,6 +220,7 @@ class Plan:
     pilot: float
     backend: str | None
     stages: tuple[Stage, ...]
+    displacement: float = 0.0
 
     @property
     def n_max(self) -> int:
@@ -239,7 +243,7 @@ class Plan:
             sigma=self.sigma,
             alpha=alpha,
             score_range=self.score_range,
-            radii=(0.0, _radius(self.question)),
+            radii=outward((0.0, _radius(self.question)), self.displacement),
             thresholds=(self.question.threshold,) if finds else (),
             bound=self.method.bound,
             band=self.method.band or "ell",
@@ -252,7 +256,7 @@ class Plan:
         )
         assert cert.lower is not None
         assert cert.radius is not None
-        radius = cert.radius[0, 0] if finds else math.nan
+        radius = inward(cert.radius, self.displacement)[0, 0] if finds else math.nan
         return _Bounds(float(cert.lower[0, 0]), float(cert.lower[0, 1]), float(radius))
 
     def _forecast(self, scores: NDArray[Any]) -> _Bounds:
@@ -455,6 +459,7 @@ def plan(
     mean: str | None = None,
     pilot: float = 0.1,
     backend: str | None = None,
+    displacement: float = 0.0,
 ) -> Plan:
     """Plan the stages in which the draws of an input are made.
 
@@ -468,6 +473,9 @@ def plan(
         there be one, is calibrated for every stage in a fifth of a second.
     n_max : int
         Most draws of an input.
+    displacement : float, default 0
+        Distance between an input and the lattice point that is drawn around, in the units of the
+        input; every bound allows for it (`smoothbound.displaced`).
 
     Returns
     -------
@@ -496,7 +504,7 @@ def plan(
         alpha,
         lambda n, level: highest_share(n, level, method, pilot) > needed,
     )
-    planned = Plan(question, sigma, alpha, (a, b), method, pilot, backend, stages)
+    planned = Plan(question, sigma, alpha, (a, b), method, pilot, backend, stages, displacement)
     if stages[-1].alpha == 0.0 or not _possible(planned):
         raise ValueError(
             f"n_max = {n_max} draws are too few to certify {question} with sigma = {sigma:g} at "

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "choice",
     "count",
+    "non_negative",
     "path",
     "positive",
     "probability",
@@ -49,6 +50,14 @@ def positive(name: str, value: object) -> float:
     number = _number(name, value)
     if not (0.0 < number < math.inf):
         raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    return number
+
+
+def non_negative(name: str, value: object) -> float:
+    """Return `value` as a float if it is at least 0 and finite."""
+    number = _number(name, value)
+    if not (0.0 <= number < math.inf):
+        raise ValueError(f"{name} must be at least 0 and finite, got {value!r}")
     return number
 
 

@@ -139,6 +139,7 @@ def forecast(
             band,
             cells,
             np.full(len(cells), n),
+            displacement=sketch.displacement,
             side="lower",
             sigma=sketch.sigma,
             alpha=alpha,

@@ -10,6 +10,7 @@ noise is exactly Gaussian smoothing.
 from __future__ import annotations
 
 import importlib
+import math
 from enum import IntEnum
 from types import ModuleType
 from typing import Any, Literal, get_args
@@ -19,9 +20,10 @@ from torch import Tensor
 
 from smoothbound import checks
 from smoothbound._noise_torch import Key
-from smoothbound.lattice import MAX_NUMBER, lattice
+from smoothbound.lattice import MAX_FINE_NUMBER, MAX_NUMBER, fine_lattice, lattice
 
 __all__ = [
+    "CAVEAT",
     "DEFAULT",
     "MAX_EXAMPLE",
     "MAX_SEED",
@@ -37,6 +39,12 @@ DEFAULT: Kind = "lattice"
 MAX_SEED = 2**64 - 1
 MAX_EXAMPLE = 2**31 - 1
 
+CAVEAT = (
+    "floating-point noise: x + noise is rounded, and the certificate does not account for that, so "
+    "that it is no proof; a network made for it can be certified falsely"
+)
+
+_COMMON_GRIDS = (255, 16)  # of 8-bit images and of the digits
 _GRID_ERROR = 2.0**-22  # relative: k * (1 / 255) in float32 is off by less
 
 
@@ -53,23 +61,26 @@ class Noise:
     Parameters
     ----------
     kind : {"lattice", "gaussian"}
-        "lattice": whole steps of a grid that the inputs lie on, from thresholds exact to 2^-80;
-        certificates hold for the base classifier behind rounding to that grid, under exactly
-        Gaussian noise. "gaussian": float32 normal numbers, added in floating point; Gaussian but
-        for rounding, for inputs that are on no grid.
+        "lattice": whole steps of a lattice, from thresholds exact to 2^-79; certificates hold for
+        the base classifier behind rounding to that lattice, under exactly Gaussian noise.
+        "gaussian": float32 normal numbers, added in floating point. Certificates take the sum for
+        exactly Gaussian, which its rounding makes untrue: they are no proof, and a network that
+        looks at the last digits of its input can be certified falsely.
     sigma : float
         Standard deviation, in the units of the input.
     seed : int, default 0
         0 to 2^64 - 1.
     grid : int, optional
         For lattice noise: inputs are whole multiples of 1 / grid; 255 for 8-bit images in [0, 1].
+        Without it inputs are placed on a fine lattice, with 2^13 steps in sigma, and certificates
+        are stated for a radius that is smaller by twice the `displacement`.
     device : torch.device or str, default "cpu"
         Where the noise is made.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range, or lattice noise has no grid.
+        If an argument is of the wrong kind or outside its range.
 
     Examples
     --------
@@ -102,12 +113,7 @@ class Noise:
         self.device = torch.empty(0, device=device).device  # "cuda" as the "cuda:0" that it means
         self.lattice = None
         if kind == "lattice":
-            if grid is None:
-                raise ValueError(
-                    "lattice noise needs the grid that inputs lie on: grid=255 for 8-bit images "
-                    "k/255, grid=16 for the digits; for inputs on no grid use noise='gaussian'"
-                )
-            self.lattice = lattice(self.sigma, grid)
+            self.lattice = fine_lattice(self.sigma) if grid is None else lattice(self.sigma, grid)
         elif grid is not None:
             raise ValueError(f"grid={grid!r} is for noise='lattice'; leave it out for 'gaussian'")
         self._made_by = _implementation(self.device)
@@ -123,15 +129,16 @@ class Noise:
         Returns
         -------
         Tensor
-            For lattice noise int32 numbers of grid steps: x up to the rounding of x itself, four
-            units in the last place of float32. For Gaussian noise x.
+            For lattice noise int32 numbers of steps: on a stated grid x up to the rounding of x
+            itself, four units in the last place of float32; else the nearest point of the lattice.
+            For Gaussian noise x.
 
         Raises
         ------
         TypeError
             If x is not a tensor of float32 or float64.
         ValueError
-            If x is empty, not finite, or not on the grid.
+            If x is empty, not finite, not on the stated grid, or too far from 0.
         """
         if not isinstance(x, Tensor) or x.dtype not in (torch.float32, torch.float64):
             got = x.dtype if isinstance(x, Tensor) else type(x).__name__
@@ -141,8 +148,76 @@ class Noise:
         x = x.detach()
         if not bool(torch.isfinite(x).all()):
             raise ValueError("x must be finite, got NaN or infinity in it")
-        numbers = x if self.lattice is None else self._on_grid(x)
+        if self.lattice is None:
+            numbers = x
+        else:
+            numbers = self._nearest(x) if self.lattice.fine else self._on_grid(x)
         return numbers.to(self.device).contiguous()
+
+    def displacement(self, elements: int) -> float:
+        """Bound the distance between an input and the point of the lattice that stands for it.
+
+        A certificate of radius R + 2 d at that point holds for the input within R, because a
+        perturbed input is rounded too when the smoothed classifier is applied to it.
+
+        Parameters
+        ----------
+        elements : int
+            Of one input.
+
+        Returns
+        -------
+        float
+            d in the units of the input, rounded up; 0 on a stated grid, and for Gaussian noise,
+            which rounds without an account.
+
+        Examples
+        --------
+        >>> f"{Noise('lattice', 0.25).displacement(3 * 32 * 32):.6f}"
+        '0.000846'
+        >>> Noise("lattice", 0.25, grid=255).displacement(3 * 32 * 32)
+        0.0
+        """
+        if self.lattice is None or not self.lattice.fine:
+            return 0.0
+        # Half a diagonal of a cell; the rounding of point() and of this is below 2^-20 of it.
+        return math.sqrt(elements) / (2.0 * self.lattice.levels) * (1.0 + 2.0**-20)
+
+    def common_grid(self, x: Tensor) -> int | None:
+        """Name the grid of images that x lies on although none was stated, if there is one.
+
+        Parameters
+        ----------
+        x : Tensor of float32 or float64
+            Inputs of any shape; those outside [0, 1], or with fewer than 8 values, are no images.
+
+        Examples
+        --------
+        >>> Noise("lattice", 0.25).common_grid(torch.arange(100) / 255)
+        255
+        """
+        if self.lattice is None or not self.lattice.fine:
+            return None
+        if float(x.min()) < 0.0 or float(x.max()) > 1.0 or len(torch.unique(x)) < 8:
+            return None
+        for levels in _COMMON_GRIDS:
+            scaled = x.double() * levels
+            if bool(((scaled - scaled.round()).abs() <= _GRID_ERROR * scaled.round()).all()):
+                return levels
+        return None
+
+    def _nearest(self, x: Tensor) -> Tensor:
+        """Place x on the fine lattice."""
+        assert self.lattice is not None
+        most = MAX_FINE_NUMBER - 1 - self.lattice.largest
+        numbers = (x.double() * self.lattice.levels).round()
+        if bool((numbers.abs() > most).any()):
+            raise ValueError(
+                f"x must lie within {most / self.lattice.levels:.6g} of 0 for lattice noise of "
+                f"sigma = {self.sigma}, got {float(x.abs().max()):.6g}: subtract a constant from x "
+                "and add it in the model, or use noise='gaussian', which proves less"
+            )
+        return numbers.int()
 
     def _on_grid(self, x: Tensor) -> Tensor:
         assert self.lattice is not None
@@ -156,15 +231,15 @@ class Noise:
                 f"x must lie on the grid of whole multiples of 1/{levels}, and {int(off.sum())} of "
                 f"{x.numel()} elements do not, the first {float(x.flatten()[first])!r} = "
                 f"{float(scaled.flatten()[first]):.6g}/{levels}. Pass x before normalisation, "
-                "state another grid, or use noise='gaussian'"
+                "state another grid, or leave grid out, so that x is placed on a fine lattice"
             )
         steps = 2**self.lattice.refine
         most = (MAX_NUMBER - 1 - self.lattice.largest) // steps
         if bool((nearest.abs() > most).any()):
             raise ValueError(
                 f"x must lie within {most / levels:.6g} of 0, got {float(x.abs().max()):.6g}: "
-                f"beyond, float32 does not hold multiples of 1/{self.lattice.denominator}. Use "
-                "noise='gaussian'"
+                f"beyond, float32 does not hold multiples of 1/{self.lattice.denominator}. Leave "
+                "grid out, so that x is placed on a fine lattice"
             )
         return nearest.mul(steps).int()
 
@@ -179,9 +254,9 @@ class Noise:
     ) -> None:
         """Fill out[i] with points[rows[i]] plus the noise of (seed, example, stream, draw) i.
 
-        Lattice noise is added in whole numbers of steps, and the sum divided by the number of steps
-        in 1, correctly rounded to the type of `out`: an element that gets no noise keeps the value
-        of k / 255 in that type.
+        Lattice noise is added in whole numbers of steps. The sum and the number of steps in 1 are
+        converted to the type of `out` and divided, each time rounded to the nearest. On a stated
+        grid both are exact, so that an element that gets no noise keeps the value of k / 255.
 
         Parameters
         ----------
@@ -239,29 +314,41 @@ class Noise:
                     f"out, got {tensor.dtype} of shape {tuple(tensor.shape)}"
                 )
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, elements: int | None = None) -> dict[str, Any]:
         """Return what a result says about its noise.
+
+        Parameters
+        ----------
+        elements : int, optional
+            Of one input, which the displacement depends on.
 
         Returns
         -------
         dict
-            ``kind``, ``sigma``, ``seed``, ``generator``, ``enters`` (where in the pipeline), and
-            for lattice noise ``grid``, the levels of the inputs, and ``steps``, grid steps in 1.
+            ``kind``, ``sigma``, ``seed``, ``generator``, ``enters`` (where in the pipeline). For
+            lattice noise ``grid``, the levels of the inputs or None, and ``steps``, steps in 1;
+            where inputs were placed on a fine lattice ``displacement`` too. For Gaussian noise
+            ``caveat``, what certificates do not promise.
 
         Examples
         --------
         >>> Noise("lattice", 0.12, grid=255).describe()["steps"]
         510
         """
-        described = {
+        described: dict[str, Any] = {
             "kind": self.kind,
             "sigma": self.sigma,
             "seed": self.seed,
             "generator": "philox4x32-10",
             "enters": "before normalisation, in the units of sigma",
         }
-        if self.lattice is not None:
-            described |= {"grid": self.lattice.levels, "steps": self.lattice.denominator}
+        if self.lattice is None:
+            return described | {"caveat": CAVEAT}
+        described |= {"grid": None, "steps": self.lattice.denominator}
+        if not self.lattice.fine:
+            return described | {"grid": self.lattice.levels}
+        if elements is not None:
+            described["displacement"] = self.displacement(elements)
         return described
 
 

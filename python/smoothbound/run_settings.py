@@ -118,6 +118,11 @@ class RunSettings:
             object.__setattr__(self, name, check(name, getattr(self, name)))
         checks.thresholds("thresholds", self.thresholds, self.score_range)
 
+    @property
+    def displacement(self) -> float:
+        """Most that an input lies from the lattice point drawn around; see `smoothbound.noise`."""
+        return float(self.noise.get("displacement", 0.0))
+
     def to_json(self) -> str:
         """Write the settings as one line of JSON; floats keep every digit."""
         return json.dumps(asdict(self), allow_nan=False)

@@ -19,6 +19,7 @@ from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.background import in_background
 from smoothbound.class_radius import class_radius
 from smoothbound.data import Dataset
+from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
@@ -95,6 +96,8 @@ def run(
     noise = smoothed.noise(
         settings.noise["kind"], seed=settings.seed, grid=settings.noise.get("grid")
     )
+    # What the bounds allow for is what this noise needs, whatever the settings say.
+    settings = replace(settings, noise=noise.describe(math.prod(dataset.shape)))
     plan = None if question is None else _plan(settings, smoothed, question)
     if plan is not None:
         settings = replace(settings, adaptive=record(plan, budget))
@@ -213,7 +216,8 @@ def _plan(
     if len(settings.methods) != 1:
         names = ", ".join(method.name for method in settings.methods)
         raise ValueError(f"adaptive draws take one method, got {names}")
-    return smoothed.plan(question, settings.n, _options(settings, settings.methods[0]))
+    options = _options(settings, settings.methods[0])
+    return smoothed.plan(question, settings.n, options, settings.displacement)
 
 
 def _options(settings: RunSettings, method: Method) -> dict[str, Any]:
@@ -222,7 +226,7 @@ def _options(settings: RunSettings, method: Method) -> dict[str, Any]:
         "sigma": settings.sigma,
         "alpha": settings.alpha,
         "score_range": settings.score_range,
-        "radii": (0.0, *settings.radii),
+        "radii": outward((0.0, *settings.radii), settings.displacement),
         "thresholds": settings.thresholds,
         "bound": method.bound,
         "band": method.band or "dkw",
@@ -247,13 +251,16 @@ def _certified(settings: RunSettings, draws: Draws) -> dict[str, object]:
         "selected": draws.predicted,
         "predicted": int(predicted[0]),
         "reason": reason[0],
-        "class_radius": float(vote),
+        "class_radius": float(inward(vote, settings.displacement)),
         "n_draws": settings.n,
         "top_count": draws.top_count,
         "mean_score": draws.mean,
         "sketch": _sketch(draws.scores, settings.score_range),
         **{f"lower_{name}": lower[1:].tolist() for name, (lower, _) in bounds.items()},
-        **{f"radius_{name}": radius.tolist() for name, (_, radius) in bounds.items()},
+        **{
+            f"radius_{name}": inward(radius, settings.displacement).tolist()
+            for name, (_, radius) in bounds.items()
+        },
     }
 
 
@@ -262,7 +269,12 @@ def _answered(settings: RunSettings, job: AdaptiveJob, draws: Draws) -> dict[str
     answer = job.answer
     assert answer is not None
     predicted, reason, vote = verdict(
-        answer, draws, settings.cutoff, sigma=settings.sigma, measure=settings.measure
+        answer,
+        draws,
+        settings.cutoff,
+        sigma=settings.sigma,
+        measure=settings.measure,
+        displacement=settings.displacement,
     )
     (method,) = settings.methods
     return {

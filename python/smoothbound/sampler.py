@@ -12,7 +12,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from time import perf_counter
 from typing import Any, Literal, get_args
@@ -27,7 +27,7 @@ from smoothbound.adapters import BaseClassifier, Model, Outputs, TensorModel, ad
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure
 from smoothbound.measures import measure as measure_of
-from smoothbound.noise import Noise, Stream, check_example
+from smoothbound.noise import DEFAULT, Noise, Stream, check_example
 from smoothbound.schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
 
 __all__ = ["Draws", "Failure", "Input", "Model", "Outputs", "Precision", "Sampler"]
@@ -126,12 +126,12 @@ class Sampler:
         Parameters
         ----------
         kind : {"lattice", "gaussian"}, optional
-            By default lattice noise where a grid is stated, and Gaussian noise where none is.
+            By default lattice noise, whose certificates hold in floating point.
         seed, grid
             As for `smoothbound.noise.Noise`.
         """
-        kind = ("gaussian" if grid is None else "lattice") if kind is None else kind
-        return Noise(kind, self.sigma, seed=seed, grid=grid, device=self.device)  # type: ignore[arg-type]
+        wanted: Any = DEFAULT if kind is None else kind
+        return Noise(wanted, self.sigma, seed=seed, grid=grid, device=self.device)
 
     def draw(
         self,
@@ -173,7 +173,7 @@ class Sampler:
         made = self.noise(noise, seed=seed, grid=grid)
         ((_, outcome),) = self.sample([Input(x, example, FixedJob(n))], n0=n0, noise=made)
         assert isinstance(outcome, Draws)  # all inputs failed otherwise
-        return outcome
+        return replace(outcome, displacement=made.displacement(int(np.prod(x.shape))))
 
     def sample(
         self,

@@ -83,12 +83,16 @@ class Draws:
         In how many of the n estimation draws the predicted class had the largest output.
     n0 : int
         Number of selection draws.
+    displacement : float
+        Distance, at most, between the input and the lattice point that was drawn around: what is
+        certified within R + 2 displacement holds within R (`smoothbound.displaced`).
     """
 
     scores: NDArray[np.float32]
     predicted: int
     top_count: int
     n0: int
+    displacement: float = 0.0
 
     @property
     def mean(self) -> float:

@@ -65,6 +65,9 @@ class ScoreSketch:
     sigma : float, optional
         Noise level of the draws, in the units of the model's input; recorded here, it guards
         against a merge or a certificate with another.
+    displacement : float, default 0
+        Distance, at most, between an input and the lattice point that its draws were made around,
+        in the same units; certificates allow for it (`smoothbound.displaced`).
 
     Raises
     ------
@@ -92,6 +95,7 @@ class ScoreSketch:
         measure: str = "score",
         predicted: ArrayLike | None = None,
         sigma: float | None = None,
+        displacement: float = 0.0,
     ) -> None:
         self._inputs = sketch_checks.inputs(inputs)
         self._edges = sketch_checks.edges(edges, checks.score_range("score_range", score_range))
@@ -100,6 +104,7 @@ class ScoreSketch:
         self._measure = measure
         self._predicted = sketch_checks.predicted(predicted, self._inputs.size)
         self._sigma = None if sigma is None else checks.positive("sigma", sigma)
+        self._displacement = checks.non_negative("displacement", displacement)
         self._counts: Counts = sketch_checks.no_counts(self._inputs.size, self._edges.size)
         self._draws: Draws = np.empty((0, 3), np.int64)
         self._key = self._edges.tobytes()
@@ -140,6 +145,11 @@ class ScoreSketch:
     def sigma(self) -> float | None:
         """Noise level of the draws, if it was stated."""
         return self._sigma
+
+    @property
+    def displacement(self) -> float:
+        """Distance, at most, between an input and the point that its draws were made around."""
+        return self._displacement
 
     @property
     def counts(self) -> Counts:
@@ -391,6 +401,8 @@ class ScoreSketch:
             return f"their measures differ: {self._measure!r} and {other._measure!r}"
         if self._sigma != other._sigma:
             return f"their noise levels sigma differ: {self._sigma} and {other._sigma}"
+        if self._displacement != other._displacement:
+            return f"their displacements differ: {self._displacement} and {other._displacement}"
         shared, mine, theirs = np.intersect1d(
             self._inputs, other._inputs, assume_unique=True, return_indices=True
         )
@@ -427,6 +439,7 @@ class ScoreSketch:
             score_range=self.score_range,
             measure=self._measure,
             sigma=self._sigma,
+            displacement=self._displacement,
         )
         merged._draws = draws
         most = int(merged.n_draws.max())
@@ -460,6 +473,7 @@ class ScoreSketch:
             measure=self._measure,
             predicted=self._predicted[rows],
             sigma=self._sigma,
+            displacement=self._displacement,
         )
         with self._lock:
             chosen._draws = self._draws[np.isin(self._draws[:, 0], chosen._inputs)]
@@ -499,7 +513,11 @@ class ScoreSketch:
         coarse[:, ::2] = counts[:, cells]
         coarse[:, 1::2] = up_to[:, cells[1:] - 1] - up_to[:, cells[:-1]]
         parts = (self._inputs, self._predicted, draws, coarse, self._edges[cells // 2])
-        return ScoreSketch.of(SketchContent(*parts, self._measure, self._sigma))
+        return ScoreSketch.of(SketchContent(*parts, *self._about))
+
+    @property
+    def _about(self) -> tuple[str, float | None, float]:
+        return self._measure, self._sigma, self._displacement
 
     # Files
 
@@ -516,7 +534,7 @@ class ScoreSketch:
         with self._lock:
             counts, draws = self.counts.copy(), self._draws
         parts = (self._inputs, self._predicted, draws, counts, self._edges)
-        write(sketch_checks.path(path), SketchContent(*parts, self._measure, self._sigma))
+        write(sketch_checks.path(path), SketchContent(*parts, *self._about))
 
     @classmethod
     def load(cls, path: str | Path) -> ScoreSketch:
@@ -552,6 +570,7 @@ class ScoreSketch:
             measure=content.measure,
             predicted=content.predicted,
             sigma=content.sigma,
+            displacement=content.displacement,
         )
         if not ((draws[:, 1] >= 0) & (draws[:, 1] < draws[:, 2])).all():
             raise ValueError("an interval of draws is empty or begins below 0")

@@ -13,6 +13,7 @@ from smoothbound import backend as backends
 from smoothbound import band as bands
 from smoothbound import checks, engine
 from smoothbound.certificate import Certificate, Settings
+from smoothbound.displaced import inward, outward
 from smoothbound.method import Method
 
 if TYPE_CHECKING:
@@ -36,10 +37,13 @@ class SketchSettings(Settings):
         Name of the confidence measure.
     n_edges : int
         Number of the edges, which are the knots.
+    displacement : float
+        Of the inputs from the points drawn around, which the certificates allow for.
     """
 
     measure: str
     n_edges: int
+    displacement: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,6 +115,7 @@ def certify_counts(
         band,
         counts,
         n,
+        displacement=sketch.displacement,
         sigma=sigma,
         alpha=share,
         radii=grid,
@@ -139,6 +144,7 @@ def certify_counts(
         version=str(backends.build_info()["version"]),
         measure=sketch.measure,
         n_edges=sketch.edges.size,
+        displacement=sketch.displacement,
     )
     loss = loss_of(sketch.edges, counts)
     return SketchCertificate(
@@ -152,6 +158,8 @@ def bound_counts(
     band: str,
     counts: NDArray[np.uint32],
     n_draws: NDArray[np.int64],
+    *,
+    displacement: float,
     **options: Any,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Certify the inputs of each number of draws, which share a band, together.
@@ -163,6 +171,8 @@ def bound_counts(
     counts : ndarray of uint32, shape (n_inputs, 2 * n_edges - 1)
     n_draws : ndarray of int64, shape (n_inputs,)
         What the counts of each input add up to.
+    displacement : float
+        Of the inputs from the points drawn around; see `smoothbound.displaced`.
     **options
         side, sigma, alpha, radii, thresholds and threads, as the backends take them.
 
@@ -171,6 +181,7 @@ def bound_counts(
     bounds : ndarray of float64, shape (n_inputs, n_radii)
     radius : ndarray of float64, shape (n_inputs, n_thresholds)
     """
+    options["radii"] = outward(options["radii"], displacement)
     bounds = np.empty((n_draws.size, options["radii"].size))
     radius = np.empty((n_draws.size, options["thresholds"].size))
     sizes = np.unique(n_draws)
@@ -180,7 +191,7 @@ def bound_counts(
         bounds[rows], radius[rows] = backends.load(backend).certify_counts(
             edges, counts[rows], band=made, **options
         )
-    return bounds, radius
+    return bounds, inward(radius, displacement)
 
 
 def _band_bins(band: str, n: int) -> int:

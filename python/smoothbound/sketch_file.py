@@ -34,6 +34,7 @@ class SketchContent:
     edges: NDArray[np.float64]
     measure: str
     sigma: float | None
+    displacement: float = 0.0
 
 
 def _schema(n_edges: int) -> pa.Schema:
@@ -66,6 +67,7 @@ def write(path: str | Path, content: SketchContent) -> None:
         "edges": content.edges.tolist(),
         "measure": content.measure,
         "sigma": content.sigma,
+        "displacement": content.displacement,
     }
     schema = _schema(content.edges.size).with_metadata({METADATA_KEY: json.dumps(about).encode()})
     columns: list[Any] = [content.inputs, content.predicted, first, after, counts]
@@ -104,6 +106,7 @@ def read(path: str | Path) -> SketchContent:
         edges=about["edges"],
         measure=about["measure"],
         sigma=about["sigma"],
+        displacement=about["displacement"],
     )
 
 
@@ -123,7 +126,7 @@ def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
         raise StoreError(f"{path} is not a sketch: it lacks {sorted(missing)}")
     if edges.ndim != 1 or not schema.remove_metadata().equals(_schema(edges.size)):
         raise StoreError(f"{path} does not have the columns of a sketch with {edges.size} edges")
-    return dict(about)
+    return {"displacement": 0.0} | about  # older files have none
 
 
 def _has_nulls(column: pa.ChunkedArray[Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -13,13 +14,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from smoothbound import checks
+from smoothbound import checks, gaussian
 from smoothbound.adaptive import Answer, Budget, Decide, FindRadius, Plan, ask
 from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.adaptive import plan as plan_of
 from smoothbound.background import in_background
 from smoothbound.certificate import Certificate, Settings
 from smoothbound.class_radius import class_radius
+from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, required_draws
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise import MAX_EXAMPLE
@@ -190,7 +192,13 @@ def record(plan: Plan, budget: Budget | None) -> dict[str, Any]:
 
 
 def verdict(
-    answer: Answer, draws: Draws, cutoff: float | None, *, sigma: float, measure: str
+    answer: Answer,
+    draws: Draws,
+    cutoff: float | None,
+    *,
+    sigma: float,
+    measure: str,
+    displacement: float = 0.0,
 ) -> tuple[int, str, float]:
     """Judge an input whose draws were adaptive.
 
@@ -201,7 +209,8 @@ def verdict(
         Those that gave it.
     cutoff, measure
         As for `judge`.
-    sigma : float
+    sigma, displacement : float
+        Of the noise, and of the input from its lattice point.
 
     Returns
     -------
@@ -222,7 +231,8 @@ def verdict(
     """
     vote = np.nan
     if answer.level > 0.0:  # drawing ends at a look, so that all draws belong to it
-        vote = float(class_radius(draws.top_count, answer.n_draws, sigma=sigma, alpha=answer.level))
+        at_point = class_radius(draws.top_count, answer.n_draws, sigma=sigma, alpha=answer.level)
+        vote = float(inward(at_point, displacement))
     if draws.predicted < 0:
         return -1, answer.reason, vote
     predicted, why = judge([draws.predicted], [answer.lower_at_zero], cutoff, measure=measure)
@@ -369,11 +379,17 @@ class SmoothedClassifier(Sampler):
             "tangent" for adaptive draws.
         seed : int, default 0
             Seed of the noise.
-        noise : {"lattice", "gaussian"}, optional
-            Noise in whole steps of the grid of the inputs, whose certificates are exact in
-            floating point; or floating-point noise. By default lattice where `grid` is stated.
+        noise : {"lattice", "gaussian"}, default "lattice"
+            Noise in whole steps of a lattice, whose certificates hold in floating point; or
+            floating-point noise, whose certificates are no proof: the rounding of x + noise is left
+            out of account, and a network that looks at the last digits of its input can be
+            certified falsely.
         grid : int, optional
-            Inputs are whole multiples of 1 / grid: 255 for 8-bit images in [0, 1].
+            Inputs are whole multiples of 1 / grid: 255 for 8-bit images in [0, 1]. Without it each
+            input is placed on a lattice with 2^13 steps in sigma, at most d = sigma sqrt(elements)
+            / 2^14 away, and so is a perturbed one: what is stated for R is certified at R + 2 d,
+            and a radius is stated 2 d smaller, also that of the class. d is
+            ``settings.noise["displacement"]``.
         examples : sequence of int, shape (n_inputs,), optional
             Ids that the noise of the inputs belongs to, such as their indices in a data set;
             0, 1, 2, ... by default. An input with the same seed and id gets the same noise,
@@ -415,11 +431,15 @@ class SmoothedClassifier(Sampler):
         grid_of_radii = checks.radii("radii", radii)
         if not adaptive and (radius_precision is not None or budget is not None):
             raise ValueError("radius_precision and budget are for adaptive=True")
+        made = self.noise(noise, seed=seed, grid=grid)
+        elements = int(np.prod(x.shape[1:]))
+        displacement = made.displacement(elements)
         options: dict[str, Any] = {
             "sigma": self.sigma,
             "alpha": alpha,
             "score_range": self.measure.score_range,
-            "radii": np.concatenate([[0.0], grid_of_radii]),  # abstention is judged at R = 0
+            # Abstention is judged at R = 0.
+            "radii": outward(np.concatenate([[0.0], grid_of_radii]), displacement),
             "thresholds": thresholds,
             "bound": bound or ("tangent" if adaptive else "cdf"),
             "band": band,
@@ -433,21 +453,27 @@ class SmoothedClassifier(Sampler):
         }
         plan = None
         if adaptive:
-            plan = self.plan(ask(grid_of_radii, thresholds, radius_precision), n, options)
+            question = ask(grid_of_radii, thresholds, radius_precision)
+            plan = self.plan(question, n, options, displacement)
             options["alpha"] = plan.stages[-1].alpha
         settings = self.rehearse(n, options)
         if plan is not None:  # rehearsed at the level of its last stage
             settings = replace(settings, alpha=alpha, alpha_lower=alpha)
-        made = self.noise(noise, seed=seed, grid=grid)
         for i in range(len(x)):  # so that what it refuses is refused before any draw
             made.point(torch.as_tensor(x[i, ...]))
+        if common := made.common_grid(torch.as_tensor(x)):
+            warnings.warn(
+                f"x lies on the grid of whole multiples of 1/{common}: state grid={common}, and "
+                f"certificates need not give up the radius {2 * displacement:.3g} for rounding",
+                stacklevel=2,
+            )
 
         def job() -> Job:  # made when its input is admitted, for it pays for its first stage
             return FixedJob(n) if plan is None else plan.start(budget)
 
         queue = (_Row(x[i, ...], ids[i], job(), i) for i in range(len(x)))
         cutoff = None if sides == "upper" else self.cutoff
-        rows = _Rows(len(x), options, cutoff, self.measure.name)
+        rows = _Rows(len(x), options, cutoff, self.measure.name, displacement)
         with (
             in_background(rows.certify) as certify,
             closing(self.sample(queue, n0=n0, noise=made)) as outcomes,
@@ -466,7 +492,7 @@ class SmoothedClassifier(Sampler):
                 outputs=self.outputs,
                 n0=n0,
                 seed=int(seed),
-                noise=made.describe(),
+                noise=made.describe(elements),
                 adaptive=None if plan is None else record(plan, budget),
                 **self.describe(x[0]),
             ),
@@ -481,7 +507,13 @@ class SmoothedClassifier(Sampler):
             mean_score=rows.mean_score,
         )
 
-    def plan(self, question: Decide | FindRadius, n: int, options: dict[str, Any]) -> Plan:
+    def plan(
+        self,
+        question: Decide | FindRadius,
+        n: int,
+        options: dict[str, Any],
+        displacement: float = 0.0,
+    ) -> Plan:
         """Plan adaptive draws under the options of `certify_scores`, at most n an input."""
         if options.get("sides", "lower") != "lower":
             raise ValueError("sides must be 'lower' for adaptive draws, which bound no other")
@@ -490,6 +522,7 @@ class SmoothedClassifier(Sampler):
             question,
             sigma=self.sigma,
             n_max=n,
+            displacement=displacement,
             score_range=self.measure.score_range,
             **{name: options[name] for name in names if name in options},
         )
@@ -502,8 +535,10 @@ class SmoothedClassifier(Sampler):
         if self.cutoff is None or perfect.lower is None or alpha is None:
             return perfect.settings
         if perfect.lower[0, 0] <= self.cutoff:
+            share = np.array([max(self.cutoff - a, 0.0) / (b - a)])
+            share = gaussian.cdf(gaussian.quantile(share) + options["radii"][0] / self.sigma)
             needed = required_draws(
-                max(self.cutoff, a),
+                a + (b - a) * float(share[0]),
                 alpha=alpha,
                 score_range=(a, b),
                 bound=options["bound"],
@@ -545,9 +580,15 @@ class _Rows:
     """What is known of each input, in their order; NaN where sampling failed."""
 
     def __init__(
-        self, inputs: int, options: dict[str, Any], cutoff: float | None, measure: str
+        self,
+        inputs: int,
+        options: dict[str, Any],
+        cutoff: float | None,
+        measure: str,
+        displacement: float,
     ) -> None:
         self._options, self._cutoff, self._measure = options, cutoff, measure
+        self._displacement = displacement
         sides, radii = options["sides"], len(options["radii"])
         thresholds = np.size(options["thresholds"])
 
@@ -574,15 +615,18 @@ class _Rows:
 
     def _bounded(self, item: _Row, draws: Draws) -> tuple[int, str, float]:
         certificate = certify_scores(draws.scores[None], **self._options)
-        for name in ("lower", "upper", "radius"):
-            table = getattr(self, name)
-            if table is not None:
-                table[item.number] = getattr(certificate, name)[0]
+        if self.lower is not None:
+            self.lower[item.number] = certificate.lower
+        if self.upper is not None:
+            self.upper[item.number] = certificate.upper
+        if self.radius is not None:
+            assert certificate.radius is not None
+            self.radius[item.number] = inward(certificate.radius, self._displacement)
         at_zero = draws.mean if self.lower is None else self.lower[item.number, 0]
         predicted, reason = judge([draws.predicted], [at_zero], self._cutoff, measure=self._measure)
         sigma, alpha = self._options["sigma"], self._options["alpha"]
         vote = class_radius(draws.top_count, len(draws.scores), sigma=sigma, alpha=alpha)
-        return int(predicted[0]), reason[0], float(vote)
+        return int(predicted[0]), reason[0], float(inward(vote, self._displacement))
 
     def _answered(self, item: _Row, draws: Draws) -> tuple[int, str, float]:
         assert isinstance(item.job, AdaptiveJob)
@@ -592,5 +636,11 @@ class _Rows:
         assert self.radius is not None
         self.lower[item.number] = answer.lower_at_zero, answer.lower
         self.radius[item.number] = answer.radius
-        sigma = self._options["sigma"]
-        return verdict(answer, draws, self._cutoff, sigma=sigma, measure=self._measure)
+        return verdict(
+            answer,
+            draws,
+            self._cutoff,
+            sigma=self._options["sigma"],
+            measure=self._measure,
+            displacement=self._displacement,
+        )

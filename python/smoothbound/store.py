@@ -158,6 +158,7 @@ class Results:
                     edges=np.linspace(*settings.score_range, SKETCH_EDGES),
                     measure=settings.measure,
                     sigma=settings.sigma,
+                    displacement=settings.displacement,
                 )
             )
         except (TypeError, ValueError) as error:

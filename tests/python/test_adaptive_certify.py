@@ -13,10 +13,13 @@ from torch import Tensor
 from smoothbound import adaptive
 from smoothbound.adaptive import Budget, Decide, FindRadius
 from smoothbound.class_radius import class_radius
+from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores
+from smoothbound.noise import Noise
 from smoothbound.smoothed import SmoothedClassifier
 
 SIGMA, SLOPE = 0.5, 4.0
+DISPLACEMENT = Noise("lattice", SIGMA).displacement(2)  # of inputs with two elements
 X0 = (3.0, 2.0, 1.0, 0.6, 0.3, 0.02)
 
 
@@ -80,7 +83,14 @@ def test_a_radius_is_found_to_the_precision() -> None:
 def test_answers_are_those_of_the_jobs_fed_one_by_one() -> None:
     cert = decide(seed=5, alpha=0.01)
     sampler = SmoothedClassifier(model, SIGMA, batch_size=1000)
-    plan = adaptive.plan(Decide(0.6, 0.4), sigma=SIGMA, alpha=0.01, n_max=20_000, n_bins=None)
+    plan = adaptive.plan(
+        Decide(0.6, 0.4),
+        sigma=SIGMA,
+        alpha=0.01,
+        n_max=20_000,
+        n_bins=None,
+        displacement=DISPLACEMENT,
+    )
     for i, x in enumerate(inputs(*X0)):
         draws = sampler.draw(x, n=20_000, seed=5, example=i)
         job, fed = plan.start(), 0
@@ -99,7 +109,7 @@ def test_answers_are_those_of_the_jobs_fed_one_by_one() -> None:
             if answer.level
             else np.nan
         )
-        np.testing.assert_equal(cert.class_radius[i], float(expected))
+        np.testing.assert_equal(cert.class_radius[i], float(inward(expected, DISPLACEMENT)))
 
 
 @pytest.mark.parametrize("size", [1, 7, 399, 1000, 10_000])
@@ -160,7 +170,9 @@ def test_an_input_that_fails_leaves_the_others_alone() -> None:
 def test_the_plan_is_recorded() -> None:
     cert = decide([3.0], budget=Budget(draws=10_000))
     settings = json.loads(cert.to_arrow().schema.metadata[b"smoothbound"])
-    plan = adaptive.plan(Decide(0.6, 0.4), sigma=SIGMA, n_max=20_000, n_bins=None)
+    plan = adaptive.plan(
+        Decide(0.6, 0.4), sigma=SIGMA, n_max=20_000, n_bins=None, displacement=DISPLACEMENT
+    )
     assert settings["adaptive"] == json.loads(json.dumps(plan.record())) | {
         "budget": {"draws": 10_000, "seconds": None}
     }
@@ -178,7 +190,12 @@ def test_other_bounds_can_look() -> None:
     )
     level = next(stage.alpha for stage in plan.stages if stage.n == cert.n_draws[0])
     last = certify_scores(
-        scores[None], sigma=SIGMA, alpha=level, radii=[0.4], band="dkw", n_bins=100
+        scores[None],
+        sigma=SIGMA,
+        alpha=level,
+        radii=outward([0.4], DISPLACEMENT),
+        band="dkw",
+        n_bins=100,
     )
     assert last.lower is not None
     assert cert.lower[0, 0] == pytest.approx(last.lower[0, 0], abs=1e-6)

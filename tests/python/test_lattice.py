@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smoothbound.lattice import MAX_NUMBER, THRESHOLD_BITS, Lattice, lattice, thresholds
+from smoothbound.lattice import (
+    FINE_BITS,
+    MAX_NUMBER,
+    THRESHOLD_BITS,
+    Lattice,
+    fine_lattice,
+    fine_thresholds,
+    lattice,
+    thresholds,
+)
 
 WHOLE = 2**THRESHOLD_BITS
 
@@ -100,10 +109,38 @@ def test_a_grid_is_made_once_and_cannot_be_changed() -> None:
         (0.0, 255, ValueError, "sigma must be positive"),
         (0.25, 0, ValueError, "grid must be at least 1"),
         (0.25, 255.0, TypeError, "grid must be a whole number"),
-        (0.25, 65535, ValueError, r"16383.8 steps of the grid 1/65535.*use noise='gaussian'"),
-        (1e-7, 255, ValueError, "too small for lattice noise"),
+        (0.25, 65535, ValueError, r"16383.8 steps of the grid 1/65535.*leave grid out"),
+        (1e-7, 255, ValueError, "too small for grid=255.*leave grid out"),
     ],
 )
 def test_lattice_refuses(sigma, levels, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         lattice(sigma, levels)
+
+
+# --- the fine lattice, for inputs on no grid ---------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [12, FINE_BITS])
+def test_fine_thresholds_are_the_nearest_whole_numbers(bits: int) -> None:
+    found, steps = fine_thresholds(bits), Fraction(2**bits)
+    with mp.workdps(60):
+        for k in [*range(0, len(found), 211), len(found) - 1]:
+            assert abs(found[k] - WHOLE * inside(k, steps)) <= mp.mpf(1) / 2 + mp.mpf(2) ** -30
+        assert WHOLE * (1 - inside(len(found), steps)) <= mp.mpf(1) / 2  # and no more of them
+    assert found == sorted(found)
+
+
+@given(st.floats(2.0**-100, 2.0**100))
+def test_the_fine_lattice_has_the_same_thresholds_for_every_sigma(sigma: float) -> None:
+    grid = fine_lattice(sigma)
+    assert grid.high is fine_lattice(1.0).high
+    assert grid.low is fine_lattice(1.0).low
+    assert grid.denominator == pytest.approx(2**FINE_BITS / sigma, rel=1e-15)
+    assert 0 < np.float32(grid.denominator) < np.inf
+
+
+@pytest.mark.parametrize("sigma", [1e-31, 1e31, 0.0, np.nan])
+def test_the_fine_lattice_refuses(sigma: float) -> None:
+    with pytest.raises(ValueError, match="sigma must"):
+        fine_lattice(sigma)

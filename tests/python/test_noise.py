@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 from bisect import bisect_right
+from fractions import Fraction
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -19,8 +21,16 @@ from scipy import stats
 from torch import Tensor
 
 from smoothbound import _noise_torch, build_info
-from smoothbound.lattice import Lattice, lattice
-from smoothbound.noise import DEFAULT, MAX_EXAMPLE, MAX_SEED, Noise, Stream, check_example
+from smoothbound.lattice import Lattice, fine_lattice, lattice
+from smoothbound.noise import (
+    CAVEAT,
+    DEFAULT,
+    MAX_EXAMPLE,
+    MAX_SEED,
+    Noise,
+    Stream,
+    check_example,
+)
 
 MASK = 2**32 - 1
 
@@ -65,9 +75,14 @@ def test_published_vectors(counter: str, key: str, expected: str) -> None:
 # --- plain loops -------------------------------------------------------------------------------
 
 
+@cache
+def thresholds_of(grid: Lattice) -> list[int]:
+    return [int(high) << 64 | int(low) for high, low in zip(grid.high, grid.low, strict=True)]
+
+
 def lattice_steps(grid: Lattice, d: int, seed: int, example: int, draw: int, stream: int) -> Any:
     """The whole numbers K of one row, element by element."""
-    thresholds = [int(high) << 64 | int(low) for high, low in zip(grid.high, grid.low, strict=True)]
+    thresholds = thresholds_of(grid)
     blocks = -(-d // 8)
     steps = []
     for e in range(d):
@@ -114,13 +129,15 @@ KEY = key_of([2, 0, 1, 2], [0, 7, MAX_EXAMPLE, 7], [0, 1, MASK, 1], [0, 1, 1, 0]
 
 @pytest.mark.parametrize("module", implementations())
 @pytest.mark.parametrize("seed", [0, 2**63 + 5, MAX_SEED])
-@pytest.mark.parametrize(("sigma", "levels"), [(0.25, 255), (0.25, 16), (8.0, 255)])
+@pytest.mark.parametrize(("sigma", "levels"), [(0.25, 255), (0.25, 16), (8.0, 255), (0.3, None)])
 @pytest.mark.parametrize("d", [1, 7, 8, 9, 50])
 def test_lattice_equals_a_plain_loop(
-    module: ModuleType, seed: int, sigma: float, levels: int, d: int
+    module: ModuleType, seed: int, sigma: float, levels: int | None, d: int
 ) -> None:
-    grid = lattice(sigma, levels)
-    points = torch.arange(3 * d, dtype=torch.int32).view(3, d) * 2**grid.refine
+    grid = fine_lattice(sigma) if levels is None else lattice(sigma, levels)
+    # On the fine lattice also numbers of steps that float32 does not hold.
+    scale = 7_000_001 if grid.fine else 2**grid.refine
+    points = torch.arange(3 * d, dtype=torch.int32).view(3, d) * scale
     for dtype in (torch.float32, torch.float64):
         out = torch.full((4, d), math.nan, dtype=dtype)
         module.add_lattice(points, KEY, out, lattice=grid, seed=seed)
@@ -202,7 +219,7 @@ keys = st.lists(
 def test_cpp_and_torch_make_the_same_bits(seed: int, rows: Any, d: int, sigma: float) -> None:
     _noise_cpp = pytest.importorskip("smoothbound._noise_cpp", exc_type=ImportError)
     key = _noise_torch.Key(*torch.tensor(rows).T.contiguous())
-    grid = lattice(sigma, 255)
+    grid = fine_lattice(sigma) if seed % 2 else lattice(sigma, 255)
     generator = torch.Generator().manual_seed(d)
     whole = torch.randint(-(2**12), 2**12, (2, d), generator=generator, dtype=torch.int32)
     for dtype in (torch.float32, torch.float64):
@@ -224,7 +241,7 @@ def test_every_tier_makes_the_same_bits(tier: str) -> None:
 import hashlib, torch
 from smoothbound.noise import Noise
 n = torch.arange(30)
-for kind, grid in (("lattice", 255), ("gaussian", None)):
+for kind, grid in (("lattice", 255), ("lattice", None), ("gaussian", None)):
     for dtype in (torch.float32, torch.float64):
         noise, out = Noise(kind, 0.25, grid=grid), torch.empty(30, 9001, dtype=dtype)
         noise.add(noise.point(out[0].fill_(1))[None], 0 * n, n, n, 0 * n, out)
@@ -247,7 +264,11 @@ for kind, grid in (("lattice", 255), ("gaussian", None)):
 # --- noise belongs to the example --------------------------------------------------------------
 
 
-KINDS: list[dict[str, Any]] = [{"kind": "lattice", "grid": 255}, {"kind": "gaussian"}]
+KINDS: list[dict[str, Any]] = [
+    {"kind": "lattice", "grid": 255},
+    {"kind": "lattice"},
+    {"kind": "gaussian"},
+]
 
 
 def filled(noise: Noise, points: Tensor, key: Tensor) -> Tensor:
@@ -324,12 +345,13 @@ def sample(m: int, **arguments: Any) -> Tensor:
 def test_moments_and_tails(kind: dict[str, Any]) -> None:
     m = 2_000_000
     z = sample(m, **kind, sigma=0.25, seed=3) / 0.25
-    rounding = 1 / (12 * 63.75**2) if kind["kind"] == "lattice" else 0.0
+    steps = 63.75 if "grid" in kind else 2**13  # in sigma
+    rounding = 1 / (12 * steps**2) if kind["kind"] == "lattice" else 0.0
     for power, expected, variance in ((1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)):
         mean = float((z**power).mean())
         assert abs(mean - expected - power // 2 * rounding) < 5 * math.sqrt(variance / m)
     for cut in (3.0, 4.0, 4.5):
-        place = (math.floor(cut * 63.75) + 0.5) / 63.75 if rounding else cut
+        place = (math.floor(cut * steps) + 0.5) / steps if rounding else cut
         tail = 0.5 * math.erfc(place / math.sqrt(2))
         for side in (z > place, z < -place):
             assert abs(float(side.double().mean()) - tail) < 5 * math.sqrt(tail / m)
@@ -371,6 +393,58 @@ def test_points_come_back_from_the_grid_as_they_were(levels: int, dtype: torch.d
         assert torch.equal(numbers.flatten().to(dtype) / noise.lattice.denominator, x)
 
 
+@settings(max_examples=50)
+@given(
+    st.floats(0.01, 10.0),
+    st.lists(st.floats(-1e5, 1e5, width=32), min_size=1, max_size=20),
+    st.booleans(),
+)
+def test_inputs_on_no_grid_are_placed_within_the_displacement(
+    sigma: float, values: list[float], wide: bool
+) -> None:
+    noise = Noise("lattice", sigma)
+    x = torch.tensor(values, dtype=torch.float64 if wide else torch.float32) * min(sigma, 1.0)
+    spacing = Fraction(sigma) / 2**13
+    off = [
+        Fraction(value) - number * spacing
+        for value, number in zip(x.tolist(), noise.point(x).tolist(), strict=True)
+    ]
+    bound = Fraction(noise.displacement(len(values)))
+    assert sum(one * one for one in off) <= bound * bound
+    assert bound <= Fraction(1.00001) * spacing / 2 * Fraction(math.sqrt(len(values)))
+
+
+def test_points_of_the_fine_lattice_come_back_close() -> None:
+    x = torch.linspace(-300, 300, 10_001)
+    noise = Noise("lattice", 0.3)
+    assert noise.lattice is not None
+    back = noise.point(x).float() / torch.tensor(noise.lattice.denominator, dtype=torch.float32)
+    assert (back - x).abs().max() <= 0.3 / 2**14 + 300 * 2**-22
+
+
+@pytest.mark.parametrize("value", [1e5, -1e30, 3e38])
+def test_inputs_beyond_the_fine_lattice_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match=r"x must lie within .* of 0 .*subtract a constant"):
+        Noise("lattice", 0.25).point(torch.tensor([value]))
+
+
+@pytest.mark.parametrize(
+    ("x", "grid"),
+    [
+        (torch.arange(256) / 255, 255),
+        (torch.arange(17) / 16, 16),
+        (torch.arange(256) * (1 / 255), 255),
+        (torch.rand(100, generator=torch.Generator().manual_seed(0)), None),
+        (torch.zeros(100), None),
+        (torch.arange(256) / 25.5, None),
+    ],
+)
+def test_images_on_a_grid_that_was_not_stated_are_noticed(x: Tensor, grid: int | None) -> None:
+    assert Noise("lattice", 0.25).common_grid(x) == grid
+    assert Noise("lattice", 0.25, grid=255).common_grid(x) is None
+    assert Noise("gaussian", 0.25).common_grid(x) is None
+
+
 def test_gaussian_points_are_the_input() -> None:
     x = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
     point = Noise("gaussian", 1.0).point(x)
@@ -390,7 +464,7 @@ def test_gaussian_points_are_the_input() -> None:
             torch.tensor([[1.0, 0.5], [0.25, 0.0]]),
             ValueError,
             r"multiples of 1/255, and 2 of 4 elements do not, the first 0.5 = 127.5/255\. Pass x "
-            r"before normalisation, state another grid, or use noise='gaussian'",
+            r"before normalisation, state another grid, or leave grid out",
         ),
         (torch.tensor([128 / 255 + 1e-6]), ValueError, "1 of 1 elements do not"),
         (torch.tensor([70_000.0]), ValueError, r"within 65790.* of 0, got 70000: beyond, float32"),
@@ -404,10 +478,9 @@ def test_point_refuses(x: Any, error: type[Exception], message: str) -> None:
 # --- what is refused ---------------------------------------------------------------------------
 
 
-def test_the_default_kind_needs_a_grid() -> None:
+def test_the_default_kind_is_sound() -> None:
     assert DEFAULT == "lattice"
-    with pytest.raises(ValueError, match=r"grid=255 for 8-bit images.*use noise='gaussian'"):
-        Noise(DEFAULT, 0.25)
+    assert "caveat" not in Noise(DEFAULT, 0.25).describe()
 
 
 @pytest.mark.parametrize(
@@ -496,7 +569,14 @@ def test_the_result_names_its_noise() -> None:
         "grid": 255,
         "steps": 510,
     }
-    assert "grid" not in Noise("gaussian", 0.12).describe()
+    fine = Noise("lattice", 0.12).describe(3072)
+    assert fine["grid"] is None
+    assert fine["steps"] == pytest.approx(2**13 / 0.12)
+    assert fine["displacement"] == Noise("lattice", 0.12).displacement(3072)
+    assert "displacement" not in Noise("lattice", 0.12, grid=255).describe(3072)
+    gaussian = Noise("gaussian", 0.12).describe(3072)
+    assert "grid" not in gaussian
+    assert gaussian["caveat"] == CAVEAT
 
 
 @pytest.mark.gpu

@@ -30,9 +30,9 @@ def test_interpreted_kernels_make_the_bits_of_torch(dtype: str) -> None:
     code = f"""
 import torch
 from smoothbound import _noise_torch, _noise_triton
-from smoothbound.lattice import lattice
+from smoothbound.lattice import fine_lattice, lattice
 
-dtype, seed, grid = torch.{dtype}, 2**63 + 12345, lattice(1.0, 255)
+dtype, seed, grids = torch.{dtype}, 2**63 + 12345, (lattice(1.0, 255), fine_lattice(0.3))
 draw = torch.Generator().manual_seed(0)
 for size in (3, 9, 2100):  # of the last, each row takes two programs
     key = [torch.randint(0, most, (2,), generator=draw) for most in (2, 2**31, 2**32, 2)]
@@ -40,9 +40,10 @@ for size in (3, 9, 2100):  # of the last, each row takes two programs
     whole = torch.randint(0, 256, (2, size), generator=draw, dtype=torch.int32)
     real = torch.rand(2, size, generator=draw, dtype=dtype)
     one, two = torch.empty(2, size, dtype=dtype), torch.empty(2, size, dtype=dtype)
-    for module, out in ((_noise_torch, one), (_noise_triton, two)):
-        module.add_lattice(whole, key, out, lattice=grid, seed=seed)
-    assert torch.equal(one, two), size
+    for grid, points in zip(grids, (whole, whole * 1_000_003)):  # beyond what float32 holds
+        for module, out in ((_noise_torch, one), (_noise_triton, two)):
+            module.add_lattice(points, key, out, lattice=grid, seed=seed)
+        assert torch.equal(one, two), size
     for module, out in ((_noise_torch, one), (_noise_triton, two)):
         module.add_gaussian(real, key, out, sigma=0.25, seed=seed)
     assert torch.equal(one, two), size
@@ -61,7 +62,7 @@ from smoothbound import _noise_triton
 
 key = dict.fromkeys(("rows", "examples", "draws", "streams"), "*i64")
 sizes = dict.fromkeys(("size", "chunks"), "i32") | {{"seed": "u64"}}
-table = {{"high": "*i32", "low": "*i64", "largest": "i32", "steps": "i32"}}
+table = {{"high": "*i32", "low": "*i64", "largest": "i32", "steps": "*{dtype}"}}
 real = dict.fromkeys(("points", "out", "scale"), "*{dtype}")
 for kernel, types, constants in (
     (_noise_triton._lattice, table | {{"points": "*i32", "out": "*{dtype}"}}, {{"BITS": 10}}),

@@ -31,7 +31,7 @@ def linear(seed: int = 0) -> nn.Module:
 
 def copies(n: int, sigma: float, stream: Stream, seed: int = 0, example: int = 0) -> Tensor:
     """X with the noise of its first n draws, one draw at a time."""
-    noise, out = Noise("gaussian", sigma, seed=seed), torch.empty(n, 3)
+    noise, out = Noise("lattice", sigma, seed=seed), torch.empty(n, 3)
     point = noise.point(torch.tensor(X))[None]
     for i in range(n):
         key = (torch.tensor([number]) for number in (0, example, i, stream))
@@ -470,7 +470,7 @@ def test_sampler_refuses(arguments: dict, error: type[Exception], message: str) 
         ({"example": -1}, ValueError, "example must be at least 0"),
         ({"example": 2**31}, ValueError, "example must be at most 2147483647"),
         ({"noise": "white"}, ValueError, "noise must be one of 'lattice', 'gaussian'"),
-        ({"noise": "lattice"}, ValueError, "lattice noise needs the grid"),
+        ({"x": np.array([1e30], np.float32)}, ValueError, "x must lie within"),
         ({"grid": 3}, ValueError, "must lie on the grid"),
     ],
 )

@@ -15,8 +15,10 @@ from scipy import stats
 from torch import Tensor
 
 from smoothbound.class_radius import class_radius
+from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, required_draws
 from smoothbound.measures import custom
+from smoothbound.noise import CAVEAT, Noise
 from smoothbound.smoothed import SmoothedCertificate, SmoothedClassifier, judge
 
 SIGMA, SLOPE = 0.5, 4.0
@@ -109,6 +111,80 @@ def test_margin_of_two_classes_is_the_score_stretched() -> None:
     assert margin.settings.cutoff == 0.0
 
 
+# --- in floating point too -----------------------------------------------------------------------
+
+
+def residue(x: Tensor) -> Tensor:
+    """Two classes; the first where a small element has digits below 2^-30.
+
+    Noise of float32 has them around 0. Around 1.5 * 2^-7 its sum with the input never has.
+    """
+    small = x.abs() < 2.0**-10
+    fine = (x * 2.0**30).frac() != 0
+    return exact((small & fine).any(dim=1, keepdim=True).float() - 0.5)
+
+
+def test_floating_point_noise_is_certified_falsely_and_the_default_is_not() -> None:
+    sigma, x = 0.25, torch.zeros(1, 3072)
+    other = x + 1.5 * 2.0**-7
+    radius = float((other - x).norm()) + 1e-6
+    smoothed = SmoothedClassifier(residue, sigma)
+
+    def certified_and_true(noise: str | None) -> tuple[float, float]:
+        cert = smoothed.certify(x, n=5000, radii=[radius], noise=noise)
+        seen = smoothed.draw(other[0], n=500, noise=noise)
+        mean = seen.mean if seen.predicted == cert.predicted[0] else 1.0 - seen.mean
+        return float(cert.lower[0, 0]), mean
+
+    certified, true = certified_and_true("gaussian")
+    assert (certified > 0.5, true) == (True, 0.0)
+    certified, true = certified_and_true(None)
+    assert 0.5 < certified <= true
+
+
+def test_the_displacement_is_paid_by_every_certificate() -> None:
+    x = inputs(0.4, 1.0, 0.02)
+    options: dict[str, Any] = {"n": 2000, "sides": "both", "thresholds": [0.3, 0.55]}
+    smoothed = SmoothedClassifier(exact, SIGMA)
+    cert = smoothed.certify(x, radii=RADII, **options)
+    d = cert.settings.noise["displacement"]
+    assert d == pytest.approx(SIGMA / 2**14 * np.sqrt(2), rel=1e-5)
+    assert cert.settings.radii == RADII
+    scores = [smoothed.draw(row, n=2000, example=i) for i, row in enumerate(x)]
+    wider = certify_scores(
+        np.stack([draws.scores for draws in scores]),
+        sigma=SIGMA,
+        radii=np.array(RADII) + 2.000001 * d,
+        sides="both",
+        thresholds=[0.3, 0.55],
+    )
+    plain = certify_scores(
+        np.stack([draws.scores for draws in scores]), sigma=SIGMA, radii=RADII, sides="both"
+    )
+    np.testing.assert_allclose(cert.lower, wider.lower, atol=1e-6)
+    np.testing.assert_allclose(cert.upper, wider.upper, atol=1e-6)
+    np.testing.assert_allclose(cert.radius, wider.radius - 2 * d, atol=1e-7)
+    assert (cert.lower < plain.lower).all()
+    assert (cert.upper > plain.upper).all()
+    assert (cert.radius < wider.radius)[np.isfinite(wider.radius)].all()
+    votes = [class_radius(one.top_count, 2000, sigma=SIGMA, alpha=0.001) for one in scores]
+    np.testing.assert_allclose(cert.class_radius, np.array(votes) - 2 * d, atol=1e-9)
+
+
+def test_gaussian_noise_says_what_it_does_not_promise() -> None:
+    cert = SmoothedClassifier(model, SIGMA).certify(inputs(1.0), n=100, noise="gaussian")
+    assert cert.settings.noise["caveat"] == CAVEAT
+    assert "displacement" not in cert.settings.noise
+
+
+def test_images_on_a_grid_that_was_not_stated_are_named() -> None:
+    x = (torch.arange(64).float() / 255)[None]
+    smoothed = SmoothedClassifier(lambda b: b[:, :2], SIGMA)
+    with pytest.warns(UserWarning, match="whole multiples of 1/255: state grid=255"):
+        smoothed.certify(x, n=100)
+    smoothed.certify(x, n=100, grid=255)  # warnings are errors here
+
+
 # --- it is the engine's certificate of the sampler's draws --------------------------------------
 
 
@@ -124,14 +200,15 @@ def test_certify_is_the_bound_of_the_draws() -> None:
             draws.scores[None],
             sigma=SIGMA,
             score_range=(-1, 1),
-            radii=[0.2, 0.1],
+            radii=outward([0.2, 0.1], draws.displacement),
             thresholds=[0.25],
             **options,
         )
         np.testing.assert_array_equal(cert.lower[i], alone.lower[0])
-        np.testing.assert_array_equal(cert.radius[i], alone.radius[0])
+        np.testing.assert_array_equal(cert.radius[i], inward(alone.radius[0], draws.displacement))
         assert cert.predicted[i] == draws.predicted == i
-        assert cert.class_radius[i] == class_radius(draws.top_count, 3000, sigma=SIGMA, alpha=0.01)
+        vote = class_radius(draws.top_count, 3000, sigma=SIGMA, alpha=0.01)
+        assert cert.class_radius[i] == inward(vote, draws.displacement)
         assert cert.mean_score[i] == pytest.approx(draws.scores.mean(), abs=1e-6)
 
 
@@ -192,7 +269,7 @@ def test_abstains_below_the_cut_off_and_says_why() -> None:
 @pytest.mark.parametrize(("cutoff", "expected"), [(0.3, 0), (0.6, -1), (-np.inf, 0), (-1, 0)])
 def test_the_cut_off_can_be_set(cutoff: float, expected: int) -> None:
     smoothed = SmoothedClassifier(model, SIGMA, cutoff=cutoff)
-    cert = smoothed.certify(inputs(0.02), n=2000)
+    cert = smoothed.certify(inputs(0.1), n=2000)
     assert cert.predicted.tolist() == [expected]
     assert cert.settings.cutoff == (None if cutoff == -np.inf else cutoff)
 
@@ -271,7 +348,9 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
         "score_range": [0.0, 1.0],
     }
     assert {name: settings[name] for name in expected} == expected
-    assert settings["noise"]["kind"] == "gaussian"  # no grid was stated
+    assert settings["noise"]["kind"] == "lattice"
+    assert settings["noise"]["grid"] is None
+    assert settings["noise"]["displacement"] == Noise("lattice", SIGMA).displacement(2)
     lattice = smoothed.certify(np.zeros((1, 2), np.float32), n=50, grid=255)
     assert lattice.settings.noise["kind"] == "lattice"
     assert lattice.settings.noise["grid"] == 255
@@ -333,7 +412,7 @@ def test_half_of_alpha_needs_more_draws() -> None:
         ({"threads": 0}, ValueError, "threads must be at least 1"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),
         ({"noise": "white"}, ValueError, "noise must be one of"),
-        ({"noise": "lattice"}, ValueError, "lattice noise needs the grid"),
+        ({"x": inputs(1e30)}, ValueError, "x must lie within"),
         ({"x": inputs(1.0, 0.3), "grid": 2}, ValueError, "must lie on the grid"),
         ({"examples": [0, 1]}, ValueError, "examples must be 1 whole numbers"),
         ({"examples": [0.5]}, ValueError, "examples must be 1 whole numbers"),

@@ -38,13 +38,14 @@ struct NoiseRows {
 class LatticeNoise {
  public:
   /// \param high, low thresholds, ascending; high < 2^15, and fewer than 2^24 of them
-  /// \param steps     grid steps in one unit of the input, positive, at most 2^24
+  /// \param steps     grid steps in one unit of the input, positive, normal as a float
   LatticeNoise(std::span<const std::int32_t> high, std::span<const std::uint64_t> low,
-               std::int32_t steps);
+               double steps);
 
-  /// out[i] = (points[rows.points[i]] + K) / steps, correctly rounded; T is float or double.
+  /// out[i] = T(points[rows.points[i]] + K) / T(steps), where T is float or double: two conversions
+  /// and a division, each rounded to the nearest.
   ///
-  /// \param points  in grid steps; \pre with the largest K added below 2^24
+  /// \param points  in grid steps; \pre with the largest K added below 2^31
   /// \param out     row-major (rows, points.size)
   /// \param threads >= 1; the result does not depend on it
   template <class T>
@@ -53,10 +54,11 @@ class LatticeNoise {
 
  private:
   friend class LatticeWorker;
-  std::vector<std::int32_t> high_;
   std::vector<std::uint64_t> low_;
-  std::vector<std::int32_t> guide_;  // |K| by the 15 leading bits, -1 where they do not decide
-  std::int32_t steps_;
+  // By the 15 leading bits: |K|, or -1 - the thresholds below where they do not decide; and one
+  // more.
+  std::vector<std::int32_t> guide_;
+  double steps_;
 };
 
 /// Standard normal floats by Box and Muller, times sigma, added in the type T: float or double.

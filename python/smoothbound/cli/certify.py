@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from contextlib import suppress
@@ -123,9 +124,10 @@ def certify(
     noise: Annotated[
         str | None,
         typer.Option(
-            help="'lattice' or 'gaussian': noise in whole steps of the grid of the pixel values, "
-            "or floating-point noise.",
-            show_default="lattice where the images lie on a grid",
+            help="'lattice': noise in whole steps of the grid of the pixel values, or of a fine "
+            "lattice where the data have none, by which radii are a little smaller; or 'gaussian': "
+            "floating-point noise, for which certificates are no proof.",
+            show_default="lattice",
         ),
     ] = None,
     batch_size: Annotated[
@@ -290,7 +292,7 @@ def certify(
         checkpoint_sha256=info.sha256,
         noise=smoothed.noise(
             noise, seed=seed, grid=None if noise == "gaussian" else dataset.grid
-        ).describe(),
+        ).describe(math.prod(dataset.shape)),
         **smoothed.describe(first),
         versions=_versions(),
     )

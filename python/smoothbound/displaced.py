@@ -1,0 +1,54 @@
+"""Certificates of an input that a lattice point stands for.
+
+The scores are those of the point x^ next to the input x, at most d away. A perturbed input x' is
+rounded to the lattice too, so that a point within R + 2 d of x^ stands for it when it lies within
+R of x. What is certified at x^ within R + 2 d therefore holds for x within R (docs/noise.md).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["inward", "outward"]
+
+
+def outward(radii: ArrayLike, displacement: float) -> NDArray[np.float64]:
+    """Return the radii to certify at the lattice point: R + 2 d, rounded up.
+
+    Parameters
+    ----------
+    radii : array_like of float
+        Radii R >= 0 around the input.
+    displacement : float
+        d >= 0, in the same units; 0 changes nothing.
+
+    Examples
+    --------
+    >>> outward([0.0, 0.5], 0.0).tolist(), outward([0.5], 0.001)[0] > 0.502
+    ([0.0, 0.5], True)
+    """
+    radii = np.asarray(radii, np.float64)
+    return radii if displacement == 0.0 else np.nextafter(radii + 2.0 * displacement, np.inf)
+
+
+def inward(radii: ArrayLike, displacement: float) -> NDArray[np.float64]:
+    """Return the radii that hold for the input: R - 2 d, rounded down; NaN where that is negative.
+
+    Parameters
+    ----------
+    radii : array_like of float
+        Radii certified at the lattice point, NaN where there is none.
+    displacement : float
+        d >= 0, in the same units; 0 changes nothing.
+
+    Examples
+    --------
+    >>> inward([0.5, 0.001, np.nan], 0.001).round(3).tolist()
+    [0.498, nan, nan]
+    """
+    radii = np.asarray(radii, np.float64)
+    if displacement == 0.0:
+        return radii
+    left = np.nextafter(radii - 2.0 * displacement, -np.inf)
+    return np.where(left >= 0.0, left, np.nan)
