@@ -25,7 +25,7 @@ def outward(radii: ArrayLike, displacement: float) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> outward([0.0, 0.5], 0.0).tolist(), outward([0.5], 0.001)[0] > 0.502
+    >>> outward([0.0, 0.5], 0.0).tolist(), bool(outward([0.5], 0.001)[0] > 0.502)
     ([0.0, 0.5], True)
     """
     radii = np.asarray(radii, np.float64)
