@@ -22,11 +22,23 @@ from smoothbound.rounding import exact
 if TYPE_CHECKING:
     from smoothbound.sketch import ScoreSketch
 
-__all__ = ["UNKNOWN", "Bounds", "Evaluation", "KeptScores", "correlation", "percent", "share"]
+__all__ = [
+    "FEW",
+    "UNKNOWN",
+    "Bounds",
+    "Evaluation",
+    "KeptScores",
+    "correlation",
+    "percent",
+    "share",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+
+FEW = 3
+"""Points of which a correlation says something, at least."""
 
 UNKNOWN = -1
 """A count of inputs at a radius and threshold at which nothing was computed."""
@@ -114,6 +126,10 @@ class Evaluation:
     adaptive : bool
         Whether drawing stopped once the question about `thresholds` was answered. The bounds hold
         for other thresholds too, but nobody drew for them: they count as not known.
+    title : str
+        What stands above figures; by default the name.
+    origin : tuple of str
+        How to make the certificates again and when they were made, one sentence each.
 
     Raises
     ------
@@ -149,8 +165,12 @@ class Evaluation:
     data: str | None = None
     network: str | None = None
     adaptive: bool = False
+    title: str = ""
+    origin: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.title:
+            object.__setattr__(self, "title", self.name)
         n, n_radii, n_thresholds = len(self.index), len(self.radii), len(self.thresholds)
         if not (n and n_radii and self.bounds):
             raise ValueError(
@@ -392,7 +412,9 @@ def share(count: int, total: int) -> str:
 
 
 def correlation(x: Floats, y: Floats) -> tuple[float, float]:
-    """Pearson's and Spearman's correlation; NaN where either side is constant.
+    """Pearson's and Spearman's correlation; NaN where either side is constant or has few values.
+
+    Fewer than `FEW` points say nothing: two always lie on a line.
 
     Examples
     --------
@@ -402,7 +424,7 @@ def correlation(x: Floats, y: Floats) -> tuple[float, float]:
     """
     from scipy.stats import rankdata
 
-    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if len(x) < FEW or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan"), float("nan")
     ranks = rankdata(x), rankdata(y)
     return float(np.corrcoef(x, y)[0, 1]), float(np.corrcoef(*ranks)[0, 1])

@@ -273,7 +273,8 @@ def test_the_recommended_command_certifies_what_was_forecast(pilots: Path, tmp_p
 
     *_, command = result.output.strip().splitlines()
     assert "--seed 4" in command  # not the draws that decided what is asked
-    program, *words = shlex.split(command.replace("DIR", str(pilots)))
+    assert "DIR" not in command  # it runs as it is: the network was found by its hash
+    program, *words = shlex.split(command)
     assert program == "smoothbound"
     words[words.index("--out") + 1] = str(tmp_path / "results")
     run = smoothbound(*words, "--skip", 20, "--max-inputs", 12)
@@ -371,3 +372,16 @@ def test_the_next_command(change: dict[str, Any], words: str) -> None:
     assert ("--cutoff" in command) == (settings.cutoff in (None, 0.7))
     assert "gaussian" not in command
     assert "--noise=gaussian" in next_command(advice, SETTINGS, seed=8)
+
+
+def test_the_next_command_takes_folders_and_an_empty_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results" / "0.5").mkdir(parents=True)
+    advice = recommend([made(0.5)], threshold=0.6, radius=0.1, alpha=0.01)
+    settings = replace(SETTINGS, data="cifar10")
+    command = next_command(advice, settings, 8, data="cifar10:/my data", checkpoint=Path("a/b.pt"))
+    assert "--data 'cifar10:/my data'" in command
+    assert "--checkpoint a/b.pt" in command
+    assert command.endswith("--out results/0.5-2")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import norm
 
+import smoothbound as sb
 from smoothbound import packed_counts, report, store
 from smoothbound.cli.options import default_radii
 from smoothbound.errors import DataError, StoreError
@@ -315,9 +317,10 @@ def test_html_page_needs_nothing_but_itself(tmp_path: Path) -> None:
     assert not re.findall(r"(?:src|href)=\"(?!#)[^\"]*\"", html)
     assert "<script" not in html
     assert "url(http" not in html
-    assert "<h2>a &lt;b&gt; &amp; c</h2>" in html
+    assert '<h2 id="s1">a &lt;b&gt; &amp; c</h2>' in html
     assert "<dt>a &lt;b&gt; &amp; c</dt>" in html
-    assert html.count("<svg") == html.count('role="img"') == len(images(written)) == 3
+    alone = html.count("<svg viewBox=")  # panels for narrow screens, which repeat the pictures
+    assert html.count("<svg") - alone == html.count('role="img"') == len(images(written)) == 3
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', html))
@@ -341,14 +344,15 @@ def test_several_inputs_stand_side_by_side_first(tmp_path: Path) -> None:
     written = report.write_report(copies(tmp_path), tmp_path / "out")
     html = written[0].read_text()
     assert re.findall("<h2.*?>(.*)</h2>", html) == [
-        "What was certified, and how",
         "Headline numbers",
+        "What was certified, and how",
         "Side by side: score",
         "log_sigma0.25",
         "log_sigma0.50",
+        "How this was made",
     ]
     assert "Best at c = 0.5: log_sigma0.25 up to R = " in html
-    assert html.count("<svg") == 2 + 3 + 3
+    assert html.count('role="img"') == 2 + 3 + 3
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
 
@@ -400,7 +404,7 @@ def test_score_and_margin_of_the_same_images_are_compared(tmp_path: Path) -> Non
     html, page = (path.read_text() for path in written[:2])
     alone = report.write_report(runs, tmp_path / "pair", compare=True)
     assert len(images(alone)) == 2
-    assert "<h2>Score and margin: score, margin</h2>" in html
+    assert '<h2 id="s1">Score and margin: score, margin</h2>' in html
     assert {"spread_1.png", "score_and_margin_1.png"} <= {path.name for path in images(written)}
     assert "margin_calibration.png" not in page  # calibration is about scores
     assert re.search(r"the margin certifies more at \d+, the score at \d+\.", page)
@@ -605,3 +609,68 @@ def test_the_best_of_several_runs_is_said_to_be_chosen_after_looking(tmp_path: P
         text = (tmp_path / "out" / name).read_text()
         assert "chosen after a look at the results" in text
         assert "up to 2 α instead of α" in text
+
+
+def test_the_page_says_how_it_was_made_and_shows_the_main_curve_first(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, skip=3, versions={"smoothbound": "0.1", "torch": "2"})
+    run = make_run(tmp_path / "run", settings)
+    os.utime(run / "results.parquet", (1_700_000_000, 1_700_000_000))
+    report.write_report([run], tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text()
+    text = (tmp_path / "out" / "report.md").read_text()
+    for shown in (page, text):
+        for words in (
+            f"Written by smoothbound {sb.__version__}: smoothbound report run --out report",
+            "smoothbound certify --checkpoint DIR/digits.pt --arch digits_cnn --data digits",
+            "--sigma 0.5 --n 1000 --radii 0.25,0.0,0.5,1.0 --thresholds=0.5 --bound mean",
+            "Results of 2023-11-14.",
+            "smoothbound 0.1, torch 2, on cpu, in batches of 100; seed 0.",
+            "NeurIPS 2020",
+            "one in 3",
+            "digits_cnn on digits, score, σ = 0.5",
+            "Floating-point noise",
+            "not proven",
+        ):
+            assert words in shown
+    order = ["<h1>", "<figure>", "<nav", "Headline numbers</h2>", 'id="about"', 'id="made"']
+    places = [page.index(words) for words in order]
+    assert places == sorted(places)
+    targets = re.findall(r'<a href="#([^"]+)"', page)
+    assert len(targets) == 4  # headline, about, one section, made
+    assert all(page.count(f'id="{target}"') == 1 for target in targets)
+
+
+def test_a_narrow_screen_gets_every_panel_alone(tmp_path: Path) -> None:
+    report.write_report([make_run(tmp_path / "run")], tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text()
+    first = page[page.index("<figure>") : page.index("</figure>")]
+    boxes = re.findall(r'<svg viewBox="([^"]+)" aria-hidden="true"', first)
+    assert len(boxes) == 4  # three thresholds and the legend
+    _, _, width, height = map(float, re.findall(r'viewBox="([^"]+)"', first)[0].split())
+    for x, y, w, h in (map(float, box.split()) for box in boxes):
+        assert x >= -5
+        assert y >= -5
+        assert x + w <= width + 5
+        assert y + h <= height + 5
+    assert first.count('href="#f0-0-figure_1"') == 4
+    assert page.count('id="f0-0-figure_1"') == 1
+
+
+def test_long_names_in_a_legend_leave_the_panels_their_height() -> None:
+    def panel(ax: Any, label: str) -> Any:
+        ax.plot([0, 1], [0, 1], label=label)
+        return ax
+
+    def height(labels: list[str]) -> float:
+        def draw_all(ax: Any) -> Any:
+            for label in labels:
+                panel(ax, label)
+            return ax
+
+        _, svg = drawing.rendered("title", "caption", [draw_all] * 3)
+        box = re.search(rb'data-panels="([^;"]+)', svg)
+        assert box is not None
+        return float(box[1].split()[3])
+
+    short = height(["a"])
+    assert height([f"a folder of a very long name number {k}" * 3 for k in range(8)]) > 0.9 * short

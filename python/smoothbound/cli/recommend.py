@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from smoothbound.cli.options import Alpha, Band
+from smoothbound.commands import FOLDER, certify_command
+from smoothbound.method import Method
 from smoothbound.printable import printable
 from smoothbound.printing import say, say_table
 from smoothbound.rounding import exact, floored
@@ -57,6 +61,20 @@ def recommend(
             help="Recommend the fewest draws that certify so much of what --max-n draws would."
         ),
     ] = 0.95,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="What certify takes as --data, for the command that is printed.",
+            show_default=False,
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="What certify takes as --checkpoint, likewise.",
+            show_default="the same file, found here or near the pilot",
+        ),
+    ] = None,
 ) -> None:
     """Recommend the sigma and the number of draws for a threshold and a radius.
 
@@ -93,7 +111,15 @@ def recommend(
         say(
             "\nTo run next, with another seed, because draws that chose σ and n cannot certify too:"
         )
-        say("  " + next_command(advice, runs[advice.pilot.name].settings, seed))
+        settings = runs[advice.pilot.name].settings
+        file = checkpoint or _checkpoint(settings, Path(advice.pilot.name))
+        command = next_command(advice, settings, seed, data=data, checkpoint=file)
+        say(f"  {command}")
+        if FOLDER in command:
+            say(
+                f"Put your folders in place of {FOLDER}, which no results hold, or give recommend "
+                "--data and --checkpoint."
+            )
 
 
 # ---------------------------------------------------------------------------------------------
@@ -237,7 +263,14 @@ def _help(advice: Recommendation) -> str:
 # The command to run
 
 
-def next_command(advice: Recommendation, settings: RunSettings, seed: int) -> str:
+def next_command(
+    advice: Recommendation,
+    settings: RunSettings,
+    seed: int,
+    *,
+    data: str | None = None,
+    checkpoint: Path | None = None,
+) -> str:
     """Write the command that certifies with the recommended sigma and n.
 
     Parameters
@@ -245,54 +278,48 @@ def next_command(advice: Recommendation, settings: RunSettings, seed: int) -> st
     advice : Recommendation
         With a recommended sigma.
     settings : RunSettings
-        Of its pilot. They hold no folders: these are left for the user to put in.
+        Of its pilot.
     seed : int
         Another seed than those of the pilots. With the same one the pilots' draws would be used
         again, which decided what is asked, and the certificates would not be valid.
+    data, checkpoint : str or Path, optional
+        What ``--data`` and ``--checkpoint`` take, because settings hold no folders.
 
     Returns
     -------
     str
         One line for a POSIX shell.
     """
-    a, b = settings.score_range
-    words = ["smoothbound", "certify", *_network(settings), "--data", _data(settings.data)]
-    words += ["--sigma", repr(settings.sigma), "--n", str(advice.n)]
-    words += ["--radii", repr(advice.radius), f"--thresholds={advice.threshold!r}"]
-    words += ["--bound", "cdf", "--band", advice.band, "--seed", str(seed)]
-    cutoff = -math.inf if settings.cutoff is None else settings.cutoff
-    optional: dict[str, tuple[object, object]] = {
-        "--alpha": (advice.alpha, 1e-3),
-        "--n0": (settings.n0, 100),
-        "--measure": (settings.measure, "score"),
-        "--split": (settings.split, "test"),
-        "--cutoff": (cutoff, (a + b) / 2),
-        "--precision": (settings.precision, "float32"),
-        "--compile": (settings.compile, None),
-    }
-    words += [f"{name}={value}" for name, (value, usual) in optional.items() if value != usual]
-    if settings.noise.get("kind") == "gaussian":
-        words += ["--noise=gaussian"]
-    if settings.channels_last:
-        words += ["--channels-last"]
-    return shlex.join([*words, "--out", f"results/{settings.sigma!r}"])
+    assert advice.n is not None
+    wanted = replace(
+        settings,
+        n=advice.n,
+        seed=seed,
+        alpha=advice.alpha,
+        radii=(advice.radius,),
+        thresholds=(advice.threshold,),
+        methods=(Method("cdf", advice.band),),
+        skip=1,
+        max_inputs=None,
+        indices=None,
+    )
+    out = _free(Path("results") / repr(settings.sigma))
+    return certify_command(wanted, out, data=data, checkpoint=checkpoint)
 
 
-def _network(settings: RunSettings) -> list[str]:
-    if settings.checkpoint == settings.arch:  # a factory alone
-        return ["--model", settings.arch]
-    return ["--checkpoint", f"DIR/{settings.checkpoint}", "--arch", settings.arch]
+def _free(folder: Path) -> Path:
+    """Return the folder, or one beside it where it exists: certify replaces nothing."""
+    names = (folder, *(folder.with_name(f"{folder.name}-{k}") for k in range(2, 1000)))
+    return next((name for name in names if not name.exists()), folder)
 
 
-def _data(name: str) -> str:
-    """Return what --data takes, with DIR where a folder is not recorded.
-
-    Examples
-    --------
-    >>> [_data(name) for name in ("digits", "cifar10", "npz:photos.npz", "images:photos")]
-    ['digits', 'cifar10:DIR', 'npz:DIR/photos.npz', 'images:DIR/photos']
-    """
-    kind, _, file = name.partition(":")
-    if kind == "digits":
-        return kind
-    return f"{kind}:DIR/{file}" if file else f"{kind}:DIR"
+def _checkpoint(settings: RunSettings, pilot: Path) -> Path | None:
+    """Look for the file of the network here and around its pilot, and know it by its hash."""
+    for folder in (Path(), pilot, *list(pilot.absolute().parents)[:2]):
+        file = folder / settings.checkpoint
+        with suppress(OSError):
+            if file.is_file() and sha256(file.read_bytes()).hexdigest() == (
+                settings.checkpoint_sha256
+            ):
+                return file
+    return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from smoothbound.evaluation import Evaluation, correlation
 from smoothbound.figures.style import radius_axis
 
@@ -17,7 +19,7 @@ def score_vs_class_radius(ax: Axes, evaluation: Evaluation) -> Axes:
     """Draw each input's certified confidence at R = 0 against its certified class radius.
 
     The last method of the evaluation is shown; the title states Pearson's and Spearman's
-    correlation. Figure 4 of Kumar et al. 2020.
+    correlation, where it tells one. Figure 4 of Kumar et al. 2020.
 
     Parameters
     ----------
@@ -57,10 +59,13 @@ def score_vs_class_radius(ax: Axes, evaluation: Evaluation) -> Axes:
             clip_on=False,
         )
     pearson, spearman = correlation(evaluation.class_radius[shown], confidence[shown])
+    known = np.isfinite([pearson, spearman]).all()
     ax.set(
         xlabel="certified class radius (units of the input)",
         ylabel=f"certified {evaluation.measure} at R = 0",
-        title=f"Pearson {pearson:.2f}, Spearman {spearman:.2f}",
+        title=f"Pearson {pearson:.2f}, Spearman {spearman:.2f}"
+        if known
+        else f"{shown.sum()} inputs tell no correlation",
     )
     radius_axis(ax)
     ax.grid(True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from smoothbound import comparison, concentration
 from smoothbound.errors import StoreError
 from smoothbound.evaluation import Evaluation
 from smoothbound.method import Method
-from smoothbound.printable import markdown
+from smoothbound.printable import markdown, printable
 from smoothbound.replacing import replacing
 from smoothbound.report import page
 from smoothbound.report.alone import alone
@@ -34,6 +36,11 @@ _EXPLAINED = (
         "The standard deviation of the noise and the ℓ₂ radius, in the units of the network's "
         "input before normalisation.",
     ),
+)
+
+PAPER = (
+    "By the method of Kumar, Levine, Feizi, Goldstein: Certifying Confidence via Randomized "
+    "Smoothing, NeurIPS 2020."
 )
 
 DEFINITION = (
@@ -112,15 +119,21 @@ def write_report(
     headline = headline_of(evaluations, thresholds)
     missing = _missing(parts, bool(pairs), bool(groups))
     sections = [page_section(part, number) for number, part in enumerate(parts)]
-    about = _about(evaluations)
+    about, made = _about(evaluations), _made(evaluations, _command(inputs, class_radius))
     text = [
         "# Certified confidence\n",
-        *(f"- **{markdown(term)}**: {markdown(words)}" for term, words in about),
-        f"\n{markdown_rows(headline)}\n\n{markdown(missing)}\n",
+        f"{markdown(PAPER)}\n",
+        f"{markdown_rows(headline)}\n",
+        *map(_line, about),
+        f"\n{markdown(missing)}\n",
         *map(markdown_section, parts),
+        "## How this was made\n",
+        *map(_line, made),
+        "",
     ]
+    html = page.render(PAPER, about, headline, missing, sections, made)
     files = {
-        "report.html": page.render(about, headline, missing, sections).encode(),
+        "report.html": html.encode(),
         "report.md": "\n".join(text).encode(),
         "certified_accuracy.csv": csv_of(rows).encode(),
     }
@@ -132,6 +145,31 @@ def write_report(
             tables.setdefault(figure.table, []).extend(figure.rows)
     files |= {f"{table}.csv": csv_of(numbers).encode() for table, numbers in tables.items()}
     return _write(Path(out), files)
+
+
+def _line(entry: tuple[str, str]) -> str:
+    """Write a term and what is said of it as an item of a list in Markdown."""
+    term, words = entry
+    return f"- **{markdown(term)}**: {markdown(words)}"
+
+
+def _command(inputs: Sequence[str | Path], class_radius: Sequence[str | Path]) -> str:
+    """Write the command of the report, for a shell in the folder of the inputs."""
+    words = [
+        "smoothbound",
+        "report",
+        *(Path(path).name or "." for path in inputs),
+        *(word for path in class_radius for word in ("--class-radius", Path(path).name)),
+    ]
+    return printable(shlex.join([*words, "--out", "report"]))
+
+
+def _made(evaluations: Sequence[Evaluation], command: str) -> list[tuple[str, str]]:
+    """Say how each of the results was made and when, and what wrote the page."""
+    return [
+        *((one.name, " ".join(one.origin)) for one in evaluations),
+        ("This report", f"Written by smoothbound {version('smoothbound')}: {command}"),
+    ]
 
 
 def _write(out: Path, files: dict[str, bytes]) -> list[Path]:

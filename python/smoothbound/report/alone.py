@@ -33,4 +33,13 @@ def alone(
     if any(one.radius is None for one in evaluation.bounds) and not evaluation.adaptive:
         absent.insert(0, "curves from the certified radius of every input (certify --thresholds)")
     table = accuracy_table(evaluation, thresholds)
-    return Part(evaluation.name, (), figures, table, len(evaluation.index), absent)
+    name, title = evaluation.name, evaluation.title
+    return Part(
+        name,
+        (),
+        figures,
+        table,
+        len(evaluation.index),
+        absent,
+        title="" if title == name else f"{name}: {title}",
+    )

@@ -21,7 +21,7 @@ def accuracy_figures(
     name = evaluation.name
     yield draw(
         f"{name}_accuracy_vs_radius",
-        name,
+        evaluation.title,
         f"Certified accuracy against the radius, for the {evaluation.measure} to stay above each "
         f"threshold. {_reading(evaluation, thresholds)}",
         [
@@ -34,7 +34,7 @@ def accuracy_figures(
         return
     yield draw(
         f"{name}_accuracy_vs_threshold",
-        name,
+        evaluation.title,
         "Certified accuracy against the threshold, at each radius, counted at every threshold.",
         [
             partial(figures.certified_accuracy_vs_threshold, evaluation=evaluation, radius=r)
@@ -52,7 +52,7 @@ def against_class_radius(evaluation: Evaluation) -> Figure | str:
         return f"{what} (certify with 0 among --radii)"
     return draw(
         f"{name}_score_vs_class_radius",
-        name,
+        evaluation.title,
         f"Certified {evaluation.measure} at R = 0 by {evaluation.bounds[-1].method.label} "
         "against the certified radius of the class (Cohen et al. 2019). "
         f"{_ceiling(evaluation)}",
@@ -83,7 +83,8 @@ def _reading(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
     """Say where the curves over the radius come from."""
     grid = (
         "{} drawn from the bounds at the marked radii; between two of them stands the value of the "
-        "larger one, which is all that is certified there."
+        "larger one, which is all that is certified there. A curve that ends above 0 ends at the "
+        "last radius that was computed."
     )
     drawn = [exact(c) for c in thresholds if c in evaluation.thresholds]
     if not drawn or any(one.radius is None for one in evaluation.bounds):

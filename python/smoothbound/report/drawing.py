@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
 from smoothbound.printable import file_stem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
 
 __all__ = ["Figure", "Panel", "Rows", "draw", "rendered"]
 
@@ -20,6 +22,9 @@ Rows = Sequence[Mapping[str, object]]
 _COLUMNS = 3  # at most, side by side
 _DPI = 200
 _LINE = 0.17  # inches: the height of a line of a legend
+_LETTER = 0.065  # inches: the width of a letter of a legend
+_HANDLE = 0.55  # inches: the line before the words of a legend, and the gap after them
+_PAD = 3.0  # points around a panel that is shown alone
 
 
 @dataclass(frozen=True)
@@ -62,76 +67,117 @@ def draw(
     table, rows
         The numbers it shows, as rows of the table of that name.
     """
-    return Figure(
-        file_stem(stem), caption, *rendered(title, caption, panels, alike=alike), table, rows
-    )
+    png, svg = rendered(title, caption, panels, alike=alike)
+    return Figure(file_stem(stem), caption, png, svg, table, rows)
 
 
 def rendered(
     title: str, caption: str, panels: Sequence[Panel], *, alike: bool = True
 ) -> tuple[bytes, bytes]:
-    """Return the panels as PNG, and as SVG on a transparent ground."""
+    """Return the panels as PNG, and as SVG on a transparent ground.
+
+    The SVG says where its panels and its legend are, in its attribute ``data-panels``: "x y width
+    height" in points for each of them, separated by semicolons.
+    """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
-    from PIL import Image
-    from PIL.PngImagePlugin import PngInfo
 
     from smoothbound.figures import STYLE
 
     n_columns = min(len(panels), _COLUMNS)
     n_rows = -(-len(panels) // n_columns)
     with mpl.rc_context(STYLE):
-        size = (max(2.3 * n_columns, 3.4), 0.6 + (2.4 if n_columns == 1 else 1.9) * n_rows)
-        figure = Canvas(figsize=size, dpi=_DPI, layout="constrained")
+        width, height = max(2.5 * n_columns, 3.6), (2.4 if n_columns == 1 else 1.9) * n_rows
+        figure = Canvas(figsize=(width, height + 0.6), dpi=_DPI, layout="constrained")
         FigureCanvasAgg(figure)
         axes = list(figure.subplots(n_rows, n_columns, sharey=alike, squeeze=False).ravel())
         for ax, panel in zip(axes, panels, strict=False):
             panel(ax)
         for ax in axes[len(panels) :]:
             ax.remove()
+        axes = axes[: len(panels)]
         if alike:
-            _join(axes[: len(panels)], n_columns)
-        if not alike:  # room for the longest legend
-            lines = max(len(ax.get_legend_handles_labels()[1]) for ax in axes[: len(panels)])
-            figure.set_size_inches(size[0], size[1] + _LINE * lines)
-        _legends(axes[: len(panels)], alike)
+            _join(axes, n_columns)
+        lines = _legends(figure, axes, alike)
+        figure.set_size_inches(width, height + 0.6 + _LINE * lines)
         figure.suptitle(title, parse_math=False)
-        drawn, packed, vector = io.BytesIO(), io.BytesIO(), io.BytesIO()
+        drawn, vector = io.BytesIO(), io.BytesIO()
         figure.savefig(drawn, format="png")
+        boxes = _boxes(figure, axes)
         with mpl.rc_context({"svg.hashsalt": "smoothbound"}):  # the same file each time
             about = {"Date": None, "Description": caption}
             figure.savefig(vector, format="svg", transparent=True, metadata=about)
-    info = PngInfo()
+    marked = vector.getvalue().replace(b"<svg ", f'<svg data-panels="{boxes}" '.encode(), 1)
+    return _packed(drawn, caption), marked
+
+
+def _packed(drawn: io.BytesIO, caption: str) -> bytes:
+    """Reduce a PNG to 256 colours: a third of the bytes, and it looks the same."""
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    info, packed = PngInfo(), io.BytesIO()
     info.add_itxt("Description", caption)
-    image = Image.open(drawn).convert("RGB").quantize(256)  # a third of the bytes, same look
+    image = Image.open(drawn).convert("RGB").quantize(256)
     image.save(packed, "PNG", dpi=(_DPI, _DPI), pnginfo=info, optimize=True)
-    return packed.getvalue(), vector.getvalue()
+    return packed.getvalue()
 
 
 def _join(axes: Sequence[Axes], n_columns: int) -> None:
-    """Give panels that show the same quantities one scale, and name the upward axis once a row."""
+    """Give panels that show the same quantities one scale, and name the upward axis once a row.
+
+    Each has its own numbers along that axis, because a phone shows one panel at a time.
+    """
     right = max(ax.get_xlim()[1] for ax in axes)
     for place, ax in enumerate(axes):
         ax.set_xlim(right=right)
+        ax.tick_params(labelleft=True)
         if place % n_columns:
             ax.set_ylabel("")
 
 
-def _legends(axes: Sequence[Axes], alike: bool) -> None:
-    """Put one legend below all panels, or its own below each."""
+def _legends(figure: Canvas, axes: Sequence[Axes], alike: bool) -> int:
+    """Put one legend below all panels, or its own below each; return the lines that they take."""
+    width = figure.get_size_inches()[0]
     if not alike:
+        letters = int((width / len(axes) - _HANDLE) / _LETTER)
+        lines = 0
         for ax in axes:
-            if ax.get_legend_handles_labels()[1]:
-                ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24))
-        return
+            handles, labels = _labelled([ax], letters)
+            if labels:
+                ax.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.24))
+                lines = max(lines, sum(1 + label.count("\n") for label in labels))
+        return lines
+    handles, labels = _labelled(axes, int((width - _HANDLE) / _LETTER))
+    if not labels:
+        return 0
+    widest = max(len(line) for label in labels for line in label.split("\n"))
+    columns = max(1, min(3, int(width / (_HANDLE + _LETTER * widest))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    tallest = 1 + max(label.count("\n") for label in labels)
+    return tallest * -(-len(labels) // columns) - 1  # the height of the panels leaves room for one
+
+
+def _labelled(axes: Sequence[Axes], letters: int) -> tuple[list[Any], list[str]]:
+    """Return each labelled artist once, and its label in lines of so many letters."""
     found = {
         label: handle
         for ax in axes
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
-    handles, labels = list(found.values()), list(found)
-    if labels:
-        width = 60 if len(axes) == 1 else 100  # letters that there is room for
-        columns = max(1, min(3, width // (6 + max(map(len, labels)))))
-        axes[0].figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    return list(found.values()), [fill(label, letters) for label in found]
+
+
+def _boxes(figure: Canvas, axes: Sequence[Axes]) -> str:
+    """Say where each panel and the legend of all of them are, from the top left, in points."""
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    height = figure.get_size_inches()[1] * 72
+    boxes = []
+    for artist in (*axes, *figure.legends):
+        box = artist.get_tightbbox(renderer)
+        if box is not None:
+            x, y, w, h = (value * 72 / figure.dpi for value in box.bounds)
+            x, y = x - _PAD, height - y - h - _PAD
+            boxes.append(f"{x:.1f} {y:.1f} {w + 2 * _PAD:.1f} {h + 2 * _PAD:.1f}")
+    return "; ".join(boxes)

@@ -21,7 +21,25 @@ __all__ = ["measures_table", "score_and_margin"]
 def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part:
     """Show which is more concentrated, and which certifies more."""
     title = f"Score and margin: {score.name}, {margin.name}"
-    drawn = []
+    drawn = [
+        draw(
+            f"score_and_margin_{number}",
+            title,
+            "Which certifies more: certified accuracy by each, at thresholds at the same place in "
+            "their ranges. A score above c implies a margin above 2c − 1 of the same draw; score > "
+            "0.5 and margin > 0 both say that the class stays as predicted. "
+            f"{_verdict(score, margin)}",
+            [
+                partial(
+                    figures.score_and_margin_by_radius,
+                    score=score,
+                    margin=margin,
+                    fraction=fraction,
+                )
+                for fraction in FRACTIONS
+            ],
+        )
+    ]
     spread = spreads(score, margin)
     if spread is not None:
         drawn.append(
@@ -48,25 +66,6 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
                 ],
             )
         )
-    drawn.append(
-        draw(
-            f"score_and_margin_{number}",
-            title,
-            "Which certifies more: certified accuracy by each, at thresholds at the same place in "
-            "their ranges. A score above c implies a margin above 2c − 1 of the same draw; score > "
-            "0.5 and margin > 0 both say that the class stays as predicted. "
-            f"{_verdict(score, margin)}",
-            [
-                partial(
-                    figures.score_and_margin_by_radius,
-                    score=score,
-                    margin=margin,
-                    fraction=fraction,
-                )
-                for fraction in FRACTIONS
-            ],
-        )
-    )
     notes = (
         f"The {len(score.index)} inputs that both have, each by its last method: "
         f"{score.bounds[-1].method.label}, {margin.bounds[-1].method.label}.",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Figure", "Section", "inline", "render"]
+__all__ = ["Figure", "Section", "inline", "panels", "render"]
 
 # What Matplotlib writes for text and axes, for the grid, and a blue that is too dark on a dark
 # ground, become colours of the page.
@@ -22,10 +22,14 @@ _LEAST, _MOST = 0.075, 0.12  # rem for each point of width: letters stay legible
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the page: its SVG, made fit for it by `inline`, and its caption."""
+    """A figure of the page: its SVG, made fit for it by `inline`, and its caption.
+
+    `panels` are its panels and its legend alone, for narrow screens.
+    """
 
     svg: str
     caption: str
+    panels: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,36 @@ def inline(svg: str, caption: str, prefix: str) -> str:
     points = float(width[1]) if width else 0.0
     size = f"min-width: {_LEAST * points:.1f}rem; max-width: {_MOST * points:.1f}rem"
     label = f'role="img" aria-label="{escape(caption)}" fill="currentColor" style="{size}"'
+    svg = re.sub(r' data-panels="[^"]*"', "", svg, count=1)
     svg = re.sub(r' (?:width|height)="[0-9.]+pt"', "", svg, count=2)
     return svg.replace("<svg ", f"<svg {label} ", 1)
+
+
+def panels(svg: str, prefix: str) -> list[str]:
+    """Show each panel of a figure, and its legend, alone: for screens narrower than the figure.
+
+    Parameters
+    ----------
+    svg : str
+        The file, whose attribute ``data-panels`` says where they are; none where it is lacking.
+    prefix : str
+        As given to `inline`, whose element is referred to.
+
+    Returns
+    -------
+    list of str
+        Elements ``<svg>``; what a screen reader says stands in that of `inline`.
+    """
+    found = re.search(r'<svg [^>]*?data-panels="([^"]*)"', svg)
+    boxes = [box for box in found[1].split("; ") if box] if found else []
+    if len(boxes) < 3:  # one panel and its legend are narrow as they are
+        return []
+    return [
+        f'<svg viewBox="{box}" aria-hidden="true" fill="currentColor" '
+        f'style="max-width: {_MOST * float(box.split()[2]):.1f}rem">'
+        f'<use href="#{prefix}-figure_1"/></svg>'
+        for box in boxes
+    ]
 
 
 def _emphasised(text: str) -> str:
@@ -75,15 +107,19 @@ def _emphasised(text: str) -> str:
 
 
 def render(
+    paper: str,
     about: Sequence[tuple[str, str]],
     headline: Sequence[Sequence[str]],
     missing: str,
     sections: Sequence[Section],
+    made: Sequence[tuple[str, str]],
 ) -> str:
     """Write the page.
 
     Parameters
     ----------
+    paper : str
+        Whose method it is.
     about : sequence of (str, str)
         What was certified and how: terms and what they stand for; ``**`` marks emphasis.
     headline : sequence of sequence of str
@@ -91,7 +127,9 @@ def render(
     missing : str
         Which figures the inputs could not give.
     sections : sequence of Section
-        One for each evaluation.
+        One for each evaluation. The first figure of the first one comes first on the page.
+    made : sequence of (str, str)
+        How each of the results was made, and the page.
 
     Returns
     -------
@@ -99,6 +137,7 @@ def render(
         HTML.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("smoothbound.report"),
@@ -108,7 +147,9 @@ def render(
     )
     page = environment.get_template("report.html")
     return page.render(
-        about=[(term, _emphasised(words)) for term, words in about],
+        paper=paper,
+        about=[(term, Markup(_emphasised(words))) for term, words in about],
+        made=made,
         headline=headline,
         missing=missing,
         sections=sections,

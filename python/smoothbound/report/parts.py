@@ -16,7 +16,10 @@ __all__ = ["Part", "markdown_section", "page_section"]
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the report; `table` has its header first, `absent` names what is not shown."""
+    """A part of the report; `table` has its header first, `absent` names what is not shown.
+
+    `title` is its heading, by default its name.
+    """
 
     name: str
     notes: Sequence[str]
@@ -24,23 +27,30 @@ class Part:
     table: Sequence[Sequence[str]]
     total: int
     absent: Sequence[str] = ()
+    title: str = ""
+
+    @property
+    def heading(self) -> str:
+        """What stands above it."""
+        return self.title or self.name
 
 
 def page_section(part: Part, number: int) -> page.Section:
     """Make a part the section of the page with this number."""
     shown = [
         page.Figure(
-            page.inline(figure.svg.decode(), figure.caption, f"f{number}-{k}"), figure.caption
+            page.inline(svg, figure.caption, prefix), figure.caption, page.panels(svg, prefix)
         )
         for k, figure in enumerate(part.figures)
+        for svg, prefix in [(figure.svg.decode(), f"f{number}-{k}")]
     ]
-    return page.Section(part.name, part.notes, shown, part.table, part.total)
+    return page.Section(part.heading, part.notes, shown, part.table, part.total)
 
 
 def markdown_section(part: Part) -> str:
     """Make a part a section in Markdown."""
     lines = [
-        f"## {markdown(part.name)}",
+        f"## {markdown(part.heading)}",
         "",
         *([markdown(" ".join(part.notes)), ""] if part.notes else []),
     ]

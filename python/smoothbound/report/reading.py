@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 
 from smoothbound import logs, store
+from smoothbound.commands import certify_command
 from smoothbound.errors import DataError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores, percent
 from smoothbound.printable import file_stem, printable
-from smoothbound.rounding import exact
+from smoothbound.rounding import ceil_significant, exact
+from smoothbound.run_settings import RunSettings
 
 __all__ = ["drawn", "evaluate", "read"]
 
@@ -39,6 +42,7 @@ def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) 
             one = one if join is None else logs.with_class_radius(one, join)
         else:
             one = evaluate(store.load(path), path.resolve().name or "results")
+        one = replace(one, origin=(*one.origin, f"Results of {_day(path)}."))
         taken = {file_stem(other.name) for other in evaluations}
         name = printable(one.name)
         names = (name if k == 1 else f"{name}-{k}" for k in range(1, len(paths) + 1))
@@ -106,6 +110,10 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
         scores=KeptScores(results.with_scores, results.sketch),
         data=f"{settings.data}, {settings.split}",
         network=f"{settings.arch}, {settings.checkpoint_sha256}",
+        title=printable(
+            f"{settings.arch} on {settings.data}, {settings.measure}, σ = {exact(settings.sigma)}"
+        ),
+        origin=tuple(map(printable, _origin(settings))),
     )
 
 
@@ -121,6 +129,41 @@ def drawn(results: store.Results) -> str:
     return f"on average {total / count:.0f} of at most {n} an input ({saved}{unpaid})"
 
 
+def _origin(settings: RunSettings) -> tuple[str, ...]:
+    """Say how to make the results again: by which versions and which command."""
+    versions = ", ".join(f"{name} {version}" for name, version in settings.versions.items())
+    return (
+        f"Made with {versions}, on {settings.device}, in batches of {settings.batch_size}; seed "
+        f"{settings.seed}.",
+        f"{certify_command(settings, 'results')}.",
+    )
+
+
+def _day(path: Path) -> str:
+    """Return the day, by universal time, on which an input was last written."""
+    files = [path] if path.is_file() else [path / store.RESULTS, path / store.JOURNAL]
+    last = max(file.stat().st_mtime for file in files if file.exists())
+    return datetime.fromtimestamp(last, tz=timezone.utc).strftime("%Y-%m-%d")
+
+
+def _noise_caveat(settings: RunSettings) -> tuple[str, ...]:
+    """Say what floating-point noise does not promise, and how far inputs were moved to a grid."""
+    if settings.noise.get("kind") == "gaussian":
+        return (
+            "**Floating-point noise**: its samples are not exactly Gaussian, and a network can be "
+            "made that tells them from exact ones, so that these certificates are not proven. "
+            "Certify with lattice noise for a proof (docs/noise.md).",
+        )
+    moved = settings.noise.get("displacement")
+    if not moved:
+        return ()
+    return (
+        f"Inputs were moved to the nearest point of a lattice, by at most d = "
+        f"{ceil_significant(moved)}; every radius stated is 2d smaller than the one certified "
+        "there.",
+    )
+
+
 def _notes(results: store.Results) -> tuple[str, ...]:
     settings = results.settings
     n = settings.n
@@ -128,10 +171,11 @@ def _notes(results: store.Results) -> tuple[str, ...]:
     cutoff = settings.cutoff
     notes = [
         f"{settings.arch} ({settings.checkpoint}) on {settings.data}, {settings.split} split: "
-        f"{settings.n_inputs} inputs{f', every {settings.skip}th' if settings.skip > 1 else ''}.",
+        f"{settings.n_inputs} inputs{f', one in {settings.skip}' if settings.skip > 1 else ''}.",
         f"σ = {exact(settings.sigma)}, α = {exact(settings.alpha)}, {draws} to bound the "
         f"{settings.measure} and {settings.n0} others to select the class; "
         f"{settings.noise.get('kind')} noise, {settings.precision}.",
+        *_noise_caveat(settings),
         "Never abstains."
         if cutoff is None
         else f"Abstains where the {settings.measure} certified at R = 0 is not above "

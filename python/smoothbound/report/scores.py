@@ -48,7 +48,7 @@ def one_input(
     )
     return draw(
         f"{evaluation.name}_confidence",
-        evaluation.name,
+        evaluation.title,
         f"{caption}{'c' if caption else 'C'}ertified confidence of input {index} ({chosen}) over "
         "the radius. Markers are what was computed; between two, the bound of the larger radius is "
         "drawn.",
@@ -75,7 +75,7 @@ def choice_of_knots(evaluation: Evaluation, thresholds: Sequence[float]) -> Figu
     ]
     return draw(
         f"{evaluation.name}_knots",
-        evaluation.name,
+        evaluation.title,
         f"The choice of knots in Theorem 2: mean certified {evaluation.measure} of "
         f"{found[0].n_inputs} inputs at R = {exact(radius)}, by the number of intervals. Knots "
         f"stand at edges of a sketch of {sketch.edges.size - 1} intervals; “every draw” is all of "
@@ -128,7 +128,7 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
     )
     return draw(
         f"{evaluation.name}_calibration",
-        evaluation.name,
+        evaluation.title,
         "Calibration under attack: the ranges in which the Brier score and the expected "
         "calibration error (ten bins) of the predicted class stay when each of the "
         f"{len(rows)} inputs not abstained from is moved by up to R. From lower and upper "

@@ -1,0 +1,109 @@
+"""The command that certifies with given settings, as one types it in a shell."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from pathlib import Path
+
+from smoothbound.method import BANDS
+from smoothbound.run_settings import RunSettings
+
+__all__ = ["FOLDER", "certify_command"]
+
+FOLDER = "DIR"
+"""Stands for a folder that settings do not record, because they hold no places."""
+
+
+def certify_command(
+    settings: RunSettings,
+    out: str | Path,
+    *,
+    data: str | None = None,
+    checkpoint: str | Path | None = None,
+) -> str:
+    """Write the command of ``smoothbound certify`` that certifies with these settings.
+
+    What is left at its usual value is left out, and so is how the network ran (the device and the
+    size of the batches).
+
+    Parameters
+    ----------
+    settings : RunSettings
+        What decides the numbers.
+    out : str or Path
+        The folder to write.
+    data, checkpoint : str or Path, optional
+        What ``--data`` and ``--checkpoint`` take; where they are not given, `FOLDER` stands for the
+        folder of each.
+
+    Returns
+    -------
+    str
+        One line for a POSIX shell.
+    """
+    plan = settings.adaptive or {}
+    precision = plan.get("question", {}).get("precision")
+    budget = plan.get("budget", {})
+    a, b = settings.score_range
+    words = ["smoothbound", "certify", *_network(settings, checkpoint)]
+    words += ["--data", data or _data(settings.data), "--sigma", repr(settings.sigma)]
+    words += ["--n", str(settings.n)]
+    if precision is None:
+        words += ["--radii", _listed(settings.radii)]
+    words.append(f"--thresholds={_listed(settings.thresholds)}")
+    for bound in dict.fromkeys(method.bound for method in settings.methods):
+        words += ["--bound", bound]
+    for band in BANDS:
+        if any(method.band == band for method in settings.methods):
+            words += ["--band", band]
+    words += ["--seed", str(settings.seed)]
+    cutoff = -math.inf if settings.cutoff is None else settings.cutoff
+    optional: dict[str, tuple[object, object]] = {
+        "--alpha": (settings.alpha, 1e-3),
+        "--n0": (settings.n0, 100),
+        "--n-bins": (next((m.n_bins for m in settings.methods if m.n_bins), None), None),
+        "--measure": (settings.measure, "score"),
+        "--split": (settings.split, "test"),
+        "--skip": (settings.skip, 1),
+        "--max-inputs": (settings.max_inputs, None),
+        "--indices": (_listed(settings.indices or ()), ""),
+        "--cutoff": (cutoff, (a + b) / 2),
+        "--precision": (settings.precision, "float32"),
+        "--compile": (settings.compile, None),
+        "--noise": (settings.noise.get("kind"), "lattice"),
+        "--radius-precision": (precision, None),
+        "--max-draws": (budget.get("draws"), None),
+        "--max-seconds": (budget.get("seconds"), None),
+    }
+    words += [
+        f"{name}={value}" for name, (value, usual) in optional.items() if value not in (usual, None)
+    ]
+    flags = {"--channels-last": settings.channels_last, "--adaptive": bool(plan)}
+    words += [name for name, wanted in flags.items() if wanted]
+    return shlex.join([*words, "--out", str(out)])
+
+
+def _listed(values: tuple[float, ...] | tuple[int, ...]) -> str:
+    return ",".join(map(repr, values))
+
+
+def _network(settings: RunSettings, checkpoint: str | Path | None) -> list[str]:
+    if settings.checkpoint == settings.arch:  # a factory alone
+        return ["--model", settings.arch]
+    file = checkpoint or f"{FOLDER}/{settings.checkpoint}"
+    return ["--checkpoint", str(file), "--arch", settings.arch]
+
+
+def _data(name: str) -> str:
+    """Return what --data takes, with `FOLDER` where a folder is not recorded.
+
+    Examples
+    --------
+    >>> [_data(name) for name in ("digits", "cifar10", "npz:photos.npz", "images:photos")]
+    ['digits', 'cifar10:DIR', 'npz:DIR/photos.npz', 'images:DIR/photos']
+    """
+    kind, _, file = name.partition(":")
+    if kind == "digits":
+        return kind
+    return f"{kind}:{FOLDER}/{file}" if file else f"{kind}:{FOLDER}"
