@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 from rich.console import Console
@@ -17,15 +19,40 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["progress"]
+from smoothbound import printing
+
+__all__ = ["Running", "progress"]
 
 _SECONDS_BETWEEN_LINES = 30.0
 
 
+@dataclass(frozen=True)
+class Running:
+    """Progress that is being shown; called with the number of steps just done.
+
+    Parameters
+    ----------
+    advance : callable
+        What to call.
+    console : Console
+        Where it is shown.
+    """
+
+    advance: Callable[[int], None]
+    console: Console
+
+    def __call__(self, count: int) -> None:
+        """Count steps that are done."""
+        self.advance(count)
+
+    def say(self, text: str) -> None:
+        """Print lines on the standard output: above the bar, where both are on a terminal."""
+        together = self.console.is_terminal and sys.stdout.isatty()
+        printing.say(text, self.console if together else None)
+
+
 @contextmanager
-def progress(
-    what: str, total: int, *, done: int = 0, steps: int = 1
-) -> Iterator[Callable[[int], None]]:
+def progress(what: str, total: int, *, done: int = 0, steps: int = 1) -> Iterator[Running]:
     """Show how far a run is, on the standard error stream.
 
     Parameters
@@ -39,13 +66,13 @@ def progress(
 
     Yields
     ------
-    callable
+    Running
         To be called with the number of steps just done.
     """
     console = Console(stderr=True)
     show = _bar if console.is_terminal else _lines
     with show(console, what, total, done, steps) as advance:
-        yield advance
+        yield Running(advance, console)
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,14 @@ __all__ = [
     "accuracy_under_noise",
     "best_device",
     "best_precision",
+    "best_threads",
     "steps_per_epoch",
     "train",
 ]
 
 PRECISIONS = ("float32", "bfloat16")
+_WORTH_THREADS = 10**9  # multiplications of a batch: with fewer, threads wait for each other
+_MOST_THREADS = 1024
 _MOMENTUM = 0.9
 _WARM_UP = 0.25  # share of the steps in which the learning rate of the one-cycle rises
 
@@ -174,6 +178,54 @@ def best_precision(recipe: str, device: torch.device) -> str:
     return "bfloat16" if able else "float32"
 
 
+def best_threads(arch: str, batch_size: int) -> int:
+    """Return how many threads of the CPU to train with: one, unless a batch is much work.
+
+    Threads that have little to do wait for each other, for a long time on a busy machine.
+
+    Parameters
+    ----------
+    arch : str
+        A name in `smoothbound.models.ARCHITECTURES`.
+    batch_size : int
+        Images a step.
+
+    Examples
+    --------
+    >>> best_threads("digits_cnn", 128)
+    1
+    """
+    work = checks.count("batch_size", batch_size) * _multiplications(arch)
+    return torch.get_num_threads() if work > _WORTH_THREADS else 1
+
+
+def _multiplications(arch: str) -> int:
+    """Return how many multiplications the convolutions and linear layers take for an image."""
+    total = 0
+
+    def add(layer: nn.Module, _: object, output: Tensor) -> None:
+        nonlocal total
+        total += output.numel() * layer.get_parameter("weight")[0].numel()
+
+    with torch.device("meta"), torch.no_grad():  # shapes alone: nothing is computed
+        model = build(arch)
+        for layer in model.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                layer.register_forward_hook(add)
+        model.eval()(torch.empty(1, *ARCHITECTURES[arch].shape))
+    return total
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _cpu_capabilities() -> dict[str, Any]:
     """Return what the processor can do; torch before it could say says nothing."""
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
@@ -190,6 +242,7 @@ def train(
     batch_size: int | None = None,
     lr: float | None = None,
     precision: str | None = None,
+    threads: int | None = None,
     seed: int = 0,
     device: torch.device | str | None = None,
     resume: Path | str | None = None,
@@ -214,6 +267,9 @@ def train(
         Highest learning rate, in place of the recipe's.
     precision : {"float32", "bfloat16"}, optional
         In which the network computes; the parameters are float32. By default `best_precision`.
+    threads : int, optional
+        Threads of the CPU; by default `best_threads`. Sums are rounded otherwise with another
+        number.
     seed : int
         Of the initialisation, the order, the noise and the augmentation. The same seed on the same
         machine and device, with the same number of threads, gives the same network.
@@ -254,6 +310,11 @@ def train(
     batch_size = checks.count("batch_size", chosen.batch_size if batch_size is None else batch_size)
     seed = checks.count("seed", seed, minimum=0)
     _check_fit(dataset, arch)
+    threads = checks.count(
+        "threads",
+        best_threads(arch, batch_size) if threads is None else threads,
+        maximum=_MOST_THREADS,
+    )
     where = best_device(device)
     if precision is None:
         precision = best_precision(recipe, where)
@@ -271,8 +332,9 @@ def train(
     done = 0 if resume is None else checkpoint.restore(resume, model, optimizer)
     epoch = batches(dataset, batch_size, where)
     in_epoch = steps_per_epoch(dataset, batch_size)
-    for number in range(done + 1, epochs + 1):
-        start = time.perf_counter()
+
+    def one_epoch(number: int) -> tuple[float, float, float]:
+        """Return the mean loss, the accuracy and the last learning rate."""
         generator = _generator(where, seed, number)
         loss_sum, right = torch.zeros((), device=where), torch.zeros((), device=where)
         model.train()
@@ -288,15 +350,19 @@ def train(
             right += (logits.detach().argmax(1) == wanted).sum()
             if on_step:
                 on_step()
-        mean_loss = float(loss_sum) / len(dataset)
-        if not math.isfinite(mean_loss):
+        return float(loss_sum) / len(dataset), float(right) / len(dataset), rate
+
+    for number in range(done + 1, epochs + 1):
+        start = time.perf_counter()
+        with _threads(threads):
+            loss, accuracy, rate = one_epoch(number)
+        if not math.isfinite(loss):
             raise ModelError(
-                f"training diverged: the loss is {mean_loss} after epoch {number}; lower lr ({lr})"
+                f"training diverged: the loss is {loss} after epoch {number}; lower lr ({lr})"
             )
         if on_epoch:
             seconds = time.perf_counter() - start
-            accuracy = float(right) / len(dataset)
-            on_epoch(Epoch(number, epochs, mean_loss, accuracy, rate, seconds, model, optimizer))
+            on_epoch(Epoch(number, epochs, loss, accuracy, rate, seconds, model, optimizer))
     return model.eval()
 
 
@@ -339,6 +405,10 @@ def accuracy_under_noise(
 
 
 def _check_fit(dataset: Dataset, arch: str) -> None:
+    if not isinstance(dataset, Dataset):
+        raise TypeError(f"dataset must be a Dataset, got {checks.shown(dataset)}")
+    if not len(dataset):
+        raise ValueError(f"dataset must have at least one image, and {dataset.name!r} has none")
     needed = ARCHITECTURES[checks.choice("arch", arch, tuple(ARCHITECTURES))].shape
     if dataset.shape != needed:
         raise ValueError(

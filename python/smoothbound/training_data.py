@@ -12,6 +12,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -20,10 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from smoothbound import checks
 from smoothbound.data import Dataset, unit_scale
 from smoothbound.data.encoded import EncodedImages
 
-__all__ = ["Batches", "batches", "shifted_and_mirrored"]
+__all__ = ["Batches", "batches", "shifted_and_mirrored", "some"]
 
 # From the generator of an epoch, and its seed, to images in [0, 1] and their labels.
 Batches = Callable[[torch.Generator, int], Iterator[tuple[Tensor, Tensor]]]
@@ -52,6 +54,34 @@ def batches(dataset: Dataset, batch_size: int, device: torch.device) -> Batches:
     if isinstance(dataset.images, EncodedImages) and dataset.images.vary is not None:
         return _streamed(dataset, dataset.images, batch_size, device)
     return _in_memory(dataset, batch_size, device)
+
+
+def some(dataset: Dataset, count: int, seed: int) -> Dataset:
+    """Return so many images of a data set, drawn at random, in their order.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Images that are an array or `EncodedImages`.
+    count : int
+        How many; all, if there are no more.
+    seed : int
+        Of the draw.
+
+    Examples
+    --------
+    >>> from smoothbound.data import load
+    >>> len(some(load("digits", "train"), 100, seed=0))
+    100
+    """
+    rng = np.random.default_rng([checks.count("seed", seed, minimum=0), len(dataset)])
+    order = rng.permutation(len(dataset))[: checks.count("max_images", count)]
+    rows, images = np.sort(order), dataset.images
+    if isinstance(images, EncodedImages):
+        images = replace(images, encoded=[images.encoded[row] for row in rows])
+    else:
+        images = np.stack([images[int(row)] for row in rows])
+    return replace(dataset, images=images, labels=dataset.labels[rows])
 
 
 def _in_memory(dataset: Dataset, batch_size: int, device: torch.device) -> Batches:

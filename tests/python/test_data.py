@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import io
@@ -902,3 +903,58 @@ def test_unknown_names_are_refused_with_the_known_ones(spec: str) -> None:
 def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(ValueError, match="split must be one of 'train', 'test'; got 'valid'"):
         load("digits", "valid")
+
+
+@pytest.mark.parametrize("spec", [None, 3, b"digits", Path("digits"), ["digits"], 10**400])
+def test_a_spec_that_is_no_text_is_named(spec: Any) -> None:
+    with pytest.raises(TypeError, match="data must be digits, cifar10:DIR"):
+        load(spec)
+
+
+@pytest.mark.parametrize("split", [None, 3, "", b"test", ["test"]])
+def test_a_split_of_another_kind_is_named(split: Any) -> None:
+    with pytest.raises(ValueError, match="split must be one of"):
+        load("digits", split)
+
+
+@pytest.mark.parametrize("kind", ["npz", "cifar10", "images", "imagenet"])
+@pytest.mark.parametrize(
+    "path", ["a\0b", "/dev/null", "/dev/zero", "\udcff", "x" * 5000, "~nobody9/a"]
+)
+def test_a_path_that_leads_nowhere_is_a_data_error(kind: str, path: str) -> None:
+    with pytest.raises(DataError, match=kind):
+        load(f"{kind}:{path}")
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_npz(tmp_path / "a.npz", images=GOOD, labels=[0, 1])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(load("npz:~/a.npz")) == 2
+
+
+def test_paths_of_windows_keep_their_colon() -> None:
+    with pytest.raises(DataError, match=r"no file C:\\data\\a\.npz"):
+        load(r"npz:C:\data\a.npz")
+
+
+@given(content=st.binary(max_size=300))
+def test_any_bytes_in_an_npz_are_a_data_error(tmp_path_factory: Any, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("junk") / "a.npz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.npz"):
+        load(f"npz:{path}")
+
+
+@given(position=st.integers(0, 10**6), flip=st.integers(1, 255))
+def test_a_damaged_npz_is_a_data_error_or_whole(
+    tmp_path_factory: Any, position: int, flip: int
+) -> None:
+    path = tmp_path_factory.mktemp("npz") / "a.npz"
+    np.savez(path, images=GOOD, labels=np.array([0, 1]))
+    content = bytearray(path.read_bytes())
+    content[position % len(content)] ^= flip
+    path.write_bytes(content)
+    with contextlib.suppress(DataError):
+        data = load(f"npz:{path}")
+        assert np.array_equal(data.tensors()[0].numpy(), GOOD)
+        assert data.labels.tolist() == [0, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pytest
 from rich.console import Console
@@ -32,3 +33,23 @@ def test_a_quick_run_is_quiet_in_a_log(capsys: pytest.CaptureFixture[str]) -> No
     with module.progress("inputs certified", 5) as advance:
         advance(5)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("piped", [True, False])
+def test_lines_stand_above_the_bar_and_reach_a_pipe(
+    terminal: bool, piped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen, out = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(
+        module, "Console", lambda stderr: Console(file=screen, force_terminal=terminal, width=80)
+    )
+    monkeypatch.setattr(out, "isatty", lambda: not piped, raising=False)
+    monkeypatch.setattr(sys, "stdout", out)
+    with module.progress("epochs", 5) as running:
+        running(1)
+        running.say("epoch 1: loss 0.5")
+        running(1)
+    shown = screen.getvalue() if terminal and not piped else out.getvalue()
+    assert "epoch 1: loss 0.5\n" in shown
+    assert "epoch 1" not in (out.getvalue() if terminal and not piped else screen.getvalue())

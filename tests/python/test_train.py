@@ -16,6 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from smoothbound import checkpoint
+from smoothbound.cli import app
 from smoothbound.cli.train import train as command
 from smoothbound.data import Dataset, load
 from smoothbound.errors import DataError, ModelError, SmoothboundError
@@ -23,15 +24,17 @@ from smoothbound.models import ARCHITECTURES
 from smoothbound.train import (
     RECIPES,
     Epoch,
+    _multiplications,
     _noisy,
     _one_cycle,
     accuracy_under_noise,
     best_device,
     best_precision,
+    best_threads,
     steps_per_epoch,
     train,
 )
-from smoothbound.training_data import batches, shifted_and_mirrored
+from smoothbound.training_data import batches, shifted_and_mirrored, some
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -110,6 +113,45 @@ def test_the_dataset_is_left_as_it_was() -> None:
     before = dataset.tensors()[0].clone()
     quick(dataset)
     assert torch.equal(dataset.tensors()[0], before)
+
+
+def test_a_small_network_is_the_same_however_many_threads_torch_has() -> None:
+    """So that the demo, the command that it prints and the README make one network."""
+    networks = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        networks.append(weights(quick(few(300), epochs=2)))
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(1)
+    assert torch.equal(networks[0], networks[1])
+    assert torch.equal(networks[0], networks[2])
+
+
+def test_threads_are_chosen_by_the_size_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    assert [best_threads("digits_cnn", size) for size in (1, 128, 1024)] == [1, 1, 1]
+    assert best_threads("cifar_resnet20", 1) == 1
+    assert [best_threads(arch, 128) for arch in ("cifar_resnet20", "resnet50")] == [8, 8]
+
+
+def test_the_work_of_a_network_is_counted() -> None:
+    """40.6 and 4089 million multiplications, as is published for the two."""
+    assert _multiplications("cifar_resnet20") == pytest.approx(40.6e6, rel=0.02)
+    assert _multiplications("resnet50") == pytest.approx(4089e6, rel=0.01)
+
+
+def test_the_threads_asked_for_are_used_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    quick(few(), threads=3, on_step=lambda: seen.append(torch.get_num_threads()))
+    assert set(seen) == {3}
+    assert torch.get_num_threads() == 1
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quick(few(), threads=3, on_step=stop)
+    assert torch.get_num_threads() == 1
 
 
 # told -------------------------------------------------------------------------------------------
@@ -305,6 +347,8 @@ def test_the_binary_layout_of_cifar_trains_and_goes_on(
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"lr": -0.1}, "lr must be positive"),
         ({"seed": -1}, "seed must be at least 0"),
+        ({"threads": 0}, "threads must be at least 1"),
+        ({"threads": 2**31}, "threads must be at most 1024"),
         ({"device": "warp"}, "device 'warp' cannot be used here; use 'cpu'"),
         ({"arch": "resnet"}, "arch must be one of 'digits_cnn'"),
         ({"recipe": "slow"}, "recipe must be one of 'fast', 'cohen'"),
@@ -368,6 +412,8 @@ def test_the_command_writes_a_checkpoint_that_says_how_it_was_made(tmp_path: Pat
         "batch_size": 64,
         "lr": 0.05,
         "precision": best_precision("fast", torch.device("cpu")),
+        "threads": 1,
+        "max_images": None,
         "seed": 7,
         "device": "cpu",
     }
@@ -405,6 +451,64 @@ def test_a_run_that_was_killed_goes_on_to_the_same_network(
         assert [row[name] for row in first.history] == [row[name] for row in second.history]
     assert run(cut, "--epochs", "4", "--resume").exit_code == 0  # nothing is left to do
     assert checkpoint.load(cut)[1].sha256 == second.sha256
+
+
+def test_a_run_goes_on_with_the_threads_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "a.pt"
+    assert run(out, "--epochs", "2", "--threads", "2").exit_code == 0
+    assert checkpoint.load(out)[1].training["threads"] == 2
+    assert run(out, "--epochs", "2", "--resume").exit_code == 0
+    result = run(out, "--epochs", "2", "--threads", "1", "--resume")
+    assert "was trained with threads 2, not 1" in str(result.exception)
+
+
+def test_some_of_the_images_are_drawn_by_the_seed(tmp_path: Path) -> None:
+    options = ("--epochs", "1", "--max-images", "100")
+    first, again, other = (tmp_path / name for name in ("a.pt", "b.pt", "c.pt"))
+    for out, seed in ((first, "1"), (again, "1"), (other, "2")):
+        assert run(out, *options, "--seed", seed).exit_code == 0
+    one, two = (checkpoint.load(path)[1] for path in (first, again))
+    assert one.history[0]["loss"] == two.history[0]["loss"]
+    assert one.training["max_images"] == 100
+    result = run(first, "--epochs", "1", "--seed", "1", "--resume")
+    assert "was trained with max_images 100, not None" in str(result.exception)
+
+
+def test_images_drawn_at_random_keep_their_labels_and_order() -> None:
+    digits = load("digits", "train")
+    rows = np.flatnonzero(np.isin(digits.labels, (3, 4)))
+    chosen = some(digits, 700, seed=1)
+    assert len(chosen) == 700
+    assert len(set(chosen.labels.tolist())) == 10
+    at = [int(np.argmax((digits.images == image).all(axis=(1, 2, 3)))) for image in chosen.images]
+    assert at == sorted(at)
+    assert np.array_equal(digits.labels[at], chosen.labels)
+    assert len(rows) < len(some(digits, 10**9, seed=1)) == len(digits)
+
+
+def test_a_run_stopped_by_a_person_says_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = checkpoint.save
+    stops: list[int] = []
+
+    def save(path: Path, *arguments: Any, **options: Any) -> None:
+        if options["epoch"] == stops[-1]:
+            raise KeyboardInterrupt
+        saved(path, *arguments, **options)
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    out, words = tmp_path / "a.pt", ["train", "--data", "digits", "--arch", "digits_cnn"]
+    words += ["--sigma", "0.25", "--epochs", "4", "--out", str(out), "--resume"]
+    kept = f"kept in {out}; go on with --resume"
+    for stop, told in ((1, "0 of 4 epochs are finished, so nothing is"), (3, "2 of 4"), (4, kept)):
+        stops.append(stop)
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 130
+        assert told in result.output
+    assert checkpoint.load(out)[1].epoch == 3
 
 
 def test_another_run_is_not_gone_on_with(tmp_path: Path) -> None:

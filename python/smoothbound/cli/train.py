@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,6 +50,20 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="float32 or bfloat16.", show_default="the recipe's")
     ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="Threads of the CPU. Another number rounds otherwise, and so gives a slightly "
+            "different network.",
+            show_default="1 for small networks, else all cores",
+        ),
+    ] = None,
+    max_images: Annotated[
+        int | None,
+        typer.Option(
+            help="Train on so many images, drawn at random by the seed.", show_default="all"
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of initialisation, order, noise, augmentation.")] = 0,
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")
@@ -76,9 +91,11 @@ def train(
         accuracy_under_noise,
         best_device,
         best_precision,
+        best_threads,
         steps_per_epoch,
     )
     from smoothbound.train import train as fit
+    from smoothbound.training_data import some
 
     where = best_device(device)
     precision = precision or best_precision(recipe, where)  # which refuses an unknown recipe
@@ -92,6 +109,15 @@ def train(
     training, held_out = load(data, "train"), load(data, "test")
     introduce(training)
     introduce(held_out)
+    if max_images is not None:
+        training = some(training, max_images, seed)
+    history: list[dict[str, Any]] = []
+    recorded: dict[str, Any] = {}
+    if going_on:
+        _, info = checkpoint.load(out)
+        history, recorded = info.history, {"arch": info.arch} | info.training
+    if threads is None:
+        threads = recorded.get("threads") or best_threads(arch, batch_size)
     settings = {
         "data": training.name,
         "sigma": sigma,
@@ -100,18 +126,17 @@ def train(
         "batch_size": batch_size,
         "lr": lr,
         "precision": precision,
+        "threads": threads,
+        "max_images": max_images,
         "seed": seed,
         "device": str(where),
     }
-    history: list[dict[str, Any]] = []
     if going_on:
-        _, info = checkpoint.load(out)
-        _check_same(out, {"arch": info.arch} | info.training, {"arch": arch} | settings)
-        history = info.history
+        _check_same(out, {"threads": threads} | recorded, {"arch": arch} | settings)
 
     def keep(epoch: Epoch) -> None:
         values = (epoch.number, epoch.loss, epoch.accuracy, epoch.lr, epoch.seconds)
-        history.append(dict(zip(_COLUMNS, values, strict=True)))
+        row = dict(zip(_COLUMNS, values, strict=True))
         checkpoint.save(
             out,
             epoch.model,
@@ -119,17 +144,21 @@ def train(
             epoch=epoch.number,
             optimizer=epoch.optimizer,
             training=settings,
-            history=history,
+            history=[*history, row],
         )
+        history.append(row)
         _write_log(out, history)
-        say(
+        running.say(
             f"epoch {epoch.number}: loss {epoch.loss:.4f}, accuracy under noise "
             f"{epoch.accuracy:.1%}, {epoch.seconds:.1f} s"
         )
 
-    with progress(
-        "epochs", epochs, done=len(history), steps=steps_per_epoch(training, batch_size)
-    ) as advance:
+    with (
+        progress(
+            "epochs", epochs, done=len(history), steps=steps_per_epoch(training, batch_size)
+        ) as running,
+        _told_when_stopped(out, history, epochs),
+    ):
         model = fit(
             training,
             arch,
@@ -139,10 +168,11 @@ def train(
             batch_size=batch_size,
             lr=lr,
             precision=precision,
+            threads=threads,
             seed=seed,
             device=where,
             resume=out if going_on else None,
-            on_step=lambda: advance(1),
+            on_step=lambda: running(1),
             on_epoch=keep,
         )
     share = accuracy_under_noise(model, held_out, sigma=sigma)
@@ -150,6 +180,16 @@ def train(
         f"accuracy under noise on the {len(held_out)} {held_out.split} images: {share:.1%}\n"
         f"checkpoint: {out}"
     )
+
+
+@contextmanager
+def _told_when_stopped(out: Path, history: list[dict[str, Any]], epochs: int) -> Iterator[None]:
+    """Say, when a person stops the training, what is kept and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = f"kept in {out}; go on with --resume" if history else "so nothing is kept"
+        raise KeyboardInterrupt(f"{len(history)} of {epochs} epochs are finished, {kept}") from None
 
 
 def _claim(out: Path) -> None:

@@ -2,22 +2,31 @@
 
 ==================  =================================================================
 ``digits``          scikit-learn's handwritten digits, 1 x 8 x 8; embedded, no download
-``cifar10:DIR``     CIFAR-10 as Parquet: ``DIR/train.parquet``, ``DIR/test.parquet`` with
-                    the columns ``img`` (struct of bytes and path) and ``label``; or as its
-                    makers give it: ``cifar-10-batches-bin``, or ``cifar-10-batches-py``
-                    (pickles, of which nothing is run), in DIR or DIR itself
+``cifar10:DIR``     CIFAR-10 as Parquet: ``DIR/train.parquet``, ``DIR/test.parquet``, or in
+                    parts, ``train-00000-of-00001.parquet``, in DIR, ``DIR/plain_text`` or
+                    ``DIR/data``, with the columns ``img`` or ``image`` (struct of bytes and
+                    path) and ``label``; or as its makers give it: ``cifar-10-batches-bin``, or
+                    ``cifar-10-batches-py`` (pickles, of which nothing is run), in DIR or DIR
+                    itself
 ``imagenet:DIR``    ``DIR/val`` and ``DIR/train``, or DIR, with a folder for each of the 1000
-                    classes; the shorter side resized to 256, the central 224 x 224
+                    classes, named by its WordNet id, or by its number from 0; the shorter
+                    side resized to 256, the central 224 x 224
 ``images:DIR``      ``DIR/test`` or ``DIR/val``, and ``DIR/train``, or DIR, with a folder for
-                    each class; JPEG or PNG, all of one size, grey or RGB
+                    each class; all images of one size, grey or RGB
 ``npz:FILE``        arrays ``images`` (n, channels, height, width), uint8 or float32 in
                     [0, 1], and ``labels`` (n,); one file is one split, whichever is asked
 ==================  =================================================================
+
+Labels count from 0. In folders they are positions in the sorted list of the class folders, of
+``DIR/train`` where it is there; folders whose names begin with a dot are no classes. Images are
+JPEG, PNG, PPM, BMP, TIFF or WebP files that lie directly in their class folder.
+`Dataset.summary` says what was read, and what was passed over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from smoothbound import checks
@@ -26,6 +35,7 @@ from smoothbound.data.dataset import Dataset, Images, unit_scale
 from smoothbound.data.digits import digits
 from smoothbound.data.folders import imagenet, images
 from smoothbound.data.npz import npz
+from smoothbound.errors import DataError
 
 __all__ = ["SPECS", "SPLITS", "Dataset", "Images", "load", "unit_scale"]
 
@@ -52,7 +62,7 @@ def load(spec: str, split: str = "test") -> Dataset:
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If `spec` or `split` is none of the above.
     DataError
         If something is missing or not in its layout; says what is expected where.
@@ -63,9 +73,23 @@ def load(spec: str, split: str = "test") -> Dataset:
     tensor(0.9375)
     """
     checks.choice("split", split, SPLITS)
+    if not isinstance(spec, str):
+        raise TypeError(f"data must be {SPECS}; got {checks.shown(spec)}")
     kind, _, path = spec.partition(":")
     if spec == "digits":
         return digits(split)
     if kind in _FROM_PATH and path:
-        return _FROM_PATH[kind](Path(path), split)
-    raise ValueError(f"data must be {SPECS}; got {spec!r}")
+        try:
+            return _FROM_PATH[kind](_home(Path(path)), split)
+        except OSError as error:  # of the folders on the way
+            raise DataError(
+                f"{kind}: {checks.shown(path)} cannot be read: {error.strerror}"
+            ) from error
+    raise ValueError(f"data must be {SPECS}; got {checks.shown(spec)}")
+
+
+def _home(path: Path) -> Path:
+    """Return a path with its ~ replaced, which a shell does not do after a colon."""
+    with suppress(RuntimeError):  # no home folder is known
+        return path.expanduser()
+    return path

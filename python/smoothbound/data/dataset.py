@@ -213,5 +213,5 @@ def regular(kind: str, path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError) as error:
-        raise DataError(f"{kind}: {str(path)!r} cannot be read ({error})") from error
+        raise DataError(f"{kind}: {checks.shown(str(path))} cannot be read") from error
     raise DataError(f"{kind}: {path} is not a regular file, or is a link to nothing")
