@@ -20,6 +20,7 @@ __all__ = ["FORMAT", "READABLE", "RunSettings"]
 
 FORMAT = 4
 READABLE = (3, 4)  # format 3 has no checksum and no digests of the inputs
+_WORDS = {dict: "an object", str: "text", bool: "true or false", int: "a number"}
 _MOST = 2**63 - 1  # a column holds no greater number
 
 
@@ -145,7 +146,6 @@ class RunSettings:
                     f"reads the formats {READABLE}: read them with the version that wrote them, or "
                     "certify again"
                 )
-            values["methods"] = tuple(Method(**method) for method in values["methods"])
             return cls(**values)
         except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
             words = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
@@ -189,10 +189,7 @@ class RunSettings:
 
 def _count(minimum: int) -> Callable[[str, Any], int]:
     def check(name: str, value: Any) -> int:
-        number = checks.count(name, value, minimum)
-        if number > _MOST:
-            raise ValueError(f"{name} must be at most {_MOST}")
-        return number
+        return checks.count(name, value, minimum, _MOST)
 
     return check
 
@@ -200,8 +197,8 @@ def _count(minimum: int) -> Callable[[str, Any], int]:
 def _kind(*kinds: type) -> Callable[[str, Any], Any]:
     def check(name: str, value: Any) -> Any:
         if not isinstance(value, kinds):
-            words = " or ".join(kind.__name__ for kind in kinds)
-            raise TypeError(f"{name} must be {words}, got {value!r:.60}")
+            words = " or ".join(_WORDS.get(kind, kind.__name__) for kind in kinds)
+            raise TypeError(f"{name} must be {words}, got {checks.shown(value)}")
         return value
 
     return check
@@ -213,12 +210,22 @@ def _optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
 
 def _some(name: str, value: Any) -> Any:
     if not isinstance(value, list | tuple) or not value:
-        raise ValueError(f"{name} must not be empty, got {value!r:.60}")
+        raise ValueError(f"{name} must not be empty, got {checks.shown(value)}")
     return value
 
 
 def _methods(name: str, value: Any) -> tuple[Method, ...]:
-    return tuple(_kind(Method)(name, one) for one in _some(name, value))
+    try:
+        made = tuple(
+            Method(**one) if isinstance(one, dict) else _kind(Method)(name, one)
+            for one in _some(name, value)
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be ways to certify: {error}") from error
+    names = [method.name for method in made]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{name} must differ in their names, got {', '.join(names)}")
+    return made
 
 
 def _radii(name: str, value: Any) -> tuple[float, ...]:
@@ -230,9 +237,13 @@ def _numbers(name: str, value: Any) -> tuple[float, ...]:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not math.isfinite(_kind(int, float)(name, value)):
-        raise ValueError(f"{name} must be a finite number, got {value!r:.60}")
-    return float(value)
+    try:
+        number = float(_kind(int, float)(name, value))
+    except OverflowError:
+        number = math.inf
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError(f"{name} must be a finite number, got {checks.shown(value)}")
+    return number
 
 
 def _indices(name: str, value: Any) -> tuple[int, ...]:
@@ -240,21 +251,38 @@ def _indices(name: str, value: Any) -> tuple[int, ...]:
 
 
 def _noise(name: str, value: Any) -> dict[str, Any]:
-    described: dict[str, Any] = _kind(dict)(name, value)
+    described: dict[str, Any] = _plain(name, _kind(dict)(name, value))
     _kind(str)(f"{name} kind", described.get("kind"))
+    checks.non_negative(f"{name} displacement", described.get("displacement", 0.0))
     return described
 
 
 def _versions(name: str, value: Any) -> dict[str, str]:
-    return {
-        _kind(str)(name, key): _kind(str)(name, one)
-        for key, one in _kind(dict)(name, value).items()
-    }
+    for key, one in _kind(dict)(name, value).items():
+        _kind(str)(f"{name} {key!r:.40}", one)
+    return dict(value)
 
 
 def _adaptive(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{name} must be an object or null, got {value!r:.60}")
+    plan: dict[str, Any] = _plain(name, _kind(dict)(name, value))
+    _kind(str)(f"{name} asked", plan.get("asked"))
+    for part in ("question", "budget"):
+        for key, number in _kind(dict)(f"{name} {part}", plan.get(part, {})).items():
+            if number is not None:
+                _number(f"{name} {part} {key}", number)
+    return plan
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return what JSON holds, if its numbers are finite."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            _plain(f"{name} {_kind(str)(name, key):.40}", one)
+    elif isinstance(value, list | tuple):
+        for i, one in enumerate(value):
+            _plain(f"{name}[{i}]", one)
+    elif value is not None and not isinstance(value, bool | str):
+        _number(name, value)
     return value
 
 
@@ -264,7 +292,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "alpha": checks.probability,
     "n0": _count(1),
     "n": _count(1),
-    "seed": lambda name, value: checks.count(name, value, 0),
+    "seed": lambda name, value: checks.count(name, value, 0, 2**64 - 1),
     "measure": _text,
     "score_range": checks.score_range,
     "cutoff": _optional(_number),

@@ -113,7 +113,7 @@ def read(path: str | Path) -> SketchContent:
 def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
     """Return what a file says of itself, if it is a sketch."""
     try:
-        about = json.loads((schema.metadata or {})[METADATA_KEY])
+        about: dict[str, Any] = dict(json.loads((schema.metadata or {})[METADATA_KEY]))
         version, edges = about["format"], np.array(about["edges"], dtype=np.float64)
         about["edges"] = edges
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smoothbound import packed_counts, store
+from smoothbound import packed_counts, sealed, store
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
 from smoothbound.run_settings import RunSettings
@@ -600,3 +600,16 @@ def test_the_columns_are_those_of_the_methods() -> None:
     assert made.field("lower_cdf_dkw").type == pa.list_(pa.float64(), 3)
     assert made.field("radius_mean").type == pa.list_(pa.float64(), 2)
     assert made.names[-4:] == ["lower_mean", "radius_mean", "lower_cdf_dkw", "radius_cdf_dkw"]
+
+
+def test_every_flipped_bit_of_a_finished_run_is_an_error(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = finished / "results.parquet"
+    whole = path.read_bytes()
+    monkeypatch.setattr(sealed, "read_plain", lambda path: bytes(data))
+    for bit in range(8 * len(whole)):
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(StoreError, match="results"):
+            store.load(finished)
