@@ -123,8 +123,9 @@ def radii(name: str, values: ArrayLike) -> NDArray[np.float64]:
 
 def score_range(name: str, value: object) -> tuple[float, float]:
     """Return `value` as (a, b) if both are finite and a < b."""
-    is_sequence = isinstance(value, Sequence) or (isinstance(value, np.ndarray) and value.ndim == 1)
-    if not is_sequence or isinstance(value, str) or len(value) != 2:  # type: ignore[arg-type]
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        value = tuple(value)
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
         raise TypeError(f"{name} must be a pair (a, b), got {shown(value)}")
     a, b = _number(f"{name}[0]", value[0]), _number(f"{name}[1]", value[1])
     if not (math.isfinite(a) and math.isfinite(b) and a < b and math.isfinite(b - a)):

@@ -12,6 +12,7 @@ In both, columns are separated by tabs and a `predict` of -1 is an abstention.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -22,20 +23,22 @@ from numpy.typing import NDArray
 from smoothbound.errors import DataError
 from smoothbound.evaluation import Bounds, Evaluation
 from smoothbound.method import Method
+from smoothbound.plain_files import read_plain
 
 __all__ = ["read_log", "with_class_radius"]
 
 _METHODS = {"exp": Method("mean"), "exp_cdf": Method("cdf", "dkw", 10_000)}
-_SIGMA = re.compile(r"sigma_?(\d+(?:\.\d+)?)$")
-_BOUND = re.compile(r"(exp(?:_cdf)?)_(\d+)")
+_SIGMA = re.compile(r"(?:sigma|noise)_?(\d{1,9}(?:\.\d{1,99})?)$")
+_BOUND = re.compile(r"(exp(?:_cdf)?)_(\d{1,9})")
 
 
 def read_log(path: str | Path) -> Evaluation:
     """Read a log of certified confidence.
 
-    The log does not name its measure. Negative bounds make it the margin, with range (-1, 1);
+    The log does not name its measure. Negative bounds make it the margin, with range (-1, 1), and
+    so does a folder called ``margin``, as in ``log_files/cifar10/margin/noise_0.25``;
     otherwise it is the average score, with range (0, 1). Sigma is known where the file's name
-    ends in it, as in ``imagenet_sigma0.25.tsv``.
+    ends in it, as in ``imagenet_sigma0.25.tsv``, or ``noise_0.25`` as it was published.
 
     Parameters
     ----------
@@ -67,11 +70,13 @@ def read_log(path: str | Path) -> Evaluation:
         raise DataError(
             f"{path}: bounds must lie in [0, 1] (score) or [-1, 1] (margin), got {low} to {high}"
         )
-    sigma = _SIGMA.search(path.stem)
+    name = path.name.removesuffix(".tsv")
+    sigma = _SIGMA.search(name)
+    is_margin = low < 0 or path.absolute().parent.name == "margin"
     return Evaluation(
-        name=path.stem,
-        measure="margin" if low < 0 else "score",
-        score_range=(-1.0 if low < 0 else 0.0, 1.0),
+        name=name,
+        measure="margin" if is_margin else "score",
+        score_range=(-1.0 if is_margin else 0.0, 1.0),
         radii=np.asarray(radii) / 100,
         index=_identifiers(path, columns),
         label=_integers(path, columns, "label"),
@@ -134,11 +139,11 @@ def with_class_radius(evaluation: Evaluation, path: str | Path) -> Evaluation:
 
 def _read_columns(path: Path) -> dict[str, list[str]]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = [
-                row for row in csv.reader(file, "excel-tab", quoting=csv.QUOTE_NONE) if row
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = io.StringIO(read_plain(path, DataError).decode(), newline="")
+        header, *rows = [
+            row for row in csv.reader(text, "excel-tab", quoting=csv.QUOTE_NONE) if row
+        ]
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table: {error}") from error
     except ValueError:
         raise DataError(f"{path} is empty; a header and rows are needed") from None

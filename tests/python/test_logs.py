@@ -8,6 +8,7 @@ import pytest
 
 from smoothbound.errors import DataError
 from smoothbound.logs import read_log, with_class_radius
+from smoothbound.report.reading import read
 
 DATA = Path(__file__).parent / "data"
 SCORES, CLASSES = DATA / "kumar2020_excerpt.tsv", DATA / "cohen2019_excerpt.tsv"
@@ -102,10 +103,10 @@ def test_damaged_logs_say_what_is_wrong(tmp_path: Path, text: str, message: str)
 
 
 def test_unreadable_logs_say_so(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"cannot (be )?read"):
         read_log(tmp_path / "missing.tsv")
     (tmp_path / "binary.tsv").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"cannot (be )?read"):
         read_log(tmp_path / "binary.tsv")
 
 
@@ -128,3 +129,22 @@ def test_sigma_is_that_of_the_name(tmp_path: Path, name: str, sigma: float | Non
     path = tmp_path / f"{name}.tsv"
     path.write_text("idx\tlabel\tpredict\texp_00\n0\t1\t1\t0.5\n")
     assert read_log(path).sigma == sigma
+
+
+def test_logs_are_read_by_the_names_they_were_published_under(tmp_path: Path) -> None:
+    text = "idx\tlabel\tpredict\texp_cdf_25\texp_25\n0\t3\t3\t0.5\t0.4\n"
+    for name in ("noise_0.25", "noise_0.25.tsv", "cifar_sigma0.25.tsv", "sigma_0.25"):
+        for folder, measure in (("margin", "margin"), ("avg_score", "score")):
+            path = tmp_path / folder / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            log = read_log(path)
+            assert (log.sigma, log.measure) == (0.25, measure)
+            assert log.name == name.removesuffix(".tsv")
+            (one,) = read([path])
+            assert one.name == log.name
+    path.write_text(text.replace("exp_cdf_25", "exp_cdf_" + "9" * 5000))
+    assert [one.method.name for one in read_log(path).bounds] == ["mean"]
+    path.write_bytes(b"\x89PNG")
+    with pytest.raises(DataError, match=r"sigma_0\.25 is neither a results folder nor a log"):
+        read([path])

@@ -299,7 +299,7 @@ def test_wrong_arguments_are_named(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_unfit_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "scores.npy").touch()
-    with pytest.raises(DataError, match=r"neither a results folder nor a \.tsv log"):
+    with pytest.raises(DataError, match=r"neither a results folder nor a log"):
         report.write_report([tmp_path / "scores.npy"], tmp_path / "out")
     with pytest.raises(StoreError, match="there is no results folder"):
         report.write_report([tmp_path / "missing"], tmp_path / "out")

@@ -18,8 +18,8 @@ def report(
         list[Path],
         typer.Argument(
             metavar="RESULTS...",
-            help="Results folders of certify, finished or not, and logs of Kumar et al. 2020 "
-            "(.tsv).",
+            help="Results folders of certify, finished or not, and logs of Kumar et al. 2020, as "
+            "they were published (noise_0.25) or as .tsv files.",
             show_default=False,
         ),
     ],
@@ -27,8 +27,8 @@ def report(
     class_radius: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Log of class radii (Cohen et al. 2019) for a .tsv log; once for each of them, in "
-            "their order.",
+            help="Log of class radii (Cohen et al. 2019) for a log of confidence; once for each of "
+            "them, in their order.",
             show_default=False,
         ),
     ] = None,

@@ -25,23 +25,21 @@ def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) 
     if isinstance(inputs, str | Path) or isinstance(class_radius, str | Path):
         raise TypeError("inputs and class_radius must be sequences of paths, got a single path")
     paths = [Path(path) for path in inputs]
-    is_log = [path.suffix == ".tsv" for path in paths]
+    is_log = [path.suffix == ".tsv" or (path.exists() and not path.is_dir()) for path in paths]
     if not paths:
         raise ValueError("inputs must name at least one results folder or log, got none")
     if len(class_radius) not in (0, sum(is_log)):
         raise ValueError(
-            "class_radius must name one file for each .tsv log among the inputs, in their order: "
+            "class_radius must name one file for each log among the inputs, in their order: "
             f"got {len(class_radius)} for {sum(is_log)} logs"
         )
     joins = iter(class_radius)
     evaluations: list[Evaluation] = []
     for path, log in zip(paths, is_log, strict=True):
         if log:
-            one = logs.read_log(path)
+            one = _read_log(path)
             join = next(joins, None)
             one = one if join is None else logs.with_class_radius(one, join)
-        elif path.is_file():
-            raise DataError(f"{path} is neither a results folder nor a .tsv log")
         else:
             one = evaluate(store.load(path), path.resolve().name or "results")
         one = replace(one, origin=(*one.origin, f"Results of {_day(path)}."))
@@ -51,6 +49,15 @@ def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) 
         free = next(name for name in names if file_stem(name) not in taken)
         evaluations.append(replace(one, name=free))
     return evaluations
+
+
+def _read_log(path: Path) -> Evaluation:
+    try:
+        return logs.read_log(path)
+    except DataError as error:
+        if path.suffix == ".tsv":
+            raise
+        raise DataError(f"{path} is neither a results folder nor a log: {error}") from error
 
 
 def evaluate(results: store.Results, name: str) -> Evaluation:
