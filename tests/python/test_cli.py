@@ -373,3 +373,141 @@ def test_report_refuses_what_is_no_result(tmp_path: Path) -> None:
     (tmp_path / "results.parquet").write_text("PAR1")
     assert "cut short" in fails("report", tmp_path, "--out", out)
     assert not out.exists()
+
+
+# --- how runs end -------------------------------------------------------------------------------
+
+
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> tuple[object, ...]:
+    """Write a factory of networks for digits into the current folder; return what names it."""
+    name = f"nets_{abs(hash(body))}"
+    (tmp_path / f"{name}.py").write_text(f"import torch\nfrom torch import nn\n{body}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return ("certify", "--data", "digits", "--sigma", 0.25, "--model", f"{name}:net", "--n", 200,
+            "--n0", 10, "--skip", 12, "--out", "out")  # fmt: skip
+
+
+ONE_CLASS = """
+class Flat(nn.Module):
+    def forward(self, x):
+        return torch.tensor([9.0] + [0.0] * 9).expand(len(x), 10)
+def net(): return Flat()
+"""
+SHIFTED = """
+from smoothbound.models import build
+class Guess(nn.Module):
+    def forward(self, x):
+        picked = (x.abs().sum((1, 2, 3)) * 1000).long() % 10
+        return 9.0 * nn.functional.one_hot(picked, 10).float()
+def net(): return Guess()
+"""
+
+
+def test_a_run_that_abstains_everywhere_says_so_and_why_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = net(tmp_path, monkeypatch, "def net(): return nn.Sequential(nn.Flatten(), "
+                "nn.Linear(64, 10))")  # fmt: skip
+    result = smoothbound(*words)
+    assert result.exit_code == 0, result.output
+    assert "every input was abstained from. Likely causes: " in result.output
+    assert "sigma 0.25" in result.output
+    assert "probabilities, which were taken for logits" in result.output
+    assert "the cut-off 0.5 is too high" in result.output
+
+
+def test_a_network_that_gives_one_class_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = smoothbound(*net(tmp_path, monkeypatch, ONE_CLASS))
+    assert result.exit_code == 0, result.output
+    assert "the network gives class 0 for every input" in result.output
+
+
+def test_classes_that_are_right_by_chance_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = smoothbound(*net(tmp_path, monkeypatch, SHIFTED))
+    assert result.exit_code == 0, result.output
+    assert "as by chance among 10 classes" in result.output
+
+
+def test_a_good_run_ends_without_concerns(model: Path, tmp_path: Path) -> None:
+    words = ("--data", "digits", "--sigma", 0.25, "--n", 200, "--n0", 10, "--skip", 12)
+    result = smoothbound("certify", "--checkpoint", model, *words, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "Likely causes" not in result.output
+    assert "every input" not in result.output
+
+
+def test_a_failed_input_is_named_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = (
+        "class Bad(nn.Module):\n    def forward(self, x):\n        raise ValueError('out \\x1b[2J')"
+    )
+    result = smoothbound(*net(tmp_path, monkeypatch, f"{body}\ndef net(): return Bad()"))
+    assert result.exit_code in (2, 3), result.output
+    assert "out \\x1b[2J" in result.output
+    assert "\x1b" not in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("command", ["report", "recommend", "bounds"])
+def test_what_the_system_refuses_is_one_line(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "secret\x1b[2J"))
+
+    for name in ("smoothbound.store.load", "smoothbound.score_files.open_scores"):
+        monkeypatch.setattr(name, refuse)
+    (tmp_path / "in").mkdir()
+    rest = {
+        "report": ["--out", tmp_path / "out"],
+        "recommend": ["--threshold", 0.5, "--radius", 0],
+        "bounds": ["--sigma", 1, "--out", tmp_path / "out.parquet"],
+    }
+    said = fails(command, tmp_path / "in", *rest[command])
+    assert "secret\\x1b[2J: Permission denied" in said.replace("\n", "")
+
+
+def test_ctrl_c_ends_every_command_with_130_and_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smoothbound.store.load", interrupt)
+    (tmp_path / "in").mkdir()
+    result = smoothbound("report", tmp_path / "in", "--out", tmp_path / "out")
+    assert result.exit_code == 130
+    assert result.output == "note: stopped\n"
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_quietly(tmp_path: Path) -> None:
+    script = (
+        "from smoothbound import printing\nfrom smoothbound.cli import app, main, typer\n"
+        "@app.command()\ndef chatter():\n"
+        "    for k in range(100_000): printing.say(f'line {k}')\n"
+        "import sys; sys.argv = ['smoothbound', 'chatter']; main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"line 0\n"
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+        assert process.wait() == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("--sigm", "--sigma"), ("--treshold", "--threshold"), ("--ot", "--out")]
+)
+def test_a_mistyped_option_is_answered_with_the_right_one(typed: str, meant: str) -> None:
+    result = smoothbound("certify", typed, 1)
+    assert result.exit_code == 2
+    assert meant in result.output

@@ -6,6 +6,7 @@ command asks only for what it needs.
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -30,12 +31,25 @@ class _Commands(typer.core.TyperGroup):
             return super().invoke(ctx)
         except (SmoothboundError, ValueError, TypeError) as error:
             print_error(error)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise  # whoever read the output has seen enough
+            print_error(_words(error))
+        except MemoryError as error:
+            print_error(f"not enough memory: {error}" if error.args else "not enough memory")
         except KeyboardInterrupt as error:
             note(f"stopped: {error}" if error.args else "stopped")
             raise typer.Exit(130) from None
         except ModuleNotFoundError as error:  # names the extra: smoothbound.extras
             print_error(error)
         raise typer.Exit(2)
+
+
+def _words(error: OSError) -> str:
+    """Name the file and what the system says of it."""
+    if error.strerror is None or error.filename is None:
+        return str(error) or type(error).__name__
+    return f"{os.fsdecode(error.filename)}: {error.strerror}"
 
 
 app = typer.Typer(

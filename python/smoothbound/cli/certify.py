@@ -215,6 +215,7 @@ def certify(
     """
     from smoothbound import checkpoint as checkpoints
     from smoothbound.adaptive import Budget, ask
+    from smoothbound.cli.closing import concerns
     from smoothbound.cli.tables import show
     from smoothbound.data import load
     from smoothbound.errors import CheckpointError
@@ -307,6 +308,8 @@ def certify(
         salvage=salvage,
     )
     show(results, out)
+    for concern in concerns(results):
+        note(concern)
     if results.failed:
         raise typer.Exit(3)
 

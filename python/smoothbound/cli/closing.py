@@ -1,0 +1,74 @@
+"""What is odd about a finished run: one that certified nothing does not end without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from smoothbound.errors import FAILED
+from smoothbound.evaluation import Ints
+from smoothbound.rounding import exact
+from smoothbound.store import Results
+
+__all__ = ["concerns"]
+
+_FEW = 10  # inputs of which shares say little
+_CHANCE = 0.05  # level of the test whether more are right than by chance
+
+
+def concerns(results: Results) -> Iterator[str]:
+    """Say what a person should look at before believing the numbers, with the likely causes."""
+    settings = results.settings
+    reasons = [str(reason) for reason in results.table["reason"].to_pylist()]
+    failed = np.array([reason.startswith(FAILED) for reason in reasons])
+    index = results.array("index")
+    if failed.any():
+        first = int(np.argmax(failed))
+        which = "every input" if failed.all() else f"{failed.sum()} of {len(failed)} inputs"
+        yield f"{which} failed; input {index[first]}: {reasons[first].removeprefix(FAILED)}"
+    selected, label = results.array("selected"), results.array("label")
+    drawn = (selected >= 0) & ~failed
+    if not drawn.any():
+        return
+    kept = drawn & (results.array("predicted") >= 0)
+    if not kept.any():
+        causes = [
+            f"the network is not made for noise of sigma {exact(settings.sigma)} in the units of "
+            "its input",
+            "the images are not in the range that it was trained on",
+            f"{settings.n} draws are too few",
+        ]
+        if settings.outputs == "logits":
+            causes.append("it returns probabilities, which were taken for logits")
+        if settings.cutoff is not None:
+            causes.append(f"the cut-off {exact(settings.cutoff)} is too high")
+        yield f"every input was abstained from. Likely causes: {'; '.join(causes)}"
+    yield from _classes(selected[drawn], label[drawn])
+
+
+def _classes(selected: Ints, label: Ints) -> Iterator[str]:
+    """Compare the classes that the network gives with the labels, abstained from or not."""
+    right, total = int((selected == label).sum()), len(label)
+    n_classes = int(max(selected.max(), label.max())) + 1
+    if total < _FEW or n_classes < 2:
+        return
+    if len(np.unique(selected)) == 1:
+        yield (
+            f"the network gives class {selected[0]} for every input: it may not be trained, not "
+            "for these images, or not for this noise"
+        )
+    elif _by_chance(right, total, n_classes):
+        yield (
+            f"the class is right for {right} of {total} inputs, as by chance among {n_classes} "
+            "classes. Likely causes: labels that number the classes in another order than the "
+            "network does, images in another order of channels or another range, a network that is "
+            "not trained for these images or this noise"
+        )
+
+
+def _by_chance(right: int, total: int, n_classes: int) -> bool:
+    """Whether so many could be right by chance; a share far below it is no less odd."""
+    from scipy.stats import binomtest
+
+    return bool(binomtest(right, total, 1 / n_classes, "greater").pvalue > _CHANCE)
