@@ -158,3 +158,24 @@ def test_the_settings_stand_in_the_metadata(table: Path) -> None:
     bounds(table, *OPTIONS, "--out", out)
     settings = json.loads(pq.read_schema(out).metadata[b"smoothbound"])
     assert settings == json.loads(EXPECTED.settings.to_json())
+
+
+@pytest.mark.parametrize("options", [{"order": "drawn"}, {"seed": 7}, {}])
+def test_rows_are_permuted_by_their_numbers_in_the_whole_file(
+    tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score_files, "CHUNK_BYTES", 2 * SCORES[0].nbytes)
+    np.save(tmp_path / "scores.npy", np.sort(SCORES, axis=1))
+    out = tmp_path / "b.parquet"
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    result = bounds(tmp_path / "scores.npy", *OPTIONS, "--bound", "tangent", *words, "--out", out)
+    assert result.exit_code == 0, result.output
+    expected = sb.certify_scores(
+        np.sort(SCORES, axis=1),
+        sigma=0.25,
+        radii=[0, 0.030864197530864196],
+        thresholds=[0.5],
+        bound="tangent",
+        **options,
+    )
+    assert sb.Certificate.load(out) == expected

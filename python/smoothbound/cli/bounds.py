@@ -74,6 +74,16 @@ def bounds(
     sides: Annotated[
         str, typer.Option(help="lower, upper, or both with alpha split between them.")
     ] = "lower",
+    order: Annotated[
+        str,
+        typer.Option(
+            help="For 'tangent': 'unknown' permutes the draws of each row first, because they may "
+            "be sorted; 'drawn' keeps an order that does not depend on their values."
+        ),
+    ] = "unknown",
+    seed: Annotated[
+        int, typer.Option(help="Key of that permutation, fixed before the scores are seen.")
+    ] = 0,
     key: Annotated[
         str | None,
         typer.Option(
@@ -115,6 +125,8 @@ def bounds(
         "band": band,
         "n_bins": n_bins,
         "sides": sides,
+        "order": order,
+        "seed": seed,
         "backend": backend,
         "threads": threads,
     }

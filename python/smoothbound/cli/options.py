@@ -33,7 +33,9 @@ __all__ = [
 Data = Annotated[
     str,
     typer.Option(
-        help="Data set: digits, cifar10:DIR, imagenet:DIR, images:DIR or npz:FILE.",
+        help="Data set: digits, cifar10:DIR, imagenet:DIR, images:DIR (a folder for each class), "
+        "or npz:FILE with the arrays images (uint8, or float32 in [0, 1], of shape (n, channels, "
+        "height, width)) and labels (whole numbers from 0, of shape (n,)).",
         show_default=False,
     ),
 ]
@@ -44,7 +46,14 @@ Sigma = Annotated[
         show_default=False,
     ),
 ]
-Alpha = Annotated[float, typer.Option(help="Failure probability of each stated certificate.")]
+Alpha = Annotated[
+    float,
+    typer.Option(
+        help="Failure probability of each stated certificate. It holds only if alpha, the bound, "
+        "the band, the numbers of draws and the seed are fixed before a look at any result: the "
+        "best of 20 runs is false up to 20 times as often (docs/choices.md)."
+    ),
+]
 Radii = Annotated[
     str | None,
     typer.Option(

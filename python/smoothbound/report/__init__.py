@@ -23,7 +23,7 @@ from smoothbound.report.side_by_side import side_by_side
 from smoothbound.report.tables import csv_of, markdown_rows, table_rows
 from smoothbound.report.tables import headline as headline_of
 
-__all__ = ["DEFINITION", "write_report"]
+__all__ = ["DEFINITION", "read", "write_report"]
 
 _EXPLAINED = (
     (
