@@ -20,6 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from smoothbound.errors import StoreError
+from smoothbound.plain_files import memory_limit
 
 __all__ = ["Journal", "beginning", "frame", "schema_frames"]
 
@@ -141,13 +142,14 @@ class Journal:
             schemas = [pa.ipc.read_schema(one) for one in messages if one.type == "schema"]
             if not schemas:
                 return cls(None, [], end)
-            rows = [
-                pa.ipc.read_record_batch(one, schemas[-1])
-                for one in messages
-                if one.type != "schema"
-            ]
-            for row in rows:
-                row.validate(full=True)
+            rows, room = [], memory_limit()
+            for one in messages:
+                if one.type != "schema":
+                    rows.append(pa.ipc.read_record_batch(one, schemas[-1]))
+                    rows[-1].validate(full=True)
+                    room -= rows[-1].nbytes
+                    if room < 0:
+                        raise MemoryError("its rows are more than memory holds")
         except Exception as error:  # pyarrow raises more kinds than it documents
             raise StoreError(f"{path} cannot be read: {error}") from error
         return cls(schemas[-1], rows, end)

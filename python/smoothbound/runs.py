@@ -296,7 +296,7 @@ def _failed(settings: RunSettings, failure: Failure) -> dict[str, object]:
     return {
         "selected": -1,
         "predicted": -1,
-        "reason": str(failure),
+        "reason": str(failure).encode(errors="backslashreplace").decode(),  # it may quote a path
         "class_radius": math.nan,
         "n_draws": 0,
         "top_count": 0,

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import packed_counts, sealed, store_checks
+from smoothbound import packed_counts, sealed, sketch_checks, store_checks
 from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
 from smoothbound.journal import Journal, beginning, frame, schema_frames
 from smoothbound.plain_files import read_plain
@@ -145,7 +145,10 @@ class Results:
             raise StoreError(f"input {missing[0]} has no sketch: it is not there, or has failed")
         rows = np.searchsorted(self.array("index"), wanted)
         n, packed = self.array("n_draws")[rows], self.table["sketch"]
-        counts = np.empty((len(rows), 2 * SKETCH_EDGES - 1), np.uint32)
+        try:
+            counts = sketch_checks.no_counts(len(rows), SKETCH_EDGES)
+        except ValueError as error:
+            raise StoreError(f"name fewer inputs: {error}") from error
         try:
             for at, i in enumerate(rows.tolist()):
                 counts[at] = packed_counts.unpack(packed[i].as_py() or b"", counts.shape[1])
@@ -185,16 +188,24 @@ def load(folder: str | Path) -> Results:
         If there is no such folder, it holds no results, or they are damaged.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not _is_there(folder) or not folder.is_dir():
         raise StoreError(f"there is no results folder {folder}")
-    if (folder / RESULTS).exists():
+    if _is_there(folder / RESULTS):
         return _load_parquet(folder / RESULTS)
-    if not (folder / JOURNAL).exists():
+    if not _is_there(folder / JOURNAL):
         raise StoreError(f"{folder} holds no results: neither {RESULTS} nor {JOURNAL} is in it")
     journal = Journal.parse(folder / JOURNAL, read_plain(folder / JOURNAL))
     if journal.schema is None:
         raise StoreError(f"{folder} holds no results yet: its run was stopped at the very start")
     return _results(folder / JOURNAL, journal.table(), complete=False)
+
+
+def _is_there(path: Path) -> bool:
+    """Say whether there is anything of this name, a link to nothing included."""
+    try:
+        return path.is_symlink() or path.exists()
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _load_parquet(path: Path) -> Results:
@@ -363,10 +374,10 @@ class Writer:
     def _open(self, resume: bool, salvage: bool) -> None:
         """Compare with what is there, then lock the folder, and only then write."""
         results, path = self.folder / RESULTS, self.folder / JOURNAL
-        if results.exists():
+        if _is_there(results):
             self._finished = _load_parquet(results)
             self._go_on(self._finished, resume)
-        if not path.exists():
+        if not _is_there(path):
             if self._finished is None:
                 _refuse_foreign_files(self.folder)
             elif self._has_finished():

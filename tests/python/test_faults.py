@@ -169,7 +169,7 @@ class Fussy(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         level = x.flatten(1).mean(dim=1)  # the noise moves it by 0.03
         if (level > 0.75).any():
-            raise RuntimeError("too bright")
+            raise RuntimeError("caf\udce9 is too bright")  # a name that is no text
         logits: Tensor = self.network(x)
         return logits.masked_fill((level > 0.25)[:, None], torch.nan)
 
@@ -203,7 +203,7 @@ def test_a_run_with_failed_inputs_ends_with_status_3(command: list[str], tmp_pat
     assert results.failed == 3
     reasons = results.array("reason").tolist()
     assert reasons[2].startswith("failed: the model raised RuntimeError")
-    assert reasons[2].endswith("too bright")
+    assert reasons[2].endswith(r"caf\udce9 is too bright")
     assert reasons[4].startswith(WHY[NAN])
     assert [why.startswith("failed") for why in reasons] == [level > 0 for level in LEVELS]
     assert results.array("predicted")[[2, 4]].tolist() == [-1, -1]

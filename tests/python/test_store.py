@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smoothbound import packed_counts, sealed, store
+from smoothbound import packed_counts, sealed, sketch_checks, store
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
 from smoothbound.run_settings import RunSettings
@@ -613,3 +614,42 @@ def test_every_flipped_bit_of_a_finished_run_is_an_error(
         data[bit // 8] ^= 1 << bit % 8
         with pytest.raises(StoreError, match="results"):
             store.load(finished)
+
+
+# --- surroundings ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["results.parquet", "journal.bin"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "broken link"])
+def test_what_stands_in_place_of_a_file_is_refused_at_once(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    path = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else tmp_path / "nowhere")
+    acts = [store.load, lambda folder: store.Writer(folder, SETTINGS, resume=True)]
+    for act in acts[: 1 if (name, kind) == ("journal.bin", "broken link") else 2]:
+        with pytest.raises(StoreError, match=name.replace(".", r"\.")):
+            act(tmp_path)
+
+
+def test_a_folder_whose_name_is_no_text_holds_a_run(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff\xfe caf\xe9")
+    write(folder, INDICES)
+    with store.Writer(folder, SETTINGS, resume=True) as writer:
+        writer.finish()
+    assert store.load(folder).complete
+
+
+def test_sketches_that_memory_does_not_hold_are_refused(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = store.load(finished)
+    monkeypatch.setattr(sketch_checks, "memory_limit", lambda: 50_000)
+    assert results.sketch([0, 4]).inputs.tolist() == [0, 4]
+    with pytest.raises(StoreError, match="name fewer inputs"):
+        results.sketch()
