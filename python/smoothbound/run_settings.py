@@ -76,6 +76,9 @@ class RunSettings:
         Version of the layout of the folder.
     indices : tuple of int or None
         Positions of the examples that `skip` and `max_inputs` choose from; None: of all.
+    threads : int or None
+        Threads of the CPU that ran the model, which its rounding depends on; None: not known, or
+        another device.
 
     Raises
     ------
@@ -113,6 +116,7 @@ class RunSettings:
     adaptive: dict[str, Any] | None = None
     format: int = FORMAT
     indices: tuple[int, ...] | None = None
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
@@ -318,4 +322,5 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "adaptive": _optional(_adaptive),
     "format": _count(1),
     "indices": _optional(_indices),
+    "threads": _optional(_count(1)),
 }

@@ -47,6 +47,7 @@ __all__ = [
     "best_device",
     "best_precision",
     "best_threads",
+    "running_in",
     "steps_per_epoch",
     "train",
 ]
@@ -217,9 +218,10 @@ def _multiplications(arch: str) -> int:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def running_in(count: int | None) -> Iterator[None]:
+    """Have torch compute in so many threads for a while; None leaves them as they are."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(before if count is None else count)
     try:
         yield
     finally:
@@ -354,7 +356,7 @@ def train(
 
     for number in range(done + 1, epochs + 1):
         start = time.perf_counter()
-        with _threads(threads):
+        with running_in(threads):
             loss, accuracy, rate = one_epoch(number)
         if not math.isfinite(loss):
             raise ModelError(

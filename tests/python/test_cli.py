@@ -511,3 +511,21 @@ def test_a_mistyped_option_is_answered_with_the_right_one(typed: str, meant: str
     result = smoothbound("certify", typed, 1)
     assert result.exit_code == 2
     assert meant in result.output
+
+
+def test_threads_are_recorded_and_kept_by_a_run_that_goes_on(model: Path, tmp_path: Path) -> None:
+    import torch
+
+    words = ("certify", "--checkpoint", model, "--data", "digits", "--sigma", 0.25, "--n", 200,
+             "--n0", 10, "--skip", 60)  # fmt: skip
+    before = torch.get_num_threads()
+    assert smoothbound(*words, "--out", tmp_path / "a").exit_code == 0
+    assert store.load(tmp_path / "a").settings.threads == 1  # a small network
+    assert smoothbound(*words, "--out", tmp_path / "b", "--threads", 2).exit_code == 0
+    assert store.load(tmp_path / "b").settings.threads == 2
+    assert torch.get_num_threads() == before
+    assert smoothbound(*words, "--out", tmp_path / "b", "--resume").exit_code == 0
+    other = smoothbound(*words, "--out", tmp_path / "b", "--resume", "--threads", 1)
+    assert other.exit_code == 2
+    assert "threads: was 2, now 1" in other.output
+    assert "--threads must be" in fails(*words, "--out", tmp_path / "c", "--threads", 0)

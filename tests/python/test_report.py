@@ -674,3 +674,28 @@ def test_long_names_in_a_legend_leave_the_panels_their_height() -> None:
 
     short = height(["a"])
     assert height([f"a folder of a very long name number {k}" * 3 for k in range(8)]) > 0.9 * short
+
+
+def test_report_of_a_file_of_bounds(tmp_path: Path, undrawn: None) -> None:
+    scores = np.random.default_rng(0).beta(20, 1, (8, 500))
+    cert = sb.certify_scores(scores, sigma=0.25, radii=[0.25, 0.0, 0.5], thresholds=[0.6])
+    cert.save(tmp_path / "mine.parquet")
+    report.write_report([tmp_path / "mine.parquet"], tmp_path / "out")
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "whether a class is the true one is not known" in page
+    assert "8 inputs, σ = 0.25, α = 0.001, 500 draws of each." in page
+    [row] = [
+        row
+        for row in table(tmp_path / "out")
+        if (row["radius"], row["threshold"]) == ("0.25", "0.6")
+    ]
+    assert cert.lower is not None
+    assert int(row["certified"]) == (cert.lower[:, 0] > 0.6).sum() > 0
+
+    upper = sb.certify_scores(scores, sigma=0.25, radii=[0.0], sides="upper")
+    upper.save(tmp_path / "upper.parquet")
+    with pytest.raises(StoreError, match="upper has no lower bounds"):
+        report.write_report([tmp_path / "upper.parquet"], tmp_path / "no")
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 nothing")
+    with pytest.raises(StoreError, match=r"bad\.parquet"):
+        report.write_report([tmp_path / "bad.parquet"], tmp_path / "no")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from smoothbound import checks
 from smoothbound.cli.options import (
     Alpha,
     Data,
@@ -29,9 +30,11 @@ from smoothbound.method import BANDS, BOUNDS
 
 if TYPE_CHECKING:
     from smoothbound.checkpoint import Info
+    from smoothbound.run_settings import RunSettings
 
 __all__ = ["certify"]
 
+_USUAL_BATCH = 256  # draws, by which the work of a batch is judged
 _BOUNDS = ["mean", "cdf"]  # those of the paper, unless others are asked for
 
 
@@ -156,6 +159,14 @@ def certify(
         str | None,
         typer.Option(help="cpu or cuda.", show_default="cuda where there is one"),
     ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="Threads of the CPU that run the network. Another number rounds otherwise, and is "
+            "recorded.",
+            show_default="1 for small networks, else all cores; the run's with --resume",
+        ),
+    ] = None,
     adaptive: Annotated[
         bool,
         typer.Option(
@@ -222,7 +233,7 @@ def certify(
     from smoothbound.run_settings import RunSettings
     from smoothbound.runs import run
     from smoothbound.smoothed import SmoothedClassifier
-    from smoothbound.train import best_device
+    from smoothbound.train import best_device, running_in
 
     if not adaptive and {radius_precision, max_draws, max_seconds} != {None}:
         raise ValueError("--radius-precision, --max-draws and --max-seconds need --adaptive")
@@ -245,6 +256,7 @@ def certify(
             f"{checkpoint} takes images of shape {info.shape} and knows {info.num_classes} "
             f"classes; {data} has shape {dataset.shape} and {dataset.num_classes} classes"
         )
+    threads = _threads(threads, info.arch, out if resume else None) if where.type == "cpu" else None
     name = info.arch if checkpoint is None else checkpoint.name
     smoothed = SmoothedClassifier(
         model,
@@ -296,17 +308,19 @@ def certify(
         ).describe(math.prod(dataset.shape)),
         **smoothed.describe(first),
         versions=_versions(),
+        threads=threads,
     )
-    results = run(
-        out,
-        settings,
-        smoothed,
-        dataset,
-        question=ask(grid, levels, radius_precision) if adaptive else None,
-        budget=Budget(draws=max_draws, seconds=max_seconds) if adaptive else None,
-        resume=resume,
-        salvage=salvage,
-    )
+    with running_in(threads):
+        results = run(
+            out,
+            settings,
+            smoothed,
+            dataset,
+            question=ask(grid, levels, radius_precision) if adaptive else None,
+            budget=Budget(draws=max_draws, seconds=max_seconds) if adaptive else None,
+            resume=resume,
+            salvage=salvage,
+        )
     show(results, out)
     for concern in concerns(results):
         note(concern)
@@ -335,18 +349,38 @@ def _warn_of_another(path: Path | None, info: Info, sigma: float, num_classes: i
 
 def _batch_size(text: str, resumed: Path | None) -> Any:
     """Return the number of rows, "auto", or what "auto" was in the run that goes on."""
-    from smoothbound import store
-    from smoothbound.errors import StoreError
-
     if text != "auto":
         try:
             return int(text)
         except ValueError:
             raise ValueError(f"--batch-size must be a number or auto, got {text!r}") from None
-    if resumed is not None:
-        with suppress(StoreError):  # none there, or the writer will say what is wrong with it
-            return store.load(resumed).settings.batch_size
-    return "auto"
+    before = None if resumed is None else _settings(resumed)
+    return "auto" if before is None else before.batch_size
+
+
+def _threads(asked: int | None, arch: str, resumed: Path | None) -> int:
+    """Return the threads asked for, or those of the run that goes on, or what suits the network."""
+    import torch
+
+    from smoothbound.models import ARCHITECTURES
+    from smoothbound.train import best_threads
+
+    if asked is not None:
+        return checks.count("--threads", asked)
+    before = None if resumed is None else _settings(resumed)
+    if before is not None and before.threads is not None:
+        return before.threads
+    return best_threads(arch, _USUAL_BATCH) if arch in ARCHITECTURES else torch.get_num_threads()
+
+
+def _settings(folder: Path) -> RunSettings | None:
+    """Return the settings of a run that is there; the writer says what is wrong with another."""
+    from smoothbound import store
+    from smoothbound.errors import StoreError
+
+    with suppress(StoreError):
+        return store.load(folder).settings
+    return None
 
 
 def _versions() -> dict[str, str]:

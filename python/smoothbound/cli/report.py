@@ -18,8 +18,9 @@ def report(
         list[Path],
         typer.Argument(
             metavar="RESULTS...",
-            help="Results folders of certify, finished or not, and logs of Kumar et al. 2020, as "
-            "they were published (noise_0.25) or as .tsv files.",
+            help="Results folders of certify, finished or not; .parquet files of bounds, whose "
+            "inputs have no labels; and logs of Kumar et al. 2020, as they were published "
+            "(noise_0.25) or as .tsv files.",
             show_default=False,
         ),
     ],

@@ -65,7 +65,8 @@ def write_report(
     Parameters
     ----------
     inputs : sequence of str or Path
-        Results folders, and logs of Kumar et al. 2020 (``.tsv``).
+        Results folders, files of certificates (``.parquet``), which have no labels, and logs of
+        Kumar et al. 2020 (``.tsv``).
     out : str or Path
         Folder to write to; made if need be. Files of an earlier report are replaced.
     class_radius : sequence of str or Path

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from smoothbound import logs, store
+from smoothbound.certificate import Certificate
 from smoothbound.commands import certify_command
 from smoothbound.errors import DataError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores, percent
@@ -17,7 +18,7 @@ from smoothbound.printable import file_stem, printable
 from smoothbound.rounding import ceil_significant, exact
 from smoothbound.run_settings import RunSettings
 
-__all__ = ["drawn", "evaluate", "read"]
+__all__ = ["drawn", "evaluate", "of_certificate", "read"]
 
 
 def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) -> list[Evaluation]:
@@ -25,7 +26,10 @@ def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) 
     if isinstance(inputs, str | Path) or isinstance(class_radius, str | Path):
         raise TypeError("inputs and class_radius must be sequences of paths, got a single path")
     paths = [Path(path) for path in inputs]
-    is_log = [path.suffix == ".tsv" or (path.exists() and not path.is_dir()) for path in paths]
+    is_log = [
+        path.suffix == ".tsv" or (path.suffix != ".parquet" and path.exists() and not path.is_dir())
+        for path in paths
+    ]
     if not paths:
         raise ValueError("inputs must name at least one results folder or log, got none")
     if len(class_radius) not in (0, sum(is_log)):
@@ -40,6 +44,8 @@ def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) 
             one = _read_log(path)
             join = next(joins, None)
             one = one if join is None else logs.with_class_radius(one, join)
+        elif path.suffix == ".parquet" and path.is_file():
+            one = of_certificate(Certificate.load(path), path.stem)
         else:
             one = evaluate(store.load(path), path.resolve().name or "results")
         one = replace(one, origin=(*one.origin, f"Results of {_day(path)}."))
@@ -49,6 +55,58 @@ def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) 
         free = next(name for name in names if file_stem(name) not in taken)
         evaluations.append(replace(one, name=free))
     return evaluations
+
+
+def of_certificate(certificate: Certificate, name: str) -> Evaluation:
+    """Take what a report needs from certificates without labels, such as those of ``bounds``.
+
+    Every input counts as correct that is not abstained from.
+
+    Parameters
+    ----------
+    certificate : Certificate
+        With lower bounds.
+    name : str
+        What figures, tables and files call it.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    StoreError
+        If it has no lower bounds, or none at any radius.
+    """
+    settings = certificate.settings
+    if certificate.lower is None or not certificate.lower.size:
+        raise StoreError(
+            f"{name} has no lower bounds to report on: certify the lower side, or both, at a radius"
+        )
+    predicted = getattr(certificate, "predicted", None)
+    classes = np.zeros(len(certificate), np.int64) if predicted is None else np.array(predicted)
+    radii, columns = np.unique(np.asarray(settings.radii), return_index=True)
+    measure = printable(getattr(settings, "measure", "score"))
+    return Evaluation(
+        name=name,
+        measure=measure,
+        score_range=settings.score_range,
+        sigma=settings.sigma,
+        radii=radii,
+        index=np.arange(len(certificate)),
+        label=classes,
+        predicted=classes,
+        bounds=(Bounds(settings.method, certificate.lower[:, columns], certificate.radius),),
+        thresholds=np.asarray(settings.thresholds),
+        notes=(
+            f"{len(certificate)} inputs, σ = {exact(settings.sigma)}, α = {exact(settings.alpha)}, "
+            f"{settings.n} draws of each.",
+            "**No labels**: whether a class is the true one is not known, and every input counts "
+            "as correct that is not abstained from.",
+        ),
+        alpha=settings.alpha_lower,
+        origin=(printable(f"Made with smoothbound {settings.version} ({settings.backend})."),),
+    )
 
 
 def _read_log(path: Path) -> Evaluation:
@@ -131,10 +189,11 @@ def drawn(results: store.Results) -> str:
 
 def _origin(settings: RunSettings) -> tuple[str, ...]:
     """Say how to make the results again: by which versions and which command."""
+    threads = "" if settings.threads is None else f", by {settings.threads} threads"
     versions = ", ".join(f"{name} {version}" for name, version in settings.versions.items())
     return (
-        f"Made with {versions}, on {settings.device}, in batches of {settings.batch_size}; seed "
-        f"{settings.seed}.",
+        f"Made with {versions}, on {settings.device}, in batches of {settings.batch_size}"
+        f"{threads}; seed {settings.seed}.",
         f"{certify_command(settings, 'results')}.",
     )
 
