@@ -22,6 +22,7 @@ from torch.export import ExportedProgram
 from torch.utils.dlpack import from_dlpack
 
 from smoothbound import checks
+from smoothbound.devices import resolved
 
 __all__ = [
     "BaseClassifier",
@@ -393,7 +394,7 @@ def adapt(
     known = _recognised(model)
     if not isinstance(known, BaseClassifier):
         return known, outputs or "logits"
-    if device is not None and _index(device) != _index(known.device):
+    if device is not None and resolved(device) != resolved(known.device):
         raise ValueError(
             f"device must be left out, or {str(known.device)!r} where this {known.kind} takes its "
             f"batches, got {str(device)!r}"
@@ -434,11 +435,6 @@ def _recognised(model: Model) -> TensorModel:
         "smoothbound.adapters makes of a function over NumPy or JAX arrays; got "
         f"{type(model).__name__}"
     )
-
-
-def _index(device: torch.device | str) -> torch.device:
-    """Return "cuda" as the "cuda:0" that it means."""
-    return torch.empty(0, device=device).device
 
 
 def _check_callable(adapter: str, function: object) -> None:

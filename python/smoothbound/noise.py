@@ -20,6 +20,7 @@ from torch import Tensor
 
 from smoothbound import checks
 from smoothbound._noise_torch import Key
+from smoothbound.devices import resolved
 from smoothbound.lattice import MAX_FINE_NUMBER, MAX_NUMBER, fine_lattice, lattice
 
 __all__ = [
@@ -110,7 +111,7 @@ class Noise:
         self.kind: Kind = kind
         self.sigma = checks.positive("sigma", sigma)
         self.seed = int(seed)
-        self.device = torch.empty(0, device=device).device  # "cuda" as the "cuda:0" that it means
+        self.device = resolved(device)
         self.lattice = None
         if kind == "lattice":
             self.lattice = fine_lattice(self.sigma) if grid is None else lattice(self.sigma, grid)

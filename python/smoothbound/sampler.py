@@ -8,6 +8,7 @@ a GPU is never kept waiting for Python.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -21,16 +22,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from smoothbound import checks
 from smoothbound.adapters import BaseClassifier, Model, Outputs, TensorModel, adapt
+from smoothbound.devices import resolved
 from smoothbound.errors import ModelError
+from smoothbound.evaluating import evaluating
 from smoothbound.measures import Measure
 from smoothbound.measures import measure as measure_of
 from smoothbound.noise import DEFAULT, Noise, Stream, check_example
 from smoothbound.schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
 
-__all__ = ["Draws", "Failure", "Input", "Model", "Outputs", "Precision", "Sampler"]
+__all__ = ["Draws", "Failure", "Input", "Model", "Outputs", "Precision", "Sampler", "tensor_of"]
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 Compile = Literal["default", "reduce-overhead", "max-autotune"]
@@ -39,6 +43,13 @@ _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _SUM_TOLERANCE = 4e-3  # rounding to bfloat16 moves the sum of a row by up to half of this
 _AHEAD = 2  # batches that a GPU has before it while the host looks at the scores of another
 _ALIKE = 8  # so many first inputs that fail alike are no fault of the inputs
+_MOST_ROWS = 2**24  # of a batch
+_PROBE = 1  # the row that is given to the model alone, and
+_ALONE_TOLERANCE = 0.03  # how far its outputs may move by rounding, as a share of their scale
+_NO_MEMORY = re.compile(
+    "DefaultCPUAllocator|out of memory|not enough memory|bad_alloc|ALLOC_FAILED|"
+    "nable to allocate|annot allocate memory|an't allocate memory"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,18 +98,22 @@ class Sampler:
         precision: Precision = "float32",
         channels_last: bool = False,
         compile: Compile | None = None,
+        check_rows: bool = True,
     ) -> None:
         base, self.outputs = adapt(model, outputs, device)
         self.sigma = checks.positive("sigma", sigma)
         self.measure = measure_of(measure)
-        if batch_size != "auto":
-            checks.count("batch_size", batch_size)
+        if batch_size != "auto" and checks.count("batch_size", batch_size) > _MOST_ROWS:
+            raise ValueError(
+                f"batch_size must be at most {_MOST_ROWS}, got {checks.shown(batch_size)}"
+            )
         self.batch_size = batch_size
         self.precision: str = checks.choice("precision", precision, get_args(Precision))
         self.channels_last = bool(channels_last)
         if compile is not None:
             checks.choice("compile", compile, get_args(Compile))
         self.compile = compile
+        self.check_rows = bool(check_rows)
         if isinstance(base, BaseClassifier) and (precision, channels_last, compile) != (
             "float32",
             False,
@@ -108,10 +123,13 @@ class Sampler:
                 "precision, channels_last and compile are for torch modules; this model is of the "
                 f"kind {base.kind}: set its library to what you want, and leave them out"
             )
-        wanted = _device_of(base) if device is None else torch.device(device)
-        self.device = torch.empty(0, device=wanted).device  # "cuda" as the "cuda:0" that it means
         if isinstance(base, nn.Module):
-            base = base.to(self.device)
+            _check_parameters(base)
+        self.device = resolved(_device_of(base) if device is None else device)
+        if self.device.type == "meta":
+            raise ValueError("device must hold numbers, got 'meta', which holds shapes alone")
+        if isinstance(base, nn.Module):
+            base = _moved(base, self.device)
             if self.channels_last:
                 base = base.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = base
@@ -228,8 +246,9 @@ class Sampler:
         schedule = Schedule(
             ((item, item.job) for item in chain([first], queue)), n0=n0, size=size, places=places
         )
-        batches = _Batches(self, noise, _tensor(first.x), size, places)
-        with _evaluating(self.model):
+        with torch.inference_mode(False):  # for a model may need gradients of its own
+            batches = _Batches(self, noise, tensor_of(first.x), size, places)
+        with evaluating(self.model):
             outcomes = _outcomes(schedule, batches, ahead, advance)
             yield from outcomes if proven else _unless_all_fail(outcomes)
 
@@ -263,7 +282,7 @@ class Sampler:
     def _speed(self, point: Tensor, size: int) -> float | None:
         """Measure the model's rows per second in batches of `size`; None: they do not fit."""
         try:
-            with self.running(), _evaluating(self.model):
+            with self.running(), evaluating(self.model):
                 batch = self.formatted(point.expand(size, *point.shape).contiguous())
                 for timed in (False, True):
                     torch.cuda.synchronize(self.device)
@@ -287,10 +306,11 @@ class Sampler:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Hold the precision that was stated, and record no gradients."""
+        """Hold the precision that was stated; record only the gradients that a model asks for."""
         half = _HALF.get(self.precision)
         with ExitStack() as stack:
-            stack.enter_context(torch.inference_mode())
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.no_grad())
             stack.enter_context(
                 torch.autocast(self.device.type, dtype=half, enabled=half is not None)
             )
@@ -307,7 +327,14 @@ class Sampler:
         """Refuse what noise cannot be added to, for one input or a stack of them."""
         if not isinstance(x, np.ndarray | Tensor):
             raise TypeError(f"x must be a NumPy array or a torch tensor, got {type(x).__name__}")
-        shape, dtype = tuple(x.shape), str(x.dtype).removeprefix("torch.")
+        if isinstance(x, np.ma.MaskedArray):
+            raise TypeError("x must have no mask: put values in the masked places, x.filled(value)")
+        if isinstance(x, Tensor) and (x.is_nested or x.layout is not torch.strided):
+            raise TypeError(f"x must be a dense tensor, got layout {x.layout}: pass x.to_dense()")
+        if isinstance(x, Tensor) and x.is_meta:
+            raise TypeError("x must hold numbers, got a tensor on the device 'meta'")
+        shape = tuple(x.shape)
+        dtype = x.dtype.name if isinstance(x, np.ndarray) else str(x.dtype).removeprefix("torch.")
         if dtype not in ("float32", "float64"):
             raise TypeError(
                 f"x must be float32 or float64, got {dtype}: integers need the scaling that the "
@@ -457,7 +484,8 @@ class _Batches:
         self._noise = noise
         self._like, self._places = like, places
         self._points: Tensor | None = None
-        self._noisy = torch.empty((size, *like.shape), dtype=like.dtype, device=sampler.device)
+        self._noisy = _room(size, like, sampler.device)
+        self._compared = not sampler.check_rows
         self._piece = size  # rows that go through the model at once
         self._votes: Tensor | None = None
         self._predicted: Tensor | None = None
@@ -513,7 +541,7 @@ class _Batches:
         """Bring the inputs that are new to their places on the device."""
         for segment in segments:
             if segment.stream is Stream.SELECTION and segment.first == 0:
-                x, place = _tensor(segment.visit.item.x), segment.visit.place
+                x, place = tensor_of(segment.visit.item.x), segment.visit.place
                 if x.shape != self._like.shape or x.dtype != self._like.dtype:
                     raise ValueError(
                         "inputs must all be of one shape and type, got "
@@ -529,13 +557,15 @@ class _Batches:
                     self._votes[place] = 0
 
     def _attempt(self, segments: list[Segment[Input]]) -> _Attempt:
-        place, example, draw, stream, votes = self._key(segments)
-        assert self._points is not None
-        self._noise.add(self._points, place, example, draw, stream, self._noisy)
-        outputs = self._outputs(self.sampler.formatted(self._noisy))
+        key = self._key(segments)
+        outputs = self._outputs(key)
+        compared, self._compared = self._compared, True
+        row = None if compared else outputs[_PROBE % len(outputs)].clone()
         selects = any(segment.stream is Stream.SELECTION for segment in segments)
         with self.sampler.measuring():
-            record = self._record(outputs, place, votes if selects else None)
+            record = self._record(outputs, key[0], key[4] if selects else None)
+        if row is not None:
+            self._compare(key, row)
         if record.device.type != "cuda":
             return _Attempt(segments, record)
         host = torch.empty(record.shape, dtype=record.dtype, pin_memory=True)
@@ -569,6 +599,10 @@ class _Batches:
         if sampler.outputs == "logits":  # the softmax; six times as fast as torch's for ten classes
             outputs = (outputs - high.unsqueeze(1)).exp_()
             outputs /= outputs.sum(dim=1, keepdim=True)
+        # Looked at before the measure, which may change the outputs in place.
+        rest = []
+        if sampler.outputs != "logits":
+            rest = [outputs.amin(dim=1), outputs.sum(dim=1)]
         votes, predicted = self._votes, self._predicted
         if votes is None:
             votes = torch.zeros((self._places, classes), dtype=torch.int64, device=top.device)
@@ -585,15 +619,51 @@ class _Batches:
             ) from error
         _check_values(values, len(outputs), sampler.measure)
         self._votes, self._predicted = votes, predicted
-        columns = [values, top, high]
-        if sampler.outputs != "logits":
-            columns += [outputs.amin(dim=1), outputs.sum(dim=1)]
-        return torch.stack([column.to(outputs.dtype) for column in columns])
+        return torch.stack([column.to(outputs.dtype) for column in (values, top, high, *rest)])
 
-    def _outputs(self, batch: Tensor) -> Tensor:
-        """Run the model, in smaller pieces if it runs out of memory."""
+    def _copies(self, key: Tensor) -> Tensor:
+        """Make the noisy copies that a key names, for a model to do with as it likes."""
+        assert self._points is not None
+        self._noise.add(self._points, *key[:4], self._noisy)
+        return self.sampler.formatted(self._noisy.detach())
+
+    def _compare(self, key: Tensor, row: Tensor) -> None:
+        """Give the model one row again and again, and compare with the same row in company.
+
+        A row of the outputs may depend on nothing but the same row of the batch: draws would not be
+        independent otherwise.
+        """
+        probe = key[:, _PROBE % key.shape[1]].unsqueeze(1).expand_as(key).contiguous()
+        try:
+            alone = self._outputs(probe).double()
+        except _FailedError:  # what is wrong with it will show where it matters
+            return
+        company = row.double()
+        if not (torch.isfinite(alone).all() and torch.isfinite(company).all()):
+            return
+        scale = max(1.0, float(company.abs().max()), float(alone.abs().max()))
+        if float((alone - alone[0]).abs().max()) > _ALONE_TOLERANCE * scale:
+            raise ModelError(
+                "the model returned different outputs for equal rows of one batch: it is random "
+                "(dropout in training mode?) or treats rows by their place. Put it into evaluation "
+                "mode, or pass check_rows=False for a model that is random on purpose, with "
+                "randomness of its own for each row"
+            )
+        if float((alone[0] - company).abs().max()) > _ALONE_TOLERANCE * scale:
+            raise ModelError(
+                "the outputs of a row depend on the other rows of its batch (batch normalisation "
+                "in training mode?), so that the draws are not independent and certify nothing. "
+                "Put the model into evaluation mode: pass the module itself, or call its eval()"
+            )
+
+    def _outputs(self, key: Tensor) -> Tensor:
+        """Run the model, in smaller pieces if it runs out of memory.
+
+        Every try gets copies of its own, because a model may change its batch in place.
+        """
         piece = self._piece
         while True:
+            batch = self._copies(key)
             try:
                 outputs = self._in_pieces(batch, piece)
             except _FailedError as error:
@@ -662,11 +732,26 @@ class _Batches:
                 f"the model returned {self._votes.shape[1]} classes for one batch and {shape[1]} "
                 "for another; it must return the same number for every batch",
             )
-        return outputs
+        return outputs.detach()
 
 
-def _tensor(x: NDArray[np.floating] | Tensor) -> Tensor:
-    return x.detach() if isinstance(x, Tensor) else torch.tensor(x)
+def tensor_of(x: NDArray[np.floating] | Tensor) -> Tensor:
+    """Return an input as a tensor; an array of any strides and byte order is copied."""
+    if isinstance(x, Tensor):
+        return x.detach()
+    return torch.tensor(np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("=")).reshape(x.shape))
+
+
+def _room(size: int, like: Tensor, device: torch.device) -> Tensor:
+    """Make room for a batch of inputs."""
+    try:
+        return torch.empty((size, *like.shape), dtype=like.dtype, device=device)
+    except (RuntimeError, MemoryError, OverflowError, TypeError) as error:
+        gigabytes = size * like.numel() * like.element_size() / 1e9
+        raise ValueError(
+            f"batch_size must be so small that memory holds a batch, got {size}: {size} inputs of "
+            f"shape {tuple(like.shape)} take {gigabytes:.3g} GB"
+        ) from error
 
 
 def _name(segment: Segment[Input], vote: int) -> tuple[int, ...]:
@@ -694,7 +779,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     """Tell whether a smaller batch might do."""
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    return isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error)))
 
 
 @contextmanager
@@ -709,20 +794,31 @@ def _tensor_float(allowed: bool) -> Iterator[None]:
         matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
-@contextmanager
-def _evaluating(model: TensorModel) -> Iterator[None]:
-    """Put a module into evaluation mode, and every part back as it was afterwards."""
-    if not isinstance(model, nn.Module):
-        yield
-        return
-    # What torch.jit.freeze leaves has no mode, for it is always in evaluation.
-    modes = [(part, part.training) for part in model.modules() if hasattr(part, "training")]
-    model.eval()
+def _check_parameters(module: nn.Module) -> None:
+    """Refuse a module that has no numbers yet."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if is_lazy(tensor):
+            raise ValueError(
+                f"model must have its parameters, and {name!r} is lazy: call the model once on an "
+                "example batch before"
+            )
+        if tensor.is_meta:
+            raise ValueError(
+                f"model must have its parameters, and {name!r} is on the device 'meta': load them "
+                "with load_state_dict(..., assign=True)"
+            )
+
+
+def _moved(module: nn.Module, device: torch.device) -> nn.Module:
+    """Return a module on a device; one that is there is left alone, because some refuse to()."""
+    if all(tensor.device == device for tensor in (*module.parameters(), *module.buffers())):
+        return module
     try:
-        yield
-    finally:
-        for part, training in modes:  # parents first, for each also sets the parts below it
-            part.train(training)
+        return module.to(device)
+    except Exception as error:
+        raise ValueError(
+            f"device must be one that the model can be moved to, got '{device}': {error}"
+        ) from error
 
 
 def _device_of(model: TensorModel) -> torch.device:

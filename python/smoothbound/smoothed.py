@@ -26,7 +26,7 @@ from smoothbound.engine import certify_scores, required_draws
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise import MAX_EXAMPLE
 from smoothbound.rounding import floor_decimal
-from smoothbound.sampler import Compile, Input, Model, Outputs, Precision, Sampler
+from smoothbound.sampler import Compile, Input, Model, Outputs, Precision, Sampler, tensor_of
 from smoothbound.schedule import Draws, Failure, FixedJob, Job
 
 if TYPE_CHECKING:
@@ -247,10 +247,10 @@ class SmoothedClassifier(Sampler):
     model : torch.nn.Module or callable, or what `smoothbound.adapters` knows
         The base classifier: turns a batch of inputs, shape (batch, ...), into a floating-point
         tensor of shape (batch, classes) on the same device. A module (TorchScript is one) is moved
-        to `device`, run in evaluation mode, and put back into the modes it was in; another
-        callable is called as it is. Programs of torch.export, sessions of ONNX Runtime,
-        classifiers of scikit-learn and functions compiled by jax.jit are recognised; a function
-        over NumPy or JAX arrays is wrapped in ``adapters.numpy`` or ``adapters.jax``.
+        to `device`. Modules, also those that another callable is seen to call, run in evaluation
+        mode and are put back into the modes they were in. Programs of torch.export, sessions of
+        ONNX Runtime, classifiers of scikit-learn and functions compiled by jax.jit are recognised;
+        a function over NumPy or JAX arrays is wrapped in ``adapters.numpy`` or ``adapters.jax``.
         A row of the result may depend on no other row: a batch holds copies of several inputs.
     sigma : float
         Standard deviation of the noise, in the units of the model's input: if the model
@@ -278,6 +278,10 @@ class SmoothedClassifier(Sampler):
     cutoff : float, optional
         Abstain where the certified confidence at R = 0 is not above this; by default the cut-off
         of the measure, 0.5 for the score and 0 for the margin. ``-inf`` never abstains.
+    check_rows : bool, default True
+        Once per run, give the model one row alone, and refuse it if the outputs differ from those
+        in company, or from one equal row to the next. False for a model that is random on purpose,
+        with randomness of its own for each row.
 
     Raises
     ------
@@ -322,6 +326,7 @@ class SmoothedClassifier(Sampler):
         channels_last: bool = False,
         compile: Compile | None = None,
         cutoff: float | None = None,
+        check_rows: bool = True,
     ) -> None:
         super().__init__(
             model,
@@ -333,6 +338,7 @@ class SmoothedClassifier(Sampler):
             precision=precision,
             channels_last=channels_last,
             compile=compile,
+            check_rows=check_rows,
         )
         wanted = self.measure.cutoff if cutoff is None else cutoff
         if wanted is not None:
@@ -460,8 +466,8 @@ class SmoothedClassifier(Sampler):
         if plan is not None:  # rehearsed at the level of its last stage
             settings = replace(settings, alpha=alpha, alpha_lower=alpha)
         for i in range(len(x)):  # so that what it refuses is refused before any draw
-            made.point(torch.as_tensor(x[i, ...]))
-        if common := made.common_grid(torch.as_tensor(x)):
+            made.point(tensor_of(x[i, ...]))
+        if common := made.common_grid(tensor_of(x)):
             warnings.warn(
                 f"x lies on the grid of whole multiples of 1/{common}: state grid={common}, and "
                 f"certificates need not give up the radius {2 * displacement:.3g} for rounding",

@@ -88,7 +88,7 @@ def test_draws_equal_a_plain_loop(measure, n: int) -> None:
 
 def test_selection_and_estimation_see_different_draws_of_the_stated_numbers() -> None:
     model = Recorder()
-    Sampler(model, 1.0, batch_size=8).draw(X, n0=10, n=20)
+    Sampler(model, 1.0, batch_size=8, check_rows=False).draw(X, n0=10, n=20)
     assert [len(batch) for batch in model.batches] == [8, 8, 8, 8]  # the last one padded
     rows = torch.cat(model.batches)
     assert len(torch.unique(rows, dim=0)) == 30
@@ -96,7 +96,7 @@ def test_selection_and_estimation_see_different_draws_of_the_stated_numbers() ->
 
 def test_noise_is_gaussian_around_the_input_with_the_stated_sigma() -> None:
     model, sigma, n = Recorder(), 0.3, 30_000
-    Sampler(model, sigma, batch_size=4096).draw(X, n0=1, n=n)
+    Sampler(model, sigma, batch_size=4096, check_rows=False).draw(X, n0=1, n=n)
     z = (torch.cat(model.batches)[1 : n + 1].double() - torch.tensor(X)) / sigma
     assert z.mean(dim=0).abs().max() < 5 / math.sqrt(n)
     covariance = torch.cov(z.T)
@@ -142,7 +142,8 @@ def test_a_tie_of_votes_goes_to_the_smallest_class() -> None:
     def model(x: Tensor) -> Tensor:
         return torch.eye(3)[[2, 1] * (len(x) // 2)]
 
-    assert Sampler(model, 1.0, outputs="probabilities").draw(X, n0=10, n=10).predicted == 1
+    sampler = Sampler(model, 1.0, outputs="probabilities", check_rows=False)
+    assert sampler.draw(X, n0=10, n=10).predicted == 1
 
 
 # --- kinds of outputs and of inputs ----------------------------------------------------------
@@ -219,7 +220,7 @@ class Moody(nn.Module):
         self.seen: set[tuple[bool, bool]] = set()
 
     def forward(self, x: Tensor) -> Tensor:
-        self.seen.add((self.norm.training or self.drop.training, torch.is_inference_mode_enabled()))
+        self.seen.add((self.norm.training or self.drop.training, torch.is_grad_enabled()))
         out: Tensor = self.head(self.drop(self.norm(x)))
         return out
 
@@ -231,7 +232,7 @@ def test_module_runs_in_evaluation_mode_and_comes_back_as_it_was() -> None:
     state = {name: value.clone() for name, value in model.state_dict().items()}
     sampler = Sampler(model, 0.5, batch_size=16)
     draws = sampler.draw(X, n0=10, n=50)
-    assert model.seen == {(False, True)}
+    assert model.seen == {(False, False)}
     assert {name: part.training for name, part in model.named_modules()} == modes
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert same(draws, sampler.draw(X, n0=10, n=50))
@@ -256,7 +257,9 @@ class HostReads(TorchDispatchMode):
         self.count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += func.overloadpacket.__name__ in self.WAITING
+        name = func.overloadpacket.__name__
+        moved = name != "_to_copy" or (kwargs or {}).get("device") is not None
+        self.count += name in self.WAITING and moved  # a change of type alone waits for nothing
         return func(*args, **(kwargs or {}))
 
 
@@ -282,7 +285,7 @@ def test_host_reads_do_not_grow_with_the_number_of_batches(
             sampler.draw(X, n0=10 * batches, n=10 * batches)
         return mode.count
 
-    assert 1 <= reads(2) == reads(20) <= 8
+    assert 1 <= reads(2) == reads(20) <= 16
 
 
 @pytest.mark.gpu
@@ -511,7 +514,7 @@ def test_one_bad_row_among_many_is_found(bad: int) -> None:
         return logits
 
     with pytest.raises(ModelError, match="NaN"):
-        Sampler(model, 1.0, batch_size=10).draw(X, n0=13, n=20)
+        Sampler(model, 1.0, batch_size=10, check_rows=False).draw(X, n0=13, n=20)
 
 
 def test_what_a_padded_row_gives_is_not_looked_at() -> None:
@@ -574,3 +577,119 @@ def test_bad_measures_are_named(function: Any, message: str) -> None:
     own = custom(function, (0.0, 1.0), name="own")
     with pytest.raises(ModelError, match=f"measure 'own'.*{message}"):
         Sampler(linear(), 1.0, measure=own).draw(X, n0=5, n=20)
+
+
+# --- models and inputs as people have them -----------------------------------------------------
+
+
+@pytest.mark.parametrize("words", ["CUDA out of memory.", "std::bad_alloc", "Unable to allocate"])
+def test_a_retry_after_out_of_memory_gets_fresh_copies(words: str) -> None:
+    layer = linear()
+
+    def model_with(limit: int) -> Any:
+        def model(x: Tensor) -> Tensor:
+            x = x.sub_(0.5).div_(0.25)  # in place, as torchvision's normalize can be told to
+            if len(x) > limit:
+                raise RuntimeError(words)
+            out: Tensor = layer(x)
+            return out
+
+        return model
+
+    whole = Sampler(model_with(10**9), 0.5, batch_size=100).draw(X, n0=20, n=300)
+    with pytest.warns(RuntimeWarning, match="25 rows at a time"):
+        pieces = Sampler(model_with(30), 0.5, batch_size=100).draw(X, n0=20, n=300)
+    np.testing.assert_allclose(pieces.scores, whole.scores, atol=1e-6)
+    assert pieces.predicted == whole.predicted
+
+
+@pytest.mark.parametrize("outer", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_a_model_may_take_gradients_of_its_own(outer: Any) -> None:
+    layer = linear()
+
+    def model(x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x.requires_grad_()
+            (step,) = torch.autograd.grad(layer(x).logsumexp(1).sum(), x)
+        out: Tensor = layer(x - 0.1 * step)
+        return out
+
+    with outer():
+        draws = Sampler(model, 0.5, batch_size=50).draw(X, n0=10, n=200)
+    assert np.isfinite(draws.scores).all()
+
+
+def test_a_measure_that_changes_the_outputs_hides_nothing() -> None:
+    zero = custom(lambda out, y: out.zero_()[:, 0], (0.0, 1.0))
+    sampler = Sampler(lambda x: x + 100, 0.5, measure=zero, outputs="probabilities")
+    with pytest.raises(ModelError, match="stated to return probabilities"):
+        sampler.draw(X, n0=3, n=9)
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        lambda x: x[::-1][::-1],
+        lambda x: np.flip(x)[::-1],
+        lambda x: x.astype(">f4"),
+        lambda x: np.repeat(x, 2)[::2],
+        lambda x: np.broadcast_to(x, x.shape),
+    ],
+)
+def test_arrays_of_any_strides_and_byte_order(turned: Any) -> None:
+    sampler = Sampler(linear(), 0.5)
+    assert same(sampler.draw(turned(X), n0=5, n=50), sampler.draw(X, n0=5, n=50))
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.ma.masked_array(X, mask=[1, 0, 0]), "x must have no mask"),
+        (np.ma.masked_array(X, mask=[1, 1, 1]), "x must have no mask"),
+        (torch.eye(3).to_sparse(), "x must be a dense tensor"),
+        (torch.zeros(3, device="meta"), "x must hold numbers"),
+    ],
+)
+def test_inputs_of_other_kinds_are_refused_by_name(x: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        Sampler(linear(), 0.5).draw(x, n0=5, n=50)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Linear(3, 2, device="meta"), "model must have its parameters, and 'weight' is on"),
+        (nn.Sequential(nn.LazyLinear(2)), "model must have its parameters, and '0.weight' is lazy"),
+    ],
+)
+def test_models_without_numbers_are_refused(model: nn.Module, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Sampler(model, 0.5)
+
+
+def test_a_model_that_refuses_to_be_moved_is_left_where_it_is() -> None:
+    class Fixed(nn.Linear):
+        def to(self, *arguments: Any, **options: Any) -> Any:
+            raise RuntimeError("`.to` is not supported for this model")
+
+    assert len(Sampler(Fixed(3, 2), 0.5).draw(X, n0=5, n=50).scores) == 50
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "tpu", 10**30])
+def test_a_device_that_is_not_there_is_named(device: Any) -> None:
+    with pytest.raises(ValueError, match="device must be one that torch can use here"):
+        Sampler(linear(), 0.5, device=device)
+
+
+def test_a_batch_that_no_memory_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for size in (2**24 + 1, 10**400):
+        with pytest.raises(ValueError, match="batch_size must be at most 16777216, got"):
+            Sampler(linear(), 0.5, batch_size=size)
+    sampler = Sampler(linear(), 0.5, batch_size=2**24)
+
+    def full(*arguments: Any, **options: Any) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(torch, "empty", full)
+    with pytest.raises(ValueError, match=r"16777216 inputs of shape \(3,\) take 0.201 GB"):
+        sampler.draw(X, n0=5, n=50)

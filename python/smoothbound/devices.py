@@ -1,0 +1,30 @@
+"""Devices by name."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["resolved"]
+
+
+def resolved(device: torch.device | str) -> torch.device:
+    """Return a device with its index, "cuda" as the "cuda:0" that it means.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device here.
+
+    Examples
+    --------
+    >>> resolved("cpu")
+    device(type='cpu')
+    """
+    try:
+        found = torch.empty(0, device=device).device
+    except Exception as error:  # torch raises whatever it likes, AssertionError too
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"device must be one that torch can use here, such as 'cpu', got {device!r}: {reason}"
+        ) from None
+    return found
