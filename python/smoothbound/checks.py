@@ -96,6 +96,8 @@ def path(name: str, value: object) -> Path:
 
 
 def _vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    if np.ma.is_masked(values):  # whose mask NumPy would drop
+        raise ValueError(f"{name} must not be masked; leave out the masked numbers yourself")
     try:
         raw = np.asarray(values)
     except (TypeError, ValueError) as error:  # lists of different lengths

@@ -268,6 +268,15 @@ def test_masked_scores_are_refused():
     np.testing.assert_array_equal(as_scores(np.ma.array(SCORES)), SCORES)
 
 
+@pytest.mark.parametrize("name", ["radii", "thresholds"])
+def test_masked_radii_and_thresholds_are_refused(name):
+    masked = np.ma.array([0.5, 0.25], mask=[False, True])
+    with pytest.raises(ValueError, match=f"{name} must not be masked"):
+        sb.certify_scores(SCORES, sigma=1.0, **{name: masked})
+    cert = sb.certify_scores(SCORES, sigma=1.0, **{name: np.ma.array([0.5, 0.25])})
+    assert getattr(cert.settings, name) == (0.5, 0.25)
+
+
 def test_rows_of_a_list_have_to_be_scores_themselves():
     np.testing.assert_array_equal(as_scores(list(SCORES)), SCORES)
     np.testing.assert_array_equal(as_scores(tuple(SCORES.tolist())), SCORES)
