@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from smoothbound.cli.options import numbers
-from smoothbound.printing import say
+from smoothbound.printing import note, say
 
 __all__ = ["report"]
 
@@ -68,7 +68,7 @@ def report(
     Certified accuracy is the share of all inputs that are classified correctly, not abstained,
     and certified strictly above a threshold everywhere within a radius.
     """
-    from smoothbound.report import write_report
+    from smoothbound.report import folder, write_report
 
     written = write_report(
         inputs,
@@ -81,3 +81,6 @@ def report(
     )
     for path in written:
         say(path)
+    if others := folder.others(out, written):
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        note(f"{out} also holds {others[0]}{more}: not of this report")

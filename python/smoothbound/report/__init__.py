@@ -8,12 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from smoothbound import comparison, concentration
-from smoothbound.errors import StoreError
 from smoothbound.evaluation import Evaluation
 from smoothbound.method import Method
 from smoothbound.printable import markdown, printable
-from smoothbound.replacing import replacing
-from smoothbound.report import page
+from smoothbound.report import folder, page
 from smoothbound.report.alone import alone
 from smoothbound.report.choosing import thresholds_of
 from smoothbound.report.measures import score_and_margin
@@ -145,7 +143,7 @@ def write_report(
         if figure.rows:
             tables.setdefault(figure.table, []).extend(figure.rows)
     files |= {f"{table}.csv": csv_of(numbers).encode() for table, numbers in tables.items()}
-    return _write(Path(out), files)
+    return folder.write(Path(out), files)
 
 
 def _line(entry: tuple[str, str]) -> str:
@@ -171,17 +169,6 @@ def _made(evaluations: Sequence[Evaluation], command: str) -> list[tuple[str, st
         *((one.name, " ".join(one.origin)) for one in evaluations),
         ("This report", f"Written by smoothbound {version('smoothbound')}: {command}"),
     ]
-
-
-def _write(out: Path, files: dict[str, bytes]) -> list[Path]:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot write to {out}: {error.strerror}") from error
-    for name, content in files.items():
-        with replacing(out / name) as file:
-            file.write(content)
-    return [out / name for name in files]
 
 
 def _term(method: Method, methods: Collection[Method]) -> str:

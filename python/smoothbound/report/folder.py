@@ -1,0 +1,73 @@
+"""The folder of a report: the files of one report at a time, and no others of an older one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from smoothbound.errors import StoreError
+from smoothbound.plain_files import read_plain
+from smoothbound.replacing import replacing
+from smoothbound.sealed import digest
+
+__all__ = ["others", "write"]
+
+_LIST = ".report.json"  # the names of the files and the digests of what was written
+
+
+def write(out: Path, files: dict[str, bytes]) -> list[Path]:
+    """Write the files of a report, and delete those of an older one that nobody has changed.
+
+    Parameters
+    ----------
+    out : Path
+        Made if need be.
+    files : dict of str to bytes
+        Contents by name.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    StoreError
+        If the folder or a file cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise StoreError(f"cannot write to {out}: {getattr(error, 'strerror', error)}") from error
+    older = _older(out)
+    for name, content in files.items():
+        with replacing(out / name) as file:
+            file.write(content)
+    sums = {name: digest(content).hex() for name, content in files.items()}
+    for name in older.keys() - files.keys():
+        try:
+            if digest(read_plain(out / name)).hex() == older[name]:
+                (out / name).unlink()
+        except (OSError, StoreError):  # it is gone, or somebody's own by now
+            continue
+    with replacing(out / _LIST) as file:
+        file.write(json.dumps(sums).encode())
+    return [out / name for name in files]
+
+
+def others(out: Path, written: list[Path]) -> list[str]:
+    """Return the names of what else lies in the folder, hidden files apart."""
+    names = {one.name for one in out.iterdir() if not one.name.startswith(".")}
+    return sorted(names - {path.name for path in written})
+
+
+def _older(out: Path) -> dict[str, str]:
+    """Return what the list of an older report says; nothing if there is none that can be read."""
+    try:
+        listed = json.loads(read_plain(out / _LIST))
+    except (StoreError, ValueError, RecursionError):
+        return {}
+    if not isinstance(listed, dict):
+        return {}
+    # Names alone, because a list that was made up must not reach other folders.
+    return {name: str(one) for name, one in listed.items() if Path(name).name == name}
