@@ -23,6 +23,8 @@ __all__ = ["MARGIN", "SCORE", "Measure", "custom", "measure"]
 class Measure:
     """A confidence measure; `measure` and `custom` make them.
 
+    Threads may share it, if its function can be called from several threads at once.
+
     Attributes
     ----------
     name : str

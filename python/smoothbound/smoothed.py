@@ -296,6 +296,9 @@ class SmoothedClassifier(Sampler):
     was not trained for it, so that a certificate for one is none for another. They are recorded
     with the certificate.
 
+    Threads may share one object, and several objects one module, if the model can be called from
+    several threads at once.
+
     References
     ----------
     Kumar, Levine, Feizi, Goldstein, "Certifying Confidence via Randomized Smoothing",

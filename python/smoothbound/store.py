@@ -82,7 +82,7 @@ def schema(settings: RunSettings) -> pa.Schema:
 
 @dataclass(frozen=True)
 class Results:
-    """What a results folder holds.
+    """What a results folder holds. Nothing changes it, so that threads may share it.
 
     Parameters
     ----------
