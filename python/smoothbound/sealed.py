@@ -27,8 +27,8 @@ _MAGIC = b"SBSEAL01"
 _DIGEST = 16  # bytes
 _SEAL = len(_MAGIC) + _DIGEST
 _TAIL = 8  # bytes after the footer: its length, and "PAR1"
-_ROWS = 256  # read at a time, so that a small file cannot fill the memory at once
-_BLOCK = 1 << 20
+_BLOCK = 1 << 20  # bytes read at a time, so that a small file cannot fill the memory at once
+_UNKNOWN = 4096  # bytes that are allowed for a value of no fixed width
 
 
 def digest(*parts: bytes | memoryview) -> bytes:
@@ -104,9 +104,13 @@ def read_table(path: str | Path) -> tuple[pa.Table, bool]:
     try:
         # From memory, because a parent folder such as sigma=0.25 would be taken for a column.
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
-            if file.metadata.num_rows > len(data):
-                raise StoreError(f"{path} is damaged: it claims {file.metadata.num_rows} rows")
-            batches = list(_bounded(path, file.iter_batches(_ROWS)))
+            rows, width = file.metadata.num_rows, sum(map(_width, file.schema_arrow.types))
+            if max(8 * rows, width) > memory_limit():
+                raise StoreError(
+                    f"{path} claims {rows} rows of {width} bytes, which are more than memory holds"
+                )
+            at_a_time = max(1, _BLOCK // max(width, 1))
+            batches = list(_bounded(path, file.iter_batches(at_a_time)))
             table = pa.Table.from_batches(batches, file.schema_arrow)
             table.validate(full=True)
             return table, sealed
@@ -149,6 +153,13 @@ def _check(path: str | Path, data: bytes) -> bool:
             f"{path} is damaged: its bytes are not those that were written; restore it from a copy"
         )
     return True
+
+
+def _width(kind: pa.DataType) -> int:
+    """Return how many bytes a value takes, or may take."""
+    if isinstance(kind, pa.FixedSizeListType):
+        return int(kind.list_size) * _width(kind.value_type)
+    return int(kind.bit_width) // 8 if pa.types.is_primitive(kind) else _UNKNOWN
 
 
 def _bounded(path: str | Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

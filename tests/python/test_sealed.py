@@ -82,17 +82,31 @@ def test_a_small_file_cannot_fill_the_memory(
     words = pa.DictionaryArray.from_arrays(pa.array([0] * 2000, pa.int32()), ["x" * 100_000])
     pq.write_table(pa.table({"why": words.cast(pa.string())}), bomb)
     assert bomb.stat().st_size < 200_000
-    monkeypatch.setattr(plain_files, "memory_limit", lambda: 10_000_000)
-    monkeypatch.setattr(sealed, "memory_limit", lambda: 10_000_000)
+    monkeypatch.setattr(plain_files, "memory_limit", lambda: 7_000_000)
+    monkeypatch.setattr(sealed, "memory_limit", lambda: 7_000_000)
     with pytest.raises(StoreError, match="more than memory holds"):
         sealed.read_table(bomb)
     rows = tmp_path / "rows.parquet"
-    pq.write_table(pa.table({"n": pa.array([7] * 1_000_000)}), rows)
+    pairs = pa.FixedSizeListArray.from_arrays(pa.array([7.0] * 2_000_000), 2)
+    pq.write_table(pa.table({"n": pairs}), rows)
+    assert rows.stat().st_size < 200_000
     with pytest.raises(StoreError, match="claims 1000000 rows"):
         sealed.read_table(rows)
+    wide = tmp_path / "wide.parquet"
+    row = pa.FixedSizeListArray.from_arrays(pa.array([7.0] * 1_000_000), 1_000_000)
+    pq.write_table(pa.table({"n": row}), wide)
+    with pytest.raises(StoreError, match="claims 1 rows of 8000000 bytes"):
+        sealed.read_table(wide)
     monkeypatch.setattr(plain_files, "memory_limit", lambda: 100)
     with pytest.raises(StoreError, match="more than memory holds"):
         sealed.read_table(path)
+
+
+def test_rows_that_are_all_alike_are_read_although_the_file_is_small(tmp_path: Path) -> None:
+    table = pa.table({"n": pa.array([7.0] * 1_000_000)})
+    sealed.write_table(table, tmp_path / "a.parquet", compression="lz4")
+    assert (tmp_path / "a.parquet").stat().st_size < 100_000
+    assert sealed.read_table(tmp_path / "a.parquet")[0].equals(table)
 
 
 def test_what_is_no_plain_file_is_refused_at_once(tmp_path: Path) -> None:
