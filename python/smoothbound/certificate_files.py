@@ -39,6 +39,13 @@ _SETTINGS_OF = {  # by the name of the class of certificates, in the metadata
     "SketchCertificate": ("sketch_certificate", "SketchSettings"),
     "SmoothedCertificate": ("smoothed", "SmoothedSettings"),
 }
+_PLAIN: dict[str, Any] = {  # annotations of settings
+    "str": str,
+    "int": int,
+    "float": int | float,
+    "bool": bool,
+    "dict[str, Any]": dict,
+}
 _BEFORE: dict[str, Any] = {"order": "drawn", "order_seed": 0}  # settings that older files lack
 
 
@@ -91,10 +98,19 @@ def _settings(kind: type[Settings], text: bytes) -> Settings:
     checks.choice("sides", values["sides"], SIDES)
     for name, least in (("n", 1), ("n_pilot", 0), ("order_seed", 0)):
         checks.count(name, values[name], least)
-    for name in ("backend", "version", "order", "measure"):
-        if not isinstance(values.get(name, ""), str):
-            raise TypeError(f"{name} must be text, got {values[name]!r}")
-    return kind(**values)
+    made = kind(**values)
+    for setting in fields(kind):
+        _check_type(setting.name, str(setting.type), getattr(made, setting.name))
+    return made
+
+
+def _check_type(name: str, wanted: str, value: object) -> None:
+    """Refuse a value of another type than a setting is annotated with, where it is a plain one."""
+    if wanted.endswith(" | None") and value is None:
+        return
+    kind = _PLAIN.get(wanted.removesuffix(" | None"))
+    if kind and (not isinstance(value, kind) or isinstance(value, bool) > (kind is bool)):
+        raise TypeError(f"{name} must be {wanted}, got {checks.shown(value)}")
 
 
 def _part(name: str, settings: Settings, table: pa.Table) -> Any:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from smoothbound.errors import StoreError
-from smoothbound.plain_files import require_plain
+from smoothbound.plain_files import memory_limit, require_plain
 
 __all__ = ["ScoreFile", "Scores", "choose", "open_scores", "readable", "rows_per_chunk"]
 
@@ -105,11 +105,14 @@ def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
         if not path.exists() or path.is_dir():
             raise StoreError(f"there is no file {path}")
         require_plain(path, path.stat())  # a pipe would wait for a writer
-        return kinds[suffix](path, key)
+        file = kinds[suffix](path, key)
     except StoreError:
         raise
     except Exception as error:  # the readers raise more kinds on damaged files than they document
         raise StoreError(f"{path} cannot be read: {error}") from error
+    if file.n_draws * file.dtype.itemsize > memory_limit():
+        raise StoreError(f"{path} claims {file.n_draws} draws in a row, more than memory holds")
+    return file
 
 
 def _open_npy(path: Path, key: str | None) -> ScoreFile:

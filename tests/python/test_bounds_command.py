@@ -153,6 +153,20 @@ def test_a_name_that_is_not_utf_8_and_a_machine_without_home(tmp_path: Path) -> 
     assert done.stderr.startswith(b"error: there is no file \\xfe.npy")
 
 
+def test_a_user_without_a_name_and_home(tmp_path: Path) -> None:
+    np.save(tmp_path / "scores.npy", SCORES)
+    site = tmp_path / "site"
+    site.mkdir()
+    nobody = "import pwd\ndef nobody(*_): raise KeyError('uid not found')\npwd.getpwuid = nobody\n"
+    (site / "sitecustomize.py").write_text(nobody)
+    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    for backend in ("cpp", "numba"):
+        words = ("scores.npy", *OPTIONS, "--out", f"{backend}.csv", "--backend", backend)
+        if backend == "numba" or sb.build_info()["extension"]:
+            done = program(tmp_path, *words, PYTHONPATH=path)
+            assert done.returncode == 0, done.stderr
+
+
 def test_the_settings_stand_in_the_metadata(table: Path) -> None:
     out = table.with_name("b.parquet")
     bounds(table, *OPTIONS, "--out", out)

@@ -214,6 +214,8 @@ GOOD = sb.certify_scores(SCORES[:1], sigma=0.25, alpha=0.1, radii=[0, 0.1], thre
         ("n", 0),
         ("n_pilot", -1),
         ("backend", 3),
+        ("order", None),
+        ("order_seed", True),
         ("unknown", 1),
         ("n", None),
     ],
@@ -225,6 +227,22 @@ def test_settings_are_checked_when_they_are_read(
     settings = json.loads(table.schema.metadata[b"smoothbound"]) | {setting: value}
     write(tmp_path / "c.parquet", table, json.dumps(settings))
     with pytest.raises(StoreError, match=r"c.parquet holds no sound certificate: .*"):
+        sb.Certificate.load(tmp_path / "c.parquet")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("measure", 3), ("noise", "lattice"), ("batch_size", 0.5), ("cutoff", "0.5"), ("n0", True),
+     ("channels_last", 1), ("adaptive", []), ("compile", {})],
+)  # fmt: skip
+def test_settings_of_draws_are_checked_too(setting: str, value: object, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    smoothed = sb.SmoothedClassifier(lambda x: torch.cat([x, -x], dim=1), sigma=0.5)
+    table = smoothed.certify(torch.tensor([[3.001]]), n=100, alpha=0.1).to_arrow()
+    settings = json.loads(table.schema.metadata[b"smoothbound"]) | {setting: value}
+    metadata = {**table.schema.metadata, b"smoothbound": json.dumps(settings).encode()}
+    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "c.parquet")
+    with pytest.raises(StoreError, match=rf"holds no sound certificate: {setting} must be"):
         sb.Certificate.load(tmp_path / "c.parquet")
 
 

@@ -406,6 +406,17 @@ def test_an_encrypted_npz_file_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [*ARRAYS, *TABLES])
+def test_a_row_that_memory_does_not_hold_is_refused_before_it_is_read(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zeros compress to a thousandth, so that a small file could fill the memory."""
+    path = write(tmp_path / f"scores{suffix}", SCORES)
+    monkeypatch.setattr(score_files, "memory_limit", lambda: 39)
+    with pytest.raises(StoreError, match="claims 5 draws in a row, more than memory holds"):
+        open_scores(path)
+
+
+@pytest.mark.parametrize("suffix", [*ARRAYS, *TABLES])
 @pytest.mark.parametrize("seed", range(40))
 def test_any_damage_is_an_error_that_names_the_file(tmp_path: Path, suffix: str, seed: int) -> None:
     path = write(tmp_path / f"scores{suffix}", SCORES)
