@@ -1,7 +1,7 @@
 """Print what the permutation of rows of unknown history costs, for benchmarks/README.md.
 
-Run it as `OMP_NUM_THREADS=1 python benchmarks/python/order.py`. One thread; processor time of the two
-orders, taken in turns; the least of each.
+Run it as `OMP_NUM_THREADS=1 python benchmarks/python/order.py`. One thread; processor time of the
+two orders, taken in turns; the least of each.
 """
 
 import time

@@ -8,7 +8,7 @@ side.  Sorting and Phi^-1 are left to NumPy and SciPy.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -282,7 +282,7 @@ def certify(
     return bounds, np.where(scaled > 0.0, np.nextafter(scaled, -np.inf), scaled), -1
 
 
-def _for_each_row(task: Callable[..., None], threads: int, *columns: Sequence[Any]) -> None:
+def _for_each_row(task: Callable[..., None], threads: int, *columns: Any) -> None:
     """Call the task with the elements of each row of the columns."""
     if threads == 1 or len(columns[0]) == 1:
         for row in zip(*columns, strict=True):

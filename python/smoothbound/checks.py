@@ -73,11 +73,12 @@ def count(name: str, value: object, minimum: int = 1, maximum: int | None = None
     """Return `value` as an int if it is a whole number from `minimum` to `maximum`."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be a whole number, got {value!r} ({type(value).__name__})")
-    if value < minimum:
+    number = int(value)
+    if number < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {shown(value)}")
-    if maximum is not None and value > maximum:
+    if maximum is not None and number > maximum:
         raise ValueError(f"{name} must be at most {maximum}, got {shown(value)}")
-    return int(value)
+    return number
 
 
 def choice(name: str, value: object, allowed: Sequence[str]) -> str:

@@ -624,7 +624,8 @@ class _Batches:
     def _copies(self, key: Tensor) -> Tensor:
         """Make the noisy copies that a key names, for a model to do with as it likes."""
         assert self._points is not None
-        self._noise.add(self._points, *key[:4], self._noisy)
+        rows, examples, draws, streams = key[:4]
+        self._noise.add(self._points, rows, examples, draws, streams, self._noisy)
         return self.sampler.formatted(self._noisy.detach())
 
     def _compare(self, key: Tensor, row: Tensor) -> None:
