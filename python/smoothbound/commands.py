@@ -64,6 +64,7 @@ def certify_command(
         "--n0": (settings.n0, 100),
         "--n-bins": (next((m.n_bins for m in settings.methods if m.n_bins), None), None),
         "--measure": (settings.measure, "score"),
+        "--outputs": (settings.outputs, "logits"),
         "--split": (settings.split, "test"),
         "--skip": (settings.skip, 1),
         "--max-inputs": (settings.max_inputs, None),

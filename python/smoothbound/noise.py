@@ -26,6 +26,7 @@ from smoothbound.lattice import MAX_FINE_NUMBER, MAX_NUMBER, fine_lattice, latti
 __all__ = [
     "CAVEAT",
     "DEFAULT",
+    "MAX_DRAWS",
     "MAX_EXAMPLE",
     "MAX_SEED",
     "Kind",
@@ -39,6 +40,7 @@ Kind = Literal["lattice", "gaussian"]
 DEFAULT: Kind = "lattice"
 MAX_SEED = 2**64 - 1
 MAX_EXAMPLE = 2**31 - 1
+MAX_DRAWS = 2**32  # of an input and a stream
 
 CAVEAT = (
     "floating-point noise: x + noise is rounded, and the certificate does not account for that, so "

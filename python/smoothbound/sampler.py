@@ -13,7 +13,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from time import perf_counter
 from typing import Any, Literal, get_args
@@ -31,10 +31,20 @@ from smoothbound.errors import ModelError
 from smoothbound.evaluating import evaluating
 from smoothbound.measures import Measure
 from smoothbound.measures import measure as measure_of
-from smoothbound.noise import DEFAULT, Noise, Stream, check_example
+from smoothbound.noise import DEFAULT, MAX_DRAWS, Noise, Stream, check_example
 from smoothbound.schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
 
-__all__ = ["Draws", "Failure", "Input", "Model", "Outputs", "Precision", "Sampler", "tensor_of"]
+__all__ = [
+    "Draws",
+    "Failure",
+    "Input",
+    "Model",
+    "Outlook",
+    "Outputs",
+    "Precision",
+    "Sampler",
+    "tensor_of",
+]
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 Compile = Literal["default", "reduce-overhead", "max-autotune"]
@@ -64,11 +74,14 @@ class Input:
         The number that its noise belongs to; for a data set, its index there.
     job : Job
         How many draws it needs.
+    first_draw : int
+        Number of the first estimation draw: those before were made earlier.
     """
 
     x: NDArray[np.floating] | Tensor
     example: int
     job: Job
+    first_draw: int = field(default=0, kw_only=True)
 
 
 class Sampler:
@@ -101,6 +114,7 @@ class Sampler:
         check_rows: bool = True,
     ) -> None:
         base, self.outputs = adapt(model, outputs, device)
+        self._stated = outputs is not None or isinstance(base, BaseClassifier)
         self.sigma = checks.positive("sigma", sigma)
         self.measure = measure_of(measure)
         if batch_size != "auto" and checks.count("batch_size", batch_size) > _MOST_ROWS:
@@ -159,6 +173,7 @@ class Sampler:
         n: int = 100_000,
         seed: int = 0,
         example: int = 0,
+        first_draw: int = 0,
         noise: str | None = None,
         grid: int | None = None,
     ) -> Draws:
@@ -172,7 +187,11 @@ class Sampler:
             Number of draws that select the class, and of those that are scored.
         seed, example : int
             What the noise belongs to; see `smoothbound.noise`. Give every input of a data set its
-            own `example`.
+            own `example`. The same seed, example and numbers give the same draws again, which count
+            once.
+        first_draw : int, default 0
+            Number of the first of the `n` draws. To go on where earlier draws ended, give their
+            `Draws.next_draw`; ``earlier + later`` joins them.
         noise, grid
             The kind of noise and the grid of the inputs, as for `noise`.
 
@@ -189,9 +208,23 @@ class Sampler:
             another shape, NaN, values outside the range.
         """
         made = self.noise(noise, seed=seed, grid=grid)
-        ((_, outcome),) = self.sample([Input(x, example, FixedJob(n))], n0=n0, noise=made)
+        first = checks.count("first_draw", first_draw, minimum=0)
+        if first + checks.count("n", n) > MAX_DRAWS:
+            raise ValueError(
+                f"first_draw + n must be at most {MAX_DRAWS}, got {checks.shown(first + n)}: draw "
+                "with another seed"
+            )
+        ((_, outcome),) = self.sample(
+            [Input(x, example, FixedJob(n), first_draw=first)], n0=n0, noise=made
+        )
         assert isinstance(outcome, Draws)  # all inputs failed otherwise
-        return replace(outcome, displacement=made.displacement(int(np.prod(x.shape))))
+        return replace(
+            outcome,
+            displacement=made.displacement(int(np.prod(x.shape))),
+            first_draw=first,
+            seed=made.seed,
+            example=int(example),
+        )
 
     def sample(
         self,
@@ -251,6 +284,32 @@ class Sampler:
         with evaluating(self.model):
             outcomes = _outcomes(schedule, batches, ahead, advance)
             yield from outcomes if proven else _unless_all_fail(outcomes)
+
+    def look(self, x: NDArray[np.floating] | Tensor, noise: Noise) -> Outlook:
+        """Run the model on one batch of noisy copies of an input, to see what it returns.
+
+        Parameters
+        ----------
+        x, noise
+            As for `sample`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the input is of the wrong kind.
+        ModelError
+            If the model raised, or returned no floating-point tensor of a row for each copy.
+
+        Examples
+        --------
+        >>> sampler = Sampler(lambda x: torch.cat([x, 1 - x], dim=1).sigmoid(), sigma=0.5)
+        >>> str(sampler.look(np.array([0.0], dtype=np.float32), sampler.noise()))
+        '2 outputs in [0.139, 0.944], taken as logits'
+        """
+        self._check_inputs(x)
+        with torch.inference_mode(False), evaluating(self.model), self.running():
+            batches = _Batches(self, noise, tensor_of(x), self.rows(x), places=1)
+            return batches.look(tensor_of(x))
 
     def rows(self, x: NDArray[np.floating] | Tensor) -> int:
         """Return the number of rows of a batch of inputs like `x`.
@@ -379,6 +438,46 @@ def fastest(speed: Callable[[int], float | None], start: int = 64, most: int = 2
             break
         best, size = faster, 2 * size
     return size
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a model returned for one batch of noisy copies.
+
+    Attributes
+    ----------
+    classes : int
+        Columns of its outputs.
+    low, high : float
+        Least and largest of them.
+    normalised : bool
+        Whether every row lies in [0, 1] and sums to 1, as probabilities do.
+    outputs : {"logits", "probabilities", "raw"}
+        What they are taken as.
+    """
+
+    classes: int
+    low: float
+    high: float
+    normalised: bool
+    outputs: str
+
+    @classmethod
+    def of(cls, values: Tensor, outputs: str) -> Outlook:
+        """Look at outputs of shape (batch, classes)."""
+        values = values.double()
+        low, high = float(values.min()), float(values.max())
+        drift = (values.sum(dim=1) - 1.0).abs().max()
+        normalised = low >= 0.0 and high <= 1.0 and float(drift) <= _SUM_TOLERANCE
+        return cls(values.shape[1], low, high, normalised, outputs)
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        sums = " with rows that sum to 1" if self.normalised else ""
+        return (
+            f"{self.classes} outputs in [{self.low:.3g}, {self.high:.3g}]{sums}, taken as "
+            f"{self.outputs}"
+        )
 
 
 class _FailedError(Exception):
@@ -561,6 +660,8 @@ class _Batches:
         outputs = self._outputs(key)
         compared, self._compared = self._compared, True
         row = None if compared else outputs[_PROBE % len(outputs)].clone()
+        if not compared:
+            self._warn_of_probabilities(outputs)
         selects = any(segment.stream is Stream.SELECTION for segment in segments)
         with self.sampler.measuring():
             record = self._record(outputs, key[0], key[4] if selects else None)
@@ -584,7 +685,8 @@ class _Batches:
             vote = int(s.stream is Stream.SELECTION)
             for column, number in zip(key, _name(s, vote), strict=True):
                 column[s.rows] = number
-            key[2, s.rows] = np.arange(s.first, s.first + s.rows.stop - s.rows.start)
+            start = _name(s, vote)[2]
+            key[2, s.rows] = np.arange(start, start + s.rows.stop - s.rows.start)
         rows = torch.from_numpy(key)
         if self.sampler.device.type == "cuda":
             rows = rows.pin_memory().to(self.sampler.device, non_blocking=True)
@@ -627,6 +729,30 @@ class _Batches:
         rows, examples, draws, streams = key[:4]
         self._noise.add(self._points, rows, examples, draws, streams, self._noisy)
         return self.sampler.formatted(self._noisy.detach())
+
+    def look(self, x: Tensor) -> Outlook:
+        """Run the model on copies of one input."""
+        self._points = self._noise.point(x)[None]
+        key = torch.zeros((5, len(self._noisy)), dtype=torch.int64)
+        key[2] = torch.arange(len(self._noisy))
+        try:
+            outputs = self._outputs(key.to(self.sampler.device))
+        except _FailedError as error:
+            raise ModelError(error.failure.reason) from error.failure.error
+        return Outlook.of(outputs, self.sampler.outputs)
+
+    def _warn_of_probabilities(self, outputs: Tensor) -> None:
+        """Say so where what is taken for logits looks like probabilities."""
+        if self.sampler._stated or self.sampler.outputs != "logits":
+            return
+        seen = Outlook.of(outputs, "logits")
+        if seen.normalised:
+            warnings.warn(
+                f"the model returned {seen}: these are probabilities, and a second softmax makes "
+                "every score small. State outputs='probabilities', or outputs='logits' if they "
+                "are logits all the same",
+                stacklevel=2,
+            )
 
     def _compare(self, key: Tensor, row: Tensor) -> None:
         """Give the model one row again and again, and compare with the same row in company.
@@ -758,7 +884,10 @@ def _room(size: int, like: Tensor, device: torch.device) -> Tensor:
 def _name(segment: Segment[Input], vote: int) -> tuple[int, ...]:
     """Return the key of the first draw of a segment, and how often it votes."""
     visit = segment.visit
-    return visit.place, visit.item.example, segment.first, segment.stream, vote
+    draw = segment.first
+    if segment.stream is Stream.ESTIMATION:
+        draw += visit.item.first_draw
+    return visit.place, visit.item.example, draw, segment.stream, vote
 
 
 def _check_values(values: object, rows: int, measure: Measure) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -86,6 +86,17 @@ class Draws:
     displacement : float
         Distance, at most, between the input and the lattice point that was drawn around: what is
         certified within R + 2 displacement holds within R (`smoothbound.displaced`).
+    first_draw : int
+        Number of the first of the scores among the estimation draws of its input and seed.
+    seed, example : int or None
+        What their noise belongs to; None where that is not known.
+
+    Examples
+    --------
+    >>> one = Draws(np.ones(3, np.float32), 0, 3, 10, seed=0, example=7)
+    >>> more = Draws(np.zeros(2, np.float32), 0, 0, 10, first_draw=one.next_draw, seed=0, example=7)
+    >>> (one + more).scores.tolist()
+    [1.0, 1.0, 1.0, 0.0, 0.0]
     """
 
     scores: NDArray[np.float32]
@@ -93,6 +104,42 @@ class Draws:
     top_count: int
     n0: int
     displacement: float = 0.0
+    first_draw: int = 0
+    seed: int | None = None
+    example: int | None = None
+
+    @property
+    def next_draw(self) -> int:
+        """Number of the draw to go on with."""
+        return self.first_draw + len(self.scores)
+
+    def __add__(self, other: Draws) -> Draws:
+        """Join the draws that come next to these.
+
+        Raises
+        ------
+        ValueError
+            If the others do not begin where these end, so that draws would be counted twice or left
+            out, or belong to another input, seed, class or lattice point.
+        """
+        if not isinstance(other, Draws):
+            return NotImplemented
+        for name in ("seed", "example", "predicted", "n0", "displacement"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                raise ValueError(
+                    f"draws to be joined must have the same {name}, got {mine} and {theirs}"
+                )
+        if other.first_draw != self.next_draw:
+            raise ValueError(
+                f"draws to be joined must begin with number {self.next_draw}, where these end, got "
+                f"{other.first_draw}: draw with first_draw={self.next_draw}"
+            )
+        return replace(
+            self,
+            scores=np.concatenate([self.scores, other.scores]),
+            top_count=self.top_count + other.top_count,
+        )
 
     @property
     def mean(self) -> float:

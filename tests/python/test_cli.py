@@ -366,6 +366,33 @@ def test_certify_refuses_a_checkpoint_that_does_not_fit(model: Path, tmp_path: P
     assert "(3, 4, 4)" in said
 
 
+def test_certify_says_what_the_network_returns_before_it_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ending_in_softmax.py").write_text(
+        "from torch import nn\n"
+        "def net():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Softmax(1))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    common = ["--model", "ending_in_softmax:net", "--sigma", 0.25, "--n", 100, "--n0", 10]
+    images = np.random.default_rng(0).random((4, 1, 8, 8), np.float32)
+    np.savez("a.npz", images=images, labels=[10, 10, 1, 2])
+    said = fails("certify", *common, "--data", "npz:a.npz", "--out", "a")
+    assert "the network has 10 outputs, and the data have 11 classes" in said
+    np.savez("b.npz", images=images, labels=[9, 0, 1, 2])
+    said = smoothbound(
+        "certify", *common, "--data", "npz:b.npz", "--outputs", "probabilities", "--out", "b"
+    ).stderr
+    assert "with rows that sum to 1, taken as probabilities" in said
+    assert "the images are on no stated grid: they are placed on a fine lattice" in said
+    settings = store.load(Path("b")).settings
+    assert settings.outputs == "probabilities"
+    assert settings.noise["displacement"] == settings.displacement > 0
+    assert store.load(Path("b")).sketch().displacement == settings.displacement
+
+
 def test_report_refuses_what_is_no_result(tmp_path: Path) -> None:
     out = tmp_path / "report"
     assert "no results folder" in fails("report", tmp_path / "typo", "--out", out)

@@ -697,3 +697,73 @@ def test_a_batch_that_no_memory_holds_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch, "empty", full)
     with pytest.raises(ValueError, match=r"16777216 inputs of shape \(3,\) take 0.201 GB"):
         sampler.draw(X, n0=5, n=50)
+
+
+# --- draws have numbers -------------------------------------------------------------------------
+
+
+def test_draws_go_on_where_earlier_ones_ended() -> None:
+    sampler = Sampler(linear(), 0.5, batch_size=32)
+    whole = sampler.draw(X, n0=10, n=100, seed=3, example=4)
+    first = sampler.draw(X, n0=10, n=30, seed=3, example=4)
+    later = sampler.draw(X, n0=10, n=70, seed=3, example=4, first_draw=first.next_draw)
+    assert (later.first_draw, later.next_draw) == (30, 100)
+    joined = first + later
+    np.testing.assert_allclose(joined.scores, whole.scores, atol=1e-6)
+    assert (joined.predicted, joined.top_count) == (whole.predicted, whole.top_count)
+    assert (joined.first_draw, joined.next_draw) == (0, 100)
+    assert joined.displacement == first.displacement > 0
+
+
+def test_draws_are_never_joined_twice() -> None:
+    sampler = Sampler(linear(), 0.5)
+    one = sampler.draw(X, n0=10, n=30)
+    with pytest.raises(ValueError, match=r"must begin with number 30.* draw with first_draw=30"):
+        one + sampler.draw(X, n0=10, n=30)
+    with pytest.raises(ValueError, match="must have the same seed, got 0 and 1"):
+        one + sampler.draw(X, n0=10, n=30, seed=1, first_draw=30)
+    with pytest.raises(ValueError, match="must have the same example"):
+        one + sampler.draw(X, n0=10, n=30, example=1, first_draw=30)
+    with pytest.raises(ValueError, match="first_draw must be at least 0"):
+        sampler.draw(X, n=30, first_draw=-1)
+    with pytest.raises(ValueError, match=r"first_draw \+ n must be at most 4294967296"):
+        sampler.draw(X, n=30, first_draw=2**32 - 29)
+
+
+# --- what the model returns ---------------------------------------------------------------------
+
+
+def test_probabilities_taken_for_logits_are_noticed() -> None:
+    layer = linear()
+
+    def model(x: Tensor) -> Tensor:
+        return layer(x).softmax(dim=1)
+
+    with pytest.warns(UserWarning, match=r"sum to 1, taken as logits.*outputs='probabilities'"):
+        Sampler(model, 0.5).draw(X, n0=10, n=50)
+    for outputs in ("logits", "probabilities"):
+        Sampler(model, 0.5, outputs=outputs).draw(X, n0=10, n=50)  # stated: no warning
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda x: torch.stack([x[:, 0], 1 - x[:, 0]], dim=1),  # rows sum to 1, not all in [0, 1]
+        lambda x: x.sigmoid(),  # all in [0, 1], and rows do not sum to 1
+        lambda x: x.log_softmax(dim=1),
+    ],
+)
+def test_logits_that_look_a_little_like_probabilities_are_taken_as_they_are(model: Any) -> None:
+    Sampler(model, 0.5).draw(X, n0=10, n=50)  # warnings are errors here
+
+
+def test_a_look_says_what_the_model_returns() -> None:
+    layer = linear()
+    sampler = Sampler(lambda x: layer(x).softmax(dim=1), 0.5)
+    seen = sampler.look(X, sampler.noise())
+    assert (seen.classes, seen.normalised, seen.outputs) == (CLASSES, True, "logits")
+    assert 0 <= seen.low < seen.high <= 1
+    assert "sum to 1, taken as logits" in str(seen)
+    failing = Sampler(lambda x: x[0], 0.5)
+    with pytest.raises(ModelError, match="the model returned shape"):
+        failing.look(X, failing.noise())

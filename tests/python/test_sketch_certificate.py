@@ -188,3 +188,25 @@ def test_certificates_say_what_they_are_of():
 def test_questions_are_checked(sketch, arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
         sketch.certify(**arguments)
+
+
+def test_the_displacement_of_the_draws_is_paid_by_every_certificate(tmp_path):
+    d = 0.004
+    scores = np.random.default_rng(1).beta(8, 1, (2, 3000))
+    plain, displaced = ScoreSketch(2, sigma=0.25), ScoreSketch(2, sigma=0.25, displacement=d)
+    for sketch in (plain, displaced):
+        sketch.update(scores)
+    displaced.save(tmp_path / "sketch.parquet")
+    kept = ScoreSketch.load(tmp_path / "sketch.parquet").only([0, 1])
+    asked = {"thresholds": [0.5, 0.88], "alpha": 0.01, "sides": "both"}
+    cert = kept.certify(radii=[0.0, 0.25], **asked)
+    wider = plain.certify(radii=[2 * d, 0.25 + 2 * d], **asked)
+    assert cert.settings.radii == (0.0, 0.25)
+    assert cert.settings.displacement == d
+    assert (cert.lower <= wider.lower).all()
+    assert (cert.upper >= wider.upper).all()
+    np.testing.assert_allclose(cert.lower, wider.lower, atol=1e-12)
+    left = wider.radius - 2 * d
+    np.testing.assert_allclose(cert.radius, np.where(left < 0, np.nan, left), atol=1e-12)
+    with pytest.raises(ValueError, match=r"displacements differ: 0\.0 and 0\.004"):
+        plain + displaced

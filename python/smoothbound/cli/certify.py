@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from smoothbound import checks
 from smoothbound.cli.options import (
@@ -27,10 +28,17 @@ from smoothbound.cli.options import (
     numbers,
 )
 from smoothbound.method import BANDS, BOUNDS
+from smoothbound.printing import say
+from smoothbound.rounding import ceil_decimal
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from smoothbound.checkpoint import Info
+    from smoothbound.data import Dataset
+    from smoothbound.noise import Noise
     from smoothbound.run_settings import RunSettings
+    from smoothbound.smoothed import SmoothedClassifier
 
 __all__ = ["certify"]
 
@@ -116,6 +124,12 @@ def certify(
         ),
     ] = None,
     n_bins: NBins = None,
+    outputs: Annotated[
+        str | None,
+        typer.Option(
+            help="What the network returns: logits or probabilities.", show_default="logits"
+        ),
+    ] = None,
     cutoff: Annotated[
         float | None,
         typer.Option(
@@ -262,6 +276,7 @@ def certify(
         model,
         sigma,
         measure=measure,
+        outputs=outputs,  # type: ignore[arg-type]
         device=where,
         batch_size=_batch_size(batch_size, out if resume else None),
         precision=precision,  # type: ignore[arg-type]
@@ -270,6 +285,8 @@ def certify(
         cutoff=cutoff,
     )
     first, _ = dataset[0]
+    made = smoothed.noise(noise, seed=seed, grid=None if noise == "gaussian" else dataset.grid)
+    _introduce_model(smoothed, made, first, dataset)
     _warn_of_another(checkpoint, info, sigma, dataset.num_classes)
     middle = sum(smoothed.measure.score_range) / 2
     if radii is not None:
@@ -303,9 +320,7 @@ def certify(
         arch=info.arch,
         checkpoint=name,
         checkpoint_sha256=info.sha256,
-        noise=smoothed.noise(
-            noise, seed=seed, grid=None if noise == "gaussian" else dataset.grid
-        ).describe(math.prod(dataset.shape)),
+        noise=made.describe(math.prod(dataset.shape)),
         **smoothed.describe(first),
         versions=_versions(),
         threads=threads,
@@ -326,6 +341,32 @@ def certify(
         note(concern)
     if results.failed:
         raise typer.Exit(3)
+
+
+def _introduce_model(
+    smoothed: SmoothedClassifier, noise: Noise, image: Tensor, dataset: Dataset
+) -> None:
+    """Say in one line what the network returns, and refuse labels that it lacks."""
+    from smoothbound.errors import CheckpointError, ModelError
+
+    with suppress(ModelError):  # the run will say what is wrong, and whether with all images
+        seen = smoothed.look(image, noise)
+        say(f"model: {seen}", Console(stderr=True))
+        if seen.outputs == "logits" and seen.normalised:
+            note("these look like probabilities: state --outputs=probabilities if they are")
+        if dataset.num_classes > seen.classes:
+            raise CheckpointError(
+                f"the network has {seen.classes} outputs, and the data have "
+                f"{dataset.num_classes} classes, labels from 0 to {dataset.num_classes - 1}: "
+                "labels must be columns of its outputs, counted from 0"
+            )
+    if (displacement := noise.displacement(math.prod(dataset.shape))) > 0:
+        common = noise.common_grid(image)
+        advice = f" (but the first image lies on 1/{common})" if common else ""
+        note(
+            f"the images are on no stated grid{advice}: they are placed on a fine lattice, and "
+            f"radii are stated {ceil_decimal(2 * displacement, 6)} smaller for it"
+        )
 
 
 def _warn_of_another(path: Path | None, info: Info, sigma: float, num_classes: int) -> None:
