@@ -155,10 +155,18 @@ class Certificate:
 
         The columns are those of `to_arrow`. A checksum covers settings and numbers.
 
+        Parameters
+        ----------
+        path : str or Path
+            Ends in .parquet.
+
         Raises
         ------
         StoreError
             If it cannot be written; `path` is then as it was.
+        TypeError, ValueError
+            If `path` has another ending or is no path, or the certificate has neither radii nor
+            thresholds.
 
         Examples
         --------

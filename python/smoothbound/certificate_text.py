@@ -48,7 +48,7 @@ def _title(certificate: Certificate) -> str:
     settings = certificate.settings
     measure = getattr(settings, "measure", None)
     return printable(
-        f"{type(certificate).__name__} of {len(certificate)} inputs"
+        f"{type(certificate).__name__} of {len(certificate)} input{'s' * (len(certificate) != 1)}"
         + (f", {measure}" if measure else "")
         + f": {settings.method.label}, n = {settings.n}, sigma = {exact(settings.sigma)}, "
         f"alpha = {exact(settings.alpha)}"

@@ -16,6 +16,7 @@ import smoothbound as sb
 from smoothbound.errors import StoreError
 
 SCORES = np.random.default_rng(0).beta(5, 2, (4, 500))
+GOOD = sb.certify_scores(SCORES[:1], sigma=0.25, alpha=0.1, radii=[0, 0.1], thresholds=[0.5])
 
 
 def test_columns_of_a_frame_are_named_by_all_digits_and_never_merge() -> None:
@@ -171,6 +172,21 @@ def test_one_side_and_no_thresholds_come_back(tmp_path: Path) -> None:
         sb.certify_scores(SCORES, sigma=0.25, alpha=0.1, radii=[]).save(tmp_path / "c.parquet")
 
 
+@pytest.mark.parametrize("name", ["cert.csv", "cert", "cert.pq", ".parquet"])
+def test_a_file_is_what_its_ending_says(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"path must end in .parquet, got .*to_csv"):
+        GOOD.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", [None, 1, b"cert.parquet", object()])
+def test_what_is_no_path_is_named(path: Any) -> None:
+    with pytest.raises(TypeError, match="path must be a str or Path, got"):
+        GOOD.save(path)
+    with pytest.raises(TypeError, match="path must be a str or Path, got"):
+        sb.Certificate.load(path)
+
+
 def test_every_flipped_bit_of_a_saved_certificate_is_told(tmp_path: Path) -> None:
     path = tmp_path / "cert.parquet"
     cert = sb.certify_scores(SCORES[:1], sigma=0.25, alpha=0.1, thresholds=[0.5])
@@ -189,9 +205,6 @@ def loaded_or_none(path: Path) -> sb.Certificate | None:
     except StoreError as error:
         assert str(path) in str(error)  # noqa: PT017
         return None
-
-
-GOOD = sb.certify_scores(SCORES[:1], sigma=0.25, alpha=0.1, radii=[0, 0.1], thresholds=[0.5])
 
 
 @pytest.mark.parametrize(
