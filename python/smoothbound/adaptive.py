@@ -24,6 +24,7 @@ from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, highest_share
 from smoothbound.errors import BUDGET_SPENT
 from smoothbound.method import Method
+from smoothbound.rounding import exact
 
 __all__ = ["Answer", "Budget", "Decide", "FindRadius", "Job", "Plan", "Stage", "ask", "plan"]
 
@@ -400,7 +401,7 @@ class Job:
         return {
             "certified": f"certified after {k} draws",
             "precise": f"no more than the precision to be gained after {k} draws",
-            "futile": f"even {n} draws are not expected to certify more than {c:g}, after {k}",
+            "futile": f"even {n} draws are not expected to certify more than {exact(c)}, after {k}",
             "exhausted": f"all {n} draws are spent",
             "budget": f"{BUDGET_SPENT} after {k} draws",
         }[outcome]

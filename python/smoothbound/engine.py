@@ -16,6 +16,7 @@ from smoothbound import band as bands
 from smoothbound.arrays import as_scores
 from smoothbound.certificate import Certificate, Settings
 from smoothbound.method import Method
+from smoothbound.rounding import exact
 
 __all__ = ["certify_scores", "required_draws"]
 
@@ -399,7 +400,7 @@ def require_draws(
         mean=method.mean,
         pilot=pilot,
     )
-    what = f"above the threshold {threshold:g}" if thresholds else "at all"
+    what = f"above the threshold {exact(threshold)}" if thresholds else "at all"
     raise ValueError(
         f"n = {n} draws are too few to certify any input {what} at alpha = {alpha:g} "
         f"by {method.label}, even if every score were {b:g}; "

@@ -17,6 +17,7 @@ from smoothbound import backend as backends
 from smoothbound import checks, engine, sketch_checks, sketch_draws, sketch_repeats
 from smoothbound.arrays import as_scores
 from smoothbound.errors import StoreError
+from smoothbound.rounding import exact
 from smoothbound.sketch_certificate import SketchCertificate, certify_counts
 from smoothbound.sketch_draws import Draws
 
@@ -181,7 +182,7 @@ class ScoreSketch:
         draws = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
         return (
             f"ScoreSketch({self._inputs.size} inputs, {draws} draws each, "
-            f"{self._edges.size} edges in [{a:g}, {b:g}], measure={self._measure!r})"
+            f"{self._edges.size} edges in [{exact(a)}, {exact(b)}], measure={self._measure!r})"
         )
 
     def __eq__(self, other: object) -> bool:

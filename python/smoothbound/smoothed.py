@@ -25,7 +25,7 @@ from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, required_draws
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise import MAX_EXAMPLE
-from smoothbound.rounding import floor_decimal
+from smoothbound.rounding import exact, floor_decimal
 from smoothbound.sampler import Compile, Input, Model, Outputs, Precision, Sampler, tensor_of
 from smoothbound.schedule import Draws, Failure, FixedJob, Job
 
@@ -167,11 +167,12 @@ def judge(
     classes = np.asarray(selected, dtype=np.int64)
     lower = np.asarray(lower_at_zero, dtype=np.float64)
     sure = np.ones(classes.shape, bool) if cutoff is None else lower > cutoff
+    needed = "" if cutoff is None else exact(cutoff)
     reason = [
         ""
         if ok
         else f"the certified {measure} of class {y} at R = 0 is {floor_decimal(low)}, "
-        f"not above the cut-off {cutoff:g}"
+        f"not above the cut-off {needed}"
         for ok, y, low in zip(sure, classes, lower, strict=True)
     ]
     return np.where(sure, classes, -1), reason
@@ -557,8 +558,8 @@ class SmoothedClassifier(Sampler):
             )
             raise ValueError(
                 f"n = {n} draws are too few to certify any {self.measure.name} above the cut-off "
-                f"{self.cutoff:g} at alpha = {alpha:g}, so that every input would be abstained "
-                f"from; at least n = {needed} are needed"
+                f"{exact(self.cutoff)} at alpha = {alpha:g}, so that every input would be "
+                f"abstained from; at least n = {needed} are needed"
             )
         return perfect.settings
 

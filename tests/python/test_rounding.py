@@ -2,9 +2,12 @@
 
 from decimal import Decimal
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import smoothbound as sb
 from smoothbound.rounding import (
     ceil_decimal,
     ceil_significant,
@@ -51,3 +54,19 @@ def test_exact_numbers_round_trip_and_never_share_a_name(x, y):
     assert float(exact(x)) == x
     assert (exact(x) == exact(y)) == (x == y)
     assert not exact(x).endswith(".0")
+
+
+def test_messages_hold_every_digit_of_a_threshold():
+    threshold = 0.4999999999
+    with pytest.raises(ValueError, match=f"above the threshold {threshold} at alpha"):
+        sb.certify_scores(np.full((1, 5), 0.5), sigma=1.0, thresholds=[threshold])
+    repeated = repr(sb.ScoreSketch(1, score_range=(0.0, 1.0000001)))
+    assert "[0, 1.0000001]" in repeated
+
+
+def test_the_reason_for_abstaining_holds_every_digit_of_the_cut_off():
+    smoothed = pytest.importorskip("smoothbound.smoothed", exc_type=ImportError)
+    _, reason = smoothed.judge([1], [0.4999], 0.4999999999)
+    assert reason == [
+        "the certified confidence of class 1 at R = 0 is 0.499, not above the cut-off 0.4999999999"
+    ]
