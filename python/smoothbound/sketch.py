@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from array import array
 from collections.abc import Iterable, Iterator
@@ -228,7 +229,8 @@ class ScoreSketch:
             device, or anything with DLPack. A tensor on another device is counted there, and only
             the counts come back, when they are first needed. A generator, a DataLoader or another
             iterable that is no array itself is a stream: its arrays hold draws one after the
-            other, and those before an error stay counted.
+            other, and those before an error stay counted. `Draws` of a sampler are scores of the
+            input `example`, under the numbers that they have.
         inputs : array-like of int, shape (n_inputs,), optional
             Ids of the inputs that the rows belong to, each at most once; by default all, in
             ascending order.
@@ -254,8 +256,36 @@ class ScoreSketch:
         rows = self._rows(inputs)
         chunks = scores if _is_stream(scores) else (scores,)
         for chunk in chunks:
-            n = self._update(chunk, rows, first_draw, backend, threads)
+            if _is_draws(chunk):
+                n = self._update_draws(chunk, inputs, first_draw, backend, threads)
+            else:
+                n = self._update(chunk, rows, first_draw, backend, threads)
             first_draw = None if first_draw is None else first_draw + n
+
+    def _update_draws(
+        self,
+        draws: Any,
+        inputs: ArrayLike | None,
+        first_draw: int | None,
+        backend: str | None,
+        threads: int | None,
+    ) -> int:
+        """Count draws of a sampler, which say of what they are."""
+        example = draws.example
+        rows = self._rows([example] if inputs is None and example is not None else inputs)
+        if draws.displacement > self._displacement:
+            raise ValueError(
+                f"scores were drawn around a point {draws.displacement} from the input: make the "
+                "sketch with at least this displacement"
+            )
+        stated = self._predicted[rows]
+        if ((stated != -1) & (stated != draws.predicted)).any():
+            raise ValueError(
+                f"scores must be of class {stated[0]}, for which the sketch was made, got class "
+                f"{draws.predicted}"
+            )
+        first = draws.first_draw if first_draw is None else first_draw
+        return self._update(draws.scores[None], rows, first, backend, threads)
 
     def _update(
         self,
@@ -664,6 +694,12 @@ def _is_elsewhere(scores: Any) -> bool:
     """Whether the scores are a torch tensor that the host cannot read in place."""
     is_tensor = type(scores).__module__.partition(".")[0] == "torch"
     return is_tensor and scores.device.type != "cpu"
+
+
+def _is_draws(scores: Any) -> bool:
+    """Whether they are draws of a sampler; its module, and torch with it, is imported then."""
+    schedule = sys.modules.get("smoothbound.schedule")
+    return schedule is not None and isinstance(scores, schedule.Draws)
 
 
 def _is_stream(scores: Any) -> bool:

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from sketches import filled, sketched, slow_counts
 from smoothbound import ScoreSketch
 from smoothbound.errors import StoreError
+from smoothbound.sampler import Sampler
 
 RADII = np.array([0.0, 0.3, 1.0, 3.0, 9.0])
 
@@ -253,6 +254,36 @@ def test_scores_that_chance_repeats_count_as_further_draws(scores):
     sketch.update(scores)
     sketch.update(scores)
     assert sketch.n_draws.tolist() == [200, 200]
+
+
+def test_draws_of_a_sampler_count_once_under_their_numbers():
+    torch = pytest.importorskip("torch")
+    sampler = Sampler(lambda x: torch.cat([x, -x], dim=1), sigma=0.5)
+    x = np.array([0.4], np.float32)
+    draws = sampler.draw(x, n0=10, n=300, example=7)
+    more = sampler.draw(x, n0=10, n=200, example=7, first_draw=draws.next_draw)
+    about = {"displacement": draws.displacement, "sigma": 0.5}
+    sketch = ScoreSketch([3, 7], predicted=[0, draws.predicted], **about)
+    sketch.update(draws)
+    for again in (draws, sampler.draw(x, n0=10, n=300, example=7), iter([draws])):
+        with pytest.raises(ValueError, match="of input 7, the draws 0 to 299 and 0 to 299 overlap"):
+            sketch.update(again)
+    sketch.update(more)
+    assert sketch.n_draws.tolist() == [0, 500]
+    whole = ScoreSketch([3, 7], predicted=[0, draws.predicted], **about)
+    whole.update((draws + more).scores[None], inputs=[7])
+    assert sketch == whole
+    for wrong, said in (
+        (ScoreSketch([3, 7], sigma=0.5), "displacement"),
+        (ScoreSketch([7], predicted=[1 - draws.predicted], **about), "scores must be of class"),
+        (ScoreSketch([3], **about), "inputs must be among"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            wrong.update(draws)
+        assert not wrong.n_draws.any()
+    other = ScoreSketch([3], **about)
+    other.update(draws, inputs=[3])
+    assert other.n_draws.tolist() == [300]
 
 
 # --- streams ---------------------------------------------------------------------------------
