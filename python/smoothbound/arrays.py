@@ -150,10 +150,11 @@ def _from_dlpack(scores: Any) -> NDArray[Any]:
 
 
 def _from_list(scores: list[Any] | tuple[Any, ...]) -> NDArray[Any]:
-    for row in scores:
-        if hasattr(row, "dtype"):  # an array of another type or a masked one would be converted
-            _check_type(_to_numpy(row).dtype)
-    array = _asarray(scores)
+    rows = [_to_numpy(row) if hasattr(row, "dtype") else row for row in scores]
+    for row in rows:
+        if isinstance(row, np.ndarray):  # of another type it would be converted
+            _check_type(row.dtype)
+    array = _asarray(rows)
     if array.dtype == np.float64:
         large = np.abs(array) >= _EXACT
         if large.any():  # a list may mix whole numbers with floats

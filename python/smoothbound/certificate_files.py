@@ -51,7 +51,7 @@ _BEFORE: dict[str, Any] = {"order": "drawn", "order_seed": 0}  # settings that o
 
 def write(certificate: Certificate, path: str | Path) -> None:
     """Write a certificate: `Certificate.save`."""
-    if _path(path).suffix.lower() != ".parquet":
+    if checks.path("path", path).suffix.lower() != ".parquet":
         raise ValueError(
             f"path must end in .parquet, got {path}; for a CSV file use to_pandas().to_csv(path)"
         )
@@ -63,7 +63,7 @@ def write(certificate: Certificate, path: str | Path) -> None:
 
 def read(path: str | Path) -> Certificate:
     """Read a certificate: `Certificate.load`."""
-    table, _ = read_table(_path(path))
+    table, _ = read_table(checks.path("path", path))
     metadata = table.schema.metadata or {}
     try:
         name = metadata.get(CLASS_KEY, b"Certificate").decode()
@@ -75,13 +75,6 @@ def read(path: str | Path) -> Certificate:
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         words = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise StoreError(f"{path} holds no sound certificate: {words}") from error
-
-
-def _path(path: str | Path) -> Path:
-    try:
-        return Path(path)
-    except TypeError:
-        raise TypeError(f"path must be a str or Path, got {checks.shown(path)}") from None
 
 
 def _certificate(

@@ -20,6 +20,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from smoothbound import checks
 from smoothbound.errors import StoreError
 from smoothbound.plain_files import memory_limit, require_plain
 
@@ -88,7 +89,7 @@ def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
     """
     from smoothbound.csv_scores import open_csv
 
-    path = Path(path)
+    path = checks.path("path", path)
     kinds: dict[str, Callable[[Path, str | None], ScoreFile]] = {
         ".npy": _open_npy,
         ".npz": _open_npz,

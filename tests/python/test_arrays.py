@@ -282,6 +282,11 @@ def test_rows_of_a_list_have_to_be_scores_themselves():
     np.testing.assert_array_equal(as_scores(tuple(SCORES.tolist())), SCORES)
     with pytest.raises(TypeError, match="float16, float32 or float64, got int64"):
         as_scores([SCORES[0], np.ones(400, np.int64)])
+    torch = pytest.importorskip("torch")
+    tensors = [torch.tensor(row).requires_grad_() for row in SCORES]
+    np.testing.assert_array_equal(as_scores(tensors), SCORES)
+    with pytest.raises(TypeError, match="float16, float32 or float64, got int64"):
+        as_scores([tensors[0], torch.ones(400, dtype=torch.int64)])
 
 
 class Raises:
