@@ -179,8 +179,14 @@ def _array(column: pa.ChunkedArray[Any]) -> NDArray[Any]:
     return np.asarray(column.to_numpy())
 
 
-def load(folder: str | Path) -> Results:
+def load(folder: str | Path, *, salvage: bool = False) -> Results:
     """Read a results folder, finished or not, without disturbing a run that writes to it.
+
+    Parameters
+    ----------
+    folder : str or Path
+    salvage : bool
+        Return what is whole, where the journal of an unfinished run is damaged.
 
     Raises
     ------
@@ -194,10 +200,19 @@ def load(folder: str | Path) -> Results:
         return _load_parquet(folder / RESULTS)
     if not _is_there(folder / JOURNAL):
         raise StoreError(f"{folder} holds no results: neither {RESULTS} nor {JOURNAL} is in it")
-    journal = Journal.parse(folder / JOURNAL, read_plain(folder / JOURNAL))
+    journal = _parse(folder / JOURNAL, read_plain(folder / JOURNAL), salvage=salvage)
     if journal.schema is None:
         raise StoreError(f"{folder} holds no results yet: its run was stopped at the very start")
     return _results(folder / JOURNAL, journal.table(), complete=False)
+
+
+def _parse(path: Path, data: bytes, *, salvage: bool) -> Journal:
+    try:
+        return Journal.parse(path, data)
+    except StoreError:
+        if not salvage:
+            raise
+        return Journal.salvage(path, data)
 
 
 def _is_there(path: Path) -> bool:

@@ -72,6 +72,10 @@ def test_what_is_whole_can_be_salvaged(journal: Path, place: str) -> None:
     }[place]
     damaged = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
     journal.write_bytes(damaged)
+    results = store.load(journal.parent, salvage=True)
+    assert set(results.array("index").tolist()) == kept
+    assert (results.settings, results.complete) == (SETTINGS, False)
+    assert journal.read_bytes() == damaged
     with store.Writer(journal.parent, SETTINGS, resume=True, salvage=True) as writer:
         assert writer.done == kept
         with pytest.raises(StoreError, match="another run is writing"):

@@ -420,7 +420,7 @@ def _settings(folder: Path) -> RunSettings | None:
     from smoothbound.errors import StoreError
 
     with suppress(StoreError):
-        return store.load(folder).settings
+        return store.load(folder, salvage=True).settings
     return None
 
 
