@@ -9,7 +9,6 @@ false.
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -23,7 +22,7 @@ from smoothbound.score_files import ScoreFile, choose, readable, rows_per_chunk
 
 __all__ = ["open_csv"]
 
-_NAMED_BY_NUMBER = re.compile(r"(.*?)([0-9]+)")
+_DIGITS = "0123456789"
 _LINES_LOOKED_AT = 100
 
 
@@ -85,15 +84,27 @@ def _columns(
         if key is not None:
             raise StoreError(f"{path} has no header with names; leave out the key {key!r}")
         return None, list(range(len(first)))
+    numbers = [cell for cell in first if _is_number(cell) and not cell.isdigit()]
+    if numbers or "" in first[1:]:
+        raise StoreError(
+            f"{path} has a first line that is neither numbers alone nor a header, because it holds "
+            f"{(numbers or [''])[0]!r} beside text; add a header that names the columns of scores "
+            "by a word and a number, such as s0,s1,s2"
+        )
     if len(set(first)) < len(first):
         raise StoreError(f"{path} has two columns of the same name in its header")
     groups: dict[str, list[int]] = {}
     for j, name in enumerate(first):
-        if match := _NAMED_BY_NUMBER.fullmatch(name):
-            groups.setdefault(match[1], []).append(j)
-    several = [name for name, columns in groups.items() if len(columns) > 1]
+        word = name.rstrip(_DIGITS)
+        if word != name:
+            groups.setdefault(word, []).append(j)
+    several = [word for word, columns in groups.items() if len(columns) > 1]
     kind = "columns of scores, named by a word and a number such as s0, s1, s2"
-    return first, groups[choose(path, kind, key, several)]
+    word = choose(path, kind, key, several)
+    order = [int(first[j].removeprefix(word)) for j in groups[word]]
+    if order != sorted(set(order)):
+        raise StoreError(f"{path} has columns of scores whose numbers in the header do not ascend")
+    return first, groups[word]
 
 
 def _refuse_whole_columns(path: Path, lines: list[list[str]]) -> None:

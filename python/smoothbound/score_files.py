@@ -54,6 +54,8 @@ class ScoreFile:
         The rows in their order, about 64 MB at a time.
     ids : pyarrow.Table of n_inputs rows, optional
         The columns beside the scores that hold numbers, text or dates.
+    left_out : tuple of str
+        The names of the columns that hold anything else.
     """
 
     n_inputs: int
@@ -61,6 +63,7 @@ class ScoreFile:
     dtype: np.dtype[Any]
     chunks: Iterator[Scores]
     ids: pa.Table = field(default_factory=lambda: pa.table({}))
+    left_out: tuple[str, ...] = ()
 
 
 def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
@@ -199,7 +202,8 @@ def _open_parquet(path: Path, key: str | None) -> ScoreFile:
             raise StoreError(f"{what} has no rows")
         first = next(file.iter_batches(1, columns=[name]))
         n_draws = _rows(what, 0, first.column(0), None).shape[1]
-        ids = file.read(columns=_id_columns(file.schema_arrow))
+        kept, left_out = _others(file.schema_arrow, name)
+        ids = _plain(file.read(columns=kept))
     rows = rows_per_chunk(n_draws, dtype.itemsize)
 
     def pieces() -> Iterator[Scores]:
@@ -209,7 +213,8 @@ def _open_parquet(path: Path, key: str | None) -> ScoreFile:
                 yield _rows(what, row, batch.column(0), n_draws)
                 row += len(batch)
 
-    return ScoreFile(n_inputs, n_draws, dtype, readable(path, _regrouped(pieces(), rows)), ids)
+    chunks = readable(path, _regrouped(pieces(), rows))
+    return ScoreFile(n_inputs, n_draws, dtype, chunks, ids, left_out)
 
 
 def _open_arrow(path: Path, key: str | None) -> ScoreFile:
@@ -218,9 +223,10 @@ def _open_arrow(path: Path, key: str | None) -> ScoreFile:
     schema, batches = _arrow_batches(mapped)
     name, what, dtype = _list_column(path, key, schema)
     n_inputs = n_draws = 0
+    kept, left_out = _others(schema, name)
     ids = []
     for batch in batches:
-        ids.append(batch.select(_id_columns(schema)))
+        ids.append(batch.select(kept))
         ids[-1].validate(full=True)
         if not n_inputs and len(batch):
             n_draws = _rows(what, 0, batch.column(name)[:1], None).shape[1]
@@ -242,7 +248,8 @@ def _open_arrow(path: Path, key: str | None) -> ScoreFile:
                     mapped.madvise(mmap.MADV_DONTNEED)
 
     chunks = readable(path, _regrouped(pieces(), rows))
-    return ScoreFile(n_inputs, n_draws, dtype, chunks, pa.Table.from_batches(ids))
+    table = _plain(pa.Table.from_batches(ids))
+    return ScoreFile(n_inputs, n_draws, dtype, chunks, table, left_out)
 
 
 def _arrow_batches(mapped: mmap.mmap) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -265,8 +272,23 @@ def _list_column(path: Path, key: str | None, schema: pa.Schema) -> tuple[str, s
     return name, what, dtype
 
 
-def _id_columns(schema: pa.Schema) -> list[str]:
-    return [each.name for each in schema if any(is_one(each.type) for is_one in _IDS)]
+def _others(schema: pa.Schema, scores: str) -> tuple[list[str], tuple[str, ...]]:
+    """Return the names of the columns beside the scores to keep, and of those to leave out."""
+    kept: list[str] = []
+    left_out: list[str] = []
+    for each in schema:
+        kind = each.type.value_type if pa.types.is_dictionary(each.type) else each.type
+        if each.name != scores:
+            (kept if any(is_one(kind) for is_one in _IDS) else left_out).append(each.name)
+    return kept, tuple(left_out)
+
+
+def _plain(ids: pa.Table) -> pa.Table:
+    """Replace categories, whose codes may differ from chunk to chunk, by what they stand for."""
+    for j, column in enumerate(ids.columns):
+        if pa.types.is_dictionary(column.type):
+            ids = ids.set_column(j, ids.column_names[j], column.cast(column.type.value_type))
+    return ids
 
 
 def _regrouped(pieces: Iterable[Scores], rows: int) -> Iterator[Scores]:

@@ -99,7 +99,7 @@ def test_scores_from_a_csv_file(tmp_path: Path) -> None:
     result = bounds(path, *OPTIONS, "--out", out)
     assert result.exit_code == 0, result.output
     assert f"{path}: 5 inputs x 400 draws of float64" in result.output
-    assert "kept beside them: id" in result.output
+    assert "; kept: id" in result.output
     written = pq.ParquetFile(out).read()
     assert written["id"].to_pylist() == ["0", "1", "2", "3", "4"]
     np.testing.assert_array_equal(written["lower"].to_pylist(), EXPECTED.lower)

@@ -121,8 +121,19 @@ def test_columns_beside_the_scores_are_kept(tmp_path: Path, suffix: str) -> None
     write_table(path, pa.table(beside | {"scores": lists(SCORES), "image": images}))
     file = open_scores(path)
     assert file.ids.to_pydict() == beside
+    assert file.left_out == ("image",)
     (chunk,) = file.chunks
     assert (chunk == SCORES).all()
+
+
+@pytest.mark.parametrize("suffix", TABLES)
+def test_categories_are_kept_as_what_they_stand_for(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"scores{suffix}"
+    names = ["cat", "dog", "cat", None, "dog", "dog", "cat"]
+    write_table(path, pa.table({"c": pa.array(names).dictionary_encode(), "s": lists(SCORES)}))
+    file = open_scores(path)
+    assert file.ids.schema.field("c").type == pa.string()
+    assert file.ids.to_pydict() == {"c": names}
 
 
 # --- CSV --------------------------------------------------------------------------------------
@@ -187,6 +198,12 @@ def test_a_header_that_counts_is_no_row_of_scores(tmp_path: Path) -> None:
         (["a,b", "0.5,0.5"], None, "such as s0, s1, s2, or .*; it has none"),
         (["a0,a1,b0,b1", "0,0,1,1"], None, "name one with --key; it has 'a', 'b'"),
         (["s0,s1,s1", "0,0,1"], None, "two columns of the same name"),
+        (["0.5,0.25,", "0.5,0.25,"], None, "first line .* holds '0.5' beside text; add a header"),
+        (["1,0,", "0,1,"], None, "first line .* holds '' beside text; add a header"),
+        (["cat,0.5,0.25", "dog,0.5,0.25"], None, "holds '0.5' beside text; add a header"),
+        (["cat,0,-1", "dog,1,1"], None, "holds '-1' beside text; add a header"),
+        (["cat,0,1,1", "dog,1,1,1"], None, "two columns of the same name"),
+        (["cat,1,0", "dog,1,1"], None, "numbers .* do not ascend"),
         (['s0,s1', '"0.5,0.5'], None, "cannot be read: unexpected end of data"),
         (["s0,s1", "x" * 200_000], None, "cannot be read: field larger than"),
     ],

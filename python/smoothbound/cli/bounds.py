@@ -166,8 +166,9 @@ def _understood(scores: Path, file: ScoreFile, chunk: Scores) -> str:
     """Say what a file was taken for, so that a mistake shows before the work."""
     rows = "all" if len(chunk) == file.n_inputs else f"the first {len(chunk)}"
     low, high = floor_significant(chunk.min(), 4), ceil_significant(chunk.max(), 4)
-    kept = f", kept beside them: {', '.join(file.ids.column_names)}" if file.ids.num_columns else ""
+    columns = {"kept": file.ids.column_names, "left out": file.left_out}
+    beside = "".join(f"; {done}: {', '.join(names)}" for done, names in columns.items() if names)
     return (
         f"{scores}: {file.n_inputs} inputs x {file.n_draws} draws of {file.dtype}, {rows} in "
-        f"[{low}, {high}]{kept}"
+        f"[{low}, {high}]{beside}"
     )
