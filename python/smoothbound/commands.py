@@ -65,6 +65,7 @@ def certify_command(
         "--n-bins": (next((m.n_bins for m in settings.methods if m.n_bins), None), None),
         "--measure": (settings.measure, "score"),
         "--outputs": (settings.outputs, "logits"),
+        "--select": (settings.select, "score"),
         "--split": (settings.split, "test"),
         "--skip": (settings.skip, 1),
         "--max-inputs": (settings.max_inputs, None),

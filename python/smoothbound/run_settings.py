@@ -79,6 +79,8 @@ class RunSettings:
     threads : int or None
         Threads of the CPU that ran the model, which its rounding depends on; None: not known, or
         another device.
+    select : str
+        How the class was selected, by its mean score or by votes, as in older folders.
 
     Raises
     ------
@@ -117,6 +119,7 @@ class RunSettings:
     format: int = FORMAT
     indices: tuple[int, ...] | None = None
     threads: int | None = None
+    select: str = "votes"
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
@@ -301,6 +304,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "score_range": checks.score_range,
     "cutoff": _optional(_number),
     "outputs": _text,
+    "select": _text,
     "methods": _methods,
     "radii": _radii,
     "thresholds": _numbers,

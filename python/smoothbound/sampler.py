@@ -29,7 +29,7 @@ from smoothbound.adapters import BaseClassifier, Model, Outputs, TensorModel, ad
 from smoothbound.devices import resolved
 from smoothbound.errors import ModelError
 from smoothbound.evaluating import evaluating
-from smoothbound.measures import Measure
+from smoothbound.measures import MARGIN, SCORE, Measure
 from smoothbound.measures import measure as measure_of
 from smoothbound.noise import DEFAULT, MAX_DRAWS, Noise, Stream, check_example
 from smoothbound.schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
@@ -43,16 +43,19 @@ __all__ = [
     "Outputs",
     "Precision",
     "Sampler",
+    "Select",
     "tensor_of",
 ]
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 Compile = Literal["default", "reduce-overhead", "max-autotune"]
+Select = Literal["score", "votes"]
 
 _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _SUM_TOLERANCE = 4e-3  # rounding to bfloat16 moves the sum of a row by up to half of this
 _AHEAD = 2  # batches that a GPU has before it while the host looks at the scores of another
 _ALIKE = 8  # so many first inputs that fail alike are no fault of the inputs
+_UNITS = 2.0**32  # of a score, in the sums that select a class
 _MOST_ROWS = 2**24  # of a batch
 _PROBE = 1  # the row that is given to the model alone, and
 _ALONE_TOLERANCE = 0.03  # how far its outputs may move by rounding, as a share of their scale
@@ -88,8 +91,8 @@ class Sampler:
     """Draws the scores of a base classifier around inputs.
 
     The parameters are those of `smoothbound.SmoothedClassifier`, which adds the certificate.
-    The class is the one that most of the n0 selection draws vote for (Cohen et al. 2019, section
-    3.2.2), the smallest such number on a tie.
+    The class is selected on n0 draws, by their mean score or by their votes; see `select`. On a
+    tie it is the smallest number.
 
     Examples
     --------
@@ -112,6 +115,7 @@ class Sampler:
         channels_last: bool = False,
         compile: Compile | None = None,
         check_rows: bool = True,
+        select: Select | None = None,
     ) -> None:
         base, self.outputs = adapt(model, outputs, device)
         self._stated = outputs is not None or isinstance(base, BaseClassifier)
@@ -128,6 +132,7 @@ class Sampler:
             checks.choice("compile", compile, get_args(Compile))
         self.compile = compile
         self.check_rows = bool(check_rows)
+        self.select = self._select(select)
         if isinstance(base, BaseClassifier) and (precision, channels_last, compile) != (
             "float32",
             False,
@@ -151,6 +156,16 @@ class Sampler:
         if compile is not None:
             self._forward = torch.compile(base, mode=compile, dynamic=False)
         self._sizes: dict[tuple[Any, ...], int] = {}
+
+    def _select(self, select: str | None) -> str:
+        """Return how the class is selected: by default as the measure has it."""
+        if select is None:
+            known = self.measure in (SCORE, MARGIN) and self.outputs != "raw"
+            return "score" if known else "votes"
+        checks.choice("select", select, get_args(Select))
+        if select == "score" and self.outputs == "raw":
+            raise ValueError("select must be 'votes' for outputs='raw', which are no scores")
+        return select
 
     def noise(self, kind: str | None = None, *, seed: int = 0, grid: int | None = None) -> Noise:
         """Make the noise of a run on the device of the model.
@@ -335,6 +350,7 @@ class Sampler:
             "precision": self.precision,
             "channels_last": self.channels_last,
             "compile": self.compile,
+            "select": self.select,
             "device": str(self.device),
         }
 
@@ -536,8 +552,10 @@ def _land(
         for segment in attempt.segments:
             if failure := batches.fault(record[:, segment.rows], segment):
                 schedule.fail(segment.visit, failure)
-            scores, top = record[:2, segment.rows]
-            schedule.deliver(segment, scores.astype(np.float32), top.astype(np.int64))
+            scores, top, predicted = record[:3, segment.rows]
+            schedule.deliver(
+                segment, scores.astype(np.float32), top.astype(np.int64), int(predicted[-1])
+            )
             if advance is not None:
                 advance(len(scores))
 
@@ -567,8 +585,8 @@ class _Batches:
     """Makes the noisy copies, runs the model and measures, all on the device.
 
     A batch leaves a record on the host, shape (columns, rows), of what is known of each draw: its
-    score, the class with the largest output and that output; but for logits, which may be -inf,
-    also the smallest output and their sum.
+    score, the class with the largest output, the class selected so far, and the largest output; but
+    for logits, which may be -inf, also the smallest output and their sum.
     """
 
     def __init__(
@@ -604,7 +622,7 @@ class _Batches:
     def fault(self, record: NDArray[np.floating], segment: Segment[Input]) -> Failure | None:
         """Return what is wrong with the draws of a segment, if anything is."""
         kind, measure = self.sampler.outputs, self.sampler.measure
-        scores, _, high, *rest = record
+        scores, _, _, high, *rest = record
         low = rest[0] if rest else high
         if not (low.min() > -np.inf and high.max() < np.inf):  # both False with a NaN
             return Failure(
@@ -709,11 +727,17 @@ class _Batches:
         if votes is None:
             votes = torch.zeros((self._places, classes), dtype=torch.int64, device=top.device)
         if vote is not None:
-            votes = votes.flatten().scatter_add(0, place * classes + top, vote).view_as(votes)
+            if sampler.select == "votes":
+                votes = votes.flatten().scatter_add(0, place * classes + top, vote).view_as(votes)
+            else:  # in whole units, so that the sum does not depend on its order
+                units = (outputs.double() * _UNITS).round().long()
+                units = torch.where(vote.unsqueeze(1) == 1, units, 0)
+                votes = votes.index_add(0, place, units)
             predicted = votes.argmax(dim=1)
         assert predicted is not None  # selection comes first
+        chosen = predicted[place]
         try:
-            values = sampler.measure.function(outputs, predicted[place])
+            values = sampler.measure.function(outputs, chosen)
         except Exception as error:
             name = type(error).__name__
             raise _FailedError(
@@ -721,7 +745,9 @@ class _Batches:
             ) from error
         _check_values(values, len(outputs), sampler.measure)
         self._votes, self._predicted = votes, predicted
-        return torch.stack([column.to(outputs.dtype) for column in (values, top, high, *rest)])
+        return torch.stack(
+            [column.to(outputs.dtype) for column in (values, top, chosen, high, *rest)]
+        )
 
     def _copies(self, key: Tensor) -> Tensor:
         """Make the noisy copies that a key names, for a model to do with as it likes."""

@@ -189,7 +189,6 @@ class Visit(Generic[Item]):
     selected: int = 0  # selection draws handed out
     issued: int = 0  # estimation draws handed out
     asked: int = 0  # estimation draws asked for by the job so far
-    tops: list[NDArray[np.int64]] = field(default_factory=list)  # of the selection draws
     scores: list[NDArray[np.float32]] = field(default_factory=list)
     top_count: int = 0
     predicted: int = -1
@@ -255,7 +254,7 @@ class Schedule(Generic[Item]):
     ...     print([(s.visit.item, s.stream.name[:3], s.rows.start, s.rows.stop) for s in batch])
     ...     for segment in batch:
     ...         k = segment.rows.stop - segment.rows.start
-    ...         schedule.deliver(segment, np.ones(k, np.float32), np.zeros(k, np.int64))
+    ...         schedule.deliver(segment, np.ones(k, np.float32), np.zeros(k, np.int64), 0)
     [('a', 'SEL', 0, 2), ('a', 'EST', 2, 5), ('b', 'SEL', 5, 7), ('b', 'EST', 7, 8)]
     [('b', 'EST', 0, 2), ('c', 'SEL', 2, 4), ('c', 'EST', 4, 7)]
     >>> [(item, len(draws.scores)) for item, draws in schedule.finished]
@@ -306,7 +305,11 @@ class Schedule(Generic[Item]):
         return segments
 
     def deliver(
-        self, segment: Segment[Item], scores: NDArray[np.float32], top: NDArray[np.int64]
+        self,
+        segment: Segment[Item],
+        scores: NDArray[np.float32],
+        top: NDArray[np.int64],
+        predicted: int,
     ) -> None:
         """Take what came of a segment; the segments of an input in the order of `next_batch`.
 
@@ -316,14 +319,14 @@ class Schedule(Generic[Item]):
             The measure of the class in each draw; not looked at for selection draws. Copied.
         top : ndarray of int, shape (k,)
             The class with the largest output in each draw.
+        predicted : int
+            The class that the selection draws choose, those of this segment included.
         """
         visit = segment.visit
         if not visit.open:  # it failed after these draws were handed out
             return
         if segment.stream is Stream.SELECTION:
-            visit.tops.append(top)
-            if segment.first + len(top) == visit.n0:
-                visit.predicted = int(np.bincount(np.concatenate(visit.tops)).argmax())
+            visit.predicted = predicted
             return
         scores = scores.copy()
         visit.scores.append(scores)

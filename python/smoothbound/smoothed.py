@@ -26,7 +26,16 @@ from smoothbound.engine import certify_scores, required_draws
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise import MAX_EXAMPLE
 from smoothbound.rounding import exact, floor_decimal
-from smoothbound.sampler import Compile, Input, Model, Outputs, Precision, Sampler, tensor_of
+from smoothbound.sampler import (
+    Compile,
+    Input,
+    Model,
+    Outputs,
+    Precision,
+    Sampler,
+    Select,
+    tensor_of,
+)
 from smoothbound.schedule import Draws, Failure, FixedJob, Job
 
 if TYPE_CHECKING:
@@ -65,6 +74,8 @@ class SmoothedSettings(Settings):
     adaptive : dict or None
         The plan and the budget of adaptive draws, `n` of which are the most of an input, and
         `n_pilot` the pilot draws of the last stage; None for n draws of each.
+    select : str
+        How the class was selected.
     """
 
     measure: str
@@ -79,6 +90,7 @@ class SmoothedSettings(Settings):
     compile: str | None
     device: str
     adaptive: dict[str, Any] | None = None
+    select: str = "votes"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,6 +104,9 @@ class SmoothedCertificate(Certificate):
     Attributes
     ----------
     settings : SmoothedSettings
+    selected : ndarray of int64, shape (n_inputs,)
+        The class that was selected and certified, also where it abstained; -1 where no draw was
+        made or sampling failed.
     example : ndarray of int64, shape (n_inputs,)
         The ids that the noise belongs to.
     predicted : ndarray of int64, shape (n_inputs,)
@@ -118,11 +133,20 @@ class SmoothedCertificate(Certificate):
     class_radius: NDArray[np.float64]
     n_draws: NDArray[np.int64]
     mean_score: NDArray[np.float64]
+    selected: NDArray[np.int64]
 
     def _columns(self) -> dict[str, pa.Array[Any]]:
         import pyarrow as pa
 
-        own = ("example", "predicted", "reason", "class_radius", "n_draws", "mean_score")
+        own = [
+            "example",
+            "selected",
+            "predicted",
+            "reason",
+            "class_radius",
+            "n_draws",
+            "mean_score",
+        ]
         return {name: pa.array(getattr(self, name)) for name in own} | super()._columns()
 
 
@@ -283,6 +307,10 @@ class SmoothedClassifier(Sampler):
         Once per run, give the model one row alone, and refuse it if the outputs differ from those
         in company, or from one equal row to the next. False for a model that is random on purpose,
         with randomness of its own for each row.
+    select : {"score", "votes"}, optional
+        Which class is certified: the one with the largest mean score over the selection draws, as
+        in Kumar et al. 2020, or the one that most of them have on top, as in Cohen et al. 2019. By
+        default "score" for the measures score and margin, and "votes" for others.
 
     Raises
     ------
@@ -331,6 +359,7 @@ class SmoothedClassifier(Sampler):
         compile: Compile | None = None,
         cutoff: float | None = None,
         check_rows: bool = True,
+        select: Select | None = None,
     ) -> None:
         super().__init__(
             model,
@@ -343,6 +372,7 @@ class SmoothedClassifier(Sampler):
             channels_last=channels_last,
             compile=compile,
             check_rows=check_rows,
+            select=select,
         )
         wanted = self.measure.cutoff if cutoff is None else cutoff
         if wanted is not None:
@@ -515,6 +545,7 @@ class SmoothedClassifier(Sampler):
             class_radius=rows.class_radius,
             n_draws=rows.n_draws,
             mean_score=rows.mean_score,
+            selected=rows.selected,
         )
 
     def plan(
@@ -609,7 +640,7 @@ class _Rows:
         self.upper = None if sides == "lower" else table(radii)
         self.radius = None if sides == "upper" else table(thresholds)
         self.mean_score, self.class_radius = np.full((2, inputs), np.nan)
-        self.predicted = np.full(inputs, -1)
+        self.predicted, self.selected = np.full((2, inputs), -1)
         self.n_draws = np.zeros(inputs, np.int64)
         self.reason = [""] * inputs
 
@@ -620,6 +651,7 @@ class _Rows:
             self.reason[row] = str(outcome)
             return
         self.n_draws[row], self.mean_score[row] = len(outcome.scores), outcome.mean
+        self.selected[row] = outcome.predicted
         fill = self._answered if isinstance(item.job, AdaptiveJob) else self._bounded
         self.predicted[row], self.reason[row], self.class_radius[row] = fill(item, outcome)
 

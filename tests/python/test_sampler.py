@@ -767,3 +767,51 @@ def test_a_look_says_what_the_model_returns() -> None:
     failing = Sampler(lambda x: x[0], 0.5)
     with pytest.raises(ModelError, match="the model returned shape"):
         failing.look(X, failing.noise())
+
+
+# --- which class is selected --------------------------------------------------------------------
+
+
+def disputed(x: Tensor) -> Tensor:
+    """Class 1 is on top in three draws of four, by a little; class 0 in the others, by much."""
+    often = x[:, :1] < 0.6745  # the upper quartile of a standard normal
+    little = torch.tensor([[0.45, 0.55, 0.0]]).expand(len(x), 3)
+    much = torch.tensor([[1.0, 0.0, 0.0]]).expand(len(x), 3)
+    return torch.where(often, little, much)
+
+
+@pytest.mark.parametrize(
+    ("options", "how", "predicted"),
+    [
+        ({}, "score", 0),
+        ({"measure": "margin"}, "score", 0),
+        ({"select": "score"}, "score", 0),
+        ({"select": "votes"}, "votes", 1),
+        ({"measure": custom(lambda p, y: p[:, 0], (0.0, 1.0))}, "votes", 1),
+        ({"measure": custom(lambda p, y: p[:, 0], (0.0, 1.0)), "select": "score"}, "score", 0),
+    ],
+)
+def test_the_class_is_selected_by_mean_score_or_by_votes(
+    options: dict[str, Any], how: str, predicted: int
+) -> None:
+    sampler = Sampler(disputed, 1.0, outputs="probabilities", **options)
+    draws = sampler.draw(np.zeros(1, np.float32), n0=400, n=2000)
+    assert sampler.describe(np.zeros(1, np.float32))["select"] == how
+    assert draws.predicted == predicted
+    assert draws.top_count == pytest.approx(2000 * (0.75 if predicted else 0.25), abs=120)
+
+
+@pytest.mark.parametrize("size", [1, 7, 400, 1000])
+def test_selection_by_score_does_not_depend_on_the_batches(size: int) -> None:
+    sampler = Sampler(linear(), 0.5, batch_size=size)
+    classes = {sampler.draw(X, n0=37, n=1, example=e).predicted for e in range(3)}
+    whole = Sampler(linear(), 0.5, batch_size=50)
+    assert classes == {whole.draw(X, n0=37, n=1, example=e).predicted for e in range(3)}
+
+
+def test_raw_outputs_are_no_scores_to_select_by() -> None:
+    first = custom(lambda out, y: out[:, 0].sigmoid(), (0.0, 1.0))
+    with pytest.raises(ValueError, match="select must be 'votes' for outputs='raw'"):
+        Sampler(lambda x: x, 0.5, measure=first, outputs="raw", select="score")
+    with pytest.raises(ValueError, match="select must be one of 'score', 'votes'"):
+        Sampler(linear(), 0.5, select="mean")  # type: ignore[arg-type]

@@ -47,7 +47,8 @@ def deliver(schedule: Schedule[int], batch: Batch) -> None:
     for segment in batch:
         rows = range(segment.rows.start, segment.rows.stop)
         top = np.array([segment.visit.item % 3 if k % 2 == 0 else 3 for k in rows])
-        schedule.deliver(segment, numbers(segment.visit.item, segment.first, len(rows)), top)
+        scores = numbers(segment.visit.item, segment.first, len(rows))
+        schedule.deliver(segment, scores, top, segment.visit.item % 3)
 
 
 def run(schedule: Schedule[int], ahead: int) -> Iterator[Batch]:
@@ -141,12 +142,14 @@ def test_selection_of_the_next_input_stands_beside_the_estimation_of_others() ->
     ]
 
 
-def test_votes_choose_the_class_and_the_smallest_on_a_tie() -> None:
+def test_the_class_is_the_one_that_the_selection_ends_with() -> None:
     schedule = Schedule([("x", FixedJob(5))], n0=4, size=9, places=1)
     schedule.fill()
     selection, estimation = schedule.next_batch()
-    schedule.deliver(selection, np.full(4, np.nan, np.float32), np.array([7, 2, 2, 7]))
-    schedule.deliver(estimation, np.ones(5, np.float32), np.array([2, 2, 7, 0, 2]))
+    schedule.deliver(
+        selection, np.full(4, np.nan, np.float32), np.array([7, 2, 2, 7]), 2
+    )  # and not that of an estimation draw:
+    schedule.deliver(estimation, np.ones(5, np.float32), np.array([2, 2, 7, 0, 2]), 5)
     ((item, draws),) = schedule.finished
     assert item == "x"
     assert isinstance(draws, Draws)

@@ -316,6 +316,7 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
     table = cert.to_arrow()
     assert table.column_names == [
         "example",
+        "selected",
         "predicted",
         "reason",
         "class_radius",
@@ -326,6 +327,8 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
     ]
     assert table["example"].to_pylist() == [5, 9]
     assert table["predicted"].to_pylist() == [0, -1]
+    assert table["selected"].to_pylist()[0] == 0
+    assert table["selected"].to_pylist()[1] in (0, 1)  # also where it abstained
     assert table["n_draws"].to_pylist() == [200, 200]
     assert table["lower"].to_pylist() == cert.lower.tolist()
     settings = json.loads(table.schema.metadata[b"smoothbound"])
@@ -342,6 +345,7 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
         "precision": "float32",
         "channels_last": False,
         "compile": None,
+        "select": "score",
         "device": "cpu",
         "radii": [0.0, 0.1],
         "thresholds": [0.6],

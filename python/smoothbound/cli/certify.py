@@ -130,6 +130,14 @@ def certify(
             help="What the network returns: logits or probabilities.", show_default="logits"
         ),
     ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            help="Which class is certified: that of the largest mean 'score' over the n0 draws, as "
+            "in Kumar et al. 2020, or that of most 'votes', as in Cohen et al. 2019.",
+            show_default="score",
+        ),
+    ] = None,
     cutoff: Annotated[
         float | None,
         typer.Option(
@@ -277,6 +285,7 @@ def certify(
         sigma,
         measure=measure,
         outputs=outputs,  # type: ignore[arg-type]
+        select=select,  # type: ignore[arg-type]
         device=where,
         batch_size=_batch_size(batch_size, out if resume else None),
         precision=precision,  # type: ignore[arg-type]
