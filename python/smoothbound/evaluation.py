@@ -427,4 +427,5 @@ def correlation(x: Floats, y: Floats) -> tuple[float, float]:
     if len(x) < FEW or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan"), float("nan")
     ranks = rankdata(x), rankdata(y)
-    return float(np.corrcoef(x, y)[0, 1]), float(np.corrcoef(*ranks)[0, 1])
+    scaled = [side / np.abs(side).max() for side in (x, y)]  # squares of large numbers overflow
+    return float(np.corrcoef(*scaled)[0, 1]), float(np.corrcoef(*ranks)[0, 1])

@@ -171,6 +171,7 @@ def test_correlation() -> None:
     assert all(map(math.isnan, correlation(x, np.ones(4))))
     assert all(map(math.isnan, correlation(x[:2], y[:2])))  # two always lie on a line
     assert np.isfinite(correlation(x[:3], y[:3])).all()
+    assert correlation(1e300 * x, y) == pytest.approx(correlation(x, y))
 
 
 def test_a_radius_is_called_what_was_certified_not_what_is_near_it() -> None:

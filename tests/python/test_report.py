@@ -701,3 +701,31 @@ def test_report_of_a_file_of_bounds(tmp_path: Path, undrawn: None) -> None:
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 nothing")
     with pytest.raises(StoreError, match=r"bad\.parquet"):
         report.write_report([tmp_path / "bad.parquet"], tmp_path / "no")
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("change", "options"),
+    [
+        ({}, {"failed": range(12)}),
+        ({}, {"means": (0.01, 0.3)}),  # every input abstained from
+        ({"n_inputs": 1, "max_inputs": 1}, {"finished": 1}),
+        ({"radii": (0.5,)}, {}),
+    ],
+)
+def test_a_report_of_odd_results_is_still_a_report(
+    change: dict[str, Any], options: dict[str, Any], tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "run", replace(SETTINGS, **change), **options)
+    written = report.write_report([run], tmp_path / "out")
+    assert any(path.name == "run_accuracy_vs_radius.png" for path in written)
+    assert "nan" not in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_too_few_draws_for_alpha_cost_the_figures_that_need_them(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, alpha=1e-300, measure="$\\frac$ _x")  # no code of Matplotlib's
+    written = report.write_report([make_run(tmp_path / "run", settings)], tmp_path / "out")
+    names = {path.name for path in written}
+    assert {"run_accuracy_vs_radius.png", "run_confidence.png"} <= names
+    assert "run_knots.png" not in names
+    assert "the choice of knots (" in (tmp_path / "out" / "report.md").read_text()

@@ -58,6 +58,7 @@ app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,  # a plain traceback is what a report of a bug needs
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smoothbound.evaluation import Evaluation
-from smoothbound.figures.style import accuracy_axes, accuracy_curve, look_of
+from smoothbound.figures.style import accuracy_axes, accuracy_curve, look_of, plain
 from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def certified_accuracy_vs_radius(ax: Axes, evaluation: Evaluation, threshold: fl
     for bounds in evaluation.bounds:
         look = look_of(evaluation, bounds)
         accuracy_curve(ax, evaluation, bounds, threshold, look, bounds.method.label)
-    return accuracy_axes(ax, f"{evaluation.measure} > {exact(threshold)}")
+    return accuracy_axes(ax, f"{plain(evaluation.measure)} > {exact(threshold)}")
 
 
 def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: float) -> Axes:
@@ -81,7 +81,7 @@ def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: fl
             label=bounds.method.label,
         )
     ax.set(
-        xlabel=f"threshold c of the {evaluation.measure}",
+        xlabel=f"threshold c of the {plain(evaluation.measure)}",
         ylabel="certified accuracy (%)",
         title=f"R = {exact(evaluation.radii[evaluation.column(radius)])}",
         xlim=evaluation.score_range,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smoothbound.evaluation import Evaluation, correlation
-from smoothbound.figures.style import radius_axis
+from smoothbound.figures.style import plain, radius_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +62,7 @@ def score_vs_class_radius(ax: Axes, evaluation: Evaluation) -> Axes:
     known = np.isfinite([pearson, spearman]).all()
     ax.set(
         xlabel="certified class radius (units of the input)",
-        ylabel=f"certified {evaluation.measure} at R = 0",
+        ylabel=f"certified {plain(evaluation.measure)} at R = 0",
         title=f"Pearson {pearson:.2f}, Spearman {spearman:.2f}"
         if known
         else f"{shown.sum()} inputs tell no correlation",

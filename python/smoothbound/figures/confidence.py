@@ -13,6 +13,7 @@ from smoothbound.figures.style import (
     RADIUS,
     look_of,
     marker_size,
+    plain,
     radius_axis,
     steps_from_the_center,
 )
@@ -82,7 +83,7 @@ def certified_confidence(
     predicted = evaluation.predicted[row]
     ax.set(
         xlabel=RADIUS,
-        ylabel=f"certified {evaluation.measure}",
+        ylabel=f"certified {plain(evaluation.measure)}",
         title=f"input {index}: class {evaluation.label[row]}, "
         + (f"predicted {predicted}" if predicted >= 0 else "abstained"),
         ylim=evaluation.score_range,

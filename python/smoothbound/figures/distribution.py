@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from smoothbound import backend, band
 from smoothbound.evaluation import Evaluation
-from smoothbound.figures.style import GREY, METHOD_LOOKS
+from smoothbound.figures.style import GREY, METHOD_LOOKS, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +70,7 @@ def score_distribution(ax: Axes, evaluation: Evaluation, index: int) -> Axes:
         fontsize="small",
     )
     ax.set(
-        xlabel=evaluation.measure,
+        xlabel=plain(evaluation.measure),
         ylabel=f"share of {n} draws (%)",
         xlim=evaluation.score_range,
         title="scores",
@@ -136,7 +136,7 @@ def survival_function(
         )
     ax.set_yticks(ndtri(_TICKS), [f"{100 * p:g}" for p in _TICKS])
     ax.set(
-        xlabel=f"level s of the {evaluation.measure}",
+        xlabel=f"level s of the {plain(evaluation.measure)}",
         ylabel="share of scores ≥ s (%)",
         xlim=evaluation.score_range,
         ylim=(ndtri(_TICKS[0]), ndtri(0.99999)),

@@ -8,7 +8,7 @@ import numpy as np
 
 from smoothbound.concentration import Spreads
 from smoothbound.evaluation import Evaluation
-from smoothbound.figures.style import GREY, LOOKS, accuracy_axes, accuracy_curve
+from smoothbound.figures.style import GREY, LOOKS, accuracy_axes, accuracy_curve, plain
 from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def score_and_margin_by_radius(
     titles = []
     for look, one in zip(LOOKS, (score, margin), strict=False):
         threshold = one.threshold_at(fraction)
-        label = f"{one.measure}, {one.bounds[-1].method.label}"
+        label = f"{plain(one.measure)}, {one.bounds[-1].method.label}"
         accuracy_curve(ax, one, one.bounds[-1], threshold, look, label)
-        titles.append(f"{one.measure} > {exact(threshold)}")
+        titles.append(f"{plain(one.measure)} > {exact(threshold)}")
     return accuracy_axes(ax, ", ".join(titles))

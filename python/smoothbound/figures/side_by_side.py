@@ -9,7 +9,7 @@ import numpy as np
 
 from smoothbound import comparison
 from smoothbound.evaluation import Evaluation
-from smoothbound.figures.style import LOOKS, accuracy_axes, accuracy_curve, name_of
+from smoothbound.figures.style import LOOKS, accuracy_axes, accuracy_curve, name_of, plain
 from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def compared_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: f
     for place, one in enumerate(evaluations):
         label = f"{name_of(one)}, {one.bounds[-1].method.label}"
         accuracy_curve(ax, one, one.bounds[-1], threshold, LOOKS[place % len(LOOKS)], label)
-    return accuracy_axes(ax, f"{evaluations[0].measure} > {exact(threshold)}")
+    return accuracy_axes(ax, f"{plain(evaluations[0].measure)} > {exact(threshold)}")
 
 
 def best_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float) -> Axes:
@@ -84,4 +84,4 @@ def best_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float
             alpha=0.75,
             label=f"{name_of(one)}, {one.bounds[-1].method.label}",
         )
-    return accuracy_axes(ax, f"{evaluations[0].measure} > {exact(threshold)}")
+    return accuracy_axes(ax, f"{plain(evaluations[0].measure)} > {exact(threshold)}")

@@ -24,6 +24,7 @@ __all__ = [
     "look_of",
     "marker_size",
     "name_of",
+    "plain",
     "radius_axis",
     "steps_from_the_center",
 ]
@@ -89,12 +90,17 @@ def radius_axis(ax: Axes) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2.5, 5, 10]))
 
 
+def plain(text: str) -> str:
+    """Keep Matplotlib from taking a text for mathematics, which dollars begin."""
+    return text.replace("$", r"\$")
+
+
 def name_of(evaluation: Evaluation) -> str:
     """Return what a legend calls an evaluation: its name, none of which Matplotlib takes for code.
 
-    Dollars begin mathematics, and labels that begin with an underscore are not shown.
+    Labels that begin with an underscore are not shown.
     """
-    name = evaluation.name.replace("$", r"\$")
+    name = plain(evaluation.name)
     return f"\N{NO-BREAK SPACE}{name}" if name.startswith("_") else name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -28,9 +29,18 @@ def one_input(
     if index is None:
         return "one input in full (none is of the true class and not abstained from)"
     chosen = "the correct input of median confidence" if example is None else "as asked for"
+    if index in evaluation.with_scores and evaluation.alpha is not None:
+        with suppress(ValueError):  # too few draws for a band at alpha: the certificate alone
+            return _of_one(evaluation, thresholds, index, chosen, scores=True)
+    return _of_one(evaluation, thresholds, index, chosen, scores=False)
+
+
+def _of_one(
+    evaluation: Evaluation, thresholds: Sequence[float], index: int, chosen: str, *, scores: bool
+) -> Figure:
     panels: list[Panel] = []
     caption = ""
-    if index in evaluation.with_scores and evaluation.alpha is not None:
+    if scores:
         panels = [
             partial(figures.score_distribution, evaluation=evaluation, index=index),
             partial(figures.survival_function, evaluation=evaluation, index=index),
@@ -67,12 +77,15 @@ def choice_of_knots(evaluation: Evaluation, thresholds: Sequence[float]) -> Figu
     if radius is None:
         return f"{what} (no input in twenty is certified at any --radii above 0)"
     sketch = evaluation.sketch(index)
-    found = [
-        knots.choices(
-            sketch, sigma=evaluation.sigma, radius=radius, alpha=evaluation.alpha, band=band
-        )
-        for band in ("dkw", "ell")
-    ]
+    try:
+        found = [
+            knots.choices(
+                sketch, sigma=evaluation.sigma, radius=radius, alpha=evaluation.alpha, band=band
+            )
+            for band in ("dkw", "ell")
+        ]
+    except ValueError as error:  # too few draws for alpha
+        return f"{what} ({error})"
     return draw(
         f"{evaluation.name}_knots",
         evaluation.title,
@@ -116,9 +129,13 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
     total = len(evaluation.index)
     # A share of alpha for every input, also those abstained from, for the same draws decide which
     # ones these are. So all intervals hold together.
-    certified = evaluation.sketch(evaluation.index[rows]).certify(
-        radii=evaluation.radii, alpha=evaluation.alpha / total, sides="both"
-    )
+    sketch = evaluation.sketch(evaluation.index[rows])
+    try:
+        certified = sketch.certify(
+            radii=evaluation.radii, alpha=evaluation.alpha / total, sides="both"
+        )
+    except ValueError as error:  # too few draws for so small a share
+        return f"{what} ({error})"
     assert certified.lower is not None
     assert certified.upper is not None
     bounds = calibration.certified(
