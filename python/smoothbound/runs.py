@@ -180,7 +180,8 @@ def _require_same_inputs(
         if _digest(*dataset[index]) != digests[index]:
             raise StoreError(
                 f"cannot resume {folder}: input {index} of {dataset.name} is not the one that was "
-                "certified, its image or its label was changed; certify into another folder"
+                "certified: its image or its label was changed, or images are decoded by another "
+                "version; certify into another folder"
             )
 
 

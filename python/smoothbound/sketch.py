@@ -334,6 +334,10 @@ class ScoreSketch:
             raise ValueError("inputs must name each input at most once")
         return np.asarray(rows, np.int64)
 
+    def _is_every(self, rows: NDArray[np.int64]) -> bool:
+        """Say whether these are all rows in their order."""
+        return rows.size == self._inputs.size and bool((rows[1:] > rows[:-1]).all())
+
     def _number(self, rows: NDArray[np.int64], first_draw: int | None, n: int) -> Draws:
         """Return the intervals of n draws for each of the rows."""
         if first_draw is None:
@@ -360,7 +364,7 @@ class ScoreSketch:
         threads: int | None,
     ) -> None:
         backend = backends.resolve(backend)
-        every = np.array_equal(rows, np.arange(self._inputs.size))
+        every = self._is_every(rows)
         counts = self._counts if every else np.zeros((rows.size, self._counts.shape[1]), np.uint32)
         n_threads = engine.choose_threads(threads, scores.size)
         bad = _counter(backend, self._key).count(scores, counts, n_threads)
@@ -386,7 +390,9 @@ class ScoreSketch:
         device = scores.device
         if device not in self._on_devices:
             self._on_devices[device] = DeviceCounts(device, self._edges, self._inputs.size)
-        start = self._on_devices[device].add(scores, torch.from_numpy(rows).to(device))
+        # Rows are sent to the device only where they say something: it costs a wait.
+        of = None if self._is_every(rows) else torch.from_numpy(rows).to(device)
+        start = self._on_devices[device].add(scores, of)
         self._queued.append((device, start, new))
 
     def _collect(self) -> None:

@@ -485,13 +485,13 @@ class Writer:
 
     def _truncate(self) -> None:
         os.ftruncate(self._fd, self._end)
-        os.lseek(self._fd, self._end, os.SEEK_SET)
 
     def _write(self, data: bytes) -> None:
         try:
-            rest = memoryview(data)
+            rest, end = memoryview(data), self._end
             while rest:
-                rest = rest[os.write(self._fd, rest) :]
+                written = os.pwrite(self._fd, rest, end)
+                rest, end = rest[written:], end + written
             os.fsync(self._fd)
         except OSError as error:
             with suppress(OSError):
