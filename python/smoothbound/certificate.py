@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from smoothbound import checks
 from smoothbound.certificate_text import as_html, as_text
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
@@ -220,15 +221,21 @@ class Certificate:
         Raises
         ------
         ValueError
-            If there are no radii.
+            If there are no radii, or no such inputs.
         """
         from smoothbound.figures import certified_inputs
 
+        try:
+            chosen = self[:10] if inputs is None else self[np.asarray(inputs)]
+        except (IndexError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"inputs must be rows of the certificate, from 0 to {len(self) - 1}, got "
+                f"{checks.shown(inputs)}: {error}"
+            ) from None
         if ax is None:
             from matplotlib import pyplot
 
             ax = pyplot.figure().subplots()
-        chosen = self[:10] if inputs is None else self[np.asarray(inputs)]
         return certified_inputs(ax, chosen)
 
     def _columns(self) -> dict[str, pa.Array[Any]]:

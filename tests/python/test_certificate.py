@@ -320,6 +320,13 @@ def test_plot_draws_what_is_certified(cert: sb.Certificate) -> None:
         assert line.get_drawstyle() == "steps-pre"
 
 
+@pytest.mark.parametrize("inputs", [4, "x", [0.5], [[0], [1, 2]], 10**400, [], object(), True])
+def test_inputs_that_are_none_of_the_certificate_are_named(inputs: Any) -> None:
+    pytest.importorskip("matplotlib")
+    with pytest.raises(ValueError, match="inputs must be rows of the certificate, from 0 to 0"):
+        GOOD.plot(inputs=inputs)
+
+
 def test_plot_makes_axes_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     pyplot = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.setattr(pyplot, "show", lambda: None)
