@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = ["certify"]
 
 _USUAL_BATCH = 256  # draws, by which the work of a batch is judged
+_NETWORK, _INPUTS = "The network, and how it runs", "Which inputs"
+_ADAPTIVE, _STOPPED = "Adaptive draws", "Runs that were stopped"
 _BOUNDS = ["mean", "cdf"]  # those of the paper, unless others are asked for
 
 
@@ -56,6 +58,7 @@ def certify(
             help="Parameters of the network: a file made by train, one published with Cohen et al. "
             "2019, or a state_dict, from torch.save or .safetensors.",
             show_default=False,
+            rich_help_panel=_NETWORK,
         ),
     ] = None,
     arch: Annotated[
@@ -66,6 +69,7 @@ def certify(
             help="Network, where the checkpoint does not name it: digits_cnn, cifar_resnet20, "
             "cifar_resnet110, resnet50, or your own package.module:factory, whose code is run.",
             show_default=False,
+            rich_help_panel=_NETWORK,
         ),
     ] = None,
     state_dict: Annotated[
@@ -75,6 +79,7 @@ def certify(
             help="Which parameters, where the checkpoint holds several: a key of the file, such as "
             "model_ema, or the beginning of names in its state_dict.",
             show_default=False,
+            rich_help_panel=_NETWORK,
         ),
     ] = None,
     measure: Annotated[
@@ -84,10 +89,17 @@ def certify(
             "best of the others."
         ),
     ] = "score",
-    split: Annotated[str, typer.Option(help="Part of the data: train or test.")] = "test",
-    skip: Annotated[int, typer.Option(help="Take every so many-th input.")] = 1,
+    split: Annotated[
+        str, typer.Option(help="Part of the data: train or test.", rich_help_panel=_INPUTS)
+    ] = "test",
+    skip: Annotated[
+        int, typer.Option(help="Take every so many-th input.", rich_help_panel=_INPUTS)
+    ] = 1,
     max_inputs: Annotated[
-        int | None, typer.Option(help="Take at most so many inputs.", show_default="all")
+        int | None,
+        typer.Option(
+            help="Take at most so many inputs.", show_default="all", rich_help_panel=_INPUTS
+        ),
     ] = None,
     indices: Annotated[
         str | None,
@@ -96,6 +108,7 @@ def certify(
             help="Take these inputs: positions from 0, separated by commas or blanks, or a text "
             "file of them.",
             show_default="all",
+            rich_help_panel=_INPUTS,
         ),
     ] = None,
     n: Annotated[
@@ -127,7 +140,9 @@ def certify(
     outputs: Annotated[
         str | None,
         typer.Option(
-            help="What the network returns: logits or probabilities.", show_default="logits"
+            help="What the network returns: logits or probabilities.",
+            show_default="logits",
+            rich_help_panel=_NETWORK,
         ),
     ] = None,
     select: Annotated[
@@ -157,17 +172,25 @@ def certify(
     ] = None,
     batch_size: Annotated[
         str,
-        typer.Option(metavar="NUMBER", help="Draws in one call of the network."),
+        typer.Option(
+            metavar="NUMBER", help="Draws in one call of the network.", rich_help_panel=_NETWORK
+        ),
     ] = "auto",
     precision: Annotated[
         str,
         typer.Option(
             help="float32; tf32 on CUDA; bfloat16 or float16 by autocast. The certificate is for "
-            "the network in this precision."
+            "the network in this precision.",
+            rich_help_panel=_NETWORK,
         ),
     ] = "float32",
     channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Run the network in channels-last order.")
+        bool,
+        typer.Option(
+            "--channels-last",
+            help="Run the network in channels-last order.",
+            rich_help_panel=_NETWORK,
+        ),
     ] = False,
     compile: Annotated[
         str | None,
@@ -175,11 +198,14 @@ def certify(
             metavar="MODE",
             help="Compile the network: default, reduce-overhead or max-autotune.",
             show_default=False,
+            rich_help_panel=_NETWORK,
         ),
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option(help="cpu or cuda.", show_default="cuda where there is one"),
+        typer.Option(
+            help="cpu or cuda.", show_default="cuda where there is one", rich_help_panel=_NETWORK
+        ),
     ] = None,
     threads: Annotated[
         int | None,
@@ -187,6 +213,7 @@ def certify(
             help="Threads of the CPU that run the network. Another number rounds otherwise, and is "
             "recorded.",
             show_default="1 for small networks, else all cores; the run's with --resume",
+            rich_help_panel=_NETWORK,
         ),
     ] = None,
     adaptive: Annotated[
@@ -195,6 +222,7 @@ def certify(
             "--adaptive",
             help="Draw each input in stages, until it is decided whether the confidence at one of "
             "--radii is above one of --thresholds.",
+            rich_help_panel=_ADAPTIVE,
         ),
     ] = False,
     radius_precision: Annotated[
@@ -204,6 +232,7 @@ def certify(
             help="With --adaptive: find the certified radius, until more draws are expected to "
             "gain no more than so many sigma.",
             show_default=False,
+            rich_help_panel=_ADAPTIVE,
         ),
     ] = None,
     max_draws: Annotated[
@@ -211,6 +240,7 @@ def certify(
         typer.Option(
             help="With --adaptive: draws of all inputs together; what they do not reach abstains.",
             show_default="no limit",
+            rich_help_panel=_ADAPTIVE,
         ),
     ] = None,
     max_seconds: Annotated[
@@ -218,6 +248,7 @@ def certify(
         typer.Option(
             help="With --adaptive: seconds, after which no stage is begun.",
             show_default="no limit",
+            rich_help_panel=_ADAPTIVE,
         ),
     ] = None,
     resume: Annotated[
@@ -226,6 +257,7 @@ def certify(
             "--resume",
             help="Go on with a run that was stopped, with the same settings, or with a larger "
             "--max-inputs; start it if there is none.",
+            rich_help_panel=_STOPPED,
         ),
     ] = False,
     salvage: Annotated[
@@ -234,6 +266,7 @@ def certify(
             "--salvage",
             help="With --resume, where the journal of the run is damaged: keep every whole input "
             "and certify the others again. A copy of the damaged journal stays in the folder.",
+            rich_help_panel=_STOPPED,
         ),
     ] = False,
 ) -> None:

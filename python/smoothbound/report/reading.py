@@ -18,6 +18,8 @@ from smoothbound.printable import file_stem, printable
 from smoothbound.rounding import ceil_significant, exact
 from smoothbound.run_settings import RunSettings
 
+_SELECTED = {"score": "mean score", "votes": "votes"}
+
 __all__ = ["drawn", "evaluate", "of_certificate", "read"]
 
 
@@ -232,7 +234,8 @@ def _notes(results: store.Results) -> tuple[str, ...]:
         f"{settings.arch} ({settings.checkpoint}) on {settings.data}, {settings.split} split: "
         f"{settings.n_inputs} inputs{f', one in {settings.skip}' if settings.skip > 1 else ''}.",
         f"σ = {exact(settings.sigma)}, α = {exact(settings.alpha)}, {draws} to bound the "
-        f"{settings.measure} and {settings.n0} others to select the class; "
+        f"{settings.measure} and {settings.n0} others to select the class by its "
+        f"{_SELECTED.get(settings.select, settings.select)}; "
         f"{settings.noise.get('kind')} noise, {settings.precision}.",
         *_noise_caveat(settings),
         "Never abstains."
