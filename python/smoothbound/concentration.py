@@ -90,7 +90,10 @@ def spreads(score: Evaluation, margin: Evaluation) -> Spreads | None:
     index = np.intersect1d(score.with_scores, margin.with_scores)
     if not len(index):
         return None
-    found = (relative_spread(one.sketch(index)) for one in (score, margin))
+    found = (
+        np.concatenate([relative_spread(sketch) for sketch in one.sketches(index)])
+        for one in (score, margin)
+    )
     return Spreads(index, *found)
 
 

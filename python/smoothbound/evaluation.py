@@ -8,7 +8,7 @@ at every point within R. An `Evaluation` holds what this needs, wherever it was 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ Ints = NDArray[np.int64]
 
 FEW = 3
 """Points of which a correlation says something, at least."""
+
+_AT_A_TIME = 1000  # inputs whose counts are in memory together: 32 MiB
 
 UNKNOWN = -1
 """A count of inputs at a radius and threshold at which nothing was computed."""
@@ -223,6 +225,22 @@ class Evaluation:
             which = f"input {missing[0]}" if len(missing) else "any input"
             raise ValueError(f"{self.name} has no counted scores of {which}")
         return self.scores.read(index)
+
+    def sketches(self, index: Ints) -> Iterator[ScoreSketch]:
+        """Yield the counted scores of some inputs, a few of them at a time, in their order.
+
+        Parameters
+        ----------
+        index : ndarray of int64
+            Positions in the data set, ascending; each is 32 KiB of counts.
+
+        Raises
+        ------
+        ValueError
+            If the scores of one of them were not kept.
+        """
+        for start in range(0, len(index), _AT_A_TIME):
+            yield self.sketch(index[start : start + _AT_A_TIME])
 
     @property
     def paired(self) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,17 @@ from matplotlib.figure import Figure
 
 from smoothbound import figures
 from smoothbound.comparison import best_by_radius
-from smoothbound.evaluation import UNKNOWN, Bounds, Evaluation, correlation, percent, share
+from smoothbound.evaluation import (
+    UNKNOWN,
+    Bounds,
+    Evaluation,
+    KeptScores,
+    correlation,
+    percent,
+    share,
+)
 from smoothbound.method import Method
+from smoothbound.sketch import ScoreSketch
 
 RADII = np.array([0.0, 0.5, 1.0])
 # Values on a coarse grid, so that ties with thresholds occur.
@@ -235,3 +245,19 @@ def test_the_best_is_never_one_that_is_unknown() -> None:
     assert found.radius.tolist() == [0.25, 0.5]
     assert found.best.tolist() == [0, 1]
     assert found.counts.tolist() == [[2, UNKNOWN], [1, 1]]
+
+
+def test_counted_scores_are_read_a_few_inputs_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    sketch = ScoreSketch(7)
+    sketch.update(np.random.default_rng(0).random((7, 50)))
+    read: list[int] = []
+
+    def only(index: Any) -> ScoreSketch:
+        read.append(len(index))
+        return sketch.only(index)
+
+    monkeypatch.setattr("smoothbound.evaluation._AT_A_TIME", 3)
+    one = replace(decided([0.8] * 7), scores=KeptScores(np.arange(7), only))
+    parts = list(one.sketches(np.arange(7)))
+    assert read == [3, 3, 1]
+    np.testing.assert_array_equal(np.concatenate([p.counts for p in parts]), sketch.counts)

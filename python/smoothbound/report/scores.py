@@ -129,18 +129,21 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
     total = len(evaluation.index)
     # A share of alpha for every input, also those abstained from, for the same draws decide which
     # ones these are. So all intervals hold together.
-    sketch = evaluation.sketch(evaluation.index[rows])
+    lower, upper = np.empty((2, len(rows), len(evaluation.radii)))
+    done = 0
     try:
-        certified = sketch.certify(
-            radii=evaluation.radii, alpha=evaluation.alpha / total, sides="both"
-        )
+        for sketch in evaluation.sketches(evaluation.index[rows]):
+            part = slice(done, done + len(sketch.inputs))
+            certified = sketch.certify(
+                radii=evaluation.radii, alpha=evaluation.alpha / total, sides="both"
+            )
+            lower[part], upper[part] = certified.lower, certified.upper
+            done = part.stop
     except ValueError as error:  # too few draws for so small a share
         return f"{what} ({error})"
-    assert certified.lower is not None
-    assert certified.upper is not None
     bounds = calibration.certified(
-        np.maximum(certified.lower - _SLACK, 0.0),
-        np.minimum(certified.upper + _SLACK, 1.0),
+        np.maximum(lower - _SLACK, 0.0),
+        np.minimum(upper + _SLACK, 1.0),
         evaluation.correct[rows],
     )
     return draw(
