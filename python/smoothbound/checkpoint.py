@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from smoothbound import checkpoint_file, checks
+from smoothbound.devices import resolved
 from smoothbound.digests import digest, is_dense, kind_of, state_digest
-from smoothbound.errors import CheckpointError
+from smoothbound.errors import CheckpointError, ModelError
 from smoothbound.models import ARCHITECTURES, build, from_factory
 from smoothbound.plain_files import read_plain
 from smoothbound.replacing import replacing
@@ -173,8 +174,9 @@ def load(
     network does not have is an error, because the network would compute something else without it.
     """
     _check_names(arch, state_dict)
+    where = resolved(device)
     if path is None:
-        return _from_factory_alone(arch, device)
+        return _from_factory_alone(arch, where)
     path = checks.path("path", path)
     data = read_plain(path, CheckpointError)
     content, remarks = _content(path, data, arch, state_dict)
@@ -198,7 +200,9 @@ def load(
         history=content.get("history", []),
         remarks=tuple(remarks),
     )
-    return model.eval().to(device), info
+    if ":" not in arch:
+        model.eval()
+    return _moved(model, where), info
 
 
 def _check_names(arch: str | None, state_dict: str | None) -> None:
@@ -212,14 +216,26 @@ def _check_names(arch: str | None, state_dict: str | None) -> None:
         )
 
 
-def _from_factory_alone(arch: str | None, device: torch.device | str) -> tuple[nn.Module, Info]:
+def _from_factory_alone(arch: str | None, device: torch.device) -> tuple[nn.Module, Info]:
     if arch is None or ":" not in arch:
         raise CheckpointError(
             "a checkpoint is needed, or a package.module:factory that makes a trained network; "
             f"got the network {arch!r} alone"
         )
-    model = from_factory(arch).to(device)
+    model = _moved(from_factory(arch), device)
     return model, Info(arch, None, None, None, state_digest(model.state_dict()))
+
+
+def _moved(model: nn.Module, device: torch.device) -> nn.Module:
+    """Move a network to a device; one that lies there is left, because some refuse to be moved."""
+    if all(value.device == device for value in (*model.parameters(), *model.buffers())):
+        return model
+    try:
+        return model.to(device)
+    except Exception as error:  # whatever layers of the user's own raise
+        raise ModelError(
+            f"the network cannot be moved to {device}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def restore(path: Path | str, model: nn.Module, optimizer: Optimizer) -> int:

@@ -15,7 +15,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -328,7 +328,9 @@ def from_factory(name: str) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise ModelError(f"model {name!r} made a {type(model).__name__}, not a torch.nn.Module")
     _check_values(name, model)
-    return model.eval()
+    with suppress(NotImplementedError):  # an exported one stays in the mode it was exported in
+        model.eval()
+    return model
 
 
 @contextmanager

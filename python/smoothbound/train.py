@@ -34,6 +34,7 @@ from torch.optim import SGD, Optimizer
 
 from smoothbound import checkpoint, checks
 from smoothbound.data import Dataset, unit_scale
+from smoothbound.devices import resolved
 from smoothbound.errors import ModelError
 from smoothbound.models import ARCHITECTURES, build
 from smoothbound.training_data import batches
@@ -143,8 +144,8 @@ def best_device(device: torch.device | str | None = None) -> torch.device:
 
     Raises
     ------
-    ValueError
-        If there is no such device on this machine.
+    ValueError, TypeError
+        If there is no such device on this machine, or it is no device.
 
     Examples
     --------
@@ -153,13 +154,7 @@ def best_device(device: torch.device | str | None = None) -> torch.device:
     """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA
-        raise ValueError(
-            f"device {str(device)!r} cannot be used here; use 'cpu', or 'cuda' where torch finds "
-            f"one ({str(error).splitlines()[0]})"
-        ) from error
+    return resolved(device)
 
 
 def best_precision(recipe: str, device: torch.device) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from smoothbound.cli.options import Data, Sigma, introduce
-from smoothbound.errors import CheckpointError
+from smoothbound.errors import CheckpointError, DataError
 from smoothbound.printing import say
 from smoothbound.progress import progress
+
+if TYPE_CHECKING:
+    from smoothbound.data import Dataset
 
 __all__ = ["train"]
 
@@ -109,6 +112,7 @@ def train(
     training, held_out = load(data, "train"), load(data, "test")
     introduce(training)
     introduce(held_out)
+    _check_alike(training, held_out)
     if max_images is not None:
         training = some(training, max_images, seed)
     history: list[dict[str, Any]] = []
@@ -176,8 +180,9 @@ def train(
             on_epoch=keep,
         )
     share = accuracy_under_noise(model, held_out, sigma=sigma)
+    seen = ", which it was trained on" if held_out.split == "all" else ""
     say(
-        f"accuracy under noise on the {len(held_out)} {held_out.split} images: {share:.1%}\n"
+        f"accuracy under noise on the {len(held_out)} {held_out.split} images{seen}: {share:.1%}\n"
         f"checkpoint: {out}"
     )
 
@@ -190,6 +195,17 @@ def _told_when_stopped(out: Path, history: list[dict[str, Any]], epochs: int) ->
     except KeyboardInterrupt:
         kept = f"kept in {out}; go on with --resume" if history else "so nothing is kept"
         raise KeyboardInterrupt(f"{len(history)} of {epochs} epochs are finished, {kept}") from None
+
+
+def _check_alike(training: Dataset, held_out: Dataset) -> None:
+    """Refuse, before the training, a test that it cannot be tried on."""
+    for name in ("shape", "num_classes"):
+        one, other = getattr(training, name), getattr(held_out, name)
+        if one != other:
+            raise DataError(
+                f"{training.name}: {training.split} has {name} {one}, and {held_out.split} has "
+                f"{other}; they must agree"
+            )
 
 
 def _claim(out: Path) -> None:

@@ -142,8 +142,9 @@ class Dataset:
 
         Raises
         ------
-        ValueError
-            If a number is out of its range, or `indices` is empty, repeats or is not increasing.
+        ValueError, TypeError
+            If a number is out of its range or not whole, or `indices` is empty, repeats or is not
+            increasing.
 
         Examples
         --------
@@ -155,7 +156,7 @@ class Dataset:
         """
         chosen = np.arange(len(self), dtype=np.int64)
         if indices is not None:
-            chosen = np.asarray(indices, np.int64)
+            chosen = _whole_numbers("indices", indices)
             if not len(chosen) or (np.diff(chosen) <= 0).any():
                 raise ValueError("indices must be increasing, each once, and at least one")
             if chosen[0] < 0 or chosen[-1] >= len(self):
@@ -174,6 +175,16 @@ class Dataset:
             for i in range(len(self)):
                 stored[i] = self.images[i]
         return torch.from_numpy(stored), torch.from_numpy(self.labels)
+
+
+def _whole_numbers(name: str, values: object) -> NDArray[np.int64]:
+    try:
+        found = np.asarray(values)
+    except ValueError as error:  # ragged
+        raise TypeError(f"{name} must be whole numbers, got {checks.shown(values)}") from error
+    if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
+        raise TypeError(f"{name} must be whole numbers, got {checks.shown(values)}")
+    return found.astype(np.int64)
 
 
 def unit_scale(images: Tensor) -> Tensor:

@@ -20,13 +20,14 @@ from smoothbound.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ENDINGS", "EncodedImages", "decoded"]
+__all__ = ["ENDINGS", "MODES", "EncodedImages", "decoded"]
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
 """Of the files that are images; those that torchvision reads."""
 
 _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")  # as Pillow calls them
-_MODES = {1: "L", 3: "RGB"}  # by the number of channels
+MODES = {1: "L", 3: "RGB"}
+"""Of images as Pillow calls them, by the number of channels."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class EncodedImages:
 
     def _read(self, index: int, fit: Callable[[Image], Image] | None) -> NDArray[np.uint8]:
         channels, height, width = self.shape
-        wanted = ((width, height), _MODES[channels])
+        wanted = ((width, height), MODES[channels])
 
         def pixels(image: Image) -> NDArray[np.uint8] | str:
             if fit is not None:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound.data.dataset import Dataset
-from smoothbound.data.encoded import ENDINGS, EncodedImages, decoded
+from smoothbound.data.encoded import ENDINGS, MODES, EncodedImages, decoded
 from smoothbound.errors import DataError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def images(folder: Path, split: str) -> Dataset:
     found = _found("images", place)
     classes = _classes(place, found)
     files, labels = _labelled("images", found, classes)
-    shape = _shape(files[0])
+    shape = _shape(files)
     return Dataset(
         name=f"images:{_shown(folder.name)}",
         split=part,
@@ -311,14 +311,35 @@ def _random_part(width: int, height: int, rng: np.random.Generator) -> tuple[int
     return (width - wide) // 2, (height - high) // 2, wide, high
 
 
-def _shape(path: Path) -> tuple[int, int, int]:
+def _shape(files: list[Path]) -> tuple[int, int, int]:
+    """Return the shape of all images, from their headers alone.
+
+    Raises
+    ------
+    DataError
+        If one is of another shape than the first: now, and not after hours of a run.
+    """
+    first = _header(files[0])
+    channels, height, width = first
+    kind = f"{width} x {height} {MODES[channels]}"
+    for file in files[1:]:
+        _header(file, kind, first)
+    return first
+
+
+def _header(
+    path: Path, wanted: str = "grey (L) or RGB", shape: tuple[int, int, int] | None = None
+) -> tuple[int, int, int]:
     found: list[tuple[int, int, int]] = []
 
     def read(image: Image) -> NDArray[np.uint8] | str:
-        if image.mode not in ("L", "RGB"):
+        channels = {mode: channels for channels, mode in MODES.items()}.get(image.mode)
+        if channels is None or (channels, image.height, image.width) != (
+            shape or (channels, image.height, image.width)
+        ):
             return f"{image.width} x {image.height} {image.mode}"
-        found.append((3 if image.mode == "RGB" else 1, image.height, image.width))
+        found.append((channels, image.height, image.width))
         return np.empty(0, np.uint8)
 
-    decoded(path, str(path), "grey (L) or RGB", read)
+    decoded(path, str(path), wanted, read)
     return found[0]
