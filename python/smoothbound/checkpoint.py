@@ -26,7 +26,7 @@ from smoothbound import checkpoint_file, checks
 from smoothbound.devices import resolved
 from smoothbound.digests import digest, is_dense, kind_of, state_digest
 from smoothbound.errors import CheckpointError, ModelError
-from smoothbound.models import ARCHITECTURES, build, from_factory
+from smoothbound.models import ARCHITECTURES, MAX_CLASSES, build, from_factory
 from smoothbound.plain_files import read_plain
 from smoothbound.replacing import replacing
 
@@ -35,7 +35,6 @@ __all__ = ["Info", "load", "restore", "save"]
 _LAYOUT: dict[str, type] = {"arch": str, "state_dict": dict, "epoch": int}  # needed, to certify
 _OURS = (*_LAYOUT, "optimizer", "training", "history", "digest")
 _LAST = re.compile(r"(.*\.)?fc\.(bias|weight)")  # as many rows as classes
-_MOST_CLASSES = 1_000_000
 _WRAPPERS = {"module", "_orig_mod"}  # of nn.DataParallel and torch.compile, in names
 _COUNTER = ".num_batches_tracked"  # not used to predict, and not in files of before torch 0.4.1
 _AVERAGED = "n_averaged"  # a counter of torch.optim.swa_utils.AveragedModel
@@ -454,7 +453,7 @@ def _num_classes(path: Path, state: dict[str, Any]) -> int:
     if len(last) < 2 or len(rows) > 1:  # which is an error later, with the shapes that are needed
         return 10
     (count,) = rows
-    if count > _MOST_CLASSES:
+    if count > MAX_CLASSES:
         raise CheckpointError(f"{path} claims {count} classes, more than any network here has")
     return count if count > 1 else 10
 

@@ -29,6 +29,7 @@ from smoothbound.errors import ModelError
 
 __all__ = [
     "ARCHITECTURES",
+    "MAX_CLASSES",
     "Architecture",
     "CifarResNet",
     "DigitsCNN",
@@ -239,6 +240,9 @@ class Architecture:
     network: Callable[[int], nn.Module]
 
 
+MAX_CLASSES = 1_000_000
+"""More than any data set has: a larger number is a mistake, or a damaged file."""
+
 _CIFAR = ((3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -262,7 +266,7 @@ def build(arch: str, num_classes: int = 10) -> nn.Sequential:
     arch : str
         A name in `ARCHITECTURES`.
     num_classes : int
-        Number of logits it returns, at least 2.
+        Number of logits it returns, at least 2 and at most `MAX_CLASSES`.
 
     Raises
     ------
@@ -275,7 +279,7 @@ def build(arch: str, num_classes: int = 10) -> nn.Sequential:
     torch.Size([4, 10])
     """
     architecture = ARCHITECTURES[checks.choice("arch", arch, tuple(ARCHITECTURES))]
-    network = architecture.network(checks.count("num_classes", num_classes, minimum=2))
+    network = architecture.network(checks.count("num_classes", num_classes, 2, MAX_CLASSES))
     return nn.Sequential(Normalize(architecture.mean, architecture.std), network)
 
 

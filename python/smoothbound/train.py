@@ -37,6 +37,7 @@ from smoothbound.data import Dataset, unit_scale
 from smoothbound.devices import resolved
 from smoothbound.errors import ModelError
 from smoothbound.models import ARCHITECTURES, build
+from smoothbound.noise import MAX_SEED
 from smoothbound.training_data import batches
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
 
 PRECISIONS = ("float32", "bfloat16")
 _WORTH_THREADS = 10**9  # multiplications of a batch: with fewer, threads wait for each other
+_MOST = 2**31  # epochs, and images a batch
 _MOST_THREADS = 1024
 _MOMENTUM = 0.9
 _WARM_UP = 0.25  # share of the steps in which the learning rate of the one-cycle rises
@@ -303,9 +305,11 @@ def train(
     chosen = RECIPES[checks.choice("recipe", recipe, tuple(RECIPES))]
     sigma = checks.positive("sigma", sigma)
     lr = checks.positive("lr", chosen.lr if lr is None else lr)
-    epochs = checks.count("epochs", chosen.epochs if epochs is None else epochs)
-    batch_size = checks.count("batch_size", chosen.batch_size if batch_size is None else batch_size)
-    seed = checks.count("seed", seed, minimum=0)
+    epochs = checks.count("epochs", chosen.epochs if epochs is None else epochs, maximum=_MOST)
+    batch_size = checks.count(
+        "batch_size", chosen.batch_size if batch_size is None else batch_size, maximum=_MOST
+    )
+    seed = checks.count("seed", seed, minimum=0, maximum=MAX_SEED)
     _check_fit(dataset, arch)
     threads = checks.count(
         "threads",
@@ -326,7 +330,9 @@ def train(
         nesterov=chosen.nesterov,
         weight_decay=chosen.weight_decay,
     )
-    done = 0 if resume is None else checkpoint.restore(resume, model, optimizer)
+    done = (
+        0 if resume is None else checkpoint.restore(checks.path("resume", resume), model, optimizer)
+    )
     epoch = batches(dataset, batch_size, where)
     in_epoch = steps_per_epoch(dataset, batch_size)
 

@@ -26,7 +26,7 @@ from smoothbound import checkpoint
 from smoothbound.checkpoint import Info, load, restore, save
 from smoothbound.digests import digest, state_digest
 from smoothbound.errors import CheckpointError, ModelError, StoreError
-from smoothbound.models import ARCHITECTURES, Architecture, build
+from smoothbound.models import ARCHITECTURES, Architecture, build, from_factory
 
 ARCH = "digits_cnn"
 
@@ -471,6 +471,15 @@ def missing():
     raise RuntimeError("weights\\nnot found")
 def leaves():
     sys.exit(3)
+class Fixed(Net):
+    def to(self, *_, **__):
+        raise ValueError("`.to` is not supported")
+def fixed():
+    return Fixed()
+def exported():
+    batch = torch.export.Dim("batch")
+    example = (torch.zeros(4, 1, 8, 8),)
+    return torch.export.export(Net().eval(), example, dynamic_shapes=({0: batch},)).module()
 def words():
     assert sys.argv[1:] == [], sys.argv
     return Net()
@@ -558,6 +567,48 @@ def test_what_a_factory_lacks_is_named(factory: str) -> None:
         load(None, arch="my_networks:small()")
     with pytest.raises(CheckpointError, match="a checkpoint is needed"):
         load(None, arch=ARCH)
+
+
+def test_a_network_that_refuses_to_be_moved_stays(unusual: Any) -> None:
+    model, _ = load(None, arch="unusual_networks:fixed")
+    assert model.last.weight.device.type == "cpu"
+    with pytest.raises(ModelError, match=r"cannot be moved to meta: ValueError: `\.to` is not"):
+        load(None, "meta", arch="unusual_networks:fixed")
+
+
+def test_an_exported_network_keeps_its_mode(unusual: Any) -> None:
+    load(None, arch="unusual_networks:exported")
+
+
+# odd arguments ----------------------------------------------------------------------------------
+
+ODD = [True, -1, 0.5, "", "a\0b", b"x", float("nan"), 10**400, [1, [2]], {}, object()]
+
+
+@pytest.mark.parametrize("name", ["path", "device", "arch", "state_dict"])
+def test_odd_arguments_are_named(tmp_path: Path, name: str) -> None:
+    good = {"path": written(tmp_path / "a.pt", content()), "device": "cpu", "arch": ARCH}
+    for value in ODD:
+        with pytest.raises((ValueError, TypeError, CheckpointError, ModelError)) as error:
+            load(**(good | {name: value}))
+        said = str(error.value)
+        file = name == "path" and isinstance(value, str)  # an error about the file that it names
+        assert (
+            ("plain file" in said or "cannot read" in said)
+            if file
+            else (name in said or "package.module:factory" in said or str(good["path"]) in said)
+        )
+        assert len(said) < 500, said
+
+
+@pytest.mark.parametrize("value", [None, *ODD])
+def test_odd_names_of_networks_are_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="arch must be one of"):
+        build(value)
+    with pytest.raises((ValueError, TypeError), match="num_classes must be"):
+        build(ARCH, value)
+    with pytest.raises((ValueError, TypeError), match=r"model must be package\.module:factory"):
+        from_factory(value)
 
 
 # damaged ----------------------------------------------------------------------------------------

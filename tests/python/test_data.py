@@ -27,6 +27,7 @@ from PIL import Image
 from smoothbound.data import Dataset, load
 from smoothbound.data.encoded import EncodedImages
 from smoothbound.errors import DataError
+from smoothbound.training_data import some
 
 cifar10_layouts = importlib.import_module("smoothbound.data.cifar10")
 npz_layout = importlib.import_module("smoothbound.data.npz")
@@ -105,6 +106,26 @@ def test_selection_from_a_list() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             digits.select(indices=wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [[1.5, 2.5], ["a"], [[1, 2], [3]], [10**400], 3, "0,1", None, [None], b"ab", [True]]
+)
+def test_positions_that_are_no_whole_numbers_are_named(wrong: Any) -> None:
+    if wrong is None:
+        assert len(load("digits").select(indices=None)) == 297
+        return
+    with pytest.raises((TypeError, ValueError), match="indices must be"):
+        load("digits").select(indices=wrong)
+
+
+@pytest.mark.parametrize("name", ["skip", "max_inputs"])
+@pytest.mark.parametrize("wrong", [1.5, "3", True, [1], -(10**400), b"1", float("nan")])
+def test_odd_counts_are_named(name: str, wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"{name} must be"):
+        load("digits").select(**{name: wrong})
+    with pytest.raises((TypeError, ValueError), match="max_images must be"):
+        some(load("digits"), wrong, 0)
 
 
 # cifar10 as parquet -----------------------------------------------------------------------------
@@ -381,6 +402,20 @@ def test_images_of_another_size_and_kind_are_named(tmp_path: Path) -> None:
         load(f"images:{tmp_path}")[1]
     save(tmp_path / "a" / "0.png", np.zeros((8, 8, 4), np.uint8))
     with pytest.raises(DataError, match=r"0\.png: needs .* grey \(L\) or RGB, got 8 x 8 RGBA"):
+        load(f"images:{tmp_path}")
+
+
+def test_every_image_is_looked_at_before_any_is_used(tmp_path: Path) -> None:
+    """So that a run does not end after hours, at the first one of another size."""
+    classes_of(tmp_path, *"abcd")
+    for pixels, found in ((np.zeros((8, 9, 3), np.uint8), "9 x 8 RGB"),
+                          (np.zeros((32, 32), np.uint8), "32 x 32 L"),
+                          (np.zeros((32, 32, 4), np.uint8), "32 x 32 RGBA")):  # fmt: skip
+        save(tmp_path / "test" / "d" / "9.png", pixels)
+        with pytest.raises(DataError, match=rf"d/9\.png: .* 32 x 32 RGB, got {found}"):
+            load(f"images:{tmp_path}")
+    (tmp_path / "test" / "d" / "9.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"d/9\.png: .* cannot be decoded"):
         load(f"images:{tmp_path}")
 
 

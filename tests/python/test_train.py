@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -367,6 +368,31 @@ def test_wrong_arguments_are_named(wrong: dict[str, Any], message: str) -> None:
         quick(few(), **wrong)
 
 
+ODD = [None, True, -1, 0.5, "", "a\0b", b"x", float("nan"), float("inf"), 10**400, [1, [2]], {}]
+ODD += [object(), np.array([1, 2]), np.ma.masked]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("dataset", "arch", "sigma", "recipe", "epochs", "batch_size", "lr", "precision"),
+        *("threads", "seed", "device", "resume"),
+    ],
+)
+def test_odd_values_end_in_an_error_that_names_the_argument(name: str) -> None:
+    good: dict[str, Any] = {"dataset": few(4), "arch": "digits_cnn", "sigma": 0.5, "epochs": 1}
+    optional = ("epochs", "batch_size", "lr", "precision", "threads", "device", "resume")
+    for value in ODD:
+        is_fine = (value is None and name in optional) or (name in ("sigma", "lr") and value == 0.5)
+        if isinstance(value, np.ndarray) or not is_fine:
+            with pytest.raises((ValueError, TypeError, SmoothboundError)) as error:
+                train(**(good | {name: value}))
+            said = str(error.value)
+            file = name == "resume" and isinstance(value, str)  # an error about the file it names
+            assert ("plain file" in said or "cannot read" in said) if file else name in said, said
+            assert len(said) < 700
+
+
 def test_more_images_than_fit_into_memory_are_refused() -> None:
     class Many:
         def __len__(self) -> int:
@@ -384,9 +410,7 @@ def test_more_images_than_fit_into_memory_are_refused() -> None:
 def test_the_device_is_found_or_refused() -> None:
     assert best_device("cpu") == torch.device("cpu")
     assert best_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(
-        ValueError, match="device must be one that torch can use here, .* got 'cuda:99'"
-    ):
+    with pytest.raises(ValueError, match=r"device must be one that torch .* got 'cuda:99'"):
         best_device("cuda:99")
 
 
@@ -556,6 +580,49 @@ def test_a_place_that_cannot_be_written_is_told_before_training(tmp_path: Path) 
     result = run(tmp_path / "file" / "a.pt")
     assert isinstance(result.exception, SmoothboundError)
     assert "cannot write checkpoint" in str(result.exception)
+
+
+def save_images(folder: Path, names: list[str], side: int) -> None:
+    for name in names:
+        place = folder / name
+        place.mkdir(parents=True)
+        Image.fromarray(np.zeros((side, side), np.uint8)).save(place / "0.png")
+
+
+def test_a_test_that_the_network_cannot_be_tried_on_is_told_before_training(
+    tmp_path: Path,
+) -> None:
+    save_images(tmp_path / "train", ["a", "b"], 8)
+    save_images(tmp_path / "test", ["a", "b"], 9)
+    result = run(tmp_path / "a.pt", data=f"images:{tmp_path}")
+    assert isinstance(result.exception, SmoothboundError)
+    assert "train has shape (1, 8, 8), and test has (1, 9, 9)" in str(result.exception)
+
+
+def test_data_without_a_test_say_what_the_accuracy_is_of(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=few().images, labels=few().labels)
+    result = run(tmp_path / "a.pt", "--epochs", "1", data=f"npz:{tmp_path / 'a.npz'}")
+    assert "on the 40 all images, which it was trained on: " in result.output
+
+
+def test_the_command_that_the_demo_prints_makes_the_demos_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo = importlib.import_module("smoothbound.cli.demo")
+    monkeypatch.setattr(demo, "certify", lambda **_: None)
+    monkeypatch.setattr(demo, "report", lambda **_: None)
+    monkeypatch.setitem(RECIPES, "fast", dataclasses.replace(RECIPES["fast"], epochs=1))
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(2)
+    printed = CliRunner().invoke(app, ["demo", "--out", "demo"])
+    assert printed.exit_code == 0, printed.output
+    (line,) = (line for line in printed.output.splitlines() if "smoothbound train" in line)
+    words = shlex.split(line.removeprefix("$ smoothbound ").replace("demo/training.pt", "b.pt"))
+    assert CliRunner().invoke(app, words).exit_code == 0
+    torch.set_num_threads(1)
+    (one, first), (two, second) = (checkpoint.load(path) for path in ("demo/model.pt", "b.pt"))
+    assert torch.equal(weights(one), weights(two))
+    assert first.training == second.training
 
 
 def test_the_held_out_split_is_looked_for_before_training(tmp_path: Path) -> None:
