@@ -305,7 +305,7 @@ def test_what_a_checkpoint_and_its_folder_tell_is_noted(model: Path, tmp_path: P
         (["--precision", "half"], "precision must be one of"),
         (["--compile", "quickly"], "compile must be one of"),
         (["--noise", "white"], "noise must be one of"),
-        (["--device", "abacus"], "device 'abacus' cannot be used"),
+        (["--device", "abacus"], "device must be one that torch can use here"),
         (["--seed", -1], "seed must be at least 0"),
         (["--cutoff", 1], "cutoff must be below the top of the range"),
     ],
