@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 import smoothbound as sb
@@ -391,6 +392,16 @@ def test_certify_says_what_the_network_returns_before_it_draws(
     assert settings.outputs == "probabilities"
     assert settings.noise["displacement"] == settings.displacement > 0
     assert store.load(Path("b")).sketch().displacement == settings.displacement
+
+
+def test_certify_looks_at_the_images_before_a_run(model: Path, tmp_path: Path) -> None:
+    for name, side in (("a/0.png", 8), ("b/0.png", 8), ("b/1.png", 9)):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((side, side), np.uint8)).save(tmp_path / "data" / name)
+    required = ("--checkpoint", model, "--data", f"images:{tmp_path / 'data'}", "--sigma", 0.25)
+    said = fails("certify", *required, "--out", tmp_path / "results")
+    assert "b/1.png: needs a JPEG or PNG of 8 x 8 L, got 9 x 9 L" in said
+    assert not (tmp_path / "results").exists()
 
 
 def test_report_refuses_what_is_no_result(tmp_path: Path) -> None:

@@ -599,6 +599,15 @@ def test_a_test_that_the_network_cannot_be_tried_on_is_told_before_training(
     assert "train has shape (1, 8, 8), and test has (1, 9, 9)" in str(result.exception)
 
 
+def test_an_image_of_another_size_is_told_before_training(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        save_images(tmp_path / split, ["a", "b"], 8)
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "test" / "b" / "1.png")
+    result = run(tmp_path / "a.pt", data=f"images:{tmp_path}")
+    assert "1.png: needs a JPEG or PNG of 8 x 8 L, got 9 x 9 L" in str(result.exception)
+    assert not (tmp_path / "a.pt").exists()
+
+
 def test_data_without_a_test_say_what_the_accuracy_is_of(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=few().images, labels=few().labels)
     result = run(tmp_path / "a.pt", "--epochs", "1", data=f"npz:{tmp_path / 'a.npz'}")

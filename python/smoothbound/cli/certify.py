@@ -23,6 +23,7 @@ from smoothbound.cli.options import (
     default_radii,
     indices_of,
     introduce,
+    look_at,
     methods,
     note,
     numbers,
@@ -299,6 +300,7 @@ def certify(
     introduce(dataset)
     chosen = None if indices is None else indices_of(indices)
     selected = dataset.select(skip, max_inputs, chosen)
+    look_at(dataset, selected)
     if arch is not None and ":" in arch:
         sys.path.insert(0, str(Path.cwd()))  # where a module of the user's own lies
     model, info = checkpoints.load(checkpoint, where, arch=arch, state_dict=state_dict)

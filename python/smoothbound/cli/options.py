@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,7 @@ __all__ = [
     "default_radii",
     "indices_of",
     "introduce",
+    "look_at",
     "methods",
     "note",
 ]
@@ -154,6 +156,21 @@ def introduce(dataset: Dataset) -> None:
             f"{dataset.published} as published: positions, and so --skip and --indices, may mean "
             "other images"
         )
+
+
+def look_at(dataset: Dataset, rows: Iterable[int]) -> None:
+    """Look at the headers of images in files, before a run that would end at a wrong one.
+
+    Raises
+    ------
+    DataError
+        If one is no image, or of another size or kind; names it.
+    """
+    from smoothbound.data.encoded import EncodedImages
+
+    if isinstance(dataset.images, EncodedImages):
+        for row in rows:
+            dataset.images.check(int(row))
 
 
 def _strength(method: Method) -> tuple[int, int]:

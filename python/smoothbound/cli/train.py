@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smoothbound.cli.options import Data, Sigma, introduce
+from smoothbound.cli.options import Data, Sigma, introduce, look_at
 from smoothbound.errors import CheckpointError, DataError
 from smoothbound.printing import say
 from smoothbound.progress import progress
@@ -113,6 +113,7 @@ def train(
     introduce(training)
     introduce(held_out)
     _check_alike(training, held_out)
+    look_at(held_out, range(len(held_out)))
     if max_images is not None:
         training = some(training, max_images, seed)
     history: list[dict[str, Any]] = []

@@ -65,25 +65,52 @@ class EncodedImages:
         vary = self.vary
         return self._read(index, None if vary is None else lambda image: vary(image, rng))
 
+    def check(self, index: int) -> None:
+        """Look at the header of one image.
+
+        Raises
+        ------
+        DataError
+            If it is none, or of another shape or kind.
+        """
+
+        def header(image: Image) -> NDArray[np.uint8] | str:
+            return self._unfit(image, self.fit) or np.empty(0, np.uint8)
+
+        self._decoded(index, self.fit, header)
+
     def _read(self, index: int, fit: Callable[[Image], Image] | None) -> NDArray[np.uint8]:
-        channels, height, width = self.shape
-        wanted = ((width, height), MODES[channels])
-
         def pixels(image: Image) -> NDArray[np.uint8] | str:
-            if fit is not None:
-                if image.mode.startswith(("I", "F")):  # would be cut off at 255
-                    return f"{image.width} x {image.height} {image.mode}, more than 8 bits a value"
-                image = fit(image)
             # size and mode stand in the header: a huge image is refused before it is decoded
-            if (image.size, image.mode) != wanted:
-                return f"{image.width} x {image.height} {image.mode}"
-            return np.asarray(image, np.uint8).reshape(height, width, channels)
+            unfit = self._unfit(image, fit)
+            if unfit:
+                return unfit
+            channels, height, width = self.shape
+            fitted = image if fit is None else fit(image)
+            return np.asarray(fitted, np.uint8).reshape(height, width, channels)
 
+        return np.ascontiguousarray(np.moveaxis(self._decoded(index, fit, pixels), 2, 0))
+
+    def _unfit(self, image: Image, fit: Callable[[Image], Image] | None) -> str | None:
+        """Say what an image is, if it cannot be taken."""
+        channels, height, width = self.shape
+        found = f"{image.width} x {image.height} {image.mode}"
+        if fit is None:
+            return None if (image.size, image.mode) == ((width, height), MODES[channels]) else found
+        # more than 8 bits a value would be cut off at 255
+        return f"{found}, more than 8 bits a value" if image.mode.startswith(("I", "F")) else None
+
+    def _decoded(
+        self,
+        index: int,
+        fit: Callable[[Image], Image] | None,
+        read: Callable[[Image], NDArray[np.uint8] | str],
+    ) -> NDArray[np.uint8]:
+        channels, height, width = self.shape
         encoded = self.encoded[index]
         where = f"{encoded}" if isinstance(encoded, Path) else f"{self.source}, row {index}"
-        size = f"{width} x {height} {wanted[1]}" if fit is None else "any size"
-        found = decoded(encoded, where, size, pixels)
-        return np.ascontiguousarray(np.moveaxis(found, 2, 0))
+        wanted = f"{width} x {height} {MODES[channels]}" if fit is None else "any size"
+        return decoded(encoded, where, wanted, read)
 
 
 def decoded(

@@ -44,7 +44,7 @@ def images(folder: Path, split: str) -> Dataset:
     found = _found("images", place)
     classes = _classes(place, found)
     files, labels = _labelled("images", found, classes)
-    shape = _shape(files)
+    shape = _shape(files[0])
     return Dataset(
         name=f"images:{_shown(folder.name)}",
         split=part,
@@ -177,8 +177,9 @@ def _images_in(kind: str, folder: Path, others: list[str]) -> list[Path]:
         if entry.is_dir():
             if any(_ending(inner.name) in ENDINGS for inner in _entries(kind, Path(entry.path))):
                 raise DataError(
-                    f"{kind}: {entry.path} holds images in a folder below a class folder; images "
-                    f"must lie directly in {folder}, or {folder} must be the folder that is named"
+                    f"{kind}: {entry.path} holds images in a folder below a class folder; a class "
+                    f"folder must hold its images directly in it: move them to {folder}, or name "
+                    "the folder that holds the class folders"
                 )
         elif ending in _UNREAD:
             raise DataError(
@@ -213,12 +214,6 @@ def _classes(place: Path, found: _Found) -> list[str]:
                 f"labels are positions in the sorted list of the folders of {train}"
             )
         return known
-    if len(found.images) < 2:
-        raise DataError(
-            f"images: {place} has one class folder, {next(iter(found.images))!r}: its label cannot "
-            "be told, because labels are positions in the sorted list of all class folders; add "
-            "the others, empty ones too"
-        )
     return list(found.images)
 
 
@@ -247,6 +242,11 @@ def _labelled(kind: str, found: _Found, classes: list[str]) -> tuple[list[Path],
 
 def _remarks(place: Path, found: _Found, classes: list[str]) -> tuple[str, ...]:
     remarks = [f"read from {place}"]
+    if len(classes) == 1:
+        remarks.append(
+            f"{classes[0]!r} is the only class folder, so that its label is 0, whatever class of a "
+            "network it is; add the other classes, empty ones too"
+        )
     if all(name.isdecimal() for name in classes):
         wrong = next((label for label, name in enumerate(classes) if int(name) != label), None)
         if wrong is not None:
@@ -311,35 +311,15 @@ def _random_part(width: int, height: int, rng: np.random.Generator) -> tuple[int
     return (width - wide) // 2, (height - high) // 2, wide, high
 
 
-def _shape(files: list[Path]) -> tuple[int, int, int]:
-    """Return the shape of all images, from their headers alone.
-
-    Raises
-    ------
-    DataError
-        If one is of another shape than the first: now, and not after hours of a run.
-    """
-    first = _header(files[0])
-    channels, height, width = first
-    kind = f"{width} x {height} {MODES[channels]}"
-    for file in files[1:]:
-        _header(file, kind, first)
-    return first
-
-
-def _header(
-    path: Path, wanted: str = "grey (L) or RGB", shape: tuple[int, int, int] | None = None
-) -> tuple[int, int, int]:
+def _shape(path: Path) -> tuple[int, int, int]:
     found: list[tuple[int, int, int]] = []
+    channels = {mode: count for count, mode in MODES.items()}
 
     def read(image: Image) -> NDArray[np.uint8] | str:
-        channels = {mode: channels for channels, mode in MODES.items()}.get(image.mode)
-        if channels is None or (channels, image.height, image.width) != (
-            shape or (channels, image.height, image.width)
-        ):
+        if image.mode not in channels:
             return f"{image.width} x {image.height} {image.mode}"
-        found.append((channels, image.height, image.width))
+        found.append((channels[image.mode], image.height, image.width))
         return np.empty(0, np.uint8)
 
-    decoded(path, str(path), wanted, read)
+    decoded(path, str(path), "grey (L) or RGB", read)
     return found[0]
