@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "choice",
     "count",
+    "flag",
     "non_negative",
+    "number",
     "path",
     "positive",
     "probability",
@@ -34,7 +36,8 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
 
 
-def _number(name: str, value: object) -> float:
+def number(name: str, value: object) -> float:
+    """Return `value` as a float if it is a real number."""
     if type(value) is float:  # by far the commonest, and Real is slow to ask
         return value
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -47,32 +50,33 @@ def _number(name: str, value: object) -> float:
 
 def positive(name: str, value: object) -> float:
     """Return `value` as a float if it is positive and finite."""
-    number = _number(name, value)
-    if not (0.0 < number < math.inf):
+    real = number(name, value)
+    if not (0.0 < real < math.inf):
         raise ValueError(f"{name} must be positive and finite, got {value!r}")
-    return number
+    return real
 
 
 def non_negative(name: str, value: object) -> float:
     """Return `value` as a float if it is at least 0 and finite."""
-    number = _number(name, value)
-    if not (0.0 <= number < math.inf):
+    real = number(name, value)
+    if not (0.0 <= real < math.inf):
         raise ValueError(f"{name} must be at least 0 and finite, got {value!r}")
-    return number
+    return real
 
 
 def probability(name: str, value: object) -> float:
     """Return `value` as a float if it lies strictly between 0 and 1."""
-    number = _number(name, value)
-    if not 0.0 < number < 1.0:
+    real = number(name, value)
+    if not 0.0 < real < 1.0:
         raise ValueError(f"{name} must lie strictly between 0 and 1, got {value!r}")
-    return number
+    return real
 
 
 def count(name: str, value: object, minimum: int = 1, maximum: int | None = None) -> int:
     """Return `value` as an int if it is a whole number from `minimum` to `maximum`."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be a whole number, got {value!r} ({type(value).__name__})")
+        got = f"{shown(value)} ({type(value).__name__})"
+        raise TypeError(f"{name} must be a whole number, got {got}")
     number = int(value)
     if number < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {shown(value)}")
@@ -81,11 +85,18 @@ def count(name: str, value: object, minimum: int = 1, maximum: int | None = None
     return number
 
 
+def flag(name: str, value: object) -> bool:
+    """Return `value` if it is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
+    return bool(value)
+
+
 def choice(name: str, value: object, allowed: Sequence[str]) -> str:
     """Return `value` if it is one of the `allowed` words."""
     if not isinstance(value, str) or value not in allowed:
         words = ", ".join(repr(word) for word in allowed)
-        raise ValueError(f"{name} must be one of {words}; got {value!r}")
+        raise ValueError(f"{name} must be one of {words}; got {shown(value)}")
     return value
 
 
@@ -101,7 +112,7 @@ def _vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(f"{name} must not be masked; leave out the masked numbers yourself")
     try:
         raw = np.asarray(values)
-    except (TypeError, ValueError) as error:  # lists of different lengths
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged; a tensor with gradients
         raise TypeError(f"{name} must be numbers in one dimension: {error}") from None
     if raw.ndim == 0:
         raw = raw[None]
@@ -130,7 +141,7 @@ def score_range(name: str, value: object) -> tuple[float, float]:
         value = tuple(value)
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
         raise TypeError(f"{name} must be a pair (a, b), got {shown(value)}")
-    a, b = _number(f"{name}[0]", value[0]), _number(f"{name}[1]", value[1])
+    a, b = number(f"{name}[0]", value[0]), number(f"{name}[1]", value[1])
     if not (math.isfinite(a) and math.isfinite(b) and a < b and math.isfinite(b - a)):
         raise ValueError(f"{name} must be finite with a < b, got ({a}, {b})")
     return a, b

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from smoothbound import checks
+
 __all__ = ["resolved"]
 
 
@@ -25,6 +27,7 @@ def resolved(device: torch.device | str) -> torch.device:
     except Exception as error:  # torch raises whatever it likes, AssertionError too
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"device must be one that torch can use here, such as 'cpu', got {device!r}: {reason}"
+            f"device must be one that torch can use here, such as 'cpu', got "
+            f"{checks.shown(device)}: {reason}"
         ) from None
     return found

@@ -261,7 +261,7 @@ def _n_pilot(n: int, pilot: float) -> int:
 
 def choose_threads(threads: int | None, draws: int) -> int:
     if threads is not None:
-        return checks.count("threads", threads)
+        return checks.count("threads", threads, 1, 2**31 - 1)
     wanted = draws // _DRAWS_PER_THREAD
     return min(backends.usable_threads(), wanted) if wanted > 1 else 1
 

@@ -104,7 +104,7 @@ def lattice(sigma: float, levels: int) -> Lattice:
     >>> grid.refine, grid.denominator, grid.largest
     (0, 255, 656)
     """
-    sigma, levels = checks.positive("sigma", sigma), checks.count("grid", levels)
+    sigma, levels = checks.positive("sigma", sigma), checks.count("grid", levels, 1, MAX_NUMBER)
     if sigma * levels > _FINEST:
         raise ValueError(
             f"sigma = {sigma} is {sigma * levels:.6g} steps of the grid 1/{levels}, and a stated "

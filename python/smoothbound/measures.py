@@ -170,9 +170,7 @@ def _widened(end: float, outward: float) -> float:
 
 def check_cutoff(cutoff: float, score_range: tuple[float, float]) -> float:
     """Return `cutoff` as a float if a certified value within `score_range` can be above it."""
-    if isinstance(cutoff, bool) or not isinstance(cutoff, int | float | np.integer | np.floating):
-        raise TypeError(f"cutoff must be a number, got {cutoff!r}")
-    if not float(cutoff) < score_range[1]:
+    if not checks.number("cutoff", cutoff) < score_range[1]:
         raise ValueError(
             f"cutoff must be below the top of the range of the scores {score_range}, or every "
             f"input is abstained from; got {cutoff!r} (-inf never abstains)"

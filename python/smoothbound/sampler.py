@@ -121,17 +121,19 @@ class Sampler:
         self._stated = outputs is not None or isinstance(base, BaseClassifier)
         self.sigma = checks.positive("sigma", sigma)
         self.measure = measure_of(measure)
-        if batch_size != "auto" and checks.count("batch_size", batch_size) > _MOST_ROWS:
+        if not isinstance(batch_size, str) and checks.count("batch_size", batch_size) > _MOST_ROWS:
             raise ValueError(
                 f"batch_size must be at most {_MOST_ROWS}, got {checks.shown(batch_size)}"
             )
+        if isinstance(batch_size, str):
+            checks.choice("batch_size", batch_size, ("auto",))
         self.batch_size = batch_size
         self.precision: str = checks.choice("precision", precision, get_args(Precision))
-        self.channels_last = bool(channels_last)
+        self.channels_last = checks.flag("channels_last", channels_last)
         if compile is not None:
             checks.choice("compile", compile, get_args(Compile))
         self.compile = compile
-        self.check_rows = bool(check_rows)
+        self.check_rows = checks.flag("check_rows", check_rows)
         self.select = self._select(select)
         if isinstance(base, BaseClassifier) and (precision, channels_last, compile) != (
             "float32",
@@ -156,6 +158,16 @@ class Sampler:
         if compile is not None:
             self._forward = torch.compile(base, mode=compile, dynamic=False)
         self._sizes: dict[tuple[Any, ...], int] = {}
+
+    def __repr__(self) -> str:
+        """Say in one line what is sampled and how."""
+        kind = self.model.kind if isinstance(self.model, BaseClassifier) else None
+        name = kind or getattr(self.model, "__name__", type(self.model).__name__)
+        return (
+            f"{type(self).__name__}({name}, sigma={self.sigma!r}, measure={self.measure.name!r}, "
+            f"outputs={self.outputs!r}, select={self.select!r}, device='{self.device}', "
+            f"batch_size={self.batch_size!r}, precision={self.precision!r})"
+        )
 
     def _select(self, select: str | None) -> str:
         """Return how the class is selected: by default as the measure has it."""
@@ -290,7 +302,7 @@ class Sampler:
         size = self.rows(first.x)
         ahead = _AHEAD if self.device.type == "cuda" else 0
         # Each input in flight has n0 draws or more in some batch that is not looked at yet.
-        places = (ahead + 1) * -(-size // checks.count("n0", n0)) + 1
+        places = (ahead + 1) * -(-size // checks.count("n0", n0, 1, MAX_DRAWS)) + 1
         schedule = Schedule(
             ((item, item.job) for item in chain([first], queue)), n0=n0, size=size, places=places
         )

@@ -24,7 +24,7 @@ from smoothbound.class_radius import class_radius
 from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, required_draws
 from smoothbound.measures import Measure, check_cutoff
-from smoothbound.noise import MAX_EXAMPLE
+from smoothbound.noise import MAX_DRAWS, MAX_EXAMPLE
 from smoothbound.rounding import exact, floor_decimal
 from smoothbound.sampler import (
     Compile,
@@ -466,9 +466,15 @@ class SmoothedClassifier(Sampler):
         self._check_inputs(x)
         if x.ndim == 0:
             raise ValueError("x must have the shape (n_inputs, ...), got a single number")
-        n0, n = checks.count("n0", n0), checks.count("n", n)
+        n0, n = (checks.count(name, k, 1, MAX_DRAWS) for name, k in (("n0", n0), ("n", n)))
+        adaptive = checks.flag("adaptive", adaptive)
         ids = _ids(examples, len(x))
         grid_of_radii = checks.radii("radii", radii)
+        if progress is not None and not callable(progress):
+            raise TypeError(
+                f"progress must be callable as progress(done, n_inputs), got "
+                f"{type(progress).__name__}"
+            )
         if not adaptive and (radius_precision is not None or budget is not None):
             raise ValueError("radius_precision and budget are for adaptive=True")
         made = self.noise(noise, seed=seed, grid=grid)
@@ -481,7 +487,7 @@ class SmoothedClassifier(Sampler):
             # Abstention is judged at R = 0.
             "radii": outward(np.concatenate([[0.0], grid_of_radii]), displacement),
             "thresholds": thresholds,
-            "bound": bound or ("tangent" if adaptive else "cdf"),
+            "bound": bound if bound is not None else "tangent" if adaptive else "cdf",
             "band": band,
             "n_bins": n_bins,
             "mean": mean,
@@ -597,7 +603,12 @@ class SmoothedClassifier(Sampler):
 
 def _ids(examples: Sequence[int] | NDArray[np.integer] | None, inputs: int) -> NDArray[np.int64]:
     """Return the ids of the inputs, checked."""
-    ids = np.arange(inputs) if examples is None else np.asarray(examples)
+    try:
+        ids = np.arange(inputs) if examples is None else np.asarray(examples)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged, or a tensor with gradients
+        raise TypeError(
+            f"examples must be {inputs} whole numbers, one for each input: {error}"
+        ) from None
     if ids.dtype.kind not in "iu" or ids.shape != (inputs,):
         raise ValueError(
             f"examples must be {inputs} whole numbers, one for each input; got shape {ids.shape} "
