@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from smoothbound.errors import DataError
 from smoothbound.evaluation import Bounds, Evaluation
 from smoothbound.method import Method
-from smoothbound.plain_files import read_plain
+from smoothbound.plain_files import as_path, read_plain
 
 __all__ = ["read_log", "with_class_radius"]
 
@@ -55,7 +55,7 @@ def read_log(path: str | Path) -> Evaluation:
     DataError
         If the file cannot be read, columns are missing or a row is damaged.
     """
-    path = Path(path)
+    path = as_path("path", path)
     columns = _read_columns(path)
     by_method = _bound_columns(path, columns)
     radii = sorted(next(iter(by_method.values())))
@@ -112,7 +112,7 @@ def with_class_radius(evaluation: Evaluation, path: str | Path) -> Evaluation:
     DataError
         If the file is no such log, shares no input with `evaluation`, or labels one differently.
     """
-    path = Path(path)
+    path = as_path("path", path)
     columns = _read_columns(path)
     label = _integers(path, columns, "label")
     predicted = _integers(path, columns, "predict")

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from smoothbound.errors import SmoothboundError, StoreError
 
-__all__ = ["memory_limit", "open_plain", "read_plain", "require_plain"]
+__all__ = ["as_path", "memory_limit", "open_plain", "read_plain", "require_plain"]
 
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -18,6 +18,13 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+
+
+def as_path(name: str, value: object) -> Path:
+    """Return a path, or raise a TypeError that names the argument."""
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise TypeError(f"{name} must be a str or a Path, got {value!r:.60}")
+    return Path(value)
 
 
 def open_plain(path: str | Path, error: type[SmoothboundError] = StoreError) -> BinaryIO:

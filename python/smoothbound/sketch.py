@@ -18,6 +18,7 @@ from smoothbound import backend as backends
 from smoothbound import checks, engine, sketch_checks, sketch_draws, sketch_repeats
 from smoothbound.arrays import as_scores
 from smoothbound.errors import StoreError
+from smoothbound.plain_files import as_path
 from smoothbound.rounding import exact
 from smoothbound.sketch_certificate import SketchCertificate, certify_counts
 from smoothbound.sketch_draws import Draws
@@ -571,7 +572,7 @@ class ScoreSketch:
         with self._lock:
             counts, draws = self.counts.copy(), self._draws
         parts = (self._inputs, self._predicted, draws, counts, self._edges)
-        write(sketch_checks.path(path), SketchContent(*parts, *self._about))
+        write(as_path("path", path), SketchContent(*parts, *self._about))
 
     @classmethod
     def load(cls, path: str | Path) -> ScoreSketch:
@@ -584,7 +585,7 @@ class ScoreSketch:
         """
         from smoothbound.sketch_file import read
 
-        content = read(sketch_checks.path(path))
+        content = read(as_path("path", path))
         try:
             return cls.of(content)
         except (TypeError, ValueError) as error:

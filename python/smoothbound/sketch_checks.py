@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound import checks
 from smoothbound.plain_files import memory_limit
 
-__all__ = ["MAX_BINS", "as_array", "edges", "inputs", "kept", "no_counts", "path", "predicted"]
+__all__ = ["MAX_BINS", "as_array", "edges", "inputs", "kept", "no_counts", "predicted"]
 
 MAX_BINS = 2**20
 _MAX_INPUTS = 2**28
@@ -37,13 +36,6 @@ def no_counts(n_inputs: int, n_edges: int) -> NDArray[np.uint32]:
             f"take {size / 1e9:.0f} GB, which is more than the memory of this machine"
         )
     return np.zeros((n_inputs, 2 * n_edges - 1), np.uint32)
-
-
-def path(value: Any) -> Path:
-    """Return a path."""
-    if not isinstance(value, str | Path):
-        raise TypeError(f"path must be a str or a Path, got {value!r:.60}")
-    return Path(value)
 
 
 def kept(value: Any, n_edges: int) -> NDArray[np.int64]:

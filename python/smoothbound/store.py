@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound import packed_counts, sealed, sketch_checks, store_checks
 from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
 from smoothbound.journal import Journal, beginning, frame, schema_frames
-from smoothbound.plain_files import read_plain
+from smoothbound.plain_files import as_path, read_plain
 from smoothbound.replacing import clear_drafts, lock, replacing, sync_folder
 from smoothbound.run_settings import RunSettings
 
@@ -193,7 +193,7 @@ def load(folder: str | Path, *, salvage: bool = False) -> Results:
     StoreError
         If there is no such folder, it holds no results, or they are damaged.
     """
-    folder = Path(folder)
+    folder = as_path("folder", folder)
     if not _is_there(folder) or not folder.is_dir():
         raise StoreError(f"there is no results folder {folder}")
     if _is_there(folder / RESULTS):
@@ -293,7 +293,7 @@ class Writer:
         resume: bool = False,
         salvage: bool = False,
     ) -> None:
-        self.folder = Path(folder)
+        self.folder = as_path("folder", folder)
         self.settings = settings
         self.digests: dict[int, bytes] = {}
         self.spent = 0, 0.0

@@ -653,3 +653,17 @@ def test_sketches_that_memory_does_not_hold_are_refused(
     assert results.sketch([0, 4]).inputs.tolist() == [0, 4]
     with pytest.raises(StoreError, match="name fewer inputs"):
         results.sketch()
+
+
+@pytest.mark.parametrize("odd", [None, 3, b"folder", ["folder"], object()])
+def test_a_folder_that_is_no_path_is_named(odd: Any) -> None:
+    for act in (store.load, lambda folder: store.Writer(folder, SETTINGS)):
+        with pytest.raises(TypeError, match="folder must be a str or a Path"):
+            act(odd)
+
+
+@pytest.mark.parametrize("folder", ["a\0b", "x" * 5000])
+def test_a_folder_that_cannot_be_is_told(folder: str) -> None:
+    for act in (store.load, lambda folder: store.Writer(folder, SETTINGS)):
+        with pytest.raises(StoreError, match=r"no results folder|cannot (read|write)"):
+            act(folder)
