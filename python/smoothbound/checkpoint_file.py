@@ -92,13 +92,16 @@ def _unpickled(path: Path, data: bytes) -> Any:
 
 
 def _check_kind(path: Path, data: bytes) -> None:
-    """Refuse programs, and pickles of a protocol that torch does not read safely."""
-    names, pickled = _inside(data)
-    if any(name.endswith("/constants.pkl") for name in names):
+    """Refuse programs, packed files, and protocols of pickle that torch does not read safely."""
+    entries, pickled = _inside(data)
+    if any(entry.filename.endswith("/constants.pkl") for entry in entries):
         raise CheckpointError(
             f"{path} is a TorchScript program, not a checkpoint; save its state_dict, or name a "
             "factory that returns torch.jit.load(...)"
         )
+    size = sum(entry.file_size for entry in entries)
+    if size > len(data):  # torch.save packs nothing
+        raise CheckpointError(f"{path} has {len(data)} bytes and unpacks to {size}; save it anew")
     if pickled[:1] == b"\x80" and pickled[1:] > bytes([_PROTOCOL]):
         raise CheckpointError(
             f"{path} is not a checkpoint that can be read without running code: it has pickle "
@@ -106,15 +109,17 @@ def _check_kind(path: Path, data: bytes) -> None:
         )
 
 
-def _inside(data: bytes) -> tuple[list[str], bytes]:
-    """Return the names in a zip file, and the first two bytes of what is pickled in it."""
+def _inside(data: bytes) -> tuple[list[zipfile.ZipInfo], bytes]:
+    """Return what a zip file holds, and the first two bytes of what is pickled in it."""
+    entries: list[zipfile.ZipInfo] = []
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = archive.namelist()
-            with archive.open(next(name for name in names if name.endswith("/data.pkl"))) as file:
-                return names, file.read(2)
+            entries = archive.infolist()
+            pickled = next(entry for entry in entries if entry.filename.endswith("/data.pkl"))
+            with archive.open(pickled) as file:
+                return entries, file.read(2)
     except Exception:  # the format before zip, or a damaged file, which torch tells
-        return [], data[:2]
+        return entries, data[:2]
 
 
 # NumPy -------------------------------------------------------------------------------------------

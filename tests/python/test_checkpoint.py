@@ -8,9 +8,11 @@ import importlib
 import io
 import os
 import pickle
+import re
 import sys
 import tarfile
 import warnings
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -368,6 +370,20 @@ def test_files_of_other_kinds_are_named(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")  # deprecated, and still about
         torch.jit.save(torch.jit.trace(network, torch.zeros(1, 1, 8, 8)), path)
     assert "is a TorchScript program" in refusal(path)
+
+
+def test_a_packed_file_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = written(tmp_path / "whole.pt", {"1.fc.bias": torch.zeros(10**6)})
+    with (
+        zipfile.ZipFile(whole) as source,
+        zipfile.ZipFile(tmp_path / "a.pt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for entry in source.namelist():
+            packed.writestr(entry, source.read(entry))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was unpacked"))
+    assert re.search(r"has \d{4} bytes and unpacks to 40\d{5}", refusal(tmp_path / "a.pt"))
 
 
 def test_two_parameters_for_one_place_are_refused(tmp_path: Path) -> None:

@@ -128,6 +128,30 @@ def test_odd_counts_are_named(name: str, wrong: Any) -> None:
         some(load("digits"), wrong, 0)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": [0, 1]}, "labels must be a vector of integers"),
+        ({"labels": np.array([0.0, 1.0])}, "labels must be a vector of integers"),
+        ({"labels": np.array([[0], [1]])}, "labels must be a vector of integers"),
+        ({"labels": np.ma.array([0, 1], mask=[0, 1])}, "labels must be a vector of integers"),
+        ({"labels": np.array([0, 1, 1])}, "labels must be one for each of 2 images: 3"),
+        ({"labels": np.array([0, 3])}, r"labels must lie in 0 \.\. 2, got 0 \.\. 3"),
+        ({"labels": np.array([-1, 0])}, r"labels must lie in 0 \.\. 2, got -1 \.\. 0"),
+        ({"num_classes": 0}, "num_classes must be at least 1"),
+        ({"images": np.zeros((2, 1, 4, 4))}, "images must be uint8 or float32 .* got ndarray of f"),
+        ({"images": np.zeros((2, 4, 4, 1), np.uint8)}, r"images must be .* of shape \(1, 4, 4\)"),
+        ({"images": np.ma.zeros((2, 1, 4, 4), np.uint8)}, "none masked; got MaskedArray"),
+    ],
+)
+def test_parts_that_do_not_fit_each_other_are_refused(change: dict[str, Any], message: str) -> None:
+    images, labels = np.zeros((2, 1, 4, 4), np.uint8), np.array([0, 1])
+    good = {"name": "x", "split": "all", "images": images, "labels": labels, "num_classes": 3}
+    assert len(Dataset(**good, shape=(1, 4, 4))) == 2
+    with pytest.raises((TypeError, ValueError), match=message):
+        Dataset(**(good | change), shape=(1, 4, 4))
+
+
 # cifar10 as parquet -----------------------------------------------------------------------------
 
 

@@ -575,6 +575,14 @@ def test_an_old_checkpoint_is_not_replaced(tmp_path: Path) -> None:
     assert out.read_text() == "precious"
 
 
+def test_a_table_that_is_there_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.pt.tsv").write_text("precious")
+    result = run(tmp_path / "a.pt", "--epochs", "1")
+    assert isinstance(result.exception, SmoothboundError)
+    assert "a.pt.tsv exists; delete it, or choose another --out" in str(result.exception)
+    assert (tmp_path / "a.pt.tsv").read_text() == "precious"
+
+
 def test_a_place_that_cannot_be_written_is_told_before_training(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = run(tmp_path / "file" / "a.pt")

@@ -56,7 +56,8 @@ def _steps(out: Path) -> None:
     }
     if not model.exists():
         training = out / "training.pt"
-        training.unlink(missing_ok=True)  # of a demo that was stopped
+        for left in (training, out / "training.pt.tsv"):  # of a demo that was stopped
+            left.unlink(missing_ok=True)
         _step(train, data="digits", arch="digits_cnn", sigma=_SIGMA, out=training)
         _show("mv", training, model)
         training.replace(model)

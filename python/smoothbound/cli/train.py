@@ -215,6 +215,8 @@ def _claim(out: Path) -> None:
         raise CheckpointError(
             f"{out} exists; delete it, choose another --out, or go on with it by --resume"
         )
+    if _log(out).exists():
+        raise CheckpointError(f"{_log(out)} exists; delete it, or choose another --out")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.touch()
@@ -237,6 +239,10 @@ def _check_same(out: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) 
         )
 
 
+def _log(out: Path) -> Path:
+    return out.with_name(f"{out.name}.tsv")
+
+
 def _write_log(out: Path, history: list[dict[str, Any]]) -> None:
     """Write the epochs of a checkpoint, tab-separated, beside it."""
     from smoothbound.replacing import replacing
@@ -245,5 +251,5 @@ def _write_log(out: Path, history: list[dict[str, Any]]) -> None:
         "\t".join(_COLUMNS),
         *("\t".join(f"{row[c]:.6g}" for c in _COLUMNS) for row in history),
     ]
-    with replacing(out.with_name(f"{out.name}.tsv")) as file:
+    with replacing(_log(out)) as file:
         file.write("".join(f"{line}\n" for line in lines).encode())

@@ -71,6 +71,11 @@ class Dataset:
     remarks : tuple of str
         What else a person should know about how the source was read, such as files passed over.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If images, labels, shape and number of classes do not fit each other.
+
     Examples
     --------
     >>> from smoothbound.data import load
@@ -93,6 +98,27 @@ class Dataset:
     published: int | None = None
     classes: tuple[str, ...] | None = None
     remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        labels, images = self.labels, self.images
+        if not _is_plain(labels) or labels.ndim != 1 or labels.dtype.kind not in "iu":
+            raise TypeError(f"labels must be a vector of integers, got {checks.shown(labels)}")
+        if len(images) != len(labels):
+            raise ValueError(f"labels must be one for each of {len(images)} images: {len(labels)}")
+        classes = checks.count("num_classes", self.num_classes)
+        if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
+            raise ValueError(
+                f"labels must lie in 0 .. {classes - 1}, got {labels.min()} .. {labels.max()}"
+            )
+        if isinstance(images, np.ndarray) and not (
+            _is_plain(images)
+            and images.shape[1:] == self.shape
+            and images.dtype in (np.uint8, np.float32)
+        ):
+            raise ValueError(
+                f"images must be uint8 or float32 of shape {self.shape}, none masked; got "
+                f"{type(images).__name__} of {images.dtype}, {images.shape[1:]}"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -175,6 +201,10 @@ class Dataset:
             for i in range(len(self)):
                 stored[i] = self.images[i]
         return torch.from_numpy(stored), torch.from_numpy(self.labels)
+
+
+def _is_plain(values: object) -> bool:
+    return isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray)
 
 
 def _whole_numbers(name: str, values: object) -> NDArray[np.int64]:
