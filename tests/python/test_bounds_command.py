@@ -193,3 +193,11 @@ def test_rows_are_permuted_by_their_numbers_in_the_whole_file(
         **options,
     )
     assert sb.Certificate.load(out) == expected
+
+
+@pytest.mark.parametrize("command", ["bounds", "certify", "recommend"])
+def test_help_says_what_has_to_be_fixed_before_a_look(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+    words = " ".join(shown.replace("│", " ").split())
+    assert "are fixed before a look at any result" in words
+    assert "docs/choices.md" in words
