@@ -310,16 +310,31 @@ class ScoreSketch:
             self._check_usable()
             new = self._number(rows, first_draw, int(table.shape[1]))
             draws = sketch_draws.join(self._draws, new)
-            if elsewhere:
-                self._queue(table, rows, new)
-            else:
-                mark = sketch_repeats.mark(self._inputs[rows], table)
-                if first_draw is None:
-                    self._seen.refuse(mark)
-                self._count(table, rows, new, backend, threads)
-                self._seen.add(mark)
-            self._draws = draws
+            mark = None if elsewhere else sketch_repeats.mark(self._inputs[rows], table)
+            if first_draw is None:
+                self._seen.refuse(mark)
+            with self._as_a_whole():
+                if elsewhere:
+                    self._queue(table, rows, new)
+                else:
+                    self._count(table, rows, new, backend, threads)
+                self._draws = draws
+            self._seen.add(mark)
         return int(table.shape[1])
+
+    @contextmanager
+    def _as_a_whole(self) -> Iterator[None]:
+        """Make the sketch unusable if what counts and records draws is stopped between the two."""
+        self._spoiled = (
+            "an update of the sketch was interrupted, so that its counts may be of other draws "
+            "than it records; begin a new sketch"
+        )
+        try:
+            yield
+        except (TypeError, ValueError):  # raised before anything is counted
+            self._spoiled = ""
+            raise
+        self._spoiled = ""
 
     def _rows(self, inputs: ArrayLike | None) -> NDArray[np.int64]:
         if inputs is None:
@@ -399,13 +414,15 @@ class ScoreSketch:
     def _collect(self) -> None:
         """Wait for the counts from other devices and add them."""
         self._check_usable()
-        for device, pending in self._on_devices.items():
-            counts, bad = pending.take()
+        taken = {device: pending.take() for device, pending in self._on_devices.items()}
+        for device, (_, bad) in taken.items():
             if bad >= 0:
                 self._spoiled = self._describe(device, bad)
                 self._check_usable()
-            self._counts += counts
-        self._on_devices, self._queued = {}, []
+        with self._as_a_whole():
+            for counts, _ in taken.values():
+                self._counts += counts
+            self._on_devices, self._queued = {}, []
 
     def _describe(self, device: Any, bad: int) -> str:
         start, new = next(

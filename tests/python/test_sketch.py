@@ -10,6 +10,7 @@ from hypothesis import example, given
 
 from sketches import filled, sketched, slow_counts
 from smoothbound import ScoreSketch
+from smoothbound import sketch as sketch_module
 from smoothbound.errors import StoreError
 from smoothbound.sampler import Sampler
 
@@ -337,6 +338,33 @@ def test_threads_share_a_sketch_without_losing_a_draw():
         sys.setswitchinterval(interval)
     assert shared == alone
     assert shared.n_draws.tolist() == [128_000] * 3
+
+
+@pytest.mark.parametrize("rows", [None, [1]])
+def test_an_update_that_was_interrupted_leaves_no_sketch_to_certify(rows, monkeypatch):
+    scores = np.random.default_rng(0).uniform(size=(2, 1000))[: 2 if rows is None else 1]
+    sketch = ScoreSketch(2, sigma=1.0)
+    counter = sketch_module._counter
+
+    class Interrupted:
+        def __init__(self, *about):
+            self.count_all = counter(*about).count
+
+        def count(self, *arguments):
+            self.count_all(*arguments)
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(sketch_module, "_counter", Interrupted)
+        sketch.update(scores, inputs=rows)
+    for act in (
+        lambda: sketch.update(scores, inputs=rows),
+        sketch.certify,
+        lambda: sketch + ScoreSketch(2, sigma=1.0),
+        lambda: sketch.counts,
+    ):
+        with pytest.raises(ValueError, match=r"was interrupted.*begin a new sketch"):
+            act()
 
 
 # --- odd values ------------------------------------------------------------------------------
