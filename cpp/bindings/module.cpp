@@ -36,7 +36,23 @@ class WithoutGil {
   WithoutGil(const WithoutGil&) = delete;
   WithoutGil& operator=(const WithoutGil&) = delete;
 
+  // Lets Python's signal handlers run, ten times a second. After Ctrl-C their exception is set, and
+  // the call ends.
+  sb::Cancel cancel() {
+    return {[](void* self) { return static_cast<WithoutGil*>(self)->interrupted() ? 1 : 0; }, this};
+  }
+
  private:
+  bool interrupted() noexcept {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - asked_ < std::chrono::milliseconds(100)) return false;
+    asked_ = now;
+    take_back();
+    const bool raised = PyErr_CheckSignals() != 0;
+    state_ = PyEval_SaveThread();
+    return raised;
+  }
+
   void take_back() noexcept {
     try {
       PyEval_RestoreThread(state_);
@@ -46,7 +62,42 @@ class WithoutGil {
   }
 
   PyThreadState* state_;
+  std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
 };
+
+// What calibrates throws Cancelled after a signal handler raised.
+template <class Call>
+auto interruptible(const Call& call) {
+  try {
+    WithoutGil released;
+    return call(released.cancel());
+  } catch (sb::Cancelled) {
+    throw py::error_already_set();
+  }
+}
+
+void require(bool holds, const char* what) {
+  if (!holds) throw py::value_error(what);
+}
+
+void require_alpha(double alpha) {
+  require(alpha >= sb::least_alpha && alpha < 1.0, "alpha must be at least 1e-300 and below 1");
+}
+
+void require_draws(std::size_t draws) {
+  require(draws >= 1 && draws <= 0xffffffffu, "draws must be at least 1 and below 2^32");
+}
+
+void require_level(double level) {
+  require(level > 0.0 && level < 0.25, "level must lie strictly between 0 and 1/4");
+}
+
+// Whether numbers in [0, 1] ascend.
+bool ascend(std::span<const double> x) {
+  return std::is_sorted(x.begin(), x.end()) &&
+         (x.empty() || (x.front() >= 0.0 && x.back() <= 1.0)) &&
+         std::none_of(x.begin(), x.end(), [](double one) { return one != one; });
+}
 
 // Applies a function from span to span to an array of any shape.
 template <void (*f)(std::span<const double>, std::span<double>) noexcept>
@@ -74,15 +125,18 @@ sb::Failure run(const py::array& scores, std::uint64_t first_row, const Call& ca
                            scores.strides(0),
                            scores.strides(1),
                            first_row};
-  const WithoutGil released;
-  return call(view);
+  WithoutGil released;
+  return call(view, released.cancel());
 }
 
-// call(scores) for scores of any type, without the GIL.
+// call(scores, cancel) for scores of any type, without the GIL.
 template <class Call>
 sb::Failure run_any(const py::array& scores, std::uint64_t first_row, const Call& call) {
   if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
   const py::dtype type = scores.dtype();
+  const auto order = type.byteorder();
+  const bool foreign = order != '=' && order != '|';
+  if (foreign) throw py::type_error("scores must be in the machine's byte order");
   if (type.kind() == 'f' && type.itemsize() == 2) return run<sb::half>(scores, first_row, call);
   if (type.kind() == 'f' && type.itemsize() == 4) return run<float>(scores, first_row, call);
   if (type.kind() == 'f' && type.itemsize() == 8) return run<double>(scores, first_row, call);
@@ -110,6 +164,7 @@ sb::MeanKind mean_of(const std::string& name) {
 
 // The first row with a bad score, or -1; throws for every other failure.
 py::ssize_t bad_row(const sb::Failure& failure) {
+  if (failure.error == sb::Error::cancelled) throw py::error_already_set();
   if (failure.error == sb::Error::out_of_memory) throw std::bad_alloc();
   if (failure.error == sb::Error::bad_option || failure.error == sb::Error::bad_output) {
     char words[200];
@@ -148,7 +203,8 @@ Prepared certifier(std::size_t n_draws, double sigma, double alpha, double a, do
                     static_cast<py::ssize_t>(thresholds.size())};
   sb::Failure failure;
   {
-    const WithoutGil released;
+    WithoutGil released;
+    options.cancel = released.cancel();
     failure = prepared.certifier.prepare(options, n_draws);
   }
   bad_row(failure);
@@ -162,8 +218,9 @@ py::tuple certify(const Prepared& prepared, const py::array& scores, std::uint64
   Vector bounds({scores.shape(0), prepared.n_radii});
   Vector radius({scores.shape(0), prepared.n_thresholds});
   const sb::Certificates out{view(bounds), view(radius)};
-  const sb::Failure failure =
-      run_any(scores, first_row, [&](const auto& rows) { return prepared.certifier(rows, out); });
+  const sb::Failure failure = run_any(scores, first_row, [&](const auto& rows, sb::Cancel cancel) {
+    return prepared.certifier(rows, out, cancel);
+  });
   return py::make_tuple(bounds, radius, bad_row(failure));
 }
 
@@ -177,13 +234,13 @@ sb::ScoreCounter make_counter(const Vector& edges) {
 // Adds to `counts`, and returns the first row with a bad score, or -1.
 py::ssize_t count(const sb::ScoreCounter& counter, const py::array& scores, Counts& counts,
                   int threads) {
-  if (counts.ndim() != 2 || counts.shape(0) != scores.shape(0)) {
+  if (scores.ndim() != 2 || counts.ndim() != 2 || counts.shape(0) != scores.shape(0)) {
     throw py::value_error("counts must have a row for each row of the scores");
   }
   const std::span<std::uint32_t> out{counts.mutable_data(),
                                      static_cast<std::size_t>(counts.size())};
-  return bad_row(
-      run_any(scores, 0, [&](const auto& rows) { return counter.count(rows, out, threads); }));
+  return bad_row(run_any(
+      scores, 0, [&](const auto& rows, sb::Cancel) { return counter.count(rows, out, threads); }));
 }
 
 // Returns (bounds, radius).
@@ -212,7 +269,8 @@ py::tuple certify_counts(const Vector& edges, const Counts& counts, double sigma
   const sb::Certificates out{view(bounds), view(radius)};
   sb::Failure failure;
   {
-    const WithoutGil released;
+    WithoutGil released;
+    options.cancel = released.cancel();
     failure = sb::certify(sketch, options, out);
   }
   bad_row(failure);
@@ -223,42 +281,86 @@ sb::ConfidenceBand make_band(const std::string& kind, std::size_t draws, double 
                              std::size_t n_bins, double level) {
   const auto named_kind =
       named<sb::BandKind>(kind, {{"dkw", sb::BandKind::dkw}, {"ell", sb::BandKind::ell}});
-  const WithoutGil released;
-  return {named_kind, draws, alpha, n_bins, level};
+  require_draws(draws);
+  require_alpha(alpha);
+  if (named_kind == sb::BandKind::ell && level != 0.0) require_level(level);
+  return interruptible([&](sb::Cancel cancel) {
+    return sb::ConfidenceBand(named_kind, draws, alpha, n_bins, level, cancel);
+  });
 }
 
-double ell_level(std::size_t draws, double alpha, std::size_t n_bins, bool two_sided) {
-  const WithoutGil released;
+double quantile_of(const sb::ConfidenceBand& band, std::size_t count) {
+  require(count <= band.draws(), "count must be at most the number of draws");
+  return band.quantile(count);
+}
+
+// The counts of the knots, ascending.
+std::vector<std::size_t> ranks_of(std::size_t draws, std::size_t n_bins) {
   std::vector<std::size_t> ranks = sb::equal_count_positions(draws, n_bins);
   for (std::size_t& rank : ranks) rank = draws - rank;
   std::reverse(ranks.begin(), ranks.end());
-  return sb::ell_level(draws, alpha, ranks, two_sided);
+  return ranks;
+}
+
+double ell_level(std::size_t draws, double alpha, std::size_t n_bins, bool two_sided) {
+  require_draws(draws);
+  require_alpha(alpha);
+  return interruptible([&](sb::Cancel cancel) {
+    return sb::ell_level(draws, alpha, ranks_of(draws, n_bins), two_sided, cancel);
+  });
+}
+
+double ell_failure(std::size_t draws, double level, std::size_t n_bins, bool two_sided) {
+  require_draws(draws);
+  require_level(level);
+  return interruptible([&](sb::Cancel cancel) {
+    return sb::ell_failure(draws, level, ranks_of(draws, n_bins), two_sided, cancel);
+  });
 }
 
 // The bound with what it chose, for tests against exact arithmetic.
 sb::TangentBound make_tangent(const std::string& mean, double alpha, const Vector& pilot,
                               const Vector& draws) {
+  require_alpha(alpha);
+  require(pilot.size() > 0 && draws.size() > 0, "pilot and draws must not be empty");
+  require(ascend(view(pilot)) && ascend(view(draws)), "draws must ascend from 0 to 1 at most");
   sb::TangentBound tangent(mean_of(mean), alpha);
   tangent.fit(view(pilot), view(draws));
   return tangent;
+}
+
+double bound_at(sb::TangentBound& tangent, double r) {
+  require(r >= 0.0, "r must not be negative");
+  return tangent(r);
+}
+
+double radius_of(sb::TangentBound& tangent, double target) {
+  require(target > 0.0, "target must be positive");
+  return tangent.certified_radius(target);
 }
 
 // Bounds as two vectors of ranks and values, for tests against other programs.
 double stay_probability(std::size_t draws, const std::vector<std::size_t>& lower_ranks,
                         const Vector& lower, const std::vector<std::size_t>& upper_ranks,
                         const Vector& upper) {
-  const auto zip = [](const std::vector<std::size_t>& ranks, const Vector& values) {
+  const auto zip = [draws](const std::vector<std::size_t>& ranks, const Vector& values) {
     if (static_cast<py::ssize_t>(ranks.size()) != values.size()) {
       throw py::value_error("as many ranks as values are needed");
     }
+    require(ascend(view(values)) && std::is_sorted(ranks.begin(), ranks.end()),
+            "ranks and values must ascend, values from 0 to 1 at most");
+    require(ranks.empty() || (ranks.front() >= 1 && ranks.back() <= draws),
+            "ranks must be at least 1 and at most the number of draws");
     std::vector<sb::OrderBound> bounds;
     for (std::size_t i = 0; i < ranks.size(); ++i) bounds.push_back({ranks[i], values.data()[i]});
     return bounds;
   };
+  require_draws(draws);
   const auto lower_bounds = zip(lower_ranks, lower);
   const auto upper_bounds = zip(upper_ranks, upper);
-  const WithoutGil released;
-  return sb::stay_probability(draws, lower_bounds, upper_bounds);
+  return interruptible([&](sb::Cancel cancel) {
+    return sb::stay_probability(draws, lower_bounds, upper_bounds, cancel);
+  });
 }
 
 using Numbers = py::array_t<std::int64_t, py::array::c_style>;
@@ -282,6 +384,11 @@ sb::LatticeNoise make_lattice(const py::array_t<std::int32_t, py::array::c_style
                               const py::array_t<std::uint64_t, py::array::c_style>& low,
                               double steps) {
   if (high.size() != low.size()) throw py::value_error("high and low must have the same size");
+  require(high.size() < 1 << 24, "there must be fewer than 2^24 thresholds");
+  require(steps > 0 && steps <= 1 << 24, "steps must be at least 1 and at most 2^24");
+  require(std::is_sorted(high.data(), high.data() + high.size()) &&
+              (high.size() == 0 || (high.data()[0] >= 0 && high.data()[high.size() - 1] < 1 << 15)),
+          "high must ascend from 0 to below 2^15");
   return {{high.data(), static_cast<std::size_t>(high.size())},
           {low.data(), static_cast<std::size_t>(low.size())},
           steps};
@@ -343,16 +450,18 @@ PYBIND11_MODULE(_core, module) {
   py::class_<sb::ConfidenceBand, std::shared_ptr<sb::ConfidenceBand>>(module, "ConfidenceBand")
       .def(py::init(&make_band), py::arg("kind"), py::arg("draws"), py::arg("alpha"),
            py::arg("n_bins"), py::arg("level"))
-      .def("quantile", &sb::ConfidenceBand::quantile, py::arg("count"));
+      .def("quantile", &quantile_of, py::arg("count"));
   module.def("ell_level", &ell_level, py::arg("draws"), py::arg("alpha"), py::arg("n_bins"),
+             py::arg("two_sided"));
+  module.def("ell_failure", &ell_failure, py::arg("draws"), py::arg("level"), py::arg("n_bins"),
              py::arg("two_sided"));
   module.def("stay_probability", &stay_probability, py::arg("draws"), py::arg("lower_ranks"),
              py::arg("lower"), py::arg("upper_ranks"), py::arg("upper"));
   py::class_<sb::TangentBound>(module, "TangentBound")
       .def(py::init(&make_tangent), py::arg("mean"), py::arg("alpha"), py::arg("pilot"),
            py::arg("draws"))
-      .def("__call__", &sb::TangentBound::operator(), py::arg("r"))
-      .def("certified_radius", &sb::TangentBound::certified_radius, py::arg("target"))
+      .def("__call__", &bound_at, py::arg("r"))
+      .def("certified_radius", &radius_of, py::arg("target"))
       .def_property_readonly("knots", [](const sb::TangentBound& t) { return copy_of(t.knots()); })
       .def_property_readonly("z",
                              [](const sb::TangentBound& t) { return copy_of(t.touching_points()); })

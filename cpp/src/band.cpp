@@ -17,24 +17,24 @@ double deviation(std::size_t m, double alpha) noexcept {
 }
 
 ConfidenceBand::ConfidenceBand(BandKind kind, std::size_t m, double alpha, std::size_t n_bins,
-                               double level)
+                               double level, Cancel cancel)
     : kind_(kind),
       m_(m),
       deviation_(deviation(m, alpha)),
       positions_(equal_count_positions(m, n_bins)) {
   if (kind_ == BandKind::ell) {
-    take_ell(alpha, level);
+    take_ell(alpha, level, cancel);
   } else {
     for (const std::size_t position : positions_) z_.push_back(dkw_quantile(m_ - position));
   }
   levels_.emplace(z_);
 }
 
-void ConfidenceBand::take_ell(double alpha, double level) {
+void ConfidenceBand::take_ell(double alpha, double level, Cancel cancel) {
   std::vector<std::size_t> ranks(positions_.size());
   for (std::size_t i = 0; i < ranks.size(); ++i) ranks[i] = m_ - *(positions_.rbegin() + i);
-  if (level == 0.0) level = ell_level(m_, alpha, ranks, false);
-  const EllBounds bounds = ell_bounds(m_, level, ranks);
+  if (level == 0.0) level = ell_level(m_, alpha, ranks, false, cancel);
+  const EllBounds bounds = ell_bounds(m_, level, ranks, cancel);
   constexpr double error = 1e-12;  // of the bounds
   z_.resize(ranks.size());
   for (std::size_t i = 0; i < ranks.size(); ++i) {

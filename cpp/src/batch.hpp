@@ -20,6 +20,9 @@ Failure check(const Options& options, std::size_t n_draws) noexcept;
 bool holds(std::span<const double> out, std::size_t rows, std::size_t columns) noexcept;
 
 Failure out_of_memory() noexcept;
+Failure cancelled() noexcept;
+
+constexpr std::size_t most_threads = 1024;  // more are not worth their memory
 
 // The first score of an input that is NaN or outside [a, b].
 template <class T>
@@ -33,16 +36,22 @@ Failure bad_score(const Scores<T>& scores, std::size_t input, double a, double b
 
 // Calls work(i) once for every i < n, on up to `threads` threads; make() returns the `work` of one
 // thread, a callable that may keep memory of its own and returns false if input i holds a bad
-// score. Reports the least such i, whatever the thread, and leaves the rest to the caller.
+// score. The calling thread asks `cancel` before each of its inputs. Reports the least such i,
+// whatever the thread, and leaves the rest to the caller.
 template <class Make>
-Failure for_each_input(std::size_t n, int threads, const Make& make) {
+Failure for_each_input(std::size_t n, int threads, const Make& make, Cancel cancel = {}) {
   std::atomic<std::size_t> next{0};
   std::atomic<std::size_t> first_bad{n};
   std::atomic<bool> failed{false};
-  const auto run = [&]() noexcept {
+  std::atomic<bool> stopped{false};
+  const auto run = [&](Cancel asked) noexcept {
     try {
       auto work = make();
-      for (std::size_t i = next++; i < n; i = next++) {
+      for (std::size_t i = next++; i < n && !stopped; i = next++) {
+        if (asked()) {
+          stopped = true;
+          return;
+        }
         if (work(i)) continue;
         std::size_t seen = first_bad.load();
         while (i < seen && !first_bad.compare_exchange_weak(seen, i)) {
@@ -53,16 +62,17 @@ Failure for_each_input(std::size_t n, int threads, const Make& make) {
     }
   };
   std::vector<std::thread> others;
-  for (std::size_t t = 1; t < std::min(static_cast<std::size_t>(threads), n); ++t) {
+  for (std::size_t t = 1; t < std::min({static_cast<std::size_t>(threads), n, most_threads}); ++t) {
     try {
-      others.emplace_back(run);
+      others.emplace_back(run, Cancel{});
     } catch (const std::exception&) {  // no thread to be had, or no memory to note it in
       break;                           // fewer threads than asked for: slower, not wrong
     }
   }
-  run();
+  run(cancel);
   for (std::thread& thread : others) thread.join();
   if (failed) return out_of_memory();
+  if (stopped) return cancelled();
   if (first_bad < n) return {Error::bad_score, first_bad};
   return {};
 }

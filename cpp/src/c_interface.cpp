@@ -77,6 +77,8 @@ constexpr std::int32_t status_of(Error error) noexcept {
       return SMOOTHBOUND_BAD_OUTPUT;
     case Error::bad_score:
       return SMOOTHBOUND_BAD_SCORE;
+    case Error::cancelled:
+      return SMOOTHBOUND_CANCELLED;
     case Error::out_of_memory:
       break;
   }
@@ -103,7 +105,7 @@ constexpr std::size_t first_size<smoothbound_failure> =
 template <class Struct>
 constexpr bool ends_without_padding = first_size<Struct> % alignof(Struct) == 0;
 static_assert(ends_without_padding<smoothbound_options>);
-static_assert(offsetof(smoothbound_options, seed) + sizeof(std::uint64_t) ==
+static_assert(offsetof(smoothbound_options, cancel_context) + sizeof(void*) ==
               sizeof(smoothbound_options));
 static_assert(ends_without_padding<smoothbound_scores>);
 static_assert(offsetof(smoothbound_scores, first_input) + sizeof(std::uint64_t) ==
@@ -214,6 +216,7 @@ std::int32_t options_of(const smoothbound_options* given, std::size_t n_draws, c
   const std::uint64_t pilot = c.n_pilot > 0 ? c.n_pilot : std::max<std::size_t>(n_draws / 10, 1);
   o.n_pilot = static_cast<std::size_t>(std::min(pilot, most));
   o.seed = c.seed;
+  o.cancel = {c.cancel, c.cancel_context};
   o.n_bins = c.n_bins;
   o.sigma = c.sigma;
   o.alpha = c.alpha;

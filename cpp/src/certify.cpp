@@ -42,7 +42,7 @@ struct Plan {
     for (const double radius : o.radii) r.push_back(scaled_radius(radius, o.sigma));
     if (o.bound == Bound::mean) hoeffding = deviation(m, o.alpha);
     if (o.bound != Bound::cdf) return;
-    if (o.prepared == nullptr) own_band.emplace(o.band, m, o.alpha, o.n_bins);
+    if (o.prepared == nullptr) own_band.emplace(o.band, m, o.alpha, o.n_bins, 0.0, o.cancel);
     band = o.prepared == nullptr ? &*own_band : o.prepared;
     options.prepared = band;
     if (band->positions().size() < m) {
@@ -203,19 +203,37 @@ class Worker {
   // Theorem 1: one gap, the whole range, at the level of the mean.
   bool add_mean(Row<T> row, std::uint64_t number) {
     if (plan_.options.mean != MeanKind::hoeffding) return add_tallied_mean(row, number);
-    const Range& range = plan_.range;
+    const double width = plan_.range.width();
+    if (width > widest) return add_wide_mean(row);
     double total = 0.0;
     double lost = 0.0;
     for (std::size_t start = 0; start < row.size; start += sum_block) {
       const std::size_t n = std::min(sum_block, row.size - start);
-      add_to(total, lost, sum_distances(row, start, n, range));
+      add_to(total, lost, sum_distances(row, start, n, plan_.range));
     }
     const double sum = total + lost;
     if (std::isnan(sum)) return false;
-    const double width = range.width();
     curve_.add(width, hoeffding_quantile(sum, row.size, width, plan_.hoeffding));
     return true;
   }
+
+  // The same where the sum of 2^32 distances could overflow: it is taken of distances / 2^64.
+  // What that loses of a distance is less than one part in 2^1900 of the range.
+  bool add_wide_mean(Row<T> row) {
+    const Range& range = plan_.range;
+    double total = 0.0;
+    double lost = 0.0;
+    for (std::size_t i = 0; i < row.size; ++i) {
+      const double x = to_double(row[i]);
+      if (!(x >= range.a && x <= range.b)) return false;
+      add_to(total, lost, range.distance(x) * 0x1p-64);
+    }
+    const double width = range.width();
+    curve_.add(width, hoeffding_quantile(total + lost, row.size, width * 0x1p-64, plan_.hoeffding));
+    return true;
+  }
+
+  static constexpr double widest = 0x1p980;
 
   // The sum of the distances of n <= sum_block scores, or NaN if one is bad.
   static double sum_distances(Row<T> row, std::size_t start, std::size_t n, const Range& range) {
@@ -367,27 +385,33 @@ bool has_pilot(const Options& o, std::size_t n_draws) noexcept {
   return o.n_pilot >= 1 && o.n_pilot < n_draws;
 }
 
-// The first row from `begin` on with a bad score; there is one.
+// The first row from `begin` on with a bad score. Where there is none, the scores have changed
+// during the call.
 template <class T>
 Failure first_bad_score(const Scores<T>& scores, std::size_t begin, double a, double b) noexcept {
-  for (std::size_t i = begin;; ++i) {
-    const Failure failure = bad_score(scores, i, a, b);
-    if (!(failure.got >= a && failure.got <= b)) return failure;
+  Failure failure{Error::bad_score, begin};
+  for (std::size_t i = begin; i < scores.n_inputs; ++i) {
+    failure = bad_score(scores, i, a, b);
+    if (!(failure.got >= a && failure.got <= b)) break;
   }
+  return failure;
 }
 
 template <class T>
-Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out) {
+Failure certify_rows(const Scores<T>& scores, const Plan& plan, Certificates out, Cancel cancel) {
   const auto threads = static_cast<std::size_t>(plan.options.threads);
   const std::size_t rows =
       std::clamp<std::size_t>(scores.n_inputs / threads, 1, Worker<T>::rows_together(plan));
   const std::size_t blocks = (scores.n_inputs + rows - 1) / rows;
-  const Failure failure = for_each_input(blocks, plan.options.threads, [&] {
-    return [&, worker = Worker<T>(plan)](std::size_t block) mutable {
-      const std::size_t begin = block * rows;
-      return worker(scores, begin, std::min(begin + rows, scores.n_inputs), out);
-    };
-  });
+  const Failure failure = for_each_input(
+      blocks, plan.options.threads,
+      [&] {
+        return [&, worker = Worker<T>(plan)](std::size_t block) mutable {
+          const std::size_t begin = block * rows;
+          return worker(scores, begin, std::min(begin + rows, scores.n_inputs), out);
+        };
+      },
+      cancel);
   if (failure.error == Error::bad_score) {
     return first_bad_score(scores, failure.input * rows, plan.options.a, plan.options.b);
   }
@@ -406,8 +430,10 @@ Failure check(const Options& o, std::size_t n_draws) noexcept {
   if (!(o.alpha > 0.0 && o.alpha < 1.0)) {
     return bad("alpha must lie strictly between 0 and 1", o.alpha);
   }
+  if (o.alpha < least_alpha) return bad("alpha must be at least 1e-300", o.alpha);
   if (!finite(o.a)) return bad("a must be finite", o.a);
   if (!(o.a < o.b && finite(o.b - o.a))) return bad("b must be finite and above a", o.b);
+  if (o.b - o.a < least_width) return bad("b - a must be at least 1e-300", o.b - o.a);
   if (o.threads < 1) return bad("threads must be at least 1", o.threads);
   for (const double radius : o.radii) {
     if (!(finite(radius) && radius >= 0.0)) {
@@ -445,6 +471,7 @@ bool holds(std::span<const double> out, std::size_t rows, std::size_t columns) n
 }
 
 Failure out_of_memory() noexcept { return {Error::out_of_memory, 0, 0, "out of memory", 0.0}; }
+Failure cancelled() noexcept { return {Error::cancelled, 0, 0, "cancelled", 0.0}; }
 
 void describe(const Failure& failure, std::span<char> words) noexcept {
   if (words.empty()) return;
@@ -452,6 +479,7 @@ void describe(const Failure& failure, std::span<char> words) noexcept {
   switch (failure.error) {
     case Error::none:
     case Error::out_of_memory:
+    case Error::cancelled:
       length = std::snprintf(words.data(), words.size(), "%s", failure.need);
       break;
     case Error::bad_option:
@@ -490,6 +518,8 @@ Failure Certifier::prepare(const Options& options, std::size_t n_draws) noexcept
   try {
     state_ = std::make_shared<const State>(options, n_draws);
     return {};
+  } catch (Cancelled) {
+    return cancelled();
   } catch (...) {  // std::bad_alloc: nothing else is thrown
     return out_of_memory();
   }
@@ -501,6 +531,12 @@ const Options* Certifier::options() const noexcept {
 
 template <class T>
 Failure Certifier::operator()(const Scores<T>& scores, Certificates out) const noexcept {
+  return (*this)(scores, out, state_ == nullptr ? Cancel{} : state_->plan.options.cancel);
+}
+
+template <class T>
+Failure Certifier::operator()(const Scores<T>& scores, Certificates out,
+                              Cancel cancel) const noexcept {
   const auto refused = [](Error error, const char* need, std::size_t got) {
     return Failure{error, 0, 0, need, static_cast<double>(got)};
   };
@@ -518,7 +554,7 @@ Failure Certifier::operator()(const Scores<T>& scores, Certificates out) const n
     return refused(Error::bad_output, "radius must hold n_inputs * n_thresholds numbers",
                    out.radius.size());
   }
-  return certify_rows(scores, plan, out);
+  return certify_rows(scores, plan, out, cancel);
 }
 
 template <class T>
@@ -531,6 +567,9 @@ Failure certify(const Scores<T>& scores, const Options& options, Certificates ou
 template Failure Certifier::operator()(const Scores<half>&, Certificates) const noexcept;
 template Failure Certifier::operator()(const Scores<float>&, Certificates) const noexcept;
 template Failure Certifier::operator()(const Scores<double>&, Certificates) const noexcept;
+template Failure Certifier::operator()(const Scores<half>&, Certificates, Cancel) const noexcept;
+template Failure Certifier::operator()(const Scores<float>&, Certificates, Cancel) const noexcept;
+template Failure Certifier::operator()(const Scores<double>&, Certificates, Cancel) const noexcept;
 template Failure certify(const Scores<half>&, const Options&, Certificates) noexcept;
 template Failure certify(const Scores<float>&, const Options&, Certificates) noexcept;
 template Failure certify(const Scores<double>&, const Options&, Certificates) noexcept;

@@ -138,7 +138,8 @@ double lower_tail(std::size_t k, double mean) {
 // they take a block of checks in one step, and only those near a bound go from check to check.
 class Passage {
  public:
-  explicit Passage(std::size_t m) : rate_(static_cast<double>(m)), counts_(0, {1.0}) {}
+  Passage(std::size_t m, Cancel cancel)
+      : rate_(static_cast<double>(m)), cancel_(cancel), counts_(0, {1.0}) {}
 
   void run(std::span<const Check> checks) {
     constexpr std::size_t block = 64;
@@ -194,6 +195,7 @@ class Passage {
   void step_through(Counts& counts, std::span<const Check> checks) const {
     double time = time_;
     for (const Check& check : checks) {
+      if (cancel_()) throw Cancelled{};
       counts.advance((check.time - time) * rate_);
       counts.apply(check);
       time = check.time;
@@ -213,6 +215,7 @@ class Passage {
   }
 
   double rate_, time_ = 0.0;
+  Cancel cancel_;
   Counts counts_;
   double missed_ = 0.0;
 };
@@ -220,7 +223,7 @@ class Passage {
 }  // namespace
 
 double stay_probability(std::size_t m, std::span<const OrderBound> lower,
-                        std::span<const OrderBound> upper) {
+                        std::span<const OrderBound> upper, Cancel cancel) {
   std::vector<Check> below;
   std::vector<Check> above;
   for (const OrderBound& bound : lower) below.push_back({bound.value, bound.rank, true});
@@ -228,7 +231,7 @@ double stay_probability(std::size_t m, std::span<const OrderBound> lower,
   std::vector<Check> checks(below.size() + above.size());
   std::merge(below.begin(), below.end(), above.begin(), above.end(), checks.begin(),
              [](const Check& x, const Check& y) { return x.time < y.time; });
-  Passage passage(m);
+  Passage passage(m, cancel);
   passage.run(checks);
   return passage.probability(m);
 }

@@ -9,19 +9,6 @@
 namespace smoothbound {
 namespace {
 
-// P(some bound fails) at a local level, overstated by the error of the recursion.
-double failure(std::size_t m, double eta, std::span<const std::size_t> ranks, bool two_sided) {
-  const EllBounds bounds = ell_bounds(m, eta, ranks);
-  std::vector<OrderBound> lower, upper;
-  for (std::size_t i = 0; i < ranks.size(); ++i) lower.push_back({ranks[i], bounds.p[i]});
-  if (two_sided) {
-    for (std::size_t i = ranks.size(); i-- > 0;) {
-      upper.push_back({m + 1 - ranks[i], bounds.q[i]});
-    }
-  }
-  return 1.0 - stay_probability(m, lower, upper);
-}
-
 double round_down(double x, int digits) {
   const double scale = std::pow(10.0, digits - 1 - std::floor(std::log10(x)));
   return std::floor(x * scale) / scale;
@@ -29,11 +16,12 @@ double round_down(double x, int digits) {
 
 }  // namespace
 
-EllBounds ell_bounds(std::size_t m, double eta, std::span<const std::size_t> ranks) {
+EllBounds ell_bounds(std::size_t m, double eta, std::span<const std::size_t> ranks, Cancel cancel) {
   EllBounds bounds;
   bounds.p.reserve(ranks.size());
   bounds.q.reserve(ranks.size());
   for (std::size_t i = 0; i < ranks.size(); ++i) {
+    if (cancel()) throw Cancelled{};
     const double mean = static_cast<double>(ranks[i]) / (static_cast<double>(m) + 1.0);
     double guess = 0.5 * mean;
     if (i >= 2) {  // a straight line through the last two
@@ -48,7 +36,21 @@ EllBounds ell_bounds(std::size_t m, double eta, std::span<const std::size_t> ran
   return bounds;
 }
 
-double ell_level(std::size_t m, double alpha, std::span<const std::size_t> ranks, bool two_sided) {
+double ell_failure(std::size_t m, double eta, std::span<const std::size_t> ranks, bool two_sided,
+                   Cancel cancel) {
+  const EllBounds bounds = ell_bounds(m, eta, ranks, cancel);
+  std::vector<OrderBound> lower, upper;
+  for (std::size_t i = 0; i < ranks.size(); ++i) lower.push_back({ranks[i], bounds.p[i]});
+  if (two_sided) {
+    for (std::size_t i = ranks.size(); i-- > 0;) {
+      upper.push_back({m + 1 - ranks[i], bounds.q[i]});
+    }
+  }
+  return 1.0 - stay_probability(m, lower, upper, cancel);
+}
+
+double ell_level(std::size_t m, double alpha, std::span<const std::size_t> ranks, bool two_sided,
+                 Cancel cancel) {
   // log(failure) is nearly straight in log(eta): secant, kept within the certain bracket
   // alpha / (number of bounds) <= eta <= alpha.
   const double goal = std::log(alpha);
@@ -59,7 +61,7 @@ double ell_level(std::size_t m, double alpha, std::span<const std::size_t> ranks
   double previous_x = low, previous_y = 0.0;
   bool have_previous = false;
   for (int i = 0; i < 40; ++i) {
-    const double y = std::log(failure(m, std::exp(x), ranks, two_sided)) - goal;
+    const double y = std::log(ell_failure(m, std::exp(x), ranks, two_sided, cancel)) - goal;
     (y <= 0.0 ? low : high) = x;
     if (y <= 0.0 && y > -2e-9) break;
     if (high - low < 1e-10) break;

@@ -282,7 +282,7 @@ struct SketchPlan {
   SketchPlan(const ScoreCounts& s, const Options& o)
       : sketch(s), options(o), range{o.a, o.b, o.side}, radii(scaled(o)), band(o.prepared) {
     for (const double c : o.thresholds) targets.push_back(above(range.distance(c)));
-    if (band == nullptr) band = &own_band.emplace(o.band, s.n_draws, o.alpha);
+    if (band == nullptr) band = &own_band.emplace(o.band, s.n_draws, o.alpha, 0, 0.0, o.cancel);
   }
 
   std::span<const std::uint32_t> row(std::size_t i) const noexcept {
@@ -406,15 +406,20 @@ Failure certify(const ScoreCounts& sketch, const Options& options, Certificates 
   const std::size_t n_thresholds = options.thresholds.size();
   try {
     const SketchPlan plan(sketch, options);
-    const Failure failure = for_each_input(sketch.n_inputs, options.threads, [&] {
-      return [&, worker = SketchWorker(plan)](std::size_t i) mutable {
-        return worker(i, out.bounds.subspan(i * n_radii, n_radii),
-                      out.radius.subspan(i * n_thresholds, n_thresholds));
-      };
-    });
+    const Failure failure = for_each_input(
+        sketch.n_inputs, options.threads,
+        [&] {
+          return [&, worker = SketchWorker(plan)](std::size_t i) mutable {
+            return worker(i, out.bounds.subspan(i * n_radii, n_radii),
+                          out.radius.subspan(i * n_thresholds, n_thresholds));
+          };
+        },
+        options.cancel);
     if (failure.error != Error::bad_score) return failure;
     return {Error::bad_option, failure.input, 0, "counts of each input must add up to n_draws",
             static_cast<double>(sketch.n_draws)};
+  } catch (Cancelled) {
+    return cancelled();
   } catch (...) {  // std::bad_alloc: nothing else is thrown
     return out_of_memory();
   }

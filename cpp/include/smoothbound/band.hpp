@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "smoothbound/cancel.hpp"
 #include "smoothbound/curve.hpp"
 
 namespace smoothbound {
@@ -34,7 +35,7 @@ class ConfidenceBand {
   /// \param level   local level of `ell` from ell_level(), with the knots' counts as ranks, one
   ///                side; 0 calibrates it here, which takes seconds for m = 100 000
   ConfidenceBand(BandKind kind, std::size_t m, double alpha, std::size_t n_bins = 0,
-                 double level = 0.0);
+                 double level = 0.0, Cancel cancel = {});
 
   BandKind kind() const noexcept { return kind_; }
   std::size_t draws() const noexcept { return m_; }
@@ -54,7 +55,7 @@ class ConfidenceBand {
   void quantiles(std::span<const std::size_t> counts, std::span<double> z) const noexcept;
 
  private:
-  void take_ell(double alpha, double level);
+  void take_ell(double alpha, double level, Cancel cancel);
   double dkw_quantile(std::size_t count) const noexcept;
 
   BandKind kind_;

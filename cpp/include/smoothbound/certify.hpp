@@ -26,6 +26,7 @@
 #include "smoothbound/band.hpp"
 #include "smoothbound/binning.hpp"
 #include "smoothbound/bound.hpp"
+#include "smoothbound/cancel.hpp"
 #include "smoothbound/mean.hpp"
 #include "smoothbound/order.hpp"
 
@@ -40,8 +41,8 @@ enum class Bound {
 /// What to certify, and how.
 struct Options {
   double sigma = 0.0;       ///< noise level, > 0, in the units of the model's input
-  double alpha = 1e-3;      ///< failure probability of each certificate, in (0, 1)
-  double a = 0.0, b = 1.0;  ///< range of the scores, a < b
+  double alpha = 1e-3;      ///< failure probability of each certificate, in [least_alpha, 1)
+  double a = 0.0, b = 1.0;  ///< range of the scores, b - a finite and at least least_width
   Side side = Side::lower;
   Bound bound = Bound::cdf;
   BandKind band = BandKind::ell;
@@ -60,7 +61,11 @@ struct Options {
   std::span<const double> radii;       ///< >= 0, in the units of sigma
   std::span<const double> thresholds;  ///< inside (a, b)
   int threads = 1;                     ///< >= 1
+  Cancel cancel = {};                  ///< asked by every call with these options
 };
+
+/// Below these the margins of subnormal numbers would be more than what they are margins of.
+inline constexpr double least_alpha = 1e-300, least_width = 1e-300;
 
 /// (n_inputs, n_draws) scores in memory of any layout; T is half, float or double. Strides may be
 /// negative or zero, and the scores need not be aligned. n_draws is at least 1 and below 2^32.
@@ -90,6 +95,7 @@ enum class Error {
   bad_output,  ///< an output span has the wrong size
   bad_score,   ///< a score is NaN or outside [a, b]
   out_of_memory,
+  cancelled,  ///< Options::cancel said so
 };
 
 /// What went wrong; false if nothing did. After a failure the outputs hold nothing of use.
@@ -117,6 +123,10 @@ class Certifier {
   /// how many there are. May be called from many threads at once. \pre prepare() succeeded
   template <class T>
   Failure operator()(const Scores<T>& scores, Certificates out) const noexcept;
+
+  /// The same, with a Cancel for this call instead of that of the options.
+  template <class T>
+  Failure operator()(const Scores<T>& scores, Certificates out, Cancel cancel) const noexcept;
 
   /// What was prepared, with `prepared` the band in use, for calls that take options (sketch.hpp);
   /// null before prepare() succeeded. Lives until the next prepare(), or the end of all copies.

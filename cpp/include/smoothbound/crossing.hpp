@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <span>
 
+#include "smoothbound/cancel.hpp"
+
 namespace smoothbound {
 
 /// One bound on the order statistics V_(1) <= ... <= V_(m) of m uniforms.
@@ -26,6 +28,6 @@ struct OrderBound {
 /// \param lower  ranks and values both ascending
 /// \param upper  likewise; may be empty
 double stay_probability(std::size_t m, std::span<const OrderBound> lower,
-                        std::span<const OrderBound> upper);
+                        std::span<const OrderBound> upper, Cancel cancel = {});
 
 }  // namespace smoothbound

@@ -11,6 +11,8 @@
 #include <span>
 #include <vector>
 
+#include "smoothbound/cancel.hpp"
+
 namespace smoothbound {
 
 /// The bounds l_k of the given ranks, and 1 - l_k, each to 1e-12 of itself.
@@ -19,7 +21,13 @@ struct EllBounds {
 };
 
 /// \param ranks ascending, within 1 ... m \param eta in (0, 1/4)
-EllBounds ell_bounds(std::size_t m, double eta, std::span<const std::size_t> ranks);
+EllBounds ell_bounds(std::size_t m, double eta, std::span<const std::size_t> ranks,
+                     Cancel cancel = {});
+
+/// The probability that some bound at the given ranks fails at a local level, overstated by the
+/// numerical error of the recursion. Takes a sixth of the time of ell_level().
+double ell_failure(std::size_t m, double eta, std::span<const std::size_t> ranks, bool two_sided,
+                   Cancel cancel = {});
 
 /// The largest local level, to nine digits rounded down, at which the coverage at the given ranks
 /// is at least 1 - alpha, the numerical error of the recursion included.
@@ -27,6 +35,7 @@ EllBounds ell_bounds(std::size_t m, double eta, std::span<const std::size_t> ran
 /// \param ranks      ascending, within 1 ... m; bounds at other ranks are not calibrated for
 /// \param two_sided  whether the upper bounds 1 - l_{m+1-k} have to hold as well
 /// Takes seconds for m = 100 000 and all ranks; keep the result.
-double ell_level(std::size_t m, double alpha, std::span<const std::size_t> ranks, bool two_sided);
+double ell_level(std::size_t m, double alpha, std::span<const std::size_t> ranks, bool two_sided,
+                 Cancel cancel = {});
 
 }  // namespace smoothbound

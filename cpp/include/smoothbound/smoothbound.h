@@ -58,7 +58,8 @@ enum {
   SMOOTHBOUND_BAD_OPTION = 2,   /**< an option is out of its range */
   SMOOTHBOUND_BAD_OUTPUT = 3,   /**< an output has the wrong size */
   SMOOTHBOUND_BAD_SCORE = 4,    /**< a score is NaN or outside [a, b] */
-  SMOOTHBOUND_OUT_OF_MEMORY = 5
+  SMOOTHBOUND_OUT_OF_MEMORY = 5,
+  SMOOTHBOUND_CANCELLED = 6 /**< smoothbound_options.cancel said so */
 };
 
 /** Which side to bound. */
@@ -125,6 +126,10 @@ typedef struct smoothbound_options {
   int32_t order;      /**< SMOOTHBOUND_ORDER_...; unknown */
   int32_t reserved_2; /**< 0 */
   uint64_t seed;      /**< key of the permutation; 0. Fix it before the scores are seen */
+  int32_t (*cancel)(void* context); /**< asked now and then by the calling thread of every call with
+                                         these options or a plan of them; not 0 ends the call. NULL:
+                                         never asked */
+  void* cancel_context;             /**< for cancel */
 } smoothbound_options;
 
 /** Scores in memory of any layout: draw j of input i is at

@@ -14,6 +14,7 @@
 #include "smoothbound/band.hpp"
 #include "smoothbound/binning.hpp"
 #include "smoothbound/bound.hpp"
+#include "smoothbound/cancel.hpp"
 #include "smoothbound/certify.hpp"
 #include "smoothbound/crossing.hpp"
 #include "smoothbound/curve.hpp"
