@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <thread>
@@ -81,7 +82,7 @@ void require(bool holds, const char* what) {
 }
 
 void require_alpha(double alpha) {
-  require(alpha >= sb::least_alpha && alpha < 1.0, "alpha must be at least 1e-300 and below 1");
+  require(alpha >= sb::least_alpha && alpha < 1.0, "alpha must be at least 1e-302 and below 1");
 }
 
 void require_draws(std::size_t draws) {
@@ -384,8 +385,8 @@ sb::LatticeNoise make_lattice(const py::array_t<std::int32_t, py::array::c_style
                               const py::array_t<std::uint64_t, py::array::c_style>& low,
                               double steps) {
   if (high.size() != low.size()) throw py::value_error("high and low must have the same size");
-  require(high.size() < 1 << 24, "there must be fewer than 2^24 thresholds");
-  require(steps > 0 && steps <= 1 << 24, "steps must be at least 1 and at most 2^24");
+  require(high.size() < 1 << 30, "there must be fewer than 2^30 thresholds");
+  require(steps > 0 && std::isfinite(steps), "steps must be positive and finite");
   require(std::is_sorted(high.data(), high.data() + high.size()) &&
               (high.size() == 0 || (high.data()[0] >= 0 && high.data()[high.size() - 1] < 1 << 15)),
           "high must ascend from 0 to below 2^15");
@@ -440,6 +441,22 @@ void define_noise(py::module_& module, py::class_<sb::LatticeNoise>& lattice) {
              py::arg("threads"));
 }
 
+PyObject* refuse_new(PyTypeObject*, PyObject*, PyObject*) {
+  PyErr_SetString(PyExc_TypeError, "objects of this type are made by functions of the module");
+  return nullptr;
+}
+
+// A type whose objects are made by the function of the same name. Type.__new__(Type) would give an
+// object that holds nothing, whose methods would read memory that is not there.
+template <class Type, class... More>
+py::class_<Type, More...> class_made_by_function(py::module_& module, const char* name) {
+  py::class_<Type, More...> made(module, name);
+  reinterpret_cast<PyTypeObject*>(made.ptr())->tp_new = refuse_new;
+  module.attr((std::string("_") + name).c_str()) = made;
+  py::delattr(module, name);
+  return made;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
@@ -447,39 +464,40 @@ PYBIND11_MODULE(_core, module) {
   module.def("cdf", &elementwise<sb::gaussian::cdf>, py::arg("z"));
   module.def("quantile", &elementwise<sb::gaussian::quantile>, py::arg("p"));
   module.def("tier", &sb::tier);
-  py::class_<sb::ConfidenceBand, std::shared_ptr<sb::ConfidenceBand>>(module, "ConfidenceBand")
-      .def(py::init(&make_band), py::arg("kind"), py::arg("draws"), py::arg("alpha"),
-           py::arg("n_bins"), py::arg("level"))
+  class_made_by_function<sb::ConfidenceBand, std::shared_ptr<sb::ConfidenceBand>>(module,
+                                                                                  "ConfidenceBand")
       .def("quantile", &quantile_of, py::arg("count"));
+  module.def("ConfidenceBand", &make_band, py::arg("kind"), py::arg("draws"), py::arg("alpha"),
+             py::arg("n_bins"), py::arg("level"));
   module.def("ell_level", &ell_level, py::arg("draws"), py::arg("alpha"), py::arg("n_bins"),
              py::arg("two_sided"));
   module.def("ell_failure", &ell_failure, py::arg("draws"), py::arg("level"), py::arg("n_bins"),
              py::arg("two_sided"));
   module.def("stay_probability", &stay_probability, py::arg("draws"), py::arg("lower_ranks"),
              py::arg("lower"), py::arg("upper_ranks"), py::arg("upper"));
-  py::class_<sb::TangentBound>(module, "TangentBound")
-      .def(py::init(&make_tangent), py::arg("mean"), py::arg("alpha"), py::arg("pilot"),
-           py::arg("draws"))
+  class_made_by_function<sb::TangentBound>(module, "TangentBound")
       .def("__call__", &bound_at, py::arg("r"))
       .def("certified_radius", &radius_of, py::arg("target"))
       .def_property_readonly("knots", [](const sb::TangentBound& t) { return copy_of(t.knots()); })
       .def_property_readonly("z",
                              [](const sb::TangentBound& t) { return copy_of(t.touching_points()); })
       .def_property_readonly("stake", &sb::TangentBound::stake);
-  py::class_<Prepared>(module, "Certifier")
+  module.def("TangentBound", &make_tangent, py::arg("mean"), py::arg("alpha"), py::arg("pilot"),
+             py::arg("draws"));
+  class_made_by_function<Prepared>(module, "Certifier")
       .def("__call__", &certify, py::arg("scores"), py::arg("first_row") = 0);
   module.def("certifier", &certifier, py::arg("n_draws"), py::kw_only(), py::arg("sigma"),
              py::arg("alpha"), py::arg("a"), py::arg("b"), py::arg("side"), py::arg("bound"),
              py::arg("band").none(true), py::arg("mean"), py::arg("n_pilot"), py::arg("order"),
              py::arg("seed"), py::arg("radii"), py::arg("thresholds"), py::arg("threads"));
-  py::class_<sb::ScoreCounter>(module, "ScoreCounter")
-      .def(py::init(&make_counter), py::arg("edges"))
+  class_made_by_function<sb::ScoreCounter>(module, "ScoreCounter")
       .def("count", &count, py::arg("scores"), py::arg("counts").noconvert(), py::arg("threads"));
+  module.def("ScoreCounter", &make_counter, py::arg("edges"));
   module.def("certify_counts", &certify_counts, py::arg("edges"), py::arg("counts"), py::kw_only(),
              py::arg("sigma"), py::arg("alpha"), py::arg("side"), py::arg("band"), py::arg("radii"),
              py::arg("thresholds"), py::arg("threads"));
-  py::class_<sb::LatticeNoise> lattice(module, "LatticeNoise");
-  lattice.def(py::init(&make_lattice), py::arg("high"), py::arg("low"), py::arg("steps"));
+  auto lattice = class_made_by_function<sb::LatticeNoise>(module, "LatticeNoise");
+  module.def("LatticeNoise", &make_lattice, py::arg("high"), py::arg("low"), py::arg("steps"));
   define_noise<float>(module, lattice);
   define_noise<double>(module, lattice);
 }

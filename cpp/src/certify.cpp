@@ -430,7 +430,7 @@ Failure check(const Options& o, std::size_t n_draws) noexcept {
   if (!(o.alpha > 0.0 && o.alpha < 1.0)) {
     return bad("alpha must lie strictly between 0 and 1", o.alpha);
   }
-  if (o.alpha < least_alpha) return bad("alpha must be at least 1e-300", o.alpha);
+  if (o.alpha < least_alpha) return bad("alpha must be at least 1e-302", o.alpha);
   if (!finite(o.a)) return bad("a must be finite", o.a);
   if (!(o.a < o.b && finite(o.b - o.a))) return bad("b must be finite and above a", o.b);
   if (o.b - o.a < least_width) return bad("b - a must be at least 1e-300", o.b - o.a);

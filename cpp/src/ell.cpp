@@ -11,6 +11,7 @@ namespace {
 
 double round_down(double x, int digits) {
   const double scale = std::pow(10.0, digits - 1 - std::floor(std::log10(x)));
+  if (std::isinf(scale)) return x * (1.0 - 1e-9);  // x is too small for its digits to be moved
   return std::floor(x * scale) / scale;
 }
 

@@ -71,7 +71,8 @@ def _certified_radius(gaps: Vector, z: Vector, target: float) -> float:
     for step in range(300):
         if high - low <= 1e-15 * (1.0 + low):
             break
-        r = low + (high - low) * low_weight / (low_weight - high_weight)
+        spread = low_weight - high_weight
+        r = low + (high - low) * low_weight / spread if spread > 0.0 else low
         if step % 4 == 3 or not low < r < high:
             r = low + 0.5 * (high - low)
         if not low < r < high:
@@ -191,7 +192,9 @@ class _Task:
     def by_mean(self, row: Vector, number: int) -> tuple[Vector, Vector]:
         if self.mean != "hoeffding":
             return self.by_tallied_mean(row, number)
-        mean = math.fsum(self.distance(row)) / (self.m * self.width) * (1.0 - 16 * _UNIT)
+        scale = 2.0**-64 if self.width > 1.0 else 1.0  # so that no sum overflows
+        total = math.fsum(self.distance(row) * scale)
+        mean = total / (self.m * (self.width * scale)) * (1.0 - 16 * _UNIT)
         p = np.array([mean - self.deviation - _UNIT])
         q = np.array([((1.0 - mean) + self.deviation) * (1 + 4 * _UNIT)])
         return np.array([self.width]), _lower_quantile(p, q)

@@ -494,7 +494,7 @@ def plan(
     >>> [stage.n for stage in stages], sum(stage.alpha for stage in stages) <= 1e-3
     ([250, 500, 1000, 2000, 4000], True)
     """
-    sigma, alpha = checks.positive("sigma", sigma), checks.probability("alpha", alpha)
+    sigma, alpha = checks.positive("sigma", sigma), checks.alpha("alpha", alpha)
     a, b = checks.score_range("score_range", score_range)
     question = _checked(question, (a, b))
     method = Method.of(bound, band, n_bins, mean)

@@ -2,12 +2,14 @@
 
 A band depends on the number of draws, alpha and the knots, never on scores.  The local level of
 the equal-local-levels band (`ell`) takes seconds to calibrate for 100 000 draws; it is kept in the
-user's cache directory (or in ``SMOOTHBOUND_CACHE_DIR``) and in memory.
+user's cache directory (or in ``SMOOTHBOUND_CACHE_DIR``) and in memory.  A level that is read is
+checked: its coverage is computed once more, which takes a sixth of the time.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import tempfile
@@ -16,14 +18,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from platformdirs import user_cache_path
 
 from smoothbound import backend as backends
 from smoothbound import checks
+from smoothbound.kept import kept
 
-__all__ = ["local_level", "prepared"]
+__all__ = ["level_of", "local_level", "prepared", "seconds_to_calibrate"]
 
 _WORTH_KEEPING = 5_000  # draws: below it the calibration is faster than reading a file
+_MOST_SECONDS = 600.0  # that certify_scores spends on a calibration unasked
+_WORTH_SAYING = 10.0  # seconds
+_MOST_KNOTS = 8_000_000  # of the bands in memory, 24 bytes each
+
+_log = logging.getLogger("smoothbound")
 
 
 def local_level(
@@ -49,6 +58,19 @@ def local_level(
         Rounded down, so that the coverage is at least 1 - alpha, the numerical error of the
         recursion included.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the kind or in the range stated above.
+    KeyboardInterrupt
+        After Ctrl-C, which the core hears at any time.
+
+    Notes
+    -----
+    A calibration of many draws takes long (`seconds_to_calibrate`): half a minute for a million,
+    an hour for 10^8.  `certify_scores` refuses one of more than ten minutes; called by itself, this
+    function makes it, and keeps it for `certify_scores`.
+
     References
     ----------
     Aldor-Noiman et al., "The Power to See: A New Graphical Test of Normality", 2013.
@@ -60,23 +82,81 @@ def local_level(
     >>> print(f"{local_level(10_000, n_bins=1000):.5e}")
     1.39110e-05
     """
-    n = checks.count("n", n)
-    alpha = checks.probability("alpha", alpha)
-    bins = 0 if n_bins is None or n_bins >= n else checks.count("n_bins", n_bins)
-    return _kept_level(n, alpha, bins, bool(two_sided))
+    n = checks.count("n", n, 1, 2**32 - 1)
+    alpha = checks.alpha("alpha", alpha)
+    bins = 0 if n_bins is None else checks.count("n_bins", n_bins)
+    return _kept_level(n, alpha, bins if bins < n else 0, bool(two_sided), math.inf)
+
+
+def level_of(n: int, alpha: float, n_bins: int) -> float:
+    """Return the local level for n draws and the knots of `n_bins` bins; 0: every draw is a knot.
+
+    Raises
+    ------
+    ValueError
+        If it would take more than ten minutes to calibrate.
+    """
+    return _kept_level(n, alpha, n_bins if n_bins < n else 0, False, _MOST_SECONDS)
+
+
+def seconds_to_calibrate(n: int, n_bins: int = 0) -> float:
+    """Forecast how long a calibration takes in the core, within a factor of three.
+
+    Parameters
+    ----------
+    n : int
+        Number of draws.
+    n_bins : int
+        Equal-count bins; 0: every draw is a knot.
+
+    Returns
+    -------
+    float
+        Seconds, from measurements at 10^4 to 10^6 draws. Knots far apart cost a convolution each,
+        knots close together share one.
+
+    Examples
+    --------
+    >>> seconds_to_calibrate(100_000) < 10 < seconds_to_calibrate(200_000_000) / 60
+    True
+    """
+    return min(3e-5 * n, 1.8e-7 * n * math.sqrt(n_bins or n))
 
 
 @lru_cache(maxsize=1024)
-def _kept_level(n: int, alpha: float, n_bins: int, two_sided: bool) -> float:
+def _kept_level(n: int, alpha: float, n_bins: int, two_sided: bool, patience: float) -> float:
     if n < _WORTH_KEEPING:
         return _calibrated(n, alpha, n_bins, two_sided)
     key = f"ell-1-n{n}-bins{n_bins}-alpha{alpha.hex()}-{'two' if two_sided else 'one'}"
-    path = _cache_directory() / f"{key}.json"
-    level = _read(path, key, alpha, n)
-    if level is None:
-        level = _calibrated(n, alpha, n_bins, two_sided)
-        _write(path, key, level)
+    folder = _cache_directory()
+    level = None if folder is None else _read(folder / f"{key}.json", key)
+    if level is not None and _is_level(level, n, alpha, n_bins, two_sided):
+        return level
+    _announce(n, n_bins, patience)
+    level = _calibrated(n, alpha, n_bins, two_sided)
+    if folder is not None:
+        _write(folder / f"{key}.json", key, level)
     return level
+
+
+def _announce(n: int, n_bins: int, patience: float) -> None:
+    """Refuse a calibration that takes too long; say of a long one how long it takes."""
+    seconds = seconds_to_calibrate(n, n_bins)
+    knots = f"n_bins={n_bins}" if n_bins else "every draw a knot"
+    took = f"band='ell' with {n} draws and {knots} takes about {_duration(seconds)} to calibrate"
+    if seconds > patience:
+        fewer = (patience / (1.8e-7 * n)) ** 2 / 4  # bins that take half of it
+        offer = f"n_bins={math.floor(fewer)} or less, " if fewer >= 100 else ""
+        raise ValueError(
+            f"{took}, once; take {offer}band='dkw' or fewer draws, or call "
+            f"smoothbound.band.local_level({n}, alpha=..., n_bins=...), which does it and keeps it"
+        )
+    if seconds > _WORTH_SAYING:
+        _log.warning("%s; it is kept for the next time", took)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 def _calibrated(n: int, alpha: float, n_bins: int, two_sided: bool) -> float:
@@ -84,29 +164,54 @@ def _calibrated(n: int, alpha: float, n_bins: int, two_sided: bool) -> float:
         return float(backends.load("cpp").ell_level(n, alpha, n_bins, two_sided))
     from smoothbound import reference
 
-    return reference.ell_level(n, alpha, n_bins or None, two_sided=two_sided)
+    with np.errstate(all="ignore"):
+        return reference.ell_level(n, alpha, n_bins or None, two_sided=two_sided)
 
 
-def _cache_directory() -> Path:
+def _is_level(level: float, n: int, alpha: float, n_bins: int, two_sided: bool) -> bool:
+    """Tell whether a level has the coverage 1 - alpha and is not needlessly low."""
+    safe = alpha / ((n_bins or n) * (2 if two_sided else 1))  # as if the points failed one by one
+    if not safe * (1 - 1e-6) <= level <= alpha:
+        return False
+    if level <= safe:
+        return True
+    if backends.resolve(None) == "cpp":
+        failure = backends.load("cpp").ell_failure(n, level, n_bins, two_sided)
+    else:
+        from smoothbound import reference
+
+        with np.errstate(all="ignore"):
+            failure = reference.ell_failure(n, level, n_bins or None, two_sided=two_sided)
+    return bool(alpha * (1 - 1e-4) <= failure <= alpha)
+
+
+def _cache_directory() -> Path | None:
+    """Return where levels are kept; None where the user has no such place."""
     named = os.environ.get("SMOOTHBOUND_CACHE_DIR")
-    return Path(named) if named else user_cache_path("smoothbound")
+    if named:
+        return Path(named)
+    try:
+        folder = user_cache_path("smoothbound")
+    except (OSError, KeyError, RuntimeError):  # a user without a name or a home
+        return None
+    return folder if folder.is_absolute() else None
 
 
 def _checksum(key: str, level: str) -> int:
     return zlib.crc32(f"{key}={level}".encode())
 
 
-def _read(path: Path, key: str, alpha: float, n: int) -> float | None:
+def _read(path: Path, key: str) -> float | None:
     """Return the level that a file holds; None if it is missing or not what was written."""
     try:
-        entry = json.loads(path.read_text())
+        if not path.is_file():  # a FIFO would be waited for
+            return None
+        entry = json.loads(path.read_bytes()[:1000])
         if entry["checksum"] != _checksum(key, entry["level"]):
             return None
-        level = float.fromhex(entry["level"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return float.fromhex(entry["level"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    # Each point fails at most as often as any, and any at most as often as all put together.
-    return level if alpha / (3.0 * n) < level <= alpha else None
 
 
 def _write(path: Path, key: str, level: float) -> None:
@@ -125,7 +230,7 @@ def _write(path: Path, key: str, level: float) -> None:
         return
 
 
-@lru_cache(maxsize=32)
+@kept(most=_MOST_KNOTS, size=lambda backend, kind, n, alpha, n_bins: n_bins or n)
 def prepared(backend: str, kind: str, n: int, alpha: float, n_bins: int) -> Any:
     """Make a backend's band with the levels of its knots, once for all calls that share it.
 
@@ -146,5 +251,5 @@ def prepared(backend: str, kind: str, n: int, alpha: float, n_bins: int) -> Any:
         The backend's class: ``quantile(count)`` is Phi^-1 of the bound on the survival function
         at a point that `count` draws reach.
     """
-    level = local_level(n, alpha=alpha, n_bins=n_bins or None) if kind == "ell" else math.nan
+    level = level_of(n, alpha, n_bins) if kind == "ell" else 0.0
     return backends.load(backend).ConfidenceBand(kind, n, alpha, n_bins, level)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "alpha",
     "choice",
     "count",
     "flag",
@@ -25,6 +26,10 @@ __all__ = [
     "shown",
     "thresholds",
 ]
+
+# As in the core (certify.hpp): below these the margins of subnormal numbers would be larger than
+# what they are margins of. Shares of alpha, such as alpha / 2, are still above the core's limit.
+LEAST_ALPHA, LEAST_WIDTH = 1e-300, 1e-300
 
 
 def shown(value: object) -> str:
@@ -70,6 +75,14 @@ def probability(name: str, value: object) -> float:
     if not 0.0 < real < 1.0:
         raise ValueError(f"{name} must lie strictly between 0 and 1, got {value!r}")
     return real
+
+
+def alpha(name: str, value: object) -> float:
+    """Return `value` as a float if it is a failure probability that can be computed with."""
+    number = probability(name, value)
+    if number < LEAST_ALPHA:
+        raise ValueError(f"{name} must be at least {LEAST_ALPHA!r}, got {shown(value)}")
+    return number
 
 
 def count(name: str, value: object, minimum: int = 1, maximum: int | None = None) -> int:
@@ -144,6 +157,8 @@ def score_range(name: str, value: object) -> tuple[float, float]:
     a, b = number(f"{name}[0]", value[0]), number(f"{name}[1]", value[1])
     if not (math.isfinite(a) and math.isfinite(b) and a < b and math.isfinite(b - a)):
         raise ValueError(f"{name} must be finite with a < b, got ({a}, {b})")
+    if b - a < LEAST_WIDTH:
+        raise ValueError(f"{name} must be at least {LEAST_WIDTH!r} wide, got ({a}, {b})")
     return a, b
 
 

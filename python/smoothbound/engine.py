@@ -15,6 +15,7 @@ from smoothbound import backend as backends
 from smoothbound import band as bands
 from smoothbound.arrays import as_scores
 from smoothbound.certificate import Certificate, Settings
+from smoothbound.kept import kept
 from smoothbound.method import Method
 from smoothbound.rounding import exact
 
@@ -23,6 +24,7 @@ __all__ = ["certify_scores", "required_draws"]
 SIDES = ("lower", "upper", "both")
 ORDERS = ("unknown", "drawn")
 MAX_SEED = 2**64 - 1
+MAX_THREADS = 1024
 _MOST_DRAWS = 2**24  # to look for the number of draws that would do
 _DRAWS_PER_THREAD = 50_000  # below it another thread costs more than it brings
 
@@ -58,9 +60,10 @@ def certify_scores(
     sigma : float
         Noise level, > 0, in the units of the model's input before normalisation.
     alpha : float
-        Failure probability of each certificate, in (0, 1).
+        Failure probability of each certificate, at least 1e-300 and below 1.
     score_range : (float, float)
         Range [a, b] of the confidence measure: (0, 1) for the score, (-1, 1) for the margin.
+        b - a must be finite and at least 1e-300.
     radii : array-like, shape (n_radii,)
         l2 radii at which to bound the confidence, >= 0, in the units of the input, as sigma.
     thresholds : array-like, shape (n_thresholds,)
@@ -97,8 +100,8 @@ def certify_scores(
     backend : {"cpp", "numba"}, optional
         By default the C++ core, or numba where the core is missing.
     threads : int, optional
-        Number of threads; by default as many as the work and the machine are good for. The
-        result does not depend on it.
+        Number of threads, 1 to 1024; by default as many as the work and the machine are good for.
+        The result does not depend on it.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def certify_scores(
     True
     """
     sigma = checks.positive("sigma", sigma)
-    alpha = checks.probability("alpha", alpha)
+    alpha = checks.alpha("alpha", alpha)
     a, b = checks.score_range("score_range", score_range)
     grid = checks.radii("radii", radii)
     method = Method.of(bound, band, n_bins, mean)
@@ -174,7 +177,12 @@ class _Plan(NamedTuple):
     upper: _Certifier | None
 
 
-@lru_cache(maxsize=16)  # for callers that bring a few rows at a time
+def _size_of_plan(*arguments: Any) -> int:
+    """Count the numbers that a plan is asked for; with each it keeps some hundred bytes."""
+    return 100 + sum(len(one) for one in arguments if isinstance(one, tuple))
+
+
+@kept(most=10_000, size=_size_of_plan)  # for callers that bring a few rows at a time
 def _plan(
     sigma: float,
     alpha: float,
@@ -261,7 +269,7 @@ def _n_pilot(n: int, pilot: float) -> int:
 
 def choose_threads(threads: int | None, draws: int) -> int:
     if threads is not None:
-        return checks.count("threads", threads, 1, 2**31 - 1)
+        return checks.count("threads", threads, 1, MAX_THREADS)
     wanted = draws // _DRAWS_PER_THREAD
     return min(backends.usable_threads(), wanted) if wanted > 1 else 1
 
@@ -308,7 +316,7 @@ def required_draws(
     >>> required_draws(0.5, bound="tangent"), required_draws(0.99, bound="tangent")
     (11, 764)
     """
-    alpha = checks.probability("alpha", alpha)
+    alpha = checks.alpha("alpha", alpha)
     a, b = checks.score_range("score_range", score_range)
     method = Method.of(bound, band, None, mean)
     pilot = checks.probability("pilot", pilot)
@@ -327,7 +335,7 @@ def _draws_of_ell(share: float, alpha: float) -> int:
     n, more = 0, 1
     while more > n:  # the level depends little on n
         n = more
-        level = bands.local_level(n, alpha=alpha)
+        level = bands.level_of(n, alpha, 0)
         more = 1 if share <= 0.0 else math.floor(math.log(level) / math.log(share)) + 1
     return n
 
@@ -413,6 +421,6 @@ def highest_share(n: int, alpha: float, method: Method, pilot: float) -> float:
     if method.mean not in (None, "hoeffding"):
         return _perfect(n, alpha, method, pilot)
     if method.band == "ell":
-        level = bands.local_level(n, alpha=alpha, n_bins=method.n_bins)
+        level = bands.level_of(n, alpha, method.n_bins or 0)
         return math.exp(math.log(level) / n)
     return 1.0 - math.sqrt(math.log(1 / alpha) / (2 * n))

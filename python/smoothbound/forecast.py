@@ -123,7 +123,7 @@ def forecast(
         raise ValueError(
             "sketch must know the sigma of its draws: make it with ScoreSketch(sigma=)"
         )
-    alpha = checks.probability("alpha", alpha)
+    alpha = checks.alpha("alpha", alpha)
     Method("cdf", band)
     grid = checks.radii("radii", radii)
     cuts = checks.thresholds("thresholds", thresholds, sketch.score_range)

@@ -24,6 +24,7 @@ __all__ = [
     "certified_radius",
     "dkw",
     "ell",
+    "ell_failure",
     "ell_level",
     "equal_count_knots",
     "hoeffding",
@@ -163,15 +164,23 @@ def ell_bounds(m: int, level: float, n_bins: int | None = None) -> tuple[NDArray
     return ranks, np.asarray(betaincinv(ranks, m + 1 - ranks, level), dtype=np.float64)
 
 
+def ell_failure(
+    m: int, level: float, n_bins: int | None = None, *, two_sided: bool = False
+) -> float:
+    """Return the probability that some bound fails at a local level."""
+    ranks, bounds = ell_bounds(m, level, n_bins)
+    lower = np.full(m, np.nan)
+    lower[ranks - 1] = bounds
+    upper = 1.0 - lower[::-1] if two_sided else None
+    return 1.0 - stay_probability(m, lower, upper)
+
+
 def ell_level(m: int, alpha: float, n_bins: int | None = None, *, two_sided: bool = False) -> float:
     """Return the local level of the equal-local-levels band (Aldor-Noiman et al. 2013)."""
 
     def excess(log_level: float) -> float:
-        ranks, bounds = ell_bounds(m, math.exp(log_level), n_bins)
-        lower = np.full(m, np.nan)
-        lower[ranks - 1] = bounds
-        upper = 1.0 - lower[::-1] if two_sided else None
-        return math.log(max(1.0 - stay_probability(m, lower, upper), 1e-300)) - math.log(alpha)
+        failure = ell_failure(m, math.exp(log_level), n_bins, two_sided=two_sided)
+        return math.log(max(failure, 1e-300)) - math.log(alpha)
 
     low = math.log(alpha / (2.1 * m))  # so little fails even if the points failed one by one
     if excess(low) > 0.0 or alpha < 1e-9:  # too rare to be told from rounding

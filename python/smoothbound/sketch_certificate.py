@@ -93,7 +93,7 @@ def certify_counts(
     threads: int | None,
 ) -> SketchCertificate:
     """Certify every input of a sketch: `ScoreSketch.certify`, where the noise level is known."""
-    alpha = checks.probability("alpha", alpha)
+    alpha = checks.alpha("alpha", alpha)
     score_range = sketch.score_range
     grid = checks.radii("radii", radii)
     cuts = checks.thresholds("thresholds", thresholds, score_range)

@@ -65,7 +65,7 @@ struct Options {
 };
 
 /// Below these the margins of subnormal numbers would be more than what they are margins of.
-inline constexpr double least_alpha = 1e-300, least_width = 1e-300;
+inline constexpr double least_alpha = 1e-302, least_width = 1e-300;
 
 /// (n_inputs, n_draws) scores in memory of any layout; T is half, float or double. Strides may be
 /// negative or zero, and the scores need not be aligned. n_draws is at least 1 and below 2^32.

@@ -1,0 +1,207 @@
+"""The compiled core called directly, with any arguments: an error or a result, never a crash."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import smoothbound as sb
+
+pytestmark = pytest.mark.skipif(not sb.build_info()["extension"], reason="no C++ core")
+
+# Random calls of everything that the module has, mostly wrong in one argument.
+FUZZ = """
+import faulthandler, random, sys
+import numpy as np
+from smoothbound import _core
+
+faulthandler.enable()
+rng = random.Random(int(sys.argv[1]))
+draw = np.random.default_rng(int(sys.argv[1]))
+odd = [None, True, -1, 0, 1, 2, 7, 2**31, 2**32, 2**63, 2**64, -2**70, 0.5, -0.0, float("nan"),
+       float("inf"), 1e-320, 1e308, "", "lower", "ell", "betting", b"x", [], [0.5], [[0.5]], (), {},
+       object(), [None], ["a"], np.zeros(0), np.zeros((0, 3)), np.zeros((3, 0)), np.ones((2, 3, 4)),
+       np.array(0.5), np.full((3, 5), np.nan), np.ones((4, 9), np.int32), np.ones(3, ">f8"),
+       np.ones((2, 50), ">f4"), np.ones((2, 50), np.longdouble), np.ones((2, 50), complex),
+       np.ones(3, object), np.array(["a"]), np.ones((50, 50), "f4")[::-3, ::2],
+       np.broadcast_to(np.float32(0.5), (1000, 50)), np.ma.masked_array([0.5], [True])]
+row = lambda: draw.uniform(size=(rng.choice([0, 1, 3]), rng.choice([50, 50, 50, 49, 0]))).astype(
+    rng.choice(["f2", "f4", "f8"]))
+number = lambda: np.sort(draw.uniform(size=rng.choice([0, 1, 5, 40])))
+band = lambda: _core.ConfidenceBand("dkw", 50, 0.1, rng.choice([0, 7]), 0.0)
+whole = lambda n: draw.integers(0, 2, n).astype(np.int64)
+made_as = {"Certifier": lambda: made(), "ConfidenceBand": lambda: band(),
+           "ScoreCounter": lambda: _core.ScoreCounter(np.linspace(0, 1, 5)),
+           "TangentBound": lambda: _core.TangentBound("betting", 0.1, np.ones(3), np.ones(9))}
+
+
+def bare(name):
+    kind = type(made_as[name]())
+    return rng.choice([kind, kind.__new__, kind.__base__.__new__])(kind)
+
+
+def certifier():
+    bound = rng.choice(["mean", "cdf", "tangent"])
+    return _core.certifier, dict(
+        n_draws=50, sigma=1.0, alpha=0.1, a=0.0, b=1.0, side="lower", bound=bound,
+        band=band() if bound == "cdf" else None, mean="betting", n_pilot=5, order="unknown",
+        seed=0, radii=[0.0, 1.0], thresholds=[0.5], threads=rng.choice([1, 3]))
+
+
+def made():
+    call, keywords = certifier()
+    return call(**keywords)
+
+
+def noise(name):
+    kind = rng.choice(["f4", "f8"])
+    points = np.zeros((2, 6), np.int32 if name == "add" else kind)
+    call = getattr(_core.LatticeNoise(np.arange(5, dtype=np.int32), np.arange(5, dtype=np.uint64),
+                                      255), name) if name == "add" else _core.add_gaussian
+    n = rng.choice([0, 3])
+    keywords = dict(points=points, rows=whole(n), examples=whole(n), draws=whole(n),
+                    streams=whole(n), out=np.zeros((n, 6), kind), seed=1, threads=1)
+    return call, keywords if name == "add" else keywords | {"sigma": 1.0}
+
+
+def counts():
+    edges = np.linspace(0, 1, 5)
+    cells = np.zeros((2, 9), np.uint32)
+    cells[:, 3] = 50
+    return _core.certify_counts, dict(
+        edges=edges, counts=cells, sigma=1.0, alpha=0.1, side="lower", band=band(),
+        radii=np.array([0.0]), thresholds=np.array([0.5]), threads=1)
+
+
+calls = [
+    certifier, certifier, counts, lambda: noise("add"), lambda: noise("gauss"),
+    lambda: (made(), dict(scores=row(), first_row=0)),
+    lambda: (bare("Certifier"), dict(scores=row())),
+    lambda: (bare("ConfidenceBand").quantile, dict(count=3)),
+    lambda: (bare("TangentBound"), dict(r=1.0)),
+    lambda: (bare("ScoreCounter").count, dict(scores=row(), counts=np.zeros((3, 9), np.uint32),
+                                              threads=1)),
+    lambda: (_core.ScoreCounter(np.linspace(0, 1, 5)).count,
+             dict(scores=row(), counts=np.zeros((3, 9), np.uint32), threads=1)),
+    lambda: (_core.ScoreCounter, dict(edges=number())),
+    lambda: (_core.ConfidenceBand, dict(kind="ell", draws=50, alpha=0.1, n_bins=3, level=0.01)),
+    lambda: (band().quantile, dict(count=3)),
+    lambda: (_core.TangentBound, dict(mean="betting", alpha=0.1, pilot=number(), draws=number())),
+    lambda: (_core.TangentBound("bernstein", 0.1, np.ones(3) / 2, np.ones(9) / 2), dict(r=1.0)),
+    lambda: (_core.TangentBound("betting", 0.1, np.ones(3) / 2, np.ones(9) / 2).certified_radius,
+             dict(target=0.1)),
+    lambda: (_core.ell_level, dict(draws=50, alpha=0.1, n_bins=3, two_sided=False)),
+    lambda: (_core.ell_failure, dict(draws=50, level=0.01, n_bins=3, two_sided=False)),
+    lambda: (_core.stay_probability, dict(
+        draws=50, lower_ranks=[1, 2], lower=np.array([0.01, 0.02]), upper_ranks=[50],
+        upper=np.array([0.99]))),
+    lambda: (_core.cdf, dict(z=number())), lambda: (_core.quantile, dict(p=number())),
+    lambda: (_core.LatticeNoise, dict(high=np.arange(5, dtype=np.int32),
+                                      low=np.arange(5, dtype=np.uint64), steps=255)),
+]
+LARGE = {"draws", "n_draws"}  # a band of 2^32 draws is no crash, but takes memory and hours
+done = 0
+for _ in range(3000):
+    try:
+        call, keywords = rng.choice(calls)()
+    except TypeError:  # an object that nothing made
+        continue
+    for name in rng.sample(sorted(keywords), min(len(keywords), rng.choice([0, 1, 1, 1, 2]))):
+        value = rng.choice(odd)
+        if name in LARGE and isinstance(value, int) and value > 100 and value < 2**32:
+            continue
+        keywords[name] = value
+    print(call, keywords, file=sys.stderr)  # the last line tells what crashed
+    try:
+        call(**keywords)
+        done += 1
+    except (TypeError, ValueError, OverflowError, MemoryError, IndexError, RuntimeError):
+        pass
+assert done > 300
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_calls_end_in_a_result_or_an_error(seed):
+    done = subprocess.run(
+        [sys.executable, "-c", FUZZ, str(seed)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("name", ["threads", "sigma", "radii", "n_pilot", "seed", "mean"])
+def test_arguments_that_do_not_convert_are_refused_beside_a_band(name):
+    from smoothbound import _core
+
+    keywords = {
+        "sigma": 1.0, "alpha": 0.1, "a": 0.0, "b": 1.0, "side": "lower", "bound": "cdf",
+        "band": _core.ConfidenceBand("dkw", 50, 0.1, 0, 0.0), "mean": "betting", "n_pilot": 5,
+        "order": "unknown", "seed": 0, "radii": [0.0], "thresholds": [], "threads": 1,
+    }  # fmt: skip
+    for _ in range(20):
+        with pytest.raises(TypeError):
+            _core.certifier(50, **{**keywords, name: object()})
+    with pytest.raises(TypeError):
+        _core.certifier(50, **{**keywords, "threads": 2**31})
+
+
+def test_a_certifier_keeps_its_band():
+    from smoothbound import _core
+
+    def made():
+        return _core.certifier(
+            2000, sigma=1.0, alpha=0.1, a=0.0, b=1.0, side="lower", bound="cdf",
+            band=_core.ConfidenceBand("dkw", 2000, 0.1, 0, 0.0), mean="betting", n_pilot=0,
+            order="drawn", seed=0, radii=[0.0], thresholds=[], threads=1,
+        )  # fmt: skip
+
+    certifiers = [made() for _ in range(20)]
+    scores = np.random.default_rng(0).uniform(size=(1, 2000))
+    expected = sb.certify_scores(scores, sigma=1.0, alpha=0.1, band="dkw").lower
+    for one in certifiers:
+        np.testing.assert_array_equal(one(scores)[0], expected)
+
+
+def test_a_calibration_hears_ctrl_c():
+    from smoothbound import _core
+
+    start = time.monotonic()
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        _core.ell_level(30_000_000, 1e-3, 0, two_sided=False)
+    assert time.monotonic() - start < 60  # of some ten minutes
+
+
+def test_a_long_call_hears_ctrl_c():
+    row = np.random.default_rng(0).uniform(size=1000).astype("f4")
+    scores = np.broadcast_to(row, (1_000_000, 1000))
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        sb.certify_scores(scores, sigma=1.0, bound="tangent", thresholds=[0.1])
+
+
+def test_a_process_ends_while_a_daemon_thread_is_certifying():
+    code = """
+import threading, time
+import numpy as np, smoothbound as sb
+scores = np.random.default_rng(0).random((8, 20000))
+started = threading.Event()
+def work():
+    while True:
+        sb.certify_scores(scores, sigma=0.5, radii=[0, 0.2], threads=1)
+        started.set()
+for _ in range(3):
+    threading.Thread(target=work, daemon=True).start()
+started.wait()
+"""
+    for _ in range(4):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
