@@ -15,10 +15,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.special import betainccinv, betaincinv, ndtri
 
+from smoothbound._jit import jit
 from smoothbound._order import permuted
 from smoothbound._tangent import Tally, TangentBound, bernstein_lower
 
@@ -37,7 +37,7 @@ _BETA_ERROR = 1e-12  # relative, of scipy.special.betaincinv
 _BLOCK = 64
 
 
-@njit(nogil=True, cache=True)
+@jit
 def _shifted_sum(gaps: Vector, z: Vector, r: float) -> float:
     """Sum gaps[i] * Phi(z[i] - r), rounded down."""
     total = 0.0
@@ -56,7 +56,7 @@ def _shifted_sum(gaps: Vector, z: Vector, r: float) -> float:
     return max(0.0, safe - 1e-323 * (gaps.size + 1.0))
 
 
-@njit(nogil=True, cache=True)
+@jit
 def _certified_radius(gaps: Vector, z: Vector, target: float) -> float:
     """Find the largest r whose bound is above the target, by the Illinois rule."""
     low, low_excess = 0.0, _shifted_sum(gaps, z, 0.0) - target
@@ -93,7 +93,7 @@ def _deviation(m: int, alpha: float) -> float:
 
 def _lower_quantile(p: NDArray[Any], complement: NDArray[Any]) -> Vector:
     """Bound Phi^-1(p) from below, from a lower bound on p and an upper bound on 1 - p."""
-    with np.errstate(invalid="ignore"):
+    with quiet():
         z = np.where(p < 0.5, ndtri(np.maximum(p, 0.0)), -ndtri(np.minimum(complement, 1.0)))
         return np.where(np.isfinite(z), z - np.abs(z) * _QUANTILE_ERROR, -np.inf)
 
@@ -111,8 +111,9 @@ class ConfidenceBand:
 
     def _ell_levels(self, level: float) -> Vector:
         m, ranks = self.draws, self.draws - self.positions
-        p = betaincinv(ranks, m + 1 - ranks, level)
-        q = betainccinv(m + 1 - ranks, ranks, level)
+        with quiet():
+            p = betaincinv(ranks, m + 1 - ranks, level)
+            q = betainccinv(m + 1 - ranks, ranks, level)
         return _lower_quantile(np.asarray(p * (1 - _BETA_ERROR)), np.asarray(q * (1 + _BETA_ERROR)))
 
     def quantiles(self, counts: NDArray[np.int64]) -> Vector:
@@ -227,6 +228,22 @@ class _Task:
             radius[k] = _certified_radius(gaps, z, target)
 
 
+def quiet() -> np.errstate:
+    """Let infinities and underflow pass, whatever the caller told NumPy to do about them."""
+    return np.errstate(all="ignore")
+
+
+def _scaled_radii(radii: Vector, sigma: float) -> Vector:
+    with quiet():
+        return np.where(radii == 0.0, 0.0, np.nextafter(radii / sigma, np.inf))
+
+
+def _input_radii(r: Vector, sigma: float) -> Vector:
+    with quiet():
+        radii = r * sigma
+        return np.where(radii > 0.0, np.nextafter(radii, -np.inf), radii)
+
+
 def certifier(
     n_draws: int, *, radii: tuple[float, ...], thresholds: tuple[float, ...], **options: Any
 ) -> Callable[..., tuple[Vector, Vector, int]]:
@@ -262,7 +279,7 @@ def certify(
     valid = [bool(np.all((row >= a) & (row <= b))) for row in wide]
     if not all(valid):
         return bounds, radius, valid.index(False)
-    r = np.where(radii == 0.0, 0.0, np.nextafter(radii / sigma, np.inf))
+    r = _scaled_radii(radii, sigma)
     distances = thresholds - a if side == "lower" else b - thresholds
     task = _Task(
         m=m,
@@ -281,21 +298,25 @@ def certify(
         targets=np.nextafter(distances, np.inf),
     )
     _for_each_row(task, threads, scores, range(first_row, first_row + n_inputs), bounds, radius)
-    scaled = radius * sigma
-    return bounds, np.where(scaled > 0.0, np.nextafter(scaled, -np.inf), scaled), -1
+    return bounds, _input_radii(radius, sigma), -1
 
 
 def _for_each_row(task: Callable[..., None], threads: int, *columns: Any) -> None:
     """Call the task with the elements of each row of the columns."""
+
+    def run(*row: Any) -> None:
+        with quiet():  # in the thread that runs it
+            task(*row)
+
     if threads == 1 or len(columns[0]) == 1:
         for row in zip(*columns, strict=True):
-            task(*row)
+            run(*row)
         return
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(task, *columns))
+        list(pool.map(run, *columns))
 
 
-@njit(nogil=True, cache=True)
+@jit
 def _count(row: Vector, edges: Vector, first: NDArray[np.int64], scale: float, out: Counts) -> bool:
     """Add the scores of a row to the cells that the edges make; False where one is bad."""
     last = first.size - 2
@@ -320,10 +341,10 @@ class ScoreCounter:
     def __init__(self, edges: Vector) -> None:
         self._edges = edges
         n = 2 * (edges.size - 1)
-        with np.errstate(over="ignore"):
+        with quiet():
             scale = n / (edges[-1] - edges[0])
-        self._scale = float(scale) if np.isfinite(scale) else 0.0
-        cells = np.minimum(((edges - edges[0]) * self._scale).astype(np.int64), n)
+            self._scale = float(scale) if np.isfinite(scale) else 0.0
+            cells = np.minimum(((edges - edges[0]) * self._scale).astype(np.int64), n)
         self._first = np.searchsorted(cells, np.arange(n + 2))
 
     def count(self, scores: NDArray[np.floating], counts: Counts, threads: int) -> int:
@@ -357,7 +378,7 @@ def certify_counts(
     a, b, m = float(edges[0]), float(edges[-1]), band.draws
     step = 1 if side == "lower" else -1  # the upper side: cells and edges from the other end
     ordered = edges[::step]
-    r = np.where(radii == 0.0, 0.0, np.nextafter(radii / sigma, np.inf))
+    r = _scaled_radii(radii, sigma)
     targets = np.nextafter(thresholds - a if side == "lower" else b - thresholds, np.inf)
     task = _Task(
         m=m,
@@ -387,5 +408,4 @@ def certify_counts(
     bounds = np.empty((len(counts), radii.size))
     radius = np.empty((len(counts), thresholds.size))
     _for_each_row(certify_row, threads, counts, bounds, radius)
-    scaled = radius * sigma
-    return bounds, np.where(scaled > 0.0, np.nextafter(scaled, -np.inf), scaled)
+    return bounds, _input_radii(radius, sigma)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from smoothbound._jit import jit
 
 __all__ = ["permuted"]
 
@@ -19,7 +20,7 @@ _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
 
-@njit(nogil=True, cache=True)
+@jit
 def _philox(number: int, row: int, seed: int, out: NDArray[np.uint64]) -> None:
     """Fill `out` with the four words of the block of a row and a number."""
     c0, c1 = np.uint64(number), row & _LOW
@@ -37,7 +38,7 @@ def _philox(number: int, row: int, seed: int, out: NDArray[np.uint64]) -> None:
     out[0], out[1], out[2], out[3] = c0, c1, c2, c3
 
 
-@njit(nogil=True, cache=True)
+@jit
 def _permute(draws: NDArray[Any], steps: int, seed: int, row: int) -> None:
     words = np.empty(4, np.uint64)
     used = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-import sys
 from types import ModuleType
 from typing import Any
 
@@ -19,8 +18,7 @@ _MODULES = {"cpp": "smoothbound._core", "numba": "smoothbound._numba"}
 
 def load(backend: str) -> ModuleType:
     """Import a backend: a module with ``certifier``, as the C++ core has it (_core.pyi)."""
-    name = _MODULES[backend]
-    return sys.modules.get(name) or importlib.import_module(name)
+    return importlib.import_module(_MODULES[backend])  # which waits for another thread's import
 
 
 def _why_no_core() -> str | None:

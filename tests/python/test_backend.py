@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import smoothbound as sb
@@ -110,3 +111,47 @@ def test_unknown_names():
     with pytest.raises(AttributeError, match="no attribute 'certify_score'"):
         _ = sb.certify_score
     assert {"certify_scores", "SmoothedClassifier", "__version__"} <= set(dir(sb))
+
+
+def test_first_calls_from_threads_all_get_their_certificates():
+    code = """
+import threading
+import numpy as np
+import smoothbound as sb
+scores, start, done = np.random.default_rng(0).random((2, 500)), threading.Barrier(8), []
+def work():
+    start.wait()
+    done.append(sb.certify_scores(scores, sigma=0.5, radii=[0], backend="numba"))
+threads = [threading.Thread(target=work) for _ in range(8)]
+[t.start() for t in threads]; [t.join() for t in threads]
+print(len(done))
+"""
+    assert run(code) == ["8"]
+
+
+METHODS = ["mean", "cdf", "tangent"]
+
+
+@pytest.mark.parametrize("bound", METHODS)
+def test_a_caller_may_tell_numpy_to_raise(backend, bound):
+    scores = np.random.default_rng(0).random((2, 6000))
+    options = {"sigma": 0.5, "radii": [0, 40.0], "bound": bound, "backend": backend, "n_bins": 77}
+    expected = sb.certify_scores(scores, alpha=0.0123, **options).lower
+    sb.band._kept_level.cache_clear()
+    for threads in (1, 2):
+        with np.errstate(all="raise"):
+            lower = sb.certify_scores(scores, alpha=0.0123, threads=threads, **options).lower
+            sketch = sb.ScoreSketch(edges=65)
+            sketch.update(scores)
+            sketch.certify(sigma=0.5, radii=[0, 40.0], backend=backend)
+        np.testing.assert_array_equal(lower, expected)
+
+
+def test_numba_compiles_where_nothing_can_be_written(tmp_path, monkeypatch):
+    """No folder is found for the compiled code: neither beside the module nor of the user."""
+    from numba.core import caching
+
+    from smoothbound._jit import jit
+
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+    assert jit(lambda x: x + 1)(2) == 3
