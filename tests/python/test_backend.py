@@ -142,7 +142,7 @@ def test_a_caller_may_tell_numpy_to_raise(backend, bound):
         with np.errstate(all="raise"):
             lower = sb.certify_scores(scores, alpha=0.0123, threads=threads, **options).lower
             sketch = sb.ScoreSketch(edges=65)
-            sketch.update(scores)
+            sketch.update(scores[:1])
             sketch.certify(sigma=0.5, radii=[0, 40.0], backend=backend)
         np.testing.assert_array_equal(lower, expected)
 
