@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,20 +126,28 @@ def test_a_kept_level_is_read_back_and_checked(cache):
         bands._kept_level.cache_clear()
         return local_level(6000, n_bins=50)
 
-    # An entry that is whole is believed ...
     entry = json.loads(path.read_text())
     key = path.name.removesuffix(".json")
-    planted = (first / 2).hex()
-    path.write_text(json.dumps({"level": planted, "checksum": bands._checksum(key, planted)}))
-    assert read_again() == first / 2
-    # ... and one that is not is calibrated again.
+
+    def planted(level):
+        return json.dumps({"level": level.hex(), "checksum": bands._checksum(key, level.hex())})
+
+    # An entry that is whole and has the coverage is believed ...
+    path.write_text(planted(first * (1 - 1e-6)))
+    assert read_again() == first * (1 - 1e-6)
+    # ... and one that is not or has not is calibrated again.
     for damage in (
         "",
         "{",
         "[]",
         json.dumps(entry | {"level": (2 * first).hex()}),
         json.dumps({"level": "x", "checksum": 0}),
-        json.dumps({"level": (0.5).hex(), "checksum": bands._checksum(key, (0.5).hex())}),
+        planted(0.5),
+        planted(first * (1 + 1e-6)),  # the checksum is right, the band would be wrong
+        planted(first / 2),
+        planted(-first),
+        planted(float("nan")),
+        '{"level": ' + "[" * 5000,
     ):
         path.write_text(damage)
         assert read_again() == first
@@ -171,3 +180,53 @@ def test_a_cache_that_cannot_be_written_is_done_without(cache, monkeypatch):
 def test_bad_arguments(options, match):
     with pytest.raises(ValueError, match=match):
         local_level(**({"n": 100} | options))
+
+
+def test_a_calibration_that_takes_too_long_is_refused_with_what_would_do():
+    with pytest.raises(
+        ValueError, match=r"200000000 draws and every draw a knot takes about \d+ min"
+    ):
+        bands.level_of(200_000_000, 1e-3, 0)
+    with pytest.raises(ValueError, match="take n_bins=1234 or less, band='dkw' or fewer"):
+        bands.level_of(47_427_000, 1e-3, 0)
+    assert bands.seconds_to_calibrate(1_000_000) < 60
+
+
+def test_a_long_calibration_is_announced(caplog, monkeypatch):
+    monkeypatch.setattr(bands, "_calibrated", lambda *_: 1e-5)
+    monkeypatch.setattr(bands, "_cache_directory", lambda: None)
+    with caplog.at_level("WARNING", "smoothbound"):
+        assert local_level(5_000_001) == 1e-5
+    assert "takes about 150 seconds" in caplog.text or "minutes to calibrate" in caplog.text
+
+
+@pytest.mark.parametrize("failing", [KeyError("uid"), RuntimeError("no home"), OSError("none")])
+def test_users_without_a_home_or_a_name_calibrate_anew(monkeypatch, failing):
+    def raises(_):
+        raise failing
+
+    monkeypatch.delenv("SMOOTHBOUND_CACHE_DIR", raising=False)
+    monkeypatch.setattr(bands, "user_cache_path", raises)
+    assert bands._cache_directory() is None
+    monkeypatch.setattr(bands, "user_cache_path", lambda _: Path("~/.cache/smoothbound"))
+    assert bands._cache_directory() is None  # no folder of the name ~ where the program runs
+    assert local_level(6001, n_bins=7) > 0
+
+
+def test_bands_in_memory_are_bounded_by_their_size():
+    from smoothbound.kept import kept
+
+    made = []
+
+    @kept(most=10, size=lambda n: n)
+    def numbers(n):
+        made.append(n)
+        return object()
+
+    one = numbers(4)
+    assert numbers(4) is one
+    numbers(11)  # too large to keep
+    assert numbers(4) is one
+    numbers(7)  # 4 + 7 are too many: the one used longest ago goes
+    assert numbers(4) is not one
+    assert made == [4, 11, 7, 4]
