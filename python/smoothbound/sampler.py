@@ -218,7 +218,8 @@ class Sampler:
             once.
         first_draw : int, default 0
             Number of the first of the `n` draws. To go on where earlier draws ended, give their
-            `Draws.next_draw`; ``earlier + later`` joins them.
+            `Draws.next_draw`; ``earlier + later`` joins them. How many there are to be has to be
+            decided before a look at the earlier ones (docs/choices.md).
         noise, grid
             The kind of noise and the grid of the inputs, as for `noise`.
 

@@ -507,9 +507,9 @@ class SmoothedClassifier(Sampler):
             settings = replace(settings, alpha=alpha, alpha_lower=alpha)
         for i in range(len(x)):  # so that what it refuses is refused before any draw
             made.point(tensor_of(x[i, ...]))
-        if common := made.common_grid(tensor_of(x)):
+        if common := made.common_grid(tensor_of(x[0, ...])):
             warnings.warn(
-                f"x lies on the grid of whole multiples of 1/{common}: state grid={common}, and "
+                f"x[0] lies on the grid of whole multiples of 1/{common}: state grid={common}, and "
                 f"certificates need not give up the radius {2 * displacement:.3g} for rounding",
                 stacklevel=2,
             )
