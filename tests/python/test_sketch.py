@@ -354,9 +354,10 @@ def test_an_update_that_was_interrupted_leaves_no_sketch_to_certify(rows, monkey
             self.count_all(*arguments)
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(sketch_module, "_counter", Interrupted)
-        sketch.update(scores, inputs=rows)
+        with pytest.raises(KeyboardInterrupt):
+            sketch.update(scores, inputs=rows)
     for act in (
         lambda: sketch.update(scores, inputs=rows),
         sketch.certify,
