@@ -432,8 +432,7 @@ class Flat(nn.Module):
         return torch.tensor([9.0] + [0.0] * 9).expand(len(x), 10)
 def net(): return Flat()
 """
-SHIFTED = """
-from smoothbound.models import build
+GUESSES = """
 class Guess(nn.Module):
     def forward(self, x):
         picked = (x.abs().sum((1, 2, 3)) * 1000).long() % 10
@@ -466,7 +465,7 @@ def test_a_network_that_gives_one_class_is_told(
 def test_classes_that_are_right_by_chance_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = smoothbound(*net(tmp_path, monkeypatch, SHIFTED))
+    result = smoothbound(*net(tmp_path, monkeypatch, GUESSES))
     assert result.exit_code == 0, result.output
     assert "as by chance among 10 classes" in result.output
 
