@@ -320,6 +320,7 @@ def required_draws(
     a, b = checks.score_range("score_range", score_range)
     method = Method.of(bound, band, None, mean)
     pilot = checks.probability("pilot", pilot)
+    threshold = checks.number("threshold", threshold)
     if not a <= threshold < b:
         raise ValueError(f"threshold must lie in [{a}, {b}), got {threshold}")
     share = (threshold - a) / (b - a)

@@ -55,7 +55,7 @@ class Method:
         means = MEANS[self.bound]
         if self.mean is None and means:
             object.__setattr__(self, "mean", means[0])
-        if self.mean is not None and self.mean not in means:
+        if self.mean is not None and not (isinstance(self.mean, str) and self.mean in means):
             raise ValueError(
                 f"bound={self.bound!r} takes mean="
                 + (
@@ -63,7 +63,7 @@ class Method:
                     if means
                     else "None: it bounds no mean"
                 )
-                + f"; got {self.mean!r}"
+                + f"; got {checks.shown(self.mean)}"
             )
         if self.bound != "cdf":
             if self.band is not None or self.n_bins is not None:

@@ -103,3 +103,67 @@ def test_extreme_sigmas_never_gain(backend, method, sigma):
 def test_impossible_numbers_of_threads_are_refused(backend, threads):
     with pytest.raises(ValueError, match="threads must be at"):
         sb.certify_scores(np.ones((2, 50)), sigma=1.0, threads=threads, backend=backend)
+
+
+ODD = [
+    None, "x", b"x", 10**400, -(10**400), np.nan, np.inf, -1, 2**70, [[1], [1, 2]], [1, [2]],
+    object(), {}, {1}, 1j, np.ones((2, 2)), np.array(["a"]), np.datetime64("2020"), [10**400],
+    ["a"], [None], [1j], np.ma.masked_array([0.5], [True]), len, True, (0, 1, 2), np.float16(0.3),
+]  # fmt: skip
+NAMES = [
+    "sigma",
+    "alpha",
+    "score_range",
+    "radii",
+    "thresholds",
+    "bound",
+    "band",
+    "n_bins",
+    "mean",
+    "pilot",
+    "sides",
+    "order",
+    "seed",
+    "first_row",
+    "backend",
+    "threads",
+]
+
+
+def tensors():
+    torch = pytest.importorskip("torch")
+    return [
+        torch.tensor([0.0, 0.1], requires_grad=True),
+        torch.zeros(1, device="meta"),
+        torch.eye(2).to_sparse(),
+    ]
+
+
+def named_in_every_error(name, call):
+    """Call with every odd value; each ends in a result or in an error that names the argument."""
+    for value in [*ODD, *tensors()]:
+        try:
+            call(value)
+        except (TypeError, ValueError) as error:
+            assert name in str(error).split(",")[0], f"{name} = {value!r}: {error}"  # noqa: PT017
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("bound", ["cdf", "tangent"])
+def test_errors_of_odd_arguments_name_them(name, bound):
+    scores = np.random.default_rng(0).random((2, 200))
+    named_in_every_error(
+        name,
+        lambda value: sb.certify_scores(scores, **{"sigma": 1.0, "bound": bound, name: value}),
+    )
+
+
+@pytest.mark.parametrize("name", ["threshold", "alpha", "score_range", "bound", "mean", "pilot"])
+def test_errors_of_odd_arguments_of_required_draws_name_them(name):
+    named_in_every_error(name, lambda value: sb.required_draws(**{"threshold": 0.5, name: value}))
+
+
+@pytest.mark.parametrize("name", ["n", "alpha", "n_bins"])
+def test_errors_of_odd_arguments_of_local_level_name_them(name):
+    named_in_every_error(name, lambda value: sb.band.local_level(**{"n": 50, name: value}))
