@@ -25,7 +25,7 @@ from smoothbound.errors import StoreError
 from smoothbound.method import Method
 from smoothbound.printable import spreadsheet_cell
 from smoothbound.replacing import replacing
-from smoothbound.sealed import read_table, seal, write_table
+from smoothbound.sealed import read_table, require, seal, write_table
 
 __all__ = ["KINDS", "read", "require_kind", "write", "writing"]
 
@@ -63,24 +63,25 @@ def write(certificate: Certificate, path: str | Path) -> None:
 
 def read(path: str | Path) -> Certificate:
     """Read a certificate: `Certificate.load`."""
-    table, _ = read_table(checks.path("path", path))
+    table, is_sealed = read_table(checks.path("path", path))
     metadata = table.schema.metadata or {}
     try:
         name = metadata.get(CLASS_KEY, b"Certificate").decode()
         module, settings = _SETTINGS_OF[name]
         home = importlib.import_module(f"smoothbound.{module}")
-        return _certificate(
-            getattr(home, name), getattr(home, settings), metadata[METADATA_KEY], table
-        )
+        values = json.loads(metadata[METADATA_KEY])
+        if "order" in values:  # older versions wrote neither
+            require(path, is_sealed)
+        return _certificate(getattr(home, name), getattr(home, settings), values, table)
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         words = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise StoreError(f"{path} holds no sound certificate: {words}") from error
 
 
 def _certificate(
-    kind: type[Certificate], settings_kind: type[Settings], text: bytes, table: pa.Table
+    kind: type[Certificate], settings_kind: type[Settings], values: dict[str, Any], table: pa.Table
 ) -> Certificate:
-    settings = _settings(settings_kind, text)
+    settings = _settings(settings_kind, values)
     parts = {
         part.name: _part(part.name, settings, table)
         for part in fields(kind)
@@ -89,8 +90,8 @@ def _certificate(
     return kind(settings, **parts)
 
 
-def _settings(kind: type[Settings], text: bytes) -> Settings:
-    values = {**_BEFORE, **json.loads(text)}
+def _settings(kind: type[Settings], given: dict[str, Any]) -> Settings:
+    values = {**_BEFORE, **given}
     for name in ("sigma", "alpha", "alpha_lower", "alpha_upper"):
         if values[name] is not None or name in ("sigma", "alpha"):
             (checks.positive if name == "sigma" else checks.probability)(name, values[name])

@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 from smoothbound import checkpoint_file, checks
 from smoothbound.devices import resolved
 from smoothbound.digests import digest, is_dense, kind_of, state_digest
-from smoothbound.errors import CheckpointError, ModelError
+from smoothbound.errors import CheckpointError, ModelError, said
 from smoothbound.models import ARCHITECTURES, MAX_CLASSES, build, from_factory
 from smoothbound.plain_files import read_plain
 from smoothbound.replacing import replacing
@@ -233,7 +233,7 @@ def _moved(model: nn.Module, device: torch.device) -> nn.Module:
         return model.to(device)
     except Exception as error:  # whatever layers of the user's own raise
         raise ModelError(
-            f"the network cannot be moved to {device}: {type(error).__name__}: {error}"
+            f"the network cannot be moved to {device}: {type(error).__name__}: {said(error)}"
         ) from error
 
 
@@ -467,7 +467,7 @@ def _put(path: Path, arch: str, state: dict[str, Any], model: nn.Module) -> None
     try:
         model.load_state_dict(fitting)
     except Exception as error:  # whatever layers of the user's own raise
-        raise CheckpointError(f"{path} does not fit {arch}: {error}") from error
+        raise CheckpointError(f"{path} does not fit {arch}: {said(error)}") from error
 
 
 def _fitting(

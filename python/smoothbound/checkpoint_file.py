@@ -102,11 +102,24 @@ def _check_kind(path: Path, data: bytes) -> None:
     size = sum(entry.file_size for entry in entries)
     if size > len(data):  # torch.save packs nothing
         raise CheckpointError(f"{path} has {len(data)} bytes and unpacks to {size}; save it anew")
+    if entries and (damaged := _damaged(data)):  # torch does not look at the checksums
+        raise CheckpointError(
+            f"{path} is damaged: {damaged} in it does not have the checksum it was written with"
+        )
     if pickled[:1] == b"\x80" and pickled[1:] > bytes([_PROTOCOL]):
         raise CheckpointError(
             f"{path} is not a checkpoint that can be read without running code: it has pickle "
             f"protocol {pickled[1]}; save it with torch.save's own protocol, {_PROTOCOL}"
         )
+
+
+def _damaged(data: bytes) -> str | None:
+    """Return the name of an entry of a zip file whose bytes are not those that were written."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return archive.testzip()
+    except Exception:  # a damaged file, which torch tells
+        return None
 
 
 def _inside(data: bytes) -> tuple[list[zipfile.ZipInfo], bytes]:

@@ -13,6 +13,7 @@ __all__ = [
     "ModelError",
     "SmoothboundError",
     "StoreError",
+    "said",
 ]
 
 BUDGET_SPENT = "budget spent"  # in the reason of every input that a budget ended
@@ -38,3 +39,21 @@ class DataError(SmoothboundError):
 
 class ModelError(SmoothboundError):
     """A base classifier returned something that cannot be certified."""
+
+
+_MOST_SAID = 2000  # characters of a message that are kept
+
+
+def said(error: BaseException) -> str:
+    """Return what an exception of somebody else's code says, cut where it is long.
+
+    Examples
+    --------
+    >>> said(ValueError("no such layer"))
+    'no such layer'
+    """
+    try:
+        text = str(error)
+    except Exception as cause:  # it cannot even say what is wrong
+        return f"(a message that cannot be shown: {type(cause).__name__})"
+    return text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}... ({len(text)} characters)"

@@ -25,7 +25,7 @@ from torch.nn import functional
 from torch.nn.parameter import is_lazy
 
 from smoothbound import checks
-from smoothbound.errors import ModelError
+from smoothbound.errors import ModelError, said
 
 __all__ = [
     "ARCHITECTURES",
@@ -317,8 +317,8 @@ def from_factory(name: str) -> nn.Module:
             make = getattr(importlib.import_module(module), factory)
     except (ImportError, AttributeError) as error:
         raise ModelError(
-            f"model {name!r} cannot be imported: {error}; the module must be installed, or lie in "
-            "the current folder"
+            f"model {name!r} cannot be imported: {said(error)}; the module must be installed, or "
+            "lie in the current folder"
         ) from error
     except (Exception, SystemExit) as error:
         raise ModelError(f"model {name!r} cannot be imported: {_told(error)}") from error
@@ -351,7 +351,7 @@ def _no_arguments() -> Iterator[None]:
 def _told(error: BaseException) -> str:
     """Say in one line what was raised and where."""
     *_, frame = traceback.extract_tb(error.__traceback__)
-    message = " ".join(str(error).split())
+    message = " ".join(said(error).split())
     return f"{type(error).__name__}: {message} ({Path(frame.filename).name}, line {frame.lineno})"
 
 

@@ -27,7 +27,7 @@ from torch.nn.parameter import is_lazy
 from smoothbound import checks
 from smoothbound.adapters import BaseClassifier, Model, Outputs, TensorModel, adapt
 from smoothbound.devices import resolved
-from smoothbound.errors import ModelError
+from smoothbound.errors import ModelError, said
 from smoothbound.evaluating import evaluating
 from smoothbound.measures import MARGIN, SCORE, Measure
 from smoothbound.measures import measure as measure_of
@@ -512,7 +512,7 @@ class Outlook:
 class _FailedError(Exception):
     """Ends an attempt at a batch."""
 
-    def __init__(self, kind: str, reason: str, error: Exception | None = None) -> None:
+    def __init__(self, kind: str, reason: str, error: BaseException | None = None) -> None:
         super().__init__(reason)
         self.failure = Failure(kind, reason, error)
 
@@ -754,7 +754,7 @@ class _Batches:
         except Exception as error:
             name = type(error).__name__
             raise _FailedError(
-                name, f"measure {sampler.measure.name!r} raised {name}: {error}", error
+                name, f"measure {sampler.measure.name!r} raised {name}: {said(error)}", error
             ) from error
         _check_values(values, len(outputs), sampler.measure)
         self._votes, self._predicted = votes, predicted
@@ -859,13 +859,13 @@ class _Batches:
     def _call(self, batch: Tensor) -> Tensor:
         try:
             outputs: object = self.sampler._forward(batch)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             kind = "out of memory" if _is_out_of_memory(error) else type(error).__name__
             raise _FailedError(
                 kind,
                 f"the model raised {type(error).__name__} on a batch of shape "
                 f"{tuple(batch.shape)}, {batch.dtype} on {batch.device} (noisy copies, "
-                f"batch_size={len(self._noisy)}): {error}",
+                f"batch_size={len(self._noisy)}): {said(error)}",
                 error,
             ) from error
         return self._checked(outputs, len(batch))
@@ -944,11 +944,11 @@ def _check_values(values: object, rows: int, measure: Measure) -> None:
     )
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     """Tell whether a smaller batch might do."""
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error)))
+    return isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(said(error)))
 
 
 @contextmanager
@@ -986,7 +986,7 @@ def _moved(module: nn.Module, device: torch.device) -> nn.Module:
         return module.to(device)
     except Exception as error:
         raise ValueError(
-            f"device must be one that the model can be moved to, got '{device}': {error}"
+            f"device must be one that the model can be moved to, got '{device}': {said(error)}"
         ) from error
 
 

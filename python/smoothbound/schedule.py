@@ -157,13 +157,13 @@ class Failure:
         The same for failures of the same cause.
     reason : str
         The cause in words, with the figures of this input.
-    error : Exception or None
+    error : BaseException or None
         What the model or the measure raised, if it did.
     """
 
     kind: str
     reason: str
-    error: Exception | None = None
+    error: BaseException | None = None
 
     def __str__(self) -> str:
         """Return the reason as results state it."""

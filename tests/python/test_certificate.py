@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 import smoothbound as sb
+from smoothbound import sealed
 from smoothbound.errors import StoreError
 
 SCORES = np.random.default_rng(0).beta(5, 2, (4, 500))
@@ -199,6 +199,21 @@ def test_every_flipped_bit_of_a_saved_certificate_is_told(tmp_path: Path) -> Non
         assert loaded_or_none(path) in (None, cert)
 
 
+def test_a_certificate_whose_seal_is_damaged_too_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cert.parquet"
+    sb.certify_scores(SCORES[:1], sigma=0.25, alpha=0.1, thresholds=[0.5]).save(path)
+    whole = path.read_bytes()
+    seal = whole.index(b"SBSEAL01")
+    settings = whole.index(b'"sigma": 0.25')
+    for position in range(seal, seal + 8):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1
+        damaged[settings + 9] ^= 2  # sigma is 2.25
+        path.write_bytes(damaged)
+        with pytest.raises(StoreError, match="its checksum is gone"):
+            sb.Certificate.load(path)
+
+
 def loaded_or_none(path: Path) -> sb.Certificate | None:
     try:
         return sb.Certificate.load(path)
@@ -254,7 +269,7 @@ def test_settings_of_draws_are_checked_too(setting: str, value: object, tmp_path
     table = smoothed.certify(torch.tensor([[3.001]]), n=100, alpha=0.1).to_arrow()
     settings = json.loads(table.schema.metadata[b"smoothbound"]) | {setting: value}
     metadata = {**table.schema.metadata, b"smoothbound": json.dumps(settings).encode()}
-    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "c.parquet")
+    sealed.write_table(table.replace_schema_metadata(metadata), tmp_path / "c.parquet")
     with pytest.raises(StoreError, match=rf"holds no sound certificate: {setting} must be"):
         sb.Certificate.load(tmp_path / "c.parquet")
 
@@ -301,7 +316,7 @@ def test_what_bounds_wrote_before_there_were_classes_and_seals_is_read(tmp_path:
 
 
 def write(path: Path, table: pa.Table, settings: str) -> None:
-    pq.write_table(table.replace_schema_metadata({b"smoothbound": settings.encode()}), path)
+    sealed.write_table(table.replace_schema_metadata({b"smoothbound": settings.encode()}), path)
 
 
 # --- figure -----------------------------------------------------------------------------------

@@ -695,6 +695,26 @@ def test_settings_in_a_file_are_checked_like_arguments(
     assert message in refusal(written(tmp_path / "a.pt", content() | change))
 
 
+def test_a_flipped_bit_of_a_parameter_is_damage_in_a_file_of_any_origin(tmp_path: Path) -> None:
+    state = build(ARCH).state_dict()
+    path = written(tmp_path / "a.pt", state)
+    whole = path.read_bytes()
+    for value in state.values():
+        damaged = bytearray(whole)
+        damaged[whole.index(value.numpy().tobytes()) + 3] ^= 0x40
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"is damaged: \S*/data/\d+ in it"):
+            load(path, arch=ARCH)
+
+
+def test_a_file_whose_checksum_is_lost_cannot_change_its_settings(tiny: Path) -> None:
+    damaged = bytearray(tiny.read_bytes())
+    damaged[damaged.index(b"digest")] ^= 1
+    damaged[damaged.index(b"sigma") + len("sigma") + 5] ^= 1
+    tiny.write_bytes(damaged)
+    assert "is damaged" in refusal(tiny)
+
+
 def test_changed_settings_are_damage(tiny: Path) -> None:
     what = torch.load(tiny, weights_only=False)
     for change in ({"epoch": 3}, {"training": what["training"] | {"sigma": 2.25}}, {"more": 1}):

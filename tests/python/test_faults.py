@@ -110,6 +110,31 @@ def test_an_input_may_fail_when_others_have_finished_and_in_its_last_draw() -> N
     assert [type(outcome) for outcome in outcomes] == [Draws, Failure, Draws, Draws]
 
 
+class SpeechlessError(Exception):
+    """Cannot say what is wrong."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            SpeechlessError(),
+            r"raised SpeechlessError .*: \(a message that cannot be shown: ZeroDivisionError",
+        ),
+        (ValueError("long" * 10_000), r"longlong\.\.\. \(40000 characters\)$"),
+    ],
+)
+def test_whatever_a_model_raises_is_told(error: BaseException, words: str) -> None:
+    def broken(x: Tensor) -> Tensor:
+        raise error
+
+    with pytest.raises(ModelError, match=words):
+        SmoothedClassifier(broken, SIGMA).certify(inputs(GOOD), n0=5, n=60)
+
+
 def test_a_measure_that_raises_is_named() -> None:
     def picky(p: Tensor, y: Tensor) -> Tensor:
         raise KeyError("nothing here")
