@@ -81,8 +81,8 @@ def certify_command(
     words += [
         f"{name}={value}" for name, (value, usual) in optional.items() if value not in (usual, None)
     ]
-    flags = {"--channels-last": settings.channels_last, "--adaptive": bool(plan)}
-    words += [name for name, wanted in flags.items() if wanted]
+    words.append("--channels-last" if settings.channels_last else "--no-channels-last")
+    words += ["--adaptive"] if plan else []
     return shlex.join([*words, "--out", str(out)])
 
 

@@ -12,11 +12,13 @@ import re
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
+from statistics import median
+from threading import RLock
 from time import perf_counter
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -28,11 +30,13 @@ from smoothbound import checks
 from smoothbound.adapters import BaseClassifier, Model, Outputs, TensorModel, adapt
 from smoothbound.devices import resolved
 from smoothbound.errors import ModelError, said
-from smoothbound.evaluating import evaluating
+from smoothbound.evaluating import evaluating, modules_behind
 from smoothbound.measures import MARGIN, SCORE, Measure
 from smoothbound.measures import measure as measure_of
 from smoothbound.noise import DEFAULT, MAX_DRAWS, Noise, Stream, check_example
 from smoothbound.schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
+from smoothbound.threads import checked as checked_threads
+from smoothbound.threads import multiplications, running_in, suited
 
 __all__ = [
     "Draws",
@@ -59,10 +63,15 @@ _UNITS = 2.0**32  # of a score, in the sums that select a class
 _MOST_ROWS = 2**24  # of a batch
 _PROBE = 1  # the row that is given to the model alone, and
 _ALONE_TOLERANCE = 0.03  # how far its outputs may move by rounding, as a share of their scale
+_PAIRS = 3  # of batches that compare the memory formats, and
+_WORTH_A_CHANGE = 1.1  # how many times faster channels-last has to be
 _NO_MEMORY = re.compile(
     "DefaultCPUAllocator|out of memory|not enough memory|bad_alloc|ALLOC_FAILED|"
     "nable to allocate|annot allocate memory|an't allocate memory"
 )
+
+_T = TypeVar("_T")
+_choosing = RLock()  # so that threads that share a sampler share what it chose
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,34 +121,30 @@ class Sampler:
         device: torch.device | str | None = None,
         batch_size: int | Literal["auto"] = "auto",
         precision: Precision = "float32",
-        channels_last: bool = False,
+        channels_last: bool | Literal["auto"] = "auto",
         compile: Compile | None = None,
         check_rows: bool = True,
         select: Select | None = None,
+        threads: int | None = None,
     ) -> None:
         base, self.outputs = adapt(model, outputs, device)
         self._stated = outputs is not None or isinstance(base, BaseClassifier)
         self.sigma = checks.positive("sigma", sigma)
         self.measure = measure_of(measure)
-        if not isinstance(batch_size, str) and checks.count("batch_size", batch_size) > _MOST_ROWS:
-            raise ValueError(
-                f"batch_size must be at most {_MOST_ROWS}, got {checks.shown(batch_size)}"
-            )
-        if isinstance(batch_size, str):
-            checks.choice("batch_size", batch_size, ("auto",))
+        if not _is_auto("batch_size", batch_size, "a whole number"):
+            checks.count("batch_size", batch_size, maximum=_MOST_ROWS)
         self.batch_size = batch_size
         self.precision: str = checks.choice("precision", precision, get_args(Precision))
-        self.channels_last = checks.flag("channels_last", channels_last)
+        automatic = _is_auto("channels_last", channels_last, "True, False")
+        self.channels_last = "auto" if automatic else checks.flag("channels_last", channels_last)
         if compile is not None:
             checks.choice("compile", compile, get_args(Compile))
         self.compile = compile
         self.check_rows = checks.flag("check_rows", check_rows)
         self.select = self._select(select)
-        if isinstance(base, BaseClassifier) and (precision, channels_last, compile) != (
-            "float32",
-            False,
-            None,
-        ):
+        self.threads = None if threads is None else checked_threads("threads", threads)
+        usual = precision == "float32" and channels_last is not True and compile is None
+        if isinstance(base, BaseClassifier) and not usual:
             raise ValueError(
                 "precision, channels_last and compile are for torch modules; this model is of the "
                 f"kind {base.kind}: set its library to what you want, and leave them out"
@@ -151,13 +156,11 @@ class Sampler:
             raise ValueError("device must hold numbers, got 'meta', which holds shapes alone")
         if isinstance(base, nn.Module):
             base = _moved(base, self.device)
-            if self.channels_last:
-                base = base.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = base
         self._forward: TensorModel = base
         if compile is not None:
             self._forward = torch.compile(base, mode=compile, dynamic=False)
-        self._sizes: dict[tuple[Any, ...], int] = {}
+        self._chosen: dict[tuple[str, ...], Any] = {}
 
     def __repr__(self) -> str:
         """Say in one line what is sampled and how."""
@@ -335,9 +338,10 @@ class Sampler:
         '2 outputs in [0.139, 0.944], taken as logits'
         """
         self._check_inputs(x)
-        with torch.inference_mode(False), evaluating(self.model), self.running():
+        with torch.inference_mode(False), evaluating(self.model):
             batches = _Batches(self, noise, tensor_of(x), self.rows(x), places=1)
-            return batches.look(tensor_of(x))
+            with batches.running():
+                return batches.look(tensor_of(x))
 
     def rows(self, x: NDArray[np.floating] | Tensor) -> int:
         """Return the number of rows of a batch of inputs like `x`.
@@ -350,28 +354,99 @@ class Sampler:
             return self.batch_size
         if self.device.type != "cuda":
             return max(16, min(1000, 2**18 // int(np.prod(x.shape))))
-        key = (tuple(x.shape), str(x.dtype))
-        if key not in self._sizes:
-            point = torch.as_tensor(x).to(self.device)
-            self._sizes[key] = fastest(lambda size: self._speed(point, size))
-        return self._sizes[key]
+        return self._once("rows", x, lambda: fastest(lambda size: self._speed(x, size)))
+
+    def in_channels_last(self, x: NDArray[np.floating] | Tensor) -> bool:
+        """Tell whether batches of inputs like `x` go to the model in channels-last order.
+
+        With ``channels_last="auto"``: where a module with convolutions in two dimensions is faster
+        so by 10 % or more and returns the same up to rounding. This is measured once for each
+        shape, on batches as they will run. A compiled module chooses for itself.
+        """
+        if isinstance(self.channels_last, bool):
+            return self.channels_last
+        if x.ndim != 3 or self.compile is not None or not _convolves(self.model):
+            return False
+        return self._once("channels_last", x, lambda: self._faster_in_channels_last(x))
+
+    def threads_for(self, x: NDArray[np.floating] | Tensor) -> int | None:
+        """Return in how many threads of the CPU inputs like `x` are sampled; None elsewhere.
+
+        With ``threads=None``: one where a batch is little work for the modules behind the model,
+        which is counted once for each shape by a call with one row; otherwise as many as torch is
+        set to, also where the work is not known.
+        """
+        if self.device.type != "cpu" or self.threads is not None:
+            return self.threads if self.device.type == "cpu" else None
+        return self._once("threads", x, lambda: self._suited(x))
+
+    def _once(self, what: str, x: NDArray[np.floating] | Tensor, choose: Callable[[], _T]) -> _T:
+        """Choose once for inputs of one shape and type, whichever thread asks first."""
+        key = (what, str(tuple(x.shape)), _name_of(x.dtype))
+        with _choosing:
+            if key not in self._chosen:
+                self._chosen[key] = choose()
+            chosen: _T = self._chosen[key]
+            return chosen
 
     def describe(self, x: NDArray[np.floating] | Tensor) -> dict[str, Any]:
         """Return what a result says about how the model ran on inputs like `x`."""
         return {
             "batch_size": self.rows(x),
             "precision": self.precision,
-            "channels_last": self.channels_last,
+            "channels_last": self.in_channels_last(x),
             "compile": self.compile,
             "select": self.select,
             "device": str(self.device),
+            "threads": self.threads_for(x),
         }
 
-    def _speed(self, point: Tensor, size: int) -> float | None:
+    def _copies(self, x: NDArray[np.floating] | Tensor, size: int) -> Tensor:
+        """Return copies of an input, which a model may change in place."""
+        point = tensor_of(x).to(self.device)
+        return point.expand(size, *point.shape).clone(memory_format=torch.contiguous_format)
+
+    def _suited(self, x: NDArray[np.floating] | Tensor) -> int:
+        """Return how many threads suit a batch; torch's own where its work cannot be counted."""
+        row = 0
+        if modules_behind(self.model) and not isinstance(self.model, BaseClassifier):
+            with suppress(Exception), self.running(), evaluating(self.model):
+                batch = _formatted(self._copies(x, 1), self.channels_last is True)
+                row = multiplications(lambda: self.model(batch))
+        return suited(self.rows(x) * row) if row else torch.get_num_threads()
+
+    def _faster_in_channels_last(self, x: NDArray[np.floating] | Tensor) -> bool:
+        """Run batches in both memory formats in turns, and compare them."""
+        size, threads = self.rows(x), self.threads_for(x)
+
+        def timed(channels_last: bool) -> tuple[float, Tensor]:
+            batch = self._copies(x, size)
+            self._wait()
+            start = perf_counter()
+            outputs = self._forward(_formatted(batch, channels_last))
+            self._wait()
+            return perf_counter() - start, outputs
+
+        try:
+            with self.running(threads), evaluating(self.model):
+                (_, plain), (_, last) = timed(False), timed(True)  # which warms up, too
+                scale = max(1.0, float(plain.abs().max()))
+                if not float((plain - last).abs().max()) <= _ALONE_TOLERANCE * scale:
+                    return False  # it looks at the order in memory, or is random
+                gains = [timed(False)[0] / timed(True)[0] for _ in range(_PAIRS)]
+        except Exception:  # of a model that takes one order only; sampling will say what is wrong
+            return False
+        return median(gains) >= _WORTH_A_CHANGE
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def _speed(self, x: NDArray[np.floating] | Tensor, size: int) -> float | None:
         """Measure the model's rows per second in batches of `size`; None: they do not fit."""
         try:
             with self.running(), evaluating(self.model):
-                batch = self.formatted(point.expand(size, *point.shape).contiguous())
+                batch = _formatted(self._copies(x, size), self.channels_last is True)
                 for timed in (False, True):
                     torch.cuda.synchronize(self.device)
                     start = perf_counter()
@@ -386,17 +461,18 @@ class Sampler:
         torch.cuda.empty_cache()
         return None
 
-    def formatted(self, batch: Tensor) -> Tensor:
-        """Return a batch in the memory format that the model takes."""
-        if self.channels_last and batch.ndim == 4:
-            return batch.contiguous(memory_format=torch.channels_last)
-        return batch
-
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Hold the precision that was stated; record only the gradients that a model asks for."""
+    def running(self, threads: int | None = None) -> Iterator[None]:
+        """Hold the precision that was stated; record only the gradients that a model asks for.
+
+        Parameters
+        ----------
+        threads : int, optional
+            Of the CPU, to compute in; torch's setting is put back. None leaves it.
+        """
         half = _HALF.get(self.precision)
         with ExitStack() as stack:
+            stack.enter_context(running_in(threads))
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.no_grad())
             stack.enter_context(
@@ -422,7 +498,7 @@ class Sampler:
         if isinstance(x, Tensor) and x.is_meta:
             raise TypeError("x must hold numbers, got a tensor on the device 'meta'")
         shape = tuple(x.shape)
-        dtype = x.dtype.name if isinstance(x, np.ndarray) else str(x.dtype).removeprefix("torch.")
+        dtype = _name_of(x.dtype)
         if dtype not in ("float32", "float64"):
             raise TypeError(
                 f"x must be float32 or float64, got {dtype}: integers need the scaling that the "
@@ -537,7 +613,7 @@ def _outcomes(
     more = True
     while more:
         # Nothing is yielded from within, for the caller's torch must be as it left it.
-        with batches.sampler.running():
+        with batches.running():
             while more and not schedule.finished:
                 while flights and (len(flights) > ahead or schedule.fill() < schedule.size):
                     _land(flights.popleft(), schedule, batches, advance)
@@ -615,10 +691,16 @@ class _Batches:
         self._like, self._places = like, places
         self._points: Tensor | None = None
         self._noisy = _room(size, like, sampler.device)
+        self._channels_last = sampler.in_channels_last(like)
+        self._threads = sampler.threads_for(like)
         self._compared = not sampler.check_rows
         self._piece = size  # rows that go through the model at once
         self._votes: Tensor | None = None
         self._predicted: Tensor | None = None
+
+    def running(self) -> AbstractContextManager[None]:
+        """Hold what the model runs in, while batches are made."""
+        return self.sampler.running(self._threads)
 
     def launch(self, segments: list[Segment[Input]]) -> list[_Attempt]:
         """Run a batch; if it fails, each of its inputs alone, in the rows where it was."""
@@ -767,7 +849,7 @@ class _Batches:
         assert self._points is not None
         rows, examples, draws, streams = key[:4]
         self._noise.add(self._points, rows, examples, draws, streams, self._noisy)
-        return self.sampler.formatted(self._noisy.detach())
+        return _formatted(self._noisy.detach(), self._channels_last)
 
     def look(self, x: Tensor) -> Outlook:
         """Run the model on copies of one input."""
@@ -906,6 +988,33 @@ def tensor_of(x: NDArray[np.floating] | Tensor) -> Tensor:
     if isinstance(x, Tensor):
         return x.detach()
     return torch.tensor(np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("=")).reshape(x.shape))
+
+
+def _is_auto(name: str, value: object, otherwise: str) -> bool:
+    """Tell whether an argument is to be chosen here; refuse another text."""
+    if isinstance(value, str) and value != "auto":
+        raise TypeError(f"{name} must be {otherwise} or 'auto', got {checks.shown(value)}")
+    return isinstance(value, str)
+
+
+def _formatted(batch: Tensor, channels_last: bool) -> Tensor:
+    """Return a batch in the memory format that a model is given.
+
+    The module's parameters stay as they are, because they may be the user's: torch brings them to
+    the order of the batch where it computes.
+    """
+    if channels_last and batch.ndim == 4:
+        return batch.to(memory_format=torch.channels_last)  # also where there is one channel
+    return batch
+
+
+def _convolves(model: TensorModel) -> bool:
+    """Tell whether a module has weights of convolutions in two dimensions."""
+    return isinstance(model, nn.Module) and any(p.ndim == 4 for p in model.parameters())
+
+
+def _name_of(dtype: np.dtype[Any] | torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else dtype.name
 
 
 def _room(size: int, like: Tensor, device: torch.device) -> Tensor:

@@ -70,12 +70,14 @@ class SmoothedSettings(Settings):
     batch_size : int
         Rows of a batch; automatic ones as they were found.
     precision, channels_last, compile, device : str, bool, str or None, str
-        How and where the model ran.
+        How and where the model ran; an automatic memory format as it was found.
     adaptive : dict or None
         The plan and the budget of adaptive draws, `n` of which are the most of an input, and
         `n_pilot` the pilot draws of the last stage; None for n draws of each.
     select : str
         How the class was selected.
+    threads : int or None
+        Threads of the CPU that the model ran in; None: not known, or another device.
     """
 
     measure: str
@@ -91,6 +93,7 @@ class SmoothedSettings(Settings):
     device: str
     adaptive: dict[str, Any] | None = None
     select: str = "votes"
+    threads: int | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -296,8 +299,11 @@ class SmoothedClassifier(Sampler):
     precision : {"float32", "tf32", "bfloat16", "float16"}, default "float32"
         How the model computes: as it is, on CUDA without TF32; with TF32 in the matrix products and
         convolutions on CUDA; or under torch's autocast to 16 bits.
-    channels_last : bool, default False
-        Give images, and the module's weights, to the model in channels-last order.
+    channels_last : bool or "auto", default "auto"
+        Give batches of images to the model in channels-last order, which rounds otherwise. By
+        default where a short measurement finds a module faster so by 10 % or more, once for each
+        shape; see `Sampler.in_channels_last`. The module's weights stay as they are. Set it to
+        what an earlier certificate has in its settings to repeat its numbers bit for bit.
     compile : {"default", "reduce-overhead", "max-autotune"}, optional
         Run the model through `torch.compile` in this mode; the last two use CUDA graphs.
     cutoff : float, optional
@@ -311,6 +317,12 @@ class SmoothedClassifier(Sampler):
         Which class is certified: the one with the largest mean score over the selection draws, as
         in Kumar et al. 2020, or the one that most of them have on top, as in Cohen et al. 2019. By
         default "score" for the measures score and margin, and "votes" for others.
+    threads : int, optional
+        Threads of the CPU that the model runs in, which its rounding depends on; those of the
+        bounds are an argument of `certify`. By default one where a batch is seen to be little
+        work, or else as many as torch is set to; see `Sampler.threads_for`. torch's setting is put
+        back afterwards. It belongs to the whole process: classifiers that sample in two threads at
+        one time share it.
 
     Raises
     ------
@@ -323,7 +335,9 @@ class SmoothedClassifier(Sampler):
     precision and batch size, memory format and compiled or not, with its values rounded to
     float32. All of these can move its scores, those of `precision` by percents in a network that
     was not trained for it, so that a certificate for one is none for another. They are recorded
-    with the certificate.
+    with the certificate. What is chosen by a measurement (the memory format; on a GPU the size of a
+    batch) may be chosen otherwise the next time or on another machine: state the recorded values to
+    run the same classifier again.
 
     Threads may share one object, and several objects one module, if the model can be called from
     several threads at once.
@@ -355,11 +369,12 @@ class SmoothedClassifier(Sampler):
         device: torch.device | str | None = None,
         batch_size: int | Literal["auto"] = "auto",
         precision: Precision = "float32",
-        channels_last: bool = False,
+        channels_last: bool | Literal["auto"] = "auto",
         compile: Compile | None = None,
         cutoff: float | None = None,
         check_rows: bool = True,
         select: Select | None = None,
+        threads: int | None = None,
     ) -> None:
         super().__init__(
             model,
@@ -373,6 +388,7 @@ class SmoothedClassifier(Sampler):
             compile=compile,
             check_rows=check_rows,
             select=select,
+            threads=threads,
         )
         wanted = self.measure.cutoff if cutoff is None else cutoff
         if wanted is not None:

@@ -20,8 +20,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from smoothbound.devices import resolved
 from smoothbound.errors import ModelError
 from smoothbound.models import ARCHITECTURES, build
 from smoothbound.noise import MAX_SEED
+from smoothbound.threads import checked, multiplications, running_in, suited
 from smoothbound.training_data import batches
 
 __all__ = [
@@ -49,15 +49,12 @@ __all__ = [
     "best_device",
     "best_precision",
     "best_threads",
-    "running_in",
     "steps_per_epoch",
     "train",
 ]
 
 PRECISIONS = ("float32", "bfloat16")
-_WORTH_THREADS = 10**9  # multiplications of a batch: with fewer, threads wait for each other
 _MOST = 2**31  # epochs, and images a batch
-_MOST_THREADS = 1024
 _MOMENTUM = 0.9
 _WARM_UP = 0.25  # share of the steps in which the learning rate of the one-cycle rises
 
@@ -179,8 +176,6 @@ def best_precision(recipe: str, device: torch.device) -> str:
 def best_threads(arch: str, batch_size: int) -> int:
     """Return how many threads of the CPU to train with: one, unless a batch is much work.
 
-    Threads that have little to do wait for each other, for a long time on a busy machine.
-
     Parameters
     ----------
     arch : str
@@ -193,36 +188,14 @@ def best_threads(arch: str, batch_size: int) -> int:
     >>> best_threads("digits_cnn", 128)
     1
     """
-    work = checks.count("batch_size", batch_size) * _multiplications(arch)
-    return torch.get_num_threads() if work > _WORTH_THREADS else 1
+    return suited(checks.count("batch_size", batch_size) * _multiplications(arch))
 
 
 def _multiplications(arch: str) -> int:
     """Return how many multiplications the convolutions and linear layers take for an image."""
-    total = 0
-
-    def add(layer: nn.Module, _: object, output: Tensor) -> None:
-        nonlocal total
-        total += output.numel() * layer.get_parameter("weight")[0].numel()
-
     with torch.device("meta"), torch.no_grad():  # shapes alone: nothing is computed
-        model = build(arch)
-        for layer in model.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                layer.register_forward_hook(add)
-        model.eval()(torch.empty(1, *ARCHITECTURES[arch].shape))
-    return total
-
-
-@contextmanager
-def running_in(count: int | None) -> Iterator[None]:
-    """Have torch compute in so many threads for a while; None leaves them as they are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(before if count is None else count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+        model, image = build(arch).eval(), torch.empty(1, *ARCHITECTURES[arch].shape)
+        return multiplications(lambda: model(image))
 
 
 def _cpu_capabilities() -> dict[str, Any]:
@@ -311,11 +284,7 @@ def train(
     )
     seed = checks.count("seed", seed, minimum=0, maximum=MAX_SEED)
     _check_fit(dataset, arch)
-    threads = checks.count(
-        "threads",
-        best_threads(arch, batch_size) if threads is None else threads,
-        maximum=_MOST_THREADS,
-    )
+    threads = best_threads(arch, batch_size) if threads is None else checked("threads", threads)
     where = best_device(device)
     if precision is None:
         precision = best_precision(recipe, where)

@@ -29,7 +29,7 @@ ODD: list[Any] = [
 ]
 NET, X = nn.Linear(4, 3), torch.zeros(2, 4)
 MADE = ("sigma", "measure", "outputs", "device", "batch_size", "precision", "channels_last")
-MADE += ("compile", "cutoff", "check_rows", "select", "model")
+MADE += ("compile", "cutoff", "check_rows", "select", "threads", "model")
 CERTIFIED = ("x", "n0", "n", "alpha", "radii", "thresholds", "seed", "noise", "grid", "examples")
 CERTIFIED += ("bound", "band", "n_bins", "pilot", "sides", "backend", "threads", "adaptive")
 CERTIFIED += ("radius_precision", "budget", "progress")

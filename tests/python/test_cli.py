@@ -218,13 +218,15 @@ def test_certify_agrees_with_the_python_interface(model: Path, tmp_path: Path) -
     result = smoothbound(
         "certify", "--checkpoint", model, "--data", "digits", "--sigma", 0.25, "--out", out,
         "--measure", "margin", "--max-inputs", 4, "--n", 300, "--radii", "0.1,0.2",
-        "--thresholds", "-0.2,0,0.3", "--batch-size", 100,
+        "--thresholds", "-0.2,0,0.3", "--batch-size", 100, "--channels-last",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     results = store.load(out)
     network, _ = checkpoint.load(model)
     digits = data.load("digits")
-    smoothed = sb.SmoothedClassifier(network, 0.25, measure="margin", batch_size=100)
+    smoothed = sb.SmoothedClassifier(
+        network, 0.25, measure="margin", batch_size=100, channels_last=True
+    )
     for bound, band in (("mean", None), ("cdf", "dkw"), ("cdf", "ell")):
         expected = smoothed.certify(
             torch.stack([digits[i][0] for i in range(4)]),

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from smoothbound import checks
 from smoothbound.cli.options import (
     Alpha,
     Data,
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["certify"]
 
-_USUAL_BATCH = 256  # draws, by which the work of a batch is judged
 _NETWORK, _INPUTS = "The network, and how it runs", "Which inputs"
 _ADAPTIVE, _STOPPED = "Adaptive draws", "Runs that were stopped"
 _BOUNDS = ["mean", "cdf"]  # those of the paper, unless others are asked for
@@ -186,13 +184,15 @@ def certify(
         ),
     ] = "float32",
     channels_last: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--channels-last",
-            help="Run the network in channels-last order.",
+            "--channels-last/--no-channels-last",
+            help="Give images to the network in channels-last order, which rounds otherwise and is "
+            "recorded.",
+            show_default="where a measurement finds it faster; the run's with --resume",
             rich_help_panel=_NETWORK,
         ),
-    ] = False,
+    ] = None,
     compile: Annotated[
         str | None,
         typer.Option(
@@ -289,7 +289,8 @@ def certify(
     from smoothbound.run_settings import RunSettings
     from smoothbound.runs import run
     from smoothbound.smoothed import SmoothedClassifier
-    from smoothbound.train import best_device, running_in
+    from smoothbound.threads import checked
+    from smoothbound.train import best_device
 
     if not adaptive and {radius_precision, max_draws, max_seconds} != {None}:
         raise ValueError("--radius-precision, --max-draws and --max-seconds need --adaptive")
@@ -313,7 +314,10 @@ def certify(
             f"{checkpoint} takes images of shape {info.shape} and knows {info.num_classes} "
             f"classes; {data} has shape {dataset.shape} and {dataset.num_classes} classes"
         )
-    threads = _threads(threads, info.arch, out if resume else None) if where.type == "cpu" else None
+    before = _settings(out) if resume else None
+    if before is not None:  # what was chosen then
+        channels_last = before.channels_last if channels_last is None else channels_last
+        threads = before.threads if threads is None else threads
     name = info.arch if checkpoint is None else checkpoint.name
     smoothed = SmoothedClassifier(
         model,
@@ -322,11 +326,12 @@ def certify(
         outputs=outputs,  # type: ignore[arg-type]
         select=select,  # type: ignore[arg-type]
         device=where,
-        batch_size=_batch_size(batch_size, out if resume else None),
+        batch_size=_batch_size(batch_size, before),
         precision=precision,  # type: ignore[arg-type]
-        channels_last=channels_last,
+        channels_last="auto" if channels_last is None else channels_last,
         compile=compile,  # type: ignore[arg-type]
         cutoff=cutoff,
+        threads=None if threads is None else checked("--threads", threads),
     )
     first, _ = dataset[0]
     made = smoothed.noise(noise, seed=seed, grid=None if noise == "gaussian" else dataset.grid)
@@ -367,19 +372,17 @@ def certify(
         noise=made.describe(math.prod(dataset.shape)),
         **smoothed.describe(first),
         versions=_versions(),
-        threads=threads,
     )
-    with running_in(threads):
-        results = run(
-            out,
-            settings,
-            smoothed,
-            dataset,
-            question=ask(grid, levels, radius_precision) if adaptive else None,
-            budget=Budget(draws=max_draws, seconds=max_seconds) if adaptive else None,
-            resume=resume,
-            salvage=salvage,
-        )
+    results = run(
+        out,
+        settings,
+        smoothed,
+        dataset,
+        question=ask(grid, levels, radius_precision) if adaptive else None,
+        budget=Budget(draws=max_draws, seconds=max_seconds) if adaptive else None,
+        resume=resume,
+        salvage=salvage,
+    )
     show(results, out)
     for concern in concerns(results):
         note(concern)
@@ -432,30 +435,14 @@ def _warn_of_another(path: Path | None, info: Info, sigma: float, num_classes: i
         note(f"{path.name} knows {info.num_classes} classes, and the data have {num_classes}")
 
 
-def _batch_size(text: str, resumed: Path | None) -> Any:
+def _batch_size(text: str, before: RunSettings | None) -> Any:
     """Return the number of rows, "auto", or what "auto" was in the run that goes on."""
     if text != "auto":
         try:
             return int(text)
         except ValueError:
             raise ValueError(f"--batch-size must be a number or auto, got {text!r}") from None
-    before = None if resumed is None else _settings(resumed)
     return "auto" if before is None else before.batch_size
-
-
-def _threads(asked: int | None, arch: str, resumed: Path | None) -> int:
-    """Return the threads asked for, or those of the run that goes on, or what suits the network."""
-    import torch
-
-    from smoothbound.models import ARCHITECTURES
-    from smoothbound.train import best_threads
-
-    if asked is not None:
-        return checks.count("--threads", asked)
-    before = None if resumed is None else _settings(resumed)
-    if before is not None and before.threads is not None:
-        return before.threads
-    return best_threads(arch, _USUAL_BATCH) if arch in ARCHITECTURES else torch.get_num_threads()
 
 
 def _settings(folder: Path) -> RunSettings | None:

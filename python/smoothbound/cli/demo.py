@@ -52,6 +52,7 @@ def _steps(out: Path) -> None:
         "data": "digits",
         "sigma": _SIGMA,
         "skip": _SKIP,
+        "channels_last": False,  # so that every demo on a machine gives the same numbers
         "resume": True,
     }
     if not model.exists():
@@ -82,9 +83,22 @@ def _step(command: Callable[..., None], **options: Any) -> None:
         if isinstance(value, list):
             words += map(str, value)
         else:
-            words += [option] if value is True else [option, str(value)]
+            words += _typed(option, value)
     _show(*words)
     command(**options)
+
+
+def _typed(option: str, value: Any) -> list[str]:
+    """Return an option as it is typed.
+
+    Examples
+    --------
+    >>> [_typed("--skip", 5), _typed("--resume", True), _typed("--channels-last", False)]
+    [['--skip', '5'], ['--resume'], ['--no-channels-last']]
+    """
+    if isinstance(value, bool):
+        return [option] if value else [option.replace("--", "--no-", 1)]
+    return [option, str(value)]
 
 
 def _show(*words: object) -> None:
