@@ -90,7 +90,7 @@ void require_draws(std::size_t draws) {
 }
 
 void require_level(double level) {
-  require(level > 0.0 && level < 0.25, "level must lie strictly between 0 and 1/4");
+  require(level > 0.0 && level < 1.0, "level must lie strictly between 0 and 1");
 }
 
 // Whether numbers in [0, 1] ascend.

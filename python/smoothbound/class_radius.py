@@ -16,6 +16,7 @@ from smoothbound import checks
 __all__ = ["class_radius", "clopper_pearson_lower"]
 
 _SLACK = 1e-9  # of alpha; the incomplete beta function is good to about 1e-13
+_LEAST_ALPHA = 1e-280  # below, its terms lose their digits, and nothing is certified
 
 
 def clopper_pearson_lower(successes: ArrayLike, n: int, alpha: float) -> NDArray[np.float64]:
@@ -54,14 +55,15 @@ def clopper_pearson_lower(successes: ArrayLike, n: int, alpha: float) -> NDArray
         raise TypeError(f"successes must be whole numbers, got {k.dtype}")
     if k.size and (k.min() < 0 or k.max() > n):
         raise ValueError(f"successes must lie between 0 and n = {n}, got {k.min()} to {k.max()}")
-    some = np.maximum(k, 1).astype(np.float64)  # 0 is handled last: the quantile needs k >= 1
+    some = np.maximum(k, 1).astype(np.float64)  # 0 is handled last, because the quantile needs 1
     rest = n - some + 1.0
     bound = betaincinv(some, rest, alpha * (1.0 - _SLACK))
     step = 1e-13
     while (high := betainc(some, rest, bound) > alpha * (1.0 - _SLACK / 2)).any():
         bound = np.where(high, bound * (1.0 - step), bound)
         step *= 2.0
-    return np.where(k == 0, 0.0, bound)
+    # The quantile is NaN where it fails.
+    return np.where((k == 0) | np.isnan(bound) | (alpha < _LEAST_ALPHA), 0.0, bound)
 
 
 def class_radius(

@@ -8,6 +8,7 @@ a GPU is never kept waiting for Python.
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections import deque
@@ -62,7 +63,8 @@ _ALIKE = 8  # so many first inputs that fail alike are no fault of the inputs
 _UNITS = 2.0**32  # of a score, in the sums that select a class
 _MOST_ROWS = 2**24  # of a batch
 _PROBE = 1  # the row that is given to the model alone, and
-_ALONE_TOLERANCE = 0.03  # how far its outputs may move by rounding, as a share of their scale
+_ALONE_TOLERANCE = 0.03  # how far what is seen of its outputs may move by rounding
+_LEAST_SEEN = 1e-5  # probabilities below count as equal
 _PAIRS = 3  # of batches that compare the memory formats, and
 _WORTH_A_CHANGE = 1.1  # how many times faster channels-last has to be
 _NO_MEMORY = re.compile(
@@ -771,15 +773,14 @@ class _Batches:
     def _attempt(self, segments: list[Segment[Input]]) -> _Attempt:
         key = self._key(segments)
         outputs = self._outputs(key)
-        compared, self._compared = self._compared, True
-        row = None if compared else outputs[_PROBE % len(outputs)].clone()
-        if not compared:
+        row = None if self._compared else outputs[_PROBE % len(outputs)].clone()
+        if row is not None:
             self._warn_of_probabilities(outputs)
         selects = any(segment.stream is Stream.SELECTION for segment in segments)
         with self.sampler.measuring():
             record = self._record(outputs, key[0], key[4] if selects else None)
-        if row is not None:
-            self._compare(key, row)
+            if row is not None:
+                self._compare(key, row)
         if record.device.type != "cuda":
             return _Attempt(segments, record)
         host = torch.empty(record.shape, dtype=record.dtype, pin_memory=True)
@@ -814,7 +815,6 @@ class _Batches:
         if sampler.outputs == "logits":  # the softmax; six times as fast as torch's for ten classes
             outputs = (outputs - high.unsqueeze(1)).exp_()
             outputs /= outputs.sum(dim=1, keepdim=True)
-        # Looked at before the measure, which may change the outputs in place.
         rest = []
         if sampler.outputs != "logits":
             rest = [outputs.amin(dim=1), outputs.sum(dim=1)]
@@ -830,19 +830,25 @@ class _Batches:
                 votes = votes.index_add(0, place, units)
             predicted = votes.argmax(dim=1)
         assert predicted is not None  # selection comes first
-        chosen = predicted[place]
+        values = self._measured(outputs, predicted[place])
+        self._votes, self._predicted = votes, predicted
+        return torch.stack(
+            [column.to(outputs.dtype) for column in (values, top, predicted[place], high, *rest)]
+        )
+
+    def _measured(self, outputs: Tensor, chosen: Tensor) -> Tensor:
+        """Measure the chosen class of each row."""
+        measure = self.sampler.measure
         try:
-            values = sampler.measure.function(outputs, chosen)
+            # A copy, because the measure may change it and the model may keep what it returned.
+            values = measure.function(outputs.clone(), chosen)
         except Exception as error:
             name = type(error).__name__
             raise _FailedError(
-                name, f"measure {sampler.measure.name!r} raised {name}: {said(error)}", error
+                name, f"measure {measure.name!r} raised {name}: {said(error)}", error
             ) from error
-        _check_values(values, len(outputs), sampler.measure)
-        self._votes, self._predicted = votes, predicted
-        return torch.stack(
-            [column.to(outputs.dtype) for column in (values, top, chosen, high, *rest)]
-        )
+        _check_values(values, len(outputs), measure)
+        return values
 
     def _copies(self, key: Tensor) -> Tensor:
         """Make the noisy copies that a key names, for a model to do with as it likes."""
@@ -879,30 +885,52 @@ class _Batches:
         """Give the model one row again and again, and compare with the same row in company.
 
         A row of the outputs may depend on nothing but the same row of the batch: draws would not be
-        independent otherwise.
+        independent otherwise. Where the row has no numbers to compare, the next batch is looked at.
         """
         probe = key[:, _PROBE % key.shape[1]].unsqueeze(1).expand_as(key).contiguous()
         try:
-            alone = self._outputs(probe).double()
+            outputs = torch.cat([row.unsqueeze(0), self._outputs(probe)])
+            seen = self._seen(outputs, probe[0, 0])
         except _FailedError:  # what is wrong with it will show where it matters
             return
-        company = row.double()
-        if not (torch.isfinite(alone).all() and torch.isfinite(company).all()):
+        if not bool(torch.isfinite(seen).all()):
             return
-        scale = max(1.0, float(company.abs().max()), float(alone.abs().max()))
-        if float((alone - alone[0]).abs().max()) > _ALONE_TOLERANCE * scale:
+        self._compared = True
+        company, alone = seen[0], seen[1:]
+        if float((alone - alone[0]).abs().max()) > _ALONE_TOLERANCE:
             raise ModelError(
                 "the model returned different outputs for equal rows of one batch: it is random "
                 "(dropout in training mode?) or treats rows by their place. Put it into evaluation "
                 "mode, or pass check_rows=False for a model that is random on purpose, with "
                 "randomness of its own for each row"
             )
-        if float((alone[0] - company).abs().max()) > _ALONE_TOLERANCE * scale:
+        if float((alone[0] - company).abs().max()) > _ALONE_TOLERANCE:
             raise ModelError(
                 "the outputs of a row depend on the other rows of its batch (batch normalisation "
                 "in training mode?), so that the draws are not independent and certify nothing. "
                 "Put the model into evaluation mode: pass the module itself, or call its eval()"
             )
+
+    def _seen(self, outputs: Tensor, place: Tensor) -> Tensor:
+        """Return what is compared of outputs, on scales on which rounding moves it little.
+
+        The measure as a share of its range; and probabilities with their logarithms, so that
+        neither a class ruled out by a logit of -inf or -1e4 nor a constant added to all logits
+        hides what moves. Raw outputs are compared relative to their size.
+        """
+        kind, (a, b) = self.sampler.outputs, self.sampler.measure.score_range
+        if kind == "logits" or outputs.dtype in (torch.float16, torch.bfloat16):
+            outputs = outputs.float()
+        if kind == "logits":
+            outputs = outputs.softmax(dim=1)
+        assert self._predicted is not None
+        values = self._measured(outputs, self._predicted[place].expand(len(outputs)))
+        outputs = outputs.double()
+        if kind == "raw":
+            columns = [outputs.sign() * outputs.abs().log1p()]
+        else:
+            columns = [outputs, outputs.clamp(min=_LEAST_SEEN).log() / -math.log(_LEAST_SEEN)]
+        return torch.cat([*columns, values.double().unsqueeze(1) / (b - a)], dim=1)
 
     def _outputs(self, key: Tensor) -> Tensor:
         """Run the model, in smaller pieces if it runs out of memory.

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import ndtr
 
+import smoothbound as sb
 from smoothbound import band as bands
 from smoothbound import build_info, reference
 from smoothbound.band import local_level
@@ -97,6 +98,23 @@ def test_simulated_coverage(two_sided, n_bins):
         failed |= (order[:, m - ranks] > 1 - bounds).any(axis=1)
     # exactly alpha: within four standard errors on both sides
     assert failed.mean() == pytest.approx(alpha, abs=4 * np.sqrt(alpha / repeats))
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("m", [1, 3, 5, 12])
+def test_the_levels_of_a_few_draws_cover_at_any_alpha(m, alpha):
+    """With few draws and a large alpha levels are above 1/4, and quantiles above 1/2."""
+    _, bounds = reference.ell_bounds(m, local_level(m, alpha=alpha))
+    covered = reference.stay_probability(m, bounds)
+    assert 1 - alpha - 1e-12 <= covered <= 1 - alpha + 1e-4 * alpha
+    scores = np.full((1, m), 0.9)
+    both = [
+        sb.certify_scores(scores, sigma=1.0, alpha=alpha, backend=name).lower
+        for name in ("cpp", "numba")
+        if name == "numba" or build_info()["extension"]
+    ]
+    np.testing.assert_allclose(both, both[0][None].repeat(len(both), 0), rtol=1e-9)
+    assert both[0][0, 0] == pytest.approx(0.9 * bounds[-1], rel=1e-9)
 
 
 def test_levels_of_the_backends_agree():

@@ -37,6 +37,14 @@ def test_bound_is_the_exact_quantile_rounded_down(kn: tuple[int, int], alpha: fl
     assert tail(k, n, p * (1 + 1e-7)) > alpha
 
 
+@pytest.mark.parametrize("alpha", [1e-200, 1e-279, 1e-290, 1e-300, 1e-302])
+@pytest.mark.parametrize(("k", "n"), [(90, 100), (4, 5), (50, 100), (100, 100)])
+def test_bound_holds_where_floats_lose_their_digits(k: int, n: int, alpha: float) -> None:
+    p = float(clopper_pearson_lower(k, n, alpha))
+    assert p >= 0.0
+    assert tail(k, n, p) <= alpha
+
+
 @given(counts(), alphas)
 def test_bound_lies_below_the_observed_share_and_grows_with_it(
     kn: tuple[int, int], alpha: float

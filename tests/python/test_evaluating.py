@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from smoothbound import adapters
 from smoothbound.errors import ModelError
 from smoothbound.evaluating import evaluating, modules_behind
+from smoothbound.measures import custom
 from smoothbound.smoothed import SmoothedClassifier
 
 SHARED = nn.BatchNorm1d(4)
@@ -92,6 +93,65 @@ def test_rows_that_depend_on_each_other_are_refused(size: int) -> None:
 
     with pytest.raises(ModelError, match="depend on the other rows of its batch"):
         SmoothedClassifier(model, 0.5, batch_size=size).certify(torch.ones(1, 4), n=200, n0=20)
+
+
+def minus_infinity(x: Tensor) -> Tensor:
+    return torch.full((len(x), 1), -torch.inf)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "beside"),
+    [
+        ("logits", minus_infinity),  # a class that is ruled out
+        ("logits", lambda x: torch.full((len(x), 1), -1e4)),
+        ("raw", lambda x: torch.full((len(x), 1), 1e4)),
+    ],
+)
+def test_rows_that_depend_on_each_other_are_seen_beside_large_outputs(
+    outputs: Any, beside: Callable[[Tensor], Tensor]
+) -> None:
+    def model(x: Tensor) -> Tensor:
+        normed = torch.nn.functional.batch_norm(x, None, None, training=True)
+        return torch.cat([normed, beside(x)], dim=1)
+
+    measure = (
+        custom(lambda out, _: out[:, 0].sigmoid(), (0.0, 1.0)) if outputs == "raw" else "score"
+    )
+    smoothed = SmoothedClassifier(model, 0.5, outputs=outputs, measure=measure)
+    with pytest.raises(ModelError, match="depend on the other rows of its batch"):
+        smoothed.certify(torch.ones(1, 4), n=200, n0=20)
+
+
+def test_a_constant_added_to_all_logits_hides_no_dependence() -> None:
+    def model(x: Tensor) -> Tensor:
+        return 1000.0 + torch.nn.functional.batch_norm(x, None, None, training=True)
+
+    with pytest.raises(ModelError, match="depend on the other rows of its batch"):
+        SmoothedClassifier(model, 0.5).certify(torch.ones(1, 4), n=200, n0=20)
+
+
+def test_rows_are_compared_at_the_first_input_that_has_numbers() -> None:
+    def model(x: Tensor) -> Tensor:
+        normed = torch.nn.functional.batch_norm(x, None, None, training=True)
+        return torch.where(x[:, :1] > 100.0, torch.nan, normed)
+
+    x = torch.stack([torch.full((4,), 1e3), torch.ones(4)])
+    with pytest.raises(ModelError, match="depend on the other rows of its batch"):
+        SmoothedClassifier(model, 0.5, batch_size=50).certify(x, n=200, n0=20)
+
+
+def test_a_measure_that_changes_what_it_is_given_leaves_the_model_as_it_was() -> None:
+    kept = torch.tensor([[0.6, 0.3, 0.1]]).repeat(1000, 1)  # what the model returns, every time
+
+    def change(outputs: Tensor, chosen: Tensor) -> Tensor:
+        return outputs.mul_(1.2).gather(1, chosen.unsqueeze(1)).squeeze(1) / 1.2
+
+    smoothed = SmoothedClassifier(
+        lambda x: kept[: len(x)], 0.5, outputs="probabilities", measure=custom(change, (0.0, 1.0))
+    )
+    certificate = smoothed.certify(torch.ones(1, 4), n=5000, n0=100)
+    assert certificate.mean_score[0] == pytest.approx(0.6, abs=1e-6)
+    assert kept[0].tolist() == pytest.approx([0.6, 0.3, 0.1])
 
 
 def test_a_model_that_is_random_is_refused_unless_that_is_meant() -> None:

@@ -20,7 +20,7 @@ struct EllBounds {
   std::vector<double> p, q;
 };
 
-/// \param ranks ascending, within 1 ... m \param eta in (0, 1/4)
+/// \param ranks ascending, within 1 ... m \param eta in (0, 1)
 EllBounds ell_bounds(std::size_t m, double eta, std::span<const std::size_t> ranks,
                      Cancel cancel = {});
 
