@@ -257,6 +257,8 @@ class Sampler:
             first_draw=first,
             seed=made.seed,
             example=int(example),
+            sigma=self.sigma,
+            measure=self.measure.name,
         )
 
     def sample(

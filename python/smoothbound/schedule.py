@@ -90,6 +90,8 @@ class Draws:
         Number of the first of the scores among the estimation draws of its input and seed.
     seed, example : int or None
         What their noise belongs to; None where that is not known.
+    sigma, measure : float or None, str or None
+        Noise level, and name of the confidence measure; None where that is not known.
 
     Examples
     --------
@@ -107,6 +109,8 @@ class Draws:
     first_draw: int = 0
     seed: int | None = None
     example: int | None = None
+    sigma: float | None = None
+    measure: str | None = None
 
     @property
     def next_draw(self) -> int:
@@ -120,11 +124,11 @@ class Draws:
         ------
         ValueError
             If the others do not begin where these end, so that draws would be counted twice or left
-            out, or belong to another input, seed, class or lattice point.
+            out, or belong to another input, seed, class, lattice point, noise level or measure.
         """
         if not isinstance(other, Draws):
             return NotImplemented
-        for name in ("seed", "example", "predicted", "n0", "displacement"):
+        for name in ("seed", "example", "predicted", "n0", "displacement", "sigma", "measure"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 raise ValueError(

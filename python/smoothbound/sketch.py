@@ -271,9 +271,22 @@ class ScoreSketch:
         backend: str | None,
         threads: int | None,
     ) -> int:
-        """Count draws of a sampler, which say of what they are."""
+        """Count draws of a sampler, which say of what they are.
+
+        Whatever the sketch was not told, it takes from the first of them.
+        """
         example = draws.example
         rows = self._rows([example] if inputs is None and example is not None else inputs)
+        first = draws.first_draw if first_draw is None else first_draw
+        with self._lock:
+            self._refuse_others(draws, rows)
+            n = self._update(draws.scores[None], rows, first, backend, threads, drawn=True)
+            self._predicted[rows] = draws.predicted
+            self._sigma = draws.sigma if self._sigma is None else self._sigma
+        return n
+
+    def _refuse_others(self, draws: Any, rows: NDArray[np.int64]) -> None:
+        """Refuse draws that do not belong to those of the sketch."""
         if draws.displacement > self._displacement:
             raise ValueError(
                 f"scores were drawn around a point {draws.displacement} from the input: make the "
@@ -282,11 +295,19 @@ class ScoreSketch:
         stated = self._predicted[rows]
         if ((stated != -1) & (stated != draws.predicted)).any():
             raise ValueError(
-                f"scores must be of class {stated[0]}, for which the sketch was made, got class "
+                f"scores must be of class {stated[0]}, as those of the sketch, got class "
                 f"{draws.predicted}"
             )
-        first = draws.first_draw if first_draw is None else first_draw
-        return self._update(draws.scores[None], rows, first, backend, threads)
+        if draws.sigma is not None and self._sigma not in (None, draws.sigma):
+            raise ValueError(
+                f"scores must be of sigma = {self._sigma}, as those of the sketch, got draws of "
+                f"sigma = {draws.sigma}"
+            )
+        if draws.measure not in (None, self._measure):
+            raise ValueError(
+                f"scores must be of the measure {self._measure!r} of the sketch, got draws of "
+                f"{draws.measure!r}"
+            )
 
     def _update(
         self,
@@ -295,8 +316,13 @@ class ScoreSketch:
         first_draw: int | None,
         backend: str | None,
         threads: int | None,
+        *,
+        drawn: bool = False,
     ) -> int:
-        """Count the scores of one array; return the number of draws of an input."""
+        """Count the scores of one array; return the number of draws of an input.
+
+        Those that a sampler has drawn are refused under other numbers too.
+        """
         elsewhere = _is_elsewhere(scores)
         table = scores if elsewhere else as_scores(scores)
         if elsewhere:
@@ -311,7 +337,7 @@ class ScoreSketch:
             new = self._number(rows, first_draw, int(table.shape[1]))
             draws = sketch_draws.join(self._draws, new)
             mark = None if elsewhere else sketch_repeats.mark(self._inputs[rows], table)
-            if first_draw is None:
+            if first_draw is None or drawn:
                 self._seen.refuse(mark)
             with self._as_a_whole():
                 if elsewhere:
@@ -571,8 +597,8 @@ class ScoreSketch:
         return ScoreSketch.of(SketchContent(*parts, *self._about))
 
     @property
-    def _about(self) -> tuple[str, float | None, float]:
-        return self._measure, self._sigma, self._displacement
+    def _about(self) -> tuple[str, float | None, float, tuple[bytes, ...]]:
+        return self._measure, self._sigma, self._displacement, self._seen.marks
 
     # Files
 
@@ -632,6 +658,7 @@ class ScoreSketch:
         if (draws[:, 2] - draws[:, 1] > _MAX_DRAWS).any():
             raise ValueError(f"an interval holds more than {_MAX_DRAWS} draws")
         sketch._draws = sketch_draws.join(draws)
+        sketch._seen = sketch_repeats.Seen(content.seen)
         counts = np.asarray(content.counts, np.uint32)
         sketch._counts = counts if counts.flags.writeable else counts.copy()
         if not np.array_equal(sketch._counts.sum(axis=1, dtype=np.int64), sketch.n_draws):

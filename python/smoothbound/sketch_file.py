@@ -25,7 +25,10 @@ _READABLE = (1, 2)  # format 1 has no checksum
 
 @dataclass(frozen=True)
 class SketchContent:
-    """What a file holds of a sketch; the names are those of `ScoreSketch`."""
+    """What a file holds of a sketch; the names are those of `ScoreSketch`.
+
+    `seen` marks the arrays that were counted, so that they are refused when they come again.
+    """
 
     inputs: NDArray[np.int64]
     predicted: NDArray[np.int64]
@@ -35,6 +38,7 @@ class SketchContent:
     measure: str
     sigma: float | None
     displacement: float = 0.0
+    seen: tuple[bytes, ...] = ()
 
 
 def _schema(n_edges: int) -> pa.Schema:
@@ -68,6 +72,7 @@ def write(path: str | Path, content: SketchContent) -> None:
         "measure": content.measure,
         "sigma": content.sigma,
         "displacement": content.displacement,
+        "seen": [mark.hex() for mark in content.seen],
     }
     schema = _schema(content.edges.size).with_metadata({METADATA_KEY: json.dumps(about).encode()})
     columns: list[Any] = [content.inputs, content.predicted, first, after, counts]
@@ -107,6 +112,7 @@ def read(path: str | Path) -> SketchContent:
         measure=about["measure"],
         sigma=about["sigma"],
         displacement=about["displacement"],
+        seen=about["seen"],
     )
 
 
@@ -116,6 +122,7 @@ def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
         about: dict[str, Any] = dict(json.loads((schema.metadata or {})[METADATA_KEY]))
         version, edges = about["format"], np.array(about["edges"], dtype=np.float64)
         about["edges"] = edges
+        about["seen"] = tuple(bytes.fromhex(mark) for mark in about.get("seen", ()))
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path} is not a sketch: its metadata does not describe one ({error})"

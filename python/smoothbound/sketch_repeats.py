@@ -25,6 +25,11 @@ class Seen:
     def __or__(self, other: Seen) -> Seen:
         return Seen([*self._marks, *other._marks][-_REMEMBERED:])
 
+    @property
+    def marks(self) -> tuple[bytes, ...]:
+        """What is remembered, the latest last."""
+        return tuple(self._marks)
+
     def copy(self) -> Seen:
         """Return one that remembers the same."""
         return Seen(self._marks)

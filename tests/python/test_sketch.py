@@ -234,12 +234,15 @@ def test_an_array_that_was_counted_before_is_refused(backend):
     assert sketch.n_draws.tolist() == [3000] * 5
 
 
-def test_sketches_made_of_a_sketch_know_what_it_was_given():
+def test_sketches_made_of_a_sketch_know_what_it_was_given(tmp_path):
     scores = np.random.default_rng(0).uniform(size=(1, 100))
     sketch, other = ScoreSketch(), ScoreSketch()
     sketch.update(scores)
     other.update(1 - scores, first_draw=100)
+    sketch.save(tmp_path / "sketch.parquet")
     for made in (
+        ScoreSketch.load(tmp_path / "sketch.parquet"),
+        sketch.at([0, 2048, 4096]),
         sketch + other,
         other + sketch,
         sketch.only([0]),
@@ -285,6 +288,51 @@ def test_draws_of_a_sampler_count_once_under_their_numbers():
     other = ScoreSketch([3], **about)
     other.update(draws, inputs=[3])
     assert other.n_draws.tolist() == [300]
+
+
+def sampled(sigma=0.5, measure="score", **options):
+    torch = pytest.importorskip("torch")
+    sampler = Sampler(lambda x: torch.cat([x, -x], dim=1), sigma=sigma, measure=measure)
+    return sampler.draw(np.array([0.02], np.float32), n0=3, n=200, **options)
+
+
+def test_draws_of_another_class_noise_level_or_measure_do_not_mix():
+    drawn = [sampled(seed=seed) for seed in range(20)]
+    assert {draws.predicted for draws in drawn} == {0, 1}  # near the border of the classes
+    first = drawn[0]
+    sketch = ScoreSketch(displacement=first.displacement)
+    sketch.update(first)
+    assert (sketch.predicted.tolist(), sketch.sigma) == ([first.predicted], 0.5)
+    for k, draws in enumerate(drawn[1:], 1):
+        if draws.predicted == first.predicted:
+            sketch.update(draws, first_draw=200 * k)
+        else:
+            with pytest.raises(ValueError, match=f"of class {first.predicted}, as those of the sk"):
+                sketch.update(draws, first_draw=200 * k)
+    same = sum(draws.predicted == first.predicted for draws in drawn)
+    assert sketch.n_draws.tolist() == [200 * same]
+    with pytest.raises(ValueError, match=r"of sigma = 0\.5, as those of the sketch"):
+        sketch.update(sampled(sigma=0.25, first_draw=10_000))
+    margin = ScoreSketch(score_range=(-1, 1), measure="margin", displacement=first.displacement)
+    with pytest.raises(ValueError, match="of the measure 'margin' of the sketch, got draws of 'sc"):
+        margin.update(first)
+    assert (margin.n_draws.tolist(), margin.sigma) == ([0], None)
+    margin.update(sampled(measure="margin"))
+    with pytest.raises(ValueError, match="must have the same measure"):
+        first + sampled(measure="margin", first_draw=200)
+
+
+def test_draws_of_a_sampler_do_not_count_again_under_other_numbers():
+    draws = sampled()
+    for update in (
+        lambda sketch: sketch.update(draws, first_draw=200),
+        lambda sketch: sketch.update(iter([draws, draws]), first_draw=200),
+    ):
+        sketch = ScoreSketch(displacement=draws.displacement)
+        sketch.update(draws)
+        with pytest.raises(ValueError, match="scores must be of other draws"):
+            update(sketch)
+        assert sketch.n_draws.tolist() == [200]
 
 
 # --- streams ---------------------------------------------------------------------------------
