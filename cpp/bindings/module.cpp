@@ -90,7 +90,7 @@ void require_draws(std::size_t draws) {
 }
 
 void require_level(double level) {
-  require(level > 0.0 && level < 1.0, "level must lie strictly between 0 and 1");
+  require(level > 0.0 && level <= sb::most_level, "level must lie above 0, and at most at 1/2");
 }
 
 // Whether numbers in [0, 1] ascend.

@@ -128,7 +128,7 @@ Proportion order_quantile(std::size_t k, std::size_t m, double eta, double guess
   const double goal = gaussian::log(eta);
   // For p or for q, whichever is at most 1/2: it has the digits.
   // The median of the k-th smallest is below 1/2 where 2 k < m, and so is any lower quantile.
-  const bool solve_p = (2 * k < m && eta <= 0.5) || tail.at({0.5, 0.5}).log_value > goal;
+  const bool solve_p = 2 * k < m || tail.at({0.5, 0.5}).log_value > goal;
   double y = solve_p ? std::min(guess, 0.5) : std::min(1.0 - guess, 0.5);
   Proportion x{};
   for (int i = 0; i < 200; ++i) {

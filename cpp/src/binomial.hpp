@@ -14,7 +14,7 @@ struct Proportion {
 };
 
 // The eta-quantile of Beta(k, m + 1 - k), the k-th smallest of m uniforms: the p at which
-// P(Binomial(m, p) >= k) = eta. Relative error of p and q below 1e-12, for eta up to 0.9.
+// P(Binomial(m, p) >= k) = eta. Relative error of p and q below 1e-12, for eta <= 1/2.
 //
 // \param guess  where to start, 0 < guess < 1
 Proportion order_quantile(std::size_t k, std::size_t m, double eta, double guess) noexcept;

@@ -56,9 +56,9 @@ double ell_level(std::size_t m, double alpha, std::span<const std::size_t> ranks
   // alpha / (number of bounds) <= eta <= alpha.
   const double goal = std::log(alpha);
   const auto bounds = static_cast<double>(ranks.size() * (two_sided ? 2 : 1));
-  double low = std::log(alpha / bounds);
-  double high = goal;
-  double x = std::max(low, goal - std::log(two_sided ? 150.0 : 75.0));
+  double high = std::min(goal, std::log(most_level));
+  double low = std::min(std::log(alpha / bounds), high);
+  double x = std::clamp(goal - std::log(two_sided ? 150.0 : 75.0), low, high);
   double previous_x = low, previous_y = 0.0;
   bool have_previous = false;
   for (int i = 0; i < 40; ++i) {

@@ -323,7 +323,11 @@ def required_draws(
     threshold = checks.number("threshold", threshold)
     if not a <= threshold < b:
         raise ValueError(f"threshold must lie in [{a}, {b}), got {threshold}")
-    share = (threshold - a) / (b - a)
+    return _draws_needed((threshold - a) / (b - a), alpha, method, pilot)
+
+
+def _draws_needed(share: float, alpha: float, method: Method, pilot: float) -> int:
+    """Find the least n whose perfect scores are certified above a share of the range."""
     if method.band == "ell":
         return _draws_of_ell(share, alpha)
     if method.mean in (None, "hoeffding"):
@@ -398,17 +402,10 @@ def require_draws(
     """Refuse draws that could not certify anything, or not the highest threshold."""
     a, b = score_range
     threshold = max(thresholds, default=a)
-    if highest_share(n, alpha, method, pilot) > (threshold - a) / (b - a):
+    share = (threshold - a) / (b - a)
+    if highest_share(n, alpha, method, pilot) > share:
         return
-    needed = required_draws(
-        threshold,
-        alpha=alpha,
-        score_range=score_range,
-        bound=method.bound,
-        band=method.band or "dkw",
-        mean=method.mean,
-        pilot=pilot,
-    )
+    needed = _draws_needed(share, alpha, method, pilot)
     what = f"above the threshold {exact(threshold)}" if thresholds else "at all"
     raise ValueError(
         f"n = {n} draws are too few to certify any input {what} at alpha = {alpha:g} "

@@ -182,10 +182,13 @@ def ell_level(m: int, alpha: float, n_bins: int | None = None, *, two_sided: boo
         failure = ell_failure(m, math.exp(log_level), n_bins, two_sided=two_sided)
         return math.log(max(failure, 1e-300)) - math.log(alpha)
 
-    low = math.log(alpha / (2.1 * m))  # so little fails even if the points failed one by one
+    most = math.log(0.5)  # the quantiles lose digits above it, and a smaller level is valid too
+    low = min(math.log(alpha / (2.1 * m)), most)  # so little fails even if the points failed one by one
     if excess(low) > 0.0 or alpha < 1e-9:  # too rare to be told from rounding
         return math.exp(low)
-    root = brentq(excess, low, math.log(alpha) + 1e-9, xtol=1e-9, rtol=1e-12)
+    if excess(most) <= 0.0:
+        return math.exp(most)
+    root = brentq(excess, low, min(math.log(alpha) + 1e-9, most), xtol=1e-9, rtol=1e-12)
     return math.exp(root - 2e-9)
 
 

@@ -132,6 +132,7 @@ def test_each_stage_is_bounded_at_its_level_on_all_draws_so_far(question, option
             alpha=alpha,
             radii=[0.0, radius],
             thresholds=[0.5] if isinstance(question, FindRadius) else [],
+            order="drawn",
             **options,
         )
         lower.append(cert.lower[0])

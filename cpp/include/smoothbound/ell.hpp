@@ -15,12 +15,16 @@
 
 namespace smoothbound {
 
+/// The largest local level that is used. Above it the quantiles of order statistics lose digits
+/// that a proof needs, and a smaller level is valid too. It matters for alpha > 1/2 alone.
+inline constexpr double most_level = 0.5;
+
 /// The bounds l_k of the given ranks, and 1 - l_k, each to 1e-12 of itself.
 struct EllBounds {
   std::vector<double> p, q;
 };
 
-/// \param ranks ascending, within 1 ... m \param eta in (0, 1)
+/// \param ranks ascending, within 1 ... m \param eta in (0, most_level]
 EllBounds ell_bounds(std::size_t m, double eta, std::span<const std::size_t> ranks,
                      Cancel cancel = {});
 
@@ -30,7 +34,7 @@ double ell_failure(std::size_t m, double eta, std::span<const std::size_t> ranks
                    Cancel cancel = {});
 
 /// The largest local level, to nine digits rounded down, at which the coverage at the given ranks
-/// is at least 1 - alpha, the numerical error of the recursion included.
+/// is at least 1 - alpha, the numerical error of the recursion included; most_level at most.
 ///
 /// \param ranks      ascending, within 1 ... m; bounds at other ranks are not calibrated for
 /// \param two_sided  whether the upper bounds 1 - l_{m+1-k} have to hold as well
