@@ -183,7 +183,9 @@ def ell_level(m: int, alpha: float, n_bins: int | None = None, *, two_sided: boo
         return math.log(max(failure, 1e-300)) - math.log(alpha)
 
     most = math.log(0.5)  # the quantiles lose digits above it, and a smaller level is valid too
-    low = min(math.log(alpha / (2.1 * m)), most)  # so little fails even if the points failed one by one
+    low = min(
+        math.log(alpha / (2.1 * m)), most
+    )  # so little fails even if the points failed one by one
     if excess(low) > 0.0 or alpha < 1e-9:  # too rare to be told from rounding
         return math.exp(low)
     if excess(most) <= 0.0:
