@@ -145,7 +145,7 @@ def test_a_run_stopped_at_the_keyboard_says_how_to_go_on(
 
 def test_a_full_disk_loses_nothing(model: Path, uninterrupted: Path, tmp_path: Path) -> None:
     out = tmp_path / "results"
-    limited = ["bash", "-c", 'ulimit -f 12; exec "$@"', "bash"]  # no file above 12 KiB
+    limited = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash"]  # no file above 20 KiB
     process = subprocess.run(
         [*limited, *PROGRAM, WHOLE, *command(model, out)],
         capture_output=True,
