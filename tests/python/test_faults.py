@@ -215,8 +215,9 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(checkpoint, "load", fussy)
     return [
         "certify", "--checkpoint", str(path), "--data", f"npz:{tmp_path / 'data.npz'}", "--sigma",
-        "0.25", "--n", "200", "--n0", "10", "--out", str(tmp_path / "results"),
+        "0.25", "--n", "200", "--n0", "10",
         "--no-channels-last",  # because a measured format may differ from run to run
+        "--out", str(tmp_path / "results"),
     ]  # fmt: skip
 
 
