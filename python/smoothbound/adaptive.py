@@ -335,7 +335,7 @@ class Job:
         TypeError, ValueError
             If they are not such, more than wanted, NaN, or outside the range.
         """
-        new = np.array(scores)
+        new = np.array(checks.array("scores", scores))
         if new.ndim != 1 or new.dtype not in (np.float16, np.float32, np.float64):
             raise TypeError(
                 f"scores must be one row of float16, float32 or float64, got shape {new.shape} "
@@ -432,7 +432,8 @@ def ask(
     >>> ask([0.0], [0.5], radius_precision=0.05)
     FindRadius(threshold=0.5, precision=0.05)
     """
-    r, c = (np.ravel(np.asarray(v, np.float64)).tolist() for v in (radii, thresholds))
+    r = checks.numbers("radii", radii).ravel().tolist()
+    c = checks.numbers("thresholds", thresholds).ravel().tolist()
     if len(c) != 1:
         raise ValueError(f"thresholds must be one number for adaptive draws, got {len(c)}")
     if radius_precision is not None:
@@ -499,18 +500,19 @@ def plan(
     question = _checked(question, (a, b))
     method = Method.of(bound, band, n_bins, mean)
     pilot = checks.probability("pilot", pilot)
+    displacement = checks.non_negative("displacement", displacement)
     needed, least = _needed(question, sigma, alpha, (a, b))
     stages = _stages(
-        _sizes(checks.count("n_max", n_max)),
+        _sizes(checks.count("n_max", n_max, 1, 2**32 - 1)),
         alpha,
         lambda n, level: highest_share(n, level, method, pilot) > needed,
     )
     planned = Plan(question, sigma, alpha, (a, b), method, pilot, backend, stages, displacement)
     if stages[-1].alpha == 0.0 or not _possible(planned):
         raise ValueError(
-            f"n_max = {n_max} draws are too few to certify {question} with sigma = {sigma:g} at "
-            f"alpha = {alpha:g} by {method.label}, even if every score were {b:g}; no method does "
-            f"with fewer than {least:.6g}"
+            f"n_max = {n_max} draws are too few to certify {question} with sigma = {sigma:g} and "
+            f"displacement = {displacement:g} at alpha = {alpha:g} by {method.label}, even if "
+            f"every score were {b:g}; no method does with fewer than {least:.6g}"
         )
     return planned
 
@@ -526,7 +528,7 @@ def _checked(question: object, score_range: tuple[float, float]) -> Decide | Fin
         return FindRadius(threshold, precision)
     raise TypeError(
         f"question must be Decide(threshold, radius) or FindRadius(threshold, precision), got "
-        f"{question!r}"
+        f"{checks.shown(question)}"
     )
 
 

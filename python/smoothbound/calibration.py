@@ -171,7 +171,7 @@ def ece(confidence: ArrayLike, right: ArrayLike, n_bins: int = 10) -> float:
 
 def _unit(name: str, values: ArrayLike, n_dims: int) -> Floats:
     """Return `values` as a float64 array if they are numbers in [0, 1], at least one."""
-    raw = np.asarray(values)
+    raw = checks.array(name, values)
     if raw.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be numbers, got {raw.dtype}")
     shape = "(n_inputs,)" if n_dims == 1 else "(n_inputs, n_radii)"
@@ -189,7 +189,7 @@ def _unit(name: str, values: ArrayLike, n_dims: int) -> Floats:
 
 def _right(right: ArrayLike, n: int) -> Bools:
     """Return `right` as an array if it holds `n` booleans."""
-    array = np.asarray(right)
+    array = checks.array("right", right)
     if array.dtype != np.bool_:
         raise TypeError(f"right must be booleans, such as predicted == label, got {array.dtype}")
     if array.shape != (n,):

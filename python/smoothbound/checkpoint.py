@@ -207,7 +207,7 @@ def load(
 def _check_names(arch: str | None, state_dict: str | None) -> None:
     for name, value in (("arch", arch), ("state_dict", state_dict)):
         if not isinstance(value, str | None):
-            raise TypeError(f"{name} must be a str or None, got {value!r}")
+            raise TypeError(f"{name} must be a str or None, got {checks.shown(value)}")
     if arch is not None and ":" not in arch and arch not in ARCHITECTURES:
         raise ValueError(
             f"arch must be one of {', '.join(ARCHITECTURES)}, or package.module:factory; "

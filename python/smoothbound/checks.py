@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from smoothbound.errors import said
+
 __all__ = [
     "alpha",
+    "array",
     "choice",
     "count",
     "flag",
+    "instance",
     "non_negative",
     "number",
+    "numbers",
     "path",
     "positive",
     "probability",
@@ -26,6 +33,8 @@ __all__ = [
     "shown",
     "thresholds",
 ]
+
+Kind = TypeVar("Kind")
 
 # As in the core (certify.hpp): below these the margins of subnormal numbers would be larger than
 # what they are margins of. Shares of alpha, such as alpha / 2, are still above the core's limit.
@@ -113,6 +122,13 @@ def choice(name: str, value: object, allowed: Sequence[str]) -> str:
     return value
 
 
+def instance(name: str, value: object, kind: type[Kind]) -> Kind:
+    """Return `value` if it is of a class."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {shown(value)}")
+    return value
+
+
 def path(name: str, value: object) -> Path:
     """Return `value` as a Path if it is the name of a file."""
     if not isinstance(value, str | os.PathLike):
@@ -120,13 +136,28 @@ def path(name: str, value: object) -> Path:
     return Path(value)
 
 
-def _vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
+def array(name: str, values: object) -> NDArray[Any]:
+    """Return `values` as an array, if NumPy makes one of them without a loss."""
     if np.ma.is_masked(values):  # whose mask NumPy would drop
         raise ValueError(f"{name} must not be masked; leave out the masked numbers yourself")
     try:
-        raw = np.asarray(values)
-    except (TypeError, ValueError, RuntimeError) as error:  # ragged; a tensor with gradients
-        raise TypeError(f"{name} must be numbers in one dimension: {error}") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return np.asarray(values)
+    except Exception as error:  # whatever an object does when NumPy asks it for its numbers
+        raise TypeError(f"{name} must be an array of numbers: {said(error)}") from error
+
+
+def numbers(name: str, values: object) -> NDArray[np.float64]:
+    """Return `values` as a float64 array of any shape if they are real numbers."""
+    raw = array(name, values)
+    if raw.dtype.kind not in "fiu" and raw.size:
+        raise TypeError(f"{name} must be numbers, got {raw.dtype} of shape {raw.shape}")
+    return raw.astype(np.float64)
+
+
+def _vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    raw = array(name, values)
     if raw.ndim == 0:
         raw = raw[None]
     if raw.ndim != 1 or (raw.size and raw.dtype.kind not in "fiu"):

@@ -7,6 +7,8 @@ vote of the base classifier stays the same, and nothing about confidence.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, betaincinv, ndtri
@@ -15,6 +17,7 @@ from smoothbound import checks
 
 __all__ = ["class_radius", "clopper_pearson_lower"]
 
+_MOST_DRAWS = 2**32 - 1  # that the core takes
 _SLACK = 1e-9  # of alpha; the incomplete beta function is good to about 1e-13
 _LEAST_ALPHA = 1e-280  # below, its terms lose their digits, and nothing is certified
 
@@ -49,12 +52,21 @@ def clopper_pearson_lower(successes: ArrayLike, n: int, alpha: float) -> NDArray
     >>> round(float(clopper_pearson_lower(100_000, 100_000, alpha=0.001)), 9)
     0.999930925
     """
-    n, alpha = checks.count("n", n), checks.probability("alpha", alpha)
-    k = np.asarray(successes)
+    n, alpha = checks.count("n", n, 1, _MOST_DRAWS), checks.probability("alpha", alpha)
+    return _lower(_counts("successes", successes, n), n, alpha)
+
+
+def _counts(name: str, values: ArrayLike, n: int) -> NDArray[np.integer[Any]]:
+    """Return `values` as an array if they are whole numbers from 0 to `n`."""
+    k = checks.array(name, values)
     if k.dtype.kind not in "iu":
-        raise TypeError(f"successes must be whole numbers, got {k.dtype}")
+        raise TypeError(f"{name} must be whole numbers, got {k.dtype}")
     if k.size and (k.min() < 0 or k.max() > n):
-        raise ValueError(f"successes must lie between 0 and n = {n}, got {k.min()} to {k.max()}")
+        raise ValueError(f"{name} must lie between 0 and n = {n}, got {k.min()} to {k.max()}")
+    return k
+
+
+def _lower(k: NDArray[np.integer[Any]], n: int, alpha: float) -> NDArray[np.float64]:
     some = np.maximum(k, 1).astype(np.float64)  # 0 is handled last, because the quantile needs 1
     rest = n - some + 1.0
     bound = betaincinv(some, rest, alpha * (1.0 - _SLACK))
@@ -100,7 +112,8 @@ def class_radius(
     array([0.9529, 0.5725,    nan])
     """
     sigma = checks.positive("sigma", sigma)
-    p = clopper_pearson_lower(top_count, n, alpha)
+    n, alpha = checks.count("n", n, 1, _MOST_DRAWS), checks.probability("alpha", alpha)
+    p = _lower(_counts("top_count", top_count, n), n, alpha)
     # The relative slack outweighs the rounding of ndtri and of the product.
     z = ndtri(p * (1.0 - 1e-14)) - 1e-15
     return np.where((p > 0.5) & (z > 0.0), sigma * z * (1.0 - 1e-15), np.nan)

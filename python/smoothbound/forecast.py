@@ -119,7 +119,7 @@ def forecast(
     True
     """
     n = _checked_n(n)
-    if sketch.sigma is None:
+    if checks.instance("sketch", sketch, ScoreSketch).sigma is None:
         raise ValueError(
             "sketch must know the sigma of its draws: make it with ScoreSketch(sigma=)"
         )
@@ -160,7 +160,11 @@ def _checked_n(n: int) -> int:
 def _rows(sketch: ScoreSketch, inputs: ArrayLike | None) -> NDArray[np.int64]:
     """Return the rows of the wanted inputs in the sketch, each with draws."""
     held = sketch.inputs
-    ids = held if inputs is None else np.asarray(inputs, np.int64)
+    ids = held if inputs is None else np.atleast_1d(checks.array("inputs", inputs))
+    if ids.ndim != 1 or ids.dtype.kind not in "iu":
+        raise TypeError(
+            f"inputs must be whole numbers in one dimension, got {checks.shown(inputs)}"
+        )
     rows = np.minimum(np.searchsorted(held, ids), held.size - 1)
     if (held[rows] != ids).any():
         raise ValueError(

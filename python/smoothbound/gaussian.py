@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from smoothbound import backend as backends
+from smoothbound import checks
 
 __all__ = ["cdf", "quantile"]
 
@@ -22,7 +23,7 @@ def cdf(z: ArrayLike) -> NDArray[np.float64]:
     >>> cdf([-np.inf, 0.0, np.inf]).tolist()
     [0.0, 0.5, 1.0]
     """
-    x = np.asarray(z, dtype=np.float64)
+    x = checks.numbers("z", z)
     if backends.resolve(None) == "cpp":
         return np.asarray(backends.load("cpp").cdf(x))
     return np.asarray(ndtr(x))
@@ -43,7 +44,7 @@ def quantile(p: ArrayLike) -> NDArray[np.float64]:
     >>> quantile([0.0, 0.5, 1.0]).tolist()
     [-inf, 0.0, inf]
     """
-    x = np.asarray(p, dtype=np.float64)
+    x = checks.numbers("p", p)
     if backends.resolve(None) == "cpp":
         return np.asarray(backends.load("cpp").quantile(x))
     return np.asarray(ndtri(x))

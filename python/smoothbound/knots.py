@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound import checks
+from smoothbound import checks, sketch_checks
 
 if TYPE_CHECKING:
     from smoothbound.sketch import ScoreSketch
@@ -143,8 +143,12 @@ def choices(
     >>> found.equal_width[0] < found.equal_width[1] < found.every_draw
     True
     """
-    sizes = [checks.count("n_bins", size, minimum=2) for size in n_bins]
-    n_intervals = sketch.edges.size - 1
+    from smoothbound.sketch import ScoreSketch
+
+    wanted = np.atleast_1d(checks.array("n_bins", n_bins)).tolist()
+    sizes = [checks.count("n_bins", size, 2, sketch_checks.MAX_BINS) for size in wanted]
+    radius = checks.non_negative("radius", radius)
+    n_intervals = checks.instance("sketch", sketch, ScoreSketch).edges.size - 1
 
     def mean(*parts: ScoreSketch) -> float:
         lower = [
@@ -155,7 +159,7 @@ def choices(
 
     alone = [sketch.only([i]) for i in sketch.inputs]
     return KnotChoices(
-        radius=float(radius),
+        radius=radius,
         band=band,
         n_bins=tuple(sizes),
         equal_count=tuple(

@@ -150,7 +150,7 @@ def custom(
             f"got {type(function).__name__}"
         )
     if not isinstance(name, str) or not name:
-        raise TypeError(f"name must be a non-empty string, got {name!r}")
+        raise TypeError(f"name must be a non-empty string, got {checks.shown(name)}")
     a, b = checks.score_range("score_range", score_range)
     for end, outward in ((a, -np.inf), (b, np.inf)):
         if float(np.float32(end)) != end:

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from smoothbound.checks import shown
 from smoothbound.errors import SmoothboundError, StoreError
 
 __all__ = ["as_path", "memory_limit", "open_plain", "read_plain", "require_plain"]
@@ -22,9 +23,13 @@ _KINDS = {
 
 def as_path(name: str, value: object) -> Path:
     """Return a path, or raise a TypeError that names the argument."""
-    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
-        raise TypeError(f"{name} must be a str or a Path, got {value!r:.60}")
-    return Path(value)
+    try:
+        text = os.fspath(value)  # type: ignore[call-overload]
+    except Exception:  # no path, or one whose method fails
+        text = None
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a str or a Path, got {shown(value)}")
+    return Path(text)
 
 
 def open_plain(path: str | Path, error: type[SmoothboundError] = StoreError) -> BinaryIO:

@@ -103,7 +103,9 @@ class ScoreSketch:
         self._inputs = sketch_checks.inputs(inputs)
         self._edges = sketch_checks.edges(edges, checks.score_range("score_range", score_range))
         if not isinstance(measure, str) or not measure:
-            raise TypeError(f"measure must be the name of a confidence measure, got {measure!r}")
+            raise TypeError(
+                f"measure must be the name of a confidence measure, got {checks.shown(measure)}"
+            )
         self._measure = measure
         self._predicted = sketch_checks.predicted(predicted, self._inputs.size)
         self._sigma = None if sigma is None else checks.positive("sigma", sigma)
@@ -365,9 +367,11 @@ class ScoreSketch:
     def _rows(self, inputs: ArrayLike | None) -> NDArray[np.int64]:
         if inputs is None:
             return np.arange(self._inputs.size)
-        ids = np.atleast_1d(sketch_checks.as_array("inputs", inputs))
+        ids = np.atleast_1d(checks.array("inputs", inputs))
         if ids.ndim != 1 or ids.dtype.kind not in "iu":
-            raise TypeError(f"inputs must be whole numbers in one dimension, got {inputs!r:.60}")
+            raise TypeError(
+                f"inputs must be whole numbers in one dimension, got {checks.shown(inputs)}"
+            )
         rows = np.minimum(np.searchsorted(self._inputs, ids), self._inputs.size - 1)
         unknown = ids[self._inputs[rows] != ids]
         if unknown.size:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,20 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound import checks
 from smoothbound.plain_files import memory_limit
 
-__all__ = ["MAX_BINS", "as_array", "edges", "inputs", "kept", "no_counts", "predicted"]
+__all__ = ["MAX_BINS", "edges", "inputs", "kept", "no_counts", "predicted"]
 
 MAX_BINS = 2**20
 _MAX_INPUTS = 2**28
-
-
-def as_array(name: str, value: Any) -> NDArray[Any]:
-    """Return an array of what was given, or an error that names the argument."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            return np.asarray(value)
-    except Exception as error:  # whatever an object does when NumPy asks it for its numbers
-        raise TypeError(f"{name} must be an array of numbers: {error}") from error
 
 
 def no_counts(n_inputs: int, n_edges: int) -> NDArray[np.uint32]:
@@ -40,25 +29,25 @@ def no_counts(n_inputs: int, n_edges: int) -> NDArray[np.uint32]:
 
 def kept(value: Any, n_edges: int) -> NDArray[np.int64]:
     """Return positions of edges: ascending, the first and the last of all among them."""
-    places = np.atleast_1d(as_array("kept", value))
+    places = np.atleast_1d(checks.array("kept", value))
     if places.ndim != 1 or places.dtype.kind not in "iu":
-        raise TypeError(f"kept must be whole numbers in one dimension, got {value!r:.60}")
+        raise TypeError(f"kept must be whole numbers in one dimension, got {checks.shown(value)}")
     places = _whole("kept", places)
     ends = places.size > 1 and places[0] == 0 and places[-1] == n_edges - 1
     if not ends or (np.diff(places) <= 0).any():
         raise ValueError(
-            f"kept must begin with 0, ascend and end with {n_edges - 1}, got {value!r:.60}"
+            f"kept must begin with 0, ascend and end with {n_edges - 1}, got {checks.shown(value)}"
         )
     return places
 
 
 def inputs(value: int | ArrayLike) -> NDArray[np.int64]:
     """Return the ids of the inputs: strictly ascending; n stands for 0 ... n - 1."""
-    ids = as_array("inputs", value)
+    ids = checks.array("inputs", value)
     if ids.ndim == 0:
         n = checks.count("inputs", value if isinstance(value, int) else ids[()])
         if n > _MAX_INPUTS:
-            raise ValueError(f"inputs must be at most {_MAX_INPUTS}, got {n!r:.60}")
+            raise ValueError(f"inputs must be at most {_MAX_INPUTS}, got {checks.shown(n)}")
         return np.arange(n)
     if ids.ndim != 1 or ids.dtype.kind not in "iu" or ids.size == 0:
         raise TypeError(
@@ -74,11 +63,13 @@ def inputs(value: int | ArrayLike) -> NDArray[np.int64]:
 def edges(value: int | ArrayLike, score_range: tuple[float, float]) -> NDArray[np.float64]:
     """Return the edges: strictly ascending from one end of the range to the other."""
     a, b = score_range
-    raw = as_array("edges", value)
+    raw = checks.array("edges", value)
     if raw.ndim == 0:
         bins = checks.count("edges", value if isinstance(value, int) else raw[()])
         if bins > MAX_BINS:
-            raise ValueError(f"edges must make at most {MAX_BINS} intervals, got {bins!r:.60}")
+            raise ValueError(
+                f"edges must make at most {MAX_BINS} intervals, got {checks.shown(bins)}"
+            )
         values = np.linspace(a, b, bins + 1)
     elif raw.ndim != 1 or raw.dtype.kind not in "fiu":
         raise TypeError(
@@ -108,7 +99,7 @@ def predicted(value: ArrayLike | None, n: int) -> NDArray[np.int64]:
     """Return the class of each of the n inputs; -1 where none is stated."""
     if value is None:
         return np.full(n, -1, np.int64)
-    classes = np.atleast_1d(as_array("predicted", value))
+    classes = np.atleast_1d(checks.array("predicted", value))
     if classes.shape != (n,) or classes.dtype.kind not in "iu":
         raise TypeError(
             f"predicted must be a class for each of the {n} inputs, whole numbers; "

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import packed_counts, sealed, sketch_checks, store_checks
+from smoothbound import checks, packed_counts, sealed, sketch_checks, store_checks
 from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
 from smoothbound.journal import Journal, beginning, frame, schema_frames
 from smoothbound.plain_files import as_path, read_plain
@@ -140,7 +140,11 @@ class Results:
             raise StoreError("adaptive draws leave no sketch: certify without --adaptive")
         if not len(self.with_scores):
             raise StoreError("no input has a sketch: none is finished, or all have failed")
-        wanted = self.with_scores if inputs is None else np.sort(np.atleast_1d(inputs))
+        wanted = (
+            self.with_scores
+            if inputs is None
+            else np.sort(np.atleast_1d(checks.array("inputs", inputs)))
+        )
         if missing := np.setdiff1d(wanted, self.with_scores).tolist():
             raise StoreError(f"input {missing[0]} has no sketch: it is not there, or has failed")
         rows = np.searchsorted(self.array("index"), wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from smoothbound.errors import ModelError
+import smoothbound as sb
+from smoothbound import adaptive, calibration, checks, forecast, store
+from smoothbound.data import load
+from smoothbound.errors import ModelError, StoreError
 from smoothbound.smoothed import SmoothedClassifier
 
 
@@ -27,6 +31,15 @@ ODD: list[Any] = [
     np.ma.masked_array([0.5], mask=[1]),
     torch.tensor([0.1], requires_grad=True),
 ]
+
+
+class BadPath:
+    """Says that it is a path, and is none."""
+
+    def __fspath__(self) -> str:
+        raise ZeroDivisionError
+
+
 NET, X = nn.Linear(4, 3), torch.zeros(2, 4)
 MADE = ("sigma", "measure", "outputs", "device", "batch_size", "precision", "channels_last")
 MADE += ("compile", "cutoff", "check_rows", "select", "threads", "model")
@@ -63,6 +76,72 @@ def test_an_odd_argument_is_named_or_works(call: Any, name: str) -> None:
         # An x of a shape that the model does not take fails in the model.
         assert said is None or name in said or (name == "x" and "the model raised" in said)
         assert said is None or len(said) < 600
+
+
+SCORES = np.linspace(0.5, 1.0, 300)[None]
+
+
+def counted() -> sb.ScoreSketch:
+    sketch = sb.ScoreSketch(edges=64, sigma=0.5)
+    sketch.update(SCORES)
+    return sketch
+
+
+CALLS: list[tuple[Any, dict[str, Any]]] = [
+    (adaptive.ask, {"radii": [0.25], "thresholds": [0.5]}),
+    (adaptive.plan, {"question": adaptive.Decide(0.5, 0.1), "sigma": 0.5, "displacement": 0.0}),
+    (calibration.brier, {"confidence": [0.5], "right": [True]}),
+    (calibration.certified, {"lower": [[0.5]], "upper": [[0.75]], "right": [True]}),
+    (sb.class_radius.class_radius, {"top_count": [90], "n": 100, "sigma": 0.5, "alpha": 0.01}),
+    (sb.class_radius.clopper_pearson_lower, {"successes": [90], "n": 100, "alpha": 0.01}),
+    (forecast.forecast, {"sketch": counted(), "n": 1000, "inputs": [0], "band": "dkw"}),
+    (sb.gaussian.cdf, {"z": [0.0]}),
+    (sb.gaussian.quantile, {"p": [0.5]}),
+    (sb.knots.choices, {"sketch": counted(), "radius": 0.1, "n_bins": (4, 8)}),
+    (store.load, {"folder": "missing"}),
+    (sb.measures.custom, {"function": len, "score_range": (0.0, 1.0), "name": "own"}),
+    (load("digits").select, {"indices": [0]}),
+    (counted().save, {"path": "missing.csv"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "name"),
+    [
+        pytest.param(call, given, name, id=f"{call.__qualname__}-{name}")
+        for call, given in CALLS
+        for name in given
+    ],
+)
+def test_an_odd_argument_of_a_function_is_named_or_works(
+    call: Any, given: dict[str, Any], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for value in [*ODD, BadPath()]:
+        said = None
+        try:
+            call(**(given | {name: value}))
+        except (TypeError, ValueError) as error:
+            said = str(error)
+        except StoreError:  # of a file that is not there
+            said = name if name in ("path", "folder") else ""
+        assert said is None or name in said, checks.shown(value)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda k: sb.class_radius.class_radius(k, 100, sigma=0.5, alpha=0.01), "top_count"),
+        (lambda k: sb.class_radius.clopper_pearson_lower(k, 100, 0.01), "successes"),
+        (lambda k: calibration.brier(k * 0.01, [True, True]), "confidence"),
+        (lambda k: calibration.ece([0.5, 0.5], k > 1), "right"),
+        (lambda k: forecast.forecast(counted(), 1000, inputs=k), "inputs"),
+        (lambda k: adaptive.plan(adaptive.Decide(0.5, 0.1), sigma=0.5).start().feed(k), "scores"),
+    ],
+)
+def test_a_masked_array_is_nowhere_taken_without_its_mask(call: Any, name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must not be masked"):
+        call(np.ma.masked_array([99, 3], mask=[True, False]))
 
 
 def refusal(call: Any, name: str, value: object) -> str | None:

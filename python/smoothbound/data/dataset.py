@@ -208,10 +208,7 @@ def _is_plain(values: object) -> bool:
 
 
 def _whole_numbers(name: str, values: object) -> NDArray[np.int64]:
-    try:
-        found = np.asarray(values)
-    except ValueError as error:  # ragged
-        raise TypeError(f"{name} must be whole numbers, got {checks.shown(values)}") from error
+    found = checks.array(name, values)
     if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
         raise TypeError(f"{name} must be whole numbers, got {checks.shown(values)}")
     return found.astype(np.int64)
