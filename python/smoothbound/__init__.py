@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from smoothbound.extras import explain_missing
+from smoothbound.extras import named as _named
 
 __version__ = "0.1.0"
 
@@ -106,15 +106,15 @@ _MODULES = (
 
 __all__ = [*sorted(_HOME), "__version__", "adapters"]
 
-explain_missing()
-
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"smoothbound.{name}")
-    if name not in _HOME:
+    if name not in _MODULES and name not in _HOME:
         raise AttributeError(f"module 'smoothbound' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"smoothbound.{_HOME[name]}"), name)
+    with _named():
+        module = importlib.import_module(f"smoothbound.{_HOME.get(name, name)}")
+    if name in _MODULES:
+        return module
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

@@ -401,7 +401,8 @@ class Job:
         return {
             "certified": f"certified after {k} draws",
             "precise": f"no more than the precision to be gained after {k} draws",
-            "futile": f"even {n} draws are not expected to certify more than {exact(c)}, after {k}",
+            "futile": f"given up after {k} draws: even {n} draws are not expected to certify more "
+            f"than {exact(c)}",
             "exhausted": f"all {n} draws are spent",
             "budget": f"{BUDGET_SPENT} after {k} draws",
         }[outcome]
@@ -435,7 +436,10 @@ def ask(
     r = checks.numbers("radii", radii).ravel().tolist()
     c = checks.numbers("thresholds", thresholds).ravel().tolist()
     if len(c) != 1:
-        raise ValueError(f"thresholds must be one number for adaptive draws, got {len(c)}")
+        raise ValueError(
+            "thresholds must be one number for adaptive draws, which answer one question about "
+            f"each input; got {len(c)}"
+        )
     if radius_precision is not None:
         if r != [0.0]:
             raise ValueError(f"radii must be left out where a radius is to be found, got {r}")

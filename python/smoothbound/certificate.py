@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound import checks
 from smoothbound.certificate_text import as_html, as_text
 from smoothbound.errors import StoreError
+from smoothbound.extras import named
 from smoothbound.method import Method
 from smoothbound.rounding import exact
 
@@ -233,7 +234,8 @@ class Certificate:
                 f"{checks.shown(inputs)}: {error}"
             ) from None
         if ax is None:
-            from matplotlib import pyplot
+            with named():
+                from matplotlib import pyplot
 
             ax = pyplot.figure().subplots()
         return certified_inputs(ax, chosen)
@@ -268,7 +270,8 @@ class Certificate:
         threshold, both with all their digits (`smoothbound.rounding.exact`). A radius that was
         asked for twice has two columns of the same name.
         """
-        import pandas as pd
+        with named():
+            import pandas as pd
 
         names, columns = self.flat()
         lists = [c if isinstance(c, np.ndarray) else c.to_pylist() for c in columns]

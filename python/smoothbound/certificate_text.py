@@ -47,11 +47,13 @@ def as_html(certificate: Certificate) -> str:
 def _title(certificate: Certificate) -> str:
     settings = certificate.settings
     measure = getattr(settings, "measure", None)
+    gaussian = getattr(settings, "noise", {}).get("kind") == "gaussian"
+    caveat = "; floating-point noise, so no proof" if gaussian else ""
     return printable(
         f"{type(certificate).__name__} of {len(certificate)} input{'s' * (len(certificate) != 1)}"
         + (f", {measure}" if measure else "")
         + f": {settings.method.label}, n = {settings.n}, sigma = {exact(settings.sigma)}, "
-        f"alpha = {exact(settings.alpha)}"
+        f"alpha = {exact(settings.alpha)}{caveat}"
     )
 
 
@@ -59,6 +61,8 @@ def _table(certificate: Certificate) -> tuple[list[list[str]], list[str]]:
     """Return the cells of the first columns and rows, the names first; and the other names."""
     names, columns = certificate.flat()
     shown = [j for j, name in enumerate(names) if name in ("example", "inputs", "predicted")]
+    if shown and "reason" not in names and not np.any(np.asarray(columns[shown[-1]]) >= 0):
+        shown.pop()  # a sketch that was told no class
     shown += [j for j, name in enumerate(names) if "@" in name]
     if len(shown) > _COLUMNS:
         shown = [*shown[: _COLUMNS - 2], *shown[-1:]]

@@ -128,6 +128,8 @@ class Evaluation:
     adaptive : bool
         Whether drawing stopped once the question about `thresholds` was answered. The bounds hold
         for other thresholds too, but nobody drew for them: they count as not known.
+    labelled : bool
+        Whether `label` is known; otherwise it is the predicted class, or 0 where none is known.
     title : str
         What stands above figures; by default the name.
     origin : tuple of str
@@ -167,6 +169,7 @@ class Evaluation:
     data: str | None = None
     network: str | None = None
     adaptive: bool = False
+    labelled: bool = True
     title: str = ""
     origin: tuple[str, ...] = ()
 

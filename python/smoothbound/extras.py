@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.abc import MetaPathFinder
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["explain_missing"]
+__all__ = ["named"]
 
 _EXTRA_OF = {
     "torch": "torch",
@@ -16,37 +15,35 @@ _EXTRA_OF = {
     "sklearn": "data",
     "pandas": "all",
     "safetensors": "safetensors",
-    "onnxruntime": "onnx",
-    "jax": "jax",
-    "torchvision": "torchvision",
 }
 
 
-class _Missing(MetaPathFinder):
-    """Asked after all other finders, and so only for what is not installed."""
+@contextmanager
+def named() -> Iterator[None]:
+    """Have a package of an extra that is missing within named, with the extra that brings it.
 
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
-        extra = _EXTRA_OF.get(fullname)
-        if extra is not None and _importer().partition(".")[0] == "smoothbound":
-            raise ModuleNotFoundError(
-                f"this part of smoothbound needs {fullname}, which is not installed; "
-                f'pip install "smoothbound[{extra}]" brings it',
-                name=fullname,
-            )
+    Raises
+    ------
+    ModuleNotFoundError
+        In place of the one that was raised within, where it is about such a package.
 
-
-def explain_missing() -> None:
-    """Have failing imports of smoothbound name the extra, and leave those of others alone."""
-    sys.meta_path.append(_Missing())
-
-
-def _importer() -> str:
-    """Return the name of the module whose import is being answered."""
-    frame = sys._getframe(2)
-    while frame.f_back and _name(frame).startswith("importlib"):
-        frame = frame.f_back
-    return _name(frame)
-
-
-def _name(frame: Any) -> str:
-    return str(frame.f_globals.get("__name__", ""))
+    Examples
+    --------
+    >>> with named():
+    ...     raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
+    Traceback (most recent call last):
+    ...
+    ModuleNotFoundError: this part of smoothbound needs jinja2, which is not installed; \
+pip install "smoothbound[report]" brings it
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF.get(error.name or "")
+        if extra is None or "smoothbound[" in error.msg:
+            raise
+        raise ModuleNotFoundError(
+            f"this part of smoothbound needs {error.name}, which is not installed; "
+            f'pip install "smoothbound[{extra}]" brings it',
+            name=error.name,
+        ) from error

@@ -182,8 +182,10 @@ def _npy_header(what: str, stream: Any) -> tuple[tuple[int, ...], bool, np.dtype
 
 def _check_array(what: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, int]:
     if len(shape) != 2 or 0 in shape:
+        advice = "; for one input save scores[None, :]" if len(shape) == 1 else ""
         raise StoreError(
-            f"{what} must have shape (n_inputs, n_draws) with neither 0, got shape {shape}"
+            f"{what} must have shape (n_inputs, n_draws) with at least one of each, "
+            f"got shape {shape}{advice}"
         )
     _check_type(what, dtype)
     return shape[0], shape[1]

@@ -214,7 +214,8 @@ def test_a_clear_claim_is_certified_and_a_hopeless_one_given_up_at_once():
     assert np.isnan(no.radius)
     assert yes.n_draws <= 2 * first
     assert no.n_draws == first
-    assert "even 100000 draws are not expected to certify more than 0.5" in no.reason
+    expected = f"given up after {first} draws: even 100000 draws are not expected to certify "
+    assert no.reason == expected + "more than 0.5"
 
 
 def test_a_hopeless_radius_is_not_looked_for():

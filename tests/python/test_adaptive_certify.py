@@ -66,7 +66,7 @@ def test_decisions_are_true_and_take_fewer_draws() -> None:
         assert sure == ("certified after" in reason)
     assert cert.predicted[0] == 0
     assert cert.predicted[-1] == -1
-    assert "not above the cut-off 0.5; even 20000 draws" in cert.reason[-1]
+    assert "not above the cut-off 0.5; given up after" in cert.reason[-1]
     assert (cert.class_radius[:3] <= X0[:3]).all()
 
 

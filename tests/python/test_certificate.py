@@ -119,6 +119,15 @@ def test_a_certificate_of_many_inputs_prints_in_a_few_lines(cert: sb.Certificate
     assert repr(cert[:0])
 
 
+def test_a_class_that_was_not_told_is_not_printed_as_abstained() -> None:
+    sketch = sb.ScoreSketch(2)
+    sketch.update(SCORES[:2])
+    assert "predicted" not in repr(sketch.certify(sigma=0.25)).splitlines()[1]
+    told = sb.ScoreSketch(2, predicted=[3, 7])
+    told.update(SCORES[:2])
+    assert "predicted" in repr(told.certify(sigma=0.25)).splitlines()[1]
+
+
 def test_what_is_printed_is_on_the_safe_side() -> None:
     lower, upper = np.array([[0.99996]]), np.array([[0.00012341]])
     made = sb.certify_scores(SCORES[:1], sigma=0.25, sides="both", thresholds=[0.5])

@@ -385,6 +385,13 @@ def test_certify_says_what_the_network_returns_before_it_draws(
     said = fails("certify", *common, "--data", "npz:a.npz", "--out", "a")
     assert "the network has 10 outputs, and the data have 11 classes" in said
     np.savez("b.npz", images=images, labels=[9, 0, 1, 2])
+    said = smoothbound("certify", *common, "--data", "npz:b.npz", "--out", "c").stderr
+    assert said.count("look like probabilities") == 1
+    assert "UserWarning" not in said
+    said = smoothbound(
+        "certify", *common, "--data", "npz:b.npz", "--outputs", "logits", "--out", "d"
+    ).stderr
+    assert "look like probabilities" not in said
     said = smoothbound(
         "certify", *common, "--data", "npz:b.npz", "--outputs", "probabilities", "--out", "b"
     ).stderr

@@ -8,6 +8,7 @@ import importlib
 import io
 import os
 import pickle
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -880,6 +881,24 @@ def test_labels_that_are_no_class_numbers_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         load(write_npz(tmp_path / "a.npz", images=GOOD, labels=labels))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "advice"),
+    [
+        (GOOD[:, 0], [0, 1], "save images[:, None] if they are grey"),
+        (GOOD.astype(float), [0, 1], "save images.astype('float32')"),
+        (GOOD * 0 + 255, [0, 1], "save pixels from 0 to 255 as uint8"),
+        (GOOD * 2 - 1.5, [0, 1], "save them before normalisation"),
+        (GOOD, np.eye(2), "save labels.argmax(axis=1)"),
+        (GOOD, [0.0, 1.0], "save labels.astype(int)"),
+    ],
+)
+def test_unfit_arrays_are_refused_with_what_to_do(
+    tmp_path: Path, images: Any, labels: Any, advice: str
+) -> None:
+    with pytest.raises(DataError, match=re.escape(advice)):
+        load(write_npz(tmp_path / "a.npz", images=images, labels=np.array(labels)))
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

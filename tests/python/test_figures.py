@@ -145,6 +145,11 @@ def test_confidence_steps_never_rise(ax: Axes, own: Evaluation) -> None:
         figures.certified_confidence(ax, own, 6)
 
 
+def test_confidence_of_an_input_without_label_names_no_class(ax: Axes, own: Evaluation) -> None:
+    figures.certified_confidence(ax, replace(own, labelled=False), 3)
+    assert ax.get_title("left") + ax.get_title() == "input 3"
+
+
 def test_known_methods_keep_their_look(ax: Axes, own: Evaluation, log: Evaluation) -> None:
     figures.certified_accuracy_vs_radius(ax, own, 0.5)
     figures.certified_accuracy_vs_radius(ax, log, 0.5)

@@ -49,9 +49,7 @@ def test_every_name_that_the_documents_use_is_an_attribute() -> None:
 
 
 def test_dir_shows_what_is_public_and_nothing_else() -> None:
-    assert not {"TYPE_CHECKING", "Any", "annotations", "importlib", "explain_missing"} & set(
-        dir(sb)
-    )
+    assert not {"TYPE_CHECKING", "Any", "annotations", "importlib", "named"} & set(dir(sb))
     with pytest.raises(AttributeError, match="module 'smoothbound' has no attribute 'nothing'"):
         sb.nothing  # noqa: B018
 
@@ -81,8 +79,13 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("import smoothbound; smoothbound.SmoothedClassifier", "torch", "torch"),
         ("import smoothbound; smoothbound.train", "torch", "torch"),
         ("from smoothbound import models", "torch", "torch"),
-        ("from smoothbound.sampler import Sampler", "torch", "torch"),
-        ("import smoothbound.measures", "torch", "torch"),
+        ("import smoothbound; smoothbound.train.train", "torch", "torch"),
+        (
+            "import smoothbound as sb, numpy as np; "
+            "sb.certify_scores(np.full((1, 99), 0.5), sigma=1, alpha=0.1).plot()",
+            "matplotlib",
+            "report",
+        ),
         (
             "import smoothbound as sb, numpy as np; "
             "sb.certify_scores(np.full((1, 99), 0.5), sigma=1, alpha=0.1).to_pandas()",
@@ -100,9 +103,43 @@ def test_a_package_that_is_missing_is_named_with_its_extra(
 
 
 def test_imports_of_others_stay_as_they_are(bare: Path) -> None:
-    code = "import smoothbound, importlib.util; print(importlib.util.find_spec('torch'))"
+    code = "import sys; a = [*sys.meta_path]; import smoothbound; assert sys.meta_path == a; "
+    code += "import importlib.util; print(importlib.util.find_spec('torch'))"
     assert run(code, bare, "-S").strip() == "None"
     assert "No module named 'torch'" in python("import smoothbound, torch", bare, "-S").stderr
+
+
+def test_a_missing_package_that_no_extra_brings_is_left_as_it_is() -> None:
+    from smoothbound.extras import named
+
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'no_such_package'$"), named():
+        import no_such_package  # noqa: F401
+
+
+def test_a_missing_package_is_named_once() -> None:
+    from smoothbound.extras import named
+
+    with pytest.raises(ModuleNotFoundError) as caught, named(), named():
+        raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
+    assert str(caught.value).count("smoothbound needs jinja2") == 1
+
+
+def test_a_report_names_the_extra_that_draws_it(bare: Path, tmp_path: Path) -> None:
+    code = (
+        "import smoothbound as sb, numpy as np\n"
+        f"cert = sb.certify_scores(np.full((1, 99), 0.9), sigma=1, alpha=0.1)\n"
+        f"cert.save({str(tmp_path / 'b.parquet')!r})\n"
+        f"sb.report.write_report([{str(tmp_path / 'b.parquet')!r}], {str(tmp_path / 'r')!r})"
+    )
+    said = python(code, bare, "-S").stderr.splitlines()[-1]
+    assert said.startswith("ModuleNotFoundError: this part of smoothbound needs ")
+    assert said.endswith('pip install "smoothbound[report]" brings it')
+
+
+def test_the_package_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "smoothbound", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"smoothbound {sb.__version__}\n"
 
 
 @pytest.mark.parametrize(

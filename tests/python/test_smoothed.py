@@ -174,6 +174,7 @@ def test_the_displacement_is_paid_by_every_certificate() -> None:
 def test_gaussian_noise_says_what_it_does_not_promise() -> None:
     cert = SmoothedClassifier(model, SIGMA).certify(inputs(1.0), n=100, noise="gaussian")
     assert cert.settings.noise["caveat"] == CAVEAT
+    assert "floating-point noise, so no proof" in repr(cert).splitlines()[0]
     assert "displacement" not in cert.settings.noise
 
 

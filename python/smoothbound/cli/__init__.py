@@ -18,6 +18,7 @@ from smoothbound.cli.recommend import recommend
 from smoothbound.cli.report import report
 from smoothbound.cli.train import train
 from smoothbound.errors import SmoothboundError
+from smoothbound.extras import named
 from smoothbound.printing import note, print_error, readable_anywhere
 
 __all__ = ["app", "main"]
@@ -28,7 +29,8 @@ class _Commands(typer.core.TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with named():
+                return super().invoke(ctx)
         except (SmoothboundError, ValueError, TypeError) as error:
             print_error(error)
         except OSError as error:
@@ -40,7 +42,7 @@ class _Commands(typer.core.TyperGroup):
         except KeyboardInterrupt as error:
             note(f"stopped: {error}" if error.args else "stopped")
             raise typer.Exit(130) from None
-        except ModuleNotFoundError as error:  # names the extra: smoothbound.extras
+        except ModuleNotFoundError as error:
             print_error(error)
         raise typer.Exit(2)
 

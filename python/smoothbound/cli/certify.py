@@ -92,12 +92,12 @@ def certify(
         str, typer.Option(help="Part of the data: train or test.", rich_help_panel=_INPUTS)
     ] = "test",
     skip: Annotated[
-        int, typer.Option(help="Take every so many-th input.", rich_help_panel=_INPUTS)
+        int, typer.Option(help="Take one input in this many.", rich_help_panel=_INPUTS)
     ] = 1,
     max_inputs: Annotated[
         int | None,
         typer.Option(
-            help="Take at most so many inputs.", show_default="all", rich_help_panel=_INPUTS
+            help="Take at most this many inputs.", show_default="all", rich_help_panel=_INPUTS
         ),
     ] = None,
     indices: Annotated[
@@ -112,7 +112,9 @@ def certify(
     ] = None,
     n: Annotated[
         int,
-        typer.Option("--n", help="Draws that bound the confidence; at most so many if adaptive."),
+        typer.Option(
+            "--n", help="Draws that bound the confidence; with --adaptive, at most this many."
+        ),
     ] = 100_000,
     n0: Annotated[int, typer.Option("--n0", help="Other draws that select the class.")] = 100,
     alpha: Alpha = 1e-3,
@@ -230,8 +232,8 @@ def certify(
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="With --adaptive: find the certified radius, until more draws are expected to "
-            "gain no more than so many sigma.",
+            help="With --adaptive: find the certified radius, and stop when more draws are "
+            "expected to raise it by no more than this many sigma.",
             show_default=False,
             rich_help_panel=_ADAPTIVE,
         ),
@@ -294,6 +296,12 @@ def certify(
 
     if not adaptive and {radius_precision, max_draws, max_seconds} != {None}:
         raise ValueError("--radius-precision, --max-draws and --max-seconds need --adaptive")
+    if adaptive and radii is None and radius_precision is None:
+        raise ValueError(
+            "--adaptive answers one question about each input: state --radii 0.25 and --thresholds "
+            "0.7 (is the confidence above 0.7 within 0.25?), or --radius-precision 0.05 (up to "
+            "which radius is it?)"
+        )
     if salvage and not resume:
         raise ValueError("--salvage needs --resume")
     where = best_device(device)
@@ -323,7 +331,7 @@ def certify(
         model,
         sigma,
         measure=measure,
-        outputs=outputs,  # type: ignore[arg-type]
+        outputs=outputs or "logits",  # type: ignore[arg-type]  # `_introduce_model` warns
         select=select,  # type: ignore[arg-type]
         device=where,
         batch_size=_batch_size(batch_size, before),
@@ -335,7 +343,7 @@ def certify(
     )
     first, _ = dataset[0]
     made = smoothed.noise(noise, seed=seed, grid=None if noise == "gaussian" else dataset.grid)
-    _introduce_model(smoothed, made, first, dataset)
+    _introduce_model(smoothed, made, first, dataset, outputs is not None)
     _warn_of_another(checkpoint, info, sigma, dataset.num_classes)
     middle = sum(smoothed.measure.score_range) / 2
     if radii is not None:
@@ -391,7 +399,7 @@ def certify(
 
 
 def _introduce_model(
-    smoothed: SmoothedClassifier, noise: Noise, image: Tensor, dataset: Dataset
+    smoothed: SmoothedClassifier, noise: Noise, image: Tensor, dataset: Dataset, stated: bool
 ) -> None:
     """Say in one line what the network returns, and refuse labels that it lacks."""
     from smoothbound.errors import CheckpointError, ModelError
@@ -399,8 +407,11 @@ def _introduce_model(
     with suppress(ModelError):  # the run will say what is wrong, and whether with all images
         seen = smoothed.look(image, noise)
         say(f"model: {seen}", Console(stderr=True))
-        if seen.outputs == "logits" and seen.normalised:
-            note("these look like probabilities: state --outputs=probabilities if they are")
+        if seen.outputs == "logits" and seen.normalised and not stated:
+            note(
+                "these look like probabilities, and a second softmax makes every score small: "
+                "state --outputs probabilities, or --outputs logits if they are logits all the same"
+            )
         if dataset.num_classes > seen.classes:
             raise CheckpointError(
                 f"the network has {seen.classes} outputs, and the data have "

@@ -75,6 +75,15 @@ def _radii_found(evaluation: Evaluation, threshold: float) -> str:
 
 
 def _spread(certified: int, total: int) -> list[int]:
-    """Spread up to seven columns over the radii with something certified and the next one."""
+    """Take every radius up to the first with nothing certified, or every second, fourth, ...
+
+    Examples
+    --------
+    >>> _spread(5, 17), _spread(9, 17)
+    ([0, 1, 2, 3, 4, 5], [0, 2, 4, 6, 8, 10])
+    """
     last = min(certified, total - 1)
-    return sorted({round(last * k / (_COLUMNS - 1)) for k in range(_COLUMNS)})
+    step = 1
+    while -(-last // step) >= _COLUMNS:
+        step *= 2
+    return sorted({*range(0, last, step), min(-(-last // step) * step, total - 1)})

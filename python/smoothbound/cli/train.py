@@ -64,10 +64,12 @@ def train(
     max_images: Annotated[
         int | None,
         typer.Option(
-            help="Train on so many images, drawn at random by the seed.", show_default="all"
+            help="Train on this many images, drawn at random by the seed.", show_default="all"
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of initialisation, order, noise, augmentation.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of initialisation, order, noise and augmentation.")
+    ] = 0,
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")
     ] = None,

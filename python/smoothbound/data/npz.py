@@ -43,14 +43,13 @@ def _checked_images(
     path: Path, images: NDArray[np.generic]
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
     """Return images as uint8 or float32 if they are such, of any byte order, in [0, 1]."""
-    if (
-        images.ndim != 4
-        or 0 in images.shape
-        or (images.dtype.kind, images.itemsize) not in (("u", 1), ("f", 2), ("f", 4))
-    ):
+    kind = (images.dtype.kind, images.itemsize)
+    if images.ndim != 4 or 0 in images.shape or kind not in (("u", 1), ("f", 2), ("f", 4)):
+        advice = "; save images[:, None] if they are grey" if images.ndim == 3 else ""
+        advice += "; save images.astype('float32')" if kind == ("f", 8) else ""
         raise DataError(
             f"npz: images in {path} must be uint8 or float32 of shape "
-            f"(n, channels, height, width), got {images.dtype} of shape {images.shape}"
+            f"(n, channels, height, width), got {images.dtype} of shape {images.shape}{advice}"
         )
     if images.shape[3] in _CHANNELS and images.shape[1] not in _CHANNELS:
         raise DataError(
@@ -62,18 +61,28 @@ def _checked_images(
         return images.astype(np.uint8, copy=False)
     values = images.astype(np.float32, copy=False)  # exact
     if not (values.min() >= 0 and values.max() <= 1):
+        advice = ""
+        if values.min() < 0:
+            advice = (
+                "; save them before normalisation and let the network normalise, because sigma "
+                "and radii are in the units before it"
+            )
+        elif values.max() <= 255:
+            advice = "; save pixels from 0 to 255 as uint8"
         raise DataError(
             f"npz: float32 images in {path} must be finite and lie in [0, 1], "
-            f"got values from {values.min()} to {values.max()}"
+            f"got values from {values.min()} to {values.max()}{advice}"
         )
     return values
 
 
 def _checked_labels(path: Path, labels: NDArray[np.generic], count: int) -> NDArray[np.int64]:
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        advice = "; save labels.argmax(axis=1)" if labels.ndim == 2 else ""
+        advice += "; save labels.astype(int)" if labels.dtype.kind == "f" and not advice else ""
         raise DataError(
             f"npz: labels in {path} must be integers of shape ({count},), "
-            f"one for each image; got {labels.dtype} of shape {labels.shape}"
+            f"one for each image; got {labels.dtype} of shape {labels.shape}{advice}"
         )
     whole = labels.astype(labels.dtype.newbyteorder("="), copy=False)
     return checked_labels(path, whole, min(max(int(whole.max()) + 1, 1), _MOST_CLASSES))

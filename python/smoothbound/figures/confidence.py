@@ -81,11 +81,13 @@ def certified_confidence(
             fontsize="small",
         )
     predicted = evaluation.predicted[row]
+    outcome = f"predicted {predicted}" if predicted >= 0 else "abstained"
     ax.set(
         xlabel=RADIUS,
         ylabel=f"certified {plain(evaluation.measure)}",
-        title=f"input {index}: class {evaluation.label[row]}, "
-        + (f"predicted {predicted}" if predicted >= 0 else "abstained"),
+        title=f"input {index}: class {evaluation.label[row]}, {outcome}"
+        if evaluation.labelled
+        else f"input {index}",
         ylim=evaluation.score_range,
     )
     radius_axis(ax)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from smoothbound import comparison, concentration
 from smoothbound.evaluation import Evaluation
+from smoothbound.extras import named
 from smoothbound.method import Method
 from smoothbound.printable import markdown, printable
 from smoothbound.report import folder, page
@@ -48,6 +49,7 @@ DEFINITION = (
 )
 
 
+@named()
 def write_report(
     inputs: Sequence[str | Path],
     out: str | Path,
@@ -207,5 +209,7 @@ def _missing(parts: Sequence[Part], pairs: bool, groups: bool) -> str:
             "and measure, by several σ)"
         )
     return (
-        f"Not shown for want of data: {'; '.join(absent)}." if absent else "Every figure is shown."
+        f"Not shown, because these inputs do not hold it: {'; '.join(absent)}."
+        if absent
+        else "Every figure is shown."
     )

@@ -98,6 +98,7 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
         index=np.arange(len(certificate)),
         label=classes,
         predicted=classes,
+        labelled=False,
         bounds=(Bounds(settings.method, certificate.lower[:, columns], certificate.radius),),
         thresholds=np.asarray(settings.thresholds),
         notes=(
