@@ -231,6 +231,9 @@ class Sampler:
         Returns
         -------
         Draws
+            `ScoreSketch.update` takes them as they are. Their scores alone, given to
+            `certify_scores`, are about the lattice point next to the input: what holds there within
+            R + 2 `Draws.displacement` holds for the input within R.
 
         Raises
         ------

@@ -280,6 +280,8 @@ class SmoothedClassifier(Sampler):
         ONNX Runtime, classifiers of scikit-learn and functions compiled by jax.jit are recognised;
         a function over NumPy or JAX arrays is wrapped in ``adapters.numpy`` or ``adapters.jax``.
         A row of the result may depend on no other row: a batch holds copies of several inputs.
+        That is checked for one row, up to what rounding moves; layers that are quantised
+        dynamically, whose scale is that of the batch, depend on other rows by about as little.
     sigma : float
         Standard deviation of the noise, in the units of the model's input: if the model
         normalises its input itself, before that.

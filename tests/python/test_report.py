@@ -642,6 +642,20 @@ def test_the_page_says_how_it_was_made_and_shows_the_main_curve_first(tmp_path: 
     assert all(page.count(f'id="{target}"') == 1 for target in targets)
 
 
+@pytest.mark.parametrize(
+    ("noise", "said"), [("gaussian", "are not proven"), ("lattice", "by at most d = 0.")]
+)
+def test_a_report_of_certificates_from_python_says_what_their_noise_promises(
+    tmp_path: Path, noise: str, said: str
+) -> None:
+    torch = pytest.importorskip("torch")
+    smoothed = sb.SmoothedClassifier(lambda x: torch.cat([x, -x], dim=1), sigma=0.5)
+    certificate = smoothed.certify(np.ones((3, 1), np.float32), n=100, n0=10, noise=noise)
+    certificate.save(tmp_path / "mine.parquet")
+    [evaluation] = report.read([tmp_path / "mine.parquet"])
+    assert said in " ".join(evaluation.notes)
+
+
 def test_a_narrow_screen_gets_every_panel_alone(tmp_path: Path) -> None:
     report.write_report([make_run(tmp_path / "run")], tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -89,6 +90,7 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
     classes = np.zeros(len(certificate), np.int64) if predicted is None else np.array(predicted)
     radii, columns = np.unique(np.asarray(settings.radii), return_index=True)
     measure = printable(getattr(settings, "measure", "score"))
+    noise = getattr(settings, "noise", {"displacement": getattr(settings, "displacement", None)})
     return Evaluation(
         name=name,
         measure=measure,
@@ -104,6 +106,7 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
         notes=(
             f"{len(certificate)} inputs, σ = {exact(settings.sigma)}, α = {exact(settings.alpha)}, "
             f"{settings.n} draws of each.",
+            *_noise_caveat(noise),
             "**No labels**: whether a class is the true one is not known, and every input counts "
             "as correct that is not abstained from.",
         ),
@@ -208,16 +211,16 @@ def _day(path: Path) -> str:
     return datetime.fromtimestamp(last, tz=timezone.utc).strftime("%Y-%m-%d")
 
 
-def _noise_caveat(settings: RunSettings) -> tuple[str, ...]:
+def _noise_caveat(noise: Mapping[str, Any]) -> tuple[str, ...]:
     """Say what floating-point noise does not promise, and how far inputs were moved to a grid."""
-    if settings.noise.get("kind") == "gaussian":
+    if noise.get("kind") == "gaussian":
         return (
             "**Floating-point noise**: its samples are not exactly Gaussian, and a network can be "
             "made that tells them from exact ones, so that these certificates are not proven. "
             "Certify with lattice noise for a proof (docs/noise.md).",
         )
-    moved = settings.noise.get("displacement")
-    if not moved:
+    moved = noise.get("displacement")
+    if not isinstance(moved, float) or not moved:
         return ()
     return (
         f"Inputs were moved to the nearest point of a lattice, by at most d = "
@@ -238,7 +241,7 @@ def _notes(results: store.Results) -> tuple[str, ...]:
         f"{settings.measure} and {settings.n0} others to select the class by its "
         f"{_SELECTED.get(settings.select, settings.select)}; "
         f"{settings.noise.get('kind')} noise, {settings.precision}.",
-        *_noise_caveat(settings),
+        *_noise_caveat(settings.noise),
         "Never abstains."
         if cutoff is None
         else f"Abstains where the {settings.measure} certified at R = 0 is not above "
