@@ -210,7 +210,7 @@ def _read(path: Path, key: str) -> float | None:
         if entry["checksum"] != _checksum(key, entry["level"]):
             return None
         return float.fromhex(entry["level"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ArithmeticError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

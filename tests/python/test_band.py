@@ -172,6 +172,7 @@ def test_a_kept_level_is_read_back_and_checked(cache):
         planted(-first),
         planted(float("nan")),
         '{"level": ' + "[" * 5000,
+        json.dumps({"level": "0x1p99999", "checksum": bands._checksum(path.stem, "0x1p99999")}),
     ):
         path.write_text(damage)
         assert read_again() == first
