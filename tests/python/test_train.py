@@ -619,7 +619,8 @@ def test_an_image_of_another_size_is_told_before_training(tmp_path: Path) -> Non
 def test_data_without_a_test_say_what_the_accuracy_is_of(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=few().images, labels=few().labels)
     result = run(tmp_path / "a.pt", "--epochs", "1", data=f"npz:{tmp_path / 'a.npz'}")
-    assert "on the 40 all images, which it was trained on: " in result.output
+    assert "on the 40 images, which it was trained on: " in result.output
+    assert result.output.count("data: npz:") == 1
 
 
 def test_the_command_that_the_demo_prints_makes_the_demos_network(

@@ -113,7 +113,8 @@ def train(
         _claim(out)
     training, held_out = load(data, "train"), load(data, "test")
     introduce(training)
-    introduce(held_out)
+    if held_out.split != "all":  # else the very same images
+        introduce(held_out)
     _check_alike(training, held_out)
     look_at(held_out, range(len(held_out)))
     if max_images is not None:
@@ -183,11 +184,9 @@ def train(
             on_epoch=keep,
         )
     share = accuracy_under_noise(model, held_out, sigma=sigma)
-    seen = ", which it was trained on" if held_out.split == "all" else ""
-    say(
-        f"accuracy under noise on the {len(held_out)} {held_out.split} images{seen}: {share:.1%}\n"
-        f"checkpoint: {out}"
-    )
+    trained_on = held_out.split == "all"
+    which = "images, which it was trained on" if trained_on else f"{held_out.split} images"
+    say(f"accuracy under noise on the {len(held_out)} {which}: {share:.1%}\ncheckpoint: {out}")
 
 
 @contextmanager
