@@ -737,7 +737,7 @@ def test_a_report_of_odd_results_is_still_a_report(
 
 
 def test_too_few_draws_for_alpha_cost_the_figures_that_need_them(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, alpha=1e-300, measure="$\\frac$ _x")  # no code of Matplotlib's
+    settings = replace(SETTINGS, alpha=5e-324, measure="$\\frac$ _x")  # no code of Matplotlib's
     written = report.write_report([make_run(tmp_path / "run", settings)], tmp_path / "out")
     names = {path.name for path in written}
     assert {"run_accuracy_vs_radius.png", "run_confidence.png"} <= names
