@@ -28,7 +28,9 @@ from smoothbound import checks, packed_counts, sealed, sketch_checks, store_chec
 from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
 from smoothbound.journal import Journal, beginning, frame, schema_frames
 from smoothbound.plain_files import as_path, read_plain
+from smoothbound.printable import printable
 from smoothbound.replacing import clear_drafts, lock, replacing, sync_folder
+from smoothbound.rounding import exact
 from smoothbound.run_settings import RunSettings
 
 if TYPE_CHECKING:
@@ -97,6 +99,20 @@ class Results:
     settings: RunSettings
     table: pa.Table
     complete: bool
+
+    def __len__(self) -> int:
+        """Return the number of finished inputs."""
+        return self.table.num_rows
+
+    def __repr__(self) -> str:
+        settings = self.settings
+        names = ", ".join(method.name for method in settings.methods)
+        state = "complete" if self.complete else f"of {settings.n_inputs}, not complete"
+        return printable(
+            f"Results of {len(self)} inputs ({state}): {settings.measure} of {settings.arch} on "
+            f"{settings.data}, {names}, n = {settings.n}, sigma = {exact(settings.sigma)}, "
+            f"alpha = {exact(settings.alpha)}"
+        )
 
     @property
     def failed(self) -> int:

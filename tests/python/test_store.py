@@ -129,6 +129,15 @@ def test_a_finished_run_is_one_parquet_file_with_its_settings(finished: Path) ->
     assert (results.array("radius_mean")[:, 1] == 0.25).all()
 
 
+def test_results_show_what_they_are_in_a_line(finished: Path) -> None:
+    results = store.load(finished)
+    assert len(results) == len(INDICES)
+    assert repr(results) == (
+        "Results of 5 inputs (complete): score of digits_cnn on digits, mean, cdf_dkw, n = 1000, "
+        "sigma = 0.25, alpha = 0.001"
+    )
+
+
 def test_the_parquet_file_tells_its_settings_to_any_reader(finished: Path) -> None:
     metadata = pq.read_schema(finished / "results.parquet").metadata
     read = json.loads(metadata[b"smoothbound"])
