@@ -191,7 +191,7 @@ def test_kills_change_nothing(model: Path, tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"radii": "0,0.25"}, "radii must be one number"),
-        ({"radii": None}, "radii must be one number"),
+        ({"radii": None}, "state --radii 0.25 and --thresholds"),
         ({"thresholds": "0.5,0.6"}, "thresholds must be one number"),
         ({"radius-precision": 0.1}, "radii must be left out"),
         ({"band": "dkw", "bound": "cdf", "n": 5}, "too few"),
