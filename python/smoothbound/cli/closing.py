@@ -39,6 +39,8 @@ def concerns(results: Results) -> Iterator[str]:
             "the images are not in the range that it was trained on",
             f"{settings.n} draws are too few",
         ]
+        if settings.outputs == "logits":
+            causes.append("it returns probabilities, which were taken for logits")
         if settings.cutoff is not None:
             causes.append(f"the cut-off {exact(settings.cutoff)} is too high")
         yield f"every input was abstained from. Likely causes: {'; '.join(causes)}"
