@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
@@ -401,6 +402,11 @@ void add_lattice(const sb::LatticeNoise& noise,
                  const Numbers& examples, const Numbers& draws, const Numbers& streams,
                  py::array_t<T, py::array::c_style>& out, std::uint64_t seed, int threads) {
   const auto from = points_of(points);
+  const std::int64_t most =
+      std::numeric_limits<std::int32_t>::max() - static_cast<std::int64_t>(noise.largest());
+  require(std::all_of(points.data(), points.data() + points.size(),
+                      [most](std::int64_t point) { return -most <= point && point <= most; }),
+          "points must stay below 2^31 with the largest noise added");
   const auto key = noise_rows(rows, examples, draws, streams);
   const std::span<T> to{out.mutable_data(), static_cast<std::size_t>(out.size())};
   sb::Failure failure;

@@ -205,3 +205,18 @@ started.wait()
             [sys.executable, "-c", code], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_lattice_points_that_noise_could_carry_out_of_int32_are_refused() -> None:
+    from smoothbound import _core
+
+    noise = _core.LatticeNoise(np.array([0, 1], np.int32), np.zeros(2, np.uint64), 1.0)
+    keys = [np.zeros(1, np.int64)] * 4
+    out = np.empty((1, 2), np.float32)
+    most = 2**31 - 1 - 2  # two thresholds: noise of two steps at most
+    for far in (most, -most):
+        noise.add(np.array([[0, far]], np.int32), *keys, out, seed=0, threads=1)
+        assert abs(out[0, 1] - far) <= 2**8  # the spacing of float32 there
+    for far in (most + 1, -most - 1, -(2**31)):
+        with pytest.raises(ValueError, match=r"points must stay below 2\^31 with the largest"):
+            noise.add(np.array([[0, far]], np.int32), *keys, out, seed=0, threads=1)

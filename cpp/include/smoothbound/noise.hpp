@@ -42,10 +42,13 @@ class LatticeNoise {
   LatticeNoise(std::span<const std::int32_t> high, std::span<const std::uint64_t> low,
                double steps);
 
+  /// The largest |K|: the number of thresholds.
+  std::size_t largest() const noexcept { return low_.size(); }
+
   /// out[i] = T(points[rows.points[i]] + K) / T(steps), where T is float or double: two conversions
   /// and a division, each rounded to the nearest.
   ///
-  /// \param points  in grid steps; \pre with the largest K added below 2^31
+  /// \param points  in grid steps; \pre |points| + largest() below 2^31
   /// \param out     row-major (rows, points.size)
   /// \param threads >= 1; the result does not depend on it
   template <class T>
