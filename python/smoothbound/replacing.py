@@ -14,7 +14,7 @@ from typing import BinaryIO
 from smoothbound.errors import StoreError
 from smoothbound.plain_files import open_plain, require_plain
 
-__all__ = ["clear_drafts", "lock", "replacing", "sync_folder"]
+__all__ = ["clear_drafts", "file_identity", "lock", "replacing", "sync_folder"]
 
 
 def lock(path: Path) -> int:
@@ -35,13 +35,28 @@ def lock(path: Path) -> int:
     try:
         require_plain(path, os.fstat(fd))
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if file_identity(path) == _identity(os.fstat(fd)):
+            return fd
     except OSError as error:
         os.close(fd)
         raise StoreError(f"another run is writing to {path.parent}: {error.strerror}") from error
     except StoreError:
         os.close(fd)
         raise
-    return fd
+    os.close(fd)  # the process that held the file has deleted it
+    return lock(path)
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from one that takes its place; None if there is none."""
+    try:
+        return _identity(path.stat())
+    except (OSError, ValueError):  # ValueError: a null character in the name
+        return None
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
 from smoothbound.journal import Journal, beginning, frame, schema_frames
 from smoothbound.plain_files import as_path, read_plain
 from smoothbound.printable import printable
-from smoothbound.replacing import clear_drafts, lock, replacing, sync_folder
+from smoothbound.replacing import clear_drafts, file_identity, lock, replacing, sync_folder
 from smoothbound.rounding import exact
 from smoothbound.run_settings import RunSettings
 
@@ -216,14 +216,21 @@ def load(folder: str | Path, *, salvage: bool = False) -> Results:
     folder = as_path("folder", folder)
     if not _is_there(folder) or not folder.is_dir():
         raise StoreError(f"there is no results folder {folder}")
-    if _is_there(folder / RESULTS):
-        return _load_parquet(folder / RESULTS)
-    if not _is_there(folder / JOURNAL):
+    finished, path = folder / RESULTS, folder / JOURNAL
+    if _is_there(finished):
+        return _load_parquet(finished)
+    if not _is_there(path) and not _is_there(finished):
         raise StoreError(f"{folder} holds no results: neither {RESULTS} nor {JOURNAL} is in it")
-    journal = _parse(folder / JOURNAL, read_plain(folder / JOURNAL), salvage=salvage)
+    try:
+        data = read_plain(path)
+    except StoreError:
+        if _is_there(finished):  # the run has finished since, and deleted its journal
+            return _load_parquet(finished)
+        raise
+    journal = _parse(path, data, salvage=salvage)
     if journal.schema is None:
         raise StoreError(f"{folder} holds no results yet: its run was stopped at the very start")
-    return _results(folder / JOURNAL, journal.table(), complete=False)
+    return _results(path, journal.table(), complete=False)
 
 
 def _parse(path: Path, data: bytes, *, salvage: bool) -> Journal:
@@ -409,6 +416,7 @@ class Writer:
     def _open(self, resume: bool, salvage: bool) -> None:
         """Compare with what is there, then lock the folder, and only then write."""
         results, path = self.folder / RESULTS, self.folder / JOURNAL
+        seen = file_identity(results)
         if _is_there(results):
             self._finished = _load_parquet(results)
             self._go_on(self._finished, resume)
@@ -418,6 +426,13 @@ class Writer:
             elif self._has_finished():
                 return
         self._fd = lock(path)
+        if file_identity(results) != seen:
+            if not os.fstat(self._fd).st_size:  # made by the lock
+                path.unlink()
+            raise StoreError(
+                f"another run has just finished in {self.folder}; look at its results, then try "
+                "again or choose another folder"
+            )
         clear_drafts(results)
         if salvage:
             self._salvage()

@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smoothbound import packed_counts, sealed, sketch_checks, store
+from smoothbound import packed_counts, replacing, sealed, sketch_checks, store
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
 from smoothbound.run_settings import RunSettings
@@ -235,6 +235,65 @@ def test_a_wrong_row_is_refused_and_not_written(
             writer.append(lacking)
         writer.append(row(2))
     assert store.load(tmp_path).array("index").tolist() == [0, 2]
+
+
+# --- two processes in one folder -------------------------------------------------------------
+
+
+@pytest.fixture(params=["before the file is opened", "before it is locked"])
+def finish_in_between(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Call it with a writer, which then finishes while the next one is being opened."""
+
+    def prepare(other: store.Writer) -> None:
+        name = "lock" if request.param == "before the file is opened" else "require_plain"
+        module = store if name == "lock" else replacing
+        real = getattr(module, name)
+
+        def late(*args: Any) -> Any:
+            monkeypatch.setattr(module, name, real)
+            other.finish()
+            return real(*args)
+
+        monkeypatch.setattr(module, name, late)
+
+    return prepare
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("alpha", [SETTINGS.alpha, 0.5])
+def test_a_run_that_finishes_while_another_begins_is_kept(
+    tmp_path: Path, finished: Path, finish_in_between: Any, resume: bool, alpha: float
+) -> None:
+    folder = tmp_path / "one"
+    with store.Writer(folder, SETTINGS) as first:
+        for index in INDICES:
+            first.append(row(index))
+        finish_in_between(first)
+        changed = dataclasses.replace(SETTINGS, alpha=alpha)
+        with pytest.raises(StoreError, match="another run has just finished in"):
+            store.Writer(folder, changed, resume=resume)
+    assert contents(folder) == contents(finished)
+    assert [path.name for path in folder.iterdir()] == [store.RESULTS]
+
+
+def test_a_run_that_finishes_while_it_is_read_is_read(
+    tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "one"
+    with store.Writer(folder, SETTINGS) as writer:
+        for index in INDICES:
+            writer.append(row(index))
+        read = store.read_plain
+
+        def late(path: Path) -> bytes:
+            monkeypatch.setattr(store, "read_plain", read)
+            writer.finish()
+            return read(path)
+
+        monkeypatch.setattr(store, "read_plain", late)
+        results = store.load(folder)
+    assert results.complete
+    assert repr(results.table.to_pylist()) == repr(store.load(finished).table.to_pylist())
 
 
 # --- stopped and taken up again --------------------------------------------------------------
