@@ -13,7 +13,7 @@ import importlib
 import math
 from enum import IntEnum
 from types import ModuleType
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from smoothbound import checks
 from smoothbound._noise_torch import Key
 from smoothbound.devices import resolved
 from smoothbound.lattice import MAX_FINE_NUMBER, MAX_NUMBER, fine_lattice, lattice
+from smoothbound.noise_kinds import CAVEAT, DEFAULT, KINDS, Kind, described
 
 __all__ = [
     "CAVEAT",
@@ -35,17 +36,9 @@ __all__ = [
     "check_example",
 ]
 
-Kind = Literal["lattice", "gaussian"]
-
-DEFAULT: Kind = "lattice"
 MAX_SEED = 2**64 - 1
 MAX_EXAMPLE = 2**31 - 1
 MAX_DRAWS = 2**32  # of an input and a stream
-
-CAVEAT = (
-    "floating-point noise: x + noise is rounded, and the certificate does not account for that, so "
-    "that it is no proof; a network made for it can be certified falsely"
-)
 
 _COMMON_GRIDS = (255, 16)  # of 8-bit images and of the digits
 _GRID_ERROR = 2.0**-22  # relative: k * (1 / 255) in float32 is off by less
@@ -107,7 +100,7 @@ class Noise:
         grid: int | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        checks.choice("noise", kind, get_args(Kind))
+        checks.choice("noise", kind, KINDS)
         if checks.count("seed", seed, minimum=0) > MAX_SEED:
             raise ValueError(f"seed must be at most {MAX_SEED}, got {seed!r}")
         self.kind: Kind = kind
@@ -338,21 +331,20 @@ class Noise:
         >>> Noise("lattice", 0.12, grid=255).describe()["steps"]
         510
         """
-        described: dict[str, Any] = {
-            "kind": self.kind,
+        about = described(self.kind) | {
             "sigma": self.sigma,
             "seed": self.seed,
             "generator": "philox4x32-10",
             "enters": "before normalisation, in the units of sigma",
         }
         if self.lattice is None:
-            return described | {"caveat": CAVEAT}
-        described |= {"grid": None, "steps": self.lattice.denominator}
+            return about
+        about |= {"grid": None, "steps": self.lattice.denominator}
         if not self.lattice.fine:
-            return described | {"grid": self.lattice.levels}
+            return about | {"grid": self.lattice.levels}
         if elements is not None:
-            described["displacement"] = self.displacement(elements)
-        return described
+            about["displacement"] = self.displacement(elements)
+        return about
 
 
 def check_example(example: int) -> int:

@@ -262,6 +262,7 @@ class Sampler:
             example=int(example),
             sigma=self.sigma,
             measure=self.measure.name,
+            noise=made.kind,
         )
 
     def sample(

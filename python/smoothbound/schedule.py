@@ -26,6 +26,9 @@ __all__ = ["Draws", "Failure", "FixedJob", "Job", "Schedule", "Segment", "Visit"
 
 Item = TypeVar("Item")
 
+# What draws that are joined have in common.
+_SHARED = ("seed", "example", "predicted", "n0", "displacement", "sigma", "measure", "noise")
+
 
 class Job(Protocol):
     """How many draws one input needs, decided as their scores come in.
@@ -90,8 +93,9 @@ class Draws:
         Number of the first of the scores among the estimation draws of its input and seed.
     seed, example : int or None
         What their noise belongs to; None where that is not known.
-    sigma, measure : float or None, str or None
-        Noise level, and name of the confidence measure; None where that is not known.
+    sigma, measure, noise : float or None, str or None, str or None
+        Noise level, name of the confidence measure, and kind of the noise; None where that is not
+        known.
 
     Examples
     --------
@@ -111,6 +115,7 @@ class Draws:
     example: int | None = None
     sigma: float | None = None
     measure: str | None = None
+    noise: str | None = None
 
     @property
     def next_draw(self) -> int:
@@ -124,11 +129,11 @@ class Draws:
         ------
         ValueError
             If the others do not begin where these end, so that draws would be counted twice or left
-            out, or belong to another input, seed, class, lattice point, noise level or measure.
+            out, or belong to another input, seed, class, lattice point, noise or measure.
         """
         if not isinstance(other, Draws):
             return NotImplemented
-        for name in ("seed", "example", "predicted", "n0", "displacement", "sigma", "measure"):
+        for name in _SHARED:
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 raise ValueError(

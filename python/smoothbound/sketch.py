@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import backend as backends
-from smoothbound import checks, engine, sketch_checks, sketch_draws, sketch_repeats
+from smoothbound import (
+    checks,
+    engine,
+    noise_kinds,
+    sketch_checks,
+    sketch_draws,
+    sketch_repeats,
+)
 from smoothbound.arrays import as_scores
 from smoothbound.errors import StoreError
 from smoothbound.plain_files import as_path
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ScoreSketch"]
 
+_ABOUT = ("measure", "sigma", "displacement", "noise")  # what is said of all draws
 _MAX_DRAWS = 2**32 - 1  # counts are 32 bits wide
 _ARRAYS = ("shape", "__array__", "__dlpack__", "__arrow_c_array__", "__arrow_c_stream__")
 _NESTED = (list, tuple, array, bytes, bytearray, memoryview, str, dict)
@@ -71,6 +79,13 @@ class ScoreSketch:
     displacement : float, default 0
         Distance, at most, between an input and the lattice point that its draws were made around,
         in the same units; certificates allow for it (`smoothbound.displaced`).
+    noise : {"lattice", "gaussian"}, optional
+        Kind of the noise of the draws, as `smoothbound.noise.Noise` has it; "gaussian" for every
+        noise that was added in floating point. Certificates of Gaussian noise are no proof, and say
+        so where the kind is known.
+
+    What is not stated here, of class, sigma and kind of noise, is taken from the first `Draws` that
+    are counted, or stated later by `state`.
 
     Raises
     ------
@@ -99,6 +114,7 @@ class ScoreSketch:
         predicted: ArrayLike | None = None,
         sigma: float | None = None,
         displacement: float = 0.0,
+        noise: str | None = None,
     ) -> None:
         self._inputs = sketch_checks.inputs(inputs)
         self._edges = sketch_checks.edges(edges, checks.score_range("score_range", score_range))
@@ -110,6 +126,7 @@ class ScoreSketch:
         self._predicted = sketch_checks.predicted(predicted, self._inputs.size)
         self._sigma = None if sigma is None else checks.positive("sigma", sigma)
         self._displacement = checks.non_negative("displacement", displacement)
+        self._noise = noise_kinds.stated(noise)
         self._counts: Counts = sketch_checks.no_counts(self._inputs.size, self._edges.size)
         self._draws: Draws = np.empty((0, 3), np.int64)
         self._key = self._edges.tobytes()
@@ -157,6 +174,11 @@ class ScoreSketch:
         return self._displacement
 
     @property
+    def noise(self) -> str | None:
+        """Kind of the noise of the draws, if it is known."""
+        return self._noise
+
+    @property
     def counts(self) -> Counts:
         """Counts of the cells, shape (n_inputs, 2 * n_edges - 1), in ascending order.
 
@@ -186,7 +208,9 @@ class ScoreSketch:
         draws = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
         return (
             f"ScoreSketch({self._inputs.size} inputs, {draws} draws each, "
-            f"{self._edges.size} edges in [{exact(a)}, {exact(b)}], measure={self._measure!r})"
+            f"{self._edges.size} edges in [{exact(a)}, {exact(b)}], measure={self._measure!r}"
+            + ("" if self._noise is None else f", {self._noise} noise")
+            + ")"
         )
 
     def __eq__(self, other: object) -> bool:
@@ -211,6 +235,53 @@ class ScoreSketch:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.RLock()
+
+    def state(
+        self,
+        *,
+        predicted: ArrayLike | None = None,
+        sigma: float | None = None,
+        noise: str | None = None,
+    ) -> None:
+        """State of the draws what the sketch was not told, so that it merges with one that was.
+
+        Parameters
+        ----------
+        predicted : array-like of int, shape (n_inputs,), optional
+            The class of each input whose scores these are; -1 leaves an input as it is.
+        sigma : float, optional
+            Noise level.
+        noise : {"lattice", "gaussian"}, optional
+            Kind of the noise.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of the kind or in the range stated above, or the sketch was told
+            otherwise; nothing is changed then.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> monday, tuesday = ScoreSketch(predicted=[7]), ScoreSketch()
+        >>> monday.update(np.full((1, 100), 0.9))
+        >>> tuesday.update(np.full((1, 100), 0.8), first_draw=100)
+        >>> tuesday.state(predicted=[7])
+        >>> (monday + tuesday).predicted.tolist()
+        [7]
+        """
+        classes = sketch_checks.predicted(predicted, self._inputs.size)
+        sigma = None if sigma is None else checks.positive("sigma", sigma)
+        noise = noise_kinds.stated(noise)
+        with self._lock:
+            columns = (part.tolist() for part in (self._inputs, self._predicted, classes))
+            known = [
+                _agreed(f"predicted of input {i}", mine, given, unknown=-1)
+                for i, mine, given in zip(*columns, strict=True)
+            ]
+            sigma = _agreed("sigma", self._sigma, sigma)
+            noise = _agreed("noise", self._noise, noise)
+            self._predicted, self._sigma, self._noise = np.array(known, np.int64), sigma, noise
 
     # Counting
 
@@ -284,7 +355,9 @@ class ScoreSketch:
             self._refuse_others(draws, rows)
             n = self._update(draws.scores[None], rows, first, backend, threads, drawn=True)
             self._predicted[rows] = draws.predicted
-            self._sigma = draws.sigma if self._sigma is None else self._sigma
+            for name in ("sigma", "noise"):
+                if getattr(draws, name) is not None:
+                    setattr(self, f"_{name}", getattr(draws, name))
         return n
 
     def _refuse_others(self, draws: Any, rows: NDArray[np.int64]) -> None:
@@ -292,24 +365,21 @@ class ScoreSketch:
         if draws.displacement > self._displacement:
             raise ValueError(
                 f"scores were drawn around a point {draws.displacement} from the input: make the "
-                "sketch with at least this displacement"
-            )
-        stated = self._predicted[rows]
-        if ((stated != -1) & (stated != draws.predicted)).any():
-            raise ValueError(
-                f"scores must be of class {stated[0]}, as those of the sketch, got class "
-                f"{draws.predicted}"
-            )
-        if draws.sigma is not None and self._sigma not in (None, draws.sigma):
-            raise ValueError(
-                f"scores must be of sigma = {self._sigma}, as those of the sketch, got draws of "
-                f"sigma = {draws.sigma}"
+                f"sketch with displacement={draws.displacement} or more"
             )
         if draws.measure not in (None, self._measure):
             raise ValueError(
                 f"scores must be of the measure {self._measure!r} of the sketch, got draws of "
                 f"{draws.measure!r}"
             )
+        held = self.n_draws[rows] > 0
+        classes = self._predicted[rows]
+        for mine in classes[held | (classes != -1)].tolist():
+            _require_same("predicted", mine, draws.predicted, unknown=-1)
+        for name in ("sigma", "noise"):
+            mine, theirs = getattr(self, f"_{name}"), getattr(draws, name)
+            if theirs is not None and (mine is not None or len(self._draws)):
+                _require_same(name, mine, theirs)
 
     def _update(
         self,
@@ -485,7 +555,9 @@ class ScoreSketch:
         if self._measure != other._measure:
             return f"their measures differ: {self._measure!r} and {other._measure!r}"
         if self._sigma != other._sigma:
-            return f"their noise levels sigma differ: {self._sigma} and {other._sigma}"
+            return _differ("noise levels sigma", "sigma", self._sigma, other._sigma)
+        if self._noise != other._noise:
+            return _differ("kinds of noise", "noise", self._noise, other._noise)
         if self._displacement != other._displacement:
             return f"their displacements differ: {self._displacement} and {other._displacement}"
         shared, mine, theirs = np.intersect1d(
@@ -495,7 +567,8 @@ class ScoreSketch:
         if differ.any():
             i = int(np.argmax(differ))
             one, two = self._predicted[mine][i], other._predicted[theirs][i]
-            return f"the classes of input {shared[i]} differ: {one} and {two} (-1: not stated)"
+            one, two = (None if k == -1 else int(k) for k in (one, two))
+            return _differ(f"classes of input {shared[i]}", "predicted", one, two)
         return None
 
     def __add__(self, other: ScoreSketch) -> ScoreSketch:
@@ -504,8 +577,9 @@ class ScoreSketch:
         Raises
         ------
         ValueError
-            If their edges, ranges, measures or noise levels differ, the classes of an input that
-            is in both, or a draw is in both.
+            If their edges, ranges, measures or noise differ, the classes of an input that is in
+            both, or a draw is in both. What one was told and the other was not differs too, until
+            `state` tells it.
         """
         if not isinstance(other, ScoreSketch):
             return NotImplemented
@@ -518,14 +592,7 @@ class ScoreSketch:
             raise ValueError(f"cannot merge these sketches: {reason}")
         draws = sketch_draws.join(self._draws, other._draws)
         inputs = np.union1d(self._inputs, other._inputs)
-        merged = ScoreSketch(
-            inputs,
-            edges=self._edges,
-            score_range=self.score_range,
-            measure=self._measure,
-            sigma=self._sigma,
-            displacement=self._displacement,
-        )
+        merged = ScoreSketch(inputs, edges=self._edges, score_range=self.score_range, **self._about)
         merged._draws = draws
         most = int(merged.n_draws.max())
         if most > _MAX_DRAWS:
@@ -555,10 +622,8 @@ class ScoreSketch:
             self._inputs[rows],
             edges=self._edges,
             score_range=self.score_range,
-            measure=self._measure,
             predicted=self._predicted[rows],
-            sigma=self._sigma,
-            displacement=self._displacement,
+            **self._about,
         )
         with self._lock:
             chosen._draws = self._draws[np.isin(self._draws[:, 0], chosen._inputs)]
@@ -598,11 +663,12 @@ class ScoreSketch:
         coarse[:, ::2] = counts[:, cells]
         coarse[:, 1::2] = up_to[:, cells[1:] - 1] - up_to[:, cells[:-1]]
         parts = (self._inputs, self._predicted, draws, coarse, self._edges[cells // 2])
-        return ScoreSketch.of(SketchContent(*parts, *self._about))
+        return ScoreSketch.of(SketchContent(*parts, **self._about, seen=self._seen.marks))
 
     @property
-    def _about(self) -> tuple[str, float | None, float, tuple[bytes, ...]]:
-        return self._measure, self._sigma, self._displacement, self._seen.marks
+    def _about(self) -> dict[str, Any]:
+        """Return what is said of all draws, by the names of the arguments."""
+        return {name: getattr(self, f"_{name}") for name in _ABOUT}
 
     # Files
 
@@ -619,7 +685,7 @@ class ScoreSketch:
         with self._lock:
             counts, draws = self.counts.copy(), self._draws
         parts = (self._inputs, self._predicted, draws, counts, self._edges)
-        write(as_path("path", path), SketchContent(*parts, *self._about))
+        write(as_path("path", path), SketchContent(*parts, **self._about, seen=self._seen.marks))
 
     @classmethod
     def load(cls, path: str | Path) -> ScoreSketch:
@@ -652,10 +718,8 @@ class ScoreSketch:
             content.inputs,
             edges=edges,
             score_range=(float(edges[0]), float(edges[-1])),
-            measure=content.measure,
             predicted=content.predicted,
-            sigma=content.sigma,
-            displacement=content.displacement,
+            **{name: getattr(content, name) for name in _ABOUT},
         )
         if not ((draws[:, 1] >= 0) & (draws[:, 1] < draws[:, 2])).all():
             raise ValueError("an interval of draws is empty or begins below 0")
@@ -728,6 +792,39 @@ class ScoreSketch:
         if self._sigma not in (None, stated):
             raise ValueError(f"sigma must be that of the draws, {self._sigma}, got {stated}")
         return stated
+
+
+def _differ(words: str, name: str, one: Any, two: Any) -> str:
+    """Say that two sketches disagree, and how the one that was not told is told."""
+    told = f"their {words} differ: {one!r} and {two!r}"
+    if None not in (one, two):
+        return told
+    return f"{told}; if it is the same, call state({name}=...) of the sketch that was not told"
+
+
+def _agreed(name: str, mine: Any, given: Any, *, unknown: Any = None) -> Any:
+    """Return what is known from two statements; refuse two that differ."""
+    if mine == unknown or given == mine:
+        return given
+    if given != unknown:
+        raise ValueError(f"{name} must be {mine!r}, as it was stated before, got {given!r}")
+    return mine
+
+
+def _require_same(name: str, mine: Any, theirs: Any, *, unknown: Any = None) -> None:
+    """Refuse draws of which something else is known than of those in a sketch."""
+    of = "class {!r}" if name == "predicted" else f"{name} = {{!r}}"
+    if mine == theirs:
+        return
+    if mine == unknown:
+        raise ValueError(
+            f"scores are draws of {of.format(theirs)}, and the sketch holds others of which that "
+            f"was not stated; if it is the same, call state({name}=...) of the sketch first"
+        )
+    raise ValueError(
+        f"scores must be of {of.format(mine)}, as those of the sketch, got draws of "
+        f"{of.format(theirs)}"
+    )
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from smoothbound import checks, engine
 from smoothbound.certificate import Certificate, Settings
 from smoothbound.displaced import inward, outward
 from smoothbound.method import Method
+from smoothbound.noise_kinds import described
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,11 +40,15 @@ class SketchSettings(Settings):
         Number of the edges, which are the knots.
     displacement : float
         Of the inputs from the points drawn around, which the certificates allow for.
+    noise : dict
+        The kind of the noise, and for Gaussian noise a caveat, as
+        `smoothbound.noise.Noise.describe` has them; empty where the kind is not known.
     """
 
     measure: str
     n_edges: int
     displacement: float
+    noise: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -145,6 +150,7 @@ def certify_counts(
         measure=sketch.measure,
         n_edges=sketch.edges.size,
         displacement=sketch.displacement,
+        noise=described(sketch.noise),
     )
     loss = loss_of(sketch.edges, counts)
     return SketchCertificate(

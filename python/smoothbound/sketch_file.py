@@ -38,6 +38,7 @@ class SketchContent:
     measure: str
     sigma: float | None
     displacement: float = 0.0
+    noise: str | None = None
     seen: tuple[bytes, ...] = ()
 
 
@@ -72,6 +73,7 @@ def write(path: str | Path, content: SketchContent) -> None:
         "measure": content.measure,
         "sigma": content.sigma,
         "displacement": content.displacement,
+        "noise": content.noise,
         "seen": [mark.hex() for mark in content.seen],
     }
     schema = _schema(content.edges.size).with_metadata({METADATA_KEY: json.dumps(about).encode()})
@@ -112,6 +114,7 @@ def read(path: str | Path) -> SketchContent:
         measure=about["measure"],
         sigma=about["sigma"],
         displacement=about["displacement"],
+        noise=about["noise"],
         seen=about["seen"],
     )
 
@@ -133,7 +136,7 @@ def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
         raise StoreError(f"{path} is not a sketch: it lacks {sorted(missing)}")
     if edges.ndim != 1 or not schema.remove_metadata().equals(_schema(edges.size)):
         raise StoreError(f"{path} does not have the columns of a sketch with {edges.size} edges")
-    return {"displacement": 0.0} | about  # older files have none
+    return {"displacement": 0.0, "noise": None} | about  # older files have none
 
 
 def _has_nulls(column: pa.ChunkedArray[Any]) -> bool:

@@ -182,6 +182,7 @@ class Results:
                     measure=settings.measure,
                     sigma=settings.sigma,
                     displacement=settings.displacement,
+                    noise=settings.noise.get("kind"),
                 )
             )
         except (TypeError, ValueError) as error:

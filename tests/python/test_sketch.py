@@ -3,6 +3,7 @@
 import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -266,7 +267,7 @@ def test_draws_of_a_sampler_count_once_under_their_numbers():
     x = np.array([0.4], np.float32)
     draws = sampler.draw(x, n0=10, n=300, example=7)
     more = sampler.draw(x, n0=10, n=200, example=7, first_draw=draws.next_draw)
-    about = {"displacement": draws.displacement, "sigma": 0.5}
+    about = {"displacement": draws.displacement, "sigma": 0.5, "noise": "lattice"}
     sketch = ScoreSketch([3, 7], predicted=[0, draws.predicted], **about)
     sketch.update(draws)
     for again in (draws, sampler.draw(x, n0=10, n=300, example=7), iter([draws])):
@@ -290,10 +291,10 @@ def test_draws_of_a_sampler_count_once_under_their_numbers():
     assert other.n_draws.tolist() == [300]
 
 
-def sampled(sigma=0.5, measure="score", **options):
+def sampled(sigma=0.5, measure="score", at=0.02, **options):
     torch = pytest.importorskip("torch")
     sampler = Sampler(lambda x: torch.cat([x, -x], dim=1), sigma=sigma, measure=measure)
-    return sampler.draw(np.array([0.02], np.float32), n0=3, n=200, **options)
+    return sampler.draw(np.array([at], np.float32), n0=3, n=200, **options)
 
 
 def test_draws_of_another_class_noise_level_or_measure_do_not_mix():
@@ -320,6 +321,60 @@ def test_draws_of_another_class_noise_level_or_measure_do_not_mix():
     margin.update(sampled(measure="margin"))
     with pytest.raises(ValueError, match="must have the same measure"):
         first + sampled(measure="margin", first_draw=200)
+
+
+def test_draws_of_another_kind_of_noise_do_not_mix():
+    lattice, gaussian = sampled(at=9.0), sampled(at=9.0, noise="gaussian", first_draw=200)
+    sketch = ScoreSketch(displacement=lattice.displacement)
+    sketch.update(lattice)
+    assert (sketch.noise, ScoreSketch().noise) == ("lattice", None)
+    with pytest.raises(ValueError, match="must be of noise = 'lattice', as those of the sketch"):
+        sketch.update(gaussian)
+    with pytest.raises(ValueError, match="must have the same noise, got lattice and gaussian"):
+        replace(lattice, displacement=0.0) + gaussian
+    floating = ScoreSketch()
+    floating.update(gaussian)
+    assert floating.noise == "gaussian"
+    assert "gaussian noise" in repr(floating)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("predicted", [1]), ("sigma", 0.5), ("noise", "lattice")]
+)
+def test_what_a_sketch_was_not_told_is_stated_and_not_guessed(name, value):
+    told, drawn = ScoreSketch(**{name: value}), sampled(at=9.0, first_draw=200)
+    told.update(np.full((1, 100), 0.5), first_draw=100)
+    sketch = ScoreSketch(displacement=drawn.displacement)
+    sketch.update(np.full((1, 100), 0.25))
+    others = {"predicted": [drawn.predicted], "sigma": 0.5, "noise": "lattice"}
+    others.pop(name)
+    sketch.state(**others)
+    with pytest.raises(ValueError, match=rf"was not stated; .* call state\({name}=...\)"):
+        sketch.update(drawn)
+    plain = ScoreSketch()
+    plain.update(np.full((1, 100), 0.25))
+    for one, two in ((plain, told), (told, plain)):
+        with pytest.raises(ValueError, match=rf"differ: .*call state\({name}=...\)"):
+            one + two
+    plain.state(**{name: value})
+    assert (plain + told).n_draws.tolist() == [200]
+    sketch.state(**{name: [drawn.predicted] if name == "predicted" else value})
+    sketch.update(drawn)
+    assert sketch.n_draws.tolist() == [300]
+
+
+def test_what_a_sketch_was_told_is_not_changed():
+    sketch = ScoreSketch([1, 5], predicted=[3, -1], sigma=0.5, noise="lattice")
+    sketch.state(predicted=[-1, 4])
+    assert sketch.predicted.tolist() == [3, 4]
+    for changed, said in (
+        ({"predicted": [3, 5]}, "predicted of input 5 must be 4, as it was stated before, got 5"),
+        ({"sigma": 0.25}, "sigma must be 0.5, as it was stated"),
+        ({"noise": "gaussian", "predicted": [3, 4]}, "noise must be 'lattice'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            sketch.state(**changed)
+        assert (sketch.predicted.tolist(), sketch.sigma, sketch.noise) == ([3, 4], 0.5, "lattice")
 
 
 def test_draws_of_a_sampler_do_not_count_again_under_other_numbers():
@@ -430,6 +485,10 @@ CALLS = {
     "measure": lambda odd: ScoreSketch(measure=odd),
     "predicted": lambda odd: ScoreSketch(2, predicted=odd),
     "sigma": lambda odd: ScoreSketch(sigma=odd),
+    "noise": lambda odd: ScoreSketch(noise=odd),
+    "predicted of state": lambda odd: filled().state(predicted=odd),
+    "sigma of state": lambda odd: filled().state(sigma=odd),
+    "noise of state": lambda odd: filled().state(noise=odd),
     "scores": lambda odd: ScoreSketch(2).update(odd),
     "inputs of update": lambda odd: ScoreSketch(2).update(np.ones((2, 3)), inputs=odd),
     "first_draw": lambda odd: ScoreSketch(2).update(np.ones((2, 3)), first_draw=odd),

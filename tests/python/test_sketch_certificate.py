@@ -13,6 +13,8 @@ import smoothbound as sb
 from sketches import filled, sketched
 from smoothbound import ScoreSketch, reference
 from smoothbound.band import local_level
+from smoothbound.noise_kinds import CAVEAT
+from smoothbound.report.reading import of_certificate
 
 ALPHA = 0.05
 RADII = np.array([0.0, 0.3, 1.0, 3.0, 9.0])
@@ -188,6 +190,29 @@ def test_certificates_say_what_they_are_of():
 def test_questions_are_checked(sketch, arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
         sketch.certify(**arguments)
+
+
+def test_gaussian_noise_is_no_proof_and_every_form_of_a_certificate_says_so(tmp_path):
+    sketch = filled(n=500, sigma=0.25, noise="gaussian")
+    sketch.save(tmp_path / "sketch.parquet")
+    caveat = "floating-point noise, so no proof"
+    for one in (
+        ScoreSketch.load(tmp_path / "sketch.parquet"),
+        sketch + filled(first=500, n=500, sigma=0.25, noise="gaussian"),
+        sketch.only([5]),
+        sketch.at([0, 2048, 4096]),
+    ):
+        cert = one.certify(radii=[0.0])
+        cert.save(tmp_path / "cert.parquet")
+        assert sb.Certificate.load(tmp_path / "cert.parquet") == cert
+        assert cert.settings.noise == {"kind": "gaussian", "caveat": CAVEAT}
+        assert caveat in repr(cert)
+        assert caveat in cert._repr_html_()
+        assert any("**Floating-point noise**" in note for note in of_certificate(cert, "it").notes)
+    for other in ("lattice", None):
+        cert = filled(n=500, sigma=0.25, noise=other).certify()
+        assert cert.settings.noise == ({} if other is None else {"kind": "lattice"})
+        assert caveat not in repr(cert) + cert._repr_html_()
 
 
 def test_the_displacement_of_the_draws_is_paid_by_every_certificate(tmp_path):

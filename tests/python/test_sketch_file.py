@@ -24,12 +24,13 @@ def test_a_saved_sketch_is_the_same_bit_for_bit(tmp_path_factory, parts):
 
 
 def test_everything_is_saved(tmp_path):
-    sketch = filled(7, measure="margin", score_range=(-1, 1), predicted=[2, 9], sigma=0.1)
+    told = {"measure": "margin", "predicted": [2, 9], "sigma": 0.1, "noise": "gaussian"}
+    sketch = filled(7, score_range=(-1, 1), **told)
     sketch.save(tmp_path / "a.parquet")
     loaded = ScoreSketch.load(tmp_path / "a.parquet")
     assert loaded == sketch
     assert (loaded.sigma, loaded.measure, loaded.score_range) == (0.1, "margin", (-1.0, 1.0))
-    assert loaded.predicted.tolist() == [2, 9]
+    assert (loaded.predicted.tolist(), loaded.noise) == ([2, 9], "gaussian")
     loaded.update(np.ones((2, 3)))
     assert loaded.draws.tolist() == [[1, 7, 20], [5, 7, 20]]
     assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]
@@ -56,6 +57,7 @@ def rewritten(path, metadata=None, **columns):
         ({"metadata": {"edges": "a b c"}}, "not a sketch"),
         ({"metadata": {"measure": 3}}, "measure must be"),
         ({"metadata": {"sigma": -3.0}}, "sigma must be"),
+        ({"metadata": {"noise": "loud"}}, "noise must be"),
         ({"input": [5, 1]}, "strictly ascending"),
         ({"first_draw": [[0], [0, 3]]}, "begin more or less often"),
         ({"first_draw": [[0], [20]]}, "interval of draws is empty"),
@@ -128,9 +130,11 @@ def test_sketches_of_the_older_format_open(tmp_path):
     pq.write_table(table, path)
     with pytest.raises(StoreError, match="its checksum is gone"):
         ScoreSketch.load(path)
+    del about["noise"]
     old = json.dumps(about | {"format": 1})
     pq.write_table(table.replace_schema_metadata({b"smoothbound": old}), path)
     assert ScoreSketch.load(path) == sketch
+    assert ScoreSketch.load(path).noise is None
     deep = "[" * 100_000
     pq.write_table(table.replace_schema_metadata({b"smoothbound": deep}), path)
     with pytest.raises(StoreError, match="not a sketch"):

@@ -632,6 +632,7 @@ def test_the_scores_of_every_input_can_be_certified_anew(finished: Path) -> None
     assert sketch.n_draws.tolist() == [1000] * 5
     assert sketch.predicted.tolist() == [0, 2, 1, 0, 2]  # though all were abstained from
     assert (sketch.sigma, sketch.measure, sketch.score_range) == (0.25, "score", (0.0, 1.0))
+    assert sketch.noise == "lattice"
     for i, index in enumerate(INDICES):
         np.testing.assert_array_equal(sketch.counts[i], counts(index))
 

@@ -90,7 +90,8 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
     classes = np.zeros(len(certificate), np.int64) if predicted is None else np.array(predicted)
     radii, columns = np.unique(np.asarray(settings.radii), return_index=True)
     measure = printable(getattr(settings, "measure", "score"))
-    noise = getattr(settings, "noise", {"displacement": getattr(settings, "displacement", None)})
+    moved = {"displacement": getattr(settings, "displacement", None)}
+    noise = moved | getattr(settings, "noise", {})
     return Evaluation(
         name=name,
         measure=measure,

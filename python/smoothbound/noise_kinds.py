@@ -1,0 +1,47 @@
+"""The kinds of noise, and what certificates of each do not promise."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from smoothbound import checks
+
+__all__ = ["CAVEAT", "DEFAULT", "KINDS", "Kind", "described", "stated"]
+
+Kind = Literal["lattice", "gaussian"]
+
+DEFAULT: Kind = "lattice"
+KINDS: tuple[str, ...] = get_args(Kind)
+
+CAVEAT = (
+    "floating-point noise: x + noise is rounded, and the certificate does not account for that, so "
+    "that it is no proof; a network made for it can be certified falsely"
+)
+
+
+def stated(kind: Any) -> str | None:
+    """Return the kind of noise if there is such a kind; None where it is not known.
+
+    Raises
+    ------
+    ValueError
+        If it is neither None nor one of `KINDS`.
+
+    Examples
+    --------
+    >>> stated("gaussian"), stated(None)
+    ('gaussian', None)
+    """
+    return None if kind is None else checks.choice("noise", kind, KINDS)
+
+
+def described(kind: str | None) -> dict[str, Any]:
+    """Return what the settings of a certificate say of the kind: nothing where it is not known.
+
+    Examples
+    --------
+    >>> described("lattice"), described(None), list(described("gaussian"))
+    ({'kind': 'lattice'}, {}, ['kind', 'caveat'])
+    """
+    known = {} if kind is None else {"kind": kind}
+    return known | ({"caveat": CAVEAT} if kind == "gaussian" else {})
