@@ -106,6 +106,10 @@ class Tail {
   double k_, m_;
 };
 
+// Of order_quantile: each changes y by a factor of e at most, from 1/2 down to e^-745, the least
+// double.
+constexpr int most_steps = 1000;
+
 // exp(x) for |x| <= 1 by its series, the same bits on every machine.
 double exp_of(double x) noexcept {
   double sum = 1.0;
@@ -131,7 +135,7 @@ Proportion order_quantile(std::size_t k, std::size_t m, double eta, double guess
   const bool solve_p = 2 * k < m || tail.at({0.5, 0.5}).log_value > goal;
   double y = solve_p ? std::min(guess, 0.5) : std::min(1.0 - guess, 0.5);
   Proportion x{};
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < most_steps; ++i) {
     x = solve_p ? Proportion{y, 1.0 - y} : Proportion{1.0 - y, y};
     // Newton for log F as a function of log y; the answer lies in (0, 1/2].
     const Tail::Point point = tail.at(x);

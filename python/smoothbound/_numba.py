@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainccinv, betaincinv, ndtri
 
+from smoothbound._chernoff import LEAST_LEVEL, chernoff_lower
 from smoothbound._jit import jit
 from smoothbound._order import permuted
 from smoothbound._tangent import Tally, TangentBound, bernstein_lower
@@ -112,9 +113,12 @@ class ConfidenceBand:
     def _ell_levels(self, level: float) -> Vector:
         m, ranks = self.draws, self.draws - self.positions
         with quiet():
-            p = betaincinv(ranks, m + 1 - ranks, level)
-            q = betainccinv(m + 1 - ranks, ranks, level)
-        return _lower_quantile(np.asarray(p * (1 - _BETA_ERROR)), np.asarray(q * (1 + _BETA_ERROR)))
+            if level < LEAST_LEVEL:
+                p, q = chernoff_lower(ranks, m, level)
+            else:
+                p = np.asarray(betaincinv(ranks, m + 1 - ranks, level), np.float64)
+                q = np.asarray(betainccinv(m + 1 - ranks, ranks, level), np.float64)
+        return _lower_quantile(p * (1 - _BETA_ERROR), q * (1 + _BETA_ERROR))
 
     def quantiles(self, counts: NDArray[np.int64]) -> Vector:
         """Bound Phi^-1(G) from below at points that so many draws reach."""

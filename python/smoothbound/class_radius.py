@@ -14,19 +14,20 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, betaincinv, ndtri
 
 from smoothbound import checks
+from smoothbound._chernoff import LEAST_LEVEL, chernoff_lower
 
 __all__ = ["class_radius", "clopper_pearson_lower"]
 
 _MOST_DRAWS = 2**32 - 1  # that the core takes
 _SLACK = 1e-9  # of alpha; the incomplete beta function is good to about 1e-13
-_LEAST_ALPHA = 1e-280  # below, its terms lose their digits, and nothing is certified
 
 
 def clopper_pearson_lower(successes: ArrayLike, n: int, alpha: float) -> NDArray[np.float64]:
     """Bound a probability from below by the number of successes in `n` draws.
 
     The one-sided interval of Clopper & Pearson (Biometrika 1934): the p at which `successes` or
-    more of `n` come up with probability `alpha`, rounded down.
+    more of `n` come up with probability `alpha`, rounded down. For `alpha` below 1e-200 by
+    Chernoff's bound on that probability, which is a little lower.
 
     Parameters
     ----------
@@ -68,6 +69,9 @@ def _counts(name: str, values: ArrayLike, n: int) -> NDArray[np.integer[Any]]:
 
 def _lower(k: NDArray[np.integer[Any]], n: int, alpha: float) -> NDArray[np.float64]:
     some = np.maximum(k, 1).astype(np.float64)  # 0 is handled last, because the quantile needs 1
+    if alpha < LEAST_LEVEL:
+        p, _ = chernoff_lower(some, n, alpha)
+        return np.where(k == 0, 0.0, p * (1.0 - 1e-12))
     rest = n - some + 1.0
     bound = betaincinv(some, rest, alpha * (1.0 - _SLACK))
     step = 1e-13
@@ -75,7 +79,7 @@ def _lower(k: NDArray[np.integer[Any]], n: int, alpha: float) -> NDArray[np.floa
         bound = np.where(high, bound * (1.0 - step), bound)
         step *= 2.0
     # The quantile is NaN where it fails.
-    return np.where((k == 0) | np.isnan(bound) | (alpha < _LEAST_ALPHA), 0.0, bound)
+    return np.where((k == 0) | np.isnan(bound), 0.0, bound)
 
 
 def class_radius(
@@ -114,6 +118,7 @@ def class_radius(
     sigma = checks.positive("sigma", sigma)
     n, alpha = checks.count("n", n, 1, _MOST_DRAWS), checks.probability("alpha", alpha)
     p = _lower(_counts("top_count", top_count, n), n, alpha)
-    # The relative slack outweighs the rounding of ndtri and of the product.
-    z = ndtri(p * (1.0 - 1e-14)) - 1e-15
-    return np.where((p > 0.5) & (z > 0.0), sigma * z * (1.0 - 1e-15), np.nan)
+    z = ndtri(p * (1.0 - 1e-14)) - 1e-15  # the slack outweighs the rounding of ndtri
+    with np.errstate(over="ignore"):
+        radius = np.maximum(np.nextafter(sigma * z, -np.inf), 0.0)
+    return np.where((p > 0.5) & (z > 0.0), radius, np.nan)

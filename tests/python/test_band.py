@@ -255,3 +255,16 @@ def test_bands_in_memory_are_bounded_by_their_size():
     numbers(7)  # 4 + 7 are too many: the one used longest ago goes
     assert numbers(4) is not one
     assert made == [4, 11, 7, 4]
+
+
+@pytest.mark.parametrize("alpha", [1e-300, 1e-250, 1e-100, 1e-9, 0.3])
+@pytest.mark.parametrize("m", [1, 2, 20, 1000])
+def test_every_level_is_a_quantile_rounded_down(backend, m, alpha):
+    mpmath = pytest.importorskip("mpmath")
+    level = bands.level_of(m, alpha, 0)
+    band = bands.prepared(backend, "ell", m, alpha, 0)
+    with mpmath.workdps(40):
+        for k in {1, min(2, m), (m + 1) // 2, m - m // 50, m}:
+            p = mpmath.ncdf(band.quantile(k))
+            tail = mpmath.betainc(k, m - k + 1, 0, p, regularized=True)
+            assert 0.005 * level <= tail <= level

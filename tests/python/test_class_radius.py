@@ -37,8 +37,10 @@ def test_bound_is_the_exact_quantile_rounded_down(kn: tuple[int, int], alpha: fl
     assert tail(k, n, p * (1 + 1e-7)) > alpha
 
 
-@pytest.mark.parametrize("alpha", [1e-200, 1e-279, 1e-290, 1e-300, 1e-302])
-@pytest.mark.parametrize(("k", "n"), [(90, 100), (4, 5), (50, 100), (100, 100)])
+@pytest.mark.parametrize("alpha", [1e-200, 1e-245, 1e-279, 1e-290, 1e-300, 1e-302])
+@pytest.mark.parametrize(
+    ("k", "n"), [(90, 100), (4, 5), (50, 100), (969, 1000), (1966, 2000), (2000, 2000)]
+)
 def test_bound_holds_where_floats_lose_their_digits(k: int, n: int, alpha: float) -> None:
     p = float(clopper_pearson_lower(k, n, alpha))
     assert p >= 0.0
@@ -128,3 +130,14 @@ def test_refuses(arguments: dict, error: type[Exception], message: str) -> None:
     good = {"top_count": 9, "n": 10, "sigma": 1.0, "alpha": 0.1}
     with pytest.raises(error, match=message):
         class_radius(**(good | arguments))
+
+
+@pytest.mark.parametrize("sigma", [5e-324, 1e-322, 3e-321, 1e-310, 1e-300, 1.7e308])
+def test_radius_is_rounded_down_for_every_sigma(sigma: float) -> None:
+    top = [100, 99, 95, 90, 80]
+    with mpmath.workdps(40):
+        for k, radius in zip(top, class_radius(top, 100, sigma=sigma, alpha=0.001), strict=True):
+            p = mpmath.mpf(float(clopper_pearson_lower(k, 100, 0.001)))
+            exact = mpmath.sqrt(2) * mpmath.erfinv(2 * p - 1) * sigma
+            assert 0.0 <= radius <= exact
+            assert radius >= min(exact * (1 - 1e-9) - 1e-323, 1.7e308)
