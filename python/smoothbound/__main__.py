@@ -1,6 +1,18 @@
-"""``python -m smoothbound``: the command line, where its program is not on the path."""
+"""The program `smoothbound`, and ``python -m smoothbound``: the command line."""
 
-from smoothbound.cli import main
+import sys
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it with a word and status 130, also during imports."""
+    try:
+        from smoothbound.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        print("note: stopped", file=sys.stderr)
+        raise SystemExit(130) from None
+
 
 if __name__ == "__main__":
     main()

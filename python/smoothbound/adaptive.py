@@ -443,11 +443,11 @@ def ask(
     if radius_precision is not None:
         if r != [0.0]:
             raise ValueError(f"radii must be left out where a radius is to be found, got {r}")
-        return FindRadius(c[0], radius_precision)
+        return FindRadius(c[0], checks.positive("radius_precision", radius_precision))
     if len(r) != 1:
         raise ValueError(
-            f"radii must be one number for adaptive draws, got {len(r)}; a radius is found with "
-            "radius_precision, in multiples of sigma"
+            f"radii must be one number for adaptive draws, got {len(r)}; a radius is found where "
+            "a radius precision is stated, in multiples of sigma"
         )
     return Decide(c[0], r[0])
 

@@ -210,16 +210,17 @@ def _check_names(arch: str | None, state_dict: str | None) -> None:
             raise TypeError(f"{name} must be a str or None, got {checks.shown(value)}")
     if arch is not None and ":" not in arch and arch not in ARCHITECTURES:
         raise ValueError(
-            f"arch must be one of {', '.join(ARCHITECTURES)}, or package.module:factory; "
-            f"got {arch!r}"
+            f"arch must be one of {', '.join(ARCHITECTURES)}, whose parameters are in a file, the "
+            "checkpoint; or package.module:factory, a function of your own that makes the network, "
+            f"such as nets:make in nets.py; got {arch!r}"
         )
 
 
 def _from_factory_alone(arch: str | None, device: torch.device) -> tuple[nn.Module, Info]:
     if arch is None or ":" not in arch:
         raise CheckpointError(
-            "a checkpoint is needed, or a package.module:factory that makes a trained network; "
-            f"got the network {arch!r} alone"
+            "a checkpoint is needed: the file with the parameters of the network; or as arch a "
+            f"package.module:factory that makes a trained network; got arch={arch!r} alone"
         )
     model = _moved(from_factory(arch), device)
     return model, Info(arch, None, None, None, state_digest(model.state_dict()))

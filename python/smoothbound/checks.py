@@ -133,6 +133,8 @@ def path(name: str, value: object) -> Path:
     """Return `value` as a Path if it is the name of a file."""
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"{name} must be a path, got {shown(value)} ({type(value).__name__})")
+    if value == "":  # which Path takes for the current folder
+        raise ValueError(f"{name} must not be empty; '.' is the current folder")
     return Path(value)
 
 

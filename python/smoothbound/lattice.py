@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound import checks
+from smoothbound.rounding import ceil_significant, floor_significant
 
 __all__ = [
     "FINE_BITS",
@@ -105,21 +106,17 @@ def lattice(sigma: float, levels: int) -> Lattice:
     (0, 255, 656)
     """
     sigma, levels = checks.positive("sigma", sigma), checks.count("grid", levels, 1, MAX_NUMBER)
-    if sigma * levels > _FINEST:
-        raise ValueError(
-            f"sigma = {sigma} is {sigma * levels:.6g} steps of the grid 1/{levels}, and a stated "
-            f"grid takes at most {_FINEST}: leave grid out, so that inputs are placed on a lattice "
-            "made from sigma"
-        )
     refine = 0
-    while sigma * (levels << refine) < _COARSEST:
+    while sigma * (levels << refine) < _COARSEST and levels << refine + 1 <= MAX_NUMBER:
         refine += 1
-        if levels << refine > MAX_NUMBER:
-            raise ValueError(
-                f"sigma = {sigma} is too small for grid={levels}: with {_COARSEST} steps in sigma "
-                "the grid is finer than float32 resolves near 1; leave grid out, so that inputs "
-                "are placed on a lattice made from sigma"
-            )
+    if sigma * levels > _FINEST or sigma * (levels << refine) < _COARSEST:
+        finest = levels << (MAX_NUMBER // levels).bit_length() - 1
+        low, high = ceil_significant(_COARSEST / finest, 3), floor_significant(_FINEST / levels, 3)
+        raise ValueError(
+            f"sigma must be from {low} to {high} for inputs on the grid 1/{levels}, got {sigma}: "
+            "float32 holds no finer grid, and larger noise takes too many steps. Inputs for which "
+            "no grid is stated are placed on a lattice made from sigma"
+        )
     return _build(sigma, levels, refine)
 
 

@@ -22,13 +22,15 @@ _KINDS = {
 
 
 def as_path(name: str, value: object) -> Path:
-    """Return a path, or raise a TypeError that names the argument."""
+    """Return a path, or raise a TypeError, or a ValueError where it is empty, that names it."""
     try:
         text = os.fspath(value)  # type: ignore[call-overload]
     except Exception:  # no path, or one whose method fails
         text = None
     if not isinstance(text, str):
         raise TypeError(f"{name} must be a str or a Path, got {shown(value)}")
+    if not text:  # which Path takes for the current folder
+        raise ValueError(f"{name} must not be empty; '.' is the current folder")
     return Path(text)
 
 

@@ -907,8 +907,8 @@ class _Batches:
             raise ModelError(
                 "the model returned different outputs for equal rows of one batch: it is random "
                 "(dropout in training mode?) or treats rows by their place. Put it into evaluation "
-                "mode, or pass check_rows=False for a model that is random on purpose, with "
-                "randomness of its own for each row"
+                "mode; or, from Python, pass check_rows=False for a model that is random on "
+                "purpose, with randomness of its own for each row"
             )
         if float((alone[0] - company).abs().max()) > _ALONE_TOLERANCE:
             raise ModelError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -302,8 +303,8 @@ def test_what_a_checkpoint_and_its_folder_tell_is_noted(model: Path, tmp_path: P
         (["--thresholds", "1"], "thresholds must lie strictly inside"),
         (["--bound", "mean", "--bound", "tangens"], "bound must be one of"),
         (["--skip", 0], "skip must be at least 1"),
-        (["--max-inputs", 0], "max_inputs must be at least 1"),
-        (["--batch-size", 0], "batch_size must be at least 1"),
+        (["--max-inputs", 0], "--max-inputs must be at least 1"),
+        (["--batch-size", 0], "--batch-size must be at least 1"),
         (["--batch-size", "big"], "--batch-size must be a number or auto, got 'big'"),
         (["--precision", "half"], "precision must be one of"),
         (["--compile", "quickly"], "compile must be one of"),
@@ -589,3 +590,110 @@ def test_the_many_options_of_certify_stand_in_groups() -> None:
     places = [text.index(f"{start} {words}") for pair in zip(groups, members, strict=True)
               for start, words in zip("─│", pair, strict=True)]  # fmt: skip
     assert places == sorted(places)
+
+
+# --- what errors and notes say ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--model", "nets"], "--model must be one of digits_cnn, .*file.*module:factory.*'nets'"),
+        (["--arch", "nets"], "--arch must be one of digits_cnn, .*got 'nets'"),
+        (["--model", "digits_cnn"], "--checkpoint FILE.*--model package.module:factory"),
+        ([], "--checkpoint FILE.*--model package.module:factory"),
+        (["--model", __file__], "is a file: give it as --checkpoint"),
+        (["--model", "nets:"], "--model must be package.module:factory, got 'nets:'"),
+        (["--adaptive", "--max-draws=0", "--radii=0"], "--max-draws must be at least 1, got 0"),
+        (["--adaptive", "--max-seconds=0", "--radii=0"], "--max-seconds must be positive"),
+    ],
+)
+def test_errors_name_options_as_they_were_typed(
+    tmp_path: Path, options: list[str], said: str
+) -> None:
+    common = ("--data", "digits", "--sigma", 0.25, "--out", tmp_path / "out")
+    last = fails("certify", *common, *options).splitlines()[-1]
+    assert re.search(f"error: .*{said}", last), last
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--radii", "-1"], "--radii must be finite and >= 0"),
+        (["--adaptive", "--radius-precision=-1"], "--radius-precision must be positive"),
+        (["--outputs", "probabilities"], "State --outputs logits if they are logits"),
+        (["--max-inputs=0"], "--max-inputs must be at least 1, got 0"),
+        (["--n-bins", "0", "--bound", "cdf"], "--n-bins must be at least 1"),
+        (["--sigma", "1e-6"], "--sigma must be from .* to .* for inputs on the grid 1/16"),
+    ],
+)
+def test_errors_about_a_model_name_options_too(
+    model: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
+    common = ("--checkpoint", model, "--data", "digits", "--sigma", 0.25, "--n", 200)
+    last = fails("certify", *common, "--out", tmp_path / "out", *options).splitlines()[-1]
+    assert re.search(f"error: .*{said}", last), last
+    assert "leave grid out" not in last
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["certify", "--data", "digits", "--sigma=1", "--out", ""], "--out must not be empty"),
+        (["train", "--data", "digits", "--sigma=1", "--arch=x", "--out="], "--out must not be"),
+        (["certify", "--checkpoint=", "--data", "digits"], "--checkpoint must not be empty"),
+        (["bounds", "", "--sigma=1", "--out", "b.csv"], "an argument must not be empty"),
+        (["bounds", "s.npy", "--sigma=1", "--out", ""], "--out must not be empty"),
+        (["report", "in", "--compare", "", "--out", "b"], "an argument must not be empty"),
+        (["report", "in", "--class-radius", "", "--out", "b"], "--class-radius must not be empty"),
+        (["recommend", "in", "--checkpoint", ""], "--checkpoint must not be empty"),
+        (["demo", "--out", ""], "--out must not be empty"),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in fails(*words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_path_is_refused_in_python_too(tmp_path: Path) -> None:
+    for function in (store.load, score_files.open_scores, sb.Certificate.load):
+        with pytest.raises(ValueError, match="must not be empty"):
+            function("")
+
+
+@pytest.mark.parametrize(("resume", "said"), [([], " with --resume"), (["--resume"], "")])
+def test_ctrl_c_before_the_first_input_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resume: list[str], said: str
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smoothbound.data.load", interrupt)
+    words = ("--model", "a:b", "--data", "digits", "--sigma", 1, "--out", tmp_path / "out")
+    result = smoothbound("certify", *words, *resume)
+    assert result.exit_code == 130
+    assert f"stopped: the same command{said} goes on with what is finished" in result.output
+    assert "the same command goes on" in smoothbound("demo", "--out", tmp_path / "demo").output
+
+
+@pytest.mark.parametrize("package", ["typer", "torch"])
+def test_ctrl_c_during_the_imports_shows_no_traceback(tmp_path: Path, package: str) -> None:
+    (tmp_path / f"{package}.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
+    )
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.argv = ['smoothbound', 'demo']\n"
+        "from smoothbound.__main__ import main; main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert ended.returncode == 130
+    assert "note: stopped" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -109,13 +109,18 @@ def test_a_grid_is_made_once_and_cannot_be_changed() -> None:
         (0.0, 255, ValueError, "sigma must be positive"),
         (0.25, 0, ValueError, "grid must be at least 1"),
         (0.25, 255.0, TypeError, "grid must be a whole number"),
-        (0.25, 65535, ValueError, r"16383.8 steps of the grid 1/65535.*leave grid out"),
-        (1e-7, 255, ValueError, "too small for grid=255.*leave grid out"),
+        (0.25, 65535, ValueError, r"sigma must be from 1.91e-6 to 0.0312 .*1/65535, got 0.25"),
+        (1e-7, 255, ValueError, r"sigma must be from 1.92e-6 to 8.03 .*1/255, got 1e-07"),
     ],
 )
 def test_lattice_refuses(sigma, levels, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         lattice(sigma, levels)
+
+
+@pytest.mark.parametrize("sigma", [1.92e-6, 8.03])
+def test_the_sigmas_that_an_error_names_are_taken(sigma: float) -> None:
+    assert lattice(sigma, 255).levels == 255
 
 
 # --- the fine lattice, for inputs on no grid ---------------------------------------------------

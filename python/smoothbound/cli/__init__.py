@@ -17,6 +17,7 @@ from smoothbound.cli.demo import demo
 from smoothbound.cli.recommend import recommend
 from smoothbound.cli.report import report
 from smoothbound.cli.train import train
+from smoothbound.cli.typed import Command, as_typed, way_on
 from smoothbound.errors import SmoothboundError
 from smoothbound.extras import named
 from smoothbound.printing import note, print_error, readable_anywhere
@@ -32,7 +33,7 @@ class _Commands(typer.core.TyperGroup):
             with named():
                 return super().invoke(ctx)
         except (SmoothboundError, ValueError, TypeError) as error:
-            print_error(error)
+            print_error(as_typed(str(error), ctx))
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise  # whoever read the output has seen enough
@@ -40,7 +41,7 @@ class _Commands(typer.core.TyperGroup):
         except MemoryError as error:
             print_error(f"not enough memory: {error}" if error.args else "not enough memory")
         except KeyboardInterrupt as error:
-            note(f"stopped: {error}" if error.args else "stopped")
+            note(f"stopped: {error}" if error.args else f"stopped{way_on(ctx)}")
             raise typer.Exit(130) from None
         except ModuleNotFoundError as error:
             print_error(error)
@@ -84,7 +85,7 @@ def _options(
 
 
 for command in (demo, train, certify, recommend, bounds, report):
-    app.command()(command)
+    app.command(cls=Command)(command)
 
 
 def main() -> None:

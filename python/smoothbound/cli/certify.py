@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from smoothbound import checks
 from smoothbound.cli.options import (
     Alpha,
     Data,
@@ -304,6 +305,12 @@ def certify(
         )
     if salvage and not resume:
         raise ValueError("--salvage needs --resume")
+    if max_draws is not None:
+        checks.count("max_draws", max_draws)
+    if max_seconds is not None:
+        checks.positive("max_seconds", max_seconds)
+    budget = Budget(draws=max_draws, seconds=max_seconds) if adaptive else None
+    _require_network(checkpoint, arch)
     where = best_device(device)
     dataset = load(data, split)
     introduce(dataset)
@@ -387,7 +394,7 @@ def certify(
         smoothed,
         dataset,
         question=ask(grid, levels, radius_precision) if adaptive else None,
-        budget=Budget(draws=max_draws, seconds=max_seconds) if adaptive else None,
+        budget=budget,
         resume=resume,
         salvage=salvage,
     )
@@ -396,6 +403,20 @@ def certify(
         note(concern)
     if results.failed:
         raise typer.Exit(3)
+
+
+def _require_network(checkpoint: Path | None, arch: str | None) -> None:
+    """Say how a network is named, where none is."""
+    from smoothbound.models import ARCHITECTURES
+
+    if arch is not None and arch not in ARCHITECTURES and Path(arch).is_file():
+        raise ValueError(f"{arch} is a file: give it as --checkpoint; --arch names a network")
+    if checkpoint is None and (arch is None or arch in ARCHITECTURES):
+        raise ValueError(
+            "a checkpoint is needed: state --checkpoint FILE, the parameters of the network; or "
+            "--model package.module:factory, a function of your own that makes a trained network, "
+            "such as nets:make in nets.py"
+        )
 
 
 def _introduce_model(

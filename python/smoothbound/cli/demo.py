@@ -41,6 +41,8 @@ def demo(
     torch.set_num_threads(1)  # more gain little with so small a network, and lose on a busy machine
     try:
         _steps(out)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command goes on") from None
     finally:
         torch.set_num_threads(threads)
 

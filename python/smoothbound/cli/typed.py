@@ -1,0 +1,76 @@
+"""Options as they were typed: errors of the library name them so, and empty ones are refused."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import typer
+
+__all__ = ["Command", "as_typed", "way_on"]
+
+_KEY = "smoothbound.typed"  # in what a context keeps
+
+
+class Command(typer.core.TyperCommand):
+    """A command that remembers its options and what was typed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse an option with nothing behind it: as a path it would be the current folder."""
+        ctx.meta[_KEY] = self.params, list(args)
+        _require_some(self.params, args)
+        return super().parse_args(ctx, args)
+
+
+def _require_some(params: list[Any], args: list[str]) -> None:
+    valued = {
+        name: param for param in params if not getattr(param, "is_flag", False)
+        for name in param.opts
+    }  # fmt: skip
+    for before, text in zip(["", *args], args, strict=False):
+        name, equals, value = text.partition("=")
+        if equals and not value and name in valued:
+            raise ValueError(f"{name} must not be empty")
+        if not text:
+            raise ValueError(f"{before if before in valued else 'an argument'} must not be empty")
+
+
+def way_on(ctx: Any) -> str:
+    """Say how a command goes on that was stopped before it knew what is finished."""
+    params, args = ctx.meta.get(_KEY, ([], []))
+    if all(param.name != "resume" for param in params):
+        return ""
+    resuming = "--resume" in args
+    return f": the same command{'' if resuming else ' with --resume'} goes on with what is finished"
+
+
+def as_typed(text: str, ctx: Any) -> str:
+    """Name options as they were typed where an error of the library names its arguments.
+
+    Parameters
+    ----------
+    text : str
+        Begins with the name of an argument, as in ``"max_inputs must be at least 1"``, or holds
+        advice for Python, as in ``"state outputs='logits'"``.
+    ctx : context of a command
+        Without a `Command` that ran in it, the text stays.
+    """
+    params, args = ctx.meta.get(_KEY, ([], []))
+    options = {}
+    for param in params:
+        if param.param_type_name == "option":
+            names = [one for one in param.opts if one.startswith("--")]
+            typed = [one for one in names if any(arg.split("=")[0] == one for arg in args)]
+            for name in (param.name, *(one[2:].replace("-", "_") for one in names)):
+                options[name] = (typed or names)[0]
+    if not options:
+        return text
+    any_of = "|".join(map(re.escape, sorted(options, key=len, reverse=True)))
+    text = re.sub(
+        rf"^({any_of})((?:\[\d+\])? (?:must|takes|is|=) )", lambda m: options[m[1]] + m[2], text
+    )
+    return re.sub(
+        rf"\b({any_of})=(?:'([^']*)'|([\w.+-]*\w))",
+        lambda m: f"{options[m[1]]} {m[2] or m[3]}",
+        text,
+    )
