@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,6 +43,17 @@ _NESTED = (list, tuple, array, bytes, bytearray, memoryview, str, dict)
 Counts = NDArray[np.uint32]
 
 
+class _Queued(NamedTuple):
+    """What counts on another device are of: to name a bad score, and to find a repetition."""
+
+    device: Any
+    start: int
+    new: Draws
+    numbered: bool
+    some: NDArray[np.int64]  # rows
+    beginning: Any  # of these rows
+
+
 class ScoreSketch:
     """Counts of the scores of one or many inputs over fixed edges.
 
@@ -54,9 +65,20 @@ class ScoreSketch:
     the order: ``a + b == b + a`` and ``(a + b) + c == a + (b + c)``, bit for bit.
 
     Each draw of an input has a number, and a sketch records which it holds, as half-open
-    intervals. A draw counted twice would make a certificate false, so that it is refused. Scores
-    without a number count as further draws; where they are an array that this sketch was given
-    before, they are refused too.
+    intervals. A draw counted twice would make a certificate false, so that a number that comes
+    again is refused. **To be safe, number the draws** (`first_draw`, or the `Draws` of a sampler).
+    Scores without a number count as further draws, and the sketch looks at the scores themselves
+    for a repetition. It finds
+
+    - an array that begins like one of the latest 4096, also on another device (there it shows
+      when the counts are first needed);
+    - in host memory, a part of an earlier array, or scores twice in one array, with a probability
+      of about 1 - exp(-1024 m / n), where m neighbouring scores of n are counted again: a sample
+      of stretches of 32 draws is remembered.
+
+    It cannot find scores of few different values, such as 0 and 1, because other draws look the
+    same; nor single draws, draws in another order, or those of another input. Other draws are
+    taken for a repetition with a probability below 2^-30, whatever ties they have.
 
     One sketch may be shared between threads: each array is counted as a whole, one after the other.
 
@@ -131,7 +153,7 @@ class ScoreSketch:
         self._draws: Draws = np.empty((0, 3), np.int64)
         self._key = self._edges.tobytes()
         self._on_devices: dict[Any, Any] = {}  # counts that have not come back yet
-        self._queued: list[tuple[Any, int, Draws]] = []  # what they are of, to name a bad score
+        self._queued: list[_Queued] = []
         self._spoiled = ""
         self._seen = sketch_repeats.Seen()
         self._lock = threading.RLock()
@@ -321,11 +343,10 @@ class ScoreSketch:
         ------
         TypeError, ValueError
             If the scores do not have this shape or type, one of them is NaN or outside the range,
-            a draw is recorded already, or `first_draw` is not given and the first scores are, one
-            by one, those of an earlier update, which no chance explains; nothing is counted then.
-            For scores on another device
-            it shows that one is NaN or outside the range when the counts are first needed; the
-            sketch cannot be used any more.
+            a draw is recorded already, or `first_draw` is not given and scores are, one by one,
+            those of an earlier update, which no chance explains; nothing is counted then. For
+            scores on another device all but the numbers of the draws shows when the counts are
+            first needed; the sketch cannot be used any more.
         """
         rows = self._rows(inputs)
         chunks = scores if _is_stream(scores) else (scores,)
@@ -408,16 +429,23 @@ class ScoreSketch:
             self._check_usable()
             new = self._number(rows, first_draw, int(table.shape[1]))
             draws = sketch_draws.join(self._draws, new)
-            mark = None if elsewhere else sketch_repeats.mark(self._inputs[rows], table)
-            if first_draw is None or drawn:
-                self._seen.refuse(mark)
-            with self._as_a_whole():
-                if elsewhere:
-                    self._queue(table, rows, new)
-                else:
+            numbered = first_draw is not None and not drawn
+            if elsewhere:
+                with self._as_a_whole():
+                    self._queue(table, rows, new, numbered)
+                    self._draws = draws
+            else:
+                marks = self._seen.marks(self._inputs[rows], table)
+                if not numbered and self._seen.has(marks):
+                    raise ValueError(
+                        "scores must be of other draws than those counted before, and are in part "
+                        "the very same ones; a draw must be counted once only (if they are other "
+                        "draws all the same, number them with first_draw)"
+                    )
+                with self._as_a_whole():
                     self._count(table, rows, new, backend, threads)
-                self._draws = draws
-            self._seen.add(mark)
+                    self._draws = draws
+                self._seen.add(marks)
         return int(table.shape[1])
 
     @contextmanager
@@ -498,7 +526,7 @@ class ScoreSketch:
 
     # Counting elsewhere
 
-    def _queue(self, scores: Any, rows: NDArray[np.int64], new: Draws) -> None:
+    def _queue(self, scores: Any, rows: NDArray[np.int64], new: Draws, numbered: bool) -> None:
         import torch
 
         from smoothbound.device_counts import DeviceCounts
@@ -509,7 +537,9 @@ class ScoreSketch:
         # Rows are sent to the device only where they say something: it costs a wait.
         of = None if self._is_every(rows) else torch.from_numpy(rows).to(device)
         start = self._on_devices[device].add(scores, of)
-        self._queued.append((device, start, new))
+        some, beginning = sketch_repeats.begin(scores.detach())
+        wide = torch.stack(beginning).to(torch.promote_types(scores.dtype, torch.float32))
+        self._queued.append(_Queued(device, start, new, numbered, some, wide))
 
     def _collect(self) -> None:
         """Wait for the counts from other devices and add them."""
@@ -519,18 +549,26 @@ class ScoreSketch:
             if bad >= 0:
                 self._spoiled = self._describe(device, bad)
                 self._check_usable()
+        for queued in self._queued:
+            made = sketch_repeats.mark(queued.new[queued.some, 0], queued.beginning.cpu().numpy())
+            marks = sketch_repeats.Marks(made)
+            if not queued.numbered and self._seen.has(marks):
+                self._spoiled = (
+                    f"scores must be of other draws than those counted before: scores of draws "
+                    f"{queued.new[0, 1]} to {queued.new[0, 2] - 1}, counted on {queued.device}, "
+                    "begin with the very same ones; begin a new sketch"
+                )
+                self._check_usable()
+            self._seen.add(marks)
         with self._as_a_whole():
             for counts, _ in taken.values():
                 self._counts += counts
             self._on_devices, self._queued = {}, []
 
     def _describe(self, device: Any, bad: int) -> str:
-        start, new = next(
-            (start, new)
-            for where, start, new in reversed(self._queued)
-            if where == device and start <= bad
-        )
-        row, j = divmod(bad - start, int(new[0, 2] - new[0, 1]))
+        of = next(q for q in reversed(self._queued) if q.device == device and q.start <= bad)
+        new = of.new
+        row, j = divmod(bad - of.start, int(new[0, 2] - new[0, 1]))
         a, b = self.score_range
         return (
             f"scores must be finite and within score_range [{a}, {b}]: draw {new[row, 1] + j} of "
@@ -663,7 +701,7 @@ class ScoreSketch:
         coarse[:, ::2] = counts[:, cells]
         coarse[:, 1::2] = up_to[:, cells[1:] - 1] - up_to[:, cells[:-1]]
         parts = (self._inputs, self._predicted, draws, coarse, self._edges[cells // 2])
-        return ScoreSketch.of(SketchContent(*parts, **self._about, seen=self._seen.marks))
+        return ScoreSketch.of(SketchContent(*parts, **self._about, seen=self._seen.copy()))
 
     @property
     def _about(self) -> dict[str, Any]:
@@ -685,7 +723,7 @@ class ScoreSketch:
         with self._lock:
             counts, draws = self.counts.copy(), self._draws
         parts = (self._inputs, self._predicted, draws, counts, self._edges)
-        write(as_path("path", path), SketchContent(*parts, **self._about, seen=self._seen.marks))
+        write(as_path("path", path), SketchContent(*parts, **self._about, seen=self._seen.copy()))
 
     @classmethod
     def load(cls, path: str | Path) -> ScoreSketch:
@@ -726,7 +764,7 @@ class ScoreSketch:
         if (draws[:, 2] - draws[:, 1] > _MAX_DRAWS).any():
             raise ValueError(f"an interval holds more than {_MAX_DRAWS} draws")
         sketch._draws = sketch_draws.join(draws)
-        sketch._seen = sketch_repeats.Seen(content.seen)
+        sketch._seen = content.seen.copy()
         counts = np.asarray(content.counts, np.uint32)
         sketch._counts = counts if counts.flags.writeable else counts.copy()
         if not np.array_equal(sketch._counts.sum(axis=1, dtype=np.int64), sketch.n_draws):

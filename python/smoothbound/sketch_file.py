@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from smoothbound import sealed
 from smoothbound.certificate import METADATA_KEY
 from smoothbound.errors import StoreError
+from smoothbound.sketch_repeats import Seen
 
 __all__ = ["FORMAT", "SketchContent", "read", "write"]
 
@@ -27,7 +29,7 @@ _READABLE = (1, 2)  # format 1 has no checksum
 class SketchContent:
     """What a file holds of a sketch; the names are those of `ScoreSketch`.
 
-    `seen` marks the arrays that were counted, so that they are refused when they come again.
+    `seen` tells the scores that were counted, so that they are refused when they come again.
     """
 
     inputs: NDArray[np.int64]
@@ -39,7 +41,7 @@ class SketchContent:
     sigma: float | None
     displacement: float = 0.0
     noise: str | None = None
-    seen: tuple[bytes, ...] = ()
+    seen: Seen = field(default_factory=Seen)
 
 
 def _schema(n_edges: int) -> pa.Schema:
@@ -74,7 +76,8 @@ def write(path: str | Path, content: SketchContent) -> None:
         "sigma": content.sigma,
         "displacement": content.displacement,
         "noise": content.noise,
-        "seen": [mark.hex() for mark in content.seen],
+        "seen": [mark.hex() for mark in content.seen.beginnings],
+        "stretches": b64encode(content.seen.stretches.astype("<u8").tobytes()).decode(),
     }
     schema = _schema(content.edges.size).with_metadata({METADATA_KEY: json.dumps(about).encode()})
     columns: list[Any] = [content.inputs, content.predicted, first, after, counts]
@@ -125,7 +128,9 @@ def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
         about: dict[str, Any] = dict(json.loads((schema.metadata or {})[METADATA_KEY]))
         version, edges = about["format"], np.array(about["edges"], dtype=np.float64)
         about["edges"] = edges
-        about["seen"] = tuple(bytes.fromhex(mark) for mark in about.get("seen", ()))
+        beginnings = [bytes.fromhex(mark) for mark in about.get("seen", ())]
+        stretches = np.frombuffer(b64decode(about.get("stretches", ""), validate=True), "<u8")
+        about["seen"] = Seen(beginnings, stretches.astype(np.uint64))
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path} is not a sketch: its metadata does not describe one ({error})"

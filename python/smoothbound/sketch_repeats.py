@@ -1,70 +1,121 @@
-"""Arrays of scores that were counted before: a draw counted twice makes certificates false."""
+"""Scores that were counted before: a draw counted twice makes certificates false.
+
+Two things are remembered. The *beginning* of each of the latest arrays tells an array that comes
+again. A sample of *stretches*, 32 draws of an input one after the other, tells a part of an earlier
+array, wherever it begins: whether a stretch is in the sample depends on its own scores alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from smoothbound.sealed import digest
 
-__all__ = ["Seen", "mark"]
+__all__ = ["Marks", "Seen", "begin", "mark", "marks"]
 
-_ROWS, _DRAWS = 4, 32  # of an array, that are looked at
-_BITS = 64  # other draws look the same with a probability of at most 2^-64
-_REMEMBERED = 4096  # updates
+_ROWS, _DRAWS = 4, 32  # of a beginning; draws of a stretch
+_BITS = 64  # other draws begin the same with a probability of at most 2^-64
+_STRETCH_BITS = 96  # more stretches are compared than beginnings
+_REMEMBERED = 4096  # beginnings
+_SAMPLE = 1024  # stretches
+_BLOCK = 2**16  # scores at a time
+_LEVELS = 2**64 // 64  # keys of one level
+_FIRST_LEVEL = 3  # one stretch in 2^3 is looked at
+_VARIED = 64  # different values among 1024, at least, where a stretch may be one of its kind
+
+_XOR, _FACTOR = np.uint32(0x510E527F), np.uint32(0x9E3779B1)  # 0, 1/2 and 1 begin no stretch
+_PLACES = np.arange(1, _DRAWS + 1, dtype=np.uint64) << np.uint64(32)
+
+Keys = NDArray[np.uint64]  # ascending; the 6 high bits are 63 - level, the others a digest
+_NONE: Keys = np.empty(0, np.uint64)
+
+
+class Marks(NamedTuple):
+    """What tells the scores of an array from others.
+
+    Attributes
+    ----------
+    beginning : bytes or None
+        None where chance could repeat it.
+    stretches : ndarray of uint64
+        The sample of its stretches.
+    repeats : bool
+        Whether one of the sample occurs twice in the array itself.
+    """
+
+    beginning: bytes | None
+    stretches: Keys = _NONE
+    repeats: bool = False
 
 
 class Seen:
-    """What the latest arrays began with."""
+    """What the latest arrays began with, and a sample of stretches of all arrays.
 
-    def __init__(self, marks: Iterable[bytes] = ()) -> None:
-        self._marks = dict.fromkeys(marks)
+    The sample is of at most 1024 stretches, whatever the number of scores. If n scores are counted,
+    and m neighbours of them again, this is missed with a probability of about exp(-1024 m / n), but
+    exp(-m / 8) for n below 8192.
+    """
+
+    def __init__(self, beginnings: Iterable[bytes] = (), stretches: Keys = _NONE) -> None:
+        self._beginnings = dict.fromkeys(list(beginnings)[-_REMEMBERED:])
+        self._stretches = _ascending(stretches)[:_SAMPLE]
 
     def __or__(self, other: Seen) -> Seen:
-        return Seen([*self._marks, *other._marks][-_REMEMBERED:])
+        stretches = np.concatenate([self._stretches, other._stretches])
+        return Seen([*self._beginnings, *other._beginnings], stretches)
 
     @property
-    def marks(self) -> tuple[bytes, ...]:
-        """What is remembered, the latest last."""
-        return tuple(self._marks)
+    def beginnings(self) -> tuple[bytes, ...]:
+        """Of arrays, the latest last."""
+        return tuple(self._beginnings)
+
+    @property
+    def stretches(self) -> Keys:
+        """The sample."""
+        return self._stretches
 
     def copy(self) -> Seen:
         """Return one that remembers the same."""
-        return Seen(self._marks)
+        return self | Seen()
 
-    def refuse(self, mark: bytes | None) -> None:
-        """Refuse an array that was counted before.
+    def marks(self, inputs: NDArray[np.int64], scores: NDArray[np.floating]) -> Marks:
+        """Return the marks of an array, as far as they can be compared with the sample."""
+        return marks(inputs, scores, _level(self._stretches))
 
-        Raises
-        ------
-        ValueError
-            If it has this mark.
-        """
-        if mark in self._marks:
-            raise ValueError(
-                "scores must be of other draws than those counted before, and begin with the very "
-                "same ones; a draw must be counted once only (if they are other draws all the "
-                "same, number them with first_draw)"
-            )
+    def has(self, made: Marks) -> bool:
+        """Say whether scores of these marks were counted before, or twice in one array."""
+        known = made.beginning in self._beginnings
+        return known or made.repeats or bool(np.isin(made.stretches, self._stretches).any())
 
-    def add(self, mark: bytes | None) -> None:
+    def add(self, made: Marks) -> None:
         """Remember an array."""
-        if mark is not None:
-            self._marks[mark] = None
-            if len(self._marks) > _REMEMBERED:
-                del self._marks[next(iter(self._marks))]
+        if made.beginning is not None:
+            self._beginnings[made.beginning] = None
+            if len(self._beginnings) > _REMEMBERED:
+                del self._beginnings[next(iter(self._beginnings))]
+        joined = np.concatenate([self._stretches, made.stretches])
+        self._stretches = _ascending(joined)[:_SAMPLE]
 
 
-def mark(inputs: NDArray[np.int64], scores: NDArray[np.floating]) -> bytes | None:
-    """Return what tells an array from those of other draws; None where chance could repeat it.
+def begin(scores: Any) -> tuple[NDArray[np.int64], Any]:
+    """Return some rows of an array or tensor, and what these begin with."""
+    rows = np.linspace(0, len(scores) - 1, min(_ROWS, len(scores))).astype(np.int64)
+    return rows, [scores[row, :_DRAWS] for row in rows.tolist()]
+
+
+def mark(inputs: NDArray[np.int64], beginning: NDArray[np.floating]) -> bytes | None:
+    """Return what tells a beginning from those of other draws; None where chance could repeat it.
 
     Parameters
     ----------
-    inputs : ndarray of int64, shape (n_inputs,)
+    inputs : ndarray of int64, shape (n_rows,)
         Ids of the rows.
-    scores : ndarray, shape (n_inputs, n_draws)
+    beginning : ndarray, shape (n_rows, n_draws)
 
     Notes
     -----
@@ -81,9 +132,86 @@ def mark(inputs: NDArray[np.int64], scores: NDArray[np.floating]) -> bytes | Non
     >>> mark(ids, np.ones((2, 100))) is None
     True
     """
-    rows = np.linspace(0, len(scores) - 1, min(_ROWS, len(scores))).astype(np.int64)
-    begin = scores[rows, :_DRAWS].astype(np.float64)
-    different = np.count_nonzero(np.diff(np.sort(begin, axis=1), axis=1))
-    if different * np.log2(begin.shape[1]) < _BITS:
+    wide = beginning.astype(np.float64)
+    if _different(wide).sum() * np.log2(wide.shape[1]) < _BITS:
         return None
-    return digest(inputs[rows].tobytes(), begin.tobytes())
+    return digest(inputs.tobytes(), wide.tobytes())
+
+
+def marks(inputs: NDArray[np.int64], scores: NDArray[np.floating], level: int) -> Marks:
+    """Return the marks of an array; of its stretches, those of a level and above.
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).uniform(size=(2, 1000))
+    >>> ids = np.array([3, 5])
+    >>> whole, half = marks(ids, rows, 0), marks(ids, rows[:, 500:], 0)
+    >>> len(half.stretches) > 50, bool(np.isin(half.stretches, whole.stretches).all())
+    (True, True)
+    >>> len(marks(ids, np.round(rows), 0).stretches)  # zeros and ones
+    0
+    """
+    rows, beginning = begin(scores)
+    found, repeats = _NONE, False
+    level = max(level, int(scores.size / (2 * _SAMPLE)).bit_length())
+    for ids, block in _blocks(inputs, scores):
+        new = _stretches(ids, block, max(level, _level(found)))
+        joined = np.concatenate([found, new])
+        found = _ascending(joined)
+        repeats |= found.size < joined.size
+        found = found[:_SAMPLE]
+    return Marks(mark(inputs[rows], np.stack(beginning)), found, repeats)
+
+
+def _blocks(
+    inputs: NDArray[np.int64], scores: NDArray[np.floating]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yield parts of an array which have every stretch of it once, and the ids of their rows."""
+    n_rows, n_draws = scores.shape
+    height = max(1, _BLOCK // n_draws)
+    for top in range(0, n_rows, height):
+        for left in range(0, n_draws - _DRAWS + 1, _BLOCK):
+            block = scores[top : top + height, left : left + _BLOCK + _DRAWS - 1]
+            yield inputs[top : top + height], np.ascontiguousarray(block, np.float32)
+
+
+def _stretches(inputs: NDArray[np.int64], block: NDArray[np.float32], level: int) -> Keys:
+    """Return the keys of stretches of a level and above, of those that chance does not repeat."""
+    if _different(block.ravel()[None, :1024])[0] + 1 < min(_VARIED, block.size):
+        return _NONE
+    starts = block[:, : block.shape[1] - _DRAWS + 1]
+    rank = (starts.view(np.uint32) ^ _XOR) * _FACTOR
+    chosen = np.flatnonzero(rank < np.uint32(2 ** (32 - max(level, _FIRST_LEVEL))))
+    rows, places = np.divmod(chosen, rank.shape[1])
+    windows = sliding_window_view(block, _DRAWS, axis=1)[rows, places]
+    rare = _different(windows) * np.log2(_DRAWS) >= _STRETCH_BITS
+    rows, places, windows = rows[rare], places[rare], windows[rare]
+    summed = _mixed(windows.view(np.uint32) + _PLACES).sum(axis=1, dtype=np.uint64)
+    key = _mixed(summed ^ _mixed(inputs[rows].astype(np.uint64)))
+    zeros = 32 - np.frexp(rank[rows, places].astype(np.float64))[1]  # leading zeros of the rank
+    keys: Keys = (63 - zeros.astype(np.uint64)) * np.uint64(_LEVELS) + key % np.uint64(_LEVELS)
+    return keys
+
+
+def _different(values: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return how many different values each row has, less one."""
+    ordered = np.sort(values, axis=1)
+    return np.asarray(np.count_nonzero(ordered[:, 1:] != ordered[:, :-1], axis=1))
+
+
+def _mixed(numbers: Keys) -> Keys:
+    """Spread numbers over 64 bits (the last step of SplitMix64; Steele, Lea, Flood 2014)."""
+    numbers = (numbers ^ numbers >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ numbers >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(numbers ^ numbers >> np.uint64(31))
+
+
+def _ascending(keys: Keys) -> Keys:
+    """Return keys in ascending order, each once."""
+    ordered = np.sort(keys)
+    return np.concatenate([ordered[:1], ordered[1:][ordered[1:] != ordered[:-1]]])
+
+
+def _level(keys: Keys) -> int:
+    """Return the level below which no stretch can belong to a sample any more."""
+    return 0 if keys.size < _SAMPLE else 63 - int(keys[-1]) // _LEVELS

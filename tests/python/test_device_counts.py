@@ -68,6 +68,26 @@ def test_a_bad_score_shows_later_and_spoils_the_sketch(elsewhere):
             sketch.update(scores)
 
 
+def test_scores_of_a_device_that_come_again_show_later_and_spoil_the_sketch(elsewhere):
+    scores = elsewhere.rand((6, 200), generator=elsewhere.Generator().manual_seed(0))
+    further = elsewhere.rand((6, 200), generator=elsewhere.Generator().manual_seed(1))
+    for again in (scores.clone(), scores[:, :100], scores.numpy()):
+        sketch = ScoreSketch(6)
+        sketch.update(scores)
+        sketch.update(further)
+        sketch.update(again)
+        with pytest.raises(ValueError, match=r"of other draws .*draws \d+ to \d+, counted on cpu"):
+            sketch.certify(sigma=1)
+        with pytest.raises(ValueError, match="begin a new sketch"):
+            sketch.update(further)
+    sketch = ScoreSketch(6)
+    for first_draw in (0, 200):  # who numbers draws knows better
+        sketch.update(scores, first_draw=first_draw)
+    for _ in range(2):
+        sketch.update(elsewhere.ones((6, 100)))
+    assert sketch.counts.sum(axis=1).tolist() == [600] * 6
+
+
 def test_draws_are_recorded_at_once(elsewhere):
     sketch = ScoreSketch()
     scores = elsewhere.full((1, 100), 0.5)
