@@ -14,7 +14,7 @@ from smoothbound import sealed, store
 from smoothbound.errors import SmoothboundError, StoreError
 from smoothbound.journal import Journal
 from smoothbound.report.reading import evaluate
-from test_store import INDICES, SETTINGS, row
+from stored import INDICES, SETTINGS, row
 
 ODD: list[Any] = [
     None, True, -1, 0, 2.5, 1e308, 10**400, 2**63, "", "x", "1", [], [None], [-1], [2], [10**400],

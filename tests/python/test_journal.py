@@ -14,7 +14,7 @@ import pytest
 from smoothbound import store
 from smoothbound.errors import StoreError
 from smoothbound.journal import Journal
-from test_store import INDICES, SETTINGS, contents, frame_ends, row, write
+from stored import INDICES, SETTINGS, contents, frame_ends, row, write
 
 FEW = dataclasses.replace(SETTINGS, max_inputs=3, n_inputs=3)
 MORE = dataclasses.replace(SETTINGS, max_inputs=5, n_inputs=5)

@@ -13,7 +13,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-import test_report
+import reported
+from reported import undrawn  # noqa: F401
 from smoothbound import report
 from smoothbound.cli import app
 from smoothbound.printable import file_stem, markdown, printable, spreadsheet_cell
@@ -58,12 +59,12 @@ def test_keys_of_a_checkpoint_are_not_obeyed(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_settings_and_names_are_not_obeyed_in_a_report(tmp_path: Path) -> None:
     settings = replace(
-        test_report.SETTINGS,
+        reported.SETTINGS,
         arch="[click](javascript:1) ![](https://x.org/i.png) <script>",
         checkpoint=f"c{HOSTILE}.pt",
         data="npz:`code`|$x$",
     )
-    folder = test_report.make_run(tmp_path / "=cmd|' a*b", settings)
+    folder = reported.make_run(tmp_path / "=cmd|' a*b", settings)
     written = report.write_report([folder], tmp_path / "report")
     text = (tmp_path / "report" / "report.md").read_text()
     page = (tmp_path / "report" / "report.html").read_text()
@@ -75,11 +76,8 @@ def test_settings_and_names_are_not_obeyed_in_a_report(tmp_path: Path) -> None:
     assert "https\\://x.org" in text
     assert "\\`code\\`\\|\\$x\\$" in text
     assert {path.name for path in written if "*" in path.name or "|" in path.name} == set()
-    names = {row["name"] for row in test_report.table(tmp_path / "report")}
+    names = {row["name"] for row in reported.table(tmp_path / "report")}
     assert names == {"'=cmd|' a*b"}
-
-
-undrawn = test_report.undrawn
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

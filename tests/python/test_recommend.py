@@ -14,6 +14,7 @@ from scipy.special import expit
 from scipy.stats import binomtest
 from typer.testing import CliRunner, Result
 
+from reported import SETTINGS, make_run
 from smoothbound import ScoreSketch, store
 from smoothbound.cli import app
 from smoothbound.cli.recommend import next_command
@@ -21,7 +22,6 @@ from smoothbound.errors import StoreError
 from smoothbound.forecast import forecast
 from smoothbound.pilots import Pilot, of_results, read
 from smoothbound.recommend import _choose, ladder, recommend, wilson
-from test_report import SETTINGS, make_run
 
 N = 12  # inputs of a made-up pilot
 
