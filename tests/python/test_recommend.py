@@ -315,7 +315,7 @@ def test_two_pilots_of_one_sigma_keep_their_names(pilots: Path, tmp_path: Path) 
         (["--radius", -1], "radius must be finite"),
         (["--band", "wide"], "band must be one of"),
         (["--alpha", 2], "alpha must lie strictly"),
-        (["--max-n", 10], "max_n must lie in 19"),
+        (["--max-n", 10], "--max-n must lie in 19"),
         (["--share", 2], "share must lie in (0, 1]"),
     ],
 )
