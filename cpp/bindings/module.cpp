@@ -10,6 +10,8 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "smoothbound/smoothbound.hpp"
 
@@ -396,18 +398,33 @@ sb::LatticeNoise make_lattice(const py::array_t<std::int32_t, py::array::c_style
           steps};
 }
 
+// Whether int32 holds the elements of the points that rows name, with `largest` added or taken
+// away. The other points may hold anything.
+bool in_reach(const sb::Points<std::int32_t>& points, const sb::NoiseRows& rows,
+              std::size_t largest) {
+  std::vector<bool> named(points.count);
+  for (const std::int64_t row : rows.points) {
+    if (row >= 0 && std::cmp_less(row, points.count)) named[static_cast<std::size_t>(row)] = true;
+  }
+  const std::int64_t most =
+      std::numeric_limits<std::int32_t>::max() - static_cast<std::int64_t>(largest);
+  const auto fits = [most](std::int64_t element) { return -most <= element && element <= most; };
+  for (std::size_t i = 0; i < points.count; ++i) {
+    const std::int32_t* point = points.data + i * points.size;
+    if (named[i] && !std::all_of(point, point + points.size, fits)) return false;
+  }
+  return true;
+}
+
 template <class T>
 void add_lattice(const sb::LatticeNoise& noise,
                  const py::array_t<std::int32_t, py::array::c_style>& points, const Numbers& rows,
                  const Numbers& examples, const Numbers& draws, const Numbers& streams,
                  py::array_t<T, py::array::c_style>& out, std::uint64_t seed, int threads) {
   const auto from = points_of(points);
-  const std::int64_t most =
-      std::numeric_limits<std::int32_t>::max() - static_cast<std::int64_t>(noise.largest());
-  require(std::all_of(points.data(), points.data() + points.size(),
-                      [most](std::int64_t point) { return -most <= point && point <= most; }),
-          "points must stay below 2^31 with the largest noise added");
   const auto key = noise_rows(rows, examples, draws, streams);
+  require(in_reach(from, key, noise.largest()),
+          "points must stay below 2^31 with the largest noise added");
   const std::span<T> to{out.mutable_data(), static_cast<std::size_t>(out.size())};
   sb::Failure failure;
   {

@@ -220,3 +220,5 @@ def test_lattice_points_that_noise_could_carry_out_of_int32_are_refused() -> Non
     for far in (most + 1, -most - 1, -(2**31)):
         with pytest.raises(ValueError, match=r"points must stay below 2\^31 with the largest"):
             noise.add(np.array([[0, far]], np.int32), *keys, out, seed=0, threads=1)
+        # A point that no row names may hold anything.
+        noise.add(np.array([[0, 0], [0, far]], np.int32), *keys, out, seed=0, threads=1)
