@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -24,10 +25,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from typing_extensions import Self
 
-__all__ = ["Certificate", "Settings"]
+__all__ = ["Certificate", "Settings", "formerly"]
 
 METADATA_KEY = b"smoothbound"
 CLASS_KEY = b"smoothbound class"
+
+
+def formerly(old: str, new: str) -> property:
+    """Return a property that reads an attribute by the name that it had, and warns."""
+
+    def read(certificate: Certificate) -> Any:
+        warnings.warn(f"{old} is now called {new}", DeprecationWarning, stacklevel=2)
+        return getattr(certificate, new)
+
+    return property(read, doc=f"The old name of `{new}`.")
 
 
 @dataclass(frozen=True)

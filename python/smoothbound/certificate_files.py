@@ -46,6 +46,7 @@ _PLAIN: dict[str, Any] = {  # annotations of settings
     "bool": bool,
     "dict[str, Any]": dict,
 }
+_FORMERLY = {"index": ("example", "inputs")}  # columns of older files
 _BEFORE: dict[str, Any] = {"order": "drawn", "order_seed": 0}  # settings that older files lack
 
 
@@ -123,6 +124,8 @@ def _part(name: str, settings: Settings, table: pa.Table) -> Any:
     width = len(settings.thresholds if name == "radius" else settings.radii)
     side = settings.alpha_upper if name == "upper" else settings.alpha_lower
     if name not in ("lower", "upper", "radius"):
+        names = [name, *_FORMERLY.get(name, ())]
+        name = next((old for old in names if old in table.column_names), name)
         column = table[name].combine_chunks()
         if column.null_count:
             raise ValueError(f"{name} must not be empty")

@@ -60,7 +60,7 @@ def _title(certificate: Certificate) -> str:
 def _table(certificate: Certificate) -> tuple[list[list[str]], list[str]]:
     """Return the cells of the first columns and rows, the names first; and the other names."""
     names, columns = certificate.flat()
-    shown = [j for j, name in enumerate(names) if name in ("example", "inputs", "predicted")]
+    shown = [j for j, name in enumerate(names) if name in ("index", "predicted")]
     if shown and "reason" not in names and not np.any(np.asarray(columns[shown[-1]]) >= 0):
         shown.pop()  # a sketch that was told no class
     shown += [j for j, name in enumerate(names) if "@" in name]

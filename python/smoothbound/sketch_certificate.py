@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound import backend as backends
 from smoothbound import band as bands
 from smoothbound import checks, engine
-from smoothbound.certificate import Certificate, Settings
+from smoothbound.certificate import Certificate, Settings, formerly
 from smoothbound.displaced import inward, outward
 from smoothbound.method import Method
 from smoothbound.noise_kinds import described
@@ -60,7 +60,7 @@ class SketchCertificate(Certificate):
     Attributes
     ----------
     settings : SketchSettings
-    inputs : ndarray of int64, shape (n_inputs,)
+    index : ndarray of int64, shape (n_inputs,)
         Ids of the inputs.
     predicted : ndarray of int64, shape (n_inputs,)
         The class that the scores are of; -1 where the sketch was not told.
@@ -73,15 +73,17 @@ class SketchCertificate(Certificate):
     """
 
     settings: SketchSettings
-    inputs: NDArray[np.int64]
+    index: NDArray[np.int64]
     predicted: NDArray[np.int64]
     n_draws: NDArray[np.int64]
     loss: NDArray[np.float64]
 
+    inputs = formerly("inputs", "index")
+
     def _columns(self) -> dict[str, pa.Array[Any]]:
         import pyarrow as pa
 
-        own = ("inputs", "predicted", "n_draws", "loss")
+        own = ("index", "predicted", "n_draws", "loss")
         return {name: pa.array(getattr(self, name)) for name in own} | super()._columns()
 
 

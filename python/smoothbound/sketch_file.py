@@ -21,8 +21,8 @@ from smoothbound.sketch_repeats import Seen
 
 __all__ = ["FORMAT", "SketchContent", "read", "write"]
 
-FORMAT = 2
-_READABLE = (1, 2)  # format 1 has no checksum
+FORMAT = 3
+_READABLE = (1, 2, 3)  # format 1 has no checksum; before format 3 the index was called input
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class SketchContent:
     seen: Seen = field(default_factory=Seen)
 
 
-def _schema(n_edges: int) -> pa.Schema:
+def _schema(n_edges: int, index: str = "index") -> pa.Schema:
     item = pa.field("item", pa.int64())
     columns: list[tuple[str, Any]] = [
-        ("input", pa.int64()),
+        (index, pa.int64()),
         ("predicted", pa.int64()),
         ("first_draw", pa.list_(item)),
         ("after_last_draw", pa.list_(item)),
@@ -105,7 +105,7 @@ def read(path: str | Path) -> SketchContent:
     lengths = np.asarray(pc.list_value_length(first))
     if not np.array_equal(lengths, np.asarray(pc.list_value_length(after))):
         raise StoreError(f"{path} is damaged: its draws begin more or less often than they end")
-    inputs = np.asarray(table.column("input"))
+    inputs = np.asarray(table.column(0))
     columns = (np.repeat(inputs, lengths), pc.list_flatten(first), pc.list_flatten(after))
     counts = np.asarray(pc.list_flatten(table.column("counts")))
     return SketchContent(
@@ -139,7 +139,8 @@ def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
         raise StoreError(f"{path} has format {version!r}; this version reads {_READABLE}")
     if missing := {"measure", "sigma"} - about.keys():
         raise StoreError(f"{path} is not a sketch: it lacks {sorted(missing)}")
-    if edges.ndim != 1 or not schema.remove_metadata().equals(_schema(edges.size)):
+    expected = _schema(edges.size, "index" if version > 2 else "input")
+    if edges.ndim != 1 or not schema.remove_metadata().equals(expected):
         raise StoreError(f"{path} does not have the columns of a sketch with {edges.size} edges")
     return {"displacement": 0.0, "noise": None} | about  # older files have none
 

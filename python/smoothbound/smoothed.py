@@ -19,7 +19,7 @@ from smoothbound.adaptive import Answer, Budget, Decide, FindRadius, Plan, ask
 from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.adaptive import plan as plan_of
 from smoothbound.background import in_background
-from smoothbound.certificate import Certificate, Settings
+from smoothbound.certificate import Certificate, Settings, formerly
 from smoothbound.class_radius import class_radius
 from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, required_draws
@@ -110,7 +110,7 @@ class SmoothedCertificate(Certificate):
     selected : ndarray of int64, shape (n_inputs,)
         The class that was selected and certified, also where it abstained; -1 where no draw was
         made or sampling failed.
-    example : ndarray of int64, shape (n_inputs,)
+    index : ndarray of int64, shape (n_inputs,)
         The ids that the noise belongs to.
     predicted : ndarray of int64, shape (n_inputs,)
         The predicted class, or -1 where its certified confidence at R = 0 is not above the
@@ -130,7 +130,7 @@ class SmoothedCertificate(Certificate):
     """
 
     settings: SmoothedSettings
-    example: NDArray[np.int64]
+    index: NDArray[np.int64]
     predicted: NDArray[np.int64]
     reason: tuple[str, ...]
     class_radius: NDArray[np.float64]
@@ -138,11 +138,13 @@ class SmoothedCertificate(Certificate):
     mean_score: NDArray[np.float64]
     selected: NDArray[np.int64]
 
+    example = formerly("example", "index")
+
     def _columns(self) -> dict[str, pa.Array[Any]]:
         import pyarrow as pa
 
         own = [
-            "example",
+            "index",
             "selected",
             "predicted",
             "reason",
@@ -563,7 +565,7 @@ class SmoothedClassifier(Sampler):
             lower=None if rows.lower is None else rows.lower[:, 1:],
             upper=None if rows.upper is None else rows.upper[:, 1:],
             radius=rows.radius,
-            example=ids,
+            index=ids,
             predicted=rows.predicted,
             reason=tuple(rows.reason),
             class_radius=rows.class_radius,

@@ -172,6 +172,24 @@ def test_a_certificate_is_read_as_it_was_saved(cert: sb.Certificate, tmp_path: P
     assert sb.Certificate.load(path) == cert[:2]
 
 
+def test_files_open_whose_index_has_its_old_name(cert: sb.Certificate, tmp_path: Path) -> None:
+    former = {"SketchCertificate": "inputs", "SmoothedCertificate": "example"}
+    if type(cert).__name__ not in former:
+        pytest.skip("has no index")
+    old = former[type(cert).__name__]
+    table = cert.to_arrow()
+    settings = json.loads(table.schema.metadata[b"smoothbound"])
+    if old == "inputs":
+        assert settings.pop("noise") == {}
+    metadata = table.schema.metadata | {b"smoothbound": json.dumps(settings).encode()}
+    table = table.rename_columns([old if name == "index" else name for name in table.column_names])
+    sealed.write_table(table.replace_schema_metadata(metadata), tmp_path / "cert.parquet")
+    read: Any = sb.Certificate.load(tmp_path / "cert.parquet")
+    assert read == cert
+    with pytest.warns(DeprecationWarning, match=f"{old} is now called index"):
+        assert getattr(read, old) is read.index
+
+
 def test_one_side_and_no_thresholds_come_back(tmp_path: Path) -> None:
     for options in ({"sides": "upper"}, {"thresholds": []}, {"radii": [], "thresholds": [0.5]}):
         cert = sb.certify_scores(SCORES, sigma=0.25, alpha=0.1, **options)

@@ -169,8 +169,10 @@ def test_certificates_say_what_they_are_of():
     )
     assert cert.settings.alpha_lower == cert.settings.alpha_upper == 5e-4
     table = cert.to_arrow()
-    assert table.column_names[:4] == ["inputs", "predicted", "n_draws", "loss"]
-    assert table.column("inputs").to_pylist() == [1, 5]
+    assert table.column_names[:4] == ["index", "predicted", "n_draws", "loss"]
+    assert table.column("index").to_pylist() == [1, 5]
+    with pytest.warns(DeprecationWarning, match="inputs is now called index"):
+        assert cert.inputs is cert.index
     assert cert.to_pandas()["n_draws"].tolist() == [100, 100]
 
 

@@ -58,7 +58,7 @@ def rewritten(path, metadata=None, **columns):
         ({"metadata": {"measure": 3}}, "measure must be"),
         ({"metadata": {"sigma": -3.0}}, "sigma must be"),
         ({"metadata": {"noise": "loud"}}, "noise must be"),
-        ({"input": [5, 1]}, "strictly ascending"),
+        ({"index": [5, 1]}, "strictly ascending"),
         ({"first_draw": [[0], [0, 3]]}, "begin more or less often"),
         ({"first_draw": [[0], [20]]}, "interval of draws is empty"),
         ({"after_last_draw": [[10], [2**62]]}, "more than 4294967295 draws"),
@@ -132,6 +132,8 @@ def test_sketches_of_the_older_format_open(tmp_path):
         ScoreSketch.load(path)
     del about["noise"]
     old = json.dumps(about | {"format": 1})
+    names = ["input", *table.column_names[1:]]
+    table = table.rename_columns(names)
     pq.write_table(table.replace_schema_metadata({b"smoothbound": old}), path)
     assert ScoreSketch.load(path) == sketch
     assert ScoreSketch.load(path).noise is None

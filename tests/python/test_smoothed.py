@@ -221,7 +221,7 @@ def test_an_input_is_certified_the_same_in_any_company_and_order() -> None:
     np.testing.assert_array_equal(some.lower, together.lower[[3, 1]])
     np.testing.assert_array_equal(some.predicted, together.predicted[[3, 1]])
     np.testing.assert_array_equal(some.class_radius, together.class_radius[[3, 1]])
-    assert some.example.tolist() == [3, 1]
+    assert some.index.tolist() == [3, 1]
     assert not np.array_equal(smoothed.certify(x, n=500, radii=RADII, seed=1).lower, together.lower)
 
 
@@ -316,7 +316,7 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
     )
     table = cert.to_arrow()
     assert table.column_names == [
-        "example",
+        "index",
         "selected",
         "predicted",
         "reason",
@@ -326,7 +326,7 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
         "lower",
         "radius",
     ]
-    assert table["example"].to_pylist() == [5, 9]
+    assert table["index"].to_pylist() == [5, 9]
     assert table["predicted"].to_pylist() == [0, -1]
     assert table["selected"].to_pylist()[0] == 0
     assert table["selected"].to_pylist()[1] in (0, 1)  # also where it abstained

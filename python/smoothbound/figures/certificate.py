@@ -40,7 +40,7 @@ def certified_inputs(ax: Axes, certificate: Certificate) -> Axes:
     if not settings.radii:
         raise ValueError("certificate has no radii to draw the confidence at; certify with radii")
     radii = np.asarray(settings.radii)
-    ids = getattr(certificate, "example", getattr(certificate, "inputs", range(len(certificate))))
+    ids = getattr(certificate, "index", range(len(certificate)))
     for row, name in enumerate(ids):
         for bounds, line in ((certificate.lower, "-"), (certificate.upper, "--")):
             if bounds is None:
