@@ -205,7 +205,8 @@ class ScoreSketch:
         """Counts of the cells, shape (n_inputs, 2 * n_edges - 1), in ascending order.
 
         Column 2 j counts the scores at edge j, column 2 j + 1 those strictly between the edges j
-        and j + 1. Reading it waits for scores that are being counted on other devices.
+        and j + 1. Reading it waits for scores that are being counted on other devices. It shows the
+        counts as they are at any time: to keep those of now, copy it.
         """
         with self._lock:
             self._collect()

@@ -105,7 +105,12 @@ def predicted(value: ArrayLike | None, n: int) -> NDArray[np.int64]:
             f"predicted must be a class for each of the {n} inputs, whole numbers; "
             f"got {classes.dtype} of shape {classes.shape}"
         )
-    return _whole("predicted", classes)
+    classes = _whole("predicted", classes)
+    if (classes < -1).any():
+        raise ValueError(
+            f"predicted must be classes from 0 on, or -1 where none is stated; got {classes.min()}"
+        )
+    return classes
 
 
 def _whole(name: str, values: NDArray[Any]) -> NDArray[np.int64]:

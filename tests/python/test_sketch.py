@@ -137,6 +137,7 @@ def test_a_stream_keeps_what_came_before_a_bad_score(backend):
         ({"edges": "many"}, "edges must be"),
         ({"measure": ""}, "measure must be the name"),
         ({"predicted": [1, 2]}, "predicted must be a class for each of the 1 inputs"),
+        ({"predicted": [-2]}, "predicted must be classes from 0 on, or -1 .* got -2"),
         ({"sigma": -1}, "sigma must be positive"),
         ({"score_range": (1, 0)}, "score_range"),
     ],
