@@ -154,7 +154,7 @@ class Report {
     const std::size_t size = given->struct_size;
     const auto* bytes = reinterpret_cast<const unsigned char*>(given);
     const auto version = "%s->struct_size must be its sizeof, got %.17g";
-    if (size < first_size<Struct> || size > 4096) {
+    if (size < first_size<Struct> || size > 4096 || size % alignof(Struct) != 0) {
       return (*this)(SMOOTHBOUND_BAD_ARGUMENT, version, name, static_cast<double>(size));
     }
     std::memcpy(&known, bytes, std::min(size, sizeof(Struct)));

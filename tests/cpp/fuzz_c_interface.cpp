@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -105,6 +106,9 @@ struct Block {
         break;
     }
     if (in.rarely()) view.data = nullptr;
+    view.first_input = in.byte();
+    if (in.rarely()) in.raw(&view.first_input, sizeof view.first_input);
+    if (in.rarely()) view.struct_size = offsetof(smoothbound_scores, first_input);  // version 0.1
   }
 
  private:
@@ -145,8 +149,42 @@ void check_results(const smoothbound_options& o, const std::vector<double>& boun
   for (const double r : radius) REQUIRE(std::isnan(r) || r >= 0.0);
 }
 
+// Ends a call at one of the times that it asks.
+struct Stop {
+  unsigned left;  // questions that are answered by no
+  bool said = false;
+
+  static std::int32_t asked(void* context) {
+    auto* stop = static_cast<Stop*>(context);
+    if (stop == nullptr) return 0;  // the options end before the context
+    stop->said = stop->left == 0;
+    if (!stop->said) --stop->left;
+    return stop->said ? 1 : 0;
+  }
+};
+
+// The last input by itself has the certificates that it has among others.
+void check_last_input(const smoothbound_options& o, smoothbound_scores scores,
+                      const std::vector<double>& bounds, const std::vector<double>& radius) {
+  if (scores.n_inputs == 0 || scores.struct_size != sizeof scores) return;
+  const std::size_t before = scores.n_inputs - 1;
+  scores.data = static_cast<const char*>(scores.data) +
+                scores.input_stride * static_cast<std::ptrdiff_t>(before);
+  scores.n_inputs = 1;
+  scores.first_input += before;
+  std::vector<double> alone(o.n_radii, not_a_number), radius_alone(o.n_thresholds, not_a_number);
+  const smoothbound_certificates out = {sizeof out, alone.data(), alone.size(), radius_alone.data(),
+                                        radius_alone.size()};
+  REQUIRE(smoothbound_certify(&scores, &o, &out, nullptr) == SMOOTHBOUND_OK);
+  const auto last = [](const std::vector<double>& all, std::size_t n) {
+    return std::vector<double>(all.end() - static_cast<std::ptrdiff_t>(n), all.end());
+  };
+  REQUIRE(same_bits(alone, last(bounds, o.n_radii)));
+  REQUIRE(same_bits(radius_alone, last(radius, o.n_thresholds)));
+}
+
 void check_failure(std::int32_t status, const smoothbound_failure& failure) {
-  REQUIRE(status >= SMOOTHBOUND_OK && status <= SMOOTHBOUND_OUT_OF_MEMORY);
+  REQUIRE(status >= SMOOTHBOUND_OK && status <= SMOOTHBOUND_CANCELLED);
   if (failure.struct_size != sizeof failure) return;
   REQUIRE(failure.status == status);
   const auto* end = std::find(std::begin(failure.message), std::end(failure.message), '\0');
@@ -282,9 +320,27 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   smoothbound_failure failure{};
   failure.struct_size = in.rarely() ? in.byte() : sizeof failure;  // a byte is too small: refused
 
-  const std::int32_t status = smoothbound_certify(&scores, &o, &out, &failure);
+  Stop stop{in.below(2) == 0 ? in.below(4) : in.byte()};
+  if (in.below(2) == 0) {
+    o.cancel = Stop::asked;
+    o.cancel_context = &stop;
+  }
+  std::int32_t status = smoothbound_certify(&scores, &o, &out, &failure);
   check_failure(status, failure);
-  if (status == SMOOTHBOUND_OK) check_results(o, bounds, radius);
+  REQUIRE(stop.said == (status == SMOOTHBOUND_CANCELLED));
+  o.cancel = nullptr;
+  o.cancel_context = nullptr;
+  if (stop.said) {  // as if it had never been asked for
+    failure = {};
+    failure.struct_size = sizeof failure;
+    status = smoothbound_certify(&scores, &o, &out, &failure);
+    check_failure(status, failure);
+  }
+  REQUIRE(status != SMOOTHBOUND_CANCELLED);
+  if (status == SMOOTHBOUND_OK) {
+    check_results(o, bounds, radius);
+    check_last_input(o, scores, bounds, radius);
+  }
 
   // A plan says the same, whatever the number of threads.
   if (status == SMOOTHBOUND_OK) o.threads = 3 - o.threads % 2;

@@ -220,6 +220,86 @@ static void check_sketches(void) {
         SMOOTHBOUND_OUT_OF_MEMORY);
 }
 
+/* Says stop when it has been asked so many times; -1: never. */
+struct stop {
+  long after, asked;
+};
+
+static int32_t wanted(void* context) {
+  struct stop* stop = context;
+  return stop->asked++ == stop->after;
+}
+
+/* Every call that takes options or a plan asks, ends when it is told to, and works again later. */
+static void check_cancel(void) {
+  static const double edges[] = {0.0, 0.5, 0.75, 1.0};
+  double bounds[inputs * 2], radius[inputs * 3], again[inputs * 2], again_radius[inputs * 3];
+  const smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs * 3};
+  const smoothbound_certificates second = {sizeof second, again, inputs * 2, again_radius,
+                                           inputs * 3};
+  const smoothbound_scores scores = usual_scores();
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  smoothbound_options options = usual();
+  smoothbound_plan* plan = NULL;
+  smoothbound_sketch* sketch = NULL;
+  struct stop stop = {-1, 0};
+  long last;
+
+  CHECK(options.cancel == NULL && options.cancel_context == NULL);
+  CHECK(smoothbound_sketch_create(edges, 4, inputs, &sketch, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_sketch_add(sketch, &scores, 1, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_OK);
+  options.cancel = wanted;
+  options.cancel_context = &stop;
+
+  /* During the calibration, at its first question and at the last of the whole call. */
+  stop.after = -1;
+  stop.asked = 0;
+  CHECK(smoothbound_certify(&scores, &options, &second, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(bounds, again, sizeof bounds) == 0);
+  CHECK(memcmp(radius, again_radius, sizeof radius) == 0);
+  CHECK(stop.asked > 1000); /* the questions of a calibration, and at least one more */
+  stop.after = stop.asked = 0;
+  CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_CANCELLED);
+  CHECK(failure.status == SMOOTHBOUND_CANCELLED && strcmp(failure.message, "cancelled") == 0);
+  CHECK(stop.asked == 1);
+  stop.asked = 0;
+  CHECK(smoothbound_sketch_certify(sketch, &options, &out, &failure) == SMOOTHBOUND_CANCELLED);
+  CHECK(stop.asked == 1);
+  stop.asked = 0;
+  CHECK(smoothbound_plan_create(&options, draws, &plan, &failure) == SMOOTHBOUND_CANCELLED);
+  CHECK(plan == NULL && stop.asked == 1);
+
+  /* Between the inputs, by a plan, which is as good as before. */
+  stop.after = -1;
+  stop.asked = 0;
+  CHECK(smoothbound_plan_create(&options, draws, &plan, &failure) == SMOOTHBOUND_OK);
+  last = stop.asked;
+  stop.after = stop.asked = 0;
+  CHECK(smoothbound_plan_certify(plan, &scores, &out, &failure) == SMOOTHBOUND_CANCELLED);
+  stop.asked = 0;
+  CHECK(smoothbound_plan_certify_sketch(plan, sketch, &out, &failure) == SMOOTHBOUND_CANCELLED);
+  stop.after = last; /* one call with the same options gets just past the calibration */
+  stop.asked = 0;
+  CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_CANCELLED);
+  stop.after = -1;
+  CHECK(smoothbound_plan_certify(plan, &scores, &out, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(bounds, again, sizeof bounds) == 0);
+  CHECK(memcmp(radius, again_radius, sizeof radius) == 0);
+  smoothbound_plan_destroy(plan);
+
+  /* Options that end before `cancel` have none; those that end within it are refused. */
+  options = usual();
+  memset(&options.cancel, 0xff, sizeof options - offsetof(smoothbound_options, cancel));
+  options.struct_size = offsetof(smoothbound_options, cancel);
+  CHECK(smoothbound_certify(&scores, &options, &second, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(bounds, again, sizeof bounds) == 0);
+  options.struct_size += 4;
+  CHECK(smoothbound_certify(&scores, &options, &second, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(strstr(failure.message, "options->struct_size") == failure.message);
+  smoothbound_sketch_destroy(sketch);
+}
+
 int main(void) {
   double bounds[inputs * 2], radius[inputs * 3], again[inputs * 2], again_radius[inputs * 3];
   smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs * 3};
@@ -255,6 +335,7 @@ int main(void) {
 
   check_means();
   check_sketches();
+  check_cancel();
 
   /* A plan, other layouts and types: the same bits. */
   CHECK(smoothbound_plan_create(&options, draws, &plan, NULL) == SMOOTHBOUND_OK && plan != NULL);
