@@ -171,6 +171,10 @@ def load(
     Names are taken without the ``module.`` of nn.DataParallel, the ``_orig_mod.`` of torch.compile
     and what all of them begin with, such as the ``model.`` of Lightning. A parameter that the
     network does not have is an error, because the network would compute something else without it.
+
+    Files of safetensors, and those of torch.save before its zip format, have no checksum: one
+    flipped bit of a parameter gives another network without an error. Results keep the SHA-256 of
+    the file, by which it can be told from the one meant.
     """
     _check_names(arch, state_dict)
     where = resolved(device)

@@ -35,7 +35,7 @@ def open_csv(path: Path, key: str | None) -> ScoreFile:
             raise StoreError(f"{path} has no rows")
         names, scores = _columns(path, key, [cells for _, cells in head])
         first = 0 if names is None else 1  # of the lines, after the header
-        others = [j for j in range(len(head[0][1])) if j not in set(scores)]
+        others = sorted(set(range(len(head[0][1]))).difference(scores))
         ids: list[list[str]] = [[] for _ in others]
         n_inputs = 0
         for _, cells in islice(chain(head, lines), first, None):

@@ -7,12 +7,14 @@ are streamed.
 
 from __future__ import annotations
 
+import io
 import mmap
+import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +24,18 @@ from numpy.typing import NDArray
 
 from smoothbound import checks
 from smoothbound.errors import StoreError
-from smoothbound.plain_files import memory_limit, require_plain
+from smoothbound.plain_files import memory_limit, open_plain, require_plain
 
 __all__ = ["ScoreFile", "Scores", "choose", "open_scores", "readable", "rows_per_chunk"]
 
 Scores = NDArray[Any]
 
 CHUNK_BYTES = 1 << 26
+_LONGEST_HEADER = 9999  # bytes that NumPy reads of the header of an array
+_HEADERS = {  # by version of the format: bytes of the header's length, and what reads both
+    (1, 0): (2, np.lib.format.read_array_header_1_0),
+    (2, 0): (4, np.lib.format.read_array_header_2_0),
+}
 _PAGE_BYTES = 1 << 20  # of Parquet, read at a time; a row group may hold the whole file
 _IDS = (  # types of columns that say which input a row is about
     pa.types.is_integer,
@@ -122,14 +129,20 @@ def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
 def _open_npy(path: Path, key: str | None) -> ScoreFile:
     if key is not None:
         raise StoreError(f"{path} holds one array without a name; leave out the key {key!r}")
-    array = np.lib.format.open_memmap(path, mode="r")
-    n_inputs, n_draws = _check_array(str(path), array.shape, array.dtype)
-    native, rows = array.dtype.newbyteorder("="), rows_per_chunk(n_draws, array.itemsize)
+    with open_plain(path) as file:
+        shape, by_columns, dtype = _npy_header(str(path), file)
+        start_of_scores, end = file.tell(), file.seek(0, os.SEEK_END)
+    n_inputs, n_draws = _check_array(str(path), shape, dtype)
+    size = end - start_of_scores
+    if size < n_inputs * n_draws * dtype.itemsize:
+        raise StoreError(f"{path} cannot be read: it holds {size} bytes, not {shape} of {dtype}")
+    native, rows = dtype.newbyteorder("="), rows_per_chunk(n_draws, dtype.itemsize)
+    order: Literal["F", "C"] = "F" if by_columns else "C"
 
     def chunks() -> Iterator[Scores]:
         for start in range(0, n_inputs, rows):
             # Mapped anew each time: pages that were read count as memory until they are unmapped.
-            mapped = np.lib.format.open_memmap(path, mode="r")
+            mapped = np.memmap(path, dtype, "r", start_of_scores, shape, order)
             yield np.ascontiguousarray(mapped[start : start + rows], dtype=native)
 
     return ScoreFile(n_inputs, n_draws, native, readable(path, chunks()))
@@ -139,7 +152,10 @@ def _open_npz(path: Path, key: str | None) -> ScoreFile:
     if not zipfile.is_zipfile(path):
         raise StoreError(f"{path} cannot be read: it is cut short, damaged or not an .npz file")
     with zipfile.ZipFile(path) as archive:
-        members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+        names = archive.namelist()
+        members = {name.removesuffix(".npy"): name for name in names}
+        if len(members) < len(names):
+            raise StoreError(f"{path} holds two arrays of the same name; save it anew")
         name = choose(path, "arrays", key, list(members))
         what = f"{name} of {path}"
         with archive.open(members[name]) as stream:
@@ -171,17 +187,23 @@ def _npy_header(what: str, stream: Any) -> tuple[tuple[int, ...], bool, np.dtype
     """Read shape, whether it is stored column by column, and type from the start of an array."""
     try:
         version = np.lib.format.read_magic(stream)
-        if version == (1, 0):
-            return np.lib.format.read_array_header_1_0(stream)
-        if version == (2, 0):
-            return np.lib.format.read_array_header_2_0(stream)
     except ValueError as error:
-        raise StoreError(f"{what} is not an array: {error}") from error
-    raise StoreError(f"{what} has the format version {version}, which no array of numbers needs")
+        raise StoreError(f"{what} cannot be read: it is not an array ({error})") from error
+    if version not in _HEADERS:
+        raise StoreError(
+            f"{what} has the format version {version}, which no array of numbers needs"
+        )
+    size_of_length, parse = _HEADERS[version]
+    length = stream.read(size_of_length)
+    text = stream.read(min(int.from_bytes(length, "little"), _LONGEST_HEADER))
+    try:
+        return parse(io.BytesIO(length + text))
+    except Exception as error:  # NumPy evaluates literals, which can end in many ways
+        raise StoreError(f"{what} cannot be read: its header is damaged") from error
 
 
 def _check_array(what: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, int]:
-    if len(shape) != 2 or 0 in shape:
+    if len(shape) != 2 or min(shape) < 1:
         advice = "; for one input save scores[None, :]" if len(shape) == 1 else ""
         raise StoreError(
             f"{what} must have shape (n_inputs, n_draws) with at least one of each, "

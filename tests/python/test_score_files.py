@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -16,8 +17,8 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
-from smoothbound import score_files
-from smoothbound.errors import StoreError
+from smoothbound import data, score_files
+from smoothbound.errors import DataError, StoreError
 from smoothbound.score_files import open_scores
 
 SCORES = np.random.default_rng(0).random((7, 5))
@@ -316,6 +317,70 @@ def test_an_npz_file_that_holds_less_than_its_shape_says(tmp_path: Path) -> None
         archive.writestr("scores.npy", (tmp_path / "scores.npy").read_bytes()[:-8])
     with pytest.raises(StoreError, match=r"holds 272 bytes, not \(7, 5\) of float64"):
         open_scores(path)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ("(-1, 50)", "at least one of each"),
+        ("(True, 50)", "cannot be read"),
+        (f"({10**400}, 50)", "bytes, not"),
+        (f"({2**62}, 4)", "bytes, not"),
+        (f"{'(' * 3000}3{')' * 3000}", "header is damaged"),
+        ("(3, 50)" + " " * 100_000, "header is damaged"),
+    ],
+    ids=["negative", "true", "huge", "overflow", "deep", "long"],
+)
+def test_a_header_of_an_array_is_not_trusted(
+    tmp_path: Path, suffix: str, shape: str, said: str
+) -> None:
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    data = b"\x93NUMPY\x02\x00" + len(text).to_bytes(4, "little") + text + bytes(1200)
+    path = tmp_path / f"scores{suffix}"
+    path.write_bytes(data)
+    if suffix == ".npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("scores.npy", data)
+    with pytest.raises(StoreError, match=said) as refused:
+        list(open_scores(path).chunks)
+    assert "allow_pickle" not in str(refused.value)
+
+
+def test_the_length_of_a_header_is_not_read_before_it_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "scores.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("scores.npy", b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + bytes(1 << 26))
+    tracemalloc.start()
+    with pytest.raises(StoreError, match="header is damaged"):
+        open_scores(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1 << 24
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_arrays_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "scores.npz"
+    np.savez(path, scores=np.full((2, 3), 0.5))
+    with zipfile.ZipFile(path) as archive:
+        first = archive.read("scores.npy")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("scores.npy", first.replace(b"(2, 3)", b"(3, 2)"))
+    with pytest.raises(StoreError, match="two arrays of the same name"):
+        open_scores(path)
+    with pytest.raises(DataError, match="two arrays of the same name"):
+        data.load(f"npz:{path}")
+
+
+def test_a_line_of_many_draws_is_read_in_time(tmp_path: Path) -> None:
+    # 100 000 draws, a usual number, took minutes as long as each column was looked up in all.
+    path = tmp_path / "scores.csv"
+    path.write_text("id," + ",".join(f"s{j}" for j in range(50_000)) + "\na" + ",0.5" * 50_000)
+    start = time.process_time()
+    file = open_scores(path)
+    assert time.process_time() - start < 10
+    assert (file.n_inputs, file.n_draws, file.ids.column_names) == (1, 50_000, ["id"])
 
 
 def test_an_npz_file_stored_by_columns_is_refused(tmp_path: Path) -> None:

@@ -109,7 +109,10 @@ def _arrays(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
 
 
 def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
-    """Refuse what unpacks to more than the memory, before any of it is unpacked."""
+    """Refuse two arrays of one name, and more than memory holds, before any of it is unpacked."""
+    names = [name.removesuffix(".npy") for name in archive.namelist()]
+    if len(set(names)) < len(names):
+        raise DataError(f"npz: {path} holds two arrays of the same name; save it anew")
     needed = sum(entry.file_size for entry in archive.infolist())
     if needed > memory_limit():
         raise DataError(
