@@ -27,7 +27,7 @@ from smoothbound.printable import spreadsheet_cell
 from smoothbound.replacing import replacing
 from smoothbound.sealed import read_table, require, seal, write_table
 
-__all__ = ["KINDS", "read", "require_kind", "write", "writing"]
+__all__ = ["KINDS", "read", "require_kind", "settings_beside", "write", "writing"]
 
 KINDS = (".parquet", ".csv")
 
@@ -159,6 +159,11 @@ def require_kind(path: Path) -> None:
         )
 
 
+def settings_beside(path: Path) -> Path:
+    """Return where the settings of a .csv file stand: its name with .json behind."""
+    return path.with_name(f"{path.name}.json")
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[_Write]:
     """Write a file of certificates, which takes the place of `path` once complete.
@@ -167,7 +172,8 @@ def writing(path: Path) -> Iterator[_Write]:
     ----------
     path : Path
         Ends in .parquet, for the columns of `Certificate.to_arrow` with the settings in the
-        metadata; or in .csv, for the columns of `Certificate.to_pandas` without the settings.
+        metadata; or in .csv, for the columns of `Certificate.to_pandas`, with the settings in a
+        file of their own, `settings_beside` it.
 
     Yields
     ------
@@ -180,9 +186,16 @@ def writing(path: Path) -> Iterator[_Write]:
     StoreError
         If the file cannot be written, or one of the first columns has the name of another.
     """
-    kind = _parquet if path.suffix.lower() == ".parquet" else _csv
-    with replacing(path) as file, kind(file) as write:
-        yield write
+    if path.suffix.lower() == ".parquet":
+        with replacing(path) as file, _parquet(file) as write:
+            yield write
+    else:
+        with (
+            replacing(path) as file,
+            replacing(settings_beside(path)) as beside,
+            _csv(file, beside) as write,
+        ):
+            yield write
 
 
 @contextmanager
@@ -209,7 +222,7 @@ def _parquet(file: BinaryIO) -> Iterator[_Write]:
 
 
 @contextmanager
-def _csv(file: BinaryIO) -> Iterator[_Write]:
+def _csv(file: BinaryIO, beside: BinaryIO) -> Iterator[_Write]:
     import pyarrow.csv
 
     header = True
@@ -218,6 +231,9 @@ def _csv(file: BinaryIO) -> Iterator[_Write]:
         nonlocal header
         names, columns = certificate.flat()
         options = pyarrow.csv.WriteOptions(include_header=header, quoting_style="needed")
+        if header:
+            settings = json.loads((certificate.to_arrow().schema.metadata or {})[METADATA_KEY])
+            beside.write(f"{json.dumps(settings, indent=2)}\n".encode())
         pyarrow.csv.write_csv(_joined(_harmless(ids), names, columns), file, options)
         header = False
 

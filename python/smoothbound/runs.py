@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,36 @@ from smoothbound.sketch import ScoreSketch
 from smoothbound.smoothed import SmoothedClassifier, judge, record, verdict
 from smoothbound.store import SKETCH_EDGES, Results, Writer, load
 
-__all__ = ["run"]
+__all__ = ["as_recorded", "run"]
+
+
+def as_recorded(folder: str | Path, smoothed: SmoothedClassifier) -> SmoothedClassifier:
+    """Run a classifier as in the run of a folder, where it was left to be chosen.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Results folder of the run that goes on. Without a run in it the classifier stays.
+    smoothed : SmoothedClassifier
+        Its batch size and memory format, where they are "auto", and its threads, where they are
+        None, are taken from the folder, because the bits of the numbers depend on them.
+
+    Returns
+    -------
+    SmoothedClassifier
+        Another one, of the same model.
+    """
+    try:
+        before = load(folder, salvage=True).settings
+    except StoreError:  # the writer says what is wrong with it
+        return smoothed
+    made = copy(smoothed)
+    made.batch_size = before.batch_size if made.batch_size == "auto" else made.batch_size
+    made.channels_last = (
+        before.channels_last if made.channels_last == "auto" else made.channels_last
+    )
+    made.threads = before.threads if made.threads is None else made.threads
+    return made
 
 
 def run(
@@ -69,7 +99,9 @@ def run(
         For all adaptive draws of the run, those before it was stopped included. Inputs that it does
         not reach abstain with that reason, and are not tried again.
     resume : bool
-        Go on with a run that was stopped, or that took fewer inputs of the same (`max_inputs`).
+        Go on with a run that was stopped, or that took fewer inputs of the same (`max_inputs`),
+        with what was chosen for it (`as_recorded`). All finished inputs are read again first, and
+        compared with what was certified.
     salvage : bool
         Go on with what is whole of a damaged journal; see `smoothbound.store.Writer`.
 
@@ -98,6 +130,9 @@ def run(
     )
     # What the bounds allow for is what this noise needs, whatever the settings say.
     settings = replace(settings, noise=noise.describe(math.prod(dataset.shape)))
+    if resume:
+        smoothed = as_recorded(folder, smoothed)
+        settings = replace(settings, **smoothed.describe(dataset[indices[0]][0]))
     plan = None if question is None else _plan(settings, smoothed, question)
     if plan is not None:
         settings = replace(settings, adaptive=record(plan, budget))

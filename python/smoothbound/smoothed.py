@@ -534,6 +534,14 @@ class SmoothedClassifier(Sampler):
                 stacklevel=2,
             )
 
+        if _in_bytes(x) and self.sigma <= 2.0:
+            warnings.warn(
+                f"x holds whole numbers up to {float(x.max()):g}, as images of 8 bits, and sigma = "
+                f"{self.sigma:g} is less than 1 % of their range: sigma is in the units of x. "
+                "Divide x by 255 if sigma was meant for images in [0, 1]",
+                stacklevel=2,
+            )
+
         def job() -> Job:  # made when its input is admitted, for it pays for its first stage
             return FixedJob(n) if plan is None else plan.start(budget)
 
@@ -619,6 +627,16 @@ class SmoothedClassifier(Sampler):
                 f"abstained from; at least n = {needed} are needed"
             )
         return perfect.settings
+
+
+def _in_bytes(x: NDArray[np.floating] | Tensor) -> bool:
+    """Return whether the first input looks like an image of 8 bits that was not scaled.
+
+    Inputs that look standardised are no sign of a mistake: sigma is in their units by definition.
+    """
+    first = tensor_of(x[0, ...])
+    image = first.ndim >= 2 and float(first.min()) >= 0.0 and 127.0 < float(first.max()) <= 255.0
+    return image and bool((first == first.round()).all())
 
 
 def _ids(examples: Sequence[int] | NDArray[np.integer] | None, inputs: int) -> NDArray[np.int64]:

@@ -71,6 +71,16 @@ def test_the_ending_csv_gives_a_csv_file_with_every_digit(
     assert [row[1] for row in rows] == ["'=1+1", "a,b", 'c"d', "é", "\\x1b[2J"]
     numbers = np.array([row[2:] for row in rows], dtype=float)
     np.testing.assert_array_equal(numbers, np.hstack([EXPECTED.lower, EXPECTED.radius]))
+    settings = json.loads(out.with_name("b.csv.json").read_text())
+    made = EXPECTED.settings
+    for name in ("sigma", "alpha", "n", "order"):
+        assert settings[name] == getattr(made, name)
+    assert settings["method"]["bound"] == made.method.bound
+    assert tuple(settings["radii"]) == made.radii
+    out.unlink()
+    again = bounds(table, *OPTIONS, "--out", out)
+    assert again.exit_code == 2
+    assert "b.csv.json exists" in again.output
 
 
 @pytest.mark.parametrize("name", ["b.txt", "b", "b.parquet.gz", "b.xlsx"])

@@ -454,14 +454,23 @@ def net(): return Guess()
 def test_a_run_that_abstains_everywhere_says_so_and_why_it_may(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = net(tmp_path, monkeypatch, "def net(): return nn.Sequential(nn.Flatten(), "
-                "nn.Linear(64, 10))")  # fmt: skip
-    result = smoothbound(*words)
+    linear = "nn.Flatten(), nn.Linear(64, 10)"
+    result = smoothbound(*net(tmp_path, monkeypatch, f"def net(): return nn.Sequential({linear})"))
     assert result.exit_code == 0, result.output
     assert "every input was abstained from. Likely causes: " in result.output
     assert "sigma 0.25" in result.output
-    assert "probabilities, which were taken for logits" in result.output
     assert "the cut-off 0.5 is too high" in result.output
+    assert "taken as logits" in result.output  # in [-0.8, 0.98]: these are no probabilities
+    assert "probabilities" not in result.output
+
+
+def test_probabilities_are_a_cause_where_the_outputs_look_like_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = "nn.Flatten(), nn.Linear(64, 10), nn.Softmax(1)"
+    result = smoothbound(*net(tmp_path, monkeypatch, f"def net(): return nn.Sequential({layers})"))
+    assert result.exit_code == 0, result.output
+    assert "probabilities, which were taken for logits" in result.output
 
 
 def test_a_network_that_gives_one_class_is_told(
@@ -576,6 +585,15 @@ def test_threads_are_recorded_and_kept_by_a_run_that_goes_on(model: Path, tmp_pa
     assert other.exit_code == 2
     assert "threads: was 2, now 1" in other.output
     assert "--threads must be" in fails(*words, "--out", tmp_path / "c", "--threads", 0)
+
+
+@pytest.mark.parametrize(
+    ("command", "groups"),
+    [("train", ("The recipe", "How it runs")), ("bounds", ("The scores", "How it runs"))],
+)
+def test_options_stand_in_groups_where_they_are_many(command: str, groups: tuple[str, ...]) -> None:
+    text = smoothbound(command, "--help").output
+    assert [group for group in groups if f"─ {group} ─" in text] == list(groups)
 
 
 def test_the_many_options_of_certify_stand_in_groups() -> None:

@@ -23,7 +23,7 @@ from smoothbound.cli.options import default_radii
 from smoothbound.errors import DataError, StoreError
 from smoothbound.method import Method
 from smoothbound.report import drawing
-from smoothbound.report.choosing import radii_of
+from smoothbound.report.choosing import headline_radii, radii_of
 from smoothbound.report.reading import evaluate
 from smoothbound.sketch import ScoreSketch
 
@@ -501,6 +501,26 @@ def test_headline_radii_are_easy_to_read(tmp_path: Path) -> None:
     few = replace(SETTINGS, radii=(0.0, 0.1875))
     one = evaluate(store.load(make_run(tmp_path / "few", few, means=(0.999, 0.9999))), "few")
     assert radii_of(one, 0.5) == [0.1875]
+
+
+@pytest.mark.parametrize(
+    ("sigma", "means", "shown"),
+    [
+        (0.25, (0.999, 0.9999), [0.25, 0.75, 1.0]),
+        (0.25, (0.6, 0.65), [0.25]),
+        (0.5, (0.9, 0.95), [0.25, 0.5, 0.75]),
+        (0.06, (0.9, 0.9), [0.06, 0.18, 0.24]),  # 0.25 is not reached
+    ],
+)
+def test_radii_that_nobody_asked_for_are_usual_ones(
+    tmp_path: Path, sigma: float, means: tuple[float, float], shown: list[float]
+) -> None:
+    settings = replace(SETTINGS, sigma=sigma, radii=tuple(default_radii(sigma)))
+    one = evaluate(store.load(make_run(tmp_path / "run", settings, means=means)), "run")
+    assert headline_radii(one, 0.5) == shown
+    own = replace(settings, radii=(0.0, sigma * 0.375))
+    one = evaluate(store.load(make_run(tmp_path / "own", own, means=means)), "own")
+    assert headline_radii(one, 0.5) == [sigma * 0.375]
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from smoothbound import store
+from smoothbound import checkpoint, runs, store
 from smoothbound.cli import app
+from smoothbound.data import load
 from smoothbound.errors import StoreError
 from smoothbound.run_settings import RunSettings
 from smoothbound.sampler import Sampler
+from smoothbound.smoothed import SmoothedClassifier
 
 OPTIONS: dict[str, Any] = {
     "data": "digits",
@@ -250,6 +253,30 @@ def test_a_measured_memory_format_stays_what_it_was(
     assert store.load(out).settings.channels_last is True
     assert run(model, whole, "--channels-last").exit_code == 0
     assert contents(out) == contents(whole)
+
+
+def test_a_run_goes_on_from_python_as_it_was_begun(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = {"batch-size": 48, "threads": 2}
+    out, whole = tmp_path / "results", tmp_path / "whole"
+    with monkeypatch.context() as patch:
+        stop_after(3, patch)
+        assert run(model, out, "--channels-last", **words).exit_code == 130
+    before = store.load(out).settings
+    network, _ = checkpoint.load(model)
+    smoothed = SmoothedClassifier(network, before.sigma)  # all of it to be chosen
+    dataset = load(before.data, before.split)
+    settings = replace(before, batch_size=7, channels_last=False, threads=1)
+    results = runs.run(out, settings, smoothed, dataset, resume=True)
+    assert results.complete
+    assert results.settings == before
+    assert (smoothed.batch_size, smoothed.channels_last, smoothed.threads) == ("auto", "auto", None)
+    assert run(model, whole, "--channels-last", **words).exit_code == 0
+    assert contents(out) == contents(whole)
+    other = SmoothedClassifier(network, before.sigma, threads=1)
+    with pytest.raises(StoreError, match="threads: was 2, now 1"):
+        runs.run(out, settings, other, dataset, resume=True)
 
 
 def test_another_network_is_refused(model: Path, uninterrupted: Path, tmp_path: Path) -> None:

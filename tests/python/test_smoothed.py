@@ -438,3 +438,13 @@ def test_certify_refuses_before_it_draws(
 def test_a_cut_off_that_nothing_can_pass_is_refused(cutoff: float) -> None:
     with pytest.raises(ValueError, match="cutoff must be below the top of the range"):
         SmoothedClassifier(model, SIGMA, cutoff=cutoff)
+
+
+def test_images_of_8_bits_under_noise_meant_for_0_to_1_are_told() -> None:
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+    x = torch.arange(64.0).mul(4).view(1, 1, 8, 8)
+    with pytest.warns(UserWarning, match=r"x holds whole numbers up to 252.* Divide x by 255"):
+        SmoothedClassifier(model, 0.25).certify(x, n=100, n0=5, grid=1)
+    SmoothedClassifier(model, 12.0).certify(x, n=100, n0=5, grid=1)
+    SmoothedClassifier(model, 0.25).certify(x / 255, n=100, n0=5, grid=255)
+    SmoothedClassifier(model, 0.25).certify(x - 128, n=100, n0=5, grid=1)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["bounds"]
 
+_DRAWS, _MACHINE = "The scores", "How it runs"
+
 
 def bounds(
     scores: Annotated[
@@ -52,12 +54,14 @@ def bounds(
     out: Annotated[
         Path,
         typer.Option(
-            help="File to write: .parquet, with the settings in its metadata, or .csv, without.",
+            help="File to write: .parquet, with the settings in its metadata; or .csv, with the "
+            "settings beside it in a file whose name has .json behind.",
             show_default=False,
         ),
     ],
     score_range: Annotated[
-        tuple[float, float], typer.Option(help="Range of the scores.", metavar="A B")
+        tuple[float, float],
+        typer.Option(help="Range of the scores.", metavar="A B", rich_help_panel=_DRAWS),
     ] = (0.0, 1.0),
     alpha: Alpha = 1e-3,
     radii: Radii = None,
@@ -78,11 +82,16 @@ def bounds(
         str,
         typer.Option(
             help="For 'tangent': 'unknown' permutes the draws of each row first, because they may "
-            "be sorted; 'drawn' keeps an order that does not depend on their values."
+            "be sorted; 'drawn' keeps an order that does not depend on their values.",
+            rich_help_panel=_DRAWS,
         ),
     ] = "unknown",
     seed: Annotated[
-        int, typer.Option(help="Key of that permutation, fixed before the scores are seen.")
+        int,
+        typer.Option(
+            help="Key of that permutation, fixed before the scores are seen.",
+            rich_help_panel=_DRAWS,
+        ),
     ] = 0,
     key: Annotated[
         str | None,
@@ -90,14 +99,18 @@ def bounds(
             help="Name of the array or column, or of the columns of a .csv file without their "
             "numbers, if there are several.",
             show_default=False,
+            rich_help_panel=_DRAWS,
         ),
     ] = None,
     backend: Annotated[
         str | None,
-        typer.Option(help="cpp or numba.", show_default="cpp where it was built"),
+        typer.Option(
+            help="cpp or numba.", show_default="cpp where it was built", rich_help_panel=_MACHINE
+        ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="Number of threads.", show_default="all cores")
+        int | None,
+        typer.Option(help="Number of threads.", show_default="all cores", rich_help_panel=_MACHINE),
     ] = None,
 ) -> None:
     """Certify scores that you already have: one row of bounds for each row of scores.
@@ -105,14 +118,15 @@ def bounds(
     The scores are read, certified and written a few rows at a time, so a file can be larger than
     memory.
     """
-    from smoothbound.certificate_files import require_kind, writing
+    from smoothbound.certificate_files import require_kind, settings_beside, writing
     from smoothbound.engine import certify_scores
     from smoothbound.progress import progress
     from smoothbound.score_files import open_scores
 
-    if out.exists():
-        raise StoreError(f"{out} exists; delete it or choose another --out")
     require_kind(out)
+    for path in (out, settings_beside(out)):
+        if path.exists():
+            raise StoreError(f"{path} exists; delete it or choose another --out")
     file = open_scores(scores, key)
     a, b = score_range
     settings: dict[str, Any] = {

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from smoothbound.checkpoint import Info
     from smoothbound.data import Dataset
     from smoothbound.noise import Noise
-    from smoothbound.run_settings import RunSettings
+    from smoothbound.sampler import Outlook
     from smoothbound.smoothed import SmoothedClassifier
 
 __all__ = ["certify"]
@@ -290,7 +290,7 @@ def certify(
     from smoothbound.data import load
     from smoothbound.errors import CheckpointError
     from smoothbound.run_settings import RunSettings
-    from smoothbound.runs import run
+    from smoothbound.runs import as_recorded, run
     from smoothbound.smoothed import SmoothedClassifier
     from smoothbound.threads import checked
     from smoothbound.train import best_device
@@ -329,10 +329,6 @@ def certify(
             f"{checkpoint} takes images of shape {info.shape} and knows {info.num_classes} "
             f"classes; {data} has shape {dataset.shape} and {dataset.num_classes} classes"
         )
-    before = _settings(out) if resume else None
-    if before is not None:  # what was chosen then
-        channels_last = before.channels_last if channels_last is None else channels_last
-        threads = before.threads if threads is None else threads
     name = info.arch if checkpoint is None else checkpoint.name
     smoothed = SmoothedClassifier(
         model,
@@ -341,16 +337,18 @@ def certify(
         outputs=outputs or "logits",  # type: ignore[arg-type]  # `_introduce_model` warns
         select=select,  # type: ignore[arg-type]
         device=where,
-        batch_size=_batch_size(batch_size, before),
+        batch_size=_batch_size(batch_size),
         precision=precision,  # type: ignore[arg-type]
         channels_last="auto" if channels_last is None else channels_last,
         compile=compile,  # type: ignore[arg-type]
         cutoff=cutoff,
         threads=None if threads is None else checked("--threads", threads),
     )
+    if resume:
+        smoothed = as_recorded(out, smoothed)
     first, _ = dataset[0]
     made = smoothed.noise(noise, seed=seed, grid=None if noise == "gaussian" else dataset.grid)
-    _introduce_model(smoothed, made, first, dataset, outputs is not None)
+    seen = _introduce_model(smoothed, made, first, dataset, outputs is not None)
     _warn_of_another(checkpoint, info, sigma, dataset.num_classes)
     middle = sum(smoothed.measure.score_range) / 2
     if radii is not None:
@@ -399,7 +397,7 @@ def certify(
         salvage=salvage,
     )
     show(results, out)
-    for concern in concerns(results):
+    for concern in concerns(results, normalised=seen is None or seen.normalised):
         note(concern)
     if results.failed:
         raise typer.Exit(3)
@@ -421,10 +419,11 @@ def _require_network(checkpoint: Path | None, arch: str | None) -> None:
 
 def _introduce_model(
     smoothed: SmoothedClassifier, noise: Noise, image: Tensor, dataset: Dataset, stated: bool
-) -> None:
-    """Say in one line what the network returns, and refuse labels that it lacks."""
+) -> Outlook | None:
+    """Say in one line what the network returns, if it does, and refuse labels that it lacks."""
     from smoothbound.errors import CheckpointError, ModelError
 
+    seen = None
     with suppress(ModelError):  # the run will say what is wrong, and whether with all images
         seen = smoothed.look(image, noise)
         say(f"model: {seen}", Console(stderr=True))
@@ -446,6 +445,7 @@ def _introduce_model(
             f"the images are on no stated grid{advice}: they are placed on a fine lattice, and "
             f"radii are stated {ceil_decimal(2 * displacement, 6)} smaller for it"
         )
+    return seen
 
 
 def _warn_of_another(path: Path | None, info: Info, sigma: float, num_classes: int) -> None:
@@ -467,24 +467,14 @@ def _warn_of_another(path: Path | None, info: Info, sigma: float, num_classes: i
         note(f"{path.name} knows {info.num_classes} classes, and the data have {num_classes}")
 
 
-def _batch_size(text: str, before: RunSettings | None) -> Any:
-    """Return the number of rows, "auto", or what "auto" was in the run that goes on."""
-    if text != "auto":
-        try:
-            return int(text)
-        except ValueError:
-            raise ValueError(f"--batch-size must be a number or auto, got {text!r}") from None
-    return "auto" if before is None else before.batch_size
-
-
-def _settings(folder: Path) -> RunSettings | None:
-    """Return the settings of a run that is there; the writer says what is wrong with another."""
-    from smoothbound import store
-    from smoothbound.errors import StoreError
-
-    with suppress(StoreError):
-        return store.load(folder, salvage=True).settings
-    return None
+def _batch_size(text: str) -> Any:
+    """Return the number of rows, or "auto"."""
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"--batch-size must be a number or auto, got {text!r}") from None
 
 
 def _versions() -> dict[str, str]:

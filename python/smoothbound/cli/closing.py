@@ -17,8 +17,16 @@ _FEW = 10  # inputs of which shares say little
 _CHANCE = 0.05  # level of the test whether more are right than by chance
 
 
-def concerns(results: Results) -> Iterator[str]:
-    """Say what a person should look at before believing the numbers, with the likely causes."""
+def concerns(results: Results, *, normalised: bool = False) -> Iterator[str]:
+    """Say what a person should look at before believing the numbers, with the likely causes.
+
+    Parameters
+    ----------
+    results : Results
+    normalised : bool
+        Whether the outputs that were looked at lie in [0, 1] with rows that sum to 1. A network
+        that returns anything else for one input does not return probabilities.
+    """
     settings = results.settings
     reasons = [str(reason) for reason in results.table["reason"].to_pylist()]
     failed = np.array([reason.startswith(FAILED) for reason in reasons])
@@ -39,7 +47,7 @@ def concerns(results: Results) -> Iterator[str]:
             "the images are not in the range that it was trained on",
             f"{settings.n} draws are too few",
         ]
-        if settings.outputs == "logits":
+        if settings.outputs == "logits" and normalised:
             causes.append("it returns probabilities, which were taken for logits")
         if settings.cutoff is not None:
             causes.append(f"the cut-off {exact(settings.cutoff)} is too high")

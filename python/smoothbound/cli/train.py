@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
+_RECIPE, _MACHINE = "The recipe", "How it runs"
 _COLUMNS = ("epoch", "loss", "accuracy", "lr", "seconds")
 
 
@@ -37,21 +38,33 @@ def train(
         str,
         typer.Option(
             help="'fast': one-cycle, bfloat16 where the device computes in it; 'cohen': 90 epochs, "
-            "as Cohen et al. 2019."
+            "as Cohen et al. 2019.",
+            rich_help_panel=_RECIPE,
         ),
     ] = "fast",
     epochs: Annotated[
         int | None,
-        typer.Option(help="Passes over the training images.", show_default="the recipe's"),
+        typer.Option(
+            help="Passes over the training images.",
+            show_default="the recipe's",
+            rich_help_panel=_RECIPE,
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Images a step.", show_default="the recipe's")
+        int | None,
+        typer.Option(help="Images a step.", show_default="the recipe's", rich_help_panel=_RECIPE),
     ] = None,
     lr: Annotated[
-        float | None, typer.Option(help="Highest learning rate.", show_default="the recipe's")
+        float | None,
+        typer.Option(
+            help="Highest learning rate.", show_default="the recipe's", rich_help_panel=_RECIPE
+        ),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="float32 or bfloat16.", show_default="the recipe's")
+        str | None,
+        typer.Option(
+            help="float32 or bfloat16.", show_default="the recipe's", rich_help_panel=_RECIPE
+        ),
     ] = None,
     threads: Annotated[
         int | None,
@@ -59,19 +72,28 @@ def train(
             help="Threads of the CPU. Another number rounds otherwise, and so gives a slightly "
             "different network.",
             show_default="1 for small networks, else all cores",
+            rich_help_panel=_MACHINE,
         ),
     ] = None,
     max_images: Annotated[
         int | None,
         typer.Option(
-            help="Train on this many images, drawn at random by the seed.", show_default="all"
+            help="Train on this many images, drawn at random by the seed.",
+            show_default="all",
+            rich_help_panel=_RECIPE,
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(help="Seed of initialisation, order, noise and augmentation.")
+        int,
+        typer.Option(
+            help="Seed of initialisation, order, noise and augmentation.", rich_help_panel=_RECIPE
+        ),
     ] = 0,
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")
+        str | None,
+        typer.Option(
+            help="cpu or cuda; by default cuda where there is one.", rich_help_panel=_MACHINE
+        ),
     ] = None,
     resume: Annotated[
         bool,
@@ -79,6 +101,7 @@ def train(
             "--resume",
             help="Go on after the last finished epoch of a run that was stopped, with the same "
             "settings; start it if there is none.",
+            rich_help_panel=_MACHINE,
         ),
     ] = False,
 ) -> None:

@@ -50,14 +50,27 @@ def headline_radii(evaluation: Evaluation, threshold: float) -> list[float]:
 
 
 def _spread_over(evaluation: Evaluation, threshold: float, radii: Floats) -> list[float]:
-    """Spread radii over those given: of those near each place, the one with the fewest digits."""
+    """Spread radii over those given: of those near each place, the one with the fewest digits.
+
+    Out of radii that nobody asked for, those that papers state: the multiples of 0.25, or of sigma
+    where none of them is reached.
+    """
     counts = evaluation.counts_at(evaluation.bounds[-1], threshold, radii)
     last = int((20 * counts >= len(evaluation.index)).sum()) - 1
     if last < 1:
         return [float(radii[0])]
-    known = radii[1 : last + 1].tolist()
+    known = _stated(radii[1 : last + 1].tolist(), radii, evaluation.sigma)
     step = known[-1] / _RADII
     return sorted({_round_one(known, k * step, step / 3) for k in range(1, _RADII + 1)})
+
+
+def _stated(reached: list[float], radii: Floats, sigma: float | None) -> list[float]:
+    if sigma is None or radii.tolist() != default_radii(sigma):
+        return reached
+    quarters = [radius for radius in reached if radius % 0.25 == 0]
+    return (
+        quarters or [radius for radius in reached if radius in default_radii(4 * sigma)] or reached
+    )
 
 
 def _round_one(radii: Sequence[float], place: float, reach: float) -> float:
