@@ -123,10 +123,11 @@ def bounds(
     from smoothbound.progress import progress
     from smoothbound.score_files import open_scores
 
-    require_kind(out)
-    for path in (out, settings_beside(out)):
+    files = [out, settings_beside(out)] if out.suffix.lower() == ".csv" else [out]
+    for path in files:
         if path.exists():
             raise StoreError(f"{path} exists; delete it or choose another --out")
+    require_kind(out)
     file = open_scores(scores, key)
     a, b = score_range
     settings: dict[str, Any] = {
