@@ -13,6 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "smoothbound/detail/binning.hpp"
+#include "smoothbound/detail/crossing.hpp"
+#include "smoothbound/detail/tangent.hpp"
 #include "smoothbound/smoothbound.hpp"
 
 namespace py = pybind11;
@@ -116,7 +119,7 @@ Vector elementwise(const Vector& x) {
 
 // A certifier, the band that it looks at, and the sizes of what it returns.
 struct Prepared {
-  sb::Certifier certifier;
+  sb::Plan plan;
   std::shared_ptr<const sb::ConfidenceBand> band;
   py::ssize_t n_radii, n_thresholds;
 };
@@ -209,7 +212,7 @@ Prepared certifier(std::size_t n_draws, double sigma, double alpha, double a, do
   {
     WithoutGil released;
     options.cancel = released.cancel();
-    failure = prepared.certifier.prepare(options, n_draws);
+    failure = prepared.plan.create(options, n_draws);
   }
   bad_row(failure);
   return prepared;
@@ -223,7 +226,7 @@ py::tuple certify(const Prepared& prepared, const py::array& scores, std::uint64
   Vector radius({scores.shape(0), prepared.n_thresholds});
   const sb::Certificates out{view(bounds), view(radius)};
   const sb::Failure failure = run_any(scores, first_row, [&](const auto& rows, sb::Cancel cancel) {
-    return prepared.certifier(rows, out, cancel);
+    return prepared.plan.certify(rows, out, cancel);
   });
   return py::make_tuple(bounds, radius, bad_row(failure));
 }
@@ -269,7 +272,7 @@ py::tuple certify_counts(const Vector& edges, const Counts& counts, double sigma
   const sb::ScoreCounts sketch{view(edges),
                                {counts.data(), static_cast<std::size_t>(counts.size())},
                                static_cast<std::size_t>(counts.shape(0)),
-                               band.draws()};
+                               band.n_draws()};
   const sb::Certificates out{view(bounds), view(radius)};
   sb::Failure failure;
   {
@@ -294,13 +297,13 @@ sb::ConfidenceBand make_band(const std::string& kind, std::size_t draws, double 
 }
 
 double quantile_of(const sb::ConfidenceBand& band, std::size_t count) {
-  require(count <= band.draws(), "count must be at most the number of draws");
+  require(count <= band.n_draws(), "count must be at most the number of draws");
   return band.quantile(count);
 }
 
 // The counts of the knots, ascending.
 std::vector<std::size_t> ranks_of(std::size_t draws, std::size_t n_bins) {
-  std::vector<std::size_t> ranks = sb::equal_count_positions(draws, n_bins);
+  std::vector<std::size_t> ranks = sb::detail::equal_count_positions(draws, n_bins);
   for (std::size_t& rank : ranks) rank = draws - rank;
   std::reverse(ranks.begin(), ranks.end());
   return ranks;
@@ -323,22 +326,22 @@ double ell_failure(std::size_t draws, double level, std::size_t n_bins, bool two
 }
 
 // The bound with what it chose, for tests against exact arithmetic.
-sb::TangentBound make_tangent(const std::string& mean, double alpha, const Vector& pilot,
-                              const Vector& draws) {
+sb::detail::TangentBound make_tangent(const std::string& mean, double alpha, const Vector& pilot,
+                                      const Vector& draws) {
   require_alpha(alpha);
   require(pilot.size() > 0 && draws.size() > 0, "pilot and draws must not be empty");
   require(ascend(view(pilot)) && ascend(view(draws)), "draws must ascend from 0 to 1 at most");
-  sb::TangentBound tangent(mean_of(mean), alpha);
+  sb::detail::TangentBound tangent(mean_of(mean), alpha);
   tangent.fit(view(pilot), view(draws));
   return tangent;
 }
 
-double bound_at(sb::TangentBound& tangent, double r) {
+double bound_at(sb::detail::TangentBound& tangent, double r) {
   require(r >= 0.0, "r must not be negative");
   return tangent(r);
 }
 
-double radius_of(sb::TangentBound& tangent, double target) {
+double radius_of(sb::detail::TangentBound& tangent, double target) {
   require(target > 0.0, "target must be positive");
   return tangent.certified_radius(target);
 }
@@ -355,7 +358,7 @@ double stay_probability(std::size_t draws, const std::vector<std::size_t>& lower
             "ranks and values must ascend, values from 0 to 1 at most");
     require(ranks.empty() || (ranks.front() >= 1 && ranks.back() <= draws),
             "ranks must be at least 1 and at most the number of draws");
-    std::vector<sb::OrderBound> bounds;
+    std::vector<sb::detail::OrderBound> bounds;
     for (std::size_t i = 0; i < ranks.size(); ++i) bounds.push_back({ranks[i], values.data()[i]});
     return bounds;
   };
@@ -363,7 +366,7 @@ double stay_probability(std::size_t draws, const std::vector<std::size_t>& lower
   const auto lower_bounds = zip(lower_ranks, lower);
   const auto upper_bounds = zip(upper_ranks, upper);
   return interruptible([&](sb::Cancel cancel) {
-    return sb::stay_probability(draws, lower_bounds, upper_bounds, cancel);
+    return sb::detail::stay_probability(draws, lower_bounds, upper_bounds, cancel);
   });
 }
 
@@ -498,13 +501,14 @@ PYBIND11_MODULE(_core, module) {
              py::arg("two_sided"));
   module.def("stay_probability", &stay_probability, py::arg("draws"), py::arg("lower_ranks"),
              py::arg("lower"), py::arg("upper_ranks"), py::arg("upper"));
-  class_made_by_function<sb::TangentBound>(module, "TangentBound")
+  class_made_by_function<sb::detail::TangentBound>(module, "TangentBound")
       .def("__call__", &bound_at, py::arg("r"))
       .def("certified_radius", &radius_of, py::arg("target"))
-      .def_property_readonly("knots", [](const sb::TangentBound& t) { return copy_of(t.knots()); })
-      .def_property_readonly("z",
-                             [](const sb::TangentBound& t) { return copy_of(t.touching_points()); })
-      .def_property_readonly("stake", &sb::TangentBound::stake);
+      .def_property_readonly("knots",
+                             [](const sb::detail::TangentBound& t) { return copy_of(t.knots()); })
+      .def_property_readonly(
+          "z", [](const sb::detail::TangentBound& t) { return copy_of(t.touching_points()); })
+      .def_property_readonly("stake", &sb::detail::TangentBound::stake);
   module.def("TangentBound", &make_tangent, py::arg("mean"), py::arg("alpha"), py::arg("pilot"),
              py::arg("draws"));
   class_made_by_function<Prepared>(module, "Certifier")

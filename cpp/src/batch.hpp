@@ -9,9 +9,12 @@
 #include <thread>
 #include <vector>
 
-#include "smoothbound/certify.hpp"
+#include "smoothbound/cancel.hpp"
+#include "smoothbound/failure.hpp"
+#include "smoothbound/options.hpp"
+#include "smoothbound/scores.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 
 // The first option that is out of its range.
 Failure check(const Options& options, std::size_t n_draws) noexcept;
@@ -77,4 +80,4 @@ Failure for_each_input(std::size_t n, int threads, const Make& make, Cancel canc
   return {};
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

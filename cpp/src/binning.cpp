@@ -1,4 +1,4 @@
-#include "smoothbound/binning.hpp"
+#include "smoothbound/detail/binning.hpp"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 
 #include "sort.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 namespace {
 
 template <class T, class Key>
@@ -108,13 +108,13 @@ template class Sorter<half>;
 template class Sorter<float>;
 template class Sorter<double>;
 
-std::vector<std::size_t> equal_count_positions(std::size_t m, std::size_t n_bins) {
-  const std::size_t n = n_bins == 0 ? m : std::min(n_bins, m);
+std::vector<std::size_t> equal_count_positions(std::size_t n_draws, std::size_t n_bins) {
+  const std::size_t n = n_bins == 0 ? n_draws : std::min(n_bins, n_draws);
   std::vector<std::size_t> positions(n);
-  for (std::size_t i = 0; i < n; ++i) {  // floor(i m / n) without overflow
-    positions[i] = i * (m / n) + i * (m % n) / n;
+  for (std::size_t i = 0; i < n; ++i) {  // floor(i n_draws / n) without overflow
+    positions[i] = i * (n_draws / n) + i * (n_draws % n) / n;
   }
   return positions;
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

@@ -5,7 +5,7 @@
 
 #include "smoothbound/gaussian.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 namespace {
 
 constexpr double half_log_two_pi = 0.91893853320467274178;
@@ -52,13 +52,13 @@ double deviance(double x, double y, double d) noexcept {
   return sum;
 }
 
-// log of C(m, k) p^k q^(m - k), k >= 1.
-double log_binomial_pmf(double k, double m, Proportion x) noexcept {
-  if (k == m) return x.p < 0.5 ? m * gaussian::log(x.p) : m * log_one_minus(x.q);
-  const double rest = m - k;
-  const double d = x.p < 0.5 ? k - m * x.p : m * x.q - rest;  // k - m p, from the smaller
-  return stirling_error(m) - stirling_error(k) - stirling_error(rest) - deviance(k, m * x.p, d) -
-         deviance(rest, m * x.q, -d) - half_log_two_pi + 0.5 * gaussian::log(m / (k * rest));
+// log of C(n, k) p^k q^(n - k), k >= 1.
+double log_binomial_pmf(double k, double n, Proportion x) noexcept {
+  if (k == n) return x.p < 0.5 ? n * gaussian::log(x.p) : n * log_one_minus(x.q);
+  const double rest = n - k;
+  const double d = x.p < 0.5 ? k - n * x.p : n * x.q - rest;  // k - n p, from the smaller
+  return stirling_error(n) - stirling_error(k) - stirling_error(rest) - deviance(k, n * x.p, d) -
+         deviance(rest, n * x.q, -d) - half_log_two_pi + 0.5 * gaussian::log(n / (k * rest));
 }
 
 // The continued fraction of the incomplete beta function I_x(a, b), DLMF 8.17.22, by the modified
@@ -86,24 +86,24 @@ double beta_fraction(double a, double b, double x) noexcept {
   return f;
 }
 
-// F(p) = P(Binomial(m, p) >= k) as a function of p below its mean, in logarithms.
+// F(p) = P(Binomial(n, p) >= k) as a function of p below its mean, in logarithms.
 class Tail {
  public:
-  Tail(double k, double m) noexcept : k_(k), m_(m) {}
+  Tail(double k, double n) noexcept : k_(k), n_(n) {}
 
   struct Point {
     double log_value, slope;  // log F and d log F / dp
   };
 
-  // F(p) = pmf(k; m, p) q fraction, and F'(p) / F(p) = k / (p q fraction).
+  // F(p) = pmf(k; n, p) q fraction, and F'(p) / F(p) = k / (p q fraction).
   Point at(Proportion x) const noexcept {
-    const double fraction = beta_fraction(k_, m_ + 1.0 - k_, x.p);
-    return {log_binomial_pmf(k_, m_, x) + gaussian::log(x.q * fraction),
+    const double fraction = beta_fraction(k_, n_ + 1.0 - k_, x.p);
+    return {log_binomial_pmf(k_, n_, x) + gaussian::log(x.q * fraction),
             k_ / (x.p * x.q * fraction)};
   }
 
  private:
-  double k_, m_;
+  double k_, n_;
 };
 
 // Of order_quantile: each changes y by a factor of e at most, from 1/2 down to e^-745, the least
@@ -127,12 +127,12 @@ double poisson_pmf(std::size_t k, double mean) noexcept {
                   0.5 * gaussian::log(n));
 }
 
-Proportion order_quantile(std::size_t k, std::size_t m, double eta, double guess) noexcept {
-  const Tail tail(static_cast<double>(k), static_cast<double>(m));
+Proportion order_quantile(std::size_t k, std::size_t n_draws, double eta, double guess) noexcept {
+  const Tail tail(static_cast<double>(k), static_cast<double>(n_draws));
   const double goal = gaussian::log(eta);
   // For p or for q, whichever is at most 1/2: it has the digits.
-  // The median of the k-th smallest is below 1/2 where 2 k < m, and so is any lower quantile.
-  const bool solve_p = 2 * k < m || tail.at({0.5, 0.5}).log_value > goal;
+  // The median of the k-th smallest is below 1/2 where 2 k < n_draws, and so is any lower quantile.
+  const bool solve_p = 2 * k < n_draws || tail.at({0.5, 0.5}).log_value > goal;
   double y = solve_p ? std::min(guess, 0.5) : std::min(1.0 - guess, 0.5);
   Proportion x{};
   for (int i = 0; i < most_steps; ++i) {
@@ -147,4 +147,4 @@ Proportion order_quantile(std::size_t k, std::size_t m, double eta, double guess
   return solve_p ? Proportion{y, 1.0 - y} : Proportion{1.0 - y, y};
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace smoothbound {
+namespace smoothbound::detail {
 
 // P(Poisson(mean) = k), mean >= 0.
 double poisson_pmf(std::size_t k, double mean) noexcept;
@@ -13,10 +13,10 @@ struct Proportion {
   double p, q;
 };
 
-// The eta-quantile of Beta(k, m + 1 - k), the k-th smallest of m uniforms: the p at which
-// P(Binomial(m, p) >= k) = eta. Relative error of p and q below 1e-12, for eta <= 1/2.
+// The eta-quantile of Beta(k, n_draws + 1 - k), the k-th smallest of n_draws uniforms: the p at
+// which P(Binomial(n_draws, p) >= k) = eta. Relative error of p and q below 1e-12, for eta <= 1/2.
 //
 // \param guess  where to start, 0 < guess < 1
-Proportion order_quantile(std::size_t k, std::size_t m, double eta, double guess) noexcept;
+Proportion order_quantile(std::size_t k, std::size_t n_draws, double eta, double guess) noexcept;
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

@@ -6,10 +6,10 @@
 #include <memory>
 
 #include "kernels.hpp"
-#include "smoothbound/binning.hpp"
+#include "smoothbound/detail/binning.hpp"
 #include "sort.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 namespace {
 
 // Of the rows for which this is the fastest sort.
@@ -93,10 +93,10 @@ void BucketSort::sort_each() {
 
 // Which cells make up a bucket, and the room of each bucket, from a sample of the row.
 Spread BucketSort::plan(Row<float> row, double a, double b) {
-  const std::size_t m = row.size;
-  const std::size_t n_buckets = (m + bucket_draws - 1) / bucket_draws;
+  const std::size_t n_draws = row.size;
+  const std::size_t n_buckets = (n_draws + bucket_draws - 1) / bucket_draws;
   Spread spread{least_float(a), -least_float(-b), 0, 0, n_cells - 1, nullptr};
-  const std::size_t runs = m / sample_step;
+  const std::size_t runs = n_draws / sample_step;
   const std::size_t n_sample = runs * sample_run;
   sample_.resize(n_sample);
   std::int32_t most = 0;
@@ -136,15 +136,15 @@ Spread BucketSort::plan(Row<float> row, double a, double b) {
 // One pass over the row, and a sort of each bucket while it lies in the cache.
 BucketSort::Outcome BucketSort::operator()(Row<float> row, double a, double b,
                                            std::vector<std::uint32_t>& keys) {
-  const std::size_t m = row.size;
+  const std::size_t n_draws = row.size;
   const Spread spread = plan(row, a, b);
   const std::size_t n_buckets = ends_.size();
   // A bucket that runs over spoils those behind it, but not the memory behind the last: they are
   // looked at before so many draws were added.
   const std::size_t unseen = 16 * n_buckets;
   room_.resize(starts_.back() + unseen);
-  for (std::size_t start = 0; start < m; start += unseen) {
-    const std::size_t n = std::min(unseen, m - start);
+  for (std::size_t start = 0; start < n_draws; start += unseen) {
+    const std::size_t n = std::min(unseen, n_draws - start);
     if (!kernels().scatter(row.data + start, n, spread, room_.data(), ends_.data())) {
       return Outcome::bad_score;
     }
@@ -153,7 +153,7 @@ BucketSort::Outcome BucketSort::operator()(Row<float> row, double a, double b,
     if (over) return Outcome::uneven;
   }
   sort_each();
-  keys.resize(m);
+  keys.resize(n_draws);
   std::uint32_t* out = keys.data();
   for (std::size_t i = 0; i < n_buckets; ++i) {
     out = std::transform(room_.data() + starts_[i], room_.data() + ends_[i], out, key_of_float);
@@ -161,4 +161,4 @@ BucketSort::Outcome BucketSort::operator()(Row<float> row, double a, double b,
   return Outcome::sorted;
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

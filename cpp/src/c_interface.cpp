@@ -17,7 +17,7 @@
 #include "smoothbound/tier.hpp"
 
 struct smoothbound_plan {
-  smoothbound::Certifier certifier;
+  smoothbound::Plan plan;
 };
 
 struct smoothbound_sketch {
@@ -264,14 +264,14 @@ std::int32_t certify_scores(const smoothbound_plan& plan, const smoothbound_scor
   Certificates out;
   if (const std::int32_t status = output_of(given, report, out)) return status;
   return with_scores(scores, report,
-                     [&](const auto& typed) { return report(plan.certifier(typed, out)); });
+                     [&](const auto& typed) { return report(plan.plan.certify(typed, out)); });
 }
 
 std::int32_t prepare(smoothbound_plan& plan, const smoothbound_options* options,
                      std::size_t n_draws, const Report& report) noexcept {
   Options o;
   if (const std::int32_t status = options_of(options, n_draws, report, o)) return status;
-  return report(plan.certifier.prepare(o, n_draws));
+  return report(plan.plan.create(o, n_draws));
 }
 
 std::int32_t refuse(const Report& report, Error error, const char* need, std::size_t got,
@@ -301,7 +301,7 @@ std::int32_t certify_sketch(const smoothbound_plan& plan, const smoothbound_sket
   Certificates out;
   if (const std::int32_t status = output_of(given, report, out)) return status;
   return report(certify({sketch.edges, sketch.counts, sketch.n_inputs, sketch.n_draws},
-                        *plan.certifier.options(), out));
+                        *plan.plan.options(), out));
 }
 
 }  // namespace
@@ -519,6 +519,6 @@ std::int32_t smoothbound_plan_certify_sketch(const smoothbound_plan* plan,
 // NOLINTNEXTLINE(misc-const-correctness): as free() takes it
 void smoothbound_sketch_destroy(smoothbound_sketch* sketch) { delete sketch; }
 
-const char* smoothbound_version(void) { return SMOOTHBOUND_VERSION; }
+const char* smoothbound_version(void) { return SMOOTHBOUND_VERSION_TEXT; }
 
 const char* smoothbound_tier(void) { return smoothbound::tier(); }

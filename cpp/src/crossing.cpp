@@ -1,4 +1,4 @@
-#include "smoothbound/crossing.hpp"
+#include "smoothbound/detail/crossing.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -8,7 +8,7 @@
 #include "kernels.hpp"
 #include "rounding.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 namespace {
 
 // Probabilities below this share of the largest are dropped: a loss of less than 1e-12 in 10^6
@@ -96,11 +96,11 @@ class Counts {
     error_ = std::max(error_, part.error_) + unit;
   }
 
-  // Sum over j of p(j) P(Poisson(mean) = m - j).
-  double finish(std::size_t m, double mean) const {
+  // Sum over j of p(j) P(Poisson(mean) = n_draws - j).
+  double finish(std::size_t n_draws, double mean) const {
     double sum = 0.0;
-    for (std::size_t i = 0; i < p_.size() && first_ + i <= m; ++i) {
-      sum += p_[i] * poisson_pmf(m - first_ - i, mean);
+    for (std::size_t i = 0; i < p_.size() && first_ + i <= n_draws; ++i) {
+      sum += p_[i] * poisson_pmf(n_draws - first_ - i, mean);
     }
     return sum;
   }
@@ -138,8 +138,8 @@ double lower_tail(std::size_t k, double mean) {
 // they take a block of checks in one step, and only those near a bound go from check to check.
 class Passage {
  public:
-  Passage(std::size_t m, Cancel cancel)
-      : rate_(static_cast<double>(m)), cancel_(cancel), counts_(0, {1.0}) {}
+  Passage(std::size_t n_draws, Cancel cancel)
+      : rate_(static_cast<double>(n_draws)), cancel_(cancel), counts_(0, {1.0}) {}
 
   void run(std::span<const Check> checks) {
     constexpr std::size_t block = 64;
@@ -148,12 +148,12 @@ class Passage {
     }
   }
 
-  // A lower bound on P(no violation | N(1) = m).
-  double probability(std::size_t m) const {
-    const double joint = counts_.finish(m, (1.0 - time_) * rate_);
-    const double all = poisson_pmf(m, rate_);
-    // Each mean is rounded, which moves the probability of m events by at most m units; the
-    // Poisson probabilities at both ends are good to some hundred units.
+  // A lower bound on P(no violation | N(1) = n_draws).
+  double probability(std::size_t n_draws) const {
+    const double joint = counts_.finish(n_draws, (1.0 - time_) * rate_);
+    const double all = poisson_pmf(n_draws, rate_);
+    // Each mean is rounded, which moves the probability of n_draws events by at most n_draws units;
+    // the Poisson probabilities at both ends are good to some hundred units.
     const double error = counts_.error() + (4.0 * rate_ + 1000.0) * unit;
     return std::clamp((joint / all) * (1.0 - error) - missed_ / all, 0.0, 1.0);
   }
@@ -222,7 +222,7 @@ class Passage {
 
 }  // namespace
 
-double stay_probability(std::size_t m, std::span<const OrderBound> lower,
+double stay_probability(std::size_t n_draws, std::span<const OrderBound> lower,
                         std::span<const OrderBound> upper, Cancel cancel) {
   std::vector<Check> below;
   std::vector<Check> above;
@@ -231,9 +231,9 @@ double stay_probability(std::size_t m, std::span<const OrderBound> lower,
   std::vector<Check> checks(below.size() + above.size());
   std::merge(below.begin(), below.end(), above.begin(), above.end(), checks.begin(),
              [](const Check& x, const Check& y) { return x.time < y.time; });
-  Passage passage(m, cancel);
+  Passage passage(n_draws, cancel);
   passage.run(checks);
-  return passage.probability(m);
+  return passage.probability(n_draws);
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

@@ -1,4 +1,4 @@
-#include "smoothbound/curve.hpp"
+#include "smoothbound/detail/curve.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include "kernels.hpp"
 #include "rounding.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 namespace {
 
 std::size_t group_of(double z) {
@@ -91,9 +91,14 @@ void BoundCurve::include(std::size_t group) noexcept {
   last_ = std::max(last_, group + 1);
 }
 
+void BoundCurve::set(std::size_t group, const double* moments, std::size_t stride) noexcept {
+  for (std::size_t t = 0; t < curve_terms; ++t) moments_[t][group] = moments[t * stride];
+  include(group);
+}
+
 void BoundCurve::add(std::span<const double> gaps, const KnotLevels& levels) noexcept {
-  for (const KnotGroup& group : levels.groups_) {
-    add(gaps.data() + group.begin, levels.offsets_.data() + group.begin, group.end - group.begin,
+  for (const KnotGroup& group : levels.groups()) {
+    add(gaps.data() + group.begin, levels.offsets().data() + group.begin, group.end - group.begin,
         group.index);
   }
 }
@@ -101,9 +106,9 @@ void BoundCurve::add(std::span<const double> gaps, const KnotLevels& levels) noe
 void BoundCurve::add(std::span<const double> gaps, const KnotLevels& levels,
                      std::span<const std::size_t> at, std::span<double> offsets) noexcept {
   std::size_t begin = 0;
-  for (const KnotGroup& group : levels.groups_) {
+  for (const KnotGroup& group : levels.groups()) {
     std::size_t end = begin;
-    for (; end < at.size() && at[end] < group.end; ++end) offsets[end] = levels.offsets_[at[end]];
+    for (; end < at.size() && at[end] < group.end; ++end) offsets[end] = levels.offsets()[at[end]];
     if (end > begin) add(gaps.data() + begin, offsets.data() + begin, end - begin, group.index);
     begin = end;
   }
@@ -145,7 +150,7 @@ double BoundCurve::operator()(double r) const noexcept {
 
 double BoundCurve::at(const CurveRadii& radii, std::size_t j) const noexcept {
   if (first_ >= last_) return 0.0;
-  return weighted(radii.weights_.data() + j * CurveRadii::stride + first_, curve_groups);
+  return weighted(radii.weights(j) + first_, curve_groups);
 }
 
 double BoundCurve::at_eighth(std::size_t k) const noexcept {
@@ -162,4 +167,4 @@ double BoundCurve::rounded_down(double sum, double total) noexcept {
   return std::max(0.0, sum * (1.0 - relative_error) - total * absolute_error);
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

@@ -4,9 +4,12 @@
 #include <cmath>
 
 #include "binomial.hpp"
-#include "smoothbound/crossing.hpp"
+#include "smoothbound/detail/crossing.hpp"
 
 namespace smoothbound {
+
+using namespace detail;
+
 namespace {
 
 double round_down(double x, int digits) {
@@ -17,41 +20,42 @@ double round_down(double x, int digits) {
 
 }  // namespace
 
-EllBounds ell_bounds(std::size_t m, double eta, std::span<const std::size_t> ranks, Cancel cancel) {
+EllBounds ell_bounds(std::size_t n_draws, double eta, std::span<const std::size_t> ranks,
+                     Cancel cancel) {
   EllBounds bounds;
   bounds.p.reserve(ranks.size());
   bounds.q.reserve(ranks.size());
   for (std::size_t i = 0; i < ranks.size(); ++i) {
     if (cancel()) throw Cancelled{};
-    const double mean = static_cast<double>(ranks[i]) / (static_cast<double>(m) + 1.0);
+    const double mean = static_cast<double>(ranks[i]) / (static_cast<double>(n_draws) + 1.0);
     double guess = 0.5 * mean;
     if (i >= 2) {  // a straight line through the last two
       const double slope =
           (bounds.p[i - 1] - bounds.p[i - 2]) / static_cast<double>(ranks[i - 1] - ranks[i - 2]);
       guess = bounds.p[i - 1] + slope * static_cast<double>(ranks[i] - ranks[i - 1]);
     }
-    const Proportion bound = order_quantile(ranks[i], m, eta, std::min(guess, mean));
+    const Proportion bound = order_quantile(ranks[i], n_draws, eta, std::min(guess, mean));
     bounds.p.push_back(bound.p);
     bounds.q.push_back(bound.q);
   }
   return bounds;
 }
 
-double ell_failure(std::size_t m, double eta, std::span<const std::size_t> ranks, bool two_sided,
-                   Cancel cancel) {
-  const EllBounds bounds = ell_bounds(m, eta, ranks, cancel);
+double ell_failure(std::size_t n_draws, double eta, std::span<const std::size_t> ranks,
+                   bool two_sided, Cancel cancel) {
+  const EllBounds bounds = ell_bounds(n_draws, eta, ranks, cancel);
   std::vector<OrderBound> lower, upper;
   for (std::size_t i = 0; i < ranks.size(); ++i) lower.push_back({ranks[i], bounds.p[i]});
   if (two_sided) {
     for (std::size_t i = ranks.size(); i-- > 0;) {
-      upper.push_back({m + 1 - ranks[i], bounds.q[i]});
+      upper.push_back({n_draws + 1 - ranks[i], bounds.q[i]});
     }
   }
-  return 1.0 - stay_probability(m, lower, upper, cancel);
+  return 1.0 - stay_probability(n_draws, lower, upper, cancel);
 }
 
-double ell_level(std::size_t m, double alpha, std::span<const std::size_t> ranks, bool two_sided,
-                 Cancel cancel) {
+double ell_level(std::size_t n_draws, double alpha, std::span<const std::size_t> ranks,
+                 bool two_sided, Cancel cancel) {
   // log(failure) is nearly straight in log(eta): secant, kept within the certain bracket
   // alpha / (number of bounds) <= eta <= alpha.
   const double goal = std::log(alpha);
@@ -62,7 +66,7 @@ double ell_level(std::size_t m, double alpha, std::span<const std::size_t> ranks
   double previous_x = low, previous_y = 0.0;
   bool have_previous = false;
   for (int i = 0; i < 40; ++i) {
-    const double y = std::log(ell_failure(m, std::exp(x), ranks, two_sided, cancel)) - goal;
+    const double y = std::log(ell_failure(n_draws, std::exp(x), ranks, two_sided, cancel)) - goal;
     (y <= 0.0 ? low : high) = x;
     if (y <= 0.0 && y > -2e-9) break;
     if (high - low < 1e-10) break;

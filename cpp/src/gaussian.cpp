@@ -83,17 +83,17 @@ double log(double x) noexcept {
 
 double exp(double x) noexcept {
   double result = 0.0;
-  kernels().exp(&x, &result, 1);
+  detail::kernels().exp(&x, &result, 1);
   return result;
 }
 
 double cdf(double z) noexcept {
-  kernels().cdf(&z, &z, 1);
+  detail::kernels().cdf(&z, &z, 1);
   return z;
 }
 
 void cdf(std::span<const double> z, std::span<double> out) noexcept {
-  kernels().cdf(z.data(), out.data(), z.size());
+  detail::kernels().cdf(z.data(), out.data(), z.size());
 }
 
 double quantile(double p) noexcept {

@@ -19,7 +19,7 @@
 
 #include "spread.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 namespace {
 
 SMOOTHBOUND_INLINE double from_bits(std::uint64_t bits) { return std::bit_cast<double>(bits); }
@@ -317,7 +317,7 @@ void widen(const half* x, float* out, std::size_t n) {
 }
 
 template <class Real>
-SMOOTHBOUND_INLINE bool cells(const Real* x, std::size_t n, const EdgeGrid<Real>& grid,
+SMOOTHBOUND_INLINE bool cells(const Real* x, std::size_t n, const GridCells<Real>& grid,
                               std::uint32_t* out) {
   const Real scale = grid.scale;
   const Real shift = grid.shift;
@@ -359,7 +359,7 @@ SMOOTHBOUND_INLINE void prefetch(const Real* x, std::size_t n) {
 // Of a few scores at a time the cells are found while those before are counted. Two cells are read
 // at once; which of them is counted in which table does not matter.
 template <class Real>
-SMOOTHBOUND_INLINE bool count(const Real* x, std::size_t n, const EdgeGrid<Real>& grid,
+SMOOTHBOUND_INLINE bool count(const Real* x, std::size_t n, const GridCells<Real>& grid,
                               std::uint32_t* tables, std::size_t stride) {
   constexpr std::size_t few = 64;
   std::uint32_t cell[few];
@@ -379,21 +379,21 @@ SMOOTHBOUND_INLINE bool count(const Real* x, std::size_t n, const EdgeGrid<Real>
   return true;
 }
 
-bool cells_float(const float* x, std::size_t n, const EdgeGrid<float>& grid, std::uint32_t* out) {
+bool cells_float(const float* x, std::size_t n, const GridCells<float>& grid, std::uint32_t* out) {
   return cells(x, n, grid, out);
 }
 
-bool cells_double(const double* x, std::size_t n, const EdgeGrid<double>& grid,
+bool cells_double(const double* x, std::size_t n, const GridCells<double>& grid,
                   std::uint32_t* out) {
   return cells(x, n, grid, out);
 }
 
-bool count_float(const float* x, std::size_t n, const EdgeGrid<float>& grid, std::uint32_t* tables,
+bool count_float(const float* x, std::size_t n, const GridCells<float>& grid, std::uint32_t* tables,
                  std::size_t stride) {
   return count(x, n, grid, tables, stride);
 }
 
-bool count_double(const double* x, std::size_t n, const EdgeGrid<double>& grid,
+bool count_double(const double* x, std::size_t n, const GridCells<double>& grid,
                   std::uint32_t* tables, std::size_t stride) {
   return count(x, n, grid, tables, stride);
 }
@@ -497,11 +497,11 @@ void shift_double(const double* point, const float* normal, double sigma, std::s
 }
 
 }  // namespace
-}  // namespace smoothbound
+}  // namespace smoothbound::detail
 
 #include "lanes.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 
 #if defined(SMOOTHBOUND_HAS_NETWORK)
 #define SMOOTHBOUND_ROWS network_lanes, sort_rows, sort_in_place, row_moments, row_curves
@@ -534,4 +534,4 @@ const Kernels SMOOTHBOUND_KERNELS = {SMOOTHBOUND_TIER_NAME,
                                      scatter,
                                      SMOOTHBOUND_ROWS};
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

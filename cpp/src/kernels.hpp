@@ -4,13 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "smoothbound/binning.hpp"
-#include "smoothbound/bound.hpp"
-#include "smoothbound/curve.hpp"
-#include "smoothbound/philox.hpp"
-#include "smoothbound/sketch.hpp"
+#include "smoothbound/detail/edge_grid.hpp"
+#include "smoothbound/detail/knot_groups.hpp"
+#include "smoothbound/detail/philox.hpp"
+#include "smoothbound/detail/range.hpp"
+#include "smoothbound/scores.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 
 // The level in the middle of a group.
 static constexpr double centre_of(std::size_t group) {
@@ -73,16 +73,16 @@ struct Kernels {
 
   // out[i] = 2 c + 1, or 2 c where x[i] lies on the lower border of its grid cell c. Returns
   // whether all x are numbers in [grid.a, grid.b]; `out` stays within the grid even if not.
-  bool (*cells_float)(const float* x, std::size_t n, const EdgeGrid<float>& grid,
+  bool (*cells_float)(const float* x, std::size_t n, const GridCells<float>& grid,
                       std::uint32_t* out);
-  bool (*cells_double)(const double* x, std::size_t n, const EdgeGrid<double>& grid,
+  bool (*cells_double)(const double* x, std::size_t n, const GridCells<double>& grid,
                        std::uint32_t* out);
 
   // Adds 1 for each x[i] at this place of one of two tables, `stride` apart. They may hold
   // anything if it returns false: x[i] is not a number in [grid.a, grid.b].
-  bool (*count_float)(const float* x, std::size_t n, const EdgeGrid<float>& grid,
+  bool (*count_float)(const float* x, std::size_t n, const GridCells<float>& grid,
                       std::uint32_t* tables, std::size_t stride);
-  bool (*count_double)(const double* x, std::size_t n, const EdgeGrid<double>& grid,
+  bool (*count_double)(const double* x, std::size_t n, const GridCells<double>& grid,
                        std::uint32_t* tables, std::size_t stride);
 
   // words[j * stride + i] is word j of the random block of the counter with blocks[i] in front.
@@ -178,4 +178,4 @@ extern const Kernels kernels_avx512;
 // The tier in use.
 const Kernels& kernels() noexcept;
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

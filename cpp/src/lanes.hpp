@@ -7,7 +7,7 @@
 
 #if defined(SMOOTHBOUND_HAS_NETWORK)
 
-namespace smoothbound {
+namespace smoothbound::detail {
 namespace {  // NOLINT(misc-anonymous-namespace-in-header): a part of kernels.cpp
 
 // What is done for a part of the lanes at a time, whose doubles fill a register.
@@ -147,6 +147,6 @@ void row_curves(const double* moments, const KnotGroup* groups, std::size_t n_gr
 }
 
 }  // namespace
-}  // namespace smoothbound
+}  // namespace smoothbound::detail
 
 #endif

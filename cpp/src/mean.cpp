@@ -1,4 +1,4 @@
-#include "smoothbound/mean.hpp"
+#include "smoothbound/detail/mean.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include "rounding.hpp"
 #include "smoothbound/gaussian.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 namespace {
 
 // ln(1/alpha), rounded up: the logarithm is known to 8 units of itself.
@@ -15,16 +15,17 @@ double evidence(double alpha) noexcept { return -gaussian::log(alpha) * (1.0 + 1
 
 }  // namespace
 
-double hoeffding_quantile(double sum, std::size_t m, double width, double deviation) noexcept {
+double hoeffding_quantile(double sum, std::size_t n_draws, double width,
+                          double deviation) noexcept {
   // Distances, blocks, total, division: at most sum_error and a few units.
-  const double mean = sum / (static_cast<double>(m) * width) * (1.0 - sum_error - 8 * unit);
+  const double mean = sum / (static_cast<double>(n_draws) * width) * (1.0 - sum_error - 8 * unit);
   return lower_quantile(mean - deviation, (1.0 - mean) + deviation);
 }
 
 void Tally::reset(std::span<const double> knots) {
   knots_.assign(knots.begin(), knots.end());
   intervals_.assign(knots.size() - 1, {0.0, 0.0, 0.0});
-  draws_ = 0;
+  n_draws_ = 0;
 }
 
 void Tally::count(std::span<const double> ascending) noexcept {
@@ -48,7 +49,7 @@ void Tally::count(std::span<const double> ascending) noexcept {
     interval.part += part + part_lost;
     interval.square += square + square_lost;
   }
-  draws_ += ascending.size();
+  n_draws_ += ascending.size();
 }
 
 double Tally::sum(std::span<const double> values) const noexcept {
@@ -73,8 +74,8 @@ double Tally::sum_of_squares(std::span<const double> values) const noexcept {
 }
 
 double bernstein_lower(const Tally& tally, std::span<const double> values, double alpha) noexcept {
-  if (tally.draws() < 2) return 0.0;
-  const auto n = static_cast<double>(tally.draws());
+  if (tally.n_draws() < 2) return 0.0;
+  const auto n = static_cast<double>(tally.n_draws());
   // Errors of the values (8 units), of the sums (tally_error) and of a few operations: the mean
   // and the mean square are known to 40 units, and so is their difference to 160 units of 1.
   const double mean = tally.sum(values) / n;
@@ -88,7 +89,7 @@ double bernstein_lower(const Tally& tally, std::span<const double> values, doubl
 
 double betting_lower(const Tally& tally, std::span<const double> logs, double stake,
                      double alpha) noexcept {
-  const auto n = static_cast<double>(tally.draws());
+  const auto n = static_cast<double>(tally.n_draws());
   const double total = tally.sum(logs);
   // A value known to 8 units of itself and the rounding of 1 + stake v move a logarithm by 10
   // units; gaussian::log errs by 8 units of the result, and so twice in a difference. Neither is
@@ -101,4 +102,4 @@ double betting_lower(const Tally& tally, std::span<const double> logs, double st
   return std::clamp(mean * (1.0 - 4 * unit), 0.0, 1.0);
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

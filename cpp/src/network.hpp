@@ -17,7 +17,7 @@
 
 #if defined(SMOOTHBOUND_HAS_NETWORK)
 
-namespace smoothbound {
+namespace smoothbound::detail {
 namespace {  // NOLINT(misc-anonymous-namespace-in-header): a part of kernels.cpp
 
 // The bytes of a vector register.
@@ -215,6 +215,6 @@ void sort_in_place(float* const* rows, std::size_t count, std::size_t n, float* 
 }
 
 }  // namespace
-}  // namespace smoothbound
+}  // namespace smoothbound::detail
 
 #endif

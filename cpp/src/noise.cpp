@@ -6,13 +6,17 @@
 
 #include "batch.hpp"
 #include "kernels.hpp"
-#include "smoothbound/philox.hpp"
+#include "smoothbound/detail/philox.hpp"
 
 namespace smoothbound {
+
+using namespace detail;
+
 namespace {
 
-constexpr std::size_t chunk = 1024;       // blocks whose words are made at a time
-constexpr std::uint32_t more = 1u << 31;  // of the stream: further bits of single elements
+constexpr std::size_t chunk = 1024;  // blocks whose words are made at a time
+constexpr std::uint32_t extra_bits_stream = 1u
+                                            << 31;  // in the stream word: an element's second block
 
 Failure outside(std::span<const std::int64_t> numbers, std::int64_t most, const char* need) {
   for (const std::int64_t number : numbers) {
@@ -100,13 +104,11 @@ void shift_part(const double* point, const float* normal, double sigma, std::siz
   kernels().shift_double(point, normal, sigma, n, out);
 }
 
-}  // namespace
-
 // One thread's memory, and the noise of one row.
 class LatticeWorker {
  public:
-  LatticeWorker(const LatticeNoise& noise, std::uint64_t seed)
-      : noise_(noise), seed_(seed), flags_(chunk + 8) {}
+  LatticeWorker(const LatticeTable& table, std::uint64_t seed)
+      : table_(table), seed_(seed), flags_(chunk + 8) {}
 
   template <class T>
   void add(const std::int32_t* point, std::size_t size, PhiloxBlock counter, T* out) {
@@ -116,22 +118,23 @@ class LatticeWorker {
       words_.make_from(first, counter, seed_, n);
       elements_.clear();
       digits_.clear();
-      for_each_part(size, blocks, first, n, 8, [&](std::size_t k, std::size_t at, std::size_t m) {
-        const unsigned shift = 16 * (k % 2);
-        const std::uint32_t* words = words_.word(k / 2);
-        lattice_part(words, shift, noise_.guide_.data(), point + at, m, noise_.steps_, out + at,
-                     flags_.data());
-        collect(words, shift, at, m);
-      });
+      for_each_part(size, blocks, first, n, 8,
+                    [&](std::size_t k, std::size_t at, std::size_t count) {
+                      const unsigned shift = 16 * (k % 2);
+                      const std::uint32_t* words = words_.word(k / 2);
+                      lattice_part(words, shift, table_.guide.data(), point + at, count,
+                                   table_.steps, out + at, flags_.data());
+                      collect(words, shift, at, count);
+                    });
       decide(point, counter, out);
     }
   }
 
  private:
-  // Notes the elements that the leading bits do not decide, of m from `at` on.
-  void collect(const std::uint32_t* words, unsigned shift, std::size_t at, std::size_t m) {
-    std::memset(flags_.data() + m, 0, 8);
-    for (std::size_t i = 0; i < m; i += 8) {
+  // Notes the elements that the leading bits do not decide, of `count` from `at` on.
+  void collect(const std::uint32_t* words, unsigned shift, std::size_t at, std::size_t count) {
+    std::memset(flags_.data() + count, 0, 8);
+    for (std::size_t i = 0; i < count; i += 8) {
       std::uint64_t eight = 0;
       std::memcpy(&eight, flags_.data() + i, 8);
       if (eight == 0) continue;
@@ -146,7 +149,7 @@ class LatticeWorker {
   // Gives each noted element 64 more bits, from a block of its own.
   template <class T>
   void decide(const std::int32_t* point, PhiloxBlock counter, T* out) {
-    counter.word[3] |= more;
+    counter.word[3] |= extra_bits_stream;
     for (std::size_t start = 0; start < elements_.size(); start += chunk) {
       const std::size_t n = std::min(chunk, elements_.size() - start);
       std::copy_n(elements_.begin() + static_cast<std::ptrdiff_t>(start), n, words_.blocks.begin());
@@ -158,7 +161,7 @@ class LatticeWorker {
         const std::int32_t size = reached(digit & 0x7fffu, low);
         const std::size_t e = elements_[start + i];
         out[e] = static_cast<T>(point[e] + (digit < 0x8000u ? size : -size)) /
-                 static_cast<T>(noise_.steps_);
+                 static_cast<T>(table_.steps);
       }
     }
   }
@@ -166,11 +169,11 @@ class LatticeWorker {
   std::int32_t reached(std::uint32_t high, std::uint64_t low) const {
     // By halving the thresholds that begin with the same bits, without a branch that depends on
     // low.
-    std::int32_t first = below(noise_.guide_[high]);
-    std::int32_t left = below(noise_.guide_[high + 1]) - first;
+    std::int32_t first = below(table_.guide[high]);
+    std::int32_t left = below(table_.guide[high + 1]) - first;
     while (left > 0) {
       const std::int32_t half = (left + 1) / 2;
-      first += noise_.low_[static_cast<std::size_t>(first + half - 1)] <= low ? half : 0;
+      first += table_.low[static_cast<std::size_t>(first + half - 1)] <= low ? half : 0;
       left -= half;
     }
     return first;
@@ -178,21 +181,23 @@ class LatticeWorker {
 
   static std::int32_t below(std::int32_t guide) { return guide < 0 ? -1 - guide : guide; }
 
-  const LatticeNoise& noise_;
+  const LatticeTable& table_;
   std::uint64_t seed_;
   Words words_;
   std::vector<std::uint8_t> flags_;
   std::vector<std::uint32_t> elements_, digits_;
 };
 
+}  // namespace
+
 LatticeNoise::LatticeNoise(std::span<const std::int32_t> high, std::span<const std::uint64_t> low,
                            double steps)
-    : low_(low.begin(), low.end()), guide_(0x8001), steps_(steps) {
+    : table_{{low.begin(), low.end()}, std::vector<std::int32_t>(0x8001), steps} {
   std::size_t t = 0;
-  for (std::size_t leading = 0; leading < guide_.size(); ++leading) {
+  for (std::size_t leading = 0; leading < table_.guide.size(); ++leading) {
     const auto before = static_cast<std::int32_t>(t);
     while (t < high.size() && std::cmp_equal(high[t], leading)) ++t;
-    guide_[leading] = std::cmp_equal(t, before) ? before : -1 - before;
+    table_.guide[leading] = std::cmp_equal(t, before) ? before : -1 - before;
   }
 }
 
@@ -201,7 +206,7 @@ Failure LatticeNoise::add(const Points<std::int32_t>& points, const NoiseRows& r
                           std::uint64_t seed, std::span<T> out, int threads) const noexcept {
   if (const Failure failure = check(points, rows, out, threads)) return failure;
   return for_each_input(rows.points.size(), threads, [&] {
-    return [&, worker = LatticeWorker(*this, seed)](std::size_t i) mutable {
+    return [&, worker = LatticeWorker(table_, seed)](std::size_t i) mutable {
       worker.add(points.data + static_cast<std::size_t>(rows.points[i]) * points.size, points.size,
                  counter_of(rows, i), out.data() + i * points.size);
       return true;
@@ -226,9 +231,9 @@ Failure add_gaussian(const Points<T>& points, const NoiseRows& rows, double sigm
                             normals.data() + (k + 1) * chunk);
         }
         for_each_part(points.size, blocks, first, n, 4,
-                      [&](std::size_t k, std::size_t at, std::size_t m) {
-                        shift_part(point + at, normals.data() + k * chunk, static_cast<T>(sigma), m,
-                                   row + at);
+                      [&](std::size_t k, std::size_t at, std::size_t count) {
+                        shift_part(point + at, normals.data() + k * chunk, static_cast<T>(sigma),
+                                   count, row + at);
                       });
       }
       return true;

@@ -1,4 +1,4 @@
-#include "smoothbound/radius.hpp"
+#include "smoothbound/detail/radius.hpp"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 
 #include "smoothbound/gaussian.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -124,4 +124,4 @@ double certified_radius(const BoundCurve& bound, double width, double target) no
   return Search(bound, width, target).run();
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

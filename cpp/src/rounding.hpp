@@ -13,7 +13,7 @@
 static_assert(FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 16,
               "doubles must be computed as doubles; on 32-bit x86 use -msse2 -mfpmath=sse");
 
-namespace smoothbound {
+namespace smoothbound::detail {
 
 inline constexpr double unit = 0x1p-53;  // relative error of one rounded operation
 
@@ -32,4 +32,4 @@ inline double lower_quantile(double p, double complement) noexcept {
          std::numeric_limits<double>::denorm_min();
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

@@ -6,7 +6,7 @@
 
 #include "kernels.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 
 std::size_t ShortRows::together(std::size_t n_draws) noexcept {
   constexpr std::size_t longest = 2048;  // beyond it, a radix sort wins
@@ -53,23 +53,23 @@ double ShortRows::at(std::size_t row, std::size_t i) const noexcept {
 }
 
 bool ShortRows::fits(const KnotLevels& levels) noexcept {
-  return std::all_of(levels.groups_.begin(), levels.groups_.end(),
+  return std::all_of(levels.groups().begin(), levels.groups().end(),
                      [](const KnotGroup& g) { return g.end - g.begin <= moment_block; });
 }
 
 void ShortRows::condense(const Range& range) {
-  const std::vector<KnotGroup>& groups = levels_->groups_;
+  const std::vector<KnotGroup>& groups = levels_->groups();
   moments_.resize(groups.size() * curve_terms * kernels().row_lanes);
   kernels().row_moments(sorted_, n_draws_, range, groups.data(), groups.size(),
-                        levels_->offsets_.data(), moments_.data(), totals_);
+                        levels_->offsets().data(), moments_.data(), totals_);
 }
 
 void ShortRows::evaluate(const CurveRadii& radii, std::span<double> distances) {
   const std::size_t lanes = kernels().row_lanes;
   const std::size_t n_radii = radii.size();
   sums_.resize(n_radii * lanes);
-  kernels().row_curves(moments_.data(), levels_->groups_.data(), levels_->groups_.size(),
-                       radii.weights_.data(), n_radii, sums_.data());
+  kernels().row_curves(moments_.data(), levels_->groups().data(), levels_->groups().size(),
+                       radii.weights(0), n_radii, sums_.data());
   for (std::size_t k = 0; k < count_; ++k) {
     for (std::size_t j = 0; j < n_radii; ++j) {
       distances[k * n_radii + j] = BoundCurve::rounded_down(sums_[j * lanes + k], totals_[k]);
@@ -80,15 +80,14 @@ void ShortRows::evaluate(const CurveRadii& radii, std::span<double> distances) {
 std::span<const BoundCurve> ShortRows::curves() {
   // The groups in use are always the same: the others stay 0.
   if (curves_.size() < count_) curves_.resize(count_);
+  const std::size_t lanes = kernels().row_lanes;
   const double* moment = moments_.data();
-  for (const KnotGroup& group : levels_->groups_) {
-    for (std::size_t t = 0; t < curve_terms; ++t, moment += kernels().row_lanes) {
-      for (std::size_t k = 0; k < count_; ++k) curves_[k].moments_[t][group.index] = moment[k];
-    }
-    for (std::size_t k = 0; k < count_; ++k) curves_[k].include(group.index);
+  for (const KnotGroup& group : levels_->groups()) {
+    for (std::size_t k = 0; k < count_; ++k) curves_[k].set(group.index, moment + k, lanes);
+    moment += curve_terms * lanes;
   }
-  for (std::size_t k = 0; k < count_; ++k) curves_[k].total_ = totals_[k];
+  for (std::size_t k = 0; k < count_; ++k) curves_[k].set_total(totals_[k]);
   return {curves_.data(), count_};
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "kernels.hpp"
-#include "smoothbound/binning.hpp"
-#include "smoothbound/bound.hpp"
-#include "smoothbound/curve.hpp"
+#include "smoothbound/detail/binning.hpp"
+#include "smoothbound/detail/curve.hpp"
+#include "smoothbound/detail/range.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 
 // Keeps its memory from call to call: use one per thread. What allocates may throw std::bad_alloc.
 class ShortRows {
@@ -55,4 +55,4 @@ class ShortRows {
   double totals_[most_row_lanes];
 };
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace smoothbound {
+namespace smoothbound::detail {
 
 template <class Key>
 inline constexpr Key sign_bit = static_cast<Key>(Key{1} << (sizeof(Key) * 8 - 1));
@@ -39,8 +39,8 @@ inline constexpr int most_digit_bits = 15;
 struct Digits {
   int passes, low_bits;
 
-  Digits(int bits, std::size_t m) noexcept {
-    const int row_bits = static_cast<int>(std::bit_width(m - 1));
+  Digits(int bits, std::size_t n_keys) noexcept {
+    const int row_bits = static_cast<int>(std::bit_width(n_keys - 1));
     const int most_low = std::clamp(row_bits, least_digit_bits, 11);
     const int most_top = std::clamp(row_bits, least_digit_bits, most_digit_bits);
     passes = bits <= most_top ? 1 : 1 + (bits - most_top + most_low - 1) / most_low;
@@ -97,12 +97,12 @@ void radix_sort_in(int wanted, std::vector<Key>& keys, std::vector<Key>& other,
 template <class Key>
 void radix_sort(std::vector<Key>& keys, std::vector<Key>& other,
                 std::vector<std::uint32_t>& histogram, Key least, Key most) {
-  const std::size_t m = keys.size();
-  other.resize(m);
+  const std::size_t n_keys = keys.size();
+  other.resize(n_keys);
   const int bits = std::bit_width(static_cast<Key>(most - least));
-  const Digits digits(bits, m);
+  const Digits digits(bits, n_keys);
   constexpr int most_passes = sizeof(Key) * 8 / least_digit_bits;
-  if (m <= std::numeric_limits<std::uint16_t>::max()) {
+  if (n_keys <= std::numeric_limits<std::uint16_t>::max()) {
     radix_sort_in<most_passes, std::uint16_t>(digits.passes, keys, other, histogram, least, bits,
                                               digits.low_bits);
   } else {
@@ -111,4 +111,4 @@ void radix_sort(std::vector<Key>& keys, std::vector<Key>& other,
   }
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

@@ -8,7 +8,7 @@
 
 #include "kernels.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 namespace {  // NOLINT(misc-anonymous-namespace-in-header): a part of kernels.cpp
 
 // Levels are logarithmic near both ends of the range, where the scores of a classifier crowd: the
@@ -99,4 +99,4 @@ bool scatter(const float* x, std::size_t n, const Spread& spread, float* room,
 }
 
 }  // namespace
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

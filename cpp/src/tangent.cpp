@@ -1,4 +1,4 @@
-#include "smoothbound/tangent.hpp"
+#include "smoothbound/detail/tangent.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -6,10 +6,10 @@
 
 #include "kernels.hpp"
 #include "rounding.hpp"
-#include "smoothbound/binning.hpp"
+#include "smoothbound/detail/binning.hpp"
 #include "smoothbound/gaussian.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 namespace {
 
 // Nothing in this block needs to be exact: whatever tangents and stake the pilot leads to, the
@@ -139,7 +139,7 @@ double TangentBound::next_step() noexcept {
     first += mass * values_[i];
     second += mass * odds * values_[i];
   }
-  const double wanted = -gaussian::log(alpha_) / static_cast<double>(tally_.draws());
+  const double wanted = -gaussian::log(alpha_) / static_cast<double>(tally_.n_draws());
   const double divergence = logs + gaussian::log(sum);
   const double slope = stake_ * (first - second / sum);
   if (!(divergence > 0.0 && slope > 0.0)) return 1.0;  // lost in rounding: the stake is too small
@@ -212,4 +212,4 @@ double TangentBound::certified_radius(double target) noexcept {
   }
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

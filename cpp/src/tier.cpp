@@ -6,6 +6,7 @@
 #include "kernels.hpp"
 
 namespace smoothbound {
+namespace detail {
 namespace {
 
 #if defined(SMOOTHBOUND_X86_TIERS)
@@ -57,6 +58,8 @@ const Kernels& kernels() noexcept {
   return chosen;
 }
 
-const char* tier() noexcept { return kernels().tier; }
+}  // namespace detail
+
+const char* tier() noexcept { return detail::kernels().tier; }
 
 }  // namespace smoothbound

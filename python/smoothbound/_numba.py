@@ -1,7 +1,7 @@
 """The bounds in numba: the same certificates as the C++ core's, to 1e-12, where it is missing.
 
-The structure is that of the core (cpp/src/certify.cpp): distances from the safe end of the range,
-gaps between knots, levels as normal quantiles, and margins that round every step to the safe
+The structure is that of the core (cpp/src/certify_row.hpp): distances from the safe end of the
+range, gaps between knots, levels as normal quantiles, and margins that round every step to the safe
 side.  Sorting and Phi^-1 are left to NumPy and SciPy.
 """
 

@@ -1,8 +1,8 @@
 """The order in which draws of unknown history are used, where the C++ core is missing.
 
-The permutation is that of the core, bit for bit (cpp/include/smoothbound/order.hpp, whose comments
-say why and how): Fisher and Yates, by the words of Philox 4x32-10 with the seed as key and the
-number of the row in the counter.
+The permutation is that of the core, bit for bit (cpp/include/smoothbound/detail/permute.hpp, whose
+comments say why and how): Fisher and Yates, by the words of Philox 4x32-10 with the seed as key and
+the number of the row in the counter.
 """
 
 from __future__ import annotations

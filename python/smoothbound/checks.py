@@ -36,7 +36,7 @@ __all__ = [
 
 Kind = TypeVar("Kind")
 
-# As in the core (certify.hpp): below these the margins of subnormal numbers would be larger than
+# As in the core (options.hpp): below these the margins of subnormal numbers would be larger than
 # what they are margins of. Shares of alpha, such as alpha / 2, are still above the core's limit.
 LEAST_ALPHA, LEAST_WIDTH = 1e-300, 1e-300
 

@@ -5,9 +5,10 @@
 #include <utility>
 
 #include "check.h"
-#include "smoothbound/binning.hpp"
+#include "smoothbound/detail/binning.hpp"
 
 using namespace smoothbound;
+using namespace smoothbound::detail;
 
 namespace {
 

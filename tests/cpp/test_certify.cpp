@@ -20,10 +20,19 @@ std::vector<float> draw(std::size_t n) {
 }
 
 Scores<float> view(const std::vector<float>& scores, std::size_t n_inputs) {
-  const std::size_t m = scores.size() / n_inputs;
-  return {scores.data(), n_inputs, m, static_cast<std::ptrdiff_t>(m * sizeof(float)),
+  const std::size_t n_draws = scores.size() / n_inputs;
+  return {scores.data(), n_inputs, n_draws, static_cast<std::ptrdiff_t>(n_draws * sizeof(float)),
           sizeof(float)};
 }
+
+// The class by its name of before still serves.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+bool certifier_serves(const Scores<float>& scores, const Options& options, Certificates out) {
+  Certifier certifier;
+  return !certifier.prepare(options, scores.n_draws) && !certifier(scores, out);
+}
+#pragma GCC diagnostic pop
 
 }  // namespace
 
@@ -47,6 +56,8 @@ int main() {
       CHECK(radius[2 * i] > radius[2 * i + 1] && radius[2 * i + 1] > 0.0);
     }
     const std::vector<double> one = bounds;
+    CHECK(certifier_serves(view(scores, 6), options, out));
+    CHECK(one == bounds);
     options.threads = 4;
     CHECK(!certify(view(scores, 6), options, out));
     CHECK(one == bounds);

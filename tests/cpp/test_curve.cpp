@@ -4,11 +4,12 @@
 #include <random>
 
 #include "check.h"
-#include "smoothbound/curve.hpp"
+#include "smoothbound/detail/curve.hpp"
+#include "smoothbound/detail/radius.hpp"
 #include "smoothbound/gaussian.hpp"
-#include "smoothbound/radius.hpp"
 
 using namespace smoothbound;
+using namespace smoothbound::detail;
 
 namespace {
 

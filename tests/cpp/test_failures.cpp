@@ -52,9 +52,9 @@ bool tells(const Failure& failure, Error error, const std::string& words) {
 
 template <class T>
 constexpr bool never_throws = noexcept(certify(Scores<T>{}, Options{}, Certificates{})) &&
-                              noexcept(Certifier{}(Scores<T>{}, Certificates{}));
+                              noexcept(Plan{}.certify(Scores<T>{}, Certificates{}));
 static_assert(never_throws<half> && never_throws<float> && never_throws<double>);
-static_assert(noexcept(Certifier{}.prepare(Options{}, 1)));
+static_assert(noexcept(Plan{}.create(Options{}, 1)));
 static_assert(noexcept(describe(Failure{}, {})));
 static_assert(noexcept(gaussian::cdf(0.0)) && noexcept(gaussian::quantile(0.5)));
 static_assert(noexcept(tier()));
@@ -100,7 +100,7 @@ int main() {
   empty.n_draws = 0;
   CHECK(tells(certify(empty, options, out), Error::bad_option,
               "n_draws must be at least 1 and below 2^32, got 0"));
-  CHECK(Certifier{}(scores, out).error == Error::bad_option);
+  CHECK(Plan{}.certify(scores, out).error == Error::bad_option);
 
   std::vector<double> spoiled = data;
   spoiled[40 + 3] = 1.5;
@@ -113,24 +113,24 @@ int main() {
   CHECK(std::string(few) == "scores[");
   describe(bad, {});
 
-  // A certifier serves any number of calls, copies of it too, and takes its own number of draws.
-  Certifier certifier;
+  // A plan serves any number of calls, copies of it too, and takes its own number of draws.
+  Plan plan;
   {
     const std::vector<double> gone_radii = radii, gone_thresholds = thresholds;
     Options gone = options;
     gone.radii = gone_radii;
     gone.thresholds = gone_thresholds;
-    CHECK(!certifier.prepare(gone, 40));
+    CHECK(!plan.create(gone, 40));
   }
   CHECK(!certify(scores, options, out));
   const std::vector<double> expected = bounds, expected_radius = radius;
-  const Certifier copy = certifier;
+  const Plan copy = plan;
   for (int repeat = 0; repeat < 3; ++repeat) {
-    CHECK(!copy(scores, out) && bounds == expected && radius == expected_radius);
+    CHECK(!copy.certify(scores, out) && bounds == expected && radius == expected_radius);
   }
   Scores<double> shorter = scores;
   shorter.n_draws = 39;
-  CHECK(certifier(shorter, out).error == Error::bad_option);
+  CHECK(plan.certify(shorter, out).error == Error::bad_option);
 
   // Every allocation in turn fails: reported, and the next call is right again.
   for (const int count : {1, 3}) {

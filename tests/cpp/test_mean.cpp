@@ -3,10 +3,11 @@
 #include <random>
 
 #include "check.h"
+#include "smoothbound/detail/mean.hpp"
 #include "smoothbound/gaussian.hpp"
-#include "smoothbound/mean.hpp"
 
 using namespace smoothbound;
+using namespace smoothbound::detail;
 
 namespace {
 
@@ -45,7 +46,7 @@ void check(std::size_t n_draws, std::size_t n_intervals, double power, unsigned 
   Tally tally;
   tally.reset(v.knots);
   tally.count(draws);
-  CHECK(tally.draws() == n_draws);
+  CHECK(tally.n_draws() == n_draws);
 
   long double sum = 0.0L;
   long double squares = 0.0L;
@@ -100,9 +101,9 @@ int main() {
   Tally one;
   const std::vector<double> identity = {0.0, 1.0};
   one.reset(identity);
-  CHECK(one.draws() == 0);
+  CHECK(one.n_draws() == 0);
   one.count(identity);
   one.count(identity);  // two halves
-  CHECK(one.draws() == 4 && one.sum(identity) == 2.0);
+  CHECK(one.n_draws() == 4 && one.sum(identity) == 2.0);
   return report();
 }

@@ -4,10 +4,11 @@
 #include <vector>
 
 #include "check.h"
+#include "smoothbound/detail/philox.hpp"
 #include "smoothbound/noise.hpp"
-#include "smoothbound/philox.hpp"
 
 using namespace smoothbound;
+using namespace smoothbound::detail;
 
 namespace {
 

@@ -5,9 +5,10 @@
 
 #include "check.h"
 #include "smoothbound/certify.hpp"
-#include "smoothbound/order.hpp"
+#include "smoothbound/detail/permute.hpp"
 
 using namespace smoothbound;
+using namespace smoothbound::detail;
 
 namespace {
 

@@ -4,10 +4,11 @@
 
 #include "../../cpp/src/kernels.hpp"
 #include "check.h"
+#include "smoothbound/detail/tangent.hpp"
 #include "smoothbound/gaussian.hpp"
-#include "smoothbound/tangent.hpp"
 
 using namespace smoothbound;
+using namespace smoothbound::detail;
 
 namespace {
 

@@ -1,4 +1,4 @@
-// Many threads at once: one certifier, the first use of the tier, the Gaussian functions.
+// Many threads at once: one plan, the first use of the tier, the Gaussian functions.
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -38,22 +38,22 @@ int main() {
   options.threads = 3;
 
   // The first calls of the process, at the same time; each thread makes some of its own.
-  const auto certify_all = [&](const Certifier& certifier, std::vector<double>& bounds,
+  const auto certify_all = [&](const Plan& plan, std::vector<double>& bounds,
                                std::vector<double>& radius) {
     bounds.assign(n_inputs * radii.size(), 0.0);
     radius.assign(n_inputs, 0.0);
-    return certifier(scores, {bounds, radius});
+    return plan.certify(scores, {bounds, radius});
   };
   std::vector<std::vector<double>> bounds(6), radius(6);
   std::atomic<int> failed{0};
-  Certifier shared;
-  CHECK(!shared.prepare(options, n_draws));
+  Plan shared;
+  CHECK(!shared.create(options, n_draws));
   std::vector<std::thread> threads;
   for (std::size_t t = 0; t < bounds.size(); ++t) {
     threads.emplace_back([&, t] {
-      Certifier own;
+      Plan own;
       for (int repeat = 0; repeat < 10; ++repeat) {
-        if (own.prepare(options, n_draws)) ++failed;
+        if (own.create(options, n_draws)) ++failed;
         if (certify_all(t % 2 == 0 ? shared : own, bounds[t], radius[t])) ++failed;
         if (!(gaussian::cdf(gaussian::quantile(0.25)) < 0.26)) ++failed;
       }
@@ -71,11 +71,11 @@ int main() {
     options.bound = bound;
     std::vector<double> one, some, one_radius, some_radius;
     options.threads = 1;
-    Certifier certifier;
-    CHECK(!certifier.prepare(options, n_draws) && !certify_all(certifier, one, one_radius));
+    Plan plan;
+    CHECK(!plan.create(options, n_draws) && !certify_all(plan, one, one_radius));
     for (const int count : {2, 4, 16}) {
       options.threads = count;
-      CHECK(!certifier.prepare(options, n_draws) && !certify_all(certifier, some, some_radius));
+      CHECK(!plan.create(options, n_draws) && !certify_all(plan, some, some_radius));
       CHECK(same_bits(one, some) && same_bits(one_radius, some_radius));
     }
     std::vector<float> spoiled = data;
@@ -83,7 +83,7 @@ int main() {
     spoiled[4 * n_draws + 1] = -2.0f;
     Scores<float> view = scores;
     view.data = spoiled.data();
-    const Failure failure = certifier(view, {some, some_radius});
+    const Failure failure = plan.certify(view, {some, some_radius});
     CHECK(failure.error == Error::bad_score && failure.input == 3 && failure.draw == 7 &&
           failure.got == 2.0);
   }

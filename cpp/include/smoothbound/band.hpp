@@ -8,47 +8,44 @@
 #include <vector>
 
 #include "smoothbound/cancel.hpp"
-#include "smoothbound/curve.hpp"
+#include "smoothbound/detail/curve.hpp"
+#include "smoothbound/options.hpp"
 
 namespace smoothbound {
 
-enum class BandKind {
-  dkw,  ///< Dvoretzky-Kiefer-Wolfowitz with Massart's constant (Massart 1990), the paper's
-  ell,  ///< equal local levels (ell.hpp)
-};
+/// Half-width sqrt(ln(1/alpha) / (2 n_draws)) of the one-sided DKW band and of Hoeffding's bound,
+/// rounded up.
+double deviation(std::size_t n_draws, double alpha) noexcept;
 
-/// Half-width sqrt(ln(1/alpha) / 2m) of the one-sided DKW band and of Hoeffding's bound, rounded
-/// up.
-double deviation(std::size_t m, double alpha) noexcept;
-
-/// A one-sided band at level alpha from m independent draws, and its levels at equal-count knots:
-/// with probability at least 1 - alpha, G(s) >= Phi(quantile(k(s))) at every s at once, where k(s)
-/// is the number of draws >= s. It depends on no scores: make it once, share it among calls and
-/// threads.
+/// A one-sided band at level alpha from n_draws independent draws, and its levels at equal-count
+/// knots: with probability at least 1 - alpha, G(s) >= Phi(quantile(k(s))) at every s at once,
+/// where k(s) is the number of draws >= s. It depends on no scores: make it once, share it among
+/// calls and threads.
 class ConfidenceBand {
  public:
   /// \param kind    which band
-  /// \param m       number of draws, >= 1
+  /// \param n_draws number of draws, >= 1
   /// \param alpha   failure probability, in (0, 1)
   /// \param n_bins  equal-count bins whose knots to prepare; 0: every draw is a knot. The band
   ///                `ell` is calibrated for these knots; at other counts it takes the next lower.
   /// \param level   local level of `ell` from ell_level(), with the knots' counts as ranks, one
-  ///                side; 0 calibrates it here, which takes seconds for m = 100 000
-  ConfidenceBand(BandKind kind, std::size_t m, double alpha, std::size_t n_bins = 0,
+  ///                side; 0 calibrates it here, which takes seconds for 100 000 draws
+  ConfidenceBand(BandKind kind, std::size_t n_draws, double alpha, std::size_t n_bins = 0,
                  double level = 0.0, Cancel cancel = {});
 
   BandKind kind() const noexcept { return kind_; }
-  std::size_t draws() const noexcept { return m_; }
+  std::size_t n_draws() const noexcept { return n_draws_; }
+  [[deprecated("it is n_draws()")]] std::size_t draws() const noexcept { return n_draws_; }
 
   /// Positions of the knots among the draws in ascending order (equal_count_positions()).
   const std::vector<std::size_t>& positions() const noexcept { return positions_; }
 
   /// Levels of the knots.
-  const KnotLevels& levels() const noexcept { return *levels_; }
+  const detail::KnotLevels& levels() const noexcept { return *levels_; }
 
-  /// Phi^-1 of the lower bound on G at a point that `count` of the m draws reach, rounded down;
+  /// Phi^-1 of the lower bound on G at a point that `count` of the draws reach, rounded down;
   /// -inf where nothing is known. The quantile is what the bounds need, and unlike the
-  /// probability it keeps its digits near 1. \pre count <= draws()
+  /// probability it keeps its digits near 1. \pre count <= n_draws()
   double quantile(std::size_t count) const noexcept;
 
   /// z[i] = quantile(counts[i]); \pre z.size() >= counts.size()
@@ -59,11 +56,11 @@ class ConfidenceBand {
   double dkw_quantile(std::size_t count) const noexcept;
 
   BandKind kind_;
-  std::size_t m_;
+  std::size_t n_draws_;
   double deviation_;                    // dkw
-  std::vector<std::size_t> positions_;  // ascending; the counts m - position descend
+  std::vector<std::size_t> positions_;  // ascending; the counts n_draws - position descend
   std::vector<double> z_;               // quantile at the knots
-  std::optional<KnotLevels> levels_;
+  std::optional<detail::KnotLevels> levels_;
 };
 
 }  // namespace smoothbound

@@ -1,10 +1,10 @@
 /// \file ell.hpp
 /// Equal local levels: a confidence band whose every point fails with the same probability.
 ///
-/// The lower bound on G at the k-th largest of m draws is l_k, the eta-quantile of
-/// Beta(k, m + 1 - k): by itself it fails with probability eta. The local level eta is calibrated
-/// so that all bounds hold at once with probability 1 - alpha (Aldor-Noiman et al. 2013; Weine,
-/// McPeek & Abney 2023; the probability by crossing.hpp).
+/// The lower bound on G at the k-th largest of the draws is l_k, the eta-quantile of
+/// Beta(k, n_draws + 1 - k): by itself it fails with probability eta. The local level eta is
+/// calibrated so that all bounds hold at once with probability 1 - alpha (Aldor-Noiman et al. 2013;
+/// Weine, McPeek & Abney 2023; the probability by detail/crossing.hpp).
 #pragma once
 
 #include <cstddef>
@@ -24,22 +24,22 @@ struct EllBounds {
   std::vector<double> p, q;
 };
 
-/// \param ranks ascending, within 1 ... m \param eta in (0, most_level]
-EllBounds ell_bounds(std::size_t m, double eta, std::span<const std::size_t> ranks,
+/// \param ranks ascending, within 1 ... n_draws \param eta in (0, most_level]
+EllBounds ell_bounds(std::size_t n_draws, double eta, std::span<const std::size_t> ranks,
                      Cancel cancel = {});
 
 /// The probability that some bound at the given ranks fails at a local level, overstated by the
 /// numerical error of the recursion. Takes a sixth of the time of ell_level().
-double ell_failure(std::size_t m, double eta, std::span<const std::size_t> ranks, bool two_sided,
-                   Cancel cancel = {});
+double ell_failure(std::size_t n_draws, double eta, std::span<const std::size_t> ranks,
+                   bool two_sided, Cancel cancel = {});
 
 /// The largest local level, to nine digits rounded down, at which the coverage at the given ranks
 /// is at least 1 - alpha, the numerical error of the recursion included; most_level at most.
 ///
-/// \param ranks      ascending, within 1 ... m; bounds at other ranks are not calibrated for
-/// \param two_sided  whether the upper bounds 1 - l_{m+1-k} have to hold as well
-/// Takes seconds for m = 100 000 and all ranks; keep the result.
-double ell_level(std::size_t m, double alpha, std::span<const std::size_t> ranks, bool two_sided,
-                 Cancel cancel = {});
+/// \param ranks      ascending, within 1 ... n_draws; bounds at other ranks are not calibrated for
+/// \param two_sided  whether the upper bounds 1 - l_{n_draws+1-k} have to hold as well
+/// Takes seconds for 100 000 draws and all ranks; keep the result.
+double ell_level(std::size_t n_draws, double alpha, std::span<const std::size_t> ranks,
+                 bool two_sided, Cancel cancel = {});
 
 }  // namespace smoothbound

@@ -2,9 +2,9 @@
 /// Noise that belongs to (seed, example, stream, draw) and to nothing else: the same bits for every
 /// batch, order, thread and machine.
 ///
-/// Blocks of random words come from Philox 4x32-10 (philox.hpp) with the seed as its key and the
-/// counter (block, draw, example, stream). docs/noise.md has the layout and the proof that lattice
-/// noise is exactly Gaussian smoothing.
+/// Blocks of random words come from Philox 4x32-10 (detail/philox.hpp) with the seed as its key and
+/// the counter (block, draw, example, stream). docs/noise.md has the layout and the proof that
+/// lattice noise is exactly Gaussian smoothing.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 #include <span>
 #include <vector>
 
-#include "smoothbound/certify.hpp"
+#include "smoothbound/failure.hpp"
 
 namespace smoothbound {
 
@@ -31,6 +31,17 @@ struct NoiseRows {
   std::span<const std::int64_t> streams;   ///< below 2^31: selection 0, estimation 1
 };
 
+namespace detail {
+/// The thresholds of a lattice, ready for use.
+struct LatticeTable {
+  std::vector<std::uint64_t> low;
+  /// By the 15 leading bits: |K|, or -1 - the number of thresholds below where they do not decide;
+  /// and one more.
+  std::vector<std::int32_t> guide;
+  double steps;
+};
+}  // namespace detail
+
 /// The rounded Gaussian, drawn as whole numbers by exact thresholds.
 ///
 /// The size |K| is the number of thresholds high * 2^64 + low that a uniform whole number below
@@ -43,7 +54,7 @@ class LatticeNoise {
                double steps);
 
   /// The largest |K|: the number of thresholds.
-  std::size_t largest() const noexcept { return low_.size(); }
+  std::size_t largest() const noexcept { return table_.low.size(); }
 
   /// out[i] = T(points[rows.points[i]] + K) / T(steps), where T is float or double: two conversions
   /// and a division, each rounded to the nearest.
@@ -56,12 +67,7 @@ class LatticeNoise {
               std::span<T> out, int threads = 1) const noexcept;
 
  private:
-  friend class LatticeWorker;
-  std::vector<std::uint64_t> low_;
-  // By the 15 leading bits: |K|, or -1 - the thresholds below where they do not decide; and one
-  // more.
-  std::vector<std::int32_t> guide_;
-  double steps_;
+  detail::LatticeTable table_;
 };
 
 /// Standard normal floats by Box and Muller, times sigma, added in the type T: float or double.

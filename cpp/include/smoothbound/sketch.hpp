@@ -27,6 +27,10 @@
 #include <vector>
 
 #include "smoothbound/certify.hpp"
+#include "smoothbound/detail/edge_grid.hpp"
+#include "smoothbound/failure.hpp"
+#include "smoothbound/options.hpp"
+#include "smoothbound/scores.hpp"
 
 namespace smoothbound {
 
@@ -37,28 +41,7 @@ inline constexpr std::size_t max_sketch_bins = std::size_t{1} << 20;
 /// with a finite distance from the first to the last.
 bool valid_edges(std::span<const double> edges) noexcept;
 
-/// A guess at the place of a score among the edges, in arithmetic of the type Real, and what is
-/// needed to make it exact.
-template <class Real>
-struct EdgeGrid {
-  /// The grid cell of x is floor(clamp((x - shift) * scale, low, high)) - low: never decreasing in
-  /// x, whatever is rounded.
-  Real scale, shift, low, high;
-  /// Least and greatest number of type Real in [e_0, e_K].
-  Real a, b;
-  /// Whether the grid cells are the intervals, and no rounding puts a number on the wrong side of
-  /// an edge: then `least` and `first` are not needed.
-  bool exact;
-  /// Else: whether every grid cell holds at most one edge.
-  bool sparse;
-  /// The least number of type Real that is >= e_j: x >= e_j if and only if x >= least[j]. Unless
-  /// the grid is exact, a NaN follows the last.
-  std::vector<Real> least;
-  /// How many of `least` lie in grid cells before this one.
-  std::vector<std::uint32_t> first;
-};
-
-/// Counts scores into the cells of fixed edges, exactly: no rounding moves a score. Prepared once
+/// Counts scores into the cells of fixed edges, exactly: no rounding moves a score. Made once
 /// (some 0.1 ms for 4096 intervals); const members may be called from many threads.
 class ScoreCounter {
  public:
@@ -78,11 +61,9 @@ class ScoreCounter {
                 int threads = 1) const noexcept;
 
  private:
-  template <class T>
-  friend class CountingWorker;
   std::vector<double> edges_;
-  EdgeGrid<float> floats_;  // for half, too: every half is a float
-  EdgeGrid<double> doubles_;
+  detail::EdgeGrid<float> floats_;  // for half, too: every half is a float
+  detail::EdgeGrid<double> doubles_;
 };
 
 /// Counts of many inputs over the same edges, of as many draws each.

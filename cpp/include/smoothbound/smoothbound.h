@@ -34,6 +34,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "version.h"
+
 #if defined(_WIN32)
 #if defined(SMOOTHBOUND_C_BUILDING)
 #define SMOOTHBOUND_API __declspec(dllexport)

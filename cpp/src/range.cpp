@@ -1,10 +1,10 @@
-#include "smoothbound/bound.hpp"
+#include "smoothbound/detail/range.hpp"
 
 #include <algorithm>
 
 #include "rounding.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 
 double Range::confidence(double distance) const noexcept {
   const double safe = std::clamp(distance, 0.0, width());
@@ -21,4 +21,4 @@ double input_radius(double r, double sigma) noexcept {
   return radius > 0.0 ? below(radius) : radius;
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

@@ -1,19 +1,16 @@
-/// \file bound.hpp
-/// Theorem 1 and Theorem 2 of Kumar et al. 2020, for the scores of one input.
+/// \file detail/range.hpp
+/// The range of the scores, from whose safe end the theorems measure.
 ///
-/// Both theorems are written for the lower bound. The upper bound is the lower bound of the
-/// reflected scores, e_upper(Z; a, b) = -e_lower(-Z; -b, -a), and needs no formula of its own.
-/// Everything is measured from the safe end of the range (a for lower, b for upper), as a
-/// distance that the bound may only understate; curve.hpp has the distance as a function of the
-/// radius.
+/// Theorem 1 and Theorem 2 of Kumar et al. 2020 are written for the lower bound. The upper bound is
+/// the lower bound of the reflected scores, e_upper(Z; a, b) = -e_lower(-Z; -b, -a), and needs no
+/// formula of its own. Everything is measured from the safe end of the range (a for lower, b for
+/// upper), as a distance that the bound may only understate; curve.hpp has the distance as a
+/// function of the radius.
 #pragma once
 
-namespace smoothbound {
+#include "smoothbound/options.hpp"
 
-enum class Side {
-  lower,  ///< confidence cannot fall below
-  upper,  ///< confidence cannot rise above
-};
+namespace smoothbound::detail {
 
 /// The range [a, b] of the scores and the end from which a side measures.
 struct Range {
@@ -33,4 +30,4 @@ double scaled_radius(double radius, double sigma) noexcept;
 /// R = r * sigma, rounded down, in the units of sigma; NaN for NaN.
 double input_radius(double r, double sigma) noexcept;
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

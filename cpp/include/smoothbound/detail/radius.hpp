@@ -1,10 +1,10 @@
-/// \file radius.hpp
+/// \file detail/radius.hpp
 /// The certified radius: how far a certified confidence stays above a threshold.
 #pragma once
 
-#include "smoothbound/curve.hpp"
+#include "smoothbound/detail/curve.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 
 /// The largest r = R / sigma that the search can show to satisfy bound(r) > target, found by a
 /// inverse interpolation in the coordinate Phi^-1(bound / width), in which the bound is nearly a
@@ -16,4 +16,4 @@ namespace smoothbound {
 /// \return r, rounded down: the returned r itself was evaluated and passed; NaN if bound(0) fails
 double certified_radius(const BoundCurve& bound, double width, double target) noexcept;
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

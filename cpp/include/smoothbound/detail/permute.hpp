@@ -1,5 +1,5 @@
-/// \file order.hpp
-/// The order in which the draws of a row are used.
+/// \file detail/permute.hpp
+/// The permutation of draws whose order is unknown (Order::unknown).
 ///
 /// Betting and the tangent bound set the first draws of a row aside (the pilot) and bound the
 /// others, so the order must not depend on the values. Draws of unknown history may be sorted or
@@ -13,14 +13,9 @@
 #include <span>
 #include <utility>
 
-#include "smoothbound/philox.hpp"
+#include "smoothbound/detail/philox.hpp"
 
-namespace smoothbound {
-
-enum class Order {
-  unknown,  ///< the history of the draws is unknown: their positions are permuted first
-  drawn,    ///< the order does not depend on the values, as that of drawing: it is kept
-};
+namespace smoothbound::detail {
 
 /// The random words of one row: word i is word i % 4 of the Philox block with the counter
 /// (i / 4, low half of the row, 2^31, high half of the row), under the key `seed`. Noise
@@ -71,4 +66,4 @@ void permute(std::span<T> draws, std::size_t steps, std::uint64_t seed,
   }
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

@@ -1,4 +1,4 @@
-/// \file mean.hpp
+/// \file detail/mean.hpp
 /// Lower confidence bounds on the mean of independent draws from [0, 1].
 ///
 /// They are stated for E v(X), where v is an increasing, concave function that is linear between
@@ -11,20 +11,16 @@
 #include <span>
 #include <vector>
 
-namespace smoothbound {
+#include "smoothbound/options.hpp"
 
-enum class MeanKind {
-  hoeffding,  ///< Hoeffding 1963, the paper's
-  bernstein,  ///< empirical Bernstein; Maurer & Pontil 2009, Theorem 4
-  betting,    ///< a stake fixed before the draws; after Waudby-Smith & Ramdas 2024
-};
+namespace smoothbound::detail {
 
 /// Lower bound on P = E[distance] / (b - a) as a normal quantile, from the mean by Hoeffding's
 /// inequality; the input of Theorem 1.
 ///
-/// \param sum        sum of the m distances from the end
-/// \param deviation  deviation(m, alpha)
-double hoeffding_quantile(double sum, std::size_t m, double width, double deviation) noexcept;
+/// \param sum        sum of the n_draws distances from the end
+/// \param deviation  deviation(n_draws, alpha)
+double hoeffding_quantile(double sum, std::size_t n_draws, double width, double deviation) noexcept;
 
 /// Draws in [0, 1], counted between knots: what sums of piecewise linear functions need of them.
 class Tally {
@@ -35,7 +31,7 @@ class Tally {
   /// Counts draws in [0, 1] that are in ascending order.
   void count(std::span<const double> ascending) noexcept;
 
-  std::size_t draws() const noexcept { return draws_; }
+  std::size_t n_draws() const noexcept { return n_draws_; }
   std::span<const double> knots() const noexcept { return knots_; }
 
   /// The sum of v(x) over the draws x, and of v(x)^2, where v has the given non-negative and
@@ -51,7 +47,7 @@ class Tally {
   };
   std::vector<double> knots_;
   std::vector<Interval> intervals_;
-  std::size_t draws_ = 0;
+  std::size_t n_draws_ = 0;
 };
 
 /// Of the sums of a Tally relative to themselves, where the differences of neighbouring values
@@ -75,4 +71,4 @@ double bernstein_lower(const Tally& tally, std::span<const double> values, doubl
 double betting_lower(const Tally& tally, std::span<const double> logs, double stake,
                      double alpha) noexcept;
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

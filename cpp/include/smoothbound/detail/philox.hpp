@@ -1,4 +1,4 @@
-/// \file philox.hpp
+/// \file detail/philox.hpp
 /// Philox 4x32-10, a counter-based generator of random numbers.
 ///
 /// Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011. A bijection of
@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-namespace smoothbound {
+namespace smoothbound::detail {
 
 /// Four words: a counter, or what Philox makes of it.
 struct PhiloxBlock {
@@ -32,4 +32,4 @@ static constexpr PhiloxBlock philox(PhiloxBlock counter, std::uint64_t key) noex
   return {{c0, c1, c2, c3}};
 }
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

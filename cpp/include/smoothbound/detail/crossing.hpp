@@ -1,4 +1,4 @@
-/// \file crossing.hpp
+/// \file detail/crossing.hpp
 /// The probability that a uniform empirical process stays within bounds.
 #pragma once
 
@@ -7,27 +7,27 @@
 
 #include "smoothbound/cancel.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 
-/// One bound on the order statistics V_(1) <= ... <= V_(m) of m uniforms.
+/// One bound on the order statistics V_(1) <= ... <= V_(n) of n = n_draws uniforms.
 struct OrderBound {
-  std::size_t rank;  ///< k in 1 ... m
+  std::size_t rank;  ///< k in 1 ... n_draws
   double value;      ///< in [0, 1]
 };
 
 /// A lower bound on P(V_(k) >= lower_k and V_(k) <= upper_k for all given k), at most 1e-9 (for
-/// m = 100 000) or 1e-8 (for 1 000 000) below it.
+/// 100 000 draws) or 1e-8 (for 1 000 000) below it.
 ///
-/// The count N(t) of uniforms below t is a Poisson process of rate m given N(1) = m. Its
+/// The count N(t) of uniforms below t is a Poisson process of rate n given N(1) = n. Its
 /// distribution is carried from one bound to the next by convolution with Poisson increments, and
 /// what violates a bound is dropped (Khmaladze & Shinjikashvili 2001; Moscovich & Nadler 2017).
 /// All terms are positive: truncation only loses probability, and the rounding errors are added
 /// up and subtracted.
 ///
-/// \param m      number of uniforms, >= 1
+/// \param n_draws number of uniforms, >= 1
 /// \param lower  ranks and values both ascending
 /// \param upper  likewise; may be empty
-double stay_probability(std::size_t m, std::span<const OrderBound> lower,
+double stay_probability(std::size_t n_draws, std::span<const OrderBound> lower,
                         std::span<const OrderBound> upper, Cancel cancel = {});
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

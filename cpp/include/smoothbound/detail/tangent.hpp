@@ -1,4 +1,4 @@
-/// \file tangent.hpp
+/// \file detail/tangent.hpp
 /// The tangent bound: a linear lower bound on Theorem 2's functional, which turns the certificate
 /// into one bound on one mean. Statement and proof are in docs/tangent.md.
 ///
@@ -14,9 +14,9 @@
 #include <span>
 #include <vector>
 
-#include "smoothbound/mean.hpp"
+#include "smoothbound/detail/mean.hpp"
 
-namespace smoothbound {
+namespace smoothbound::detail {
 
 /// The bound of one input after another: keeps its memory, use one per thread.
 class TangentBound {
@@ -74,4 +74,4 @@ class TangentBound {
   std::vector<double> values_, logs_;  // at the knots: phi / phi(1), log(1 + stake phi / phi(1))
 };
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

@@ -1,68 +1,18 @@
-/// \file binning.hpp
+/// \file detail/binning.hpp
 /// Sorted scores and equal-count bins (Kumar et al. 2020, author feedback, lines 25-29).
 ///
 /// What allocates memory here may throw std::bad_alloc, and nothing else.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <type_traits>
 #include <vector>
 
-namespace smoothbound {
+#include "smoothbound/scores.hpp"
 
-/// The 16-bit IEEE float, as its bits: C++20 has no type for it.
-enum class half : std::uint16_t {};
-
-/// Value of a half as a double (exact). The bits of a half, shifted, are those of a float 2^112
-/// times smaller, subnormal numbers included; infinities and NaN take the highest exponent of each.
-inline double to_double(half x) noexcept {
-  const auto bits = static_cast<std::uint32_t>(x);
-  const std::uint32_t magnitude = (bits & 0x7fffu) << 13;
-  const std::uint32_t sign = (bits & 0x8000u) << 16;
-  if (magnitude >= 0x7c00u << 13) return std::bit_cast<float>(sign | magnitude | 0x7f800000u);
-  return std::bit_cast<float>(sign | magnitude) * 0x1p112f;
-}
-inline double to_double(float x) noexcept { return x; }
-inline double to_double(double x) noexcept { return x; }
-
-/// Scores of one input at a fixed distance in memory: element i is at
-/// reinterpret_cast<const char*>(data) + i * stride. They may be misaligned, as in a packed record,
-/// and the stride may be negative or zero.
-template <class T>
-struct Row {
-  const T* data;
-  std::size_t size;
-  std::ptrdiff_t stride;  ///< bytes from one score to the next
-
-  /// Whether the scores can be read as an array at `data`.
-  bool is_dense() const noexcept {
-    return stride == sizeof(T) && reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0;
-  }
-  T operator[](std::size_t i) const noexcept {
-    return load(reinterpret_cast<const char*>(data) + static_cast<std::ptrdiff_t>(i) * stride);
-  }
-  /// The scores from number i on. \pre i <= size
-  Row after(std::size_t i) const noexcept {
-    return {reinterpret_cast<const T*>(reinterpret_cast<const char*>(data) +
-                                       static_cast<std::ptrdiff_t>(i) * stride),
-            size - i, stride};
-  }
-  /// The same for neighbouring scores (stride == sizeof(T)), in a form that compilers vectorise.
-  T packed(std::size_t i) const noexcept {
-    return load(reinterpret_cast<const char*>(data) + i * sizeof(T));
-  }
-
- private:
-  static T load(const char* at) noexcept {
-    T x;
-    std::memcpy(&x, at, sizeof(T));
-    return x;
-  }
-};
+namespace smoothbound::detail {
 
 struct Spread;
 
@@ -134,9 +84,9 @@ class Sorter {
   [[no_unique_address]] std::conditional_t<std::is_same_v<T, float>, BucketSort, Nothing> buckets_;
 };
 
-/// Positions of the knots of `n_bins` equal-count bins among m scores in ascending order, from 0:
-/// knot i is the score at floor(i m / n), and m - floor(i m / n) draws or more are >= it. Every
-/// draw is a knot if n_bins is 0 or at least m.
-std::vector<std::size_t> equal_count_positions(std::size_t m, std::size_t n_bins);
+/// Positions of the knots of `n_bins` equal-count bins among the draws in ascending order, from 0:
+/// knot i is the score at floor(i n_draws / n_bins), and n_draws - floor(i n_draws / n_bins) draws
+/// or more are >= it. Every draw is a knot if n_bins is 0 or at least n_draws.
+std::vector<std::size_t> equal_count_positions(std::size_t n_draws, std::size_t n_bins);
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

@@ -1,4 +1,4 @@
-/// \file curve.hpp
+/// \file detail/curve.hpp
 /// The bound of one input as a function of the radius, condensed into some hundred numbers.
 ///
 /// Theorem 2 (and Theorem 1, with a single gap b - a) bounds the distance of the confidence from
@@ -17,17 +17,9 @@
 #include <span>
 #include <vector>
 
-namespace smoothbound {
+#include "smoothbound/detail/knot_groups.hpp"
 
-inline constexpr std::size_t curve_terms = 10;  ///< moments of a group, t = 0 ... 9
-inline constexpr int curve_groups_per_unit = 8;
-inline constexpr int curve_limit = 9;  ///< levels are kept for z in [-9, 9]
-inline constexpr std::size_t curve_groups = 2 * curve_limit * curve_groups_per_unit + 1;
-
-/// The knots [begin, end), whose levels are nearest to the same multiple of 1/8.
-struct KnotGroup {
-  std::size_t index, begin, end;
-};
+namespace smoothbound::detail {
 
 /// The levels of the knots, prepared once for the rows that share them. Throws std::bad_alloc
 /// where there is no memory for them.
@@ -37,13 +29,15 @@ class KnotLevels {
   ///           lowered to 9, and below -9 taken as -inf, which is safe and loses 1e-19.
   explicit KnotLevels(std::span<const double> z);
 
-  std::size_t size() const noexcept { return offsets_.size(); }
+  /// h_i, for the knots with a finite level.
+  const std::vector<double>& offsets() const noexcept { return offsets_; }
+
+  /// From the highest level on.
+  const std::vector<KnotGroup>& groups() const noexcept { return groups_; }
 
  private:
-  friend class BoundCurve;
-  friend class ShortRows;
-  std::vector<double> offsets_;    // h_i, for the knots with a finite level
-  std::vector<KnotGroup> groups_;  // from the highest level on
+  std::vector<double> offsets_;
+  std::vector<KnotGroup> groups_;
 };
 
 /// The radii at which many curves are evaluated: Phi and the rest are computed once for all.
@@ -54,9 +48,10 @@ class CurveRadii {
 
   std::size_t size() const noexcept { return weights_.size() / stride; }
 
+  /// The weights of radius number j: curve_terms times curve_groups of them.
+  const double* weights(std::size_t j) const noexcept { return weights_.data() + j * stride; }
+
  private:
-  friend class BoundCurve;
-  friend class ShortRows;
   static constexpr std::size_t stride = curve_terms * curve_groups;
   std::vector<double> weights_;
 };
@@ -70,14 +65,20 @@ class BoundCurve {
   /// Adds knots: gap_i >= 0 at level i. \pre gaps.size() == the number of z given to `levels`
   void add(std::span<const double> gaps, const KnotLevels& levels) noexcept;
 
-  /// Adds knots: gap_i >= 0 at level number at[i] of `levels`, ascending. What of them has a finite
-  /// level needs room in `offsets`, which may hold anything afterwards.
+  /// Adds knots: gap_i >= 0 at level number at[i] of `levels`, ascending. `offsets` is
+  /// scratch space for those with a finite level.
   /// \pre at.size() == gaps.size() <= offsets.size()
   void add(std::span<const double> gaps, const KnotLevels& levels, std::span<const std::size_t> at,
            std::span<double> offsets) noexcept;
 
   /// Adds a single knot: gap >= 0 at level z, not NaN.
   void add(double gap, double z) noexcept;
+
+  /// Sets the moments of a group: term t is moments[t * stride].
+  void set(std::size_t group, const double* moments, std::size_t stride) noexcept;
+
+  /// Sets the sum of the gaps, rounded up.
+  void set_total(double total) noexcept { total_ = total; }
 
   /// distance(r), rounded down: never above the exact sum, and below it by at most 2e-14 of the
   /// sum of the gaps. \param r  R / sigma, >= 0, infinity allowed
@@ -90,11 +91,12 @@ class BoundCurve {
   double at_eighth(std::size_t k) const noexcept;
   static constexpr std::size_t last_eighth = 80;
 
+  /// The distance from what the kernel `curve` returns and the sum of the gaps, rounded down.
+  static double rounded_down(double sum, double total) noexcept;
+
  private:
-  friend class ShortRows;
   std::size_t groups() const noexcept;
   double weighted(const double* weights, std::size_t stride) const noexcept;
-  static double rounded_down(double sum, double total) noexcept;
   void add(const double* gaps, const double* offsets, std::size_t n, std::size_t group) noexcept;
   void include(std::size_t group) noexcept;
 
@@ -104,4 +106,4 @@ class BoundCurve {
   double total_ = 0.0;  // sum of the gaps, rounded up
 };
 
-}  // namespace smoothbound
+}  // namespace smoothbound::detail

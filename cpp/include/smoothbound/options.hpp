@@ -1,0 +1,73 @@
+/// \file options.hpp
+/// What to certify, and how: the words of all bounds.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "smoothbound/cancel.hpp"
+
+namespace smoothbound {
+
+class ConfidenceBand;  // band.hpp
+
+enum class Side {
+  lower,  ///< confidence cannot fall below
+  upper,  ///< confidence cannot rise above
+};
+
+enum class Bound {
+  mean,     ///< Theorem 1, a bound on the mean
+  cdf,      ///< Theorem 2, a confidence band of the survival function
+  tangent,  ///< a tangent to Theorem 2 from pilot draws, and a bound on one mean
+};
+
+enum class BandKind {
+  dkw,  ///< Dvoretzky-Kiefer-Wolfowitz with Massart's constant (Massart 1990), the paper's
+  ell,  ///< equal local levels (ell.hpp)
+};
+
+enum class MeanKind {
+  hoeffding,  ///< Hoeffding 1963, the paper's
+  bernstein,  ///< empirical Bernstein; Maurer & Pontil 2009, Theorem 4
+  betting,    ///< a stake fixed before the draws; after Waudby-Smith & Ramdas 2024
+};
+
+/// In which order the draws of a row are used. Betting and the tangent bound set the first draws
+/// aside (the pilot) and bound the others, so the order must not depend on the values.
+enum class Order {
+  unknown,  ///< the history of the draws is unknown: their positions are permuted first
+  drawn,    ///< the order does not depend on the values, as that of drawing: it is kept
+};
+
+/// What to certify, and how.
+struct Options {
+  double sigma = 0.0;       ///< noise level, > 0, in the units of the model's input
+  double alpha = 1e-3;      ///< failure probability of each certificate, in [least_alpha, 1)
+  double a = 0.0, b = 1.0;  ///< range of the scores, b - a finite and at least least_width
+  Side side = Side::lower;
+  Bound bound = Bound::cdf;
+  BandKind band = BandKind::ell;
+  std::size_t n_bins = 0;  ///< equal-count bins; 0: every draw is a knot
+  /// A band made for alpha and the number of draws, instead of `band` and `n_bins`; null: made in
+  /// the call. It must outlive the call, and the Plan.
+  const ConfidenceBand* prepared = nullptr;
+  MeanKind mean = MeanKind::hoeffding;  ///< for `mean` any, for `tangent` betting or bernstein
+  /// The first draws of every row, in `order`, from which stakes and tangents are chosen, and
+  /// nothing else; in [1, n_draws) for betting and for `tangent`, else without effect.
+  std::size_t n_pilot = 0;
+  /// For `unknown`, the permutation of each row has the key (seed, Scores::first_row + i), and the
+  /// seed must be fixed before the scores are seen.
+  Order order = Order::unknown;
+  std::uint64_t seed = 0;
+  std::span<const double> radii;       ///< >= 0, in the units of sigma
+  std::span<const double> thresholds;  ///< inside (a, b)
+  int threads = 1;                     ///< >= 1
+  Cancel cancel = {};                  ///< asked by every call with these options
+};
+
+/// Below these the margins of subnormal numbers would be more than what they are margins of.
+inline constexpr double least_alpha = 1e-302, least_width = 1e-300;
+
+}  // namespace smoothbound

@@ -1,0 +1,68 @@
+#include "smoothbound/options.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "batch.hpp"
+#include "smoothbound/band.hpp"
+
+namespace smoothbound::detail {
+namespace {
+
+bool has_pilot(const Options& o, std::size_t n_draws) noexcept {
+  return o.n_pilot >= 1 && o.n_pilot < n_draws;
+}
+
+}  // namespace
+
+// The first option that is out of its range.
+Failure check(const Options& o, std::size_t n_draws) noexcept {
+  const auto finite = [](double x) { return std::isfinite(x); };
+  const auto bad = [](const char* need, double got) {
+    return Failure{Error::bad_option, 0, 0, need, got};
+  };
+  if (!(o.sigma > 0.0 && finite(o.sigma))) return bad("sigma must be positive and finite", o.sigma);
+  if (!(o.alpha > 0.0 && o.alpha < 1.0)) {
+    return bad("alpha must lie strictly between 0 and 1", o.alpha);
+  }
+  if (o.alpha < least_alpha) return bad("alpha must be at least 1e-302", o.alpha);
+  if (!finite(o.a)) return bad("a must be finite", o.a);
+  if (!(o.a < o.b && finite(o.b - o.a))) return bad("b must be finite and above a", o.b);
+  if (o.b - o.a < least_width) return bad("b - a must be at least 1e-300", o.b - o.a);
+  if (o.threads < 1) return bad("threads must be at least 1", o.threads);
+  for (const double radius : o.radii) {
+    if (!(finite(radius) && radius >= 0.0)) {
+      return bad("radii must be finite and not negative", radius);
+    }
+  }
+  if (o.side != Side::lower && !o.thresholds.empty()) {
+    return bad("thresholds need the lower side: their number must be 0 for the upper",
+               static_cast<double>(o.thresholds.size()));
+  }
+  for (const double c : o.thresholds) {
+    if (!(c > o.a && c < o.b)) return bad("thresholds must lie strictly between a and b", c);
+  }
+  if (n_draws == 0 || n_draws > std::numeric_limits<std::uint32_t>::max()) {
+    return bad("n_draws must be at least 1 and below 2^32", static_cast<double>(n_draws));
+  }
+  if (o.bound == Bound::tangent && o.mean == MeanKind::hoeffding) {
+    return bad("mean must be betting or bernstein for the tangent bound", 0.0);
+  }
+  const bool needs_pilot =
+      o.bound == Bound::tangent || (o.bound == Bound::mean && o.mean == MeanKind::betting);
+  if (needs_pilot && !has_pilot(o, n_draws)) {
+    return bad("n_pilot must be at least 1 and below n_draws", static_cast<double>(o.n_pilot));
+  }
+  if (o.bound == Bound::cdf && o.prepared != nullptr && o.prepared->n_draws() != n_draws) {
+    return bad("n_draws must be what the prepared band was made for", static_cast<double>(n_draws));
+  }
+  return {};
+}
+
+// Whether a span has the size rows * columns, which may be too large for a size_t.
+bool holds(std::span<const double> out, std::size_t rows, std::size_t columns) noexcept {
+  if (rows == 0 || columns == 0) return out.empty();
+  return out.size() / columns == rows && out.size() % columns == 0;
+}
+
+}  // namespace smoothbound::detail
