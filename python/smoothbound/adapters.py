@@ -299,7 +299,7 @@ def jax(
         block_until_ready(scores)  # before the memory of the batch is written again
         return from_dlpack(scores)
 
-    return BaseClassifier("JAX function", call, torch.device(device), declared)
+    return BaseClassifier("JAX function", call, resolved(device), declared)
 
 
 def exported(program: ExportedProgram) -> BaseClassifier:

@@ -24,6 +24,7 @@ from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, highest_share
 from smoothbound.errors import BUDGET_SPENT
 from smoothbound.method import Method
+from smoothbound.plain_files import memory_limit
 from smoothbound.rounding import exact
 
 __all__ = ["Answer", "Budget", "Decide", "FindRadius", "Job", "Plan", "Stage", "ask", "plan"]
@@ -507,7 +508,7 @@ def plan(
     displacement = checks.non_negative("displacement", displacement)
     needed, least = _needed(question, sigma, alpha, (a, b))
     stages = _stages(
-        _sizes(checks.count("n_max", n_max, 1, 2**32 - 1)),
+        _sizes(_held(n_max)),
         alpha,
         lambda n, level: highest_share(n, level, method, pilot) > needed,
     )
@@ -519,6 +520,17 @@ def plan(
             f"every score were {b:g}; no method does with fewer than {least:.6g}"
         )
     return planned
+
+
+def _held(n_max: int) -> int:
+    """Return `n_max` if memory holds the scores of so many draws, of one input, twice."""
+    n_max = checks.count("n_max", n_max, 1, 2**32 - 1)
+    if (size := 16 * n_max) > memory_limit():
+        raise ValueError(
+            f"n_max must be smaller, got {n_max}: the scores of so many draws of an input take "
+            f"{size / 1e9:.3g} GB, more than memory holds"
+        )
+    return n_max
 
 
 def _checked(question: object, score_range: tuple[float, float]) -> Decide | FindRadius:

@@ -85,7 +85,9 @@ def local_level(
     n = checks.count("n", n, 1, 2**32 - 1)
     alpha = checks.alpha("alpha", alpha)
     bins = 0 if n_bins is None else checks.count("n_bins", n_bins)
-    return _kept_level(n, alpha, bins if bins < n else 0, bool(two_sided), math.inf)
+    return _kept_level(
+        n, alpha, bins if bins < n else 0, checks.flag("two_sided", two_sided), math.inf
+    )
 
 
 def level_of(n: int, alpha: float, n_bins: int) -> float:
@@ -96,6 +98,8 @@ def level_of(n: int, alpha: float, n_bins: int) -> float:
     ValueError
         If it would take more than ten minutes to calibrate.
     """
+    n, alpha = checks.count("n", n, 1, 2**32 - 1), checks.alpha("alpha", alpha)
+    n_bins = checks.count("n_bins", n_bins, 0)
     return _kept_level(n, alpha, n_bins if n_bins < n else 0, False, _MOST_SECONDS)
 
 
@@ -120,6 +124,7 @@ def seconds_to_calibrate(n: int, n_bins: int = 0) -> float:
     >>> seconds_to_calibrate(100_000) < 10 < seconds_to_calibrate(200_000_000) / 60
     True
     """
+    n, n_bins = checks.count("n", n, 1, 2**32 - 1), checks.count("n_bins", n_bins, 0, 2**32 - 1)
     return min(3e-5 * n, 1.8e-7 * n * math.sqrt(n_bins or n))
 
 

@@ -238,7 +238,7 @@ class Certificate:
         from smoothbound.figures import certified_inputs
 
         try:
-            chosen = self[:10] if inputs is None else self[np.asarray(inputs)]
+            chosen = self[:10] if inputs is None else self[checks.array("inputs", inputs)]
         except (IndexError, TypeError, ValueError) as error:
             raise ValueError(
                 f"inputs must be rows of the certificate, from 0 to {len(self) - 1}, got "

@@ -110,17 +110,18 @@ def save(
     StoreError
         If the file cannot be written; what was at `path` is then unchanged.
     """
+    path = checks.path("path", path)
     buffer = io.BytesIO()
     content = {
-        "epoch": epoch,
-        "arch": arch,
-        "state_dict": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "training": dict(training),
-        "history": [dict(row) for row in history],
+        "epoch": checks.count("epoch", epoch, 0),
+        "arch": checks.instance("arch", arch, str),
+        "state_dict": checks.instance("model", model, nn.Module).state_dict(),
+        "optimizer": checks.instance("optimizer", optimizer, Optimizer).state_dict(),
+        "training": dict(checks.instance("training", training, Mapping)),  # type: ignore[type-abstract]
+        "history": [dict(row) for row in checks.items("history", history, Mapping)],  # type: ignore[type-abstract]
     }
     torch.save(content | {"digest": digest(content)}, buffer)
-    with replacing(checks.path("path", path)) as file:
+    with replacing(path) as file:
         file.write(buffer.getbuffer())
 
 
@@ -265,6 +266,8 @@ def restore(path: Path | str, model: nn.Module, optimizer: Optimizer) -> int:
         As `load`, and if the file holds no state of such an optimizer.
     """
     path = checks.path("path", path)
+    checks.instance("model", model, nn.Module)
+    checks.instance("optimizer", optimizer, Optimizer)
     content, _ = _content(path, read_plain(path, CheckpointError))
     _put(path, content["arch"], content["state_dict"], model)
     try:

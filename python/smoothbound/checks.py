@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,20 +21,27 @@ __all__ = [
     "choice",
     "count",
     "flag",
+    "function",
     "instance",
+    "items",
     "non_negative",
     "number",
     "numbers",
+    "optional",
     "path",
+    "paths",
+    "positions",
     "positive",
     "probability",
     "radii",
     "score_range",
     "shown",
     "thresholds",
+    "vector",
 ]
 
 Kind = TypeVar("Kind")
+Called = TypeVar("Called", bound=Callable[..., Any])
 
 # As in the core (options.hpp): below these the margins of subnormal numbers would be larger than
 # what they are margins of. Shares of alpha, such as alpha / 2, are still above the core's limit.
@@ -66,7 +73,7 @@ def positive(name: str, value: object) -> float:
     """Return `value` as a float if it is positive and finite."""
     real = number(name, value)
     if not (0.0 < real < math.inf):
-        raise ValueError(f"{name} must be positive and finite, got {value!r}")
+        raise ValueError(f"{name} must be positive and finite, got {shown(value)}")
     return real
 
 
@@ -74,7 +81,7 @@ def non_negative(name: str, value: object) -> float:
     """Return `value` as a float if it is at least 0 and finite."""
     real = number(name, value)
     if not (0.0 <= real < math.inf):
-        raise ValueError(f"{name} must be at least 0 and finite, got {value!r}")
+        raise ValueError(f"{name} must be at least 0 and finite, got {shown(value)}")
     return real
 
 
@@ -82,7 +89,7 @@ def probability(name: str, value: object) -> float:
     """Return `value` as a float if it lies strictly between 0 and 1."""
     real = number(name, value)
     if not 0.0 < real < 1.0:
-        raise ValueError(f"{name} must lie strictly between 0 and 1, got {value!r}")
+        raise ValueError(f"{name} must lie strictly between 0 and 1, got {shown(value)}")
     return real
 
 
@@ -125,17 +132,53 @@ def choice(name: str, value: object, allowed: Sequence[str]) -> str:
 def instance(name: str, value: object, kind: type[Kind]) -> Kind:
     """Return `value` if it is of a class."""
     if not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, got {shown(value)}")
+        raise TypeError(f"{name} must be {_a(kind)}, got {shown(value)}")
     return value
+
+
+def optional(name: str, value: object, kind: type[Kind]) -> Kind | None:
+    """Return `value` if it is None or of a class."""
+    return None if value is None else instance(name, value, kind)
+
+
+def function(name: str, value: Called) -> Called:
+    """Return `value` if it can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, got {shown(value)}")
+    return value
+
+
+def items(name: str, values: object, kind: type[Kind], least: int = 0) -> list[Kind]:
+    """Return `values` as a list if they are a sequence of `least` objects of a class or more."""
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
+        raise TypeError(f"{name} must be a list, each item {_a(kind)}, got {shown(values)}")
+    if len(values) < least:
+        raise ValueError(f"{name} must have at least {least} of {_a(kind)}, got {len(values)}")
+    return [instance(f"{name}[{i}]", value, kind) for i, value in enumerate(values)]
+
+
+def _a(kind: type) -> str:
+    return f"{'an' if kind.__name__[0] in 'AEIOaeio' else 'a'} {kind.__name__}"
 
 
 def path(name: str, value: object) -> Path:
     """Return `value` as a Path if it is the name of a file."""
-    if not isinstance(value, str | os.PathLike):
-        raise TypeError(f"{name} must be a path, got {shown(value)} ({type(value).__name__})")
-    if value == "":  # which Path takes for the current folder
+    try:
+        text = os.fspath(value)  # type: ignore[call-overload]
+    except Exception:  # no path, or one whose method fails
+        text = None
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a str or a Path, got {shown(value)}")
+    if not text:  # which Path takes for the current folder
         raise ValueError(f"{name} must not be empty; '.' is the current folder")
-    return Path(value)
+    return Path(text)
+
+
+def paths(name: str, values: object) -> list[Path]:
+    """Return `values` as a list of Paths if they are a sequence of names of files."""
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
+        raise TypeError(f"{name} must be a list of paths, got {shown(values)}")
+    return [path(f"{name}[{i}]", value) for i, value in enumerate(values)]
 
 
 def array(name: str, values: object) -> NDArray[Any]:
@@ -158,7 +201,18 @@ def numbers(name: str, values: object) -> NDArray[np.float64]:
     return raw.astype(np.float64)
 
 
-def _vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
+def positions(name: str, values: object) -> NDArray[np.int64]:
+    """Return `values` as an int64 vector if they are whole numbers that int64 holds."""
+    raw = array(name, values)
+    if raw.ndim != 1 or (raw.size and raw.dtype.kind not in "iu"):
+        raise TypeError(
+            f"{name} must be whole numbers in one dimension, got shape {raw.shape} of {raw.dtype}"
+        )
+    return raw.astype(np.int64, copy=False)
+
+
+def vector(name: str, values: object) -> NDArray[np.float64]:
+    """Return `values` as a float64 vector if they are real numbers, or one of them."""
     raw = array(name, values)
     if raw.ndim == 0:
         raw = raw[None]
@@ -171,14 +225,14 @@ def _vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
 
 def radii(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """Return `values` as a float64 vector if all are finite and non-negative."""
-    vector = _vector(name, values)
-    for i, radius in enumerate(vector.tolist()):
+    found = vector(name, values)
+    for i, radius in enumerate(found.tolist()):
         if not 0.0 <= radius < math.inf:
             raise ValueError(
                 f"{name} must be finite and >= 0 (in the units of the input, as sigma), "
                 f"got {name}[{i}] = {radius}"
             )
-    return vector
+    return found
 
 
 def score_range(name: str, value: object) -> tuple[float, float]:
@@ -199,12 +253,12 @@ def thresholds(
     name: str, values: ArrayLike, score_range: tuple[float, float]
 ) -> NDArray[np.float64]:
     """Return `values` as a float64 vector if all lie strictly inside `score_range`."""
-    vector = _vector(name, values)
+    found = vector(name, values)
     a, b = score_range
-    for i, threshold in enumerate(vector.tolist()):
+    for i, threshold in enumerate(found.tolist()):
         if not a < threshold < b:
             raise ValueError(
                 f"{name} must lie strictly inside the range of the scores ({a}, {b}), "
                 f"got {name}[{i}] = {threshold}"
             )
-    return vector
+    return found

@@ -13,6 +13,7 @@ from functools import reduce
 
 import numpy as np
 
+from smoothbound import checks
 from smoothbound.evaluation import Evaluation, Floats, Ints
 
 __all__ = ["Reach", "best_by_radius", "on_common_inputs", "side_by_side"]
@@ -37,7 +38,7 @@ def side_by_side(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
     [[('first', [1]), ('second', [1])]]
     """
     groups: list[list[Evaluation]] = []
-    for one in evaluations:
+    for one in checks.items("evaluations", evaluations, Evaluation):
         for group in groups:
             kind = (group[0].measure, group[0].score_range) == (one.measure, one.score_range)
             if kind and (joined := on_common_inputs([*group, one])):
@@ -53,6 +54,7 @@ def on_common_inputs(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
 
     None if they have none, label one apart, or are known to be of different data.
     """
+    checks.items("evaluations", evaluations, Evaluation, least=1)
     if len({one.data for one in evaluations} - {None}) > 1:
         return []
     common = reduce(np.intersect1d, (one.index for one in evaluations))
@@ -100,6 +102,8 @@ def best_by_radius(evaluations: Sequence[Evaluation], threshold: float) -> Reach
     ValueError
         If `threshold` is not inside the range of the measure.
     """
+    checks.items("evaluations", evaluations, Evaluation, least=1)
+    threshold = evaluations[0].checked_threshold(threshold)
     told = [one for one in evaluations if one.tells(threshold)] or evaluations
     steps = [one.by_radius(one.bounds[-1], threshold)[0] for one in told]
     radius = np.unique(np.concatenate(steps))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothbound import checks
 from smoothbound.comparison import on_common_inputs
 from smoothbound.evaluation import Evaluation
 
@@ -62,7 +63,9 @@ def relative_spread(sketch: ScoreSketch) -> NDArray[np.float64]:
     >>> relative_spread(sketch)
     array([0.5, 0. ])
     """
-    edges = sketch.edges
+    from smoothbound.sketch import ScoreSketch
+
+    edges = checks.instance("sketch", sketch, ScoreSketch).edges
     places = np.empty(2 * edges.size - 1)
     places[::2], places[1::2] = edges, (edges[1:] + edges[:-1]) / 2
     places = (places - edges[0]) / (edges[-1] - edges[0])
@@ -87,6 +90,8 @@ def spreads(score: Evaluation, margin: Evaluation) -> Spreads | None:
     Spreads or None
         None where there is no such input.
     """
+    checks.instance("score", score, Evaluation)
+    checks.instance("margin", margin, Evaluation)
     index = np.intersect1d(score.with_scores, margin.with_scores)
     if not len(index):
         return None
@@ -115,6 +120,7 @@ def pairs(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, Evaluatio
     >>> [(one.name, two.name) for one, two in pairs([margin, score])]
     [('score', 'margin')]
     """
+    checks.items("evaluations", evaluations, Evaluation)
     margins = [one for one in evaluations if one.measure == "margin"]
     found: list[tuple[Evaluation, Evaluation]] = []
     for score in evaluations:

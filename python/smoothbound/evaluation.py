@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,12 @@ class Bounds:
     lower: Floats
     radius: Floats | None = None
 
+    def __post_init__(self) -> None:
+        checks.instance("method", self.method, Method)
+        object.__setattr__(self, "lower", checks.numbers("lower", self.lower))
+        if self.radius is not None:
+            object.__setattr__(self, "radius", checks.numbers("radius", self.radius))
+
 
 @dataclass(frozen=True, eq=False)
 class KeptScores:
@@ -90,7 +97,25 @@ class KeptScores:
     @classmethod
     def of(cls, sketch: ScoreSketch) -> KeptScores:
         """Take those of a sketch that is at hand."""
+        from smoothbound.sketch import ScoreSketch
+
+        checks.instance("sketch", sketch, ScoreSketch)
         return cls(np.array(sketch.inputs), sketch.only)
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "name": partial(checks.instance, kind=str),
+    "score_range": checks.score_range,
+    "radii": checks.radii,
+    "index": checks.positions,
+    "label": checks.positions,
+    "predicted": checks.positions,
+    "bounds": lambda name, values: tuple(checks.items(name, values, Bounds)),
+    "thresholds": checks.vector,
+    "class_radius": lambda name, values: None if values is None else checks.vector(name, values),
+    "scores": partial(checks.optional, kind=KeptScores),
+    "title": partial(checks.instance, kind=str),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,29 +199,33 @@ class Evaluation:
     origin: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name, check in _CHECKS.items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
         if not self.title:
             object.__setattr__(self, "title", self.name)
         n, n_radii, n_thresholds = len(self.index), len(self.radii), len(self.thresholds)
         if not (n and n_radii and self.bounds):
             raise ValueError(
-                f"{self.name} needs at least one input, one radius and one method, got {n} inputs, "
-                f"{n_radii} radii and {len(self.bounds)} methods"
+                f"index, radii and bounds of {self.name} must have one entry or more, got "
+                f"{n}, {n_radii} and {len(self.bounds)}"
             )
         if (np.diff(self.radii) <= 0).any():
             raise ValueError(f"radii of {self.name} must increase, got {self.radii.tolist()}")
-        shapes: list[tuple[str, NDArray[Any], tuple[int, ...]]] = [
-            ("label", self.label, (n,)),
-            ("predicted", self.predicted, (n,)),
+        shapes: list[tuple[str, NDArray[Any] | None, tuple[int, ...], str]] = [
+            ("label", self.label, (n,), "index"),
+            ("predicted", self.predicted, (n,), "index"),
+            ("class_radius", self.class_radius, (n,), "index"),
         ]
-        if self.class_radius is not None:
-            shapes.append(("class_radius", self.class_radius, (n,)))
         for one in self.bounds:
-            shapes.append((f"lower of {one.method.name}", one.lower, (n, n_radii)))
-            if one.radius is not None:
-                shapes.append((f"radius of {one.method.name}", one.radius, (n, n_thresholds)))
-        for what, array, shape in shapes:
-            if array.shape != shape:
-                raise ValueError(f"{what} of {self.name} needs shape {shape}, got {array.shape}")
+            lower, radius = f"lower of {one.method.name}", f"radius of {one.method.name}"
+            shapes.append((lower, one.lower, (n, n_radii), "index and radii"))
+            shapes.append((radius, one.radius, (n, n_thresholds), "index and thresholds"))
+        for what, array, shape, by in shapes:
+            if array is not None and array.shape != shape:
+                raise ValueError(
+                    f"{what} of {self.name} needs shape {shape}, got {array.shape}; that of {by} "
+                    "asks for it"
+                )
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -210,7 +239,7 @@ class Evaluation:
         kept = np.empty(0, np.int64) if self.scores is None else self.scores.index
         return np.intersect1d(self.index, kept)
 
-    def sketch(self, index: Ints) -> ScoreSketch:
+    def sketch(self, index: Ints | Sequence[int]) -> ScoreSketch:
         """Return the counted scores of some inputs.
 
         Parameters
@@ -223,13 +252,14 @@ class Evaluation:
         ValueError
             If none are named, or the scores of one of them were not kept.
         """
-        missing = np.setdiff1d(index, self.with_scores)
-        if self.scores is None or len(missing) or not len(index):
+        wanted = checks.positions("index", index)
+        missing = np.setdiff1d(wanted, self.with_scores)
+        if self.scores is None or len(missing) or not len(wanted):
             which = f"input {missing[0]}" if len(missing) else "any input"
-            raise ValueError(f"{self.name} has no counted scores of {which}")
-        return self.scores.read(index)
+            raise ValueError(f"index: {self.name} has no counted scores of {which}")
+        return self.scores.read(wanted)
 
-    def sketches(self, index: Ints) -> Iterator[ScoreSketch]:
+    def sketches(self, index: Ints | Sequence[int]) -> Iterator[ScoreSketch]:
         """Yield the counted scores of some inputs, a few of them at a time, in their order.
 
         Parameters
@@ -242,8 +272,9 @@ class Evaluation:
         ValueError
             If the scores of one of them were not kept.
         """
-        for start in range(0, len(index), _AT_A_TIME):
-            yield self.sketch(index[start : start + _AT_A_TIME])
+        wanted = checks.positions("index", index)
+        for start in range(0, len(wanted), _AT_A_TIME):
+            yield self.sketch(wanted[start : start + _AT_A_TIME])
 
     @property
     def paired(self) -> NDArray[np.bool_]:
@@ -256,7 +287,11 @@ class Evaluation:
     def threshold_at(self, fraction: float) -> float:
         """Return the threshold at this place in the range of the measure, a fraction of it."""
         a, b = self.score_range
-        return float(round(a + (b - a) * fraction, 12))
+        return float(round(a + (b - a) * checks.probability("fraction", fraction), 12))
+
+    def checked_threshold(self, threshold: float) -> float:
+        """Return a threshold as a float if it lies strictly inside the range of the measure."""
+        return float(checks.thresholds("threshold", [threshold], self.score_range)[0])
 
     def counts(self, bounds: Bounds, thresholds: Sequence[float]) -> Ints:
         """Count the correct inputs certified strictly above each threshold at each radius.
@@ -265,7 +300,8 @@ class Evaluation:
         -------
         ndarray of int64, shape (n_radii, n_thresholds)
         """
-        above = bounds.lower[self.correct, :, None] > np.asarray(thresholds, dtype=np.float64)
+        checks.instance("bounds", bounds, Bounds)
+        above = bounds.lower[self.correct, :, None] > checks.vector("thresholds", thresholds)
         counts: Ints = above.sum(axis=0, dtype=np.int64)
         return counts
 
@@ -280,6 +316,7 @@ class Evaluation:
         ValueError
             If nothing was certified at that radius; the message lists where it was.
         """
+        radius = checks.number("radius", radius)
         nearest = int(np.argmin(np.abs(self.radii - radius)))
         if not math.isclose(self.radii[nearest], radius, rel_tol=1e-9):
             known = ", ".join(map(exact, self.radii))
@@ -294,7 +331,7 @@ class Evaluation:
         ValueError
             If that input was not certified.
         """
-        rows = np.flatnonzero(self.index == index)
+        rows = np.flatnonzero(self.index == checks.count("index", index, 0))
         if not len(rows):
             raise ValueError(
                 f"index: {self.name} has no input {index}; it has {len(self.index)} inputs "
@@ -310,7 +347,7 @@ class Evaluation:
         ValueError
             If one of them was not certified.
         """
-        rows = np.array([self.row(one) for one in index], dtype=np.int64)
+        rows = np.array([self.row(one) for one in checks.positions("index", index)], dtype=np.int64)
         return replace(
             self,
             index=self.index[rows],
@@ -337,11 +374,12 @@ class Evaluation:
 
     def tells(self, threshold: float) -> bool:
         """Whether the draws were made to tell about this threshold: all are, unless adaptive."""
-        return not self.adaptive or threshold in self.thresholds
+        return not self.adaptive or checks.number("threshold", threshold) in self.thresholds
 
     def reach(self, bounds: Bounds, threshold: float) -> Floats | None:
         """Return each input's certified radius for a threshold, or None where it is not known."""
-        at = np.flatnonzero(self.thresholds == threshold)
+        checks.instance("bounds", bounds, Bounds)
+        at = np.flatnonzero(self.thresholds == checks.number("threshold", threshold))
         if bounds.radius is None or not len(at):
             return None
         radii: Floats = bounds.radius[:, at[0]]
@@ -360,7 +398,7 @@ class Evaluation:
         exact : bool
             True if drawn from every input's certified radius; False if from the grid of `radii`.
         """
-        checks.thresholds("threshold", [threshold], self.score_range)
+        threshold = self.checked_threshold(threshold)
         reach = self.reach(bounds, threshold)
         if reach is None:
             counts = self.counts(bounds, [threshold])[:, 0]
@@ -383,6 +421,7 @@ class Evaluation:
         ndarray of int64, shape (len(radii),)
             `UNKNOWN` where nothing was computed.
         """
+        radii = checks.radii("radii", radii)
         if not self.tells(threshold):
             return np.full(len(radii), UNKNOWN, np.int64)
         radius, accuracy, exact = self.by_radius(bounds, threshold)
@@ -401,6 +440,7 @@ class Evaluation:
         threshold, accuracy : ndarray, shape (n_steps,)
             Thresholds c_i, from one end of the range to the other, and the value at each.
         """
+        checks.instance("bounds", bounds, Bounds)
         lower = np.sort(bounds.lower[self.correct, self.column(radius)])
         steps = np.unique(np.concatenate([lower, self.score_range]))
         counts = len(lower) - np.searchsorted(lower, steps, side="right")
@@ -417,7 +457,8 @@ def percent(count: int, total: int) -> str:
     >>> percent(177, 500), percent(9999, 10_000)
     ('35.4', '99.9')
     """
-    tenths = 1000 * int(count) // int(total)
+    total = checks.count("total", total)
+    tenths = 1000 * checks.count("count", count, 0, total) // total
     return f"{tenths // 10}.{tenths % 10}"
 
 
@@ -429,7 +470,7 @@ def share(count: int, total: int) -> str:
     >>> share(177, 500), share(UNKNOWN, 500)
     ('35.4', '–')
     """
-    return "–" if count == UNKNOWN else percent(count, total)
+    return "–" if checks.count("count", count, UNKNOWN) == UNKNOWN else percent(count, total)
 
 
 def correlation(x: Floats, y: Floats) -> tuple[float, float]:
@@ -445,6 +486,9 @@ def correlation(x: Floats, y: Floats) -> tuple[float, float]:
     """
     from scipy.stats import rankdata
 
+    x, y = checks.vector("x", x), checks.vector("y", y)
+    if len(x) != len(y):
+        raise ValueError(f"x and y must be of one length, got {len(x)} and {len(y)}")
     if len(x) < FEW or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan"), float("nan")
     ranks = rankdata(x), rankdata(y)

@@ -105,7 +105,7 @@ def lattice(sigma: float, levels: int) -> Lattice:
     >>> grid.refine, grid.denominator, grid.largest
     (0, 255, 656)
     """
-    sigma, levels = checks.positive("sigma", sigma), checks.count("grid", levels, 1, MAX_NUMBER)
+    sigma, levels = checks.positive("sigma", sigma), checks.count("levels", levels, 1, MAX_NUMBER)
     refine = 0
     while sigma * (levels << refine) < _COARSEST and levels << refine + 1 <= MAX_NUMBER:
         refine += 1
@@ -125,7 +125,6 @@ def _build(sigma: float, levels: int, refine: int) -> Lattice:
     return Lattice(levels, refine, *_words(thresholds(Fraction(sigma) * (levels << refine))))
 
 
-@cache
 def fine_lattice(sigma: float) -> Lattice:
     """Return the lattice with 2^13 steps in sigma, on which inputs without a grid are placed.
 
@@ -152,6 +151,11 @@ def fine_lattice(sigma: float) -> Lattice:
             f"sigma must lie between 2^-100 and 2^100 for lattice noise, got {sigma!r}: scale the "
             "inputs and the model, or use noise='gaussian'"
         )
+    return _fine(sigma)
+
+
+@cache
+def _fine(sigma: float) -> Lattice:
     return Lattice(2**FINE_BITS / sigma, 0, *_fine_words(), fine=True)
 
 

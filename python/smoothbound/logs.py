@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothbound import checks
 from smoothbound.errors import DataError
 from smoothbound.evaluation import Bounds, Evaluation
 from smoothbound.method import Method
-from smoothbound.plain_files import as_path, read_plain
+from smoothbound.plain_files import read_plain
 
 __all__ = ["read_log", "with_class_radius"]
 
@@ -55,7 +56,7 @@ def read_log(path: str | Path) -> Evaluation:
     DataError
         If the file cannot be read, columns are missing or a row is damaged.
     """
-    path = as_path("path", path)
+    path = checks.path("path", path)
     columns = _read_columns(path)
     by_method = _bound_columns(path, columns)
     radii = sorted(next(iter(by_method.values())))
@@ -112,7 +113,8 @@ def with_class_radius(evaluation: Evaluation, path: str | Path) -> Evaluation:
     DataError
         If the file is no such log, shares no input with `evaluation`, or labels one differently.
     """
-    path = as_path("path", path)
+    checks.instance("evaluation", evaluation, Evaluation)
+    path = checks.path("path", path)
     columns = _read_columns(path)
     label = _integers(path, columns, "label")
     predicted = _integers(path, columns, "predict")

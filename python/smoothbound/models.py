@@ -308,10 +308,10 @@ def from_factory(name: str) -> nn.Module:
     Identity()
     """
     if not isinstance(name, str):
-        raise TypeError(f"model must be package.module:factory, got {name!r}")
+        raise TypeError(f"model must be package.module:factory, got {checks.shown(name)}")
     module, colon, factory = name.partition(":")
     if not (module and colon and factory.isidentifier()):
-        raise ValueError(f"model must be package.module:factory, got {name!r}")
+        raise ValueError(f"model must be package.module:factory, got {checks.shown(name)}")
     try:
         with _no_arguments():
             make = getattr(importlib.import_module(module), factory)

@@ -38,6 +38,7 @@ __all__ = [
 
 MAX_SEED = 2**64 - 1
 MAX_EXAMPLE = 2**31 - 1
+MAX_ELEMENTS = 2**31 - 1  # of an input
 MAX_DRAWS = 2**32  # of an input and a stream
 
 _COMMON_GRIDS = (255, 16)  # of 8-bit images and of the digits
@@ -109,7 +110,11 @@ class Noise:
         self.device = resolved(device)
         self.lattice = None
         if kind == "lattice":
-            self.lattice = fine_lattice(self.sigma) if grid is None else lattice(self.sigma, grid)
+            self.lattice = (
+                fine_lattice(self.sigma)
+                if grid is None
+                else lattice(self.sigma, checks.count("grid", grid, 1, MAX_NUMBER))
+            )
         elif grid is not None:
             raise ValueError(f"grid={grid!r} is for noise='lattice'; leave it out for 'gaussian'")
         self._made_by = _implementation(self.device)
@@ -136,11 +141,7 @@ class Noise:
         ValueError
             If x is empty, not finite, not on the stated grid, or too far from 0.
         """
-        if not isinstance(x, Tensor) or x.dtype not in (torch.float32, torch.float64):
-            got = x.dtype if isinstance(x, Tensor) else type(x).__name__
-            raise TypeError(f"x must be a tensor of float32 or float64, got {got}")
-        if x.numel() == 0:
-            raise ValueError(f"x is empty: its shape is {tuple(x.shape)}")
+        _check_floats(x)
         x = x.detach()
         if not bool(torch.isfinite(x).all()):
             raise ValueError("x must be finite, got NaN or infinity in it")
@@ -174,6 +175,7 @@ class Noise:
         >>> Noise("lattice", 0.25, grid=255).displacement(3 * 32 * 32)
         0.0
         """
+        elements = checks.count("elements", elements, maximum=MAX_ELEMENTS)
         if self.lattice is None or not self.lattice.fine:
             return 0.0
         # Half a diagonal of a cell; the rounding of point() and of this is below 2^-20 of it.
@@ -192,6 +194,8 @@ class Noise:
         >>> Noise("lattice", 0.25).common_grid(torch.arange(100) / 255)
         255
         """
+        _check_floats(x)
+        x = x.detach()
         if self.lattice is None or not self.lattice.fine:
             return None
         if float(x.min()) < 0.0 or float(x.max()) > 1.0 or len(torch.unique(x)) < 8:
@@ -345,6 +349,14 @@ class Noise:
         if elements is not None:
             about["displacement"] = self.displacement(elements)
         return about
+
+
+def _check_floats(x: object) -> None:
+    if not isinstance(x, Tensor) or x.dtype not in (torch.float32, torch.float64):
+        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"x must be a tensor of float32 or float64, got {got}")
+    if x.numel() == 0:
+        raise ValueError(f"x is empty: its shape is {tuple(x.shape)}")
 
 
 def check_example(example: int) -> int:

@@ -61,6 +61,9 @@ class Pilot:
 
     def __post_init__(self) -> None:
         checks.count("n0", self.n0, 0)
+        checks.instance("sketch", self.sketch, ScoreSketch)
+        for name in ("index", "label", "predicted"):
+            object.__setattr__(self, name, checks.positions(name, getattr(self, name)))
         if self.sketch.sigma is None:
             raise ValueError(f"the sketch of {self.name} must know the sigma of its draws")
         shape = self.index.shape
@@ -68,7 +71,9 @@ class Pilot:
             raise ValueError(f"index of {self.name} must name one or more inputs, each once")
         for what in ("label", "predicted"):
             if (got := getattr(self, what).shape) != shape:
-                raise ValueError(f"{what} of {self.name} needs shape {shape}, got {got}")
+                raise ValueError(
+                    f"{what} of {self.name} needs shape {shape}, that of index; got {got}"
+                )
 
     @property
     def sigma(self) -> float:
@@ -98,13 +103,12 @@ def read(folders: Sequence[str | Path]) -> list[Pilot]:
     Raises
     ------
     TypeError
-        If `folders` is a single path.
+        If `folders` is not a sequence of paths.
     StoreError
         If one cannot be read, no input of it is finished, or its draws were adaptive.
     """
-    if isinstance(folders, str | Path):
-        raise TypeError("folders must be a sequence of paths, got a single path")
-    return [of_results(store.load(folder), str(folder)) for folder in folders]
+    paths = checks.paths("folders", folders)
+    return [of_results(store.load(folder), str(folder)) for folder in paths]
 
 
 def of_results(results: store.Results, name: str) -> Pilot:
@@ -126,7 +130,7 @@ def of_results(results: store.Results, name: str) -> Pilot:
     StoreError
         If no input is finished, or the folder holds no sketch.
     """
-    settings = results.settings
+    settings = checks.instance("results", results, store.Results).settings
     if not len(results.table):
         raise StoreError(f"{name} has no finished input yet")
     try:
@@ -172,6 +176,7 @@ def common_inputs(pilots: Sequence[Pilot]) -> tuple[Ints, Ints]:
     ValueError
         If there is no pilot, they are of different measures or images, or have no input in common.
     """
+    checks.items("pilots", pilots, Pilot)
     if not pilots:
         raise ValueError("pilots must name at least one results folder, got none")
     first = pilots[0]
@@ -204,6 +209,16 @@ def common_inputs(pilots: Sequence[Pilot]) -> tuple[Ints, Ints]:
 
 
 def positions(pilot: Pilot, index: Ints) -> Ints:
-    """Return where a pilot has these inputs, all of which it has."""
+    """Return where a pilot has these inputs.
+
+    Raises
+    ------
+    ValueError
+        If it has not all of them.
+    """
+    checks.instance("pilot", pilot, Pilot)
+    index = checks.positions("index", index)
+    if missing := np.setdiff1d(index, pilot.index).tolist():
+        raise ValueError(f"index must name inputs of {pilot.name}, which has no input {missing[0]}")
     order = np.argsort(pilot.index)
     return np.asarray(order[np.searchsorted(pilot.index, index, sorter=order)], np.int64)

@@ -7,10 +7,9 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from smoothbound.checks import shown
 from smoothbound.errors import SmoothboundError, StoreError
 
-__all__ = ["as_path", "memory_limit", "open_plain", "read_plain", "require_plain"]
+__all__ = ["memory_limit", "open_plain", "read_plain", "require_plain"]
 
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -19,19 +18,6 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
-
-
-def as_path(name: str, value: object) -> Path:
-    """Return a path, or raise a TypeError, or a ValueError where it is empty, that names it."""
-    try:
-        text = os.fspath(value)  # type: ignore[call-overload]
-    except Exception:  # no path, or one whose method fails
-        text = None
-    if not isinstance(text, str):
-        raise TypeError(f"{name} must be a str or a Path, got {shown(value)}")
-    if not text:  # which Path takes for the current folder
-        raise ValueError(f"{name} must not be empty; '.' is the current folder")
-    return Path(text)
 
 
 def open_plain(path: str | Path, error: type[SmoothboundError] = StoreError) -> BinaryIO:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from smoothbound import checks
+
 __all__ = ["default_radii"]
 
 
@@ -15,7 +17,7 @@ def default_radii(sigma: float) -> list[float]:
     >>> default_radii(0.12)[6:12]
     [0.18, 0.21, 0.24, 0.25, 0.27, 0.3]
     """
-    steps = sigma / 4 * np.arange(17)
+    steps = checks.positive("sigma", sigma) / 4 * np.arange(17)
     quarters = 0.25 * np.arange(17)
     # Rounded to nine significant digits, for steps that are not exact in binary.
     return sorted({float(f"{r:.9g}") for r in (*steps, *quarters[quarters <= steps[-1]])})

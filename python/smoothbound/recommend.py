@@ -294,19 +294,17 @@ def wilson(count: int, total: int) -> tuple[float, float]:
     >>> [round(end, 3) for end in wilson(31, 50)]
     [0.482, 0.741]
     """
-    share, extra = count / total, _Z * _Z / total
+    total = checks.count("total", total, maximum=2**53)
+    share, extra = checks.count("count", count, 0, total) / total, _Z * _Z / total
     middle = (share + extra / 2) / (1 + extra)
     half = math.sqrt(share * (1 - share) * extra + extra * extra / 4) / (1 + extra)
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _checked_share(share: float) -> float:
-    if share == 1:
-        return 1.0
-    try:
-        return checks.probability("share", share)
-    except ValueError:
-        raise ValueError(f"share must lie in (0, 1], got {share!r}") from None
+    if not 0.0 < checks.number("share", share) <= 1.0:
+        raise ValueError(f"share must lie in (0, 1], got {checks.shown(share)}")
+    return float(share)
 
 
 class _Future(NamedTuple):

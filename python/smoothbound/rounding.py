@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
+from smoothbound import checks
+
 __all__ = [
     "ceil_decimal",
     "ceil_significant",
@@ -32,7 +34,7 @@ def exact(x: float) -> str:
     >>> exact(0.25), exact(2.0), exact(0.1 + 0.2), exact(-0.0), exact(1e-7)
     ('0.25', '2', '0.30000000000000004', '0', '1e-07')
     """
-    return repr(float(x) + 0.0).removesuffix(".0")  # + 0.0 turns -0 into 0
+    return repr(checks.number("x", x) + 0.0).removesuffix(".0")  # + 0.0 turns -0 into 0
 
 
 def floor_decimal(x: float, digits: int = 3) -> str:
@@ -91,7 +93,8 @@ def floored(x: float, digits: int = 3) -> float:
 
 
 def _to_decimals(x: float, digits: int, rounding: str) -> str:
-    value = Decimal(float(x))
+    value = Decimal(checks.number("x", x))
+    digits = checks.count("digits", digits, 0, _PLACES)
     if not value.is_finite():
         return str(float(x))
     step = Decimal(1).scaleb(-digits)
@@ -99,7 +102,8 @@ def _to_decimals(x: float, digits: int, rounding: str) -> str:
 
 
 def _to_significant(x: float, digits: int, rounding: str) -> str:
-    value = Decimal(float(x))
+    value = Decimal(checks.number("x", x))
+    digits = checks.count("digits", digits, 1, _PLACES)
     if not value.is_finite():
         return str(float(x))
     rounded = Context(prec=digits, rounding=rounding).normalize(value)

@@ -112,6 +112,8 @@ def run(
 
     Raises
     ------
+    TypeError
+        If an argument is not of the kind stated above.
     ValueError
         If the settings can certify nothing, such as with too few draws; before any draw.
     StoreError
@@ -122,6 +124,15 @@ def run(
     ModelError
         If the model fails in the same way on the first inputs, eight or all there are.
     """
+    folder = checks.path("folder", folder)
+    checks.instance("settings", settings, RunSettings)
+    checks.instance("smoothed", smoothed, SmoothedClassifier)
+    checks.instance("dataset", dataset, Dataset)
+    if not isinstance(question, Decide | FindRadius | None):
+        raise TypeError(f"question must be a Decide or a FindRadius, got {checks.shown(question)}")
+    checks.optional("budget", budget, Budget)
+    checks.flag("resume", resume)
+    checks.flag("salvage", salvage)
     indices = dataset.select(settings.skip, settings.max_inputs, settings.indices).tolist()
     checks.count("n0", settings.n0)
     checks.count("n", settings.n)

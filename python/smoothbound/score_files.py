@@ -100,6 +100,7 @@ def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
     from smoothbound.csv_scores import open_csv
 
     path = checks.path("path", path)
+    checks.optional("key", key, str)
     kinds: dict[str, Callable[[Path, str | None], ScoreFile]] = {
         ".npy": _open_npy,
         ".npz": _open_npz,

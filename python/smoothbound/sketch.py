@@ -25,7 +25,6 @@ from smoothbound import (
 )
 from smoothbound.arrays import as_scores
 from smoothbound.errors import StoreError
-from smoothbound.plain_files import as_path
 from smoothbound.rounding import exact
 from smoothbound.sketch_certificate import SketchCertificate, certify_counts
 from smoothbound.sketch_draws import Draws
@@ -724,7 +723,9 @@ class ScoreSketch:
         with self._lock:
             counts, draws = self.counts.copy(), self._draws
         parts = (self._inputs, self._predicted, draws, counts, self._edges)
-        write(as_path("path", path), SketchContent(*parts, **self._about, seen=self._seen.copy()))
+        write(
+            checks.path("path", path), SketchContent(*parts, **self._about, seen=self._seen.copy())
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> ScoreSketch:
@@ -737,7 +738,7 @@ class ScoreSketch:
         """
         from smoothbound.sketch_file import read
 
-        content = read(as_path("path", path))
+        content = read(checks.path("path", path))
         try:
             return cls.of(content)
         except (TypeError, ValueError) as error:

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound import checks, packed_counts, sealed, sketch_checks, store_checks
 from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
 from smoothbound.journal import Journal, beginning, frame, schema_frames
-from smoothbound.plain_files import as_path, read_plain
+from smoothbound.plain_files import read_plain
 from smoothbound.printable import printable
 from smoothbound.replacing import clear_drafts, file_identity, lock, replacing, sync_folder
 from smoothbound.rounding import exact
@@ -189,7 +189,14 @@ class Results:
             raise StoreError(f"the sketches of the results are damaged: {error}") from error
 
     def array(self, name: str) -> NDArray[Any]:
-        """Return a column as an array: (n_inputs,), or (n_inputs, k) for a list column."""
+        """Return a column as an array: (n_inputs,), or (n_inputs, k) for a list column.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column.
+        """
+        checks.choice("name", name, self.table.column_names)
         return _array(self.table.column(name))
 
 
@@ -214,7 +221,7 @@ def load(folder: str | Path, *, salvage: bool = False) -> Results:
     StoreError
         If there is no such folder, it holds no results, or they are damaged.
     """
-    folder = as_path("folder", folder)
+    folder = checks.path("folder", folder)
     if not _is_there(folder) or not folder.is_dir():
         raise StoreError(f"there is no results folder {folder}")
     finished, path = folder / RESULTS, folder / JOURNAL
@@ -321,7 +328,7 @@ class Writer:
         resume: bool = False,
         salvage: bool = False,
     ) -> None:
-        self.folder = as_path("folder", folder)
+        self.folder = checks.path("folder", folder)
         self.settings = settings
         self.digests: dict[int, bytes] = {}
         self.spent = 0, 0.0

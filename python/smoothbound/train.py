@@ -164,6 +164,7 @@ def best_precision(recipe: str, device: torch.device) -> str:
     >>> best_precision("cohen", torch.device("cpu"))
     'float32'
     """
+    checks.instance("device", device, torch.device)
     if not RECIPES[checks.choice("recipe", recipe, tuple(RECIPES))].fast:
         return "float32"
     if device.type == "cuda":
@@ -283,6 +284,9 @@ def train(
         "batch_size", chosen.batch_size if batch_size is None else batch_size, maximum=_MOST
     )
     seed = checks.count("seed", seed, minimum=0, maximum=MAX_SEED)
+    for name, called in (("on_step", on_step), ("on_epoch", on_epoch)):
+        if called is not None:
+            checks.function(name, called)
     _check_fit(dataset, arch)
     threads = best_threads(arch, batch_size) if threads is None else checked("threads", threads)
     where = best_device(device)
@@ -340,6 +344,7 @@ def train(
 
 def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
     """Return the number of steps in one pass over the images; the last batch may be smaller."""
+    checks.instance("dataset", dataset, Dataset)
     return math.ceil(len(dataset) / checks.count("batch_size", batch_size))
 
 
@@ -377,8 +382,7 @@ def accuracy_under_noise(
 
 
 def _check_fit(dataset: Dataset, arch: str) -> None:
-    if not isinstance(dataset, Dataset):
-        raise TypeError(f"dataset must be a Dataset, got {checks.shown(dataset)}")
+    checks.instance("dataset", dataset, Dataset)
     if not len(dataset):
         raise ValueError(f"dataset must have at least one image, and {dataset.name!r} has none")
     needed = ARCHITECTURES[checks.choice("arch", arch, tuple(ARCHITECTURES))].shape

@@ -156,7 +156,7 @@ def test_unknown_radii_and_thresholds_are_refused(four: Evaluation) -> None:
         ({"radii": np.array([0.0, 1.0])}, r"lower of cdf_dkw of four needs shape \(4, 2\)"),
         ({"thresholds": np.empty(0)}, "radius of cdf_dkw"),
         ({"class_radius": np.empty(3)}, "class_radius of four"),
-        ({"bounds": ()}, "0 methods"),
+        ({"bounds": ()}, "bounds of four must have one entry or more, got 4, 3 and 0"),
     ],
 )
 def test_shapes_are_checked(four: Evaluation, change: dict[str, object], message: str) -> None:

@@ -107,8 +107,8 @@ def test_a_grid_is_made_once_and_cannot_be_changed() -> None:
     ("sigma", "levels", "error", "message"),
     [
         (0.0, 255, ValueError, "sigma must be positive"),
-        (0.25, 0, ValueError, "grid must be at least 1"),
-        (0.25, 255.0, TypeError, "grid must be a whole number"),
+        (0.25, 0, ValueError, "levels must be at least 1"),
+        (0.25, 255.0, TypeError, "levels must be a whole number"),
         (0.25, 65535, ValueError, r"sigma must be from 1.91e-6 to 0.0312 .*1/65535, got 0.25"),
         (1e-7, 255, ValueError, r"sigma must be from 1.92e-6 to 8.03 .*1/255, got 1e-07"),
     ],

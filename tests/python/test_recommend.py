@@ -340,7 +340,7 @@ def test_pilots_need_draws_that_were_counted(pilots: Path, tmp_path: Path) -> No
     unfinished = make_run(tmp_path / "run", finished=0)
     with pytest.raises(StoreError, match="run has no finished input yet"):
         of_results(store.load(unfinished), "run")
-    with pytest.raises(TypeError, match="got a single path"):
+    with pytest.raises(TypeError, match="folders must be a list of paths, got"):
         read(pilots)  # type: ignore[arg-type]
 
 

@@ -216,6 +216,7 @@ def _whole_numbers(name: str, values: object) -> NDArray[np.int64]:
 
 def unit_scale(images: Tensor) -> Tensor:
     """Return stored images as float32 in [0, 1]: uint8 is divided by 255, float32 is kept."""
+    checks.instance("images", images, Tensor)
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smoothbound import checks
 from smoothbound.evaluation import Evaluation
-from smoothbound.figures.style import accuracy_axes, accuracy_curve, look_of, plain
+from smoothbound.figures.style import accuracy_axes, accuracy_curve, look_of, plain, require_axes
 from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def certified_accuracy_vs_radius(ax: Axes, evaluation: Evaluation, threshold: fl
     ValueError
         If `threshold` is not inside the range of the measure.
     """
+    require_axes(ax)
+    checks.instance("evaluation", evaluation, Evaluation)
+    threshold = evaluation.checked_threshold(threshold)
     for bounds in evaluation.bounds:
         look = look_of(evaluation, bounds)
         accuracy_curve(ax, evaluation, bounds, threshold, look, bounds.method.label)
@@ -69,6 +73,8 @@ def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: fl
     ValueError
         If the evaluation has no bounds at `radius`.
     """
+    require_axes(ax)
+    checks.instance("evaluation", evaluation, Evaluation)
     for bounds in evaluation.bounds:
         threshold, accuracy = evaluation.by_threshold(bounds, radius)
         look = look_of(evaluation, bounds)

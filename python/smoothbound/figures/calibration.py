@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound.figures.style import RADIUS, radius_axis
+from smoothbound import checks
+from smoothbound.figures.style import RADIUS, radius_axis, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +41,13 @@ def certified_calibration(
     matplotlib.axes.Axes
         `ax`.
     """
+    require_axes(ax)
+    radii = checks.radii("radii", radii)
+    lower, upper = checks.vector("lower", lower), checks.vector("upper", upper)
+    for name, bound in (("lower", lower), ("upper", upper)):
+        if bound.shape != radii.shape:
+            raise ValueError(f"{name} must have one value for each of the radii, got {bound.size}")
+    checks.instance("error", error, str)
     ax.fill_between(radii, lower, upper, step="pre", color="#0072B2", alpha=0.2, linewidth=0)
     for bound, line, label in (
         (upper, "-", "at most"),

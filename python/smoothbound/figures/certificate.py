@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothbound.figures.style import RADIUS, marker_size, radius_axis
+from smoothbound import checks
+from smoothbound.certificate import Certificate
+from smoothbound.figures.style import RADIUS, marker_size, radius_axis, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from smoothbound.certificate import Certificate
 
 __all__ = ["certified_inputs"]
 
@@ -36,6 +37,8 @@ def certified_inputs(ax: Axes, certificate: Certificate) -> Axes:
     ValueError
         If the certificate has no radii.
     """
+    require_axes(ax)
+    checks.instance("certificate", certificate, Certificate)
     settings = certificate.settings
     if not settings.radii:
         raise ValueError("certificate has no radii to draw the confidence at; certify with radii")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from smoothbound import checks
 from smoothbound.evaluation import Evaluation, correlation
-from smoothbound.figures.style import plain, radius_axis
+from smoothbound.figures.style import plain, radius_axis, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +39,8 @@ def score_vs_class_radius(ax: Axes, evaluation: Evaluation) -> Axes:
     ValueError
         If the evaluation has no class radii, or no bounds at R = 0.
     """
+    require_axes(ax)
+    checks.instance("evaluation", evaluation, Evaluation)
     if evaluation.class_radius is None:
         raise ValueError(f"{evaluation.name} has no class radii")
     confidence = evaluation.bounds[-1].lower[:, evaluation.column(0.0)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smoothbound import checks
 from smoothbound.evaluation import Bounds, Evaluation
 from smoothbound.figures.style import (
     GREY,
@@ -15,6 +16,7 @@ from smoothbound.figures.style import (
     marker_size,
     plain,
     radius_axis,
+    require_axes,
     steps_from_the_center,
 )
 from smoothbound.rounding import exact
@@ -54,7 +56,10 @@ def certified_confidence(
     ValueError
         If the evaluation has no such input.
     """
+    require_axes(ax)
+    checks.instance("evaluation", evaluation, Evaluation)
     row = evaluation.row(index)
+    thresholds = checks.vector("thresholds", thresholds).tolist()
     for bounds in evaluation.bounds:
         radius, lower = _confidence_steps(evaluation, bounds, row, thresholds)
         look = look_of(evaluation, bounds)

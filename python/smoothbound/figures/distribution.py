@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
-from smoothbound import backend, band
+from smoothbound import backend, band, checks
 from smoothbound.evaluation import Evaluation
-from smoothbound.figures.style import GREY, METHOD_LOOKS, plain
+from smoothbound.figures.style import GREY, METHOD_LOOKS, plain, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,9 @@ def score_distribution(ax: Axes, evaluation: Evaluation, index: int) -> Axes:
     ValueError
         If the evaluation has no counted scores of this input.
     """
-    sketch = evaluation.sketch(np.array([index]))
+    require_axes(ax)
+    checks.instance("evaluation", evaluation, Evaluation)
+    sketch = evaluation.sketch([checks.count("index", index, 0)])
     counts, n = sketch.counts[0].astype(np.float64), int(sketch.n_draws[0])
     edges = sketch.edges
     # A score at an edge belongs to the bar on its right, at the last edge to the last bar.
@@ -108,7 +110,9 @@ def survival_function(
     ValueError
         If the evaluation has no counted scores of this input, or `alpha` is not known.
     """
-    sketch = evaluation.sketch(np.array([index]))
+    require_axes(ax)
+    checks.instance("evaluation", evaluation, Evaluation)
+    sketch = evaluation.sketch([checks.count("index", index, 0)])
     if evaluation.alpha is None:
         raise ValueError(f"alpha of {evaluation.name} is not known, so that no band can be drawn")
     n = int(sketch.n_draws[0])
@@ -122,7 +126,8 @@ def survival_function(
         label="share of the draws",
     )
     kind = backend.resolve(None)
-    for name in bands:
+    for name in checks.items("bands", bands, str):
+        checks.choice("bands", name, ("dkw", "ell"))
         made = band.prepared(kind, name, n, evaluation.alpha, 0)
         levels = {int(k): made.quantile(int(k)) for k in np.unique(above)}
         look = METHOD_LOOKS[f"cdf_{name}"]

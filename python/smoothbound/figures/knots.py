@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smoothbound.figures.style import GREY, LOOKS
+from smoothbound import checks
+from smoothbound.figures.style import GREY, LOOKS, require_axes
 from smoothbound.knots import KnotChoices
 from smoothbound.rounding import exact
 
@@ -29,6 +30,8 @@ def choice_of_knots(ax: Axes, found: KnotChoices) -> Axes:
     matplotlib.axes.Axes
         `ax`.
     """
+    require_axes(ax)
+    checks.instance("found", found, KnotChoices)
     curves = (("equal count", found.equal_count), ("equal width", found.equal_width))
     for look, (label, means) in zip(LOOKS, curves, strict=False):
         ax.plot(

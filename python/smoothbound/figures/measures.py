@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from smoothbound import checks
 from smoothbound.concentration import Spreads
 from smoothbound.evaluation import Evaluation
-from smoothbound.figures.style import GREY, LOOKS, accuracy_axes, accuracy_curve, plain
+from smoothbound.figures.style import (
+    GREY,
+    LOOKS,
+    accuracy_axes,
+    accuracy_curve,
+    plain,
+    require_axes,
+)
 from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
@@ -35,6 +43,8 @@ def score_vs_margin_spread(ax: Axes, found: Spreads) -> Axes:
     matplotlib.axes.Axes
         `ax`.
     """
+    require_axes(ax)
+    checks.instance("found", found, Spreads)
     ax.plot(
         found.score,
         found.margin,
@@ -84,6 +94,9 @@ def score_and_margin_by_radius(
     ValueError
         If `fraction` is not in (0, 1).
     """
+    require_axes(ax)
+    checks.instance("score", score, Evaluation)
+    checks.instance("margin", margin, Evaluation)
     titles = []
     for look, one in zip(LOOKS, (score, margin), strict=False):
         threshold = one.threshold_at(fraction)

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothbound import comparison
+from smoothbound import checks, comparison
 from smoothbound.evaluation import Evaluation
-from smoothbound.figures.style import LOOKS, accuracy_axes, accuracy_curve, name_of, plain
+from smoothbound.figures.style import (
+    LOOKS,
+    accuracy_axes,
+    accuracy_curve,
+    name_of,
+    plain,
+    require_axes,
+)
 from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
@@ -43,6 +50,9 @@ def compared_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: f
     ValueError
         If `threshold` is not inside the range of the measure.
     """
+    require_axes(ax)
+    evaluations = checks.items("evaluations", evaluations, Evaluation, least=1)
+    threshold = evaluations[0].checked_threshold(threshold)
     for place, one in enumerate(evaluations):
         label = f"{name_of(one)}, {one.bounds[-1].method.label}"
         accuracy_curve(ax, one, one.bounds[-1], threshold, LOOKS[place % len(LOOKS)], label)
@@ -71,6 +81,9 @@ def best_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float
     ValueError
         If `threshold` is not inside the range of the measure.
     """
+    require_axes(ax)
+    evaluations = checks.items("evaluations", evaluations, Evaluation, least=1)
+    threshold = evaluations[0].checked_threshold(threshold)
     reach = comparison.best_by_radius(evaluations, threshold)
     edges = np.append(0.0, reach.radius)
     shares = 100 * reach.counts / len(evaluations[0].index)

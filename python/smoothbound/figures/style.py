@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smoothbound import checks
 from smoothbound.evaluation import Bounds, Evaluation, Floats
+from smoothbound.extras import named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +28,7 @@ __all__ = [
     "name_of",
     "plain",
     "radius_axis",
+    "require_axes",
     "steps_from_the_center",
 ]
 
@@ -80,6 +83,14 @@ def look_of(evaluation: Evaluation, bounds: Bounds) -> Look:
     names = [one.method.name for one in evaluation.bounds]
     order = [*METHOD_LOOKS, *(name for name in names if name not in METHOD_LOOKS)]
     return LOOKS[order.index(bounds.method.name) % len(LOOKS)]
+
+
+def require_axes(ax: object) -> None:
+    """Refuse what is not an Axes of Matplotlib."""
+    with named():
+        from matplotlib.axes import Axes
+
+    checks.instance("ax", ax, Axes)
 
 
 def radius_axis(ax: Axes) -> None:

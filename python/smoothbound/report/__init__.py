@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from smoothbound import comparison, concentration
+from smoothbound import checks, comparison, concentration
 from smoothbound.evaluation import Evaluation
 from smoothbound.extras import named
 from smoothbound.method import Method
@@ -96,9 +96,18 @@ def write_report(
         If a results folder cannot be read, or `out` cannot be written.
     DataError
         If a log cannot be read or does not fit.
-    ValueError
-        If there is nothing to report on or to compare, or an argument does not fit an input.
+    TypeError, ValueError
+        If an argument is not of the kind stated above or does not fit an input, or there is
+        nothing to report on or to compare.
     """
+    checks.path("out", out)
+    thresholds, radii = (
+        checks.vector(name, values).tolist()
+        for name, values in (("thresholds", thresholds), ("radii", radii))
+    )
+    if example is not None:
+        checks.count("example", example, 0)
+    checks.flag("compare", compare)
     evaluations = read(inputs, class_radius)
     groups = comparison.side_by_side(evaluations)
     pairs = concentration.pairs(evaluations)

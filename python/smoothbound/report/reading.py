@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from smoothbound import logs, store
+from smoothbound import checks, logs, store
 from smoothbound.certificate import Certificate
 from smoothbound.commands import certify_command
 from smoothbound.errors import DataError, StoreError
@@ -26,9 +26,8 @@ __all__ = ["drawn", "evaluate", "of_certificate", "read"]
 
 def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) -> list[Evaluation]:
     """Read results folders and logs, each under a name of its own; see `write_report`."""
-    if isinstance(inputs, str | Path) or isinstance(class_radius, str | Path):
-        raise TypeError("inputs and class_radius must be sequences of paths, got a single path")
-    paths = [Path(path) for path in inputs]
+    paths = checks.paths("inputs", inputs)
+    class_radius = checks.paths("class_radius", class_radius)
     is_log = [
         path.suffix == ".tsv" or (path.suffix != ".parquet" and path.exists() and not path.is_dir())
         for path in paths
