@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound.errors import said
 
 __all__ = [
+    "SUM_TOLERANCE",
     "alpha",
     "array",
     "choice",
@@ -46,6 +47,12 @@ Called = TypeVar("Called", bound=Callable[..., Any])
 # As in the core (options.hpp): below these the margins of subnormal numbers would be larger than
 # what they are margins of. Shares of alpha, such as alpha / 2, are still above the core's limit.
 LEAST_ALPHA, LEAST_WIDTH = 1e-300, 1e-300
+
+SUM_TOLERANCE = 4e-3
+"""How far a row of stated probabilities may be from the sum of 1.
+
+Rounding to bfloat16 moves it by up to half of this.
+"""
 
 
 def shown(value: object) -> str:

@@ -159,6 +159,9 @@ class Evaluation:
         What stands above figures; by default the name.
     origin : tuple of str
         How to make the certificates again and when they were made, one sentence each.
+    sum_error : float
+        How far the scores of all classes may be from the sum of 1; by default what a softmax of a
+        thousand classes in float32 is off by.
 
     Raises
     ------
@@ -197,6 +200,7 @@ class Evaluation:
     labelled: bool = True
     title: str = ""
     origin: tuple[str, ...] = ()
+    sum_error: float = 1e-4
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():

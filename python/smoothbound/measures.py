@@ -60,7 +60,8 @@ SCORE = Measure("score", (0.0, 1.0), 0.5, _score)
 """h_y(x): the softmax score of the predicted class y.
 
 Its mean is the average prediction score. Above the cut-off of 1/2, y is the class with the
-largest one.
+largest one, as far as the scores of all classes sum to 1: a softmax in float32 misses that by its
+rounding, and stated probabilities may miss it by 0.004.
 """
 
 MARGIN = Measure("margin", (-1.0, 1.0), 0.0, _margin)

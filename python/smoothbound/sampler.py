@@ -57,7 +57,6 @@ Compile = Literal["default", "reduce-overhead", "max-autotune"]
 Select = Literal["score", "votes"]
 
 _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-_SUM_TOLERANCE = 4e-3  # rounding to bfloat16 moves the sum of a row by up to half of this
 _AHEAD = 2  # batches that a GPU has before it while the host looks at the scores of another
 _ALIKE = 8  # so many first inputs that fail alike are no fault of the inputs
 _UNITS = 2.0**32  # of a score, in the sums that select a class
@@ -581,7 +580,7 @@ class Outlook:
         values = values.double()
         low, high = float(values.min()), float(values.max())
         drift = (values.sum(dim=1) - 1.0).abs().max()
-        normalised = low >= 0.0 and high <= 1.0 and float(drift) <= _SUM_TOLERANCE
+        normalised = low >= 0.0 and high <= 1.0 and float(drift) <= checks.SUM_TOLERANCE
         return cls(values.shape[1], low, high, normalised, outputs)
 
     def __str__(self) -> str:
@@ -735,7 +734,7 @@ class _Batches:
             )
         if kind == "probabilities":
             drift = float(np.abs(rest[1] - 1.0).max())
-            if low.min() < 0.0 or high.max() > 1.0 or drift > _SUM_TOLERANCE:
+            if low.min() < 0.0 or high.max() > 1.0 or drift > checks.SUM_TOLERANCE:
                 return Failure(
                     "no probabilities",
                     "the model was stated to return probabilities, in [0, 1] with rows that sum to "

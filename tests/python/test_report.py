@@ -396,6 +396,21 @@ def test_calibration_is_certified_for_all_inputs_whichever_are_shown(
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_calibration_allows_for_probabilities_that_miss_the_sum_of_1(tmp_path: Path) -> None:
+    """Another class has at most 1 - L, and what the sum of all scores may be above 1."""
+    logits = make_run(tmp_path / "logits")
+    stated = make_run(tmp_path / "stated", replace(SETTINGS, outputs="probabilities"))
+    report.write_report([logits, stated], tmp_path / "out")
+    with (tmp_path / "out" / "calibration.csv").open() as file:
+        worst = {
+            (row["name"], row["radius"]): float(row["brier_upper"]) for row in csv.DictReader(file)
+        }
+    assert worst["stated", "0.25"] > worst["logits", "0.25"]
+    one = report.read([stated])[0]
+    assert one.sum_error == 0.004 > report.read([logits])[0].sum_error
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_not_shown_is_named_with_its_cause(tmp_path: Path) -> None:
     low = make_run(tmp_path / "low", means=(0.1, 0.49))
     page = report.write_report([low], tmp_path / "out")[1].read_text()

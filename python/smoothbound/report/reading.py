@@ -12,6 +12,7 @@ import numpy as np
 
 from smoothbound import checks, logs, store
 from smoothbound.certificate import Certificate
+from smoothbound.checks import SUM_TOLERANCE
 from smoothbound.commands import certify_command
 from smoothbound.errors import DataError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores, percent
@@ -178,6 +179,7 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
             f"{settings.arch} on {settings.data}, {settings.measure}, σ = {exact(settings.sigma)}"
         ),
         origin=tuple(map(printable, _origin(settings))),
+        sum_error=SUM_TOLERANCE if settings.outputs == "probabilities" else Evaluation.sum_error,
     )
 
 

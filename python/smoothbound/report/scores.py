@@ -17,7 +17,6 @@ from smoothbound.rounding import exact
 __all__ = ["calibration_under_attack", "choice_of_knots", "one_input"]
 
 _MOST_INPUTS = 100  # whose knots are compared; more would change little and take time
-_SLACK = 1e-4  # by which float32 probabilities of a thousand classes can miss the sum of 1
 _NO_SCORES = "(certify without --adaptive; a log has no scores)"
 
 
@@ -142,8 +141,8 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
     except ValueError as error:  # too few draws for so small a share
         return f"{what} ({error})"
     bounds = calibration.certified(
-        np.maximum(lower - _SLACK, 0.0),
-        np.minimum(upper + _SLACK, 1.0),
+        np.maximum(lower - evaluation.sum_error, 0.0),
+        np.minimum(upper + evaluation.sum_error, 1.0),
         evaluation.correct[rows],
     )
     return draw(
