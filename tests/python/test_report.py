@@ -591,6 +591,23 @@ def test_a_report_of_certificates_from_python_says_what_their_noise_promises(
     assert said in " ".join(evaluation.notes)
 
 
+def test_a_report_of_adaptive_certificates_knows_what_was_drawn_for(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    smoothed = sb.SmoothedClassifier(lambda x: torch.cat([x, -x], dim=1), sigma=0.25)
+    x = torch.tensor([[3.0], [2.0], [0.01]])
+    options = {"n": 2000, "adaptive": True, "grid": 100}
+    decided = smoothed.certify(x, radii=[0.25], thresholds=[0.7], **options)
+    found = smoothed.certify(x, thresholds=[0.7], radius_precision=0.1, **options)
+    for name, certificate in (("decided", decided), ("found", found)):
+        certificate.save(tmp_path / f"{name}.parquet")
+        [one] = report.read([tmp_path / f"{name}.parquet"])
+        assert one.adaptive
+        assert "at most 2000 draws of each" in one.notes[0]
+        assert one.counts_at(one.bounds[0], 0.9, [0.0]).tolist() == [-1]  # nobody drew for 0.9
+        beyond = one.counts_at(one.bounds[0], 0.7, [0.25, 9.0])
+        assert beyond.tolist() == ([2, -1] if name == "decided" else [2, 0])
+
+
 def test_a_narrow_screen_gets_every_panel_alone(tmp_path: Path) -> None:
     report.write_report([make_run(tmp_path / "run")], tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text()

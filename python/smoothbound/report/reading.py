@@ -92,6 +92,7 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
     measure = printable(getattr(settings, "measure", "score"))
     moved = {"displacement": getattr(settings, "displacement", None)}
     noise = moved | getattr(settings, "noise", {})
+    adaptive = getattr(settings, "adaptive", None)
     return Evaluation(
         name=name,
         measure=measure,
@@ -102,16 +103,23 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
         label=classes,
         predicted=classes,
         labelled=False,
-        bounds=(Bounds(settings.method, certificate.lower[:, columns], certificate.radius),),
+        bounds=(
+            Bounds(
+                settings.method,
+                certificate.lower[:, columns],
+                None if _decided(adaptive) else certificate.radius,
+            ),
+        ),
         thresholds=np.asarray(settings.thresholds),
         notes=(
             f"{len(certificate)} inputs, σ = {exact(settings.sigma)}, α = {exact(settings.alpha)}, "
-            f"{settings.n} draws of each.",
+            f"{'' if adaptive is None else 'at most '}{settings.n} draws of each.",
             *_noise_caveat(noise),
             "**No labels**: whether a class is the true one is not known, and every input counts "
             "as correct that is not abstained from.",
         ),
         alpha=settings.alpha_lower,
+        adaptive=adaptive is not None,
         origin=(printable(f"Made with smoothbound {settings.version} ({settings.backend})."),),
     )
 
@@ -147,7 +155,6 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
     settings = results.settings
     if not len(results.table):
         raise StoreError(f"{name} has no finished input yet")
-    decided = (settings.adaptive or {}).get("asked") == "Decide"
     radii, columns = np.unique(np.asarray(settings.radii), return_index=True)
     return Evaluation(
         name=name,
@@ -162,8 +169,7 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
             Bounds(
                 method,
                 results.array(f"lower_{method.name}")[:, columns],
-                # A decision at one radius says no more of the radius than its bound there.
-                None if decided else results.array(f"radius_{method.name}"),
+                None if _decided(settings.adaptive) else results.array(f"radius_{method.name}"),
             )
             for method in settings.methods
         ),
@@ -181,6 +187,11 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
         origin=tuple(map(printable, _origin(settings))),
         sum_error=SUM_TOLERANCE if settings.outputs == "probabilities" else Evaluation.sum_error,
     )
+
+
+def _decided(adaptive: Mapping[str, Any] | None) -> bool:
+    """Tell whether one radius was asked about, so that its bound says all of certified radii."""
+    return (adaptive or {}).get("asked") == "Decide"
 
 
 def drawn(results: store.Results) -> str:
