@@ -107,3 +107,11 @@ def native(tmp_path_factory):
     native.run("cmake", "--build", native.subdirectory, "--parallel", "2")
     native.run("cmake", "--install", native.subdirectory, "--prefix", native.shared)
     return native
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave the drawing out, which takes nearly all the time, where no picture is looked at."""
+    from smoothbound.report import drawing
+
+    monkeypatch.setattr(drawing, "rendered", lambda *_, **__: (b"", b"<svg "))

@@ -8,13 +8,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
 from smoothbound import packed_counts, store
 from smoothbound.method import Method
-from smoothbound.report import drawing
 from smoothbound.run_settings import RunSettings
 from smoothbound.sketch import ScoreSketch
 
@@ -109,9 +107,3 @@ def make_run(
 def table(folder: Path) -> list[dict[str, str]]:
     with (folder / "certified_accuracy.csv").open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the drawing out, which takes nearly all the time, where no picture is looked at."""
-    monkeypatch.setattr(drawing, "rendered", lambda *_, **__: (b"", b"<svg "))

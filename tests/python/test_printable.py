@@ -14,7 +14,6 @@ import torch
 from typer.testing import CliRunner
 
 import reported
-from reported import undrawn  # noqa: F401
 from smoothbound import report
 from smoothbound.cli import app
 from smoothbound.printable import file_stem, markdown, printable, spreadsheet_cell
