@@ -24,6 +24,7 @@ __all__ = ["open_csv"]
 
 _DIGITS = "0123456789"
 _LINES_LOOKED_AT = 100
+_NAMES_SHOWN = 5  # of a header, in an error
 
 
 def open_csv(path: Path, key: str | None) -> ScoreFile:
@@ -100,6 +101,13 @@ def _columns(
             groups.setdefault(word, []).append(j)
     several = [word for word, columns in groups.items() if len(columns) > 1]
     kind = "columns of scores, named by a word and a number such as s0, s1, s2"
+    if not several:
+        found = ", ".join(map(repr, first[:_NAMES_SHOWN]))
+        more = ", ..." if len(first) > _NAMES_SHOWN else ""
+        raise StoreError(
+            f"{path} has no {kind}: its header has {found}{more}. It must have one line for each "
+            "input, a header with such names or none, and commas between the cells"
+        )
     word = choose(path, kind, key, several)
     order = [int(first[j].removeprefix(word)) for j in groups[word]]
     if order != sorted(set(order)):

@@ -322,6 +322,11 @@ def from_factory(name: str) -> nn.Module:
         ) from error
     except (Exception, SystemExit) as error:
         raise ModelError(f"model {name!r} cannot be imported: {_told(error)}") from error
+    if isinstance(make, nn.Module):
+        raise ModelError(
+            f"model {name!r} is a network, not a function that makes one: add "
+            f"`def make(): return {factory}` to its module and name {module}:make"
+        )
     try:
         with _no_arguments():
             model = make()

@@ -497,7 +497,10 @@ class Sampler:
     def _check_inputs(self, x: object) -> None:
         """Refuse what noise cannot be added to, for one input or a stack of them."""
         if not isinstance(x, np.ndarray | Tensor):
-            raise TypeError(f"x must be a NumPy array or a torch tensor, got {type(x).__name__}")
+            raise TypeError(
+                f"x must be a NumPy array or a torch tensor, got {type(x).__name__}; torch.stack "
+                "makes one of a list of images, such as [dataset[i][0] for i in range(100)]"
+            )
         if isinstance(x, np.ma.MaskedArray):
             raise TypeError("x must have no mask: put values in the masked places, x.filled(value)")
         if isinstance(x, Tensor) and (x.is_nested or x.layout is not torch.strided):

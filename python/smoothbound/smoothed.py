@@ -23,6 +23,7 @@ from smoothbound.certificate import Certificate, Settings, formerly
 from smoothbound.class_radius import class_radius
 from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, required_draws
+from smoothbound.errors import ModelError
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise import MAX_DRAWS, MAX_EXAMPLE
 from smoothbound.rounding import exact, floor_decimal
@@ -548,15 +549,22 @@ class SmoothedClassifier(Sampler):
         queue = (_Row(x[i, ...], ids[i], job(), i) for i in range(len(x)))
         cutoff = None if sides == "upper" else self.cutoff
         rows = _Rows(len(x), options, cutoff, self.measure.name, displacement)
-        with (
-            in_background(rows.certify) as certify,
-            closing(self.sample(queue, n0=n0, noise=made)) as outcomes,
-        ):
-            for done, (item, outcome) in enumerate(outcomes, 1):
-                assert isinstance(item, _Row)
-                certify(item, outcome)
-                if progress is not None:
-                    progress(done, len(x))
+        try:
+            with (
+                in_background(rows.certify) as certify,
+                closing(self.sample(queue, n0=n0, noise=made)) as outcomes,
+            ):
+                for done, (item, outcome) in enumerate(outcomes, 1):
+                    assert isinstance(item, _Row)
+                    certify(item, outcome)
+                    if progress is not None:
+                        progress(done, len(x))
+        except ModelError as error:
+            one, most = tuple(x.shape[1:]), len(x)
+            raise ModelError(
+                f"{error}; x of shape {tuple(x.shape)} was read as {most} inputs of shape {one}. "
+                "A single input is x[None]"
+            ) from error.__cause__
 
         return SmoothedCertificate(
             settings=SmoothedSettings(

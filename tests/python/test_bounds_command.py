@@ -99,6 +99,13 @@ def test_a_column_with_the_name_of_a_result_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_kept_column_without_a_name_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"  # as DataFrame.to_csv writes its index
+    path.write_text(",0,1\na,0.5,0.25\nb,0.75,0.5\n")
+    result = bounds(path, *OPTIONS, "--out", tmp_path / "b.csv")
+    assert "; kept: a column without a name\n" in result.output
+
+
 def test_scores_from_a_csv_file(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     np.savetxt(path, SCORES, delimiter=",", header="id," + ",".join(map(str, range(400))))

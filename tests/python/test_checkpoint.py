@@ -627,6 +627,16 @@ def test_odd_names_of_networks_are_refused(value: Any) -> None:
         from_factory(value)
 
 
+def test_a_network_named_in_place_of_its_factory_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ready_made.py").write_text("import torch\nnet = torch.nn.Identity()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelError, match=r"is a network, .* `def make\(\): return net`") as error:
+        from_factory("ready_made:net")
+    assert str(error.value).endswith("name ready_made:make")
+
+
 # damaged ----------------------------------------------------------------------------------------
 
 

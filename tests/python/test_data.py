@@ -594,10 +594,16 @@ def test_a_summary_says_what_was_understood(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     spec = write_npz(path, images=np.full((2, 1, 4, 4), 7, np.uint8), labels=[1, 3])
     assert load(spec).summary() == (
-        "npz:a.npz (all): 2 images of 1 x 4 x 4, 4 classes, 1 images of each; none of class "
-        "0, 2; uint8 values from 7 to 7; the smallest label is 1, and the "
+        "npz:a.npz (all): 2 images of 1 x 4 x 4, 4 classes, 1 image of each; none of class "
+        "0, 2; uint8 values from 7 to 7, divided by 255; the smallest label is 1, and the "
         "first class has label 0"
     )
+
+
+def test_a_data_set_shows_itself_in_a_line_and_reads_no_image(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    data = load(write_npz(path, images=np.zeros((500, 1, 4, 4), np.uint8), labels=[0, 1] * 250))
+    assert repr(data) == "Dataset('npz:a.npz', split='all', 500 images of 1 x 4 x 4)"
 
 
 def test_a_folder_that_cannot_be_listed_is_named(
@@ -892,6 +898,8 @@ def test_labels_that_are_no_class_numbers_are_refused(
         (GOOD * 2 - 1.5, [0, 1], "save them before normalisation"),
         (GOOD, np.eye(2), "save labels.argmax(axis=1)"),
         (GOOD, [0.0, 1.0], "save labels.astype(int)"),
+        (GOOD, [[0], [1]], "save labels[:, 0]"),  # argmax would make every label 0
+        (GOOD, [[0.0], [1.0]], "save labels[:, 0].astype(int)"),
     ],
 )
 def test_unfit_arrays_are_refused_with_what_to_do(
@@ -955,8 +963,10 @@ def test_pickled_arrays_are_not_opened(tmp_path: Path) -> None:
 def test_missing_parts_of_an_npz_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file .*a\.npz; it must hold the arrays images and"):
         load(f"npz:{tmp_path / 'a.npz'}")
-    with pytest.raises(DataError, match=r"lacks \['labels'\]; it holds \['images'\]"):
+    with pytest.raises(DataError, match=r"lacks labels; it holds images\. Save both with np\.sav"):
         load(write_npz(tmp_path / "a.npz", images=GOOD))
+    with pytest.raises(DataError, match=r"lacks images and labels; it holds x, y\."):
+        load(write_npz(tmp_path / "c.npz", x=GOOD, y=np.array([0, 1])))
     np.save(tmp_path / "b.npy", GOOD)
     with pytest.raises(DataError, match="holds one array"):
         load(f"npz:{tmp_path / 'b.npy'}")

@@ -17,6 +17,7 @@ from torch import Tensor
 from smoothbound.class_radius import class_radius
 from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, required_draws
+from smoothbound.errors import ModelError
 from smoothbound.measures import custom
 from smoothbound.noise import CAVEAT, Noise
 from smoothbound.smoothed import SmoothedCertificate, SmoothedClassifier, judge
@@ -448,3 +449,23 @@ def test_images_of_8_bits_under_noise_meant_for_0_to_1_are_told() -> None:
     SmoothedClassifier(model, 12.0).certify(x, n=100, n0=5, grid=1)
     SmoothedClassifier(model, 0.25).certify(x / 255, n=100, n0=5, grid=255)
     SmoothedClassifier(model, 0.25).certify(x - 128, n=100, n0=5, grid=1)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (2, 8, 8, 3)])
+def test_a_model_that_raises_on_every_input_is_told_as_what_they_were_read(
+    shape: tuple[int, ...],
+) -> None:
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 8), torch.nn.Flatten())
+    with pytest.raises(ModelError, match="the model raised RuntimeError") as error:
+        SmoothedClassifier(net, 0.25).certify(torch.zeros(shape), n=500, grid=255)
+    count, *one = shape
+    assert str(error.value).endswith(
+        f"; x of shape {shape} was read as {count} inputs of shape {tuple(one)}. A single input "
+        "is x[None]"
+    )
+    assert isinstance(error.value.__cause__, RuntimeError)
+
+
+def test_a_list_of_images_is_refused_with_what_to_do() -> None:
+    with pytest.raises(TypeError, match=r"got list; torch\.stack makes one of a list of images"):
+        SmoothedClassifier(model, SIGMA).certify([torch.zeros(1)])  # type: ignore[arg-type]

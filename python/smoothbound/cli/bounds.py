@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -177,12 +177,16 @@ def bounds(
     say(f"{out}: {file.n_inputs} inputs, {file.n_draws} draws each")
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(name or "a column without a name" for name in names)
+
+
 def _understood(scores: Path, file: ScoreFile, chunk: Scores) -> str:
     """Say what a file was taken for, so that a mistake shows before the work."""
     rows = "all" if len(chunk) == file.n_inputs else f"the first {len(chunk)}"
     low, high = floor_significant(chunk.min(), 4), ceil_significant(chunk.max(), 4)
     columns = {"kept": file.ids.column_names, "left out": file.left_out}
-    beside = "".join(f"; {done}: {', '.join(names)}" for done, names in columns.items() if names)
+    beside = "".join(f"; {done}: {_listed(names)}" for done, names in columns.items() if names)
     return (
         f"{scores}: {file.n_inputs} inputs x {file.n_draws} draws of {file.dtype}, {rows} in "
         f"[{low}, {high}]{beside}"

@@ -42,7 +42,7 @@ class Images(Protocol):
         """Return one image."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Labelled images of one shape.
 
@@ -123,6 +123,10 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.shape))
+        return f"Dataset({self.name!r}, split={self.split!r}, {len(self)} images of {size})"
+
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Return one image, float32 (channels, height, width) in [0, 1], and its label."""
         return unit_scale(torch.from_numpy(np.array(self.images[index]))), int(self.labels[index])
@@ -149,7 +153,7 @@ class Dataset:
             notes.insert(0, f"none of class {', '.join(map(self._class, absent[:_SHOWN]))}{more}")
         numbers = (
             f"{len(self)} images of {' x '.join(map(str, self.shape))}, {self.num_classes} "
-            f"classes{ends}, {each} images of each"
+            f"classes{ends}, {each} image{'' if most == 1 else 's'} of each"
         )
         return f"{self.name} ({self.split}): {'; '.join([numbers, *notes])}"
 

@@ -23,7 +23,8 @@ def npz(path: Path, split: str) -> Dataset:
     found, labels = _arrays(path)
     images = _checked_images(path, found)
     classes = _checked_labels(path, labels, len(images))
-    remarks = [f"{images.dtype} values from {images.min()} to {images.max()}"]
+    scale = ", divided by 255" if images.dtype == np.uint8 else ""
+    remarks = [f"{images.dtype} values from {images.min()} to {images.max()}{scale}"]
     if classes.min() > 0:
         remarks.append(f"the smallest label is {classes.min()}, and the first class has label 0")
     _, *shape = images.shape
@@ -78,14 +79,24 @@ def _checked_images(
 
 def _checked_labels(path: Path, labels: NDArray[np.generic], count: int) -> NDArray[np.int64]:
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
-        advice = "; save labels.argmax(axis=1)" if labels.ndim == 2 else ""
-        advice += "; save labels.astype(int)" if labels.dtype.kind == "f" and not advice else ""
         raise DataError(
-            f"npz: labels in {path} must be integers of shape ({count},), "
-            f"one for each image; got {labels.dtype} of shape {labels.shape}{advice}"
+            f"npz: labels in {path} must be integers of shape ({count},), one for each image; "
+            f"got {labels.dtype} of shape {labels.shape}{_advice_on_labels(labels)}"
         )
     whole = labels.astype(labels.dtype.newbyteorder("="), copy=False)
     return checked_labels(path, whole, min(max(int(whole.max()) + 1, 1), _MOST_CLASSES))
+
+
+def _advice_on_labels(labels: NDArray[np.generic]) -> str:
+    """Return how to save labels that are a column, a class a column, or decimal numbers."""
+    ways = []
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        return "; save labels.argmax(axis=1)"
+    if labels.ndim == 2:
+        ways.append("[:, 0]")
+    if labels.dtype.kind == "f":
+        ways.append(".astype(int)")
+    return f"; save labels{''.join(ways)}" if ways else ""
 
 
 def _arrays(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
@@ -100,7 +111,11 @@ def _arrays(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
         with np.load(path, allow_pickle=False) as file:
             missing = [name for name in ("images", "labels") if name not in file.files]
             if missing:
-                raise DataError(f"npz: {path} lacks {missing}; it holds {file.files}")
+                raise DataError(
+                    f"npz: {path} lacks {' and '.join(missing)}; it holds "
+                    f"{', '.join(file.files) or 'nothing'}. Save both with "
+                    "np.savez(path, images=..., labels=...)"
+                )
             return file["images"], file["labels"]
     except DataError:
         raise
