@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smoothbound import checks
 from smoothbound.printable import printable
 from smoothbound.rounding import ceil_significant, exact, floor_significant
 
@@ -74,6 +75,8 @@ def _table(certificate: Certificate) -> tuple[list[list[str]], list[str]]:
 
 def _more(certificate: Certificate, others: list[str]) -> list[str]:
     lines = [f"... {len(certificate) - _ROWS} more inputs"] if len(certificate) > _ROWS else []
+    if remark := checks.remark_on_alpha(certificate.settings.alpha):
+        lines.append(remark)
     if len(others) > _COLUMNS:
         others = [*others[:_COLUMNS], f"{len(others) - _COLUMNS} more"]
     return [*lines, f"not shown: {', '.join(others)}"] if others else lines

@@ -108,6 +108,21 @@ def alpha(name: str, value: object) -> float:
     return number
 
 
+def remark_on_alpha(alpha: float) -> str:
+    """Return a sentence on an alpha that looks like a confidence level; empty for any other.
+
+    Examples
+    --------
+    >>> remark_on_alpha(0.95)
+    'alpha is the probability that a certificate is false: 95 % confidence is alpha = 0.05'
+    >>> remark_on_alpha(0.05)
+    ''
+    """
+    if alpha <= 0.5:
+        return ""
+    return "alpha is the probability that a certificate is false: 95 % confidence is alpha = 0.05"
+
+
 def count(name: str, value: object, minimum: int = 1, maximum: int | None = None) -> int:
     """Return `value` as an int if it is a whole number from `minimum` to `maximum`."""
     if isinstance(value, bool) or not isinstance(value, Integral):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from smoothbound import checks
 from smoothbound.method import Method
+from smoothbound.printable import printable
 from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """Certificates of labelled inputs, by one or more methods.
 
@@ -201,6 +202,12 @@ class Evaluation:
     title: str = ""
     origin: tuple[str, ...] = ()
     sum_error: float = 1e-4
+
+    def __repr__(self) -> str:
+        labels = ", ".join(one.method.label for one in self.bounds)
+        return printable(
+            f"Evaluation of {len(self.index)} inputs ({self.name}): {self.measure}, {labels}"
+        )
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():

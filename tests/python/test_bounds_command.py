@@ -122,6 +122,16 @@ def test_scores_from_a_csv_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(written["lower"].to_pylist(), EXPECTED.lower)
 
 
+def test_an_alpha_that_looks_like_a_confidence_is_noted(tmp_path: Path) -> None:
+    np.save(tmp_path / "scores.npy", SCORES)
+    options = (tmp_path / "scores.npy", "--sigma", 0.25, "--radii", 0, "--thresholds", 0.5)
+    result = bounds(*options, "--out", tmp_path / "a.parquet", "--alpha", 0.95)
+    assert result.exit_code == 0
+    assert "note: alpha is the probability that a certificate is false" in result.output
+    usual = bounds(*options, "--out", tmp_path / "b.parquet", "--alpha", 0.05)
+    assert "note:" not in usual.output
+
+
 def test_it_says_what_it_understood_before_it_computes(tmp_path: Path) -> None:
     path = tmp_path / "scores.npy"
     np.save(path, np.full((2, 30), 0.123456789, np.float32))

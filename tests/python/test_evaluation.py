@@ -107,6 +107,11 @@ def four() -> Evaluation:
     )
 
 
+def test_an_evaluation_shows_itself_in_a_line(four: Evaluation) -> None:
+    assert repr(four) == "Evaluation of 4 inputs (four): score, Theorem 2 (dkw)"
+    assert "\x1b" not in repr(replace(four, name="\x1b[31m"))
+
+
 def test_certified_radii_give_the_exact_curve(four: Evaluation) -> None:
     steps, accuracy, exact = four.by_radius(four.bounds[0], 0.5)
     assert exact

@@ -548,6 +548,31 @@ def test_the_best_of_several_runs_is_said_to_be_chosen_after_looking(tmp_path: P
         assert "up to 2 α instead of α" in text
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"threads": 1}, "in batches of 100, by 1 thread; seed 0."),
+        ({"threads": 2}, "in batches of 100, by 2 threads; seed 0."),
+        ({}, "(digits.pt) on digits, test split: 12 inputs"),
+        ({"split": "all"}, "(digits.pt) on digits: 12 inputs"),
+    ],
+)
+def test_the_page_counts_threads_and_names_a_split_where_there_is_one(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    run = make_run(tmp_path / "run", replace(SETTINGS, **changes))
+    report.write_report([run], tmp_path / "out")
+    assert words in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_title_of_a_table_breaks_at_no_equals_sign(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    report.write_report([run], tmp_path / "out")
+    titles = re.findall(r"<th scope=\"col\">(.*?)</th>", (tmp_path / "out/report.html").read_text())
+    assert "Theorem 1, c&nbsp;=&nbsp;0.5" in titles
+    assert not any(" =" in title or "= " in title for title in titles)
+
+
 def test_the_page_says_how_it_was_made_and_shows_the_main_curve_first(tmp_path: Path) -> None:
     settings = replace(SETTINGS, skip=3, versions={"smoothbound": "0.1", "torch": "2"})
     run = make_run(tmp_path / "run", settings)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from smoothbound import checks
 from smoothbound.method import BANDS, BOUNDS, Method
 from smoothbound.printing import note, say
 from smoothbound.radii import default_radii
@@ -48,12 +49,21 @@ Sigma = Annotated[
         show_default=False,
     ),
 ]
+
+
+def _checked_alpha(alpha: float) -> float:
+    if remark := checks.remark_on_alpha(alpha):
+        note(remark)
+    return alpha
+
+
 Alpha = Annotated[
     float,
     typer.Option(
+        callback=_checked_alpha,
         help="Failure probability of each stated certificate. It holds only if alpha, the bound, "
         "the band, the numbers of draws and the seed are fixed before a look at any result: the "
-        "best of 20 runs is false up to 20 times as often (docs/choices.md)."
+        "best of 20 runs is false up to 20 times as often (docs/choices.md).",
     ),
 ]
 Radii = Annotated[

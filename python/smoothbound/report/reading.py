@@ -208,7 +208,8 @@ def drawn(results: store.Results) -> str:
 
 def _origin(settings: RunSettings) -> tuple[str, ...]:
     """Say how to make the results again: by which versions and which command."""
-    threads = "" if settings.threads is None else f", by {settings.threads} threads"
+    count = settings.threads
+    threads = "" if count is None else f", by {count} thread{'' if count == 1 else 's'}"
     versions = ", ".join(f"{name} {version}" for name, version in settings.versions.items())
     return (
         f"Made with {versions}, on {settings.device}, in batches of {settings.batch_size}"
@@ -247,8 +248,9 @@ def _notes(results: store.Results) -> tuple[str, ...]:
     n = settings.n
     draws = f"{n} draws" if settings.adaptive is None else f"adaptive draws, {drawn(results)},"
     cutoff = settings.cutoff
+    split = "" if settings.split == "all" else f", {settings.split} split"
     notes = [
-        f"{settings.arch} ({settings.checkpoint}) on {settings.data}, {settings.split} split: "
+        f"{settings.arch} ({settings.checkpoint}) on {settings.data}{split}: "
         f"{settings.n_inputs} inputs{f', one in {settings.skip}' if settings.skip > 1 else ''}.",
         f"σ = {exact(settings.sigma)}, α = {exact(settings.alpha)}, {draws} to bound the "
         f"{settings.measure} and {settings.n0} others to select the class by its "
