@@ -560,6 +560,8 @@ class SmoothedClassifier(Sampler):
                     if progress is not None:
                         progress(done, len(x))
         except ModelError as error:
+            if error.__cause__ is None:  # the model ran, so that the shape is right
+                raise
             one, most = tuple(x.shape[1:]), len(x)
             raise ModelError(
                 f"{error}; x of shape {tuple(x.shape)} was read as {most} inputs of shape {one}. "

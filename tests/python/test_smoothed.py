@@ -464,6 +464,9 @@ def test_a_model_that_raises_on_every_input_is_told_as_what_they_were_read(
         "is x[None]"
     )
     assert isinstance(error.value.__cause__, RuntimeError)
+    with pytest.raises(ModelError, match=r"returned torch\.int64") as error:
+        SmoothedClassifier(lambda x: x.argmax(1), 0.25).certify(torch.zeros(shape), n=500, grid=255)
+    assert "was read as" not in str(error.value)
 
 
 def test_a_list_of_images_is_refused_with_what_to_do() -> None:
