@@ -290,6 +290,11 @@ def _arrow_batches(mapped: mmap.mmap) -> tuple[pa.Schema, Iterator[pa.RecordBatc
 def _list_column(path: Path, key: str | None, schema: pa.Schema) -> tuple[str, str, np.dtype[Any]]:
     """Return the name of the column of scores, what to call it in errors, and its type."""
     lists = [each.name for each in schema if _is_list(each.type)]
+    if not lists:
+        raise StoreError(
+            f"{path} has no column of lists: the scores of each input must be one list, as in "
+            "pyarrow.table({'scores': list(scores)}). A column a draw is read from .csv alone"
+        )
     name = choose(path, "columns of lists", key, lists)
     what = f"{name} of {path}"
     dtype = np.dtype(schema.field(name).type.value_type.to_pandas_dtype())
