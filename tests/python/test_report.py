@@ -203,6 +203,9 @@ def test_unfit_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "scores.npy").touch()
     with pytest.raises(DataError, match=r"neither a results folder nor a log"):
         report.write_report([tmp_path / "scores.npy"], tmp_path / "out")
+    (tmp_path / "bounds.csv").write_text("lower@0\n0.5\n")
+    with pytest.raises(DataError, match=r"lacks .*`smoothbound bounds` are read from .parquet"):
+        report.write_report([tmp_path / "bounds.csv"], tmp_path / "out")
     with pytest.raises(StoreError, match="there is no results folder"):
         report.write_report([tmp_path / "missing"], tmp_path / "out")
     with pytest.raises(StoreError, match="cannot write to"):

@@ -130,7 +130,10 @@ def _read_log(path: Path) -> Evaluation:
     except DataError as error:
         if path.suffix == ".tsv":
             raise
-        raise DataError(f"{path} is neither a results folder nor a log: {error}") from error
+        advice = ""
+        if path.suffix == ".csv":
+            advice = ". Certificates of `smoothbound bounds` are read from .parquet files alone"
+        raise DataError(f"{path} is neither a results folder nor a log: {error}{advice}") from error
 
 
 def evaluate(results: store.Results, name: str) -> Evaluation:
