@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import smoothbound as sb
-from reported import SETTINGS, make_run, table
+from reported import SETTINGS, make_run, table, undrawn  # noqa: F401
 from smoothbound import report, store
 from smoothbound.cli.options import default_radii
 from smoothbound.errors import DataError, StoreError
@@ -672,7 +672,8 @@ def test_long_names_in_a_legend_leave_the_panels_their_height() -> None:
     assert height([f"a folder of a very long name number {k}" * 3 for k in range(8)]) > 0.9 * short
 
 
-def test_report_of_a_file_of_bounds(tmp_path: Path, undrawn: None) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_report_of_a_file_of_bounds(tmp_path: Path) -> None:
     scores = np.random.default_rng(0).beta(20, 1, (8, 500))
     cert = sb.certify_scores(scores, sigma=0.25, radii=[0.25, 0.0, 0.5], thresholds=[0.6])
     cert.save(tmp_path / "mine.parquet")
