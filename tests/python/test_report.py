@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import smoothbound as sb
-from reported import SETTINGS, make_run, table, undrawn  # noqa: F401
+from reported import SETTINGS, make_run, table
 from smoothbound import report, store
 from smoothbound.cli.options import default_radii
 from smoothbound.errors import DataError, StoreError
