@@ -1,0 +1,13 @@
+// One function for each subject: adds its functions and types to the module.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace bindings {
+
+void register_bands(pybind11::module_& module);
+void register_bounds(pybind11::module_& module);
+void register_sketch(pybind11::module_& module);
+void register_noise(pybind11::module_& module);
+
+}  // namespace bindings

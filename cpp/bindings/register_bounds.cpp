@@ -1,0 +1,110 @@
+// Theorems 1 and 2 and the tangent bound, for rows of scores.
+#include <pybind11/stl.h>
+
+#include <memory>
+
+#include "convert.hpp"
+#include "register.hpp"
+#include "smoothbound/detail/tangent.hpp"
+
+namespace bindings {
+namespace {
+
+// A plan, the band that it looks at, and the sizes of what it returns.
+struct BoundPlan {
+  sb::Plan plan;
+  std::shared_ptr<const sb::ConfidenceBand> band;
+  py::ssize_t n_radii, n_thresholds;
+};
+
+BoundPlan certifier(std::size_t n_draws, double sigma, double alpha, double a, double b,
+                    const std::string& side, const std::string& bound,
+                    std::shared_ptr<const sb::ConfidenceBand> band, const std::string& mean,
+                    std::size_t n_pilot, const std::string& order, std::uint64_t seed,
+                    const std::vector<double>& radii, const std::vector<double>& thresholds,
+                    int threads) {
+  sb::Options options;
+  options.sigma = sigma;
+  options.alpha = alpha;
+  options.a = a;
+  options.b = b;
+  options.side = named(side, sb::detail::sides);
+  options.bound = named(bound, sb::detail::bounds);
+  options.mean = named(mean, sb::detail::means);
+  options.n_pilot = n_pilot;
+  options.order = named(order, sb::detail::orders);
+  options.seed = seed;
+  options.prepared = band.get();
+  options.radii = radii;
+  options.thresholds = thresholds;
+  options.threads = threads;
+  BoundPlan made{{},
+                 std::move(band),
+                 static_cast<py::ssize_t>(radii.size()),
+                 static_cast<py::ssize_t>(thresholds.size())};
+  sb::Failure failure;
+  {
+    WithoutGil released;
+    options.cancel = released.cancel();
+    failure = made.plan.create(options, n_draws);
+  }
+  bad_row(failure);
+  return made;
+}
+
+// Returns (bounds, radius, bad): `bad` is the first row with a score that is NaN or outside the
+// range, or -1.
+py::tuple certify(const BoundPlan& made, const py::array& scores, std::uint64_t first_row) {
+  if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
+  Vector bounds({scores.shape(0), made.n_radii});
+  Vector radius({scores.shape(0), made.n_thresholds});
+  const sb::Certificates out{view(bounds), view(radius)};
+  const sb::Failure failure = run_any(scores, first_row, [&](const auto& rows, sb::Cancel cancel) {
+    return made.plan.certify(rows, out, cancel);
+  });
+  return py::make_tuple(bounds, radius, bad_row(failure));
+}
+
+// The bound with what it chose, for tests against exact arithmetic.
+sb::detail::TangentBound make_tangent(const std::string& mean, double alpha, const Vector& pilot,
+                                      const Vector& draws) {
+  require_alpha(alpha);
+  require(pilot.size() > 0 && draws.size() > 0, "pilot and draws must not be empty");
+  require(ascend(view(pilot)) && ascend(view(draws)), "draws must ascend from 0 to 1 at most");
+  sb::detail::TangentBound tangent(named(mean, sb::detail::means), alpha);
+  tangent.fit(view(pilot), view(draws));
+  return tangent;
+}
+
+double bound_at(sb::detail::TangentBound& tangent, double r) {
+  require(r >= 0.0, "r must not be negative");
+  return tangent(r);
+}
+
+double radius_of(sb::detail::TangentBound& tangent, double target) {
+  require(target > 0.0, "target must be positive");
+  return tangent.certified_radius(target);
+}
+
+}  // namespace
+
+void register_bounds(py::module_& module) {
+  class_made_by_function<sb::detail::TangentBound>(module, "TangentBound")
+      .def("__call__", &bound_at, py::arg("r"))
+      .def("certified_radius", &radius_of, py::arg("target"))
+      .def_property_readonly("knots",
+                             [](const sb::detail::TangentBound& t) { return copy_of(t.knots()); })
+      .def_property_readonly(
+          "z", [](const sb::detail::TangentBound& t) { return copy_of(t.touching_points()); })
+      .def_property_readonly("stake", &sb::detail::TangentBound::stake);
+  module.def("TangentBound", &make_tangent, py::arg("mean"), py::arg("alpha"), py::arg("pilot"),
+             py::arg("draws"));
+  class_made_by_function<BoundPlan>(module, "Certifier")
+      .def("__call__", &certify, py::arg("scores"), py::arg("first_row") = 0);
+  module.def("certifier", &certifier, py::arg("n_draws"), py::kw_only(), py::arg("sigma"),
+             py::arg("alpha"), py::arg("a"), py::arg("b"), py::arg("side"), py::arg("bound"),
+             py::arg("band").none(true), py::arg("mean"), py::arg("n_pilot"), py::arg("order"),
+             py::arg("seed"), py::arg("radii"), py::arg("thresholds"), py::arg("threads"));
+}
+
+}  // namespace bindings

@@ -1,0 +1,71 @@
+// What can be chosen by name: a word for Python, a code for C, and what they stand for. A new
+// method is a new line here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "smoothbound/options.hpp"
+#include "smoothbound/smoothbound.h"
+
+namespace smoothbound::detail {
+
+template <class Enum>
+struct Name {
+  std::string_view word;
+  std::int32_t code;
+  Enum value;
+};
+
+inline constexpr Name<Side> sides[] = {
+    {"lower", SMOOTHBOUND_SIDE_LOWER, Side::lower},
+    {"upper", SMOOTHBOUND_SIDE_UPPER, Side::upper},
+};
+inline constexpr Name<Bound> bounds[] = {
+    {"mean", SMOOTHBOUND_BOUND_MEAN, Bound::mean},
+    {"cdf", SMOOTHBOUND_BOUND_CDF, Bound::cdf},
+    {"tangent", SMOOTHBOUND_BOUND_TANGENT, Bound::tangent},
+};
+inline constexpr Name<MeanKind> means[] = {
+    {"hoeffding", SMOOTHBOUND_MEAN_HOEFFDING, MeanKind::hoeffding},
+    {"bernstein", SMOOTHBOUND_MEAN_BERNSTEIN, MeanKind::bernstein},
+    {"betting", SMOOTHBOUND_MEAN_BETTING, MeanKind::betting},
+};
+inline constexpr Name<BandKind> bands[] = {
+    {"dkw", SMOOTHBOUND_BAND_DKW, BandKind::dkw},
+    {"ell", SMOOTHBOUND_BAND_ELL, BandKind::ell},
+};
+inline constexpr Name<Order> orders[] = {
+    {"unknown", SMOOTHBOUND_ORDER_UNKNOWN, Order::unknown},
+    {"drawn", SMOOTHBOUND_ORDER_DRAWN, Order::drawn},
+};
+
+template <class Enum, std::size_t n>
+constexpr std::optional<Enum> named(const Name<Enum> (&names)[n], std::string_view word) noexcept {
+  for (const Name<Enum>& name : names) {
+    if (name.word == word) return name.value;
+  }
+  return std::nullopt;
+}
+
+template <class Enum, std::size_t n>
+constexpr std::optional<Enum> coded(const Name<Enum> (&names)[n], std::int32_t code) noexcept {
+  for (const Name<Enum>& name : names) {
+    if (name.code == code) return name.value;
+  }
+  return std::nullopt;
+}
+
+// \pre the value has a name
+template <class Enum, std::size_t n>
+constexpr std::int32_t code_of(const Name<Enum> (&names)[n], Enum value) noexcept {
+  std::int32_t code = 0;
+  for (const Name<Enum>& name : names) {
+    if (name.value == value) code = name.code;
+  }
+  return code;
+}
+
+}  // namespace smoothbound::detail
