@@ -5,7 +5,7 @@
 #include <limits>
 #include <memory>
 
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 #include "smoothbound/detail/binning.hpp"
 #include "sort.hpp"
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 #include "smoothbound/detail/edge_grid.hpp"
 
 namespace smoothbound::detail {

@@ -6,7 +6,7 @@
 
 #include "batch.hpp"
 #include "cells.hpp"
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 #include "smoothbound/sketch.hpp"
 
 namespace smoothbound {

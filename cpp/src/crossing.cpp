@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "binomial.hpp"
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 #include "rounding.hpp"
 
 namespace smoothbound::detail {

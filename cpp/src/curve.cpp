@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 #include "rounding.hpp"
 
 namespace smoothbound::detail {

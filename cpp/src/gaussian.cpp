@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 
 namespace smoothbound::gaussian {
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "batch.hpp"
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 #include "smoothbound/detail/philox.hpp"
 
 namespace smoothbound {

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 #include "plan_contents.hpp"
 #include "short_rows.hpp"
 #include "smoothbound/detail/binning.hpp"

@@ -8,7 +8,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 #include "smoothbound/detail/mean.hpp"
 #include "smoothbound/detail/range.hpp"
 #include "smoothbound/scores.hpp"

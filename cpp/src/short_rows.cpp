@@ -4,7 +4,7 @@
 #include <memory>
 #include <type_traits>
 
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 
 namespace smoothbound::detail {
 

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 #include "smoothbound/detail/binning.hpp"
 #include "smoothbound/detail/curve.hpp"
 #include "smoothbound/detail/range.hpp"

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 #include "rounding.hpp"
 #include "smoothbound/detail/binning.hpp"
 #include "smoothbound/gaussian.hpp"

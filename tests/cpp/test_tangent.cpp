@@ -2,8 +2,8 @@
 #include <cmath>
 #include <random>
 
-#include "../../cpp/src/kernels.hpp"
 #include "check.h"
+#include "kernels/kernels.hpp"
 #include "smoothbound/detail/tangent.hpp"
 #include "smoothbound/gaussian.hpp"
 

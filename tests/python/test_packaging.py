@@ -84,7 +84,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_sdist_has_all_that_a_build_and_a_test_need(source: Path) -> None:
     wanted = """
         CMakeLists.txt LICENSE README.md CONTRIBUTING.md constraints.txt
-        cpp/src/kernels.cpp cpp/include/smoothbound/smoothbound.h cpp/bindings/module.cpp
+        cpp/src/kernels/kernels.cpp cpp/include/smoothbound/smoothbound.h cpp/bindings/module.cpp
         cpp/smoothboundConfig.cmake.in python/smoothbound/py.typed python/smoothbound/_core.pyi
         tests/python/conftest.py docs/harness.md
     """

@@ -36,13 +36,7 @@
 
 #include "version.h"
 
-#if defined(_WIN32)
-#if defined(SMOOTHBOUND_C_BUILDING)
-#define SMOOTHBOUND_API __declspec(dllexport)
-#else
-#define SMOOTHBOUND_API __declspec(dllimport)
-#endif
-#elif defined(__GNUC__)
+#if defined(__GNUC__)
 #define SMOOTHBOUND_API __attribute__((visibility("default")))
 #else
 #define SMOOTHBOUND_API

@@ -1,13 +1,13 @@
 // Sorts several short rows at once, one in each lane of a vector, by a bitonic network (Batcher
 // 1968) in which every comparison puts the smaller score first. What is compared does not depend
-// on the scores, so nothing is mispredicted. Included by kernels.cpp, once per tier.
+// on the scores, so nothing is mispredicted.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <limits>
-#include <type_traits>
+
+#include "kernels/inline.hpp"
+#include "kernels/kernels.hpp"
 
 #if defined(__has_builtin) && !defined(SMOOTHBOUND_PORTABLE)
 #if __has_builtin(__builtin_shufflevector)
@@ -17,7 +17,7 @@
 
 #if defined(SMOOTHBOUND_HAS_NETWORK)
 
-namespace smoothbound::detail {
+namespace smoothbound::detail::SMOOTHBOUND_TIER {
 namespace {  // NOLINT(misc-anonymous-namespace-in-header): a part of kernels.cpp
 
 // The bytes of a vector register.
@@ -37,13 +37,18 @@ struct [[gnu::may_alias]] Lanes {
 };
 using Eight [[gnu::vector_size(32)]] = float;
 
+template <int n>
+struct Constant {
+  constexpr operator int() const { return n; }  // NOLINT(google-explicit-constructor)
+};
+
 // f(0), ..., f(n - 1) with constants, for what must stay in registers: compilers unroll loops too
 // late for that.
 template <int n, class F>
 SMOOTHBOUND_INLINE void each(const F& f) {
   if constexpr (n > 0) {
     each<n - 1>(f);
-    f(std::integral_constant<int, n - 1>{});
+    f(Constant<n - 1>{});
   }
 }
 
@@ -166,7 +171,7 @@ SMOOTHBOUND_INLINE void transpose(Eight (&v)[8], const To& to) {
   exchange<2>(v);
   exchange<4>(v);
 #pragma GCC unroll 8
-  for (std::size_t j = 0; j < 8; ++j) std::memcpy(to(j), &v[j], sizeof(Eight));
+  for (std::size_t j = 0; j < 8; ++j) __builtin_memcpy(to(j), &v[j], sizeof(Eight));
 }
 
 bool sort_rows(const float* const* rows, std::size_t count, std::size_t n, float* sorted) {
@@ -179,7 +184,7 @@ bool sort_rows(const float* const* rows, std::size_t count, std::size_t n, float
       Eight v[8];
 #pragma GCC unroll 8
       for (std::size_t j = 0; j < 8; ++j) {
-        std::memcpy(&v[j], source(first + j) + i, sizeof(Eight));
+        __builtin_memcpy(&v[j], source(first + j) + i, sizeof(Eight));
         same &= v[j] == v[j];
       }
       transpose(v, [&](std::size_t j) { return sorted + (i + j) * network_lanes + first; });
@@ -189,8 +194,8 @@ bool sort_rows(const float* const* rows, std::size_t count, std::size_t n, float
   const std::size_t room = row_room(n);
   for (std::size_t i = whole; i < room; ++i) {
     for (std::size_t row = 0; row < network_lanes; ++row) {
-      float score = std::numeric_limits<float>::infinity();
-      if (i < n) std::memcpy(&score, source(row) + i, sizeof(float));
+      float score = __builtin_inff();
+      if (i < n) __builtin_memcpy(&score, source(row) + i, sizeof(float));
       sorted[i * network_lanes + row] = score;
       if (score != score) numbers = 0;
     }
@@ -207,7 +212,7 @@ void sort_in_place(float* const* rows, std::size_t count, std::size_t n, float* 
       Eight v[8];
 #pragma GCC unroll 8
       for (std::size_t j = 0; j < 8; ++j) {
-        std::memcpy(&v[j], scratch + (i + j) * network_lanes + first, sizeof(Eight));
+        __builtin_memcpy(&v[j], scratch + (i + j) * network_lanes + first, sizeof(Eight));
       }
       transpose(v, [&](std::size_t j) { return first + j < count ? rows[first + j] + i : spare; });
     }
@@ -215,6 +220,6 @@ void sort_in_place(float* const* rows, std::size_t count, std::size_t n, float* 
 }
 
 }  // namespace
-}  // namespace smoothbound::detail
+}  // namespace smoothbound::detail::SMOOTHBOUND_TIER
 
 #endif

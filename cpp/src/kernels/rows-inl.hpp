@@ -1,13 +1,15 @@
-// Moments and bounds of several sorted rows at once, one in each lane of a vector, as network.hpp
-// leaves them. Every sum is taken in the order in which kernels.cpp takes it for a single row, so a
-// row's bits do not depend on its company. Included by kernels.cpp, once per tier.
+// Moments and bounds of several sorted rows at once, one in each lane of a vector, as
+// network-inl.hpp
+// leaves them. Every sum is taken in the order in which curve-inl.hpp takes it for a single row, so
+// that results are bit-identical whichever rows are processed together.
 #pragma once
 
-#include "network.hpp"
+#include "kernels/curve-inl.hpp"
+#include "kernels/network-inl.hpp"
 
 #if defined(SMOOTHBOUND_HAS_NETWORK)
 
-namespace smoothbound::detail {
+namespace smoothbound::detail::SMOOTHBOUND_TIER {
 namespace {  // NOLINT(misc-anonymous-namespace-in-header): a part of kernels.cpp
 
 // What is done for a part of the lanes at a time, whose doubles fill a register.
@@ -16,11 +18,11 @@ using Wide [[gnu::vector_size(8 * wide_lanes)]] = double;
 
 SMOOTHBOUND_INLINE Wide load(const double* x) {
   Wide v;
-  std::memcpy(&v, x, sizeof(Wide));
+  __builtin_memcpy(&v, x, sizeof(Wide));
   return v;
 }
 
-SMOOTHBOUND_INLINE void store(double* x, const Wide& v) { std::memcpy(x, &v, sizeof(Wide)); }
+SMOOTHBOUND_INLINE void store(double* x, const Wide& v) { __builtin_memcpy(x, &v, sizeof(Wide)); }
 
 // The distance of the knot before `begin`, or 0, and those of the knots [begin, end), where every
 // draw is a knot.
@@ -29,7 +31,7 @@ void lane_distances(const float* sorted, std::size_t n, std::size_t begin, std::
   const double a = range.a;
   const double b = range.b;
   if (begin == 0) {
-    std::memset(out, 0, network_lanes * sizeof(double));
+    __builtin_memset(out, 0, network_lanes * sizeof(double));
   } else {
     --begin;
     out -= network_lanes;
@@ -93,7 +95,7 @@ SMOOTHBOUND_INLINE void lane_moments_of_block(const double* distances, const dou
 void row_moments(const float* sorted, std::size_t n, const Range& range, const KnotGroup* groups,
                  std::size_t n_groups, const double* offsets, double* out, double* total) {
   alignas(64) double distances[(moment_block + 1) * network_lanes];
-  std::memset(total, 0, network_lanes * sizeof(double));
+  __builtin_memset(total, 0, network_lanes * sizeof(double));
   for (std::size_t k = 0; k < n_groups; ++k) {
     const KnotGroup& group = groups[k];
     double* moments = out + k * curve_terms * network_lanes;
@@ -147,6 +149,6 @@ void row_curves(const double* moments, const KnotGroup* groups, std::size_t n_gr
 }
 
 }  // namespace
-}  // namespace smoothbound::detail
+}  // namespace smoothbound::detail::SMOOTHBOUND_TIER
 
 #endif

@@ -1,14 +1,13 @@
-// Shares the scores of a long row among buckets, each to be sorted by itself. Included by
-// kernels.cpp, once per tier.
+// Shares the scores of a long row among buckets, each to be sorted by itself.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels.hpp"
+#include "kernels/inline.hpp"
+#include "kernels/kernels.hpp"
 
-namespace smoothbound::detail {
+namespace smoothbound::detail::SMOOTHBOUND_TIER {
 namespace {  // NOLINT(misc-anonymous-namespace-in-header): a part of kernels.cpp
 
 // Levels are logarithmic near both ends of the range, where the scores of a classifier crowd: the
@@ -22,7 +21,7 @@ class Levels {
       : a_(spread.a),
         b_(spread.b),
         shortest_((0.5f * spread.b - 0.5f * spread.a) * 0x1p-25f),
-        middle_(std::bit_cast<std::int32_t>(0.5f * spread.b - 0.5f * spread.a) + 16) {}
+        middle_(__builtin_bit_cast(std::int32_t, 0.5f * spread.b - 0.5f * spread.a) + 16) {}
 
   SMOOTHBOUND_INLINE std::int32_t operator()(float x) const {
     const float from_a = x - a_;
@@ -30,7 +29,7 @@ class Levels {
     const bool lower = from_a < from_b;
     float distance = lower ? from_a : from_b;
     distance = distance > shortest_ ? distance : shortest_;  // and where it is NaN
-    const auto bits = std::bit_cast<std::int32_t>(distance);
+    const auto bits = __builtin_bit_cast(std::int32_t, distance);
     return lower ? bits - middle_ : middle_ - bits;
   }
 
@@ -99,4 +98,4 @@ bool scatter(const float* x, std::size_t n, const Spread& spread, float* room,
 }
 
 }  // namespace
-}  // namespace smoothbound::detail
+}  // namespace smoothbound::detail::SMOOTHBOUND_TIER

@@ -120,28 +120,30 @@ struct Kernels {
 
   // How many rows the following take at once, at most most_row_lanes; 0 where the compiler cannot
   // make them.
-  std::size_t row_lanes;
+  std::size_t row_lanes = 0;
 
   // sorted[i * row_lanes + k] = score number i of rows[k] in ascending order, for k < count, where
   // 0 < count <= row_lanes; other lanes hold a copy of rows[0]. The rows have n scores each and
   // need not be aligned; `sorted` is aligned to 64 bytes, with room for row_room(n) scores a lane.
   // Returns false if there is a NaN.
-  bool (*sort_rows)(const float* const* rows, std::size_t count, std::size_t n, float* sorted);
+  bool (*sort_rows)(const float* const* rows, std::size_t count, std::size_t n,
+                    float* sorted) = nullptr;
 
   // The same in place, where n is a multiple of 8; `scratch` is as `sorted`.
-  void (*sort_in_place)(float* const* rows, std::size_t count, std::size_t n, float* scratch);
+  void (*sort_in_place)(float* const* rows, std::size_t count, std::size_t n,
+                        float* scratch) = nullptr;
 
   // The moments of each group for each of the rows sorted, where every draw is a knot:
   // out[(k * curve_terms + t) * row_lanes + lane] is what moments() makes of groups[k], which may
   // hold at most moment_block knots, and total[lane] the sum of the gaps, rounded up.
   void (*row_moments)(const float* sorted, std::size_t n, const Range& range,
                       const KnotGroup* groups, std::size_t n_groups, const double* offsets,
-                      double* out, double* total);
+                      double* out, double* total) = nullptr;
 
   // out[j * row_lanes + lane] = curve() at radius j from these moments; weights as there, those of
   // a radius following those of the one before.
   void (*row_curves)(const double* moments, const KnotGroup* groups, std::size_t n_groups,
-                     const double* weights, std::size_t n_radii, double* out);
+                     const double* weights, std::size_t n_radii, double* out) = nullptr;
 };
 
 // n rounded up to a power of two, at least 8.
@@ -170,10 +172,16 @@ static inline void add_to(double& total, double& lost, double term) {
   total = next;
 }
 
-// One per translation unit that was compiled for a tier.
-extern const Kernels kernels_baseline;
-extern const Kernels kernels_avx2;
-extern const Kernels kernels_avx512;
+// One per object that was compiled for a tier.
+namespace baseline {
+extern const Kernels table;
+}
+namespace avx2 {
+extern const Kernels table;
+}
+namespace avx512 {
+extern const Kernels table;
+}
 
 // The tier in use.
 const Kernels& kernels() noexcept;

@@ -1,0 +1,10 @@
+# Fails if OBJECT defines a symbol that the linker may replace by one of another object.
+execute_process(COMMAND ${NM} -C ${OBJECT} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "[0-9a-f]+ [WVu] [^\n]*" weak "${symbols}")
+if(NOT symbols MATCHES "table")
+  message(FATAL_ERROR "${OBJECT} does not hold the table of kernels:\n${symbols}")
+endif()
+if(weak)
+  list(JOIN weak "\n" weak)
+  message(FATAL_ERROR "${OBJECT} defines weak symbols:\n${weak}")
+endif()
