@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.utils.dlpack import from_dlpack
 
-from smoothbound import checks
-from smoothbound.devices import resolved
+from smoothbound._utils import checks
+from smoothbound._utils.devices import resolved
 
 __all__ = [
     "BaseClassifier",

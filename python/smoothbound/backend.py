@@ -8,7 +8,7 @@ import platform
 from types import ModuleType
 from typing import Any
 
-from smoothbound import checks
+from smoothbound._utils import checks
 
 __all__ = ["BACKENDS", "build_info", "load", "resolve", "usable_threads"]
 
@@ -71,7 +71,7 @@ def build_info() -> dict[str, Any]:
     >>> build_info()["backend"] in ("cpp", "numba")
     True
     """
-    from smoothbound import __version__
+    from smoothbound._version import __version__
 
     reason = _why_no_core()
     return {

@@ -22,8 +22,8 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from smoothbound import backend as backends
-from smoothbound import checks
-from smoothbound.kept import kept
+from smoothbound._utils import checks
+from smoothbound._utils.kept import kept
 
 __all__ = ["level_of", "local_level", "prepared", "seconds_to_calibrate"]
 

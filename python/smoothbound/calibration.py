@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import checks
+from smoothbound._utils import checks
 
 __all__ = ["Calibration", "brier", "certified", "ece"]
 

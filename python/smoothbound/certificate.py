@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import checks
+from smoothbound._utils import checks
+from smoothbound._utils.extras import named
 from smoothbound.certificate_text import as_html, as_text
 from smoothbound.errors import StoreError
-from smoothbound.extras import named
 from smoothbound.method import Method
 from smoothbound.rounding import exact
 

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.arrays import as_scores
 from smoothbound.certificate import CLASS_KEY, METADATA_KEY, Certificate, Settings
 from smoothbound.engine import SIDES

@@ -22,8 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from smoothbound import checkpoint_file, checks
-from smoothbound.devices import resolved
+from smoothbound import checkpoint_file
+from smoothbound._utils import checks
+from smoothbound._utils.devices import resolved
 from smoothbound.digests import digest, is_dense, kind_of, state_digest
 from smoothbound.errors import CheckpointError, ModelError, said
 from smoothbound.models import ARCHITECTURES, MAX_CLASSES, build, from_factory

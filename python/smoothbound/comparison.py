@@ -13,7 +13,7 @@ from functools import reduce
 
 import numpy as np
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.evaluation import Evaluation, Floats, Ints
 
 __all__ = ["Reach", "best_by_radius", "on_common_inputs", "side_by_side"]

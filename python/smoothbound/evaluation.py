@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.method import Method
 from smoothbound.printable import printable
 from smoothbound.rounding import exact

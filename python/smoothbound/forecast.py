@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import backend as backends
-from smoothbound import checks, engine
+from smoothbound import engine
+from smoothbound._utils import checks
 from smoothbound.method import Method
 from smoothbound.sketch import ScoreSketch
 from smoothbound.sketch_certificate import bound_counts

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from smoothbound import backend as backends
-from smoothbound import checks
+from smoothbound._utils import checks
 
 __all__ = ["cdf", "quantile"]
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound import checks, sketch_checks
+from smoothbound import sketch_checks
+from smoothbound._utils import checks
 
 if TYPE_CHECKING:
     from smoothbound.sketch import ScoreSketch

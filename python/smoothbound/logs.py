@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.errors import DataError
 from smoothbound.evaluation import Bounds, Evaluation
 from smoothbound.method import Method

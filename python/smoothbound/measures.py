@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smoothbound import checks
+from smoothbound._utils import checks
 
 __all__ = ["MARGIN", "SCORE", "Measure", "custom", "measure"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smoothbound import checks
+from smoothbound._utils import checks
 
 __all__ = ["BANDS", "BOUNDS", "MEANS", "Method"]
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parameter import is_lazy
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.errors import ModelError, said
 
 __all__ = [

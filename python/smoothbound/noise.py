@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from smoothbound import checks
 from smoothbound._noise_torch import Key
-from smoothbound.devices import resolved
+from smoothbound._utils import checks
+from smoothbound._utils.devices import resolved
 from smoothbound.lattice import MAX_FINE_NUMBER, MAX_NUMBER, fine_lattice, lattice
 from smoothbound.noise_kinds import CAVEAT, DEFAULT, KINDS, Kind, described
 

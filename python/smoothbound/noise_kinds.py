@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from smoothbound import checks
+from smoothbound._utils import checks
 
 __all__ = ["CAVEAT", "DEFAULT", "KINDS", "Kind", "described", "stated"]
 

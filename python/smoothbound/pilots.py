@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound import checks, store
+from smoothbound import store
+from smoothbound._utils import checks
 from smoothbound.errors import StoreError
 from smoothbound.sketch import ScoreSketch
 

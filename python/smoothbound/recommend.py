@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound import checks, engine
+from smoothbound import engine
+from smoothbound._utils import checks
 from smoothbound.forecast import MOST_DRAWS, forecast
 from smoothbound.pilots import Pilot, common_inputs, positions
 from smoothbound.rounding import exact

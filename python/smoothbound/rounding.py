@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
-from smoothbound import checks
+from smoothbound._utils import checks
 
 __all__ = [
     "ceil_decimal",

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
 

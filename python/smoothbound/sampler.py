@@ -27,17 +27,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from smoothbound import checks
+from smoothbound._utils import checks
+from smoothbound._utils.devices import resolved
+from smoothbound._utils.threads import checked as checked_threads
+from smoothbound._utils.threads import multiplications, running_in, suited
 from smoothbound.adapters import BaseClassifier, Model, Outputs, TensorModel, adapt
-from smoothbound.devices import resolved
 from smoothbound.errors import ModelError, said
 from smoothbound.evaluating import evaluating, modules_behind
 from smoothbound.measures import MARGIN, SCORE, Measure
 from smoothbound.measures import measure as measure_of
 from smoothbound.noise import DEFAULT, MAX_DRAWS, Noise, Stream, check_example
 from smoothbound.schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
-from smoothbound.threads import checked as checked_threads
-from smoothbound.threads import multiplications, running_in, suited
 
 __all__ = [
     "Draws",

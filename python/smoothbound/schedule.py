@@ -18,7 +18,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.errors import FAILED
 from smoothbound.noise import Stream
 

@@ -22,7 +22,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.errors import StoreError
 from smoothbound.plain_files import memory_limit, open_plain, require_plain
 

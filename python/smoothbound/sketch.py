@@ -15,14 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import backend as backends
-from smoothbound import (
-    checks,
-    engine,
-    noise_kinds,
-    sketch_checks,
-    sketch_draws,
-    sketch_repeats,
-)
+from smoothbound import engine, noise_kinds, sketch_checks, sketch_draws, sketch_repeats
+from smoothbound._utils import checks
 from smoothbound.arrays import as_scores
 from smoothbound.errors import StoreError
 from smoothbound.rounding import exact

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import backend as backends
 from smoothbound import band as bands
-from smoothbound import checks, engine
+from smoothbound import engine
+from smoothbound._utils import checks
 from smoothbound.certificate import Certificate, Settings, formerly
 from smoothbound.displaced import inward, outward
 from smoothbound.method import Method

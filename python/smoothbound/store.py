@@ -24,7 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import checks, packed_counts, sealed, sketch_checks, store_checks
+from smoothbound import packed_counts, sealed, sketch_checks, store_checks
+from smoothbound._utils import checks
 from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
 from smoothbound.journal import Journal, beginning, frame, schema_frames
 from smoothbound.plain_files import read_plain

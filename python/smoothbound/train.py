@@ -31,13 +31,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import SGD, Optimizer
 
-from smoothbound import checkpoint, checks
+from smoothbound import checkpoint
+from smoothbound._utils import checks
+from smoothbound._utils.devices import resolved
+from smoothbound._utils.threads import checked, multiplications, running_in, suited
 from smoothbound.data import Dataset, unit_scale
-from smoothbound.devices import resolved
 from smoothbound.errors import ModelError
 from smoothbound.models import ARCHITECTURES, build
 from smoothbound.noise import MAX_SEED
-from smoothbound.threads import checked, multiplications, running_in, suited
 from smoothbound.training_data import batches
 
 __all__ = [

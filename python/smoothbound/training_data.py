@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.data import Dataset, unit_scale
 from smoothbound.data.encoded import EncodedImages
 

@@ -239,7 +239,7 @@ def test_users_without_a_home_or_a_name_calibrate_anew(monkeypatch, failing):
 
 
 def test_bands_in_memory_are_bounded_by_their_size():
-    from smoothbound.kept import kept
+    from smoothbound._utils.kept import kept
 
     made = []
 

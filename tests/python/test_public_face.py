@@ -110,14 +110,14 @@ def test_imports_of_others_stay_as_they_are(bare: Path) -> None:
 
 
 def test_a_missing_package_that_no_extra_brings_is_left_as_it_is() -> None:
-    from smoothbound.extras import named
+    from smoothbound._utils.extras import named
 
     with pytest.raises(ModuleNotFoundError, match=r"^No module named 'no_such_package'$"), named():
         import no_such_package  # noqa: F401
 
 
 def test_a_missing_package_is_named_once() -> None:
-    from smoothbound.extras import named
+    from smoothbound._utils.extras import named
 
     with pytest.raises(ModuleNotFoundError) as caught, named(), named():
         raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
@@ -182,7 +182,7 @@ def test_the_extras_are_those_of_the_package() -> None:
         pytest.skip("needs tomllib")
     import tomllib
 
-    from smoothbound.extras import _EXTRA_OF
+    from smoothbound._utils.extras import _EXTRA_OF
 
     project = Path(__file__).parents[2] / "pyproject.toml"
     extras = tomllib.loads(project.read_text())["project"]["optional-dependencies"]

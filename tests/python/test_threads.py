@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from smoothbound import threads
+from smoothbound._utils import threads
+from smoothbound._utils.threads import multiplications, running_in
 from smoothbound.sampler import Sampler
 from smoothbound.smoothed import SmoothedClassifier
-from smoothbound.threads import multiplications, running_in
 
 X = torch.ones(1, 4)
 

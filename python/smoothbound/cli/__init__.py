@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from smoothbound._utils.extras import named
 from smoothbound.cli.bounds import bounds
 from smoothbound.cli.certify import certify
 from smoothbound.cli.demo import demo
@@ -19,7 +20,6 @@ from smoothbound.cli.report import report
 from smoothbound.cli.train import train
 from smoothbound.cli.typed import Command, as_typed, way_on
 from smoothbound.errors import SmoothboundError
-from smoothbound.extras import named
 from smoothbound.printing import note, print_error, readable_anywhere
 
 __all__ = ["app", "main"]
@@ -69,7 +69,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from smoothbound import __version__
+        from smoothbound._version import __version__
 
         typer.echo(f"smoothbound {__version__}")
         raise typer.Exit

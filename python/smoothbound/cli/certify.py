@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.cli.options import (
     Alpha,
     Data,
@@ -284,6 +284,7 @@ def certify(
     the reason and count as not certified; the exit status is then 3, and 2 after any other error.
     """
     from smoothbound import checkpoint as checkpoints
+    from smoothbound._utils.threads import checked
     from smoothbound.adaptive import Budget, ask
     from smoothbound.cli.closing import concerns
     from smoothbound.cli.tables import show
@@ -292,7 +293,6 @@ def certify(
     from smoothbound.run_settings import RunSettings
     from smoothbound.runs import as_recorded, run
     from smoothbound.smoothed import SmoothedClassifier
-    from smoothbound.threads import checked
     from smoothbound.train import best_device
 
     if not adaptive and {radius_precision, max_draws, max_seconds} != {None}:

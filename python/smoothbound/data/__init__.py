@@ -29,7 +29,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.data.cifar10 import cifar10
 from smoothbound.data.dataset import Dataset, Images, unit_scale
 from smoothbound.data.digits import digits

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.errors import DataError
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.evaluation import Evaluation
 from smoothbound.figures.style import accuracy_axes, accuracy_curve, look_of, plain, require_axes
 from smoothbound.rounding import exact

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.figures.style import RADIUS, radius_axis, require_axes
 
 if TYPE_CHECKING:

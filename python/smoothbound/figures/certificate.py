@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.certificate import Certificate
 from smoothbound.figures.style import RADIUS, marker_size, radius_axis, require_axes
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.evaluation import Bounds, Evaluation
 from smoothbound.figures.style import (
     GREY,

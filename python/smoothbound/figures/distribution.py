@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
-from smoothbound import backend, band, checks
+from smoothbound import backend, band
+from smoothbound._utils import checks
 from smoothbound.evaluation import Evaluation
 from smoothbound.figures.style import GREY, METHOD_LOOKS, plain, require_axes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.figures.style import GREY, LOOKS, require_axes
 from smoothbound.knots import KnotChoices
 from smoothbound.rounding import exact

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothbound import checks
+from smoothbound._utils import checks
 from smoothbound.concentration import Spreads
 from smoothbound.evaluation import Evaluation
 from smoothbound.figures.style import (

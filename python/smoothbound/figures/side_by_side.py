@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothbound import checks, comparison
+from smoothbound import comparison
+from smoothbound._utils import checks
 from smoothbound.evaluation import Evaluation
 from smoothbound.figures.style import (
     LOOKS,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smoothbound import checks
+from smoothbound._utils import checks
+from smoothbound._utils.extras import named
 from smoothbound.evaluation import Bounds, Evaluation, Floats
-from smoothbound.extras import named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from smoothbound import checks, comparison, concentration
+from smoothbound import comparison, concentration
+from smoothbound._utils import checks
+from smoothbound._utils.extras import named
 from smoothbound.evaluation import Evaluation
-from smoothbound.extras import named
 from smoothbound.method import Method
 from smoothbound.printable import markdown, printable
 from smoothbound.report import folder, page

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from smoothbound import checks
+from smoothbound._utils import checks
+from smoothbound._utils.radii import default_radii
 from smoothbound.evaluation import Evaluation, Floats
-from smoothbound.radii import default_radii
 from smoothbound.rounding import exact
 
 __all__ = ["FRACTIONS", "headline_radii", "radii_of", "radii_to_tell", "thresholds_of"]

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from smoothbound import checks, logs, store
+from smoothbound import logs, store
+from smoothbound._utils import checks
+from smoothbound._utils.checks import SUM_TOLERANCE
 from smoothbound.certificate import Certificate
-from smoothbound.checks import SUM_TOLERANCE
 from smoothbound.commands import certify_command
 from smoothbound.errors import DataError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores, percent

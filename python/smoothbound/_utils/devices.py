@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from smoothbound import checks
+from smoothbound._utils import checks
 
 __all__ = ["resolved"]
 

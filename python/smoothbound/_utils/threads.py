@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from smoothbound import checks
+from smoothbound._utils import checks
 
 __all__ = ["checked", "multiplications", "running_in", "suited"]
 

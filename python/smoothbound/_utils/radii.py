@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from smoothbound import checks
+from smoothbound._utils import checks
 
 __all__ = ["default_radii"]
 

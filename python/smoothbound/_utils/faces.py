@@ -1,0 +1,31 @@
+"""The faces of folders: names that load when they are first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import lazy_loader
+
+from smoothbound._utils.extras import named
+
+__all__ = ["face"]
+
+Face = tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]
+
+
+def face(package: str, file: str) -> Face:
+    """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package, from its stub.
+
+    The stub ``__init__.pyi`` lists the public names and where they are defined. A name that needs
+    a package which is not installed says which extra brings it.
+    """
+    load, listed, names = lazy_loader.attach_stub(package, file)
+
+    def get(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        with named():
+            return load(name)
+
+    return get, listed, names
