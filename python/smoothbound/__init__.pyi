@@ -24,7 +24,6 @@ from . import pilots as pilots
 from . import recommend as recommend
 from . import reference as reference
 from . import report as report
-from . import rounding as rounding
 from . import runs as runs
 from . import schedule as schedule
 from . import score_files as score_files

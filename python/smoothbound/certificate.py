@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.extras import named
 from smoothbound.certificate_text import as_html, as_text
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
-from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -278,7 +278,7 @@ class Certificate:
         """Return a data frame with one row an input and one column a number.
 
         Columns are named ``lower@R`` and ``upper@R`` by the radius and ``radius@c`` by the
-        threshold, both with all their digits (`smoothbound.rounding.exact`). A radius that was
+        threshold, both with all their digits (`rounding.exact`). A radius that was
         asked for twice has two columns of the same name.
         """
         with named():

@@ -17,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from smoothbound._display.printable import spreadsheet_cell
 from smoothbound._utils import checks
 from smoothbound.arrays import as_scores
 from smoothbound.certificate import CLASS_KEY, METADATA_KEY, Certificate, Settings
 from smoothbound.engine import SIDES
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
-from smoothbound.printable import spreadsheet_cell
 from smoothbound.replacing import replacing
 from smoothbound.sealed import read_table, require, seal, write_table
 

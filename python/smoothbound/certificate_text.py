@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smoothbound._display.printable import printable
+from smoothbound._display.rounding import ceil_significant, exact, floor_significant
 from smoothbound._utils import checks
-from smoothbound.printable import printable
-from smoothbound.rounding import ceil_significant, exact, floor_significant
 
 if TYPE_CHECKING:
     from smoothbound.certificate import Certificate

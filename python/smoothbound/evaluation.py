@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothbound._display.printable import printable
+from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.method import Method
-from smoothbound.printable import printable
-from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
     from smoothbound.sketch import ScoreSketch

@@ -14,8 +14,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothbound._display.rounding import ceil_significant, floor_significant
 from smoothbound._utils import checks
-from smoothbound.rounding import ceil_significant, floor_significant
 
 __all__ = [
     "FINE_BITS",

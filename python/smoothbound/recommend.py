@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound import engine
+from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.forecast import MOST_DRAWS, forecast
 from smoothbound.pilots import Pilot, common_inputs, positions
-from smoothbound.rounding import exact
 
 __all__ = ["Recommendation", "Rival", "ladder", "recommend", "wilson"]
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound import packed_counts
+from smoothbound._display.progress import progress
 from smoothbound._utils import checks
 from smoothbound.adaptive import Budget, Decide, FindRadius, Plan
 from smoothbound.adaptive import Job as AdaptiveJob
@@ -25,7 +26,6 @@ from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
-from smoothbound.progress import progress
 from smoothbound.run_settings import RunSettings
 from smoothbound.sampler import Input
 from smoothbound.schedule import Draws, Failure, FixedJob, Job

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from smoothbound import gaussian
+from smoothbound._display.rounding import exact, floor_decimal
 from smoothbound._utils import checks
 from smoothbound.adaptive import Answer, Budget, Decide, FindRadius, Plan, ask
 from smoothbound.adaptive import Job as AdaptiveJob
@@ -27,7 +28,6 @@ from smoothbound.engine import certify_scores, required_draws
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise import MAX_DRAWS, MAX_EXAMPLE
-from smoothbound.rounding import exact, floor_decimal
 from smoothbound.sampler import (
     Compile,
     Input,

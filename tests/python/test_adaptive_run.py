@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from smoothbound import store
+from smoothbound._display.rounding import floor_decimal
 from smoothbound.cli import app
-from smoothbound.rounding import floor_decimal
 from smoothbound.run_settings import RunSettings
 
 OPTIONS: dict[str, Any] = {

@@ -31,12 +31,12 @@ from smoothbound import (
     pilots,
     recommend,
     report,
-    rounding,
     runs,
     score_files,
     store,
     train,
 )
+from smoothbound._display import rounding
 from smoothbound.data import load
 from smoothbound.errors import CheckpointError, DataError, ModelError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores

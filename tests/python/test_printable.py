@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 import reported
 from smoothbound import report
+from smoothbound._display.console import print_error, say
+from smoothbound._display.printable import file_stem, markdown, printable, spreadsheet_cell
 from smoothbound.cli import app
-from smoothbound.printable import file_stem, markdown, printable, spreadsheet_cell
-from smoothbound.printing import print_error, say
 from smoothbound.report.tables import csv_of
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07\x9b31m\u202e\r\n"  # clears the screen, sets the title, reverses
@@ -103,7 +103,7 @@ def test_files_of_a_report_have_names_for_every_system() -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 def test_letters_that_a_terminal_lacks_are_spelled(encoding: str) -> None:
     script = (
-        "from smoothbound.printing import readable_anywhere, say\n"
+        "from smoothbound._display.console import readable_anywhere, say\n"
         "readable_anywhere()\nsay('σ ≥ 1, 模 \\udc80')"
     )
     done = subprocess.run(
@@ -119,7 +119,7 @@ def test_letters_that_a_terminal_lacks_are_spelled(encoding: str) -> None:
 @pytest.mark.parametrize("width", ["20", "50", "200"])
 def test_no_terminal_is_too_narrow_for_the_numbers_of_a_table(width: str) -> None:
     script = (
-        "from rich.table import Table\nfrom smoothbound.printing import say_table\n"
+        "from rich.table import Table\nfrom smoothbound._display.console import say_table\n"
         "table = Table('R =', *(str(k / 7) for k in range(9)))\n"
         "table.add_row('Theorem 2 (ell)', *(str(k / 3) for k in range(9)))\nsay_table(table)"
     )

@@ -8,7 +8,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from smoothbound import progress as module
+from smoothbound._display import progress as module
 
 
 @pytest.mark.parametrize("terminal", [True, False])

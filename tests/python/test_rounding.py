@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import smoothbound as sb
-from smoothbound.rounding import (
+from smoothbound._display.rounding import (
     ceil_decimal,
     ceil_significant,
     exact,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from smoothbound._display.console import note, print_error, readable_anywhere
 from smoothbound._utils.extras import named
 from smoothbound.cli.bounds import bounds
 from smoothbound.cli.certify import certify
@@ -20,7 +21,6 @@ from smoothbound.cli.report import report
 from smoothbound.cli.train import train
 from smoothbound.cli.typed import Command, as_typed, way_on
 from smoothbound.errors import SmoothboundError
-from smoothbound.printing import note, print_error, readable_anywhere
 
 __all__ = ["app", "main"]
 

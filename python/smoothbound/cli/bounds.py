@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from smoothbound._display.console import say
+from smoothbound._display.rounding import ceil_significant, floor_significant
 from smoothbound.cli.options import (
     Alpha,
     Band,
@@ -23,8 +25,6 @@ from smoothbound.cli.options import (
 )
 from smoothbound.errors import StoreError
 from smoothbound.method import BOUNDS
-from smoothbound.printing import say
-from smoothbound.rounding import ceil_significant, floor_significant
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -118,9 +118,9 @@ def bounds(
     The scores are read, certified and written a few rows at a time, so a file can be larger than
     memory.
     """
+    from smoothbound._display.progress import progress
     from smoothbound.certificate_files import require_kind, settings_beside, writing
     from smoothbound.engine import certify_scores
-    from smoothbound.progress import progress
     from smoothbound.score_files import open_scores
 
     files = [out, settings_beside(out)] if out.suffix.lower() == ".csv" else [out]

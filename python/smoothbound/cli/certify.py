@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from smoothbound._display.console import say
+from smoothbound._display.rounding import ceil_decimal
 from smoothbound._utils import checks
 from smoothbound.cli.options import (
     Alpha,
@@ -29,8 +31,6 @@ from smoothbound.cli.options import (
     numbers,
 )
 from smoothbound.method import BANDS, BOUNDS
-from smoothbound.printing import say
-from smoothbound.rounding import ceil_decimal
 
 if TYPE_CHECKING:
     from torch import Tensor

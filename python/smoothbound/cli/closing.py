@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from smoothbound._display.rounding import exact
 from smoothbound.errors import FAILED
 from smoothbound.evaluation import Ints
-from smoothbound.rounding import exact
 from smoothbound.store import Results
 
 __all__ = ["concerns"]

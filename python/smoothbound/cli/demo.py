@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from smoothbound._display.console import say
 from smoothbound.cli.certify import certify
 from smoothbound.cli.report import report
 from smoothbound.cli.train import train
-from smoothbound.printing import say
 
 __all__ = ["demo"]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from smoothbound._display.console import note, say
 from smoothbound._utils import checks
 from smoothbound._utils.radii import default_radii
 from smoothbound.method import BANDS, BOUNDS, Method
-from smoothbound.printing import note, say
 
 if TYPE_CHECKING:
     from smoothbound.data import Dataset

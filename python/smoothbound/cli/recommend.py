@@ -15,12 +15,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from smoothbound._display.console import say, say_table
+from smoothbound._display.printable import printable
+from smoothbound._display.rounding import exact, floored
 from smoothbound.cli.options import Alpha, Band
 from smoothbound.commands import FOLDER, certify_command
 from smoothbound.method import Method
-from smoothbound.printable import printable
-from smoothbound.printing import say, say_table
-from smoothbound.rounding import exact, floored
 
 if TYPE_CHECKING:
     from smoothbound.pilots import Pilot

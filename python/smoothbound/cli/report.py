@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from smoothbound._display.console import note, say
 from smoothbound.cli.options import numbers
-from smoothbound.printing import note, say
 
 __all__ = ["report"]
 

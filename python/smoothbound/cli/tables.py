@@ -8,11 +8,11 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from smoothbound._display.console import say, say_table
+from smoothbound._display.rounding import exact, floor_decimal
 from smoothbound.evaluation import Evaluation, percent, share
-from smoothbound.printing import say, say_table
 from smoothbound.report.choosing import radii_to_tell
 from smoothbound.report.reading import drawn, evaluate
-from smoothbound.rounding import exact, floor_decimal
 from smoothbound.store import Results
 
 __all__ = ["show"]

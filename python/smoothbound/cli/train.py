@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from smoothbound._display.console import say
+from smoothbound._display.progress import progress
 from smoothbound.cli.options import Data, Sigma, introduce, look_at
 from smoothbound.errors import CheckpointError, DataError
-from smoothbound.printing import say
-from smoothbound.progress import progress
 
 if TYPE_CHECKING:
     from smoothbound.data import Dataset

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.evaluation import Evaluation
 from smoothbound.figures.style import accuracy_axes, accuracy_curve, look_of, plain, require_axes
-from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

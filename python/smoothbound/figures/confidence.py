@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.evaluation import Bounds, Evaluation
 from smoothbound.figures.style import (
@@ -19,7 +20,6 @@ from smoothbound.figures.style import (
     require_axes,
     steps_from_the_center,
 )
-from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.concentration import Spreads
 from smoothbound.evaluation import Evaluation
@@ -17,7 +18,6 @@ from smoothbound.figures.style import (
     plain,
     require_axes,
 )
-from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

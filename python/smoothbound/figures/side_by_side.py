@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smoothbound import comparison
+from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.evaluation import Evaluation
 from smoothbound.figures.style import (
@@ -18,7 +19,6 @@ from smoothbound.figures.style import (
     plain,
     require_axes,
 )
-from smoothbound.rounding import exact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.radii import default_radii
 from smoothbound.evaluation import Evaluation, Floats
-from smoothbound.rounding import exact
 
 __all__ = ["FRACTIONS", "headline_radii", "radii_of", "radii_to_tell", "thresholds_of"]
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from smoothbound import figures
+from smoothbound._display.rounding import exact
 from smoothbound.evaluation import Evaluation
 from smoothbound.report.choosing import radii_of
 from smoothbound.report.drawing import Figure, draw
-from smoothbound.rounding import exact
 
 __all__ = ["accuracy_figures", "against_class_radius"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from smoothbound.printable import file_stem
+from smoothbound._display.printable import file_stem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,13 +7,13 @@ from functools import partial
 import numpy as np
 
 from smoothbound import figures
+from smoothbound._display.rounding import exact
 from smoothbound.concentration import spreads
 from smoothbound.evaluation import UNKNOWN, Evaluation
 from smoothbound.report.choosing import FRACTIONS
 from smoothbound.report.drawing import draw
 from smoothbound.report.parts import Part
 from smoothbound.report.tables import percent_table
-from smoothbound.rounding import exact
 
 __all__ = ["measures_table", "score_and_margin"]
 

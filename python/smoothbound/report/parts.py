@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from smoothbound.printable import markdown
+from smoothbound._display.printable import markdown
 from smoothbound.report import page
 from smoothbound.report.drawing import Figure
 from smoothbound.report.tables import markdown_rows

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from smoothbound import logs, store
+from smoothbound._display.printable import file_stem, printable
+from smoothbound._display.rounding import ceil_significant, exact
 from smoothbound._utils import checks
 from smoothbound._utils.checks import SUM_TOLERANCE
 from smoothbound.certificate import Certificate
 from smoothbound.commands import certify_command
 from smoothbound.errors import DataError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores, percent
-from smoothbound.printable import file_stem, printable
-from smoothbound.rounding import ceil_significant, exact
 from smoothbound.run_settings import RunSettings
 
 _SELECTED = {"score": "mean score", "votes": "votes"}

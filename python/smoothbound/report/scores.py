@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 
 from smoothbound import calibration, figures, knots
+from smoothbound._display.rounding import exact
 from smoothbound.evaluation import Evaluation, Ints
 from smoothbound.report.choosing import radii_of
 from smoothbound.report.drawing import Figure, Panel, draw
-from smoothbound.rounding import exact
 
 __all__ = ["calibration_under_attack", "choice_of_knots", "one_input"]
 

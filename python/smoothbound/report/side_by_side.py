@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from smoothbound import comparison, figures
+from smoothbound._display.rounding import exact, floored
 from smoothbound.evaluation import Evaluation
 from smoothbound.report.choosing import thresholds_of
 from smoothbound.report.drawing import draw
 from smoothbound.report.parts import Part
 from smoothbound.report.tables import comparison_table
-from smoothbound.rounding import exact, floored
 
 __all__ = ["side_by_side"]
 

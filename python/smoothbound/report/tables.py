@@ -9,10 +9,10 @@ from functools import reduce
 
 import numpy as np
 
+from smoothbound._display.printable import markdown, spreadsheet_cell
+from smoothbound._display.rounding import exact
 from smoothbound.evaluation import Evaluation, Floats, Ints, percent, share
-from smoothbound.printable import markdown, spreadsheet_cell
 from smoothbound.report.choosing import headline_radii, radii_to_tell, thresholds_of
-from smoothbound.rounding import exact
 
 __all__ = [
     "accuracy_table",

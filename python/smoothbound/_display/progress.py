@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from smoothbound import printing
+from smoothbound._display import console as printing
 
 __all__ = ["Running", "progress"]
 

@@ -12,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from smoothbound.printable import printable
+from smoothbound._display.printable import printable
 
 __all__ = ["note", "print_error", "readable_anywhere", "say", "say_table"]
 
