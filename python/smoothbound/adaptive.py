@@ -21,12 +21,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothbound import gaussian
 from smoothbound._display.rounding import exact
+from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
 from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, highest_share
 from smoothbound.errors import BUDGET_SPENT
 from smoothbound.method import Method
-from smoothbound.plain_files import memory_limit
 
 __all__ = ["Answer", "Budget", "Decide", "FindRadius", "Job", "Plan", "Stage", "ask", "plan"]
 

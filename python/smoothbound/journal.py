@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from smoothbound._files.plain import memory_limit
 from smoothbound.errors import StoreError
-from smoothbound.plain_files import memory_limit
 
 __all__ = ["Journal", "beginning", "frame", "schema_frames"]
 

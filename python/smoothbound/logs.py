@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
 from smoothbound.errors import DataError
 from smoothbound.evaluation import Bounds, Evaluation
 from smoothbound.method import Method
-from smoothbound.plain_files import read_plain
 
 __all__ = ["read_log", "with_class_radius"]
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from smoothbound import packed_counts
 from smoothbound._display.progress import progress
+from smoothbound._files.sealed import digest
 from smoothbound._utils import checks
 from smoothbound.adaptive import Budget, Decide, FindRadius, Plan
 from smoothbound.adaptive import Job as AdaptiveJob
@@ -29,7 +30,6 @@ from smoothbound.method import Method
 from smoothbound.run_settings import RunSettings
 from smoothbound.sampler import Input
 from smoothbound.schedule import Draws, Failure, FixedJob, Job
-from smoothbound.sealed import digest
 from smoothbound.sketch import ScoreSketch
 from smoothbound.smoothed import SmoothedClassifier, judge, record, verdict
 from smoothbound.store import SKETCH_EDGES, Results, Writer, load

@@ -22,9 +22,9 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from smoothbound._files.plain import memory_limit, open_plain, require_plain
 from smoothbound._utils import checks
 from smoothbound.errors import StoreError
-from smoothbound.plain_files import memory_limit, open_plain, require_plain
 
 __all__ = ["ScoreFile", "Scores", "choose", "open_scores", "readable", "rows_per_chunk"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
-from smoothbound.plain_files import memory_limit
 
 __all__ = ["MAX_BINS", "edges", "inputs", "kept", "no_counts", "predicted"]
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from smoothbound import sealed
+from smoothbound._files import sealed
 from smoothbound.certificate import METADATA_KEY
 from smoothbound.errors import StoreError
 from smoothbound.sketch_repeats import Seen

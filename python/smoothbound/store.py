@@ -24,14 +24,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import packed_counts, sealed, sketch_checks, store_checks
+from smoothbound import packed_counts, sketch_checks, store_checks
 from smoothbound._display.printable import printable
 from smoothbound._display.rounding import exact
+from smoothbound._files import sealed
+from smoothbound._files.atomic import clear_drafts, file_identity, lock, replacing, sync_folder
+from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
 from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
 from smoothbound.journal import Journal, beginning, frame, schema_frames
-from smoothbound.plain_files import read_plain
-from smoothbound.replacing import clear_drafts, file_identity, lock, replacing, sync_folder
 from smoothbound.run_settings import RunSettings
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import smoothbound as sb
-from smoothbound import score_files, sealed
+from smoothbound import score_files
+from smoothbound._files import sealed
 from smoothbound.cli import app
 
 SCORES = np.random.default_rng(0).beta(8, 1, (5, 400))

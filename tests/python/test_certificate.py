@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import smoothbound as sb
-from smoothbound import sealed
+from smoothbound._files import sealed
 from smoothbound.errors import StoreError
 
 SCORES = np.random.default_rng(0).beta(5, 2, (4, 500))

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from torch.optim import SGD
 
 from smoothbound import checkpoint
+from smoothbound._files.digests import digest, state_digest
 from smoothbound.checkpoint import Info, load, restore, save
-from smoothbound.digests import digest, state_digest
 from smoothbound.errors import CheckpointError, ModelError, StoreError
 from smoothbound.models import ARCHITECTURES, Architecture, build, from_factory
 

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from smoothbound import sealed, store
+from smoothbound import store
+from smoothbound._files import sealed
 from smoothbound.errors import SmoothboundError, StoreError
 from smoothbound.journal import Journal
 from smoothbound.report.reading import evaluate

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from smoothbound._files.atomic import clear_drafts, replacing
 from smoothbound.errors import StoreError
-from smoothbound.replacing import clear_drafts, replacing
 
 
 def test_a_file_that_cannot_be_completed_leaves_the_old_one(tmp_path: Path) -> None:

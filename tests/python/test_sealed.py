@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from smoothbound import plain_files, sealed
+from smoothbound._files import plain as plain_files
+from smoothbound._files import sealed
 from smoothbound.errors import StoreError
 
 TABLE = pa.table({"n": [1, 2], "why": ["a", "grüße"]}, metadata={b"smoothbound": b'{"alpha": 0.1}'})

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 
 import smoothbound as sb
 from sketches import bits, filled, parts_of_draws
-from smoothbound import ScoreSketch, sealed
+from smoothbound import ScoreSketch
+from smoothbound._files import sealed
 from smoothbound.errors import StoreError
 
 

@@ -23,7 +23,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stored
-from smoothbound import packed_counts, replacing, sealed, sketch_checks, store
+from smoothbound import packed_counts, sketch_checks, store
+from smoothbound._files import atomic as replacing
+from smoothbound._files import sealed
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
 from smoothbound.run_settings import RunSettings

@@ -269,7 +269,7 @@ def _log(out: Path) -> Path:
 
 def _write_log(out: Path, history: list[dict[str, Any]]) -> None:
     """Write the epochs of a checkpoint, tab-separated, beside it."""
-    from smoothbound.replacing import replacing
+    from smoothbound._files.atomic import replacing
 
     lines = [
         "\t".join(_COLUMNS),

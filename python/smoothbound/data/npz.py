@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothbound._files.plain import memory_limit
 from smoothbound.data.dataset import Dataset, checked_labels, regular
 from smoothbound.errors import DataError
-from smoothbound.plain_files import memory_limit
 
 _CHANNELS = (1, 3, 4)  # of images in colour or grey, by which a last axis is told from a width
 _MOST_CLASSES = 1_000_000  # more than any data set has: larger numbers are no labels

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from smoothbound._files.atomic import replacing
+from smoothbound._files.plain import read_plain
+from smoothbound._files.sealed import digest
 from smoothbound.errors import StoreError
-from smoothbound.plain_files import read_plain
-from smoothbound.replacing import replacing
-from smoothbound.sealed import digest
 
 __all__ = ["others", "write"]
 

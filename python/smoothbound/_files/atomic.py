@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from smoothbound._files.plain import open_plain, require_plain
 from smoothbound.errors import StoreError
-from smoothbound.plain_files import open_plain, require_plain
 
 __all__ = ["clear_drafts", "file_identity", "lock", "replacing", "sync_folder"]
 

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from smoothbound._files.atomic import replacing
+from smoothbound._files.plain import memory_limit, read_plain
 from smoothbound.errors import StoreError
-from smoothbound.plain_files import memory_limit, read_plain
-from smoothbound.replacing import replacing
 
 __all__ = ["digest", "read_table", "require", "seal", "write_table"]
 
