@@ -22,7 +22,7 @@ from scipy.special import ndtr
 
 import smoothbound as sb
 from rivals import BestNumpy, authors
-from smoothbound import gaussian
+from smoothbound.backends import gaussian
 from test_engine import ALPHA, RADII, SIGMA, THRESHOLD, certify, draw
 
 N_INPUTS, M, ROUNDS = 64, 100_000, 5

@@ -1,6 +1,7 @@
 from . import adapters as adapters
 from . import adaptive as adaptive
 from . import arrays as arrays
+from . import backends as backends
 from . import band as band
 from . import calibration as calibration
 from . import checkpoint as checkpoint
@@ -12,7 +13,6 @@ from . import errors as errors
 from . import evaluation as evaluation
 from . import figures as figures
 from . import forecast as forecast
-from . import gaussian as gaussian
 from . import knots as knots
 from . import lattice as lattice
 from . import logs as logs
@@ -22,7 +22,6 @@ from . import models as models
 from . import noise as noise
 from . import pilots as pilots
 from . import recommend as recommend
-from . import reference as reference
 from . import report as report
 from . import runs as runs
 from . import schedule as schedule
@@ -30,7 +29,7 @@ from . import score_files as score_files
 from . import store as store
 from . import train as train
 from ._version import __version__ as __version__
-from .backend import build_info as build_info
+from .backends._select import build_info as build_info
 from .certificate import Certificate as Certificate
 from .engine import certify_scores as certify_scores
 from .engine import required_draws as required_draws

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from platformdirs import user_cache_path
 
-from smoothbound import backend as backends
 from smoothbound._utils import checks
 from smoothbound._utils.kept import kept
+from smoothbound.backends import _select as backends
 
 __all__ = ["level_of", "local_level", "prepared", "seconds_to_calibrate"]
 
@@ -167,7 +167,7 @@ def _duration(seconds: float) -> str:
 def _calibrated(n: int, alpha: float, n_bins: int, two_sided: bool) -> float:
     if backends.resolve(None) == "cpp":
         return float(backends.load("cpp").ell_level(n, alpha, n_bins, two_sided))
-    from smoothbound import reference
+    from smoothbound.backends import reference
 
     with np.errstate(all="ignore"):
         return reference.ell_level(n, alpha, n_bins or None, two_sided=two_sided)
@@ -183,7 +183,7 @@ def _is_level(level: float, n: int, alpha: float, n_bins: int, two_sided: bool) 
     if backends.resolve(None) == "cpp":
         failure = backends.load("cpp").ell_failure(n, level, n_bins, two_sided)
     else:
-        from smoothbound import reference
+        from smoothbound.backends import reference
 
         with np.errstate(all="ignore"):
             failure = reference.ell_failure(n, level, n_bins or None, two_sided=two_sided)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, betaincinv, ndtri
 
-from smoothbound._chernoff import LEAST_LEVEL, chernoff_lower
 from smoothbound._utils import checks
+from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
 
 __all__ = ["class_radius", "clopper_pearson_lower"]
 

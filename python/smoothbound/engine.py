@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import backend as backends
 from smoothbound import band as bands
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.kept import kept
 from smoothbound._version import __version__
 from smoothbound.arrays import as_scores
+from smoothbound.backends import _select as backends
 from smoothbound.certificate import Certificate, Settings
 from smoothbound.method import Method
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import backend as backends
 from smoothbound import engine, noise_kinds, sketch_checks, sketch_draws, sketch_repeats
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.arrays import as_scores
+from smoothbound.backends import _select as backends
 from smoothbound.errors import StoreError
 from smoothbound.sketch_certificate import SketchCertificate, certify_counts
 from smoothbound.sketch_draws import Draws

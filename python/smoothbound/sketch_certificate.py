@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import backend as backends
 from smoothbound import band as bands
 from smoothbound import engine
 from smoothbound._utils import checks
+from smoothbound.backends import _select as backends
 from smoothbound.certificate import Certificate, Settings, formerly
 from smoothbound.displaced import inward, outward
 from smoothbound.method import Method

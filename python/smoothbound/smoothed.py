@@ -14,12 +14,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from smoothbound import gaussian
 from smoothbound._display.rounding import exact, floor_decimal
 from smoothbound._utils import checks
 from smoothbound.adaptive import Answer, Budget, Decide, FindRadius, Plan, ask
 from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.adaptive import plan as plan_of
+from smoothbound.backends import gaussian
 from smoothbound.background import in_background
 from smoothbound.certificate import Certificate, Settings, formerly
 from smoothbound.class_radius import class_radius

@@ -11,8 +11,9 @@ from scipy.special import ndtri
 from scipy.stats import beta, binom
 
 import smoothbound as sb
-from smoothbound import adaptive, gaussian
+from smoothbound import adaptive
 from smoothbound.adaptive import Budget, Decide, FindRadius
+from smoothbound.backends import gaussian
 from smoothbound.class_radius import class_radius
 from tightness import population
 

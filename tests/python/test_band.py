@@ -14,7 +14,8 @@ from scipy.special import ndtr
 
 import smoothbound as sb
 from smoothbound import band as bands
-from smoothbound import build_info, reference
+from smoothbound import build_info
+from smoothbound.backends import reference
 from smoothbound.band import local_level
 
 needs_core = pytest.mark.skipif(not build_info()["extension"], reason="tests the C++ core")

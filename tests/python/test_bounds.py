@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import smoothbound as sb
-from smoothbound import reference
+from smoothbound.backends import reference
 from smoothbound.band import local_level
 
 TOLERANCE = 1e-12

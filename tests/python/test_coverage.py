@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 import smoothbound as sb
-from smoothbound import gaussian
+from smoothbound.backends import gaussian
 
 ALPHA, REPEATS, M = 0.05, 4000, 200
 

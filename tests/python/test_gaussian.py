@@ -4,7 +4,8 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from smoothbound import build_info, gaussian
+from smoothbound import build_info
+from smoothbound.backends import gaussian
 
 pytestmark = pytest.mark.skipif(
     not build_info()["extension"], reason="the stated errors are those of the C++ core"

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.stats import binom
 
 import smoothbound as sb
-from smoothbound import reference
+from smoothbound.backends import reference
 
 ALPHA, REPEATS, M = 0.05, 3000, 150
 MEANS = ["hoeffding", "bernstein", "betting"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, chi2
 
 import smoothbound as sb
-from smoothbound import _order, gaussian, reference
+from smoothbound.backends import _order, gaussian, reference
 
 ALPHA = 0.05
 METHODS = [("tangent", "betting"), ("tangent", "bernstein"), ("mean", "betting")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import smoothbound as sb
-from smoothbound import gaussian
+from smoothbound.backends import gaussian
 
 EXCERPT = Path(__file__).parent / "data" / "kumar2020_excerpt.tsv"
 SIGMA = 0.25

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import smoothbound as sb
 from sketches import filled, sketched
-from smoothbound import ScoreSketch, reference
+from smoothbound import ScoreSketch
+from smoothbound.backends import reference
 from smoothbound.band import local_level
 from smoothbound.noise_kinds import CAVEAT
 from smoothbound.report.reading import of_certificate

@@ -14,7 +14,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import binom
 
 import smoothbound as sb
-from smoothbound import reference
+from smoothbound.backends import reference
 from smoothbound.method import Method
 
 ALPHA = 0.05

@@ -11,7 +11,7 @@ import pytest
 from scipy.special import ndtr
 
 import smoothbound as sb
-from smoothbound import gaussian
+from smoothbound.backends import gaussian
 
 SIGMA, S = 0.5, 0.3
 RADII = np.array([0.0, 0.1, 0.25, 0.5, 1.0])

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-from smoothbound import backend as backends
 from smoothbound._utils import checks
+from smoothbound.backends import _select as backends
 
 __all__ = ["cdf", "quantile"]
 

@@ -13,7 +13,7 @@ from smoothbound._utils import checks
 __all__ = ["BACKENDS", "build_info", "load", "resolve", "usable_threads"]
 
 BACKENDS = ("cpp", "numba")
-_MODULES = {"cpp": "smoothbound._core", "numba": "smoothbound._numba"}
+_MODULES = {"cpp": "smoothbound._core", "numba": "smoothbound.backends._numba"}
 
 
 def load(backend: str) -> ModuleType:

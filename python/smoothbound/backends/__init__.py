@@ -1,0 +1,5 @@
+"""What computes the bounds: the C++ core, numba where there is no core, and the slow oracle."""
+
+from smoothbound._utils.faces import face
+
+__getattr__, __dir__, __all__ = face(__name__, __file__)
