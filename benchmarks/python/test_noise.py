@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from smoothbound.models import ARCHITECTURES, build
-from smoothbound.noise import Noise, Stream
+from smoothbound.noise._noise import Noise, Stream
 
 SIGMA, BATCH = 0.25, 200
 KINDS = {"grid": ("lattice", 255), "no grid": ("lattice", None), "gaussian": ("gaussian", None)}

@@ -16,6 +16,7 @@ _load, __dir__, __all__ = face(__name__, __file__)
 
 _MOVED = {  # modules that had a name of their own; they go in 1.0
     "gaussian": "backends.gaussian",
+    "lattice": "noise",
     "reference": "backends.reference",
 }
 

@@ -14,7 +14,6 @@ from . import evaluation as evaluation
 from . import figures as figures
 from . import forecast as forecast
 from . import knots as knots
-from . import lattice as lattice
 from . import logs as logs
 from . import measures as measures
 from . import method as method

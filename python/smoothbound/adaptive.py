@@ -23,10 +23,10 @@ from smoothbound._display.rounding import exact
 from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
 from smoothbound.backends import gaussian
-from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, highest_share
 from smoothbound.errors import BUDGET_SPENT
 from smoothbound.method import Method
+from smoothbound.noise._displaced import inward, outward
 
 __all__ = ["Answer", "Budget", "Decide", "FindRadius", "Job", "Plan", "Stage", "ask", "plan"]
 
@@ -483,7 +483,7 @@ def plan(
         Most draws of an input.
     displacement : float, default 0
         Distance between an input and the lattice point that is drawn around, in the units of the
-        input; every bound allows for it (`smoothbound.displaced`).
+        input; every bound allows for it (`smoothbound.noise._displaced`).
 
     Returns
     -------

@@ -23,10 +23,10 @@ from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.background import in_background
 from smoothbound.class_radius import class_radius
 from smoothbound.data import Dataset
-from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
+from smoothbound.noise._displaced import inward, outward
 from smoothbound.run_settings import RunSettings
 from smoothbound.sampler import Input
 from smoothbound.schedule import Draws, Failure, FixedJob, Job

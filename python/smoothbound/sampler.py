@@ -36,7 +36,7 @@ from smoothbound.errors import ModelError, said
 from smoothbound.evaluating import evaluating, modules_behind
 from smoothbound.measures import MARGIN, SCORE, Measure
 from smoothbound.measures import measure as measure_of
-from smoothbound.noise import DEFAULT, MAX_DRAWS, Noise, Stream, check_example
+from smoothbound.noise._noise import DEFAULT, MAX_DRAWS, Noise, Stream, check_example
 from smoothbound.schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
 
 __all__ = [

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from smoothbound._utils import checks
 from smoothbound.errors import FAILED
-from smoothbound.noise import Stream
+from smoothbound.noise._noise import Stream
 
 __all__ = ["Draws", "Failure", "FixedJob", "Job", "Schedule", "Segment", "Visit"]
 
@@ -88,7 +88,7 @@ class Draws:
         Number of selection draws.
     displacement : float
         Distance, at most, between the input and the lattice point that was drawn around: what is
-        certified within R + 2 displacement holds within R (`smoothbound.displaced`).
+        certified within R + 2 displacement holds within R (`smoothbound.noise._displaced`).
     first_draw : int
         Number of the first of the scores among the estimation draws of its input and seed.
     seed, example : int or None

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import engine, noise_kinds, sketch_checks, sketch_draws, sketch_repeats
+from smoothbound import engine, sketch_checks, sketch_draws, sketch_repeats
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.arrays import as_scores
 from smoothbound.backends import _select as backends
 from smoothbound.errors import StoreError
+from smoothbound.noise import _kinds as noise_kinds
 from smoothbound.sketch_certificate import SketchCertificate, certify_counts
 from smoothbound.sketch_draws import Draws
 
@@ -93,7 +94,7 @@ class ScoreSketch:
         against a merge or a certificate with another.
     displacement : float, default 0
         Distance, at most, between an input and the lattice point that its draws were made around,
-        in the same units; certificates allow for it (`smoothbound.displaced`).
+        in the same units; certificates allow for it (`smoothbound.noise._displaced`).
     noise : {"lattice", "gaussian"}, optional
         Kind of the noise of the draws, as `smoothbound.noise.Noise` has it; "gaussian" for every
         noise that was added in floating point. Certificates of Gaussian noise are no proof, and say

@@ -14,9 +14,9 @@ from smoothbound import engine
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
 from smoothbound.certificate import Certificate, Settings, formerly
-from smoothbound.displaced import inward, outward
 from smoothbound.method import Method
-from smoothbound.noise_kinds import described
+from smoothbound.noise._displaced import inward, outward
+from smoothbound.noise._kinds import described
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -181,7 +181,7 @@ def bound_counts(
     n_draws : ndarray of int64, shape (n_inputs,)
         What the counts of each input add up to.
     displacement : float
-        Of the inputs from the points drawn around; see `smoothbound.displaced`.
+        Of the inputs from the points drawn around; see `smoothbound.noise._displaced`.
     **options
         side, sigma, alpha, radii, thresholds and threads, as the backends take them.
 

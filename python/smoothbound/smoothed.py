@@ -23,11 +23,11 @@ from smoothbound.backends import gaussian
 from smoothbound.background import in_background
 from smoothbound.certificate import Certificate, Settings, formerly
 from smoothbound.class_radius import class_radius
-from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, required_draws
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure, check_cutoff
-from smoothbound.noise import MAX_DRAWS, MAX_EXAMPLE
+from smoothbound.noise._displaced import inward, outward
+from smoothbound.noise._noise import MAX_DRAWS, MAX_EXAMPLE
 from smoothbound.sampler import (
     Compile,
     Input,

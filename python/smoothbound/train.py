@@ -38,7 +38,7 @@ from smoothbound._utils.threads import checked, multiplications, running_in, sui
 from smoothbound.data import Dataset, unit_scale
 from smoothbound.errors import ModelError
 from smoothbound.models import ARCHITECTURES, build
-from smoothbound.noise import MAX_SEED
+from smoothbound.noise._noise import MAX_SEED
 from smoothbound.training_data import batches
 
 __all__ = [

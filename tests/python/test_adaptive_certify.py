@@ -13,9 +13,9 @@ from torch import Tensor
 from smoothbound import adaptive
 from smoothbound.adaptive import Budget, Decide, FindRadius
 from smoothbound.class_radius import class_radius
-from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores
-from smoothbound.noise import Noise
+from smoothbound.noise._displaced import inward, outward
+from smoothbound.noise._noise import Noise
 from smoothbound.smoothed import SmoothedClassifier
 
 SIGMA, SLOPE = 0.5, 4.0

@@ -25,7 +25,6 @@ from smoothbound import (
     evaluation,
     figures,
     forecast,
-    lattice,
     logs,
     models,
     pilots,
@@ -41,7 +40,8 @@ from smoothbound.data import load
 from smoothbound.errors import CheckpointError, DataError, ModelError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores
 from smoothbound.method import Method
-from smoothbound.noise import Noise
+from smoothbound.noise import _lattice as lattice
+from smoothbound.noise._noise import Noise
 from smoothbound.smoothed import SmoothedClassifier
 from test_store import SETTINGS, row
 

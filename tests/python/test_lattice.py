@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smoothbound.lattice import (
+from smoothbound.noise._lattice import (
     FINE_BITS,
     MAX_NUMBER,
     THRESHOLD_BITS,

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from smoothbound import _noise_torch, build_info
-from smoothbound.lattice import Lattice, fine_lattice, lattice
-from smoothbound.noise import (
+from smoothbound import build_info
+from smoothbound.noise import _torch as _noise_torch
+from smoothbound.noise._lattice import Lattice, fine_lattice, lattice
+from smoothbound.noise._noise import (
     CAVEAT,
     DEFAULT,
     MAX_EXAMPLE,
@@ -113,7 +114,7 @@ def normals(d: int, seed: int, example: int, draw: int, stream: int) -> Any:
 def implementations() -> list[Any]:
     """Everything that makes noise on the CPU."""
     try:
-        from smoothbound import _noise_cpp
+        from smoothbound.noise import _cpp as _noise_cpp
     except ImportError as error:
         skip = pytest.mark.skip(reason=f"no C++ core: {error}")
         return [pytest.param(None, marks=skip, id="cpp"), pytest.param(_noise_torch, id="torch")]
@@ -217,7 +218,7 @@ keys = st.lists(
 @settings(max_examples=40)
 @given(st.integers(0, MAX_SEED), keys, st.integers(1, 20_000), st.floats(0.01, 4.0))
 def test_cpp_and_torch_make_the_same_bits(seed: int, rows: Any, d: int, sigma: float) -> None:
-    _noise_cpp = pytest.importorskip("smoothbound._noise_cpp", exc_type=ImportError)
+    _noise_cpp = pytest.importorskip("smoothbound.noise._cpp", exc_type=ImportError)
     key = _noise_torch.Key(*torch.tensor(rows).T.contiguous())
     grid = fine_lattice(sigma) if seed % 2 else lattice(sigma, 255)
     generator = torch.Generator().manual_seed(d)

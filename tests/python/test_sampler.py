@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from smoothbound.errors import ModelError
 from smoothbound.measures import MARGIN, SCORE, custom
-from smoothbound.noise import Noise, Stream
+from smoothbound.noise._noise import Noise, Stream
 from smoothbound.sampler import Draws, Input, Sampler, fastest
 from smoothbound.schedule import FixedJob
 

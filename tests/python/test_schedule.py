@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smoothbound.noise import Stream
+from smoothbound.noise._noise import Stream
 from smoothbound.schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
 
 Batch = list[Segment[int]]

@@ -14,7 +14,7 @@ from sketches import filled, sketched
 from smoothbound import ScoreSketch
 from smoothbound.backends import reference
 from smoothbound.band import local_level
-from smoothbound.noise_kinds import CAVEAT
+from smoothbound.noise._kinds import CAVEAT
 from smoothbound.report.reading import of_certificate
 
 ALPHA = 0.05

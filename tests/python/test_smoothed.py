@@ -15,11 +15,11 @@ from scipy import stats
 from torch import Tensor
 
 from smoothbound.class_radius import class_radius
-from smoothbound.displaced import inward, outward
 from smoothbound.engine import certify_scores, required_draws
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
-from smoothbound.noise import CAVEAT, Noise
+from smoothbound.noise._displaced import inward, outward
+from smoothbound.noise._noise import CAVEAT, Noise
 from smoothbound.smoothed import SmoothedCertificate, SmoothedClassifier, judge
 
 SIGMA, SLOPE = 0.5, 4.0

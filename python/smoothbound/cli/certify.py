@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from smoothbound.checkpoint import Info
     from smoothbound.data import Dataset
-    from smoothbound.noise import Noise
+    from smoothbound.noise._noise import Noise
     from smoothbound.sampler import Outlook
     from smoothbound.smoothed import SmoothedClassifier
 

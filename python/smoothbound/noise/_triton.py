@@ -13,8 +13,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from smoothbound._noise_torch import COSINE, LN2, LOG, ROOT_HALF, SINE, TURN, Key
-from smoothbound.lattice import Lattice
+from smoothbound.noise._lattice import Lattice
+from smoothbound.noise._torch import COSINE, LN2, LOG, ROOT_HALF, SINE, TURN, Key
 
 __all__ = ["EXACT", "add_gaussian", "add_lattice"]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from smoothbound.lattice import Lattice
+from smoothbound.noise._lattice import Lattice
 
 __all__ = ["Key", "add_gaussian", "add_lattice", "philox"]
 

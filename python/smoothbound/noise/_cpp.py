@@ -7,9 +7,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from smoothbound import _core
-from smoothbound._noise_torch import Key
-from smoothbound.lattice import Lattice
+import smoothbound._core as _core
+from smoothbound.noise._lattice import Lattice
+from smoothbound.noise._torch import Key
 
 __all__ = ["add_gaussian", "add_lattice"]
 

@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from smoothbound._noise_torch import Key
 from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved
-from smoothbound.lattice import MAX_FINE_NUMBER, MAX_NUMBER, fine_lattice, lattice
-from smoothbound.noise_kinds import CAVEAT, DEFAULT, KINDS, Kind, described
+from smoothbound.noise._kinds import CAVEAT, DEFAULT, KINDS, Kind, described
+from smoothbound.noise._lattice import MAX_FINE_NUMBER, MAX_NUMBER, fine_lattice, lattice
+from smoothbound.noise._torch import Key
 
 __all__ = [
     "CAVEAT",
@@ -368,8 +368,8 @@ def check_example(example: int) -> int:
 
 def _implementation(device: torch.device) -> ModuleType:
     """Import what makes noise on a device; torch where the core or Triton is missing."""
-    name = {"cpu": "_noise_cpp", "cuda": "_noise_triton"}.get(device.type, "_noise_torch")
+    name = {"cpu": "_cpp", "cuda": "_triton"}.get(device.type, "_torch")
     try:
-        return importlib.import_module(f"smoothbound.{name}")
+        return importlib.import_module(f"smoothbound.noise.{name}")
     except ImportError:  # the same bits, but slower
-        return importlib.import_module("smoothbound._noise_torch")
+        return importlib.import_module("smoothbound.noise._torch")

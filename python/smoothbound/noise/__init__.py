@@ -1,0 +1,5 @@
+"""Gaussian noise whose draws belong to an input, and the lattice that makes it exact."""
+
+from smoothbound._utils.faces import face
+
+__getattr__, __dir__, __all__ = face(__name__, __file__)

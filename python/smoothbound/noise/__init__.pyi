@@ -1,0 +1,10 @@
+from ._lattice import Lattice as Lattice
+from ._lattice import fine_lattice as fine_lattice
+from ._lattice import lattice as lattice
+from ._noise import CAVEAT as CAVEAT
+from ._noise import MAX_DRAWS as MAX_DRAWS
+from ._noise import MAX_EXAMPLE as MAX_EXAMPLE
+from ._noise import MAX_SEED as MAX_SEED
+from ._noise import Kind as Kind
+from ._noise import Noise as Noise
+from ._noise import Stream as Stream
