@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from smoothbound.adapters import BaseClassifier
+from smoothbound.adapters._base import BaseClassifier
 
 __all__ = ["evaluating", "modules_behind"]
 

@@ -31,7 +31,7 @@ from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved
 from smoothbound._utils.threads import checked as checked_threads
 from smoothbound._utils.threads import multiplications, running_in, suited
-from smoothbound.adapters import BaseClassifier, Model, Outputs, TensorModel, adapt
+from smoothbound.adapters._base import BaseClassifier, Model, Outputs, TensorModel, adapt
 from smoothbound.errors import ModelError, said
 from smoothbound.evaluating import evaluating, modules_behind
 from smoothbound.measures import MARGIN, SCORE, Measure

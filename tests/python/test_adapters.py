@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 import smoothbound as sb
-from smoothbound import adapters
-from smoothbound.adapters import BaseClassifier
+from smoothbound.adapters import _base as adapters
+from smoothbound.adapters._base import BaseClassifier
 from smoothbound.errors import ModelError
 from smoothbound.sampler import Draws, Sampler
 from smoothbound.smoothed import SmoothedClassifier

@@ -14,7 +14,6 @@ from torch import nn
 
 import smoothbound as sb
 from smoothbound import (
-    adapters,
     adaptive,
     band,
     calibration,
@@ -36,6 +35,7 @@ from smoothbound import (
     train,
 )
 from smoothbound._display import rounding
+from smoothbound.adapters import _base as adapters
 from smoothbound.data import load
 from smoothbound.errors import CheckpointError, DataError, ModelError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores
