@@ -278,7 +278,7 @@ def radius_row(rows: Vector, c: float, precision: float, sigma: float) -> str:
 def recorded(args: argparse.Namespace, n: int) -> Iterator[Vector]:
     """Yield the scores of each image, drawn and kept where the folder does not have them."""
     from smoothbound import checkpoint
-    from smoothbound.data import load
+    from smoothbound.data._loading import load
 
     model, _ = checkpoint.load(args.checkpoint)
     images = load(args.data, "test")

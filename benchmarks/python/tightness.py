@@ -153,7 +153,7 @@ def digits_scores() -> Vector:
     if not _CACHE:
         import torch
 
-        from smoothbound.data import load
+        from smoothbound.data._loading import load
         from smoothbound.train import train
 
         torch.set_num_threads(1)

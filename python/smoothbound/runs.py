@@ -22,7 +22,7 @@ from smoothbound.adaptive import Budget, Decide, FindRadius, Plan
 from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.background import in_background
 from smoothbound.class_radius import class_radius
-from smoothbound.data import Dataset
+from smoothbound.data._loading import Dataset
 from smoothbound.engine import certify_scores
 from smoothbound.errors import StoreError
 from smoothbound.method import Method

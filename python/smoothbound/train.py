@@ -35,7 +35,7 @@ from smoothbound import checkpoint
 from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved
 from smoothbound._utils.threads import checked, multiplications, running_in, suited
-from smoothbound.data import Dataset, unit_scale
+from smoothbound.data._loading import Dataset, unit_scale
 from smoothbound.errors import ModelError
 from smoothbound.models import ARCHITECTURES, build
 from smoothbound.noise._noise import MAX_SEED

@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from smoothbound._utils import checks
-from smoothbound.data import Dataset, unit_scale
-from smoothbound.data.encoded import EncodedImages
+from smoothbound.data._encoded import EncodedImages
+from smoothbound.data._loading import Dataset, unit_scale
 
 __all__ = ["Batches", "batches", "shifted_and_mirrored", "some"]
 

@@ -20,7 +20,6 @@ from smoothbound import (
     checkpoint,
     comparison,
     concentration,
-    data,
     evaluation,
     figures,
     forecast,
@@ -36,7 +35,8 @@ from smoothbound import (
 )
 from smoothbound._display import rounding
 from smoothbound.adapters import _base as adapters
-from smoothbound.data import load
+from smoothbound.data import _loading as data
+from smoothbound.data._loading import load
 from smoothbound.errors import CheckpointError, DataError, ModelError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores
 from smoothbound.method import Method

@@ -213,7 +213,8 @@ def test_certify_and_report_from_end_to_end(model: Path, tmp_path: Path) -> None
 def test_certify_agrees_with_the_python_interface(model: Path, tmp_path: Path) -> None:
     import torch
 
-    from smoothbound import checkpoint, data
+    from smoothbound import checkpoint
+    from smoothbound.data import _loading as data
 
     out = tmp_path / "results"
     result = smoothbound(

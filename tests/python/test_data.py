@@ -25,14 +25,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from smoothbound.data import Dataset, load
-from smoothbound.data.encoded import EncodedImages
+from smoothbound.data._encoded import EncodedImages
+from smoothbound.data._loading import Dataset, load
 from smoothbound.errors import DataError
 from smoothbound.training_data import some
 
-cifar10_layouts = importlib.import_module("smoothbound.data.cifar10")
-npz_layout = importlib.import_module("smoothbound.data.npz")
-folders = importlib.import_module("smoothbound.data.folders")
+cifar10_layouts = importlib.import_module("smoothbound.data._cifar10")
+npz_layout = importlib.import_module("smoothbound.data._npz")
+folders = importlib.import_module("smoothbound.data._folders")
 
 
 def encoded(pixels: NDArray[np.uint8], kind: str = "PNG") -> bytes:

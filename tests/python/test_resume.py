@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from smoothbound import checkpoint, runs, store
 from smoothbound.cli import app
-from smoothbound.data import load
+from smoothbound.data._loading import load
 from smoothbound.errors import StoreError
 from smoothbound.run_settings import RunSettings
 from smoothbound.sampler import Sampler

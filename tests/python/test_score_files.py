@@ -17,7 +17,8 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
-from smoothbound import data, score_files
+from smoothbound import score_files
+from smoothbound.data import _loading as data
 from smoothbound.errors import DataError, StoreError
 from smoothbound.score_files import open_scores
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from smoothbound import checkpoint
 from smoothbound.cli import app
 from smoothbound.cli.train import train as command
-from smoothbound.data import Dataset, load
+from smoothbound.data._loading import Dataset, load
 from smoothbound.errors import DataError, ModelError, SmoothboundError
 from smoothbound.models import ARCHITECTURES
 from smoothbound.train import (
@@ -309,7 +309,7 @@ def test_imagenet_trains_by_the_command(tmp_path: Path) -> None:
 
 def write_cifar(folder: Path, monkeypatch: pytest.MonkeyPatch, rows: int = 4) -> str:
     """Write CIFAR-10 in its binary layout, with so many images in each of the files."""
-    monkeypatch.setattr(importlib.import_module("smoothbound.data.cifar10"), "_ROWS", rows)
+    monkeypatch.setattr(importlib.import_module("smoothbound.data._cifar10"), "_ROWS", rows)
     folder.mkdir()
     rng = np.random.default_rng(0)
     for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from smoothbound.checkpoint import Info
-    from smoothbound.data import Dataset
+    from smoothbound.data._loading import Dataset
     from smoothbound.noise._noise import Noise
     from smoothbound.sampler import Outlook
     from smoothbound.smoothed import SmoothedClassifier
@@ -288,7 +288,7 @@ def certify(
     from smoothbound.adaptive import Budget, ask
     from smoothbound.cli.closing import concerns
     from smoothbound.cli.tables import show
-    from smoothbound.data import load
+    from smoothbound.data._loading import load
     from smoothbound.errors import CheckpointError
     from smoothbound.run_settings import RunSettings
     from smoothbound.runs import as_recorded, run

@@ -15,7 +15,7 @@ from smoothbound._utils.radii import default_radii
 from smoothbound.method import BANDS, BOUNDS, Method
 
 if TYPE_CHECKING:
-    from smoothbound.data import Dataset
+    from smoothbound.data._loading import Dataset
 
 __all__ = [
     "Alpha",
@@ -176,7 +176,7 @@ def look_at(dataset: Dataset, rows: Iterable[int]) -> None:
     DataError
         If one is no image, or of another size or kind; names it.
     """
-    from smoothbound.data.encoded import EncodedImages
+    from smoothbound.data._encoded import EncodedImages
 
     if isinstance(dataset.images, EncodedImages):
         for row in rows:

@@ -15,7 +15,7 @@ from smoothbound.cli.options import Data, Sigma, introduce, look_at
 from smoothbound.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
-    from smoothbound.data import Dataset
+    from smoothbound.data._loading import Dataset
 
 __all__ = ["train"]
 
@@ -112,7 +112,7 @@ def train(
     network as if it had not been stopped.
     """
     from smoothbound import checkpoint
-    from smoothbound.data import load
+    from smoothbound.data._loading import load
     from smoothbound.train import (
         RECIPES,
         Epoch,

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound.data.dataset import Dataset
-from smoothbound.data.encoded import ENDINGS, MODES, EncodedImages, decoded
+from smoothbound.data._dataset import Dataset
+from smoothbound.data._encoded import ENDINGS, MODES, EncodedImages, decoded
 from smoothbound.errors import DataError
 
 if TYPE_CHECKING:

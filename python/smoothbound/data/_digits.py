@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from smoothbound.data.dataset import EXTRA, Dataset
+from smoothbound.data._dataset import EXTRA, Dataset
 from smoothbound.errors import DataError
 
 _TRAIN = 1500  # of scikit-learn's 1797 digits, in their order; the other 297 are the test

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._files.plain import memory_limit
-from smoothbound.data.dataset import Dataset, checked_labels, regular
+from smoothbound.data._dataset import Dataset, checked_labels, regular
 from smoothbound.errors import DataError
 
 _CHANNELS = (1, 3, 4)  # of images in colour or grey, by which a last axis is told from a width

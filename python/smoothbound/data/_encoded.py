@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound.data.dataset import EXTRA
+from smoothbound.data._dataset import EXTRA
 from smoothbound.errors import DataError
 
 if TYPE_CHECKING:

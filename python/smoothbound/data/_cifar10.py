@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from smoothbound.data.dataset import Dataset, Images, checked_labels, regular
-from smoothbound.data.encoded import EncodedImages
+from smoothbound.data._dataset import Dataset, Images, checked_labels, regular
+from smoothbound.data._encoded import EncodedImages
 from smoothbound.errors import DataError
 
 _SHAPE = (3, 32, 32)

@@ -1,0 +1,72 @@
+"""Labelled images by a short name such as "cifar10:DIR"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from smoothbound._utils import checks
+from smoothbound.data._cifar10 import cifar10
+from smoothbound.data._dataset import Dataset, Images, unit_scale
+from smoothbound.data._digits import digits
+from smoothbound.data._folders import imagenet, images
+from smoothbound.data._npz import npz
+from smoothbound.errors import DataError
+
+__all__ = ["SPECS", "SPLITS", "Dataset", "Images", "load", "unit_scale"]
+
+SPLITS = ("train", "test")
+SPECS = "digits, cifar10:DIR, imagenet:DIR, images:DIR or npz:FILE"
+_FROM_PATH: dict[str, Callable[[Path, str], Dataset]] = {
+    "cifar10": cifar10,
+    "imagenet": imagenet,
+    "images": images,
+    "npz": npz,
+}
+
+
+def load(spec: str, split: str = "test") -> Dataset:
+    """Load one split of a data set by its short name.
+
+    Parameters
+    ----------
+    spec : str
+        "digits", "cifar10:DIR", "imagenet:DIR", "images:DIR" or "npz:FILE"; see
+        `smoothbound.data`.
+    split : {"train", "test"}
+        Which part.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `spec` or `split` is none of the above.
+    DataError
+        If something is missing or not in its layout; says what is expected where.
+
+    Examples
+    --------
+    >>> load("digits", "train")[0][0].max()
+    tensor(0.9375)
+    """
+    checks.choice("split", split, SPLITS)
+    if not isinstance(spec, str):
+        raise TypeError(f"data must be {SPECS}; got {checks.shown(spec)}")
+    kind, _, path = spec.partition(":")
+    if spec == "digits":
+        return digits(split)
+    if kind in _FROM_PATH and path:
+        try:
+            return _FROM_PATH[kind](_home(Path(path)), split)
+        except OSError as error:  # of the folders on the way
+            raise DataError(
+                f"{kind}: {checks.shown(path)} cannot be read: {error.strerror}"
+            ) from error
+    raise ValueError(f"data must be {SPECS}; got {checks.shown(spec)}")
+
+
+def _home(path: Path) -> Path:
+    """Return a path with its ~ replaced, which a shell does not do after a colon."""
+    with suppress(RuntimeError):  # no home folder is known
+        return path.expanduser()
+    return path
