@@ -277,8 +277,8 @@ def radius_row(rows: Vector, c: float, precision: float, sigma: float) -> str:
 
 def recorded(args: argparse.Namespace, n: int) -> Iterator[Vector]:
     """Yield the scores of each image, drawn and kept where the folder does not have them."""
-    from smoothbound import checkpoint
     from smoothbound.data._loading import load
+    from smoothbound.models import checkpoint
 
     model, _ = checkpoint.load(args.checkpoint)
     images = load(args.data, "test")

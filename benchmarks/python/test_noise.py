@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from smoothbound.models import ARCHITECTURES, build
+from smoothbound.models.architectures import ARCHITECTURES, build
 from smoothbound.noise._noise import Noise, Stream
 
 SIGMA, BATCH = 0.25, 200

@@ -21,7 +21,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from smoothbound.models import ARCHITECTURES, build
+from smoothbound.models.architectures import ARCHITECTURES, build
 from smoothbound.sampler import Input, Sampler
 from smoothbound.schedule import Draws, FixedJob
 

@@ -4,7 +4,6 @@ from . import arrays as arrays
 from . import backends as backends
 from . import band as band
 from . import calibration as calibration
-from . import checkpoint as checkpoint
 from . import class_radius as class_radius
 from . import comparison as comparison
 from . import concentration as concentration

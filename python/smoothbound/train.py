@@ -31,13 +31,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import SGD, Optimizer
 
-from smoothbound import checkpoint
 from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved
 from smoothbound._utils.threads import checked, multiplications, running_in, suited
 from smoothbound.data._loading import Dataset, unit_scale
 from smoothbound.errors import ModelError
-from smoothbound.models import ARCHITECTURES, build
+from smoothbound.models import checkpoint
+from smoothbound.models.architectures import ARCHITECTURES, build
 from smoothbound.noise._noise import MAX_SEED
 from smoothbound.training_data import batches
 

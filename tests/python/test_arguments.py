@@ -17,14 +17,12 @@ from smoothbound import (
     adaptive,
     band,
     calibration,
-    checkpoint,
     comparison,
     concentration,
     evaluation,
     figures,
     forecast,
     logs,
-    models,
     pilots,
     recommend,
     report,
@@ -40,6 +38,8 @@ from smoothbound.data._loading import load
 from smoothbound.errors import CheckpointError, DataError, ModelError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores
 from smoothbound.method import Method
+from smoothbound.models import architectures as models
+from smoothbound.models import checkpoint
 from smoothbound.noise import _lattice as lattice
 from smoothbound.noise._noise import Noise
 from smoothbound.smoothed import SmoothedClassifier

@@ -24,11 +24,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim import SGD
 
-from smoothbound import checkpoint
 from smoothbound._files.digests import digest, state_digest
-from smoothbound.checkpoint import Info, load, restore, save
 from smoothbound.errors import CheckpointError, ModelError, StoreError
-from smoothbound.models import ARCHITECTURES, Architecture, build, from_factory
+from smoothbound.models import checkpoint
+from smoothbound.models.architectures import ARCHITECTURES, Architecture, build, from_factory
+from smoothbound.models.checkpoint import Info, load, restore, save
 
 ARCH = "digits_cnn"
 

@@ -213,8 +213,8 @@ def test_certify_and_report_from_end_to_end(model: Path, tmp_path: Path) -> None
 def test_certify_agrees_with_the_python_interface(model: Path, tmp_path: Path) -> None:
     import torch
 
-    from smoothbound import checkpoint
     from smoothbound.data import _loading as data
+    from smoothbound.models import checkpoint
 
     out = tmp_path / "results"
     result = smoothbound(
@@ -272,7 +272,7 @@ def test_another_sigma_than_in_training_is_noted(model: Path, tmp_path: Path) ->
 def test_what_a_checkpoint_and_its_folder_tell_is_noted(model: Path, tmp_path: Path) -> None:
     import torch
 
-    from smoothbound import models
+    from smoothbound.models import architectures as models
 
     small = tmp_path / "noise_0.50" / "checkpoint.pth.tar"
     small.parent.mkdir()

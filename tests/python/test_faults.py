@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from smoothbound import checkpoint, store
+from smoothbound import store
 from smoothbound.cli import app
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
+from smoothbound.models import checkpoint
 from smoothbound.sampler import Draws, Failure, Input, Sampler
 from smoothbound.schedule import FixedJob
 from smoothbound.smoothed import SmoothedClassifier

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from published import cifar_shapes, imagenet_shapes
-from smoothbound.models import ARCHITECTURES, CifarResNet, Normalize, build
+from smoothbound.models.architectures import ARCHITECTURES, CifarResNet, Normalize, build
 
 
 @pytest.mark.parametrize(("depth", "entries"), [(20, 128), (110, 668)])

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from smoothbound import checkpoint, runs, store
+from smoothbound import runs, store
 from smoothbound.cli import app
 from smoothbound.data._loading import load
 from smoothbound.errors import StoreError
+from smoothbound.models import checkpoint
 from smoothbound.run_settings import RunSettings
 from smoothbound.sampler import Sampler
 from smoothbound.smoothed import SmoothedClassifier

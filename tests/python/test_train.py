@@ -16,12 +16,12 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from smoothbound import checkpoint
 from smoothbound.cli import app
 from smoothbound.cli.train import train as command
 from smoothbound.data._loading import Dataset, load
 from smoothbound.errors import DataError, ModelError, SmoothboundError
-from smoothbound.models import ARCHITECTURES
+from smoothbound.models import checkpoint
+from smoothbound.models.architectures import ARCHITECTURES
 from smoothbound.train import (
     RECIPES,
     Epoch,

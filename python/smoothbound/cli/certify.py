@@ -35,8 +35,8 @@ from smoothbound.method import BANDS, BOUNDS
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from smoothbound.checkpoint import Info
     from smoothbound.data._loading import Dataset
+    from smoothbound.models.checkpoint import Info
     from smoothbound.noise._noise import Noise
     from smoothbound.sampler import Outlook
     from smoothbound.smoothed import SmoothedClassifier
@@ -283,13 +283,13 @@ def certify(
     Inputs on which the network fails (it raises, returns NaN or runs out of memory) are kept with
     the reason and count as not certified; the exit status is then 3, and 2 after any other error.
     """
-    from smoothbound import checkpoint as checkpoints
     from smoothbound._utils.threads import checked
     from smoothbound.adaptive import Budget, ask
     from smoothbound.cli.closing import concerns
     from smoothbound.cli.tables import show
     from smoothbound.data._loading import load
     from smoothbound.errors import CheckpointError
+    from smoothbound.models import checkpoint as checkpoints
     from smoothbound.run_settings import RunSettings
     from smoothbound.runs import as_recorded, run
     from smoothbound.smoothed import SmoothedClassifier
@@ -405,7 +405,7 @@ def certify(
 
 def _require_network(checkpoint: Path | None, arch: str | None) -> None:
     """Say how a network is named, where none is."""
-    from smoothbound.models import ARCHITECTURES
+    from smoothbound.models.architectures import ARCHITECTURES
 
     if arch is not None and arch not in ARCHITECTURES and Path(arch).is_file():
         raise ValueError(f"{arch} is a file: give it as --checkpoint; --arch names a network")

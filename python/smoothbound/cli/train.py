@@ -111,8 +111,8 @@ def train(
     A run that is killed leaves its last finished epoch and goes on with --resume, to the same
     network as if it had not been stopped.
     """
-    from smoothbound import checkpoint
     from smoothbound.data._loading import load
+    from smoothbound.models import checkpoint
     from smoothbound.train import (
         RECIPES,
         Epoch,

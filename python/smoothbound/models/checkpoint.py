@@ -22,14 +22,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from smoothbound import checkpoint_file
 from smoothbound._files.atomic import replacing
 from smoothbound._files.digests import digest, is_dense, kind_of, state_digest
 from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved
 from smoothbound.errors import CheckpointError, ModelError, said
-from smoothbound.models import ARCHITECTURES, MAX_CLASSES, build, from_factory
+from smoothbound.models import _checkpoint_file as checkpoint_file
+from smoothbound.models.architectures import ARCHITECTURES, MAX_CLASSES, build, from_factory
 
 __all__ = ["Info", "load", "restore", "save"]
 

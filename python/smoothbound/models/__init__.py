@@ -1,0 +1,5 @@
+"""Base classifiers: architectures by name, your own, and their checkpoints."""
+
+from smoothbound._utils.faces import face
+
+__getattr__, __dir__, __all__ = face(__name__, __file__)
