@@ -154,7 +154,7 @@ def digits_scores() -> Vector:
         import torch
 
         from smoothbound.data._loading import load
-        from smoothbound.train import train
+        from smoothbound.train._loop import train
 
         torch.set_num_threads(1)
         model = train(load("digits", "train"), "digits_cnn", sigma=0.25)

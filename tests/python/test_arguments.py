@@ -29,7 +29,6 @@ from smoothbound import (
     runs,
     score_files,
     store,
-    train,
 )
 from smoothbound._display import rounding
 from smoothbound.adapters import _base as adapters
@@ -43,6 +42,7 @@ from smoothbound.models import checkpoint
 from smoothbound.noise import _lattice as lattice
 from smoothbound.noise._noise import Noise
 from smoothbound.smoothed import SmoothedClassifier
+from smoothbound.train import _loop as train
 from test_store import SETTINGS, row
 
 

@@ -28,7 +28,7 @@ from PIL import Image
 from smoothbound.data._encoded import EncodedImages
 from smoothbound.data._loading import Dataset, load
 from smoothbound.errors import DataError
-from smoothbound.training_data import some
+from smoothbound.train._batches import some
 
 cifar10_layouts = importlib.import_module("smoothbound.data._cifar10")
 npz_layout = importlib.import_module("smoothbound.data._npz")

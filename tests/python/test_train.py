@@ -22,7 +22,8 @@ from smoothbound.data._loading import Dataset, load
 from smoothbound.errors import DataError, ModelError, SmoothboundError
 from smoothbound.models import checkpoint
 from smoothbound.models.architectures import ARCHITECTURES
-from smoothbound.train import (
+from smoothbound.train._batches import batches, shifted_and_mirrored, some
+from smoothbound.train._loop import (
     RECIPES,
     Epoch,
     _multiplications,
@@ -35,7 +36,6 @@ from smoothbound.train import (
     steps_per_epoch,
     train,
 )
-from smoothbound.training_data import batches, shifted_and_mirrored, some
 
 
 @pytest.fixture(scope="module", autouse=True)

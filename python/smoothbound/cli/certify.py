@@ -293,7 +293,7 @@ def certify(
     from smoothbound.run_settings import RunSettings
     from smoothbound.runs import as_recorded, run
     from smoothbound.smoothed import SmoothedClassifier
-    from smoothbound.train import best_device
+    from smoothbound.train._loop import best_device
 
     if not adaptive and {radius_precision, max_draws, max_seconds} != {None}:
         raise ValueError("--radius-precision, --max-draws and --max-seconds need --adaptive")

@@ -113,7 +113,8 @@ def train(
     """
     from smoothbound.data._loading import load
     from smoothbound.models import checkpoint
-    from smoothbound.train import (
+    from smoothbound.train._batches import some
+    from smoothbound.train._loop import (
         RECIPES,
         Epoch,
         accuracy_under_noise,
@@ -122,8 +123,7 @@ def train(
         best_threads,
         steps_per_epoch,
     )
-    from smoothbound.train import train as fit
-    from smoothbound.training_data import some
+    from smoothbound.train._loop import train as fit
 
     where = best_device(device)
     precision = precision or best_precision(recipe, where)  # which refuses an unknown recipe

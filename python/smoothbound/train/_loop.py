@@ -39,7 +39,7 @@ from smoothbound.errors import ModelError
 from smoothbound.models import checkpoint
 from smoothbound.models.architectures import ARCHITECTURES, build
 from smoothbound.noise._noise import MAX_SEED
-from smoothbound.training_data import batches
+from smoothbound.train._batches import batches
 
 __all__ = [
     "PRECISIONS",

@@ -1,0 +1,5 @@
+"""Training under Gaussian noise, so that a base classifier withstands the smoothing."""
+
+from smoothbound._utils.faces import face
+
+__getattr__, __dir__, __all__ = face(__name__, __file__)
