@@ -15,10 +15,12 @@ from smoothbound._version import __version__ as __version__
 _load, __dir__, __all__ = face(__name__, __file__)
 
 _MOVED = {  # modules that had a name of their own; they go in 1.0
+    "arrays": "scores",
     "checkpoint": "models.checkpoint",
     "gaussian": "backends.gaussian",
     "lattice": "noise",
     "reference": "backends.reference",
+    "score_files": "scores",
 }
 
 

@@ -1,6 +1,5 @@
 from . import adapters as adapters
 from . import adaptive as adaptive
-from . import arrays as arrays
 from . import backends as backends
 from . import band as band
 from . import calibration as calibration
@@ -23,7 +22,7 @@ from . import recommend as recommend
 from . import report as report
 from . import runs as runs
 from . import schedule as schedule
-from . import score_files as score_files
+from . import scores as scores
 from . import store as store
 from . import train as train
 from ._version import __version__ as __version__

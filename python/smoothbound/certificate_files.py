@@ -21,11 +21,11 @@ from smoothbound._display.printable import spreadsheet_cell
 from smoothbound._files.atomic import replacing
 from smoothbound._files.sealed import read_table, require, seal, write_table
 from smoothbound._utils import checks
-from smoothbound.arrays import as_scores
 from smoothbound.certificate import CLASS_KEY, METADATA_KEY, Certificate, Settings
 from smoothbound.engine import SIDES
 from smoothbound.errors import StoreError
 from smoothbound.method import Method
+from smoothbound.scores._arrays import as_scores
 
 __all__ = ["KINDS", "read", "require_kind", "settings_beside", "write", "writing"]
 

@@ -15,10 +15,10 @@ from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.kept import kept
 from smoothbound._version import __version__
-from smoothbound.arrays import as_scores
 from smoothbound.backends import _select as backends
 from smoothbound.certificate import Certificate, Settings
 from smoothbound.method import Method
+from smoothbound.scores._arrays import as_scores
 
 __all__ = ["certify_scores", "required_draws"]
 
@@ -57,7 +57,7 @@ def certify_scores(
     scores : array of float16, float32 or float64, shape (n_inputs, n_draws)
         Row i holds the scores h(x_i + delta) of independent draws delta ~ N(0, sigma^2 I).
         NumPy, torch (any device), Arrow, or anything with DLPack, the buffer protocol or the
-        array interface, without a copy where `smoothbound.arrays.as_scores` can do without.
+        array interface, without a copy where `smoothbound.scores.as_scores` can do without.
     sigma : float
         Noise level, > 0, in the units of the model's input before normalisation.
     alpha : float

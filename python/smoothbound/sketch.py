@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound import engine, sketch_checks, sketch_draws, sketch_repeats
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
-from smoothbound.arrays import as_scores
 from smoothbound.backends import _select as backends
 from smoothbound.errors import StoreError
 from smoothbound.noise import _kinds as noise_kinds
+from smoothbound.scores._arrays import as_scores
 from smoothbound.sketch_certificate import SketchCertificate, certify_counts
 from smoothbound.sketch_draws import Draws
 

@@ -27,7 +27,6 @@ from smoothbound import (
     recommend,
     report,
     runs,
-    score_files,
     store,
 )
 from smoothbound._display import rounding
@@ -41,6 +40,7 @@ from smoothbound.models import architectures as models
 from smoothbound.models import checkpoint
 from smoothbound.noise import _lattice as lattice
 from smoothbound.noise._noise import Noise
+from smoothbound.scores import _files as score_files
 from smoothbound.smoothed import SmoothedClassifier
 from smoothbound.train import _loop as train
 from test_store import SETTINGS, row

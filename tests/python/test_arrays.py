@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import smoothbound as sb
-from smoothbound.arrays import as_scores
+from smoothbound.scores._arrays import as_scores
 
 SCORES = np.random.default_rng(0).beta(8, 1, size=(6, 400))
 SCORES.flags.writeable = False  # nothing may write to it

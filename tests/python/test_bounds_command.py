@@ -17,9 +17,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import smoothbound as sb
-from smoothbound import score_files
 from smoothbound._files import sealed
 from smoothbound.cli import app
+from smoothbound.scores import _files as score_files
 
 SCORES = np.random.default_rng(0).beta(8, 1, (5, 400))
 OPTIONS = ("--sigma", 0.25, "--radii", "0,0.030864197530864196", "--thresholds", 0.5)

@@ -16,9 +16,10 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import smoothbound as sb
-from smoothbound import score_files, store
+from smoothbound import store
 from smoothbound.cli import app
 from smoothbound.cli.options import default_radii
+from smoothbound.scores import _files as score_files
 
 SCORES = np.random.default_rng(0).beta(8, 1, (20, 500)).astype(np.float32)
 
@@ -518,7 +519,7 @@ def test_what_the_system_refuses_is_one_line(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(tmp_path / "secret\x1b[2J"))
 
-    for name in ("smoothbound.store.load", "smoothbound.score_files.open_scores"):
+    for name in ("smoothbound.store.load", "smoothbound.scores._files.open_scores"):
         monkeypatch.setattr(name, refuse)
     (tmp_path / "in").mkdir()
     rest = {

@@ -17,10 +17,10 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
-from smoothbound import score_files
 from smoothbound.data import _loading as data
 from smoothbound.errors import DataError, StoreError
-from smoothbound.score_files import open_scores
+from smoothbound.scores import _files as score_files
+from smoothbound.scores._files import open_scores
 
 SCORES = np.random.default_rng(0).random((7, 5))
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from smoothbound.certificate import Certificate
-    from smoothbound.score_files import ScoreFile, Scores
+    from smoothbound.scores._files import ScoreFile, Scores
 
 __all__ = ["bounds"]
 
@@ -121,7 +121,7 @@ def bounds(
     from smoothbound._display.progress import progress
     from smoothbound.certificate_files import require_kind, settings_beside, writing
     from smoothbound.engine import certify_scores
-    from smoothbound.score_files import open_scores
+    from smoothbound.scores._files import open_scores
 
     files = [out, settings_beside(out)] if out.suffix.lower() == ".csv" else [out]
     for path in files:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from smoothbound.errors import StoreError
-from smoothbound.score_files import ScoreFile, choose, readable, rows_per_chunk
+from smoothbound.scores._files import ScoreFile, choose, readable, rows_per_chunk
 
 __all__ = ["open_csv"]
 
@@ -28,7 +28,7 @@ _NAMES_SHOWN = 5  # of a header, in an error
 
 
 def open_csv(path: Path, key: str | None) -> ScoreFile:
-    """Open a CSV file of scores: `smoothbound.score_files.open_scores`."""
+    """Open a CSV file of scores: `open_scores`."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         lines = _lines(path, file)
         head = list(islice(lines, 1 + _LINES_LOOKED_AT))

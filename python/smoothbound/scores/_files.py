@@ -97,7 +97,7 @@ def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
     StoreError
         If the file is missing, damaged, of another kind, or does not hold a table of scores.
     """
-    from smoothbound.csv_scores import open_csv
+    from smoothbound.scores._csv import open_csv
 
     path = checks.path("path", path)
     checks.optional("key", key, str)
