@@ -16,9 +16,11 @@ _load, __dir__, __all__ = face(__name__, __file__)
 
 _MOVED = {  # modules that had a name of their own; they go in 1.0
     "arrays": "scores",
+    "band": "bounds",
     "checkpoint": "models.checkpoint",
     "gaussian": "backends.gaussian",
     "lattice": "noise",
+    "method": "bounds",
     "reference": "backends.reference",
     "score_files": "scores",
 }

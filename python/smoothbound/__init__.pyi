@@ -1,7 +1,7 @@
 from . import adapters as adapters
 from . import adaptive as adaptive
 from . import backends as backends
-from . import band as band
+from . import bounds as bounds
 from . import calibration as calibration
 from . import class_radius as class_radius
 from . import comparison as comparison
@@ -14,7 +14,6 @@ from . import forecast as forecast
 from . import knots as knots
 from . import logs as logs
 from . import measures as measures
-from . import method as method
 from . import models as models
 from . import noise as noise
 from . import pilots as pilots
@@ -27,9 +26,9 @@ from . import store as store
 from . import train as train
 from ._version import __version__ as __version__
 from .backends._select import build_info as build_info
-from .certificate import Certificate as Certificate
-from .engine import certify_scores as certify_scores
-from .engine import required_draws as required_draws
+from .bounds._certificate import Certificate as Certificate
+from .bounds._certify import certify_scores as certify_scores
+from .bounds._certify import required_draws as required_draws
 from .measures import Measure as Measure
 from .measures import custom as custom
 from .sketch import ScoreSketch as ScoreSketch

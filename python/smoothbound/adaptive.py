@@ -23,9 +23,9 @@ from smoothbound._display.rounding import exact
 from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
 from smoothbound.backends import gaussian
-from smoothbound.engine import certify_scores, highest_share
+from smoothbound.bounds._certify import certify_scores, highest_share
+from smoothbound.bounds._method import Method
 from smoothbound.errors import BUDGET_SPENT
-from smoothbound.method import Method
 from smoothbound.noise._displaced import inward, outward
 
 __all__ = ["Answer", "Budget", "Decide", "FindRadius", "Job", "Plan", "Stage", "ask", "plan"]

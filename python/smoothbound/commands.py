@@ -6,7 +6,7 @@ import math
 import shlex
 from pathlib import Path
 
-from smoothbound.method import BANDS
+from smoothbound.bounds._method import BANDS
 from smoothbound.run_settings import RunSettings
 
 __all__ = ["FOLDER", "certify_command"]

@@ -25,7 +25,7 @@ def side_by_side(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
     Examples
     --------
     >>> from smoothbound.evaluation import Bounds
-    >>> from smoothbound.method import Method
+    >>> from smoothbound.bounds._method import Method
     >>> first, second, other = (
     ...     Evaluation(
     ...         name=name, measure="score", score_range=(0.0, 1.0), radii=np.array([0.0]),

@@ -110,7 +110,7 @@ def pairs(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, Evaluatio
     Examples
     --------
     >>> from smoothbound.evaluation import Bounds
-    >>> from smoothbound.method import Method
+    >>> from smoothbound.bounds._method import Method
     >>> score, margin = (
     ...     Evaluation(
     ...         name=measure, measure=measure, score_range=(a, 1.0), radii=np.array([0.0]),

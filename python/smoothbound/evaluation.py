@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from smoothbound._display.printable import printable
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
-from smoothbound.method import Method
+from smoothbound.bounds._method import Method
 
 if TYPE_CHECKING:
     from smoothbound.sketch import ScoreSketch

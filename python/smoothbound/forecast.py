@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import engine
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
-from smoothbound.method import Method
+from smoothbound.bounds import _certify as engine
+from smoothbound.bounds._method import Method
 from smoothbound.sketch import ScoreSketch
 from smoothbound.sketch_certificate import bound_counts
 

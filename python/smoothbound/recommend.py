@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound import engine
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
+from smoothbound.bounds import _certify as engine
 from smoothbound.forecast import MOST_DRAWS, forecast
 from smoothbound.pilots import Pilot, common_inputs, positions
 

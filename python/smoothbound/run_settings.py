@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from smoothbound._utils import checks
+from smoothbound.bounds._method import Method
 from smoothbound.errors import StoreError
-from smoothbound.method import Method
 
 __all__ = ["FORMAT", "READABLE", "RunSettings"]
 

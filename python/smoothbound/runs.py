@@ -21,11 +21,11 @@ from smoothbound._utils import checks
 from smoothbound.adaptive import Budget, Decide, FindRadius, Plan
 from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.background import in_background
+from smoothbound.bounds._certify import certify_scores
+from smoothbound.bounds._method import Method
 from smoothbound.class_radius import class_radius
 from smoothbound.data._loading import Dataset
-from smoothbound.engine import certify_scores
 from smoothbound.errors import StoreError
-from smoothbound.method import Method
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.run_settings import RunSettings
 from smoothbound.sampler import Input

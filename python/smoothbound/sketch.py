@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import engine, sketch_checks, sketch_draws, sketch_repeats
+from smoothbound import sketch_checks, sketch_draws, sketch_repeats
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
+from smoothbound.bounds import _certify as engine
 from smoothbound.errors import StoreError
 from smoothbound.noise import _kinds as noise_kinds
 from smoothbound.scores._arrays import as_scores

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import band as bands
-from smoothbound import engine
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
-from smoothbound.certificate import Certificate, Settings, formerly
-from smoothbound.method import Method
+from smoothbound.bounds import _band as bands
+from smoothbound.bounds import _certify as engine
+from smoothbound.bounds._certificate import Certificate, Settings, formerly
+from smoothbound.bounds._method import Method
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._kinds import described
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from smoothbound._files import sealed
-from smoothbound.certificate import METADATA_KEY
+from smoothbound.bounds._certificate import METADATA_KEY
 from smoothbound.errors import StoreError
 from smoothbound.sketch_repeats import Seen
 

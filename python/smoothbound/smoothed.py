@@ -21,9 +21,9 @@ from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.adaptive import plan as plan_of
 from smoothbound.backends import gaussian
 from smoothbound.background import in_background
-from smoothbound.certificate import Certificate, Settings, formerly
+from smoothbound.bounds._certificate import Certificate, Settings, formerly
+from smoothbound.bounds._certify import certify_scores, required_draws
 from smoothbound.class_radius import class_radius
-from smoothbound.engine import certify_scores, required_draws
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise._displaced import inward, outward

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from smoothbound import packed_counts, store
-from smoothbound.method import Method
+from smoothbound.bounds._method import Method
 from smoothbound.run_settings import RunSettings
 from smoothbound.sketch import ScoreSketch
 

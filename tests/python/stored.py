@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound import packed_counts, store
-from smoothbound.method import Method
+from smoothbound.bounds._method import Method
 from smoothbound.run_settings import RunSettings
 
 SETTINGS = RunSettings(

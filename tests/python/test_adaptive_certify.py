@@ -12,8 +12,8 @@ from torch import Tensor
 
 from smoothbound import adaptive
 from smoothbound.adaptive import Budget, Decide, FindRadius
+from smoothbound.bounds._certify import certify_scores
 from smoothbound.class_radius import class_radius
-from smoothbound.engine import certify_scores
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._noise import Noise
 from smoothbound.smoothed import SmoothedClassifier

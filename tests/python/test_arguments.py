@@ -15,7 +15,6 @@ from torch import nn
 import smoothbound as sb
 from smoothbound import (
     adaptive,
-    band,
     calibration,
     comparison,
     concentration,
@@ -31,11 +30,12 @@ from smoothbound import (
 )
 from smoothbound._display import rounding
 from smoothbound.adapters import _base as adapters
+from smoothbound.bounds import _band as band
+from smoothbound.bounds._method import Method
 from smoothbound.data import _loading as data
 from smoothbound.data._loading import load
 from smoothbound.errors import CheckpointError, DataError, ModelError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores
-from smoothbound.method import Method
 from smoothbound.models import architectures as models
 from smoothbound.models import checkpoint
 from smoothbound.noise import _lattice as lattice

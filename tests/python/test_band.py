@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 import smoothbound as sb
-from smoothbound import band as bands
 from smoothbound import build_info
 from smoothbound.backends import reference
-from smoothbound.band import local_level
+from smoothbound.bounds import _band as bands
+from smoothbound.bounds._band import local_level
 
 needs_core = pytest.mark.skipif(not build_info()["extension"], reason="tests the C++ core")
 
@@ -182,7 +182,7 @@ def test_a_kept_level_is_read_back_and_checked(cache):
 
 @needs_core
 def test_processes_may_calibrate_at_once(tmp_path):
-    code = "from smoothbound.band import local_level; print(local_level(20_000).hex())"
+    code = "from smoothbound.bounds._band import local_level; print(local_level(20_000).hex())"
     environment = {**os.environ, "SMOOTHBOUND_CACHE_DIR": str(tmp_path)}
     running = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 import smoothbound as sb
 from smoothbound.backends import reference
-from smoothbound.band import local_level
+from smoothbound.bounds._band import local_level
 
 TOLERANCE = 1e-12
 ALPHA = 0.05

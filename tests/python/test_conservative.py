@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import smoothbound as sb
-from smoothbound.band import local_level
+from smoothbound.bounds._band import local_level
 
 TOLERANCE = 1e-12
 SMALLEST = 5e-324

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import smoothbound as sb
-from smoothbound import engine
+from smoothbound.bounds import _certify as engine
 
 GOOD = np.random.default_rng(0).beta(8, 1, size=(3, 500))
 

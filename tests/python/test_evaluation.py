@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from matplotlib.figure import Figure
 
 from smoothbound import figures
+from smoothbound.bounds._method import Method
 from smoothbound.comparison import best_by_radius
 from smoothbound.evaluation import (
     UNKNOWN,
@@ -22,7 +23,6 @@ from smoothbound.evaluation import (
     percent,
     share,
 )
-from smoothbound.method import Method
 from smoothbound.sketch import ScoreSketch
 
 RADII = np.array([0.0, 0.5, 1.0])

@@ -11,11 +11,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from smoothbound import figures
+from smoothbound.bounds._method import Method
 from smoothbound.concentration import spreads
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores
 from smoothbound.knots import KnotChoices
 from smoothbound.logs import read_log, with_class_radius
-from smoothbound.method import Method
 from smoothbound.sketch import ScoreSketch
 
 DATA = Path(__file__).parent / "data"

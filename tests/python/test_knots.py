@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smoothbound import engine, knots
+from smoothbound import knots
+from smoothbound.bounds import _certify as engine
 from smoothbound.sketch import ScoreSketch
 
 

@@ -19,9 +19,9 @@ from PIL import Image
 import smoothbound as sb
 from reported import SETTINGS, make_run, table
 from smoothbound import report, store
+from smoothbound.bounds._method import Method
 from smoothbound.cli.options import default_radii
 from smoothbound.errors import DataError, StoreError
-from smoothbound.method import Method
 from smoothbound.report import drawing
 from smoothbound.report.choosing import headline_radii, radii_of
 from smoothbound.report.reading import evaluate

@@ -13,7 +13,7 @@ import smoothbound as sb
 from sketches import filled, sketched
 from smoothbound import ScoreSketch
 from smoothbound.backends import reference
-from smoothbound.band import local_level
+from smoothbound.bounds._band import local_level
 from smoothbound.noise._kinds import CAVEAT
 from smoothbound.report.reading import of_certificate
 

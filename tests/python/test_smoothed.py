@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
+from smoothbound.bounds._certify import certify_scores, required_draws
 from smoothbound.class_radius import class_radius
-from smoothbound.engine import certify_scores, required_draws
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
 from smoothbound.noise._displaced import inward, outward

@@ -26,8 +26,8 @@ import stored
 from smoothbound import packed_counts, sketch_checks, store
 from smoothbound._files import atomic as replacing
 from smoothbound._files import sealed
+from smoothbound.bounds._method import Method
 from smoothbound.errors import StoreError
-from smoothbound.method import Method
 from smoothbound.run_settings import RunSettings
 from stored import INDICES, SETTINGS, contents, counts, frame_ends, row, write
 

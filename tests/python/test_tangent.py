@@ -15,7 +15,7 @@ from scipy.stats import binom
 
 import smoothbound as sb
 from smoothbound.backends import reference
-from smoothbound.method import Method
+from smoothbound.bounds._method import Method
 
 ALPHA = 0.05
 MEANS = ["betting", "bernstein"]

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from smoothbound._display.console import say
 from smoothbound._display.rounding import ceil_significant, floor_significant
+from smoothbound.bounds._method import BOUNDS
 from smoothbound.cli.options import (
     Alpha,
     Band,
@@ -24,12 +25,11 @@ from smoothbound.cli.options import (
     numbers,
 )
 from smoothbound.errors import StoreError
-from smoothbound.method import BOUNDS
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from smoothbound.certificate import Certificate
+    from smoothbound.bounds._certificate import Certificate
     from smoothbound.scores._files import ScoreFile, Scores
 
 __all__ = ["bounds"]
@@ -119,8 +119,8 @@ def bounds(
     memory.
     """
     from smoothbound._display.progress import progress
-    from smoothbound.certificate_files import require_kind, settings_beside, writing
-    from smoothbound.engine import certify_scores
+    from smoothbound.bounds._certificate_files import require_kind, settings_beside, writing
+    from smoothbound.bounds._certify import certify_scores
     from smoothbound.scores._files import open_scores
 
     files = [out, settings_beside(out)] if out.suffix.lower() == ".csv" else [out]

@@ -15,6 +15,7 @@ from rich.console import Console
 from smoothbound._display.console import say
 from smoothbound._display.rounding import ceil_decimal
 from smoothbound._utils import checks
+from smoothbound.bounds._method import BANDS, BOUNDS
 from smoothbound.cli.options import (
     Alpha,
     Data,
@@ -30,7 +31,6 @@ from smoothbound.cli.options import (
     note,
     numbers,
 )
-from smoothbound.method import BANDS, BOUNDS
 
 if TYPE_CHECKING:
     from torch import Tensor

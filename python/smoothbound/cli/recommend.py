@@ -18,9 +18,9 @@ from rich.text import Text
 from smoothbound._display.console import say, say_table
 from smoothbound._display.printable import printable
 from smoothbound._display.rounding import exact, floored
+from smoothbound.bounds._method import Method
 from smoothbound.cli.options import Alpha, Band
 from smoothbound.commands import FOLDER, certify_command
-from smoothbound.method import Method
 
 if TYPE_CHECKING:
     from smoothbound.pilots import Pilot

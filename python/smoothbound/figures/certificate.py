@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smoothbound._utils import checks
-from smoothbound.certificate import Certificate
+from smoothbound.bounds._certificate import Certificate
 from smoothbound.figures.style import RADIUS, marker_size, radius_axis, require_axes
 
 if TYPE_CHECKING:

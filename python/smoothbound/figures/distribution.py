@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
-from smoothbound import band
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backend
+from smoothbound.bounds import _band as band
 from smoothbound.evaluation import Evaluation
 from smoothbound.figures.style import GREY, METHOD_LOOKS, plain, require_axes
 

@@ -11,8 +11,8 @@ from smoothbound import comparison, concentration
 from smoothbound._display.printable import markdown, printable
 from smoothbound._utils import checks
 from smoothbound._utils.extras import named
+from smoothbound.bounds._method import Method
 from smoothbound.evaluation import Evaluation
-from smoothbound.method import Method
 from smoothbound.report import folder, page
 from smoothbound.report.alone import alone
 from smoothbound.report.choosing import thresholds_of

@@ -15,7 +15,7 @@ from smoothbound._display.printable import file_stem, printable
 from smoothbound._display.rounding import ceil_significant, exact
 from smoothbound._utils import checks
 from smoothbound._utils.checks import SUM_TOLERANCE
-from smoothbound.certificate import Certificate
+from smoothbound.bounds._certificate import Certificate
 from smoothbound.commands import certify_command
 from smoothbound.errors import DataError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores, percent

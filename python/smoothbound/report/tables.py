@@ -33,7 +33,7 @@ def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict
     Examples
     --------
     >>> from smoothbound.evaluation import Bounds
-    >>> from smoothbound.method import Method
+    >>> from smoothbound.bounds._method import Method
     >>> three = Evaluation(
     ...     name="three", measure="score", score_range=(0.0, 1.0), radii=np.array([0.25]),
     ...     index=np.arange(3), label=np.array([0, 1, 2]), predicted=np.array([0, 1, -1]),

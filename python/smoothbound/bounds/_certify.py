@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import band as bands
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.kept import kept
 from smoothbound._version import __version__
 from smoothbound.backends import _select as backends
-from smoothbound.certificate import Certificate, Settings
-from smoothbound.method import Method
+from smoothbound.bounds import _band as bands
+from smoothbound.bounds._certificate import Certificate, Settings
+from smoothbound.bounds._method import Method
 from smoothbound.scores._arrays import as_scores
 
 __all__ = ["certify_scores", "required_draws"]

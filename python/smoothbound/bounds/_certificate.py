@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.extras import named
-from smoothbound.certificate_text import as_html, as_text
+from smoothbound.bounds._certificate_text import as_html, as_text
+from smoothbound.bounds._method import Method
 from smoothbound.errors import StoreError
-from smoothbound.method import Method
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,7 +190,7 @@ class Certificate:
         ...     sb.Certificate.load(f"{folder}/cert.parquet") == cert
         True
         """
-        from smoothbound.certificate_files import write
+        from smoothbound.bounds._certificate_files import write
 
         write(self, path)
 
@@ -209,7 +209,7 @@ class Certificate:
             If there is no such file, it holds no certificate or one of another class, is damaged,
             or a setting or number is not within its range.
         """
-        from smoothbound.certificate_files import read
+        from smoothbound.bounds._certificate_files import read
 
         made = read(path)
         if not isinstance(made, cls):

@@ -21,10 +21,10 @@ from smoothbound._display.printable import spreadsheet_cell
 from smoothbound._files.atomic import replacing
 from smoothbound._files.sealed import read_table, require, seal, write_table
 from smoothbound._utils import checks
-from smoothbound.certificate import CLASS_KEY, METADATA_KEY, Certificate, Settings
-from smoothbound.engine import SIDES
+from smoothbound.bounds._certificate import CLASS_KEY, METADATA_KEY, Certificate, Settings
+from smoothbound.bounds._certify import SIDES
+from smoothbound.bounds._method import Method
 from smoothbound.errors import StoreError
-from smoothbound.method import Method
 from smoothbound.scores._arrays import as_scores
 
 __all__ = ["KINDS", "read", "require_kind", "settings_beside", "write", "writing"]
@@ -35,9 +35,9 @@ _Write = Callable[[pa.Table, Certificate], None]
 
 
 _SETTINGS_OF = {  # by the name of the class of certificates, in the metadata
-    "Certificate": ("certificate", "Settings"),
-    "SketchCertificate": ("sketch_certificate", "SketchSettings"),
-    "SmoothedCertificate": ("smoothed", "SmoothedSettings"),
+    "Certificate": ("smoothbound.bounds._certificate", "Settings"),
+    "SketchCertificate": ("smoothbound.sketch_certificate", "SketchSettings"),
+    "SmoothedCertificate": ("smoothbound.smoothed", "SmoothedSettings"),
 }
 _PLAIN: dict[str, Any] = {  # annotations of settings
     "str": str,
@@ -69,7 +69,7 @@ def read(path: str | Path) -> Certificate:
     try:
         name = metadata.get(CLASS_KEY, b"Certificate").decode()
         module, settings = _SETTINGS_OF[name]
-        home = importlib.import_module(f"smoothbound.{module}")
+        home = importlib.import_module(module)
         values = json.loads(metadata[METADATA_KEY])
         if "order" in values:  # older versions wrote neither
             require(path, is_sealed)

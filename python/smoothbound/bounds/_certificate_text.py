@@ -12,7 +12,7 @@ from smoothbound._display.rounding import ceil_significant, exact, floor_signifi
 from smoothbound._utils import checks
 
 if TYPE_CHECKING:
-    from smoothbound.certificate import Certificate
+    from smoothbound.bounds._certificate import Certificate
 
 __all__ = ["as_html", "as_text"]
 

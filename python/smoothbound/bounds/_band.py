@@ -154,7 +154,8 @@ def _announce(n: int, n_bins: int, patience: float) -> None:
         offer = f"n_bins={math.floor(fewer)} or less, " if fewer >= 100 else ""
         raise ValueError(
             f"{took}, once; take {offer}band='dkw' or fewer draws, or call "
-            f"smoothbound.band.local_level({n}, alpha=..., n_bins=...), which does it and keeps it"
+            f"smoothbound.bounds.local_level({n}, alpha=..., n_bins=...), which does it and "
+            "keeps it"
         )
     if seconds > _WORTH_SAYING:
         _log.warning("%s; it is kept for the next time", took)
