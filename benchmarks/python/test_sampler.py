@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from smoothbound.models.architectures import ARCHITECTURES, build
-from smoothbound.sampler import Input, Sampler
-from smoothbound.schedule import Draws, FixedJob
+from smoothbound.sampling._sampler import Input, Sampler
+from smoothbound.sampling._schedule import Draws, FixedJob
 
 SIGMA, N0 = 0.25, 100
 

@@ -22,6 +22,7 @@ _MOVED = {  # modules that had a name of their own; they go in 1.0
     "lattice": "noise",
     "method": "bounds",
     "reference": "backends.reference",
+    "schedule": "sampling",
     "score_files": "scores",
 }
 

@@ -20,7 +20,7 @@ from . import pilots as pilots
 from . import recommend as recommend
 from . import report as report
 from . import runs as runs
-from . import schedule as schedule
+from . import sampling as sampling
 from . import scores as scores
 from . import store as store
 from . import train as train

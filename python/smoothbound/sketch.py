@@ -886,7 +886,7 @@ def _is_elsewhere(scores: Any) -> bool:
 
 def _is_draws(scores: Any) -> bool:
     """Whether they are draws of a sampler; its module, and torch with it, is imported then."""
-    schedule = sys.modules.get("smoothbound.schedule")
+    schedule = sys.modules.get("smoothbound.sampling._schedule")
     return schedule is not None and isinstance(scores, schedule.Draws)
 
 

@@ -28,7 +28,7 @@ from smoothbound.errors import ModelError
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._noise import MAX_DRAWS, MAX_EXAMPLE
-from smoothbound.sampler import (
+from smoothbound.sampling._sampler import (
     Compile,
     Input,
     Model,
@@ -38,7 +38,7 @@ from smoothbound.sampler import (
     Select,
     tensor_of,
 )
-from smoothbound.schedule import Draws, Failure, FixedJob, Job
+from smoothbound.sampling._schedule import Draws, Failure, FixedJob, Job
 
 if TYPE_CHECKING:
     import pyarrow as pa

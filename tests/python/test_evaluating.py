@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from smoothbound.adapters import _base as adapters
 from smoothbound.errors import ModelError
-from smoothbound.evaluating import evaluating, modules_behind
 from smoothbound.measures import custom
+from smoothbound.sampling._evaluating import evaluating, modules_behind
 from smoothbound.smoothed import SmoothedClassifier
 
 SHARED = nn.BatchNorm1d(4)

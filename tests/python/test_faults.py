@@ -17,8 +17,8 @@ from smoothbound.cli import app
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
 from smoothbound.models import checkpoint
-from smoothbound.sampler import Draws, Failure, Input, Sampler
-from smoothbound.schedule import FixedJob
+from smoothbound.sampling._sampler import Draws, Failure, Input, Sampler
+from smoothbound.sampling._schedule import FixedJob
 from smoothbound.smoothed import SmoothedClassifier
 
 SIGMA = 0.5

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from smoothbound import sampler
-from smoothbound.sampler import Sampler
+from smoothbound.sampling import _sampler as sampler
+from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothed import SmoothedClassifier
 
 X = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))

@@ -19,7 +19,7 @@ from smoothbound.data._loading import load
 from smoothbound.errors import StoreError
 from smoothbound.models import checkpoint
 from smoothbound.run_settings import RunSettings
-from smoothbound.sampler import Sampler
+from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothed import SmoothedClassifier
 
 OPTIONS: dict[str, Any] = {

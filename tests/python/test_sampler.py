@@ -17,8 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from smoothbound.errors import ModelError
 from smoothbound.measures import MARGIN, SCORE, custom
 from smoothbound.noise._noise import Noise, Stream
-from smoothbound.sampler import Draws, Input, Sampler, fastest
-from smoothbound.schedule import FixedJob
+from smoothbound.sampling._sampler import Draws, Input, Sampler, fastest
+from smoothbound.sampling._schedule import FixedJob
 
 CLASSES = 4
 X = np.array([0.5, -0.25, 1.0], dtype=np.float32)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from smoothbound.noise._noise import Stream
-from smoothbound.schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
+from smoothbound.sampling._schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
 
 Batch = list[Segment[int]]
 

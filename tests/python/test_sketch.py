@@ -13,7 +13,7 @@ from sketches import filled, sketched, slow_counts
 from smoothbound import ScoreSketch
 from smoothbound import sketch as sketch_module
 from smoothbound.errors import StoreError
-from smoothbound.sampler import Sampler
+from smoothbound.sampling._sampler import Sampler
 
 RADII = np.array([0.0, 0.3, 1.0, 3.0, 9.0])
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from smoothbound._utils import threads
 from smoothbound._utils.threads import multiplications, running_in
-from smoothbound.sampler import Sampler
+from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothed import SmoothedClassifier
 
 X = torch.ones(1, 4)

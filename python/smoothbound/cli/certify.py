@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from smoothbound.data._loading import Dataset
     from smoothbound.models.checkpoint import Info
     from smoothbound.noise._noise import Noise
-    from smoothbound.sampler import Outlook
+    from smoothbound.sampling._sampler import Outlook
     from smoothbound.smoothed import SmoothedClassifier
 
 __all__ = ["certify"]

@@ -1,6 +1,6 @@
 """Scores of a base classifier under Gaussian noise.
 
-Inputs go in, the scores of their noisy copies come out. `smoothbound.schedule` packs the draws of
+Inputs go in, the scores of their noisy copies come out. `Schedule` packs the draws of
 many inputs into batches of one size; here they are made. Noise, model, softmax, votes and measure
 run on the device one batch after the other, and the scores follow to the host behind them, so that
 a GPU is never kept waiting for Python.
@@ -33,11 +33,11 @@ from smoothbound._utils.threads import checked as checked_threads
 from smoothbound._utils.threads import multiplications, running_in, suited
 from smoothbound.adapters._base import BaseClassifier, Model, Outputs, TensorModel, adapt
 from smoothbound.errors import ModelError, said
-from smoothbound.evaluating import evaluating, modules_behind
 from smoothbound.measures import MARGIN, SCORE, Measure
 from smoothbound.measures import measure as measure_of
 from smoothbound.noise._noise import DEFAULT, MAX_DRAWS, Noise, Stream, check_example
-from smoothbound.schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
+from smoothbound.sampling._evaluating import evaluating, modules_behind
+from smoothbound.sampling._schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
 
 __all__ = [
     "Draws",
