@@ -22,6 +22,7 @@ from . import report as report
 from . import runs as runs
 from . import sampling as sampling
 from . import scores as scores
+from . import sketch as sketch
 from . import store as store
 from . import train as train
 from ._version import __version__ as __version__
@@ -31,7 +32,7 @@ from .bounds._certify import certify_scores as certify_scores
 from .bounds._certify import required_draws as required_draws
 from .measures import Measure as Measure
 from .measures import custom as custom
-from .sketch import ScoreSketch as ScoreSketch
-from .sketch_certificate import SketchCertificate as SketchCertificate
+from .sketch._certify import SketchCertificate as SketchCertificate
+from .sketch._score_sketch import ScoreSketch as ScoreSketch
 from .smoothed import SmoothedCertificate as SmoothedCertificate
 from .smoothed import SmoothedClassifier as SmoothedClassifier

@@ -20,7 +20,7 @@ from smoothbound.comparison import on_common_inputs
 from smoothbound.evaluation import Evaluation
 
 if TYPE_CHECKING:
-    from smoothbound.sketch import ScoreSketch
+    from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = ["Spreads", "pairs", "relative_spread", "spreads"]
 
@@ -63,7 +63,7 @@ def relative_spread(sketch: ScoreSketch) -> NDArray[np.float64]:
     >>> relative_spread(sketch)
     array([0.5, 0. ])
     """
-    from smoothbound.sketch import ScoreSketch
+    from smoothbound.sketch._score_sketch import ScoreSketch
 
     edges = checks.instance("sketch", sketch, ScoreSketch).edges
     places = np.empty(2 * edges.size - 1)

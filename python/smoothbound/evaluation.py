@@ -22,7 +22,7 @@ from smoothbound._utils import checks
 from smoothbound.bounds._method import Method
 
 if TYPE_CHECKING:
-    from smoothbound.sketch import ScoreSketch
+    from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = [
     "FEW",
@@ -98,7 +98,7 @@ class KeptScores:
     @classmethod
     def of(cls, sketch: ScoreSketch) -> KeptScores:
         """Take those of a sketch that is at hand."""
-        from smoothbound.sketch import ScoreSketch
+        from smoothbound.sketch._score_sketch import ScoreSketch
 
         checks.instance("sketch", sketch, ScoreSketch)
         return cls(np.array(sketch.inputs), sketch.only)

@@ -15,8 +15,8 @@ from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
 from smoothbound.bounds import _certify as engine
 from smoothbound.bounds._method import Method
-from smoothbound.sketch import ScoreSketch
-from smoothbound.sketch_certificate import bound_counts
+from smoothbound.sketch._certify import bound_counts
+from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = ["MOST_DRAWS", "Forecast", "forecast", "scaled"]
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound import sketch_checks
 from smoothbound._utils import checks
+from smoothbound.sketch import _arguments as sketch_checks
 
 if TYPE_CHECKING:
-    from smoothbound.sketch import ScoreSketch
+    from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = ["KnotChoices", "choices", "equal_count", "equal_width"]
 
@@ -144,7 +144,7 @@ def choices(
     >>> found.equal_width[0] < found.equal_width[1] < found.every_draw
     True
     """
-    from smoothbound.sketch import ScoreSketch
+    from smoothbound.sketch._score_sketch import ScoreSketch
 
     wanted = np.atleast_1d(checks.array("n_bins", n_bins)).tolist()
     sizes = [checks.count("n_bins", size, 2, sketch_checks.MAX_BINS) for size in wanted]

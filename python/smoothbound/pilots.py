@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from smoothbound import store
 from smoothbound._utils import checks
 from smoothbound.errors import StoreError
-from smoothbound.sketch import ScoreSketch
+from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = ["Pilot", "common_inputs", "of_results", "positions", "read"]
 

@@ -30,7 +30,7 @@ from smoothbound.noise._displaced import inward, outward
 from smoothbound.run_settings import RunSettings
 from smoothbound.sampling._sampler import Input
 from smoothbound.sampling._schedule import Draws, Failure, FixedJob, Job
-from smoothbound.sketch import ScoreSketch
+from smoothbound.sketch._score_sketch import ScoreSketch
 from smoothbound.smoothed import SmoothedClassifier, judge, record, verdict
 from smoothbound.store import SKETCH_EDGES, Results, Writer, load
 

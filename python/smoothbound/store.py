@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import packed_counts, sketch_checks, store_checks
+from smoothbound import packed_counts, store_checks
 from smoothbound._display.printable import printable
 from smoothbound._display.rounding import exact
 from smoothbound._files import sealed
@@ -34,9 +34,10 @@ from smoothbound._utils import checks
 from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
 from smoothbound.journal import Journal, beginning, frame, schema_frames
 from smoothbound.run_settings import RunSettings
+from smoothbound.sketch import _arguments as sketch_checks
 
 if TYPE_CHECKING:
-    from smoothbound.sketch import ScoreSketch
+    from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = ["SKETCH_EDGES", "Results", "Writer", "load", "schema"]
 
@@ -150,8 +151,8 @@ class Results:
             If draws were adaptive (the scores decided how many there are, so that they certify
             nothing by themselves), no input has any, or they are damaged.
         """
-        from smoothbound.sketch import ScoreSketch
-        from smoothbound.sketch_file import SketchContent
+        from smoothbound.sketch._file import SketchContent
+        from smoothbound.sketch._score_sketch import ScoreSketch
 
         settings = self.settings
         if settings.adaptive is not None:

@@ -14,7 +14,7 @@ from scipy.stats import norm
 from smoothbound import packed_counts, store
 from smoothbound.bounds._method import Method
 from smoothbound.run_settings import RunSettings
-from smoothbound.sketch import ScoreSketch
+from smoothbound.sketch._score_sketch import ScoreSketch
 
 SETTINGS = RunSettings(
     sigma=0.5,

@@ -9,7 +9,7 @@ import numpy as np
 from smoothbound.bounds._method import Method
 from smoothbound.concentration import pairs, relative_spread
 from smoothbound.evaluation import Bounds, Evaluation
-from smoothbound.sketch import ScoreSketch
+from smoothbound.sketch._score_sketch import ScoreSketch
 
 
 def evaluation(name: str, measure: str, sigma: float | None, index: list[int]) -> Evaluation:

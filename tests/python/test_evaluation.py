@@ -23,7 +23,7 @@ from smoothbound.evaluation import (
     percent,
     share,
 )
-from smoothbound.sketch import ScoreSketch
+from smoothbound.sketch._score_sketch import ScoreSketch
 
 RADII = np.array([0.0, 0.5, 1.0])
 # Values on a coarse grid, so that ties with thresholds occur.

@@ -16,7 +16,7 @@ from smoothbound.concentration import spreads
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores
 from smoothbound.knots import KnotChoices
 from smoothbound.logs import read_log, with_class_radius
-from smoothbound.sketch import ScoreSketch
+from smoothbound.sketch._score_sketch import ScoreSketch
 
 DATA = Path(__file__).parent / "data"
 

@@ -7,7 +7,7 @@ import pytest
 
 from smoothbound import knots
 from smoothbound.bounds import _certify as engine
-from smoothbound.sketch import ScoreSketch
+from smoothbound.sketch._score_sketch import ScoreSketch
 
 
 def scores(n_inputs: int = 3, n: int = 2000) -> np.ndarray:

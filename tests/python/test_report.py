@@ -25,7 +25,7 @@ from smoothbound.errors import DataError, StoreError
 from smoothbound.report import drawing
 from smoothbound.report.choosing import headline_radii, radii_of
 from smoothbound.report.reading import evaluate
-from smoothbound.sketch import ScoreSketch
+from smoothbound.sketch._score_sketch import ScoreSketch
 
 DATA = Path(__file__).parent / "data"
 SCORES, CLASSES = DATA / "kumar2020_excerpt.tsv", DATA / "cohen2019_excerpt.tsv"

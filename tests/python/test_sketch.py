@@ -11,9 +11,9 @@ from hypothesis import example, given
 
 from sketches import filled, sketched, slow_counts
 from smoothbound import ScoreSketch
-from smoothbound import sketch as sketch_module
 from smoothbound.errors import StoreError
 from smoothbound.sampling._sampler import Sampler
+from smoothbound.sketch import _score_sketch as sketch_module
 
 RADII = np.array([0.0, 0.3, 1.0, 3.0, 9.0])
 

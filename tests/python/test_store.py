@@ -23,12 +23,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stored
-from smoothbound import packed_counts, sketch_checks, store
+from smoothbound import packed_counts, store
 from smoothbound._files import atomic as replacing
 from smoothbound._files import sealed
 from smoothbound.bounds._method import Method
 from smoothbound.errors import StoreError
 from smoothbound.run_settings import RunSettings
+from smoothbound.sketch import _arguments as sketch_checks
 from stored import INDICES, SETTINGS, contents, counts, frame_ends, row, write
 
 

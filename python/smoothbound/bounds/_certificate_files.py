@@ -36,7 +36,7 @@ _Write = Callable[[pa.Table, Certificate], None]
 
 _SETTINGS_OF = {  # by the name of the class of certificates, in the metadata
     "Certificate": ("smoothbound.bounds._certificate", "Settings"),
-    "SketchCertificate": ("smoothbound.sketch_certificate", "SketchSettings"),
+    "SketchCertificate": ("smoothbound.sketch._certify", "SketchSettings"),
     "SmoothedCertificate": ("smoothbound.smoothed", "SmoothedSettings"),
 }
 _PLAIN: dict[str, Any] = {  # annotations of settings

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from smoothbound._files import sealed
 from smoothbound.bounds._certificate import METADATA_KEY
 from smoothbound.errors import StoreError
-from smoothbound.sketch_repeats import Seen
+from smoothbound.sketch._repeats import Seen
 
 __all__ = ["FORMAT", "SketchContent", "read", "write"]
 

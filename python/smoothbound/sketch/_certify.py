@@ -21,7 +21,7 @@ from smoothbound.noise._kinds import described
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from smoothbound.sketch import ScoreSketch
+    from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = ["SketchCertificate", "SketchSettings", "bound_counts", "certify_counts", "loss_of"]
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import sketch_checks, sketch_draws, sketch_repeats
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
@@ -22,11 +21,14 @@ from smoothbound.bounds import _certify as engine
 from smoothbound.errors import StoreError
 from smoothbound.noise import _kinds as noise_kinds
 from smoothbound.scores._arrays import as_scores
-from smoothbound.sketch_certificate import SketchCertificate, certify_counts
-from smoothbound.sketch_draws import Draws
+from smoothbound.sketch import _arguments as sketch_checks
+from smoothbound.sketch import _draw_numbers as sketch_draws
+from smoothbound.sketch import _repeats as sketch_repeats
+from smoothbound.sketch._certify import SketchCertificate, certify_counts
+from smoothbound.sketch._draw_numbers import Draws
 
 if TYPE_CHECKING:
-    from smoothbound.sketch_file import SketchContent
+    from smoothbound.sketch._file import SketchContent
 
 __all__ = ["ScoreSketch"]
 
@@ -525,7 +527,7 @@ class ScoreSketch:
     def _queue(self, scores: Any, rows: NDArray[np.int64], new: Draws, numbered: bool) -> None:
         import torch
 
-        from smoothbound.device_counts import DeviceCounts
+        from smoothbound.sketch._device_counts import DeviceCounts
 
         device = scores.device
         if device not in self._on_devices:
@@ -687,7 +689,7 @@ class ScoreSketch:
         >>> fine.at([0, 2, 4]) == coarse
         True
         """
-        from smoothbound.sketch_file import SketchContent
+        from smoothbound.sketch._file import SketchContent
 
         cells = 2 * sketch_checks.kept(kept, self._edges.size)
         with self._lock:
@@ -714,7 +716,7 @@ class ScoreSketch:
         StoreError
             If it cannot be written; `path` is then as it was.
         """
-        from smoothbound.sketch_file import SketchContent, write
+        from smoothbound.sketch._file import SketchContent, write
 
         with self._lock:
             counts, draws = self.counts.copy(), self._draws
@@ -732,7 +734,7 @@ class ScoreSketch:
         StoreError
             If there is no such file, it is not a sketch, is damaged, or contradicts itself.
         """
-        from smoothbound.sketch_file import read
+        from smoothbound.sketch._file import read
 
         content = read(checks.path("path", path))
         try:
