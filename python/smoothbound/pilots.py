@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound import store
 from smoothbound._utils import checks
 from smoothbound.errors import StoreError
 from smoothbound.sketch._score_sketch import ScoreSketch
+from smoothbound.store import _results as store
 
 __all__ = ["Pilot", "common_inputs", "of_results", "positions", "read"]
 

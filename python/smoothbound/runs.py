@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound import packed_counts
 from smoothbound._display.progress import progress
 from smoothbound._files.sealed import digest
 from smoothbound._utils import checks
@@ -27,12 +26,13 @@ from smoothbound.class_radius import class_radius
 from smoothbound.data._loading import Dataset
 from smoothbound.errors import StoreError
 from smoothbound.noise._displaced import inward, outward
-from smoothbound.run_settings import RunSettings
 from smoothbound.sampling._sampler import Input
 from smoothbound.sampling._schedule import Draws, Failure, FixedJob, Job
 from smoothbound.sketch._score_sketch import ScoreSketch
 from smoothbound.smoothed import SmoothedClassifier, judge, record, verdict
-from smoothbound.store import SKETCH_EDGES, Results, Writer, load
+from smoothbound.store import _packed_counts as packed_counts
+from smoothbound.store._results import SKETCH_EDGES, Results, Writer, load
+from smoothbound.store._settings import RunSettings
 
 __all__ = ["as_recorded", "run"]
 

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from smoothbound import packed_counts, store
 from smoothbound.bounds._method import Method
-from smoothbound.run_settings import RunSettings
 from smoothbound.sketch._score_sketch import ScoreSketch
+from smoothbound.store import _packed_counts as packed_counts
+from smoothbound.store import _results as store
+from smoothbound.store._settings import RunSettings
 
 SETTINGS = RunSettings(
     sigma=0.5,

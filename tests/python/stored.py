@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound import packed_counts, store
 from smoothbound.bounds._method import Method
-from smoothbound.run_settings import RunSettings
+from smoothbound.store import _packed_counts as packed_counts
+from smoothbound.store import _results as store
+from smoothbound.store._settings import RunSettings
 
 SETTINGS = RunSettings(
     sigma=0.25,

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from smoothbound import store
 from smoothbound._display.rounding import floor_decimal
 from smoothbound.cli import app
-from smoothbound.run_settings import RunSettings
+from smoothbound.store import _results as store
+from smoothbound.store._settings import RunSettings
 
 OPTIONS: dict[str, Any] = {
     "data": "digits",

@@ -26,7 +26,6 @@ from smoothbound import (
     recommend,
     report,
     runs,
-    store,
 )
 from smoothbound._display import rounding
 from smoothbound.adapters import _base as adapters
@@ -42,6 +41,7 @@ from smoothbound.noise import _lattice as lattice
 from smoothbound.noise._noise import Noise
 from smoothbound.scores import _files as score_files
 from smoothbound.smoothed import SmoothedClassifier
+from smoothbound.store import _results as store
 from smoothbound.train import _loop as train
 from test_store import SETTINGS, row
 

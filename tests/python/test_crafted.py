@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from smoothbound import store
 from smoothbound._files import sealed
 from smoothbound.errors import SmoothboundError, StoreError
-from smoothbound.journal import Journal
 from smoothbound.report.reading import evaluate
+from smoothbound.store import _results as store
+from smoothbound.store._journal import Journal
 from stored import INDICES, SETTINGS, row
 
 ODD: list[Any] = [

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from smoothbound import store
 from smoothbound.cli import app
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
@@ -20,6 +19,7 @@ from smoothbound.models import checkpoint
 from smoothbound.sampling._sampler import Draws, Failure, Input, Sampler
 from smoothbound.sampling._schedule import FixedJob
 from smoothbound.smoothed import SmoothedClassifier
+from smoothbound.store import _results as store
 
 SIGMA = 0.5
 GOOD, RAISES, NAN, MEMORY, RANGE = range(5)

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from smoothbound import store
 from smoothbound.errors import StoreError
-from smoothbound.journal import Journal
+from smoothbound.store import _results as store
+from smoothbound.store._journal import Journal
 from stored import INDICES, SETTINGS, contents, frame_ends, row, write
 
 FEW = dataclasses.replace(SETTINGS, max_inputs=3, n_inputs=3)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from smoothbound import store
 from smoothbound.cli import app
-from smoothbound.run_settings import RunSettings
+from smoothbound.store import _results as store
+from smoothbound.store._settings import RunSettings
 
 KILLS = 100
 

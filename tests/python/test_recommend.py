@@ -15,13 +15,14 @@ from scipy.stats import binomtest
 from typer.testing import CliRunner, Result
 
 from reported import SETTINGS, make_run
-from smoothbound import ScoreSketch, store
+from smoothbound import ScoreSketch
 from smoothbound.cli import app
 from smoothbound.cli.recommend import next_command
 from smoothbound.errors import StoreError
 from smoothbound.forecast import forecast
 from smoothbound.pilots import Pilot, of_results, read
 from smoothbound.recommend import _choose, ladder, recommend, wilson
+from smoothbound.store import _results as store
 
 N = 12  # inputs of a made-up pilot
 

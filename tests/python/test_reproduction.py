@@ -21,8 +21,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from published import Shapes, cifar_shapes, imagenet_shapes
-from smoothbound import store
 from smoothbound.cli import app
+from smoothbound.store import _results as store
 
 PAGE = Path(__file__).parents[2] / "docs" / "reproduction.md"
 RADII = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5)  # of the paper

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from smoothbound import runs, store
+from smoothbound import runs
 from smoothbound.cli import app
 from smoothbound.data._loading import load
 from smoothbound.errors import StoreError
 from smoothbound.models import checkpoint
-from smoothbound.run_settings import RunSettings
 from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothed import SmoothedClassifier
+from smoothbound.store import _results as store
+from smoothbound.store._settings import RunSettings
 
 OPTIONS: dict[str, Any] = {
     "data": "digits",

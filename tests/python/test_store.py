@@ -23,13 +23,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stored
-from smoothbound import packed_counts, store
 from smoothbound._files import atomic as replacing
 from smoothbound._files import sealed
 from smoothbound.bounds._method import Method
 from smoothbound.errors import StoreError
-from smoothbound.run_settings import RunSettings
 from smoothbound.sketch import _arguments as sketch_checks
+from smoothbound.store import _packed_counts as packed_counts
+from smoothbound.store import _results as store
+from smoothbound.store._settings import RunSettings
 from stored import INDICES, SETTINGS, contents, counts, frame_ends, row, write
 
 

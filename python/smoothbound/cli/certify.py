@@ -290,9 +290,9 @@ def certify(
     from smoothbound.data._loading import load
     from smoothbound.errors import CheckpointError
     from smoothbound.models import checkpoint as checkpoints
-    from smoothbound.run_settings import RunSettings
     from smoothbound.runs import as_recorded, run
     from smoothbound.smoothed import SmoothedClassifier
+    from smoothbound.store._settings import RunSettings
     from smoothbound.train._loop import best_device
 
     if not adaptive and {radius_precision, max_draws, max_seconds} != {None}:

@@ -9,7 +9,7 @@ import numpy as np
 from smoothbound._display.rounding import exact
 from smoothbound.errors import FAILED
 from smoothbound.evaluation import Ints
-from smoothbound.store import Results
+from smoothbound.store._results import Results
 
 __all__ = ["concerns"]
 

@@ -20,12 +20,12 @@ from smoothbound._display.printable import printable
 from smoothbound._display.rounding import exact, floored
 from smoothbound.bounds._method import Method
 from smoothbound.cli.options import Alpha, Band
-from smoothbound.commands import FOLDER, certify_command
+from smoothbound.store._commands import FOLDER, certify_command
 
 if TYPE_CHECKING:
     from smoothbound.pilots import Pilot
     from smoothbound.recommend import Recommendation
-    from smoothbound.run_settings import RunSettings
+    from smoothbound.store._settings import RunSettings
 
 __all__ = ["recommend"]
 
@@ -85,8 +85,8 @@ def recommend(
     status 0.
     """
     from smoothbound import recommend as plan
-    from smoothbound import store
     from smoothbound.pilots import of_results
+    from smoothbound.store import _results as store
 
     runs = {str(folder): store.load(folder) for folder in pilots}
     advice = plan.recommend(

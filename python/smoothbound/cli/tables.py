@@ -13,7 +13,7 @@ from smoothbound._display.rounding import exact, floor_decimal
 from smoothbound.evaluation import Evaluation, percent, share
 from smoothbound.report.choosing import radii_to_tell
 from smoothbound.report.reading import drawn, evaluate
-from smoothbound.store import Results
+from smoothbound.store._results import Results
 
 __all__ = ["show"]
 

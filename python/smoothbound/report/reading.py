@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from smoothbound import logs, store
+from smoothbound import logs
 from smoothbound._display.printable import file_stem, printable
 from smoothbound._display.rounding import ceil_significant, exact
 from smoothbound._utils import checks
 from smoothbound._utils.checks import SUM_TOLERANCE
 from smoothbound.bounds._certificate import Certificate
-from smoothbound.commands import certify_command
 from smoothbound.errors import DataError, StoreError
 from smoothbound.evaluation import Bounds, Evaluation, KeptScores, percent
-from smoothbound.run_settings import RunSettings
+from smoothbound.store import _results as store
+from smoothbound.store._commands import certify_command
+from smoothbound.store._settings import RunSettings
 
 _SELECTED = {"score": "mean score", "votes": "votes"}
 

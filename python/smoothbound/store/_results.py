@@ -1,6 +1,6 @@
 """A folder of results: written input by input, killed and continued at will, read as one table.
 
-While a run goes on, the folder holds a journal (`smoothbound.journal`): the settings, and one frame
+While a run goes on, the folder holds a journal (`_journal`): the settings, and one frame
 for each finished input, forced to the disk before the next input begins. A kill can cut the last
 frame only; it is dropped when the run is continued. A finished run is one Parquet file,
 `results.parquet`, with the settings as JSON in its metadata (key ``smoothbound``), and no journal.
@@ -24,7 +24,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound import packed_counts, store_checks
 from smoothbound._display.printable import printable
 from smoothbound._display.rounding import exact
 from smoothbound._files import sealed
@@ -32,9 +31,11 @@ from smoothbound._files.atomic import clear_drafts, file_identity, lock, replaci
 from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
 from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
-from smoothbound.journal import Journal, beginning, frame, schema_frames
-from smoothbound.run_settings import RunSettings
 from smoothbound.sketch import _arguments as sketch_checks
+from smoothbound.store import _checks as store_checks
+from smoothbound.store import _packed_counts as packed_counts
+from smoothbound.store._journal import Journal, beginning, frame, schema_frames
+from smoothbound.store._settings import RunSettings
 
 if TYPE_CHECKING:
     from smoothbound.sketch._score_sketch import ScoreSketch

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from smoothbound.bounds._method import BANDS
-from smoothbound.run_settings import RunSettings
+from smoothbound.store._settings import RunSettings
 
 __all__ = ["FOLDER", "certify_command"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound.errors import StoreError
-from smoothbound.run_settings import RunSettings
+from smoothbound.store._settings import RunSettings
 
 __all__ = ["require_sound"]
 
