@@ -18,10 +18,12 @@ _MOVED = {  # modules that had a name of their own; they go in 1.0
     "arrays": "scores",
     "band": "bounds",
     "checkpoint": "models.checkpoint",
+    "class_radius": "smoothing",
     "gaussian": "backends.gaussian",
     "lattice": "noise",
     "method": "bounds",
     "reference": "backends.reference",
+    "runs": "smoothing",
     "schedule": "sampling",
     "score_files": "scores",
 }

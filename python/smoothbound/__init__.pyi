@@ -3,7 +3,6 @@ from . import adaptive as adaptive
 from . import backends as backends
 from . import bounds as bounds
 from . import calibration as calibration
-from . import class_radius as class_radius
 from . import comparison as comparison
 from . import concentration as concentration
 from . import data as data
@@ -19,10 +18,10 @@ from . import noise as noise
 from . import pilots as pilots
 from . import recommend as recommend
 from . import report as report
-from . import runs as runs
 from . import sampling as sampling
 from . import scores as scores
 from . import sketch as sketch
+from . import smoothing as smoothing
 from . import store as store
 from . import train as train
 from ._version import __version__ as __version__
@@ -34,5 +33,5 @@ from .measures import Measure as Measure
 from .measures import custom as custom
 from .sketch._certify import SketchCertificate as SketchCertificate
 from .sketch._score_sketch import ScoreSketch as ScoreSketch
-from .smoothed import SmoothedCertificate as SmoothedCertificate
-from .smoothed import SmoothedClassifier as SmoothedClassifier
+from .smoothing._classifier import SmoothedCertificate as SmoothedCertificate
+from .smoothing._classifier import SmoothedClassifier as SmoothedClassifier

@@ -18,7 +18,7 @@ from pathlib import Path
 import sklearn.datasets  # noqa: F401  (imported by the runs)
 import torch
 
-import smoothbound.runs  # noqa: F401
+import smoothbound.smoothing._run  # noqa: F401
 from smoothbound.cli import app
 
 

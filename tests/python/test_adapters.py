@@ -17,7 +17,7 @@ from smoothbound.adapters import _base as adapters
 from smoothbound.adapters._base import BaseClassifier
 from smoothbound.errors import ModelError
 from smoothbound.sampling._sampler import Draws, Sampler
-from smoothbound.smoothed import SmoothedClassifier
+from smoothbound.smoothing._classifier import SmoothedClassifier
 
 SHAPE, CLASSES, SIGMA = (2, 3), 4, 0.5
 RNG = np.random.default_rng(0)

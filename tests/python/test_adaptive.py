@@ -14,7 +14,7 @@ import smoothbound as sb
 from smoothbound import adaptive
 from smoothbound.adaptive import Budget, Decide, FindRadius
 from smoothbound.backends import gaussian
-from smoothbound.class_radius import class_radius
+from smoothbound.smoothing._class_radius import class_radius
 from tightness import population
 
 SATURATED = np.full(5000, 0.9999)

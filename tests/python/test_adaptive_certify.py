@@ -13,10 +13,10 @@ from torch import Tensor
 from smoothbound import adaptive
 from smoothbound.adaptive import Budget, Decide, FindRadius
 from smoothbound.bounds._certify import certify_scores
-from smoothbound.class_radius import class_radius
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._noise import Noise
-from smoothbound.smoothed import SmoothedClassifier
+from smoothbound.smoothing._class_radius import class_radius
+from smoothbound.smoothing._classifier import SmoothedClassifier
 
 SIGMA, SLOPE = 0.5, 4.0
 DISPLACEMENT = Noise("lattice", SIGMA).displacement(2)  # of inputs with two elements

@@ -25,7 +25,6 @@ from smoothbound import (
     pilots,
     recommend,
     report,
-    runs,
 )
 from smoothbound._display import rounding
 from smoothbound.adapters import _base as adapters
@@ -40,7 +39,8 @@ from smoothbound.models import checkpoint
 from smoothbound.noise import _lattice as lattice
 from smoothbound.noise._noise import Noise
 from smoothbound.scores import _files as score_files
-from smoothbound.smoothed import SmoothedClassifier
+from smoothbound.smoothing import _run as runs
+from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.store import _results as store
 from smoothbound.train import _loop as train
 from test_store import SETTINGS, row

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from smoothbound.background import in_background
+from smoothbound.smoothing._background import in_background
 
 
 def test_calls_are_made_in_order_in_one_other_thread() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from smoothbound.class_radius import class_radius, clopper_pearson_lower
+from smoothbound.smoothing._class_radius import class_radius, clopper_pearson_lower
 
 mpmath = pytest.importorskip("mpmath")
 

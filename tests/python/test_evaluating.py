@@ -16,7 +16,7 @@ from smoothbound.adapters import _base as adapters
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
 from smoothbound.sampling._evaluating import evaluating, modules_behind
-from smoothbound.smoothed import SmoothedClassifier
+from smoothbound.smoothing._classifier import SmoothedClassifier
 
 SHARED = nn.BatchNorm1d(4)
 

@@ -18,7 +18,7 @@ from smoothbound.measures import custom
 from smoothbound.models import checkpoint
 from smoothbound.sampling._sampler import Draws, Failure, Input, Sampler
 from smoothbound.sampling._schedule import FixedJob
-from smoothbound.smoothed import SmoothedClassifier
+from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.store import _results as store
 
 SIGMA = 0.5

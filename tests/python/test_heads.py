@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import smoothbound as sb
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure
-from smoothbound.smoothed import SmoothedCertificate, SmoothedClassifier
+from smoothbound.smoothing._classifier import SmoothedCertificate, SmoothedClassifier
 
 SIGMA, RADII = 0.5, (0.0, 0.2, 0.5)
 Z, WEIGHT = np.polynomial.hermite_e.hermegauss(180)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from smoothbound.sampling import _sampler as sampler
 from smoothbound.sampling._sampler import Sampler
-from smoothbound.smoothed import SmoothedClassifier
+from smoothbound.smoothing._classifier import SmoothedClassifier
 
 X = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from smoothbound import runs
 from smoothbound.cli import app
 from smoothbound.data._loading import load
 from smoothbound.errors import StoreError
 from smoothbound.models import checkpoint
 from smoothbound.sampling._sampler import Sampler
-from smoothbound.smoothed import SmoothedClassifier
+from smoothbound.smoothing import _run as runs
+from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.store import _results as store
 from smoothbound.store._settings import RunSettings
 

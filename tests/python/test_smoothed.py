@@ -15,12 +15,12 @@ from scipy import stats
 from torch import Tensor
 
 from smoothbound.bounds._certify import certify_scores, required_draws
-from smoothbound.class_radius import class_radius
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._noise import CAVEAT, Noise
-from smoothbound.smoothed import SmoothedCertificate, SmoothedClassifier, judge
+from smoothbound.smoothing._class_radius import class_radius
+from smoothbound.smoothing._classifier import SmoothedCertificate, SmoothedClassifier, judge
 
 SIGMA, SLOPE = 0.5, 4.0
 RADII = (0.0, 0.1, 0.25, 0.5)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from smoothbound._utils import threads
 from smoothbound._utils.threads import multiplications, running_in
 from smoothbound.sampling._sampler import Sampler
-from smoothbound.smoothed import SmoothedClassifier
+from smoothbound.smoothing._classifier import SmoothedClassifier
 
 X = torch.ones(1, 4)
 

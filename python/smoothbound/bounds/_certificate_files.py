@@ -37,7 +37,7 @@ _Write = Callable[[pa.Table, Certificate], None]
 _SETTINGS_OF = {  # by the name of the class of certificates, in the metadata
     "Certificate": ("smoothbound.bounds._certificate", "Settings"),
     "SketchCertificate": ("smoothbound.sketch._certify", "SketchSettings"),
-    "SmoothedCertificate": ("smoothbound.smoothed", "SmoothedSettings"),
+    "SmoothedCertificate": ("smoothbound.smoothing._classifier", "SmoothedSettings"),
 }
 _PLAIN: dict[str, Any] = {  # annotations of settings
     "str": str,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from smoothbound.models.checkpoint import Info
     from smoothbound.noise._noise import Noise
     from smoothbound.sampling._sampler import Outlook
-    from smoothbound.smoothed import SmoothedClassifier
+    from smoothbound.smoothing._classifier import SmoothedClassifier
 
 __all__ = ["certify"]
 
@@ -290,8 +290,8 @@ def certify(
     from smoothbound.data._loading import load
     from smoothbound.errors import CheckpointError
     from smoothbound.models import checkpoint as checkpoints
-    from smoothbound.runs import as_recorded, run
-    from smoothbound.smoothed import SmoothedClassifier
+    from smoothbound.smoothing._classifier import SmoothedClassifier
+    from smoothbound.smoothing._run import as_recorded, run
     from smoothbound.store._settings import RunSettings
     from smoothbound.train._loop import best_device
 

@@ -70,7 +70,7 @@ class RunSettings:
     versions : dict of str to str
         Versions of the software.
     adaptive : dict or None
-        Plan and budget of adaptive draws, as `smoothbound.smoothed.record` returns them; None for n
+        Plan and budget of adaptive draws, as `record` returns them; None for n
         draws of each input.
     format : int
         Version of the layout of the folder.

@@ -20,10 +20,8 @@ from smoothbound.adaptive import Answer, Budget, Decide, FindRadius, Plan, ask
 from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.adaptive import plan as plan_of
 from smoothbound.backends import gaussian
-from smoothbound.background import in_background
 from smoothbound.bounds._certificate import Certificate, Settings, formerly
 from smoothbound.bounds._certify import certify_scores, required_draws
-from smoothbound.class_radius import class_radius
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise._displaced import inward, outward
@@ -39,6 +37,8 @@ from smoothbound.sampling._sampler import (
     tensor_of,
 )
 from smoothbound.sampling._schedule import Draws, Failure, FixedJob, Job
+from smoothbound.smoothing._background import in_background
+from smoothbound.smoothing._class_radius import class_radius
 
 if TYPE_CHECKING:
     import pyarrow as pa

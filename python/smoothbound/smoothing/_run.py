@@ -19,17 +19,17 @@ from smoothbound._files.sealed import digest
 from smoothbound._utils import checks
 from smoothbound.adaptive import Budget, Decide, FindRadius, Plan
 from smoothbound.adaptive import Job as AdaptiveJob
-from smoothbound.background import in_background
 from smoothbound.bounds._certify import certify_scores
 from smoothbound.bounds._method import Method
-from smoothbound.class_radius import class_radius
 from smoothbound.data._loading import Dataset
 from smoothbound.errors import StoreError
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.sampling._sampler import Input
 from smoothbound.sampling._schedule import Draws, Failure, FixedJob, Job
 from smoothbound.sketch._score_sketch import ScoreSketch
-from smoothbound.smoothed import SmoothedClassifier, judge, record, verdict
+from smoothbound.smoothing._background import in_background
+from smoothbound.smoothing._class_radius import class_radius
+from smoothbound.smoothing._classifier import SmoothedClassifier, judge, record, verdict
 from smoothbound.store import _packed_counts as packed_counts
 from smoothbound.store._results import SKETCH_EDGES, Results, Writer, load
 from smoothbound.store._settings import RunSettings

@@ -1,0 +1,4 @@
+from ._class_radius import class_radius as class_radius
+from ._classifier import SmoothedCertificate as SmoothedCertificate
+from ._classifier import SmoothedClassifier as SmoothedClassifier
+from ._run import run as run
