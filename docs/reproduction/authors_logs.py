@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from smoothbound.concentration import pairs
-from smoothbound.evaluation import Evaluation, correlation
-from smoothbound.logs import read_log, with_class_radius
+from smoothbound.analysis.concentration import pairs
+from smoothbound.analysis.evaluation import Evaluation, correlation
+from smoothbound.analysis.logs import read_log, with_class_radius
 from smoothbound.report.measures import measures_table
 from smoothbound.report.tables import markdown_rows
 from tables import certified_accuracy

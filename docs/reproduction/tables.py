@@ -9,8 +9,8 @@ import sys
 
 import numpy as np
 
-from smoothbound.evaluation import Evaluation
-from smoothbound.report.reading import read
+from smoothbound.analysis.evaluation import Evaluation
+from smoothbound.analysis.reading import read
 from smoothbound.report.tables import accuracy_table, markdown_rows
 
 THRESHOLDS = (0.5, 0.7, 0.9)

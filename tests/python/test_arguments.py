@@ -13,27 +13,16 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import smoothbound as sb
-from smoothbound import (
-    adaptive,
-    calibration,
-    comparison,
-    concentration,
-    evaluation,
-    figures,
-    forecast,
-    logs,
-    pilots,
-    recommend,
-    report,
-)
+from smoothbound import adaptive, figures, forecast, pilots, recommend, report
 from smoothbound._display import rounding
 from smoothbound.adapters import _base as adapters
+from smoothbound.analysis import calibration, comparison, concentration, evaluation, logs
+from smoothbound.analysis.evaluation import Bounds, Evaluation, KeptScores
 from smoothbound.bounds import _band as band
 from smoothbound.bounds._method import Method
 from smoothbound.data import _loading as data
 from smoothbound.data._loading import load
 from smoothbound.errors import CheckpointError, DataError, ModelError, StoreError
-from smoothbound.evaluation import Bounds, Evaluation, KeptScores
 from smoothbound.models import architectures as models
 from smoothbound.models import checkpoint
 from smoothbound.noise import _lattice as lattice

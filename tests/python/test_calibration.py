@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from smoothbound.calibration import Calibration, brier, certified, ece
+from smoothbound.analysis.calibration import Calibration, brier, certified, ece
 
 # Values on a coarse grid, so that ties with 1/2 and with the edges of bins occur, and between it.
 SCORE = st.one_of(st.integers(0, 12).map(lambda k: k / 12), st.floats(0.0, 1.0))

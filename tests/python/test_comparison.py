@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from smoothbound.analysis.comparison import best_by_radius, on_common_inputs, side_by_side
+from smoothbound.analysis.evaluation import UNKNOWN, Bounds, Evaluation
 from smoothbound.bounds._method import Method
-from smoothbound.comparison import best_by_radius, on_common_inputs, side_by_side
-from smoothbound.evaluation import UNKNOWN, Bounds, Evaluation
 
 
 def made(seed: int, radii: tuple[float, ...], name: str = "made", n: int = 12) -> Evaluation:

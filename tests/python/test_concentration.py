@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from smoothbound.analysis.concentration import pairs, relative_spread
+from smoothbound.analysis.evaluation import Bounds, Evaluation
 from smoothbound.bounds._method import Method
-from smoothbound.concentration import pairs, relative_spread
-from smoothbound.evaluation import Bounds, Evaluation
 from smoothbound.sketch._score_sketch import ScoreSketch
 
 

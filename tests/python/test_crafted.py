@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from smoothbound._files import sealed
+from smoothbound.analysis.reading import evaluate
 from smoothbound.errors import SmoothboundError, StoreError
-from smoothbound.report.reading import evaluate
 from smoothbound.store import _results as store
 from smoothbound.store._journal import Journal
 from stored import INDICES, SETTINGS, row

@@ -12,9 +12,8 @@ from hypothesis.extra.numpy import arrays
 from matplotlib.figure import Figure
 
 from smoothbound import figures
-from smoothbound.bounds._method import Method
-from smoothbound.comparison import best_by_radius
-from smoothbound.evaluation import (
+from smoothbound.analysis.comparison import best_by_radius
+from smoothbound.analysis.evaluation import (
     UNKNOWN,
     Bounds,
     Evaluation,
@@ -23,6 +22,7 @@ from smoothbound.evaluation import (
     percent,
     share,
 )
+from smoothbound.bounds._method import Method
 from smoothbound.sketch._score_sketch import ScoreSketch
 
 RADII = np.array([0.0, 0.5, 1.0])
@@ -261,7 +261,7 @@ def test_counted_scores_are_read_a_few_inputs_at_a_time(monkeypatch: pytest.Monk
         read.append(len(index))
         return sketch.only(index)
 
-    monkeypatch.setattr("smoothbound.evaluation._AT_A_TIME", 3)
+    monkeypatch.setattr("smoothbound.analysis.evaluation._AT_A_TIME", 3)
     one = replace(decided([0.8] * 7), scores=KeptScores(np.arange(7), only))
     parts = list(one.sketches(np.arange(7)))
     assert read == [3, 3, 1]

@@ -11,11 +11,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from smoothbound import figures
+from smoothbound.analysis.concentration import spreads
+from smoothbound.analysis.evaluation import Bounds, Evaluation, KeptScores
+from smoothbound.analysis.knots import KnotChoices
+from smoothbound.analysis.logs import read_log, with_class_radius
 from smoothbound.bounds._method import Method
-from smoothbound.concentration import spreads
-from smoothbound.evaluation import Bounds, Evaluation, KeptScores
-from smoothbound.knots import KnotChoices
-from smoothbound.logs import read_log, with_class_radius
 from smoothbound.sketch._score_sketch import ScoreSketch
 
 DATA = Path(__file__).parent / "data"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smoothbound import knots
+from smoothbound.analysis import knots
 from smoothbound.bounds import _certify as engine
 from smoothbound.sketch._score_sketch import ScoreSketch
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from smoothbound.analysis.logs import read_log, with_class_radius
+from smoothbound.analysis.reading import read
 from smoothbound.errors import DataError
-from smoothbound.logs import read_log, with_class_radius
-from smoothbound.report.reading import read
 
 DATA = Path(__file__).parent / "data"
 SCORES, CLASSES = DATA / "kumar2020_excerpt.tsv", DATA / "cohen2019_excerpt.tsv"

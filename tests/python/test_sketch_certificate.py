@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 import smoothbound as sb
 from sketches import filled, sketched
 from smoothbound import ScoreSketch
+from smoothbound.analysis.reading import of_certificate
 from smoothbound.backends import reference
 from smoothbound.bounds._band import local_level
 from smoothbound.noise._kinds import CAVEAT
-from smoothbound.report.reading import of_certificate
 
 ALPHA = 0.05
 RADII = np.array([0.0, 0.3, 1.0, 3.0, 9.0])

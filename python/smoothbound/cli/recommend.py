@@ -128,7 +128,7 @@ def recommend(
 
 def _table(advice: Recommendation) -> Table:
     """One row for each number of draws from the first that certifies, one column a pilot."""
-    from smoothbound.evaluation import percent
+    from smoothbound.analysis.evaluation import percent
 
     counts = advice.counts
     first = int(counts.any(axis=0).argmax()) if counts.any() else len(advice.draws) - 1
@@ -164,7 +164,7 @@ def _said(advice: Recommendation) -> Iterator[str]:
 
 
 def _recommended(advice: Recommendation) -> str:
-    from smoothbound.evaluation import percent
+    from smoothbound.analysis.evaluation import percent
 
     assert advice.pilot is not None
     assert advice.place is not None
@@ -195,7 +195,7 @@ def _cost(advice: Recommendation) -> str:
 
 
 def _rival(advice: Recommendation) -> Iterator[str]:
-    from smoothbound.evaluation import percent
+    from smoothbound.analysis.evaluation import percent
 
     rival = advice.rival
     if rival is None:

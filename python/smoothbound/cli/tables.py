@@ -10,9 +10,9 @@ from rich.table import Table
 
 from smoothbound._display.console import say, say_table
 from smoothbound._display.rounding import exact, floor_decimal
-from smoothbound.evaluation import Evaluation, percent, share
+from smoothbound.analysis.evaluation import Evaluation, percent, share
+from smoothbound.analysis.reading import drawn, evaluate
 from smoothbound.report.choosing import radii_to_tell
-from smoothbound.report.reading import drawn, evaluate
 from smoothbound.store._results import Results
 
 __all__ = ["show"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
-from smoothbound.evaluation import Evaluation
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.figures.style import accuracy_axes, accuracy_curve, look_of, plain, require_axes
 
 if TYPE_CHECKING:

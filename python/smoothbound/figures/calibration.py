@@ -32,7 +32,7 @@ def certified_calibration(
     radii : ndarray, shape (n_radii,)
         Radii at which it is known, increasing, in the units of the input.
     lower, upper : ndarray, shape (n_radii,)
-        Its bounds, as `smoothbound.calibration.certified` returns them.
+        Its bounds, as `smoothbound.analysis.calibration.certified` returns them.
     error : str
         What it is called, such as ``"Brier score"``.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smoothbound._utils import checks
-from smoothbound.evaluation import Evaluation, correlation
+from smoothbound.analysis.evaluation import Evaluation, correlation
 from smoothbound.figures.style import plain, radius_axis, require_axes
 
 if TYPE_CHECKING:

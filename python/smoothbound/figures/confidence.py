@@ -9,7 +9,7 @@ import numpy as np
 
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
-from smoothbound.evaluation import Bounds, Evaluation
+from smoothbound.analysis.evaluation import Bounds, Evaluation
 from smoothbound.figures.style import (
     GREY,
     RADIUS,

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from smoothbound._utils import checks
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.backends import _select as backend
 from smoothbound.bounds import _band as band
-from smoothbound.evaluation import Evaluation
 from smoothbound.figures.style import GREY, METHOD_LOOKS, plain, require_axes
 
 if TYPE_CHECKING:

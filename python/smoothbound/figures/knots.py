@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
+from smoothbound.analysis.knots import KnotChoices
 from smoothbound.figures.style import GREY, LOOKS, require_axes
-from smoothbound.knots import KnotChoices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ def choice_of_knots(ax: Axes, found: KnotChoices) -> Axes:
     ax : matplotlib.axes.Axes
         Where to draw.
     found : KnotChoices
-        What `smoothbound.knots.choices` found.
+        What `smoothbound.analysis.knots.choices` found.
 
     Returns
     -------

@@ -8,8 +8,8 @@ import numpy as np
 
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
-from smoothbound.concentration import Spreads
-from smoothbound.evaluation import Evaluation
+from smoothbound.analysis.concentration import Spreads
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.figures.style import (
     GREY,
     LOOKS,
@@ -36,7 +36,7 @@ def score_vs_margin_spread(ax: Axes, found: Spreads) -> Axes:
     ax : matplotlib.axes.Axes
         Where to draw.
     found : Spreads
-        What `smoothbound.concentration.spreads` found.
+        What `smoothbound.analysis.concentration.spreads` found.
 
     Returns
     -------

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothbound import comparison
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
-from smoothbound.evaluation import Evaluation
+from smoothbound.analysis import comparison
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.figures.style import (
     LOOKS,
     accuracy_axes,

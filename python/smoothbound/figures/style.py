@@ -9,7 +9,7 @@ import numpy as np
 
 from smoothbound._utils import checks
 from smoothbound._utils.extras import named
-from smoothbound.evaluation import Bounds, Evaluation, Floats
+from smoothbound.analysis.evaluation import Bounds, Evaluation, Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,18 +7,18 @@ from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from smoothbound import comparison, concentration
 from smoothbound._display.printable import markdown, printable
 from smoothbound._utils import checks
 from smoothbound._utils.extras import named
+from smoothbound.analysis import comparison, concentration
+from smoothbound.analysis.evaluation import Evaluation
+from smoothbound.analysis.reading import read
 from smoothbound.bounds._method import Method
-from smoothbound.evaluation import Evaluation
 from smoothbound.report import folder, page
 from smoothbound.report.alone import alone
 from smoothbound.report.choosing import thresholds_of
 from smoothbound.report.measures import score_and_margin
 from smoothbound.report.parts import Part, markdown_section, page_section
-from smoothbound.report.reading import read
 from smoothbound.report.side_by_side import side_by_side
 from smoothbound.report.tables import csv_of, markdown_rows, table_rows
 from smoothbound.report.tables import headline as headline_of

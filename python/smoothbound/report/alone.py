@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smoothbound.evaluation import Evaluation
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.report.curves import accuracy_figures, against_class_radius
 from smoothbound.report.drawing import Figure
 from smoothbound.report.parts import Part

@@ -9,7 +9,7 @@ import numpy as np
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.radii import default_radii
-from smoothbound.evaluation import Evaluation, Floats
+from smoothbound.analysis.evaluation import Evaluation, Floats
 
 __all__ = ["FRACTIONS", "headline_radii", "radii_of", "radii_to_tell", "thresholds_of"]
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from smoothbound import figures
 from smoothbound._display.rounding import exact
-from smoothbound.evaluation import Evaluation
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.report.choosing import radii_of
 from smoothbound.report.drawing import Figure, draw
 

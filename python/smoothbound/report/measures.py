@@ -8,8 +8,8 @@ import numpy as np
 
 from smoothbound import figures
 from smoothbound._display.rounding import exact
-from smoothbound.concentration import spreads
-from smoothbound.evaluation import UNKNOWN, Evaluation
+from smoothbound.analysis.concentration import spreads
+from smoothbound.analysis.evaluation import UNKNOWN, Evaluation
 from smoothbound.report.choosing import FRACTIONS
 from smoothbound.report.drawing import draw
 from smoothbound.report.parts import Part

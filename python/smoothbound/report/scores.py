@@ -8,9 +8,10 @@ from functools import partial
 
 import numpy as np
 
-from smoothbound import calibration, figures, knots
+from smoothbound import figures
 from smoothbound._display.rounding import exact
-from smoothbound.evaluation import Evaluation, Ints
+from smoothbound.analysis import calibration, knots
+from smoothbound.analysis.evaluation import Evaluation, Ints
 from smoothbound.report.choosing import radii_of
 from smoothbound.report.drawing import Figure, Panel, draw
 

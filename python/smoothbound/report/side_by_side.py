@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from smoothbound import comparison, figures
+from smoothbound import figures
 from smoothbound._display.rounding import exact, floored
-from smoothbound.evaluation import Evaluation
+from smoothbound.analysis import comparison
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.report.choosing import thresholds_of
 from smoothbound.report.drawing import draw
 from smoothbound.report.parts import Part

@@ -11,7 +11,7 @@ import numpy as np
 
 from smoothbound._display.printable import markdown, spreadsheet_cell
 from smoothbound._display.rounding import exact
-from smoothbound.evaluation import Evaluation, Floats, Ints, percent, share
+from smoothbound.analysis.evaluation import Evaluation, Floats, Ints, percent, share
 from smoothbound.report.choosing import headline_radii, radii_to_tell, thresholds_of
 
 __all__ = [
@@ -32,7 +32,7 @@ def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict
 
     Examples
     --------
-    >>> from smoothbound.evaluation import Bounds
+    >>> from smoothbound.analysis.evaluation import Bounds
     >>> from smoothbound.bounds._method import Method
     >>> three = Evaluation(
     ...     name="three", measure="score", score_range=(0.0, 1.0), radii=np.array([0.25]),

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
+from smoothbound.analysis.evaluation import Bounds, Evaluation
 from smoothbound.bounds._method import Method
 from smoothbound.errors import DataError
-from smoothbound.evaluation import Bounds, Evaluation
 
 __all__ = ["read_log", "with_class_radius"]
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._utils import checks
-from smoothbound.comparison import on_common_inputs
-from smoothbound.evaluation import Evaluation
+from smoothbound.analysis.comparison import on_common_inputs
+from smoothbound.analysis.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from smoothbound.sketch._score_sketch import ScoreSketch
@@ -109,7 +109,7 @@ def pairs(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, Evaluatio
 
     Examples
     --------
-    >>> from smoothbound.evaluation import Bounds
+    >>> from smoothbound.analysis.evaluation import Bounds
     >>> from smoothbound.bounds._method import Method
     >>> score, margin = (
     ...     Evaluation(

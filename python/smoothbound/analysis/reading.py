@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from smoothbound import logs
 from smoothbound._display.printable import file_stem, printable
 from smoothbound._display.rounding import ceil_significant, exact
 from smoothbound._utils import checks
 from smoothbound._utils.checks import SUM_TOLERANCE
+from smoothbound.analysis import logs
+from smoothbound.analysis.evaluation import Bounds, Evaluation, KeptScores, percent
 from smoothbound.bounds._certificate import Certificate
 from smoothbound.errors import DataError, StoreError
-from smoothbound.evaluation import Bounds, Evaluation, KeptScores, percent
 from smoothbound.store import _results as store
 from smoothbound.store._commands import certify_command
 from smoothbound.store._settings import RunSettings

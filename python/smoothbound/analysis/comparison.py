@@ -14,7 +14,7 @@ from functools import reduce
 import numpy as np
 
 from smoothbound._utils import checks
-from smoothbound.evaluation import Evaluation, Floats, Ints
+from smoothbound.analysis.evaluation import Evaluation, Floats, Ints
 
 __all__ = ["Reach", "best_by_radius", "on_common_inputs", "side_by_side"]
 
@@ -24,7 +24,7 @@ def side_by_side(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
 
     Examples
     --------
-    >>> from smoothbound.evaluation import Bounds
+    >>> from smoothbound.analysis.evaluation import Bounds
     >>> from smoothbound.bounds._method import Method
     >>> first, second, other = (
     ...     Evaluation(

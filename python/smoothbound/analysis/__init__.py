@@ -1,0 +1,5 @@
+"""Numbers about many certified inputs: certified accuracy, calibration, comparisons."""
+
+from smoothbound._utils.faces import face
+
+__getattr__, __dir__, __all__ = face(__name__, __file__)

@@ -1,0 +1,9 @@
+from . import calibration as calibration
+from . import comparison as comparison
+from . import concentration as concentration
+from . import evaluation as evaluation
+from . import knots as knots
+from . import logs as logs
+from . import reading as reading
+from .evaluation import Evaluation as Evaluation
+from .logs import read_log as read_log
