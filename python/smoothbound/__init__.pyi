@@ -6,11 +6,9 @@ from . import bounds as bounds
 from . import data as data
 from . import errors as errors
 from . import figures as figures
-from . import forecast as forecast
 from . import measures as measures
 from . import models as models
 from . import noise as noise
-from . import pilots as pilots
 from . import recommend as recommend
 from . import report as report
 from . import sampling as sampling

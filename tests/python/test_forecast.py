@@ -13,9 +13,9 @@ from scipy.special import expit
 import smoothbound as sb
 from sketches import sketched
 from smoothbound import ScoreSketch
-from smoothbound import forecast as forecasts
-from smoothbound.forecast import MOST_DRAWS, forecast, scaled
-from smoothbound.recommend import ladder
+from smoothbound.recommend import _forecast as forecasts
+from smoothbound.recommend._forecast import MOST_DRAWS, forecast, scaled
+from smoothbound.recommend._recommendation import ladder
 
 RADII = np.array([0.0, 0.1, 0.25, 0.5])
 

@@ -19,9 +19,9 @@ from smoothbound import ScoreSketch
 from smoothbound.cli import app
 from smoothbound.cli.recommend import next_command
 from smoothbound.errors import StoreError
-from smoothbound.forecast import forecast
-from smoothbound.pilots import Pilot, of_results, read
-from smoothbound.recommend import _choose, ladder, recommend, wilson
+from smoothbound.recommend._forecast import forecast
+from smoothbound.recommend._pilots import Pilot, of_results, read
+from smoothbound.recommend._recommendation import _choose, ladder, recommend, wilson
 from smoothbound.store import _results as store
 
 N = 12  # inputs of a made-up pilot

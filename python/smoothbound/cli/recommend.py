@@ -23,8 +23,8 @@ from smoothbound.cli.options import Alpha, Band
 from smoothbound.store._commands import FOLDER, certify_command
 
 if TYPE_CHECKING:
-    from smoothbound.pilots import Pilot
-    from smoothbound.recommend import Recommendation
+    from smoothbound.recommend._pilots import Pilot
+    from smoothbound.recommend._recommendation import Recommendation
     from smoothbound.store._settings import RunSettings
 
 __all__ = ["recommend"]
@@ -84,8 +84,8 @@ def recommend(
     certify at alpha as well. "No sigma of these" is an answer too, with what would help, and exit
     status 0.
     """
-    from smoothbound import recommend as plan
-    from smoothbound.pilots import of_results
+    from smoothbound.recommend import _recommendation as plan
+    from smoothbound.recommend._pilots import of_results
     from smoothbound.store import _results as store
 
     runs = {str(folder): store.load(folder) for folder in pilots}

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.bounds import _certify as engine
-from smoothbound.forecast import MOST_DRAWS, forecast
-from smoothbound.pilots import Pilot, common_inputs, positions
+from smoothbound.recommend._forecast import MOST_DRAWS, forecast
+from smoothbound.recommend._pilots import Pilot, common_inputs, positions
 
 __all__ = ["Recommendation", "Rival", "ladder", "recommend", "wilson"]
 
@@ -160,7 +160,7 @@ def recommend(
 ) -> Recommendation:
     """Recommend the sigma and n that certify most above a threshold within a radius.
 
-    For each pilot and each n of a `ladder`, `smoothbound.forecast` says which inputs n draws would
+    For each pilot and each n of a `ladder`, `forecast` says which inputs n draws would
     certify. The sigma with the largest share at `max_n` is recommended, with the least n that
     reaches `share` of it. Of equal shares, the one with the smaller n is taken, then the smaller
     sigma.
@@ -169,7 +169,7 @@ def recommend(
     ----------
     pilots : sequence of Pilot
         Short runs of the same images and measure, usually one for each sigma; see
-        `smoothbound.pilots.read`.
+        `read`.
     threshold : float
         Confidence threshold c, strictly inside the range of the measure.
     radius : float
