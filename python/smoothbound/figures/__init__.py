@@ -9,33 +9,6 @@ No curve shows more than is certified: between two radii R_i-1 < R_i at which a 
 is drawn at the value of the larger one, R_i, since the bound of R_i holds everywhere within R_i.
 """
 
-from smoothbound.figures.accuracy import (
-    certified_accuracy_vs_radius,
-    certified_accuracy_vs_threshold,
-)
-from smoothbound.figures.calibration import certified_calibration
-from smoothbound.figures.certificate import certified_inputs
-from smoothbound.figures.class_radius import score_vs_class_radius
-from smoothbound.figures.confidence import certified_confidence
-from smoothbound.figures.distribution import score_distribution, survival_function
-from smoothbound.figures.knots import choice_of_knots
-from smoothbound.figures.measures import score_and_margin_by_radius, score_vs_margin_spread
-from smoothbound.figures.side_by_side import best_by_radius, compared_by_radius
-from smoothbound.figures.style import STYLE
+from smoothbound._utils.faces import face
 
-__all__ = [
-    "STYLE",
-    "best_by_radius",
-    "certified_accuracy_vs_radius",
-    "certified_accuracy_vs_threshold",
-    "certified_calibration",
-    "certified_confidence",
-    "certified_inputs",
-    "choice_of_knots",
-    "compared_by_radius",
-    "score_and_margin_by_radius",
-    "score_distribution",
-    "score_vs_class_radius",
-    "score_vs_margin_spread",
-    "survival_function",
-]
+__getattr__, __dir__, __all__ = face(__name__, __file__)

@@ -10,7 +10,7 @@ import numpy as np
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.analysis.evaluation import Bounds, Evaluation
-from smoothbound.figures.style import (
+from smoothbound.figures._style import (
     GREY,
     RADIUS,
     look_of,

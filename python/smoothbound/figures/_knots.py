@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.analysis.knots import KnotChoices
-from smoothbound.figures.style import GREY, LOOKS, require_axes
+from smoothbound.figures._style import GREY, LOOKS, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

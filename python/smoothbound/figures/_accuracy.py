@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.analysis.evaluation import Evaluation
-from smoothbound.figures.style import accuracy_axes, accuracy_curve, look_of, plain, require_axes
+from smoothbound.figures._style import accuracy_axes, accuracy_curve, look_of, plain, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

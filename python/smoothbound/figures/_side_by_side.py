@@ -11,7 +11,7 @@ from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.analysis import comparison
 from smoothbound.analysis.evaluation import Evaluation
-from smoothbound.figures.style import (
+from smoothbound.figures._style import (
     LOOKS,
     accuracy_axes,
     accuracy_curve,

@@ -10,7 +10,7 @@ from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.analysis.concentration import Spreads
 from smoothbound.analysis.evaluation import Evaluation
-from smoothbound.figures.style import (
+from smoothbound.figures._style import (
     GREY,
     LOOKS,
     accuracy_axes,

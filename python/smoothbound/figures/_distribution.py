@@ -12,7 +12,7 @@ from smoothbound._utils import checks
 from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.backends import _select as backend
 from smoothbound.bounds import _band as band
-from smoothbound.figures.style import GREY, METHOD_LOOKS, plain, require_axes
+from smoothbound.figures._style import GREY, METHOD_LOOKS, plain, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

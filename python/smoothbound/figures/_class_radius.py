@@ -8,7 +8,7 @@ import numpy as np
 
 from smoothbound._utils import checks
 from smoothbound.analysis.evaluation import Evaluation, correlation
-from smoothbound.figures.style import plain, radius_axis, require_axes
+from smoothbound.figures._style import plain, radius_axis, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

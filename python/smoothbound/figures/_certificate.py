@@ -8,7 +8,7 @@ import numpy as np
 
 from smoothbound._utils import checks
 from smoothbound.bounds._certificate import Certificate
-from smoothbound.figures.style import RADIUS, marker_size, radius_axis, require_axes
+from smoothbound.figures._style import RADIUS, marker_size, radius_axis, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,14 @@
+from ._accuracy import certified_accuracy_vs_radius as certified_accuracy_vs_radius
+from ._accuracy import certified_accuracy_vs_threshold as certified_accuracy_vs_threshold
+from ._calibration import certified_calibration as certified_calibration
+from ._certificate import certified_inputs as certified_inputs
+from ._class_radius import score_vs_class_radius as score_vs_class_radius
+from ._confidence import certified_confidence as certified_confidence
+from ._distribution import score_distribution as score_distribution
+from ._distribution import survival_function as survival_function
+from ._knots import choice_of_knots as choice_of_knots
+from ._measures import score_and_margin_by_radius as score_and_margin_by_radius
+from ._measures import score_vs_margin_spread as score_vs_margin_spread
+from ._side_by_side import best_by_radius as best_by_radius
+from ._side_by_side import compared_by_radius as compared_by_radius
+from ._style import STYLE as STYLE
