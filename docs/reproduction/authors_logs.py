@@ -13,8 +13,8 @@ from pathlib import Path
 from smoothbound.analysis.concentration import pairs
 from smoothbound.analysis.evaluation import Evaluation, correlation
 from smoothbound.analysis.logs import read_log, with_class_radius
-from smoothbound.report.measures import measures_table
-from smoothbound.report.tables import markdown_rows
+from smoothbound.report._sections.measures import measures_table
+from smoothbound.report._tables import markdown_rows
 from tables import certified_accuracy
 
 LOGS = {

@@ -11,7 +11,7 @@ import numpy as np
 
 from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.analysis.reading import read
-from smoothbound.report.tables import accuracy_table, markdown_rows
+from smoothbound.report._tables import accuracy_table, markdown_rows
 
 THRESHOLDS = (0.5, 0.7, 0.9)
 

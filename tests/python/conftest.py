@@ -112,6 +112,6 @@ def native(tmp_path_factory):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leave the drawing out, which takes nearly all the time, where no picture is looked at."""
-    from smoothbound.report import drawing
+    from smoothbound.report import _drawing as drawing
 
     monkeypatch.setattr(drawing, "rendered", lambda *_, **__: (b"", b"<svg "))

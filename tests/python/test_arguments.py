@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import smoothbound as sb
-from smoothbound import adaptive, figures, report
+from smoothbound import adaptive, figures
 from smoothbound._display import rounding
 from smoothbound.adapters import _base as adapters
 from smoothbound.analysis import calibration, comparison, concentration, evaluation, logs
@@ -30,6 +30,7 @@ from smoothbound.noise._noise import Noise
 from smoothbound.recommend import _forecast as forecast
 from smoothbound.recommend import _pilots as pilots
 from smoothbound.recommend import _recommendation as recommend
+from smoothbound.report import _write as report
 from smoothbound.scores import _files as score_files
 from smoothbound.smoothing import _run as runs
 from smoothbound.smoothing._classifier import SmoothedClassifier

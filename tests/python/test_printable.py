@@ -14,11 +14,11 @@ import torch
 from typer.testing import CliRunner
 
 import reported
-from smoothbound import report
 from smoothbound._display.console import print_error, say
 from smoothbound._display.printable import file_stem, markdown, printable, spreadsheet_cell
 from smoothbound.cli import app
-from smoothbound.report.tables import csv_of
+from smoothbound.report import _write as report
+from smoothbound.report._tables import csv_of
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07\x9b31m\u202e\r\n"  # clears the screen, sets the title, reverses
 

@@ -18,13 +18,13 @@ from PIL import Image
 
 import smoothbound as sb
 from reported import SETTINGS, make_run, table
-from smoothbound import report
 from smoothbound.analysis.reading import evaluate
 from smoothbound.bounds._method import Method
 from smoothbound.cli.options import default_radii
 from smoothbound.errors import DataError, StoreError
-from smoothbound.report import drawing
-from smoothbound.report.choosing import headline_radii, radii_of
+from smoothbound.report import _drawing as drawing
+from smoothbound.report import _write as report
+from smoothbound.report._defaults import headline_radii, radii_of
 from smoothbound.sketch._score_sketch import ScoreSketch
 from smoothbound.store import _results as store
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smoothbound.errors import StoreError
-from smoothbound.report import folder
+from smoothbound.report import _folder as folder
 
 
 def names(out: Path) -> set[str]:

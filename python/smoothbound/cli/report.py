@@ -68,7 +68,8 @@ def report(
     Certified accuracy is the share of all inputs that are classified correctly, not abstained,
     and certified strictly above a threshold everywhere within a radius.
     """
-    from smoothbound.report import folder, write_report
+    from smoothbound.report import _folder as folder
+    from smoothbound.report._write import write_report
 
     written = write_report(
         inputs,

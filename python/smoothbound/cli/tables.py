@@ -12,7 +12,7 @@ from smoothbound._display.console import say, say_table
 from smoothbound._display.rounding import exact, floor_decimal
 from smoothbound.analysis.evaluation import Evaluation, percent, share
 from smoothbound.analysis.reading import drawn, evaluate
-from smoothbound.report.choosing import radii_to_tell
+from smoothbound.report._defaults import radii_to_tell
 from smoothbound.store._results import Results
 
 __all__ = ["show"]

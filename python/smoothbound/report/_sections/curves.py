@@ -8,8 +8,8 @@ from functools import partial
 from smoothbound import figures
 from smoothbound._display.rounding import exact
 from smoothbound.analysis.evaluation import Evaluation
-from smoothbound.report.choosing import radii_of
-from smoothbound.report.drawing import Figure, draw
+from smoothbound.report._defaults import radii_of
+from smoothbound.report._drawing import Figure, draw
 
 __all__ = ["accuracy_figures", "against_class_radius"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from smoothbound._display.printable import markdown
-from smoothbound.report import page
-from smoothbound.report.drawing import Figure
-from smoothbound.report.tables import markdown_rows
+from smoothbound.report import _page as page
+from smoothbound.report._drawing import Figure
+from smoothbound.report._tables import markdown_rows
 
 __all__ = ["Part", "markdown_section", "page_section"]
 

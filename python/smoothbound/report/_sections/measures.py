@@ -10,10 +10,10 @@ from smoothbound import figures
 from smoothbound._display.rounding import exact
 from smoothbound.analysis.concentration import spreads
 from smoothbound.analysis.evaluation import UNKNOWN, Evaluation
-from smoothbound.report.choosing import FRACTIONS
-from smoothbound.report.drawing import draw
-from smoothbound.report.parts import Part
-from smoothbound.report.tables import percent_table
+from smoothbound.report._defaults import FRACTIONS
+from smoothbound.report._drawing import draw
+from smoothbound.report._parts import Part
+from smoothbound.report._tables import percent_table
 
 __all__ = ["measures_table", "score_and_margin"]
 

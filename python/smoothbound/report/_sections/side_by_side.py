@@ -9,10 +9,10 @@ from smoothbound import figures
 from smoothbound._display.rounding import exact, floored
 from smoothbound.analysis import comparison
 from smoothbound.analysis.evaluation import Evaluation
-from smoothbound.report.choosing import thresholds_of
-from smoothbound.report.drawing import draw
-from smoothbound.report.parts import Part
-from smoothbound.report.tables import comparison_table
+from smoothbound.report._defaults import thresholds_of
+from smoothbound.report._drawing import draw
+from smoothbound.report._parts import Part
+from smoothbound.report._tables import comparison_table
 
 __all__ = ["side_by_side"]
 

@@ -12,8 +12,8 @@ from smoothbound import figures
 from smoothbound._display.rounding import exact
 from smoothbound.analysis import calibration, knots
 from smoothbound.analysis.evaluation import Evaluation, Ints
-from smoothbound.report.choosing import radii_of
-from smoothbound.report.drawing import Figure, Panel, draw
+from smoothbound.report._defaults import radii_of
+from smoothbound.report._drawing import Figure, Panel, draw
 
 __all__ = ["calibration_under_attack", "choice_of_knots", "one_input"]
 

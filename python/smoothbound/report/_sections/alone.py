@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from smoothbound.analysis.evaluation import Evaluation
-from smoothbound.report.curves import accuracy_figures, against_class_radius
-from smoothbound.report.drawing import Figure
-from smoothbound.report.parts import Part
-from smoothbound.report.scores import calibration_under_attack, choice_of_knots, one_input
-from smoothbound.report.tables import accuracy_table
+from smoothbound.report._drawing import Figure
+from smoothbound.report._parts import Part
+from smoothbound.report._sections.curves import accuracy_figures, against_class_radius
+from smoothbound.report._sections.scores import calibration_under_attack, choice_of_knots, one_input
+from smoothbound.report._tables import accuracy_table
 
 __all__ = ["alone"]
 

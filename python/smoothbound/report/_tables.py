@@ -12,7 +12,7 @@ import numpy as np
 from smoothbound._display.printable import markdown, spreadsheet_cell
 from smoothbound._display.rounding import exact
 from smoothbound.analysis.evaluation import Evaluation, Floats, Ints, percent, share
-from smoothbound.report.choosing import headline_radii, radii_to_tell, thresholds_of
+from smoothbound.report._defaults import headline_radii, radii_to_tell, thresholds_of
 
 __all__ = [
     "accuracy_table",

@@ -1,0 +1,226 @@
+"""Figures and tables of results folders and of published logs, written into one folder."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from smoothbound._display.printable import markdown, printable
+from smoothbound._utils import checks
+from smoothbound._utils.extras import named
+from smoothbound.analysis import comparison, concentration
+from smoothbound.analysis.evaluation import Evaluation
+from smoothbound.analysis.reading import read
+from smoothbound.bounds._method import Method
+from smoothbound.report import _folder as folder
+from smoothbound.report import _page as page
+from smoothbound.report._defaults import thresholds_of
+from smoothbound.report._parts import Part, markdown_section, page_section
+from smoothbound.report._sections.alone import alone
+from smoothbound.report._sections.measures import score_and_margin
+from smoothbound.report._sections.side_by_side import side_by_side
+from smoothbound.report._tables import csv_of, markdown_rows, table_rows
+from smoothbound.report._tables import headline as headline_of
+
+__all__ = ["DEFINITION", "read", "write_report"]
+
+_EXPLAINED = (
+    (
+        "α",
+        "Each stated certificate fails with probability at most α, over the draws; a share counts "
+        "as many certificates as inputs.",
+    ),
+    (
+        "σ, R",
+        "The standard deviation of the noise and the ℓ₂ radius, in the units of the network's "
+        "input before normalisation.",
+    ),
+)
+
+PAPER = (
+    "By the method of Kumar, Levine, Feizi, Goldstein: Certifying Confidence via Randomized "
+    "Smoothing, NeurIPS 2020."
+)
+
+DEFINITION = (
+    "The share of all inputs whose predicted class is the true one, not "
+    "abstained, and whose confidence is certified to stay strictly above c everywhere within "
+    "radius R. Printed shares are rounded down."
+)
+
+
+@named()
+def write_report(
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    class_radius: Sequence[str | Path] = (),
+    thresholds: Sequence[float] = (),
+    radii: Sequence[float] = (),
+    example: int | None = None,
+    compare: bool = False,
+) -> list[Path]:
+    """Write figures (PNG and SVG), tables (CSV) and a page that holds both (HTML and Markdown).
+
+    Parameters
+    ----------
+    inputs : sequence of str or Path
+        Results folders, files of certificates (``.parquet``), which have no labels, and logs of
+        Kumar et al. 2020 (``.tsv``).
+    out : str or Path
+        Folder to write to; made if need be. Files of an earlier report are replaced.
+    class_radius : sequence of str or Path
+        Logs of class radii (Cohen et al. 2019), one for each log among `inputs`, in their order;
+        a results folder has its own class radii.
+    thresholds : sequence of float
+        Thresholds c to show, inside the range of every measure. By default 0.5, 0.7 and 0.9 of
+        the range, and those that the run was asked for.
+    radii : sequence of float
+        Radii R of the figure over the threshold, in the units of the input, out of those that
+        were certified. By default up to three that tell the most. The table has all.
+    example : int, optional
+        Index of the input whose certified confidence is drawn. By default the correct input of
+        median confidence.
+    compare : bool
+        Show the inputs side by side only, and no figures of each one. Inputs of the same images
+        are put side by side in any case.
+
+    Returns
+    -------
+    list of Path
+        The files written, the page first.
+
+    Raises
+    ------
+    StoreError
+        If a results folder cannot be read, or `out` cannot be written.
+    DataError
+        If a log cannot be read or does not fit.
+    TypeError, ValueError
+        If an argument is not of the kind stated above or does not fit an input, or there is
+        nothing to report on or to compare.
+    """
+    checks.path("out", out)
+    thresholds, radii = (
+        checks.vector(name, values).tolist()
+        for name, values in (("thresholds", thresholds), ("radii", radii))
+    )
+    if example is not None:
+        checks.count("example", example, 0)
+    checks.flag("compare", compare)
+    evaluations = read(inputs, class_radius)
+    groups = comparison.side_by_side(evaluations)
+    pairs = concentration.pairs(evaluations)
+    if compare and not (groups or pairs):
+        raise ValueError(
+            "--compare needs two inputs or more of the same images, by one measure or by score and "
+            "margin of one network and sigma; got "
+            + ", ".join(f"{one.name} ({one.measure})" for one in evaluations)
+        )
+    parts = [side_by_side(group, thresholds, number) for number, group in enumerate(groups, 1)]
+    for number, (score, margin) in enumerate(pairs, 1):
+        parts.append(score_and_margin(score, margin, number))
+    rows: list[dict[str, object]] = []
+    for one in evaluations:
+        shown = thresholds_of(one, thresholds)
+        rows += table_rows(one, shown)
+        if not compare:
+            parts.append(alone(one, shown, radii, example))
+    headline = headline_of(evaluations, thresholds)
+    missing = _missing(parts, bool(pairs), bool(groups))
+    sections = [page_section(part, number) for number, part in enumerate(parts)]
+    about, made = _about(evaluations), _made(evaluations, _command(inputs, class_radius))
+    text = [
+        "# Certified confidence\n",
+        f"{markdown(PAPER)}\n",
+        f"{markdown_rows(headline)}\n",
+        *map(_line, about),
+        f"\n{markdown(missing)}\n",
+        *map(markdown_section, parts),
+        "## How this was made\n",
+        *map(_line, made),
+        "",
+    ]
+    html = page.render(PAPER, about, headline, missing, sections, made)
+    files = {
+        "report.html": html.encode(),
+        "report.md": "\n".join(text).encode(),
+        "certified_accuracy.csv": csv_of(rows).encode(),
+    }
+    tables: dict[str, list[Mapping[str, object]]] = {}
+    for figure in (figure for part in parts for figure in part.figures):
+        files[f"{figure.stem}.png"] = figure.png
+        files[f"{figure.stem}.svg"] = figure.svg
+        if figure.rows:
+            tables.setdefault(figure.table, []).extend(figure.rows)
+    files |= {f"{table}.csv": csv_of(numbers).encode() for table, numbers in tables.items()}
+    return folder.write(Path(out), files)
+
+
+def _line(entry: tuple[str, str]) -> str:
+    """Write a term and what is said of it as an item of a list in Markdown."""
+    term, words = entry
+    return f"- **{markdown(term)}**: {markdown(words)}"
+
+
+def _command(inputs: Sequence[str | Path], class_radius: Sequence[str | Path]) -> str:
+    """Write the command of the report, for a shell in the folder of the inputs."""
+    words = [
+        "smoothbound",
+        "report",
+        *(Path(path).name or "." for path in inputs),
+        *(word for path in class_radius for word in ("--class-radius", Path(path).name)),
+    ]
+    return printable(shlex.join([*words, "--out", "report"]))
+
+
+def _made(evaluations: Sequence[Evaluation], command: str) -> list[tuple[str, str]]:
+    """Say how each of the results was made and when, and what wrote the page."""
+    return [
+        *((one.name, " ".join(one.origin)) for one in evaluations),
+        ("This report", f"Written by smoothbound {version('smoothbound')}: {command}"),
+    ]
+
+
+def _term(method: Method, methods: Collection[Method]) -> str:
+    """Call a method by its label, and by its bins too where another has the same label."""
+    alone = sum(other.label == method.label for other in methods) == 1
+    return (
+        method.label if alone or method.n_bins is None else f"{method.label}, {method.n_bins} bins"
+    )
+
+
+def _about(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
+    """Say what was certified and how: each input, each method, and what is counted."""
+    methods = {bounds.method for one in evaluations for bounds in one.bounds}
+    return [
+        *((one.name, " ".join(one.notes)) for one in evaluations),
+        *sorted((_term(method, methods), f"{method.description}.") for method in methods),
+        ("Certified accuracy", DEFINITION),
+        *_EXPLAINED,
+    ]
+
+
+def _missing(parts: Sequence[Part], pairs: bool, groups: bool) -> str:
+    """Name the figures that the inputs cannot give, and what would."""
+    names: dict[str, list[str]] = {}
+    for part in parts:
+        for what in part.absent:
+            names.setdefault(what, []).append(part.name)
+    absent = [f"{what}: {', '.join(of)}" for what, of in names.items()]
+    if not pairs:
+        absent.append(
+            "score against margin (give results of one network and σ on the same images by each)"
+        )
+    if not groups:
+        absent.append(
+            "inputs side by side and the best σ for each radius (give results of the same images "
+            "and measure, by several σ)"
+        )
+    return (
+        f"Not shown, because these inputs do not hold it: {'; '.join(absent)}."
+        if absent
+        else "Every figure is shown."
+    )
