@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 import smoothbound as sb
-from smoothbound.cli.options import default_radii
+from smoothbound.cli._options import default_radii
 
 SIGMA, ROUNDS, ROWS = 0.25, 3, 10_000
 SUM, BOUNDS = "np.sum", "smoothbound bounds"

@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line; Ctrl-C ends it with a word and status 130, also during imports."""
     try:
-        from smoothbound.cli import main as run
+        from smoothbound.cli._app import main as run
 
         run()
     except KeyboardInterrupt:

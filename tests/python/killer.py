@@ -19,7 +19,7 @@ import sklearn.datasets  # noqa: F401  (imported by the runs)
 import torch
 
 import smoothbound.smoothing._run  # noqa: F401
-from smoothbound.cli import app
+from smoothbound.cli._app import app
 
 
 def begin(out: Path, arguments: list[str]) -> int:

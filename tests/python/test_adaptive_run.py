@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from smoothbound._display.rounding import floor_decimal
-from smoothbound.cli import app
+from smoothbound.cli._app import app
 from smoothbound.store import _results as store
 from smoothbound.store._settings import RunSettings
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 import smoothbound as sb
 from smoothbound._files import sealed
-from smoothbound.cli import app
+from smoothbound.cli._app import app
 from smoothbound.scores import _files as score_files
 
 SCORES = np.random.default_rng(0).beta(8, 1, (5, 400))

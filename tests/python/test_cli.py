@@ -16,8 +16,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import smoothbound as sb
-from smoothbound.cli import app
-from smoothbound.cli.options import default_radii
+from smoothbound.cli._app import app
+from smoothbound.cli._options import default_radii
 from smoothbound.scores import _files as score_files
 from smoothbound.store import _results as store
 

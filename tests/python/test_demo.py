@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from smoothbound.cli import app
+from smoothbound.cli._app import app
 from smoothbound.store import _results as store
 
 
 def test_the_demo_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    demo = importlib.import_module("smoothbound.cli.demo")
+    demo = importlib.import_module("smoothbound.cli._commands.demo")
     monkeypatch.setattr(demo, "_SKIP", 60)
     monkeypatch.setattr(demo, "_N", 400)
     monkeypatch.setitem(demo._QUESTION, "n", 4000)

@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 import smoothbound as sb
-from smoothbound.cli import app
+from smoothbound.cli._app import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = {page.name: page for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from smoothbound.cli import app
+from smoothbound.cli._app import app
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
 from smoothbound.models import checkpoint

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from smoothbound.cli import app
+from smoothbound.cli._app import app
 from smoothbound.store import _results as store
 from smoothbound.store._settings import RunSettings
 

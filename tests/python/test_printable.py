@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import reported
 from smoothbound._display.console import print_error, say
 from smoothbound._display.printable import file_stem, markdown, printable, spreadsheet_cell
-from smoothbound.cli import app
+from smoothbound.cli._app import app
 from smoothbound.report import _write as report
 from smoothbound.report._tables import csv_of
 

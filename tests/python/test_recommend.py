@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 
 from reported import SETTINGS, make_run
 from smoothbound import ScoreSketch
-from smoothbound.cli import app
-from smoothbound.cli.recommend import next_command
+from smoothbound.cli._app import app
+from smoothbound.cli._commands.recommend import next_command
 from smoothbound.errors import StoreError
 from smoothbound.recommend._forecast import forecast
 from smoothbound.recommend._pilots import Pilot, of_results, read

@@ -20,7 +20,7 @@ import smoothbound as sb
 from reported import SETTINGS, make_run, table
 from smoothbound.analysis.reading import evaluate
 from smoothbound.bounds._method import Method
-from smoothbound.cli.options import default_radii
+from smoothbound.cli._options import default_radii
 from smoothbound.errors import DataError, StoreError
 from smoothbound.report import _drawing as drawing
 from smoothbound.report import _write as report

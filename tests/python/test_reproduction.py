@@ -21,7 +21,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from published import Shapes, cifar_shapes, imagenet_shapes
-from smoothbound.cli import app
+from smoothbound.cli._app import app
 from smoothbound.store import _results as store
 
 PAGE = Path(__file__).parents[2] / "docs" / "reproduction.md"

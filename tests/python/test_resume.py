@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from smoothbound.cli import app
+from smoothbound.cli._app import app
 from smoothbound.data._loading import load
 from smoothbound.errors import StoreError
 from smoothbound.models import checkpoint

@@ -16,8 +16,8 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from smoothbound.cli import app
-from smoothbound.cli.train import train as command
+from smoothbound.cli._app import app
+from smoothbound.cli._commands.train import train as command
 from smoothbound.data._loading import Dataset, load
 from smoothbound.errors import DataError, ModelError, SmoothboundError
 from smoothbound.models import checkpoint
@@ -626,7 +626,7 @@ def test_data_without_a_test_say_what_the_accuracy_is_of(tmp_path: Path) -> None
 def test_the_command_that_the_demo_prints_makes_the_demos_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    demo = importlib.import_module("smoothbound.cli.demo")
+    demo = importlib.import_module("smoothbound.cli._commands.demo")
     monkeypatch.setattr(demo, "certify", lambda **_: None)
     monkeypatch.setattr(demo, "report", lambda **_: None)
     monkeypatch.setitem(RECIPES, "fast", dataclasses.replace(RECIPES["fast"], epochs=1))

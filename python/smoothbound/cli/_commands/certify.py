@@ -16,7 +16,7 @@ from smoothbound._display.console import say
 from smoothbound._display.rounding import ceil_decimal
 from smoothbound._utils import checks
 from smoothbound.bounds._method import BANDS, BOUNDS
-from smoothbound.cli.options import (
+from smoothbound.cli._options import (
     Alpha,
     Data,
     NBins,
@@ -285,8 +285,8 @@ def certify(
     """
     from smoothbound._utils.threads import checked
     from smoothbound.adaptive import Budget, ask
-    from smoothbound.cli.closing import concerns
-    from smoothbound.cli.tables import show
+    from smoothbound.cli._closing import concerns
+    from smoothbound.cli._tables import show
     from smoothbound.data._loading import load
     from smoothbound.errors import CheckpointError
     from smoothbound.models import checkpoint as checkpoints

@@ -11,7 +11,7 @@ import typer
 
 from smoothbound._display.console import say
 from smoothbound._display.progress import progress
-from smoothbound.cli.options import Data, Sigma, introduce, look_at
+from smoothbound.cli._options import Data, Sigma, introduce, look_at
 from smoothbound.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from smoothbound._display.console import say, say_table
 from smoothbound._display.printable import printable
 from smoothbound._display.rounding import exact, floored
 from smoothbound.bounds._method import Method
-from smoothbound.cli.options import Alpha, Band
+from smoothbound.cli._options import Alpha, Band
 from smoothbound.store._commands import FOLDER, certify_command
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from smoothbound._display.console import say
-from smoothbound.cli.certify import certify
-from smoothbound.cli.report import report
-from smoothbound.cli.train import train
+from smoothbound.cli._commands.certify import certify
+from smoothbound.cli._commands.report import report
+from smoothbound.cli._commands.train import train
 
 __all__ = ["demo"]
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from smoothbound._display.console import note, say
-from smoothbound.cli.options import numbers
+from smoothbound.cli._options import numbers
 
 __all__ = ["report"]
 

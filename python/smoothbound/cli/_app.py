@@ -1,0 +1,94 @@
+"""The command line, `smoothbound`: one module for each command.
+
+torch, Matplotlib and the rest are imported when a command runs, so that ``--help`` is quick and a
+command asks only for what it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from smoothbound._display.console import note, print_error, readable_anywhere
+from smoothbound._utils.extras import named
+from smoothbound.cli._commands.bounds import bounds
+from smoothbound.cli._commands.certify import certify
+from smoothbound.cli._commands.demo import demo
+from smoothbound.cli._commands.recommend import recommend
+from smoothbound.cli._commands.report import report
+from smoothbound.cli._commands.train import train
+from smoothbound.cli._typed import Command, as_typed, way_on
+from smoothbound.errors import SmoothboundError
+
+__all__ = ["app", "main"]
+
+
+class _Commands(typer.core.TyperGroup):
+    """Turns the errors that a user can put right into one line and exit status 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            with named():
+                return super().invoke(ctx)
+        except (SmoothboundError, ValueError, TypeError) as error:
+            print_error(as_typed(str(error), ctx))
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise  # whoever read the output has seen enough
+            print_error(_words(error))
+        except MemoryError as error:
+            print_error(f"not enough memory: {error}" if error.args else "not enough memory")
+        except KeyboardInterrupt as error:
+            note(f"stopped: {error}" if error.args else f"stopped{way_on(ctx)}")
+            raise typer.Exit(130) from None
+        except ModuleNotFoundError as error:
+            print_error(error)
+        raise typer.Exit(2)
+
+
+def _words(error: OSError) -> str:
+    """Name the file and what the system says of it."""
+    if error.strerror is None or error.filename is None:
+        return str(error) or type(error).__name__
+    return f"{os.fsdecode(error.filename)}: {error.strerror}"
+
+
+app = typer.Typer(
+    name="smoothbound",
+    help="Certified confidence for classifiers smoothed with Gaussian noise.",
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a plain traceback is what a report of a bug needs
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from smoothbound._version import __version__
+
+        typer.echo(f"smoothbound {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for command in (demo, train, certify, recommend, bounds, report):
+    app.command(cls=Command)(command)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the `smoothbound` program."""
+    readable_anywhere()
+    app()
