@@ -1,0 +1,216 @@
+"""`certify --adaptive`: fewer draws, a plan on record, and the same result however often killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from smoothbound._display.rounding import floor_decimal
+from smoothbound.cli._app import app
+from smoothbound.store import _results as store
+from smoothbound.store._settings import RunSettings
+
+OPTIONS: dict[str, Any] = {
+    "data": "digits",
+    "sigma": 0.25,
+    "skip": 30,
+    "n0": 10,
+    "n": 8000,
+    "radii": 0.2,
+    "thresholds": 0.6,
+    "batch-size": 100,
+}
+KILLS = 10
+
+
+def arguments(model: Path, *flags: str, **changes: Any) -> list[str]:
+    options = OPTIONS | {"checkpoint": model} | changes
+    parts = (str(p) for k, v in options.items() if v is not None for p in (f"--{k}", v))
+    # In a stated memory format, because a measured one may differ from run to run.
+    return ["certify", "--adaptive", "--no-channels-last", *flags, *parts]
+
+
+def run(model: Path, out: Path, *flags: str, **changes: Any) -> Result:
+    return CliRunner().invoke(app, arguments(model, *flags, **changes | {"out": out}))
+
+
+def contents(folder: Path) -> tuple[RunSettings, str]:
+    """What a finished folder holds, apart from timings."""
+    results = store.load(folder)
+    assert results.complete
+    return results.settings, repr(results.table.drop_columns(["seconds"]).to_pylist())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.pt"
+    options = ["--data", "digits", "--arch", "digits_cnn", "--sigma", "0.25", "--epochs", "4"]
+    assert CliRunner().invoke(app, ["train", *options, "--out", str(path)]).exit_code == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "results"
+    result = run(model, out)
+    assert result.exit_code == 0, result.output
+    assert "Adaptive draws: on average" in result.output
+    return out
+
+
+def test_a_run_decides_with_fewer_draws_and_keeps_the_plan(
+    model: Path, whole: Path, tmp_path: Path
+) -> None:
+    results = store.load(whole)
+    settings, plan = results.settings, results.settings.adaptive
+    assert plan is not None
+    assert plan["asked"] == "Decide"
+    assert plan["question"] == {"threshold": 0.6, "radius": 0.2}
+    assert plan["budget"] == {"draws": None, "seconds": None}
+    assert [method.name for method in settings.methods] == ["tangent"]
+    draws, lower = results.array("n_draws"), results.array("lower_tangent")[:, 0]
+    assert set(draws) <= {stage["n"] for stage in plan["stages"]}
+    assert draws.mean() < 4000
+    certified = lower > 0.6
+    assert certified.sum() > 0
+    np.testing.assert_array_equal(
+        results.array("radius_tangent")[:, 0], np.where(certified, 0.2, np.nan)
+    )
+    reasons = results.table["reason"].to_pylist()
+    assert all(
+        reason == f"certified after {n} draws"
+        for reason, n, ok in zip(reasons, draws, certified, strict=True)
+        if ok
+    )
+
+    report = CliRunner().invoke(app, ["report", str(whole), "--out", str(tmp_path / "report")])
+    assert report.exit_code == 0, report.output
+    page = (tmp_path / "report" / "report.md").read_text()
+    assert f"adaptive draws, on average {draws.mean():.0f} of at most 8000 an input" in page
+    assert "Drawing stopped once the question about c = 0.6 was answered" in page
+    assert "| R | tangent, c = 0.6 |" in page  # and no threshold that nobody asked about
+
+
+def test_a_radius_is_found(model: Path, tmp_path: Path) -> None:
+    result = run(model, tmp_path / "out", radii=None, **{"radius-precision": 0.1})
+    assert result.exit_code == 0, result.output
+    results = store.load(tmp_path / "out")
+    assert results.settings.adaptive is not None
+    assert results.settings.adaptive["asked"] == "FindRadius"
+    radius, lower = results.array("radius_tangent")[:, 0], results.array("lower_tangent")[:, 0]
+    assert np.nanmax(radius) > 0.2
+    np.testing.assert_array_equal(np.isnan(radius), lower <= 0.6)
+
+    found = np.sort(radius[(results.array("predicted") == results.array("label")) & (radius >= 0)])
+    least, median, most = (floor_decimal(found[k]) for k in (0, (len(found) - 1) // 2, -1))
+    assert f"found for {len(found)} of 10 inputs, from {least} to {most}" in result.output
+    assert f"median {median}" in result.output
+    shown = CliRunner().invoke(
+        app, ["report", str(tmp_path / "out"), "--out", str(tmp_path / "report")]
+    )
+    assert shown.exit_code == 0, shown.output
+    page = (tmp_path / "report" / "report.md").read_text()
+    assert "| 0.125 | " in page  # radii beyond the only one of the bounds, which is 0
+
+
+def test_a_budget_ends_a_run_in_time(model: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run(model, out, **{"max-draws": 3000})
+    assert result.exit_code == 0, result.output
+    results, unlimited = store.load(out), store.load(whole)
+    assert results.complete
+    assert results.array("n_draws").sum() <= 3000
+    assert 0 < results.unpaid < 10
+    assert f"the budget ended {results.unpaid} of 10 inputs" in result.output
+    rows = zip(results.table.to_pylist(), unlimited.table.to_pylist(), strict=True)
+    for row, other in rows:
+        if "budget spent" in row["reason"]:
+            assert row["n_draws"] == 0 or row["n_draws"] <= other["n_draws"]
+        else:
+            assert repr({**row, "seconds": 0}) == repr({**other, "seconds": 0})  # NaN and all
+
+
+def test_a_resumed_budget_counts_the_draws_before(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = store.Writer.append
+
+    def stopped(self: store.Writer, row: Any) -> None:
+        if len(self.done) == 3:
+            raise KeyboardInterrupt
+        append(self, row)
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(store.Writer, "append", stopped)
+        assert run(model, out, **{"max-draws": 3000}).exit_code == 130
+    assert 0 < store.load(out).array("n_draws").sum() <= 3000
+    other = run(model, out, "--resume", **{"max-draws": 4000})
+    assert other.exit_code == 2
+    assert "adaptive budget: was {'draws': 3000" in other.output
+    assert run(model, out, "--resume", **{"max-draws": 3000}).exit_code == 0
+    assert store.load(out).complete
+    assert store.load(out).array("n_draws").sum() <= 3000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_kills_change_nothing(model: Path, tmp_path: Path) -> None:
+    undisturbed, folder = tmp_path / "whole", tmp_path / "killed"
+    killer = [sys.executable, str(Path(__file__).parents[1] / "support" / "killer.py")]
+    done = subprocess.run(
+        [*killer, str(KILLS), str(undisturbed), str(folder), *arguments(model)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = contents(undisturbed)
+    for one in folder.iterdir():
+        assert contents(one) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"radii": "0,0.25"}, "radii must be one number"),
+        ({"radii": None}, "state --radii 0.25 and --thresholds"),
+        ({"thresholds": "0.5,0.6"}, "thresholds must be one number"),
+        ({"radius-precision": 0.1}, "radii must be left out"),
+        ({"band": "dkw", "bound": "cdf", "n": 5}, "too few"),
+        ({"max-draws": 0}, "draws must be at least 1"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(
+    model: Path, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    result = run(model, tmp_path / "out", **changes)
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
+
+
+def test_a_resumed_run_keeps_its_question(model: Path, whole: Path) -> None:
+    options = arguments(model, "--resume", out=whole)
+    options.remove("--adaptive")
+    fixed = CliRunner().invoke(app, options)
+    assert fixed.exit_code == 2
+    assert "adaptive asked: was 'Decide', now None" in fixed.output
+    limited = CliRunner().invoke(app, [*options, "--max-draws", "10"])
+    assert "need --adaptive" in limited.output

@@ -1,0 +1,594 @@
+"""Sketches: counts are exact, from any array, in any parts."""
+
+import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from sketches import filled, sketched, slow_counts
+
+from smoothbound import ScoreSketch
+from smoothbound.errors import StoreError
+from smoothbound.sampling._sampler import Sampler
+from smoothbound.sketch import _score_sketch as sketch_module
+
+RADII = np.array([0.0, 0.3, 1.0, 3.0, 9.0])
+
+
+@given(sketched())
+@example((1, np.zeros(9, "f4")))
+@example((4096, np.ones(9, "f2")))
+@example(([0.0, 5e-324, 1.0], np.array([0.0, -0.0, 5e-324, 1e-323, 1.0])))
+def test_counts_are_exact(backend, case):
+    edges, scores = case
+    sketch = ScoreSketch(edges=edges)
+    sketch.update(scores[None, :], backend=backend)
+    assert sketch.counts[0].tolist() == slow_counts(scores, sketch.edges)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    ("score_range", "edges"),
+    [((0, 1), 4096), ((-1, 1), 4096), ((0, 1), 1000), ((-0.3, 7.1), 4096), ((100, 101), 4096)],
+)
+def test_counts_of_long_rows_are_exact(backend, score_range, edges, dtype):
+    a, b = score_range
+    sketch = ScoreSketch(2, edges=edges, score_range=score_range)
+    scores = np.random.default_rng(0).uniform(a, b, (2, 20_000))
+    scores[0, : sketch.edges.size] = sketch.edges
+    scores[1, : sketch.edges.size] = np.nextafter(sketch.edges, -np.inf)
+    scores = scores.astype(dtype)
+    wide = scores.astype(np.float64)  # NumPy would round a and b to the type of the scores
+    scores[~((wide >= a) & (wide <= b))] = np.asarray((a + b) / 2, dtype)
+    sketch.update(scores, backend=backend)
+    wide = scores.astype(np.float64)
+    for row, counts in zip(wide, sketch.counts, strict=True):
+        reached = counts[::-1].cumsum()[::-1][::2]
+        not_reached = counts.cumsum()[::2]
+        ordered = np.sort(row)
+        np.testing.assert_array_equal(
+            reached, row.size - np.searchsorted(ordered, sketch.edges, side="left")
+        )
+        np.testing.assert_array_equal(
+            not_reached, np.searchsorted(ordered, sketch.edges, side="right")
+        )
+
+
+@pytest.mark.parametrize("layout", ["transposed", "every second", "reversed", "read-only"])
+def test_any_memory_layout(backend, layout):
+    scores = np.random.default_rng(0).uniform(size=(6, 5000)).astype("f4")
+    view = {
+        "transposed": np.asfortranarray(scores),
+        "every second": np.repeat(scores, 2, axis=1)[:, ::2],
+        "reversed": scores[:, ::-1][:, ::-1],
+        "read-only": scores.copy(),
+    }[layout]
+    view.flags.writeable = layout != "read-only"
+    one, other = ScoreSketch(6), ScoreSketch(6)
+    one.update(scores)
+    other.update(view, backend=backend)
+    assert one == other
+
+
+@pytest.mark.parametrize("m", [500, 9000])
+def test_threads_do_not_change_a_bit(backend, m):
+    scores = np.random.default_rng(0).beta(5, 1, size=(11, m))
+    one, many = ScoreSketch(11), ScoreSketch(11)
+    one.update(scores, threads=1, backend=backend)
+    many.update(scores, threads=5, backend=backend)
+    assert one == many
+    options = {"sigma": 1.0, "radii": RADII, "thresholds": [0.3], "backend": backend}
+    alone, together = one.certify(threads=1, **options), one.certify(threads=5, **options)
+    np.testing.assert_array_equal(alone.lower, together.lower)
+    np.testing.assert_array_equal(alone.radius, together.radius)
+
+
+def test_streams_and_parts_count_the_same(backend):
+    scores = np.random.default_rng(0).uniform(size=(3, 1000)).astype("f4")
+    whole, stream, parts = ScoreSketch(3), ScoreSketch(3), ScoreSketch(3)
+    whole.update(scores, backend=backend)
+    stream.update((scores[:, i : i + 130] for i in range(0, 1000, 130)), backend=backend)
+    parts.update(scores[2:, 400:], inputs=[2], first_draw=400, backend=backend)
+    parts.update(scores[1::-1, 400:], inputs=[1, 0], first_draw=400, backend=backend)
+    parts.update(scores[:, :400], first_draw=0, backend=backend)
+    assert whole == stream == parts
+    assert whole.draws.tolist() == [[i, 0, 1000] for i in range(3)]
+    assert whole.n_draws.tolist() == [1000] * 3
+
+
+@pytest.mark.parametrize("bad", [np.nan, -1e-6, 1.000001, np.inf, -np.inf])
+@pytest.mark.parametrize("m", [100, 10_000])
+def test_a_bad_score_is_refused_with_its_place_and_nothing_is_counted(backend, bad, m):
+    scores = np.full((5, m), 0.5, np.float32)
+    sketch = ScoreSketch([10, 11, 12, 13, 14])
+    sketch.update(scores, backend=backend)
+    before = sketch.counts.copy()
+    scores[3, 70] = scores[4, 2] = bad
+    message = rf"scores\[3, 70\] = \S+ \(draw {m + 70} of input 13\); none of these"
+    with pytest.raises(ValueError, match=message):
+        sketch.update(scores, backend=backend, threads=2)
+    np.testing.assert_array_equal(sketch.counts, before)
+    assert sketch.draws.tolist() == [[i, 0, m] for i in range(10, 15)]
+
+
+def test_a_stream_keeps_what_came_before_a_bad_score(backend):
+    sketch = ScoreSketch()
+    good = np.full((1, 50), 0.5)
+    with pytest.raises(ValueError, match="draw 50 of input 0"):
+        sketch.update(iter([good, good * 3, good]), backend=backend)
+    assert sketch.n_draws.tolist() == [50]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"inputs": [3, 1]}, "inputs must be strictly ascending"),
+        ({"inputs": 0}, "inputs must be at least 1"),
+        ({"inputs": np.array([2**63], "u8")}, r"inputs must be below 2\^63"),
+        ({"inputs": [0.5]}, "inputs must be a number of inputs, or their ids"),
+        ({"edges": 0}, "edges must be at least 1"),
+        ({"edges": 2**21}, "edges must make at most"),
+        ({"edges": [0.0, 0.5, 0.5, 1.0]}, r"strictly ascending; got edges\[1\] = 0.5"),
+        ({"edges": [0.0, np.nan, 1.0]}, "strictly ascending"),
+        ({"edges": [0.0, 0.5]}, "begin and end with score_range"),
+        ({"edges": "many"}, "edges must be"),
+        ({"measure": ""}, "measure must be the name"),
+        ({"predicted": [1, 2]}, "predicted must be a class for each of the 1 inputs"),
+        ({"predicted": [-2]}, "predicted must be classes from 0 on, or -1 .* got -2"),
+        ({"sigma": -1}, "sigma must be positive"),
+        ({"score_range": (1, 0)}, "score_range"),
+    ],
+)
+def test_arguments_are_checked(arguments, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        ScoreSketch(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("scores", "arguments", "message"),
+    [
+        (np.ones(5), {}, r"pass scores\[None, :\]"),
+        (np.ones((3, 5)), {}, "a row for each of the 2 inputs"),
+        (np.ones((2, 5), int), {}, "float16, float32 or float64"),
+        (np.ones((2, 0)), {}, "at least one draw"),
+        (np.ones((1, 5)), {"inputs": [9]}, "among those of the sketch, got 9"),
+        (np.ones((2, 5)), {"inputs": [1, 1]}, "each input at most once"),
+        (np.ones((2, 5)), {"first_draw": -1}, "first_draw must be at least 0"),
+        (np.ones((2, 5)), {"first_draw": 2**32 - 1}, None),
+        (np.ones((2, 5)), {"first_draw": 2**63 - 6}, None),
+        (np.ones((2, 5)), {"first_draw": 2**63 - 5}, r"below 2\^63 - 1"),
+        (np.ones((2, 5)), {"first_draw": 2**70}, r"below 2\^63 - 1"),
+    ],
+)
+def test_updates_are_checked(scores, arguments, message):
+    sketch = ScoreSketch(2)
+    if message is None:
+        sketch.update(scores, **arguments)
+        return
+    with pytest.raises((TypeError, ValueError), match=message):
+        sketch.update(scores, **arguments)
+    assert not sketch.counts.any()
+
+
+def test_too_many_draws_are_refused():
+    sketch = ScoreSketch()
+    sketch.update(np.ones((1, 5)))
+    sketch._draws[0] = 0, 0, 2**32 - 3
+    with pytest.raises(ValueError, match="at most 4294967295 draws, got 4294967298"):
+        sketch.update(np.ones((1, 5)))
+
+
+def test_what_is_read_cannot_be_written_to():
+    sketch = filled()
+    for array in (sketch.counts, sketch.edges, sketch.inputs, sketch.draws, sketch.predicted):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+    assert "2 inputs, 10 draws each, 4097 edges in [0, 1], measure='score'" in repr(sketch)
+
+
+def test_only_keeps_counts_and_draws_of_the_inputs_named():
+    rows = np.random.default_rng(0).uniform(size=(3, 50))
+    sketch = ScoreSketch([2, 5, 8], edges=16, predicted=[7, 8, 9], sigma=0.5)
+    sketch.update(rows)
+    sketch.update(rows[:2, :10] / 2, inputs=[2, 5])
+    chosen = sketch.only([8, 2])
+    assert chosen.inputs.tolist() == [2, 8]
+    assert chosen.predicted.tolist() == [7, 9]
+    assert chosen.n_draws.tolist() == [60, 50]
+    np.testing.assert_array_equal(chosen.counts, sketch.counts[[0, 2]])
+    assert chosen + sketch.only([5]) == sketch
+    with pytest.raises(ValueError, match="among those of the sketch, got 3"):
+        sketch.only([3])
+
+
+def test_at_counts_as_if_there_had_been_these_edges_alone():
+    rng = np.random.default_rng(0)
+    rows = np.round(rng.uniform(size=(2, 300)), 2)  # some at edges
+    fine = ScoreSketch(2, edges=100, sigma=0.5)
+    fine.update(rows)
+    kept = np.array([0, 1, 7, 50, 99, 100])
+    coarse = ScoreSketch(2, edges=fine.edges[kept], sigma=0.5)
+    coarse.update(rows)
+    assert fine.at(kept) == coarse
+    for wrong in ([1, 100], [0, 99]):
+        with pytest.raises(ValueError, match="kept must begin with 0, ascend and end with 100"):
+            fine.at(wrong)
+
+
+# --- the same scores again -------------------------------------------------------------------
+
+
+def test_an_array_that_was_counted_before_is_refused(backend):
+    scores = np.random.default_rng(0).uniform(size=(5, 1000)).astype("f4")
+    sketch = ScoreSketch(5)
+    sketch.update(scores, backend=backend)
+    for again in (scores, scores.copy(), np.asfortranarray(scores), iter([scores])):
+        with pytest.raises(ValueError, match=r"scores must be of other draws .*the very same"):
+            sketch.update(again, backend=backend)
+    with pytest.raises(ValueError, match="draws 0 to 999 and 0 to 999 overlap"):
+        sketch.update(scores, first_draw=0, backend=backend)
+    assert sketch.n_draws.tolist() == [1000] * 5
+    sketch.update(scores, first_draw=1000, backend=backend)  # who numbers draws knows better
+    sketch.update(scores[:, ::-1].copy(), backend=backend)
+    assert sketch.n_draws.tolist() == [3000] * 5
+
+
+def test_sketches_made_of_a_sketch_know_what_it_was_given(tmp_path):
+    scores = np.random.default_rng(0).uniform(size=(1, 100))
+    sketch, other = ScoreSketch(), ScoreSketch()
+    sketch.update(scores)
+    other.update(1 - scores, first_draw=100)
+    sketch.save(tmp_path / "sketch.parquet")
+    for made in (
+        ScoreSketch.load(tmp_path / "sketch.parquet"),
+        sketch.at([0, 2048, 4096]),
+        sketch + other,
+        other + sketch,
+        sketch.only([0]),
+        pickle.loads(pickle.dumps(sketch)),
+    ):
+        with pytest.raises(ValueError, match="other draws"):
+            made.update(scores)
+
+
+@pytest.mark.parametrize("scores", [np.ones((2, 100)), np.tile([0.25, 0.5], (2, 50))])
+def test_scores_that_chance_repeats_count_as_further_draws(scores):
+    sketch = ScoreSketch(2)
+    sketch.update(scores)
+    sketch.update(scores)
+    assert sketch.n_draws.tolist() == [200, 200]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_a_part_of_what_was_counted_before_is_refused(dtype):
+    scores = np.random.default_rng(0).beta(5, 1, size=(3, 2000)).astype(dtype)
+    other = np.random.default_rng(1).beta(5, 1, size=(3, 2000)).astype(dtype)
+    sketch = ScoreSketch([1, 4, 6])
+    sketch.update(scores)
+    for part, inputs in (
+        (scores[:, 1000:], None),
+        (scores[:, 777:1777].astype("f8"), None),
+        (scores[1:2, 1500:], [4]),
+        (scores[[2, 0]], [6, 1]),
+        (np.concatenate([other[:, :700], scores[:, 700:]], axis=1), None),
+        (np.tile(other, 2), None),  # twice in one array
+    ):
+        with pytest.raises(ValueError, match=r"scores must be of other draws .* in part"):
+            sketch.update(part, inputs=inputs)
+    assert sketch.n_draws.tolist() == [2000] * 3
+    sketch.update(scores[:1, 1000:], inputs=[4])  # the same scores, of another input
+    sketch.update(other)
+    sketch.update(scores[:, 1000:], first_draw=10_000)
+
+
+def test_a_hundredth_of_many_scores_is_found():
+    rng = np.random.default_rng(0)
+    sketch = ScoreSketch(10)
+    blocks = [rng.uniform(size=(10, 1000)).astype("f4") for _ in range(100)]
+    for block in blocks:
+        sketch.update(block)
+    for k in range(0, 100, 7):
+        shifted = np.concatenate([rng.uniform(size=(10, 50)).astype("f4"), blocks[k]], axis=1)
+        with pytest.raises(ValueError, match="other draws"):
+            sketch.update(shifted)
+    assert sketch.n_draws.tolist() == [100_000] * 10
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng, size: rng.choice([0.0, 1.0], size),
+        lambda rng, size: rng.choice(np.linspace(0, 1, 11), size),
+        lambda rng, size: rng.choice(np.linspace(0, 1, 101), size),
+        lambda rng, size: np.where(rng.random(size) < 0.9, 1.0, rng.random(size)),
+        lambda rng, size: rng.beta(20, 1, size).astype("f2"),
+        lambda rng, size: np.sort(rng.choice(np.linspace(0, 1, 201), size), axis=1),
+    ],
+)
+def test_other_draws_are_never_refused_however_many_ties_they_have(draw):
+    rng = np.random.default_rng(0)
+    sketch = ScoreSketch(3)
+    for n in (1, 5, 31, 32, 33, 100, 1000, 40_000, 70_000):
+        for _ in range(3):
+            sketch.update(draw(rng, (3, n)))
+
+
+def test_sketches_made_of_a_sketch_know_the_parts_of_what_it_was_given(tmp_path):
+    scores = np.random.default_rng(0).uniform(size=(1, 1000))
+    sketch, other = ScoreSketch(), ScoreSketch()
+    sketch.update(scores)
+    other.update(1 - scores, first_draw=1000)
+    sketch.save(tmp_path / "sketch.parquet")
+    for made in (
+        ScoreSketch.load(tmp_path / "sketch.parquet"),
+        sketch.at([0, 2048, 4096]),
+        sketch + other,
+        other + sketch,
+        sketch.only([0]),
+        pickle.loads(pickle.dumps(sketch)),
+    ):
+        with pytest.raises(ValueError, match="other draws"):
+            made.update(scores[:, 400:])
+
+
+def test_draws_of_a_sampler_count_once_under_their_numbers():
+    torch = pytest.importorskip("torch")
+    sampler = Sampler(lambda x: torch.cat([x, -x], dim=1), sigma=0.5)
+    x = np.array([0.4], np.float32)
+    draws = sampler.draw(x, n0=10, n=300, example=7)
+    more = sampler.draw(x, n0=10, n=200, example=7, first_draw=draws.next_draw)
+    about = {"displacement": draws.displacement, "sigma": 0.5, "noise": "lattice"}
+    sketch = ScoreSketch([3, 7], predicted=[0, draws.predicted], **about)
+    sketch.update(draws)
+    for again in (draws, sampler.draw(x, n0=10, n=300, example=7), iter([draws])):
+        with pytest.raises(ValueError, match="of input 7, the draws 0 to 299 and 0 to 299 overlap"):
+            sketch.update(again)
+    sketch.update(more)
+    assert sketch.n_draws.tolist() == [0, 500]
+    whole = ScoreSketch([3, 7], predicted=[0, draws.predicted], **about)
+    whole.update((draws + more).scores[None], inputs=[7])
+    assert sketch == whole
+    for wrong, said in (
+        (ScoreSketch([3, 7], sigma=0.5), "displacement"),
+        (ScoreSketch([7], predicted=[1 - draws.predicted], **about), "scores must be of class"),
+        (ScoreSketch([3], **about), "inputs must be among"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            wrong.update(draws)
+        assert not wrong.n_draws.any()
+    other = ScoreSketch([3], **about)
+    other.update(draws, inputs=[3])
+    assert other.n_draws.tolist() == [300]
+
+
+def sampled(sigma=0.5, measure="score", at=0.02, **options):
+    torch = pytest.importorskip("torch")
+    sampler = Sampler(lambda x: torch.cat([x, -x], dim=1), sigma=sigma, measure=measure)
+    return sampler.draw(np.array([at], np.float32), n0=3, n=200, **options)
+
+
+def test_draws_of_another_class_noise_level_or_measure_do_not_mix():
+    drawn = [sampled(seed=seed) for seed in range(20)]
+    assert {draws.predicted for draws in drawn} == {0, 1}  # near the border of the classes
+    first = drawn[0]
+    sketch = ScoreSketch(displacement=first.displacement)
+    sketch.update(first)
+    assert (sketch.predicted.tolist(), sketch.sigma) == ([first.predicted], 0.5)
+    for k, draws in enumerate(drawn[1:], 1):
+        if draws.predicted == first.predicted:
+            sketch.update(draws, first_draw=200 * k)
+        else:
+            with pytest.raises(ValueError, match=f"of class {first.predicted}, as those of the sk"):
+                sketch.update(draws, first_draw=200 * k)
+    same = sum(draws.predicted == first.predicted for draws in drawn)
+    assert sketch.n_draws.tolist() == [200 * same]
+    with pytest.raises(ValueError, match=r"of sigma = 0\.5, as those of the sketch"):
+        sketch.update(sampled(sigma=0.25, first_draw=10_000))
+    margin = ScoreSketch(score_range=(-1, 1), measure="margin", displacement=first.displacement)
+    with pytest.raises(ValueError, match="of the measure 'margin' of the sketch, got draws of 'sc"):
+        margin.update(first)
+    assert (margin.n_draws.tolist(), margin.sigma) == ([0], None)
+    margin.update(sampled(measure="margin"))
+    with pytest.raises(ValueError, match="must have the same measure"):
+        first + sampled(measure="margin", first_draw=200)
+
+
+def test_draws_of_another_kind_of_noise_do_not_mix():
+    lattice, gaussian = sampled(at=9.0), sampled(at=9.0, noise="gaussian", first_draw=200)
+    sketch = ScoreSketch(displacement=lattice.displacement)
+    sketch.update(lattice)
+    assert (sketch.noise, ScoreSketch().noise) == ("lattice", None)
+    with pytest.raises(ValueError, match="must be of noise = 'lattice', as those of the sketch"):
+        sketch.update(gaussian)
+    with pytest.raises(ValueError, match="must have the same noise, got lattice and gaussian"):
+        replace(lattice, displacement=0.0) + gaussian
+    floating = ScoreSketch()
+    floating.update(gaussian)
+    assert floating.noise == "gaussian"
+    assert "gaussian noise" in repr(floating)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("predicted", [1]), ("sigma", 0.5), ("noise", "lattice")]
+)
+def test_what_a_sketch_was_not_told_is_stated_and_not_guessed(name, value):
+    told, drawn = ScoreSketch(**{name: value}), sampled(at=9.0, first_draw=200)
+    told.update(np.full((1, 100), 0.5), first_draw=100)
+    sketch = ScoreSketch(displacement=drawn.displacement)
+    sketch.update(np.full((1, 100), 0.25))
+    others = {"predicted": [drawn.predicted], "sigma": 0.5, "noise": "lattice"}
+    others.pop(name)
+    sketch.state(**others)
+    with pytest.raises(ValueError, match=rf"was not stated; .* call state\({name}=...\)"):
+        sketch.update(drawn)
+    plain = ScoreSketch()
+    plain.update(np.full((1, 100), 0.25))
+    for one, two in ((plain, told), (told, plain)):
+        with pytest.raises(ValueError, match=rf"differ: .*call state\({name}=...\)"):
+            one + two
+    plain.state(**{name: value})
+    assert (plain + told).n_draws.tolist() == [200]
+    sketch.state(**{name: [drawn.predicted] if name == "predicted" else value})
+    sketch.update(drawn)
+    assert sketch.n_draws.tolist() == [300]
+
+
+def test_what_a_sketch_was_told_is_not_changed():
+    sketch = ScoreSketch([1, 5], predicted=[3, -1], sigma=0.5, noise="lattice")
+    sketch.state(predicted=[-1, 4])
+    assert sketch.predicted.tolist() == [3, 4]
+    for changed, said in (
+        ({"predicted": [3, 5]}, "predicted of input 5 must be 4, as it was stated before, got 5"),
+        ({"sigma": 0.25}, "sigma must be 0.5, as it was stated"),
+        ({"noise": "gaussian", "predicted": [3, 4]}, "noise must be 'lattice'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            sketch.state(**changed)
+        assert (sketch.predicted.tolist(), sketch.sigma, sketch.noise) == ([3, 4], 0.5, "lattice")
+
+
+def test_draws_of_a_sampler_do_not_count_again_under_other_numbers():
+    draws = sampled()
+    for update in (
+        lambda sketch: sketch.update(draws, first_draw=200),
+        lambda sketch: sketch.update(iter([draws, draws]), first_draw=200),
+    ):
+        sketch = ScoreSketch(displacement=draws.displacement)
+        sketch.update(draws)
+        with pytest.raises(ValueError, match="scores must be of other draws"):
+            update(sketch)
+        assert sketch.n_draws.tolist() == [200]
+
+
+# --- streams ---------------------------------------------------------------------------------
+
+
+def test_any_iterable_of_arrays_is_a_stream():
+    torch = pytest.importorskip("torch")
+    scores = np.random.default_rng(0).uniform(size=(2, 60))
+    whole = ScoreSketch(2)
+    whole.update(scores)
+    parts = [scores[:, i : i + 20] for i in (0, 20, 40)]
+
+    class Loader:
+        def __iter__(self):
+            return iter(parts)
+
+    loader = torch.utils.data.DataLoader(torch.from_numpy(scores.T.copy()), batch_size=20)
+    for stream in (
+        lambda: iter(parts),
+        lambda: (part.tolist() for part in parts),
+        Loader,
+        lambda: (batch.T for batch in loader),
+    ):
+        for first_draw in (None, 0):
+            sketch = ScoreSketch(2)
+            sketch.update(stream(), first_draw=first_draw)
+            assert sketch == whole
+    with pytest.raises(ValueError, match="scores must have a row for each of the 2 inputs"):
+        ScoreSketch(2).update(loader)
+
+
+# --- threads ---------------------------------------------------------------------------------
+
+
+def test_threads_share_a_sketch_without_losing_a_draw():
+    rng = np.random.default_rng(0)
+    chunks = [rng.uniform(size=(3, 2000)) for _ in range(64)]
+    alone, shared = ScoreSketch(3), ScoreSketch(3)
+    for i, chunk in enumerate(chunks):
+        alone.update(chunk, first_draw=2000 * i, threads=1)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for done in [pool.submit(shared.update, chunk, threads=1) for chunk in chunks]:
+                done.result()
+            sums = [pool.submit(lambda: shared + ScoreSketch(3)) for _ in range(4)]
+            sums += [pool.submit(lambda: ScoreSketch(3) + shared) for _ in range(4)]
+            assert all(one.result() == alone for one in sums)
+    finally:
+        sys.setswitchinterval(interval)
+    assert shared == alone
+    assert shared.n_draws.tolist() == [128_000] * 3
+
+
+@pytest.mark.parametrize("rows", [None, [1]])
+def test_an_update_that_was_interrupted_leaves_no_sketch_to_certify(rows, monkeypatch):
+    scores = np.random.default_rng(0).uniform(size=(2, 1000))[: 2 if rows is None else 1]
+    sketch = ScoreSketch(2, sigma=1.0)
+    counter = sketch_module._counter
+
+    class Interrupted:
+        def __init__(self, *about):
+            self.count_all = counter(*about).count
+
+        def count(self, *arguments):
+            self.count_all(*arguments)
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sketch_module, "_counter", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sketch.update(scores, inputs=rows)
+    for act in (
+        lambda: sketch.update(scores, inputs=rows),
+        sketch.certify,
+        lambda: sketch + ScoreSketch(2, sigma=1.0),
+        lambda: sketch.counts,
+    ):
+        with pytest.raises(ValueError, match=r"was interrupted.*begin a new sketch"):
+            act()
+
+
+# --- odd values ------------------------------------------------------------------------------
+
+ODD = [
+    None, True, -1, 0, 2**63, 10**400, 1e400, float("nan"), 1j, "", "x", b"x", [], [[]], [1, [2]],
+    [[1, 2], [3]], ["a"], {}, {1: 2}, set(), object(), np.array(None), np.ma.masked, range(0),
+    np.array([1 + 1j]), np.array(["2020"], "M8[Y]"), [10**400], (1, 2, 3), lambda: 0, Exception,
+]  # fmt: skip
+CALLS = {
+    "inputs": lambda odd: ScoreSketch(odd),
+    "edges": lambda odd: ScoreSketch(edges=odd),
+    "score_range": lambda odd: ScoreSketch(score_range=odd),
+    "measure": lambda odd: ScoreSketch(measure=odd),
+    "predicted": lambda odd: ScoreSketch(2, predicted=odd),
+    "sigma": lambda odd: ScoreSketch(sigma=odd),
+    "noise": lambda odd: ScoreSketch(noise=odd),
+    "predicted of state": lambda odd: filled().state(predicted=odd),
+    "sigma of state": lambda odd: filled().state(sigma=odd),
+    "noise of state": lambda odd: filled().state(noise=odd),
+    "scores": lambda odd: ScoreSketch(2).update(odd),
+    "inputs of update": lambda odd: ScoreSketch(2).update(np.ones((2, 3)), inputs=odd),
+    "first_draw": lambda odd: ScoreSketch(2).update(np.ones((2, 3)), first_draw=odd),
+    "inputs of only": lambda odd: filled().only(odd),
+    "kept": lambda odd: filled(edges=4).at(odd),
+    "path": lambda odd: ScoreSketch.load(odd),
+    "path of save": lambda odd: filled().save(odd),
+    "sigma of certify": lambda odd: filled(n=500).certify(sigma=odd),
+    "alpha": lambda odd: filled(n=500).certify(sigma=1.0, alpha=odd),
+    "radii": lambda odd: filled(n=500).certify(sigma=1.0, radii=odd),
+    "thresholds": lambda odd: filled(n=500).certify(sigma=1.0, thresholds=odd),
+    "band": lambda odd: filled(n=500).certify(sigma=1.0, band=odd),
+    "sides": lambda odd: filled(n=500).certify(sigma=1.0, sides=odd),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: f"{type(odd).__name__} {odd!r:.20}")
+def test_an_odd_value_is_taken_or_refused_by_the_name_of_its_argument(
+    call, odd, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    name = call.partition(" ")[0]
+    try:
+        CALLS[call](odd)
+    except StoreError:
+        assert name == "path"
+    except (TypeError, ValueError) as error:
+        assert name in str(error)  # noqa: PT017
+        assert len(str(error)) < 1000  # noqa: PT017

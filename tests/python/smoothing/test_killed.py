@@ -1,0 +1,48 @@
+"""Runs of certify killed by SIGKILL at a hundred random moments give what they give undisturbed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from smoothbound.cli._app import app
+from smoothbound.store import _results as store
+from smoothbound.store._settings import RunSettings
+
+KILLS = 100
+
+
+def contents(folder: Path) -> tuple[RunSettings, str]:
+    """What a finished folder holds, apart from timings."""
+    assert [path.name for path in folder.iterdir()] == ["results.parquet"]
+    results = store.load(folder)
+    assert results.complete
+    return results.settings, repr(results.table.drop_columns(["seconds"]).to_pylist())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_hundred_kills_change_nothing(tmp_path: Path) -> None:
+    model, whole, folder = tmp_path / "model.pt", tmp_path / "whole", tmp_path / "killed"
+    options = ["--data", "digits", "--arch", "digits_cnn", "--sigma", "0.25", "--epochs", "1"]
+    assert CliRunner().invoke(app, ["train", *options, "--out", str(model)]).exit_code == 0
+    killer = [sys.executable, str(Path(__file__).parents[1] / "support" / "killer.py")]
+    run = ["certify", "--checkpoint", str(model), "--data", "digits", "--sigma", "0.25"]
+    run += ["--no-channels-last"]  # because a measured format may differ from run to run
+    sizes = ["--skip", "15", "--n0", "10", "--n", "200", "--batch-size", "100", "--radii", "0,0.25"]
+    done = subprocess.run(
+        [*killer, str(KILLS), str(whole), str(folder), *run, *sizes],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = contents(whole)
+    finished = sorted(folder.iterdir())
+    assert len(finished) == int(done.stdout.split()[-1])
+    for one in finished:
+        assert contents(one) == expected

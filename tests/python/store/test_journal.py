@@ -1,0 +1,295 @@
+"""A journal is whole, was cut by a kill, or is damaged; only a person drops what is damaged."""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+import zlib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from stored import INDICES, SETTINGS, contents, frame_ends, row, write
+
+from smoothbound.errors import StoreError
+from smoothbound.store import _results as store
+from smoothbound.store._journal import Journal
+
+FEW = dataclasses.replace(SETTINGS, max_inputs=3, n_inputs=3)
+MORE = dataclasses.replace(SETTINGS, max_inputs=5, n_inputs=5)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    write(tmp_path / "run", INDICES[:3])
+    return tmp_path / "run" / "journal.bin"
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+# --- damage ----------------------------------------------------------------------------------
+
+
+def test_every_flipped_bit_is_an_error_that_names_the_byte(journal: Path) -> None:
+    whole = journal.read_bytes()
+    ends = [8, (frame_ends(whole)[0] + 8) // 2, *frame_ends(whole)]
+    for bit in range(8 * len(whole)):
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        at = max([end for end in ends if end <= bit // 8], default=0)
+        with pytest.raises(StoreError, match=rf"damaged at byte {at}\b"):
+            Journal.parse(journal, bytes(data))
+
+
+def test_a_damaged_journal_is_left_as_it_is_by_everything(journal: Path) -> None:
+    whole = journal.read_bytes()
+    settings_frame, last = 100, len(whole) - 100
+    for at in (settings_frame, frame_ends(whole)[0] + 100, last):
+        journal.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        before = files(journal.parent)
+        for act in (
+            store.load,
+            lambda folder: store.Writer(folder, SETTINGS),
+            lambda folder: store.Writer(folder, SETTINGS, resume=True),
+        ):
+            with pytest.raises(StoreError, match=r"Nothing was changed.*--resume --salvage"):
+                act(journal.parent)
+        assert files(journal.parent) == before
+
+
+@pytest.mark.parametrize("place", ["magic", "settings", "first input", "last input"])
+def test_what_is_whole_can_be_salvaged(journal: Path, place: str) -> None:
+    whole = journal.read_bytes()
+    ends = frame_ends(whole)
+    at, kept = {
+        "magic": (3, {0, 2, 4}),
+        "settings": (100, {0, 2, 4}),
+        "first input": (ends[0] + 100, {2, 4}),
+        "last input": (ends[3] - 3, {0, 2}),
+    }[place]
+    damaged = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+    journal.write_bytes(damaged)
+    results = store.load(journal.parent, salvage=True)
+    assert set(results.array("index").tolist()) == kept
+    assert (results.settings, results.complete) == (SETTINGS, False)
+    assert journal.read_bytes() == damaged
+    with store.Writer(journal.parent, SETTINGS, resume=True, salvage=True) as writer:
+        assert writer.done == kept
+        with pytest.raises(StoreError, match="another run is writing"):
+            store.Writer(journal.parent, SETTINGS, resume=True)
+        for index in set(INDICES) - kept:
+            writer.append(row(index))
+        writer.finish()
+    assert store.load(journal.parent).array("index").tolist() == INDICES
+    assert (journal.parent / "journal.damaged").read_bytes() == damaged
+
+
+def test_nothing_can_be_salvaged_without_settings_or_with_others(journal: Path) -> None:
+    whole = journal.read_bytes()
+    other = dataclasses.replace(SETTINGS, seed=4)
+    damaged = whole[:-3] + b"abc"
+    journal.write_bytes(damaged)
+    with pytest.raises(StoreError, match="seed: was 3, now 4"):
+        store.Writer(journal.parent, other, resume=True, salvage=True)
+    assert (journal.parent / "journal.damaged").read_bytes() == damaged
+    lost = whole[:8] + b"x" * (frame_ends(whole)[0] - 8) + whole[frame_ends(whole)[0] :]
+    journal.write_bytes(lost)
+    with pytest.raises(StoreError, match="both copies of its settings"):
+        store.Writer(journal.parent, SETTINGS, resume=True, salvage=True)
+    assert journal.read_bytes() == lost
+
+
+def test_salvage_of_a_sound_journal_changes_nothing(journal: Path) -> None:
+    before = files(journal.parent)
+    with store.Writer(journal.parent, SETTINGS, resume=True, salvage=True) as writer:
+        assert writer.done == {0, 2, 4}
+    assert files(journal.parent) == before
+
+
+@pytest.mark.parametrize("byte", [b"\0", b"\xff"])
+def test_bytes_that_a_power_failure_left_unwritten_are_no_damage(
+    journal: Path, byte: bytes
+) -> None:
+    whole = journal.read_bytes()
+    *_, last, end = frame_ends(whole)
+    for cut in (last, last + 5, last + 12, last + 700):
+        journal.write_bytes(whole[:cut] + byte * (end - cut))
+        assert len(store.load(journal.parent).table) == 2
+    journal.write_bytes(whole + byte * 1_000_000)  # more than one input lacks
+    with pytest.raises(StoreError, match=f"damaged at byte {len(whole)}"):
+        store.load(journal.parent)
+
+
+# --- more inputs -----------------------------------------------------------------------------
+
+
+def finished_three(folder: Path) -> Path:
+    with store.Writer(folder, FEW) as writer:
+        for index in INDICES[:3]:
+            writer.append(row(index))
+        writer.finish()
+    return folder
+
+
+@pytest.mark.parametrize("state", ["finished", "stopped"])
+def test_a_run_goes_on_with_more_inputs(tmp_path: Path, state: str) -> None:
+    if state == "finished":
+        finished_three(tmp_path)
+    else:
+        with store.Writer(tmp_path, FEW) as writer:
+            writer.append(row(0))
+    with store.Writer(tmp_path, MORE, resume=True) as writer:
+        for index in set(INDICES) - writer.done:
+            writer.append(row(index))
+            if state == "finished":  # what was finished stays so until all is
+                assert store.load(tmp_path).settings == FEW
+            else:
+                assert store.load(tmp_path).settings == MORE
+        writer.finish()
+    results = store.load(tmp_path)
+    assert results.settings == MORE
+    assert results.array("index").tolist() == INDICES
+    assert results.table["sketch"][3].as_py() == row(6)["sketch"]
+    assert list(files(tmp_path)) == ["results.parquet"]
+
+
+def test_more_inputs_stopped_and_taken_up_and_left_again(tmp_path: Path) -> None:
+    finished_three(tmp_path)
+    with store.Writer(tmp_path, MORE, resume=True) as writer:
+        assert writer.done == {0, 2, 4}
+        writer.append(row(6))
+    left = files(tmp_path)
+    with store.Writer(tmp_path, FEW, resume=True) as writer:  # asks for no more than it has
+        writer.finish()
+    assert files(tmp_path) == left
+    with store.Writer(tmp_path, MORE, resume=True) as writer:
+        assert writer.done == {0, 2, 4, 6}
+        assert writer.spent == (4000, 2.0)
+        writer.append(row(8))
+        writer.finish()
+        writer.finish()
+    assert store.load(tmp_path).array("index").tolist() == INDICES
+
+
+def test_a_kill_after_more_inputs_have_finished_is_tidied_up(tmp_path: Path) -> None:
+    finished_three(tmp_path)
+    with store.Writer(tmp_path, MORE, resume=True) as writer:
+        writer.append(row(6))
+        writer.append(row(8))
+        journal = (tmp_path / "journal.bin").read_bytes()
+        writer.finish()
+    (tmp_path / "journal.bin").write_bytes(journal)
+    with store.Writer(tmp_path, MORE, resume=True) as writer:
+        assert writer.done == set(INDICES)
+    assert list(files(tmp_path)) == ["results.parquet"]
+    (tmp_path / "journal.bin").write_bytes(journal)
+    most = dataclasses.replace(SETTINGS, max_inputs=6, n_inputs=6)
+    with store.Writer(tmp_path, most, resume=True) as writer:
+        assert writer.done == set(INDICES)
+        assert writer.spent == (5000, 2.5)
+        writer.append(row(7))
+        writer.finish()
+    assert store.load(tmp_path).array("index").tolist() == [0, 2, 4, 6, 7, 8]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        (MORE, FEW, "max_inputs: was 5, now 3"),
+        (dataclasses.replace(SETTINGS, max_inputs=None), FEW, "max_inputs: was None, now 3"),
+        (FEW, dataclasses.replace(MORE, seed=4), "seed: was 3, now 4"),
+        (FEW, dataclasses.replace(FEW, n_inputs=5), "n_inputs: was 3, now 5"),
+    ],
+)
+def test_other_inputs_are_not_more_inputs(
+    tmp_path: Path, before: store.RunSettings, now: store.RunSettings, said: str
+) -> None:
+    with store.Writer(tmp_path, before) as writer:
+        writer.append(row(0))
+    with pytest.raises(StoreError, match=said):
+        store.Writer(tmp_path, now, resume=True)
+
+
+# --- what else lies in the folder ------------------------------------------------------------
+
+
+def test_the_journal_of_another_run_beside_a_finished_one_is_kept(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    finished_three(one)
+    other = dataclasses.replace(SETTINGS, seed=4)
+    with store.Writer(two, other) as writer:
+        writer.append(row(0))
+    (one / "journal.bin").write_bytes((two / "journal.bin").read_bytes())
+    before = files(one)
+    for wanted, resume, said in (
+        (FEW, True, "holds two runs: journal.bin is not of the run.*seed: was 3, now 4"),
+        (FEW, False, "finished run"),
+        (MORE, True, "holds two runs"),
+        (other, True, "cannot resume .*seed: was 3, now 4"),
+    ):
+        with pytest.raises(StoreError, match=said):
+            store.Writer(one, wanted, resume=resume)
+        assert files(one) == before
+    assert store.load(one).settings == FEW
+
+
+def test_a_new_run_does_not_mix_with_other_files(tmp_path: Path) -> None:
+    (tmp_path / ".hidden").touch()
+    (tmp_path / "report.html").write_text("older")
+    before = files(tmp_path)
+    for resume in (False, True):
+        with pytest.raises(StoreError, match=r"must be empty or missing .* holds report\.html; ch"):
+            store.Writer(tmp_path, SETTINGS, resume=resume)
+    assert files(tmp_path) == before
+
+
+# --- older formats ---------------------------------------------------------------------------
+
+
+def older() -> tuple[store.RunSettings, pa.Table]:
+    settings = dataclasses.replace(SETTINGS, format=3)
+    rows = [row(index) for index in INDICES]
+    for one in rows:
+        del one["digest"]
+    return settings, pa.Table.from_pylist(rows, schema=store.schema(settings))
+
+
+def test_finished_runs_of_the_older_format_open(tmp_path: Path) -> None:
+    settings, table = older()
+    pq.write_table(table, tmp_path / "results.parquet", write_page_checksum=True)
+    results = store.load(tmp_path)
+    assert results.settings == settings
+    assert results.array("index").tolist() == INDICES
+    assert results.sketch().inputs.tolist() == INDICES
+    with pytest.raises(StoreError, match="format: was 3, now 4"):
+        store.Writer(tmp_path, SETTINGS, resume=True)
+    # A file of this format that lacks its checksum is no older file.
+    table = store.load(finished_three(tmp_path / "new")).table
+    pq.write_table(table, tmp_path / "new" / "results.parquet")
+    with pytest.raises(StoreError, match="its checksum is gone"):
+        store.load(tmp_path / "new")
+
+
+def test_journals_of_the_older_format_open(tmp_path: Path) -> None:
+    settings, table = older()
+
+    def old_frame(payload: bytes) -> bytes:
+        return struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
+
+    batches = [batch for i in range(5) for batch in table[i : i + 1].to_batches()]
+    frames = [old_frame(table.schema.serialize().to_pybytes())]
+    frames += [old_frame(batch.serialize().to_pybytes()) for batch in batches]
+    whole = b"SMBOUND1" + b"".join(frames)
+    path = tmp_path / "journal.bin"
+    path.write_bytes(whole)
+    assert contents(tmp_path)[0] == settings
+    assert store.load(tmp_path).array("index").tolist() == INDICES
+    path.write_bytes(whole[:-30])
+    assert store.load(tmp_path).array("index").tolist() == INDICES[:-1]
+    for at in (8, 10, 100, 8 + len(frames[0]), 8 + len(frames[0]) + 2, len(whole) - 1):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(StoreError, match="damaged at byte"):
+            store.load(tmp_path)
