@@ -25,7 +25,7 @@ Values = NDArray[np.float64]
 def class_radii(draws: Values, alpha: float = ALPHA) -> Values:
     """Return the radius within which the vote stays, by the count of draws of the class."""
     votes = np.sum(draws < 0.9, axis=1)
-    return sb.class_radius.class_radius(votes, draws.shape[1], sigma=SIGMA, alpha=alpha)
+    return sb.smoothing.class_radius(votes, draws.shape[1], sigma=SIGMA, alpha=alpha)
 
 
 def confidences(draws: Values, alpha: float = ALPHA) -> Values:

@@ -118,7 +118,7 @@ def remark_on_alpha(alpha: float) -> str:
     >>> remark_on_alpha(0.05)
     ''
     """
-    if alpha <= 0.5:
+    if not 0.5 < alpha < 1:
         return ""
     return "alpha is the probability that a certificate is false: 95 % confidence is alpha = 0.05"
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import smoothbound as sb
+from smoothbound.bounds import _band
 
 
 def run(code, **environment):
@@ -137,7 +138,7 @@ def test_a_caller_may_tell_numpy_to_raise(backend, bound):
     scores = np.random.default_rng(0).random((2, 6000))
     options = {"sigma": 0.5, "radii": [0, 40.0], "bound": bound, "backend": backend, "n_bins": 77}
     expected = sb.certify_scores(scores, alpha=0.0123, **options).lower
-    sb.band._kept_level.cache_clear()
+    _band._kept_level.cache_clear()
     for threads in (1, 2):
         with np.errstate(all="raise"):
             lower = sb.certify_scores(scores, alpha=0.0123, threads=threads, **options).lower

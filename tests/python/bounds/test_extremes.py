@@ -72,7 +72,7 @@ def test_alphas_below_what_numbers_hold_are_refused(backend, alpha):
             sb.certify_scores(np.ones((1, 50)), sigma=1, alpha=alpha, backend=backend, **method)
     for call in (
         lambda: sb.required_draws(0.5, alpha=alpha),
-        lambda: sb.band.local_level(50, alpha=alpha),
+        lambda: sb.bounds.local_level(50, alpha=alpha),
     ):
         with pytest.raises(ValueError, match="alpha must be at least 1e-300"):
             call()
@@ -166,4 +166,4 @@ def test_errors_of_odd_arguments_of_required_draws_name_them(name):
 
 @pytest.mark.parametrize("name", ["n", "alpha", "n_bins"])
 def test_errors_of_odd_arguments_of_local_level_name_them(name):
-    named_in_every_error(name, lambda value: sb.band.local_level(**{"n": 50, name: value}))
+    named_in_every_error(name, lambda value: sb.bounds.local_level(**{"n": 50, name: value}))

@@ -519,7 +519,7 @@ def test_what_the_system_refuses_is_one_line(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(tmp_path / "secret\x1b[2J"))
 
-    for name in ("smoothbound.store.load", "smoothbound.scores._files.open_scores"):
+    for name in ("smoothbound.store._results.load", "smoothbound.scores._files.open_scores"):
         monkeypatch.setattr(name, refuse)
     (tmp_path / "in").mkdir()
     rest = {
@@ -537,7 +537,7 @@ def test_ctrl_c_ends_every_command_with_130_and_a_word(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("smoothbound.store.load", interrupt)
+    monkeypatch.setattr("smoothbound.store._results.load", interrupt)
     (tmp_path / "in").mkdir()
     result = smoothbound("report", tmp_path / "in", "--out", tmp_path / "out")
     assert result.exit_code == 130
@@ -546,9 +546,9 @@ def test_ctrl_c_ends_every_command_with_130_and_a_word(
 
 def test_a_reader_that_has_seen_enough_ends_a_command_quietly(tmp_path: Path) -> None:
     script = (
-        "from smoothbound import printing\nfrom smoothbound.cli import app, main, typer\n"
+        "from smoothbound._display import console\nfrom smoothbound.cli import app, main\n"
         "@app.command()\ndef chatter():\n"
-        "    for k in range(100_000): printing.say(f'line {k}')\n"
+        "    for k in range(100_000): console.say(f'line {k}')\n"
         "import sys; sys.argv = ['smoothbound', 'chatter']; main()"
     )
     with subprocess.Popen(
@@ -691,7 +691,7 @@ def test_ctrl_c_before_the_first_input_says_how_to_go_on(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("smoothbound.data.load", interrupt)
+    monkeypatch.setattr("smoothbound.data._loading.load", interrupt)
     words = ("--model", "a:b", "--data", "digits", "--sigma", 1, "--out", tmp_path / "out")
     result = smoothbound("certify", *words, *resume)
     assert result.exit_code == 130

@@ -40,7 +40,7 @@ def test_a_file_that_cannot_be_completed_leaves_the_old_one(tmp_path: Path) -> N
 def test_the_draft_of_a_killed_run_is_deleted_by_the_next_and_no_other(tmp_path: Path) -> None:
     killed = """
 import os, pathlib, signal, sys
-from smoothbound.replacing import replacing
+from smoothbound._files.atomic import replacing
 with replacing(pathlib.Path(sys.argv[1])) as file:
     file.write(b"half")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -30,7 +30,7 @@ def test_interpreted_kernels_make_the_bits_of_torch(dtype: str) -> None:
     code = f"""
 import torch
 from smoothbound import _noise_torch, _noise_triton
-from smoothbound.lattice import fine_lattice, lattice
+from smoothbound.noise._lattice import fine_lattice, lattice
 
 dtype, seed, grids = torch.{dtype}, 2**63 + 12345, (lattice(1.0, 255), fine_lattice(0.3))
 draw = torch.Generator().manual_seed(0)

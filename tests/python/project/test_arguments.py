@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
-from test_store import SETTINGS, row
+from stored import SETTINGS, row
 from torch import nn
 
 import smoothbound as sb
@@ -170,7 +170,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
         adaptive.plan,
         {"question": adaptive.Decide(0.5, 0.1), "sigma": 0.5, "displacement": 0.0, "n_max": 1000},
     ),
-    (sb.arrays.as_scores, {"scores": SCORES}),
+    (sb.scores.as_scores, {"scores": SCORES}),
     (band.level_of, {"n": 10, "alpha": 0.1, "n_bins": 5}),
     (band.local_level, {"n": 10, "alpha": 0.1, "n_bins": None, "two_sided": False}),
     (band.seconds_to_calibrate, {"n": 10, "n_bins": 0}),
@@ -198,8 +198,8 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
             **{"optimizer": OPTIMIZER, "training": {}, "history": []},
         },
     ),
-    (sb.class_radius.class_radius, {"top_count": [90], "n": 100, "sigma": 0.5, "alpha": 0.01}),
-    (sb.class_radius.clopper_pearson_lower, {"successes": [90], "n": 100, "alpha": 0.01}),
+    (sb.smoothing.class_radius, {"top_count": [90], "n": 100, "sigma": 0.5, "alpha": 0.01}),
+    (sb.smoothing.clopper_pearson_lower, {"successes": [90], "n": 100, "alpha": 0.01}),
     (comparison.best_by_radius, SIDE_BY_SIDE),
     (comparison.on_common_inputs, {"evaluations": [EVALUATION]}),
     (comparison.side_by_side, {"evaluations": [EVALUATION]}),
@@ -247,9 +247,9 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (figures.score_vs_margin_spread, {"ax": AX, "found": SPREADS}),
     (figures.survival_function, {**DRAWN_ON, "index": 0, "bands": ["dkw"]}),
     (forecast.forecast, {"sketch": counted(), "n": 1000, "inputs": [0], "band": "dkw"}),
-    (sb.gaussian.cdf, {"z": [0.0]}),
-    (sb.gaussian.quantile, {"p": [0.5]}),
-    (sb.knots.choices, {"sketch": counted(), "radius": 0.1, "n_bins": (4, 8)}),
+    (sb.backends.gaussian.cdf, {"z": [0.0]}),
+    (sb.backends.gaussian.quantile, {"p": [0.5]}),
+    (sb.analysis.knots.choices, {"sketch": counted(), "radius": 0.1, "n_bins": (4, 8)}),
     (lattice.fine_lattice, {"sigma": 0.25}),
     (lattice.lattice, {"sigma": 0.25, "levels": 255}),
     (logs.read_log, {"path": "missing"}),
@@ -377,8 +377,8 @@ def test_more_draws_of_an_input_than_memory_holds_are_refused_at_once(
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        (lambda k: sb.class_radius.class_radius(k, 100, sigma=0.5, alpha=0.01), "top_count"),
-        (lambda k: sb.class_radius.clopper_pearson_lower(k, 100, 0.01), "successes"),
+        (lambda k: sb.smoothing.class_radius(k, 100, sigma=0.5, alpha=0.01), "top_count"),
+        (lambda k: sb.smoothing.clopper_pearson_lower(k, 100, 0.01), "successes"),
         (lambda k: calibration.brier(k * 0.01, [True, True]), "confidence"),
         (lambda k: calibration.ece([0.5, 0.5], k > 1), "right"),
         (lambda k: forecast.forecast(counted(), 1000, inputs=k), "inputs"),

@@ -77,8 +77,8 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("code", "package", "extra"),
     [
         ("import smoothbound; smoothbound.SmoothedClassifier", "torch", "torch"),
-        ("import smoothbound; smoothbound.train", "torch", "torch"),
-        ("from smoothbound import models", "torch", "torch"),
+        ("from smoothbound.train import RECIPES", "torch", "torch"),
+        ("from smoothbound.models import build", "torch", "torch"),
         ("import smoothbound; smoothbound.train.train", "torch", "torch"),
         (
             "import smoothbound as sb, numpy as np; "

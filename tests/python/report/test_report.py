@@ -186,7 +186,7 @@ def test_margin_thresholds_follow_its_range(tmp_path: Path) -> None:
 def test_wrong_arguments_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="inputs must name at least one"):
         report.write_report([], tmp_path)
-    with pytest.raises(TypeError, match="sequences of paths"):
+    with pytest.raises(TypeError, match="inputs must be a list of paths"):
         report.write_report(SCORES, tmp_path)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="got 2 for 1 logs"):
         report.write_report([SCORES], tmp_path, class_radius=[CLASSES, CLASSES])

@@ -24,7 +24,9 @@ def elsewhere():
     """Torch, where tensors on the CPU are treated as those of a device."""
     torch = pytest.importorskip("torch")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("smoothbound.sketch._is_elsewhere", lambda x: isinstance(x, torch.Tensor))
+        patch.setattr(
+            "smoothbound.sketch._score_sketch._is_elsewhere", lambda x: isinstance(x, torch.Tensor)
+        )
         yield torch
 
 
