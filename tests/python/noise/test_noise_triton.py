@@ -29,7 +29,7 @@ def run(code: str, **extra: str) -> str:
 def test_interpreted_kernels_make_the_bits_of_torch(dtype: str) -> None:
     code = f"""
 import torch
-from smoothbound import _noise_torch, _noise_triton
+from smoothbound.noise import _torch as _noise_torch, _triton as _noise_triton
 from smoothbound.noise._lattice import fine_lattice, lattice
 
 dtype, seed, grids = torch.{dtype}, 2**63 + 12345, (lattice(1.0, 255), fine_lattice(0.3))
@@ -58,7 +58,7 @@ def test_compiled_kernels_fuse_nothing_and_approximate_nothing(dtype: str) -> No
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from smoothbound import _noise_triton
+from smoothbound.noise import _triton as _noise_triton
 
 key = dict.fromkeys(("rows", "examples", "draws", "streams"), "*i64")
 sizes = dict.fromkeys(("size", "chunks"), "i32") | {{"seed": "u64"}}
