@@ -26,6 +26,7 @@ from scipy.special import expit, ndtri
 
 import smoothbound as sb
 from smoothbound import adaptive
+from smoothbound._files.atomic import atomic_write
 from tightness import DISTRIBUTIONS, population
 
 Vector = NDArray[Any]
@@ -296,10 +297,8 @@ def recorded(args: argparse.Namespace, n: int) -> Iterator[Vector]:
         path = args.scores / f"{index}.npy"
         if not path.exists():
             draws = smoothed.draw(images[index][0], n=n, example=index, grid=images.grid)
-            part = path.with_suffix(".part")
-            with part.open("wb") as file:
+            with atomic_write(path) as file:
                 np.save(file, draws.scores)
-            part.replace(path)
             print(f"image {index}: mean score {draws.scores.mean():.3f}", flush=True)
         yield np.load(path, allow_pickle=False)
 

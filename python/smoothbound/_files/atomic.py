@@ -1,4 +1,9 @@
-"""Files that are either whole or not there, and folders that one writer holds."""
+"""Files that are either whole or not there, and folders that one writer holds.
+
+Each lock is an `fcntl.flock` of the file that is written. The kernel releases it when a process
+dies, and the folder holds no second file. The package filelock was considered: it locks a file
+beside the data, which a killed run leaves in the folder.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +19,21 @@ from typing import BinaryIO
 from smoothbound._files.plain import open_plain, require_plain
 from smoothbound.errors import StoreError
 
-__all__ = ["clear_drafts", "file_identity", "lock", "replacing", "sync_folder"]
+__all__ = ["atomic_write", "clear_drafts", "file_identity", "lock", "sync_folder"]
 
 
 def lock(path: Path) -> int:
-    """Make and open `path`, and hold it alone until it is closed.
+    """Open `path`, which is made if it is missing, and lock it until it is closed.
+
+    Returns
+    -------
+    int
+        The file descriptor, open for reading and writing.
 
     Raises
     ------
     StoreError
-        If it cannot be made, is not a plain file, or another process holds it.
+        If the file cannot be made, is not a plain file, or is locked by another process.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +58,7 @@ def lock(path: Path) -> int:
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from one that takes its place; None if there is none."""
+    """Return device and inode, which change when another file takes its place; None if missing."""
     try:
         return _identity(path.stat())
     except (OSError, ValueError):  # ValueError: a null character in the name
@@ -60,26 +70,26 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of `path` only once it is complete and on the disk.
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """Open a draft that replaces `path` only once it is complete and on the disk.
 
-    The file can be written and read back. The folder is made if need be, and what runs that were
-    killed have left of `path` is deleted.
+    The draft can be written and read back. A missing folder is made. Drafts of `path` that killed
+    runs have left are deleted.
 
     Raises
     ------
     StoreError
-        If it cannot be written, or `path` is a pipe, folder or device; `path` is then as it was,
-        and nothing else is left behind.
+        If the draft cannot be written, or `path` is a pipe, folder or device. `path` is then
+        unchanged, and no draft is left.
     """
     _refuse_special(path)
-    # Nobody else can foresee the name and put a link there.
+    # The name is random, so that nobody can put a link there beforehand.
     draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_drafts(path)
         with draft.open("x+b") as file:
-            with suppress(OSError):  # a file system without locks keeps its stale drafts
+            with suppress(OSError):  # without locks, stale drafts stay
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield file
             file.flush()
@@ -94,17 +104,17 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def _refuse_special(path: Path) -> None:
-    """Refuse to write to what is there and is not a plain file."""
+    """Raise if `path` exists and is not a plain file."""
     try:
         require_plain(path, path.stat())
     except ValueError as error:  # a null character in the name
         raise StoreError(f"cannot write {path!r}: {error}") from error
-    except OSError:  # nothing there, or an error that opening the draft will show
+    except OSError:  # it is missing, or opening the draft will fail too
         pass
 
 
 def clear_drafts(path: Path) -> None:
-    """Delete the drafts that runs which were killed have left; those in use are locked."""
+    """Delete the drafts of `path` that killed runs have left; drafts in use are locked and stay."""
     for draft in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         with suppress(OSError, StoreError), open_plain(draft) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -112,7 +122,7 @@ def clear_drafts(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Force the names in a folder to the disk, where the folder can be opened."""
+    """Force the names in a folder to the disk, if the folder can be opened."""
     try:
         fd = os.open(folder, os.O_RDONLY)
     except PermissionError:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from smoothbound._files.atomic import replacing
+from smoothbound._files.atomic import atomic_write
 from smoothbound._files.plain import memory_limit, read_plain
 from smoothbound.errors import StoreError
 
@@ -61,7 +61,7 @@ def write_table(table: pa.Table, path: str | Path, **options: Any) -> None:
     StoreError
         If it cannot be written; `path` is then as it was.
     """
-    with replacing(Path(path)) as file:
+    with atomic_write(Path(path)) as file:
         pq.write_table(table, file, write_page_checksum=True, **options)
         seal(file)
 

@@ -12,8 +12,8 @@ import json
 import logging
 import math
 import os
-import tempfile
 import zlib
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 from platformdirs import user_cache_path
 
+from smoothbound._files.atomic import atomic_write
 from smoothbound._utils import checks
 from smoothbound._utils.kept import kept
 from smoothbound.backends import _select as backends
+from smoothbound.errors import StoreError
 
 __all__ = ["level_of", "local_level", "prepared", "seconds_to_calibrate"]
 
@@ -221,19 +223,10 @@ def _read(path: Path, key: str) -> float | None:
 
 
 def _write(path: Path, key: str, level: float) -> None:
-    """Keep a level, atomically; a cache that cannot be written is done without."""
+    """Keep a level in the cache; if the cache cannot be written, nothing is kept."""
     text = json.dumps({"level": level.hex(), "checksum": _checksum(key, level.hex())})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
-            Path(draft).replace(path)
-        except OSError:
-            Path(draft).unlink(missing_ok=True)
-    except OSError:
-        return
+    with suppress(StoreError), atomic_write(path) as file:
+        file.write(text.encode())
 
 
 @kept(most=_MOST_KNOTS, size=lambda backend, kind, n, alpha, n_bins: n_bins or n)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from smoothbound._display.printable import spreadsheet_cell
-from smoothbound._files.atomic import replacing
+from smoothbound._files.atomic import atomic_write
 from smoothbound._files.sealed import read_table, require, seal, write_table
 from smoothbound._utils import checks
 from smoothbound.bounds._certificate import CLASS_KEY, METADATA_KEY, Certificate, Settings
@@ -187,12 +187,12 @@ def writing(path: Path) -> Iterator[_Write]:
         If the file cannot be written, or one of the first columns has the name of another.
     """
     if path.suffix.lower() == ".parquet":
-        with replacing(path) as file, _parquet(file) as write:
+        with atomic_write(path) as file, _parquet(file) as write:
             yield write
     else:
         with (
-            replacing(path) as file,
-            replacing(settings_beside(path)) as beside,
+            atomic_write(path) as file,
+            atomic_write(settings_beside(path)) as beside,
             _csv(file, beside) as write,
         ):
             yield write

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from smoothbound._files.atomic import replacing
+from smoothbound._files.atomic import atomic_write
 from smoothbound._files.digests import digest, is_dense, kind_of, state_digest
 from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
@@ -122,7 +122,7 @@ def save(
         "history": [dict(row) for row in checks.items("history", history, Mapping)],  # type: ignore[type-abstract]
     }
     torch.save(content | {"digest": digest(content)}, buffer)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(buffer.getbuffer())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from smoothbound._files.atomic import replacing
+from smoothbound._files.atomic import atomic_write
 from smoothbound._files.plain import read_plain
 from smoothbound._files.sealed import digest
 from smoothbound.errors import StoreError
@@ -41,7 +41,7 @@ def write(out: Path, files: dict[str, bytes]) -> list[Path]:
         raise StoreError(f"cannot write to {out}: {getattr(error, 'strerror', error)}") from error
     older = _older(out)
     for name, content in files.items():
-        with replacing(out / name) as file:
+        with atomic_write(out / name) as file:
             file.write(content)
     sums = {name: digest(content).hex() for name, content in files.items()}
     for name in older.keys() - files.keys():
@@ -50,7 +50,7 @@ def write(out: Path, files: dict[str, bytes]) -> list[Path]:
                 (out / name).unlink()
         except (OSError, StoreError):  # it is gone, or somebody's own by now
             continue
-    with replacing(out / _LIST) as file:
+    with atomic_write(out / _LIST) as file:
         file.write(json.dumps(sums).encode())
     return [out / name for name in files]
 

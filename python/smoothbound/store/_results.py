@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound._display.printable import printable
 from smoothbound._display.rounding import exact
 from smoothbound._files import sealed
-from smoothbound._files.atomic import clear_drafts, file_identity, lock, replacing, sync_folder
+from smoothbound._files.atomic import atomic_write, clear_drafts, file_identity, lock, sync_folder
 from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
 from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
@@ -520,9 +520,9 @@ class Writer:
             whole = Journal.salvage(path, data)
         else:
             return
-        with replacing(self.folder / DAMAGED) as file:
+        with atomic_write(self.folder / DAMAGED) as file:
             file.write(data)
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             file.write(whole.to_bytes())
         held, self._fd = self._fd, lock(path)
         os.close(held)

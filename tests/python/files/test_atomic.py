@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smoothbound._files.atomic import clear_drafts, replacing
+from smoothbound._files.atomic import atomic_write, clear_drafts
 from smoothbound.errors import StoreError
 
 
@@ -20,7 +20,7 @@ def test_a_file_that_cannot_be_completed_leaves_the_old_one(tmp_path: Path) -> N
         pass
 
     def stop_half_way() -> None:
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             file.write(b"half")
             raise StopError
 
@@ -28,20 +28,20 @@ def test_a_file_that_cannot_be_completed_leaves_the_old_one(tmp_path: Path) -> N
         stop_half_way()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(b"new")
     assert path.read_text() == "new"
-    with pytest.raises(StoreError, match="cannot write"), replacing(path / "below"):
+    with pytest.raises(StoreError, match="cannot write"), atomic_write(path / "below"):
         pass
-    with replacing(tmp_path / "made" / "if need be" / "table") as file:
+    with atomic_write(tmp_path / "made" / "if need be" / "table") as file:
         file.write(b"new")
 
 
 def test_the_draft_of_a_killed_run_is_deleted_by_the_next_and_no_other(tmp_path: Path) -> None:
     killed = """
 import os, pathlib, signal, sys
-from smoothbound._files.atomic import replacing
-with replacing(pathlib.Path(sys.argv[1])) as file:
+from smoothbound._files.atomic import atomic_write
+with atomic_write(pathlib.Path(sys.argv[1])) as file:
     file.write(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -49,9 +49,9 @@ with replacing(pathlib.Path(sys.argv[1])) as file:
     subprocess.run([sys.executable, "-c", killed, str(path)], check=False)
     (draft,) = tmp_path.iterdir()
     assert draft.name.startswith(".table.")
-    with replacing(tmp_path / "table2"):
+    with atomic_write(tmp_path / "table2"):
         assert draft.exists()
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         assert not draft.exists()
         (in_use,) = (one for one in tmp_path.iterdir() if one.name.startswith(".table."))
         clear_drafts(path)

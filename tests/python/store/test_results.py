@@ -24,8 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stored import INDICES, SETTINGS, contents, counts, frame_ends, row, write
 
-from smoothbound._files import atomic as replacing
-from smoothbound._files import sealed
+from smoothbound._files import atomic, sealed
 from smoothbound.bounds._method import Method
 from smoothbound.errors import StoreError
 from smoothbound.sketch import _arguments as sketch_checks
@@ -177,7 +176,7 @@ def finish_in_between(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 
     def prepare(other: store.Writer) -> None:
         name = "lock" if request.param == "before the file is opened" else "require_plain"
-        module = store if name == "lock" else replacing
+        module = store if name == "lock" else atomic
         real = getattr(module, name)
 
         def late(*args: Any) -> Any:

@@ -269,11 +269,11 @@ def _log(out: Path) -> Path:
 
 def _write_log(out: Path, history: list[dict[str, Any]]) -> None:
     """Write the epochs of a checkpoint, tab-separated, beside it."""
-    from smoothbound._files.atomic import replacing
+    from smoothbound._files.atomic import atomic_write
 
     lines = [
         "\t".join(_COLUMNS),
         *("\t".join(f"{row[c]:.6g}" for c in _COLUMNS) for row in history),
     ]
-    with replacing(_log(out)) as file:
+    with atomic_write(_log(out)) as file:
         file.write("".join(f"{line}\n" for line in lines).encode())
