@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from smoothbound.errors import StoreError
-from smoothbound.scores._files import ScoreFile, choose, readable, rows_per_chunk
+from smoothbound.scores._score_file import ScoreFile, choose, readable, rows_per_chunk
 
 __all__ = ["open_csv"]
 

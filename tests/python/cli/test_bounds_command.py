@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 import smoothbound as sb
 from smoothbound._files import sealed
 from smoothbound.cli._app import app
-from smoothbound.scores import _files as score_files
+from smoothbound.scores import _score_file
 
 SCORES = np.random.default_rng(0).beta(8, 1, (5, 400))
 OPTIONS = ("--sigma", 0.25, "--radii", "0,0.030864197530864196", "--thresholds", 0.5)
@@ -47,7 +47,7 @@ def table(tmp_path: Path) -> Path:
 def test_columns_beside_the_scores_are_kept(
     table: Path, rows_at_a_time: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(score_files, "CHUNK_BYTES", rows_at_a_time * SCORES[0].nbytes)
+    monkeypatch.setattr(_score_file, "CHUNK_BYTES", rows_at_a_time * SCORES[0].nbytes)
     out = table.with_name("b.parquet")
     result = bounds(table, *OPTIONS, "--out", out)
     assert result.exit_code == 0, result.output
@@ -62,7 +62,7 @@ def test_columns_beside_the_scores_are_kept(
 def test_the_ending_csv_gives_a_csv_file_with_every_digit(
     table: Path, rows_at_a_time: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(score_files, "CHUNK_BYTES", rows_at_a_time * SCORES[0].nbytes)
+    monkeypatch.setattr(_score_file, "CHUNK_BYTES", rows_at_a_time * SCORES[0].nbytes)
     out = table.with_name("b.csv")
     result = bounds(table, *OPTIONS, "--out", out)
     assert result.exit_code == 0, result.output
@@ -206,7 +206,7 @@ def test_the_settings_stand_in_the_metadata(table: Path) -> None:
 def test_rows_are_permuted_by_their_numbers_in_the_whole_file(
     tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(score_files, "CHUNK_BYTES", 2 * SCORES[0].nbytes)
+    monkeypatch.setattr(_score_file, "CHUNK_BYTES", 2 * SCORES[0].nbytes)
     np.save(tmp_path / "scores.npy", np.sort(SCORES, axis=1))
     out = tmp_path / "b.parquet"
     words = [word for name, value in options.items() for word in (f"--{name}", value)]

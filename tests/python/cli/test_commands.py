@@ -19,6 +19,7 @@ import smoothbound as sb
 from smoothbound.cli._app import app
 from smoothbound.cli._options import default_radii
 from smoothbound.scores import _files as score_files
+from smoothbound.scores import _score_file
 from smoothbound.store import _results as store
 
 SCORES = np.random.default_rng(0).beta(8, 1, (20, 500)).astype(np.float32)
@@ -86,7 +87,7 @@ def test_help_does_not_wait_for_torch() -> None:
 def test_bounds_writes_what_python_computes(
     scores: Path, sides: str, rows_at_a_time: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(score_files, "CHUNK_BYTES", rows_at_a_time * SCORES[0].nbytes)
+    monkeypatch.setattr(_score_file, "CHUNK_BYTES", rows_at_a_time * SCORES[0].nbytes)
     out = scores.with_name("bounds.parquet")
     options = ("--radii", "0,0.25 0.5", "--thresholds", "0.7", "--n-bins", 50, "--sides", sides)
     result = smoothbound("bounds", scores, "--sigma", 0.25, "--out", out, *options)
@@ -153,7 +154,7 @@ def test_bounds_refuses_and_writes_nothing(scores: Path, options: list[Any], sai
 
 
 def test_bounds_names_the_row_of_a_bad_score(scores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(score_files, "CHUNK_BYTES", 3 * SCORES[0].nbytes)
+    monkeypatch.setattr(_score_file, "CHUNK_BYTES", 3 * SCORES[0].nbytes)
     bad = SCORES.copy()
     bad[13, 7] = np.nan
     np.save(scores, bad)

@@ -20,6 +20,7 @@ import pytest
 from smoothbound.data import _loading as data
 from smoothbound.errors import DataError, StoreError
 from smoothbound.scores import _files as score_files
+from smoothbound.scores import _score_file
 from smoothbound.scores._files import open_scores
 
 SCORES = np.random.default_rng(0).random((7, 5))
@@ -64,7 +65,7 @@ def test_rows_come_out_as_they_went_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scores = SCORES.astype(dtype)
-    monkeypatch.setattr(score_files, "CHUNK_BYTES", rows_at_a_time * 5 * scores.itemsize)
+    monkeypatch.setattr(_score_file, "CHUNK_BYTES", rows_at_a_time * 5 * scores.itemsize)
     file = open_scores(write(tmp_path / f"scores{suffix}", scores))
     assert (file.n_inputs, file.n_draws) == (7, 5)
     chunks = list(file.chunks)
@@ -147,7 +148,7 @@ def csv_file(path: Path, *lines: str) -> Path:
 
 
 def test_a_csv_file_needs_no_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(score_files, "CHUNK_BYTES", 3 * SCORES[0].nbytes)
+    monkeypatch.setattr(_score_file, "CHUNK_BYTES", 3 * SCORES[0].nbytes)
     path = tmp_path / "scores.CSV"
     np.savetxt(path, SCORES, delimiter=",")
     file = open_scores(path)
@@ -248,7 +249,7 @@ def test_a_npy_file_is_mapped_not_loaded(tmp_path: Path) -> None:
     file = open_scores(path)
     chunk = next(file.chunks)
     assert file.n_inputs == 1 << 16
-    assert chunk.nbytes == score_files.CHUNK_BYTES
+    assert chunk.nbytes == _score_file.CHUNK_BYTES
     assert isinstance(chunk.base, np.memmap)
 
 
@@ -257,7 +258,7 @@ def test_no_file_is_loaded_whole(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even where one row group or batch holds all of it."""
-    monkeypatch.setattr(score_files, "CHUNK_BYTES", 1 << 20)
+    monkeypatch.setattr(_score_file, "CHUNK_BYTES", 1 << 20)
     scores = np.random.default_rng(0).random((60_000, 100), dtype=np.float32)  # 24 MB
     path = tmp_path / f"scores{suffix}"
     if suffix == ".npz":

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from smoothbound.bounds._certificate import Certificate
-    from smoothbound.scores._files import ScoreFile, Scores
+    from smoothbound.scores._score_file import ScoreFile, Scores
 
 __all__ = ["bounds"]
 

@@ -1,0 +1,191 @@
+"""Scores from Parquet files, which are streamed, and from Arrow IPC files, which are mapped."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from smoothbound.errors import StoreError
+from smoothbound.scores._score_file import (
+    ScoreFile,
+    Scores,
+    check_type,
+    choose,
+    readable,
+    rows_per_chunk,
+)
+
+__all__ = ["open_arrow", "open_parquet"]
+
+_PAGE_BYTES = 1 << 20  # of Parquet, read at a time; a row group may hold the whole file
+_IDS = (  # types of columns that say which input a row is about
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_boolean,
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_temporal,
+)
+
+
+def open_parquet(path: Path, key: str | None) -> ScoreFile:
+    def open_file() -> pq.ParquetFile:
+        return pq.ParquetFile(
+            path, pre_buffer=False, buffer_size=_PAGE_BYTES, page_checksum_verification=True
+        )
+
+    with open_file() as file:
+        name, what, dtype = _list_column(path, key, file.schema_arrow)
+        n_inputs = file.metadata.num_rows
+        if not n_inputs:
+            raise StoreError(f"{what} has no rows")
+        first = next(file.iter_batches(1, columns=[name]))
+        n_draws = _rows(what, 0, first.column(0), None).shape[1]
+        kept, left_out = _others(file.schema_arrow, name)
+        ids = _plain(file.read(columns=kept))
+    rows = rows_per_chunk(n_draws, dtype.itemsize)
+
+    def pieces() -> Iterator[Scores]:
+        row = 0
+        with open_file() as file:
+            for batch in file.iter_batches(rows, columns=[name]):
+                yield _rows(what, row, batch.column(0), n_draws)
+                row += len(batch)
+
+    chunks = readable(path, _regrouped(pieces(), rows))
+    return ScoreFile(n_inputs, n_draws, dtype, chunks, ids, left_out)
+
+
+def open_arrow(path: Path, key: str | None) -> ScoreFile:
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    schema, batches = _arrow_batches(mapped)
+    name, what, dtype = _list_column(path, key, schema)
+    n_inputs = n_draws = 0
+    kept, left_out = _others(schema, name)
+    ids = []
+    for batch in batches:
+        ids.append(batch.select(kept))
+        ids[-1].validate(full=True)
+        if not n_inputs and len(batch):
+            n_draws = _rows(what, 0, batch.column(name)[:1], None).shape[1]
+        n_inputs += len(batch)
+    if not n_inputs:
+        raise StoreError(f"{what} has no rows")
+    rows = rows_per_chunk(n_draws, dtype.itemsize)
+
+    def pieces() -> Iterator[Scores]:
+        row = 0
+        for batch in _arrow_batches(mapped)[1]:
+            column = batch.column(name)
+            column.validate(full=True)  # lists may reach beyond the file
+            for start in range(0, len(batch), rows):
+                part = column[start : start + rows]
+                yield _rows(what, row, part, n_draws)
+                row += len(part)
+                if hasattr(mmap, "MADV_DONTNEED"):  # pages that were read count as memory
+                    mapped.madvise(mmap.MADV_DONTNEED)
+
+    chunks = readable(path, _regrouped(pieces(), rows))
+    table = _plain(pa.Table.from_batches(ids))
+    return ScoreFile(n_inputs, n_draws, dtype, chunks, table, left_out)
+
+
+def _arrow_batches(mapped: mmap.mmap) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Return the schema and the batches of an Arrow IPC file or stream, without copies."""
+    source = pa.BufferReader(pa.py_buffer(mapped))
+    if mapped[:6] == b"ARROW1":
+        file = pa.ipc.open_file(source)
+        return file.schema, (file.get_batch(i) for i in range(file.num_record_batches))
+    stream = pa.ipc.open_stream(source)
+    return stream.schema, iter(stream)
+
+
+def _list_column(path: Path, key: str | None, schema: pa.Schema) -> tuple[str, str, np.dtype[Any]]:
+    """Return the name of the column of scores, what to call it in errors, and its type."""
+    lists = [each.name for each in schema if _is_list(each.type)]
+    if not lists:
+        raise StoreError(
+            f"{path} has no column of lists: the scores of each input must be one list, as in "
+            "pyarrow.table({'scores': list(scores)}). A column a draw is read from .csv alone"
+        )
+    name = choose(path, "columns of lists", key, lists)
+    what = f"{name} of {path}"
+    dtype = np.dtype(schema.field(name).type.value_type.to_pandas_dtype())
+    check_type(what, dtype)
+    return name, what, dtype
+
+
+def _others(schema: pa.Schema, scores: str) -> tuple[list[str], tuple[str, ...]]:
+    """Return the names of the columns beside the scores to keep, and of those to leave out."""
+    kept: list[str] = []
+    left_out: list[str] = []
+    for each in schema:
+        kind = each.type.value_type if pa.types.is_dictionary(each.type) else each.type
+        if each.name != scores:
+            (kept if any(is_one(kind) for is_one in _IDS) else left_out).append(each.name)
+    return kept, tuple(left_out)
+
+
+def _plain(ids: pa.Table) -> pa.Table:
+    """Replace categories, whose codes may differ from chunk to chunk, by what they stand for."""
+    for j, column in enumerate(ids.columns):
+        if pa.types.is_dictionary(column.type):
+            ids = ids.set_column(j, ids.column_names[j], column.cast(column.type.value_type))
+    return ids
+
+
+def _regrouped(pieces: Iterable[Scores], rows: int) -> Iterator[Scores]:
+    """Yield the rows of all pieces, `rows` at a time."""
+    waiting: list[Scores] = []
+    missing = rows
+    for piece in pieces:
+        start = 0
+        while start < len(piece):
+            part = piece[start : start + missing]
+            start += len(part)
+            missing -= len(part)
+            waiting.append(part)
+            if not missing:
+                yield np.concatenate(waiting) if len(waiting) > 1 else part
+                waiting, missing = [], rows
+    if waiting:
+        yield np.concatenate(waiting)
+
+
+def _rows(what: str, start: int, column: pa.Array[Any], n_draws: int | None) -> Scores:
+    """Return lists, the first of which is row `start`, as an array."""
+    import pyarrow.compute as pc  # takes a tenth of a second
+
+    lengths = pc.list_value_length(column)
+    wanted = (lengths[0].as_py() or 0) if n_draws is None else n_draws
+    ends: Any = pc.min_max(lengths).as_py()  # pa.scalar() would take half a second for pandas
+    if not wanted or column.null_count or ends["min"] != wanted or ends["max"] != wanted:
+        found = [length or 0 for length in lengths.to_pylist()]
+        i = next(i for i, length in enumerate(found) if length != wanted or not length)
+        raise StoreError(
+            f"{what} must hold the same number of scores in each row, at least one: row "
+            f"{start + i} has {found[i]}" + ("" if n_draws is None else f", row 0 has {n_draws}")
+        )
+    values = pc.list_flatten(column)
+    if values.null_count:
+        i = values.is_null().index(True).as_py()
+        raise StoreError(f"{what} has an empty score in row {start + i // wanted}")
+    # Not values.to_numpy(), which takes half a second to import pandas.
+    dtype = np.dtype(values.type.to_pandas_dtype())
+    data: Any = values.buffers()[1]
+    numbers = np.frombuffer(data, dtype, len(values), values.offset * dtype.itemsize)
+    return numbers.reshape(len(column), wanted)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )

@@ -1,0 +1,118 @@
+"""Scores from .npy files, which are mapped, and from .npz files, which are streamed."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from smoothbound._files.plain import open_plain
+from smoothbound.errors import StoreError
+from smoothbound.scores._score_file import (
+    ScoreFile,
+    Scores,
+    check_type,
+    choose,
+    readable,
+    rows_per_chunk,
+)
+
+__all__ = ["open_npy", "open_npz"]
+
+_LONGEST_HEADER = 9999  # bytes that NumPy reads of the header of an array
+_HEADERS = {  # by version of the format: bytes of the header's length, and what reads both
+    (1, 0): (2, np.lib.format.read_array_header_1_0),
+    (2, 0): (4, np.lib.format.read_array_header_2_0),
+}
+
+
+def open_npy(path: Path, key: str | None) -> ScoreFile:
+    if key is not None:
+        raise StoreError(f"{path} holds one array without a name; leave out the key {key!r}")
+    with open_plain(path) as file:
+        shape, by_columns, dtype = _npy_header(str(path), file)
+        start_of_scores, end = file.tell(), file.seek(0, os.SEEK_END)
+    n_inputs, n_draws = _check_array(str(path), shape, dtype)
+    size = end - start_of_scores
+    if size < n_inputs * n_draws * dtype.itemsize:
+        raise StoreError(f"{path} cannot be read: it holds {size} bytes, not {shape} of {dtype}")
+    native, rows = dtype.newbyteorder("="), rows_per_chunk(n_draws, dtype.itemsize)
+    order: Literal["F", "C"] = "F" if by_columns else "C"
+
+    def chunks() -> Iterator[Scores]:
+        for start in range(0, n_inputs, rows):
+            # Mapped anew each time: pages that were read count as memory until they are unmapped.
+            mapped = np.memmap(path, dtype, "r", start_of_scores, shape, order)
+            yield np.ascontiguousarray(mapped[start : start + rows], dtype=native)
+
+    return ScoreFile(n_inputs, n_draws, native, readable(path, chunks()))
+
+
+def open_npz(path: Path, key: str | None) -> ScoreFile:
+    if not zipfile.is_zipfile(path):
+        raise StoreError(f"{path} cannot be read: it is cut short, damaged or not an .npz file")
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        members = {name.removesuffix(".npy"): name for name in names}
+        if len(members) < len(names):
+            raise StoreError(f"{path} holds two arrays of the same name; save it anew")
+        name = choose(path, "arrays", key, list(members))
+        what = f"{name} of {path}"
+        with archive.open(members[name]) as stream:
+            shape, by_columns, dtype = _npy_header(what, stream)
+            size = archive.getinfo(members[name]).file_size - stream.tell()
+    n_inputs, n_draws = _check_array(what, shape, dtype)
+    if by_columns:
+        raise StoreError(
+            f"{what} is stored column by column (Fortran order) and cannot be read row by row; "
+            "save np.ascontiguousarray of it, or a .npy file"
+        )
+    row_bytes = n_draws * dtype.itemsize
+    if size != n_inputs * row_bytes:
+        raise StoreError(f"{what} cannot be read: it holds {size} bytes, not {shape} of {dtype}")
+    native, rows = dtype.newbyteorder("="), rows_per_chunk(n_draws, dtype.itemsize)
+
+    def chunks() -> Iterator[Scores]:
+        with zipfile.ZipFile(path) as archive, archive.open(members[name]) as stream:
+            _npy_header(what, stream)
+            for start in range(0, n_inputs, rows):
+                count = min(rows, n_inputs - start)
+                data = stream.read(count * row_bytes)
+                yield np.frombuffer(data, dtype).reshape(count, n_draws).astype(native, copy=False)
+
+    return ScoreFile(n_inputs, n_draws, native, readable(path, chunks()))
+
+
+def _npy_header(what: str, stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read shape, whether it is stored column by column, and type from the start of an array."""
+    try:
+        version = np.lib.format.read_magic(stream)
+    except ValueError as error:
+        raise StoreError(f"{what} cannot be read: it is not an array ({error})") from error
+    if version not in _HEADERS:
+        raise StoreError(
+            f"{what} has the format version {version}, which no array of numbers needs"
+        )
+    size_of_length, parse = _HEADERS[version]
+    length = stream.read(size_of_length)
+    text = stream.read(min(int.from_bytes(length, "little"), _LONGEST_HEADER))
+    try:
+        return parse(io.BytesIO(length + text))
+    except Exception as error:  # NumPy evaluates literals, which can end in many ways
+        raise StoreError(f"{what} cannot be read: its header is damaged") from error
+
+
+def _check_array(what: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, int]:
+    if len(shape) != 2 or min(shape) < 1:
+        advice = "; for one input save scores[None, :]" if len(shape) == 1 else ""
+        raise StoreError(
+            f"{what} must have shape (n_inputs, n_draws) with at least one of each, "
+            f"got shape {shape}{advice}"
+        )
+    check_type(what, dtype)
+    return shape[0], shape[1]

@@ -1,0 +1,78 @@
+"""A file of scores, opened, whatever its format: what the readers of all formats share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from smoothbound.errors import StoreError
+
+__all__ = ["ScoreFile", "Scores", "check_type", "choose", "readable", "rows_per_chunk"]
+
+Scores = NDArray[Any]
+
+CHUNK_BYTES = 1 << 26
+
+
+@dataclass(frozen=True)
+class ScoreFile:
+    """Scores of `n_inputs` inputs with `n_draws` draws each.
+
+    Parameters
+    ----------
+    n_inputs, n_draws : int
+        Rows and columns.
+    dtype : dtype
+        float16, float32 or float64.
+    chunks : iterator of ndarray, shape (n_rows, n_draws)
+        The rows in their order, about 64 MB at a time.
+    ids : pyarrow.Table of n_inputs rows, optional
+        The columns beside the scores that hold numbers, text or dates.
+    left_out : tuple of str
+        The names of the columns that hold anything else.
+    """
+
+    n_inputs: int
+    n_draws: int
+    dtype: np.dtype[Any]
+    chunks: Iterator[Scores]
+    ids: pa.Table = field(default_factory=lambda: pa.table({}))
+    left_out: tuple[str, ...] = ()
+
+
+def readable(path: Path, chunks: Iterator[Scores]) -> Iterator[Scores]:
+    """Turn damage, which shows only when the part of the file is read, into a `StoreError`."""
+    try:
+        yield from chunks
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(f"{path} cannot be read: {error}") from error
+
+
+def check_type(what: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind != "f" or dtype.itemsize > 8:
+        raise StoreError(f"{what} must hold float16, float32 or float64 scores, got {dtype}")
+
+
+def choose(path: Path, kind: str, key: str | None, names: list[str]) -> str:
+    """Return the name that the key chooses, or the only one."""
+    found = ", ".join(map(repr, names)) or "none"
+    if key is not None and key not in names:
+        raise StoreError(f"{path} has no {key!r} among its {kind}; it has {found}")
+    if key is None and len(names) != 1:
+        raise StoreError(
+            f"{path} must have exactly one among its {kind}, or name one with --key; it has {found}"
+        )
+    return names[0] if key is None else key
+
+
+def rows_per_chunk(n_draws: int, itemsize: int) -> int:
+    """Return how many rows are read at a time."""
+    return max(1, CHUNK_BYTES // (n_draws * itemsize))
