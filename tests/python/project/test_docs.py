@@ -26,6 +26,9 @@ from smoothbound.cli._app import app
 
 ROOT = Path(__file__).parents[3]
 PAGES = {page.name: page for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+OTHER_PAGES = [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "benchmarks" / "README.md"]
+ALL_PAGES = [*PAGES.values(), *OTHER_PAGES]
+EXAMPLES = {"nets.py"}  # files of the reader
 
 # The blocks that are not run: the page, its section, how the block begins, and why.
 NOT_RUN = [
@@ -251,8 +254,18 @@ def test_every_block_runs_or_says_why_it_does_not() -> None:
         assert any(block.is_one_of(page, section, beginning) for block in ALL), reason
 
 
+def test_files_that_the_pages_name_are_there() -> None:
+    places = [ROOT / place for place in ("benchmarks", "cpp", "docs", "python", "tests")]
+    files = [*ROOT.iterdir(), *(file for place in places for file in place.rglob("*.*"))]
+    paths = {file.as_posix() for file in files}
+    for page in ALL_PAGES:
+        text = page.read_text(encoding="utf-8")
+        for name in set(re.findall(r"`([\w/.-]+\.(?:py|hpp|cpp|h|txt|toml))`", text)) - EXAMPLES:
+            assert any(path.endswith(f"/{name}") for path in paths), (page.name, name)
+
+
 def test_links_between_pages_lead_somewhere() -> None:
-    for page in [ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *PAGES.values()]:
+    for page in ALL_PAGES:
         for target, section in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", page.read_text("utf-8")):
             if not target.startswith("http"):
                 leads_to = page.parent / target if target else page
