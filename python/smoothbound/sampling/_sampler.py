@@ -14,6 +14,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from statistics import median
@@ -165,13 +166,26 @@ class Sampler:
 
     def __repr__(self) -> str:
         """Say in one line what is sampled and how."""
+        return f"{type(self).__name__}({self.summary})"
+
+    @property
+    def summary(self) -> str:
+        """Model, noise and settings in one line."""
         kind = self.model.kind if isinstance(self.model, BaseClassifier) else None
         name = kind or getattr(self.model, "__name__", type(self.model).__name__)
         return (
-            f"{type(self).__name__}({name}, sigma={self.sigma!r}, measure={self.measure.name!r}, "
+            f"{name}, sigma={self.sigma!r}, measure={self.measure.name!r}, "
             f"outputs={self.outputs!r}, select={self.select!r}, device='{self.device}', "
-            f"batch_size={self.batch_size!r}, precision={self.precision!r})"
+            f"batch_size={self.batch_size!r}, precision={self.precision!r}"
         )
+
+    def settled(self, *, batch_size: int, channels_last: bool, threads: int | None) -> Sampler:
+        """Return a sampler of the same model with the given values in place of automatic ones."""
+        made = copy(self)
+        made.batch_size = batch_size if self.batch_size == "auto" else self.batch_size
+        made.channels_last = channels_last if self.channels_last == "auto" else self.channels_last
+        made.threads = threads if self.threads is None else self.threads
+        return made
 
     def _select(self, select: str | None) -> str:
         """Return how the class is selected: by default as the measure has it."""
@@ -309,7 +323,7 @@ class Sampler:
         first = next(queue, None)
         if first is None:
             return
-        self._check_inputs(first.x)
+        self.check_inputs(first.x)
         size = self.rows(first.x)
         ahead = _AHEAD if self.device.type == "cuda" else 0
         # Each input in flight has n0 draws or more in some batch that is not looked at yet.
@@ -344,7 +358,7 @@ class Sampler:
         >>> str(sampler.look(np.array([0.0], dtype=np.float32), sampler.noise()))
         '2 outputs in [0.139, 0.944], taken as logits'
         """
-        self._check_inputs(x)
+        self.check_inputs(x)
         with torch.inference_mode(False), evaluating(self.model):
             batches = _Batches(self, noise, tensor_of(x), self.rows(x), places=1)
             with batches.running():
@@ -494,7 +508,7 @@ class Sampler:
         half = self.precision in _HALF
         return torch.autocast(self.device.type, enabled=False) if half else nullcontext()
 
-    def _check_inputs(self, x: object) -> None:
+    def check_inputs(self, x: object) -> None:
         """Refuse what noise cannot be added to, for one input or a stack of them."""
         if not isinstance(x, np.ndarray | Tensor):
             raise TypeError(

@@ -47,7 +47,9 @@ __all__ = [
     "SmoothedCertificate",
     "SmoothedClassifier",
     "SmoothedSettings",
+    "check_feasible",
     "judge",
+    "plan_draws",
     "record",
     "verdict",
 ]
@@ -271,7 +273,7 @@ def verdict(
     return int(predicted[0]), "; ".join(filter(None, [why[0], answer.reason])), vote
 
 
-class SmoothedClassifier(Sampler):
+class SmoothedClassifier:
     """A base classifier h smoothed with Gaussian noise, g(x) = E[h(x + delta)].
 
     Parameters
@@ -330,6 +332,13 @@ class SmoothedClassifier(Sampler):
         back afterwards. It belongs to the whole process: classifiers that sample in two threads at
         one time share it.
 
+    Attributes
+    ----------
+    sampler : Sampler
+        Runs the model on noisy copies of inputs.
+    cutoff : float or None
+        Certified confidence at R = 0 that a class has to be above; None: no abstention.
+
     Raises
     ------
     TypeError, ValueError
@@ -382,7 +391,7 @@ class SmoothedClassifier(Sampler):
         select: Select | None = None,
         threads: int | None = None,
     ) -> None:
-        super().__init__(
+        self.sampler = Sampler(
             model,
             sigma,
             measure=measure,
@@ -400,6 +409,52 @@ class SmoothedClassifier(Sampler):
         if wanted is not None:
             wanted = check_cutoff(wanted, self.measure.score_range)
         self.cutoff = None if wanted == -np.inf else wanted
+
+    def __repr__(self) -> str:
+        """Say in one line what is certified and how it is sampled."""
+        return f"{type(self).__name__}({self.sampler.summary})"
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the noise."""
+        return self.sampler.sigma
+
+    @property
+    def measure(self) -> Measure:
+        """Confidence measure that is averaged over the noise."""
+        return self.sampler.measure
+
+    @property
+    def outputs(self) -> Outputs:
+        """Kind of outputs that the model returns."""
+        return self.sampler.outputs
+
+    def draw(
+        self,
+        x: NDArray[np.floating] | Tensor,
+        *,
+        n0: int = 100,
+        n: int = 100_000,
+        seed: int = 0,
+        example: int = 0,
+        first_draw: int = 0,
+        noise: str | None = None,
+        grid: int | None = None,
+    ) -> Draws:
+        """Select the class of one input on `n0` draws and score it on `n` others.
+
+        The parameters, the result and the errors are those of `Sampler.draw`.
+        """
+        return self.sampler.draw(
+            x,
+            n0=n0,
+            n=n,
+            seed=seed,
+            example=example,
+            first_draw=first_draw,
+            noise=noise,
+            grid=grid,
+        )
 
     def certify(
         self,
@@ -485,7 +540,7 @@ class SmoothedClassifier(Sampler):
             the same way for the first inputs, eight or all there are. Where that happens to some
             inputs only, they are reported as failed, and the others are certified.
         """
-        self._check_inputs(x)
+        self.sampler.check_inputs(x)
         if x.ndim == 0:
             raise ValueError("x must have the shape (n_inputs, ...), got a single number")
         n0, n = (checks.count(name, k, 1, MAX_DRAWS) for name, k in (("n0", n0), ("n", n)))
@@ -499,7 +554,7 @@ class SmoothedClassifier(Sampler):
             )
         if not adaptive and (radius_precision is not None or budget is not None):
             raise ValueError("radius_precision and budget are for adaptive=True")
-        made = self.noise(noise, seed=seed, grid=grid)
+        made = self.sampler.noise(noise, seed=seed, grid=grid)
         elements = int(np.prod(x.shape[1:]))
         displacement = made.displacement(elements)
         options: dict[str, Any] = {
@@ -522,9 +577,9 @@ class SmoothedClassifier(Sampler):
         plan = None
         if adaptive:
             question = ask(grid_of_radii, thresholds, radius_precision)
-            plan = self.plan(question, n, options, displacement)
+            plan = plan_draws(self, question, n, options, displacement)
             options["alpha"] = plan.stages[-1].alpha
-        settings = self.rehearse(n, options)
+        settings = check_feasible(self, n, options)
         if plan is not None:  # rehearsed at the level of its last stage
             settings = replace(settings, alpha=alpha, alpha_lower=alpha)
         for i in range(len(x)):  # so that what it refuses is refused before any draw
@@ -553,7 +608,7 @@ class SmoothedClassifier(Sampler):
         try:
             with (
                 in_background(rows.certify) as certify,
-                closing(self.sample(queue, n0=n0, noise=made)) as outcomes,
+                closing(self.sampler.sample(queue, n0=n0, noise=made)) as outcomes,
             ):
                 for done, (item, outcome) in enumerate(outcomes, 1):
                     assert isinstance(item, _Row)
@@ -579,7 +634,7 @@ class SmoothedClassifier(Sampler):
                 seed=int(seed),
                 noise=made.describe(elements),
                 adaptive=None if plan is None else record(plan, budget),
-                **self.describe(x[0]),
+                **self.sampler.describe(x[0]),
             ),
             lower=None if rows.lower is None else rows.lower[:, 1:],
             upper=None if rows.upper is None else rows.upper[:, 1:],
@@ -593,51 +648,53 @@ class SmoothedClassifier(Sampler):
             selected=rows.selected,
         )
 
-    def plan(
-        self,
-        question: Decide | FindRadius,
-        n: int,
-        options: dict[str, Any],
-        displacement: float = 0.0,
-    ) -> Plan:
-        """Plan adaptive draws under the options of `certify_scores`, at most n an input."""
-        if options.get("sides", "lower") != "lower":
-            raise ValueError("sides must be 'lower' for adaptive draws, which bound no other")
-        names = ("alpha", "bound", "band", "n_bins", "mean", "pilot", "backend")
-        return plan_of(
-            question,
-            sigma=self.sigma,
-            n_max=n,
-            displacement=displacement,
-            score_range=self.measure.score_range,
-            **{name: options[name] for name in names if name in options},
-        )
 
-    def rehearse(self, n: int, options: dict[str, Any]) -> Settings:
-        """Certify an input with perfect scores, so that what must fail does before any draw."""
-        a, b = self.measure.score_range
-        perfect = certify_scores(np.full((1, n), b, np.float32), **options)
-        alpha = perfect.settings.alpha_lower
-        if self.cutoff is None or perfect.lower is None or alpha is None:
-            return perfect.settings
-        if perfect.lower[0, 0] <= self.cutoff:
-            share = np.array([max(self.cutoff - a, 0.0) / (b - a)])
-            share = gaussian.cdf(gaussian.quantile(share) + options["radii"][0] / self.sigma)
-            needed = required_draws(
-                a + (b - a) * float(share[0]),
-                alpha=alpha,
-                score_range=(a, b),
-                bound=options["bound"],
-                band=options["band"],
-                mean=options.get("mean"),
-                pilot=options.get("pilot", 0.1),
-            )
-            raise ValueError(
-                f"n = {n} draws are too few to certify any {self.measure.name} above the cut-off "
-                f"{exact(self.cutoff)} at alpha = {alpha:g}, so that every input would be "
-                f"abstained from; at least n = {needed} are needed"
-            )
+def plan_draws(
+    smoothed: SmoothedClassifier,
+    question: Decide | FindRadius,
+    n: int,
+    options: dict[str, Any],
+    displacement: float = 0.0,
+) -> Plan:
+    """Plan adaptive draws under the options of `certify_scores`, at most n an input."""
+    if options.get("sides", "lower") != "lower":
+        raise ValueError("sides must be 'lower' for adaptive draws, which bound no other")
+    names = ("alpha", "bound", "band", "n_bins", "mean", "pilot", "backend")
+    return plan_of(
+        question,
+        sigma=smoothed.sigma,
+        n_max=n,
+        displacement=displacement,
+        score_range=smoothed.measure.score_range,
+        **{name: options[name] for name in names if name in options},
+    )
+
+
+def check_feasible(smoothed: SmoothedClassifier, n: int, options: dict[str, Any]) -> Settings:
+    """Certify an input with perfect scores, so that what must fail does before any draw."""
+    a, b = smoothed.measure.score_range
+    perfect = certify_scores(np.full((1, n), b, np.float32), **options)
+    alpha = perfect.settings.alpha_lower
+    if smoothed.cutoff is None or perfect.lower is None or alpha is None:
         return perfect.settings
+    if perfect.lower[0, 0] <= smoothed.cutoff:
+        share = np.array([max(smoothed.cutoff - a, 0.0) / (b - a)])
+        share = gaussian.cdf(gaussian.quantile(share) + options["radii"][0] / smoothed.sigma)
+        needed = required_draws(
+            a + (b - a) * float(share[0]),
+            alpha=alpha,
+            score_range=(a, b),
+            bound=options["bound"],
+            band=options["band"],
+            mean=options.get("mean"),
+            pilot=options.get("pilot", 0.1),
+        )
+        raise ValueError(
+            f"n = {n} draws are too few to certify any {smoothed.measure.name} above the cut-off "
+            f"{exact(smoothed.cutoff)} at alpha = {alpha:g}, so that every input would be "
+            f"abstained from; at least n = {needed} are needed"
+        )
+    return perfect.settings
 
 
 def _in_bytes(x: NDArray[np.floating] | Tensor) -> bool:

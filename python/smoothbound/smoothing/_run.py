@@ -29,7 +29,14 @@ from smoothbound.sampling._schedule import Draws, Failure, FixedJob, Job
 from smoothbound.sketch._score_sketch import ScoreSketch
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._class_radius import class_radius
-from smoothbound.smoothing._classifier import SmoothedClassifier, judge, record, verdict
+from smoothbound.smoothing._classifier import (
+    SmoothedClassifier,
+    check_feasible,
+    judge,
+    plan_draws,
+    record,
+    verdict,
+)
 from smoothbound.store import _packed_counts as packed_counts
 from smoothbound.store._results import SKETCH_EDGES, Results, Writer, load
 from smoothbound.store._settings import RunSettings
@@ -58,11 +65,11 @@ def as_recorded(folder: str | Path, smoothed: SmoothedClassifier) -> SmoothedCla
     except StoreError:  # the writer says what is wrong with it
         return smoothed
     made = copy(smoothed)
-    made.batch_size = before.batch_size if made.batch_size == "auto" else made.batch_size
-    made.channels_last = (
-        before.channels_last if made.channels_last == "auto" else made.channels_last
+    made.sampler = smoothed.sampler.settled(
+        batch_size=before.batch_size,
+        channels_last=before.channels_last,
+        threads=before.threads,
     )
-    made.threads = before.threads if made.threads is None else made.threads
     return made
 
 
@@ -137,20 +144,20 @@ def run(
     indices = dataset.select(settings.skip, settings.max_inputs, settings.indices).tolist()
     checks.count("n0", settings.n0)
     checks.count("n", settings.n)
-    noise = smoothed.noise(
+    noise = smoothed.sampler.noise(
         settings.noise["kind"], seed=settings.seed, grid=settings.noise.get("grid")
     )
     # What the bounds allow for is what this noise needs, whatever the settings say.
     settings = replace(settings, noise=noise.describe(math.prod(dataset.shape)))
     if resume:
         smoothed = as_recorded(folder, smoothed)
-        settings = replace(settings, **smoothed.describe(dataset[indices[0]][0]))
+        settings = replace(settings, **smoothed.sampler.describe(dataset[indices[0]][0]))
     plan = None if question is None else _plan(settings, smoothed, question)
     if plan is not None:
         settings = replace(settings, adaptive=record(plan, budget))
     level = {} if plan is None else {"alpha": plan.stages[-1].alpha}
     for method in settings.methods:
-        smoothed.rehearse(settings.n, _options(settings, method) | level)
+        check_feasible(smoothed, settings.n, _options(settings, method) | level)
     with (
         Writer(folder, settings, resume=resume, salvage=salvage) as writer,
         progress(
@@ -175,7 +182,7 @@ def run(
                 in_background(finish) as store,
                 closing(
                     # Nothing is written before an input came through or failed unlike the others.
-                    smoothed.sample(
+                    smoothed.sampler.sample(
                         queue,
                         n0=settings.n0,
                         noise=noise,
@@ -265,7 +272,7 @@ def _plan(
         names = ", ".join(method.name for method in settings.methods)
         raise ValueError(f"adaptive draws take one method, got {names}")
     options = _options(settings, settings.methods[0])
-    return smoothed.plan(question, settings.n, options, settings.displacement)
+    return plan_draws(smoothed, question, settings.n, options, settings.displacement)
 
 
 def _options(settings: RunSettings, method: Method) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from smoothbound.sampling import _sampler as sampler
+from smoothbound.sampling import _sampler
 from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing._classifier import SmoothedClassifier
 
@@ -37,7 +37,7 @@ class Paced(nn.Module):
 
 def paced(patch: pytest.MonkeyPatch, plain: float, last: float) -> Paced:
     model = Paced(plain, last)
-    patch.setattr(sampler, "perf_counter", lambda: model.now)
+    patch.setattr(_sampler, "perf_counter", lambda: model.now)
     return model
 
 
@@ -51,7 +51,7 @@ def test_channels_last_is_chosen_where_it_is_clearly_faster(
     model = paced(monkeypatch, plain, last)
     smoothed = SmoothedClassifier(model, 0.5, batch_size=40)
     assert len(smoothed.draw(X, n=110).scores) == 110
-    assert smoothed.describe(X)["channels_last"] is expected
+    assert smoothed.sampler.describe(X)["channels_last"] is expected
     measured = [batch for batch in model.batches if batch[0] == 40]
     assert {kind for _, kind in measured} == {False, True}
     assert all(kind is expected for _, kind in measured[8:])
@@ -71,7 +71,9 @@ def test_one_classifier_measures_once_for_each_shape(monkeypatch: pytest.MonkeyP
     assert first.lower is not None
     assert again.lower.tolist() == first.lower.tolist()
     assert {last for _, last in model.batches} == {True}
-    assert not smoothed.in_channels_last(torch.rand(3, 8, 8).double())  # measured for itself
+    assert not smoothed.sampler.in_channels_last(
+        torch.rand(3, 8, 8).double()
+    )  # measured for itself
 
 
 @pytest.mark.parametrize("fast", [False, True])
@@ -93,7 +95,7 @@ def test_the_recorded_format_repeats_the_numbers(
 
 def test_threads_that_share_a_classifier_share_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    smoothed = SmoothedClassifier(Paced(1.0, 1.0), 0.5)
+    sampler = Sampler(Paced(1.0, 1.0), 0.5)
 
     def slowly(self: Sampler, x: object) -> bool:
         asked.append(0)
@@ -103,7 +105,8 @@ def test_threads_that_share_a_classifier_share_the_choice(monkeypatch: pytest.Mo
     monkeypatch.setattr(Sampler, "_faster_in_channels_last", slowly)
     seen: list[bool] = []
     work = [
-        threading.Thread(target=lambda: seen.append(smoothed.in_channels_last(X))) for _ in range(4)
+        threading.Thread(target=lambda: seen.append(smoothed.sampler.in_channels_last(X)))
+        for _ in range(4)
     ]
     for thread in work:
         thread.start()
@@ -141,8 +144,8 @@ def test_a_module_that_depends_on_the_order_gets_the_usual_one(
 ) -> None:
     torch.manual_seed(0)
     model, ticks = kind(), iter(range(10**6))
-    monkeypatch.setattr(sampler, "median", lambda gains: 2.0)  # however fast it is
-    monkeypatch.setattr(sampler, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(_sampler, "median", lambda gains: 2.0)  # however fast it is
+    monkeypatch.setattr(_sampler, "perf_counter", lambda: next(ticks))
     smoothed = Sampler(model, 0.5)
     assert not smoothed.in_channels_last(X)
     assert len(smoothed.draw(X, n0=10, n=100).scores) == 100

@@ -78,7 +78,7 @@ def test_the_threads_asked_for_are_used_between_the_callers_own() -> None:
     assert set(model.seen) == {2}
     assert outside == [3]
     assert cert.settings.threads == 2
-    smoothed.look(X[0], smoothed.noise())
+    smoothed.sampler.look(X[0], smoothed.sampler.noise())
     assert set(model.seen) == {2}
 
 

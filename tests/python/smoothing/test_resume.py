@@ -273,7 +273,8 @@ def test_a_run_goes_on_from_python_as_it_was_begun(
     results = runs.run(out, settings, smoothed, dataset, resume=True)
     assert results.complete
     assert results.settings == before
-    assert (smoothed.batch_size, smoothed.channels_last, smoothed.threads) == ("auto", "auto", None)
+    sampler = smoothed.sampler
+    assert (sampler.batch_size, sampler.channels_last, sampler.threads) == ("auto", "auto", None)
     assert run(model, whole, "--channels-last", **words).exit_code == 0
     assert contents(out) == contents(whole)
     other = SmoothedClassifier(network, before.sigma, threads=1)

@@ -347,7 +347,9 @@ def certify(
     if resume:
         smoothed = as_recorded(out, smoothed)
     first, _ = dataset[0]
-    made = smoothed.noise(noise, seed=seed, grid=None if noise == "gaussian" else dataset.grid)
+    made = smoothed.sampler.noise(
+        noise, seed=seed, grid=None if noise == "gaussian" else dataset.grid
+    )
     seen = _introduce_model(smoothed, made, first, dataset, outputs is not None)
     _warn_of_another(checkpoint, info, sigma, dataset.num_classes)
     middle = sum(smoothed.measure.score_range) / 2
@@ -383,7 +385,7 @@ def certify(
         checkpoint=name,
         checkpoint_sha256=info.sha256,
         noise=made.describe(math.prod(dataset.shape)),
-        **smoothed.describe(first),
+        **smoothed.sampler.describe(first),
         versions=_versions(),
     )
     results = run(
@@ -425,7 +427,7 @@ def _introduce_model(
 
     seen = None
     with suppress(ModelError):  # the run will say what is wrong, and whether with all images
-        seen = smoothed.look(image, noise)
+        seen = smoothed.sampler.look(image, noise)
         say(f"model: {seen}", Console(stderr=True))
         if seen.outputs == "logits" and seen.normalised and not stated:
             note(
