@@ -105,8 +105,7 @@ def test_threads_that_share_a_classifier_share_the_choice(monkeypatch: pytest.Mo
     monkeypatch.setattr(Sampler, "_faster_in_channels_last", slowly)
     seen: list[bool] = []
     work = [
-        threading.Thread(target=lambda: seen.append(smoothed.sampler.in_channels_last(X)))
-        for _ in range(4)
+        threading.Thread(target=lambda: seen.append(sampler.in_channels_last(X))) for _ in range(4)
     ]
     for thread in work:
         thread.start()
