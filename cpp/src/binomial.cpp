@@ -63,14 +63,15 @@ double log_binomial_pmf(double k, double n, Proportion x) noexcept {
 
 // The continued fraction of the incomplete beta function I_x(a, b), DLMF 8.17.22, by the modified
 // Lentz algorithm: I = x^a (1 - x)^b / (a B(a, b)) * fraction. Converges fast for x below the
-// mean.
+// mean: the median of 2^32 draws, which is the slowest, takes 6300 terms.
 double beta_fraction(double a, double b, double x) noexcept {
+  constexpr int most_terms = 20000;
   constexpr double tiny = 1e-300;
   double c = 1.0;
   double d = 1.0 - (a + b) * x / (a + 1.0);
   d = 1.0 / (std::fabs(d) < tiny ? tiny : d);
   double f = d;
-  for (int i = 1; i < 20000; ++i) {
+  for (int i = 1; i < most_terms; ++i) {
     const double n = i;
     const auto step = [&](double numerator) {
       d = 1.0 + numerator * d;
@@ -122,9 +123,9 @@ double exp_of(double x) noexcept {
 double poisson_pmf(std::size_t k, double mean) noexcept {
   const auto n = static_cast<double>(k);
   if (mean == 0.0) return k == 0 ? 1.0 : 0.0;
-  if (k == 0) return std::exp(-mean);
-  return std::exp(-stirling_error(n) - deviance(n, mean, n - mean) - half_log_two_pi -
-                  0.5 * gaussian::log(n));
+  if (k == 0) return gaussian::exp(-mean);
+  return gaussian::exp(-stirling_error(n) - deviance(n, mean, n - mean) - half_log_two_pi -
+                       0.5 * gaussian::log(n));
 }
 
 Proportion order_quantile(std::size_t k, std::size_t n_draws, double eta, double guess) noexcept {

@@ -15,6 +15,14 @@ namespace {
 // steps, to the safe side.
 constexpr double negligible = 1e-18;
 
+// How Passage takes checks together. These decide how long it takes, and nothing else: what the
+// counts between could lose on the way is computed, and subtracted.
+constexpr std::size_t checks_together = 64;
+constexpr std::size_t least_checks = 8;   // fewer are not worth two convolutions
+constexpr std::size_t least_between = 2;  // times the counts near a bound
+constexpr double safe_deviations = 10.0;  // standard deviations, a chance of 1e-23 ...
+constexpr double safe_counts = 20.0;      // ... and where the mean is too small for a normal
+
 // A bound on the order statistics as a bound on the count at a time.
 struct Check {
   double time;
@@ -142,9 +150,8 @@ class Passage {
       : rate_(static_cast<double>(n_draws)), cancel_(cancel), counts_(0, {1.0}) {}
 
   void run(std::span<const Check> checks) {
-    constexpr std::size_t block = 64;
-    for (std::size_t i = 0; i < checks.size(); i += block) {
-      pass(checks.subspan(i, std::min(block, checks.size() - i)));
+    for (std::size_t i = 0; i < checks.size(); i += checks_together) {
+      pass(checks.subspan(i, std::min(checks_together, checks.size() - i)));
     }
   }
 
@@ -162,7 +169,7 @@ class Passage {
   void pass(std::span<const Check> checks) {
     const double mean = (checks.back().time - time_) * rate_;
     const std::size_t near = reach(checks);
-    if (checks.size() < 8 || counts_.size() < 4 * near) {
+    if (checks.size() < least_checks || counts_.size() < (2 + least_between) * near) {
       step_through(counts_, checks);
     } else {
       const std::size_t lowest = counts_.first() + near;
@@ -178,8 +185,8 @@ class Passage {
     time_ = checks.back().time;
   }
 
-  // How far from a bound no path of this block meets it, up to a chance of 1e-22: ten standard
-  // deviations, and what the bounds move towards the paths.
+  // How far from a bound hardly any path of this block meets it: the deviations above, and what the
+  // bounds move towards the paths.
   std::size_t reach(std::span<const Check> checks) const {
     double farthest = 0.0;
     for (const Check& check : checks) {
@@ -187,9 +194,9 @@ class Passage {
       const auto rank = static_cast<double>(check.rank);
       const double approach = check.lower ? mean - (rank - static_cast<double>(counts_.last()))
                                           : (rank - static_cast<double>(counts_.first())) - mean;
-      farthest = std::max(farthest, 10.0 * std::sqrt(std::max(mean, 0.0)) + approach);
+      farthest = std::max(farthest, safe_deviations * std::sqrt(std::max(mean, 0.0)) + approach);
     }
-    return static_cast<std::size_t>(farthest + 20.0);
+    return static_cast<std::size_t>(farthest + safe_counts);
   }
 
   void step_through(Counts& counts, std::span<const Check> checks) const {

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "binomial.hpp"
 #include "smoothbound/detail/crossing.hpp"
+#include "smoothbound/gaussian.hpp"
 
 namespace smoothbound {
 
@@ -12,11 +14,31 @@ using namespace detail;
 
 namespace {
 
-double round_down(double x, int digits) {
-  const double scale = std::pow(10.0, digits - 1 - std::floor(std::log10(x)));
-  if (std::isinf(scale)) return x * (1.0 - 1e-9);  // x is too small for its digits to be moved
-  return std::floor(x * scale) / scale;
+// x > 0 to nine decimal digits, rounded down, by operations that every machine rounds
+// alike.
+double round_down(double x) noexcept {
+  constexpr double least_digits = 1e8;
+  double scale = 1.0;
+  while (x * scale < least_digits && scale < 1e307) scale *= 10.0;
+  if (x * scale < least_digits) return x * (1.0 - 1e-9);  // too small for its digits to be moved
+  const double digits = std::floor(x * scale);
+  return digits / scale <= x ? digits / scale : (digits - 1.0) / scale;
 }
+
+double log_of(double failure) noexcept {
+  return failure > 0.0 ? gaussian::log(failure) : -std::numeric_limits<double>::infinity();
+}
+
+// The failure of all bounds is nearly a power of the level. This is where a search begins and how
+// it goes on; whatever it tries, a level is taken only if its failure was computed and is at most
+// alpha.
+constexpr double usual_bounds = 75.0;  // independent bounds that would fail as often
+constexpr double usual_slope = 0.95;   // of log failure over log level
+constexpr double least_slope = 0.1, greatest_slope = 3.0;  // of a secant that is more than rounding
+constexpr double enough = 2e-9;             // below alpha, relative: less than the digits dropped
+constexpr double aim = 1e-9;                // half of it
+constexpr double shortest_bracket = 1e-10;  // of log level
+constexpr int most_steps = 40;  // halvings from the widest bracket, log(2^33), to the shortest
 
 }  // namespace
 
@@ -56,29 +78,34 @@ double ell_failure(std::size_t n_draws, double eta, std::span<const std::size_t>
 
 double ell_level(std::size_t n_draws, double alpha, std::span<const std::size_t> ranks,
                  bool two_sided, Cancel cancel) {
-  // log(failure) is nearly straight in log(eta): secant, kept within the certain bracket
-  // alpha / (number of bounds) <= eta <= alpha.
-  const double goal = std::log(alpha);
-  const auto bounds = static_cast<double>(ranks.size() * (two_sided ? 2 : 1));
-  double high = std::min(goal, std::log(most_level));
-  double low = std::min(std::log(alpha / bounds), high);
-  double x = std::clamp(goal - std::log(two_sided ? 150.0 : 75.0), low, high);
-  double previous_x = low, previous_y = 0.0;
+  // By the union bound, alpha / (number of bounds) is low enough; and no level above alpha is.
+  const auto n_bounds = static_cast<double>(ranks.size() * (two_sided ? 2 : 1));
+  const double most = std::min(alpha, most_level);
+  double level = std::min(alpha / n_bounds, most);  // the highest that is known to be low enough
+  double low = gaussian::log(level);
+  double high = gaussian::log(most);
+  const double goal = gaussian::log(alpha);
+  double x = std::clamp(goal - gaussian::log(usual_bounds * (two_sided ? 2 : 1)), low, high);
+  double previous_x = low;
+  double previous_y = 0.0;
   bool have_previous = false;
-  for (int i = 0; i < 40; ++i) {
-    const double y = std::log(ell_failure(n_draws, std::exp(x), ranks, two_sided, cancel)) - goal;
-    (y <= 0.0 ? low : high) = x;
-    if (y <= 0.0 && y > -2e-9) break;
-    if (high - low < 1e-10) break;
-    const double slope = have_previous ? (y - previous_y) / (x - previous_x) : 0.95;
+  for (int i = 0; i < most_steps; ++i) {
+    const double tried = std::clamp(gaussian::exp(x), level, most);
+    const double failure = ell_failure(n_draws, tried, ranks, two_sided, cancel);
+    const double y = log_of(failure) - goal;
+    const bool passes = failure <= alpha;
+    (passes ? low : high) = x;
+    if (passes) level = tried;
+    if (passes && y > -enough) break;
+    if (high - low < shortest_bracket) break;
+    const double slope = have_previous ? (y - previous_y) / (x - previous_x) : usual_slope;
     previous_x = x;
     previous_y = y;
     have_previous = true;
-    const double aim = y + 1e-9;  // just inside
-    x -= aim / (slope > 0.1 && slope < 3.0 ? slope : 0.95);
+    x -= (y + aim) / (slope > least_slope && slope < greatest_slope ? slope : usual_slope);
     if (!(x > low && x < high)) x = 0.5 * (low + high);
   }
-  return round_down(std::exp(low), 9);
+  return round_down(level);
 }
 
 }  // namespace smoothbound

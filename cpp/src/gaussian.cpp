@@ -82,9 +82,13 @@ double log(double x) noexcept {
 }
 
 double exp(double x) noexcept {
-  double result = 0.0;
-  detail::kernels().exp(&x, &result, 1);
-  return result;
+  constexpr double reach = 700.0;  // of the kernel
+  if (x < -746.0) return 0.0;      // less than half of the least double
+  if (x > 710.0) return std::numeric_limits<double>::infinity();
+  const bool far = std::fabs(x) > reach;
+  double result = far ? 0.5 * x : x;
+  detail::kernels().exp(&result, &result, 1);
+  return far ? result * result : result;
 }
 
 double cdf(double z) noexcept {

@@ -10,6 +10,13 @@
 namespace smoothbound::detail {
 namespace {
 
+constexpr double resolution = 1e-14;  // of r, in units of 1 + r
+// Interpolation ends after a few steps. Should it not, the bracket is halved: from 44, the widest
+// before the bound is 0, to the resolution takes some 50 steps.
+constexpr int most_interpolations = 30;
+constexpr int most_steps = 200;
+constexpr double shortest_step = 1e-8;  // over shorter ones heights differ by their rounding alone
+
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // The bound at r, and its height above the target in the coordinate Phi^-1(. / width).
@@ -32,8 +39,8 @@ class Search {
   double run() {
     if (!(at_eighth(0) > target_)) return std::numeric_limits<double>::quiet_NaN();
     bracket();
-    for (int evaluations = 0; evaluations < 200 && !done(); ++evaluations) {
-      const double r = evaluations < 30 ? next() : middle();
+    for (int step = 0; step < most_steps && !done(); ++step) {
+      const double r = step < most_interpolations ? next() : middle();
       move_to(point(r, bound_(r)));
     }
     return low_.r;
@@ -43,7 +50,7 @@ class Search {
   static constexpr std::size_t last_eighth = BoundCurve::last_eighth;
   static constexpr std::size_t most_nodes = 8;
 
-  static double tolerance(double r) { return 1e-14 * (1.0 + r); }
+  static double tolerance(double r) { return resolution * (1.0 + r); }
 
   double at_eighth(std::size_t k) {
     if (eighths_[k] < 0.0) eighths_[k] = bound_.at_eighth(k);
@@ -97,8 +104,8 @@ class Search {
       high_height_ = point.height;
     }
     const double slope = (low_.height - high_height_) / (high_ - low_.r);
-    // Over the shortest steps the heights differ by their rounding alone.
-    if (high_ - low_.r > 1e-8 && slope > 0.0 && slope < infinity) slope_ = std::min(slope, 1.0);
+    if (high_ - low_.r > shortest_step && slope > 0.0 && slope < infinity)
+      slope_ = std::min(slope, 1.0);
     if (!std::isfinite(point.height)) return;
     if (n_nodes_ == most_nodes) {
       std::shift_left(nodes_.begin(), nodes_.end(), 1);

@@ -36,8 +36,8 @@ void quantile(std::span<const double> p, std::span<double> out) noexcept;
 /// machine.
 double log(double x) noexcept;
 
-/// Exponential function of x in [-700, 700], to 8 units in the last place, the same bits on every
-/// machine.
+/// Exponential function of a double, not NaN: to 8 units in the last place for |x| <= 700, and to
+/// 18 beyond, where one subnormal step may be added. The same bits on every machine.
 double exp(double x) noexcept;
 
 }  // namespace smoothbound::gaussian

@@ -6,7 +6,7 @@
 
 namespace smoothbound::detail {
 
-/// The largest r = R / sigma that the search can show to satisfy bound(r) > target, found by a
+/// The largest r = R / sigma that the search can show to satisfy bound(r) > target, found by
 /// inverse interpolation in the coordinate Phi^-1(bound / width), in which the bound is nearly a
 /// line.
 ///
