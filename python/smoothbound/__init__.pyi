@@ -21,7 +21,7 @@ from ._version import __version__ as __version__
 from .backends._select import build_info as build_info
 from .bounds._certificate import Certificate as Certificate
 from .bounds._certify import certify_scores as certify_scores
-from .bounds._certify import required_draws as required_draws
+from .bounds._sample_size import required_draws as required_draws
 from .measures import Measure as Measure
 from .measures import custom as custom
 from .sketch._certify import SketchCertificate as SketchCertificate

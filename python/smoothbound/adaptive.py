@@ -23,8 +23,10 @@ from smoothbound._display.rounding import exact
 from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
 from smoothbound.backends import gaussian
-from smoothbound.bounds._certify import certify_scores, highest_share
-from smoothbound.bounds._method import Method
+from smoothbound.backends._select import Backend
+from smoothbound.bounds._certify import certify_scores
+from smoothbound.bounds._method import Band, Bound, Mean, Method
+from smoothbound.bounds._sample_size import highest_share
 from smoothbound.errors import BUDGET_SPENT
 from smoothbound.noise._displaced import inward, outward
 
@@ -221,7 +223,7 @@ class Plan:
     score_range: tuple[float, float]
     method: Method
     pilot: float
-    backend: str | None
+    backend: Backend | None
     stages: tuple[Stage, ...]
     displacement: float = 0.0
 
@@ -461,12 +463,12 @@ def plan(
     alpha: float = 1e-3,
     n_max: int = 100_000,
     score_range: tuple[float, float] = (0.0, 1.0),
-    bound: str = "tangent",
-    band: str = "ell",
+    bound: Bound = "tangent",
+    band: Band = "ell",
     n_bins: int | None = 1000,
-    mean: str | None = None,
+    mean: Mean | None = None,
     pilot: float = 0.1,
-    backend: str | None = None,
+    backend: Backend | None = None,
     displacement: float = 0.0,
 ) -> Plan:
     """Plan the stages in which the draws of an input are made.

@@ -21,7 +21,9 @@ __all__ = [
     "array",
     "choice",
     "count",
+    "first_outside",
     "flag",
+    "floats",
     "function",
     "instance",
     "items",
@@ -43,6 +45,7 @@ __all__ = [
 
 Kind = TypeVar("Kind")
 Called = TypeVar("Called", bound=Callable[..., Any])
+Word = TypeVar("Word", bound=str)
 
 # As in the core (options.hpp): below these the margins of subnormal numbers would be larger than
 # what they are margins of. Shares of alpha, such as alpha / 2, are still above the core's limit.
@@ -143,12 +146,14 @@ def flag(name: str, value: object) -> bool:
     return bool(value)
 
 
-def choice(name: str, value: object, allowed: Sequence[str]) -> str:
+def choice(name: str, value: object, allowed: Sequence[Word]) -> Word:
     """Return `value` if it is one of the `allowed` words."""
-    if not isinstance(value, str) or value not in allowed:
-        words = ", ".join(repr(word) for word in allowed)
-        raise ValueError(f"{name} must be one of {words}; got {shown(value)}")
-    return value
+    if isinstance(value, str):
+        for word in allowed:
+            if word == value:
+                return word
+    words = ", ".join(repr(word) for word in allowed)
+    raise ValueError(f"{name} must be one of {words}; got {shown(value)}")
 
 
 def instance(name: str, value: object, kind: type[Kind]) -> Kind:
@@ -245,6 +250,11 @@ def vector(name: str, values: object) -> NDArray[np.float64]:
     return raw.astype(np.float64)
 
 
+def floats(name: str, values: ArrayLike) -> tuple[float, ...]:
+    """Return `values` as a tuple if they are real numbers in one dimension, or one of them."""
+    return tuple(vector(name, values).tolist())
+
+
 def radii(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """Return `values` as a float64 vector if all are finite and non-negative."""
     found = vector(name, values)
@@ -284,3 +294,14 @@ def thresholds(
                 f"got {name}[{i}] = {threshold}"
             )
     return found
+
+
+def first_outside(values: NDArray[np.float64], a: float, b: float) -> int:
+    """Return the position of the first value that is NaN or outside [a, b].
+
+    Examples
+    --------
+    >>> first_outside(np.array([0.5, np.nan, 2.0]), 0.0, 1.0)
+    1
+    """
+    return int(np.argmax(~((values >= a) & (values <= b))))

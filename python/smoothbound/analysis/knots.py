@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._utils import checks
+from smoothbound.bounds._method import Band
 from smoothbound.sketch import _arguments as sketch_checks
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class KnotChoices:
     """
 
     radius: float
-    band: str
+    band: Band
     n_bins: tuple[int, ...]
     equal_count: tuple[float, ...]
     equal_width: tuple[float, ...]
@@ -108,7 +109,7 @@ def choices(
     radius: float,
     sigma: float | None = None,
     alpha: float = 1e-3,
-    band: str = "dkw",
+    band: Band = "dkw",
     n_bins: Sequence[int] = (4, 8, 16, 32, 64, 128, 256, 512, 1024),
 ) -> KnotChoices:
     """Compare equal counts, equal widths and every draw.

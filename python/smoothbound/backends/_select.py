@@ -6,17 +6,28 @@ import importlib
 import os
 import platform
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, get_args
 
 from smoothbound._utils import checks
 
-__all__ = ["BACKENDS", "build_info", "load", "resolve", "usable_threads"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "build_info",
+    "choose_threads",
+    "load",
+    "resolve",
+    "usable_threads",
+]
 
-BACKENDS = ("cpp", "numba")
-_MODULES = {"cpp": "smoothbound._core", "numba": "smoothbound.backends._numba"}
+Backend = Literal["cpp", "numba"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+MAX_THREADS = 1024
+_DRAWS_PER_THREAD = 50_000  # with fewer draws, another thread costs more than it brings
+_MODULES: dict[Backend, str] = {"cpp": "smoothbound._core", "numba": "smoothbound.backends._numba"}
 
 
-def load(backend: str) -> ModuleType:
+def load(backend: Backend) -> ModuleType:
     """Import a backend: a module with ``certifier``, as the C++ core has it (_core.pyi)."""
     return importlib.import_module(_MODULES[backend])  # which waits for another thread's import
 
@@ -29,7 +40,7 @@ def _why_no_core() -> str | None:
     return None
 
 
-def resolve(backend: str | None) -> str:
+def resolve(backend: Backend | None) -> Backend:
     """Name the backend to use: the one asked for, or the best there is.
 
     Raises
@@ -54,6 +65,14 @@ def usable_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def choose_threads(threads: int | None, n_scores: int) -> int:
+    """Return the number of threads that was asked for, or one that suits the work."""
+    if threads is not None:
+        return checks.count("threads", threads, 1, MAX_THREADS)
+    wanted = n_scores // _DRAWS_PER_THREAD
+    return min(usable_threads(), wanted) if wanted > 1 else 1
 
 
 def build_info() -> dict[str, Any]:

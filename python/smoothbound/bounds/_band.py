@@ -25,6 +25,8 @@ from smoothbound._files.atomic import atomic_write
 from smoothbound._utils import checks
 from smoothbound._utils.kept import kept
 from smoothbound.backends import _select as backends
+from smoothbound.backends._select import Backend
+from smoothbound.bounds._method import Band
 from smoothbound.errors import StoreError
 
 __all__ = ["level_of", "local_level", "prepared", "seconds_to_calibrate"]
@@ -230,7 +232,7 @@ def _write(path: Path, key: str, level: float) -> None:
 
 
 @kept(most=_MOST_KNOTS, size=lambda backend, kind, n, alpha, n_bins: n_bins or n)
-def prepared(backend: str, kind: str, n: int, alpha: float, n_bins: int) -> Any:
+def prepared(backend: Backend, kind: Band, n: int, alpha: float, n_bins: int) -> Any:
     """Make a backend's band with the levels of its knots, once for all calls that share it.
 
     Parameters

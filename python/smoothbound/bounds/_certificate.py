@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.extras import named
 from smoothbound.bounds._certificate_text import as_html, as_text
-from smoothbound.bounds._method import Method
+from smoothbound.bounds._request import Settings
 from smoothbound.errors import StoreError
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from typing_extensions import Self
 
-__all__ = ["Certificate", "Settings", "formerly"]
+__all__ = ["Certificate", "formerly"]
 
 METADATA_KEY = b"smoothbound"
 CLASS_KEY = b"smoothbound class"
@@ -39,58 +38,6 @@ def formerly(old: str, new: str) -> property:
         return getattr(certificate, new)
 
     return property(read, doc=f"The old name of `{new}`.")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What was asked for, and how it was computed.
-
-    Attributes
-    ----------
-    sigma : float
-        Noise level, in the units of the model's input before normalisation.
-    alpha : float
-        Failure probability of each certificate as a whole.
-    alpha_lower, alpha_upper : float or None
-        The share of alpha that each side was computed with; None for a side not asked for.
-    score_range : (float, float)
-        The range [a, b] of the scores.
-    radii, thresholds : tuple of float
-        l2 radii, in the units of the model's input, and confidence thresholds.
-    method : Method
-    sides : {"lower", "upper", "both"}
-    n : int
-        Draws of each input.
-    n_pilot : int
-        The first of them, from which stakes and tangents were chosen, and nothing else; 0 for a
-        method without pilot draws.
-    order : {"unknown", "drawn"}
-        Whether a method with pilot draws permuted the positions of each row first, or kept them.
-    order_seed : int
-        Key of that permutation, together with the number of the row.
-    backend, version : str
-        What computed it.
-    """
-
-    sigma: float
-    alpha: float
-    alpha_lower: float | None
-    alpha_upper: float | None
-    score_range: tuple[float, float]
-    radii: tuple[float, ...]
-    thresholds: tuple[float, ...]
-    method: Method
-    sides: str
-    n: int
-    n_pilot: int
-    order: str
-    order_seed: int
-    backend: str
-    version: str
-
-    def to_json(self) -> str:
-        """Write the settings as one line of JSON."""
-        return json.dumps(asdict(self), sort_keys=True)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -21,9 +21,8 @@ from smoothbound._display.printable import spreadsheet_cell
 from smoothbound._files.atomic import atomic_write
 from smoothbound._files.sealed import read_table, require, seal, write_table
 from smoothbound._utils import checks
-from smoothbound.bounds._certificate import CLASS_KEY, METADATA_KEY, Certificate, Settings
-from smoothbound.bounds._certify import SIDES
-from smoothbound.bounds._method import Method
+from smoothbound.bounds._certificate import CLASS_KEY, METADATA_KEY, Certificate
+from smoothbound.bounds._request import Settings
 from smoothbound.errors import StoreError
 from smoothbound.scores._arrays import as_scores
 
@@ -39,15 +38,7 @@ _SETTINGS_OF = {  # by the name of the class of certificates, in the metadata
     "SketchCertificate": ("smoothbound.sketch._certify", "SketchSettings"),
     "SmoothedCertificate": ("smoothbound.smoothing._classifier", "SmoothedSettings"),
 }
-_PLAIN: dict[str, Any] = {  # annotations of settings
-    "str": str,
-    "int": int,
-    "float": int | float,
-    "bool": bool,
-    "dict[str, Any]": dict,
-}
 _FORMERLY = {"index": ("example", "inputs")}  # columns of older files
-_BEFORE: dict[str, Any] = {"order": "drawn", "order_seed": 0}  # settings that older files lack
 
 
 def write(certificate: Certificate, path: str | Path) -> None:
@@ -70,53 +61,22 @@ def read(path: str | Path) -> Certificate:
         name = metadata.get(CLASS_KEY, b"Certificate").decode()
         module, settings = _SETTINGS_OF[name]
         home = importlib.import_module(module)
-        values = json.loads(metadata[METADATA_KEY])
-        if "order" in values:  # older versions wrote neither
+        text = metadata[METADATA_KEY]
+        if "order" in json.loads(text):  # older versions wrote neither
             require(path, is_sealed)
-        return _certificate(getattr(home, name), getattr(home, settings), values, table)
+        return _certificate(getattr(home, name), getattr(home, settings).from_json(text), table)
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         words = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise StoreError(f"{path} holds no sound certificate: {words}") from error
 
 
-def _certificate(
-    kind: type[Certificate], settings_kind: type[Settings], values: dict[str, Any], table: pa.Table
-) -> Certificate:
-    settings = _settings(settings_kind, values)
+def _certificate(kind: type[Certificate], settings: Settings, table: pa.Table) -> Certificate:
     parts = {
         part.name: _part(part.name, settings, table)
         for part in fields(kind)
         if part.name != "settings"
     }
     return kind(settings, **parts)
-
-
-def _settings(kind: type[Settings], given: dict[str, Any]) -> Settings:
-    values = {**_BEFORE, **given}
-    for name in ("sigma", "alpha", "alpha_lower", "alpha_upper"):
-        if values[name] is not None or name in ("sigma", "alpha"):
-            (checks.positive if name == "sigma" else checks.probability)(name, values[name])
-    a, b = values["score_range"] = checks.score_range("score_range", values["score_range"])
-    values["radii"] = tuple(checks.radii("radii", values["radii"]).tolist())
-    cuts = checks.thresholds("thresholds", values["thresholds"], (a, b))
-    values["thresholds"] = tuple(cuts.tolist())
-    values["method"] = Method(**values["method"])
-    checks.choice("sides", values["sides"], SIDES)
-    for name, least in (("n", 1), ("n_pilot", 0), ("order_seed", 0)):
-        checks.count(name, values[name], least)
-    made = kind(**values)
-    for setting in fields(kind):
-        _check_type(setting.name, str(setting.type), getattr(made, setting.name))
-    return made
-
-
-def _check_type(name: str, wanted: str, value: object) -> None:
-    """Refuse a value of another type than a setting is annotated with, where it is a plain one."""
-    if wanted.endswith(" | None") and value is None:
-        return
-    kind = _PLAIN.get(wanted.removesuffix(" | None"))
-    if kind and (not isinstance(value, kind) or isinstance(value, bool) > (kind is bool)):
-        raise TypeError(f"{name} must be {wanted}, got {checks.shown(value)}")
 
 
 def _part(name: str, settings: Settings, table: pa.Table) -> Any:

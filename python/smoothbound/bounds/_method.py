@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from smoothbound._utils import checks
 
-__all__ = ["BANDS", "BOUNDS", "MEANS", "Method"]
+__all__ = ["BANDS", "BOUNDS", "MEANS", "Band", "Bound", "Mean", "Method", "pilot_draws"]
 
-BOUNDS = ("mean", "cdf", "tangent")
-BANDS = ("dkw", "ell")
+Bound = Literal["mean", "cdf", "tangent"]
+Band = Literal["dkw", "ell"]
+Mean = Literal["hoeffding", "bernstein", "betting"]
+BOUNDS: tuple[Bound, ...] = get_args(Bound)
+BANDS: tuple[Band, ...] = get_args(Band)
 # How each bound can bound a mean, its default first.
-MEANS: dict[str, tuple[str, ...]] = {
+MEANS: dict[Bound, tuple[Mean, ...]] = {
     "mean": ("hoeffding", "bernstein", "betting"),
     "cdf": (),
     "tangent": ("betting", "bernstein"),
@@ -45,10 +50,10 @@ class Method:
     ('cdf_dkw', 'Theorem 1', 'betting')
     """
 
-    bound: str
-    band: str | None = None
+    bound: Bound
+    band: Band | None = None
     n_bins: int | None = None
-    mean: str | None = None
+    mean: Mean | None = None
 
     def __post_init__(self) -> None:
         checks.choice("bound", self.bound, BOUNDS)
@@ -78,9 +83,13 @@ class Method:
 
     @classmethod
     def of(
-        cls, bound: str, band: str | None, n_bins: int | None, mean: str | None = None
+        cls,
+        bound: Bound,
+        band: Band | None = None,
+        n_bins: int | None = None,
+        mean: Mean | None = None,
     ) -> Method:
-        """Drop the band and the bins where the bound has no use for them."""
+        """Make a method, without the band and the bins where the bound has no use for them."""
         checks.choice("bound", bound, BOUNDS)
         return cls(bound, band, n_bins, mean) if bound == "cdf" else cls(bound, mean=mean)
 
@@ -88,6 +97,15 @@ class Method:
     def splits_pilot(self) -> bool:
         """Whether the first draws are set aside, to choose stakes and tangents from."""
         return self.bound == "tangent" or self.mean == "betting"
+
+    @property
+    def holds_at_all_radii(self) -> bool:
+        """Whether the bounds of one input hold at all radii at once, not each by itself."""
+        return self.bound != "tangent"
+
+    def n_pilot(self, n_draws: int, pilot: float) -> int:
+        """Return how many of the draws, the first ones, are pilot draws: a share, or none."""
+        return pilot_draws(n_draws, pilot) if self.splits_pilot else 0
 
     @property
     def name(self) -> str:
@@ -126,3 +144,8 @@ class Method:
             return f"Theorem 2 ({self.band})"
         words = "Theorem 1" if self.bound == "mean" else "tangent"
         return words if self.mean == MEANS[self.bound][0] else f"{words} ({self.mean})"
+
+
+def pilot_draws(n_draws: int, pilot: float) -> int:
+    """Return the number of pilot draws that a share of the draws is: rounded down, but one."""
+    return max(1, math.floor(n_draws * pilot))

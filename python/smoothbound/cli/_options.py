@@ -153,7 +153,11 @@ def methods(bounds: list[str], bands: list[str], n_bins: int | None) -> tuple[Me
     >>> [method.name for method in methods(["cdf", "mean", "cdf"], ["ell", "dkw"], None)]
     ['mean', 'cdf_dkw', 'cdf_ell']
     """
-    made = {Method.of(bound, band, n_bins) for bound in bounds for band in bands}
+    made = {
+        Method.of(checks.choice("bound", bound, BOUNDS), checks.choice("band", band, BANDS), n_bins)
+        for bound in bounds
+        for band in bands
+    }
     return tuple(sorted(made, key=_strength))
 
 

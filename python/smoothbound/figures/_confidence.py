@@ -114,7 +114,7 @@ def _confidence_steps(
         radius = np.append(radius, bounds.radius[row, asked])
         lower = np.append(lower, evaluation.thresholds[asked])
     order = np.lexsort((-lower, radius))
-    if bounds.method.bound == "tangent":
+    if not bounds.method.holds_at_all_radii:
         return radius[order], lower[order]
     # The bound of a radius holds within it: no point may stand below one further out.
     return radius[order], np.maximum.accumulate(lower[order][::-1])[::-1]

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
-from smoothbound.bounds import _certify as engine
-from smoothbound.bounds._method import Method
+from smoothbound.backends._select import Backend
+from smoothbound.bounds._method import Band, Method
 from smoothbound.sketch._certify import bound_counts
 from smoothbound.sketch._score_sketch import ScoreSketch
 
@@ -74,8 +74,8 @@ def forecast(
     thresholds: ArrayLike = (),
     inputs: ArrayLike | None = None,
     alpha: float = 1e-3,
-    band: str = "ell",
-    backend: str | None = None,
+    band: Band = "ell",
+    backend: Backend | None = None,
     threads: int | None = None,
 ) -> Forecast:
     """Forecast what n draws of each input of a sketch would certify, by Theorem 2.
@@ -146,7 +146,7 @@ def forecast(
             alpha=alpha,
             radii=grid,
             thresholds=cuts,
-            threads=engine.choose_threads(threads, cells.size),
+            threads=backends.choose_threads(threads, cells.size),
         )
     return Forecast(lower, radius)
 

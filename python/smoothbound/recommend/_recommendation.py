@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
-from smoothbound.bounds import _certify as engine
+from smoothbound.backends._select import Backend
+from smoothbound.bounds._method import Band
+from smoothbound.bounds._sample_size import required_draws
 from smoothbound.recommend._forecast import MOST_DRAWS, forecast
 from smoothbound.recommend._pilots import Pilot, common_inputs, positions
 
@@ -81,7 +83,7 @@ class Recommendation:
     threshold: float
     radius: float
     alpha: float
-    band: str
+    band: Band
     share: float
     pilots: tuple[Pilot, ...] = field(repr=False)
     index: Ints = field(repr=False)
@@ -151,11 +153,11 @@ def recommend(
     *,
     threshold: float,
     radius: float,
-    band: str = "ell",
+    band: Band = "ell",
     alpha: float = 1e-3,
     max_n: int = 100_000,
     share: float = 0.95,
-    backend: str | None = None,
+    backend: Backend | None = None,
     threads: int | None = None,
 ) -> Recommendation:
     """Recommend the sigma and n that certify most above a threshold within a radius.
@@ -251,7 +253,7 @@ def ladder(
     *,
     alpha: float = 1e-3,
     score_range: tuple[float, float] = (0.0, 1.0),
-    band: str = "ell",
+    band: Band = "ell",
 ) -> tuple[int, ...]:
     """Return the numbers of draws worth a look: 1, 2 and 5 times powers of ten, and the last.
 
@@ -277,7 +279,7 @@ def ladder(
     (50, 100, 200, 500, 1000, 2000, 3000)
     """
     max_n = checks.count("max_n", max_n)
-    least = engine.required_draws(threshold, alpha=alpha, score_range=score_range, band=band)
+    least = required_draws(threshold, alpha=alpha, score_range=score_range, band=band)
     if not least <= max_n <= MOST_DRAWS:
         raise ValueError(
             f"max_n must lie in {least} .. {MOST_DRAWS}, got {max_n}: fewer than {least} draws "

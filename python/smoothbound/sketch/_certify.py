@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
+from smoothbound._version import __version__
 from smoothbound.backends import _select as backends
+from smoothbound.backends._select import Backend
 from smoothbound.bounds import _band as bands
-from smoothbound.bounds import _certify as engine
-from smoothbound.bounds._certificate import Certificate, Settings, formerly
-from smoothbound.bounds._method import Method
+from smoothbound.bounds._certificate import Certificate, formerly
+from smoothbound.bounds._method import Band, Method
+from smoothbound.bounds._request import Request, Settings, Sides
+from smoothbound.bounds._sample_size import require_draws
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._kinds import described
 
@@ -95,27 +98,28 @@ def certify_counts(
     radii: ArrayLike,
     thresholds: ArrayLike,
     alpha: float,
-    band: str,
-    sides: str,
-    backend: str | None,
+    band: Band,
+    sides: Sides,
+    backend: Backend | None,
     threads: int | None,
 ) -> SketchCertificate:
     """Certify every input of a sketch: `ScoreSketch.certify`, where the noise level is known."""
-    alpha = checks.alpha("alpha", alpha)
-    score_range = sketch.score_range
-    grid = checks.radii("radii", radii)
-    cuts = checks.thresholds("thresholds", thresholds, score_range)
-    checks.choice("sides", sides, engine.SIDES)
-    method = Method("cdf", band)
+    request = Request(
+        sigma=sigma,
+        alpha=alpha,
+        score_range=sketch.score_range,
+        radii=checks.floats("radii", radii),
+        thresholds=checks.floats("thresholds", thresholds),
+        method=Method("cdf", band),
+        sides=sides,
+    )
     backend = backends.resolve(backend)
     counts, n = sketch.counts, sketch.n_draws
     if not n.all():
         raise ValueError(
             f"input {sketch.inputs[int(np.argmin(n))]} has no draws; update the sketch first"
         )
-    share = alpha / 2 if sides == "both" else alpha
-    wanted = () if sides == "upper" else tuple(cuts.tolist())
-    engine.require_draws(int(n.min()), wanted, share, score_range, method, pilot=0.1)
+    require_draws(int(n.min()), request)
     run = partial(
         bound_counts,
         sketch.edges,
@@ -125,31 +129,20 @@ def certify_counts(
         n,
         displacement=sketch.displacement,
         sigma=sigma,
-        alpha=share,
-        radii=grid,
-        threads=engine.choose_threads(threads, counts.size),
+        radii=request.radii,
+        threads=backends.choose_threads(threads, counts.size),
     )
     lower = upper = radius = None
-    if sides != "upper":
-        lower, radius = run(side="lower", thresholds=cuts)
-    if sides != "lower":
-        upper, _ = run(side="upper", thresholds=cuts[:0])
+    if share := request.share("lower"):
+        lower, radius = run(**share._asdict())
+    if share := request.share("upper"):
+        upper, _ = run(**share._asdict())
     settings = SketchSettings(
-        sigma=sigma,
-        alpha=alpha,
-        alpha_lower=None if lower is None else share,
-        alpha_upper=None if upper is None else share,
-        score_range=score_range,
-        radii=tuple(grid.tolist()),
-        thresholds=tuple(cuts.tolist()),
-        method=method,
-        sides=sides,
+        **vars(request),
         n=int(n.min()),
         n_pilot=0,
-        order="unknown",  # counts have no order
-        order_seed=0,
         backend=backend,
-        version=str(backends.build_info()["version"]),
+        version=__version__,
         measure=sketch.measure,
         n_edges=sketch.edges.size,
         displacement=sketch.displacement,
@@ -163,8 +156,8 @@ def certify_counts(
 
 def bound_counts(
     edges: NDArray[np.float64],
-    backend: str,
-    band: str,
+    backend: Backend,
+    band: Band,
     counts: NDArray[np.uint32],
     n_draws: NDArray[np.int64],
     *,
@@ -191,6 +184,7 @@ def bound_counts(
     radius : ndarray of float64, shape (n_inputs, n_thresholds)
     """
     options["radii"] = outward(options["radii"], displacement)
+    options["thresholds"] = np.asarray(options["thresholds"], np.float64)
     bounds = np.empty((n_draws.size, options["radii"].size))
     radius = np.empty((n_draws.size, options["thresholds"].size))
     sizes = np.unique(n_draws)
@@ -203,7 +197,7 @@ def bound_counts(
     return bounds, inward(radius, displacement)
 
 
-def _band_bins(band: str, n: int) -> int:
+def _band_bins(band: Band, n: int) -> int:
     """Return for how many knots to prepare a band: all, but `dkw` needs none to be right."""
     return 1 if band == "dkw" and n > _MANY_DRAWS else 0
 

@@ -17,7 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
-from smoothbound.bounds import _certify as engine
+from smoothbound.backends._select import Backend
+from smoothbound.bounds._method import Band
+from smoothbound.bounds._request import Sides
 from smoothbound.errors import StoreError
 from smoothbound.noise import _kinds as noise_kinds
 from smoothbound.scores._arrays import as_scores
@@ -311,7 +313,7 @@ class ScoreSketch:
         *,
         inputs: ArrayLike | None = None,
         first_draw: int | None = None,
-        backend: str | None = None,
+        backend: Backend | None = None,
         threads: int | None = None,
     ) -> None:
         """Count the scores of further draws.
@@ -360,7 +362,7 @@ class ScoreSketch:
         draws: Any,
         inputs: ArrayLike | None,
         first_draw: int | None,
-        backend: str | None,
+        backend: Backend | None,
         threads: int | None,
     ) -> int:
         """Count draws of a sampler, which say of what they are.
@@ -405,7 +407,7 @@ class ScoreSketch:
         scores: Any,
         rows: NDArray[np.int64],
         first_draw: int | None,
-        backend: str | None,
+        backend: Backend | None,
         threads: int | None,
         *,
         drawn: bool = False,
@@ -502,18 +504,18 @@ class ScoreSketch:
         scores: NDArray[Any],
         rows: NDArray[np.int64],
         new: Draws,
-        backend: str | None,
+        backend: Backend | None,
         threads: int | None,
     ) -> None:
         backend = backends.resolve(backend)
         every = self._is_every(rows)
         counts = self._counts if every else np.zeros((rows.size, self._counts.shape[1]), np.uint32)
-        n_threads = engine.choose_threads(threads, scores.size)
+        n_threads = backends.choose_threads(threads, scores.size)
         bad = _counter(backend, self._key).count(scores, counts, n_threads)
         if bad >= 0:
             a, b = self.score_range
             row = scores[bad].astype(np.float64)  # or NumPy would round a and b to its type
-            j = int(np.argmax(~((row >= a) & (row <= b))))
+            j = checks.first_outside(row, a, b)
             raise ValueError(
                 f"scores must be finite and within score_range [{a}, {b}], got scores[{bad}, {j}] "
                 f"= {row[j]} (draw {new[bad, 1] + j} of input {new[bad, 0]}); none of these "
@@ -780,9 +782,9 @@ class ScoreSketch:
         radii: ArrayLike = (0.0,),
         thresholds: ArrayLike = (),
         alpha: float = 1e-3,
-        band: str = "ell",
-        sides: str = "lower",
-        backend: str | None = None,
+        band: Band = "ell",
+        sides: Sides = "lower",
+        backend: Backend | None = None,
         threads: int | None = None,
     ) -> SketchCertificate:
         """Certify every input by Theorem 2, with the edges as knots.
@@ -875,7 +877,7 @@ def _held(*sketches: ScoreSketch) -> Iterator[None]:
 
 
 @lru_cache(maxsize=16)
-def _counter(backend: str, edges: bytes) -> Any:
+def _counter(backend: Backend, edges: bytes) -> Any:
     """Make a backend's counter, once for all sketches with these edges."""
     return backends.load(backend).ScoreCounter(np.frombuffer(edges))
 

@@ -20,8 +20,12 @@ from smoothbound.adaptive import Answer, Budget, Decide, FindRadius, Plan, ask
 from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.adaptive import plan as plan_of
 from smoothbound.backends import gaussian
-from smoothbound.bounds._certificate import Certificate, Settings, formerly
-from smoothbound.bounds._certify import certify_scores, required_draws
+from smoothbound.backends._select import Backend
+from smoothbound.bounds._certificate import Certificate, formerly
+from smoothbound.bounds._certify import certify_scores
+from smoothbound.bounds._method import Band, Bound, Mean
+from smoothbound.bounds._request import Settings, Sides
+from smoothbound.bounds._sample_size import required_draws
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise._displaced import inward, outward
@@ -469,13 +473,13 @@ class SmoothedClassifier:
         noise: str | None = None,
         grid: int | None = None,
         examples: Sequence[int] | NDArray[np.integer] | None = None,
-        bound: str | None = None,
-        band: str = "ell",
+        bound: Bound | None = None,
+        band: Band = "ell",
         n_bins: int | None = None,
-        mean: str | None = None,
+        mean: Mean | None = None,
         pilot: float = 0.1,
-        sides: str = "lower",
-        backend: str | None = None,
+        sides: Sides = "lower",
+        backend: Backend | None = None,
         threads: int | None = None,
         adaptive: bool = False,
         radius_precision: float | None = None,
@@ -581,7 +585,7 @@ class SmoothedClassifier:
             options["alpha"] = plan.stages[-1].alpha
         settings = check_feasible(self, n, options)
         if plan is not None:  # rehearsed at the level of its last stage
-            settings = replace(settings, alpha=alpha, alpha_lower=alpha)
+            settings = replace(settings, alpha=alpha)
         for i in range(len(x)):  # so that what it refuses is refused before any draw
             made.point(tensor_of(x[i, ...]))
         if common := made.common_grid(tensor_of(x[0, ...])):

@@ -18,7 +18,8 @@ from rich.text import Text
 from smoothbound._display.console import say, say_table
 from smoothbound._display.printable import printable
 from smoothbound._display.rounding import exact, floored
-from smoothbound.bounds._method import Method
+from smoothbound._utils import checks
+from smoothbound.bounds._method import BANDS, Method
 from smoothbound.cli._options import Alpha, Band
 from smoothbound.store._commands import FOLDER, certify_command
 
@@ -93,7 +94,7 @@ def recommend(
         [of_results(results, name) for name, results in runs.items()],
         threshold=threshold,
         radius=radius,
-        band=band,
+        band=checks.choice("band", band, BANDS),
         alpha=alpha,
         max_n=max_n,
         share=share,

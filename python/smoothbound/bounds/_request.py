@@ -1,0 +1,214 @@
+"""What is asked of the scores of an input, and how it was computed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+from smoothbound._utils import checks
+from smoothbound.backends._select import BACKENDS, Backend
+from smoothbound.bounds._method import Method, pilot_draws
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["ORDERS", "SIDES", "OneSide", "Order", "Request", "Settings", "Side", "Sides"]
+
+Side = Literal["lower", "upper"]
+Sides = Literal["lower", "upper", "both"]
+Order = Literal["unknown", "drawn"]
+SIDES: tuple[Sides, ...] = get_args(Sides)
+ORDERS: tuple[Order, ...] = get_args(Order)
+MAX_SEED = 2**64 - 1
+
+
+class OneSide(NamedTuple):
+    """What is asked of one side.
+
+    Attributes
+    ----------
+    side : {"lower", "upper"}
+    alpha : float
+        Its share of the failure probability.
+    thresholds : tuple of float
+        Those whose radius it certifies; none for the upper side.
+    """
+
+    side: Side
+    alpha: float
+    thresholds: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked of the scores of an input. All is checked when it is made.
+
+    Attributes
+    ----------
+    sigma : float
+        Noise level, in the units of the model's input before normalisation.
+    alpha : float
+        Failure probability of each certificate as a whole.
+    score_range : (float, float)
+        The range [a, b] of the scores.
+    radii, thresholds : tuple of float
+        l2 radii, in the units of the model's input, and confidence thresholds.
+    method : Method
+    pilot : float
+        Share of the draws from which a method with pilot draws chooses stakes and tangents.
+    sides : {"lower", "upper", "both"}
+    order : {"unknown", "drawn"}
+        Whether a method with pilot draws permutes the positions of each row first, or keeps them.
+    order_seed : int
+        Key of that permutation, together with the number of the row.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of these is not of the kind or in the range that `certify_scores` states.
+
+    Examples
+    --------
+    >>> request = Request(sigma=0.25, method=Method("cdf", "ell"), sides="both", thresholds=(0.5,))
+    >>> request.share("upper")
+    OneSide(side='upper', alpha=0.0005, thresholds=())
+    """
+
+    sigma: float
+    alpha: float = 1e-3
+    score_range: tuple[float, float] = (0.0, 1.0)
+    radii: tuple[float, ...] = (0.0,)
+    thresholds: tuple[float, ...] = ()
+    method: Method
+    pilot: float = 0.1
+    sides: Sides = "lower"
+    order: Order = "unknown"
+    order_seed: int = 0
+
+    def __post_init__(self) -> None:
+        score_range = checks.score_range("score_range", self.score_range)
+        checked = {
+            "sigma": checks.positive("sigma", self.sigma),
+            "alpha": checks.alpha("alpha", self.alpha),
+            "score_range": score_range,
+            "radii": tuple(checks.radii("radii", self.radii).tolist()),
+            "thresholds": tuple(
+                checks.thresholds("thresholds", self.thresholds, score_range).tolist()
+            ),
+            "method": checks.instance("method", self.method, Method),
+            "pilot": checks.probability("pilot", self.pilot),
+            "sides": checks.choice("sides", self.sides, SIDES),
+            "order": checks.choice("order", self.order, ORDERS),
+            "order_seed": checks.count("seed of the order", self.order_seed, 0, MAX_SEED),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def share(self, side: Side) -> OneSide | None:
+        """Return what is asked of a side, with its share of alpha; None if it is not asked for."""
+        if self.sides not in (side, "both"):
+            return None
+        alpha = self.alpha / 2 if self.sides == "both" else self.alpha
+        return OneSide(side, alpha, self.thresholds if side == "lower" else ())
+
+    @property
+    def alpha_lower(self) -> float | None:
+        """The lower side's share of alpha; None if that side is not asked for."""
+        share = self.share("lower")
+        return None if share is None else share.alpha
+
+    @property
+    def alpha_upper(self) -> float | None:
+        """The upper side's share of alpha; None if that side is not asked for."""
+        share = self.share("upper")
+        return None if share is None else share.alpha
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Request):
+    """What was asked for, and how it was computed.
+
+    Beside what a `Request` has:
+
+    Attributes
+    ----------
+    n : int
+        Draws of each input.
+    n_pilot : int
+        The first of them, from which stakes and tangents were chosen, and nothing else; 0 for a
+        method without pilot draws.
+    backend : {"cpp", "numba"}
+    version : str
+        What computed it.
+    """
+
+    n: int
+    n_pilot: int
+    backend: Backend
+    version: str
+
+    def to_json(self) -> str:
+        """Write the settings as one line of JSON."""
+        shares = {"alpha_lower": self.alpha_lower, "alpha_upper": self.alpha_upper}
+        return json.dumps(asdict(self) | shares, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what `to_json` wrote, in this version or an older one.
+
+        Raises
+        ------
+        ArithmeticError, LookupError, RecursionError, TypeError, ValueError
+            If the text is no JSON, or a setting is missing, unknown or not within its range.
+        """
+        values = {**_BEFORE, **json.loads(text)}
+        values["method"] = Method(**values["method"])
+        for name, least in (("n", 1), ("n_pilot", 0)):
+            checks.count(name, values[name], least)
+        if "pilot" not in values:  # older files have the number of the draws alone
+            values["pilot"] = _pilot_share(values["n_pilot"], values["n"])
+        checks.choice("backend", values["backend"], BACKENDS)
+        shares = {name: values.pop(name) for name in ("alpha_lower", "alpha_upper")}
+        made = cls(**values)
+        for name, share in shares.items():
+            if share != getattr(made, name):
+                raise ValueError(
+                    f"{name} must be {getattr(made, name)} by alpha and sides, got {share}"
+                )
+        for setting in fields(cls):
+            _check_type(setting.name, str(setting.type), getattr(made, setting.name))
+        return made
+
+
+_BEFORE = {"order": "drawn", "order_seed": 0}  # settings that older files lack
+_PLAIN: dict[str, Any] = {  # annotations of settings
+    "str": str,
+    "int": int,
+    "float": int | float,
+    "bool": bool,
+    "dict[str, Any]": dict,
+}
+
+
+def _check_type(name: str, wanted: str, value: object) -> None:
+    """Refuse a value of another type than a setting is annotated with, where it is a plain one."""
+    if wanted.endswith(" | None") and value is None:
+        return
+    kind = _PLAIN.get(wanted.removesuffix(" | None"))
+    if kind and (not isinstance(value, kind) or isinstance(value, bool) > (kind is bool)):
+        raise TypeError(f"{name} must be {wanted}, got {checks.shown(value)}")
+
+
+def _pilot_share(n_pilot: int, n_draws: int) -> float:
+    """Return a share of the draws that makes this number of pilot draws, the default if it does.
+
+    Examples
+    --------
+    >>> _pilot_share(10, 109), _pilot_share(50, 100)
+    (0.1, 0.5)
+    """
+    default = Request.pilot
+    if n_pilot in (0, pilot_draws(n_draws, default)):
+        return default
+    return n_pilot / n_draws

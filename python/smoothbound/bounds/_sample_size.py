@@ -1,0 +1,164 @@
+"""How many draws it takes to certify anything at all."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from smoothbound._display.rounding import exact
+from smoothbound._utils import checks
+from smoothbound.backends import _select as backends
+from smoothbound.bounds import _band as bands
+from smoothbound.bounds._method import Band, Bound, Mean, Method
+from smoothbound.bounds._request import Request
+
+__all__ = ["highest_share", "require_draws", "required_draws"]
+
+_MOST_DRAWS = 2**24  # where the search for the least number of draws ends
+
+
+def required_draws(
+    threshold: float,
+    *,
+    alpha: float = 1e-3,
+    score_range: tuple[float, float] = (0.0, 1.0),
+    bound: Bound = "cdf",
+    band: Band = "ell",
+    mean: Mean | None = None,
+    pilot: float = 0.1,
+) -> int:
+    """Count the draws with which perfect scores would be certified above a threshold at R = 0.
+
+    With fewer, no input whatever can be certified above the threshold.
+
+    Parameters
+    ----------
+    threshold : float
+        Confidence threshold, a <= threshold < b.
+    alpha, score_range, bound, band, mean, pilot
+        As in `certify_scores`.
+
+    Returns
+    -------
+    int
+        The least n with which a row of scores b is certified.
+
+    Examples
+    --------
+    >>> required_draws(0.5, band="dkw"), required_draws(0.99, band="dkw")
+    (14, 34539)
+    >>> required_draws(0.5), required_draws(0.99)
+    (14, 1113)
+    >>> required_draws(0.5, bound="tangent"), required_draws(0.99, bound="tangent")
+    (11, 764)
+    """
+    alpha = checks.alpha("alpha", alpha)
+    a, b = checks.score_range("score_range", score_range)
+    method = Method.of(bound, band, mean=mean)
+    pilot = checks.probability("pilot", pilot)
+    threshold = checks.number("threshold", threshold)
+    if not a <= threshold < b:
+        raise ValueError(f"threshold must lie in [{a}, {b}), got {threshold}")
+    return _draws_needed((threshold - a) / (b - a), alpha, method, pilot)
+
+
+def _draws_needed(share: float, alpha: float, method: Method, pilot: float) -> int:
+    """Find the least n whose perfect scores are certified above a share of the range."""
+    if method.band == "ell":
+        return _draws_of_ell(share, alpha)
+    if method.mean in (None, "hoeffding"):
+        return math.floor(math.log(1 / alpha) / (2 * (1 - share) ** 2)) + 1
+    return _least_draws(share, alpha, method, pilot)
+
+
+def _draws_of_ell(share: float, alpha: float) -> int:
+    """Find the least n with ``level ** (1 / n) > share``, the bound at n of n draws."""
+    n, more = 0, 1
+    while more > n:  # the level depends little on n
+        n = more
+        level = bands.level_of(n, alpha, 0)
+        more = 1 if share <= 0.0 else math.floor(math.log(level) / math.log(share)) + 1
+    return n
+
+
+def _least_draws(share: float, alpha: float, method: Method, pilot: float) -> int:
+    """Find the least n whose perfect scores are certified above a share of the range."""
+    low, high = 1, 2
+    while not _perfect(high, alpha, method, pilot) > share:
+        low, high = high, 2 * high
+        if high > _MOST_DRAWS:
+            raise ValueError(
+                f"more than {_MOST_DRAWS} draws would be needed to certify a score above "
+                f"{share!r} of the range at alpha = {alpha:g} by {method.label}"
+            )
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _perfect(middle, alpha, method, pilot) > share:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+@lru_cache(maxsize=1024)
+def _perfect(n_draws: int, alpha: float, method: Method, pilot: float) -> float:
+    """Certify draws that are all 1, in [0, 1], at R = 0, by a bound of their mean."""
+    n_pilot = method.n_pilot(n_draws, pilot)
+    if n_pilot >= n_draws:
+        return 0.0
+    certify = backends.load(backends.resolve(None)).certifier(
+        n_draws,
+        sigma=1.0,
+        alpha=alpha,
+        a=0.0,
+        b=1.0,
+        side="lower",
+        bound=method.bound,
+        band=None,
+        mean=method.mean,
+        n_pilot=n_pilot,
+        order="drawn",
+        seed=0,
+        radii=(0.0,),
+        thresholds=(),
+        threads=1,
+    )
+    bounds, _, _ = certify(np.ones((1, n_draws)), 0)
+    return float(bounds[0, 0])
+
+
+def require_draws(n_draws: int, request: Request) -> None:
+    """Refuse draws that could not certify anything, or not the highest threshold.
+
+    Raises
+    ------
+    ValueError
+        It says how many would do.
+    """
+    a, b = request.score_range
+    share = request.share("lower") or request.share("upper")
+    assert share is not None
+    threshold = max(share.thresholds, default=a)
+    needed = (threshold - a) / (b - a)  # of the range
+    method, pilot = request.method, request.pilot
+    if highest_share(n_draws, share.alpha, method, pilot) > needed:
+        return
+    least = _draws_needed(needed, share.alpha, method, pilot)
+    what = f"above the threshold {exact(threshold)}" if share.thresholds else "at all"
+    raise ValueError(
+        f"n = {n_draws} draws are too few to certify any input {what} at alpha = {share.alpha:g} "
+        f"by {method.label}, even if every score were {b:g}; "
+        f"at least n = {least} are needed"
+    )
+
+
+def highest_share(n_draws: int, alpha: float, method: Method, pilot: float) -> float:
+    """Return the share of the range that perfect scores certify at R = 0."""
+    if method.mean not in (None, "hoeffding"):
+        return _perfect(n_draws, alpha, method, pilot)
+    if method.band == "ell":
+        level = bands.level_of(n_draws, alpha, method.n_bins or 0)
+        return math.exp(math.log(level) / n_draws)
+    return 1.0 - math.sqrt(math.log(1 / alpha) / (2 * n_draws))
