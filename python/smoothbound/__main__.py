@@ -1,17 +1,29 @@
 """The program `smoothbound`, and ``python -m smoothbound``: the command line."""
 
 import sys
+from collections.abc import Callable
+
+from smoothbound._utils.extras import name_the_extra
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C ends it with a word and status 130, also during imports."""
+    """Run the command line. Ctrl-C ends it with a note and status 130, also during imports."""
     try:
-        from smoothbound.cli._app import main as run
-
-        run()
+        _load()()
     except KeyboardInterrupt:
         print("note: stopped", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _load() -> Callable[[], None]:
+    """Import the command line; without its extra, say so and end with status 2."""
+    try:
+        with name_the_extra():
+            from smoothbound.cli._app import main as run
+    except ModuleNotFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    return run
 
 
 if __name__ == "__main__":

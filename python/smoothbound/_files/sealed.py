@@ -18,31 +18,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from smoothbound._files.atomic import atomic_write
+from smoothbound._files.checksum import DIGEST, digest
 from smoothbound._files.plain import memory_limit, read_plain
 from smoothbound.errors import StoreError
 
-__all__ = ["digest", "read_table", "require", "seal", "write_table"]
+__all__ = ["read_table", "require", "seal", "write_table"]
 
 _MAGIC = b"SBSEAL01"
-_DIGEST = 16  # bytes
-_SEAL = len(_MAGIC) + _DIGEST
+_SEAL = len(_MAGIC) + DIGEST
 _TAIL = 8  # bytes after the footer: its length, and "PAR1"
 _BLOCK = 1 << 20  # bytes read at a time, so that a small file cannot fill the memory at once
 _UNKNOWN = 4096  # bytes that are allowed for a value of no fixed width
-
-
-def digest(*parts: bytes | memoryview) -> bytes:
-    """Return the digest of bytes, 16 bytes long; where the parts are cut makes no difference.
-
-    Examples
-    --------
-    >>> len(digest(b"one", b"two")), digest(b"one", b"two") == digest(b"onetwo")
-    (16, True)
-    """
-    made = hashlib.blake2b(digest_size=_DIGEST)
-    for part in parts:
-        made.update(part)
-    return made.digest()
 
 
 def write_table(table: pa.Table, path: str | Path, **options: Any) -> None:
@@ -71,7 +57,7 @@ def seal(file: BinaryIO) -> None:
     size = file.seek(0, os.SEEK_END)
     file.seek(size - _TAIL)
     footer = size - _TAIL - int.from_bytes(file.read(4), "little")
-    made = hashlib.blake2b(digest_size=_DIGEST)
+    made = hashlib.blake2b(digest_size=DIGEST)
     file.seek(0)
     while block := file.read(_BLOCK):
         made.update(block)

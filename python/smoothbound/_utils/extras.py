@@ -1,35 +1,42 @@
-"""Packages that only some parts need: an import that fails says which extra brings them."""
+"""Optional packages: a failed import says which extra of smoothbound installs the package."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["named"]
+__all__ = ["EXTRAS", "name_the_extra"]
 
-_EXTRA_OF = {
+EXTRAS = {
     "torch": "torch",
+    "pyarrow": "store",
+    "typer": "cli",
+    "rich": "cli",
     "matplotlib": "report",
     "jinja2": "report",
     "PIL": "data",
     "sklearn": "data",
     "pandas": "all",
     "safetensors": "safetensors",
+    "onnxruntime": "onnx",
+    "jax": "jax",
+    "torchvision": "torchvision",
 }
+"""The extra that installs a package, by the name under which it is imported."""
 
 
 @contextmanager
-def named() -> Iterator[None]:
-    """Have a package of an extra that is missing within named, with the extra that brings it.
+def name_the_extra() -> Iterator[None]:
+    """Complete the error of an import within: it names the missing package and its extra.
 
     Raises
     ------
     ModuleNotFoundError
-        In place of the one that was raised within, where it is about such a package.
+        Instead of the original one, if it is about a package in `EXTRAS`.
 
     Examples
     --------
-    >>> with named():
+    >>> with name_the_extra():
     ...     raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
     Traceback (most recent call last):
     ...
@@ -39,11 +46,11 @@ pip install "smoothbound[report]" brings it
     try:
         yield
     except ModuleNotFoundError as error:
-        extra = _EXTRA_OF.get(error.name or "")
-        if extra is None or "smoothbound[" in error.msg:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS or "smoothbound[" in error.msg:
             raise
         raise ModuleNotFoundError(
-            f"this part of smoothbound needs {error.name}, which is not installed; "
-            f'pip install "smoothbound[{extra}]" brings it',
-            name=error.name,
+            f"this part of smoothbound needs {package}, which is not installed; "
+            f'pip install "smoothbound[{EXTRAS[package]}]" brings it',
+            name=package,
         ) from error

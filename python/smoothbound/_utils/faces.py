@@ -1,4 +1,4 @@
-"""The faces of folders: names that load when they are first used."""
+"""The public names of a folder, which load when they are first used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import lazy_loader
 
-from smoothbound._utils.extras import named
+from smoothbound._utils.extras import name_the_extra
 
 __all__ = ["face"]
 
@@ -25,7 +25,7 @@ def face(package: str, file: str) -> Face:
     def get(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        with named():
+        with name_the_extra():
             return load(name)
 
     return get, listed, names

@@ -6,14 +6,14 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
-from smoothbound._utils.extras import named
+from smoothbound._utils.extras import name_the_extra
 from smoothbound.bounds._certificate_text import as_html, as_text
 from smoothbound.bounds._request import Settings
 from smoothbound.errors import StoreError
@@ -67,6 +67,8 @@ class Certificate:
     lower: NDArray[np.float64] | None
     upper: NDArray[np.float64] | None
     radius: NDArray[np.float64] | None
+
+    _own_columns: ClassVar[tuple[str, ...]] = ()  # attributes that only a subclass has
 
     def __len__(self) -> int:
         """Return the number of inputs."""
@@ -137,7 +139,8 @@ class Certificate:
         ...     sb.Certificate.load(f"{folder}/cert.parquet") == cert
         True
         """
-        from smoothbound.bounds._certificate_files import write
+        with name_the_extra():
+            from smoothbound.bounds._certificate_files import write
 
         write(self, path)
 
@@ -156,7 +159,8 @@ class Certificate:
             If there is no such file, it holds no certificate or one of another class, is damaged,
             or a setting or number is not within its range.
         """
-        from smoothbound.bounds._certificate_files import read
+        with name_the_extra():
+            from smoothbound.bounds._certificate_files import read
 
         made = read(path)
         if not isinstance(made, cls):
@@ -192,16 +196,17 @@ class Certificate:
                 f"{checks.shown(inputs)}: {error}"
             ) from None
         if ax is None:
-            with named():
+            with name_the_extra():
                 from matplotlib import pyplot
 
             ax = pyplot.figure().subplots()
         return certified_inputs(ax, chosen)
 
-    def _columns(self) -> dict[str, pa.Array[Any]]:
-        """Return the columns of `to_arrow`, one row an input."""
-        return {
-            name: _list_column(values)
+    def _columns(self) -> dict[str, Any]:
+        """Return the columns of `to_arrow` by name, each with one row an input."""
+        own = {name: getattr(self, name) for name in self._own_columns}
+        return own | {
+            name: values
             for name in ("lower", "upper", "radius")
             if (values := getattr(self, name)) is not None and values.shape[1] > 0
         }
@@ -213,13 +218,15 @@ class Certificate:
         left out where there are none; the metadata key ``smoothbound`` holds the settings as JSON,
         and ``smoothbound class`` the name of the class.
         """
-        import pyarrow as pa
+        with name_the_extra():
+            import pyarrow as pa
 
         metadata = {
             METADATA_KEY: self.settings.to_json().encode(),
             CLASS_KEY: type(self).__name__.encode(),
         }
-        return pa.table(self._columns()).replace_schema_metadata(metadata)
+        columns = {name: _arrow_column(values) for name, values in self._columns().items()}
+        return pa.table(columns).replace_schema_metadata(metadata)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a data frame with one row an input and one column a number.
@@ -228,17 +235,16 @@ class Certificate:
         threshold, both with all their digits (`rounding.exact`). A radius that was
         asked for twice has two columns of the same name.
         """
-        with named():
+        with name_the_extra():
             import pandas as pd
 
         names, columns = self.flat()
-        lists = [c if isinstance(c, np.ndarray) else c.to_pylist() for c in columns]
-        frame: pd.DataFrame = pd.DataFrame(dict(enumerate(lists)))
+        frame: pd.DataFrame = pd.DataFrame(dict(enumerate(columns)))
         frame.columns = pd.Index(names)
         return frame
 
     def flat(self) -> tuple[list[str], list[Any]]:
-        """Return the names and the columns of `to_pandas`, as NumPy or Arrow arrays."""
+        """Return the names and the columns of `to_pandas`."""
         grids = {
             "lower": self.settings.radii,
             "upper": self.settings.radii,
@@ -246,10 +252,10 @@ class Certificate:
         }
         names: list[str] = []
         columns: list[Any] = []
-        for name, array in self._columns().items():
+        for name, values in self._columns().items():
             grid = grids.get(name)
             names += [name] if grid is None else [f"{name}@{exact(at)}" for at in grid]
-            columns += [array] if grid is None else list(getattr(self, name).T)
+            columns += [values] if grid is None else list(values.T)
         return names, columns
 
 
@@ -265,9 +271,12 @@ def _same(one: Any, other: Any) -> bool:
     return np.array_equal(one, other, equal_nan=one.dtype.kind == "f" == other.dtype.kind)
 
 
-def _list_column(values: NDArray[np.float64]) -> pa.Array[Any]:
+def _arrow_column(values: Any) -> pa.Array[Any]:
     import pyarrow as pa
 
+    if np.ndim(values) == 1:
+        column: pa.Array[Any] = pa.array(values)
+        return column
     # Without a copy, and without pandas, which pa.array() takes half a second to import.
     buffer = pa.py_buffer(np.ascontiguousarray(values).data)
     flat = pa.Array.from_buffers(pa.float64(), values.size, [None, buffer])

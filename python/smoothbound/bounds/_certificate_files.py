@@ -207,7 +207,8 @@ def _joined(ids: pa.Table, names: list[str], columns: list[Any]) -> pa.Table:
                 f"the scores have a column {name!r} beside them, which is the name of a result; "
                 "rename it"
             )
-    return pa.Table.from_arrays([*ids.columns, *columns], names=[*ids.column_names, *names])
+    arrays = [pa.array(column) for column in columns]
+    return pa.Table.from_arrays([*ids.columns, *arrays], names=[*ids.column_names, *names])
 
 
 def _harmless(ids: pa.Table) -> pa.Table:

@@ -83,7 +83,6 @@ def _more(certificate: Certificate, others: list[str]) -> list[str]:
 
 
 def _cell(name: str, value: Any) -> str:
-    value = value.as_py() if hasattr(value, "as_py") else value
     if not isinstance(value, float | np.floating):
         return printable(value)
     upward = name.partition("@")[0] in _UPWARD

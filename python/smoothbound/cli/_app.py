@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from smoothbound._display.console import note, print_error, readable_anywhere
-from smoothbound._utils.extras import named
+from smoothbound._utils.extras import name_the_extra
 from smoothbound.cli._commands.bounds import bounds
 from smoothbound.cli._commands.certify import certify
 from smoothbound.cli._commands.demo import demo
@@ -30,7 +30,7 @@ class _Commands(typer.core.TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            with named():
+            with name_the_extra():
                 return super().invoke(ctx)
         except (SmoothboundError, ValueError, TypeError) as error:
             print_error(as_typed(str(error), ctx))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smoothbound._utils import checks
-from smoothbound._utils.extras import named
+from smoothbound._utils.extras import name_the_extra
 from smoothbound.analysis.evaluation import Bounds, Evaluation, Floats
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def look_of(evaluation: Evaluation, bounds: Bounds) -> Look:
 
 def require_axes(ax: object) -> None:
     """Refuse what is not an Axes of Matplotlib."""
-    with named():
+    with name_the_extra():
         from matplotlib.axes import Axes
 
     checks.instance("ax", ax, Axes)

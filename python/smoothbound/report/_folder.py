@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from smoothbound._files.atomic import atomic_write
+from smoothbound._files.checksum import digest
 from smoothbound._files.plain import read_plain
-from smoothbound._files.sealed import digest
 from smoothbound.errors import StoreError
 
 __all__ = ["others", "write"]

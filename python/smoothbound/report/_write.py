@@ -9,7 +9,7 @@ from pathlib import Path
 
 from smoothbound._display.printable import markdown, printable
 from smoothbound._utils import checks
-from smoothbound._utils.extras import named
+from smoothbound._utils.extras import name_the_extra
 from smoothbound.analysis import comparison, concentration
 from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.analysis.reading import read
@@ -51,7 +51,7 @@ DEFINITION = (
 )
 
 
-@named()
+@name_the_extra()
 def write_report(
     inputs: Sequence[str | Path],
     out: str | Path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,8 +22,6 @@ from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._kinds import described
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = ["SketchCertificate", "SketchSettings", "bound_counts", "certify_counts", "loss_of"]
@@ -84,11 +82,7 @@ class SketchCertificate(Certificate):
 
     inputs = formerly("inputs", "index")
 
-    def _columns(self) -> dict[str, pa.Array[Any]]:
-        import pyarrow as pa
-
-        own = ("index", "predicted", "n_draws", "loss")
-        return {name: pa.array(getattr(self, name)) for name in own} | super()._columns()
+    _own_columns: ClassVar[tuple[str, ...]] = ("index", "predicted", "n_draws", "loss")
 
 
 def certify_counts(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from smoothbound._files.sealed import digest
+from smoothbound._files.checksum import digest
 
 __all__ = ["Marks", "Seen", "begin", "mark", "marks"]
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
+from smoothbound._utils.extras import name_the_extra
 from smoothbound.backends import _select as backends
 from smoothbound.backends._select import Backend
 from smoothbound.bounds._method import Band
@@ -718,7 +719,8 @@ class ScoreSketch:
         StoreError
             If it cannot be written; `path` is then as it was.
         """
-        from smoothbound.sketch._file import SketchContent, write
+        with name_the_extra():
+            from smoothbound.sketch._file import SketchContent, write
 
         with self._lock:
             counts, draws = self.counts.copy(), self._draws
@@ -736,7 +738,8 @@ class ScoreSketch:
         StoreError
             If there is no such file, it is not a sketch, is damaged, or contradicts itself.
         """
-        from smoothbound.sketch._file import read
+        with name_the_extra():
+            from smoothbound.sketch._file import read
 
         content = read(checks.path("path", path))
         try:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -43,9 +43,6 @@ from smoothbound.sampling._sampler import (
 from smoothbound.sampling._schedule import Draws, Failure, FixedJob, Job
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._class_radius import class_radius
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = [
     "SmoothedCertificate",
@@ -148,19 +145,15 @@ class SmoothedCertificate(Certificate):
 
     example = formerly("example", "index")
 
-    def _columns(self) -> dict[str, pa.Array[Any]]:
-        import pyarrow as pa
-
-        own = [
-            "index",
-            "selected",
-            "predicted",
-            "reason",
-            "class_radius",
-            "n_draws",
-            "mean_score",
-        ]
-        return {name: pa.array(getattr(self, name)) for name in own} | super()._columns()
+    _own_columns: ClassVar[tuple[str, ...]] = (
+        "index",
+        "selected",
+        "predicted",
+        "reason",
+        "class_radius",
+        "n_draws",
+        "mean_score",
+    )
 
 
 def judge(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._display.progress import progress
-from smoothbound._files.sealed import digest
+from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
 from smoothbound.adaptive import Budget, Decide, FindRadius, Plan
 from smoothbound.adaptive import Job as AdaptiveJob

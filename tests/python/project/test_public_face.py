@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import smoothbound as sb
+from smoothbound._utils.extras import EXTRAS, name_the_extra
 
 PACKAGE = Path(sb.__file__).parents[1]
-EXTRAS = ("torch", "matplotlib", "jinja2", "PIL", "sklearn", "pandas")
 
 
 def python(code: str, path: Path | str = "", *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -62,15 +62,25 @@ def test_importing_loads_neither_torch_nor_numpy() -> None:
 # --- without the extras -----------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that has what is installed, but for the extras."""
-    folder = tmp_path_factory.mktemp("bare")
+def installed(folder: Path, without: set[str]) -> Path:
+    """Fill a folder with links to all installed packages but some, and return it."""
     for place in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         for found in Path(place).iterdir():
-            if found.name.partition(".")[0] not in EXTRAS and found.suffix != ".pth":
+            if found.name.partition(".")[0] not in without and found.suffix != ".pth":
                 (folder / found.name).symlink_to(found)
     return folder
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of packages in which those of all extras are missing."""
+    return installed(tmp_path_factory.mktemp("bare"), set(EXTRAS))
+
+
+@pytest.fixture(scope="module")
+def with_cli(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of packages in which only those of the extra `cli` are there."""
+    return installed(tmp_path_factory.mktemp("cli"), set(EXTRAS) - {"typer", "rich", "pyarrow"})
 
 
 @pytest.mark.parametrize(
@@ -92,6 +102,25 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "pandas",
             "all",
         ),
+        (
+            "import smoothbound as sb, numpy as np; "
+            "sb.certify_scores(np.full((1, 99), 0.5), sigma=1, alpha=0.1, radii=[0]).to_arrow()",
+            "pyarrow",
+            "store",
+        ),
+        (
+            "import smoothbound as sb, numpy as np; "
+            "sb.certify_scores(np.full((1, 99), 0.5), sigma=1, alpha=0.1).save('a.parquet')",
+            "pyarrow",
+            "store",
+        ),
+        ("import smoothbound as sb; sb.Certificate.load('a.parquet')", "pyarrow", "store"),
+        ("import smoothbound as sb; sb.ScoreSketch(2).save('a.parquet')", "pyarrow", "store"),
+        ("import smoothbound as sb; sb.ScoreSketch.load('a.parquet')", "pyarrow", "store"),
+        ("import smoothbound as sb; sb.store.load('results')", "pyarrow", "store"),
+        ("import smoothbound as sb; sb.scores.open_scores('a.npy')", "pyarrow", "store"),
+        ("import smoothbound as sb; sb.report.write_report(['a'], 'b')", "pyarrow", "store"),
+        ("from smoothbound.cli import main", "typer", "cli"),
     ],
 )
 def test_a_package_that_is_missing_is_named_with_its_extra(
@@ -110,28 +139,27 @@ def test_imports_of_others_stay_as_they_are(bare: Path) -> None:
 
 
 def test_a_missing_package_that_no_extra_brings_is_left_as_it_is() -> None:
-    from smoothbound._utils.extras import named
-
-    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'no_such_package'$"), named():
+    with (
+        pytest.raises(ModuleNotFoundError, match=r"^No module named 'no_such_package'$"),
+        name_the_extra(),
+    ):
         import no_such_package  # noqa: F401
 
 
 def test_a_missing_package_is_named_once() -> None:
-    from smoothbound._utils.extras import named
-
-    with pytest.raises(ModuleNotFoundError) as caught, named(), named():
+    with pytest.raises(ModuleNotFoundError) as caught, name_the_extra(), name_the_extra():
         raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
     assert str(caught.value).count("smoothbound needs jinja2") == 1
 
 
-def test_a_report_names_the_extra_that_draws_it(bare: Path, tmp_path: Path) -> None:
+def test_a_report_names_the_extra_that_draws_it(with_cli: Path, tmp_path: Path) -> None:
     code = (
         "import smoothbound as sb, numpy as np\n"
         f"cert = sb.certify_scores(np.full((1, 99), 0.9), sigma=1, alpha=0.1)\n"
         f"cert.save({str(tmp_path / 'b.parquet')!r})\n"
         f"sb.report.write_report([{str(tmp_path / 'b.parquet')!r}], {str(tmp_path / 'r')!r})"
     )
-    said = python(code, bare, "-S").stderr.splitlines()[-1]
+    said = python(code, with_cli, "-S").stderr.splitlines()[-1]
     assert said.startswith("ModuleNotFoundError: this part of smoothbound needs ")
     assert said.endswith('pip install "smoothbound[report]" brings it')
 
@@ -151,11 +179,11 @@ def test_the_package_runs_as_a_module() -> None:
     ],
 )
 def test_the_command_line_names_the_extra_in_one_line(
-    bare: Path, command: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    with_cli: Path, command: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code = f"import sys; sys.argv[1:] = {command.split()}; from smoothbound.cli import main; main()"
-    done = python(code, bare, "-S")
+    done = python(code, with_cli, "-S")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     line = done.stderr.splitlines()[-1]
@@ -163,18 +191,39 @@ def test_the_command_line_names_the_extra_in_one_line(
     assert f'pip install "smoothbound[{extra}]"' in line
 
 
-def test_scores_need_no_extra(bare: Path, tmp_path: Path) -> None:
+def test_the_program_says_in_one_line_which_extra_it_needs(bare: Path) -> None:
+    done = python("from smoothbound.__main__ import main; main()", bare, "-S")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: this part of smoothbound needs typer, which is not installed; "
+        'pip install "smoothbound[cli]" brings it\n'
+    )
+
+
+def test_scores_need_no_extra(bare: Path) -> None:
     code = (
         "import numpy as np, smoothbound as sb\n"
+        "scores = np.random.default_rng(0).uniform(0.8, 1, (2, 500))\n"
+        "for options in ({}, {'bound': 'tangent'}, {'bound': 'mean'}, {'backend': 'numba'}):\n"
+        "    cert = sb.certify_scores(scores, sigma=1, alpha=0.1, radii=[0], **options)\n"
+        "    assert (cert.lower > 0.5).all() and 'lower@0' in repr(cert)\n"
+        "sketch = sb.ScoreSketch(2, sigma=1)\n"
+        "sketch.update(scores)\n"
+        "assert (sketch.certify(alpha=0.1, radii=[0]).lower > 0.5).all()\n"
+        "assert sb.required_draws(0.5, alpha=0.1) > 0"
+    )
+    run(code, bare, "-S")
+
+
+def test_bounds_needs_the_extra_of_the_command_line_alone(with_cli: Path, tmp_path: Path) -> None:
+    code = (
+        "import numpy as np\n"
         f"np.save({str(tmp_path / 's.npy')!r}, np.full((2, 99), 0.9))\n"
-        "cert = sb.certify_scores(np.full((2, 99), 0.9), sigma=1, alpha=0.1, radii=[0])\n"
-        "sb.ScoreSketch(2).update(np.full((2, 99), 0.9))\n"
-        "assert (cert.lower > 0.5).all() and cert.to_arrow().num_rows == 2\n"
         f"import sys; sys.argv[1:] = ['bounds', {str(tmp_path / 's.npy')!r}, '--sigma', '1', "
         f"'--alpha', '0.1', '--out', {str(tmp_path / 'b.csv')!r}]\n"
         "from smoothbound.cli import main; main()"
     )
-    assert "2 inputs, 99 draws each" in run(code, bare, "-S")
+    assert "2 inputs, 99 draws each" in run(code, with_cli, "-S")
 
 
 def test_the_extras_are_those_of_the_package() -> None:
@@ -182,8 +231,9 @@ def test_the_extras_are_those_of_the_package() -> None:
         pytest.skip("needs tomllib")
     import tomllib
 
-    from smoothbound._utils.extras import _EXTRA_OF
-
     project = Path(__file__).parents[3] / "pyproject.toml"
     extras = tomllib.loads(project.read_text())["project"]["optional-dependencies"]
-    assert set(_EXTRA_OF.values()) <= set(extras)
+    assert set(EXTRAS.values()) <= set(extras)
+    names = {"sklearn": "scikit-learn", "PIL": "pillow"}
+    for package, extra in EXTRAS.items():
+        assert any(names.get(package, package) in needed for needed in extras[extra]), package
