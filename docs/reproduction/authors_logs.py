@@ -1,4 +1,4 @@
-"""What the published logs of Kumar et al. 2020 say, as Markdown tables.
+"""Tables of the published logs of Kumar et al. 2020, as Markdown.
 
     python docs/reproduction/authors_logs.py --logs DIR [--class-radii DIR]
 

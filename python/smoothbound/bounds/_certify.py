@@ -64,8 +64,8 @@ def certify_scores(
     thresholds : array-like, shape (n_thresholds,)
         Confidence thresholds, strictly inside the range, for which to find the radius.
     bound : {"cdf", "mean", "tangent"}
-        Theorem 2 (the distribution of the scores), Theorem 1 (their mean), or the tangent bound,
-        which is the tightest at one radius at a time (docs/tangent.md).
+        Theorem 2 (the distribution of the scores), Theorem 1 (their mean; docs/bounds.md), or the
+        tangent bound, which is the tightest at one radius at a time (docs/tangent.md).
     band : {"ell", "dkw"}
         Confidence band of the survival function, for ``bound="cdf"``: equal local levels, or the
         paper's Dvoretzky-Kiefer-Wolfowitz band.

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import smoothbound as sb
@@ -252,6 +253,18 @@ def test_every_block_runs_or_says_why_it_does_not() -> None:
         assert block.language in {"python", "bash"} | OTHER_LANGUAGES, block
     for page, section, beginning, reason in NOT_RUN:
         assert any(block.is_one_of(page, section, beginning) for block in ALL), reason
+
+
+def test_options_of_the_synopsis_are_options_of_the_commands() -> None:
+    (synopsis,) = [block.text for block in blocks("command-line.md") if block.language == "text"]
+    commands = typer.main.get_command(app).commands
+    shown = re.split(r"^smoothbound (\w+)", synopsis, flags=re.MULTILINE)[1:]
+    assert set(shown[::2]) == set(commands)
+    for name, words in zip(shown[::2], shown[1::2], strict=True):
+        options = {
+            word for param in commands[name].params for word in param.opts + param.secondary_opts
+        }
+        assert set(re.findall(r"--[\w-]+", words)) <= options, name
 
 
 def test_files_that_the_pages_name_are_there() -> None:
