@@ -22,8 +22,9 @@ from smoothbound._files.checksum import DIGEST, digest
 from smoothbound._files.plain import memory_limit, read_plain
 from smoothbound.errors import StoreError
 
-__all__ = ["read_table", "require", "seal", "write_table"]
+__all__ = ["METADATA_KEY", "read_table", "require", "seal", "write_table"]
 
+METADATA_KEY = b"smoothbound"  # of the metadata: what the file says of its table, as JSON
 _MAGIC = b"SBSEAL01"
 _SEAL = len(_MAGIC) + DIGEST
 _TAIL = 8  # bytes after the footer: its length, and "PAR1"

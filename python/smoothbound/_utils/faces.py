@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import lazy_loader
 
 from smoothbound._utils.extras import name_the_extra
 
-__all__ = ["face"]
+__all__ = ["face", "public"]
 
 Face = tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]
 
@@ -29,3 +30,12 @@ def face(package: str, file: str) -> Face:
             return load(name)
 
     return get, listed, names
+
+
+def public(name: str) -> Any:
+    """Return what the package has under a public name, loaded now if it was not; None if nothing.
+
+    A file of results names the class that it holds. Files on a low floor load it by this, because
+    they cannot import what stands above them.
+    """
+    return getattr(importlib.import_module("smoothbound"), name, None)

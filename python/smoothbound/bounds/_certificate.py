@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from smoothbound._display.axes import require_axes
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
-from smoothbound.bounds._certificate_text import as_html, as_text
+from smoothbound._utils.faces import public
+from smoothbound.bounds._plot import draw_bounds
+from smoothbound.bounds._preview import Preview
 from smoothbound.bounds._request import Settings
 from smoothbound.errors import StoreError
 
@@ -25,9 +28,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Certificate", "formerly"]
-
-METADATA_KEY = b"smoothbound"
-CLASS_KEY = b"smoothbound class"
 
 
 def formerly(old: str, new: str) -> property:
@@ -62,6 +62,8 @@ class Certificate:
         The expected score stays above the threshold within it, in the units of the input; NaN where
         even R = 0 fails. None without the lower side.
     """
+
+    settings_class: ClassVar[type[Settings]] = Settings
 
     settings: Settings
     lower: NDArray[np.float64] | None
@@ -101,10 +103,20 @@ class Certificate:
     __hash__ = None  # type: ignore[assignment]  # as of every object that holds arrays
 
     def __repr__(self) -> str:
-        return as_text(self)
+        return self._preview().text()
 
     def _repr_html_(self) -> str:
-        return as_html(self)
+        return self._preview().html()
+
+    def _preview(self) -> Preview:
+        of, names_and_columns = self.settings, self.flat()
+        about = "" if of.quantity == "confidence" else f", {of.quantity}"
+        title = (
+            f"{type(self).__name__} of {len(self)} input{'s' * (len(self) != 1)}{about}: "
+            f"{of.method.label}, n = {of.n}, sigma = {exact(of.sigma)}, alpha = {exact(of.alpha)}"
+        )
+        title += f"; {of.caveat}" if of.caveat else ""
+        return Preview(title, len(self), *names_and_columns, checks.remark_on_alpha(of.alpha))
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
         """Yield the name and the values of each part that has one entry per input, or is None."""
@@ -162,7 +174,7 @@ class Certificate:
         with name_the_extra():
             from smoothbound.bounds._certificate_files import read
 
-        made = read(path)
+        made = read(path, _class_named)
         if not isinstance(made, cls):
             raise StoreError(f"{path} holds a {type(made).__name__}, not a {cls.__name__}")
         return made
@@ -186,8 +198,11 @@ class Certificate:
         ValueError
             If there are no radii, or no such inputs.
         """
-        from smoothbound.figures import certified_inputs
-
+        of = self.settings
+        if not of.radii:
+            raise ValueError(
+                "certificate has no radii to draw the confidence at; certify with radii"
+            )
         try:
             chosen = self[:10] if inputs is None else self[checks.array("inputs", inputs)]
         except (IndexError, TypeError, ValueError) as error:
@@ -200,7 +215,11 @@ class Certificate:
                 from matplotlib import pyplot
 
             ax = pyplot.figure().subplots()
-        return certified_inputs(ax, chosen)
+        require_axes(ax)
+        names = getattr(chosen, "index", range(len(chosen)))
+        draw_bounds(ax, of.radii, chosen.lower, chosen.upper, names)
+        ax.set(ylabel=f"certified {of.quantity}", ylim=of.score_range)
+        return ax
 
     def _columns(self) -> dict[str, Any]:
         """Return the columns of `to_arrow` by name, each with one row an input."""
@@ -220,6 +239,9 @@ class Certificate:
         """
         with name_the_extra():
             import pyarrow as pa
+
+        from smoothbound._files.sealed import METADATA_KEY
+        from smoothbound.bounds._certificate_files import CLASS_KEY
 
         metadata = {
             METADATA_KEY: self.settings.to_json().encode(),
@@ -257,6 +279,14 @@ class Certificate:
             names += [name] if grid is None else [f"{name}@{exact(at)}" for at in grid]
             columns += [values] if grid is None else list(values.T)
         return names, columns
+
+
+def _class_named(name: str) -> type[Certificate]:
+    """Return a public class of certificates by its name, which a file states."""
+    named = public(name) if name.endswith("Certificate") else None
+    if not (isinstance(named, type) and issubclass(named, Certificate)):
+        raise LookupError(f"there is no class {name!r} of certificates")
+    return named
 
 
 def _taken(values: Any, rows: NDArray[np.int64]) -> Any:

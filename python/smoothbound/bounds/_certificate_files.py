@@ -1,17 +1,16 @@
-"""Certificates in files: written whole or a few rows at a time, as Parquet or CSV; and read.
+"""Files of certificates: written whole or a few rows at a time, as Parquet or CSV; and read.
 
 Settings and numbers are checked when they are read, as arguments are.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +18,8 @@ import pyarrow.parquet as pq
 
 from smoothbound._display.printable import spreadsheet_cell
 from smoothbound._files.atomic import atomic_write
-from smoothbound._files.sealed import read_table, require, seal, write_table
+from smoothbound._files.sealed import METADATA_KEY, read_table, require, seal, write_table
 from smoothbound._utils import checks
-from smoothbound.bounds._certificate import CLASS_KEY, METADATA_KEY, Certificate
 from smoothbound.bounds._request import Settings
 from smoothbound.errors import StoreError
 from smoothbound.scores._arrays import as_scores
@@ -30,18 +28,21 @@ __all__ = ["KINDS", "read", "require_kind", "settings_beside", "write", "writing
 
 KINDS = (".parquet", ".csv")
 
-_Write = Callable[[pa.Table, Certificate], None]
+CLASS_KEY = b"smoothbound class"  # of the metadata: the name of the class of certificates
 
 
-_SETTINGS_OF = {  # by the name of the class of certificates, in the metadata
-    "Certificate": ("smoothbound.bounds._certificate", "Settings"),
-    "SketchCertificate": ("smoothbound.sketch._certify", "SketchSettings"),
-    "SmoothedCertificate": ("smoothbound.smoothing._classifier", "SmoothedSettings"),
-}
+class Tabular(Protocol):
+    """What is written: a certificate, as its two tables."""
+
+    def to_arrow(self) -> pa.Table: ...
+    def flat(self) -> tuple[list[str], list[Any]]: ...
+
+
+_Write = Callable[[pa.Table, Tabular], None]
 _FORMERLY = {"index": ("example", "inputs")}  # columns of older files
 
 
-def write(certificate: Certificate, path: str | Path) -> None:
+def write(certificate: Tabular, path: str | Path) -> None:
     """Write a certificate: `Certificate.save`."""
     if checks.path("path", path).suffix.lower() != ".parquet":
         raise ValueError(
@@ -53,30 +54,28 @@ def write(certificate: Certificate, path: str | Path) -> None:
     write_table(table, path, compression="lz4", use_dictionary=False)
 
 
-def read(path: str | Path) -> Certificate:
-    """Read a certificate: `Certificate.load`."""
+def read(path: str | Path, class_named: Callable[[str], Any]) -> Any:
+    """Read a certificate: `Certificate.load`.
+
+    Parameters
+    ----------
+    path : str or Path
+    class_named : callable
+        Returns the class of certificates of a name that the file states, or raises a LookupError.
+    """
     table, is_sealed = read_table(checks.path("path", path))
     metadata = table.schema.metadata or {}
     try:
-        name = metadata.get(CLASS_KEY, b"Certificate").decode()
-        module, settings = _SETTINGS_OF[name]
-        home = importlib.import_module(module)
+        kind = class_named(metadata.get(CLASS_KEY, b"Certificate").decode())
         text = metadata[METADATA_KEY]
         if "order" in json.loads(text):  # older versions wrote neither
             require(path, is_sealed)
-        return _certificate(getattr(home, name), getattr(home, settings).from_json(text), table)
+        settings = kind.settings_class.from_json(text)
+        names = [part.name for part in fields(kind) if part.name != "settings"]
+        return kind(settings, **{name: _part(name, settings, table) for name in names})
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         words = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise StoreError(f"{path} holds no sound certificate: {words}") from error
-
-
-def _certificate(kind: type[Certificate], settings: Settings, table: pa.Table) -> Certificate:
-    parts = {
-        part.name: _part(part.name, settings, table)
-        for part in fields(kind)
-        if part.name != "settings"
-    }
-    return kind(settings, **parts)
 
 
 def _part(name: str, settings: Settings, table: pa.Table) -> Any:
@@ -162,7 +161,7 @@ def writing(path: Path) -> Iterator[_Write]:
 def _parquet(file: BinaryIO) -> Iterator[_Write]:
     writer: pq.ParquetWriter | None = None
 
-    def write(ids: pa.Table, certificate: Certificate) -> None:
+    def write(ids: pa.Table, certificate: Tabular) -> None:
         nonlocal writer
         table = certificate.to_arrow()
         joined = _joined(ids, table.column_names, table.columns)
@@ -187,7 +186,7 @@ def _csv(file: BinaryIO, beside: BinaryIO) -> Iterator[_Write]:
 
     header = True
 
-    def write(ids: pa.Table, certificate: Certificate) -> None:
+    def write(ids: pa.Table, certificate: Tabular) -> None:
         nonlocal header
         names, columns = certificate.flat()
         options = pyarrow.csv.WriteOptions(include_header=header, quoting_style="needed")

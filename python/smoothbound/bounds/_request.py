@@ -148,6 +148,16 @@ class Settings(Request):
     backend: Backend
     version: str
 
+    @property
+    def quantity(self) -> str:
+        """What is bounded, in a word for titles and axes."""
+        return "confidence"
+
+    @property
+    def caveat(self) -> str:
+        """Why the certificate is no proof, in a few words; empty if it is one."""
+        return ""
+
     def to_json(self) -> str:
         """Write the settings as one line of JSON."""
         shares = {"alpha_lower": self.alpha_lower, "alpha_upper": self.alpha_upper}

@@ -1,9 +1,9 @@
 from ._accuracy import certified_accuracy_vs_radius as certified_accuracy_vs_radius
 from ._accuracy import certified_accuracy_vs_threshold as certified_accuracy_vs_threshold
 from ._calibration import certified_calibration as certified_calibration
-from ._certificate import certified_inputs as certified_inputs
 from ._class_radius import score_vs_class_radius as score_vs_class_radius
 from ._confidence import certified_confidence as certified_confidence
+from ._confidence import certified_inputs as certified_inputs
 from ._distribution import score_distribution as score_distribution
 from ._distribution import survival_function as survival_function
 from ._knots import choice_of_knots as choice_of_knots

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smoothbound._display.axes import require_axes
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.analysis.evaluation import Evaluation
-from smoothbound.figures._style import accuracy_axes, accuracy_curve, look_of, plain, require_axes
+from smoothbound.figures._style import accuracy_axes, accuracy_curve, look_of, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

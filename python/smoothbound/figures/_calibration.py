@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothbound._display.axes import RADIUS, radius_axis, require_axes
 from smoothbound._utils import checks
-from smoothbound.figures._style import RADIUS, radius_axis, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

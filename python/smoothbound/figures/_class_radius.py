@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from smoothbound._display.axes import radius_axis, require_axes
 from smoothbound._utils import checks
 from smoothbound.analysis.evaluation import Evaluation, correlation
-from smoothbound.figures._style import plain, radius_axis, require_axes
+from smoothbound.figures._style import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

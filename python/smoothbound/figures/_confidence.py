@@ -1,4 +1,4 @@
-"""The certified confidence of one input over the radius."""
+"""The certified confidence of inputs over the radius."""
 
 from __future__ import annotations
 
@@ -7,24 +7,42 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smoothbound._display.axes import RADIUS, marker_size, radius_axis, require_axes
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.analysis.evaluation import Bounds, Evaluation
-from smoothbound.figures._style import (
-    GREY,
-    RADIUS,
-    look_of,
-    marker_size,
-    plain,
-    radius_axis,
-    require_axes,
-    steps_from_the_center,
-)
+from smoothbound.bounds._certificate import Certificate
+from smoothbound.figures._style import GREY, look_of, plain, steps_from_the_center
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["certified_confidence"]
+__all__ = ["certified_confidence", "certified_inputs"]
+
+
+def certified_inputs(ax: Axes, certificate: Certificate) -> Axes:
+    """Draw the certified confidence of every input over the radius; upper bounds are dashed.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    certificate : Certificate
+        ``cert[rows]`` chooses inputs.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`.
+
+    Raises
+    ------
+    ValueError
+        If the certificate has no radii.
+    """
+    require_axes(ax)
+    checks.instance("certificate", certificate, Certificate)
+    return certificate.plot(ax, np.arange(len(certificate)))
 
 
 def certified_confidence(

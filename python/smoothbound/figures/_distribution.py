@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
+from smoothbound._display.axes import require_axes
 from smoothbound._utils import checks
 from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.backends import _select as backend
 from smoothbound.bounds import _band as band
-from smoothbound.figures._style import GREY, METHOD_LOOKS, plain, require_axes
+from smoothbound.figures._style import GREY, METHOD_LOOKS, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smoothbound._display.axes import require_axes
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.analysis.knots import KnotChoices
-from smoothbound.figures._style import GREY, LOOKS, require_axes
+from smoothbound.figures._style import GREY, LOOKS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,18 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from smoothbound._display.axes import require_axes
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.analysis.concentration import Spreads
 from smoothbound.analysis.evaluation import Evaluation
-from smoothbound.figures._style import (
-    GREY,
-    LOOKS,
-    accuracy_axes,
-    accuracy_curve,
-    plain,
-    require_axes,
-)
+from smoothbound.figures._style import GREY, LOOKS, accuracy_axes, accuracy_curve, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

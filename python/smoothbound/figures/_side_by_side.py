@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from smoothbound._display.axes import require_axes
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.analysis import comparison
 from smoothbound.analysis.evaluation import Evaluation
-from smoothbound.figures._style import (
-    LOOKS,
-    accuracy_axes,
-    accuracy_curve,
-    name_of,
-    plain,
-    require_axes,
-)
+from smoothbound.figures._style import LOOKS, accuracy_axes, accuracy_curve, name_of, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

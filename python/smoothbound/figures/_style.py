@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smoothbound._utils import checks
-from smoothbound._utils.extras import name_the_extra
+from smoothbound._display.axes import RADIUS, marker_size, radius_axis
 from smoothbound.analysis.evaluation import Bounds, Evaluation, Floats
 
 if TYPE_CHECKING:
@@ -18,17 +17,13 @@ __all__ = [
     "GREY",
     "LOOKS",
     "METHOD_LOOKS",
-    "RADIUS",
     "STYLE",
     "Look",
     "accuracy_axes",
     "accuracy_curve",
     "look_of",
-    "marker_size",
     "name_of",
     "plain",
-    "radius_axis",
-    "require_axes",
     "steps_from_the_center",
 ]
 
@@ -54,7 +49,6 @@ STYLE: dict[Any, Any] = {  # the keys are Matplotlib's, which it types one by on
     "axes.titlelocation": "left",
 }
 
-RADIUS = "ℓ₂ radius R (units of the input)"
 GREY = "#555555"
 
 
@@ -85,22 +79,6 @@ def look_of(evaluation: Evaluation, bounds: Bounds) -> Look:
     return LOOKS[order.index(bounds.method.name) % len(LOOKS)]
 
 
-def require_axes(ax: object) -> None:
-    """Refuse what is not an Axes of Matplotlib."""
-    with name_the_extra():
-        from matplotlib.axes import Axes
-
-    checks.instance("ax", ax, Axes)
-
-
-def radius_axis(ax: Axes) -> None:
-    """Begin the axis of the radius at 0, with ticks that are easy to read."""
-    from matplotlib.ticker import MaxNLocator
-
-    ax.set_xlim(left=0)
-    ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2.5, 5, 10]))
-
-
 def plain(text: str) -> str:
     """Keep Matplotlib from taking a text for mathematics, which dollars begin."""
     return text.replace("$", r"\$")
@@ -113,11 +91,6 @@ def name_of(evaluation: Evaluation) -> str:
     """
     name = plain(evaluation.name)
     return f"\N{NO-BREAK SPACE}{name}" if name.startswith("_") else name
-
-
-def marker_size(n_points: int) -> float:
-    """Return the size of the markers of a curve of so many points."""
-    return 3.5 if n_points < 10 else 2.2  # points
 
 
 def accuracy_curve(

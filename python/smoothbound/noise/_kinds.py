@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from smoothbound._utils import checks
 
-__all__ = ["CAVEAT", "DEFAULT", "KINDS", "Kind", "described", "stated"]
+__all__ = ["BRIEF_CAVEAT", "CAVEAT", "DEFAULT", "KINDS", "Kind", "described", "stated"]
 
 Kind = Literal["lattice", "gaussian"]
 
@@ -17,6 +17,7 @@ CAVEAT = (
     "floating-point noise: x + noise is rounded, and the certificate does not account for that, so "
     "that it is no proof; a network made for it can be certified falsely"
 )
+BRIEF_CAVEAT = "floating-point noise, so no proof"
 
 
 def stated(kind: Any) -> str | None:

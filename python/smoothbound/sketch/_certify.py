@@ -19,7 +19,7 @@ from smoothbound.bounds._method import Band, Method
 from smoothbound.bounds._request import Request, Settings, Sides
 from smoothbound.bounds._sample_size import require_draws
 from smoothbound.noise._displaced import inward, outward
-from smoothbound.noise._kinds import described
+from smoothbound.noise._kinds import BRIEF_CAVEAT, described
 
 if TYPE_CHECKING:
     from smoothbound.sketch._score_sketch import ScoreSketch
@@ -52,6 +52,14 @@ class SketchSettings(Settings):
     displacement: float
     noise: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def quantity(self) -> str:
+        return self.measure
+
+    @property
+    def caveat(self) -> str:
+        return BRIEF_CAVEAT if self.noise.get("kind") == "gaussian" else ""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SketchCertificate(Certificate):
@@ -73,6 +81,8 @@ class SketchCertificate(Certificate):
         `certify_scores` finds from the scores themselves with every draw a knot. See
         `loss_of`.
     """
+
+    settings_class: ClassVar[type[Settings]] = SketchSettings
 
     settings: SketchSettings
     index: NDArray[np.int64]

@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from smoothbound._files import sealed
-from smoothbound.bounds._certificate import METADATA_KEY
 from smoothbound.errors import StoreError
 from smoothbound.sketch._repeats import Seen
 
@@ -79,7 +78,9 @@ def write(path: str | Path, content: SketchContent) -> None:
         "seen": [mark.hex() for mark in content.seen.beginnings],
         "stretches": b64encode(content.seen.stretches.astype("<u8").tobytes()).decode(),
     }
-    schema = _schema(content.edges.size).with_metadata({METADATA_KEY: json.dumps(about).encode()})
+    schema = _schema(content.edges.size).with_metadata(
+        {sealed.METADATA_KEY: json.dumps(about).encode()}
+    )
     columns: list[Any] = [content.inputs, content.predicted, first, after, counts]
     table = pa.table(
         [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema
@@ -125,7 +126,7 @@ def read(path: str | Path) -> SketchContent:
 def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
     """Return what a file says of itself, if it is a sketch."""
     try:
-        about: dict[str, Any] = dict(json.loads((schema.metadata or {})[METADATA_KEY]))
+        about: dict[str, Any] = dict(json.loads((schema.metadata or {})[sealed.METADATA_KEY]))
         version, edges = about["format"], np.array(about["edges"], dtype=np.float64)
         about["edges"] = edges
         beginnings = [bytes.fromhex(mark) for mark in about.get("seen", ())]

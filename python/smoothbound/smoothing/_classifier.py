@@ -29,6 +29,7 @@ from smoothbound.bounds._sample_size import required_draws
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise._displaced import inward, outward
+from smoothbound.noise._kinds import BRIEF_CAVEAT
 from smoothbound.noise._noise import MAX_DRAWS, MAX_EXAMPLE
 from smoothbound.sampling._sampler import (
     Compile,
@@ -100,6 +101,14 @@ class SmoothedSettings(Settings):
     select: str = "votes"
     threads: int | None = None
 
+    @property
+    def quantity(self) -> str:
+        return self.measure
+
+    @property
+    def caveat(self) -> str:
+        return BRIEF_CAVEAT if self.noise.get("kind") == "gaussian" else ""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SmoothedCertificate(Certificate):
@@ -133,6 +142,8 @@ class SmoothedCertificate(Certificate):
     mean_score : ndarray of float64, shape (n_inputs,)
         Mean of the estimation draws: an estimate, not a certificate.
     """
+
+    settings_class: ClassVar[type[Settings]] = SmoothedSettings
 
     settings: SmoothedSettings
     index: NDArray[np.int64]

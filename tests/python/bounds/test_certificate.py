@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -183,6 +185,25 @@ def test_a_certificate_is_read_as_it_was_saved(cert: sb.Certificate, tmp_path: P
     assert sb.Certificate.load(path) == cert[:2]
 
 
+def test_the_class_that_a_file_names_is_loaded_when_it_is_read(tmp_path: Path) -> None:
+    sketch = sb.ScoreSketch(4, sigma=0.25)
+    sketch.update(SCORES)
+    path = tmp_path / "cert.parquet"
+    sketch.certify(alpha=0.1).save(path)
+    code = f"import smoothbound as sb; print(type(sb.Certificate.load({str(path)!r})).__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "SketchCertificate\n"
+
+
+@pytest.mark.parametrize("name", ["", "Sketch", "ScoreSketch", "os", "NoCertificate", "__dict__"])
+def test_a_file_that_names_another_class_is_refused(name: str, tmp_path: Path) -> None:
+    table = GOOD.to_arrow()
+    metadata = {**table.schema.metadata, b"smoothbound class": name.encode()}
+    sealed.write_table(table.replace_schema_metadata(metadata), tmp_path / "c.parquet")
+    with pytest.raises(StoreError, match=f"there is no class '{name}' of certificates"):
+        sb.Certificate.load(tmp_path / "c.parquet")
+
+
 def test_files_open_whose_index_has_its_old_name(cert: sb.Certificate, tmp_path: Path) -> None:
     former = {"SketchCertificate": "inputs", "SmoothedCertificate": "example"}
     if type(cert).__name__ not in former:
@@ -351,6 +372,26 @@ def test_what_bounds_wrote_before_there_were_classes_and_seals_is_read(tmp_path:
     read = sb.Certificate.load(tmp_path / "b.parquet")
     np.testing.assert_array_equal(read.lower, GOOD.lower)
     assert read.settings.order == "drawn"
+
+
+@pytest.mark.parametrize("pilot", [0.1, 0.3])
+def test_a_file_without_the_share_of_pilot_draws_has_their_number(
+    pilot: float, tmp_path: Path
+) -> None:
+    cert = sb.certify_scores(SCORES, sigma=0.25, alpha=0.1, bound="tangent", pilot=pilot)
+    table = cert.to_arrow()
+    settings = json.loads(table.schema.metadata[b"smoothbound"])
+    assert settings.pop("pilot") == pilot
+    write(tmp_path / "c.parquet", table, json.dumps(settings))
+    assert sb.Certificate.load(tmp_path / "c.parquet") == cert
+
+
+def test_shares_of_alpha_that_contradict_the_sides_are_refused(tmp_path: Path) -> None:
+    table = GOOD.to_arrow()
+    settings = json.loads(table.schema.metadata[b"smoothbound"]) | {"sides": "both"}
+    write(tmp_path / "c.parquet", table, json.dumps(settings))
+    with pytest.raises(StoreError, match=r"alpha_lower must be 0.05 by alpha and sides, got 0.1"):
+        sb.Certificate.load(tmp_path / "c.parquet")
 
 
 def write(path: Path, table: pa.Table, settings: str) -> None:
