@@ -23,9 +23,9 @@ from smoothbound._display.rounding import exact
 from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
 from smoothbound.backends import gaussian
-from smoothbound.backends._select import Backend
+from smoothbound.backends._names import Backend, Band, Bound, Mean
 from smoothbound.bounds._certify import certify_scores
-from smoothbound.bounds._method import Band, Bound, Mean, Method
+from smoothbound.bounds._method import Method
 from smoothbound.bounds._sample_size import highest_share
 from smoothbound.errors import BUDGET_SPENT
 from smoothbound.noise._displaced import inward, outward

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._utils import checks
-from smoothbound.bounds._method import Band
+from smoothbound.backends._names import Band
 from smoothbound.sketch import _arguments as sketch_checks
 
 if TYPE_CHECKING:

@@ -6,22 +6,13 @@ import importlib
 import os
 import platform
 from types import ModuleType
-from typing import Any, Literal, get_args
+from typing import Any
 
 from smoothbound._utils import checks
+from smoothbound.backends._names import BACKENDS, Backend
 
-__all__ = [
-    "BACKENDS",
-    "Backend",
-    "build_info",
-    "choose_threads",
-    "load",
-    "resolve",
-    "usable_threads",
-]
+__all__ = ["build_info", "choose_threads", "load", "resolve", "usable_threads"]
 
-Backend = Literal["cpp", "numba"]
-BACKENDS: tuple[Backend, ...] = get_args(Backend)
 MAX_THREADS = 1024
 _DRAWS_PER_THREAD = 50_000  # with fewer draws, another thread costs more than it brings
 _MODULES: dict[Backend, str] = {"cpp": "smoothbound._core", "numba": "smoothbound.backends._numba"}

@@ -1,4 +1,4 @@
-"""Slow, obvious bounds in NumPy and SciPy, straight from the theorems: what the tests trust.
+"""Slow, obvious bounds in NumPy and SciPy, straight from the theorems, which the tests trust.
 
 Nothing is rounded to the safe side here, so the fast backends lie below these lower bounds and
 above these upper bounds, by at most about 1e-12 of the range.
@@ -48,14 +48,14 @@ def shift(p: float, r: float) -> float:
     return float(p) if p in (0.0, 1.0) else float(ndtr(ndtri(p) - r))
 
 
-def deviation(m: int, alpha: float) -> float:
-    """Return sqrt(ln(1/alpha) / 2m), of Hoeffding's and of Massart's inequality."""
-    return math.sqrt(math.log(1.0 / alpha) / (2.0 * m))
+def deviation(n_draws: int, alpha: float) -> float:
+    """Return sqrt(ln(1/alpha) / (2 n_draws)), of Hoeffding's and of Massart's inequality."""
+    return math.sqrt(math.log(1.0 / alpha) / (2.0 * n_draws))
 
 
-def dkw(count: int, m: int, alpha: float) -> float:
-    """Bound G(s) from below where `count` of `m` draws are >= s (Massart 1990)."""
-    return max(count / m - deviation(m, alpha), 0.0)
+def dkw(count: int, n_draws: int, alpha: float) -> float:
+    """Bound G(s) from below where `count` of `n_draws` draws are >= s (Massart 1990)."""
+    return max(count / n_draws - deviation(n_draws, alpha), 0.0)
 
 
 def philox(counter: tuple[int, int, int, int], key: int) -> tuple[int, int, int, int]:
@@ -75,7 +75,7 @@ def philox(counter: tuple[int, int, int, int], key: int) -> tuple[int, int, int,
 
 
 def permutation(n: int, seed: int, row: int) -> NDArray[np.int64]:
-    """Return the order in which the draws of a row of unknown history are used.
+    """Return the order in which the draws of a row are used if their own order is unknown.
 
     Fisher and Yates: for i = 0, 1, ..., position i changes places with position i + u, u uniform
     on 0, ..., n - i - 1. Random words are used one after the other; u is the high half of the
@@ -112,8 +112,8 @@ def bernstein(values: Vector, alpha: float) -> float:
 def betting(values: Vector, stake: float, alpha: float) -> float:
     """Bound the mean of non-negative values from below, with a stake fixed before they were seen.
 
-    The smallest mean mu at which the capital prod (1 + stake v) / (1 + stake mu) stays below
-    1 / alpha (Waudby-Smith & Ramdas 2024, for one stake; Markov's inequality).
+    The bound is the smallest mean mu at which the capital prod (1 + stake v) / (1 + stake mu)
+    stays below 1 / alpha (Waudby-Smith & Ramdas 2024, for one stake; Markov's inequality).
     """
 
     def capital(mu: float) -> float:
@@ -126,67 +126,70 @@ def betting(values: Vector, stake: float, alpha: float) -> float:
 
 
 def equal_count_knots(scores: Vector, n_bins: int | None = None) -> Vector:
-    """Return the scores at positions floor(i m / n) of the ascending order."""
+    """Return the scores at positions floor(i n_draws / n_knots) of the ascending order."""
     ordered = np.sort(np.asarray(scores, dtype=np.float64))
-    m = len(ordered)
-    n = m if n_bins is None else min(n_bins, m)
-    return np.array([ordered[i * m // n] for i in range(n)])
+    n_draws = len(ordered)
+    n_knots = n_draws if n_bins is None else min(n_bins, n_draws)
+    return np.array([ordered[i * n_draws // n_knots] for i in range(n_knots)])
 
 
-def stay_probability(m: int, lower: Vector, upper: Vector | None = None) -> float:
-    """Return P(lower[k-1] <= V_(k) <= upper[k-1] for all k) of the order statistics of m uniforms.
+def stay_probability(n_draws: int, lower: Vector, upper: Vector | None = None) -> float:
+    """Return P(lower[k-1] <= V_(k) <= upper[k-1] for all k) of the order statistics of uniforms.
 
-    NaN stands for no bound.  The count of uniforms below t is a Poisson process of rate m given
-    its value at 1: its distribution goes from bound to bound by convolution, and what violates a
-    bound is set to zero (Khmaladze & Shinjikashvili 2001).
+    NaN stands for no bound.  The count of the n_draws uniforms below t is a Poisson process of rate
+    n_draws, given its value at 1. Its distribution goes from bound to bound by convolution, and the
+    probability of counts that violate a bound is set to zero (Khmaladze & Shinjikashvili 2001).
     """
     events = [(t, k, True) for k, t in enumerate(lower, 1) if not math.isnan(t)]
     if upper is not None:
         events += [(t, k, False) for k, t in enumerate(upper, 1) if not math.isnan(t)]
     p, first, time = np.array([1.0]), 0, 0.0  # p[i] is the probability of the count first + i
-    for t, k, is_lower in [*sorted(events), (1.0, m, False)]:
-        mean = m * (t - time)
+    for t, k, is_lower in [*sorted(events), (1.0, n_draws, False)]:
+        mean = n_draws * (t - time)
         counts = np.arange(int(mean + 15 * math.sqrt(mean)) + 30)
-        p = np.convolve(p, poisson.pmf(counts, mean))[: m + 1 - first]
+        p = np.convolve(p, poisson.pmf(counts, mean))[: n_draws + 1 - first]
         count = first + np.arange(len(p))
         p[count >= k if is_lower else count < k] = 0.0
         kept = np.flatnonzero(p > 1e-25)
         if not kept.size:
             return 0.0
         first, p, time = first + kept[0], p[kept[0] : kept[-1] + 1], t
-    return float(p[m - first] / poisson.pmf(m, m))
+    return float(p[n_draws - first] / poisson.pmf(n_draws, n_draws))
 
 
-def ell_bounds(m: int, level: float, n_bins: int | None = None) -> tuple[NDArray[np.int64], Vector]:
+def ell_bounds(
+    n_draws: int, level: float, n_bins: int | None = None
+) -> tuple[NDArray[np.int64], Vector]:
     """Return the ranks of equal-count knots, ascending, and the quantiles l_k at their ranks."""
-    n = m if n_bins is None else min(n_bins, m)
-    ranks = np.sort(m - np.arange(n, dtype=np.int64) * m // n)
-    return ranks, np.asarray(betaincinv(ranks, m + 1 - ranks, level), dtype=np.float64)
+    n_knots = n_draws if n_bins is None else min(n_bins, n_draws)
+    ranks = np.sort(n_draws - np.arange(n_knots, dtype=np.int64) * n_draws // n_knots)
+    return ranks, np.asarray(betaincinv(ranks, n_draws + 1 - ranks, level), dtype=np.float64)
 
 
 def ell_failure(
-    m: int, level: float, n_bins: int | None = None, *, two_sided: bool = False
+    n_draws: int, level: float, n_bins: int | None = None, *, two_sided: bool = False
 ) -> float:
     """Return the probability that some bound fails at a local level."""
-    ranks, bounds = ell_bounds(m, level, n_bins)
-    lower = np.full(m, np.nan)
+    ranks, bounds = ell_bounds(n_draws, level, n_bins)
+    lower = np.full(n_draws, np.nan)
     lower[ranks - 1] = bounds
     upper = 1.0 - lower[::-1] if two_sided else None
-    return 1.0 - stay_probability(m, lower, upper)
+    return 1.0 - stay_probability(n_draws, lower, upper)
 
 
-def ell_level(m: int, alpha: float, n_bins: int | None = None, *, two_sided: bool = False) -> float:
+def ell_level(
+    n_draws: int, alpha: float, n_bins: int | None = None, *, two_sided: bool = False
+) -> float:
     """Return the local level of the equal-local-levels band (Aldor-Noiman et al. 2013)."""
 
     def excess(log_level: float) -> float:
-        failure = ell_failure(m, math.exp(log_level), n_bins, two_sided=two_sided)
+        failure = ell_failure(n_draws, math.exp(log_level), n_bins, two_sided=two_sided)
         return math.log(max(failure, 1e-300)) - math.log(alpha)
 
     most = math.log(0.5)  # the quantiles lose digits above it, and a smaller level is valid too
-    low = min(
-        math.log(alpha / (2.1 * m)), most
-    )  # so little fails even if the points failed one by one
-    if excess(low) > 0.0 or alpha < 1e-9:  # too rare to be told from rounding
+    # So little fails even if the points failed one by one.
+    low = min(math.log(alpha / (2.1 * n_draws)), most)
+    if excess(low) > 0.0 or alpha < 1e-9:  # rounding errors hide so rare a failure
         return math.exp(low)
     if excess(most) <= 0.0:
         return math.exp(most)
@@ -194,11 +197,11 @@ def ell_level(m: int, alpha: float, n_bins: int | None = None, *, two_sided: boo
     return math.exp(root - 2e-9)
 
 
-def ell(count: int, m: int, level: float, n_bins: int | None = None) -> float:
-    """Bound G(s) from below where `count` of `m` draws are >= s, from the next lower knot."""
-    ranks, bounds = ell_bounds(m, level, n_bins)
-    at = np.searchsorted(ranks, count, side="right")
-    return float(bounds[at - 1]) if at else 0.0
+def ell(count: int, n_draws: int, level: float, n_bins: int | None = None) -> float:
+    """Bound G(s) from below where `count` of `n_draws` draws are >= s, from the next lower knot."""
+    ranks, bounds = ell_bounds(n_draws, level, n_bins)
+    reached = np.searchsorted(ranks, count, side="right")
+    return float(bounds[reached - 1]) if reached else 0.0
 
 
 def lower_mean(
@@ -293,9 +296,10 @@ class Tangent:
 def tangent_from_pilot(pilot: Vector, r: float, alpha: float, n: int) -> Tangent:
     """Choose the tangents and the stake from pilot draws, for n others.
 
-    The pilot's draws sit on the knots, with a tenth of a draw spread evenly. In turns, until
-    nothing changes: phi / phi(1) = v from the distribution q; the stake at which the distribution
-    q proportional to p / (1 + stake v) has sum p log(p / q) = ln(1/alpha) / n; halfway to that q.
+    The pilot's draws, and a tenth of a draw that is spread evenly, make a distribution p on the
+    knots. Three steps alternate until nothing changes. The distribution q gives v = phi / phi(1).
+    The stake is the one at which q' proportional to p / (1 + stake v) has sum p log(p / q') =
+    ln(1/alpha) / n. Then q moves halfway to q'.
     """
     x = np.sort(pilot)
     quantiles = [x[i * len(x) // 128] for i in range(128)]
@@ -323,7 +327,8 @@ def tangent_from_pilot(pilot: Vector, r: float, alpha: float, n: int) -> Tangent
             (high if excess(high) < 0 else low) if at_limit else brentq(excess, low, high)
         )
         tilted = p / (1.0 + stake * v)
-        q = 0.5 * q + 0.5 * tilted / tilted.sum()  # halfway, or it may go back and forth
+        # Halfway, because whole steps may go back and forth.
+        q = 0.5 * q + 0.5 * tilted / tilted.sum()
     return Tangent(knots, z, stake)
 
 

@@ -25,8 +25,7 @@ from smoothbound._files.atomic import atomic_write
 from smoothbound._utils import checks
 from smoothbound._utils.kept import kept
 from smoothbound.backends import _select as backends
-from smoothbound.backends._select import Backend
-from smoothbound.bounds._method import Band
+from smoothbound.backends._names import Backend, Band
 from smoothbound.errors import StoreError
 
 __all__ = ["level_of", "local_level", "prepared", "seconds_to_calibrate"]

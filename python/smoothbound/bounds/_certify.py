@@ -13,11 +13,11 @@ from smoothbound._utils import checks
 from smoothbound._utils.kept import kept
 from smoothbound._version import __version__
 from smoothbound.backends import _select as backends
-from smoothbound.backends._select import Backend
+from smoothbound.backends._names import Backend, Band, Bound, Mean, Order, Sides
 from smoothbound.bounds import _band as bands
 from smoothbound.bounds._certificate import Certificate
-from smoothbound.bounds._method import Band, Bound, Mean, Method
-from smoothbound.bounds._request import OneSide, Order, Request, Settings, Sides
+from smoothbound.bounds._method import Method
+from smoothbound.bounds._request import OneSide, Request, Settings
 from smoothbound.bounds._sample_size import require_draws
 from smoothbound.scores._arrays import as_scores
 

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from smoothbound._utils import checks
+from smoothbound.backends._names import BANDS, BOUNDS, MEANS, Band, Bound, Mean
 
-__all__ = ["BANDS", "BOUNDS", "MEANS", "Band", "Bound", "Mean", "Method", "pilot_draws"]
-
-Bound = Literal["mean", "cdf", "tangent"]
-Band = Literal["dkw", "ell"]
-Mean = Literal["hoeffding", "bernstein", "betting"]
-BOUNDS: tuple[Bound, ...] = get_args(Bound)
-BANDS: tuple[Band, ...] = get_args(Band)
-# How each bound can bound a mean, its default first.
-MEANS: dict[Bound, tuple[Mean, ...]] = {
-    "mean": ("hoeffding", "bernstein", "betting"),
-    "cdf": (),
-    "tangent": ("betting", "bernstein"),
-}
+__all__ = ["Method", "pilot_draws"]
 
 
 @dataclass(frozen=True)

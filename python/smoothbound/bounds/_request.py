@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from smoothbound._utils import checks
-from smoothbound.backends._select import BACKENDS, Backend
+from smoothbound.backends._names import BACKENDS, ORDERS, SIDES, Backend, Order, Side, Sides
 from smoothbound.bounds._method import Method, pilot_draws
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["ORDERS", "SIDES", "OneSide", "Order", "Request", "Settings", "Side", "Sides"]
+__all__ = ["OneSide", "Request", "Settings"]
 
-Side = Literal["lower", "upper"]
-Sides = Literal["lower", "upper", "both"]
-Order = Literal["unknown", "drawn"]
-SIDES: tuple[Sides, ...] = get_args(Sides)
-ORDERS: tuple[Order, ...] = get_args(Order)
 MAX_SEED = 2**64 - 1
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
+from smoothbound.backends._names import Band, Bound, Mean
 from smoothbound.bounds import _band as bands
-from smoothbound.bounds._method import Band, Bound, Mean, Method
+from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
 
 __all__ = ["highest_share", "require_draws", "required_draws"]

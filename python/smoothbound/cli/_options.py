@@ -12,7 +12,8 @@ from rich.console import Console
 from smoothbound._display.console import note, say
 from smoothbound._utils import checks
 from smoothbound._utils.radii import default_radii
-from smoothbound.bounds._method import BANDS, BOUNDS, Method
+from smoothbound.backends._names import BANDS, BOUNDS
+from smoothbound.bounds._method import Method
 
 if TYPE_CHECKING:
     from smoothbound.data._loading import Dataset

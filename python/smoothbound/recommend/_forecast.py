@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
-from smoothbound.backends._select import Backend
-from smoothbound.bounds._method import Band, Method
+from smoothbound.backends._names import Backend, Band
+from smoothbound.bounds._method import Method
 from smoothbound.sketch._certify import bound_counts
 from smoothbound.sketch._score_sketch import ScoreSketch
 

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
-from smoothbound.backends._select import Backend
-from smoothbound.bounds._method import Band
+from smoothbound.backends._names import Backend, Band
 from smoothbound.bounds._sample_size import required_draws
 from smoothbound.recommend._forecast import MOST_DRAWS, forecast
 from smoothbound.recommend._pilots import Pilot, common_inputs, positions

@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound._utils import checks
 from smoothbound._version import __version__
 from smoothbound.backends import _select as backends
-from smoothbound.backends._select import Backend
+from smoothbound.backends._names import Backend, Band, Sides
 from smoothbound.bounds import _band as bands
 from smoothbound.bounds._certificate import Certificate, formerly
-from smoothbound.bounds._method import Band, Method
-from smoothbound.bounds._request import Request, Settings, Sides
+from smoothbound.bounds._method import Method
+from smoothbound.bounds._request import Request, Settings
 from smoothbound.bounds._sample_size import require_draws
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._kinds import BRIEF_CAVEAT, described

@@ -18,9 +18,7 @@ from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
 from smoothbound.backends import _select as backends
-from smoothbound.backends._select import Backend
-from smoothbound.bounds._method import Band
-from smoothbound.bounds._request import Sides
+from smoothbound.backends._names import Backend, Band, Sides
 from smoothbound.errors import StoreError
 from smoothbound.noise import _kinds as noise_kinds
 from smoothbound.scores._arrays import as_scores

@@ -20,11 +20,10 @@ from smoothbound.adaptive import Answer, Budget, Decide, FindRadius, Plan, ask
 from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.adaptive import plan as plan_of
 from smoothbound.backends import gaussian
-from smoothbound.backends._select import Backend
+from smoothbound.backends._names import Backend, Band, Bound, Mean, Sides
 from smoothbound.bounds._certificate import Certificate, formerly
 from smoothbound.bounds._certify import certify_scores
-from smoothbound.bounds._method import Band, Bound, Mean
-from smoothbound.bounds._request import Settings, Sides
+from smoothbound.bounds._request import Settings
 from smoothbound.bounds._sample_size import required_draws
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure, check_cutoff

@@ -6,7 +6,7 @@ import math
 import shlex
 from pathlib import Path
 
-from smoothbound.bounds._method import BANDS
+from smoothbound.backends._names import BANDS
 from smoothbound.store._settings import RunSettings
 
 __all__ = ["FOLDER", "certify_command"]

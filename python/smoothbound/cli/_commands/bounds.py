@@ -13,7 +13,7 @@ from rich.console import Console
 
 from smoothbound._display.console import say
 from smoothbound._display.rounding import ceil_significant, floor_significant
-from smoothbound.bounds._method import BOUNDS
+from smoothbound.backends._names import BOUNDS
 from smoothbound.cli._options import (
     Alpha,
     Band,

@@ -15,7 +15,7 @@ from rich.console import Console
 from smoothbound._display.console import say
 from smoothbound._display.rounding import ceil_decimal
 from smoothbound._utils import checks
-from smoothbound.bounds._method import BANDS, BOUNDS
+from smoothbound.backends._names import BANDS, BOUNDS
 from smoothbound.cli._options import (
     Alpha,
     Data,

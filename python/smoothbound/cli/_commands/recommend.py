@@ -19,7 +19,8 @@ from smoothbound._display.console import say, say_table
 from smoothbound._display.printable import printable
 from smoothbound._display.rounding import exact, floored
 from smoothbound._utils import checks
-from smoothbound.bounds._method import BANDS, Method
+from smoothbound.backends._names import BANDS
+from smoothbound.bounds._method import Method
 from smoothbound.cli._options import Alpha, Band
 from smoothbound.store._commands import FOLDER, certify_command
 

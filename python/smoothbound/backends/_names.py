@@ -1,0 +1,42 @@
+"""The words that choose how scores are bounded."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+__all__ = [
+    "BACKENDS",
+    "BANDS",
+    "BOUNDS",
+    "MEANS",
+    "ORDERS",
+    "SIDES",
+    "Backend",
+    "Band",
+    "Bound",
+    "Mean",
+    "Order",
+    "Side",
+    "Sides",
+]
+
+Backend = Literal["cpp", "numba"]
+Bound = Literal["mean", "cdf", "tangent"]
+Band = Literal["dkw", "ell"]
+Mean = Literal["hoeffding", "bernstein", "betting"]
+Order = Literal["unknown", "drawn"]
+Side = Literal["lower", "upper"]
+Sides = Literal["lower", "upper", "both"]
+
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+BOUNDS: tuple[Bound, ...] = get_args(Bound)
+BANDS: tuple[Band, ...] = get_args(Band)
+ORDERS: tuple[Order, ...] = get_args(Order)
+SIDES: tuple[Sides, ...] = get_args(Sides)
+
+# How each bound can bound a mean, its default first.
+MEANS: dict[Bound, tuple[Mean, ...]] = {
+    "mean": ("hoeffding", "bernstein", "betting"),
+    "cdf": (),
+    "tangent": ("betting", "bernstein"),
+}
