@@ -6,7 +6,7 @@ import torch
 
 from smoothbound._utils import checks
 
-__all__ = ["resolved"]
+__all__ = ["best_device", "resolved"]
 
 
 def resolved(device: torch.device | str) -> torch.device:
@@ -31,3 +31,21 @@ def resolved(device: torch.device | str) -> torch.device:
             f"{checks.shown(device)}: {reason}"
         ) from None
     return found
+
+
+def best_device(device: torch.device | str | None = None) -> torch.device:
+    """Return `device` if it can be used; for None, CUDA where there is one, else the CPU.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no such device on this machine, or it is no device.
+
+    Examples
+    --------
+    >>> best_device("cpu")
+    device(type='cpu')
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return resolved(device)

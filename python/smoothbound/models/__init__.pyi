@@ -1,10 +1,10 @@
 from . import architectures as architectures
 from . import checkpoint as checkpoint
+from ._factory import from_factory as from_factory
+from ._networks import CifarResNet as CifarResNet
+from ._networks import DigitsCNN as DigitsCNN
+from ._networks import ImageNetResNet as ImageNetResNet
+from ._networks import Normalize as Normalize
 from .architectures import ARCHITECTURES as ARCHITECTURES
 from .architectures import Architecture as Architecture
-from .architectures import CifarResNet as CifarResNet
-from .architectures import DigitsCNN as DigitsCNN
-from .architectures import ImageNetResNet as ImageNetResNet
-from .architectures import Normalize as Normalize
 from .architectures import build as build
-from .architectures import from_factory as from_factory

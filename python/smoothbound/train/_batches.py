@@ -25,7 +25,7 @@ from smoothbound._utils import checks
 from smoothbound.data._encoded import EncodedImages
 from smoothbound.data._loading import Dataset, unit_scale
 
-__all__ = ["Batches", "batches", "shifted_and_mirrored", "some"]
+__all__ = ["Batches", "batches", "noisy", "shifted_and_mirrored", "some"]
 
 # From the generator of an epoch, and its seed, to images in [0, 1] and their labels.
 Batches = Callable[[torch.Generator, int], Iterator[tuple[Tensor, Tensor]]]
@@ -160,3 +160,9 @@ def shifted_and_mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
     each = torch.arange(count, device=where)[:, None, None, None]
     channel = torch.arange(channels, device=where)[:, None, None]
     return padded[each, channel, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def noisy(images: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
+    """Add noise N(0, sigma^2) to every value."""
+    noise = torch.randn(images.shape, generator=generator, device=images.device)
+    return images + sigma * noise

@@ -8,7 +8,8 @@ import pytest
 import torch
 from published import cifar_shapes, imagenet_shapes
 
-from smoothbound.models.architectures import ARCHITECTURES, CifarResNet, Normalize, build
+from smoothbound.models._networks import CifarResNet, Normalize
+from smoothbound.models.architectures import ARCHITECTURES, build
 
 
 @pytest.mark.parametrize(("depth", "entries"), [(20, 128), (110, 668)])

@@ -27,7 +27,8 @@ from torch.optim import SGD
 from smoothbound._files.digests import digest, state_digest
 from smoothbound.errors import CheckpointError, ModelError, StoreError
 from smoothbound.models import checkpoint
-from smoothbound.models.architectures import ARCHITECTURES, Architecture, build, from_factory
+from smoothbound.models._factory import from_factory
+from smoothbound.models.architectures import ARCHITECTURES, Architecture, build
 from smoothbound.models.checkpoint import Info, load, restore, save
 
 ARCH = "digits_cnn"

@@ -24,7 +24,6 @@ from smoothbound.bounds._method import Method
 from smoothbound.data import _loading as data
 from smoothbound.data._loading import load
 from smoothbound.errors import CheckpointError, DataError, ModelError, StoreError
-from smoothbound.models import architectures as models
 from smoothbound.models import checkpoint
 from smoothbound.noise import _lattice as lattice
 from smoothbound.noise._noise import Noise
@@ -37,6 +36,7 @@ from smoothbound.smoothing import _run as runs
 from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.store import _results as store
 from smoothbound.train import _loop as train
+from smoothbound.train import _recipes as recipes
 
 
 class Silent:
@@ -257,8 +257,8 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (sb.measures.custom, {"function": len, "score_range": (0.0, 1.0), "name": "own"}),
     (sb.measures.measure, {"spec": "score"}),
     (Method, {"bound": "cdf", "band": "dkw", "n_bins": None, "mean": None}),
-    (models.build, {"arch": "digits_cnn", "num_classes": 10}),
-    (models.from_factory, {"name": "missing:missing"}),
+    (sb.models.build, {"arch": "digits_cnn", "num_classes": 10}),
+    (sb.models.from_factory, {"name": "missing:missing"}),
     (Noise, {"kind": "lattice", "sigma": 0.5, "seed": 0, "grid": None, "device": "cpu"}),
     (NOISE.point, {"x": torch.zeros(2)}),
     (NOISE.common_grid, {"x": torch.zeros(2)}),
@@ -313,9 +313,9 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (sb.ScoreSketch.load, {"path": "missing.parquet"}),
     (counted().certify, {"sigma": 0.5, "radii": [0.1], "thresholds": [0.5], "alpha": 0.01}),
     (store.load, {"folder": "missing"}),
-    (train.best_device, {"device": "cpu"}),
-    (train.best_precision, {"recipe": "fast", "device": torch.device("cpu")}),
-    (train.best_threads, {"arch": "digits_cnn", "batch_size": 10}),
+    (recipes.best_device, {"device": "cpu"}),
+    (recipes.best_precision, {"recipe": "fast", "device": torch.device("cpu")}),
+    (recipes.best_threads, {"arch": "digits_cnn", "batch_size": 10}),
     (train.steps_per_epoch, {"dataset": DIGITS, "batch_size": 10}),
     (
         trained,

@@ -49,7 +49,7 @@ KNOWN = {
     ("report._sections.side_by_side", "figures"),
     ("sketch._certify", "sketch._score_sketch"),
 }
-KNOWN_SIZES = {"adapters", "models", "recommend", "sampling", "train"}
+KNOWN_SIZES = {"adapters", "recommend", "sampling"}
 
 
 class Import(NamedTuple):

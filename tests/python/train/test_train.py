@@ -22,19 +22,16 @@ from smoothbound.data._loading import Dataset, load
 from smoothbound.errors import DataError, ModelError, SmoothboundError
 from smoothbound.models import checkpoint
 from smoothbound.models.architectures import ARCHITECTURES
-from smoothbound.train._batches import batches, shifted_and_mirrored, some
-from smoothbound.train._loop import (
+from smoothbound.train._accuracy import accuracy_under_noise
+from smoothbound.train._batches import batches, noisy, shifted_and_mirrored, some
+from smoothbound.train._loop import Epoch, steps_per_epoch, train
+from smoothbound.train._recipes import (
     RECIPES,
-    Epoch,
     _multiplications,
-    _noisy,
     _one_cycle,
-    accuracy_under_noise,
     best_device,
     best_precision,
     best_threads,
-    steps_per_epoch,
-    train,
 )
 
 
@@ -86,7 +83,7 @@ def test_training_with_noise_is_what_makes_it_stand_noise() -> None:
 def test_the_noise_has_the_stated_deviation_and_is_fresh() -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(50, 1, 20, 20)
-    first, second = (_noisy(images, 0.5, generator) - images for _ in range(2))
+    first, second = (noisy(images, 0.5, generator) - images for _ in range(2))
     assert first.std().item() == pytest.approx(0.5, rel=0.02)  # 20 000 values: 4 standard errors
     assert abs(first.mean().item()) < 4 * 0.5 / 20_000**0.5
     assert abs((first * second).mean().item()) < 4 * 0.25 / 20_000**0.5
@@ -388,7 +385,7 @@ def test_odd_values_end_in_an_error_that_names_the_argument(name: str) -> None:
             with pytest.raises((ValueError, TypeError, SmoothboundError)) as error:
                 train(**(good | {name: value}))
             said = str(error.value)
-            file = name == "resume" and isinstance(value, str)  # an error about the file it names
+            file = name == "resume" and isinstance(value, str) and value  # about the file it names
             assert ("plain file" in said or "cannot read" in said) if file else name in said, said
             assert len(said) < 700
 

@@ -283,6 +283,7 @@ def certify(
     Inputs on which the network fails (it raises, returns NaN or runs out of memory) are kept with
     the reason and count as not certified; the exit status is then 3, and 2 after any other error.
     """
+    from smoothbound._utils.devices import best_device
     from smoothbound._utils.threads import checked
     from smoothbound.adaptive import Budget, ask
     from smoothbound.cli._closing import concerns
@@ -293,7 +294,6 @@ def certify(
     from smoothbound.smoothing._classifier import SmoothedClassifier
     from smoothbound.smoothing._run import as_recorded, run
     from smoothbound.store._settings import RunSettings
-    from smoothbound.train._loop import best_device
 
     if not adaptive and {radius_precision, max_draws, max_seconds} != {None}:
         raise ValueError("--radius-precision, --max-draws and --max-seconds need --adaptive")

@@ -113,17 +113,11 @@ def train(
     """
     from smoothbound.data._loading import load
     from smoothbound.models import checkpoint
+    from smoothbound.train._accuracy import accuracy_under_noise
     from smoothbound.train._batches import some
-    from smoothbound.train._loop import (
-        RECIPES,
-        Epoch,
-        accuracy_under_noise,
-        best_device,
-        best_precision,
-        best_threads,
-        steps_per_epoch,
-    )
+    from smoothbound.train._loop import Epoch, steps_per_epoch
     from smoothbound.train._loop import train as fit
+    from smoothbound.train._recipes import RECIPES, best_device, best_precision, best_threads
 
     where = best_device(device)
     precision = precision or best_precision(recipe, where)  # which refuses an unknown recipe

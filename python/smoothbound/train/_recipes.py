@@ -1,0 +1,127 @@
+"""Two recipes of training, and the precision and threads that suit them.
+
+``fast``   20 epochs of SGD with Nesterov momentum under a one-cycle schedule (Smith & Topin,
+           *Super-Convergence*, 2018), in bfloat16 where the device computes in it, channels last
+``cohen``  the settings of the code published with Cohen et al. 2019 (train.py of
+           github.com/locuslab/smoothing): 90 epochs of SGD with momentum, batches of 256, the
+           learning rate 0.1 divided by ten after every 30, weight decay 1e-4, float32; the
+           networks published with it were trained in batches of 400
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from smoothbound._utils import checks
+from smoothbound._utils.devices import best_device
+from smoothbound._utils.threads import multiplications, suited
+from smoothbound.models.architectures import ARCHITECTURES, build
+
+__all__ = ["PRECISIONS", "RECIPES", "Recipe", "best_device", "best_precision", "best_threads"]
+
+PRECISIONS = ("float32", "bfloat16")
+_WARM_UP = 0.25  # share of the steps in which the learning rate of the one-cycle rises
+
+
+def _one_cycle(progress: float) -> float:
+    """Return the share of the highest learning rate: linear up, then half a cosine down to 0."""
+    if progress < _WARM_UP:
+        return progress / _WARM_UP
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))
+
+
+def _thirds(progress: float) -> float:
+    """Return the share of the first learning rate: a tenth of it after every third of the run."""
+    return 0.1 ** min(int(3 * progress), 2)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the images, unless another number is asked for.
+    batch_size : int
+        Images a step, unless another number is asked for.
+    lr : float
+        Highest learning rate, unless another one is asked for.
+    weight_decay : float
+        The same for all parameters.
+    nesterov : bool
+        Whether the momentum, 0.9, is Nesterov's.
+    schedule : callable
+        Takes the share of the run that is done in the middle of a step, in (0, 1), and returns the
+        share of `lr`.
+    fast : bool
+        Whether to compute in bfloat16, if the device does, with channels last.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    nesterov: bool
+    schedule: Callable[[float], float]
+    fast: bool
+
+
+RECIPES: dict[str, Recipe] = {
+    "fast": Recipe(20, 128, 0.1, 5e-4, nesterov=True, schedule=_one_cycle, fast=True),
+    "cohen": Recipe(90, 256, 0.1, 1e-4, nesterov=False, schedule=_thirds, fast=False),
+}
+
+
+def best_precision(recipe: str, device: torch.device) -> str:
+    """Return "bfloat16" where the recipe is fast and the device computes in it, else "float32".
+
+    Examples
+    --------
+    >>> best_precision("cohen", torch.device("cpu"))
+    'float32'
+    """
+    checks.instance("device", device, torch.device)
+    if not RECIPES[checks.choice("recipe", recipe, tuple(RECIPES))].fast:
+        return "float32"
+    if device.type == "cuda":
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        able = bool(_cpu_capabilities().get("avx512_bf16"))
+    return "bfloat16" if able else "float32"
+
+
+def best_threads(arch: str, batch_size: int) -> int:
+    """Return how many threads of the CPU to train with: one, unless a batch needs more.
+
+    Parameters
+    ----------
+    arch : str
+        A name in `smoothbound.models.ARCHITECTURES`.
+    batch_size : int
+        Images a step.
+
+    Examples
+    --------
+    >>> best_threads("digits_cnn", 128)
+    1
+    """
+    return suited(checks.count("batch_size", batch_size) * _multiplications(arch))
+
+
+def _multiplications(arch: str) -> int:
+    """Return how many multiplications the convolutions and linear layers take for an image."""
+    with torch.device("meta"), torch.no_grad():  # shapes alone: nothing is computed
+        model, image = build(arch).eval(), torch.empty(1, *ARCHITECTURES[arch].shape)
+        return multiplications(lambda: model(image))
+
+
+def _cpu_capabilities() -> dict[str, Any]:
+    """Return what the processor can do; old versions of torch cannot tell."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return capabilities
