@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from smoothbound._utils import checks
 from smoothbound.analysis.comparison import on_common_inputs
 from smoothbound.analysis.evaluation import Evaluation
+from smoothbound.sketch._content import cell_centers
 
 if TYPE_CHECKING:
     from smoothbound.sketch._score_sketch import ScoreSketch
@@ -66,9 +67,7 @@ def relative_spread(sketch: ScoreSketch) -> NDArray[np.float64]:
     from smoothbound.sketch._score_sketch import ScoreSketch
 
     edges = checks.instance("sketch", sketch, ScoreSketch).edges
-    places = np.empty(2 * edges.size - 1)
-    places[::2], places[1::2] = edges, (edges[1:] + edges[:-1]) / 2
-    places = (places - edges[0]) / (edges[-1] - edges[0])
+    places = (cell_centers(edges) - edges[0]) / (edges[-1] - edges[0])
     counts = sketch.counts.astype(np.float64)
     total = counts.sum(axis=1)
     mean = counts @ places / total

@@ -101,7 +101,7 @@ class KeptScores:
         from smoothbound.sketch._score_sketch import ScoreSketch
 
         checks.instance("sketch", sketch, ScoreSketch)
-        return cls(np.array(sketch.inputs), sketch.only)
+        return cls(np.array(sketch.index), sketch.select)
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {

@@ -4,7 +4,7 @@ Kumar et al. 2020 choose the knots so that every interval holds the same number 
 because knots at equal distances would leave many intervals empty; other ways, they say, could do as
 well. This compares them on the counted scores of real inputs: knots stand at edges of the sketch,
 and "every draw" is every edge, which loses no more than the width of an interval
-(`sketch_certificate.loss_of`).
+(`smoothbound.sketch._certify.loss_of`).
 """
 
 from __future__ import annotations
@@ -159,15 +159,16 @@ def choices(
         ]
         return float(np.mean(np.concatenate([one[:, 0] for one in lower if one is not None])))
 
-    alone = [sketch.only([i]) for i in sketch.inputs]
+    alone = [sketch.select([i]) for i in sketch.index]
     return KnotChoices(
         radius=radius,
         band=band,
         n_bins=tuple(sizes),
         equal_count=tuple(
-            mean(*(one.at(equal_count(one.counts[0], size)) for one in alone)) for size in sizes
+            mean(*(one.coarsen(equal_count(one.counts[0], size)) for one in alone))
+            for size in sizes
         ),
-        equal_width=tuple(mean(sketch.at(equal_width(n_intervals, size))) for size in sizes),
+        equal_width=tuple(mean(sketch.coarsen(equal_width(n_intervals, size))) for size in sizes),
         every_draw=mean(sketch),
         n_inputs=len(alone),
         score_range=sketch.score_range,

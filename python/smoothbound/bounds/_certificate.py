@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -27,17 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from typing_extensions import Self
 
-__all__ = ["Certificate", "formerly"]
-
-
-def formerly(old: str, new: str) -> property:
-    """Return a property that reads an attribute by the name that it had, and warns."""
-
-    def read(certificate: Certificate) -> Any:
-        warnings.warn(f"{old} is now called {new}", DeprecationWarning, stacklevel=2)
-        return getattr(certificate, new)
-
-    return property(read, doc=f"The old name of `{new}`.")
+__all__ = ["Certificate"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -14,6 +14,7 @@ from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.backends import _select as backend
 from smoothbound.bounds import _band as band
 from smoothbound.figures._style import GREY, METHOD_LOOKS, plain
+from smoothbound.sketch._content import cell_centers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,9 +59,7 @@ def score_distribution(ax: Axes, evaluation: Evaluation, index: int) -> Axes:
     bars = np.add.reduceat(within, starts)
     places = np.append(edges[starts], edges[-1])
     ax.stairs(100 * bars / n, places, fill=True, color="#0072B2", alpha=0.55)
-    middles = np.empty(counts.size)
-    middles[::2], middles[1::2] = edges, (edges[1:] + edges[:-1]) / 2
-    mean = float(counts @ middles / n)
+    mean = float(counts @ cell_centers(edges) / n)
     ax.axvline(mean, color=GREY, linewidth=0.9, linestyle=(0, (3, 2)))
     left = mean > (edges[0] + edges[-1]) / 2
     ax.annotate(

@@ -160,7 +160,7 @@ def _checked_n(n: int) -> int:
 
 def _rows(sketch: ScoreSketch, inputs: ArrayLike | None) -> NDArray[np.int64]:
     """Return the rows of the wanted inputs in the sketch, each with draws."""
-    held = sketch.inputs
+    held = sketch.index
     ids = held if inputs is None else np.atleast_1d(checks.array("inputs", inputs))
     if ids.ndim != 1 or ids.dtype.kind not in "iu":
         raise TypeError(

@@ -328,7 +328,7 @@ def _future(
 ) -> _Future:
     """Forecast the inputs of `index` for each number of draws and radius; the first radius is 0."""
     sketch = pilot.sketch
-    held = np.flatnonzero(np.isin(index, sketch.inputs[sketch.n_draws > 0]))
+    held = np.flatnonzero(np.isin(index, sketch.index[sketch.n_draws > 0]))
     predicted = pilot.predicted[positions(pilot, index)]
     certified = np.zeros((len(draws), radii.size, index.size), np.bool_)
     lower, above = np.empty((0, radii.size)), np.zeros((index.size, radii.size), np.bool_)

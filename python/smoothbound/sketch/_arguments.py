@@ -1,33 +1,69 @@
-"""Arguments of a sketch: its inputs, edges and classes."""
+"""Arguments of a sketch, checked: its inputs, edges, classes, and scores."""
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
+from smoothbound.noise import _kinds as noise_kinds
+from smoothbound.sketch._content import SketchContent, no_counts
 
-__all__ = ["MAX_BINS", "edges", "inputs", "kept", "no_counts", "predicted"]
+__all__ = [
+    "MAX_BINS",
+    "checked_classes",
+    "checked_edges",
+    "checked_inputs",
+    "checked_kept",
+    "checked_tensor",
+    "is_draws",
+    "is_elsewhere",
+    "is_stream",
+    "no_draws",
+]
 
 MAX_BINS = 2**20
 _MAX_INPUTS = 2**28
+_ARRAYS = ("shape", "__array__", "__dlpack__", "__arrow_c_array__", "__arrow_c_stream__")
+_NESTED = (list, tuple, array, bytes, bytearray, memoryview, str, dict)
 
 
-def no_counts(n_inputs: int, n_edges: int) -> NDArray[np.uint32]:
-    """Return counts of zero, if the memory of the machine holds them."""
-    size = 4 * n_inputs * (2 * n_edges - 1)
-    if size > 2 * memory_limit():
-        raise ValueError(
-            f"inputs and edges must be fewer: counts of {n_inputs} inputs over {n_edges} edges "
-            f"take {size / 1e9:.0f} GB, which is more than the memory of this machine"
+def no_draws(
+    inputs: int | ArrayLike,
+    *,
+    edges: int | ArrayLike,
+    score_range: tuple[float, float],
+    measure: str,
+    predicted: ArrayLike | None,
+    sigma: float | None,
+    displacement: float,
+    noise: str | None,
+) -> SketchContent:
+    """Return the parts of a sketch that holds no draws yet; arguments as `ScoreSketch` has them."""
+    index = checked_inputs(inputs)
+    at = checked_edges(edges, checks.score_range("score_range", score_range))
+    if not isinstance(measure, str) or not measure:
+        raise TypeError(
+            f"measure must be the name of a confidence measure, got {checks.shown(measure)}"
         )
-    return np.zeros((n_inputs, 2 * n_edges - 1), np.uint32)
+    return SketchContent(
+        index=index,
+        predicted=checked_classes(predicted, index.size),
+        draws=np.empty((0, 3), np.int64),
+        counts=no_counts(index.size, at.size),
+        edges=at,
+        measure=measure,
+        sigma=None if sigma is None else checks.positive("sigma", sigma),
+        displacement=checks.non_negative("displacement", displacement),
+        noise=noise_kinds.stated(noise),
+    )
 
 
-def kept(value: Any, n_edges: int) -> NDArray[np.int64]:
+def checked_kept(value: Any, n_edges: int) -> NDArray[np.int64]:
     """Return positions of edges: ascending, the first and the last of all among them."""
     places = np.atleast_1d(checks.array("kept", value))
     if places.ndim != 1 or places.dtype.kind not in "iu":
@@ -41,7 +77,7 @@ def kept(value: Any, n_edges: int) -> NDArray[np.int64]:
     return places
 
 
-def inputs(value: int | ArrayLike) -> NDArray[np.int64]:
+def checked_inputs(value: int | ArrayLike) -> NDArray[np.int64]:
     """Return the ids of the inputs: strictly ascending; n stands for 0 ... n - 1."""
     ids = checks.array("inputs", value)
     if ids.ndim == 0:
@@ -60,7 +96,7 @@ def inputs(value: int | ArrayLike) -> NDArray[np.int64]:
     return ids
 
 
-def edges(value: int | ArrayLike, score_range: tuple[float, float]) -> NDArray[np.float64]:
+def checked_edges(value: int | ArrayLike, score_range: tuple[float, float]) -> NDArray[np.float64]:
     """Return the edges: strictly ascending from one end of the range to the other."""
     a, b = score_range
     raw = checks.array("edges", value)
@@ -95,7 +131,7 @@ def edges(value: int | ArrayLike, score_range: tuple[float, float]) -> NDArray[n
     return values
 
 
-def predicted(value: ArrayLike | None, n: int) -> NDArray[np.int64]:
+def checked_classes(value: ArrayLike | None, n: int) -> NDArray[np.int64]:
     """Return the class of each of the n inputs; -1 where none is stated."""
     if value is None:
         return np.full(n, -1, np.int64)
@@ -111,6 +147,36 @@ def predicted(value: ArrayLike | None, n: int) -> NDArray[np.int64]:
             f"predicted must be classes from 0 on, or -1 where none is stated; got {classes.min()}"
         )
     return classes
+
+
+def is_elsewhere(scores: Any) -> bool:
+    """Whether the scores are a torch tensor that the host cannot read in place."""
+    is_tensor = type(scores).__module__.partition(".")[0] == "torch"
+    return is_tensor and scores.device.type != "cpu"
+
+
+def is_draws(scores: Any) -> bool:
+    """Whether they are `Draws` of a sampler, whose module imports torch."""
+    return hasattr(scores, "scores") and hasattr(scores, "first_draw")
+
+
+def is_stream(scores: Any) -> bool:
+    """Whether arrays come out of it one after the other, and it is no array itself."""
+    if isinstance(scores, Iterator):
+        return True
+    is_array = any(hasattr(scores, name) for name in _ARRAYS)
+    return isinstance(scores, Iterable) and not is_array and not isinstance(scores, _NESTED)
+
+
+def checked_tensor(scores: Any) -> Any:
+    """Return a tensor if it is a table of floats."""
+    if not scores.dtype.is_floating_point:
+        raise TypeError(f"scores must be floats, got {scores.dtype}")
+    if scores.ndim != 2 or scores.shape[1] == 0:
+        raise ValueError(
+            f"scores must have the shape (n_inputs, n_draws), got {tuple(scores.shape)}"
+        )
+    return scores
 
 
 def _whole(name: str, values: NDArray[Any]) -> NDArray[np.int64]:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
+from smoothbound._utils.renamed import formerly
 from smoothbound._version import __version__
 from smoothbound.backends import _select as backends
 from smoothbound.backends._names import Backend, Band, Sides
 from smoothbound.bounds import _band as bands
-from smoothbound.bounds._certificate import Certificate, formerly
+from smoothbound.bounds._certificate import Certificate
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request, Settings
 from smoothbound.bounds._sample_size import require_draws
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._kinds import BRIEF_CAVEAT, described
-
-if TYPE_CHECKING:
-    from smoothbound.sketch._score_sketch import ScoreSketch
+from smoothbound.sketch._content import SketchContent
 
 __all__ = ["SketchCertificate", "SketchSettings", "bound_counts", "certify_counts", "loss_of"]
 
@@ -96,7 +95,7 @@ class SketchCertificate(Certificate):
 
 
 def certify_counts(
-    sketch: ScoreSketch,
+    content: SketchContent,
     *,
     sigma: float,
     radii: ArrayLike,
@@ -111,27 +110,27 @@ def certify_counts(
     request = Request(
         sigma=sigma,
         alpha=alpha,
-        score_range=sketch.score_range,
+        score_range=content.score_range,
         radii=checks.floats("radii", radii),
         thresholds=checks.floats("thresholds", thresholds),
         method=Method("cdf", band),
         sides=sides,
     )
     backend = backends.resolve(backend)
-    counts, n = sketch.counts, sketch.n_draws
+    counts, n = content.counts, content.n_draws
     if not n.all():
         raise ValueError(
-            f"input {sketch.inputs[int(np.argmin(n))]} has no draws; update the sketch first"
+            f"input {content.index[int(np.argmin(n))]} has no draws; update the sketch first"
         )
     require_draws(int(n.min()), request)
     run = partial(
         bound_counts,
-        sketch.edges,
+        content.edges,
         backend,
         band,
         counts,
         n,
-        displacement=sketch.displacement,
+        displacement=content.displacement,
         sigma=sigma,
         radii=request.radii,
         threads=backends.choose_threads(threads, counts.size),
@@ -147,14 +146,14 @@ def certify_counts(
         n_pilot=0,
         backend=backend,
         version=__version__,
-        measure=sketch.measure,
-        n_edges=sketch.edges.size,
-        displacement=sketch.displacement,
-        noise=described(sketch.noise),
+        measure=content.measure,
+        n_edges=content.edges.size,
+        displacement=content.displacement,
+        noise=described(content.noise),
     )
-    loss = loss_of(sketch.edges, counts)
+    loss = loss_of(content.edges, counts)
     return SketchCertificate(
-        settings, lower, upper, radius, sketch.inputs, sketch.predicted, n, loss
+        settings, lower, upper, radius, content.index.copy(), content.predicted.copy(), n, loss
     )
 
 
@@ -174,7 +173,7 @@ def bound_counts(
     ----------
     edges : ndarray of float64, shape (n_edges,)
     backend, band : str
-    counts : ndarray of uint32, shape (n_inputs, 2 * n_edges - 1)
+    counts : ndarray of uint32, shape (n_inputs, n_cells)
     n_draws : ndarray of int64, shape (n_inputs,)
         What the counts of each input add up to.
     displacement : float
@@ -212,7 +211,7 @@ def loss_of(edges: NDArray[np.float64], counts: NDArray[np.uint32]) -> NDArray[n
     Parameters
     ----------
     edges : ndarray of float64, shape (n_edges,)
-    counts : ndarray of uint32, shape (n_inputs, 2 * n_edges - 1)
+    counts : ndarray of uint32, shape (n_inputs, n_cells)
 
     Returns
     -------

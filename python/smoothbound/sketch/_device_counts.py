@@ -1,13 +1,19 @@
-"""Counts of scores that stay on the torch device where the scores are, until they are asked for."""
+"""Counts of scores on the torch device that holds them, until the counts are asked for."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["DeviceCounts"]
+from smoothbound.sketch import _repeats as repeats
+from smoothbound.sketch._content import n_cells
+from smoothbound.sketch._draw_numbers import Draws
+
+__all__ = ["DeviceCounts", "PendingCounts"]
 
 _NONE = 2**63 - 1
 
@@ -28,7 +34,7 @@ class DeviceCounts:
     def __init__(self, device: torch.device, edges: NDArray[np.float64], n_inputs: int) -> None:
         self._device = device
         self._edges = edges
-        self._n_cells = 2 * edges.size - 1
+        self._n_cells = n_cells(edges.size)
         # One cell more, for scores that are NaN or out of range.
         self._counts = torch.zeros(n_inputs * (self._n_cells + 1), dtype=torch.int64, device=device)
         self._first_bad = torch.full((), _NONE, dtype=torch.int64, device=device)
@@ -99,3 +105,108 @@ class DeviceCounts:
         counts = self._counts.view(-1, self._n_cells + 1)[:, :-1].cpu().numpy()
         first_bad = int(self._first_bad)
         return counts.astype(np.uint32), -1 if first_bad == _NONE else first_bad
+
+
+class QueuedScores(NamedTuple):
+    """Scores whose counts have not come back from their device yet.
+
+    Attributes
+    ----------
+    device : torch.device
+    start : int
+        How many scores were counted on this device before.
+    draws : ndarray of int64, shape (n_rows, 3)
+        The draws that they are of.
+    numbered : bool
+        Whether the caller numbered them; they are then not refused as a repetition.
+    some : ndarray of int64
+        Ids of some of the inputs.
+    beginning : Tensor, shape (some.size, n)
+        The first scores of these rows.
+    """
+
+    device: torch.device
+    start: int
+    draws: Draws
+    numbered: bool
+    some: NDArray[np.int64]
+    beginning: Tensor
+
+
+class PendingCounts:
+    """Counts of a sketch that have not come back from other devices.
+
+    Parameters
+    ----------
+    edges : ndarray of float64, shape (n_edges,)
+    n_inputs : int
+    """
+
+    def __init__(self, edges: NDArray[np.float64], n_inputs: int) -> None:
+        self._edges = edges
+        self._n_inputs = n_inputs
+        self._counts: dict[torch.device, DeviceCounts] = {}
+        self._queued: list[QueuedScores] = []
+
+    def add(self, scores: Tensor, rows: NDArray[np.int64], draws: Draws, numbered: bool) -> None:
+        """Count scores where they are, without waiting for the device.
+
+        Parameters
+        ----------
+        scores : Tensor, shape (n_rows, n_draws)
+        rows : ndarray of int64, shape (n_rows,)
+            Which input each row belongs to.
+        draws, numbered
+            As `QueuedScores` has them.
+        """
+        device = scores.device
+        if device not in self._counts:
+            self._counts[device] = DeviceCounts(device, self._edges, self._n_inputs)
+        # Sending the rows to the device waits for it, so they are sent only if they are needed.
+        every = np.array_equal(rows, np.arange(self._n_inputs))
+        start = self._counts[device].add(
+            scores, None if every else torch.from_numpy(rows).to(device)
+        )
+        some, beginning = repeats.begin(scores.detach())
+        wide = torch.stack(beginning).to(torch.promote_types(scores.dtype, torch.float32))
+        self._queued.append(QueuedScores(device, start, draws, numbered, draws[some, 0], wide))
+
+    def take(self, seen: repeats.Seen) -> list[NDArray[np.uint32]]:
+        """Wait for the devices and return the counts of each.
+
+        Parameters
+        ----------
+        seen : Seen
+            Recognises the scores that were counted before; it remembers these ones too.
+
+        Raises
+        ------
+        ValueError
+            If a score is NaN or out of range, or scores were counted before.
+        """
+        taken = {device: counts.take() for device, counts in self._counts.items()}
+        for device, (_, first_bad) in taken.items():
+            if first_bad >= 0:
+                raise ValueError(self._bad_score(device, first_bad))
+        for queued in self._queued:
+            marks = repeats.Marks(repeats.mark(queued.some, queued.beginning.cpu().numpy()))
+            if not queued.numbered and seen.has(marks):
+                raise ValueError(
+                    "scores must be of other draws than those counted before: scores of draws "
+                    f"{queued.draws[0, 1]} to {queued.draws[0, 2] - 1}, counted on "
+                    f"{queued.device}, begin with the very same ones; begin a new sketch"
+                )
+            seen.add(marks)
+        return [counts for counts, _ in taken.values()]
+
+    def _bad_score(self, device: torch.device, first_bad: int) -> str:
+        queued = next(
+            q for q in reversed(self._queued) if q.device == device and q.start <= first_bad
+        )
+        draws = queued.draws
+        row, j = divmod(first_bad - queued.start, int(draws[0, 2] - draws[0, 1]))
+        return (
+            f"scores must be finite and within score_range [{self._edges[0]}, {self._edges[-1]}]: "
+            f"draw {draws[row, 1] + j} of input {draws[row, 0]}, counted on {device}, is not; "
+            "begin a new sketch"
+        )

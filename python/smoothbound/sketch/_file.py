@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,35 +11,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from smoothbound._files import sealed
 from smoothbound.errors import StoreError
+from smoothbound.sketch._content import SketchContent, n_cells
 from smoothbound.sketch._repeats import Seen
 
-__all__ = ["FORMAT", "SketchContent", "read", "write"]
+__all__ = ["FORMAT", "read", "write"]
 
 FORMAT = 3
 _READABLE = (1, 2, 3)  # format 1 has no checksum; before format 3 the index was called input
-
-
-@dataclass(frozen=True)
-class SketchContent:
-    """What a file holds of a sketch; the names are those of `ScoreSketch`.
-
-    `seen` tells the scores that were counted, so that they are refused when they come again.
-    """
-
-    inputs: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    draws: NDArray[np.int64]
-    counts: NDArray[np.uint32]
-    edges: NDArray[np.float64]
-    measure: str
-    sigma: float | None
-    displacement: float = 0.0
-    noise: str | None = None
-    seen: Seen = field(default_factory=Seen)
 
 
 def _schema(n_edges: int, index: str = "index") -> pa.Schema:
@@ -50,7 +30,7 @@ def _schema(n_edges: int, index: str = "index") -> pa.Schema:
         ("predicted", pa.int64()),
         ("first_draw", pa.list_(item)),
         ("after_last_draw", pa.list_(item)),
-        ("counts", pa.list_(pa.uint32(), 2 * n_edges - 1)),
+        ("counts", pa.list_(pa.uint32(), n_cells(n_edges))),
     ]
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns])
 
@@ -63,7 +43,7 @@ def write(path: str | Path, content: SketchContent) -> None:
     StoreError
         If it cannot be written; `path` is then as it was.
     """
-    ends = np.searchsorted(content.draws[:, 0], content.inputs, side="right")
+    ends = np.searchsorted(content.draws[:, 0], content.index, side="right")
     intervals = [content.draws[i:j] for i, j in pairwise([0, *ends.tolist()])]
     first: list[Any] = [part[:, 1].tolist() for part in intervals]
     after: list[Any] = [part[:, 2].tolist() for part in intervals]
@@ -81,7 +61,7 @@ def write(path: str | Path, content: SketchContent) -> None:
     schema = _schema(content.edges.size).with_metadata(
         {sealed.METADATA_KEY: json.dumps(about).encode()}
     )
-    columns: list[Any] = [content.inputs, content.predicted, first, after, counts]
+    columns: list[Any] = [content.index, content.predicted, first, after, counts]
     table = pa.table(
         [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema
     )
@@ -106,14 +86,14 @@ def read(path: str | Path) -> SketchContent:
     lengths = np.asarray(pc.list_value_length(first))
     if not np.array_equal(lengths, np.asarray(pc.list_value_length(after))):
         raise StoreError(f"{path} is damaged: its draws begin more or less often than they end")
-    inputs = np.asarray(table.column(0))
-    columns = (np.repeat(inputs, lengths), pc.list_flatten(first), pc.list_flatten(after))
+    index = np.asarray(table.column(0))
+    columns = (np.repeat(index, lengths), pc.list_flatten(first), pc.list_flatten(after))
     counts = np.asarray(pc.list_flatten(table.column("counts")))
     return SketchContent(
-        inputs=inputs,
+        index=index,
         predicted=np.asarray(table.column("predicted")),
         draws=np.column_stack([np.asarray(column, np.int64) for column in columns]),
-        counts=counts.reshape(len(table), 2 * len(about["edges"]) - 1),
+        counts=counts.reshape(len(table), n_cells(len(about["edges"]))),
         edges=about["edges"],
         measure=about["measure"],
         sigma=about["sigma"],

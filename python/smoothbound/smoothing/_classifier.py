@@ -16,12 +16,13 @@ from torch import Tensor
 
 from smoothbound._display.rounding import exact, floor_decimal
 from smoothbound._utils import checks
+from smoothbound._utils.renamed import formerly
 from smoothbound.adaptive import Answer, Budget, Decide, FindRadius, Plan, ask
 from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.adaptive import plan as plan_of
 from smoothbound.backends import gaussian
 from smoothbound.backends._names import Backend, Band, Bound, Mean, Sides
-from smoothbound.bounds._certificate import Certificate, formerly
+from smoothbound.bounds._certificate import Certificate
 from smoothbound.bounds._certify import certify_scores
 from smoothbound.bounds._request import Settings
 from smoothbound.bounds._sample_size import required_draws

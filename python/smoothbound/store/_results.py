@@ -31,7 +31,6 @@ from smoothbound._files.atomic import atomic_write, clear_drafts, file_identity,
 from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
 from smoothbound.errors import BUDGET_SPENT, FAILED, StoreError
-from smoothbound.sketch import _arguments as sketch_checks
 from smoothbound.store import _checks as store_checks
 from smoothbound.store import _packed_counts as packed_counts
 from smoothbound.store._journal import Journal, beginning, frame, schema_frames
@@ -152,7 +151,7 @@ class Results:
             If draws were adaptive (the scores decided how many there are, so that they certify
             nothing by themselves), no input has any, or they are damaged.
         """
-        from smoothbound.sketch._file import SketchContent
+        from smoothbound.sketch._content import SketchContent, no_counts
         from smoothbound.sketch._score_sketch import ScoreSketch
 
         settings = self.settings
@@ -170,15 +169,15 @@ class Results:
         rows = np.searchsorted(self.array("index"), wanted)
         n, packed = self.array("n_draws")[rows], self.table["sketch"]
         try:
-            counts = sketch_checks.no_counts(len(rows), SKETCH_EDGES)
+            counts = no_counts(len(rows), SKETCH_EDGES)
         except ValueError as error:
             raise StoreError(f"name fewer inputs: {error}") from error
         try:
             for at, i in enumerate(rows.tolist()):
                 counts[at] = packed_counts.unpack(packed[i].as_py() or b"", counts.shape[1])
-            return ScoreSketch.of(
+            return ScoreSketch.from_content(
                 SketchContent(
-                    inputs=wanted,
+                    index=wanted,
                     predicted=self.array("selected")[rows],
                     draws=np.column_stack([wanted, np.zeros_like(n), n]),
                     counts=counts,

@@ -259,7 +259,7 @@ def test_counted_scores_are_read_a_few_inputs_at_a_time(monkeypatch: pytest.Monk
 
     def only(index: Any) -> ScoreSketch:
         read.append(len(index))
-        return sketch.only(index)
+        return sketch.select(index)
 
     monkeypatch.setattr("smoothbound.analysis.evaluation._AT_A_TIME", 3)
     one = replace(decided([0.8] * 7), scores=KeptScores(np.arange(7), only))

@@ -73,7 +73,7 @@ def test_inputs_may_have_different_numbers_of_draws(monkeypatch: pytest.MonkeyPa
     scores = np.random.default_rng(0).beta(9, 1, (5, 900))
     sketch = ScoreSketch([1, 3, 4, 7, 9], sigma=0.25)
     for i, n in enumerate([900, 300, 900, 50, 1]):
-        sketch.update(scores[i : i + 1, :n], inputs=[sketch.inputs[i]])
+        sketch.update(scores[i : i + 1, :n], inputs=[sketch.index[i]])
     found = forecast(sketch, 2000, radii=RADII).lower
     for i, n in enumerate([900, 300, 900, 50, 1]):
         alone = forecast(pilot_of(scores[i : i + 1, :n]), 2000, radii=RADII).lower

@@ -387,7 +387,7 @@ def test_calibration_is_certified_for_all_inputs_whichever_are_shown(
 
     def noted(sketch: ScoreSketch, **options: Any) -> Any:
         if options.get("sides") == "both":
-            levels.append((options["alpha"], len(sketch.inputs)))
+            levels.append((options["alpha"], len(sketch.index)))
         return certify(sketch, **options)
 
     monkeypatch.setattr(ScoreSketch, "certify", noted)

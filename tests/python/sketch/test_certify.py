@@ -202,8 +202,8 @@ def test_gaussian_noise_is_no_proof_and_every_form_of_a_certificate_says_so(tmp_
     for one in (
         ScoreSketch.load(tmp_path / "sketch.parquet"),
         sketch + filled(first=500, n=500, sigma=0.25, noise="gaussian"),
-        sketch.only([5]),
-        sketch.at([0, 2048, 4096]),
+        sketch.select([5]),
+        sketch.coarsen([0, 2048, 4096]),
     ):
         cert = one.certify(radii=[0.0])
         cert.save(tmp_path / "cert.parquet")
@@ -225,7 +225,7 @@ def test_the_displacement_of_the_draws_is_paid_by_every_certificate(tmp_path):
     for sketch in (plain, displaced):
         sketch.update(scores)
     displaced.save(tmp_path / "sketch.parquet")
-    kept = ScoreSketch.load(tmp_path / "sketch.parquet").only([0, 1])
+    kept = ScoreSketch.load(tmp_path / "sketch.parquet").select([0, 1])
     asked = {"thresholds": [0.5, 0.88], "alpha": 0.01, "sides": "both"}
     cert = kept.certify(radii=[0.0, 0.25], **asked)
     wider = plain.certify(radii=[2 * d, 0.25 + 2 * d], **asked)

@@ -25,7 +25,7 @@ def elsewhere():
     torch = pytest.importorskip("torch")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "smoothbound.sketch._score_sketch._is_elsewhere", lambda x: isinstance(x, torch.Tensor)
+            "smoothbound.sketch._arguments.is_elsewhere", lambda x: isinstance(x, torch.Tensor)
         )
         yield torch
 
@@ -45,7 +45,7 @@ def test_counts_come_back_when_needed(elsewhere):
     here.update(scores)
     there.update(elsewhere.from_numpy(scores[:, :300]))
     there.update(elsewhere.from_numpy(scores[1:, 300:]).bfloat16()[:, ::2], inputs=[5, 6])
-    assert not there._counts.any()
+    assert not there._content.counts.any()
     assert there.n_draws.tolist() == [300, 600, 600]
     assert there.counts.sum(axis=1).tolist() == [300, 600, 600]
     there = ScoreSketch([2, 5, 6], score_range=(-1, 1))

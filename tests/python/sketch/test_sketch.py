@@ -13,7 +13,7 @@ from sketches import filled, sketched, slow_counts
 from smoothbound import ScoreSketch
 from smoothbound.errors import StoreError
 from smoothbound.sampling._sampler import Sampler
-from smoothbound.sketch import _score_sketch as sketch_module
+from smoothbound.sketch import _host_counts as host_counts
 
 RADII = np.array([0.0, 0.3, 1.0, 3.0, 9.0])
 
@@ -176,14 +176,14 @@ def test_updates_are_checked(scores, arguments, message):
 def test_too_many_draws_are_refused():
     sketch = ScoreSketch()
     sketch.update(np.ones((1, 5)))
-    sketch._draws[0] = 0, 0, 2**32 - 3
+    sketch._content.draws[0] = 0, 0, 2**32 - 3
     with pytest.raises(ValueError, match="at most 4294967295 draws, got 4294967298"):
         sketch.update(np.ones((1, 5)))
 
 
 def test_what_is_read_cannot_be_written_to():
     sketch = filled()
-    for array in (sketch.counts, sketch.edges, sketch.inputs, sketch.draws, sketch.predicted):
+    for array in (sketch.counts, sketch.edges, sketch.index, sketch.draws, sketch.predicted):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
     assert "2 inputs, 10 draws each, 4097 edges in [0, 1], measure='score'" in repr(sketch)
@@ -194,14 +194,14 @@ def test_only_keeps_counts_and_draws_of_the_inputs_named():
     sketch = ScoreSketch([2, 5, 8], edges=16, predicted=[7, 8, 9], sigma=0.5)
     sketch.update(rows)
     sketch.update(rows[:2, :10] / 2, inputs=[2, 5])
-    chosen = sketch.only([8, 2])
-    assert chosen.inputs.tolist() == [2, 8]
+    chosen = sketch.select([8, 2])
+    assert chosen.index.tolist() == [2, 8]
     assert chosen.predicted.tolist() == [7, 9]
     assert chosen.n_draws.tolist() == [60, 50]
     np.testing.assert_array_equal(chosen.counts, sketch.counts[[0, 2]])
-    assert chosen + sketch.only([5]) == sketch
+    assert chosen + sketch.select([5]) == sketch
     with pytest.raises(ValueError, match="among those of the sketch, got 3"):
-        sketch.only([3])
+        sketch.select([3])
 
 
 def test_at_counts_as_if_there_had_been_these_edges_alone():
@@ -212,10 +212,25 @@ def test_at_counts_as_if_there_had_been_these_edges_alone():
     kept = np.array([0, 1, 7, 50, 99, 100])
     coarse = ScoreSketch(2, edges=fine.edges[kept], sigma=0.5)
     coarse.update(rows)
-    assert fine.at(kept) == coarse
+    assert fine.coarsen(kept) == coarse
     for wrong in ([1, 100], [0, 99]):
         with pytest.raises(ValueError, match="kept must begin with 0, ascend and end with 100"):
-            fine.at(wrong)
+            fine.coarsen(wrong)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("inputs", "index"), ("only", "select"), ("at", "coarsen")]
+)
+def test_old_names_work_and_warn(old, new):
+    sketch = filled(edges=2)
+    with pytest.warns(DeprecationWarning, match=f"{old} is now called {new}"):
+        found = getattr(sketch, old)
+    if new == "index":
+        assert found.tolist() == [1, 5]
+    else:
+        assert found([0, 2] if new == "coarsen" else [5]) == getattr(sketch, new)(
+            [0, 2] if new == "coarsen" else [5]
+        )
 
 
 # --- the same scores again -------------------------------------------------------------------
@@ -244,10 +259,10 @@ def test_sketches_made_of_a_sketch_know_what_it_was_given(tmp_path):
     sketch.save(tmp_path / "sketch.parquet")
     for made in (
         ScoreSketch.load(tmp_path / "sketch.parquet"),
-        sketch.at([0, 2048, 4096]),
+        sketch.coarsen([0, 2048, 4096]),
         sketch + other,
         other + sketch,
-        sketch.only([0]),
+        sketch.select([0]),
         pickle.loads(pickle.dumps(sketch)),
     ):
         with pytest.raises(ValueError, match="other draws"):
@@ -324,10 +339,10 @@ def test_sketches_made_of_a_sketch_know_the_parts_of_what_it_was_given(tmp_path)
     sketch.save(tmp_path / "sketch.parquet")
     for made in (
         ScoreSketch.load(tmp_path / "sketch.parquet"),
-        sketch.at([0, 2048, 4096]),
+        sketch.coarsen([0, 2048, 4096]),
         sketch + other,
         other + sketch,
-        sketch.only([0]),
+        sketch.select([0]),
         pickle.loads(pickle.dumps(sketch)),
     ):
         with pytest.raises(ValueError, match="other draws"):
@@ -520,7 +535,7 @@ def test_threads_share_a_sketch_without_losing_a_draw():
 def test_an_update_that_was_interrupted_leaves_no_sketch_to_certify(rows, monkeypatch):
     scores = np.random.default_rng(0).uniform(size=(2, 1000))[: 2 if rows is None else 1]
     sketch = ScoreSketch(2, sigma=1.0)
-    counter = sketch_module._counter
+    counter = host_counts._counter
 
     class Interrupted:
         def __init__(self, *about):
@@ -531,7 +546,7 @@ def test_an_update_that_was_interrupted_leaves_no_sketch_to_certify(rows, monkey
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sketch_module, "_counter", Interrupted)
+        patch.setattr(host_counts, "_counter", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             sketch.update(scores, inputs=rows)
     for act in (
@@ -565,8 +580,8 @@ CALLS = {
     "scores": lambda odd: ScoreSketch(2).update(odd),
     "inputs of update": lambda odd: ScoreSketch(2).update(np.ones((2, 3)), inputs=odd),
     "first_draw": lambda odd: ScoreSketch(2).update(np.ones((2, 3)), first_draw=odd),
-    "inputs of only": lambda odd: filled().only(odd),
-    "kept": lambda odd: filled(edges=4).at(odd),
+    "index of select": lambda odd: filled().select(odd),
+    "kept": lambda odd: filled(edges=4).coarsen(odd),
     "path": lambda odd: ScoreSketch.load(odd),
     "path of save": lambda odd: filled().save(odd),
     "sigma of certify": lambda odd: filled(n=500).certify(sigma=odd),

@@ -263,7 +263,7 @@ def test_finished_runs_of_the_older_format_open(tmp_path: Path) -> None:
     results = store.load(tmp_path)
     assert results.settings == settings
     assert results.array("index").tolist() == INDICES
-    assert results.sketch().inputs.tolist() == INDICES
+    assert results.sketch().index.tolist() == INDICES
     with pytest.raises(StoreError, match="format: was 3, now 4"):
         store.Writer(tmp_path, SETTINGS, resume=True)
     # A file of this format that lacks its checksum is no older file.

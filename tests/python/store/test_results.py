@@ -548,7 +548,7 @@ def test_no_room_to_begin(tmp_path: Path, limit_file_size: Any) -> None:
 
 def test_the_scores_of_every_input_can_be_certified_anew(finished: Path) -> None:
     sketch = store.load(finished).sketch()
-    assert sketch.inputs.tolist() == INDICES
+    assert sketch.index.tolist() == INDICES
     assert sketch.n_draws.tolist() == [1000] * 5
     assert sketch.predicted.tolist() == [0, 2, 1, 0, 2]  # though all were abstained from
     assert (sketch.sigma, sketch.measure, sketch.score_range) == (0.25, "score", (0.0, 1.0))
@@ -563,7 +563,7 @@ def test_inputs_that_failed_have_no_sketch(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="no input has a sketch"):
             store.load(tmp_path).sketch()
         writer.append(row(2))
-        assert store.load(tmp_path).sketch().inputs.tolist() == [2]
+        assert store.load(tmp_path).sketch().index.tolist() == [2]
 
 
 def test_damaged_sketches_are_refused(tmp_path: Path) -> None:
@@ -639,7 +639,7 @@ def test_sketches_that_memory_does_not_hold_are_refused(
 ) -> None:
     results = store.load(finished)
     monkeypatch.setattr(sketch_checks, "memory_limit", lambda: 50_000)
-    assert results.sketch([0, 4]).inputs.tolist() == [0, 4]
+    assert results.sketch([0, 4]).index.tolist() == [0, 4]
     with pytest.raises(StoreError, match="name fewer inputs"):
         results.sketch()
 

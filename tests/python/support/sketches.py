@@ -54,7 +54,7 @@ def parts_of_draws(draw):
 
 
 def bits(sketch):
-    arrays = (sketch.inputs, sketch.predicted, sketch.draws, sketch.counts, sketch.edges)
+    arrays = (sketch.index, sketch.predicted, sketch.draws, sketch.counts, sketch.edges)
     return [(array.dtype, array.shape, array.tobytes()) for array in arrays]
 
 

@@ -133,7 +133,7 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
     done = 0
     try:
         for sketch in evaluation.sketches(evaluation.index[rows]):
-            part = slice(done, done + len(sketch.inputs))
+            part = slice(done, done + len(sketch.index))
             certified = sketch.certify(
                 radii=evaluation.radii, alpha=evaluation.alpha / total, sides="both"
             )

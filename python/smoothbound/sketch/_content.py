@@ -1,0 +1,266 @@
+"""The parts of a sketch: inputs, draws and counts, and what is known of all draws.
+
+The edges cut the range into cells: each edge is a cell, and so is each open interval between two
+neighbours. Cells are in ascending order: edge, interval, edge, ..., edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from smoothbound._files.plain import memory_limit
+from smoothbound._utils import checks
+from smoothbound.sketch import _draw_numbers as draw_numbers
+from smoothbound.sketch._draw_numbers import Draws
+from smoothbound.sketch._repeats import Seen
+
+__all__ = ["MAX_DRAWS", "SketchContent", "cell_centers", "cells_of_edges", "n_cells", "no_counts"]
+
+MAX_DRAWS = 2**32 - 1  # counts are 32 bits wide
+
+Counts = NDArray[np.uint32]
+Ints = NDArray[np.int64]
+
+
+def n_cells(n_edges: int) -> int:
+    """Return the number of cells that the edges make.
+
+    Examples
+    --------
+    >>> n_cells(3)
+    5
+    """
+    return 2 * n_edges - 1
+
+
+def cells_of_edges(kept: Ints) -> Ints:
+    """Return which cells the edges at these positions are."""
+    return 2 * kept
+
+
+def cell_centers(edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a score for each cell: the edge itself, or the middle of the interval.
+
+    Examples
+    --------
+    >>> cell_centers(np.array([0.0, 0.5, 1.0]))
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
+    centers = np.empty(n_cells(edges.size))
+    centers[::2], centers[1::2] = edges, (edges[1:] + edges[:-1]) / 2
+    return centers
+
+
+def no_counts(n_inputs: int, n_edges: int) -> Counts:
+    """Return counts of zero, if the memory of the machine holds them."""
+    size = 4 * n_inputs * n_cells(n_edges)
+    if size > 2 * memory_limit():
+        raise ValueError(
+            f"inputs and edges must be fewer: counts of {n_inputs} inputs over {n_edges} edges "
+            f"take {size / 1e9:.0f} GB, which is more than the memory of this machine"
+        )
+    return np.zeros((n_inputs, n_cells(n_edges)), np.uint32)
+
+
+@dataclass(eq=False)
+class SketchContent:
+    """The parts of a sketch.
+
+    Attributes
+    ----------
+    index : ndarray of int64, shape (n_inputs,)
+        Ids of the inputs, strictly ascending.
+    predicted : ndarray of int64, shape (n_inputs,)
+        The class that the scores are of; -1 where it is not known.
+    draws : ndarray of int64, shape (n, 3)
+        The draws that were counted: id of the input, first draw, draw after the last.
+    counts : ndarray of uint32, shape (n_inputs, n_cells)
+    edges : ndarray of float64, shape (n_edges,)
+    measure, sigma, displacement, noise
+        As `ScoreSketch` takes them.
+    seen : Seen
+        Recognises scores that were counted, so that they are refused when they come again.
+    """
+
+    index: Ints
+    predicted: Ints
+    draws: Draws
+    counts: Counts
+    edges: NDArray[np.float64]
+    measure: str
+    sigma: float | None
+    displacement: float = 0.0
+    noise: str | None = None
+    seen: Seen = field(default_factory=Seen)
+
+    @property
+    def score_range(self) -> tuple[float, float]:
+        """The range (a, b) of the scores."""
+        return float(self.edges[0]), float(self.edges[-1])
+
+    @property
+    def n_draws(self) -> Ints:
+        """Number of draws of each input, shape (n_inputs,)."""
+        return draw_numbers.totals(self.draws, self.index)
+
+    def copy(self) -> SketchContent:
+        """Return the same parts, which later updates of this one do not change."""
+        return replace(
+            self, predicted=self.predicted.copy(), counts=self.counts.copy(), seen=self.seen.copy()
+        )
+
+    def check(self) -> None:
+        """Raise ValueError if draws and counts contradict each other."""
+        first, after = self.draws[:, 1], self.draws[:, 2]
+        if not ((first >= 0) & (first < after)).all():
+            raise ValueError("an interval of draws is empty or begins below 0")
+        if (after - first > MAX_DRAWS).any():
+            raise ValueError(f"an interval holds more than {MAX_DRAWS} draws")
+        if not np.array_equal(self.counts.sum(axis=1, dtype=np.int64), self.n_draws):
+            raise ValueError("its counts do not add up to its draws")
+
+    # Inputs and draws
+
+    def rows(self, name: str, index: ArrayLike | None) -> Ints:
+        """Return the rows of these inputs, each named at most once; by default all.
+
+        Parameters
+        ----------
+        name : str
+            What errors call the ids.
+        index : array-like of int, optional
+            Ids of inputs.
+        """
+        if index is None:
+            return np.arange(self.index.size)
+        ids = np.atleast_1d(checks.array(name, index))
+        if ids.ndim != 1 or ids.dtype.kind not in "iu":
+            raise TypeError(
+                f"{name} must be whole numbers in one dimension, got {checks.shown(index)}"
+            )
+        rows = np.minimum(np.searchsorted(self.index, ids), self.index.size - 1)
+        unknown = ids[self.index[rows] != ids]
+        if unknown.size:
+            raise ValueError(f"{name} must be among those of the sketch, got {unknown[0]}")
+        if np.unique(rows).size != rows.size:
+            raise ValueError(f"{name} must name each input at most once")
+        return np.asarray(rows, np.int64)
+
+    def next_draws(self, rows: Ints, first_draw: int | None, n: int) -> Draws:
+        """Return the intervals of n more draws of each row; by default after its last draw."""
+        if first_draw is None:
+            first = draw_numbers.after_last(self.draws, self.index)[rows]
+        else:
+            first_draw = min(checks.count("first_draw", first_draw, 0), draw_numbers.LAST)
+            first = np.full(rows.size, first_draw, np.int64)
+        if (first > draw_numbers.LAST - n).any():
+            raise ValueError(
+                f"draws must have numbers below 2^63 - 1, got {n} from {first.max()} on; "
+                "choose a smaller first_draw"
+            )
+        most = int(self.n_draws[rows].max(initial=0)) + n
+        if most > MAX_DRAWS:
+            raise ValueError(f"an input can have at most {MAX_DRAWS} draws, got {most}")
+        return np.column_stack([self.index[rows], first, first + n])
+
+    # Other sketches of these parts
+
+    def select(self, index: ArrayLike) -> SketchContent:
+        """Return the parts of some inputs."""
+        rows = np.sort(self.rows("index", index))
+        chosen = self.index[rows]
+        return replace(
+            self,
+            index=chosen,
+            predicted=self.predicted[rows],
+            draws=self.draws[np.isin(self.draws[:, 0], chosen)],
+            counts=self.counts[rows],
+            seen=self.seen.copy(),
+        )
+
+    def coarsen(self, kept: Ints) -> SketchContent:
+        """Return the same draws, counted over the edges at these positions."""
+        cells = cells_of_edges(kept)
+        up_to = np.cumsum(self.counts, axis=1, dtype=np.int64)
+        counts = np.empty((self.index.size, n_cells(kept.size)), np.uint32)
+        counts[:, ::2] = self.counts[:, cells]
+        counts[:, 1::2] = up_to[:, cells[1:] - 1] - up_to[:, cells[:-1]]
+        return replace(self.copy(), counts=counts, edges=self.edges[kept])
+
+    def merge(self, other: SketchContent) -> SketchContent:
+        """Return the parts of the sketch of the draws of both.
+
+        Raises
+        ------
+        ValueError
+            If the draws do not belong together, or one is in both.
+        """
+        reason = self.difference(other)
+        if reason is not None:
+            raise ValueError(f"cannot merge these sketches: {reason}")
+        index = np.union1d(self.index, other.index)
+        merged = replace(
+            self,
+            index=index,
+            predicted=np.full(index.size, -1, np.int64),
+            draws=draw_numbers.join(self.draws, other.draws),
+            counts=no_counts(index.size, self.edges.size),
+            seen=self.seen | other.seen,
+        )
+        most = int(merged.n_draws.max())
+        if most > MAX_DRAWS:
+            raise ValueError(f"an input can have at most {MAX_DRAWS} draws, got {most}")
+        for part in (self, other):
+            rows = np.searchsorted(index, part.index)
+            merged.counts[rows] += part.counts
+            merged.predicted[rows] = part.predicted
+        return merged
+
+    def difference(self, other: SketchContent) -> str | None:
+        """Say why the draws of two sketches do not belong together; None if they do."""
+        if self.score_range != other.score_range:
+            return f"their score ranges differ: {self.score_range} and {other.score_range}"
+        if not np.array_equal(self.edges, other.edges):
+            if self.edges.size != other.edges.size:
+                return f"they have {self.edges.size} and {other.edges.size} edges"
+            j = int(np.argmax(self.edges != other.edges))
+            return f"their edges differ: edge {j} is {self.edges[j]} and {other.edges[j]}"
+        if self.measure != other.measure:
+            return f"their measures differ: {self.measure!r} and {other.measure!r}"
+        if self.sigma != other.sigma:
+            return _differ("noise levels sigma", "sigma", self.sigma, other.sigma)
+        if self.noise != other.noise:
+            return _differ("kinds of noise", "noise", self.noise, other.noise)
+        if self.displacement != other.displacement:
+            return f"their displacements differ: {self.displacement} and {other.displacement}"
+        shared, mine, theirs = np.intersect1d(
+            self.index, other.index, assume_unique=True, return_indices=True
+        )
+        differ = self.predicted[mine] != other.predicted[theirs]
+        if differ.any():
+            i = int(np.argmax(differ))
+            one, two = self.predicted[mine][i], other.predicted[theirs][i]
+            one, two = (None if k == -1 else int(k) for k in (one, two))
+            return _differ(f"classes of input {shared[i]}", "predicted", one, two)
+        return None
+
+    def same_as(self, other: SketchContent) -> bool:
+        """Say whether both hold the same counts of the same draws."""
+        return (
+            self.difference(other) is None
+            and np.array_equal(self.index, other.index)
+            and np.array_equal(self.draws, other.draws)
+            and np.array_equal(self.counts, other.counts)
+        )
+
+
+def _differ(words: str, name: str, one: Any, two: Any) -> str:
+    """Say that two sketches differ, and what to do if one of them was not told."""
+    text = f"their {words} differ: {one!r} and {two!r}"
+    if None not in (one, two):
+        return text
+    return f"{text}; if it is the same, call state({name}=...) of the sketch that was not told"
