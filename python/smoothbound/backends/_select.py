@@ -15,7 +15,7 @@ __all__ = ["build_info", "choose_threads", "load", "resolve", "usable_threads"]
 
 MAX_THREADS = 1024
 _DRAWS_PER_THREAD = 50_000  # with fewer draws, another thread costs more than it brings
-_MODULES: dict[Backend, str] = {"cpp": "smoothbound._core", "numba": "smoothbound.backends._numba"}
+_MODULES: dict[Backend, str] = {"cpp": "smoothbound._core", "numba": "smoothbound._numba"}
 
 
 def load(backend: Backend) -> ModuleType:

@@ -152,7 +152,7 @@ def test_numba_compiles_where_nothing_can_be_written(tmp_path, monkeypatch):
     """No folder is found for the compiled code: neither beside the module nor of the user."""
     from numba.core import caching
 
-    from smoothbound.backends._jit import jit
+    from smoothbound._numba.jit import jit
 
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
     assert jit(lambda x: x + 1)(2) == 3

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import binom, chi2
 
 import smoothbound as sb
-from smoothbound.backends import _order, gaussian, reference
+from smoothbound._numba import order as _order
+from smoothbound.backends import gaussian, reference
 
 ALPHA = 0.05
 METHODS = [("tangent", "betting"), ("tangent", "bernstein"), ("mean", "betting")]

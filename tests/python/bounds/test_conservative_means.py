@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import smoothbound as sb
-from smoothbound.backends import _tangent
+from smoothbound._numba import tangent as _tangent
 
 UNIT = 2.0**-53
 TOLERANCE = {"cpp": 1e-12, "numba": 1e-11}  # of a bound on a mean by betting, and of the rest
@@ -270,7 +270,7 @@ def test_the_certified_radius_is_a_point_of_the_walk_that_passed(monkeypatch):
             self.r = r
             super()._settle(r)
 
-    monkeypatch.setattr("smoothbound.backends._numba.TangentBound", Recorded)
+    monkeypatch.setattr("smoothbound._numba.bounds.TangentBound", Recorded)
     rng = np.random.default_rng(2)
     for sigma, threshold in [(0.1, 0.4), (0.7, 0.9), (3.0, 0.6)]:
         scores = rng.beta(20, 1, 60)

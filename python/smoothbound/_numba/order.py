@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound.backends._jit import jit
+from smoothbound._numba.jit import jit
 
 __all__ = ["permuted"]
 

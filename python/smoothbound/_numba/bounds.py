@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainccinv, betaincinv, ndtri
 
+from smoothbound._numba.jit import jit
+from smoothbound._numba.order import permuted
+from smoothbound._numba.tangent import Tally, TangentBound, bernstein_lower
 from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
-from smoothbound.backends._jit import jit
-from smoothbound.backends._order import permuted
-from smoothbound.backends._tangent import Tally, TangentBound, bernstein_lower
 
 __all__ = ["ConfidenceBand", "ScoreCounter", "certifier", "certify_counts"]
 
