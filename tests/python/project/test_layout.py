@@ -23,7 +23,7 @@ _utils
 _display
 _files
 measures backends noise adapters data scores
-models
+_numba models
 train bounds sampling
 sketch adaptive
 store
