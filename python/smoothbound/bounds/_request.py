@@ -95,7 +95,7 @@ class Request:
             "pilot": checks.probability("pilot", self.pilot),
             "sides": checks.choice("sides", self.sides, SIDES),
             "order": checks.choice("order", self.order, ORDERS),
-            "order_seed": checks.count("seed of the order", self.order_seed, 0, MAX_SEED),
+            "order_seed": checks.count("seed", self.order_seed, 0, MAX_SEED),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
