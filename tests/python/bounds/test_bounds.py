@@ -74,7 +74,7 @@ def test_radius_agrees_with_the_reference(backend, scores, n_bins, share, method
     radius = cert.radius[0, 0] / 0.5
     assert radius <= expected + 1e-14
     assert reference_lower(bound, scores, radius, n_bins, level) <= threshold + 5e-12
-    # A radius is known less well where the bound is flat, because rounding moves the bound by 1e-15.
+    # A radius is known less well where the bound is flat: rounding moves the bound by 1e-15.
     further = reference_lower(bound, scores, radius + 1e-3, n_bins, level)
     slope = (threshold - further) / 1e-3
     assert radius == pytest.approx(expected, abs=1e-10 + 1e-14 / slope)
