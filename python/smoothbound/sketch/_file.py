@@ -20,6 +20,7 @@ from smoothbound.sketch._repeats import Seen
 __all__ = ["FORMAT", "read", "write"]
 
 FORMAT = 3
+# Before "sample", files had "stretches", whose keys were made otherwise and match none of today.
 _READABLE = (1, 2, 3)  # format 1 has no checksum; before format 3 the index was called input
 
 
@@ -56,7 +57,7 @@ def write(path: str | Path, content: SketchContent) -> None:
         "displacement": content.displacement,
         "noise": content.noise,
         "seen": [mark.hex() for mark in content.seen.beginnings],
-        "stretches": b64encode(content.seen.stretches.astype("<u8").tobytes()).decode(),
+        "sample": b64encode(content.seen.stretches.astype("<u8").tobytes()).decode(),
     }
     schema = _schema(content.edges.size).with_metadata(
         {sealed.METADATA_KEY: json.dumps(about).encode()}
@@ -110,7 +111,7 @@ def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
         version, edges = about["format"], np.array(about["edges"], dtype=np.float64)
         about["edges"] = edges
         beginnings = [bytes.fromhex(mark) for mark in about.get("seen", ())]
-        stretches = np.frombuffer(b64decode(about.get("stretches", ""), validate=True), "<u8")
+        stretches = np.frombuffer(b64decode(about.get("sample", ""), validate=True), "<u8")
         about["seen"] = Seen(beginnings, stretches.astype(np.uint64))
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise StoreError(

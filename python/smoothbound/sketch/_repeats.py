@@ -24,11 +24,12 @@ _STRETCH_BITS = 96  # more stretches are compared than beginnings
 _REMEMBERED = 4096  # beginnings
 _SAMPLE = 1024  # stretches
 _BLOCK = 2**20  # scores at a time
+_CHUNK = 2**16  # scores whose ranks stay in the cache
 _LEVELS = 2**64 // 64  # keys of one level
 _FIRST_LEVEL = 3  # one stretch in 2^3 is looked at
 _VARIED = 64  # different values among 1024, at least, where a stretch may be one of its kind
 
-_XOR, _FACTOR = np.uint32(0x510E527F), np.uint32(0x9E3779B1)  # 0, 1/2 and 1 begin no stretch
+_FACTOR = np.uint32(0xC2B2AE35)  # with it, 0, 1/2, 1 and -1 begin no stretch
 _PLACES = np.arange(1, _DRAWS + 1, dtype=np.uint64) << np.uint64(32)
 
 Keys = NDArray[np.uint64]  # ascending; the 6 high bits are 63 - level, the others a digest
@@ -177,20 +178,39 @@ def _blocks(
 
 def _stretches(inputs: NDArray[np.int64], block: NDArray[np.float32], level: int) -> Keys:
     """Return the keys of stretches of a level and above, of those that chance does not repeat."""
-    if _different(block.ravel()[None, :1024])[0] + 1 < min(_VARIED, block.size):
+    scores, width = block.ravel(), block.shape[1]
+    if _different(scores[None, :1024])[0] + 1 < min(_VARIED, block.size):
         return _NONE
-    starts = block[:, : block.shape[1] - _DRAWS + 1]
-    rank = (starts.view(np.uint32) ^ _XOR) * _FACTOR
-    chosen = np.flatnonzero(rank < np.uint32(2 ** (32 - max(level, _FIRST_LEVEL))))
-    rows, places = np.divmod(chosen, rank.shape[1])
-    windows = sliding_window_view(block, _DRAWS, axis=1)[rows, places]
+    starts = _starts(scores.view(np.uint32), max(level, _FIRST_LEVEL))
+    rows, places = np.divmod(starts, width)
+    whole = places <= width - _DRAWS  # the others would run into the next row
+    starts, rows = starts[whole], rows[whole]
+    windows = sliding_window_view(scores, _DRAWS)[starts]
     rare = _different(windows) * np.log2(_DRAWS) >= _STRETCH_BITS
-    rows, places, windows = rows[rare], places[rare], windows[rare]
+    starts, rows, windows = starts[rare], rows[rare], windows[rare]
     summed = _mixed(windows.view(np.uint32) + _PLACES).sum(axis=1, dtype=np.uint64)
     key = _mixed(summed ^ _mixed(inputs[rows].astype(np.uint64)))
-    zeros = 32 - np.frexp(rank[rows, places].astype(np.float64))[1]  # leading zeros of the rank
-    keys: Keys = (63 - zeros.astype(np.uint64)) * np.uint64(_LEVELS) + key % np.uint64(_LEVELS)
+    ranks = scores.view(np.uint32)[starts] * _FACTOR
+    ones = 32 - np.frexp((~ranks).astype(np.float64))[1]  # leading ones of the rank
+    keys: Keys = (63 - ones.astype(np.uint64)) * np.uint64(_LEVELS) + key % np.uint64(_LEVELS)
     return keys
+
+
+def _starts(bits: NDArray[np.uint32], level: int) -> NDArray[np.int64]:
+    """Return where stretches of a level begin: at scores whose rank begins with so many ones.
+
+    The rank of a score is the product of its bits with a constant, modulo 2^32. Every score passes
+    here, so the arrays are small enough for the cache, and are used again.
+    """
+    least = np.uint32(2**32 - 2 ** (32 - level))
+    ranks, chosen = np.empty(_CHUNK, np.uint32), np.empty(_CHUNK, np.bool_)
+    found = [np.empty(0, np.int64)]
+    for start in range(0, bits.size, _CHUNK):
+        part = bits[start : start + _CHUNK]
+        np.multiply(part, _FACTOR, out=ranks[: part.size])
+        np.greater_equal(ranks[: part.size], least, out=chosen[: part.size])
+        found.append(start + np.flatnonzero(chosen[: part.size]))
+    return np.concatenate(found)
 
 
 def _different(values: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -201,9 +221,13 @@ def _different(values: NDArray[np.floating]) -> NDArray[np.int64]:
 
 def _mixed(numbers: Keys) -> Keys:
     """Spread numbers over 64 bits (the last step of SplitMix64; Steele, Lea, Flood 2014)."""
-    numbers = (numbers ^ numbers >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-    numbers = (numbers ^ numbers >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(numbers ^ numbers >> np.uint64(31))
+    mixed: Keys = numbers >> np.uint64(30)
+    mixed ^= numbers
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return mixed
 
 
 def _ascending(keys: Keys) -> Keys:
