@@ -27,7 +27,6 @@ from smoothbound.backends._names import Backend, Band, Bound, Mean
 from smoothbound.bounds._certify import certify_scores
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._sample_size import highest_share
-from smoothbound.errors import BUDGET_SPENT
 from smoothbound.noise._displaced import inward, outward
 
 __all__ = ["Answer", "Budget", "Decide", "FindRadius", "Job", "Plan", "Stage", "ask", "plan"]
@@ -408,7 +407,7 @@ class Job:
             "futile": f"given up after {k} draws: even {n} draws are not expected to certify more "
             f"than {exact(c)}",
             "exhausted": f"all {n} draws are spent",
-            "budget": f"{BUDGET_SPENT} after {k} draws",
+            "budget": f"budget spent after {k} draws",
         }[outcome]
 
 

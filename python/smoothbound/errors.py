@@ -6,8 +6,6 @@ Wrong arguments raise the built-in `ValueError` and `TypeError`.
 from __future__ import annotations
 
 __all__ = [
-    "BUDGET_SPENT",
-    "FAILED",
     "CheckpointError",
     "DataError",
     "ModelError",
@@ -15,10 +13,6 @@ __all__ = [
     "StoreError",
     "said",
 ]
-
-BUDGET_SPENT = "budget spent"  # in the reason of every input that a budget ended
-FAILED = "failed: "
-"""How the reason begins, in results, for an input on which the model or the measure failed."""
 
 
 class SmoothboundError(Exception):

@@ -207,8 +207,9 @@ def drawn(results: store.Results) -> str:
     n, count = results.settings.n, len(results.table)
     total = int(results.array("n_draws").sum())
     saved = f"{percent(n * count - total, n * count)} % saved"
-    unpaid = f"; the budget ended {results.unpaid} of {count} inputs" if results.unpaid else ""
-    return f"on average {total / count:.0f} of at most {n} an input ({saved}{unpaid})"
+    ended = results.stopped_by_budget
+    stopped = f"; the budget ended {ended} of {count} inputs" if ended else ""
+    return f"on average {total / count:.0f} of at most {n} an input ({saved}{stopped})"
 
 
 def _origin(settings: RunSettings) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ import numpy as np
 
 from smoothbound._display.rounding import exact
 from smoothbound.analysis.evaluation import Ints
-from smoothbound.errors import FAILED
 from smoothbound.store._results import Results
 
 __all__ = ["concerns"]
@@ -28,13 +27,12 @@ def concerns(results: Results, *, normalised: bool = False) -> Iterator[str]:
         that returns anything else for one input does not return probabilities.
     """
     settings = results.settings
-    reasons = [str(reason) for reason in results.table["reason"].to_pylist()]
-    failed = np.array([reason.startswith(FAILED) for reason in reasons])
-    index = results.array("index")
+    failed = results.array("status") == "failed"
     if failed.any():
         first = int(np.argmax(failed))
         which = "every input" if failed.all() else f"{failed.sum()} of {len(failed)} inputs"
-        yield f"{which} failed; input {index[first]}: {reasons[first].removeprefix(FAILED)}"
+        index, reason = (results.array(name)[first] for name in ("index", "reason"))
+        yield f"{which} failed; input {index} {reason}"
     selected, label = results.array("selected"), results.array("label")
     drawn = (selected >= 0) & ~failed
     if not drawn.any():

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._utils import checks
-from smoothbound.errors import FAILED
 from smoothbound.noise._noise import Stream
 
 __all__ = ["Draws", "Failure", "FixedJob", "Job", "Schedule", "Segment", "Visit"]
@@ -176,7 +175,7 @@ class Failure:
 
     def __str__(self) -> str:
         """Return the reason as results state it."""
-        return f"{FAILED}{self.reason}"
+        return f"failed: {self.reason}"
 
 
 @dataclass(eq=False)

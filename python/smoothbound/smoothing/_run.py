@@ -38,8 +38,10 @@ from smoothbound.smoothing._classifier import (
     verdict,
 )
 from smoothbound.store import _packed_counts as packed_counts
-from smoothbound.store._results import SKETCH_EDGES, Results, Writer, load
+from smoothbound.store._results import Results, load
+from smoothbound.store._schema import SKETCH_EDGES
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._writer import Writer
 
 __all__ = ["as_recorded", "run"]
 
@@ -305,6 +307,7 @@ def _certified(settings: RunSettings, draws: Draws) -> dict[str, object]:
     return {
         "selected": draws.predicted,
         "predicted": int(predicted[0]),
+        "status": "abstained" if predicted[0] < 0 else "certified",
         "reason": reason[0],
         "class_radius": float(inward(vote, settings.displacement)),
         "n_draws": settings.n,
@@ -335,6 +338,11 @@ def _answered(settings: RunSettings, job: AdaptiveJob, draws: Draws) -> dict[str
     return {
         "selected": draws.predicted,
         "predicted": predicted,
+        "status": "budget"
+        if answer.outcome == "budget"
+        else "abstained"
+        if predicted < 0
+        else "certified",
         "reason": reason,
         "class_radius": vote,
         "n_draws": answer.n_draws,
@@ -351,6 +359,7 @@ def _failed(settings: RunSettings, failure: Failure) -> dict[str, object]:
     return {
         "selected": -1,
         "predicted": -1,
+        "status": "failed",
         "reason": str(failure).encode(errors="backslashreplace").decode(),  # it may quote a path
         "class_radius": math.nan,
         "n_draws": 0,

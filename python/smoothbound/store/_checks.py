@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound.errors import StoreError
+from smoothbound.store._schema import STATUSES
 from smoothbound.store._settings import RunSettings
 
 __all__ = ["require_sound"]
@@ -53,8 +54,11 @@ def _rules(
     index, selected, predicted = column("index"), column("selected"), column("predicted")
     yield "index", index, (index >= 0) & (np.diff(index, prepend=-1) != 0), "at least 0, and once"
     yield "selected", selected, selected >= -1, "a class, or -1"
-    right = (predicted == -1) | (predicted == selected)
-    yield "predicted", predicted, right, "the selected class, or -1"
+    status = column("status")
+    yield "status", status, np.isin(status, STATUSES), f"one of {', '.join(STATUSES)}"
+    has_class = (status == "certified") | ((status == "budget") & (predicted != -1))
+    right = predicted == np.where(has_class, selected, -1)
+    yield "predicted", predicted, right, "the selected class, or -1, as the status says"
     draws, top = column("n_draws"), column("top_count")
     yield "n_draws", draws, (draws >= 0) & (draws <= n), f"from 0 to {n}"
     yield "top_count", top, (top >= 0) & (top <= n), f"from 0 to {n}"

@@ -18,8 +18,8 @@ from smoothbound.errors import StoreError
 
 __all__ = ["FORMAT", "READABLE", "RunSettings"]
 
-FORMAT = 4
-READABLE = (3, 4)  # format 3 has no checksum and no digests of the inputs
+FORMAT = 5
+READABLE = (3, 4, 5)  # 3 has no checksum and no digests of the inputs, 3 and 4 have no status
 _WORDS = {dict: "an object", str: "text", bool: "true or false", int: "a number"}
 _MOST = 2**63 - 1  # a column holds no greater number
 

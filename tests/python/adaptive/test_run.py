@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from smoothbound import store
 from smoothbound._display.rounding import floor_decimal
 from smoothbound.cli._app import app
-from smoothbound.store import _results as store
 from smoothbound.store._settings import RunSettings
 
 OPTIONS: dict[str, Any] = {
@@ -138,11 +138,11 @@ def test_a_budget_ends_a_run_in_time(model: Path, whole: Path, tmp_path: Path) -
     results, unlimited = store.load(out), store.load(whole)
     assert results.complete
     assert results.array("n_draws").sum() <= 3000
-    assert 0 < results.unpaid < 10
-    assert f"the budget ended {results.unpaid} of 10 inputs" in result.output
+    assert 0 < results.stopped_by_budget < 10
+    assert f"the budget ended {results.stopped_by_budget} of 10 inputs" in result.output
     rows = zip(results.table.to_pylist(), unlimited.table.to_pylist(), strict=True)
     for row, other in rows:
-        if "budget spent" in row["reason"]:
+        if row["status"] == "budget":
             assert row["n_draws"] == 0 or row["n_draws"] <= other["n_draws"]
         else:
             assert repr({**row, "seconds": 0}) == repr({**other, "seconds": 0})  # NaN and all

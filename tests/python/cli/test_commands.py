@@ -16,11 +16,11 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import smoothbound as sb
+from smoothbound import store
 from smoothbound.cli._app import app
 from smoothbound.cli._options import default_radii
 from smoothbound.scores import _files as score_files
 from smoothbound.scores import _score_file
-from smoothbound.store import _results as store
 
 SCORES = np.random.default_rng(0).beta(8, 1, (20, 500)).astype(np.float32)
 

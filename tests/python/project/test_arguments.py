@@ -14,7 +14,7 @@ from stored import SETTINGS, row
 from torch import nn
 
 import smoothbound as sb
-from smoothbound import adaptive, figures
+from smoothbound import adaptive, figures, store
 from smoothbound._display import rounding
 from smoothbound.adapters import _base as adapters
 from smoothbound.analysis import calibration, comparison, concentration, evaluation, logs
@@ -34,7 +34,6 @@ from smoothbound.report import _write as report
 from smoothbound.scores import _files as score_files
 from smoothbound.smoothing import _run as runs
 from smoothbound.smoothing._classifier import SmoothedClassifier
-from smoothbound.store import _results as store
 from smoothbound.train import _loop as train
 from smoothbound.train import _recipes as recipes
 

@@ -21,8 +21,8 @@ from PIL import Image
 from published import Shapes, cifar_shapes, imagenet_shapes
 from typer.testing import CliRunner
 
+from smoothbound import store
 from smoothbound.cli._app import app
-from smoothbound.store import _results as store
 
 PAGE = Path(__file__).parents[3] / "docs" / "reproduction.md"
 RADII = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5)  # of the paper

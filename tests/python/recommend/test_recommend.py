@@ -15,14 +15,13 @@ from scipy.special import expit
 from scipy.stats import binomtest
 from typer.testing import CliRunner, Result
 
-from smoothbound import ScoreSketch
+from smoothbound import ScoreSketch, store
 from smoothbound.cli._app import app
 from smoothbound.cli._commands.recommend import next_command
 from smoothbound.errors import StoreError
 from smoothbound.recommend._forecast import forecast
 from smoothbound.recommend._pilots import Pilot, of_results, read
 from smoothbound.recommend._recommendation import _choose, ladder, recommend, wilson
-from smoothbound.store import _results as store
 
 N = 12  # inputs of a made-up pilot
 

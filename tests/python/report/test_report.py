@@ -18,6 +18,7 @@ from PIL import Image
 from reported import SETTINGS, make_run, table
 
 import smoothbound as sb
+from smoothbound import store
 from smoothbound.analysis.reading import evaluate
 from smoothbound.bounds._method import Method
 from smoothbound.cli._options import default_radii
@@ -26,7 +27,6 @@ from smoothbound.report import _drawing as drawing
 from smoothbound.report import _write as report
 from smoothbound.report._defaults import headline_radii, radii_of
 from smoothbound.sketch._score_sketch import ScoreSketch
-from smoothbound.store import _results as store
 
 DATA = Path(__file__).parents[1] / "support" / "logs"
 SCORES, CLASSES = DATA / "kumar2020_excerpt.tsv", DATA / "cohen2019_excerpt.tsv"

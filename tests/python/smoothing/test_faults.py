@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
+from smoothbound import store
 from smoothbound.cli._app import app
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
@@ -19,7 +20,6 @@ from smoothbound.models import checkpoint
 from smoothbound.sampling._sampler import Draws, Failure, Input, Sampler
 from smoothbound.sampling._schedule import FixedJob
 from smoothbound.smoothing._classifier import SmoothedClassifier
-from smoothbound.store import _results as store
 
 SIGMA = 0.5
 GOOD, RAISES, NAN, MEMORY, RANGE = range(5)
@@ -233,7 +233,9 @@ def test_a_run_with_failed_inputs_ends_with_status_3(command: list[str], tmp_pat
     assert reasons[2].startswith("failed: the model raised RuntimeError")
     assert reasons[2].endswith(r"caf\udce9 is too bright")
     assert reasons[4].startswith(WHY[NAN])
-    assert [why.startswith("failed") for why in reasons] == [level > 0 for level in LEVELS]
+    failed = [status == "failed" for status in results.array("status")]
+    assert failed == [level > 0 for level in LEVELS]
+    assert "input 2 failed: the model raised RuntimeError" in " ".join(result.output.split())
     assert results.array("predicted")[[2, 4]].tolist() == [-1, -1]
     for method in results.settings.methods:
         nan = np.isnan(results.array(f"lower_{method.name}")).all(axis=1)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from smoothbound import store
 from smoothbound.cli._app import app
-from smoothbound.store import _results as store
 from smoothbound.store._settings import RunSettings
 
 KILLS = 100

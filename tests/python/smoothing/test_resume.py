@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from smoothbound import store
 from smoothbound.cli._app import app
 from smoothbound.data._loading import load
 from smoothbound.errors import StoreError
@@ -20,7 +21,6 @@ from smoothbound.models import checkpoint
 from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing import _run as runs
 from smoothbound.smoothing._classifier import SmoothedClassifier
-from smoothbound.store import _results as store
 from smoothbound.store._settings import RunSettings
 
 OPTIONS: dict[str, Any] = {

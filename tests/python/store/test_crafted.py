@@ -11,11 +11,12 @@ import pyarrow as pa
 import pytest
 from stored import INDICES, SETTINGS, row
 
+from smoothbound import store
 from smoothbound._files import sealed
 from smoothbound.analysis.reading import evaluate
 from smoothbound.errors import SmoothboundError, StoreError
-from smoothbound.store import _results as store
 from smoothbound.store._journal import Journal
+from smoothbound.store._schema import schema
 
 ODD: list[Any] = [
     None, True, -1, 0, 2.5, 1e308, 10**400, 2**63, "", "x", "1", [], [None], [-1], [2], [10**400],
@@ -31,7 +32,7 @@ def crafted(folder: Path, settings: str, **columns: list[Any]) -> Path:
     for name, values in columns.items():
         for one, value in zip(rows, values, strict=True):
             one[name] = value
-    table = pa.Table.from_pylist(rows, schema=store.schema(SETTINGS))
+    table = pa.Table.from_pylist(rows, schema=schema(SETTINGS))
     metadata = {b"smoothbound": settings.encode()}
     folder.mkdir(exist_ok=True)
     sealed.write_table(table.replace_schema_metadata(metadata), folder / "results.parquet")
@@ -78,7 +79,7 @@ def test_these_settings_are_refused(tmp_path: Path, key: str, value: object) -> 
         store.load(crafted(tmp_path, json.dumps(PLAIN | {key: value})))
 
 
-@pytest.mark.parametrize("text", [DEEP, '{"format": 4, "sigma": ' + "9" * 5000 + "}", "{", "7", ""])
+@pytest.mark.parametrize("text", [DEEP, '{"format": 5, "sigma": ' + "9" * 5000 + "}", "{", "7", ""])
 def test_text_that_is_no_settings_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(StoreError, match=r"results\.parquet"):
         store.load(crafted(tmp_path, text))
@@ -87,7 +88,8 @@ def test_text_that_is_no_settings_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("index", -1), ("index", 0), ("selected", -2), ("predicted", 2), ("n_draws", -1),
+        ("index", -1), ("index", 0), ("selected", -2), ("predicted", 2), ("predicted", 0),
+        ("status", "done"), ("n_draws", -1),
         ("n_draws", 1001), ("top_count", 1001), ("seconds", -1.0), ("seconds", np.inf),
         ("mean_score", 1.1), ("mean_score", -np.inf), ("class_radius", -0.1),
         ("class_radius", np.inf), ("lower_mean", [7.0, 0.1, 0.1]), ("lower_mean", [0.1, 0.1, -1.0]),
@@ -105,7 +107,7 @@ def test_a_number_that_cannot_be_is_refused_by_its_column_and_input(
 
 
 def test_a_journal_of_made_up_rows_is_refused(tmp_path: Path) -> None:
-    rows = pa.Table.from_pylist([row(0, lower_mean=[7.0, 0.1, 0.1])], schema=store.schema(SETTINGS))
+    rows = pa.Table.from_pylist([row(0, lower_mean=[7.0, 0.1, 0.1])], schema=schema(SETTINGS))
     made = Journal(rows.schema, rows.to_batches(), 0).to_bytes()
     (tmp_path / "journal.bin").write_bytes(made)
     for act in (store.load, lambda folder: store.Writer(folder, SETTINGS, resume=True)):

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from stored import INDICES, SETTINGS, contents, frame_ends, row, write
 
+from smoothbound import store
+from smoothbound._files import sealed
 from smoothbound.errors import StoreError
-from smoothbound.store import _results as store
 from smoothbound.store._journal import Journal
 
 FEW = dataclasses.replace(SETTINGS, max_inputs=3, n_inputs=3)
@@ -249,23 +250,58 @@ def test_a_new_run_does_not_mix_with_other_files(tmp_path: Path) -> None:
 # --- older formats ---------------------------------------------------------------------------
 
 
-def older() -> tuple[store.RunSettings, pa.Table]:
-    settings = dataclasses.replace(SETTINGS, format=3)
-    rows = [row(index) for index in INDICES]
-    for one in rows:
-        del one["digest"]
-    return settings, pa.Table.from_pylist(rows, schema=store.schema(settings))
+WHY = {  # reasons of older formats, by the status that they stand for
+    "failed": "failed: the model returned NaN or infinity",
+    "budget": "the certified score of class 2 at R = 0 is 0, not above 0.5; budget spent after 5 d",
+    "certified": "certified after 400 draws",
+    "abstained": "the certified score of class 0 at R = 0 is 0.4, not above the cut-off 0.5",
+}
 
 
-def test_finished_runs_of_the_older_format_open(tmp_path: Path) -> None:
-    settings, table = older()
-    pq.write_table(table, tmp_path / "results.parquet", write_page_checksum=True)
+def older(version: int) -> tuple[store.RunSettings, pa.Table]:
+    """Settings and table as older versions wrote them: the class and the reason are all they say.
+
+    Format 3 had no `digest` either.
+    """
+    settings = dataclasses.replace(SETTINGS, format=version)
+    kinds = {
+        "index": pa.int64(), "label": pa.int64(), "selected": pa.int64(), "predicted": pa.int64(),
+        "reason": pa.string(), "class_radius": pa.float64(), "n_draws": pa.int64(),
+        "top_count": pa.int64(), "mean_score": pa.float64(), "sketch": pa.binary(),
+        "seconds": pa.float64(), "digest": pa.binary(),
+        "lower_mean": pa.list_(pa.float64(), 3), "radius_mean": pa.list_(pa.float64(), 2),
+        "lower_cdf_dkw": pa.list_(pa.float64(), 3), "radius_cdf_dkw": pa.list_(pa.float64(), 2),
+    }  # fmt: skip
+    if version < 4:
+        del kinds["digest"]
+    rows = []
+    for index, (status, why) in zip(INDICES, [*WHY.items(), ("abstained", "")], strict=True):
+        predicted = index % 3 if status == "certified" else -1
+        made = row(index, reason=why, predicted=predicted)
+        rows.append({name: made[name] for name in kinds})
+    fields = [pa.field(name, kind, nullable=False) for name, kind in kinds.items()]
+    metadata = {b"smoothbound": settings.to_json().encode()}
+    return settings, pa.Table.from_pylist(rows, schema=pa.schema(fields, metadata=metadata))
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_finished_runs_of_the_older_formats_open(tmp_path: Path, version: int) -> None:
+    settings, table = older(version)
+    path = tmp_path / "results.parquet"
+    if version < 4:
+        pq.write_table(table, path, write_page_checksum=True)
+    else:
+        sealed.write_table(table, path)
     results = store.load(tmp_path)
     assert results.settings == settings
     assert results.array("index").tolist() == INDICES
+    assert results.array("status").tolist() == [*WHY, "abstained"]
+    assert results.array("reason").tolist() == [*WHY.values(), ""]
+    assert (results.failed, results.stopped_by_budget) == (1, 1)
     assert results.sketch().index.tolist() == INDICES
-    with pytest.raises(StoreError, match="format: was 3, now 4"):
-        store.Writer(tmp_path, SETTINGS, resume=True)
+    for now in (SETTINGS, settings):
+        with pytest.raises(StoreError, match=rf"format: was {version}, now 5|must have format 5"):
+            store.Writer(tmp_path, now, resume=True)
     # A file of this format that lacks its checksum is no older file.
     table = store.load(finished_three(tmp_path / "new")).table
     pq.write_table(table, tmp_path / "new" / "results.parquet")
@@ -273,8 +309,14 @@ def test_finished_runs_of_the_older_format_open(tmp_path: Path) -> None:
         store.load(tmp_path / "new")
 
 
+def test_the_old_name_of_the_count_of_inputs_that_a_budget_ended_works(tmp_path: Path) -> None:
+    sealed.write_table(older(4)[1], tmp_path / "results.parquet")
+    with pytest.warns(DeprecationWarning, match="unpaid is now called stopped_by_budget"):
+        assert store.load(tmp_path).unpaid == 1
+
+
 def test_journals_of_the_older_format_open(tmp_path: Path) -> None:
-    settings, table = older()
+    settings, table = older(3)
 
     def old_frame(payload: bytes) -> bytes:
         return struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
@@ -287,6 +329,7 @@ def test_journals_of_the_older_format_open(tmp_path: Path) -> None:
     path.write_bytes(whole)
     assert contents(tmp_path)[0] == settings
     assert store.load(tmp_path).array("index").tolist() == INDICES
+    assert store.load(tmp_path).array("status").tolist() == [*WHY, "abstained"]
     path.write_bytes(whole[:-30])
     assert store.load(tmp_path).array("index").tolist() == INDICES[:-1]
     for at in (8, 10, 100, 8 + len(frames[0]), 8 + len(frames[0]) + 2, len(whole) - 1):

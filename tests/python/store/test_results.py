@@ -24,12 +24,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stored import INDICES, SETTINGS, contents, counts, frame_ends, row, write
 
+from smoothbound import store
 from smoothbound._files import atomic, sealed
 from smoothbound.bounds._method import Method
 from smoothbound.errors import StoreError
 from smoothbound.sketch import _arguments as sketch_checks
 from smoothbound.store import _packed_counts as packed_counts
-from smoothbound.store import _results as store
+from smoothbound.store import _results, _writer
+from smoothbound.store._schema import schema
 from smoothbound.store._settings import RunSettings
 
 
@@ -176,7 +178,7 @@ def finish_in_between(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 
     def prepare(other: store.Writer) -> None:
         name = "lock" if request.param == "before the file is opened" else "require_plain"
-        module = store if name == "lock" else atomic
+        module = _writer if name == "lock" else atomic
         real = getattr(module, name)
 
         def late(*args: Any) -> Any:
@@ -203,7 +205,7 @@ def test_a_run_that_finishes_while_another_begins_is_kept(
         with pytest.raises(StoreError, match="another run has just finished in"):
             store.Writer(folder, changed, resume=resume)
     assert contents(folder) == contents(finished)
-    assert [path.name for path in folder.iterdir()] == [store.RESULTS]
+    assert [path.name for path in folder.iterdir()] == ["results.parquet"]
 
 
 def test_a_run_that_finishes_while_it_is_read_is_read(
@@ -213,14 +215,14 @@ def test_a_run_that_finishes_while_it_is_read_is_read(
     with store.Writer(folder, SETTINGS) as writer:
         for index in INDICES:
             writer.append(row(index))
-        read = store.read_plain
+        read = _results.read_plain
 
         def late(path: Path) -> bytes:
-            monkeypatch.setattr(store, "read_plain", read)
+            monkeypatch.setattr(_results, "read_plain", read)
             writer.finish()
             return read(path)
 
-        monkeypatch.setattr(store, "read_plain", late)
+        monkeypatch.setattr(_results, "read_plain", late)
         results = store.load(folder)
     assert results.complete
     assert repr(results.table.to_pylist()) == repr(store.load(finished).table.to_pylist())
@@ -586,7 +588,7 @@ def test_adaptive_draws_leave_no_sketch(tmp_path: Path) -> None:
 
 
 def test_the_columns_are_those_of_the_methods() -> None:
-    made = store.schema(SETTINGS)
+    made = schema(SETTINGS)
     assert made.field("lower_cdf_dkw").type == pa.list_(pa.float64(), 3)
     assert made.field("radius_mean").type == pa.list_(pa.float64(), 2)
     assert made.names[-4:] == ["lower_mean", "radius_mean", "lower_cdf_dkw", "radius_cdf_dkw"]

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from smoothbound import store
 from smoothbound.bounds._method import Method
 from smoothbound.sketch._score_sketch import ScoreSketch
 from smoothbound.store import _packed_counts as packed_counts
-from smoothbound.store import _results as store
+from smoothbound.store._schema import SKETCH_EDGES
 from smoothbound.store._settings import RunSettings
 
 SETTINGS = RunSettings(
@@ -52,7 +53,7 @@ def counts(mean: float, settings: RunSettings) -> NDArray[np.uint32]:
     """Counts of scores around a mean, over the edges of a results folder."""
     scores = np.random.default_rng(1).beta(20 * mean, 20 * (1 - mean), settings.n)
     a, b = settings.score_range
-    sketch = ScoreSketch(edges=store.SKETCH_EDGES - 1, score_range=(a, b))
+    sketch = ScoreSketch(edges=SKETCH_EDGES - 1, score_range=(a, b))
     sketch.update(a + (b - a) * scores[None])
     return sketch.counts[0]
 
@@ -78,6 +79,7 @@ def make_run(
                 "label": index % 3,
                 "selected": index % 3 if index % 5 else 7,
                 "predicted": -1 if mean < 0.5 else (index % 3 if index % 5 else 7),
+                "status": "abstained" if mean < 0.5 else "certified",
                 "reason": "below the cut-off" if mean < 0.5 else "",
                 "class_radius": math.nan
                 if index == 1
@@ -99,6 +101,7 @@ def make_run(
             if index in failed:
                 nothing = {name: [math.nan] * len(x) for name, x in row.items() if type(x) is list}
                 row |= {"n_draws": 0, "sketch": b"", "predicted": -1, "selected": -1} | nothing
+                row["status"] = "failed"
             writer.append(row)
         if finished == settings.n_inputs:
             writer.finish()

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothbound import store
 from smoothbound.bounds._method import Method
 from smoothbound.store import _packed_counts as packed_counts
-from smoothbound.store import _results as store
+from smoothbound.store._schema import SKETCH_EDGES
 from smoothbound.store._settings import RunSettings
 
 SETTINGS = RunSettings(
@@ -50,7 +51,7 @@ def counts(index: int) -> NDArray[np.uint32]:
     """Counts of 1000 draws over the edges of a results folder."""
     rng = np.random.default_rng(index)
     sizes = rng.multinomial(1000, [1 / 20] * 20)
-    cells = np.zeros(2 * store.SKETCH_EDGES - 1, np.uint32)
+    cells = np.zeros(2 * SKETCH_EDGES - 1, np.uint32)
     cells[rng.choice(cells.size, 20, replace=False)] = sizes
     return cells
 
@@ -61,6 +62,7 @@ def row(index: int, **changes: object) -> dict[str, object]:
         "label": index % 3,
         "selected": index % 3,
         "predicted": -1,
+        "status": "abstained",
         "reason": f"grüße {index}",
         "class_radius": float("nan"),
         "n_draws": 1000,
