@@ -19,6 +19,7 @@ from smoothbound.cli._commands.demo import demo
 from smoothbound.cli._commands.recommend import recommend
 from smoothbound.cli._commands.report import report
 from smoothbound.cli._commands.train import train
+from smoothbound.cli._statuses import ERROR, STOPPED
 from smoothbound.cli._typed import Command, as_typed, way_on
 from smoothbound.errors import SmoothboundError
 
@@ -26,7 +27,7 @@ __all__ = ["app", "main"]
 
 
 class _Commands(typer.core.TyperGroup):
-    """Turns the errors that a user can put right into one line and exit status 2."""
+    """Turns the errors that a user can put right into one line and exit status `ERROR`."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -42,10 +43,10 @@ class _Commands(typer.core.TyperGroup):
             print_error(f"not enough memory: {error}" if error.args else "not enough memory")
         except KeyboardInterrupt as error:
             note(f"stopped: {error}" if error.args else f"stopped{way_on(ctx)}")
-            raise typer.Exit(130) from None
+            raise typer.Exit(STOPPED) from None
         except ModuleNotFoundError as error:
             print_error(error)
-        raise typer.Exit(2)
+        raise typer.Exit(ERROR)
 
 
 def _words(error: OSError) -> str:

@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 import math
-import re
-import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from smoothbound._display.console import say
-from smoothbound._display.rounding import ceil_decimal
-from smoothbound._utils import checks
+from smoothbound._display.console import note
 from smoothbound.backends._names import BANDS, BOUNDS
-from smoothbound.cli._options import (
-    Alpha,
-    Data,
-    NBins,
-    Radii,
-    Sigma,
-    Thresholds,
-    default_radii,
-    indices_of,
-    introduce,
-    look_at,
-    methods,
-    note,
-    numbers,
-)
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothbound.data._loading import Dataset
-    from smoothbound.models.checkpoint import Info
-    from smoothbound.noise._noise import Noise
-    from smoothbound.sampling._sampler import Outlook
-    from smoothbound.smoothing._classifier import SmoothedClassifier
+from smoothbound.cli._network import Network, versions
+from smoothbound.cli._options import Alpha, Data, NBins, Radii, Sigma, Thresholds
+from smoothbound.cli._run_options import Inputs, Question
+from smoothbound.cli._statuses import FAILED_INPUTS
 
 __all__ = ["certify"]
 
 _NETWORK, _INPUTS = "The network, and how it runs", "Which inputs"
 _ADAPTIVE, _STOPPED = "Adaptive draws", "Runs that were stopped"
-_BOUNDS = ["mean", "cdf"]  # those of the paper, unless others are asked for
 
 
 def certify(
@@ -92,9 +65,7 @@ def certify(
     split: Annotated[
         str, typer.Option(help="Part of the data: train or test.", rich_help_panel=_INPUTS)
     ] = "test",
-    skip: Annotated[
-        int, typer.Option(help="Take one input in this many.", rich_help_panel=_INPUTS)
-    ] = 1,
+    skip: Annotated[int, typer.Option(help="Take every N-th input.", rich_help_panel=_INPUTS)] = 1,
     max_inputs: Annotated[
         int | None,
         typer.Option(
@@ -283,81 +254,54 @@ def certify(
     Inputs on which the network fails (it raises, returns NaN or runs out of memory) are kept with
     the reason and count as not certified; the exit status is then 3, and 2 after any other error.
     """
-    from smoothbound._utils.devices import best_device
-    from smoothbound._utils.threads import checked
-    from smoothbound.adaptive import Budget, ask
     from smoothbound.cli._closing import concerns
     from smoothbound.cli._tables import show
-    from smoothbound.data._loading import load
-    from smoothbound.errors import CheckpointError
-    from smoothbound.models import checkpoint as checkpoints
-    from smoothbound.smoothing._classifier import SmoothedClassifier
     from smoothbound.smoothing._run import as_recorded, run
     from smoothbound.store._settings import RunSettings
 
-    if not adaptive and {radius_precision, max_draws, max_seconds} != {None}:
-        raise ValueError("--radius-precision, --max-draws and --max-seconds need --adaptive")
-    if adaptive and radii is None and radius_precision is None:
-        raise ValueError(
-            "--adaptive answers one question about each input: state --radii 0.25 and --thresholds "
-            "0.7 (is the confidence above 0.7 within 0.25?), or --radius-precision 0.05 (up to "
-            "which radius is it?)"
-        )
+    inputs = Inputs(data, split, skip, max_inputs, indices)
+    question = Question(
+        sigma=sigma,
+        radii=radii,
+        thresholds=thresholds,
+        bound=bound,
+        band=band,
+        n_bins=n_bins,
+        adaptive=adaptive,
+        radius_precision=radius_precision,
+        max_draws=max_draws,
+        max_seconds=max_seconds,
+    )
+    network = Network(
+        checkpoint=checkpoint,
+        arch=arch,
+        state_dict=state_dict,
+        measure=measure,
+        outputs=outputs,
+        select=select,
+        cutoff=cutoff,
+        batch_size=batch_size,
+        precision=precision,
+        channels_last=channels_last,
+        compile=compile,
+        device=device,
+        threads=threads,
+    )
+    question.check()
     if salvage and not resume:
         raise ValueError("--salvage needs --resume")
-    if max_draws is not None:
-        checks.count("max_draws", max_draws)
-    if max_seconds is not None:
-        checks.positive("max_seconds", max_seconds)
-    budget = Budget(draws=max_draws, seconds=max_seconds) if adaptive else None
-    _require_network(checkpoint, arch)
-    where = best_device(device)
-    dataset = load(data, split)
-    introduce(dataset)
-    chosen = None if indices is None else indices_of(indices)
-    selected = dataset.select(skip, max_inputs, chosen)
-    look_at(dataset, selected)
-    if arch is not None and ":" in arch:
-        sys.path.insert(0, str(Path.cwd()))  # where a module of the user's own lies
-    model, info = checkpoints.load(checkpoint, where, arch=arch, state_dict=state_dict)
-    for remark in info.remarks:
-        note(f"{checkpoint}: {remark}")
-    if (info.shape or dataset.shape) != dataset.shape or (
-        info.num_classes is not None and info.num_classes < dataset.num_classes
-    ):
-        raise CheckpointError(
-            f"{checkpoint} takes images of shape {info.shape} and knows {info.num_classes} "
-            f"classes; {data} has shape {dataset.shape} and {dataset.num_classes} classes"
-        )
-    name = info.arch if checkpoint is None else checkpoint.name
-    smoothed = SmoothedClassifier(
-        model,
-        sigma,
-        measure=measure,
-        outputs=outputs or "logits",  # type: ignore[arg-type]  # `_introduce_model` warns
-        select=select,  # type: ignore[arg-type]
-        device=where,
-        batch_size=_batch_size(batch_size),
-        precision=precision,  # type: ignore[arg-type]
-        channels_last="auto" if channels_last is None else channels_last,
-        compile=compile,  # type: ignore[arg-type]
-        cutoff=cutoff,
-        threads=None if threads is None else checked("--threads", threads),
-    )
+    network.check()
+    dataset, selected = inputs.load()
+    model, info = network.load(dataset, data)
+    smoothed = network.smoothed(model, sigma)
     if resume:
         smoothed = as_recorded(out, smoothed)
-    first, _ = dataset[0]
     made = smoothed.sampler.noise(
         noise, seed=seed, grid=None if noise == "gaussian" else dataset.grid
     )
-    seen = _introduce_model(smoothed, made, first, dataset, outputs is not None)
-    _warn_of_another(checkpoint, info, sigma, dataset.num_classes)
-    middle = sum(smoothed.measure.score_range) / 2
-    if radii is not None:
-        grid = numbers("--radii", radii)
-    else:
-        grid = [0.0] if radius_precision is not None else default_radii(sigma)
-    levels = [middle] if thresholds is None else numbers("--thresholds", thresholds)
+    seen = network.introduce(smoothed, made, dataset)
+    network.compare(info, sigma, dataset.num_classes)
+    grid, levels = question.grids(smoothed.measure.score_range)
     settings = RunSettings(
         sigma=sigma,
         alpha=alpha,
@@ -368,127 +312,28 @@ def certify(
         score_range=smoothed.measure.score_range,
         cutoff=smoothed.cutoff,
         outputs=smoothed.outputs,
-        methods=methods(
-            bound or (["tangent"] if adaptive else _BOUNDS),
-            band or (["ell"] if adaptive else list(BANDS)),
-            n_bins,
-        ),
+        methods=question.methods,
         radii=tuple(grid),
         thresholds=tuple(levels),
         data=dataset.name,
         split=dataset.split,
         skip=skip,
         max_inputs=max_inputs,
-        indices=None if chosen is None else tuple(chosen),
+        indices=None if inputs.positions is None else tuple(inputs.positions),
         n_inputs=len(selected),
         arch=info.arch,
-        checkpoint=name,
+        checkpoint=info.arch if checkpoint is None else checkpoint.name,
         checkpoint_sha256=info.sha256,
         noise=made.describe(math.prod(dataset.shape)),
-        **smoothed.sampler.describe(first),
-        versions=_versions(),
+        **smoothed.sampler.describe(dataset[0][0]),
+        versions=versions(),
     )
+    adaptive_parts = question.adaptive_parts(grid, levels)
     results = run(
-        out,
-        settings,
-        smoothed,
-        dataset,
-        question=ask(grid, levels, radius_precision) if adaptive else None,
-        budget=budget,
-        resume=resume,
-        salvage=salvage,
+        out, settings, smoothed, dataset, resume=resume, salvage=salvage, **adaptive_parts
     )
     show(results, out)
     for concern in concerns(results, normalised=seen is None or seen.normalised):
         note(concern)
     if results.failed:
-        raise typer.Exit(3)
-
-
-def _require_network(checkpoint: Path | None, arch: str | None) -> None:
-    """Say how a network is named, where none is."""
-    from smoothbound.models.architectures import ARCHITECTURES
-
-    if arch is not None and arch not in ARCHITECTURES and Path(arch).is_file():
-        raise ValueError(f"{arch} is a file: give it as --checkpoint; --arch names a network")
-    if checkpoint is None and (arch is None or arch in ARCHITECTURES):
-        raise ValueError(
-            "a checkpoint is needed: state --checkpoint FILE, the parameters of the network; or "
-            "--model package.module:factory, a function of your own that makes a trained network, "
-            "such as nets:make in nets.py"
-        )
-
-
-def _introduce_model(
-    smoothed: SmoothedClassifier, noise: Noise, image: Tensor, dataset: Dataset, stated: bool
-) -> Outlook | None:
-    """Say in one line what the network returns, if it does, and refuse labels that it lacks."""
-    from smoothbound.errors import CheckpointError, ModelError
-
-    seen = None
-    with suppress(ModelError):  # the run will say what is wrong, and whether with all images
-        seen = smoothed.sampler.look(image, noise)
-        say(f"model: {seen}", Console(stderr=True))
-        if seen.outputs == "logits" and seen.normalised and not stated:
-            note(
-                "these look like probabilities, and a second softmax makes every score small: "
-                "state --outputs probabilities, or --outputs logits if they are logits all the same"
-            )
-        if dataset.num_classes > seen.classes:
-            raise CheckpointError(
-                f"the network has {seen.classes} outputs, and the data have "
-                f"{dataset.num_classes} classes, labels from 0 to {dataset.num_classes - 1}: "
-                "labels must be columns of its outputs, counted from 0"
-            )
-    if (displacement := noise.displacement(math.prod(dataset.shape))) > 0:
-        common = noise.common_grid(image)
-        advice = f" (but the first image lies on 1/{common})" if common else ""
-        note(
-            f"the images are on no stated grid{advice}: they are placed on a fine lattice, and "
-            f"radii are stated {ceil_decimal(2 * displacement, 6)} smaller for it"
-        )
-    return seen
-
-
-def _warn_of_another(path: Path | None, info: Info, sigma: float, num_classes: int) -> None:
-    """Say so if a checkpoint was trained under another sigma, or for more classes."""
-    if path is None:
-        return
-    trained = info.training.get("sigma")
-    folder = re.fullmatch(r"noise_(\d+\.\d+)", path.absolute().parent.name)  # as published
-    if trained not in (None, sigma):
-        note(
-            f"{path.name} was trained under noise of sigma {trained}, and is smoothed with {sigma}"
-        )
-    elif trained is None and folder and float(folder[1]) != sigma:
-        note(
-            f"{path.name} lies in {folder[0]}, as if trained under noise of sigma {folder[1]}, and "
-            f"is smoothed with {sigma}"
-        )
-    if info.num_classes is not None and info.num_classes > num_classes:
-        note(f"{path.name} knows {info.num_classes} classes, and the data have {num_classes}")
-
-
-def _batch_size(text: str) -> Any:
-    """Return the number of rows, or "auto"."""
-    if text == "auto":
-        return text
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"--batch-size must be a number or auto, got {text!r}") from None
-
-
-def _versions() -> dict[str, str]:
-    import numpy as np
-    import torch
-
-    from smoothbound import build_info
-
-    built = build_info()
-    return {
-        "smoothbound": str(built["version"]),
-        "backend": str(built["backend"]),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
+        raise typer.Exit(FAILED_INPUTS)

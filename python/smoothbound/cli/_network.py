@@ -1,0 +1,206 @@
+"""The network of `certify`: loaded, smoothed, tried with one image, and compared with the data."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from smoothbound._display.console import note, say
+from smoothbound._display.rounding import ceil_decimal
+from smoothbound.errors import CheckpointError, ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from smoothbound.data._dataset import Dataset
+    from smoothbound.models.checkpoint import Info
+    from smoothbound.noise._noise import Noise
+    from smoothbound.sampling._sampler import Outlook
+    from smoothbound.smoothing._classifier import SmoothedClassifier
+
+__all__ = ["Network", "versions"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network and how it runs; the fields are options as they were typed."""
+
+    checkpoint: Path | None
+    arch: str | None
+    state_dict: str | None
+    measure: str
+    outputs: str | None
+    select: str | None
+    cutoff: float | None
+    batch_size: str
+    precision: str
+    channels_last: bool | None
+    compile: str | None
+    device: str | None
+    threads: int | None
+
+    def check(self) -> None:
+        """Refuse options that name no network or no device, before anything is loaded.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no network, or no such device.
+        """
+        from smoothbound._utils.devices import best_device
+        from smoothbound.models.architectures import ARCHITECTURES
+
+        arch = self.arch
+        if arch is not None and arch not in ARCHITECTURES and Path(arch).is_file():
+            raise ValueError(f"{arch} is a file: give it as --checkpoint; --arch names a network")
+        if self.checkpoint is None and (arch is None or arch in ARCHITECTURES):
+            raise ValueError(
+                "a checkpoint is needed: state --checkpoint FILE, the parameters of the network; "
+                "or --model package.module:factory, a function of your own that makes a trained "
+                "network, such as nets:make in nets.py"
+            )
+        best_device(self.device)
+
+    def load(self, dataset: Dataset, data: str) -> tuple[nn.Module, Info]:
+        """Return the network and what its file says, after remarks on how the file was read.
+
+        Raises
+        ------
+        CheckpointError, ModelError
+            If it cannot be loaded, or does not take the images of `dataset`, which ``--data`` calls
+            `data`.
+        """
+        from smoothbound._utils.devices import best_device
+        from smoothbound.models import checkpoint as checkpoints
+
+        if self.arch is not None and ":" in self.arch:
+            sys.path.insert(0, str(Path.cwd()))  # modules of the user's own lie there
+        model, info = checkpoints.load(
+            self.checkpoint, best_device(self.device), arch=self.arch, state_dict=self.state_dict
+        )
+        for remark in info.remarks:
+            note(f"{self.checkpoint}: {remark}")
+        if (info.shape or dataset.shape) != dataset.shape or (
+            info.num_classes is not None and info.num_classes < dataset.num_classes
+        ):
+            raise CheckpointError(
+                f"{self.checkpoint} takes images of shape {info.shape} and knows "
+                f"{info.num_classes} classes; {data} has shape {dataset.shape} and "
+                f"{dataset.num_classes} classes"
+            )
+        return model, info
+
+    def smoothed(self, model: nn.Module, sigma: float) -> SmoothedClassifier:
+        """Return the smoothed classifier of the loaded network."""
+        from smoothbound._utils.devices import best_device
+        from smoothbound._utils.threads import checked
+        from smoothbound.smoothing._classifier import SmoothedClassifier
+
+        return SmoothedClassifier(
+            model,
+            sigma,
+            measure=self.measure,
+            outputs=self.outputs or "logits",  # type: ignore[arg-type]  # `introduce` warns
+            select=self.select,  # type: ignore[arg-type]
+            device=best_device(self.device),
+            batch_size=_batch_size(self.batch_size),
+            precision=self.precision,  # type: ignore[arg-type]
+            channels_last="auto" if self.channels_last is None else self.channels_last,
+            compile=self.compile,  # type: ignore[arg-type]
+            cutoff=self.cutoff,
+            threads=None if self.threads is None else checked("--threads", self.threads),
+        )
+
+    def introduce(
+        self, smoothed: SmoothedClassifier, noise: Noise, dataset: Dataset
+    ) -> Outlook | None:
+        """Say in one line what the network returns for the first image.
+
+        Returns
+        -------
+        Outlook or None
+            What it returned; None if it failed, which the run reports for every input.
+
+        Raises
+        ------
+        CheckpointError
+            If the data have labels that the network cannot return.
+        """
+        image, _ = dataset[0]
+        seen = None
+        with suppress(ModelError):
+            seen = smoothed.sampler.look(image, noise)
+            say(f"model: {seen}", Console(stderr=True))
+            if seen.outputs == "logits" and seen.normalised and self.outputs is None:
+                note(
+                    "these look like probabilities, and a second softmax makes every score small: "
+                    "state --outputs probabilities, or --outputs logits if they are logits all the "
+                    "same"
+                )
+            if dataset.num_classes > seen.classes:
+                raise CheckpointError(
+                    f"the network has {seen.classes} outputs, and the data have "
+                    f"{dataset.num_classes} classes, labels from 0 to {dataset.num_classes - 1}: "
+                    "labels must be columns of its outputs, counted from 0"
+                )
+        if (displacement := noise.displacement(math.prod(dataset.shape))) > 0:
+            common = noise.common_grid(image)
+            advice = f" (but the first image lies on 1/{common})" if common else ""
+            note(
+                f"the images are on no stated grid{advice}: they are placed on a fine lattice, and "
+                f"radii are stated {ceil_decimal(2 * displacement, 6)} smaller for it"
+            )
+        return seen
+
+    def compare(self, info: Info, sigma: float, num_classes: int) -> None:
+        """Note a checkpoint that was trained under another sigma or for more classes."""
+        path = self.checkpoint
+        if path is None:
+            return
+        trained = info.training.get("sigma")
+        folder = re.fullmatch(r"noise_(\d+\.\d+)", path.absolute().parent.name)  # as published
+        if trained not in (None, sigma):
+            note(
+                f"{path.name} was trained under noise of sigma {trained}, and is smoothed with "
+                f"{sigma}"
+            )
+        elif trained is None and folder and float(folder[1]) != sigma:
+            note(
+                f"{path.name} lies in {folder[0]}, as if trained under noise of sigma {folder[1]}, "
+                f"and is smoothed with {sigma}"
+            )
+        if info.num_classes is not None and info.num_classes > num_classes:
+            note(f"{path.name} knows {info.num_classes} classes, and the data have {num_classes}")
+
+
+def _batch_size(text: str) -> Any:
+    """Return the number of rows, or "auto"."""
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"--batch-size must be a number or auto, got {text!r}") from None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computes, which results record."""
+    import numpy as np
+    import torch
+
+    from smoothbound.backends._select import build_info
+
+    built = build_info()
+    return {
+        "smoothbound": str(built["version"]),
+        "backend": str(built["backend"]),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }

@@ -1,0 +1,126 @@
+"""The options of `certify` in groups: which inputs are certified, and what is asked about each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from smoothbound._utils import checks
+from smoothbound.backends._names import BANDS
+from smoothbound.bounds._method import Method
+from smoothbound.cli._options import (
+    default_radii,
+    indices_of,
+    introduce,
+    look_at,
+    methods,
+    numbers,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from smoothbound.data._dataset import Dataset
+
+__all__ = ["Inputs", "Question"]
+
+_BOUNDS = ["mean", "cdf"]  # the paper's, by default
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Which inputs are certified; the fields are options as they were typed."""
+
+    data: str
+    split: str
+    skip: int
+    max_inputs: int | None
+    indices: str | None
+
+    @cached_property
+    def positions(self) -> list[int] | None:
+        """The positions that were asked for; None for all."""
+        return None if self.indices is None else indices_of(self.indices)
+
+    def load(self) -> tuple[Dataset, NDArray[np.int64]]:
+        """Return the data set, and the positions of the inputs to certify.
+
+        Prints a line about the data first. Files of images that cannot be read are an error now
+        rather than after hours.
+        """
+        from smoothbound.data._loading import load
+
+        dataset = load(self.data, self.split)
+        introduce(dataset)
+        selected = dataset.select(self.skip, self.max_inputs, self.positions)
+        look_at(dataset, selected)
+        return dataset, selected
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about each input; the fields are options as they were typed."""
+
+    sigma: float
+    radii: str | None
+    thresholds: str | None
+    bound: list[str] | None
+    band: list[str] | None
+    n_bins: int | None
+    adaptive: bool
+    radius_precision: float | None
+    max_draws: int | None
+    max_seconds: float | None
+
+    def check(self) -> None:
+        """Refuse options that contradict each other, before anything is loaded.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If options of adaptive draws are given without --adaptive, or --adaptive without its
+            question, or a limit is out of its range.
+        """
+        limits = (self.radius_precision, self.max_draws, self.max_seconds)
+        if not self.adaptive and any(limit is not None for limit in limits):
+            raise ValueError("--radius-precision, --max-draws and --max-seconds need --adaptive")
+        if self.adaptive and self.radii is None and self.radius_precision is None:
+            raise ValueError(
+                "--adaptive answers one question about each input: state --radii 0.25 and "
+                "--thresholds 0.7 (is the confidence above 0.7 within 0.25?), or "
+                "--radius-precision 0.05 (up to which radius is it?)"
+            )
+        if self.max_draws is not None:
+            checks.count("max_draws", self.max_draws)
+        if self.max_seconds is not None:
+            checks.positive("max_seconds", self.max_seconds)
+
+    def grids(self, score_range: tuple[float, float]) -> tuple[list[float], list[float]]:
+        """Return the radii and the thresholds, for a measure of this range."""
+        if self.radii is not None:
+            radii = numbers("--radii", self.radii)
+        else:
+            radii = [0.0] if self.radius_precision is not None else default_radii(self.sigma)
+        if self.thresholds is None:
+            return radii, [sum(score_range) / 2]
+        return radii, numbers("--thresholds", self.thresholds)
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The methods, the strongest last."""
+        bounds = self.bound or (["tangent"] if self.adaptive else _BOUNDS)
+        bands = self.band or (["ell"] if self.adaptive else list(BANDS))
+        return methods(bounds, bands, self.n_bins)
+
+    def adaptive_parts(self, radii: list[float], thresholds: list[float]) -> dict[str, Any]:
+        """Return the question and the budget of adaptive draws, for `run`; nothing otherwise."""
+        from smoothbound.adaptive import Budget, ask
+
+        if not self.adaptive:
+            return {"question": None, "budget": None}
+        return {
+            "question": ask(radii, thresholds, self.radius_precision),
+            "budget": Budget(draws=self.max_draws, seconds=self.max_seconds),
+        }

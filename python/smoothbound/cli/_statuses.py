@@ -1,0 +1,9 @@
+"""The exit statuses of the program; 0 is a command that did what was asked."""
+
+from __future__ import annotations
+
+__all__ = ["ERROR", "FAILED_INPUTS", "STOPPED"]
+
+ERROR = 2  # a wrong option, a file that cannot be used, a missing package
+FAILED_INPUTS = 3  # the run is complete, and the model or the measure failed on some inputs
+STOPPED = 130  # Ctrl-C
