@@ -8,10 +8,10 @@ side.  Sorting and Phi^-1 are left to NumPy and SciPy.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,18 +20,15 @@ from scipy.special import betainccinv, betaincinv, ndtri
 
 from smoothbound._numba.jit import jit
 from smoothbound._numba.order import permuted
-from smoothbound._numba.tangent import Tally, TangentBound, bernstein_lower
+from smoothbound._numba.tangent import CDF_ERROR, UNIT, Tally, TangentBound, bernstein_lower
 from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
+from smoothbound.backends._names import Band, Bound, Mean, Order, Side
 
 __all__ = ["ConfidenceBand", "ScoreCounter", "certifier", "certify_counts"]
 
 Vector = NDArray[np.float64]
 Counts = NDArray[np.uint32]
 
-_UNIT = 2.0**-53
-# erfc of the C library is good to a few units, but its argument z / sqrt(2) is rounded, which
-# erfc magnifies by up to 2 z^2 / 2 units: at z = -38, where it underflows, 3e-13.
-_CDF_ERROR = 4e-13
 _SUM_ERROR = 1e-14  # math.fsum-like accuracy of the blocked sums below
 _QUANTILE_ERROR = 1e-14  # relative, of scipy.special.ndtri
 _BETA_ERROR = 1e-12  # relative, of scipy.special.betaincinv
@@ -47,13 +44,13 @@ def _shifted_sum(gaps: Vector, z: Vector, r: float) -> float:
         block = 0.0
         for i in range(start, min(start + _BLOCK, gaps.size)):
             x = z[i] - r
-            x -= abs(x) * 1.5 * _UNIT
+            x -= abs(x) * 1.5 * UNIT
             block += gaps[i] * (0.5 * math.erfc(-x * math.sqrt(0.5)))
         after = total + block
         part = after - total
         lost += (total - (after - part)) + (block - part)
         total = after
-    safe = (total + lost) * (1.0 - _CDF_ERROR - _SUM_ERROR)
+    safe = (total + lost) * (1.0 - CDF_ERROR - _SUM_ERROR)
     return max(0.0, safe - 1e-323 * (gaps.size + 1.0))
 
 
@@ -88,8 +85,8 @@ def _certified_radius(gaps: Vector, z: Vector, target: float) -> float:
     return low
 
 
-def _deviation(m: int, alpha: float) -> float:
-    return math.sqrt(-math.log(alpha) / (2.0 * m)) * (1.0 + 8 * _UNIT)
+def _deviation(n_draws: int, alpha: float) -> float:
+    return math.sqrt(-math.log(alpha) / (2.0 * n_draws)) * (1.0 + 8 * UNIT)
 
 
 def _lower_quantile(p: NDArray[Any], complement: NDArray[Any]) -> Vector:
@@ -102,55 +99,68 @@ def _lower_quantile(p: NDArray[Any], complement: NDArray[Any]) -> Vector:
 class ConfidenceBand:
     """A one-sided band and its levels at equal-count knots, as in the core (band.hpp)."""
 
-    def __init__(self, kind: str, draws: int, alpha: float, n_bins: int, level: float) -> None:
-        n_knots = min(n_bins or draws, draws)
-        self.draws = draws
-        self.positions = np.arange(n_knots, dtype=np.int64) * draws // n_knots
-        self._deviation = _deviation(draws, alpha)
+    def __init__(self, kind: Band, n_draws: int, alpha: float, n_bins: int, level: float) -> None:
+        n_knots = min(n_bins or n_draws, n_draws)
+        self.n_draws = n_draws
+        self.positions = np.arange(n_knots, dtype=np.int64) * n_draws // n_knots
+        self._deviation = _deviation(n_draws, alpha)
         self._ell = self._ell_levels(level) if kind == "ell" else None
-        self.z = self.quantiles(draws - self.positions)
+        self.z = self.quantiles(n_draws - self.positions)
 
     def _ell_levels(self, level: float) -> Vector:
-        m, ranks = self.draws, self.draws - self.positions
+        n, ranks = self.n_draws, self.n_draws - self.positions
         with quiet():
             if level < LEAST_LEVEL:
-                p, q = chernoff_lower(ranks, m, level)
+                p, q = chernoff_lower(ranks, n, level)
             else:
-                p = np.asarray(betaincinv(ranks, m + 1 - ranks, level), np.float64)
-                q = np.asarray(betainccinv(m + 1 - ranks, ranks, level), np.float64)
+                p = np.asarray(betaincinv(ranks, n + 1 - ranks, level), np.float64)
+                q = np.asarray(betainccinv(n + 1 - ranks, ranks, level), np.float64)
         return _lower_quantile(p * (1 - _BETA_ERROR), q * (1 + _BETA_ERROR))
 
     def quantiles(self, counts: NDArray[np.int64]) -> Vector:
         """Bound Phi^-1(G) from below at points that so many draws reach."""
         if self._ell is not None:
-            knot = np.searchsorted(self.positions, self.draws - counts)
+            knot = np.searchsorted(self.positions, self.n_draws - counts)
             return np.append(self._ell, -np.inf)[knot]
-        miss = ((self.draws - counts) / self.draws + self._deviation) * (1 + 4 * _UNIT)
-        return _lower_quantile(1.0 - miss - _UNIT, miss)
+        miss = ((self.n_draws - counts) / self.n_draws + self._deviation) * (1 + 4 * UNIT)
+        return _lower_quantile(1.0 - miss - UNIT, miss)
 
     def quantile(self, count: int) -> float:
         """Bound Phi^-1(G) from below at a point that `count` draws reach."""
         return float(self.quantiles(np.array([count]))[0])
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What does not depend on the scores."""
+@dataclass(frozen=True, kw_only=True)
+class Certifier:
+    """Certify rows of scores; options, arguments and results are those of the C++ core's class."""
 
-    m: int
+    n_draws: int
+    sigma: float
+    alpha: float
     a: float
     b: float
-    side: str
-    bound: str
-    alpha: float
-    mean: str
-    n_pilot: int
-    order: str
-    seed: int
-    deviation: float
+    side: Side
+    bound: Bound
     band: ConfidenceBand | None
-    r: Vector
-    targets: Vector
+    mean: Mean
+    n_pilot: int
+    order: Order
+    seed: int
+    radii: Sequence[float]
+    thresholds: Sequence[float]
+    threads: int
+
+    @cached_property
+    def shifts(self) -> Vector:
+        """R / sigma of each radius, rounded up."""
+        radii = np.asarray(self.radii, np.float64)
+        with quiet():
+            return np.where(radii == 0.0, 0.0, np.nextafter(radii / self.sigma, np.inf))
+
+    @cached_property
+    def targets(self) -> Vector:
+        """Distance of each threshold from the safe end of the range, rounded up."""
+        return np.nextafter(self.distance(np.asarray(self.thresholds, np.float64)), np.inf)
 
     @property
     def width(self) -> float:
@@ -165,10 +175,53 @@ class _Task:
             return max(self.a, math.nextafter(self.a + distance, -math.inf))
         return min(self.b, math.nextafter(self.b - distance, math.inf))
 
-    def shares(self, row: NDArray[np.floating]) -> Vector:
-        """Distances in units of the range, rounded down, in ascending order."""
-        shares = self.distance(row.astype(np.float64)) / self.width * (1.0 - 4 * _UNIT)
-        return np.sort(np.maximum(np.nextafter(shares, -np.inf), 0.0))
+    def __call__(
+        self, scores: NDArray[np.floating], first_row: int = 0
+    ) -> tuple[Vector, Vector, int]:
+        """Return the bounds, the radii and -1; or the number of the first row with a bad score."""
+        bounds, radius = self.empty(len(scores))
+        # float64: a comparison with a and b in the type of the row would round these.
+        wide = (row.astype(np.float64) for row in scores)
+        valid = [bool(np.all((row >= self.a) & (row <= self.b))) for row in wide]
+        if not all(valid):
+            return bounds, radius, valid.index(False)
+        numbers = range(first_row, first_row + len(scores))
+        _for_each_row(self.certify_row, self.threads, scores, numbers, bounds, radius)
+        return bounds, self.input_radii(radius), -1
+
+    def empty(self, n_inputs: int) -> tuple[Vector, Vector]:
+        """Return room for the bounds and the radii."""
+        return np.empty((n_inputs, len(self.radii))), np.empty((n_inputs, len(self.thresholds)))
+
+    def input_radii(self, r: Vector) -> Vector:
+        """Return R = r sigma, rounded down."""
+        with quiet():
+            radii = r * self.sigma
+            return np.where(radii > 0.0, np.nextafter(radii, -np.inf), radii)
+
+    def certify_row(
+        self, row: NDArray[np.floating], number: int, bounds: Vector, radius: Vector
+    ) -> None:
+        if self.bound == "tangent":
+            self.by_tangent(row, number, bounds, radius)
+        elif self.bound == "mean":
+            self.by_curve(*self.mean_curve(row.astype(np.float64), number), bounds, radius)
+        else:
+            self.by_curve(*self.cdf_curve(row), bounds, radius)
+
+    def by_curve(self, gaps: Vector, z: Vector, bounds: Vector, radius: Vector) -> None:
+        """Fill the results from the sum over the gaps between knots, at levels Phi(z)."""
+        bounds[:] = [self.confidence(_shifted_sum(gaps, z, r)) for r in self.shifts]
+        radius[:] = [_certified_radius(gaps, z, target) for target in self.targets]
+
+    def by_tangent(
+        self, row: NDArray[np.floating], number: int, bounds: Vector, radius: Vector
+    ) -> None:
+        tangent = self.tangent(row, number)
+        for j, r in enumerate(self.shifts):
+            bounds[j] = self.confidence(tangent(float(r)) * self.width * (1.0 - 4 * UNIT))
+        for k, target in enumerate(self.targets):
+            radius[k] = tangent.certified_radius(target / self.width * (1.0 + 4 * UNIT))
 
     def tangent(self, row: NDArray[np.floating], number: int) -> TangentBound:
         if self.order == "unknown":  # the order within the pilot and within the rest has no effect
@@ -176,133 +229,54 @@ class _Task:
         pilot, draws = row[: self.n_pilot], row[self.n_pilot :]
         return TangentBound(self.mean, self.alpha, self.shares(pilot), self.shares(draws))
 
-    def by_tangent(
-        self, row: NDArray[np.floating], number: int, bounds: Vector, radius: Vector
-    ) -> None:
-        tangent = self.tangent(row, number)
-        for j, r in enumerate(self.r):
-            bounds[j] = self.confidence(tangent(float(r)) * self.width * (1.0 - 4 * _UNIT))
-        for k, target in enumerate(self.targets):
-            radius[k] = tangent.certified_radius(target / self.width * (1.0 + 4 * _UNIT))
+    def shares(self, row: NDArray[np.floating]) -> Vector:
+        """Distances in units of the range, rounded down, in ascending order."""
+        shares = self.distance(row.astype(np.float64)) / self.width * (1.0 - 4 * UNIT)
+        return np.sort(np.maximum(np.nextafter(shares, -np.inf), 0.0))
 
-    def by_tallied_mean(self, row: NDArray[np.floating], number: int) -> tuple[Vector, Vector]:
-        if self.mean == "betting":
-            share = self.tangent(row, number)(0.0)
-        else:
-            identity = np.array([0.0, 1.0])
-            share = bernstein_lower(Tally(identity, self.shares(row)), identity, self.alpha)
-        p = np.array([share])
-        return np.array([self.width]), _lower_quantile(p, 1.0 - p)
-
-    def by_mean(self, row: Vector, number: int) -> tuple[Vector, Vector]:
+    def mean_curve(self, row: Vector, number: int) -> tuple[Vector, Vector]:
+        """Return one gap, the whole range, and the level of the bound on the mean."""
         if self.mean != "hoeffding":
-            return self.by_tallied_mean(row, number)
+            share = self.share_of_mean(row, number)
+            p = np.array([share])
+            return np.array([self.width]), _lower_quantile(p, 1.0 - p)
         scale = 2.0**-64 if self.width > 1.0 else 1.0  # so that no sum overflows
         total = math.fsum(self.distance(row) * scale)
-        mean = total / (self.m * (self.width * scale)) * (1.0 - 16 * _UNIT)
-        p = np.array([mean - self.deviation - _UNIT])
-        q = np.array([((1.0 - mean) + self.deviation) * (1 + 4 * _UNIT)])
+        mean = total / (self.n_draws * (self.width * scale)) * (1.0 - 16 * UNIT)
+        deviation = _deviation(self.n_draws, self.alpha)
+        p = np.array([mean - deviation - UNIT])
+        q = np.array([((1.0 - mean) + deviation) * (1 + 4 * UNIT)])
         return np.array([self.width]), _lower_quantile(p, q)
 
-    def by_cdf(self, row: NDArray[np.floating]) -> tuple[Vector, Vector]:
+    def share_of_mean(self, row: NDArray[np.floating], number: int) -> float:
+        """Bound the mean distance, in units of the range, by betting or Bernstein's inequality."""
+        if self.mean == "betting":
+            return self.tangent(row, number)(0.0)
+        identity = np.array([0.0, 1.0])
+        return bernstein_lower(Tally(identity, self.shares(row)), identity, self.alpha)
+
+    def cdf_curve(self, row: NDArray[np.floating]) -> tuple[Vector, Vector]:
+        """Return the gaps between the knots of a row and the levels of the band there."""
         ordered = np.sort(row).astype(np.float64)
         distances = self.distance(ordered if self.side == "lower" else ordered[::-1])
         assert self.band is not None
         knots = distances[self.band.positions]
         gaps = np.diff(knots, prepend=0.0)
-        first = np.searchsorted(distances, knots, side="left")  # m - first draws reach the knot
+        first = np.searchsorted(distances, knots, side="left")  # n_draws - first reach the knot
         z = self.band.z.copy()
         tied = first != self.band.positions
-        z[tied] = self.band.quantiles(self.m - first[tied])
+        z[tied] = self.band.quantiles(self.n_draws - first[tied])
         return gaps, z
 
-    def __call__(
-        self, row: NDArray[np.floating], number: int, bounds: Vector, radius: Vector
-    ) -> None:
-        if self.bound == "tangent":
-            self.by_tangent(row, number, bounds, radius)
-            return
-        if self.bound == "mean":
-            gaps, z = self.by_mean(row.astype(np.float64), number)
-        else:
-            gaps, z = self.by_cdf(row)
-        for j, r in enumerate(self.r):
-            bounds[j] = self.confidence(_shifted_sum(gaps, z, r))
-        for k, target in enumerate(self.targets):
-            radius[k] = _certified_radius(gaps, z, target)
+
+def certifier(n_draws: int, **options: Any) -> Certifier:
+    """Make a certifier, as the C++ core does, but with nothing prepared."""
+    return Certifier(n_draws=n_draws, **options)
 
 
 def quiet() -> np.errstate:
     """Let infinities and underflow pass, whatever the caller told NumPy to do about them."""
     return np.errstate(all="ignore")
-
-
-def _scaled_radii(radii: Vector, sigma: float) -> Vector:
-    with quiet():
-        return np.where(radii == 0.0, 0.0, np.nextafter(radii / sigma, np.inf))
-
-
-def _input_radii(r: Vector, sigma: float) -> Vector:
-    with quiet():
-        radii = r * sigma
-        return np.where(radii > 0.0, np.nextafter(radii, -np.inf), radii)
-
-
-def certifier(
-    n_draws: int, *, radii: tuple[float, ...], thresholds: tuple[float, ...], **options: Any
-) -> Callable[..., tuple[Vector, Vector, int]]:
-    """Return `certify` with its options; as in the C++ core, but with nothing prepared."""
-    return partial(certify, radii=np.array(radii), thresholds=np.array(thresholds), **options)
-
-
-def certify(
-    scores: NDArray[np.floating],
-    first_row: int = 0,
-    *,
-    sigma: float,
-    alpha: float,
-    a: float,
-    b: float,
-    side: str,
-    bound: str,
-    band: ConfidenceBand | None,
-    mean: str,
-    n_pilot: int,
-    order: str,
-    seed: int,
-    radii: Vector,
-    thresholds: Vector,
-    threads: int,
-) -> tuple[Vector, Vector, int]:
-    """Certify every row; arguments and results as in the C++ core's batch call."""
-    n_inputs, m = scores.shape
-    bounds = np.empty((n_inputs, radii.size))
-    radius = np.empty((n_inputs, thresholds.size))
-    # float64: a comparison with a and b in the type of the row would round these.
-    wide = (row.astype(np.float64) for row in scores)
-    valid = [bool(np.all((row >= a) & (row <= b))) for row in wide]
-    if not all(valid):
-        return bounds, radius, valid.index(False)
-    r = _scaled_radii(radii, sigma)
-    distances = thresholds - a if side == "lower" else b - thresholds
-    task = _Task(
-        m=m,
-        a=a,
-        b=b,
-        side=side,
-        bound=bound,
-        alpha=alpha,
-        mean=mean,
-        n_pilot=n_pilot,
-        order=order,
-        seed=seed,
-        deviation=_deviation(m, alpha),
-        band=band,
-        r=r,
-        targets=np.nextafter(distances, np.inf),
-    )
-    _for_each_row(task, threads, scores, range(first_row, first_row + n_inputs), bounds, radius)
-    return bounds, _input_radii(radius, sigma), -1
 
 
 def _for_each_row(task: Callable[..., None], threads: int, *columns: Any) -> None:
@@ -367,49 +341,31 @@ class ScoreCounter:
 
 
 def certify_counts(
-    edges: Vector,
-    counts: Counts,
-    *,
-    sigma: float,
-    alpha: float,
-    side: str,
-    band: ConfidenceBand,
-    radii: Vector,
-    thresholds: Vector,
-    threads: int,
+    edges: Vector, counts: Counts, *, band: ConfidenceBand, **options: Any
 ) -> tuple[Vector, Vector]:
     """Certify every row of counts; arguments and results as in the C++ core's batch call."""
-    a, b, m = float(edges[0]), float(edges[-1]), band.draws
-    step = 1 if side == "lower" else -1  # the upper side: cells and edges from the other end
-    ordered = edges[::step]
-    r = _scaled_radii(radii, sigma)
-    targets = np.nextafter(thresholds - a if side == "lower" else b - thresholds, np.inf)
-    task = _Task(
-        m=m,
-        a=a,
-        b=b,
-        side=side,
+    task = Certifier(
+        n_draws=band.n_draws,
+        a=float(edges[0]),
+        b=float(edges[-1]),
         bound="cdf",
-        alpha=alpha,
+        band=band,
         mean="hoeffding",
         n_pilot=0,
         order="drawn",
         seed=0,
-        deviation=_deviation(m, alpha),
-        band=band,
-        r=r,
-        targets=targets,
+        **options,
     )
+    step = 1 if task.side == "lower" else -1  # the upper side begins at the other end
+    ordered = edges[::step]
 
     def certify_row(cells: Counts, bounds: Vector, radius: Vector) -> None:
-        reached = m - np.cumsum(cells[::step], dtype=np.int64)[1::2]  # each edge but the first
+        passed = np.cumsum(cells[::step], dtype=np.int64)[1::2]  # draws before each edge
+        reached = band.n_draws - passed  # each edge but the first
         useful = np.append(reached[1:] < reached[:-1], True) & (reached > 0)
-        gaps = np.abs(np.diff(ordered[1:][useful], prepend=ordered[0])) * (1.0 - 2 * _UNIT)
-        z = band.quantiles(reached[useful])
-        bounds[:] = [task.confidence(_shifted_sum(gaps, z, shift)) for shift in r]
-        radius[:] = [_certified_radius(gaps, z, target) for target in targets]
+        gaps = np.abs(np.diff(ordered[1:][useful], prepend=ordered[0])) * (1.0 - 2 * UNIT)
+        task.by_curve(gaps, band.quantiles(reached[useful]), bounds, radius)
 
-    bounds = np.empty((len(counts), radii.size))
-    radius = np.empty((len(counts), thresholds.size))
-    _for_each_row(certify_row, threads, counts, bounds, radius)
-    return bounds, _input_radii(radius, sigma)
+    bounds, radius = task.empty(len(counts))
+    _for_each_row(certify_row, task.threads, counts, bounds, radius)
+    return bounds, task.input_radii(radius)

@@ -12,13 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-__all__ = ["Tally", "TangentBound", "bernstein_lower", "betting_lower"]
+from smoothbound.backends._names import Mean
+
+__all__ = ["CDF_ERROR", "UNIT", "Tally", "TangentBound", "bernstein_lower", "betting_lower"]
 
 Vector = NDArray[np.float64]
 
-_UNIT = 2.0**-53
-_ERROR = 1e-13  # relative, of a sum over the knots in NumPy, and of what is summed
-_CDF_ERROR = 4e-13  # as in _numba
+UNIT = 2.0**-53
+# Relative error of Phi. erfc of the C library, like ndtr of SciPy, is good to a few units, but its
+# argument z / sqrt(2) is rounded, and erfc magnifies that by up to 2 z^2 / 2 units: at z = -38,
+# where it underflows, by 3e-13.
+CDF_ERROR = 4e-13
+_ERROR = 1e-13  # relative, of a sum over the knots in NumPy, and of each of its terms
+# The choices below are those of the core, so that both find the same tangents.
 
 _PILOT_KNOTS, _EVEN_KNOTS = 128, 128
 _PRIOR_WEIGHT = 0.1
@@ -40,7 +46,7 @@ class Tally:
         self._part = np.bincount(interval, f, minlength=n)
         self._square = np.bincount(interval, f * f, minlength=n)
         # np.bincount adds one by one: n units at worst, far fewer as a rule; both are allowed for.
-        self.error = _ERROR + self.draws * _UNIT
+        self.error = _ERROR + self.draws * UNIT
 
     def sum(self, values: Vector) -> float:
         """Sum v(x) over the draws, v linear between its values at the knots."""
@@ -54,7 +60,7 @@ class Tally:
 
 
 def _evidence(alpha: float) -> float:
-    return -math.log(alpha) * (1 + 10 * _UNIT)
+    return -math.log(alpha) * (1 + 10 * UNIT)
 
 
 def bernstein_lower(tally: Tally, values: Vector, alpha: float) -> float:
@@ -68,14 +74,14 @@ def bernstein_lower(tally: Tally, values: Vector, alpha: float) -> float:
     variance = (max(spread, 0.0) + error) * n / (n - 1)
     needed = _evidence(0.5 * alpha)
     slack = math.sqrt(2 * variance * needed / n) + 7 * needed / (3 * (n - 1))
-    return max(0.0, mean * (1 - error) - slack * (1 + 16 * _UNIT))
+    return max(0.0, mean * (1 - error) - slack * (1 + 16 * UNIT))
 
 
 def betting_lower(tally: Tally, logs: Vector, stake: float, alpha: float) -> float:
     """Bound E v(X) from below by Markov's inequality for prod (1 + stake v)."""
     n = tally.draws
     level = (tally.sum(logs) * (1 - tally.error) - _evidence(alpha)) / n
-    safe = level - _ERROR * (1 + float(logs[-1])) - abs(level) * (4 * _UNIT)
+    safe = level - _ERROR * (1 + float(logs[-1])) - abs(level) * (4 * UNIT)
     if not safe > 0.0:
         return 0.0
     return min(max(math.expm1(safe) * (1 - _ERROR) / stake, 0.0), 1.0)
@@ -84,16 +90,16 @@ def betting_lower(tally: Tally, logs: Vector, stake: float, alpha: float) -> flo
 class TangentBound:
     """The tangent bound of one input, from pilot draws and others in ascending order.
 
-    `knots`, `z` (Phi^-1 of the points where the tangents touch) and `stake` are what the last bound
-    rests on, all from the pilot.
+    The last bound rests on `knots`, `z` (Phi^-1 of the points where the tangents touch) and
+    `stake`. The pilot draws alone decide all three.
     """
 
-    def __init__(self, mean: str, alpha: float, pilot: Vector, draws: Vector) -> None:
+    def __init__(self, mean: Mean, alpha: float, pilot: Vector, draws: Vector) -> None:
         self._mean, self._alpha = mean, alpha
-        m = len(pilot)
-        n = min(_PILOT_KNOTS, m)
+        n_pilot = len(pilot)
+        n = min(_PILOT_KNOTS, n_pilot)
         even = np.arange(_EVEN_KNOTS) / _EVEN_KNOTS
-        quantiles = pilot[np.arange(n, dtype=np.int64) * m // n]
+        quantiles = pilot[np.arange(n, dtype=np.int64) * n_pilot // n]
         knots = np.unique(np.concatenate([[1.0], even, quantiles, pilot[-1:]]))
         self._tally = Tally(knots, draws)
         self.knots: Vector = knots
@@ -104,7 +110,7 @@ class TangentBound:
         masses += np.bincount(interval + 1, f, minlength=len(knots))
         padded = np.concatenate([[0.0], self._lengths, [0.0]])
         masses += _PRIOR_WEIGHT * 0.5 * (padded[:-1] + padded[1:])
-        self._masses: Vector = masses / (m + _PRIOR_WEIGHT)
+        self._masses: Vector = masses / (n_pilot + _PRIOR_WEIGHT)
         self._restart()
 
     def _restart(self) -> None:
@@ -119,14 +125,14 @@ class TangentBound:
         self.z: Vector = np.clip(z, -_Z_LIMIT, _Z_LIMIT)
         z = self.z
         x = r * z - 0.5 * r * r
-        slack = (16.0 * r + r * r + 16.0) * 2 * _UNIT
+        slack = (16.0 * r + r * r + 16.0) * 2 * UNIT
         w = np.exp(np.maximum(x, -700.0))
         shifted = z - r
         height = np.where(x > -700.0, w * (1 - slack) * ndtr(-z), 0.0)
-        constants = (ndtr(shifted - np.abs(shifted) * 2 * _UNIT) + height) * (1 - _CDF_ERROR)
+        constants = (ndtr(shifted - np.abs(shifted) * 2 * UNIT) + height) * (1 - CDF_ERROR)
         return w * (1 + slack), constants - 1e-322
 
-    def _draw_tangents(self, r: float) -> None:
+    def _place_tangents(self, r: float) -> None:
         weights, constants = self._tangents(r)
         phi = np.concatenate([[0.0], np.cumsum(self._lengths * weights)])
         self._greatest = float(phi[-1])
@@ -139,7 +145,7 @@ class TangentBound:
             share = betting_lower(self._tally, self._logs, self.stake, self._alpha)
         else:
             share = bernstein_lower(self._tally, self._values, self._alpha)
-        bound = self._constant - self._greatest * (1 + _ERROR) * (1 - share + 2 * _UNIT)
+        bound = self._constant - self._greatest * (1 + _ERROR) * (1 - share + 2 * UNIT)
         return min(max(bound, 0.0), 1.0)
 
     def _next_step(self) -> float:
@@ -154,7 +160,7 @@ class TangentBound:
         step = math.log(wanted / divergence) * divergence / slope
         return min(max(step, -3.0), 3.0)
 
-    def _take(self, step: float, last: float) -> None:
+    def _change_stake(self, step: float, last: float) -> None:
         left = step / last if last else 1.0
         if left < 1.0:
             self._damping = min(max(self._damping / (1.0 - left), 0.125), 1.0)
@@ -166,12 +172,12 @@ class TangentBound:
     def _settle(self, r: float) -> None:
         last = math.inf
         for steps in range(_MOST_STEPS + 1):
-            self._draw_tangents(r)
+            self._place_tangents(r)
             step = self._next_step()
             settled = abs(step) < _SETTLED_STEP and abs(last) < 16 * _SETTLED_STEP
             if steps == _MOST_STEPS or settled:
                 return
-            self._take(step, last)
+            self._change_stake(step, last)
             last = step
 
     def __call__(self, r: float) -> float:
@@ -180,18 +186,18 @@ class TangentBound:
         self._settle(r)
         return self._bound()
 
-    def _foretold(self, r: float) -> float:
+    def _forecast(self, r: float) -> float:
         self._settle(r)
         return self._constant - self._greatest * (1 - float(self._worst @ self._values))
 
-    def _foretold_radius(self, target: float) -> float:
+    def _forecast_radius(self, target: float) -> float:
         self._restart()
         low, high = 0.0, 1.0
-        while high < 64.0 and self._foretold(high) > target:
+        while high < 64.0 and self._forecast(high) > target:
             low, high = high, 2 * high
         for _ in range(8):
             middle = 0.5 * (low + high)
-            if self._foretold(middle) > target:
+            if self._forecast(middle) > target:
                 low = middle
             else:
                 high = middle
@@ -199,7 +205,7 @@ class TangentBound:
 
     def certified_radius(self, target: float) -> float:
         """Return the last point of the pilot's grid up to which every bound is above the target."""
-        guess = self._foretold_radius(target)
+        guess = self._forecast_radius(target)
         self._restart()
         certified, r = math.nan, 0.0
         while True:
