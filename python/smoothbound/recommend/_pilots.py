@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._utils import checks
+from smoothbound._utils.renamed import formerly
 from smoothbound.errors import StoreError
 from smoothbound.sketch._score_sketch import ScoreSketch
 from smoothbound.store import _results as store
@@ -83,10 +84,12 @@ class Pilot:
         return self.sketch.sigma
 
     @property
-    def m(self) -> int:
+    def n_draws(self) -> int:
         """The least number of draws of an input that has any."""
         drawn = self.sketch.n_draws
         return int(drawn[drawn > 0].min()) if drawn.any() else 0
+
+    m = formerly("m", "n_draws")
 
 
 def read(folders: Sequence[str | Path]) -> list[Pilot]:

@@ -17,38 +17,37 @@ from numpy.typing import NDArray
 
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
+from smoothbound._utils.renamed import formerly, renamed
 from smoothbound.backends._names import Backend, Band
 from smoothbound.bounds._sample_size import required_draws
 from smoothbound.recommend._forecast import MOST_DRAWS, forecast
 from smoothbound.recommend._pilots import Pilot, common_inputs, positions
+from smoothbound.recommend._statistics import differ, share_interval
 
-__all__ = ["Recommendation", "Rival", "ladder", "recommend", "wilson"]
+__all__ = ["Recommendation", "RunnerUp", "draw_counts", "recommend"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-_TOLD_APART = 0.05  # two-sided level of the sign test between two pilots
-_Z = 1.959963984540054  # two-sided 95 % point of the normal distribution
 
-
-class Rival(NamedTuple):
-    """The pilot that comes next, against the recommended one, at the most draws.
+class RunnerUp(NamedTuple):
+    """The second-best pilot, compared with the recommended one at the most draws.
 
     Attributes
     ----------
     place : int
         Its position among the pilots.
     lost, won : int
-        Inputs that only the recommended one certifies, and that only this one does.
-    told_apart : bool
+        Inputs that only the recommended one certifies, and inputs that only this one certifies.
+    significant : bool
         Whether a sign test at 5 % finds them different.
     """
 
     place: int
     lost: int
     won: int
-    told_apart: bool
+    significant: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,24 +128,24 @@ class Recommendation:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of the share that `count` stands for."""
-        return wilson(self.count, self.total)
+        return share_interval(self.count, self.total)
 
     @property
-    def rival(self) -> Rival | None:
-        """What comes next after the recommended pilot, if there is another."""
+    def runner_up(self) -> RunnerUp | None:
+        """The second-best pilot, if there is another than the recommended one."""
         if self.place is None or len(self.pilots) < 2:
             return None
-        from scipy.stats import binomtest
-
         last = self.certified[:, -1]
         order = np.argsort(-last.sum(axis=1), kind="stable")
         place = int(next(i for i in order if i != self.place))
         lost = int((last[self.place] & ~last[place]).sum())
         won = int((last[place] & ~last[self.place]).sum())
-        apart = lost + won > 0 and binomtest(lost, lost + won).pvalue < _TOLD_APART
-        return Rival(place, lost, won, bool(apart))
+        return RunnerUp(place, lost, won, differ(lost, won))
+
+    rival = formerly("rival", "runner_up")
 
 
+@renamed(max_n="max_draws")
 def recommend(
     pilots: Sequence[Pilot],
     *,
@@ -154,23 +153,21 @@ def recommend(
     radius: float,
     band: Band = "ell",
     alpha: float = 1e-3,
-    max_n: int = 100_000,
+    max_draws: int = 100_000,
     share: float = 0.95,
     backend: Backend | None = None,
     threads: int | None = None,
 ) -> Recommendation:
     """Recommend the sigma and n that certify most above a threshold within a radius.
 
-    For each pilot and each n of a `ladder`, `forecast` says which inputs n draws would
-    certify. The sigma with the largest share at `max_n` is recommended, with the least n that
-    reaches `share` of it. Of equal shares, the one with the smaller n is taken, then the smaller
-    sigma.
+    For each pilot and each of a few numbers of draws n, `forecast` says which inputs n draws would
+    certify. The sigma with the largest share at `max_draws` is recommended, with the least n that
+    reaches `share` of it. If shares are equal, the smaller n decides, then the smaller sigma.
 
     Parameters
     ----------
     pilots : sequence of Pilot
-        Short runs of the same images and measure, usually one for each sigma; see
-        `read`.
+        Short runs of the same images and measure, usually one for each sigma.
     threshold : float
         Confidence threshold c, strictly inside the range of the measure.
     radius : float
@@ -179,10 +176,10 @@ def recommend(
         Confidence band of the run that is planned.
     alpha : float
         Failure probability of each of its certificates, in (0, 1).
-    max_n : int
+    max_draws : int
         The most draws of an input to consider.
     share : float
-        Share of what `max_n` draws certify that is enough, in (0, 1].
+        Share of what `max_draws` draws certify that is enough, in (0, 1].
     backend, threads
         As in `certify_scores`.
 
@@ -194,7 +191,7 @@ def recommend(
     ------
     TypeError, ValueError
         If an argument is not of the kind or in the range stated above, the pilots do not compare,
-        or `max_n` draws could not certify anything at this threshold.
+        or `max_draws` draws could not certify anything at this threshold.
 
     Examples
     --------
@@ -215,12 +212,14 @@ def recommend(
     radius = float(checks.radii("radius", [radius])[0])
     score_range = pilots[0].sketch.score_range
     threshold = float(checks.thresholds("threshold", [threshold], score_range)[0])
-    draws = ladder(threshold, max_n, alpha=alpha, score_range=score_range, band=band)
+    draws = draw_counts(threshold, max_draws, alpha=alpha, score_range=score_range, band=band)
     share = _checked_share(share)
     radii = np.unique([0.0, radius / 2, radius, 2 * radius])
     options = {"alpha": alpha, "band": band, "backend": backend, "threads": threads}
-    futures = [_future(one, index, label, threshold, radii, draws, options) for one in pilots]
-    certified = np.stack([one.certified for one in futures])  # by pilot, n, radius and input
+    forecasts = [
+        _forecast_of(one, index, label, threshold, radii, draws, options) for one in pilots
+    ]
+    certified = np.stack([one.certified for one in forecasts])  # by pilot, n, radius and input
     sigmas = [one.sigma for one in pilots]
     counts, at = certified.sum(axis=3), int(np.searchsorted(radii, radius))
     chosen = [_choose(counts[:, :, k], sigmas, share) for k in range(radii.size)]
@@ -241,26 +240,26 @@ def recommend(
         place=place,
         step=step,
         rule=tuple((r, sigma) for r, sigma in rule if r > 0),
-        furthest=np.array([one.furthest for one in futures]),
-        highest=np.array([one.highest[at] for one in futures]),
+        furthest=np.array([one.furthest for one in forecasts]),
+        highest=np.array([one.highest[at] for one in forecasts]),
     )
 
 
-def ladder(
+def draw_counts(
     threshold: float,
-    max_n: int,
+    max_draws: int,
     *,
     alpha: float = 1e-3,
     score_range: tuple[float, float] = (0.0, 1.0),
     band: Band = "ell",
 ) -> tuple[int, ...]:
-    """Return the numbers of draws worth a look: 1, 2 and 5 times powers of ten, and the last.
+    """Return the numbers of draws to forecast: 1, 2 and 5 times powers of ten, and the last.
 
     Parameters
     ----------
     threshold, alpha, score_range, band
         As in `required_draws`, below which nothing can be certified.
-    max_n : int
+    max_draws : int
         The last one.
 
     Returns
@@ -270,37 +269,23 @@ def ladder(
     Raises
     ------
     ValueError
-        If `max_n` draws cannot certify anything above the threshold, or are too many to forecast.
+        If `max_draws` draws cannot certify anything above the threshold, or are too many to
+        forecast.
 
     Examples
     --------
-    >>> ladder(0.7, 3000)
+    >>> draw_counts(0.7, 3000)
     (50, 100, 200, 500, 1000, 2000, 3000)
     """
-    max_n = checks.count("max_n", max_n)
+    max_draws = checks.count("max_draws", max_draws)
     least = required_draws(threshold, alpha=alpha, score_range=score_range, band=band)
-    if not least <= max_n <= MOST_DRAWS:
+    if not least <= max_draws <= MOST_DRAWS:
         raise ValueError(
-            f"max_n must lie in {least} .. {MOST_DRAWS}, got {max_n}: fewer than {least} draws "
-            f"certify nothing above {exact(threshold)} at alpha = {exact(alpha)}"
+            f"max_draws must lie in {least} .. {MOST_DRAWS}, got {max_draws}: fewer than {least} "
+            f"draws certify nothing above {exact(threshold)} at alpha = {exact(alpha)}"
         )
     steps = (d * 10**k for k in range(10) for d in (1, 2, 5))
-    return (*(n for n in steps if least <= n < max_n), max_n)
-
-
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of the share that `count` of `total` inputs stand for.
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in wilson(31, 50)]
-    [0.482, 0.741]
-    """
-    total = checks.count("total", total, maximum=2**53)
-    share, extra = checks.count("count", count, 0, total) / total, _Z * _Z / total
-    middle = (share + extra / 2) / (1 + extra)
-    half = math.sqrt(share * (1 - share) * extra + extra * extra / 4) / (1 + extra)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return (*(n for n in steps if least <= n < max_draws), max_draws)
 
 
 def _checked_share(share: float) -> float:
@@ -309,15 +294,15 @@ def _checked_share(share: float) -> float:
     return float(share)
 
 
-class _Future(NamedTuple):
-    """What a pilot forecasts: `certified` has shape (n_draws, n_radii, n_inputs)."""
+class _PilotForecast(NamedTuple):
+    """The forecast from one pilot; `certified` has shape (numbers of draws, n_radii, n_inputs)."""
 
     certified: Bools
     furthest: float
     highest: Floats
 
 
-def _future(
+def _forecast_of(
     pilot: Pilot,
     index: Ints,
     label: Ints,
@@ -325,7 +310,7 @@ def _future(
     radii: Floats,
     draws: Sequence[int],
     options: dict[str, Any],
-) -> _Future:
+) -> _PilotForecast:
     """Forecast the inputs of `index` for each number of draws and radius; the first radius is 0."""
     sketch = pilot.sketch
     held = np.flatnonzero(np.isin(index, sketch.index[sketch.n_draws > 0]))
@@ -345,7 +330,7 @@ def _future(
     right = (predicted == label)[held] & kept
     furthest = reach[right, 0][np.isfinite(reach[right, 0])].max(initial=-math.inf)
     highest = lower[right].max(axis=0, initial=-math.inf)
-    return _Future(
+    return _PilotForecast(
         certified,
         float(furthest) if furthest >= 0 else math.nan,
         np.where(np.isfinite(highest), highest, np.nan),

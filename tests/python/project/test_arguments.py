@@ -30,6 +30,7 @@ from smoothbound.noise._noise import Noise
 from smoothbound.recommend import _forecast as forecast
 from smoothbound.recommend import _pilots as pilots
 from smoothbound.recommend import _recommendation as recommend
+from smoothbound.recommend import _statistics as statistics
 from smoothbound.report import _write as report
 from smoothbound.scores import _files as score_files
 from smoothbound.smoothing import _run as runs
@@ -272,11 +273,11 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
         recommend.recommend,
         {
             **{"pilots": [PILOT], "threshold": 0.7, "radius": 0.5, "band": "dkw", "alpha": 0.01},
-            **{"max_n": 100, "share": 0.9, "backend": None, "threads": 1},
+            **{"max_draws": 100, "share": 0.9, "backend": None, "threads": 1},
         },
     ),
-    (recommend.ladder, {"threshold": 0.7, "max_n": 100, "alpha": 0.01, "band": "dkw"}),
-    (recommend.wilson, {"count": 1, "total": 2}),
+    (recommend.draw_counts, {"threshold": 0.7, "max_draws": 100, "alpha": 0.01, "band": "dkw"}),
+    (statistics.share_interval, {"count": 1, "total": 2}),
     (
         report.write_report,
         {

@@ -15,7 +15,7 @@ import smoothbound as sb
 from smoothbound import ScoreSketch
 from smoothbound.recommend import _forecast as forecasts
 from smoothbound.recommend._forecast import MOST_DRAWS, forecast, scaled
-from smoothbound.recommend._recommendation import ladder
+from smoothbound.recommend._recommendation import draw_counts
 
 RADII = np.array([0.0, 0.1, 0.25, 0.5])
 
@@ -85,7 +85,7 @@ def test_inputs_may_have_different_numbers_of_draws(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("band", ["dkw", "ell"])
 def test_more_draws_forecast_no_less(band: str) -> None:
     sketch = pilot_of(population(0)(700))
-    steps = [forecast(sketch, n, radii=RADII, band=band).lower for n in ladder(0.5, 20_000)]
+    steps = [forecast(sketch, n, radii=RADII, band=band).lower for n in draw_counts(0.5, 20_000)]
     for fewer, more in pairwise(steps):
         assert (more >= fewer).all()
     assert (steps[-1] > steps[0]).any()

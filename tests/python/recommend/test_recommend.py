@@ -21,7 +21,8 @@ from smoothbound.cli._commands.recommend import next_command
 from smoothbound.errors import StoreError
 from smoothbound.recommend._forecast import forecast
 from smoothbound.recommend._pilots import Pilot, of_results, read
-from smoothbound.recommend._recommendation import _choose, ladder, recommend, wilson
+from smoothbound.recommend._recommendation import _choose, draw_counts, recommend
+from smoothbound.recommend._statistics import share_interval
 
 N = 12  # inputs of a made-up pilot
 
@@ -64,7 +65,7 @@ def test_certified_is_what_its_definition_says(cutoff: float | None) -> None:
         made(0.5, cutoff=cutoff, index=np.random.default_rng(0).permutation(N + 3)),
         made(0.25, cutoff=cutoff, predicted=wrong),
     ]
-    advice = recommend(pilots, threshold=0.6, radius=0.2, max_n=3000)
+    advice = recommend(pilots, threshold=0.6, radius=0.2, max_draws=3000)
     assert [pilot.sigma for pilot in advice.pilots] == [0.25, 0.5]
     assert advice.index.tolist() == list(range(N))
     assert advice.draws == (20, 50, 100, 200, 500, 1000, 2000, 3000)
@@ -118,12 +119,12 @@ def test_inputs_without_draws_or_class_are_not_certified() -> None:
     assert plain.certified[0, -1, 11]
     assert not some.certified[..., 11].any()
     np.testing.assert_array_equal(some.certified[..., :11], plain.certified[..., :11])
-    assert some.pilots[0].m == 400
+    assert some.pilots[0].n_draws == 400
 
 
 def test_nothing_certified_is_an_answer() -> None:
     advice = recommend([made(0.25), made(0.5)], threshold=0.9, radius=2.0)
-    assert (advice.sigma, advice.n, advice.pilot, advice.rival, advice.count) == (
+    assert (advice.sigma, advice.n, advice.pilot, advice.runner_up, advice.count) == (
         None,
         None,
         None,
@@ -140,32 +141,42 @@ def test_nothing_certified_is_an_answer() -> None:
     assert np.isnan([lost.furthest, lost.highest]).all()
 
 
-def test_the_rival() -> None:
+def test_the_runner_up() -> None:
     pilots = [made(0.25, name="a"), made(0.25, name="b", height=1.0), made(0.5, height=-3.0)]
     advice = recommend(pilots, threshold=0.6, radius=0.05)
-    rival = advice.rival
-    assert rival is not None
-    assert (advice.place, rival.place, rival.won) == (0, 1, 0)
-    assert rival.lost == advice.counts[0, -1] - advice.counts[1, -1]
-    assert rival.told_apart == (binomtest(rival.lost, rival.lost).pvalue < 0.05)
-    same = recommend([made(0.25), made(0.25, name="again")], threshold=0.6, radius=0.05).rival
+    second = advice.runner_up
+    assert second is not None
+    assert (advice.place, second.place, second.won) == (0, 1, 0)
+    assert second.lost == advice.counts[0, -1] - advice.counts[1, -1]
+    assert second.significant == (binomtest(second.lost, second.lost).pvalue < 0.05)
+    same = recommend([made(0.25), made(0.25, name="again")], threshold=0.6, radius=0.05).runner_up
     assert same is not None
     assert same[1:] == (0, 0, False)
-    assert recommend([made()], threshold=0.6, radius=0.05).rival is None
+    assert recommend([made()], threshold=0.6, radius=0.05).runner_up is None
 
 
-def test_the_ladder() -> None:
-    assert ladder(0.5, 14) == (14,)
-    assert ladder(0.5, 100, band="dkw") == (20, 50, 100)
-    assert ladder(0.0, 1000, score_range=(-1, 1)) == (20, 50, 100, 200, 500, 1000)
-    with pytest.raises(ValueError, match=r"max_n must lie in 1113 \.\. 10000000, got 1000"):
-        ladder(0.99, 1000)
+def test_the_numbers_of_draws() -> None:
+    assert draw_counts(0.5, 14) == (14,)
+    assert draw_counts(0.5, 100, band="dkw") == (20, 50, 100)
+    assert draw_counts(0.0, 1000, score_range=(-1, 1)) == (20, 50, 100, 200, 500, 1000)
+    with pytest.raises(ValueError, match=r"max_draws must lie in 1113 \.\. 10000000, got 1000"):
+        draw_counts(0.99, 1000)
+
+
+def test_old_names_work_and_warn() -> None:
+    with pytest.warns(DeprecationWarning, match="max_n is now called max_draws"):
+        advice = recommend([made()], threshold=0.6, radius=0.1, max_n=1000)  # type: ignore[call-arg]
+    assert advice.draws[-1] == 1000
+    with pytest.warns(DeprecationWarning, match="rival is now called runner_up"):
+        assert advice.rival is None
 
 
 @pytest.mark.parametrize(("count", "total"), [(0, 7), (7, 7), (31, 50), (1, 1)])
 def test_the_interval_is_wilsons(count: int, total: int) -> None:
     expected = binomtest(count, total).proportion_ci(method="wilson")
-    np.testing.assert_allclose(wilson(count, total), (expected.low, expected.high), atol=1e-12)
+    np.testing.assert_allclose(
+        share_interval(count, total), (expected.low, expected.high), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize(
@@ -181,7 +192,7 @@ def test_the_interval_is_wilsons(count: int, total: int) -> None:
         ([made()], {"radius": -0.1}, "radius must be finite and >= 0"),
         ([made()], {"band": "none"}, "band must be one of"),
         ([made()], {"alpha": 0.0}, "alpha must lie strictly"),
-        ([made()], {"max_n": 5}, "max_n must lie in 19"),
+        ([made()], {"max_draws": 5}, "max_draws must lie in 19"),
         ([made()], {"share": 0.0}, r"share must lie in \(0, 1\], got 0.0"),
         ([made()], {"share": 1.1}, r"share must lie in \(0, 1\], got 1.1"),
     ],
@@ -240,7 +251,7 @@ def test_the_command_explains_itself() -> None:
 def test_a_results_folder_becomes_a_pilot(pilots: Path) -> None:
     (pilot,) = read([pilots / "0.25"])
     results = store.load(pilots / "0.25")
-    assert (pilot.name, pilot.sigma, pilot.m) == (str(pilots / "0.25"), 0.25, 400)
+    assert (pilot.name, pilot.sigma, pilot.n_draws) == (str(pilots / "0.25"), 0.25, 400)
     assert (pilot.cutoff, pilot.n0, pilot.data) == (0.5, 20, "digits, test split")
     assert pilot.index.tolist() == list(range(0, 240, 20))
     np.testing.assert_array_equal(pilot.label, results.array("label"))
@@ -259,7 +270,7 @@ def test_the_recommended_command_certifies_what_was_forecast(pilots: Path, tmp_p
     options = ("--threshold", 0.6, "--radius", 0.1, "--max-n", 2000)
     result = smoothbound("recommend", *folders, *options)
     assert result.exit_code == 0, result.output
-    advice = recommend(read(folders), **question, max_n=2000)  # type: ignore[arg-type]
+    advice = recommend(read(folders), **question, max_draws=2000)  # type: ignore[arg-type]
     assert advice.total == 12
     assert advice.sigma == 0.25
     assert advice.n is not None

@@ -54,7 +54,7 @@ def recommend(
     ],
     band: Band = "ell",
     alpha: Alpha = 1e-3,
-    max_n: Annotated[
+    max_draws: Annotated[
         int, typer.Option("--max-n", help="The most draws of an input to consider.")
     ] = 100_000,
     share: Annotated[
@@ -97,7 +97,7 @@ def recommend(
         radius=radius,
         band=checks.choice("band", band, BANDS),
         alpha=alpha,
-        max_n=max_n,
+        max_draws=max_draws,
         share=share,
     )
     say(
@@ -156,12 +156,12 @@ def _said(advice: Recommendation) -> Iterator[str]:
     else:
         yield _recommended(advice)
         yield _cost(advice)
-        yield from _rival(advice)
+        yield from _runner_up(advice)
         yield from _rule(advice)
-    m = min(pilot.m for pilot in advice.pilots)
+    n_draws = min(pilot.n_draws for pilot in advice.pilots)
     yield (
-        f"A forecast, not a certificate: the {m} draws of each pilot input stand for all others, "
-        "and beyond as many the forecast is on average too high rather than too low."
+        f"A forecast, not a certificate: the {n_draws} draws of each pilot input stand for all "
+        "others, and beyond as many the forecast is on average too high rather than too low."
     )
 
 
@@ -196,17 +196,17 @@ def _cost(advice: Recommendation) -> str:
     return f"{text}; at the speed of the pilot, {seconds:.2g} s an input."
 
 
-def _rival(advice: Recommendation) -> Iterator[str]:
+def _runner_up(advice: Recommendation) -> Iterator[str]:
     from smoothbound.analysis.evaluation import percent
 
-    rival = advice.rival
-    if rival is None:
+    second = advice.runner_up
+    if second is None:
         return
-    share = percent(advice.counts[rival.place, -1], advice.total)
-    verdict = "" if rival.told_apart else ", too few to tell the two apart: take more inputs"
+    share = percent(advice.counts[second.place, -1], advice.total)
+    verdict = "" if second.significant else ", too few to tell the two apart: take more inputs"
     yield (
-        f"Next comes {_label(advice, advice.pilots[rival.place])}, with {share} % at "
-        f"n = {advice.draws[-1]}: {rival.lost} inputs only the first certifies, {rival.won} only "
+        f"Next comes {_label(advice, advice.pilots[second.place])}, with {share} % at "
+        f"n = {advice.draws[-1]}: {second.lost} inputs only the first certifies, {second.won} only "
         f"the second{verdict}."
     )
 
