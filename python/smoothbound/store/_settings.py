@@ -1,31 +1,38 @@
 """Everything that decides the numbers of a run of `smoothbound certify`.
 
-To add a setting, give `RunSettings` a field whose default is what runs did before there was a
-choice, and `_CHECKS` a line for it. Folders without the setting then open with that default.
+To add a setting, give `RunSettings` a field whose default is the behaviour of runs before there was
+a choice, and `_CHECKS` a line for it. Folders without the setting then open with that default.
+Settings of how inputs are drawn belong to `SamplingSettings`.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from smoothbound._utils import checks
 from smoothbound.bounds._method import Method
 from smoothbound.errors import StoreError
+from smoothbound.store._sampling_settings import (
+    SAMPLING_CHECKS,
+    Check,
+    SamplingSettings,
+    check_fields,
+    count,
+    instance,
+    number,
+    optional,
+)
 
 __all__ = ["FORMAT", "READABLE", "RunSettings"]
 
 FORMAT = 5
 READABLE = (3, 4, 5)  # 3 has no checksum and no digests of the inputs, 3 and 4 have no status
-_WORDS = {dict: "an object", str: "text", bool: "true or false", int: "a number"}
-_MOST = 2**63 - 1  # a column holds no greater number
 
 
-@dataclass(frozen=True)
-class RunSettings:
+@dataclass(frozen=True, kw_only=True)
+class RunSettings(SamplingSettings):
     """Everything that decides the numbers of a run, and so everything needed to repeat it.
 
     Parameters
@@ -34,19 +41,10 @@ class RunSettings:
         Standard deviation of the noise, in the units of the input before normalisation.
     alpha : float
         Failure probability of each stated certificate.
-    n0, n : int
-        Draws that select the class, and other draws that bound its score; with adaptive draws the
-        most of an input.
-    seed : int
-        Seed of the noise.
-    measure : str
-        Confidence measure, ``"score"`` or ``"margin"``.
+    n : int
+        Draws that bound the score of the selected class; with adaptive draws the most of an input.
     score_range : tuple of float
         Range (a, b) of the measure.
-    cutoff : float or None
-        The run abstains where the certificate at R = 0 is not above it; None: never.
-    outputs : str
-        What the model returns: ``"logits"`` or ``"probabilities"``.
     methods : tuple of Method
         Ways to certify the same draws, the strongest last.
     radii : tuple of float
@@ -56,31 +54,20 @@ class RunSettings:
     data, split : str
         Name of the data set and its part.
     skip, max_inputs : int, int or None
-        Every `skip`-th example is taken, at most `max_inputs` of them.
+        Every `skip`-th input is taken, at most `max_inputs` of them.
+    indices : tuple of int or None
+        Positions of the inputs that `skip` and `max_inputs` choose from; None: of all.
     n_inputs : int
         Number of inputs that this selects.
     arch, checkpoint, checkpoint_sha256 : str
         Network, name of its file, and the file's hash.
-    noise : dict
-        Kind of the noise, its grid, and where it entered; see `smoothbound.noise.Noise.describe`.
-    device : str
-        Where the noise was drawn and the model ran.
-    batch_size, precision, channels_last, compile : int, str, bool, str or None
-        How it ran, which its rounding depends on; see `smoothbound.SmoothedClassifier`.
     versions : dict of str to str
         Versions of the software.
-    adaptive : dict or None
-        Plan and budget of adaptive draws, as `record` returns them; None for n
-        draws of each input.
     format : int
         Version of the layout of the folder.
-    indices : tuple of int or None
-        Positions of the examples that `skip` and `max_inputs` choose from; None: of all.
-    threads : int or None
-        Threads of the CPU that ran the model, which its rounding depends on; None: not known, or
-        another device.
-    select : str
-        How the class was selected, by its mean score or by votes, as in older folders.
+    measure, cutoff, outputs, n0, seed, noise, device, batch_size, precision, channels_last, \
+compile, adaptive, select, threads
+        How inputs were drawn; see `SamplingSettings`.
 
     Raises
     ------
@@ -90,13 +77,8 @@ class RunSettings:
 
     sigma: float
     alpha: float
-    n0: int
     n: int
-    seed: int
-    measure: str
     score_range: tuple[float, float]
-    cutoff: float | None
-    outputs: str
     methods: tuple[Method, ...]
     radii: tuple[float, ...]
     thresholds: tuple[float, ...]
@@ -104,32 +86,17 @@ class RunSettings:
     split: str
     skip: int
     max_inputs: int | None
+    indices: tuple[int, ...] | None = None
     n_inputs: int
     arch: str
     checkpoint: str
     checkpoint_sha256: str
-    noise: dict[str, Any]
-    device: str
-    batch_size: int
-    precision: str
-    channels_last: bool
-    compile: str | None
     versions: dict[str, str]
-    adaptive: dict[str, Any] | None = None
     format: int = FORMAT
-    indices: tuple[int, ...] | None = None
-    threads: int | None = None
-    select: str = "votes"
 
     def __post_init__(self) -> None:
-        for name, check in _CHECKS.items():
-            object.__setattr__(self, name, check(name, getattr(self, name)))
+        check_fields(self, SAMPLING_CHECKS | _CHECKS)
         checks.thresholds("thresholds", self.thresholds, self.score_range)
-
-    @property
-    def displacement(self) -> float:
-        """Most that an input lies from the lattice point drawn around; see `smoothbound.noise`."""
-        return float(self.noise.get("displacement", 0.0))
 
     def to_json(self) -> str:
         """Write the settings as one line of JSON; floats keep every digit."""
@@ -194,27 +161,6 @@ class RunSettings:
         ]
 
 
-def _count(minimum: int) -> Callable[[str, Any], int]:
-    def check(name: str, value: Any) -> int:
-        return checks.count(name, value, minimum, _MOST)
-
-    return check
-
-
-def _kind(*kinds: type) -> Callable[[str, Any], Any]:
-    def check(name: str, value: Any) -> Any:
-        if not isinstance(value, kinds):
-            words = " or ".join(_WORDS.get(kind, kind.__name__) for kind in kinds)
-            raise TypeError(f"{name} must be {words}, got {checks.shown(value)}")
-        return value
-
-    return check
-
-
-def _optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
-    return lambda name, value: None if value is None else check(name, value)
-
-
 def _some(name: str, value: Any) -> Any:
     if not isinstance(value, list | tuple) or not value:
         raise ValueError(f"{name} must not be empty, got {checks.shown(value)}")
@@ -224,7 +170,7 @@ def _some(name: str, value: Any) -> Any:
 def _methods(name: str, value: Any) -> tuple[Method, ...]:
     try:
         made = tuple(
-            Method(**one) if isinstance(one, dict) else _kind(Method)(name, one)
+            Method(**one) if isinstance(one, dict) else instance(Method)(name, one)
             for one in _some(name, value)
         )
     except (TypeError, ValueError) as error:
@@ -240,91 +186,37 @@ def _radii(name: str, value: Any) -> tuple[float, ...]:
 
 
 def _numbers(name: str, value: Any) -> tuple[float, ...]:
-    return tuple(_number(f"{name}[{i}]", one) for i, one in enumerate(_some(name, value)))
-
-
-def _number(name: str, value: Any) -> float:
-    try:
-        number = float(_kind(int, float)(name, value))
-    except OverflowError:
-        number = math.inf
-    if isinstance(value, bool) or not math.isfinite(number):
-        raise ValueError(f"{name} must be a finite number, got {checks.shown(value)}")
-    return number
+    return tuple(number(f"{name}[{i}]", one) for i, one in enumerate(_some(name, value)))
 
 
 def _indices(name: str, value: Any) -> tuple[int, ...]:
-    return tuple(_count(0)(f"{name}[{i}]", one) for i, one in enumerate(_some(name, value)))
-
-
-def _noise(name: str, value: Any) -> dict[str, Any]:
-    described: dict[str, Any] = _plain(name, _kind(dict)(name, value))
-    _kind(str)(f"{name} kind", described.get("kind"))
-    checks.non_negative(f"{name} displacement", described.get("displacement", 0.0))
-    return described
+    return tuple(count(0)(f"{name}[{i}]", one) for i, one in enumerate(_some(name, value)))
 
 
 def _versions(name: str, value: Any) -> dict[str, str]:
-    for key, one in _kind(dict)(name, value).items():
-        _kind(str)(f"{name} {key!r:.40}", one)
+    for key, one in instance(dict)(name, value).items():
+        instance(str)(f"{name} {key!r:.40}", one)
     return dict(value)
 
 
-def _adaptive(name: str, value: Any) -> dict[str, Any]:
-    plan: dict[str, Any] = _plain(name, _kind(dict)(name, value))
-    _kind(str)(f"{name} asked", plan.get("asked"))
-    for part in ("question", "budget"):
-        for key, number in _kind(dict)(f"{name} {part}", plan.get(part, {})).items():
-            if number is not None:
-                _number(f"{name} {part} {key}", number)
-    return plan
-
-
-def _plain(name: str, value: Any) -> Any:
-    """Return what JSON holds, if its numbers are finite."""
-    if isinstance(value, dict):
-        for key, one in value.items():
-            _plain(f"{name} {_kind(str)(name, key):.40}", one)
-    elif isinstance(value, list | tuple):
-        for i, one in enumerate(value):
-            _plain(f"{name}[{i}]", one)
-    elif value is not None and not isinstance(value, bool | str):
-        _number(name, value)
-    return value
-
-
-_text = _kind(str)
-_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+_text = instance(str)
+_CHECKS: dict[str, Check] = {
     "sigma": checks.positive,
     "alpha": checks.probability,
-    "n0": _count(1),
-    "n": _count(1),
-    "seed": lambda name, value: checks.count(name, value, 0, 2**64 - 1),
-    "measure": _text,
+    "n": count(1),
     "score_range": checks.score_range,
-    "cutoff": _optional(_number),
-    "outputs": _text,
-    "select": _text,
     "methods": _methods,
     "radii": _radii,
     "thresholds": _numbers,
     "data": _text,
     "split": _text,
-    "skip": _count(1),
-    "max_inputs": _optional(_count(1)),
-    "n_inputs": _count(1),
+    "skip": count(1),
+    "max_inputs": optional(count(1)),
+    "indices": optional(_indices),
+    "n_inputs": count(1),
     "arch": _text,
     "checkpoint": _text,
     "checkpoint_sha256": _text,
-    "noise": _noise,
-    "device": _text,
-    "batch_size": _count(1),
-    "precision": _text,
-    "channels_last": _kind(bool),
-    "compile": _optional(_text),
     "versions": _versions,
-    "adaptive": _optional(_adaptive),
-    "format": _count(1),
-    "indices": _optional(_indices),
-    "threads": _optional(_count(1)),
+    "format": count(1),
 }

@@ -28,7 +28,7 @@ from smoothbound import store
 from smoothbound._files import atomic, sealed
 from smoothbound.bounds._method import Method
 from smoothbound.errors import StoreError
-from smoothbound.sketch import _arguments as sketch_checks
+from smoothbound.sketch import _content
 from smoothbound.store import _packed_counts as packed_counts
 from smoothbound.store import _results, _writer
 from smoothbound.store._schema import schema
@@ -640,7 +640,7 @@ def test_sketches_that_memory_does_not_hold_are_refused(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = store.load(finished)
-    monkeypatch.setattr(sketch_checks, "memory_limit", lambda: 50_000)
+    monkeypatch.setattr(_content, "memory_limit", lambda: 50_000)
     assert results.sketch([0, 4]).index.tolist() == [0, 4]
     with pytest.raises(StoreError, match="name fewer inputs"):
         results.sketch()

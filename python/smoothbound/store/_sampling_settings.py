@@ -1,0 +1,171 @@
+"""How the draws of an input were made: the settings that certificates and results folders share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from smoothbound._utils import checks
+
+__all__ = [
+    "SAMPLING_CHECKS",
+    "Check",
+    "SamplingSettings",
+    "check_fields",
+    "count",
+    "instance",
+    "number",
+    "optional",
+]
+
+Check = Callable[[str, Any], Any]
+
+_WORDS = {dict: "an object", str: "text", bool: "true or false", int: "a number"}
+_MOST = 2**63 - 1  # a column holds no greater number
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingSettings:
+    """How the draws of an input were made.
+
+    Attributes
+    ----------
+    measure : str
+        Name of the confidence measure.
+    cutoff : float or None
+        Certified confidence at R = 0 that a class has to be above; None: no abstention.
+    outputs : str
+        What the model was stated to return, such as ``"logits"``.
+    n0, seed : int
+        Selection draws of each input; seed of the noise.
+    noise : dict
+        Kind of the noise, its grid, and where it entered; see `smoothbound.noise.Noise.describe`.
+    device : str
+        Where the noise was drawn and the model ran.
+    batch_size, precision, channels_last, compile : int, str, bool, str or None
+        How the model ran, which its rounding depends on; see `smoothbound.SmoothedClassifier`.
+        Automatic values as they were found.
+    adaptive : dict or None
+        Plan and budget of adaptive draws; None if every input has the same number of draws.
+    select : str
+        How the class was selected: by its mean score or, as in older files, by votes.
+    threads : int or None
+        Threads of the CPU that ran the model, which its rounding depends on; None: not known, or
+        another device.
+    """
+
+    measure: str
+    cutoff: float | None
+    outputs: str
+    n0: int
+    seed: int
+    noise: dict[str, Any]
+    device: str
+    batch_size: int
+    precision: str
+    channels_last: bool
+    compile: str | None
+    adaptive: dict[str, Any] | None = None
+    select: str = "votes"
+    threads: int | None = None
+
+    @property
+    def displacement(self) -> float:
+        """Most that an input lies from the lattice point drawn around; see `smoothbound.noise`."""
+        return float(self.noise.get("displacement", 0.0))
+
+
+def check_fields(settings: object, checked: Mapping[str, Check]) -> None:
+    """Check fields of a frozen dataclass, and keep what the checks return.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is not right; the error names the field.
+    """
+    for name, check in checked.items():
+        object.__setattr__(settings, name, check(name, getattr(settings, name)))
+
+
+def count(minimum: int) -> Check:
+    """Return a check that a value is a whole number of at least `minimum`."""
+    return lambda name, value: checks.count(name, value, minimum, _MOST)
+
+
+def instance(*kinds: type) -> Check:
+    """Return a check that a value is of one of some types."""
+
+    def check(name: str, value: Any) -> Any:
+        if not isinstance(value, kinds):
+            words = " or ".join(_WORDS.get(kind, kind.__name__) for kind in kinds)
+            raise TypeError(f"{name} must be {words}, got {checks.shown(value)}")
+        return value
+
+    return check
+
+
+def optional(check: Check) -> Check:
+    """Return a check that also takes None."""
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def number(name: str, value: Any) -> float:
+    """Return a finite number."""
+    try:
+        made = float(instance(int, float)(name, value))
+    except OverflowError:
+        made = math.inf
+    if isinstance(value, bool) or not math.isfinite(made):
+        raise ValueError(f"{name} must be a finite number, got {checks.shown(value)}")
+    return made
+
+
+def _noise(name: str, value: Any) -> dict[str, Any]:
+    described: dict[str, Any] = _plain(name, instance(dict)(name, value))
+    _text(f"{name} kind", described.get("kind"))
+    checks.non_negative(f"{name} displacement", described.get("displacement", 0.0))
+    return described
+
+
+def _adaptive(name: str, value: Any) -> dict[str, Any]:
+    plan: dict[str, Any] = _plain(name, instance(dict)(name, value))
+    _text(f"{name} asked", plan.get("asked"))
+    for part in ("question", "budget"):
+        for key, limit in instance(dict)(f"{name} {part}", plan.get(part, {})).items():
+            if limit is not None:
+                number(f"{name} {part} {key}", limit)
+    return plan
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return what JSON holds, if its numbers are finite."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            _plain(f"{name} {_text(name, key):.40}", one)
+    elif isinstance(value, list | tuple):
+        for i, one in enumerate(value):
+            _plain(f"{name}[{i}]", one)
+    elif value is not None and not isinstance(value, bool | str):
+        number(name, value)
+    return value
+
+
+_text = instance(str)
+SAMPLING_CHECKS: dict[str, Check] = {
+    "measure": _text,
+    "cutoff": optional(number),
+    "outputs": _text,
+    "n0": count(1),
+    "seed": lambda name, value: checks.count(name, value, 0, 2**64 - 1),
+    "noise": _noise,
+    "device": _text,
+    "batch_size": count(1),
+    "precision": _text,
+    "channels_last": instance(bool),
+    "compile": optional(_text),
+    "adaptive": optional(_adaptive),
+    "select": _text,
+    "threads": optional(count(1)),
+}
