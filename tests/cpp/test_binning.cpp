@@ -124,18 +124,23 @@ void check_positions(std::size_t m, std::size_t n) {
 
 }  // namespace
 
-int main() {
+CASE("rows of every length are sorted, whatever their layout") {
   for (const std::size_t m :
        {1u, 2u, 63u, 64u, 65u, 200u, 300u, 1000u, 5000u, 65535u, 65536u, 100000u}) {
     check_sort<float>(m, static_cast<unsigned>(m));
     check_sort<double>(m, static_cast<unsigned>(m));
   }
   for (const std::size_t m : {32767u, 32768u, 32769u, 100003u, 262144u}) check_long_rows(m);
+}
+
+CASE("equal-count positions") {
   for (std::size_t m = 1; m < 30; ++m) {
     for (std::size_t n = 0; n < 35; ++n) check_positions(m, n);
   }
   check_positions(100000, 10000);
+}
 
+CASE("the value of every half") {
   CHECK(to_double(half{0x3c00}) == 1.0);
   CHECK(to_double(half{0xb800}) == -0.5);
   CHECK(to_double(half{0x0001}) == std::ldexp(1.0, -24));
@@ -148,13 +153,15 @@ int main() {
     CHECK(to_double(half(bits)) == std::ldexp(fraction, exponent - 25));
     CHECK(to_double(half(bits | 0x8000)) == -to_double(half(bits)));
   }
+}
 
-  // All 16-bit floats of [0, 1] sort like their values.
+CASE("all halves of [0, 1] sort like their values") {
   std::vector<half> halves;
   for (int bits = 0x3c00; bits >= 0; --bits) halves.push_back(half(bits));
   Sorter<half> sort;
   CHECK(sort(Row<half>{halves.data(), halves.size(), 2}, 0.0, 1.0));
   const std::vector<double> ordered = sorted(sort, halves.size());
   CHECK(std::is_sorted(ordered.begin(), ordered.end()) && ordered.back() == 1.0);
-  return report();
 }
+
+int main() { return run_cases(); }

@@ -110,30 +110,32 @@ static void check_means(void) {
   }
 }
 
-static void check_sketches(void) {
-  enum { bins = 64, cells = 2 * bins + 1 };
-  double edges[bins + 1], bounds[inputs * 2], radius[inputs * 3], again[inputs * 2];
-  static uint32_t counts[inputs * cells], merged[inputs * cells];
-  const smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs * 3};
-  const smoothbound_certificates exact = {sizeof exact, again, inputs * 2, radius, inputs * 3};
-  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
-  smoothbound_options options = usual();
-  smoothbound_scores scores = usual_scores(), half;
-  smoothbound_sketch *sketch = NULL, *first = NULL, *second = NULL;
-  smoothbound_plan* plan = NULL;
-  const double score = scores64[2][7];
-  int i;
+enum { bins = 64, cells = 2 * bins + 1 };
+static double fine_edges[bins + 1];
 
-  for (i = 0; i <= bins; ++i) edges[i] = (double)i / bins;
-  CHECK(smoothbound_sketch_create(edges, bins + 1, inputs, &sketch, &failure) == SMOOTHBOUND_OK);
-  CHECK(smoothbound_sketch_create(edges, bins + 1, inputs, &first, &failure) == SMOOTHBOUND_OK);
-  CHECK(smoothbound_sketch_create(edges, bins + 1, inputs, &second, &failure) == SMOOTHBOUND_OK);
+static smoothbound_sketch* empty_sketch(size_t n_inputs) {
+  smoothbound_sketch* sketch = NULL;
+  CHECK(smoothbound_sketch_create(fine_edges, bins + 1, n_inputs, &sketch, NULL) == SMOOTHBOUND_OK);
+  return sketch;
+}
+
+static smoothbound_sketch* full_sketch(void) {
+  const smoothbound_scores scores = usual_scores();
+  smoothbound_sketch* sketch = empty_sketch(inputs);
+  CHECK(smoothbound_sketch_add(sketch, &scores, 2, NULL) == SMOOTHBOUND_OK);
+  return sketch;
+}
+
+/* Counted at once, in halves that are merged, and from the counts of one half: the same. */
+static void check_sketch_counts(void) {
+  static uint32_t counts[inputs * cells], merged[inputs * cells];
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  smoothbound_scores scores = usual_scores(), half;
+  smoothbound_sketch *sketch = empty_sketch(inputs), *first = empty_sketch(inputs);
+  smoothbound_sketch* second = empty_sketch(inputs);
+
   CHECK(smoothbound_sketch_n_inputs(sketch) == inputs && smoothbound_sketch_n_draws(sketch) == 0);
   CHECK(smoothbound_sketch_n_cells(sketch) == cells && smoothbound_sketch_n_cells(NULL) == 0);
-  CHECK(smoothbound_sketch_certify(sketch, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
-  CHECK(strstr(failure.message, "n_draws must be at least 1") == failure.message);
-
-  /* Counted at once, in halves that are merged, and from the counts of one half: the same. */
   CHECK(smoothbound_sketch_add(sketch, &scores, 2, &failure) == SMOOTHBOUND_OK);
   CHECK(smoothbound_sketch_n_draws(sketch) == draws);
   half = scores;
@@ -146,13 +148,31 @@ static void check_sketches(void) {
   CHECK(smoothbound_sketch_counts(first, merged, inputs * cells, &failure) == SMOOTHBOUND_OK);
   CHECK(memcmp(counts, merged, sizeof counts) == 0);
   smoothbound_sketch_destroy(first);
-  CHECK(smoothbound_sketch_create(edges, bins + 1, inputs, &first, &failure) == SMOOTHBOUND_OK);
+  first = empty_sketch(inputs);
   CHECK(smoothbound_sketch_add_counts(first, counts, inputs * cells, draws, &failure) ==
         SMOOTHBOUND_OK);
   CHECK(smoothbound_sketch_counts(first, merged, inputs * cells, &failure) == SMOOTHBOUND_OK);
   CHECK(memcmp(counts, merged, sizeof counts) == 0 && smoothbound_sketch_n_draws(first) == draws);
+  smoothbound_sketch_destroy(sketch);
+  smoothbound_sketch_destroy(first);
+  smoothbound_sketch_destroy(second);
+  smoothbound_sketch_destroy(NULL);
+}
 
-  /* Certified, by itself and with a plan: within an interval of the exact bound. */
+/* Certified, by itself and with a plan: within an interval of the exact bound. */
+static void check_sketch_certificates(void) {
+  double bounds[inputs * 2], radius[inputs * 3], again[inputs * 2];
+  const smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs * 3};
+  const smoothbound_certificates exact = {sizeof exact, again, inputs * 2, radius, inputs * 3};
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  smoothbound_options options = usual();
+  const smoothbound_scores scores = usual_scores();
+  smoothbound_sketch *sketch = full_sketch(), *second = empty_sketch(inputs);
+  smoothbound_plan* plan = NULL;
+  int i;
+
+  CHECK(smoothbound_sketch_certify(second, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(strstr(failure.message, "n_draws must be at least 1") == failure.message);
   CHECK(smoothbound_sketch_certify(sketch, &options, &out, &failure) == SMOOTHBOUND_OK);
   CHECK(smoothbound_certify(&scores, &options, &exact, &failure) == SMOOTHBOUND_OK);
   for (i = 0; i < inputs * 2; ++i) {
@@ -167,25 +187,47 @@ static void check_sketches(void) {
   options.n_bins = 10; /* without effect */
   CHECK(smoothbound_sketch_certify(sketch, &options, &exact, &failure) == SMOOTHBOUND_OK);
   CHECK(memcmp(bounds, again, sizeof bounds) == 0);
-
-  /* What is refused leaves the sketch as it was. */
   options.bound = SMOOTHBOUND_BOUND_MEAN;
   CHECK(smoothbound_sketch_certify(sketch, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
   CHECK(strstr(failure.message, "bound must be cdf") == failure.message);
+  smoothbound_sketch_destroy(sketch);
+  smoothbound_sketch_destroy(second);
+}
+
+/* Sketches of others are not merged, nor scores of others added. */
+static void check_sketch_partners(void) {
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  const smoothbound_scores scores = usual_scores();
+  smoothbound_sketch *sketch = full_sketch(), *second = NULL;
+  const double edge = fine_edges[3];
+
   CHECK(smoothbound_sketch_merge(sketch, sketch, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
   CHECK(strcmp(failure.message, "other must be another sketch: no draw counts twice") == 0);
-  smoothbound_sketch_destroy(second);
-  edges[3] += 1e-9;
-  CHECK(smoothbound_sketch_create(edges, bins + 1, inputs, &second, &failure) == SMOOTHBOUND_OK);
+  fine_edges[3] += 1e-9;
+  second = empty_sketch(inputs);
+  fine_edges[3] = edge;
   CHECK(smoothbound_sketch_merge(sketch, second, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
   CHECK(strstr(failure.message, "the same edges, got others from the edge 3 on") != NULL);
   smoothbound_sketch_destroy(second);
-  CHECK(smoothbound_sketch_create(edges, bins + 1, 1, &second, &failure) == SMOOTHBOUND_OK);
+  second = empty_sketch(1);
   CHECK(smoothbound_sketch_merge(sketch, second, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
   CHECK(smoothbound_sketch_add(second, &scores, 1, &failure) == SMOOTHBOUND_BAD_OPTION);
   CHECK(strcmp(failure.message, "n_inputs must be that of the sketch, got 3") == 0);
   CHECK(smoothbound_sketch_add(sketch, &scores, 0, &failure) == SMOOTHBOUND_BAD_OPTION);
   CHECK(smoothbound_sketch_add(NULL, &scores, 1, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  smoothbound_sketch_destroy(sketch);
+  smoothbound_sketch_destroy(second);
+}
+
+/* What is refused leaves the sketch as it was. */
+static void check_sketch_refusals(void) {
+  static uint32_t counts[inputs * cells], merged[inputs * cells];
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  smoothbound_scores scores = usual_scores(), half;
+  smoothbound_sketch* sketch = full_sketch();
+  const double score = scores64[2][7];
+
+  CHECK(smoothbound_sketch_counts(sketch, counts, inputs * cells, &failure) == SMOOTHBOUND_OK);
   scores64[2][7] = 1.5;
   CHECK(smoothbound_sketch_add(sketch, &scores, 1, &failure) == SMOOTHBOUND_BAD_SCORE);
   CHECK(failure.input == 2 && failure.draw == 7);
@@ -207,16 +249,18 @@ static void check_sketches(void) {
   CHECK(smoothbound_sketch_add(sketch, &half, 1, &failure) == SMOOTHBOUND_BAD_OPTION);
   CHECK(strstr(failure.message, "below 2^32 with those in the sketch") != NULL);
   smoothbound_sketch_destroy(sketch);
-  smoothbound_sketch_destroy(first);
-  smoothbound_sketch_destroy(second);
-  smoothbound_sketch_destroy(NULL);
-  edges[1] = edges[0];
-  CHECK(smoothbound_sketch_create(edges, bins + 1, 1, &sketch, &failure) == SMOOTHBOUND_BAD_OPTION);
+}
+
+static void check_edges(void) {
+  static double few[] = {0.0, 0.0, 0.5};
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  smoothbound_sketch* sketch = NULL;
+
+  CHECK(smoothbound_sketch_create(few, 3, 1, &sketch, &failure) == SMOOTHBOUND_BAD_OPTION);
   CHECK(sketch == NULL && strstr(failure.message, "edges must be 2 to 2^20 + 1") != NULL);
-  CHECK(smoothbound_sketch_create(edges, 0, 1, &sketch, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(smoothbound_sketch_create(few, 0, 1, &sketch, &failure) == SMOOTHBOUND_BAD_OPTION);
   CHECK(smoothbound_sketch_create(NULL, 2, 1, &sketch, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
-  edges[1] = 0.5;
-  CHECK(smoothbound_sketch_create(edges, 2, (size_t)-1 / 2, &sketch, &failure) ==
+  CHECK(smoothbound_sketch_create(few + 1, 2, (size_t)-1 / 2, &sketch, &failure) ==
         SMOOTHBOUND_OUT_OF_MEMORY);
 }
 
@@ -300,16 +344,9 @@ static void check_cancel(void) {
   smoothbound_sketch_destroy(sketch);
 }
 
-int main(void) {
-  double bounds[inputs * 2], radius[inputs * 3], again[inputs * 2], again_radius[inputs * 3];
-  smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs * 3};
-  smoothbound_certificates second = {sizeof second, again, inputs * 2, again_radius, inputs * 3};
-  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
-  smoothbound_options options = usual();
-  smoothbound_scores scores = usual_scores();
-  smoothbound_plan* plan = NULL;
+static void fill_scores(void) {
   int i, j;
-
+  for (i = 0; i <= bins; ++i) fine_edges[i] = (double)i / bins;
   srand(1);
   for (i = 0; i < inputs; ++i) {
     for (j = 0; j < draws; ++j) {
@@ -318,8 +355,15 @@ int main(void) {
       memcpy(records[j][i].score, &scores32[i][j], sizeof(float));
     }
   }
+}
 
-  /* Defaults, and a certificate of each kind. */
+static void check_defaults(void) {
+  double bounds[inputs * 2], radius[inputs * 3];
+  const smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs * 3};
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  smoothbound_options options = usual();
+  const smoothbound_scores scores = usual_scores();
+
   CHECK(options.struct_size == sizeof options && options.alpha == 1e-3 && options.threads == 1);
   CHECK(options.a == 0.0 && options.b == 1.0 && options.n_bins == 0);
   CHECK(options.side == SMOOTHBOUND_SIDE_LOWER && options.bound == SMOOTHBOUND_BOUND_CDF);
@@ -332,12 +376,20 @@ int main(void) {
   CHECK(bounds[0] > 0.6 && bounds[0] < 0.8 && bounds[1] < bounds[0]);
   CHECK(radius[0] > radius[1] && radius[1] > 0.0 && isnan(radius[2]));
   CHECK(failure.status == SMOOTHBOUND_OK && failure.message[0] == '\0');
+}
 
-  check_means();
-  check_sketches();
-  check_cancel();
+/* A plan, other layouts and types: the same bits. */
+static void check_layouts(void) {
+  double bounds[inputs * 2], radius[inputs * 3], again[inputs * 2], again_radius[inputs * 3];
+  const smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs * 3};
+  const smoothbound_certificates second = {sizeof second, again, inputs * 2, again_radius,
+                                           inputs * 3};
+  const smoothbound_options options = usual();
+  smoothbound_scores scores = usual_scores();
+  smoothbound_plan* plan = NULL;
+  int i;
 
-  /* A plan, other layouts and types: the same bits. */
+  CHECK(smoothbound_certify(&scores, &options, &out, NULL) == SMOOTHBOUND_OK);
   CHECK(smoothbound_plan_create(&options, draws, &plan, NULL) == SMOOTHBOUND_OK && plan != NULL);
   for (i = 0; i < 2; ++i) {
     CHECK(smoothbound_plan_certify(plan, &scores, &second, NULL) == SMOOTHBOUND_OK);
@@ -356,11 +408,19 @@ int main(void) {
   scores.draw_stride = -(ptrdiff_t)sizeof(double);
   CHECK(smoothbound_plan_certify(plan, &scores, &second, NULL) == SMOOTHBOUND_OK);
   CHECK(memcmp(bounds, again, sizeof bounds) == 0);
-  scores = usual_scores();
   smoothbound_plan_destroy(plan);
   smoothbound_plan_destroy(NULL);
+}
 
-  /* Failures. */
+static void check_failures(void) {
+  double bounds[inputs * 2], radius[inputs * 3];
+  smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs * 3};
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  smoothbound_options options = usual();
+  smoothbound_scores scores = usual_scores();
+  smoothbound_plan* plan = NULL;
+  const double score = scores64[2][7];
+
   CHECK(smoothbound_plan_create(NULL, draws, &plan, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
   CHECK(plan == NULL && strcmp(failure.message, "options must not be NULL") == 0);
   CHECK(failure.status == SMOOTHBOUND_BAD_ARGUMENT);
@@ -390,35 +450,53 @@ int main(void) {
   CHECK(failure.input == 2 && failure.draw == 7);
   CHECK(strstr(failure.message, "scores[2, 7] ") == failure.message);
   CHECK(smoothbound_certify(&scores, &options, &out, NULL) == SMOOTHBOUND_BAD_SCORE);
-  scores64[2][7] = 0.5;
+  scores64[2][7] = score;
+}
 
-  /* Structures of another version: smaller than ever, larger and known not to matter, larger. */
-  {
-    struct {
-      smoothbound_options known;
-      double later;
-    } newer;
-    options = usual();
-    options.struct_size = offsetof(smoothbound_options, mean) - 8;
-    CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
-    CHECK(strstr(failure.message, "options->struct_size") == failure.message);
-    memset(&newer, 0xff, sizeof newer);
-    smoothbound_options_init(&newer.known, sizeof newer);
-    CHECK(newer.known.struct_size == sizeof newer && newer.later == 0.0);
-    newer.known.sigma = 0.25;
-    newer.known.radii = radii;
-    newer.known.n_radii = 2;
-    second.n_radius = 0;
-    CHECK(smoothbound_certify(&scores, &newer.known, &second, &failure) == SMOOTHBOUND_OK);
-    newer.later = 1.0;
-    CHECK(smoothbound_certify(&scores, &newer.known, &second, &failure) ==
-          SMOOTHBOUND_BAD_ARGUMENT);
-    CHECK(strstr(failure.message, "does not know") != NULL);
-    failure.struct_size = 8;
-    options = usual();
-    CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
-  }
+/* Structures of another version: smaller than ever, larger and known not to matter, larger. */
+static void check_versions(void) {
+  double bounds[inputs * 2], radius[inputs * 3];
+  smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, 0};
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  smoothbound_options options = usual();
+  const smoothbound_scores scores = usual_scores();
+  struct {
+    smoothbound_options known;
+    double later;
+  } newer;
 
+  options.n_thresholds = 0;
+  options.struct_size = offsetof(smoothbound_options, mean) - 8;
+  CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(strstr(failure.message, "options->struct_size") == failure.message);
+  memset(&newer, 0xff, sizeof newer);
+  smoothbound_options_init(&newer.known, sizeof newer);
+  CHECK(newer.known.struct_size == sizeof newer && newer.later == 0.0);
+  newer.known.sigma = 0.25;
+  newer.known.radii = radii;
+  newer.known.n_radii = 2;
+  CHECK(smoothbound_certify(&scores, &newer.known, &out, &failure) == SMOOTHBOUND_OK);
+  newer.later = 1.0;
+  CHECK(smoothbound_certify(&scores, &newer.known, &out, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(strstr(failure.message, "does not know") != NULL);
+  failure.struct_size = 8;
+  options = usual();
+  CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+}
+
+int main(void) {
+  fill_scores();
+  RUN(check_defaults);
+  RUN(check_means);
+  RUN(check_sketch_counts);
+  RUN(check_sketch_certificates);
+  RUN(check_sketch_partners);
+  RUN(check_sketch_refusals);
+  RUN(check_edges);
+  RUN(check_cancel);
+  RUN(check_layouts);
+  RUN(check_failures);
+  RUN(check_versions);
   CHECK(strcmp(smoothbound_version(), VERSION) == 0);
   CHECK(strlen(smoothbound_tier()) > 0);
   return report();

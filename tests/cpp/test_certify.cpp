@@ -34,46 +34,60 @@ bool certifier_serves(const Scores<float>& scores, const Options& options, Certi
 }
 #pragma GCC diagnostic pop
 
+// Six rows, and options for them.
+struct Setting {
+  std::vector<float> scores = draw(6 * 5000);
+  std::vector<double> radii = {0.0, 0.25, 0.5}, thresholds = {0.5, 0.6};
+  std::vector<double> bounds = std::vector<double>(6 * 3), radius = std::vector<double>(6 * 2);
+  Certificates out{bounds, radius};
+  Options options;
+
+  Setting() {
+    options.sigma = 0.25;
+    options.radii = radii;
+    options.thresholds = thresholds;
+  }
+};
+
 }  // namespace
 
-int main() {
+CASE("bounds fall with the radius, radii with the threshold, and threads change nothing") {
   std::printf("tier %s\n", tier());
-  const std::vector<float> scores = draw(6 * 5000);
-  const std::vector<double> radii = {0.0, 0.25, 0.5}, thresholds = {0.5, 0.6};
-  Options options;
-  options.sigma = 0.25;
-  options.radii = radii;
-  options.thresholds = thresholds;
-  std::vector<double> bounds(6 * 3), radius(6 * 2);
-  const Certificates out{bounds, radius};
-
+  Setting s;
+  Options& options = s.options;
   for (const Bound bound : {Bound::mean, Bound::cdf}) {
     options.bound = bound;
-    CHECK(!certify(view(scores, 6), options, out));
+    CHECK(!certify(view(s.scores, 6), options, s.out));
     for (std::size_t i = 0; i < 6; ++i) {
-      CHECK(bounds[3 * i] > 0.7 && bounds[3 * i] < 0.75);
-      CHECK(bounds[3 * i] > bounds[3 * i + 1] && bounds[3 * i + 1] > bounds[3 * i + 2]);
-      CHECK(radius[2 * i] > radius[2 * i + 1] && radius[2 * i + 1] > 0.0);
+      CHECK(s.bounds[3 * i] > 0.7 && s.bounds[3 * i] < 0.75);
+      CHECK(s.bounds[3 * i] > s.bounds[3 * i + 1] && s.bounds[3 * i + 1] > s.bounds[3 * i + 2]);
+      CHECK(s.radius[2 * i] > s.radius[2 * i + 1] && s.radius[2 * i + 1] > 0.0);
     }
-    const std::vector<double> one = bounds;
-    CHECK(certifier_serves(view(scores, 6), options, out));
-    CHECK(one == bounds);
+    const std::vector<double> one = s.bounds;
+    CHECK(certifier_serves(view(s.scores, 6), options, s.out));
+    CHECK(one == s.bounds);
     options.threads = 4;
-    CHECK(!certify(view(scores, 6), options, out));
-    CHECK(one == bounds);
+    CHECK(!certify(view(s.scores, 6), options, s.out));
+    CHECK(one == s.bounds);
     options.threads = 1;
   }
+}
 
-  std::vector<float> spoiled = scores;
+CASE("the first bad score is named") {
+  Setting s;
+  std::vector<float> spoiled = s.scores;
   spoiled[2 * 5000 + 7] = std::numeric_limits<float>::quiet_NaN();
   spoiled[4 * 5000] = 1.5f;
-  const Failure failure = certify(view(spoiled, 6), options, out);
+  const Failure failure = certify(view(spoiled, 6), s.options, s.out);
   CHECK(failure.error == Error::bad_score && failure.input == 2);
+}
 
+CASE("options out of their range are refused") {
+  Setting s;
   const auto refused = [&](auto change) {
-    Options wrong = options;
+    Options wrong = s.options;
     change(wrong);
-    return certify(view(scores, 6), wrong, out).error == Error::bad_option;
+    return certify(view(s.scores, 6), wrong, s.out).error == Error::bad_option;
   };
   CHECK(refused([](Options& o) { o.sigma = 0.0; }));
   CHECK(refused([](Options& o) { o.sigma = std::nan(""); }));
@@ -85,7 +99,8 @@ int main() {
   CHECK(refused([&](Options& o) { o.radii = negative; }));
   const std::vector<double> outside = {0.5, 1.0};
   CHECK(refused([&](Options& o) { o.thresholds = outside; }));
-  CHECK(certify(view(scores, 6), options, {bounds, std::span<double>()}).error ==
+  CHECK(certify(view(s.scores, 6), s.options, {s.bounds, std::span<double>()}).error ==
         Error::bad_output);
-  return report();
 }
+
+int main() { return run_cases(); }

@@ -87,18 +87,22 @@ void check_choice(const Knots& knots, std::size_t step) {
 
 }  // namespace
 
-int main() {
+CASE("some levels count as if they alone had been prepared") {
   for (const std::size_t step : {1u, 3u, 40u, 2000u}) {
     check_choice(random_knots(1000, -12.0, 12.0, 4), step);
     check_choice(random_knots(1000, 0.9, 1.1, 5), step);
   }
+}
+
+CASE("the curve is at most the sum, and close") {
   for (const std::size_t n : {1u, 2u, 5u, 300u, 1000u, 100000u}) {
     check(random_knots(n, -4.0, 4.0, 1));
     check(random_knots(n, -8.9, 8.9, 2));
     check(random_knots(n, 0.9, 1.1, 3));
   }
+}
 
-  // Levels that are not kept are understated: none at all counts for nothing.
+CASE("levels that are not kept are understated: none at all counts for nothing") {
   const double infinity = std::numeric_limits<double>::infinity();
   const std::vector<double> gaps = {0.25, 0.25, 0.5};
   const std::vector<double> z = {20.0, 0.0, -infinity};
@@ -109,5 +113,6 @@ int main() {
   for (const double r : {20.0, 48.0, 1e10, 1e40, 1e308, infinity}) CHECK(curve(r) == 0.0);
   curve.clear();
   CHECK(curve(0.0) == 0.0);
-  return report();
 }
+
+int main() { return run_cases(); }

@@ -59,23 +59,30 @@ static_assert(noexcept(describe(Failure{}, {})));
 static_assert(noexcept(gaussian::cdf(0.0)) && noexcept(gaussian::quantile(0.5)));
 static_assert(noexcept(tier()));
 
+// Two rows, and options for them.
+struct Setting {
+  std::vector<double> data = std::vector<double>(2 * 40, 0.75);
+  std::vector<double> radii = {0.0, 0.5}, thresholds = {0.5};
+  Scores<double> scores{data.data(), 2, 40, 40 * sizeof(double), sizeof(double)};
+  std::vector<double> bounds = std::vector<double>(4), radius = std::vector<double>(2);
+  Certificates out{bounds, radius};
+  Options options;
+
+  Setting() {
+    options.sigma = 1.0;
+    options.radii = radii;
+    options.thresholds = thresholds;
+  }
+};
+
 }  // namespace
 
-int main() {
-  const std::vector<double> data(2 * 40, 0.75);
-  const std::vector<double> radii = {0.0, 0.5}, thresholds = {0.5};
-  const Scores<double> scores{data.data(), 2, 40, 40 * sizeof(double), sizeof(double)};
-  std::vector<double> bounds(4), radius(2);
-  const Certificates out{bounds, radius};
-  Options options;
-  options.sigma = 1.0;
-  options.radii = radii;
-  options.thresholds = thresholds;
-
+CASE("what is wrong with options and outputs is said in words") {
+  Setting s;
   const auto with = [&](auto change) {
-    Options wrong = options;
+    Options wrong = s.options;
     change(wrong);
-    return certify(scores, wrong, out);
+    return certify(s.scores, wrong, s.out);
   };
   const double nan = std::numeric_limits<double>::quiet_NaN();
   CHECK(tells(with([&](Options& o) { o.sigma = -0.25; }), Error::bad_option,
@@ -91,61 +98,71 @@ int main() {
   CHECK(with([&](Options& o) { o.thresholds = odd; }).error == Error::bad_option);
   CHECK(tells(with([&](Options& o) { o.side = Side::upper; }), Error::bad_option,
               "thresholds need the lower side: their number must be 0 for the upper, got 1"));
-  CHECK(tells(certify(scores, options, {bounds, {}}), Error::bad_output,
+  CHECK(tells(certify(s.scores, s.options, {s.bounds, {}}), Error::bad_output,
               "radius must hold n_inputs * n_thresholds numbers, got 0"));
-  Scores<double> absurd = scores;
+  Scores<double> absurd = s.scores;
   absurd.n_inputs = std::numeric_limits<std::size_t>::max() / 2 + 1;  // times 2 radii: 0
-  CHECK(certify(absurd, options, {{}, {}}).error == Error::bad_output);
-  Scores<double> empty = scores;
+  CHECK(certify(absurd, s.options, {{}, {}}).error == Error::bad_output);
+  Scores<double> empty = s.scores;
   empty.n_draws = 0;
-  CHECK(tells(certify(empty, options, out), Error::bad_option,
+  CHECK(tells(certify(empty, s.options, s.out), Error::bad_option,
               "n_draws must be at least 1 and below 2^32, got 0"));
-  CHECK(Plan{}.certify(scores, out).error == Error::bad_option);
+  CHECK(Plan{}.certify(s.scores, s.out).error == Error::bad_option);
+}
 
-  std::vector<double> spoiled = data;
+CASE("the first bad score is named, in as many words as there is room for") {
+  const Setting s;
+  std::vector<double> spoiled = s.data;
   spoiled[40 + 3] = 1.5;
-  Scores<double> view = scores;
+  Scores<double> view = s.scores;
   view.data = spoiled.data();
-  const Failure bad = certify(view, options, out);
+  const Failure bad = certify(view, s.options, s.out);
   CHECK(tells(bad, Error::bad_score, "scores[1, 3] must be a number in the range [a, b], got 1.5"));
   char few[8];
   describe(bad, few);
   CHECK(std::string(few) == "scores[");
   describe(bad, {});
+}
 
-  // A plan serves any number of calls, copies of it too, and takes its own number of draws.
+CASE("a plan serves any number of calls, copies of it too, and takes its own number of draws") {
+  const Setting s;
   Plan plan;
   {
-    const std::vector<double> gone_radii = radii, gone_thresholds = thresholds;
-    Options gone = options;
+    const std::vector<double> gone_radii = s.radii, gone_thresholds = s.thresholds;
+    Options gone = s.options;
     gone.radii = gone_radii;
     gone.thresholds = gone_thresholds;
     CHECK(!plan.create(gone, 40));
   }
-  CHECK(!certify(scores, options, out));
-  const std::vector<double> expected = bounds, expected_radius = radius;
+  CHECK(!certify(s.scores, s.options, s.out));
+  const std::vector<double> expected = s.bounds, expected_radius = s.radius;
   const Plan copy = plan;
   for (int repeat = 0; repeat < 3; ++repeat) {
-    CHECK(!copy.certify(scores, out) && bounds == expected && radius == expected_radius);
+    CHECK(!copy.certify(s.scores, s.out) && s.bounds == expected && s.radius == expected_radius);
   }
-  Scores<double> shorter = scores;
+  Scores<double> shorter = s.scores;
   shorter.n_draws = 39;
-  CHECK(plan.certify(shorter, out).error == Error::bad_option);
+  CHECK(plan.certify(shorter, s.out).error == Error::bad_option);
+}
 
-  // Every allocation in turn fails: reported, and the next call is right again.
+CASE("every allocation in turn fails: reported, and the next call is right again") {
+  Setting s;
+  CHECK(!certify(s.scores, s.options, s.out));
+  const std::vector<double> expected = s.bounds, expected_radius = s.radius;
   for (const int count : {1, 3}) {
-    options.threads = count;
+    s.options.threads = count;
     int refused = 0;
     for (long left = 0;; ++left) {
       allocations = left;
-      const Failure failure = certify(scores, options, out);
+      const Failure failure = certify(s.scores, s.options, s.out);
       allocations = -1;
       if (!failure) break;
       CHECK(tells(failure, Error::out_of_memory, "out of memory"));
       ++refused;
     }
     CHECK(refused > 3);
-    CHECK(bounds == expected && radius == expected_radius);
+    CHECK(s.bounds == expected && s.radius == expected_radius);
   }
-  return report();
 }
+
+int main() { return run_cases(); }

@@ -91,13 +91,16 @@ void check(std::size_t n_draws, std::size_t n_intervals, double power, unsigned 
 
 }  // namespace
 
-int main() {
+CASE("sums, and both bounds on a mean") {
   for (const std::size_t draws : {2u, 3u, 100u, 20000u}) {
     check(draws, 1, 1.0, 1);
     check(draws, 7, 1.0, 2);
     check(draws, 300, 0.01, 3);
     check(draws, 300, 20.0, 4);
   }
+}
+
+CASE("draws are counted in parts") {
   Tally one;
   const std::vector<double> identity = {0.0, 1.0};
   one.reset(identity);
@@ -105,5 +108,6 @@ int main() {
   one.count(identity);
   one.count(identity);  // two halves
   CHECK(one.n_draws() == 4 && one.sum(identity) == 2.0);
-  return report();
 }
+
+int main() { return run_cases(); }

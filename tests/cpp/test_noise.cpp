@@ -110,7 +110,9 @@ void check_gaussian(std::size_t size) {
   CHECK(std::fabs(square - 1.0) < 7.0 * std::sqrt(2.0 / n) + 10.0 / n);
 }
 
-void check_failures() {
+}  // namespace
+
+CASE("what is refused") {
   const LatticeNoise noise(high, low, 255);
   const std::vector<std::int32_t> points(20);
   std::vector<float> out(30);
@@ -137,15 +139,13 @@ void check_failures() {
   CHECK(refused(batch) == Error::bad_option);
 }
 
-}  // namespace
-
-int main() {
+CASE("noise is that of its definition, element by element") {
   for (const std::size_t size : {1, 7, 8, 9, 1000, 8193, 20000}) {
     check_lattice<float>(size);
     check_lattice<double>(size);
     check_gaussian<float>(size);
     check_gaussian<double>(size);
   }
-  check_failures();
-  return report();
 }
+
+int main() { return run_cases(); }

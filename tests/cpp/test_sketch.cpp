@@ -92,9 +92,37 @@ void check_edges(const std::vector<double>& edges) {
   if (!halves.empty()) check_counts(halves, edges);
 }
 
+// Seven rows of scores, their counts, and options for them.
+struct Setting {
+  static constexpr std::size_t n_draws = 5000;
+  std::vector<double> edges = equal_edges(0.0, 1.0, 4096);
+  ScoreCounter counter{edges};
+  std::vector<float> scores = std::vector<float>(7 * n_draws);
+  Scores<float> view{scores.data(), 7, n_draws, n_draws * sizeof(float), sizeof(float)};
+  std::vector<std::uint32_t> counts = std::vector<std::uint32_t>(7 * counter.n_cells());
+  ScoreCounts sketch{edges, counts, 7, n_draws};
+  std::vector<double> radii = {0.0, 0.25, 1.0}, thresholds = {0.4};
+  Options options;
+  std::vector<double> bounds = std::vector<double>(21), exact = bounds;
+
+  Setting() {
+    std::mt19937 random(1);
+    std::uniform_real_distribution<float> uniform(0.25f, 1.0f);
+    for (float& x : scores) x = uniform(random);
+    CHECK(!counter.count(view, counts));
+    options.sigma = 0.5;
+    options.radii = radii;
+  }
+
+  Failure certify(const Options& o) { return smoothbound::certify(sketch, o, {bounds, {}}); }
+  bool refuses(const ScoreCounts& other) {
+    return smoothbound::certify(other, options, {bounds, {}}).error == Error::bad_option;
+  }
+};
+
 }  // namespace
 
-int main() {
+CASE("scores are counted exactly, over edges of every kind") {
   check_edges(equal_edges(0.0, 1.0, 4096));
   check_edges(equal_edges(-1.0, 1.0, 4096));
   check_edges(equal_edges(0.0, 1.0, 1000));
@@ -105,7 +133,9 @@ int main() {
   check_edges({0.0, 1.0});
   check_edges({0.0, 1e-9, 2e-9, 0.5, 0.5 + 1e-12, 0.999999, 1.0});
   check_edges({-65504.0, -1.0, 0.0, 1e-7, 65504.0});
+}
 
+CASE("edges that cannot be are refused") {
   for (const std::vector<double>& wrong :
        std::vector<std::vector<double>>{{},
                                         {0.0},
@@ -116,87 +146,75 @@ int main() {
                                         {-1.7e308, 1.7e308}}) {
     CHECK(!valid_edges(wrong));
   }
+}
 
-  // A bad score leaves all counts as they were, whatever the number of threads.
-  const std::vector<double> edges = equal_edges(0.0, 1.0, 4096);
-  const ScoreCounter counter(edges);
-  constexpr std::size_t m = 5000;
-  std::vector<float> scores(7 * m, 0.3f);
-  const Scores<float> view{scores.data(), 7, m, m * sizeof(float), sizeof(float)};
-  const std::vector<std::uint32_t> before(7 * counter.n_cells(), 5);
-  std::vector<std::uint32_t> counts = before;
+CASE("a bad score leaves all counts as they were, whatever the number of threads") {
+  Setting s;
+  const std::vector<std::uint32_t> before = s.counts;
   for (const float bad : {std::nanf(""), -1e-9f, 1.0000001f}) {
-    scores[2 * m + 4999] = scores[5 * m] = bad;
+    s.scores[2 * s.n_draws + 4999] = s.scores[5 * s.n_draws] = bad;
     for (const int threads : {1, 3}) {
-      const Failure failure = counter.count(view, counts, threads);
+      const Failure failure = s.counter.count(s.view, s.counts, threads);
       CHECK(failure.error == Error::bad_score && failure.input == 2);
-      CHECK(counts == before);
+      CHECK(s.counts == before);
     }
   }
-  CHECK(counter.count(view, std::span(counts).first(3)).error == Error::bad_output);
-  CHECK(counter.count(view, counts, 0).error == Error::bad_option);
+  CHECK(s.counter.count(s.view, std::span(s.counts).first(3)).error == Error::bad_output);
+  CHECK(s.counter.count(s.view, s.counts, 0).error == Error::bad_option);
+}
 
-  // The certificate of the counts: below that of the scores, by a bin at most.
-  std::mt19937 random(1);
-  std::uniform_real_distribution<float> uniform(0.25f, 1.0f);
-  for (float& x : scores) x = uniform(random);
-  counts.assign(counts.size(), 0);
-  CHECK(!counter.count(view, counts));
-  const std::vector<double> radii = {0.0, 0.25, 1.0}, thresholds = {0.4};
-  Options options;
-  options.sigma = 0.5;
-  options.radii = radii;
-  std::vector<double> exact(21), bounds(21), radius(7), one;
+CASE("the certificate of counts is below that of the scores, by an interval at most") {
+  Setting s;
+  std::vector<double> radius(7);
   for (const Side side : {Side::lower, Side::upper}) {
-    options.side = side;
     const bool lower = side == Side::lower;
-    options.thresholds = std::span(thresholds).first(lower ? 1 : 0);
+    s.options.side = side;
+    s.options.thresholds = std::span(s.thresholds).first(lower ? 1 : 0);
     const std::span<double> found = std::span(radius).first(lower ? 7 : 0);
-    CHECK(!certify(view, options, {exact, found}));
-    CHECK(!certify(ScoreCounts{edges, counts, 7, m}, options, {bounds, found}));
+    CHECK(!certify(s.view, s.options, {s.exact, found}));
+    CHECK(!certify(s.sketch, s.options, {s.bounds, found}));
     for (std::size_t i = 0; i < 21; ++i) {
-      const double loss = lower ? exact[i] - bounds[i] : bounds[i] - exact[i];
+      const double loss = lower ? s.exact[i] - s.bounds[i] : s.bounds[i] - s.exact[i];
       CHECK(loss >= -1e-14 && loss <= 1.0 / 4096);
     }
-    one = bounds;
-    options.threads = 3;
-    CHECK(!certify(ScoreCounts{edges, counts, 7, m}, options, {bounds, found}));
-    CHECK(one == bounds);
-    options.threads = 1;
+    const std::vector<double> one = s.bounds;
+    s.options.threads = 3;
+    CHECK(!certify(s.sketch, s.options, {s.bounds, found}));
+    CHECK(one == s.bounds);
+    s.options.threads = 1;
   }
-
-  options.side = Side::lower;
-  const auto refused = [&](const ScoreCounts& sketch, const Options& o) {
-    return certify(sketch, o, {bounds, {}}).error == Error::bad_option;
-  };
-  options.thresholds = {};
-  CHECK(!refused({edges, counts, 7, m}, options));
-  CHECK(refused({edges, counts, 7, 0}, options));
-  CHECK(refused({edges, counts, 7, m - 1}, options));
-  CHECK(refused({edges, counts, 7, m + 1}, options));
-  counts[8192] += 1;  // beyond the draw with which all were there
-  CHECK(refused({edges, counts, 7, m}, options));
-  counts[8192] -= 1;
-  CHECK(refused({edges, std::span(counts).first(9), 7, m}, options));
-
-  // A band that was prepared for few knots gives the same bits as one for all.
-  options.band = BandKind::dkw;
-  for (const Side side : {Side::lower, Side::upper}) {
-    options.side = side;
-    options.prepared = nullptr;
-    CHECK(!certify(ScoreCounts{edges, counts, 7, m}, options, {bounds, {}}));
-    const ConfidenceBand few(BandKind::dkw, m, options.alpha, 1);
-    options.prepared = &few;
-    CHECK(!certify(ScoreCounts{edges, counts, 7, m}, options, {exact, {}}));
-    CHECK(exact == bounds);
-  }
-  options.side = Side::lower;
-  options.prepared = nullptr;
-  Options wrong = options;
-  wrong.b = 2.0;
-  CHECK(refused({edges, counts, 7, m}, wrong));
-  wrong = options;
-  wrong.bound = Bound::mean;
-  CHECK(refused({edges, counts, 7, m}, wrong));
-  return report();
 }
+
+CASE("counts that do not add up, and other options, are refused") {
+  Setting s;
+  CHECK(!s.refuses(s.sketch));
+  for (const std::size_t wrong : {std::size_t{0}, s.n_draws - 1, s.n_draws + 1}) {
+    CHECK(s.refuses({s.edges, s.counts, 7, wrong}));
+  }
+  s.counts[8192] += 1;  // beyond the draw with which all were there
+  CHECK(s.refuses(s.sketch));
+  s.counts[8192] -= 1;
+  CHECK(s.refuses({s.edges, std::span(s.counts).first(9), 7, s.n_draws}));
+  Options wrong = s.options;
+  wrong.b = 2.0;
+  CHECK(s.certify(wrong).error == Error::bad_option);
+  wrong = s.options;
+  wrong.bound = Bound::mean;
+  CHECK(s.certify(wrong).error == Error::bad_option);
+}
+
+CASE("a band that was prepared for few knots gives the same bits as one for all") {
+  Setting s;
+  s.options.band = BandKind::dkw;
+  for (const Side side : {Side::lower, Side::upper}) {
+    s.options.side = side;
+    s.options.prepared = nullptr;
+    CHECK(!s.certify(s.options));
+    const ConfidenceBand few(BandKind::dkw, s.n_draws, s.options.alpha, 1);
+    s.options.prepared = &few;
+    CHECK(!certify(s.sketch, s.options, {s.exact, {}}));
+    CHECK(s.exact == s.bounds);
+  }
+}
+
+int main() { return run_cases(); }

@@ -42,19 +42,22 @@ std::vector<double> uniform_draws(std::size_t n, double power, unsigned seed) {
 
 }  // namespace
 
-int main() {
+CASE("tangents lie below, everywhere") {
   for (const double r : {0.0, 1e-9, 0.5, 1.0, 2.7, 6.0, 9.0, 20.0, 38.0, 60.0}) check_tangents(r);
+}
 
-  // Beta(20, 1): P(X >= s) = 1 - s^20, so that distance(r) = integral of psi_r(1 - s^20).
-  const auto population = [](double r) {
-    long double sum = 0.0L;
-    constexpr int n = 20000;
-    for (int i = 0; i < n; ++i) {
-      const double s = (i + 0.5) / n;
-      sum += normal(-gaussian::quantile(std::pow(s, 20.0)) - r);
-    }
-    return static_cast<double>(sum / n);
-  };
+// Beta(20, 1): P(X >= s) = 1 - s^20, so that distance(r) = integral of psi_r(1 - s^20).
+static double population(double r) {
+  long double sum = 0.0L;
+  constexpr int n = 20000;
+  for (int i = 0; i < n; ++i) {
+    const double s = (i + 0.5) / n;
+    sum += normal(-gaussian::quantile(std::pow(s, 20.0)) - r);
+  }
+  return static_cast<double>(sum / n);
+}
+
+CASE("bound and radius of a known population") {
   for (const MeanKind mean : {MeanKind::betting, MeanKind::bernstein}) {
     TangentBound bound(mean, 1e-3);
     bound.fit(uniform_draws(5000, 1.0 / 20, 1), uniform_draws(50000, 1.0 / 20, 2));
@@ -70,8 +73,9 @@ int main() {
     CHECK(std::isnan(bound.certified_radius(0.97)));
     CHECK(bound(60.0) >= 0.0 && bound(60.0) < 1e-100);
   }
+}
 
-  // One pilot draw, one other; all at an end.
+CASE("one pilot draw and one other, at an end") {
   for (const double x : {0.0, 1.0 - 0x1p-51}) {
     const std::vector<double> one = {x};
     TangentBound bound(MeanKind::betting, 0.5);
@@ -79,5 +83,6 @@ int main() {
     CHECK(bound(0.0) >= 0.0 && bound(0.0) <= 0.5);
     CHECK(bound(0.0) > 0.45 || x == 0.0);
   }
-  return report();
 }
+
+int main() { return run_cases(); }

@@ -20,41 +20,47 @@ bool same_bits(const std::vector<double>& x, const std::vector<double>& y) {
   return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size() * sizeof(double)) == 0;
 }
 
-}  // namespace
-
-int main() {
-  std::mt19937 random(1);
-  std::uniform_real_distribution<float> uniform(0.4f, 1.0f);
-  std::vector<float> data(n_inputs * n_draws);
-  for (float& x : data) x = uniform(random);
-  const Scores<float> scores{data.data(), n_inputs, n_draws,
-                             static_cast<std::ptrdiff_t>(n_draws * sizeof(float)), sizeof(float)};
-  const std::vector<double> radii = {0.0, 0.1}, thresholds = {0.5};
-
+// Rows of scores, and options for them.
+struct Setting {
+  std::vector<float> data = std::vector<float>(n_inputs * n_draws);
+  std::vector<double> radii = {0.0, 0.1}, thresholds = {0.5};
+  Scores<float> scores{data.data(), n_inputs, n_draws,
+                       static_cast<std::ptrdiff_t>(n_draws * sizeof(float)), sizeof(float)};
   Options options;
-  options.sigma = 0.25;
-  options.radii = radii;
-  options.thresholds = thresholds;
-  options.threads = 3;
 
-  // The first calls of the process, at the same time; each thread makes some of its own.
-  const auto certify_all = [&](const Plan& plan, std::vector<double>& bounds,
-                               std::vector<double>& radius) {
+  Setting() {
+    std::mt19937 random(1);
+    std::uniform_real_distribution<float> uniform(0.4f, 1.0f);
+    for (float& x : data) x = uniform(random);
+    options.sigma = 0.25;
+    options.radii = radii;
+    options.thresholds = thresholds;
+  }
+
+  Failure certify_all(const Plan& plan, std::vector<double>& bounds,
+                      std::vector<double>& radius) const {
     bounds.assign(n_inputs * radii.size(), 0.0);
     radius.assign(n_inputs, 0.0);
     return plan.certify(scores, {bounds, radius});
-  };
+  }
+};
+
+}  // namespace
+
+CASE("the first calls of the process, at the same time") {
+  Setting s;
+  s.options.threads = 3;
   std::vector<std::vector<double>> bounds(6), radius(6);
   std::atomic<int> failed{0};
   Plan shared;
-  CHECK(!shared.create(options, n_draws));
+  CHECK(!shared.create(s.options, n_draws));
   std::vector<std::thread> threads;
   for (std::size_t t = 0; t < bounds.size(); ++t) {
     threads.emplace_back([&, t] {
       Plan own;
       for (int repeat = 0; repeat < 10; ++repeat) {
-        if (own.create(options, n_draws)) ++failed;
-        if (certify_all(t % 2 == 0 ? shared : own, bounds[t], radius[t])) ++failed;
+        if (own.create(s.options, n_draws)) ++failed;
+        if (s.certify_all(t % 2 == 0 ? shared : own, bounds[t], radius[t])) ++failed;
         if (!(gaussian::cdf(gaussian::quantile(0.25)) < 0.26)) ++failed;
       }
     });
@@ -65,27 +71,30 @@ int main() {
     CHECK(same_bits(bounds[t], bounds[0]));
     CHECK(same_bits(radius[t], radius[0]));
   }
+}
 
-  // Any number of threads: the same bits, and the same bad score is named.
+CASE("any number of threads: the same bits, and the same bad score is named") {
+  Setting s;
   for (const Bound bound : {Bound::mean, Bound::cdf}) {
-    options.bound = bound;
+    s.options.bound = bound;
     std::vector<double> one, some, one_radius, some_radius;
-    options.threads = 1;
+    s.options.threads = 1;
     Plan plan;
-    CHECK(!plan.create(options, n_draws) && !certify_all(plan, one, one_radius));
+    CHECK(!plan.create(s.options, n_draws) && !s.certify_all(plan, one, one_radius));
     for (const int count : {2, 4, 16}) {
-      options.threads = count;
-      CHECK(!plan.create(options, n_draws) && !certify_all(plan, some, some_radius));
+      s.options.threads = count;
+      CHECK(!plan.create(s.options, n_draws) && !s.certify_all(plan, some, some_radius));
       CHECK(same_bits(one, some) && same_bits(one_radius, some_radius));
     }
-    std::vector<float> spoiled = data;
+    std::vector<float> spoiled = s.data;
     spoiled[3 * n_draws + 7] = 2.0f;
     spoiled[4 * n_draws + 1] = -2.0f;
-    Scores<float> view = scores;
+    Scores<float> view = s.scores;
     view.data = spoiled.data();
     const Failure failure = plan.certify(view, {some, some_radius});
     CHECK(failure.error == Error::bad_score && failure.input == 3 && failure.draw == 7 &&
           failure.got == 2.0);
   }
-  return report();
 }
+
+int main() { return run_cases(); }

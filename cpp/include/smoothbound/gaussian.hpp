@@ -32,12 +32,18 @@ double quantile(double p) noexcept;
 /// out[i] = quantile(p[i]); \pre out.size() >= p.size(). `out` may be `p` itself.
 void quantile(std::span<const double> p, std::span<double> out) noexcept;
 
-/// Natural logarithm of a positive double to 4 units in the last place, the same bits on every
-/// machine.
+/// Largest relative error of log() over all positive doubles.
+inline constexpr double log_relative_error = 8 * 0x1p-53;
+
+/// Natural logarithm of a positive double, the same bits on every machine.
 double log(double x) noexcept;
 
-/// Exponential function of a double, not NaN: to 8 units in the last place for |x| <= 700, and to
-/// 18 beyond, where one subnormal step may be added. The same bits on every machine.
+/// Largest relative error of exp() for |x| <= 700, and beyond, where the result may be one
+/// subnormal step further off.
+inline constexpr double exp_relative_error = 8 * 0x1p-53;
+inline constexpr double far_exp_relative_error = 18 * 0x1p-53;
+
+/// Exponential function of a double, not NaN, the same bits on every machine.
 double exp(double x) noexcept;
 
 }  // namespace smoothbound::gaussian

@@ -30,49 +30,80 @@ struct Spread {
 
 inline constexpr std::size_t most_row_lanes = 16;
 
+// Of each function below: what it computes, for which arguments (Range), how far the result may lie
+// from it (Error), and whether a greater argument can give a smaller result (Monotone: no, if it
+// can). A unit is 2^-53. tests/cpp/test_errors.cpp has the table of stated and found errors.
 struct Kernels {
   const char* tier;
 
-  // out[i] = Phi(z[i]), with the errors stated in gaussian.hpp; out may be z.
+  // out[i] = Phi(z[i]); out may be z.
+  //   Range:    every double; NaN gives NaN
+  //   Error:    cdf_relative_error, and cdf_absolute_error where the result is subnormal
+  //   Monotone: no
   void (*cdf)(const double* z, double* out, std::size_t n);
 
-  // out[i] = exp(x[i]) for |x| <= 700, to 8 units of itself; out may be x.
+  // out[i] = exp(x[i]); out may be x.
+  //   Range:    |x| <= 700
+  //   Error:    exp_relative_error
+  //   Monotone: no
   void (*exp)(const double* x, double* out, std::size_t n);
 
-  // Tangents of psi_r(p) = Phi(Phi^-1(p) - r) at p = Phi(z[i]), |z| <= 9: for every p in [0, 1]
-  //   psi_r(p) >= constant[i] - weight[i] (1 - p),   weight[i] > 0.
+  // Tangents of psi_r(p) = Phi(Phi^-1(p) - r) at p = Phi(z[i]).
+  //   Range:    |z| <= 9, r >= 0
+  //   Error:    to the safe side: for every p in [0, 1]
+  //             psi_r(p) >= constant[i] - weight[i] (1 - p), and weight[i] > 0
+  //   Monotone: no
   void (*tangents)(const double* z, std::size_t n, double r, double* weight, double* constant);
 
-  // The sum of the distances of at most sum_block scores from a (lower) or from b, in sum_lanes
-  // running sums; NaN if a score is not a number in [a, b]. Once the distances are rounded, the
-  // relative error is at most sum_error, also when blocks are added up with add_to().
+  // The sum of the distances of scores from a (lower) or from b; NaN if a score is not a number in
+  // [a, b].
+  //   Range:    n <= sum_block
+  //   Error:    sum_error once the distances are rounded, also of blocks added up by add_to()
+  //   Monotone: in every score
   double (*sum_floats)(const float* x, std::size_t n, double a, double b, bool lower);
   double (*sum_doubles)(const double* x, std::size_t n, double a, double b, bool lower);
 
-  // out[t] = sum gap[i] * h[i]^t / t! for t < curve_terms; gaps non-negative, |h| <= 1/16.
-  // Relative error of out[0] at most moment_error.
+  // out[t] = sum gap[i] * h[i]^t / t! for t < curve_terms.
+  //   Range:    gap >= 0, |h| <= 1/16
+  //   Error:    moment_error for out[0]; curve.cpp has what the others add
+  //   Monotone: out[0] in every gap
   void (*moments)(const double* gap, const double* h, std::size_t n, double* out);
 
   // out[j] = sum over i < terms of weights[i] * p[j - i], for j < n; p must be readable, and 0
   // where it has no value, from p[1 - terms] to p[n - 1].
+  //   Range:    weights >= 0, p >= 0
+  //   Error:    (terms + 1) units
+  //   Monotone: yes
   void (*convolve)(const double* p, const double* weights, std::size_t terms, double* out,
                    std::size_t n);
 
   // What the bound at r needs of the groups first, first + 1, ...: with y = centre_of(group) - r,
   // out[t * curve_groups + g] is Phi(y) for t = 0, phi(y) for t = 1, (-1)^(t-1) He_{t-1}(y) above.
+  //   Range:    0 <= r <= curve_limit + 39
+  //   Error:    of Phi as stated for cdf, of phi 1e-15 absolutely; curve.cpp has the rest
+  //   Monotone: no
   void (*curve_weights)(double r, std::size_t first, std::size_t groups, double* out);
 
   // The sum over the groups g of
   //   M(0, g) Phi(y) + phi(y) sum_{t>=1} (-1)^(t-1) He_{t-1}(y) M(t, g),
   // where M(t, g) = moments[t * curve_groups + g], from the weights above, weights[t * stride + g].
+  //   Range:    groups <= curve_groups
+  //   Error:    curve.cpp: relative_error of the sum and absolute_error of the sum of the gaps
+  //   Monotone: no
   double (*curve)(const double* moments, const double* weights, std::size_t stride,
                   std::size_t groups);
 
-  // out[i] = x[i], exactly, but infinities become NaN.
+  // out[i] = x[i], but infinities become NaN.
+  //   Range:    every half
+  //   Error:    none
+  //   Monotone: yes
   void (*widen)(const half* x, float* out, std::size_t n);
 
   // out[i] = 2 c + 1, or 2 c where x[i] lies on the lower border of its grid cell c. Returns
   // whether all x are numbers in [grid.a, grid.b]; `out` stays within the grid even if not.
+  //   Range:    every number, and NaN
+  //   Error:    borders are rounded; none where EdgeGrid::exact
+  //   Monotone: yes
   bool (*cells_float)(const float* x, std::size_t n, const GridCells<float>& grid,
                       std::uint32_t* out);
   bool (*cells_double)(const double* x, std::size_t n, const GridCells<double>& grid,
@@ -86,12 +117,18 @@ struct Kernels {
                        std::uint32_t* tables, std::size_t stride);
 
   // words[j * stride + i] is word j of the random block of the counter with blocks[i] in front.
+  //   Range:    all
+  //   Error:    none
+  //   Monotone: no
   void (*philox_words)(const std::uint32_t* blocks, std::size_t n, const PhiloxBlock& counter,
                        std::uint64_t key, std::uint32_t* words, std::size_t stride);
 
   // out[i] = (point[i] + K) / steps, where 16 bits of words[i] from `shift` on are the sign and 15
   // leading bits of K, whose size the guide has by these bits; undecided[i] is 1, and out[i] of no
   // use, where the guide is negative, else 0.
+  //   Range:    |point| + |K| < 2^31
+  //   Error:    two conversions and a division, each rounded to the nearest; the same everywhere
+  //   Monotone: in point
   void (*lattice_float)(const std::uint32_t* words, unsigned shift, const std::int32_t* guide,
                         const std::int32_t* point, std::size_t n, float steps, float* out,
                         std::uint8_t* undecided);
@@ -100,14 +137,22 @@ struct Kernels {
                          std::uint8_t* undecided);
 
   // Pairs of standard normals from pairs of words (Box & Muller 1958).
+  //   Range:    all words
+  //   Error:    normals_error of the radius, where that is 1e-3 or more; the same everywhere
+  //   Monotone: no
   void (*normals)(const std::uint32_t* first, const std::uint32_t* second, std::size_t n, float* x,
                   float* y);
 
   // out[i] = point[i] + sigma * normal[i]
+  //   Range:    every number
+  //   Error:    a product and a sum, each rounded to the nearest; the same everywhere
+  //   Monotone: in point
   void (*shift_float)(const float* point, const float* normal, float sigma, std::size_t n,
                       float* out);
   void (*shift_double)(const double* point, const float* normal, double sigma, std::size_t n,
                        double* out);
+
+  // The functions from here to sort_in_place move scores and round none: Error none.
 
   // Writes the levels of sample_run neighbours out of each sample_step scores, and their ends.
   void (*levels)(const float* x, std::size_t runs, const Spread& spread, std::int32_t* out,
@@ -136,12 +181,14 @@ struct Kernels {
   // The moments of each group for each of the rows sorted, where every draw is a knot:
   // out[(k * curve_terms + t) * row_lanes + lane] is what moments() makes of groups[k], which may
   // hold at most moment_block knots, and total[lane] the sum of the gaps, rounded up.
+  //   Error:    the same bits as moments()
   void (*row_moments)(const float* sorted, std::size_t n, const Range& range,
                       const KnotGroup* groups, std::size_t n_groups, const double* offsets,
                       double* out, double* total) = nullptr;
 
   // out[j * row_lanes + lane] = curve() at radius j from these moments; weights as there, those of
   // a radius following those of the one before.
+  //   Error:    the same bits as curve()
   void (*row_curves)(const double* moments, const KnotGroup* groups, std::size_t n_groups,
                      const double* weights, std::size_t n_radii, double* out) = nullptr;
 };
@@ -162,6 +209,7 @@ inline constexpr std::size_t moment_block = 256;
 
 // (additions in a lane + additions of lanes + compensated total) * 2^-53, and slack.
 inline constexpr double sum_error = (sum_block / sum_lanes + 4 + 4) * 0x1p-53;
+inline constexpr double normals_error = 5e-7;  // of float operations, the logarithm and the angle
 inline constexpr double moment_error = (moment_block / 4 + 2 + 4) * 0x1p-53;
 
 // Adds `term` to `total`; what the addition rounds away goes to `lost` (two-sum).
