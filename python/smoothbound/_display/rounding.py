@@ -18,6 +18,7 @@ __all__ = [
     "floor_decimal",
     "floor_significant",
     "floored",
+    "percent",
 ]
 
 _PLACES = 400  # more than the digits of any float before its decimal point
@@ -90,6 +91,21 @@ def floored(x: float, digits: int = 3) -> float:
     (0.999, '0.25')
     """
     return float(floor_decimal(x, digits))  # the float nearest to a decimal <= x is itself <= x
+
+
+def percent(count: int, total: int) -> str:
+    """Print a share in percent, rounded down to one decimal.
+
+    Counted in whole numbers: a share that is exact in decimals is not lost to binary rounding.
+
+    Examples
+    --------
+    >>> percent(177, 500), percent(9999, 10_000)
+    ('35.4', '99.9')
+    """
+    total = checks.count("total", total)
+    tenths = 1000 * checks.count("count", count, 0, total) // total
+    return f"{tenths // 10}.{tenths % 10}"
 
 
 def _to_decimals(x: float, digits: int, rounding: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from smoothbound._utils import checks
 from smoothbound.analysis.evaluation import Evaluation, Floats, Ints
 
-__all__ = ["Reach", "best_by_radius", "on_common_inputs", "side_by_side"]
+__all__ = ["BestByRadius", "best_by_radius", "on_common_inputs", "side_by_side"]
 
 
 def side_by_side(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
@@ -58,15 +58,15 @@ def on_common_inputs(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     if len({one.data for one in evaluations} - {None}) > 1:
         return []
     common = reduce(np.intersect1d, (one.index for one in evaluations))
-    reduced = [one.only(common) for one in evaluations] if len(common) else []
+    reduced = [one.select(common) for one in evaluations] if len(common) else []
     if any((one.label != reduced[0].label).any() for one in reduced):
         return []
     return reduced
 
 
 @dataclass(frozen=True, eq=False)
-class Reach:
-    """What certifies most at each radius, of several evaluations.
+class BestByRadius:
+    """Which of several evaluations certifies most at each radius.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Reach:
             start = int(end)
 
 
-def best_by_radius(evaluations: Sequence[Evaluation], threshold: float) -> Reach:
+def best_by_radius(evaluations: Sequence[Evaluation], threshold: float) -> BestByRadius:
     """Find which evaluation, by its last method, certifies most at `threshold` for each radius.
 
     Raises
@@ -109,4 +109,4 @@ def best_by_radius(evaluations: Sequence[Evaluation], threshold: float) -> Reach
     radius = np.unique(np.concatenate(steps))
     counts = np.stack([one.counts_at(one.bounds[-1], threshold, radius) for one in evaluations])
     best = np.where((counts > 0).any(axis=0), counts.argmax(axis=0), -1)
-    return Reach(radius, counts, best)
+    return BestByRadius(radius, counts, best)

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._display.printable import printable
-from smoothbound._display.rounding import exact
+from smoothbound._display.rounding import exact, percent
 from smoothbound._utils import checks
+from smoothbound._utils.renamed import formerly
 from smoothbound.bounds._method import Method
 
 if TYPE_CHECKING:
@@ -29,9 +30,8 @@ __all__ = [
     "UNKNOWN",
     "Bounds",
     "Evaluation",
-    "KeptScores",
+    "StoredSketches",
     "correlation",
-    "percent",
     "share",
 ]
 
@@ -74,7 +74,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, eq=False)
-class KeptScores:
+class StoredSketches:
     """Counted scores, read when they are needed: those of many inputs take much memory.
 
     Parameters
@@ -88,7 +88,7 @@ class KeptScores:
     --------
     >>> from smoothbound.sketch import ScoreSketch
     >>> sketch = ScoreSketch([3, 7])
-    >>> KeptScores.of(sketch).index
+    >>> StoredSketches.from_sketch(sketch).index
     array([3, 7])
     """
 
@@ -96,8 +96,8 @@ class KeptScores:
     read: Callable[[Ints], ScoreSketch]
 
     @classmethod
-    def of(cls, sketch: ScoreSketch) -> KeptScores:
-        """Take those of a sketch that is at hand."""
+    def from_sketch(cls, sketch: ScoreSketch) -> StoredSketches:
+        """Return the counted scores of a sketch that is in memory."""
         from smoothbound.sketch._score_sketch import ScoreSketch
 
         checks.instance("sketch", sketch, ScoreSketch)
@@ -114,7 +114,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "bounds": lambda name, values: tuple(checks.items(name, values, Bounds)),
     "thresholds": checks.vector,
     "class_radius": lambda name, values: None if values is None else checks.vector(name, values),
-    "scores": partial(checks.optional, kind=KeptScores),
+    "scores": partial(checks.optional, kind=StoredSketches),
     "title": partial(checks.instance, kind=str),
 }
 
@@ -147,7 +147,7 @@ class Evaluation:
         How the certificates were made, one sentence each.
     alpha : float, optional
         Failure probability of each certificate, where it is known.
-    scores : KeptScores, optional
+    scores : StoredSketches, optional
         The counted scores of the inputs, or of some of them, where they were kept.
     data, network : str, optional
         Which images these are and what classified them, where it is known.
@@ -194,7 +194,7 @@ class Evaluation:
     sigma: float | None = None
     notes: tuple[str, ...] = ()
     alpha: float | None = None
-    scores: KeptScores | None = None
+    scores: StoredSketches | None = None
     data: str | None = None
     network: str | None = None
     adaptive: bool = False
@@ -350,7 +350,7 @@ class Evaluation:
             )
         return int(rows[0])
 
-    def only(self, index: Ints) -> Evaluation:
+    def select(self, index: Ints) -> Evaluation:
         """Keep the inputs at these positions in the data set, in the order of `index`.
 
         Raises
@@ -374,6 +374,8 @@ class Evaluation:
             ),
             class_radius=None if self.class_radius is None else self.class_radius[rows],
         )
+
+    only = formerly("only", "select")
 
     def typical(self) -> int | None:
         """Index of the correct input of median confidence at the smallest radius, if any."""
@@ -458,21 +460,6 @@ class Evaluation:
         return steps, counts / len(self.index)
 
 
-def percent(count: int, total: int) -> str:
-    """Print a share in percent, rounded down to one decimal.
-
-    Counted in whole numbers: a share that is exact in decimals is not lost to binary rounding.
-
-    Examples
-    --------
-    >>> percent(177, 500), percent(9999, 10_000)
-    ('35.4', '99.9')
-    """
-    total = checks.count("total", total)
-    tenths = 1000 * checks.count("count", count, 0, total) // total
-    return f"{tenths // 10}.{tenths % 10}"
-
-
 def share(count: int, total: int) -> str:
     """Print a count of inputs as `percent` does, or a dash where it is not known.
 
@@ -485,9 +472,9 @@ def share(count: int, total: int) -> str:
 
 
 def correlation(x: Floats, y: Floats) -> tuple[float, float]:
-    """Pearson's and Spearman's correlation; NaN where either side is constant or has few values.
+    """Return Pearson's and Spearman's correlation; NaN if one side is constant or has few values.
 
-    Fewer than `FEW` points say nothing: two always lie on a line.
+    Fewer than `FEW` points say nothing, because two always lie on a line.
 
     Examples
     --------
@@ -495,13 +482,12 @@ def correlation(x: Floats, y: Floats) -> tuple[float, float]:
     >>> round(pearson, 3), round(spearman, 3)
     (0.906, 1.0)
     """
-    from scipy.stats import rankdata
+    from scipy.stats import pearsonr, spearmanr
 
     x, y = checks.vector("x", x), checks.vector("y", y)
     if len(x) != len(y):
         raise ValueError(f"x and y must be of one length, got {len(x)} and {len(y)}")
     if len(x) < FEW or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan"), float("nan")
-    ranks = rankdata(x), rankdata(y)
-    scaled = [side / np.abs(side).max() for side in (x, y)]  # squares of large numbers overflow
-    return float(np.corrcoef(*scaled)[0, 1]), float(np.corrcoef(*ranks)[0, 1])
+    x, y = (side / np.abs(side).max() for side in (x, y))  # sums of large numbers overflow
+    return float(pearsonr(x, y).statistic), float(spearmanr(x, y).statistic)

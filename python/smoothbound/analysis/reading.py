@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from smoothbound._display.printable import file_stem, printable
-from smoothbound._display.rounding import ceil_significant, exact
+from smoothbound._display.rounding import ceil_significant, exact, percent
 from smoothbound._utils import checks
 from smoothbound._utils.checks import SUM_TOLERANCE
 from smoothbound.analysis import logs
-from smoothbound.analysis.evaluation import Bounds, Evaluation, KeptScores, percent
+from smoothbound.analysis.evaluation import Bounds, Evaluation, StoredSketches
 from smoothbound.bounds._certificate import Certificate
 from smoothbound.errors import DataError, StoreError
 from smoothbound.store import _results as store
@@ -24,7 +24,7 @@ from smoothbound.store._settings import RunSettings
 
 _SELECTED = {"score": "mean score", "votes": "votes"}
 
-__all__ = ["drawn", "evaluate", "of_certificate", "read"]
+__all__ = ["describe_draws", "evaluate", "of_certificate", "read"]
 
 
 def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) -> list[Evaluation]:
@@ -88,7 +88,7 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
         raise StoreError(
             f"{name} has no lower bounds to report on: certify the lower side, or both, at a radius"
         )
-    predicted = getattr(certificate, "predicted", None)
+    index, predicted = (getattr(certificate, name, None) for name in ("index", "predicted"))
     classes = np.zeros(len(certificate), np.int64) if predicted is None else np.array(predicted)
     radii, columns = np.unique(np.asarray(settings.radii), return_index=True)
     measure = printable(getattr(settings, "measure", "score"))
@@ -101,7 +101,7 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
         score_range=settings.score_range,
         sigma=settings.sigma,
         radii=radii,
-        index=np.arange(len(certificate)),
+        index=np.arange(len(certificate)) if index is None else np.array(index),
         label=classes,
         predicted=classes,
         labelled=False,
@@ -183,7 +183,7 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
         notes=tuple(map(printable, _notes(results))),
         alpha=settings.alpha,
         adaptive=settings.adaptive is not None,
-        scores=KeptScores(results.with_scores, results.sketch),
+        scores=StoredSketches(results.with_scores, results.sketch),
         data=f"{settings.data}, {settings.split}",
         network=f"{settings.arch}, {settings.checkpoint_sha256}",
         title=printable(
@@ -199,7 +199,7 @@ def _decided(adaptive: Mapping[str, Any] | None) -> bool:
     return (adaptive or {}).get("asked") == "Decide"
 
 
-def drawn(results: store.Results) -> str:
+def describe_draws(results: store.Results) -> str:
     """Say how many adaptive draws were made, and how many that saved.
 
     A draw of an input that failed is not counted.
@@ -252,7 +252,9 @@ def _noise_caveat(noise: Mapping[str, Any]) -> tuple[str, ...]:
 def _notes(results: store.Results) -> tuple[str, ...]:
     settings = results.settings
     n = settings.n
-    draws = f"{n} draws" if settings.adaptive is None else f"adaptive draws, {drawn(results)},"
+    draws = f"{n} draws"
+    if settings.adaptive is not None:
+        draws = f"adaptive draws, {describe_draws(results)},"
     cutoff = settings.cutoff
     split = "" if settings.split == "all" else f", {settings.split} split"
     notes = [

@@ -9,9 +9,9 @@ from rich import box
 from rich.table import Table
 
 from smoothbound._display.console import say, say_table
-from smoothbound._display.rounding import exact, floor_decimal
-from smoothbound.analysis.evaluation import Evaluation, percent, share
-from smoothbound.analysis.reading import drawn, evaluate
+from smoothbound._display.rounding import exact, floor_decimal, percent
+from smoothbound.analysis.evaluation import Evaluation, share
+from smoothbound.analysis.reading import describe_draws, evaluate
 from smoothbound.report._defaults import radii_to_tell
 from smoothbound.store._results import Results
 
@@ -33,7 +33,7 @@ def show(results: Results, folder: Path) -> None:
         if (results.settings.adaptive or {}).get("asked") == "FindRadius":
             say(_radii_found(evaluation, threshold))
     if results.settings.adaptive is not None:
-        say(f"Adaptive draws: {drawn(results)}")
+        say(f"Adaptive draws: {describe_draws(results)}")
     correct, without = int(evaluation.correct.sum()), int((evaluation.predicted < 0).sum())
     failed = f"{results.failed} inputs failed; " if results.failed else ""
     say(

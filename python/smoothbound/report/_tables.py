@@ -10,8 +10,8 @@ from functools import reduce
 import numpy as np
 
 from smoothbound._display.printable import markdown, spreadsheet_cell
-from smoothbound._display.rounding import exact
-from smoothbound.analysis.evaluation import Evaluation, Floats, Ints, percent, share
+from smoothbound._display.rounding import exact, percent
+from smoothbound.analysis.evaluation import Evaluation, Floats, Ints, share
 from smoothbound.report._defaults import headline_radii, radii_to_tell, thresholds_of
 
 __all__ = [

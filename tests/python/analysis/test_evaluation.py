@@ -12,16 +12,17 @@ from hypothesis.extra.numpy import arrays
 from matplotlib.figure import Figure
 
 from smoothbound import figures
+from smoothbound._display.rounding import percent
 from smoothbound.analysis.comparison import best_by_radius
 from smoothbound.analysis.evaluation import (
     UNKNOWN,
     Bounds,
     Evaluation,
-    KeptScores,
+    StoredSketches,
     correlation,
-    percent,
     share,
 )
+from smoothbound.analysis.reading import of_certificate
 from smoothbound.bounds._method import Method
 from smoothbound.sketch._score_sketch import ScoreSketch
 
@@ -180,9 +181,9 @@ def test_percent_is_the_floor(total: int, data: st.DataObject) -> None:
 def test_correlation() -> None:
     x = np.array([1.0, 2.0, 2.0, 3.0])
     y = np.array([0.1, 0.2, 0.4, 0.9])
-    from scipy import stats
-
-    assert correlation(x, y) == pytest.approx((stats.pearsonr(x, y)[0], stats.spearmanr(x, y)[0]))
+    ranks = np.array([1.0, 2.5, 2.5, 4.0]), np.array([1.0, 2.0, 3.0, 4.0])
+    expected = (np.corrcoef(x, y)[0, 1], np.corrcoef(*ranks)[0, 1])
+    assert correlation(x, y) == pytest.approx(expected)
     assert all(map(math.isnan, correlation(x, np.ones(4))))
     assert all(map(math.isnan, correlation(x[:2], y[:2])))  # two always lie on a line
     assert np.isfinite(correlation(x[:3], y[:3])).all()
@@ -262,7 +263,17 @@ def test_counted_scores_are_read_a_few_inputs_at_a_time(monkeypatch: pytest.Monk
         return sketch.select(index)
 
     monkeypatch.setattr("smoothbound.analysis.evaluation._AT_A_TIME", 3)
-    one = replace(decided([0.8] * 7), scores=KeptScores(np.arange(7), only))
+    one = replace(decided([0.8] * 7), scores=StoredSketches(np.arange(7), only))
     parts = list(one.sketches(np.arange(7)))
     assert read == [3, 3, 1]
     np.testing.assert_array_equal(np.concatenate([p.counts for p in parts]), sketch.counts)
+
+
+def test_certificates_keep_the_ids_of_their_inputs() -> None:
+    sketch = ScoreSketch([3, 8], sigma=0.25, predicted=[1, 0])
+    sketch.update(np.random.default_rng(0).beta(9, 1, (2, 500)))
+    one = of_certificate(sketch.certify(radii=[0.0, 0.1]), "kept")
+    assert (one.index.tolist(), one.predicted.tolist()) == ([3, 8], [1, 0])
+    assert one.select(np.array([8])).bounds[0].lower.tolist() == [one.bounds[0].lower[1].tolist()]
+    with pytest.warns(DeprecationWarning, match="only is now called select"):
+        assert one.only(np.array([8])).index.tolist() == [8]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from smoothbound import figures
 from smoothbound.analysis.concentration import spreads
-from smoothbound.analysis.evaluation import Bounds, Evaluation, KeptScores
+from smoothbound.analysis.evaluation import Bounds, Evaluation, StoredSketches
 from smoothbound.analysis.knots import KnotChoices
 from smoothbound.analysis.logs import read_log, with_class_radius
 from smoothbound.bounds._method import Method
@@ -185,7 +185,7 @@ def counted(own: Evaluation) -> Evaluation:
     rows = np.random.default_rng(3).beta(20, 1, size=(3, 4000)).astype(np.float32)
     sketch = ScoreSketch(own.index, sigma=0.25)
     sketch.update(rows)
-    return replace(own, scores=KeptScores.of(sketch), alpha=0.001)
+    return replace(own, scores=StoredSketches.from_sketch(sketch), alpha=0.001)
 
 
 def test_distribution_holds_every_draw(ax: Axes, counted: Evaluation) -> None:
@@ -234,9 +234,8 @@ def test_spread_and_radius_of_score_and_margin(ax: Axes, counted: Evaluation) ->
     rows = np.random.default_rng(4).beta(20, 1, size=(3, 4000)) * 2 - 1
     sketch = ScoreSketch(counted.index, score_range=(-1.0, 1.0), measure="margin")
     sketch.update(rows)
-    margin = replace(
-        counted, measure="margin", score_range=(-1.0, 1.0), scores=KeptScores.of(sketch)
-    )
+    stored = StoredSketches.from_sketch(sketch)
+    margin = replace(counted, measure="margin", score_range=(-1.0, 1.0), scores=stored)
     found = spreads(counted, margin)
     assert found is not None
     figures.score_vs_margin_spread(ax, found)

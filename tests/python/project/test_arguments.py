@@ -18,7 +18,7 @@ from smoothbound import adaptive, figures, store
 from smoothbound._display import rounding
 from smoothbound.adapters import _base as adapters
 from smoothbound.analysis import calibration, comparison, concentration, evaluation, logs
-from smoothbound.analysis.evaluation import Bounds, Evaluation, KeptScores
+from smoothbound.analysis.evaluation import Bounds, Evaluation, StoredSketches
 from smoothbound.bounds import _band as band
 from smoothbound.bounds._method import Method
 from smoothbound.data import _loading as data
@@ -128,7 +128,7 @@ EVALUATION = Evaluation(
     thresholds=np.array([0.5]),
     class_radius=np.array([0.1, 0.2]),
     alpha=0.01,
-    scores=KeptScores.of(counted()),
+    scores=StoredSketches.from_sketch(counted()),
 )
 PILOT = pilots.Pilot("own", counted(), np.arange(1), np.zeros(1, np.int64), np.zeros(1, np.int64))
 PILOTS = {field.name: getattr(PILOT, field.name) for field in fields(PILOT)}
@@ -215,7 +215,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (EVALUATION.counts, {"bounds": BOUNDS, "thresholds": [0.5]}),
     (EVALUATION.column, {"radius": 0.5}),
     (EVALUATION.row, {"index": 4}),
-    (EVALUATION.only, {"index": [4]}),
+    (EVALUATION.select, {"index": [4]}),
     (EVALUATION.tells, {"threshold": 0.5}),
     (EVALUATION.reach, {"bounds": BOUNDS, "threshold": 0.5}),
     (EVALUATION.by_radius, {"bounds": BOUNDS, "threshold": 0.5}),
@@ -223,9 +223,9 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (EVALUATION.counts_at, {"bounds": BOUNDS, "threshold": 0.5, "radii": [0.1]}),
     (Evaluation, {field.name: getattr(EVALUATION, field.name) for field in fields(EVALUATION)}),
     (Bounds, {"method": Method("mean"), "lower": [[0.5]], "radius": None}),
-    (KeptScores.of, {"sketch": counted()}),
+    (StoredSketches.from_sketch, {"sketch": counted()}),
     (evaluation.correlation, {"x": np.arange(4.0), "y": np.arange(4.0)}),
-    (evaluation.percent, {"count": 1, "total": 2}),
+    (rounding.percent, {"count": 1, "total": 2}),
     (evaluation.share, {"count": 1, "total": 2}),
     (figures.best_by_radius, {"ax": AX, **SIDE_BY_SIDE}),
     (figures.compared_by_radius, {"ax": AX, **SIDE_BY_SIDE}),

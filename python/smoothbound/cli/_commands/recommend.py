@@ -130,7 +130,7 @@ def recommend(
 
 def _table(advice: Recommendation) -> Table:
     """One row for each number of draws from the first that certifies, one column a pilot."""
-    from smoothbound.analysis.evaluation import percent
+    from smoothbound._display.rounding import percent
 
     counts = advice.counts
     first = int(counts.any(axis=0).argmax()) if counts.any() else len(advice.draws) - 1
@@ -166,7 +166,7 @@ def _said(advice: Recommendation) -> Iterator[str]:
 
 
 def _recommended(advice: Recommendation) -> str:
-    from smoothbound.analysis.evaluation import percent
+    from smoothbound._display.rounding import percent
 
     assert advice.pilot is not None
     assert advice.place is not None
@@ -197,7 +197,7 @@ def _cost(advice: Recommendation) -> str:
 
 
 def _runner_up(advice: Recommendation) -> Iterator[str]:
-    from smoothbound.analysis.evaluation import percent
+    from smoothbound._display.rounding import percent
 
     second = advice.runner_up
     if second is None:
