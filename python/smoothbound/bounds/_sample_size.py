@@ -15,7 +15,7 @@ from smoothbound.bounds import _band as bands
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
 
-__all__ = ["highest_share", "require_draws", "required_draws"]
+__all__ = ["draws_above", "highest_share", "require_draws", "required_draws"]
 
 _MOST_DRAWS = 2**24  # where the search for the least number of draws ends
 
@@ -56,10 +56,18 @@ def required_draws(
     (11, 764)
     """
     alpha = checks.alpha("alpha", alpha)
-    a, b = checks.score_range("score_range", score_range)
+    score_range = checks.score_range("score_range", score_range)
     method = Method.of(bound, band, mean=mean)
     pilot = checks.probability("pilot", pilot)
     threshold = checks.number("threshold", threshold)
+    return draws_above(threshold, alpha, score_range, method, pilot)
+
+
+def draws_above(
+    threshold: float, alpha: float, score_range: tuple[float, float], method: Method, pilot: float
+) -> int:
+    """Count the draws as `required_draws` does, of arguments that are checked but the first."""
+    a, b = score_range
     if not a <= threshold < b:
         raise ValueError(f"threshold must lie in [{a}, {b}), got {threshold}")
     return _draws_needed((threshold - a) / (b - a), alpha, method, pilot)

@@ -6,7 +6,8 @@ import json
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -23,9 +24,10 @@ from smoothbound.adaptive import plan as plan_of
 from smoothbound.backends import gaussian
 from smoothbound.backends._names import Backend, Band, Bound, Mean, Sides
 from smoothbound.bounds._certificate import Certificate
-from smoothbound.bounds._certify import certify_scores
-from smoothbound.bounds._request import Settings
-from smoothbound.bounds._sample_size import required_draws
+from smoothbound.bounds._certify import certify_rows
+from smoothbound.bounds._method import Method
+from smoothbound.bounds._request import Request, Settings
+from smoothbound.bounds._sample_size import draws_above
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise._displaced import inward, outward
@@ -54,6 +56,7 @@ __all__ = [
     "plan_draws",
     "record",
     "verdict",
+    "with_center",
 ]
 
 
@@ -554,7 +557,6 @@ class SmoothedClassifier:
         n0, n = (checks.count(name, k, 1, MAX_DRAWS) for name, k in (("n0", n0), ("n", n)))
         adaptive = checks.flag("adaptive", adaptive)
         ids = _ids(examples, len(x))
-        grid_of_radii = checks.radii("radii", radii)
         if progress is not None and not callable(progress):
             raise TypeError(
                 f"progress must be callable as progress(done, n_inputs), got "
@@ -565,31 +567,26 @@ class SmoothedClassifier:
         made = self.sampler.noise(noise, seed=seed, grid=grid)
         elements = int(np.prod(x.shape[1:]))
         displacement = made.displacement(elements)
-        options: dict[str, Any] = {
-            "sigma": self.sigma,
-            "alpha": alpha,
-            "score_range": self.measure.score_range,
-            # Abstention is judged at R = 0.
-            "radii": outward(np.concatenate([[0.0], grid_of_radii]), displacement),
-            "thresholds": thresholds,
-            "bound": bound if bound is not None else "tangent" if adaptive else "cdf",
-            "band": band,
-            "n_bins": n_bins,
-            "mean": mean,
-            "pilot": pilot,
-            "order": "drawn",
-            "sides": sides,
-            "backend": backend,
-            "threads": threads,
-        }
+        default: Bound = "tangent" if adaptive else "cdf"
+        request = Request(
+            sigma=self.sigma,
+            alpha=alpha,
+            score_range=self.measure.score_range,
+            radii=checks.floats("radii", radii),
+            thresholds=checks.floats("thresholds", thresholds),
+            method=Method.of(default if bound is None else bound, band, n_bins, mean),
+            pilot=pilot,
+            sides=sides,
+            order="drawn",
+        )
+        at_points = with_center(request, displacement)
         plan = None
         if adaptive:
-            question = ask(grid_of_radii, thresholds, radius_precision)
-            plan = plan_draws(self, question, n, options, displacement)
-            options["alpha"] = plan.stages[-1].alpha
-        settings = check_feasible(self, n, options)
-        if plan is not None:  # rehearsed at the level of its last stage
-            settings = replace(settings, alpha=alpha)
+            question = ask(request.radii, request.thresholds, radius_precision)
+            plan = plan_draws(question, n, request, displacement, backend)
+            at_points = replace(at_points, alpha=plan.stages[-1].alpha)
+        bounded = partial(certify_rows, request=at_points, backend=backend, threads=threads)
+        computed = check_feasible(self, n, bounded)
         for i in range(len(x)):  # so that what it refuses is refused before any draw
             made.point(tensor_of(x[i, ...]))
         if common := made.common_grid(tensor_of(x[0, ...])):
@@ -612,7 +609,7 @@ class SmoothedClassifier:
 
         queue = (_Row(x[i, ...], ids[i], job(), i) for i in range(len(x)))
         cutoff = None if sides == "upper" else self.cutoff
-        rows = _Rows(len(x), options, cutoff, self.measure.name, displacement)
+        rows = _Rows(len(x), at_points, bounded, cutoff, self.measure.name, displacement)
         try:
             with (
                 in_background(rows.certify) as certify,
@@ -634,7 +631,7 @@ class SmoothedClassifier:
 
         return SmoothedCertificate(
             settings=SmoothedSettings(
-                **(vars(settings) | {"radii": tuple(grid_of_radii.tolist())}),
+                **(vars(computed) | vars(request)),  # with the radii and the alpha asked for
                 measure=self.measure.name,
                 cutoff=cutoff,
                 outputs=self.outputs,
@@ -657,52 +654,86 @@ class SmoothedClassifier:
         )
 
 
+def with_center(request: Request, displacement: float) -> Request:
+    """Return what to ask at the lattice points: R = 0, by which to abstain, before the radii."""
+    return replace(request, radii=tuple(outward((0.0, *request.radii), displacement).tolist()))
+
+
 def plan_draws(
-    smoothed: SmoothedClassifier,
     question: Decide | FindRadius,
     n: int,
-    options: dict[str, Any],
-    displacement: float = 0.0,
+    request: Request,
+    displacement: float,
+    backend: Backend | None = None,
 ) -> Plan:
-    """Plan adaptive draws under the options of `certify_scores`, at most n an input."""
-    if options.get("sides", "lower") != "lower":
+    """Plan adaptive draws for a request, at most n an input."""
+    if request.sides != "lower":
         raise ValueError("sides must be 'lower' for adaptive draws, which bound no other")
-    names = ("alpha", "bound", "band", "n_bins", "mean", "pilot", "backend")
     return plan_of(
         question,
-        sigma=smoothed.sigma,
+        sigma=request.sigma,
+        alpha=request.alpha,
         n_max=n,
         displacement=displacement,
-        score_range=smoothed.measure.score_range,
-        **{name: options[name] for name in names if name in options},
+        score_range=request.score_range,
+        pilot=request.pilot,
+        backend=backend,
+        **asdict(request.method),
     )
 
 
-def check_feasible(smoothed: SmoothedClassifier, n: int, options: dict[str, Any]) -> Settings:
-    """Certify an input with perfect scores, so that what must fail does before any draw."""
-    a, b = smoothed.measure.score_range
-    perfect = certify_scores(np.full((1, n), b, np.float32), **options)
-    alpha = perfect.settings.alpha_lower
-    if smoothed.cutoff is None or perfect.lower is None or alpha is None:
-        return perfect.settings
+def check_feasible(
+    smoothed: SmoothedClassifier, n: int, certify: Callable[[NDArray[np.float32]], Certificate]
+) -> Settings:
+    """Certify an input with perfect scores, so that what must fail does before any draw.
+
+    Parameters
+    ----------
+    smoothed : SmoothedClassifier
+    n : int
+        Draws of an input.
+    certify : callable
+        Certifies rows of scores; R = 0 at a lattice point is the first of its radii.
+
+    Returns
+    -------
+    Settings
+        How it was computed.
+
+    Raises
+    ------
+    ValueError
+        If n draws are too few to certify anything, a threshold, or the cut-off.
+    """
+    b = smoothed.measure.score_range[1]
+    perfect = certify(np.full((1, n), b, np.float32))
+    settings = perfect.settings
+    if smoothed.cutoff is None or perfect.lower is None:
+        return settings
     if perfect.lower[0, 0] <= smoothed.cutoff:
-        share = np.array([max(smoothed.cutoff - a, 0.0) / (b - a)])
-        share = gaussian.cdf(gaussian.quantile(share) + options["radii"][0] / smoothed.sigma)
-        needed = required_draws(
-            a + (b - a) * float(share[0]),
-            alpha=alpha,
-            score_range=(a, b),
-            bound=options["bound"],
-            band=options["band"],
-            mean=options.get("mean"),
-            pilot=options.get("pilot", 0.1),
+        share = settings.share("lower")
+        assert share is not None
+        needed = draws_above(
+            _before_shift(smoothed.cutoff, settings),
+            share.alpha,
+            settings.score_range,
+            settings.method,
+            settings.pilot,
         )
         raise ValueError(
             f"n = {n} draws are too few to certify any {smoothed.measure.name} above the cut-off "
-            f"{exact(smoothed.cutoff)} at alpha = {alpha:g}, so that every input would be "
+            f"{exact(smoothed.cutoff)} at alpha = {share.alpha:g}, so that every input would be "
             f"abstained from; at least n = {needed} are needed"
         )
-    return perfect.settings
+    return settings
+
+
+def _before_shift(cutoff: float, settings: Settings) -> float:
+    """Return the confidence at a lattice point that is the cut-off at the first radius."""
+    a, b = settings.score_range
+    share = np.array([max(cutoff - a, 0.0) / (b - a)])
+    share = gaussian.cdf(gaussian.quantile(share) + settings.radii[0] / settings.sigma)
+    return a + (b - a) * float(share[0])
 
 
 def _in_bytes(x: NDArray[np.floating] | Tensor) -> bool:
@@ -748,15 +779,15 @@ class _Rows:
     def __init__(
         self,
         inputs: int,
-        options: dict[str, Any],
+        request: Request,
+        bounded: Callable[[NDArray[np.float32]], Certificate],
         cutoff: float | None,
         measure: str,
         displacement: float,
     ) -> None:
-        self._options, self._cutoff, self._measure = options, cutoff, measure
+        self._request, self._bounds, self._cutoff, self._measure = request, bounded, cutoff, measure
         self._displacement = displacement
-        sides, radii = options["sides"], len(options["radii"])
-        thresholds = np.size(options["thresholds"])
+        sides, radii, thresholds = request.sides, len(request.radii), len(request.thresholds)
 
         def table(columns: int) -> NDArray[np.float64]:
             return np.full((inputs, columns), np.nan)
@@ -781,7 +812,7 @@ class _Rows:
         self.predicted[row], self.reason[row], self.class_radius[row] = fill(item, outcome)
 
     def _bounded(self, item: _Row, draws: Draws) -> tuple[int, str, float]:
-        certificate = certify_scores(draws.scores[None], **self._options)
+        certificate = self._bounds(draws.scores[None])
         if self.lower is not None:
             self.lower[item.number] = certificate.lower
         if self.upper is not None:
@@ -791,7 +822,7 @@ class _Rows:
             self.radius[item.number] = inward(certificate.radius, self._displacement)
         at_zero = draws.mean if self.lower is None else self.lower[item.number, 0]
         predicted, reason = judge([draws.predicted], [at_zero], self._cutoff, measure=self._measure)
-        sigma, alpha = self._options["sigma"], self._options["alpha"]
+        sigma, alpha = self._request.sigma, self._request.alpha
         vote = class_radius(draws.top_count, len(draws.scores), sigma=sigma, alpha=alpha)
         return int(predicted[0]), reason[0], float(inward(vote, self._displacement))
 
@@ -807,7 +838,7 @@ class _Rows:
             answer,
             draws,
             self._cutoff,
-            sigma=self._options["sigma"],
+            sigma=self._request.sigma,
             measure=self._measure,
             displacement=self._displacement,
         )

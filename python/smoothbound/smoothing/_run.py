@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
 from smoothbound.adaptive import Budget, Decide, FindRadius, Plan
 from smoothbound.adaptive import Job as AdaptiveJob
-from smoothbound.bounds._certify import certify_scores
+from smoothbound.bounds._certify import certify_rows
 from smoothbound.bounds._method import Method
+from smoothbound.bounds._request import Request
 from smoothbound.data._loading import Dataset
 from smoothbound.errors import StoreError
-from smoothbound.noise._displaced import inward, outward
+from smoothbound.noise._displaced import inward
 from smoothbound.sampling._sampler import Input
 from smoothbound.sampling._schedule import Draws, Failure, FixedJob, Job
 from smoothbound.sketch._score_sketch import ScoreSketch
@@ -36,6 +38,7 @@ from smoothbound.smoothing._classifier import (
     plan_draws,
     record,
     verdict,
+    with_center,
 )
 from smoothbound.store import _packed_counts as packed_counts
 from smoothbound.store._results import Results, load
@@ -154,12 +157,15 @@ def run(
     if resume:
         smoothed = as_recorded(folder, smoothed)
         settings = replace(settings, **smoothed.sampler.describe(dataset[indices[0]][0]))
-    plan = None if question is None else _plan(settings, smoothed, question)
+    plan = None if question is None else _plan(settings, question)
     if plan is not None:
         settings = replace(settings, adaptive=record(plan, budget))
-    level = {} if plan is None else {"alpha": plan.stages[-1].alpha}
     for method in settings.methods:
-        check_feasible(smoothed, settings.n, _options(settings, method) | level)
+        request = _request(settings, method)
+        if plan is not None:
+            request = replace(request, alpha=plan.stages[-1].alpha)
+        request = with_center(request, settings.displacement)
+        check_feasible(smoothed, settings.n, partial(certify_rows, request=request))
     with (
         Writer(folder, settings, resume=resume, salvage=salvage) as writer,
         progress(
@@ -266,37 +272,34 @@ class _Finisher:
         self._last = now
 
 
-def _plan(
-    settings: RunSettings, smoothed: SmoothedClassifier, question: Decide | FindRadius
-) -> Plan:
+def _plan(settings: RunSettings, question: Decide | FindRadius) -> Plan:
     """Plan the adaptive draws of a run, by its only method."""
     if len(settings.methods) != 1:
         names = ", ".join(method.name for method in settings.methods)
         raise ValueError(f"adaptive draws take one method, got {names}")
-    options = _options(settings, settings.methods[0])
-    return plan_draws(smoothed, question, settings.n, options, settings.displacement)
+    request = _request(settings, settings.methods[0])
+    return plan_draws(question, settings.n, request, settings.displacement)
 
 
-def _options(settings: RunSettings, method: Method) -> dict[str, Any]:
-    """Return the arguments of `certify_scores`, with R = 0 before the radii, to be judged by."""
-    return {
-        "sigma": settings.sigma,
-        "alpha": settings.alpha,
-        "score_range": settings.score_range,
-        "radii": outward((0.0, *settings.radii), settings.displacement),
-        "thresholds": settings.thresholds,
-        "bound": method.bound,
-        "band": method.band or "dkw",
-        "n_bins": method.n_bins,
-        "mean": method.mean,
-        "order": "drawn",
-    }
+def _request(settings: RunSettings, method: Method) -> Request:
+    """Return what a run asks of the scores of an input by one of its methods."""
+    return Request(
+        sigma=settings.sigma,
+        alpha=settings.alpha,
+        score_range=settings.score_range,
+        radii=settings.radii,
+        thresholds=settings.thresholds,
+        method=method,
+        order="drawn",
+    )
 
 
 def _certified(settings: RunSettings, draws: Draws) -> dict[str, object]:
     """Certify one input; return its columns of the results."""
     bounds = {
-        method.name: _bounds(draws.scores, _options(settings, method))
+        method.name: _bounds(
+            draws.scores, with_center(_request(settings, method), settings.displacement)
+        )
         for method in settings.methods
     }
     lower, _ = bounds[settings.methods[-1].name]
@@ -379,10 +382,10 @@ def _sketch(scores: NDArray[np.float32], score_range: tuple[float, float]) -> by
 
 
 def _bounds(
-    scores: NDArray[np.float32], options: dict[str, Any]
+    scores: NDArray[np.float32], request: Request
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the certified confidences and the certified radii of one input."""
-    certificate = certify_scores(scores[None], **options)
+    certificate = certify_rows(scores[None], request)
     assert certificate.lower is not None
     assert certificate.radius is not None
     return certificate.lower[0], certificate.radius[0]

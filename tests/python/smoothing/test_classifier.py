@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from smoothbound.bounds._certify import certify_scores, required_draws
+from smoothbound.bounds._certify import certify_scores
+from smoothbound.bounds._sample_size import required_draws
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
 from smoothbound.noise._displaced import inward, outward
