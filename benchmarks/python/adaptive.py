@@ -36,8 +36,8 @@ ALPHA = 1e-3
 def replay(plan: adaptive.Plan, scores: Vector) -> adaptive.Answer:
     """Feed recorded scores, in the order in which they were drawn."""
     job, at = plan.start(), 0
-    while wanted := job.wants:
-        job.feed(scores[at : at + wanted])
+    while wanted := job.remaining:
+        job.update(scores[at : at + wanted])
         at += wanted
     assert job.answer is not None
     return job.answer
@@ -296,7 +296,7 @@ def recorded(args: argparse.Namespace, n: int) -> Iterator[Vector]:
     for index in images.select(args.skip, args.inputs).tolist():
         path = args.scores / f"{index}.npy"
         if not path.exists():
-            draws = smoothed.draw(images[index][0], n=n, example=index, grid=images.grid)
+            draws = smoothed.draw(images[index][0], n=n, index=index, grid=images.grid)
             with atomic_write(path) as file:
                 np.save(file, draws.scores)
             print(f"image {index}: mean score {draws.scores.mean():.3f}", flush=True)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from smoothbound.models.architectures import ARCHITECTURES, build
-from smoothbound.noise._noise import Noise, Stream
+from smoothbound.noise._noise import Noise
+from smoothbound.noise._streams import Stream
 
 SIGMA, BATCH = 0.25, 200
 KINDS = {"grid": ("lattice", 255), "no grid": ("lattice", None), "gaussian": ("gaussian", None)}

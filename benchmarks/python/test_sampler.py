@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from smoothbound.models.architectures import ARCHITECTURES, build
-from smoothbound.sampling._sampler import Input, Sampler
-from smoothbound.sampling._schedule import Draws, FixedJob
+from smoothbound.sampling._jobs import Draws, FixedJob, Input
+from smoothbound.sampling._sampler import Sampler
 
 SIGMA, N0 = 0.25, 100
 
@@ -88,11 +88,11 @@ class Race:
         self.model, shape = network(case.arch)
         self.sampler = Sampler(self.model, SIGMA, device=case.device, **case.options)
         self.x = (torch.rand(shape) * 255).round() / 255
-        self.size = self.sampler.rows(self.x)
+        self.size = self.sampler.model.batch_size_for(self.x)
         self.total = case.inputs * (N0 + case.n)
         grid = 255 if case.kind == "lattice" else None
         self.noise = self.sampler.noise(case.kind, grid=grid)
-        self.last = self.sampler.in_channels_last(self.x)
+        self.last = self.sampler.model.channels_last_for(self.x)
         batch = torch.rand((self.size, *shape), device=self.sampler.device)
         self.batch = batch.to(memory_format=torch.channels_last) if self.last else batch
 
@@ -103,9 +103,9 @@ class Race:
 
     def bare(self) -> None:
         """Run the model on as many ready batches."""
-        with self.sampler.running():
+        with self.sampler.model.running():
             for _ in range(-(-self.total // self.size)):
-                self.sampler._forward(self.batch)
+                self.sampler.model(self.batch)
         self._wait()
 
     def published(self) -> None:

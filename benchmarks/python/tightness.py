@@ -160,7 +160,7 @@ def digits_scores() -> Vector:
         model = train(load("digits", "train"), "digits_cnn", sigma=0.25)
         smoothed = sb.SmoothedClassifier(model, sigma=0.25, batch_size=250)
         images = load("digits", "test")
-        draws = [smoothed.draw(images[i][0], n=400_000, example=i) for i in range(0, 160, 20)]
+        draws = [smoothed.draw(images[i][0], n=400_000, index=i) for i in range(0, 160, 20)]
         _CACHE.append(np.stack([d.scores for d in draws]).astype(np.float64))
     return _CACHE[0]
 

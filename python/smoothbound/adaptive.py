@@ -1,10 +1,10 @@
 """Adaptive sampling: draws in stages, until a question about one input is answered.
 
 A `Plan` fixes, before any draw, the sizes of the stages and the share of alpha that each may
-fail with.  A `Job` is one input: it asks for draws (`Job.wants`), is fed their scores, looks at all
-of them whenever a stage is full, and ends with an `Answer`.  It knows nothing of models or devices;
-whoever draws the scores decides when, where, and packed with whose.  docs/adaptive.md proves that
-stopping early leaves every answer valid, and explains the rules of stopping.
+fail with.  A `Job` is one input: it asks for draws (`Job.remaining`), takes their scores, looks at
+all of them whenever a stage is full, and ends with an `Answer`.  It knows nothing of models or
+devices; whoever draws the scores decides when, where, and packed with whose.  docs/adaptive.md
+proves that stopping early leaves every answer valid, and explains the rules of stopping.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound._display.rounding import exact
 from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
+from smoothbound._utils.renamed import formerly
 from smoothbound.backends import gaussian
 from smoothbound.backends._names import Backend, Band, Bound, Mean
 from smoothbound.bounds._certify import certify_scores
@@ -296,8 +297,8 @@ class Job:
     --------
     >>> asked = plan(Decide(threshold=0.5, radius=0.25), sigma=0.25)
     >>> job, rng = asked.start(), np.random.default_rng(0)
-    >>> while job.wants:
-    ...     job.feed(rng.beta(20, 1, size=job.wants))
+    >>> while job.remaining:
+    ...     job.update(rng.beta(20, 1, size=job.remaining))
     >>> job.answer.certified, job.answer.n_draws
     (True, 391)
     """
@@ -312,8 +313,11 @@ class Job:
         self._best = _Bounds(a, a, math.nan)
         self._ask()
 
+    wants = formerly("wants", "remaining")
+    feed = formerly("feed", "update")
+
     @property
-    def wants(self) -> int:
+    def remaining(self) -> int:
         """Return how many more draws the present stage needs; 0 when there is an answer."""
         return 0 if self.answer else self.plan.stages[self._looks].n - self._drawn
 
@@ -324,13 +328,13 @@ class Job:
             self._chunks = [np.concatenate(self._chunks or [np.empty(0, np.float32)])]
         return self._chunks[0]
 
-    def feed(self, scores: ArrayLike) -> None:
+    def update(self, scores: ArrayLike) -> None:
         """Take the scores of new draws, and look at all of them if the stage is full.
 
         Parameters
         ----------
         scores : array-like of float16, float32 or float64, shape (k,)
-            In the order of drawing, k at most `wants`; copied.  Which draws they are must not
+            In the order of drawing, k at most `remaining`; copied.  Which draws they are must not
             depend on their values.
 
         Raises
@@ -344,15 +348,15 @@ class Job:
                 f"scores must be one row of float16, float32 or float64, got shape {new.shape} "
                 f"of {new.dtype}"
             )
-        if len(new) > self.wants:
-            raise ValueError(f"the job wants {self.wants} more scores, got {len(new)}")
+        if len(new) > self.remaining:
+            raise ValueError(f"the job wants {self.remaining} more scores, got {len(new)}")
         a, b = self.plan.score_range
         exact = new.astype(np.float64)  # a and b would be rounded to a narrower type
         if not ((exact >= a) & (exact <= b)).all():
             raise ValueError(f"scores must be finite and within score_range [{a}, {b}]")
         self._chunks.append(new)
         self._drawn += len(new)
-        if self.wants == 0 and self.answer is None:
+        if self.remaining == 0 and self.answer is None:
             self._look()
 
     def stop(self) -> None:
@@ -362,7 +366,7 @@ class Job:
 
     def _ask(self) -> None:
         """Pay for the next stage."""
-        if self._budget is not None and not self._budget.take(self.wants):
+        if self._budget is not None and not self._budget.take(self.remaining):
             self._end("budget")
 
     def _look(self) -> None:

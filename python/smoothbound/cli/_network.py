@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from smoothbound.data._dataset import Dataset
     from smoothbound.models.checkpoint import Info
     from smoothbound.noise._noise import Noise
-    from smoothbound.sampling._sampler import Outlook
+    from smoothbound.sampling._outputs import OutputSummary
     from smoothbound.smoothing._classifier import SmoothedClassifier
 
 __all__ = ["Network", "versions"]
@@ -120,12 +120,12 @@ class Network:
 
     def introduce(
         self, smoothed: SmoothedClassifier, noise: Noise, dataset: Dataset
-    ) -> Outlook | None:
+    ) -> OutputSummary | None:
         """Say in one line what the network returns for the first image.
 
         Returns
         -------
-        Outlook or None
+        OutputSummary or None
             What it returned; None if it failed, which the run reports for every input.
 
         Raises
@@ -136,7 +136,7 @@ class Network:
         image, _ = dataset[0]
         seen = None
         with suppress(ModelError):
-            seen = smoothed.sampler.look(image, noise)
+            seen = smoothed.sampler.preview(image, noise)
             say(f"model: {seen}", Console(stderr=True))
             if seen.outputs == "logits" and seen.normalised and self.outputs is None:
                 note(

@@ -1,10 +1,10 @@
+from ._kinds import CAVEAT as CAVEAT
+from ._kinds import Kind as Kind
 from ._lattice import Lattice as Lattice
 from ._lattice import fine_lattice as fine_lattice
 from ._lattice import lattice as lattice
-from ._noise import CAVEAT as CAVEAT
-from ._noise import MAX_DRAWS as MAX_DRAWS
-from ._noise import MAX_EXAMPLE as MAX_EXAMPLE
-from ._noise import MAX_SEED as MAX_SEED
-from ._noise import Kind as Kind
 from ._noise import Noise as Noise
-from ._noise import Stream as Stream
+from ._streams import MAX_DRAWS as MAX_DRAWS
+from ._streams import MAX_INDEX as MAX_INDEX
+from ._streams import MAX_SEED as MAX_SEED
+from ._streams import Stream as Stream

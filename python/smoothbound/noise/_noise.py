@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib
 import math
-from enum import IntEnum
 from types import ModuleType
 from typing import Any
 
@@ -20,36 +19,18 @@ from torch import Tensor
 
 from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved
-from smoothbound.noise._kinds import CAVEAT, DEFAULT, KINDS, Kind, described
+from smoothbound.noise._kinds import KINDS, Kind, described
 from smoothbound.noise._lattice import MAX_FINE_NUMBER, MAX_NUMBER, fine_lattice, lattice
+from smoothbound.noise._streams import MAX_SEED
 from smoothbound.noise._torch import Key
 
-__all__ = [
-    "CAVEAT",
-    "DEFAULT",
-    "MAX_DRAWS",
-    "MAX_EXAMPLE",
-    "MAX_SEED",
-    "Kind",
-    "Noise",
-    "Stream",
-    "check_example",
-]
+__all__ = ["Noise"]
 
-MAX_SEED = 2**64 - 1
-MAX_EXAMPLE = 2**31 - 1
 MAX_ELEMENTS = 2**31 - 1  # of an input
 MAX_DRAWS = 2**32  # of an input and a stream
 
 _COMMON_GRIDS = (255, 16)  # of 8-bit images and of the digits
 _GRID_ERROR = 2.0**-22  # relative: k * (1 / 255) in float32 is off by less
-
-
-class Stream(IntEnum):
-    """What a draw is for; draws of different streams are independent."""
-
-    SELECTION = 0
-    ESTIMATION = 1
 
 
 class Noise:
@@ -85,7 +66,7 @@ class Noise:
     >>> point = noise.point(torch.tensor([0, 128, 255]) / 255)
     >>> key = torch.tensor([0, 1, 2])  # three draws of input 7
     >>> out = torch.empty(3, 3)
-    >>> noise.add(point[None], 0 * key, 0 * key + 7, key, 0 * key + Stream.ESTIMATION, out)
+    >>> noise.add(point[None], 0 * key, 0 * key + 7, key, 0 * key + 1, out)  # 1: Stream.ESTIMATION
     >>> (out * 255).round().int()
     tensor([[-43, 120, 267],
             [ 13, 111, 130],
@@ -102,11 +83,9 @@ class Noise:
         device: torch.device | str = "cpu",
     ) -> None:
         checks.choice("noise", kind, KINDS)
-        if checks.count("seed", seed, minimum=0) > MAX_SEED:
-            raise ValueError(f"seed must be at most {MAX_SEED}, got {seed!r}")
         self.kind: Kind = kind
         self.sigma = checks.positive("sigma", sigma)
-        self.seed = int(seed)
+        self.seed = checks.count("seed", seed, 0, MAX_SEED)
         self.device = resolved(device)
         self.lattice = None
         if kind == "lattice":
@@ -357,13 +336,6 @@ def _check_floats(x: object) -> None:
         raise TypeError(f"x must be a tensor of float32 or float64, got {got}")
     if x.numel() == 0:
         raise ValueError(f"x is empty: its shape is {tuple(x.shape)}")
-
-
-def check_example(example: int) -> int:
-    """Return `example` if it can name an input: a whole number from 0 to 2^31 - 1."""
-    if checks.count("example", example, minimum=0) > MAX_EXAMPLE:
-        raise ValueError(f"example must be at most {MAX_EXAMPLE}, got {example!r}")
-    return int(example)
 
 
 def _implementation(device: torch.device) -> ModuleType:

@@ -1,6 +1,6 @@
-from ._sampler import Input as Input
+from ._jobs import Draws as Draws
+from ._jobs import Failure as Failure
+from ._jobs import FixedJob as FixedJob
+from ._jobs import Input as Input
+from ._jobs import Job as Job
 from ._sampler import Sampler as Sampler
-from ._schedule import Draws as Draws
-from ._schedule import Failure as Failure
-from ._schedule import FixedJob as FixedJob
-from ._schedule import Job as Job

@@ -1,202 +1,52 @@
-"""Which draws go into the next batch.
+"""Packing of the draws of many inputs into batches of one fixed size.
 
-Batches have one fixed size and hold draws of many inputs: the draws that select the class of an
-input stand beside those that estimate the confidence of others, and an input that is finished
-leaves its place to the next at once. Nothing here knows of models, noise or devices.
+The draws that select the class of one input share batches with those that estimate the confidence
+of others. An input that is finished leaves its slot to the next one at once. This file knows
+nothing of models and devices.
 
-A draw is named by (input, stream, number), and that is all that its noise depends on: how draws are
-packed decides when they are made, never what they are.
+A draw is identified by (input, stream, number), and its noise depends on nothing else: packing
+decides when a draw is made, never its value.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._utils import checks
-from smoothbound.noise._noise import Stream
+from smoothbound.noise._streams import Stream
+from smoothbound.sampling._jobs import Draws, Failure, Job
 
-__all__ = ["Draws", "Failure", "FixedJob", "Job", "Schedule", "Segment", "Visit"]
+__all__ = ["InFlight", "Schedule", "Segment"]
 
 Item = TypeVar("Item")
 
-# What draws that are joined have in common.
-_SHARED = ("seed", "example", "predicted", "n0", "displacement", "sigma", "measure", "noise")
-
-
-class Job(Protocol):
-    """How many draws one input needs, decided as their scores come in.
-
-    Attributes
-    ----------
-    wants : int
-        How many more estimation draws to make; 0 when it is done. It changes only by `feed`.
-    """
-
-    @property
-    def wants(self) -> int:
-        """Return how many more draws to make."""
-
-    def feed(self, scores: NDArray[np.float32]) -> None:
-        """Take the scores of the next draws, at most `wants` of them, in the order of drawing."""
-
-
-class FixedJob:
-    """Asks once for n draws.
-
-    Examples
-    --------
-    >>> job = FixedJob(1000)
-    >>> job.feed(np.ones(400, np.float32))
-    >>> job.wants
-    600
-    """
-
-    def __init__(self, n: int) -> None:
-        self._left = checks.count("n", n)
-
-    @property
-    def wants(self) -> int:
-        """Return how many of the n draws are still to come."""
-        return self._left
-
-    def feed(self, scores: NDArray[np.float32]) -> None:
-        """Count the draws."""
-        self._left -= len(scores)
-
-
-@dataclass(frozen=True)
-class Draws:
-    """What one input's noisy copies scored.
-
-    Attributes
-    ----------
-    scores : ndarray of float32, shape (n,)
-        The measure of the predicted class in each of the n estimation draws, in their order.
-    predicted : int
-        The class chosen on the selection draws, none of which are in `scores`; -1 where the job
-        wanted no draws at all.
-    top_count : int
-        In how many of the n estimation draws the predicted class had the largest output.
-    n0 : int
-        Number of selection draws.
-    displacement : float
-        Distance, at most, between the input and the lattice point that was drawn around: what is
-        certified within R + 2 displacement holds within R (`smoothbound.noise._displaced`).
-    first_draw : int
-        Number of the first of the scores among the estimation draws of its input and seed.
-    seed, example : int or None
-        What their noise belongs to; None where that is not known.
-    sigma, measure, noise : float or None, str or None, str or None
-        Noise level, name of the confidence measure, and kind of the noise; None where that is not
-        known.
-
-    Examples
-    --------
-    >>> one = Draws(np.ones(3, np.float32), 0, 3, 10, seed=0, example=7)
-    >>> more = Draws(np.zeros(2, np.float32), 0, 0, 10, first_draw=one.next_draw, seed=0, example=7)
-    >>> (one + more).scores.tolist()
-    [1.0, 1.0, 1.0, 0.0, 0.0]
-    """
-
-    scores: NDArray[np.float32]
-    predicted: int
-    top_count: int
-    n0: int
-    displacement: float = 0.0
-    first_draw: int = 0
-    seed: int | None = None
-    example: int | None = None
-    sigma: float | None = None
-    measure: str | None = None
-    noise: str | None = None
-
-    @property
-    def next_draw(self) -> int:
-        """Number of the draw to go on with."""
-        return self.first_draw + len(self.scores)
-
-    def __add__(self, other: Draws) -> Draws:
-        """Join the draws that come next to these.
-
-        Raises
-        ------
-        ValueError
-            If the others do not begin where these end, so that draws would be counted twice or left
-            out, or belong to another input, seed, class, lattice point, noise or measure.
-        """
-        if not isinstance(other, Draws):
-            return NotImplemented
-        for name in _SHARED:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if mine != theirs:
-                raise ValueError(
-                    f"draws to be joined must have the same {name}, got {mine} and {theirs}"
-                )
-        if other.first_draw != self.next_draw:
-            raise ValueError(
-                f"draws to be joined must begin with number {self.next_draw}, where these end, got "
-                f"{other.first_draw}: draw with first_draw={self.next_draw}"
-            )
-        return replace(
-            self,
-            scores=np.concatenate([self.scores, other.scores]),
-            top_count=self.top_count + other.top_count,
-        )
-
-    @property
-    def mean(self) -> float:
-        """Mean of the scores; NaN where there are none."""
-        return float(self.scores.mean(dtype=np.float64)) if len(self.scores) else np.nan
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why an input could not be sampled.
-
-    Attributes
-    ----------
-    kind : str
-        The same for failures of the same cause.
-    reason : str
-        The cause in words, with the figures of this input.
-    error : BaseException or None
-        What the model or the measure raised, if it did.
-    """
-
-    kind: str
-    reason: str
-    error: BaseException | None = None
-
-    def __str__(self) -> str:
-        """Return the reason as results state it."""
-        return f"failed: {self.reason}"
-
 
 @dataclass(eq=False)
-class Visit(Generic[Item]):
+class InFlight(Generic[Item]):
     """One input between its admission and its end.
 
     Attributes
     ----------
     item : object
-        What came with the job.
-    place : int
-        Where its point and its votes are kept; its alone until it ends.
+        The object that came with the job.
+    slot : int
+        Row of the tables that hold its point and its votes; no other input has it until this one
+        ends.
     """
 
     item: Item
     job: Job
-    place: int
+    slot: int
     n0: int
-    selected: int = 0  # selection draws handed out
-    issued: int = 0  # estimation draws handed out
-    asked: int = 0  # estimation draws asked for by the job so far
+    n_selection: int = 0  # selection draws handed out
+    n_estimation: int = 0  # estimation draws handed out
+    n_wanted: int = 0  # estimation draws that the job wanted so far
     scores: list[NDArray[np.float32]] = field(default_factory=list)
     top_count: int = 0
     predicted: int = -1
@@ -205,7 +55,7 @@ class Visit(Generic[Item]):
     @property
     def ready(self) -> int:
         """Return how many draws can be handed out now."""
-        return self.n0 - self.selected + self.asked - self.issued
+        return self.n0 - self.n_selection + self.n_wanted - self.n_estimation
 
 
 @dataclass(frozen=True)
@@ -214,7 +64,7 @@ class Segment(Generic[Item]):
 
     Attributes
     ----------
-    visit : Visit
+    input : InFlight
     stream : Stream
         Selection or estimation.
     first : int
@@ -223,7 +73,7 @@ class Segment(Generic[Item]):
         Rows of the batch.
     """
 
-    visit: Visit[Item]
+    input: InFlight[Item]
     stream: Stream
     first: int
     rows: slice
@@ -232,34 +82,34 @@ class Segment(Generic[Item]):
 class Schedule(Generic[Item]):
     """Packs the draws of many inputs into batches of one size.
 
-    Inputs are admitted only when those in flight cannot fill a batch. Draws are handed out first
-    come, first served; the selection draws of an input come before all of its estimation draws, so
-    that its class is known before any of those is measured.
+    An input is admitted only when those in flight cannot fill a batch. Inputs are served in the
+    order in which they asked. The selection draws of an input come before all of its estimation
+    draws, so that its class is known before any of those is measured.
 
     Parameters
     ----------
     inputs : iterable of (item, Job)
-        Read one at a time, when there is room. A job that wants nothing ends at once.
+        Read one at a time, when there is room. An input whose job wants no draws ends at once.
     n0 : int
         Selection draws of each input.
     size : int
         Rows of a batch.
-    places : int
-        Most inputs in flight.
+    n_slots : int
+        Largest number of inputs in flight.
 
     Attributes
     ----------
     finished : deque of (item, Draws or Failure)
-        What ended, in that order; to be taken by the caller.
+        Inputs in the order in which they ended, to be taken out by the caller.
 
     Examples
     --------
     Three inputs of 2 + 3 draws, in batches of 8 rows:
 
-    >>> schedule = Schedule(((name, FixedJob(3)) for name in "abc"), n0=2, size=8, places=4)
+    >>> schedule = Schedule(((name, FixedJob(3)) for name in "abc"), n0=2, size=8, n_slots=4)
     >>> while schedule.fill():
     ...     batch = schedule.next_batch()
-    ...     print([(s.visit.item, s.stream.name[:3], s.rows.start, s.rows.stop) for s in batch])
+    ...     print([(s.input.item, s.stream.name[:3], s.rows.start, s.rows.stop) for s in batch])
     ...     for segment in batch:
     ...         k = segment.rows.stop - segment.rows.start
     ...         schedule.deliver(segment, np.ones(k, np.float32), np.zeros(k, np.int64), 0)
@@ -270,21 +120,22 @@ class Schedule(Generic[Item]):
     """
 
     def __init__(
-        self, inputs: Iterable[tuple[Item, Job]], *, n0: int, size: int, places: int
+        self, inputs: Iterable[tuple[Item, Job]], *, n0: int, size: int, n_slots: int
     ) -> None:
         self.n0 = checks.count("n0", n0)
         self.size = checks.count("size", size)
-        self.places = checks.count("places", places)
+        self.n_slots = checks.count("n_slots", n_slots)
         self.finished: deque[tuple[Item, Draws | Failure]] = deque()
         self._inputs = iter(inputs)
-        self._free = list(range(self.places - 1, -1, -1))
-        self._waiting: deque[Visit[Item]] = deque()  # with draws to hand out
-        self._ready = 0  # how many
+        self._free = list(range(self.n_slots - 1, -1, -1))
+        self._waiting: deque[InFlight[Item]] = deque()  # with draws to hand out
+        self._ready = 0  # number of draws to hand out
 
     def fill(self) -> int:
-        """Admit inputs until a batch is full or no more can be; return the draws that are ready.
+        """Admit inputs until a batch is full or no more can be; return how many draws are ready.
 
-        Fewer than `size` does not mean that all is done: inputs in flight may wait for scores.
+        Fewer than `size` does not mean that everything is done: inputs in flight may wait for
+        scores.
         """
         while self._ready < self.size and self._free and self._admit():
             pass
@@ -295,20 +146,20 @@ class Schedule(Generic[Item]):
         segments: list[Segment[Item]] = []
         row = 0
         while self._waiting and row < self.size:
-            visit = self._waiting[0]
-            if visit.selected < visit.n0:
-                stream, first, left = Stream.SELECTION, visit.selected, visit.n0 - visit.selected
+            one = self._waiting[0]
+            room = self.size - row
+            if one.n_selection < one.n0:
+                stream, first = Stream.SELECTION, one.n_selection
+                count = min(room, one.n0 - first)
+                one.n_selection += count
             else:
-                stream, first, left = Stream.ESTIMATION, visit.issued, visit.asked - visit.issued
-            count = min(left, self.size - row)
-            segments.append(Segment(visit, stream, first, slice(row, row + count)))
-            if stream is Stream.SELECTION:
-                visit.selected += count
-            else:
-                visit.issued += count
+                stream, first = Stream.ESTIMATION, one.n_estimation
+                count = min(room, one.n_wanted - first)
+                one.n_estimation += count
+            segments.append(Segment(one, stream, first, slice(row, row + count)))
             row += count
             self._ready -= count
-            if not visit.ready:
+            if not one.ready:
                 self._waiting.popleft()
         return segments
 
@@ -319,57 +170,59 @@ class Schedule(Generic[Item]):
         top: NDArray[np.int64],
         predicted: int,
     ) -> None:
-        """Take what came of a segment; the segments of an input in the order of `next_batch`.
+        """Take the results of a segment.
+
+        Segments of one input must be delivered in the order in which `next_batch` returned them.
 
         Parameters
         ----------
         scores : ndarray of float32, shape (k,)
-            The measure of the class in each draw; not looked at for selection draws. Copied.
+            The measure of the class in each draw, which is copied; ignored for selection draws.
         top : ndarray of int, shape (k,)
             The class with the largest output in each draw.
         predicted : int
-            The class that the selection draws choose, those of this segment included.
+            The class that the selection draws choose, including those of this segment.
         """
-        visit = segment.visit
-        if not visit.open:  # it failed after these draws were handed out
+        one = segment.input
+        if not one.open:  # it failed after these draws were handed out
             return
         if segment.stream is Stream.SELECTION:
-            visit.predicted = predicted
+            one.predicted = predicted
             return
         scores = scores.copy()
-        visit.scores.append(scores)
-        visit.top_count += int(np.count_nonzero(top == visit.predicted))
-        visit.job.feed(scores)
-        if segment.first + len(scores) == visit.asked:
-            self._ask(visit)
+        one.scores.append(scores)
+        one.top_count += int(np.count_nonzero(top == one.predicted))
+        one.job.update(scores)
+        if segment.first + len(scores) == one.n_wanted:
+            self._ask(one)
 
-    def fail(self, visit: Visit[Item], failure: Failure) -> None:
-        """End an input without a result; its draws in flight will not be looked at."""
-        if visit.open:
-            self._end(visit, failure)
+    def fail(self, one: InFlight[Item], failure: Failure) -> None:
+        """End an input without a result; its draws in flight will be ignored."""
+        if one.open:
+            self._end(one, failure)
 
     def _admit(self) -> bool:
         """Take the next input, if there is one."""
         for item, job in self._inputs:
-            self._ask(Visit(item, job, self._free.pop(), self.n0))
+            self._ask(InFlight(item, job, self._free.pop(), self.n0))
             return True
         return False
 
-    def _ask(self, visit: Visit[Item]) -> None:
-        """Let the job ask for draws, or end."""
-        wants = visit.job.wants
-        if wants:
-            self._ready += wants + visit.n0 - visit.selected
-            visit.asked += wants
-            self._waiting.append(visit)
+    def _ask(self, one: InFlight[Item]) -> None:
+        """Queue the draws that the job wants, or end the input."""
+        wanted = one.job.remaining
+        if wanted:
+            self._ready += wanted + one.n0 - one.n_selection
+            one.n_wanted += wanted
+            self._waiting.append(one)
             return
-        scores = np.concatenate(visit.scores or [np.empty(0, np.float32)])
-        self._end(visit, Draws(scores, visit.predicted, visit.top_count, visit.selected))
+        scores = np.concatenate(one.scores or [np.empty(0, np.float32)])
+        self._end(one, Draws(scores, one.predicted, one.top_count, one.n_selection))
 
-    def _end(self, visit: Visit[Item], outcome: Draws | Failure) -> None:
-        if visit.asked and visit.ready:  # it failed with draws to hand out
-            self._ready -= visit.ready
-            self._waiting.remove(visit)
-        visit.open = False
-        self._free.append(visit.place)
-        self.finished.append((visit.item, outcome))
+    def _end(self, one: InFlight[Item], outcome: Draws | Failure) -> None:
+        if one.n_wanted and one.ready:  # it failed with draws to hand out
+            self._ready -= one.ready
+            self._waiting.remove(one)
+        one.open = False
+        self._free.append(one.slot)
+        self.finished.append((one.item, outcome))

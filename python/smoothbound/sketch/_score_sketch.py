@@ -344,8 +344,8 @@ class ScoreSketch:
         threads: int | None,
     ) -> int:
         """Count draws of a sampler, which carry their class, sigma and kind of noise."""
-        example = draws.example
-        named = [example] if inputs is None and example is not None else inputs
+        index = draws.index
+        named = [index] if inputs is None and index is not None else inputs
         rows = self._content.rows("inputs", named)
         first = draws.first_draw if first_draw is None else first_draw
         with self._lock:

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from smoothbound._display.rounding import exact, floor_decimal
 from smoothbound._utils import checks
-from smoothbound._utils.renamed import formerly
+from smoothbound._utils.renamed import formerly, renamed
+from smoothbound.adapters._base import Model, Outputs
 from smoothbound.adaptive import Answer, Budget, Decide, FindRadius, Plan, ask
 from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.adaptive import plan as plan_of
@@ -31,19 +32,13 @@ from smoothbound.bounds._sample_size import draws_above
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise._displaced import inward, outward
-from smoothbound.noise._kinds import BRIEF_CAVEAT
-from smoothbound.noise._noise import MAX_DRAWS, MAX_EXAMPLE
-from smoothbound.sampling._sampler import (
-    Compile,
-    Input,
-    Model,
-    Outputs,
-    Precision,
-    Sampler,
-    Select,
-    tensor_of,
-)
-from smoothbound.sampling._schedule import Draws, Failure, FixedJob, Job
+from smoothbound.noise._kinds import BRIEF_CAVEAT, Kind
+from smoothbound.noise._streams import MAX_DRAWS, MAX_INDEX
+from smoothbound.sampling._inputs import tensor_of
+from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input, Job
+from smoothbound.sampling._outputs import Select
+from smoothbound.sampling._running_model import Compile, Precision
+from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._class_radius import class_radius
 
@@ -313,16 +308,18 @@ class SmoothedClassifier:
         Where to run; by default where the module's parameters are, where an adapted model
         declares, or else on the CPU.
     batch_size : int or "auto", default "auto"
-        Noisy copies, of one input or several, in one call of the model. By default what suits the
-        device; see `Sampler.rows`. Where memory does not hold them, they go in smaller pieces.
+        Number of noisy copies, of one input or several, in one call of the model. By default it
+        suits the device; see `RunningModel.batch_size_for`. If memory does not hold a batch, it
+        goes through the model in smaller pieces.
     precision : {"float32", "tf32", "bfloat16", "float16"}, default "float32"
         How the model computes: as it is, on CUDA without TF32; with TF32 in the matrix products and
         convolutions on CUDA; or under torch's autocast to 16 bits.
     channels_last : bool or "auto", default "auto"
         Give batches of images to the model in channels-last order, which rounds otherwise. By
-        default where a short measurement finds a module faster so by 10 % or more, once for each
-        shape; see `Sampler.in_channels_last`. The module's weights stay as they are. Set it to
-        what an earlier certificate has in its settings to repeat its numbers bit for bit.
+        default a short measurement decides, once for each shape: a module must be faster that way
+        by 10 % or more; see `RunningModel.channels_last_for`. The module's weights stay as they
+        are. To repeat the numbers of an earlier certificate bit for bit, set the value that its
+        settings have.
     compile : {"default", "reduce-overhead", "max-autotune"}, optional
         Run the model through `torch.compile` in this mode; the last two use CUDA graphs.
     cutoff : float, optional
@@ -338,10 +335,10 @@ class SmoothedClassifier:
         default "score" for the measures score and margin, and "votes" for others.
     threads : int, optional
         Threads of the CPU that the model runs in, which its rounding depends on; those of the
-        bounds are an argument of `certify`. By default one where a batch is seen to be little
-        work, or else as many as torch is set to; see `Sampler.threads_for`. torch's setting is put
-        back afterwards. It belongs to the whole process: classifiers that sample in two threads at
-        one time share it.
+        bounds are an argument of `certify`. By default one if a batch is little work, or else as
+        many as torch is set to; see `RunningModel.threads_for`. torch's setting is put back
+        afterwards. It belongs to the whole process: classifiers that sample in two threads at one
+        time share it.
 
     Attributes
     ----------
@@ -440,6 +437,7 @@ class SmoothedClassifier:
         """Kind of outputs that the model returns."""
         return self.sampler.outputs
 
+    @renamed(example="index")
     def draw(
         self,
         x: NDArray[np.floating] | Tensor,
@@ -447,9 +445,9 @@ class SmoothedClassifier:
         n0: int = 100,
         n: int = 100_000,
         seed: int = 0,
-        example: int = 0,
+        index: int = 0,
         first_draw: int = 0,
-        noise: str | None = None,
+        noise: Kind | None = None,
         grid: int | None = None,
     ) -> Draws:
         """Select the class of one input on `n0` draws and score it on `n` others.
@@ -461,12 +459,13 @@ class SmoothedClassifier:
             n0=n0,
             n=n,
             seed=seed,
-            example=example,
+            index=index,
             first_draw=first_draw,
             noise=noise,
             grid=grid,
         )
 
+    @renamed(examples="index")
     def certify(
         self,
         x: NDArray[np.floating] | Tensor,
@@ -477,9 +476,9 @@ class SmoothedClassifier:
         radii: ArrayLike = (0.0,),
         thresholds: ArrayLike = (),
         seed: int = 0,
-        noise: str | None = None,
+        noise: Kind | None = None,
         grid: int | None = None,
-        examples: Sequence[int] | NDArray[np.integer] | None = None,
+        index: Sequence[int] | NDArray[np.integer] | None = None,
         bound: Bound | None = None,
         band: Band = "ell",
         n_bins: int | None = None,
@@ -518,10 +517,10 @@ class SmoothedClassifier:
             / 2^14 away, and so is a perturbed one: what is stated for R is certified at R + 2 d,
             and a radius is stated 2 d smaller, also that of the class. d is
             ``settings.noise["displacement"]``.
-        examples : sequence of int, shape (n_inputs,), optional
-            Ids that the noise of the inputs belongs to, such as their indices in a data set;
-            0, 1, 2, ... by default. An input with the same seed and id gets the same noise,
-            whatever else is certified.
+        index : sequence of int, shape (n_inputs,), optional
+            Index of each input, such as its position in a data set; 0, 1, 2, ... by default. An
+            input with the same seed and index gets the same noise, whichever others are
+            certified.
         adaptive : bool, default False
             Draw each input in stages, at most n, until its question is answered (docs/adaptive.md):
             is the confidence at the one radius above the one threshold; or, with
@@ -551,12 +550,12 @@ class SmoothedClassifier:
             the same way for the first inputs, eight or all there are. Where that happens to some
             inputs only, they are reported as failed, and the others are certified.
         """
-        self.sampler.check_inputs(x)
+        self.sampler.model.check_inputs(x)
         if x.ndim == 0:
             raise ValueError("x must have the shape (n_inputs, ...), got a single number")
         n0, n = (checks.count(name, k, 1, MAX_DRAWS) for name, k in (("n0", n0), ("n", n)))
         adaptive = checks.flag("adaptive", adaptive)
-        ids = _ids(examples, len(x))
+        ids = _ids(index, len(x))
         if progress is not None and not callable(progress):
             raise TypeError(
                 f"progress must be callable as progress(done, n_inputs), got "
@@ -746,22 +745,22 @@ def _in_bytes(x: NDArray[np.floating] | Tensor) -> bool:
     return image and bool((first == first.round()).all())
 
 
-def _ids(examples: Sequence[int] | NDArray[np.integer] | None, inputs: int) -> NDArray[np.int64]:
+def _ids(index: Sequence[int] | NDArray[np.integer] | None, inputs: int) -> NDArray[np.int64]:
     """Return the ids of the inputs, checked."""
     try:
-        ids = np.arange(inputs) if examples is None else np.asarray(examples)
+        ids = np.arange(inputs) if index is None else np.asarray(index)
     except (ValueError, TypeError, RuntimeError) as error:  # ragged, or a tensor with gradients
         raise TypeError(
-            f"examples must be {inputs} whole numbers, one for each input: {error}"
+            f"index must be {inputs} whole numbers, one for each input: {error}"
         ) from None
     if ids.dtype.kind not in "iu" or ids.shape != (inputs,):
         raise ValueError(
-            f"examples must be {inputs} whole numbers, one for each input; got shape {ids.shape} "
+            f"index must be {inputs} whole numbers, one for each input; got shape {ids.shape} "
             f"of {ids.dtype}"
         )
-    if ids.min() < 0 or ids.max() > MAX_EXAMPLE:
+    if ids.min() < 0 or ids.max() > MAX_INDEX:
         raise ValueError(
-            f"examples must lie between 0 and {MAX_EXAMPLE}, got {ids.min()} to {ids.max()}"
+            f"index must lie between 0 and {MAX_INDEX}, got {ids.min()} to {ids.max()}"
         )
     return ids.astype(np.int64)
 

@@ -26,8 +26,7 @@ from smoothbound.bounds._request import Request
 from smoothbound.data._loading import Dataset
 from smoothbound.errors import StoreError
 from smoothbound.noise._displaced import inward
-from smoothbound.sampling._sampler import Input
-from smoothbound.sampling._schedule import Draws, Failure, FixedJob, Job
+from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input, Job
 from smoothbound.sketch._score_sketch import ScoreSketch
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._class_radius import class_radius
@@ -70,7 +69,7 @@ def as_recorded(folder: str | Path, smoothed: SmoothedClassifier) -> SmoothedCla
     except StoreError:  # the writer says what is wrong with it
         return smoothed
     made = copy(smoothed)
-    made.sampler = smoothed.sampler.settled(
+    made.sampler = smoothed.sampler.with_choices(
         batch_size=before.batch_size,
         channels_last=before.channels_last,
         threads=before.threads,
@@ -194,7 +193,7 @@ def run(
                         queue,
                         n0=settings.n0,
                         noise=noise,
-                        proven=bool(done),
+                        known_good=bool(done),
                         advance=None if plan else advance,
                     )
                 ) as outcomes,
@@ -257,7 +256,7 @@ class _Finisher:
     def __call__(self, item: Input, outcome: Draws | Failure) -> None:
         assert isinstance(item, _Labelled)
         row: dict[str, object] = {
-            "index": item.example,
+            "index": item.index,
             "label": item.label,
             "digest": item.digest,
         }

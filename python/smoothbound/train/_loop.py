@@ -29,7 +29,7 @@ from smoothbound.data._loading import Dataset
 from smoothbound.errors import ModelError
 from smoothbound.models import checkpoint
 from smoothbound.models.architectures import ARCHITECTURES, build
-from smoothbound.noise._noise import MAX_SEED
+from smoothbound.noise._streams import MAX_SEED
 from smoothbound.train._batches import Batches, batches, noisy
 from smoothbound.train._recipes import PRECISIONS, RECIPES, Recipe, best_precision, best_threads
 

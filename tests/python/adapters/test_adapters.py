@@ -16,7 +16,8 @@ import smoothbound as sb
 from smoothbound.adapters import _base as adapters
 from smoothbound.adapters._base import BaseClassifier
 from smoothbound.errors import ModelError
-from smoothbound.sampling._sampler import Draws, Sampler
+from smoothbound.sampling._jobs import Draws
+from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing._classifier import SmoothedClassifier
 
 SHAPE, CLASSES, SIGMA = (2, 3), 4, 0.5

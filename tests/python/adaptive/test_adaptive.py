@@ -26,8 +26,8 @@ def plan(question, n_max=4000, **options):
 
 def replay(planned, scores, budget=None):
     job, at = planned.start(budget), 0
-    while wanted := job.wants:
-        job.feed(scores[at : at + wanted])
+    while wanted := job.remaining:
+        job.update(scores[at : at + wanted])
         at += wanted
     return job.answer
 
@@ -156,8 +156,8 @@ def test_the_answer_does_not_depend_on_how_the_draws_arrive(sizes, radius):
     planned, scores = plan(Decide(0.5, radius), n_max=N_MAX), beta_scores(4, N_MAX, 3, 1.5)
     job, at = planned.start(), 0
     for size in [*sizes, *[N_MAX] * 10]:
-        new = scores[at : at + min(size, job.wants)]
-        job.feed(new)
+        new = scores[at : at + min(size, job.remaining)]
+        job.update(new)
         at += len(new)
     assert repr(job.answer) == repr(replay(planned, scores))  # NaN is not equal to itself
     assert (job.scores == scores[: job.answer.n_draws]).all()
@@ -166,28 +166,32 @@ def test_the_answer_does_not_depend_on_how_the_draws_arrive(sizes, radius):
 def test_scores_are_copied_and_checked():
     job = plan(Decide(0.5, 0.5)).start()
     buffer = np.full(50, 0.5, np.float32)
-    job.feed(buffer)
+    job.update(buffer)
     buffer[:] = 0.0
     assert (job.scores == 0.5).all()
-    wants = job.wants
+    wants = job.remaining
     for bad, error, match in [
-        (np.full(job.wants + 1, 0.5), ValueError, f"wants {wants} more scores, got {wants + 1}"),
+        (
+            np.full(job.remaining + 1, 0.5),
+            ValueError,
+            f"wants {wants} more scores, got {wants + 1}",
+        ),
         ([np.nan], ValueError, "finite and within"),
         ([1.5], ValueError, r"score_range \[0.0, 1.0\]"),
         ([1, 0], TypeError, "int64"),
         ([[0.5]], TypeError, r"shape \(1, 1\)"),
     ]:
         with pytest.raises(error, match=match):
-            job.feed(bad)
-        assert job.wants == wants
+            job.update(bad)
+        assert job.remaining == wants
 
 
 def test_an_answered_job_takes_no_more():
     job = plan(Decide(0.5, 0.5)).start()
-    while job.wants:
-        job.feed(SATURATED[: job.wants])
+    while job.remaining:
+        job.update(SATURATED[: job.remaining])
     with pytest.raises(ValueError, match="wants 0 more"):
-        job.feed([0.9])
+        job.update([0.9])
     before = job.answer
     job.stop()
     assert job.answer is before
@@ -292,7 +296,7 @@ def test_draws_run_out_between_stages_and_what_is_finished_stays():
     assert (late.n_draws, late.stage) == (first, 1)
     assert late.alpha_spent == late.level == planned.stages[0].alpha
     never = planned.start(budget)
-    assert never.wants == 0
+    assert never.remaining == 0
     assert (never.answer.certified, never.answer.n_draws, never.answer.lower) == (False, 0, 0.0)
     assert never.answer.reason == "budget spent after 0 draws"
     assert never.answer.level == 0.0
@@ -307,10 +311,10 @@ def test_seconds_run_out():
 
 def test_a_stopped_job_answers_from_its_finished_stages():
     job = plan(FindRadius(0.5, precision=1e-6)).start()
-    job.feed(SATURATED[: job.wants])
-    job.feed(SATURATED[:7])
+    job.update(SATURATED[: job.remaining])
+    job.update(SATURATED[:7])
     job.stop()
-    assert (job.wants, job.answer.outcome, job.answer.stage) == (0, "budget", 1)
+    assert (job.remaining, job.answer.outcome, job.answer.stage) == (0, "budget", 1)
     assert job.answer.n_draws == job.plan.stages[0].n + 7
     assert job.answer.radius > 0
 

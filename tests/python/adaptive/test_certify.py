@@ -92,18 +92,18 @@ def test_answers_are_those_of_the_jobs_fed_one_by_one() -> None:
         displacement=DISPLACEMENT,
     )
     for i, x in enumerate(inputs(*X0)):
-        draws = sampler.draw(x, n=20_000, seed=5, example=i)
+        draws = sampler.draw(x, n=20_000, seed=5, index=i)
         job, fed = plan.start(), 0
-        while job.wants:
-            start, fed = fed, fed + job.wants
-            job.feed(draws.scores[start:fed])
+        while job.remaining:
+            start, fed = fed, fed + job.remaining
+            job.update(draws.scores[start:fed])
         answer = job.answer
         assert answer is not None
         assert cert.n_draws[i] == answer.n_draws
         assert cert.lower[i, 0] == answer.lower
         assert cert.mean_score[i] == draws.scores[: answer.n_draws].mean(dtype=np.float64)
         # The radius of the class, at the level of the last look.
-        vote = sampler.draw(x, n=answer.n_draws, seed=5, example=i).top_count
+        vote = sampler.draw(x, n=answer.n_draws, seed=5, index=i).top_count
         expected = (
             class_radius(vote, answer.n_draws, sigma=SIGMA, alpha=answer.level)
             if answer.level
@@ -116,7 +116,7 @@ def test_answers_are_those_of_the_jobs_fed_one_by_one() -> None:
 def test_packing_changes_nothing(size: int) -> None:
     x0, options = (0.5, 0.1, 2.0, 1.0, 0.9), {"n": 2000, "n0": 20}
     packed = decide(x0, exact, size, **options)
-    alone = [decide([x0[i]], exact, 400, examples=[i], **options) for i in range(len(x0))]
+    alone = [decide([x0[i]], exact, 400, index=[i], **options) for i in range(len(x0))]
     for name in ("lower", "radius", "predicted", "reason", "class_radius", "n_draws", "mean_score"):
         one_by_one = [getattr(cert, name)[0] for cert in alone]
         np.testing.assert_array_equal(getattr(packed, name), np.array(one_by_one))

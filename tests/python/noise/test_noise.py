@@ -22,16 +22,10 @@ from torch import Tensor
 
 from smoothbound import build_info
 from smoothbound.noise import _torch as _noise_torch
+from smoothbound.noise._kinds import CAVEAT, DEFAULT
 from smoothbound.noise._lattice import Lattice, fine_lattice, lattice
-from smoothbound.noise._noise import (
-    CAVEAT,
-    DEFAULT,
-    MAX_EXAMPLE,
-    MAX_SEED,
-    Noise,
-    Stream,
-    check_example,
-)
+from smoothbound.noise._noise import Noise
+from smoothbound.noise._streams import MAX_INDEX, MAX_SEED, Stream, check_index
 
 MASK = 2**32 - 1
 
@@ -125,7 +119,7 @@ def key_of(rows: list[int], examples: list[int], draws: list[int], streams: list
     return _noise_torch.Key(*(torch.tensor(word) for word in (rows, examples, draws, streams)))
 
 
-KEY = key_of([2, 0, 1, 2], [0, 7, MAX_EXAMPLE, 7], [0, 1, MASK, 1], [0, 1, 1, 0])
+KEY = key_of([2, 0, 1, 2], [0, 7, MAX_INDEX, 7], [0, 1, MASK, 1], [0, 1, 1, 0])
 
 
 @pytest.mark.parametrize("module", implementations())
@@ -206,7 +200,7 @@ def test_normals_are_as_near_to_the_formula_as_stated() -> None:
 keys = st.lists(
     st.tuples(
         st.integers(0, 1),
-        st.integers(0, MAX_EXAMPLE),
+        st.integers(0, MAX_INDEX),
         st.integers(0, MASK),
         st.sampled_from(Stream),
     ),
@@ -289,7 +283,7 @@ def test_batches_orders_shards_and_threads_do_not_matter(kind: dict[str, Any]) -
     key = torch.stack(
         [
             torch.randint(0, most, (100,), generator=generator)
-            for most in (3, MAX_EXAMPLE, MASK, len(Stream))
+            for most in (3, MAX_INDEX, MASK, len(Stream))
         ],
         dim=1,
     )
@@ -501,17 +495,17 @@ def test_noise_refuses(arguments: dict[str, Any], error: type[Exception], messag
 
 
 @pytest.mark.parametrize(
-    ("example", "error", "message"),
+    ("index", "error", "message"),
     [
-        (-1, ValueError, "example must be at least 0"),
-        (2**31, ValueError, "example must be at most"),
-        (True, TypeError, "example must be a whole number"),
+        (-1, ValueError, "index must be at least 0"),
+        (2**31, ValueError, "index must be at most"),
+        (True, TypeError, "index must be a whole number"),
     ],
 )
-def test_check_example(example: Any, error: type[Exception], message: str) -> None:
-    assert check_example(MAX_EXAMPLE) == MAX_EXAMPLE
+def test_check_index(index: Any, error: type[Exception], message: str) -> None:
+    assert check_index(MAX_INDEX) == MAX_INDEX
     with pytest.raises(error, match=message):
-        check_example(example)
+        check_index(index)
 
 
 def arguments(**changed: Any) -> list[Any]:

@@ -70,10 +70,10 @@ class BadPath:
 NET, X = nn.Linear(4, 3), torch.zeros(2, 4)
 MADE = ("sigma", "measure", "outputs", "device", "batch_size", "precision", "channels_last")
 MADE += ("compile", "cutoff", "check_rows", "select", "threads", "model")
-CERTIFIED = ("x", "n0", "n", "alpha", "radii", "thresholds", "seed", "noise", "grid", "examples")
+CERTIFIED = ("x", "n0", "n", "alpha", "radii", "thresholds", "seed", "noise", "grid", "index")
 CERTIFIED += ("bound", "band", "n_bins", "pilot", "sides", "backend", "threads", "adaptive")
 CERTIFIED += ("radius_precision", "budget", "progress")
-DRAWN = ("x", "n0", "n", "seed", "example", "first_draw", "noise", "grid")
+DRAWN = ("x", "n0", "n", "seed", "index", "first_draw", "noise", "grid")
 
 
 def make(**options: Any) -> None:
@@ -382,7 +382,7 @@ def test_more_draws_of_an_input_than_memory_holds_are_refused_at_once(
         (lambda k: calibration.brier(k * 0.01, [True, True]), "confidence"),
         (lambda k: calibration.ece([0.5, 0.5], k > 1), "right"),
         (lambda k: forecast.forecast(counted(), 1000, inputs=k), "inputs"),
-        (lambda k: adaptive.plan(adaptive.Decide(0.5, 0.1), sigma=0.5).start().feed(k), "scores"),
+        (lambda k: adaptive.plan(adaptive.Decide(0.5, 0.1), sigma=0.5).start().update(k), "scores"),
     ],
 )
 def test_a_masked_array_is_nowhere_taken_without_its_mask(call: Any, name: str) -> None:

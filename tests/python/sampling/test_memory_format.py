@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from smoothbound.sampling import _sampler
+from smoothbound.sampling import _batch_size
+from smoothbound.sampling._running_model import RunningModel
 from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing._classifier import SmoothedClassifier
 
@@ -37,7 +38,7 @@ class Paced(nn.Module):
 
 def paced(patch: pytest.MonkeyPatch, plain: float, last: float) -> Paced:
     model = Paced(plain, last)
-    patch.setattr(_sampler, "perf_counter", lambda: model.now)
+    patch.setattr(_batch_size, "perf_counter", lambda: model.now)
     return model
 
 
@@ -71,7 +72,7 @@ def test_one_classifier_measures_once_for_each_shape(monkeypatch: pytest.MonkeyP
     assert first.lower is not None
     assert again.lower.tolist() == first.lower.tolist()
     assert {last for _, last in model.batches} == {True}
-    assert not smoothed.sampler.in_channels_last(
+    assert not smoothed.sampler.model.channels_last_for(
         torch.rand(3, 8, 8).double()
     )  # measured for itself
 
@@ -95,17 +96,17 @@ def test_the_recorded_format_repeats_the_numbers(
 
 def test_threads_that_share_a_classifier_share_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    sampler = Sampler(Paced(1.0, 1.0), 0.5)
+    model = Sampler(Paced(1.0, 1.0), 0.5).model
 
-    def slowly(self: Sampler, x: object) -> bool:
+    def slowly(self: RunningModel, x: object) -> bool:
         asked.append(0)
         threading.Event().wait(0.05)
         return len(asked) == 1
 
-    monkeypatch.setattr(Sampler, "_faster_in_channels_last", slowly)
+    monkeypatch.setattr(RunningModel, "_prefers_channels_last", slowly)
     seen: list[bool] = []
     work = [
-        threading.Thread(target=lambda: seen.append(sampler.in_channels_last(X))) for _ in range(4)
+        threading.Thread(target=lambda: seen.append(model.channels_last_for(X))) for _ in range(4)
     ]
     for thread in work:
         thread.start()
@@ -143,27 +144,27 @@ def test_a_module_that_depends_on_the_order_gets_the_usual_one(
 ) -> None:
     torch.manual_seed(0)
     model, ticks = kind(), iter(range(10**6))
-    monkeypatch.setattr(_sampler, "median", lambda gains: 2.0)  # however fast it is
-    monkeypatch.setattr(_sampler, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(_batch_size, "median", lambda gains: 2.0)  # however fast it is
+    monkeypatch.setattr(_batch_size, "perf_counter", lambda: next(ticks))
     smoothed = Sampler(model, 0.5)
-    assert not smoothed.in_channels_last(X)
+    assert not smoothed.model.channels_last_for(X)
     assert len(smoothed.draw(X, n0=10, n=100).scores) == 100
 
 
 def test_only_modules_with_convolutions_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(self: Sampler, x: object) -> bool:
+    def never(self: RunningModel, x: object) -> bool:
         raise AssertionError("measured")
 
-    monkeypatch.setattr(Sampler, "_faster_in_channels_last", never)
+    monkeypatch.setattr(RunningModel, "_prefers_channels_last", never)
     monkeypatch.setattr(torch, "compile", lambda model, **_: model)
     net, dense = Paced(1.0, 1.0), nn.Sequential(nn.Flatten(), nn.Linear(192, 5))
-    assert not Sampler(dense, 0.5).in_channels_last(X)
-    assert not Sampler(lambda x: net(x), 0.5).in_channels_last(X)
-    assert not Sampler(net, 0.5, compile="default").in_channels_last(X)
-    assert not Sampler(net, 0.5, channels_last=False).in_channels_last(X)
-    assert Sampler(net, 0.5, channels_last=True).in_channels_last(X)
+    assert not Sampler(dense, 0.5).model.channels_last_for(X)
+    assert not Sampler(lambda x: net(x), 0.5).model.channels_last_for(X)
+    assert not Sampler(net, 0.5, compile="default").model.channels_last_for(X)
+    assert not Sampler(net, 0.5, channels_last=False).model.channels_last_for(X)
+    assert Sampler(net, 0.5, channels_last=True).model.channels_last_for(X)
     with pytest.raises(AssertionError, match="measured"):
-        Sampler(net, 0.5).in_channels_last(X)
+        Sampler(net, 0.5).model.channels_last_for(X)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -16,9 +16,11 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from smoothbound.errors import ModelError
 from smoothbound.measures import MARGIN, SCORE, custom
-from smoothbound.noise._noise import Noise, Stream
-from smoothbound.sampling._sampler import Draws, Input, Sampler, fastest
-from smoothbound.sampling._schedule import FixedJob
+from smoothbound.noise._noise import Noise
+from smoothbound.noise._streams import Stream
+from smoothbound.sampling._batch_size import fastest
+from smoothbound.sampling._jobs import Draws, FixedJob, Input
+from smoothbound.sampling._sampler import Sampler
 
 CLASSES = 4
 X = np.array([0.5, -0.25, 1.0], dtype=np.float32)
@@ -29,12 +31,12 @@ def linear(seed: int = 0) -> nn.Module:
     return nn.Linear(3, CLASSES)
 
 
-def copies(n: int, sigma: float, stream: Stream, seed: int = 0, example: int = 0) -> Tensor:
+def copies(n: int, sigma: float, stream: Stream, seed: int = 0, index: int = 0) -> Tensor:
     """X with the noise of its first n draws, one draw at a time."""
     noise, out = Noise("lattice", sigma, seed=seed), torch.empty(n, 3)
     point = noise.point(torch.tensor(X))[None]
     for i in range(n):
-        key = (torch.tensor([number]) for number in (0, example, i, stream))
+        key = (torch.tensor([number]) for number in (0, index, i, stream))
         noise.add(point, *key, out[i : i + 1])
     return out
 
@@ -67,7 +69,7 @@ def same(one: Draws, two: Draws) -> bool:
 def test_draws_equal_a_plain_loop(measure, n: int) -> None:
     model, sigma, size = linear(), 0.7, 64
     draws = Sampler(model, sigma, measure=measure, batch_size=size).draw(
-        X, n0=100, n=n, seed=5, example=9
+        X, n0=100, n=n, seed=5, index=9
     )
 
     def outputs(stream: Stream, count: int) -> Tensor:
@@ -105,13 +107,13 @@ def test_noise_is_gaussian_around_the_input_with_the_stated_sigma() -> None:
 
 def test_draws_belong_to_the_example_and_repeat() -> None:
     sampler = Sampler(linear(), 0.5, batch_size=32)
-    alone = sampler.draw(X, n0=10, n=100, seed=1, example=3)
+    alone = sampler.draw(X, n0=10, n=100, seed=1, index=3)
     for example in (0, 4):
-        other = sampler.draw(X, n0=50, n=70, seed=1, example=example)
+        other = sampler.draw(X, n0=50, n=70, seed=1, index=example)
         assert not np.array_equal(other.scores, alone.scores[:70])
-    again = Sampler(linear(), 0.5, batch_size=32).draw(X, n0=10, n=100, seed=1, example=3)
+    again = Sampler(linear(), 0.5, batch_size=32).draw(X, n0=10, n=100, seed=1, index=3)
     assert same(alone, again)
-    assert not same(alone, sampler.draw(X, n0=10, n=100, seed=2, example=3))
+    assert not same(alone, sampler.draw(X, n0=10, n=100, seed=2, index=3))
 
 
 def test_estimation_does_not_depend_on_the_number_of_selection_draws() -> None:
@@ -386,9 +388,9 @@ def test_automatic_batches_on_the_cpu_depend_on_the_shape_alone(
     shape: tuple[int, ...], rows: int
 ) -> None:
     sampler = Sampler(linear(), 0.5)
-    assert sampler.rows(torch.zeros(shape)) == rows
+    assert sampler.model.batch_size_for(torch.zeros(shape)) == rows
     assert sampler.describe(torch.zeros(shape))["batch_size"] == rows
-    assert Sampler(linear(), 0.5, batch_size=7).rows(torch.zeros(shape)) == 7
+    assert Sampler(linear(), 0.5, batch_size=7).model.batch_size_for(torch.zeros(shape)) == 7
 
 
 @pytest.mark.parametrize(
@@ -424,7 +426,7 @@ def test_no_inputs_give_no_outcomes() -> None:
 def test_cuda_options(precision: str) -> None:
     before = torch.backends.cudnn.allow_tf32
     sampler = Sampler(linear(), 0.5, device="cuda", precision=precision)
-    size = sampler.rows(X)
+    size = sampler.model.batch_size_for(X)
     assert size & (size - 1) == 0
     draws = sampler.draw(X, n0=10, n=1000)
     plain = Sampler(linear(), 0.5).draw(X, n0=10, n=1000)
@@ -469,8 +471,8 @@ def test_sampler_refuses(arguments: dict, error: type[Exception], message: str) 
         ({"n": 0}, ValueError, "n must be at least 1"),
         ({"n": 1e5}, TypeError, "n must be a whole number"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),
-        ({"example": -1}, ValueError, "example must be at least 0"),
-        ({"example": 2**31}, ValueError, "example must be at most 2147483647"),
+        ({"index": -1}, ValueError, "index must be at least 0"),
+        ({"index": 2**31}, ValueError, "index must be at most 2147483647"),
         ({"noise": "white"}, ValueError, "noise must be one of 'lattice', 'gaussian'"),
         ({"x": np.array([1e30], np.float32)}, ValueError, "x must lie within"),
         ({"grid": 3}, ValueError, "must lie on the grid"),
@@ -703,9 +705,9 @@ def test_a_batch_that_no_memory_holds_is_refused(monkeypatch: pytest.MonkeyPatch
 
 def test_draws_go_on_where_earlier_ones_ended() -> None:
     sampler = Sampler(linear(), 0.5, batch_size=32)
-    whole = sampler.draw(X, n0=10, n=100, seed=3, example=4)
-    first = sampler.draw(X, n0=10, n=30, seed=3, example=4)
-    later = sampler.draw(X, n0=10, n=70, seed=3, example=4, first_draw=first.next_draw)
+    whole = sampler.draw(X, n0=10, n=100, seed=3, index=4)
+    first = sampler.draw(X, n0=10, n=30, seed=3, index=4)
+    later = sampler.draw(X, n0=10, n=70, seed=3, index=4, first_draw=first.next_draw)
     assert (later.first_draw, later.next_draw) == (30, 100)
     joined = first + later
     np.testing.assert_allclose(joined.scores, whole.scores, atol=1e-6)
@@ -721,8 +723,8 @@ def test_draws_are_never_joined_twice() -> None:
         one + sampler.draw(X, n0=10, n=30)
     with pytest.raises(ValueError, match="must have the same seed, got 0 and 1"):
         one + sampler.draw(X, n0=10, n=30, seed=1, first_draw=30)
-    with pytest.raises(ValueError, match="must have the same example"):
-        one + sampler.draw(X, n0=10, n=30, example=1, first_draw=30)
+    with pytest.raises(ValueError, match="must have the same index"):
+        one + sampler.draw(X, n0=10, n=30, index=1, first_draw=30)
     with pytest.raises(ValueError, match="first_draw must be at least 0"):
         sampler.draw(X, n=30, first_draw=-1)
     with pytest.raises(ValueError, match=r"first_draw \+ n must be at most 4294967296"):
@@ -759,13 +761,13 @@ def test_logits_that_look_a_little_like_probabilities_are_taken_as_they_are(mode
 def test_a_look_says_what_the_model_returns() -> None:
     layer = linear()
     sampler = Sampler(lambda x: layer(x).softmax(dim=1), 0.5)
-    seen = sampler.look(X, sampler.noise())
+    seen = sampler.preview(X, sampler.noise())
     assert (seen.classes, seen.normalised, seen.outputs) == (CLASSES, True, "logits")
     assert 0 <= seen.low < seen.high <= 1
     assert "sum to 1, taken as logits" in str(seen)
     failing = Sampler(lambda x: x[0], 0.5)
     with pytest.raises(ModelError, match="the model returned shape"):
-        failing.look(X, failing.noise())
+        failing.preview(X, failing.noise())
 
 
 # --- which class is selected --------------------------------------------------------------------
@@ -803,9 +805,9 @@ def test_the_class_is_selected_by_mean_score_or_by_votes(
 @pytest.mark.parametrize("size", [1, 7, 400, 1000])
 def test_selection_by_score_does_not_depend_on_the_batches(size: int) -> None:
     sampler = Sampler(linear(), 0.5, batch_size=size)
-    classes = {sampler.draw(X, n0=37, n=1, example=e).predicted for e in range(3)}
+    classes = {sampler.draw(X, n0=37, n=1, index=e).predicted for e in range(3)}
     whole = Sampler(linear(), 0.5, batch_size=50)
-    assert classes == {whole.draw(X, n0=37, n=1, example=e).predicted for e in range(3)}
+    assert classes == {whole.draw(X, n0=37, n=1, index=e).predicted for e in range(3)}
 
 
 def test_raw_outputs_are_no_scores_to_select_by() -> None:
@@ -814,3 +816,15 @@ def test_raw_outputs_are_no_scores_to_select_by() -> None:
         Sampler(lambda x: x, 0.5, measure=first, outputs="raw", select="score")
     with pytest.raises(ValueError, match="select must be one of 'score', 'votes'"):
         Sampler(linear(), 0.5, select="mean")  # type: ignore[arg-type]
+
+
+def test_the_old_names_work_and_warn() -> None:
+    sampler = Sampler(linear(), 0.5, batch_size=32)
+    draws = sampler.draw(X, n0=10, n=50, index=3)
+    with pytest.warns(DeprecationWarning, match="example is now called index"):
+        before = sampler.draw(X, n0=10, n=50, example=3)  # type: ignore[call-arg]
+    assert same(before, draws)
+    with pytest.warns(DeprecationWarning, match="example is now called index"):
+        assert draws.example == 3
+    with pytest.raises(TypeError, match="example is now called index: give one of the two"):
+        sampler.draw(X, n0=10, n=50, example=3, index=3)  # type: ignore[call-arg]

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from smoothbound.noise._noise import Stream
-from smoothbound.sampling._schedule import Draws, Failure, FixedJob, Job, Schedule, Segment
+from smoothbound.noise._streams import Stream
+from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Job
+from smoothbound.sampling._schedule import Schedule, Segment
 
 Batch = list[Segment[int]]
 
@@ -25,10 +26,10 @@ class Staged:
         self.taken = self.in_stage = 0
 
     @property
-    def wants(self) -> int:
+    def remaining(self) -> int:
         return self.stages[0] - self.in_stage if self.stages else 0
 
-    def feed(self, scores: NDArray[np.float32]) -> None:
+    def update(self, scores: NDArray[np.float32]) -> None:
         np.testing.assert_array_equal(scores, numbers(self.item, self.taken, len(scores)))
         self.taken += len(scores)
         self.in_stage += len(scores)
@@ -46,9 +47,9 @@ def numbers(item: int, first: int, count: int) -> NDArray[np.float32]:
 def deliver(schedule: Schedule[int], batch: Batch) -> None:
     for segment in batch:
         rows = range(segment.rows.start, segment.rows.stop)
-        top = np.array([segment.visit.item % 3 if k % 2 == 0 else 3 for k in rows])
-        scores = numbers(segment.visit.item, segment.first, len(rows))
-        schedule.deliver(segment, scores, top, segment.visit.item % 3)
+        top = np.array([segment.input.item % 3 if k % 2 == 0 else 3 for k in rows])
+        scores = numbers(segment.input.item, segment.first, len(rows))
+        schedule.deliver(segment, scores, top, segment.input.item % 3)
 
 
 def run(schedule: Schedule[int], ahead: int) -> Iterator[Batch]:
@@ -71,7 +72,7 @@ def run(schedule: Schedule[int], ahead: int) -> Iterator[Batch]:
     st.integers(0, 3),
 )
 def test_every_draw_is_made_once_and_in_order(
-    stages: list[list[int]], n0: int, size: int, places: int, ahead: int
+    stages: list[list[int]], n0: int, size: int, n_slots: int, ahead: int
 ) -> None:
     jobs = [Staged(item, wanted) for item, wanted in enumerate(stages)]
     totals = [sum(job.stages) for job in jobs]
@@ -83,7 +84,7 @@ def test_every_draw_is_made_once_and_in_order(
             read += 1
             yield job.item, job
 
-    schedule = Schedule(inputs(), n0=n0, size=size, places=places)
+    schedule = Schedule(inputs(), n0=n0, size=size, n_slots=n_slots)
     made: dict[tuple[int, Stream], int] = {}
     for batch in run(schedule, ahead):
         row = 0
@@ -92,15 +93,15 @@ def test_every_draw_is_made_once_and_in_order(
             assert count > 0
             assert segment.rows.start == row  # one after the other, from the first row on
             row = segment.rows.stop
-            key = segment.visit.item, segment.stream
+            key = segment.input.item, segment.stream
             assert made.get(key, 0) == segment.first
             made[key] = segment.first + count
             if segment.stream is Stream.ESTIMATION:
-                assert made[segment.visit.item, Stream.SELECTION] == n0
+                assert made[segment.input.item, Stream.SELECTION] == n0
         assert row <= size
-        places_in_use = {s.visit.item: s.visit.place for s in batch if s.visit.open}
-        assert len(set(places_in_use.values())) == len(places_in_use)
-        assert read - len(schedule.finished) <= places + 1  # those admitted, and not ended
+        slots_in_use = {s.input.item: s.input.slot for s in batch if s.input.open}
+        assert len(set(slots_in_use.values())) == len(slots_in_use)
+        assert read - len(schedule.finished) <= n_slots + 1  # those admitted, and not ended
     outcomes = dict(schedule.finished)
     assert sorted(outcomes) == list(range(len(stages)))
     for item, total in enumerate(totals):
@@ -121,8 +122,8 @@ def test_fixed_numbers_of_draws_fill_every_batch_but_the_last(
     wanted: list[int], n0: int, size: int, ahead: int
 ) -> None:
     inputs = [(item, FixedJob(n)) for item, n in enumerate(wanted)]
-    places = (ahead + 1) * -(-size // n0) + 1
-    schedule = Schedule(inputs, n0=n0, size=size, places=places)
+    n_slots = (ahead + 1) * -(-size // n0) + 1
+    schedule = Schedule(inputs, n0=n0, size=size, n_slots=n_slots)
     filled = [batch[-1].rows.stop for batch in run(schedule, ahead)]
     total = sum(wanted) + n0 * len(wanted)
     assert filled[:-1] == [size] * (len(filled) - 1)
@@ -131,9 +132,9 @@ def test_fixed_numbers_of_draws_fill_every_batch_but_the_last(
 
 
 def test_selection_of_the_next_input_stands_beside_the_estimation_of_others() -> None:
-    schedule = Schedule([(0, FixedJob(5)), (1, FixedJob(5))], n0=2, size=10, places=3)
+    schedule = Schedule([(0, FixedJob(5)), (1, FixedJob(5))], n0=2, size=10, n_slots=3)
     schedule.fill()
-    rows = [(s.visit.item, s.stream, s.rows) for s in schedule.next_batch()]
+    rows = [(s.input.item, s.stream, s.rows) for s in schedule.next_batch()]
     assert rows == [
         (0, Stream.SELECTION, slice(0, 2)),
         (0, Stream.ESTIMATION, slice(2, 7)),
@@ -143,7 +144,7 @@ def test_selection_of_the_next_input_stands_beside_the_estimation_of_others() ->
 
 
 def test_the_class_is_the_one_that_the_selection_ends_with() -> None:
-    schedule = Schedule([("x", FixedJob(5))], n0=4, size=9, places=1)
+    schedule = Schedule([("x", FixedJob(5))], n0=4, size=9, n_slots=1)
     schedule.fill()
     selection, estimation = schedule.next_batch()
     schedule.deliver(
@@ -157,30 +158,30 @@ def test_the_class_is_the_one_that_the_selection_ends_with() -> None:
 
 
 def test_a_finished_input_frees_its_place_at_once() -> None:
-    schedule = Schedule([(item, FixedJob(3)) for item in range(3)], n0=1, size=4, places=1)
+    schedule = Schedule([(item, FixedJob(3)) for item in range(3)], n0=1, size=4, n_slots=1)
     for item in range(3):
         assert schedule.fill() == 4
         batch = schedule.next_batch()
-        assert {s.visit.item for s in batch} == {item}
-        assert schedule.fill() == 0  # no place, until the scores are in
+        assert {s.input.item for s in batch} == {item}
+        assert schedule.fill() == 0  # no slot until the scores are in
         deliver(schedule, batch)
     assert [item for item, _ in schedule.finished] == [0, 1, 2]
 
 
 def test_a_failed_input_leaves_the_others_alone() -> None:
-    schedule = Schedule([(item, FixedJob(10)) for item in range(3)], n0=2, size=8, places=3)
+    schedule = Schedule([(item, FixedJob(10)) for item in range(3)], n0=2, size=8, n_slots=3)
     schedule.fill()
     first = schedule.next_batch()  # 8 draws of input 0
     schedule.fill()
     second = schedule.next_batch()  # 4 of input 0, 4 of input 1
     why = Failure("nan", "not finite")
-    schedule.fail(first[0].visit, why)
-    schedule.fail(first[0].visit, Failure("again", "only the first counts"))
+    schedule.fail(first[0].input, why)
+    schedule.fail(first[0].input, Failure("again", "only the first counts"))
     deliver(schedule, first)  # of an input that is gone
     deliver(schedule, second)
-    schedule.fail(second[-1].visit, why)  # with draws still to hand out
+    schedule.fail(second[-1].input, why)  # with draws still to hand out
     rest = [segment for batch in run(schedule, 0) for segment in batch]
-    assert {s.visit.item for s in rest} == {2}
+    assert {s.input.item for s in rest} == {2}
     outcomes = dict(schedule.finished)
     assert outcomes[0] == outcomes[1] == why
     assert str(why) == "failed: not finite"
@@ -196,13 +197,13 @@ def test_an_endless_stream_of_inputs_is_read_as_needed() -> None:
             read += 1
             yield read, FixedJob(6)
 
-    schedule = Schedule(endless(), n0=2, size=16, places=100)
+    schedule = Schedule(endless(), n0=2, size=16, n_slots=100)
     for _, batch in zip(range(50), run(schedule, 0), strict=False):
         assert batch[-1].rows.stop == 16
     assert read <= 50 * 2 + 3
 
 
-@pytest.mark.parametrize("name", ["n0", "size", "places"])
+@pytest.mark.parametrize("name", ["n0", "size", "n_slots"])
 def test_refuses(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
-        Schedule([], **({"n0": 1, "size": 1, "places": 1} | {name: 0}))
+        Schedule([], **({"n0": 1, "size": 1, "n_slots": 1} | {name: 0}))

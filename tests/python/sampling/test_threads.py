@@ -57,7 +57,7 @@ def test_the_size_of_the_work_chooses(monkeypatch: pytest.MonkeyPatch, worth: in
 
 def test_work_that_is_not_known_gets_torchs_own_number() -> None:
     sampler = Sampler(lambda x: torch.cat([x, -x], dim=1), 0.5)
-    assert sampler.threads_for(X[0]) == 3
+    assert sampler.model.threads_for(X[0]) == 3
 
     class OfTwoRows(Watched):
         def forward(self, x: Tensor) -> Any:
@@ -65,7 +65,7 @@ def test_work_that_is_not_known_gets_torchs_own_number() -> None:
                 raise RuntimeError("a batch of one")
             return super().forward(x)
 
-    assert Sampler(OfTwoRows(), 0.5).threads_for(X[0]) == 3
+    assert Sampler(OfTwoRows(), 0.5).model.threads_for(X[0]) == 3
 
 
 def test_the_threads_asked_for_are_used_between_the_callers_own() -> None:
@@ -78,7 +78,7 @@ def test_the_threads_asked_for_are_used_between_the_callers_own() -> None:
     assert set(model.seen) == {2}
     assert outside == [3]
     assert cert.settings.threads == 2
-    smoothed.sampler.look(X[0], smoothed.sampler.noise())
+    smoothed.sampler.preview(X[0], smoothed.sampler.noise())
     assert set(model.seen) == {2}
 
 

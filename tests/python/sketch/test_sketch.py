@@ -353,12 +353,12 @@ def test_draws_of_a_sampler_count_once_under_their_numbers():
     torch = pytest.importorskip("torch")
     sampler = Sampler(lambda x: torch.cat([x, -x], dim=1), sigma=0.5)
     x = np.array([0.4], np.float32)
-    draws = sampler.draw(x, n0=10, n=300, example=7)
-    more = sampler.draw(x, n0=10, n=200, example=7, first_draw=draws.next_draw)
+    draws = sampler.draw(x, n0=10, n=300, index=7)
+    more = sampler.draw(x, n0=10, n=200, index=7, first_draw=draws.next_draw)
     about = {"displacement": draws.displacement, "sigma": 0.5, "noise": "lattice"}
     sketch = ScoreSketch([3, 7], predicted=[0, draws.predicted], **about)
     sketch.update(draws)
-    for again in (draws, sampler.draw(x, n0=10, n=300, example=7), iter([draws])):
+    for again in (draws, sampler.draw(x, n0=10, n=300, index=7), iter([draws])):
         with pytest.raises(ValueError, match="of input 7, the draws 0 to 299 and 0 to 299 overlap"):
             sketch.update(again)
     sketch.update(more)

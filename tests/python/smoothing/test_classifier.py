@@ -19,7 +19,8 @@ from smoothbound.bounds._sample_size import required_draws
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
 from smoothbound.noise._displaced import inward, outward
-from smoothbound.noise._noise import CAVEAT, Noise
+from smoothbound.noise._kinds import CAVEAT
+from smoothbound.noise._noise import Noise
 from smoothbound.smoothing._class_radius import class_radius
 from smoothbound.smoothing._classifier import SmoothedCertificate, SmoothedClassifier, judge
 
@@ -152,7 +153,7 @@ def test_the_displacement_is_paid_by_every_certificate() -> None:
     d = cert.settings.noise["displacement"]
     assert d == pytest.approx(SIGMA / 2**14 * np.sqrt(2), rel=1e-5)
     assert cert.settings.radii == RADII
-    scores = [smoothed.draw(row, n=2000, example=i) for i, row in enumerate(x)]
+    scores = [smoothed.draw(row, n=2000, index=i) for i, row in enumerate(x)]
     wider = certify_scores(
         np.stack([draws.scores for draws in scores]),
         sigma=SIGMA,
@@ -198,7 +199,7 @@ def test_certify_is_the_bound_of_the_draws() -> None:
         inputs(0.3, -0.9), n0=50, n=3000, seed=8, radii=[0.2, 0.1], thresholds=[0.25], **options
     )
     for i, x in enumerate(inputs(0.3, -0.9)):
-        draws = smoothed.draw(x, n0=50, n=3000, seed=8, example=i)
+        draws = smoothed.draw(x, n0=50, n=3000, seed=8, index=i)
         alone = certify_scores(
             draws.scores[None],
             sigma=SIGMA,
@@ -219,7 +220,7 @@ def test_an_input_is_certified_the_same_in_any_company_and_order() -> None:
     smoothed = SmoothedClassifier(model, SIGMA, batch_size=64)
     x = inputs(0.5, 0.1, -0.3, 2.0)
     together = smoothed.certify(x, n=500, radii=RADII)
-    some = smoothed.certify(x[[3, 1]], n=500, radii=RADII, examples=[3, 1])
+    some = smoothed.certify(x[[3, 1]], n=500, radii=RADII, index=[3, 1])
     np.testing.assert_array_equal(some.lower, together.lower[[3, 1]])
     np.testing.assert_array_equal(some.predicted, together.predicted[[3, 1]])
     np.testing.assert_array_equal(some.class_radius, together.class_radius[[3, 1]])
@@ -234,7 +235,7 @@ def test_packing_changes_nothing(size: int) -> None:
     assert packed.settings.batch_size == size
     for i in range(len(x)):
         alone = SmoothedClassifier(exact, SIGMA, batch_size=400).certify(
-            x[i : i + 1], examples=[i], **options
+            x[i : i + 1], index=[i], **options
         )
         for name in ("lower", "radius", "predicted", "class_radius", "mean_score"):
             np.testing.assert_array_equal(getattr(packed, name)[i], getattr(alone, name)[0])
@@ -314,7 +315,7 @@ def test_judge_never_certifies_nan() -> None:
 def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
     smoothed = SmoothedClassifier(model, SIGMA, batch_size=32)
     cert = smoothed.certify(
-        inputs(3.0, 0.0), n0=7, n=200, seed=4, radii=[0.0, 0.1], thresholds=[0.6], examples=[5, 9]
+        inputs(3.0, 0.0), n0=7, n=200, seed=4, radii=[0.0, 0.1], thresholds=[0.6], index=[5, 9]
     )
     table = cert.to_arrow()
     assert table.column_names == [
@@ -421,9 +422,9 @@ def test_half_of_alpha_needs_more_draws() -> None:
         ({"noise": "white"}, ValueError, "noise must be one of"),
         ({"x": inputs(1e30)}, ValueError, "x must lie within"),
         ({"x": inputs(1.0, 0.3), "grid": 2}, ValueError, "must lie on the grid"),
-        ({"examples": [0, 1]}, ValueError, "examples must be 1 whole numbers"),
-        ({"examples": [0.5]}, ValueError, "examples must be 1 whole numbers"),
-        ({"examples": [-1]}, ValueError, "examples must lie between 0 and"),
+        ({"index": [0, 1]}, ValueError, "index must be 1 whole numbers"),
+        ({"index": [0.5]}, ValueError, "index must be 1 whole numbers"),
+        ({"index": [-1]}, ValueError, "index must lie between 0 and"),
     ],
 )
 def test_certify_refuses_before_it_draws(
@@ -473,3 +474,12 @@ def test_a_model_that_raises_on_every_input_is_told_as_what_they_were_read(
 def test_a_list_of_images_is_refused_with_what_to_do() -> None:
     with pytest.raises(TypeError, match=r"got list; torch\.stack makes one of a list of images"):
         SmoothedClassifier(model, SIGMA).certify([torch.zeros(1)])  # type: ignore[arg-type]
+
+
+def test_the_old_name_of_the_index_works_and_warns() -> None:
+    smoothed = SmoothedClassifier(model, SIGMA)
+    now = smoothed.certify(inputs(1.0), n=500, index=[7])
+    with pytest.warns(DeprecationWarning, match="examples is now called index"):
+        before = smoothed.certify(inputs(1.0), n=500, examples=[7])  # type: ignore[call-arg]
+    assert before.index.tolist() == now.index.tolist() == [7]
+    assert before.mean_score.tolist() == now.mean_score.tolist()

@@ -17,8 +17,8 @@ from smoothbound.cli._app import app
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
 from smoothbound.models import checkpoint
-from smoothbound.sampling._sampler import Draws, Failure, Input, Sampler
-from smoothbound.sampling._schedule import FixedJob
+from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input
+from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing._classifier import SmoothedClassifier
 
 SIGMA = 0.5
@@ -59,7 +59,7 @@ def test_failed_inputs_are_named_and_the_others_certified(size: int) -> None:
     x, options = inputs(*kinds), {"n0": 5, "n": 60, "radii": [0.1], "thresholds": [0.4]}
     cert = smoothed.certify(x, **options)
     good = [i for i, kind in enumerate(kinds) if kind == GOOD]
-    alone = smoothed.certify(x[good], examples=good, **options)
+    alone = smoothed.certify(x[good], index=good, **options)
     for name in ("lower", "radius", "predicted", "class_radius", "mean_score", "n_draws"):
         np.testing.assert_array_equal(getattr(cert, name)[good], getattr(alone, name))
     for i, kind in enumerate(kinds):

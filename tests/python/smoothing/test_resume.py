@@ -18,7 +18,7 @@ from smoothbound.cli._app import app
 from smoothbound.data._loading import load
 from smoothbound.errors import StoreError
 from smoothbound.models import checkpoint
-from smoothbound.sampling._sampler import Sampler
+from smoothbound.sampling._running_model import RunningModel
 from smoothbound.smoothing import _run as runs
 from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.store._settings import RunSettings
@@ -242,14 +242,14 @@ def test_a_measured_memory_format_stays_what_it_was(
     out, whole = tmp_path / "results", tmp_path / "whole"
     words = [word for word in command(model, out) if word != "--no-channels-last"]
     with monkeypatch.context() as patch:
-        patch.setattr(Sampler, "_faster_in_channels_last", lambda *_: True)
+        patch.setattr(RunningModel, "_prefers_channels_last", lambda *_: True)
         stop_after(3, patch)
         assert CliRunner().invoke(app, words).exit_code == 130
 
     def never(*_: object) -> bool:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(Sampler, "_faster_in_channels_last", never)
+    monkeypatch.setattr(RunningModel, "_prefers_channels_last", never)
     result = CliRunner().invoke(app, [*words, "--resume"])
     assert result.exit_code == 0, result.output
     assert store.load(out).settings.channels_last is True
@@ -273,8 +273,8 @@ def test_a_run_goes_on_from_python_as_it_was_begun(
     results = runs.run(out, settings, smoothed, dataset, resume=True)
     assert results.complete
     assert results.settings == before
-    sampler = smoothed.sampler
-    assert (sampler.batch_size, sampler.channels_last, sampler.threads) == ("auto", "auto", None)
+    running = smoothed.sampler.model
+    assert (running.batch_size, running.channels_last, running.threads) == ("auto", "auto", None)
     assert run(model, whole, "--channels-last", **words).exit_code == 0
     assert contents(out) == contents(whole)
     other = SmoothedClassifier(network, before.sigma, threads=1)

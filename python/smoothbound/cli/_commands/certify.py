@@ -297,7 +297,9 @@ def certify(
     if resume:
         smoothed = as_recorded(out, smoothed)
     made = smoothed.sampler.noise(
-        noise, seed=seed, grid=None if noise == "gaussian" else dataset.grid
+        noise,  # type: ignore[arg-type]
+        seed=seed,
+        grid=None if noise == "gaussian" else dataset.grid,
     )
     seen = network.introduce(smoothed, made, dataset)
     network.compare(info, sigma, dataset.num_classes)

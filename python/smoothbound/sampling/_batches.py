@@ -1,0 +1,275 @@
+"""Batches on the device: noisy copies, the model, and their scores on the way to the host."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smoothbound.errors import ModelError, said
+from smoothbound.noise._noise import Noise
+from smoothbound.noise._streams import Stream, check_index
+from smoothbound.sampling._batch_size import ROUNDING, in_format, is_out_of_memory
+from smoothbound.sampling._inputs import tensor_of
+from smoothbound.sampling._jobs import Failure, Input
+from smoothbound.sampling._outputs import BatchError, OutputSummary, Scorer
+from smoothbound.sampling._running_model import RunningModel
+from smoothbound.sampling._schedule import Segment
+
+__all__ = ["Attempt", "Batches"]
+
+_COMPARED_ROW = 1  # the row of a batch that is given to the model alone
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """Segments whose record is on its way to the host, or that failed.
+
+    Attributes
+    ----------
+    record : Tensor or Failure
+        As `Scorer.record` makes it, on the host.
+    arrived : torch.cuda.Event or None
+        Occurs when the record is there; None if it is.
+    """
+
+    segments: list[Segment[Input]]
+    record: Tensor | Failure
+    arrived: torch.cuda.Event | None = None
+
+
+class Batches:
+    """Makes the noisy copies of batches and runs the model on them, all on its device.
+
+    Parameters
+    ----------
+    model : RunningModel
+    noise : Noise
+        On the device of the model.
+    scorer : Scorer
+        Turns outputs into scores.
+    like : Tensor
+        The first input; the others must be of its shape and type.
+    n_slots : int
+        Largest number of inputs in flight.
+    check_rows : bool
+        Whether to check once that the outputs of a row depend on that row alone.
+    """
+
+    def __init__(
+        self,
+        model: RunningModel,
+        noise: Noise,
+        scorer: Scorer,
+        like: Tensor,
+        n_slots: int,
+        check_rows: bool,
+    ) -> None:
+        self.model, self.scorer = model, scorer
+        self.threads = model.threads_for(like)
+        self._noise = noise
+        self._like, self._n_slots = like, n_slots
+        self._points: Tensor | None = None
+        size = model.batch_size_for(like)
+        self._noisy = _allocated(size, like, model.device)
+        self._channels_last = model.channels_last_for(like)
+        self._rows_checked = not check_rows
+        self._rows_at_once = size  # through the model; fewer after it ran out of memory
+
+    def launch(self, segments: list[Segment[Input]]) -> list[Attempt]:
+        """Run a batch; if it fails, run each of its inputs alone, in the rows where it was."""
+        self._place_new(segments)
+        try:
+            return [self._attempt(segments)]
+        except BatchError as error:
+            failure = error.failure
+        by_input = [list(own) for _, own in groupby(segments, key=lambda s: id(s.input))]
+        if len(by_input) == 1:
+            return [Attempt(segments, failure)]
+        return [attempt for own in by_input for attempt in self.launch(own)]
+
+    def preview(self, x: Tensor) -> OutputSummary:
+        """Run the model on copies of one input, and summarise its outputs."""
+        self._points = self._noise.point(x)[None]
+        key = torch.zeros((5, len(self._noisy)), dtype=torch.int64)
+        key[2] = torch.arange(len(self._noisy))
+        try:
+            outputs = self._outputs(key.to(self.model.device))
+        except BatchError as error:
+            raise ModelError(error.failure.reason) from error.failure.error
+        return OutputSummary.from_batch(outputs, self.model.outputs)
+
+    def _place_new(self, segments: list[Segment[Input]]) -> None:
+        """Bring new inputs to their slots on the device."""
+        for segment in segments:
+            if segment.stream is Stream.ESTIMATION or segment.first > 0:
+                continue
+            item, slot = segment.input.item, segment.input.slot
+            x = tensor_of(item.x)
+            if x.shape != self._like.shape or x.dtype != self._like.dtype:
+                raise ValueError(
+                    "inputs must all be of one shape and type, got "
+                    f"{tuple(x.shape)} of {x.dtype} after {tuple(self._like.shape)} of "
+                    f"{self._like.dtype}"
+                )
+            check_index(item.index)
+            point = self._noise.point(x)
+            if self._points is None:
+                self._points = point.new_empty((self._n_slots, *point.shape))
+            self._points[slot] = point
+            self.scorer.reset(slot)
+
+    def _attempt(self, segments: list[Segment[Input]]) -> Attempt:
+        key = self._key(segments)
+        outputs = self._outputs(key)
+        row = None if self._rows_checked else outputs[_COMPARED_ROW % len(outputs)].clone()
+        if row is not None:
+            self._warn_of_probabilities(outputs)
+        selects = any(segment.stream is Stream.SELECTION for segment in segments)
+        with self.model.without_autocast():
+            record = self.scorer.record(outputs, key[0], key[4] if selects else None)
+            if row is not None:
+                self._check_rows(key, row)
+        if record.device.type != "cuda":
+            return Attempt(segments, record)
+        host = torch.empty(record.shape, dtype=record.dtype, pin_memory=True)
+        host.copy_(record, non_blocking=True)
+        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        arrived.record()
+        return Attempt(segments, host, arrived)
+
+    def _key(self, segments: list[Segment[Input]]) -> Tensor:
+        """Return slot, index, draw, stream and vote of each row; unused rows repeat one draw."""
+        key = np.empty((5, len(self._noisy)), np.int64)
+        if sum(s.rows.stop - s.rows.start for s in segments) < len(self._noisy):
+            key[:] = np.array(_first_key(segments[0], vote=0))[:, None]
+        for s in segments:
+            first = _first_key(s, vote=int(s.stream is Stream.SELECTION))
+            key[:, s.rows] = np.array(first)[:, None]
+            key[2, s.rows] += np.arange(s.rows.stop - s.rows.start)
+        rows = torch.from_numpy(key)
+        if self.model.device.type == "cuda":
+            rows = rows.pin_memory().to(self.model.device, non_blocking=True)
+        return rows
+
+    def _copies(self, key: Tensor) -> Tensor:
+        """Make the noisy copies that a key identifies; the model may change them in place."""
+        assert self._points is not None
+        slots, indices, draws, streams = key[:4]
+        self._noise.add(self._points, slots, indices, draws, streams, self._noisy)
+        return in_format(self._noisy.detach(), self._channels_last)
+
+    def _warn_of_probabilities(self, outputs: Tensor) -> None:
+        """Warn if outputs that are taken for logits by default look like probabilities."""
+        if self.model.outputs_stated or self.model.outputs != "logits":
+            return
+        seen = OutputSummary.from_batch(outputs, "logits")
+        if seen.normalised:
+            warnings.warn(
+                f"the model returned {seen}: these are probabilities, and a second softmax makes "
+                "every score small. State outputs='probabilities', or outputs='logits' if they "
+                "are logits all the same",
+                stacklevel=2,
+            )
+
+    def _check_rows(self, key: Tensor, row: Tensor) -> None:
+        """Give the model one row again and again, and compare with the same row among others.
+
+        The outputs of a row may depend on that row alone, because draws would not be independent
+        otherwise. If the row has no numbers to compare, the next batch is checked.
+        """
+        alone = key[:, _COMPARED_ROW % key.shape[1]].unsqueeze(1).expand_as(key).contiguous()
+        try:
+            outputs = torch.cat([row.unsqueeze(0), self._outputs(alone)])
+            seen = self.scorer.comparable(outputs, alone[0, 0])
+        except BatchError:  # the failure will show again where it matters
+            return
+        if not bool(torch.isfinite(seen).all()):
+            return
+        self._rows_checked = True
+        among_others, repeated = seen[0], seen[1:]
+        if float((repeated - repeated[0]).abs().max()) > ROUNDING:
+            raise ModelError(
+                "the model returned different outputs for equal rows of one batch: it is random "
+                "(dropout in training mode?) or treats rows by their place. Put it into evaluation "
+                "mode; or, from Python, pass check_rows=False for a model that is random on "
+                "purpose, with randomness of its own for each row"
+            )
+        if float((repeated[0] - among_others).abs().max()) > ROUNDING:
+            raise ModelError(
+                "the outputs of a row depend on the other rows of its batch (batch normalisation "
+                "in training mode?), so that the draws are not independent and certify nothing. "
+                "Put the model into evaluation mode: pass the module itself, or call its eval()"
+            )
+
+    def _outputs(self, key: Tensor) -> Tensor:
+        """Run the model, in smaller pieces if it runs out of memory.
+
+        Every try gets copies of its own, because a model may change its batch in place.
+        """
+        rows = self._rows_at_once
+        while True:
+            batch = self._copies(key)
+            try:
+                outputs = self._in_pieces(batch, rows)
+            except BatchError as error:
+                if rows == 1 or error.failure.kind != "out of memory":
+                    raise
+            else:
+                break
+            rows = (rows + 1) // 2  # outside of the handler, whose error holds on to the memory
+            if batch.device.type == "cuda":
+                torch.cuda.empty_cache()
+        if rows != self._rows_at_once:
+            self._rows_at_once = rows
+            warnings.warn(
+                f"out of memory with batches of {len(batch)}: from now on they go through the "
+                f"model {rows} rows at a time",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return outputs
+
+    def _in_pieces(self, batch: Tensor, rows: int) -> Tensor:
+        if rows >= len(batch):
+            return self._call(batch)
+        # Copied, because a CUDA graph puts every result into the same memory.
+        return torch.cat([self._call(part).clone() for part in torch.split(batch, rows)])
+
+    def _call(self, batch: Tensor) -> Tensor:
+        try:
+            outputs: object = self.model(batch)
+        except (Exception, SystemExit) as error:
+            kind = "out of memory" if is_out_of_memory(error) else type(error).__name__
+            raise BatchError(
+                kind,
+                f"the model raised {type(error).__name__} on a batch of shape "
+                f"{tuple(batch.shape)}, {batch.dtype} on {batch.device} (noisy copies, "
+                f"batch_size={len(self._noisy)}): {said(error)}",
+                error,
+            ) from error
+        return self.scorer.check(outputs, len(batch), self.model.device)
+
+
+def _first_key(segment: Segment[Input], vote: int) -> tuple[int, int, int, int, int]:
+    """Return slot, index, draw, stream and vote of the first draw of a segment."""
+    item, draw = segment.input.item, segment.first
+    if segment.stream is Stream.ESTIMATION:
+        draw += item.first_draw
+    return segment.input.slot, item.index, draw, segment.stream, vote
+
+
+def _allocated(size: int, like: Tensor, device: torch.device) -> Tensor:
+    """Allocate a batch of inputs."""
+    try:
+        return torch.empty((size, *like.shape), dtype=like.dtype, device=device)
+    except (RuntimeError, MemoryError, OverflowError, TypeError) as error:
+        gigabytes = size * like.numel() * like.element_size() / 1e9
+        raise ValueError(
+            f"batch_size must be so small that memory holds a batch, got {size}: {size} inputs of "
+            f"shape {tuple(like.shape)} take {gigabytes:.3g} GB"
+        ) from error

@@ -1,0 +1,70 @@
+"""Inputs as tensors, and the refusal of those that noise cannot be added to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["check_inputs", "name_of", "tensor_of"]
+
+
+def tensor_of(x: NDArray[np.floating] | Tensor) -> Tensor:
+    """Return an input as a tensor; an array of any strides and byte order is copied."""
+    if isinstance(x, Tensor):
+        return x.detach()
+    return torch.tensor(np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("=")).reshape(x.shape))
+
+
+def name_of(dtype: np.dtype[Any] | torch.dtype) -> str:
+    """Return the name that NumPy and torch give to a type in common."""
+    return str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else dtype.name
+
+
+def check_inputs(x: object, computes: torch.dtype | str | None) -> None:
+    """Refuse one input, or a stack of inputs, that noise cannot be added to.
+
+    Parameters
+    ----------
+    x : object
+        What was given as inputs.
+    computes : torch.dtype, str or None
+        Type that the model computes in; None where that is not known.
+
+    Raises
+    ------
+    TypeError
+        If x is no dense array of float32 or float64, or float64 for a model that rounds it.
+    ValueError
+        If x is empty or not finite.
+    """
+    if not isinstance(x, np.ndarray | Tensor):
+        raise TypeError(
+            f"x must be a NumPy array or a torch tensor, got {type(x).__name__}; torch.stack "
+            "makes one of a list of images, such as [dataset[i][0] for i in range(100)]"
+        )
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError("x must have no mask: put values in the masked places, x.filled(value)")
+    if isinstance(x, Tensor) and (x.is_nested or x.layout is not torch.strided):
+        raise TypeError(f"x must be a dense tensor, got layout {x.layout}: pass x.to_dense()")
+    if isinstance(x, Tensor) and x.is_meta:
+        raise TypeError("x must hold numbers, got a tensor on the device 'meta'")
+    dtype = name_of(x.dtype)
+    if dtype not in ("float32", "float64"):
+        raise TypeError(
+            f"x must be float32 or float64, got {dtype}: integers need the scaling that the "
+            "model was trained with, and half precision is too coarse for Gaussian noise"
+        )
+    if dtype == "float64" and computes not in (None, torch.float64):
+        raise TypeError(
+            f"x is float64 and the model computes in {computes}: pass x as float32, so that "
+            "what is certified is what the model sees"
+        )
+    if 0 in x.shape:
+        raise ValueError(f"x is empty: its shape is {tuple(x.shape)}")
+    finite = np.isfinite(x) if isinstance(x, np.ndarray) else torch.isfinite(x)
+    if not bool(finite.all()):
+        raise ValueError("x must be finite, got NaN or infinity in it")

@@ -1,0 +1,195 @@
+"""One input to be sampled: how many draws it needs, and the draws or the failure it ends with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound._utils import checks
+from smoothbound._utils.renamed import formerly
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Draws", "Failure", "FixedJob", "Input", "Job"]
+
+# Joined draws must agree in these.
+_SHARED = ("seed", "index", "predicted", "n0", "displacement", "sigma", "measure", "noise")
+
+
+class Job(Protocol):
+    """How many draws one input needs, decided as their scores come in.
+
+    Attributes
+    ----------
+    remaining : int
+        Number of estimation draws still to make; 0 when the job is done. Only `update` changes it.
+    """
+
+    @property
+    def remaining(self) -> int:
+        """Return how many more draws to make."""
+
+    def update(self, scores: NDArray[np.float32]) -> None:
+        """Take the next scores, at most `remaining` of them, in the order of drawing."""
+
+
+class FixedJob:
+    """Asks once for n draws.
+
+    Examples
+    --------
+    >>> job = FixedJob(1000)
+    >>> job.update(np.ones(400, np.float32))
+    >>> job.remaining
+    600
+    """
+
+    def __init__(self, n: int) -> None:
+        self._remaining = checks.count("n", n)
+
+    @property
+    def remaining(self) -> int:
+        """Return how many of the n draws are still to come."""
+        return self._remaining
+
+    def update(self, scores: NDArray[np.float32]) -> None:
+        """Count the draws."""
+        self._remaining -= len(scores)
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """One input to be sampled.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor of float32 or float64
+        Shaped as the model takes it but without the batch axis.
+    index : int
+        Identifies the noise of the input; for a data set, the position of the input there.
+    job : Job
+        Decides how many draws are made.
+    first_draw : int
+        Number of the first estimation draw; the draws before it were made earlier.
+    """
+
+    x: NDArray[np.floating] | Tensor
+    index: int
+    job: Job
+    first_draw: int = field(default=0, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Scores of the noisy copies of one input.
+
+    Attributes
+    ----------
+    scores : ndarray of float32, shape (n,)
+        The measure of the predicted class in each of the n estimation draws, in their order.
+    predicted : int
+        The class chosen on the selection draws, none of which are in `scores`; -1 where the job
+        wanted no draws at all.
+    top_count : int
+        In how many of the n estimation draws the predicted class had the largest output.
+    n0 : int
+        Number of selection draws.
+    displacement : float
+        Upper bound on the distance between the input and the lattice point around which the draws
+        were made. A certificate for R + 2 displacement at that point holds for R at the input
+        (`smoothbound.noise._displaced`).
+    first_draw : int
+        Number of the first of the scores among the estimation draws of its input and seed.
+    seed, index : int or None
+        Seed and index of the input that the noise belongs to; None where that is not known.
+    sigma, measure, noise : float or None, str or None, str or None
+        Noise level, name of the confidence measure, and kind of the noise; None where that is not
+        known.
+
+    Examples
+    --------
+    >>> one = Draws(np.ones(3, np.float32), 0, 3, 10, seed=0, index=7)
+    >>> more = Draws(np.zeros(2, np.float32), 0, 0, 10, first_draw=one.next_draw, seed=0, index=7)
+    >>> (one + more).scores.tolist()
+    [1.0, 1.0, 1.0, 0.0, 0.0]
+    """
+
+    scores: NDArray[np.float32]
+    predicted: int
+    top_count: int
+    n0: int
+    displacement: float = 0.0
+    first_draw: int = 0
+    seed: int | None = None
+    index: int | None = None
+    sigma: float | None = None
+    measure: str | None = None
+    noise: str | None = None
+
+    example = formerly("example", "index")
+
+    @property
+    def next_draw(self) -> int:
+        """Number of the first draw after these."""
+        return self.first_draw + len(self.scores)
+
+    def __add__(self, other: Draws) -> Draws:
+        """Join these draws and the next ones.
+
+        Raises
+        ------
+        ValueError
+            If the others do not begin where these end, because draws would be counted twice or
+            left out; or if they belong to another input, seed, class, lattice point, noise or
+            measure.
+        """
+        if not isinstance(other, Draws):
+            return NotImplemented
+        for name in _SHARED:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                raise ValueError(
+                    f"draws to be joined must have the same {name}, got {mine} and {theirs}"
+                )
+        if other.first_draw != self.next_draw:
+            raise ValueError(
+                f"draws to be joined must begin with number {self.next_draw}, where these end, got "
+                f"{other.first_draw}: draw with first_draw={self.next_draw}"
+            )
+        return replace(
+            self,
+            scores=np.concatenate([self.scores, other.scores]),
+            top_count=self.top_count + other.top_count,
+        )
+
+    @property
+    def mean(self) -> float:
+        """Mean of the scores; NaN where there are none."""
+        return float(self.scores.mean(dtype=np.float64)) if len(self.scores) else np.nan
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an input could not be sampled.
+
+    Attributes
+    ----------
+    kind : str
+        The same for failures of the same cause.
+    reason : str
+        The cause in words, with the numbers of this input.
+    error : BaseException or None
+        What the model or the measure raised, if it did.
+    """
+
+    kind: str
+    reason: str
+    error: BaseException | None = None
+
+    def __str__(self) -> str:
+        """Return the reason as results state it."""
+        return f"failed: {self.reason}"

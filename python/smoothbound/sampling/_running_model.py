@@ -1,0 +1,340 @@
+"""The model that runs: its device, precision, memory format, batch size and threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from copy import copy
+from threading import RLock
+from typing import Any, Literal, TypeVar, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from smoothbound._utils import checks
+from smoothbound._utils.devices import resolved
+from smoothbound._utils.threads import checked as checked_threads
+from smoothbound._utils.threads import multiplications, running_in, suited
+from smoothbound.adapters._base import BaseClassifier, Model, Outputs, TensorModel, adapt
+from smoothbound.errors import said
+from smoothbound.sampling._batch_size import (
+    fastest,
+    in_format,
+    prefers_channels_last,
+    rows_per_second,
+    seconds_of,
+)
+from smoothbound.sampling._evaluating import evaluating, modules_behind
+from smoothbound.sampling._inputs import check_inputs, name_of, tensor_of
+
+__all__ = ["Compile", "Precision", "RunningModel"]
+
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
+Compile = Literal["default", "reduce-overhead", "max-autotune"]
+
+_HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+_MAX_BATCH_SIZE = 2**24
+
+_T = TypeVar("_T")
+_choosing = RLock()  # lets threads that share a model share its choices
+
+
+class RunningModel:
+    """A base classifier, and all settings that its outputs may depend on.
+
+    The parameters are those of `smoothbound.SmoothedClassifier`.
+
+    Attributes
+    ----------
+    base : nn.Module or callable
+        The model, tensor to tensor, on its device.
+    outputs : {"logits", "probabilities", "raw"}
+        Kind of its outputs.
+    outputs_stated : bool
+        Whether somebody stated that kind; otherwise it is the default.
+    device : torch.device
+    batch_size : int or "auto"
+    precision : {"float32", "tf32", "bfloat16", "float16"}
+    channels_last : bool or "auto"
+    compile : {"default", "reduce-overhead", "max-autotune"} or None
+    threads : int or None
+
+    Examples
+    --------
+    >>> model = RunningModel(lambda x: torch.cat([x, -x], dim=1), batch_size=8)
+    >>> with model.running():
+    ...     model(torch.ones(1, 1)).tolist()
+    [[1.0, -1.0]]
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        outputs: Outputs | None = None,
+        device: torch.device | str | None = None,
+        batch_size: int | Literal["auto"] = "auto",
+        precision: Precision = "float32",
+        channels_last: bool | Literal["auto"] = "auto",
+        compile: Compile | None = None,
+        threads: int | None = None,
+    ) -> None:
+        base, self.outputs = adapt(model, outputs, device)
+        self.outputs_stated = outputs is not None or isinstance(base, BaseClassifier)
+        if not _is_auto("batch_size", batch_size, "a whole number"):
+            checks.count("batch_size", batch_size, maximum=_MAX_BATCH_SIZE)
+        self.batch_size = batch_size
+        checks.choice("precision", precision, get_args(Precision))
+        self.precision = precision
+        if not _is_auto("channels_last", channels_last, "True, False"):
+            channels_last = checks.flag("channels_last", channels_last)
+        self.channels_last = channels_last
+        if compile is not None:
+            checks.choice("compile", compile, get_args(Compile))
+        self.compile = compile
+        self.threads = None if threads is None else checked_threads("threads", threads)
+        usual = precision == "float32" and channels_last is not True and compile is None
+        if isinstance(base, BaseClassifier) and not usual:
+            raise ValueError(
+                "precision, channels_last and compile are for torch modules; this model is of the "
+                f"kind {base.kind}: set its library to what you want, and leave them out"
+            )
+        if isinstance(base, nn.Module):
+            _check_parameters(base)
+        self.device = resolved(_device_of(base) if device is None else device)
+        if self.device.type == "meta":
+            raise ValueError("device must hold numbers, got 'meta', which holds shapes alone")
+        if isinstance(base, nn.Module):
+            base = _moved(base, self.device)
+        self.base = base
+        self._forward: TensorModel = base
+        if compile is not None:
+            self._forward = torch.compile(base, mode=compile, dynamic=False)
+        self._chosen: dict[tuple[str, ...], Any] = {}
+
+    def __call__(self, batch: Tensor) -> Any:
+        """Return what the model returns for a batch, within `running`."""
+        return self._forward(batch)
+
+    @property
+    def name(self) -> str:
+        """Name of the model in one word or two."""
+        if isinstance(self.base, BaseClassifier):
+            return self.base.kind
+        name: str = getattr(self.base, "__name__", type(self.base).__name__)
+        return name
+
+    def with_choices(
+        self, *, batch_size: int, channels_last: bool, threads: int | None
+    ) -> RunningModel:
+        """Return the same model with the given values in place of automatic ones."""
+        made = copy(self)
+        made._chosen = {}
+        if self.batch_size == "auto":
+            made.batch_size = batch_size
+        if self.channels_last == "auto":
+            made.channels_last = channels_last
+        if self.threads is None:
+            made.threads = threads
+        return made
+
+    def check_inputs(self, x: object) -> None:
+        """Refuse inputs that noise cannot be added to, or that this model would round."""
+        check_inputs(x, _dtype_of(self.base) if self.precision == "float32" else self.precision)
+
+    def describe(self, x: NDArray[np.floating] | Tensor) -> dict[str, Any]:
+        """Return what a result says about how the model ran on inputs like `x`."""
+        return {
+            "batch_size": self.batch_size_for(x),
+            "precision": self.precision,
+            "channels_last": self.channels_last_for(x),
+            "compile": self.compile,
+            "device": str(self.device),
+            "threads": self.threads_for(x),
+        }
+
+    def batch_size_for(self, x: NDArray[np.floating] | Tensor) -> int:
+        """Return the number of rows of a batch of inputs like `x`.
+
+        With ``batch_size="auto"``: on a GPU it is doubled as long as that makes the model faster
+        and memory holds it, measured once for each shape; elsewhere as many as fit into a
+        megabyte, from 16 to 1000.
+        """
+        if self.batch_size != "auto":
+            return self.batch_size
+        if self.device.type != "cuda":
+            return max(16, min(1000, 2**18 // int(np.prod(x.shape))))
+        return self._once("rows", x, lambda: fastest(lambda size: self._speed(x, size)))
+
+    def channels_last_for(self, x: NDArray[np.floating] | Tensor) -> bool:
+        """Tell whether batches of inputs like `x` go to the model in channels-last order.
+
+        With ``channels_last="auto"`` they do if the model is a module with convolutions in two
+        dimensions, is faster that way by 10 % or more, and returns the same up to rounding. This is
+        measured once for each shape, on batches as they will run. A compiled module chooses for
+        itself.
+        """
+        if isinstance(self.channels_last, bool):
+            return self.channels_last
+        if x.ndim != 3 or self.compile is not None or not _convolves(self.base):
+            return False
+        return self._once("channels_last", x, lambda: self._prefers_channels_last(x))
+
+    def threads_for(self, x: NDArray[np.floating] | Tensor) -> int | None:
+        """Return in how many threads of the CPU inputs like `x` are sampled; None elsewhere.
+
+        With ``threads=None`` it is one if a batch is little work for the modules behind the model.
+        A call with one row counts the work, once for each shape. Otherwise, or if the work is not
+        known, it is the number that torch is set to.
+        """
+        if self.device.type != "cpu" or self.threads is not None:
+            return self.threads if self.device.type == "cpu" else None
+        return self._once("threads", x, lambda: self._suited_threads(x))
+
+    @contextmanager
+    def running(self, threads: int | None = None) -> Iterator[None]:
+        """Hold the stated precision; record only the gradients that a model asks for.
+
+        Parameters
+        ----------
+        threads : int, optional
+            Threads of the CPU to compute in; torch's setting is put back. None leaves it.
+        """
+        half = _HALF.get(self.precision)
+        with ExitStack() as stack:
+            stack.enter_context(running_in(threads))
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.no_grad())
+            stack.enter_context(
+                torch.autocast(self.device.type, dtype=half, enabled=half is not None)
+            )
+            if self.device.type == "cuda":
+                stack.enter_context(_tensor_float(self.precision == "tf32"))
+            yield
+
+    def evaluating(self) -> AbstractContextManager[None]:
+        """Hold the modules behind the model in evaluation mode."""
+        return evaluating(self.base)
+
+    def without_autocast(self) -> AbstractContextManager[object]:
+        """Leave autocast, within `running`, for the computations after the model."""
+        half = self.precision in _HALF
+        return torch.autocast(self.device.type, enabled=False) if half else nullcontext()
+
+    def _once(self, name: str, x: NDArray[np.floating] | Tensor, choose: Callable[[], _T]) -> _T:
+        """Choose once for inputs of one shape and type, whichever thread asks first."""
+        key = (name, str(tuple(x.shape)), name_of(x.dtype))
+        with _choosing:
+            if key not in self._chosen:
+                self._chosen[key] = choose()
+            chosen: _T = self._chosen[key]
+            return chosen
+
+    def _copies(self, x: NDArray[np.floating] | Tensor, size: int) -> Tensor:
+        """Return copies of an input, which a model may change in place."""
+        point = tensor_of(x).to(self.device)
+        return point.expand(size, *point.shape).clone(memory_format=torch.contiguous_format)
+
+    def _suited_threads(self, x: NDArray[np.floating] | Tensor) -> int:
+        """Return how many threads suit a batch; torch's number if its work cannot be counted."""
+        work = 0
+        if modules_behind(self.base) and not isinstance(self.base, BaseClassifier):
+            with suppress(Exception), self.running(), self.evaluating():
+                row = in_format(self._copies(x, 1), self.channels_last is True)
+                work = multiplications(lambda: self.base(row))
+        return suited(self.batch_size_for(x) * work) if work else torch.get_num_threads()
+
+    def _speed(self, x: NDArray[np.floating] | Tensor, size: int) -> float | None:
+        """Measure rows per second in batches of `size`; None if they do not fit into memory."""
+
+        def make_batch() -> Tensor:
+            return in_format(self._copies(x, size), self.channels_last is True)
+
+        with self.running(), self.evaluating():
+            return rows_per_second(self, make_batch, self.device)
+
+    def _prefers_channels_last(self, x: NDArray[np.floating] | Tensor) -> bool:
+        """Measure whether batches as they will run are faster in channels-last order."""
+        size, threads = self.batch_size_for(x), self.threads_for(x)
+
+        def timed(channels_last: bool) -> tuple[float, Tensor]:
+            batch = self._copies(x, size)
+            outputs: list[Tensor] = []
+            seconds = seconds_of(
+                lambda: outputs.append(self(in_format(batch, channels_last))), self.device
+            )
+            return seconds, outputs[0]
+
+        with self.running(threads), self.evaluating():
+            return prefers_channels_last(timed)
+
+
+def _is_auto(name: str, value: object, otherwise: str) -> bool:
+    """Tell whether an argument is "auto"; refuse any other text."""
+    if isinstance(value, str) and value != "auto":
+        raise TypeError(f"{name} must be {otherwise} or 'auto', got {checks.shown(value)}")
+    return isinstance(value, str)
+
+
+def _convolves(model: TensorModel) -> bool:
+    """Tell whether a module has weights of convolutions in two dimensions."""
+    return isinstance(model, nn.Module) and any(p.ndim == 4 for p in model.parameters())
+
+
+@contextmanager
+def _tensor_float(allowed: bool) -> Iterator[None]:
+    """Let float32 matrix products and convolutions round their factors to TF32, or forbid it."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def _check_parameters(module: nn.Module) -> None:
+    """Refuse a module that has no numbers yet."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if is_lazy(tensor):
+            raise ValueError(
+                f"model must have its parameters, and {name!r} is lazy: call the model once on an "
+                "example batch before"
+            )
+        if tensor.is_meta:
+            raise ValueError(
+                f"model must have its parameters, and {name!r} is on the device 'meta': load them "
+                "with load_state_dict(..., assign=True)"
+            )
+
+
+def _moved(module: nn.Module, device: torch.device) -> nn.Module:
+    """Return a module on a device; one that is there is left alone, because some refuse to()."""
+    if all(tensor.device == device for tensor in (*module.parameters(), *module.buffers())):
+        return module
+    try:
+        return module.to(device)
+    except Exception as error:
+        raise ValueError(
+            f"device must be one that the model can be moved to, got '{device}': {said(error)}"
+        ) from error
+
+
+def _device_of(model: TensorModel) -> torch.device:
+    """Return where a module's numbers are; the CPU for what has none."""
+    if isinstance(model, nn.Module):
+        for tensor in (*model.parameters(), *model.buffers()):
+            return tensor.device
+    return model.device if isinstance(model, BaseClassifier) else torch.device("cpu")
+
+
+def _dtype_of(model: TensorModel) -> torch.dtype | None:
+    """Return the type of a module's first floating-point parameter, None if it has none."""
+    if isinstance(model, nn.Module):
+        for parameter in model.parameters():
+            if parameter.is_floating_point():
+                return parameter.dtype
+    return model.dtype if isinstance(model, BaseClassifier) else None
