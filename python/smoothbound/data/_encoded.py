@@ -136,13 +136,25 @@ def decoded(
         with Image.open(source, formats=_FORMATS) as image:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and image.width * image.height > limit:
-                found: NDArray[np.uint8] | str = f"{image.width} x {image.height} pixels, too many"
+                found: NDArray[np.uint8] | str = _too_large(limit)
             elif getattr(image, "is_animated", False):
                 found = "several frames"
             else:
                 found = read(image)
             if not isinstance(found, str):
                 return found
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        found = _too_large(Image.MAX_IMAGE_PIXELS)
     except Exception as error:  # arbitrary bytes end in almost any exception
-        found = f"what cannot be decoded, is the download complete? ({error})"
+        if isinstance(error, OSError) and error.errno is not None:  # Pillow's own have no number
+            found = f"a file that cannot be read ({error.strerror})"
+        else:
+            found = f"what cannot be decoded, is the download complete? ({error})"
     raise DataError(f"{where}: needs a JPEG or PNG of {wanted}, got {found}")
+
+
+def _too_large(limit: int | None) -> str:
+    return (
+        f"an image of more than {limit} pixels, which is the limit PIL.Image.MAX_IMAGE_PIXELS; "
+        "make the image smaller, or raise the limit in Python if you trust the file"
+    )

@@ -107,6 +107,12 @@ def checked_edges(value: int | ArrayLike, score_range: tuple[float, float]) -> N
                 f"edges must make at most {MAX_BINS} intervals, got {checks.shown(bins)}"
             )
         values = np.linspace(a, b, bins + 1)
+        if (values[1:] <= values[:-1]).any():
+            most = max(1, int((b - a) / np.spacing(max(abs(a), abs(b)))))
+            raise ValueError(
+                f"edges must make at most {most} equal intervals in the score_range ({a}, {b}), "
+                f"because float64 holds no more there, got {bins}"
+            )
     elif raw.ndim != 1 or raw.dtype.kind not in "fiu":
         raise TypeError(
             "edges must be a number of intervals, or numbers in one dimension; "

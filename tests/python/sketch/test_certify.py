@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -238,3 +239,25 @@ def test_the_displacement_of_the_draws_is_paid_by_every_certificate(tmp_path):
     np.testing.assert_allclose(cert.radius, np.where(left < 0, np.nan, left), atol=1e-12)
     with pytest.raises(ValueError, match=r"displacements differ: 0\.0 and 0\.004"):
         plain + displaced
+
+
+@pytest.mark.parametrize("sides", ["lower", "upper", "both"])
+def test_draws_counted_later_change_no_certificate_and_no_other_sketch(sides):
+    rng = np.random.default_rng(0)
+    sketch = ScoreSketch(3, edges=16)
+    sketch.update(rng.random((3, 500)))
+    live, before = sketch.counts, sketch.counts.copy()
+    made = [
+        sketch.select([0, 1, 2]),
+        sketch.coarsen(range(0, 17, 2)),
+        sketch + ScoreSketch([9], edges=16),
+    ]
+    certificate = sketch.certify(sigma=1.0, radii=RADII, thresholds=[0.2], sides=sides)
+    kept = deepcopy(certificate)
+    counted = [other.counts.copy() for other in made]
+    sketch.update(rng.random((3, 500)))
+    assert (live == sketch.counts).all()
+    assert (live != before).any()  # it is the view that the documentation says it is
+    assert certificate == kept
+    for other, counts in zip(made, counted, strict=True):
+        assert (other.counts == counts).all()

@@ -123,6 +123,19 @@ def test_a_stream_keeps_what_came_before_a_bad_score(backend):
 
 
 @pytest.mark.parametrize(
+    ("ulps", "room"), [((0, 1), 1), ((0, 5), 5), ((-1, 0), 1), ((-40, 20), 40), ((-7, 0), 3)]
+)
+def test_a_range_of_few_floats_says_how_many_intervals_it_has_room_for(ulps, room):
+    # Neighbours above 1 are 2^-52 apart, those below 2^-53.
+    a, b = (1 + n * 2.0 ** (-52 if n > 0 else -53) for n in ulps)
+    with pytest.raises(ValueError, match=rf"edges must make at most {room} equal .* got 4096"):
+        ScoreSketch(score_range=(a, b))
+    edges = ScoreSketch(edges=room, score_range=(a, b)).edges
+    assert edges.size == room + 1
+    assert (np.diff(edges) > 0).all()
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"inputs": [3, 1]}, "inputs must be strictly ascending"),
