@@ -145,7 +145,11 @@ def _read_columns(path: Path) -> dict[str, list[str]]:
         header, *rows = [
             row for row in csv.reader(text, "excel-tab", quoting=csv.QUOTE_NONE) if row
         ]
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} cannot be read, because it is not text in UTF-8 (byte {error.start})"
+        ) from error
+    except csv.Error as error:
         raise DataError(f"{path} cannot be read as a table: {error}") from error
     except ValueError:
         raise DataError(f"{path} is empty; a header and rows are needed") from None

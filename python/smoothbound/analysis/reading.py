@@ -132,10 +132,11 @@ def _read_log(path: Path) -> Evaluation:
     except DataError as error:
         if path.suffix == ".tsv":
             raise
-        advice = ""
-        if path.suffix == ".csv":
-            advice = ". Certificates of `smoothbound bounds` are read from .parquet files alone"
-        raise DataError(f"{path} is neither a results folder nor a log: {error}{advice}") from error
+        raise DataError(
+            f"{path} is neither a results folder nor a log: {error}. A report reads results "
+            "folders of certify, .parquet files that bounds wrote, and logs of Kumar et al. 2020; "
+            "to report on scores, certify them with `smoothbound bounds SCORES --out OUT.parquet`"
+        ) from error
 
 
 def evaluate(results: store.Results, name: str) -> Evaluation:

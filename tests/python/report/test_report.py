@@ -201,11 +201,16 @@ def test_wrong_arguments_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_unfit_files_are_named(tmp_path: Path) -> None:
-    (tmp_path / "scores.npy").touch()
-    with pytest.raises(DataError, match=r"neither a results folder nor a log"):
-        report.write_report([tmp_path / "scores.npy"], tmp_path / "out")
+    np.save(tmp_path / "scores.npy", np.full((2, 9), 0.5))
+    for name in ("scores.npy", "empty"):
+        (tmp_path / "empty").touch()
+        with pytest.raises(DataError, match=r"neither a results folder nor a log") as raised:
+            report.write_report([tmp_path / name], tmp_path / "out")
+        assert "codec" not in str(raised.value)
+        assert "A report reads results folders of certify, .parquet files" in str(raised.value)
+        assert "`smoothbound bounds SCORES --out OUT.parquet`" in str(raised.value)
     (tmp_path / "bounds.csv").write_text("lower@0\n0.5\n")
-    with pytest.raises(DataError, match=r"lacks .*`smoothbound bounds` are read from .parquet"):
+    with pytest.raises(DataError, match=r"lacks .*\.parquet files that bounds wrote"):
         report.write_report([tmp_path / "bounds.csv"], tmp_path / "out")
     with pytest.raises(StoreError, match="there is no results folder"):
         report.write_report([tmp_path / "missing"], tmp_path / "out")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 from typer.testing import CliRunner, Result
 
 from smoothbound import store
@@ -290,6 +291,28 @@ def test_another_network_is_refused(model: Path, uninterrupted: Path, tmp_path: 
     assert result.exit_code == 2
     assert "checkpoint_sha256: was" in result.output
     assert "arch" not in result.output
+
+
+def test_a_checkpoint_with_one_flipped_bit_is_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Safetensors has no checksum, so that the file loads as another network."""
+    weights = tmp_path / "model.safetensors"
+    network, _ = checkpoint.load(model)
+    safetensors.torch.save_file(network.state_dict(), weights)
+    out = tmp_path / "results"
+    with monkeypatch.context() as patch:
+        stop_after(1, patch)
+        assert run(weights, out, arch="digits_cnn").exit_code == 130
+    before = (out / "journal.bin").read_bytes()
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    checkpoint.load(weights, arch="digits_cnn")
+    result = run(weights, out, "--resume", arch="digits_cnn")
+    assert result.exit_code == 2
+    assert "checkpoint_sha256: was" in result.output
+    assert (out / "journal.bin").read_bytes() == before
 
 
 def stop_after(count: int, patch: pytest.MonkeyPatch) -> None:
