@@ -32,7 +32,7 @@ from smoothbound.noise._displaced import inward, outward
 
 __all__ = ["Answer", "Budget", "Decide", "FindRadius", "Job", "Plan", "Stage", "ask", "plan"]
 
-# Chosen by benchmarks/python/adaptive.py; docs/adaptive.md says what the others cost.
+# Chosen by benchmarks/studies/adaptive.py; docs/adaptive.md says what the others cost.
 _GROWTH, _SMALLEST = 2.0, 200  # the stages are n_max, n_max / 2, ... not below 200 draws
 _LEVEL_POWER = 1.0  # of a stage's draws, to which its share of alpha is proportional
 _FUTILITY_ERRORS = 2.5  # standard errors by which a forecast has to miss

@@ -1,19 +1,14 @@
-"""The sketch path, from scores to certificates through counts; every run checks its answer.
+"""The path through a sketch, from scores to certificates by way of counts.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/python/test_sketch.py
-    pytest benchmarks/python/test_sketch.py --benchmark-group-by=group
-
-64 inputs of 100 000 float32 draws, 4096 equal intervals, 7 radii, one threshold, one thread.  Run
-as a program it prints medians of alternating runs, in nanoseconds of processor time a score, and
-the ratios.
+64 inputs of 100 000 float32 draws, 4096 equal intervals, 7 radii, one threshold, one thread. Every
+run checks its answer.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable
-from time import process_time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 import smoothbound as sb
+from measure import ALPHA, RADII, SIGMA, THRESHOLD, Measure, draw
 from rivals import BestNumpy, Vector
-from test_engine import ALPHA, RADII, SIGMA, THRESHOLD, draw
 
-N_INPUTS, M, BINS, ROUNDS = 64, 100_000, 4096, 7
+N_INPUTS, M, BINS = 64, 100_000, 4096
 
 
 def count(scores: NDArray[np.float32], backend: str) -> sb.ScoreSketch:
@@ -102,59 +97,44 @@ def assert_same(found: tuple[Vector, Vector], expected: tuple[Vector, Vector]) -
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("backend", ["cpp", "numba"])
-def test_smoothbound(benchmark, backend: str) -> None:
-    benchmark.group = "sketch path"
+@pytest.fixture(scope="module")
+def expected() -> tuple[Vector, Vector]:
+    """Return the answer that all must give, which lies just below that of all scores."""
     scores = draw(N_INPUTS, M)
-    sketch_path(scores[:1], backend)  # compiles
-    found = benchmark(sketch_path, scores, backend)
-    benchmark.extra_info["ns a score"] = benchmark.stats["median"] / scores.size * 1e9
-    assert_same(found, numpy_path(scores))
-    exact = sb.certify_scores(scores, sigma=SIGMA, alpha=ALPHA, radii=RADII, band="dkw")
-    assert (found[0] <= exact.lower + 1e-13).all()
-    assert (found[0] >= exact.lower - 1 / BINS).all()
+    found = sketch_path(scores, "cpp")
+    exact = sb.certify_scores(scores, sigma=SIGMA, alpha=ALPHA, radii=RADII, band="dkw").lower
+    assert exact is not None
+    assert (found[0] <= exact + 1e-13).all()
+    assert (found[0] >= exact - 1 / BINS).all()
+    return found
 
 
-def test_best_numpy(benchmark) -> None:
-    benchmark.group = "sketch path"
+LIBRARIES: dict[str, tuple[Callable[..., Any], Callable[..., tuple[Vector, Vector]]]] = {
+    "C++ core": (lambda scores: count(scores, "cpp"), lambda sketch: certify(sketch, "cpp")),
+    "best NumPy and SciPy": (numpy_counts, numpy_certify),
+    "numba": (lambda scores: count(scores, "numba"), lambda sketch: certify(sketch, "numba")),
+}
+
+
+@pytest.mark.benchmark(group="Sketches, ns a score")
+@pytest.mark.parametrize("step", ["count", "certify", "both"])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_sketch(measure: Measure, expected: tuple[Vector, Vector], library: str, step: str) -> None:
     scores = draw(N_INPUTS, M)
-    found = benchmark(numpy_path, scores)
-    benchmark.extra_info["ns a score"] = benchmark.stats["median"] / scores.size * 1e9
-    assert_same(found, sketch_path(scores, "cpp"))
-
-
-def main() -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    scores = draw(N_INPUTS, M)
-    counts = numpy_counts(scores)
-    sketches = {backend: count(scores, backend) for backend in ("cpp", "numba")}
-    assert_same(sketch_path(scores, "cpp"), numpy_path(scores))
-    steps: dict[tuple[str, str], Callable[[], object]] = {
-        ("np.sum", "count"): lambda: scores.sum(axis=1),
-        ("best NumPy and SciPy", "count"): lambda: numpy_counts(scores),
-        ("best NumPy and SciPy", "certify"): lambda: numpy_certify(counts),
+    counting, certifying = LIBRARIES[library]
+    counts = counting(scores)  # numba compiles
+    certifying(counts)
+    steps = {
+        "count": lambda: counting(scores),
+        "certify": lambda: certifying(counts),
+        "both": lambda: certifying(counting(scores)),
     }
-    for name, backend in (("C++ core", "cpp"), ("numba", "numba")):
-        certify(sketches[backend], backend)  # compiles
-        steps[name, "count"] = lambda b=backend: count(scores, b)
-        steps[name, "certify"] = lambda b=backend: certify(sketches[b], b)
-    times: dict[tuple[str, str], list[float]] = {step: [] for step in steps}
-    for _ in range(ROUNDS):
-        for step, run in steps.items():
-            start = process_time()
-            run()
-            times[step].append((process_time() - start) / scores.size * 1e9)
-    median = {step: statistics.median(t) for step, t in times.items()}
-    core = median["C++ core", "count"] + median["C++ core", "certify"]
-    table = Table("means", "count, ns a score", "certify, ns a score", "both", "ratio")
-    for name in dict.fromkeys(name for name, _ in steps):
-        parts = [median.get((name, step), 0.0) for step in ("count", "certify")]
-        both = sum(parts)
-        table.add_row(name, *(f"{x:.2f}" for x in (*parts, both, both / core)))
-    Console().print(table)
+    found = measure(steps[step], row=library, column=step, items=scores.size, unit="ns")
+    assert_same(certifying(found) if step == "count" else found, expected)
 
 
-if __name__ == "__main__":
-    main()
+@pytest.mark.benchmark(group="Sketches, ns a score")
+def test_sum(measure: Measure) -> None:
+    scores = draw(N_INPUTS, M)
+    found = measure(scores.sum, 1, row="np.sum", column="count", items=scores.size, unit="ns")
+    assert found.shape == (N_INPUTS,)

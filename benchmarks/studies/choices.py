@@ -1,6 +1,6 @@
 """Print what it costs to choose after a look at the results, for docs/choices.md.
 
-Run it as `OMP_NUM_THREADS=1 python benchmarks/python/choices.py`. It makes draws whose truth is
+Run it as `OMP_NUM_THREADS=1 python benchmarks/studies/choices.py`. It makes draws whose truth is
 known, certifies them at alpha = 0.05, and counts how often what is stated is false. It takes a
 minute on one core.
 """

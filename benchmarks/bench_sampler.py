@@ -1,31 +1,29 @@
 """What the sampler adds to the bare model: noise, softmax, checks, votes, scores, scheduling.
 
-The bare model runs on batches of the same shape and precision, ready-made on the device. Its runs
-alternate with those of the sampler, so that a busy machine slows both; "fraction" is the speed of
-the sampler, in draws, over that of the bare model, "rival" its speed over that of the loop which
-the authors of the method published, in our own words: float32, 400 copies of one input at a time,
-each batch of scores copied to the host. Run as a program, it prints the table of README.md, with
-rows of CUDA where there is one. Numbers of draws fill all batches: a long run pads only the last.
+The bare model runs on batches of the same shape and precision, ready-made on the device. The
+published loop is that of the authors of the method, in our own words: float32, 400 copies of one
+input at a time, each batch of scores copied to the host. The numbers of draws fill all batches,
+because a long run pads only the last one.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import nn
 
+from measure import SIGMA, Measure
 from smoothbound.models.architectures import ARCHITECTURES, build
 from smoothbound.sampling._jobs import Draws, FixedJob, Input
 from smoothbound.sampling._sampler import Sampler
 
-SIGMA, N0 = 0.25, 100
+N0 = 100
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,11 @@ CUDA_CASES = [
         Case(arch, "cuda", inputs, n, _LOW | {"compile": "reduce-overhead"}, rival=True),
     )
 ]
+# The time of the processor says nothing of what a GPU does.
+ELAPSED = pytest.mark.benchmark(timer=perf_counter)
+ALL_CASES = [*CASES]
 if torch.cuda.is_available():
-    CASES += CUDA_CASES
+    ALL_CASES += [pytest.param(case, marks=ELAPSED) for case in CUDA_CASES]
 
 
 def network(arch: str) -> tuple[nn.Module, tuple[int, ...]]:
@@ -108,9 +109,10 @@ class Race:
                 self.sampler.model(self.batch)
         self._wait()
 
-    def published(self) -> None:
-        """Draw all inputs as the published programs do."""
+    def published(self) -> list[NDArray[np.float32]]:
+        """Draw all inputs as the published programs do; returns the scores."""
         x = self.x.to(self.sampler.device)
+        found = []
         for _ in range(self.case.inputs):
             for n in (N0, self.case.n):
                 scores = []
@@ -119,68 +121,32 @@ class Race:
                         batch = x.repeat((min(400, n - start), 1, 1, 1))
                         outputs = self.model(batch + torch.randn_like(batch) * SIGMA)
                         scores.append(outputs.softmax(dim=1).cpu().numpy())
-                np.concatenate(scores)
+            found.append(np.concatenate(scores))
+        return found
 
     def _wait(self) -> None:
         if self.sampler.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def timed(self, what: Callable[[], object]) -> float:
-        """Time one call, in seconds per draw."""
-        self._wait()
-        # On the CPU the time of the processor, which other work on the machine does not count to.
-        clock = perf_counter if self.sampler.device.type == "cuda" else process_time
-        start = clock()
-        what()
-        rows = self.total
-        if what == self.bare:
-            rows = -(-self.total // self.size) * self.size
-        return (clock() - start) / rows
 
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-@pytest.mark.benchmark(group="sampler over the bare model")
-def test_fraction(benchmark, case: Case) -> None:
+@pytest.mark.parametrize("runs", ["bare model", "sampler", "published loop"])
+@pytest.mark.parametrize("case", ALL_CASES, ids=lambda case: case.name)
+def test_sampler(measure: Measure, case: Case, runs: str) -> None:
+    if runs == "published loop" and not case.rival:
+        pytest.skip("compared at the defaults alone")
     race = Race(case)
-    bare: list[float] = []
-    ours: list[float] = []
-
-    def time_both() -> None:
-        bare.append(race.timed(race.bare))
-        ours.append(race.timed(race.sample))
-
-    draws = benchmark.pedantic(race.sample, setup=time_both, rounds=5)
-    benchmark.extra_info["fraction"] = round(min(bare) / min(ours), 3)
-    first: Tensor = race.x[None].to(race.sampler.device)
-    assert len(draws) == case.inputs
-    for one in draws:
-        assert isinstance(one, Draws)
-        assert len(one.scores) == case.n
-        assert 0 < one.scores.mean() < 1
-    assert draws[0].predicted < race.model(first).shape[1]
-
-
-def main() -> None:
-    """Print the table."""
-    print("| network and settings | batch | draws/s | fraction of the bare model | over the loop |")
-    print("|---|---|---|---|---|")
-    for case in CASES:
-        race = Race(case)
-        runs = [race.sample, race.bare, *([race.published] if case.rival else [])]
-        times: dict[Callable[[], object], list[float]] = {run: [] for run in runs}
-        for _ in range(10):
-            for run in runs:
-                times[run].append(race.timed(run))
-        pairs = zip(times[race.bare][1:], times[race.sample][1:], strict=True)
-        best = {run: min(times[run]) for run in runs}
-        rival = f"{best[race.published] / best[race.sample]:.2f}" if case.rival else ""
-        print(
-            f"| {case.name} | {race.size} | {1 / best[race.sample]:.0f} | "
-            f"{best[race.bare] / best[race.sample]:.3f} "
-            f"(median of pairs {statistics.median(b / s for b, s in pairs):.3f}) | {rival} |",
-            flush=True,
-        )
-
-
-if __name__ == "__main__":
-    main()
+    rows = -(-race.total // race.size) * race.size if runs == "bare model" else race.total
+    run = {"bare model": race.bare, "sampler": race.sample, "published loop": race.published}[runs]
+    measure.benchmark.group = f"Sampler: {case.name}, batches of {race.size}, µs a draw"
+    found = measure(run, row=runs, column="time", items=rows, unit="µs", rounds=10)
+    if runs == "bare model":
+        return
+    assert len(found) == case.inputs
+    classes = race.model(race.x[None].to(race.sampler.device)).shape[1]
+    for one in found:
+        if runs == "sampler":
+            assert isinstance(one, Draws)
+            assert one.predicted < classes
+        scores = one.scores if runs == "sampler" else one
+        assert len(scores) == case.n
+        assert 0 < scores.mean() < 1

@@ -1,7 +1,7 @@
 """How much of the possible each method certifies: certified radius against the population limit.
 
-    python benchmarks/python/tightness.py           # the table of docs/tightness.md
-    python benchmarks/python/tightness.py pilots    # the tangent bound by pilot, in docs/tangent.md
+    python benchmarks/studies/tightness.py           # the table of docs/tightness.md
+    python benchmarks/studies/tightness.py pilots    # the table of pilots in docs/tangent.md
 
 For each score distribution and threshold c: the mean certified radius (a failure counts as 0), as a
 percentage of the radius that Theorem 2 gives with the true survival function, which no method can

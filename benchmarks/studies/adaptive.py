@@ -1,9 +1,9 @@
 """What adaptive sampling saves, what it costs, and how often it errs.
 
-    python benchmarks/python/adaptive.py coverage    # violations at a loose alpha, at the boundary
-    python benchmarks/python/adaptive.py power       # certified and draws, against fixed n
-    python benchmarks/python/adaptive.py choices     # which stages, split of alpha, futility
-    python benchmarks/python/adaptive.py real --checkpoint ckpt.pt --data cifar10:DIR --scores DIR
+    python benchmarks/studies/adaptive.py coverage    # violations at a loose alpha, at the boundary
+    python benchmarks/studies/adaptive.py power       # certified and draws, against fixed n
+    python benchmarks/studies/adaptive.py choices     # which stages, split of alpha, futility
+    python benchmarks/studies/adaptive.py real --checkpoint ckpt.pt --data cifar10:DIR --scores DIR
 
 `real` draws n scores of each image once, keeps them in the folder as float32 .npy, one file an
 image, and replays the stages on them: the draws that a live run would see.  Killed and started
