@@ -46,9 +46,8 @@ KNOWN = {
     ("report._sections.measures", "figures"),
     ("report._sections.scores", "figures"),
     ("report._sections.side_by_side", "figures"),
-    ("sketch._certify", "sketch._score_sketch"),
 }
-KNOWN_SIZES = {"adapters", "recommend", "sampling"}
+KNOWN_SIZES = {"adapters", "sampling"}
 
 
 class Import(NamedTuple):
