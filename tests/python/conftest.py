@@ -104,6 +104,57 @@ def native(tmp_path_factory):
     return native
 
 
+@pytest.fixture(scope="session")
+def digits_network(tmp_path_factory):
+    """Return the checkpoint of a small network that was trained on digits for four epochs."""
+    from typer.testing import CliRunner
+
+    from smoothbound.cli._app import app
+
+    path = tmp_path_factory.mktemp("network") / "model.pt"
+    options = ["--data", "digits", "--arch", "digits_cnn", "--sigma", "0.25", "--epochs", "4"]
+    result = CliRunner().invoke(app, ["train", *options, "--out", str(path)])
+    assert result.exit_code == 0, result.output
+    return path
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Give torch one thread: small networks gain little from more, and lose on a busy machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def plainly_drawn(monkeypatch):
+    """Draw every panel, but on plain axes: their layout takes nearly all the time."""
+    import io
+
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from smoothbound.figures._style import STYLE
+    from smoothbound.report import _drawing as drawing
+
+    def rendered(title, caption, panels, *, alike=True):
+        png, svg = io.BytesIO(), io.BytesIO()
+        with mpl.rc_context(STYLE):
+            figure = Figure(dpi=50)
+            FigureCanvasAgg(figure)
+            for place, panel in enumerate(panels, 1):
+                panel(figure.add_subplot(1, len(panels), place))
+            figure.savefig(png, format="png")
+            figure.savefig(svg, format="svg")
+        return png.getvalue(), svg.getvalue()
+
+    monkeypatch.setattr(drawing, "rendered", rendered)
+
+
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leave the drawing out, which takes nearly all the time, where no picture is looked at."""

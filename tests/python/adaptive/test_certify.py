@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from two_classes import SIGMA, exact, inputs, model, truth
 
 from smoothbound import adaptive
 from smoothbound.adaptive import Budget, Decide, FindRadius
@@ -18,30 +19,8 @@ from smoothbound.noise._noise import Noise
 from smoothbound.smoothing._class_radius import class_radius
 from smoothbound.smoothing._classifier import SmoothedClassifier
 
-SIGMA, SLOPE = 0.5, 4.0
 DISPLACEMENT = Noise("lattice", SIGMA).displacement(2)  # of inputs with two elements
 X0 = (3.0, 2.0, 1.0, 0.6, 0.3, 0.02)
-
-
-def model(x: Tensor) -> Tensor:
-    """Two classes; the first scores sigmoid(SLOPE * x0)."""
-    return torch.stack([x[:, 0], -x[:, 0]], dim=1) * (SLOPE / 2)
-
-
-def exact(x: Tensor) -> Tensor:
-    """Logits whose softmax is the same bits in every batch: 0 or 1."""
-    return torch.stack([x[:, 0], -x[:, 0]], dim=1).sign() * 1000
-
-
-def truth(x0: Any) -> Any:
-    """E sigmoid(SLOPE * (x0 + SIGMA z)), exact to many digits by quadrature."""
-    z, weight = np.polynomial.hermite_e.hermegauss(120)
-    values = 1 / (1 + np.exp(-SLOPE * (np.asarray(x0)[..., None] + SIGMA * z)))
-    return values @ weight / np.sqrt(2 * np.pi)
-
-
-def inputs(*x0: float) -> np.ndarray:
-    return np.array([[value, 7.0] for value in x0], np.float32)
 
 
 def decide(x0: Any = X0, base: Any = model, size: int = 1000, **options: Any) -> Any:

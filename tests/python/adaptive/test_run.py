@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from smoothbound import store
 from smoothbound._display.rounding import floor_decimal
 from smoothbound.cli._app import app
 from smoothbound.store._settings import RunSettings
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 OPTIONS: dict[str, Any] = {
     "data": "digits",
@@ -49,22 +50,9 @@ def contents(folder: Path) -> tuple[RunSettings, str]:
     return results.settings, repr(results.table.drop_columns(["seconds"]).to_pylist())
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "model.pt"
-    options = ["--data", "digits", "--arch", "digits_cnn", "--sigma", "0.25", "--epochs", "4"]
-    assert CliRunner().invoke(app, ["train", *options, "--out", str(path)]).exit_code == 0
-    return path
+def model(digits_network: Path) -> Path:
+    return digits_network
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +64,7 @@ def whole(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.usefixtures("plainly_drawn")
 def test_a_run_decides_with_fewer_draws_and_keeps_the_plan(
     model: Path, whole: Path, tmp_path: Path
 ) -> None:
@@ -109,6 +98,7 @@ def test_a_run_decides_with_fewer_draws_and_keeps_the_plan(
     assert "| R | tangent, c = 0.6 |" in page  # and no threshold that nobody asked about
 
 
+@pytest.mark.usefixtures("plainly_drawn")
 def test_a_radius_is_found(model: Path, tmp_path: Path) -> None:
     result = run(model, tmp_path / "out", radii=None, **{"radius-precision": 0.1})
     assert result.exit_code == 0, result.output
@@ -171,6 +161,7 @@ def test_a_resumed_budget_counts_the_draws_before(
     assert store.load(out).array("n_draws").sum() <= 3000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_kills_change_nothing(model: Path, tmp_path: Path) -> None:
     undisturbed, folder = tmp_path / "whole", tmp_path / "killed"

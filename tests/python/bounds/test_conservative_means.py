@@ -222,6 +222,7 @@ def random_case(rng):
     return Case(scores, r, float(rng.choice(ALPHAS)), a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bound", "mean", "cases"),
     [

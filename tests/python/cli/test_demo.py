@@ -12,6 +12,7 @@ from smoothbound import store
 from smoothbound.cli._app import app
 
 
+@pytest.mark.slow
 def test_the_demo_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     demo = importlib.import_module("smoothbound.cli._commands.demo")
     monkeypatch.setattr(demo, "_SKIP", 60)

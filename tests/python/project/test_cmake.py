@@ -5,6 +5,8 @@ import pytest
 
 import smoothbound as sb
 
+pytestmark = pytest.mark.slow
+
 SCORES = np.random.default_rng(0).beta(8, 1, size=(3, 1000))
 
 

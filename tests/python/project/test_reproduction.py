@@ -24,6 +24,8 @@ from typer.testing import CliRunner
 from smoothbound import store
 from smoothbound.cli._app import app
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[3] / "docs" / "reproduction.md"
 RADII = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5)  # of the paper
 METHODS = ["mean", "cdf_dkw", "cdf_ell", "tangent"]
@@ -191,6 +193,7 @@ def test_a_run_of_the_page_certifies(here: Path, out: str) -> None:
         assert (results.array(f"radius_{method}") > 0).all()
 
 
+@pytest.mark.usefixtures("plainly_drawn")
 @pytest.mark.parametrize("out", REPORT)
 def test_a_report_of_the_page_is_written(here: Path, out: str) -> None:
     command = REPORT[out]

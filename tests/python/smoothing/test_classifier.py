@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
+from two_classes import SIGMA, exact, inputs, model, truth
 
 from smoothbound.bounds._certify import certify_scores
 from smoothbound.bounds._sample_size import required_draws
@@ -24,29 +25,7 @@ from smoothbound.noise._noise import Noise
 from smoothbound.smoothing._class_radius import class_radius
 from smoothbound.smoothing._classifier import SmoothedCertificate, SmoothedClassifier, judge
 
-SIGMA, SLOPE = 0.5, 4.0
 RADII = (0.0, 0.1, 0.25, 0.5)
-
-
-def model(x: Tensor) -> Tensor:
-    """Two classes; the first scores sigmoid(SLOPE * x0)."""
-    return torch.stack([x[:, 0], -x[:, 0]], dim=1) * (SLOPE / 2)
-
-
-def exact(x: Tensor) -> Tensor:
-    """Logits whose softmax is the same bits in every batch: 0 or 1."""
-    return torch.stack([x[:, 0], -x[:, 0]], dim=1).sign() * 1000
-
-
-def truth(x0: Any) -> Any:
-    """E sigmoid(SLOPE * (x0 + SIGMA z)), exact to many digits by quadrature."""
-    z, weight = np.polynomial.hermite_e.hermegauss(120)
-    values = 1 / (1 + np.exp(-SLOPE * (np.asarray(x0)[..., None] + SIGMA * z)))
-    return values @ weight / np.sqrt(2 * np.pi)
-
-
-def inputs(*x0: float) -> np.ndarray:
-    return np.array([[value, 7.0] for value in x0], np.float32)
 
 
 def same(one: SmoothedCertificate, two: SmoothedCertificate) -> bool:

@@ -201,12 +201,9 @@ class Fussy(nn.Module):
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def command(digits_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     images = np.broadcast_to(np.array(LEVELS, np.uint8)[:, None, None, None], (7, 1, 8, 8))
     np.savez(tmp_path / "data.npz", images=images, labels=np.arange(7))
-    path = tmp_path / "model.pt"
-    options = ["--data", "digits", "--arch", "digits_cnn", "--sigma", "0.25", "--epochs", "1"]
-    assert CliRunner().invoke(app, ["train", *options, "--out", str(path)]).exit_code == 0
     load = checkpoint.load
 
     def fussy(*arguments: Any, **options: Any) -> Any:
@@ -215,8 +212,8 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(checkpoint, "load", fussy)
     return [
-        "certify", "--checkpoint", str(path), "--data", f"npz:{tmp_path / 'data.npz'}", "--sigma",
-        "0.25", "--n", "200", "--n0", "10",
+        "certify", "--checkpoint", str(digits_network), "--data", f"npz:{tmp_path / 'data.npz'}",
+        "--sigma", "0.25", "--n", "200", "--n0", "10",
         "--no-channels-last",  # because a measured format may differ from run to run
         "--out", str(tmp_path / "results"),
     ]  # fmt: skip

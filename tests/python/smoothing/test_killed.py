@@ -8,10 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from smoothbound import store
-from smoothbound.cli._app import app
 from smoothbound.store._settings import RunSettings
 
 KILLS = 100
@@ -25,15 +23,14 @@ def contents(folder: Path) -> tuple[RunSettings, str]:
     return results.settings, repr(results.table.drop_columns(["seconds"]).to_pylist())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_hundred_kills_change_nothing(tmp_path: Path) -> None:
-    model, whole, folder = tmp_path / "model.pt", tmp_path / "whole", tmp_path / "killed"
-    options = ["--data", "digits", "--arch", "digits_cnn", "--sigma", "0.25", "--epochs", "1"]
-    assert CliRunner().invoke(app, ["train", *options, "--out", str(model)]).exit_code == 0
+def test_a_hundred_kills_change_nothing(digits_network: Path, tmp_path: Path) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
     killer = [sys.executable, str(Path(__file__).parents[1] / "support" / "killer.py")]
-    run = ["certify", "--checkpoint", str(model), "--data", "digits", "--sigma", "0.25"]
+    run = ["certify", "--checkpoint", str(digits_network), "--data", "digits", "--sigma", "0.25"]
     run += ["--no-channels-last"]  # because a measured format may differ from run to run
-    sizes = ["--skip", "15", "--n0", "10", "--n", "200", "--batch-size", "100", "--radii", "0,0.25"]
+    sizes = ["--skip", "30", "--n0", "10", "--n", "200", "--batch-size", "100", "--radii", "0,0.25"]
     done = subprocess.run(
         [*killer, str(KILLS), str(whole), str(folder), *run, *sizes],
         capture_output=True,

@@ -24,6 +24,8 @@ from smoothbound.smoothing import _run as runs
 from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.store._settings import RunSettings
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 OPTIONS: dict[str, Any] = {
     "data": "digits",
     "sigma": 0.25,
@@ -82,22 +84,9 @@ def finished(folder: Path) -> int:
         return 0
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Any:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "model.pt"
-    options = ["--data", "digits", "--arch", "digits_cnn", "--sigma", "0.25", "--epochs", "4"]
-    assert CliRunner().invoke(app, ["train", *options, "--out", str(path)]).exit_code == 0
-    return path
+def model(digits_network: Path) -> Path:
+    return digits_network
 
 
 @pytest.fixture(scope="module")
