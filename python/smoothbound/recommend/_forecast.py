@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
+from smoothbound._utils.renamed import renamed
 from smoothbound.backends import _select as backends
 from smoothbound.backends._names import Backend, Band
 from smoothbound.bounds._method import Method
@@ -66,13 +67,14 @@ def scaled(counts: NDArray[np.uint32], n: int) -> NDArray[np.uint32]:
     return np.ascontiguousarray(cells, dtype=np.uint32)
 
 
+@renamed(inputs="index")
 def forecast(
     sketch: ScoreSketch,
     n: int,
     *,
     radii: ArrayLike = (0.0,),
     thresholds: ArrayLike = (),
-    inputs: ArrayLike | None = None,
+    index: ArrayLike | None = None,
     alpha: float = 1e-3,
     band: Band = "ell",
     backend: Backend | None = None,
@@ -92,7 +94,7 @@ def forecast(
         Number of draws to forecast, 1 to 2^31 - 1.
     radii, thresholds, alpha, band, backend, threads
         As in `certify_scores`.
-    inputs : array-like of int, shape (n_inputs,), optional
+    index : array-like of int, shape (n_inputs,), optional
         Ids of the inputs wanted; by default all of the sketch, in their order.
 
     Returns
@@ -129,7 +131,7 @@ def forecast(
     grid = checks.radii("radii", radii)
     cuts = checks.thresholds("thresholds", thresholds, sketch.score_range)
     backend = backends.resolve(backend)
-    rows, counts = _rows(sketch, inputs), sketch.counts
+    rows, counts = _rows(sketch, index), sketch.counts
     lower, radius = np.empty((rows.size, grid.size)), np.empty((rows.size, cuts.size))
     for start in range(0, rows.size, _ROWS):
         part = slice(start, start + _ROWS)
@@ -158,18 +160,16 @@ def _checked_n(n: int) -> int:
     return n
 
 
-def _rows(sketch: ScoreSketch, inputs: ArrayLike | None) -> NDArray[np.int64]:
+def _rows(sketch: ScoreSketch, index: ArrayLike | None) -> NDArray[np.int64]:
     """Return the rows of the wanted inputs in the sketch, each with draws."""
     held = sketch.index
-    ids = held if inputs is None else np.atleast_1d(checks.array("inputs", inputs))
+    ids = held if index is None else np.atleast_1d(checks.array("index", index))
     if ids.ndim != 1 or ids.dtype.kind not in "iu":
-        raise TypeError(
-            f"inputs must be whole numbers in one dimension, got {checks.shown(inputs)}"
-        )
+        raise TypeError(f"index must be whole numbers in one dimension, got {checks.shown(index)}")
     rows = np.minimum(np.searchsorted(held, ids), held.size - 1)
     if (held[rows] != ids).any():
         raise ValueError(
-            f"inputs must be among those of the sketch, got {ids[held[rows] != ids][0]}"
+            f"index must be among those of the sketch, got {ids[held[rows] != ids][0]}"
         )
     drawn = sketch.n_draws[rows] > 0
     if not drawn.all():

@@ -321,7 +321,7 @@ def _forecast_of(
     for k, n in enumerate(draws):
         cuts = [threshold] if n == draws[-1] else []
         lower, reach = forecast(
-            sketch, n, radii=radii, thresholds=cuts, inputs=index[held], **options
+            sketch, n, radii=radii, thresholds=cuts, index=index[held], **options
         )
         if pilot.cutoff is not None:
             kept = lower[:, 0] > pilot.cutoff

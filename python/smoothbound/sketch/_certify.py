@@ -23,7 +23,7 @@ from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._kinds import BRIEF_CAVEAT, described
 from smoothbound.sketch._content import SketchContent
 
-__all__ = ["SketchCertificate", "SketchSettings", "bound_counts", "certify_counts", "loss_of"]
+__all__ = ["SketchCertificate", "SketchSettings", "bound_counts", "certify_content", "loss_of"]
 
 _MANY_DRAWS = 2**22  # levels of so many counts are worth their memory
 _ROUNDING = 1e-13  # of the range; rounding to the safe side costs less
@@ -94,7 +94,7 @@ class SketchCertificate(Certificate):
     _own_columns: ClassVar[tuple[str, ...]] = ("index", "predicted", "n_draws", "loss")
 
 
-def certify_counts(
+def certify_content(
     content: SketchContent,
     *,
     sigma: float,

@@ -167,6 +167,43 @@ class SketchContent:
             raise ValueError(f"an input can have at most {MAX_DRAWS} draws, got {most}")
         return np.column_stack([self.index[rows], first, first + n])
 
+    # What is known of the draws
+
+    def told(self, predicted: Ints, sigma: float | None, noise: str | None) -> SketchContent:
+        """Return the same parts with what is stated now; refuse what was stated otherwise."""
+        columns = (part.tolist() for part in (self.index, self.predicted, predicted))
+        known = [
+            _agreed(f"predicted of input {i}", mine, given, unknown=-1)
+            for i, mine, given in zip(*columns, strict=True)
+        ]
+        return replace(
+            self,
+            predicted=np.array(known, np.int64),
+            sigma=_agreed("sigma", self.sigma, sigma),
+            noise=_agreed("noise", self.noise, noise),
+        )
+
+    def refuse_others(self, draws: Any, rows: Ints) -> None:
+        """Refuse draws of a sampler that do not belong to those that were counted."""
+        if draws.displacement > self.displacement:
+            raise ValueError(
+                f"scores were drawn around a point {draws.displacement} from the input: make the "
+                f"sketch with displacement={draws.displacement} or more"
+            )
+        if draws.measure not in (None, self.measure):
+            raise ValueError(
+                f"scores must be of the measure {self.measure!r} of the sketch, got draws of "
+                f"{draws.measure!r}"
+            )
+        held = self.n_draws[rows] > 0
+        classes = self.predicted[rows]
+        for mine in classes[held | (classes != -1)].tolist():
+            _require_same("predicted", mine, draws.predicted, unknown=-1)
+        for name in ("sigma", "noise"):
+            mine, theirs = getattr(self, name), getattr(draws, name)
+            if theirs is not None and (mine is not None or len(self.draws)):
+                _require_same(name, mine, theirs)
+
     # Other sketches of these parts
 
     def select(self, index: ArrayLike) -> SketchContent:
@@ -264,3 +301,28 @@ def _differ(words: str, name: str, one: Any, two: Any) -> str:
     if None not in (one, two):
         return text
     return f"{text}; if it is the same, call state({name}=...) of the sketch that was not told"
+
+
+def _agreed(name: str, mine: Any, given: Any, *, unknown: Any = None) -> Any:
+    """Return what is known from two statements; refuse two that differ."""
+    if mine == unknown or given == mine:
+        return given
+    if given != unknown:
+        raise ValueError(f"{name} must be {mine!r}, as it was stated before, got {given!r}")
+    return mine
+
+
+def _require_same(name: str, mine: Any, theirs: Any, *, unknown: Any = None) -> None:
+    """Refuse draws if their class, sigma or noise differs from that of the sketch."""
+    if mine == theirs:
+        return
+    words = "class {!r}" if name == "predicted" else f"{name} = {{!r}}"
+    if mine == unknown:
+        raise ValueError(
+            f"scores are draws of {words.format(theirs)}, and the sketch holds others of which "
+            f"that was not stated; if it is the same, call state({name}=...) of the sketch first"
+        )
+    raise ValueError(
+        f"scores must be of {words.format(mine)}, as those of the sketch, got draws of "
+        f"{words.format(theirs)}"
+    )

@@ -23,7 +23,7 @@ from smoothbound.scores._arrays import as_scores
 from smoothbound.sketch import _arguments as arguments
 from smoothbound.sketch import _draw_numbers as draw_numbers
 from smoothbound.sketch import _host_counts as host_counts
-from smoothbound.sketch._certify import SketchCertificate, certify_counts
+from smoothbound.sketch._certify import SketchCertificate, certify_content
 from smoothbound.sketch._content import SketchContent
 from smoothbound.sketch._draw_numbers import Draws
 
@@ -270,26 +270,16 @@ class ScoreSketch:
         sigma = None if sigma is None else checks.positive("sigma", sigma)
         noise = noise_kinds.stated(noise)
         with self._lock:
-            content = self._content
-            columns = (part.tolist() for part in (content.index, content.predicted, classes))
-            known = [
-                _agreed(f"predicted of input {i}", mine, given, unknown=-1)
-                for i, mine, given in zip(*columns, strict=True)
-            ]
-            self._content = replace(
-                content,
-                predicted=np.array(known, np.int64),
-                sigma=_agreed("sigma", content.sigma, sigma),
-                noise=_agreed("noise", content.noise, noise),
-            )
+            self._content = self._content.told(classes, sigma, noise)
 
     # Counting
 
+    @renamed(inputs="index")
     def update(
         self,
         scores: Any,
         *,
-        inputs: ArrayLike | None = None,
+        index: ArrayLike | None = None,
         first_draw: int | None = None,
         backend: Backend | None = None,
         threads: int | None = None,
@@ -304,8 +294,8 @@ class ScoreSketch:
             the counts come back, when they are first needed. A generator, a DataLoader or another
             iterable that is no array itself is a stream: its arrays hold draws one after the
             other, and those before an error stay counted. `Draws` of a sampler are scores of the
-            input `example`, under the numbers that they have.
-        inputs : array-like of int, shape (n_inputs,), optional
+            input `index`, under the numbers that they have.
+        index : array-like of int, shape (n_inputs,), optional
             Ids of the inputs that the rows belong to, each at most once; by default all, in
             ascending order.
         first_draw : int, optional
@@ -326,11 +316,11 @@ class ScoreSketch:
             scores on another device all but the numbers of the draws shows when the counts are
             first needed; the sketch cannot be used any more.
         """
-        rows = self._content.rows("inputs", inputs)
+        rows = self._content.rows("index", index)
         chunks = scores if arguments.is_stream(scores) else (scores,)
         for chunk in chunks:
             if arguments.is_draws(chunk):
-                n = self._update_draws(chunk, inputs, first_draw, backend, threads)
+                n = self._update_draws(chunk, index, first_draw, backend, threads)
             else:
                 n = self._update(chunk, rows, first_draw, backend, threads)
             first_draw = None if first_draw is None else first_draw + n
@@ -338,45 +328,24 @@ class ScoreSketch:
     def _update_draws(
         self,
         draws: Any,
-        inputs: ArrayLike | None,
+        index: ArrayLike | None,
         first_draw: int | None,
         backend: Backend | None,
         threads: int | None,
     ) -> int:
         """Count draws of a sampler, which carry their class, sigma and kind of noise."""
-        index = draws.index
-        named = [index] if inputs is None and index is not None else inputs
-        rows = self._content.rows("inputs", named)
+        if index is None and draws.index is not None:
+            index = [draws.index]
+        rows = self._content.rows("index", index)
         first = draws.first_draw if first_draw is None else first_draw
         with self._lock:
-            self._refuse_others(draws, rows)
+            self._content.refuse_others(draws, rows)
             n = self._update(draws.scores[None], rows, first, backend, threads, drawn=True)
             self._content.predicted[rows] = draws.predicted
             for name in ("sigma", "noise"):
                 if getattr(draws, name) is not None:
                     setattr(self._content, name, getattr(draws, name))
         return n
-
-    def _refuse_others(self, draws: Any, rows: NDArray[np.int64]) -> None:
-        """Refuse draws that do not belong to those of the sketch."""
-        if draws.displacement > self.displacement:
-            raise ValueError(
-                f"scores were drawn around a point {draws.displacement} from the input: make the "
-                f"sketch with displacement={draws.displacement} or more"
-            )
-        if draws.measure not in (None, self.measure):
-            raise ValueError(
-                f"scores must be of the measure {self.measure!r} of the sketch, got draws of "
-                f"{draws.measure!r}"
-            )
-        held = self.n_draws[rows] > 0
-        classes = self.predicted[rows]
-        for mine in classes[held | (classes != -1)].tolist():
-            _require_same("predicted", mine, draws.predicted, unknown=-1)
-        for name in ("sigma", "noise"):
-            mine, theirs = getattr(self, name), getattr(draws, name)
-            if theirs is not None and (mine is not None or len(self.draws)):
-                _require_same(name, mine, theirs)
 
     def _update(
         self,
@@ -397,7 +366,7 @@ class ScoreSketch:
         if table.shape[0] != rows.size:
             raise ValueError(
                 f"scores must have a row for each of the {rows.size} inputs, got the shape "
-                f"{tuple(table.shape)}; name the inputs of the rows in inputs"
+                f"{tuple(table.shape)}; name the inputs of the rows in index"
             )
         numbered = first_draw is not None and not drawn
         with self._lock:
@@ -643,7 +612,7 @@ class ScoreSketch:
             or too few to certify anything at this alpha.
         """
         with self._lock:
-            return certify_counts(
+            return certify_content(
                 self._current(),
                 sigma=self._check_sigma(sigma),
                 radii=radii,
@@ -665,31 +634,6 @@ class ScoreSketch:
         if known is None:
             raise ValueError("sigma must be given: the noise level of the draws is not recorded")
         return known
-
-
-def _agreed(name: str, mine: Any, given: Any, *, unknown: Any = None) -> Any:
-    """Return what is known from two statements; refuse two that differ."""
-    if mine == unknown or given == mine:
-        return given
-    if given != unknown:
-        raise ValueError(f"{name} must be {mine!r}, as it was stated before, got {given!r}")
-    return mine
-
-
-def _require_same(name: str, mine: Any, theirs: Any, *, unknown: Any = None) -> None:
-    """Refuse draws of which something else is known than of those in a sketch."""
-    of = "class {!r}" if name == "predicted" else f"{name} = {{!r}}"
-    if mine == theirs:
-        return
-    if mine == unknown:
-        raise ValueError(
-            f"scores are draws of {of.format(theirs)}, and the sketch holds others of which that "
-            f"was not stated; if it is the same, call state({name}=...) of the sketch first"
-        )
-    raise ValueError(
-        f"scores must be of {of.format(mine)}, as those of the sketch, got draws of "
-        f"{of.format(theirs)}"
-    )
 
 
 @contextmanager

@@ -73,12 +73,12 @@ def test_inputs_may_have_different_numbers_of_draws(monkeypatch: pytest.MonkeyPa
     scores = np.random.default_rng(0).beta(9, 1, (5, 900))
     sketch = ScoreSketch([1, 3, 4, 7, 9], sigma=0.25)
     for i, n in enumerate([900, 300, 900, 50, 1]):
-        sketch.update(scores[i : i + 1, :n], inputs=[sketch.index[i]])
+        sketch.update(scores[i : i + 1, :n], index=[sketch.index[i]])
     found = forecast(sketch, 2000, radii=RADII).lower
     for i, n in enumerate([900, 300, 900, 50, 1]):
         alone = forecast(pilot_of(scores[i : i + 1, :n]), 2000, radii=RADII).lower
         np.testing.assert_array_equal(found[i], alone[0])
-    some = forecast(sketch, 2000, radii=RADII, inputs=[9, 3]).lower
+    some = forecast(sketch, 2000, radii=RADII, index=[9, 3]).lower
     np.testing.assert_array_equal(some, found[[4, 1]])
 
 
@@ -117,7 +117,7 @@ def test_a_thousand_draws_foretell_what_ten_thousand_certify(spread: float) -> N
         (pilot_of(np.ones((1, 50))), {"band": "tight"}, "band must be one of"),
         (pilot_of(np.ones((1, 50))), {"radii": [-1]}, "radii must be finite"),
         (pilot_of(np.ones((1, 50))), {"thresholds": [1]}, "thresholds must lie strictly inside"),
-        (pilot_of(np.ones((1, 50))), {"inputs": [0, 4]}, "among those of the sketch, got 4"),
+        (pilot_of(np.ones((1, 50))), {"index": [0, 4]}, "among those of the sketch, got 4"),
         (ScoreSketch(sigma=1), {}, "input 0 has no draws"),
     ],
 )

@@ -53,7 +53,7 @@ def made(
 def by_definition(pilot: Pilot, i: int, n: int, threshold: float, radius: float) -> bool:
     """Ask for one input alone whether it would be certified."""
     row = int(np.flatnonzero(pilot.index == i)[0])
-    lower = forecast(pilot.sketch, n, radii=[0, radius], inputs=[i]).lower[0]
+    lower = forecast(pilot.sketch, n, radii=[0, radius], index=[i]).lower[0]
     kept = pilot.cutoff is None or lower[0] > pilot.cutoff
     return bool(pilot.predicted[row] == pilot.label[row] and kept and lower[1] > threshold)
 

@@ -119,7 +119,7 @@ def test_inputs_may_have_different_numbers_of_draws(backend):
     scores = np.random.default_rng(0).beta(9, 1, (3, 6000))
     sketch = ScoreSketch(3)
     for i, n in enumerate([6000, 900, 6000]):
-        sketch.update(scores[i : i + 1, :n], inputs=[i], backend=backend)
+        sketch.update(scores[i : i + 1, :n], index=[i], backend=backend)
     options = {"sigma": 1.0, "radii": RADII, "thresholds": [0.5], "backend": backend}
     cert = sketch.certify(**options)
     assert cert.n_draws.tolist() == [6000, 900, 6000]

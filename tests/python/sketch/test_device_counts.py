@@ -44,7 +44,7 @@ def test_counts_come_back_when_needed(elsewhere):
     here, there = (ScoreSketch([2, 5, 6], score_range=(-1, 1)) for _ in range(2))
     here.update(scores)
     there.update(elsewhere.from_numpy(scores[:, :300]))
-    there.update(elsewhere.from_numpy(scores[1:, 300:]).bfloat16()[:, ::2], inputs=[5, 6])
+    there.update(elsewhere.from_numpy(scores[1:, 300:]).bfloat16()[:, ::2], index=[5, 6])
     assert not there._content.counts.any()
     assert there.n_draws.tolist() == [300, 600, 600]
     assert there.counts.sum(axis=1).tolist() == [300, 600, 600]

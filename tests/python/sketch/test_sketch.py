@@ -91,8 +91,8 @@ def test_streams_and_parts_count_the_same(backend):
     whole, stream, parts = ScoreSketch(3), ScoreSketch(3), ScoreSketch(3)
     whole.update(scores, backend=backend)
     stream.update((scores[:, i : i + 130] for i in range(0, 1000, 130)), backend=backend)
-    parts.update(scores[2:, 400:], inputs=[2], first_draw=400, backend=backend)
-    parts.update(scores[1::-1, 400:], inputs=[1, 0], first_draw=400, backend=backend)
+    parts.update(scores[2:, 400:], index=[2], first_draw=400, backend=backend)
+    parts.update(scores[1::-1, 400:], index=[1, 0], first_draw=400, backend=backend)
     parts.update(scores[:, :400], first_draw=0, backend=backend)
     assert whole == stream == parts
     assert whole.draws.tolist() == [[i, 0, 1000] for i in range(3)]
@@ -167,8 +167,8 @@ def test_arguments_are_checked(arguments, message):
         (np.ones((3, 5)), {}, "a row for each of the 2 inputs"),
         (np.ones((2, 5), int), {}, "float16, float32 or float64"),
         (np.ones((2, 0)), {}, "at least one draw"),
-        (np.ones((1, 5)), {"inputs": [9]}, "among those of the sketch, got 9"),
-        (np.ones((2, 5)), {"inputs": [1, 1]}, "each input at most once"),
+        (np.ones((1, 5)), {"index": [9]}, "among those of the sketch, got 9"),
+        (np.ones((2, 5)), {"index": [1, 1]}, "each input at most once"),
         (np.ones((2, 5)), {"first_draw": -1}, "first_draw must be at least 0"),
         (np.ones((2, 5)), {"first_draw": 2**32 - 1}, None),
         (np.ones((2, 5)), {"first_draw": 2**63 - 6}, None),
@@ -206,7 +206,7 @@ def test_only_keeps_counts_and_draws_of_the_inputs_named():
     rows = np.random.default_rng(0).uniform(size=(3, 50))
     sketch = ScoreSketch([2, 5, 8], edges=16, predicted=[7, 8, 9], sigma=0.5)
     sketch.update(rows)
-    sketch.update(rows[:2, :10] / 2, inputs=[2, 5])
+    sketch.update(rows[:2, :10] / 2, index=[2, 5])
     chosen = sketch.select([8, 2])
     assert chosen.index.tolist() == [2, 8]
     assert chosen.predicted.tolist() == [7, 9]
@@ -244,6 +244,16 @@ def test_old_names_work_and_warn(old, new):
         assert found([0, 2] if new == "coarsen" else [5]) == getattr(sketch, new)(
             [0, 2] if new == "coarsen" else [5]
         )
+
+
+def test_the_old_name_of_an_argument_works_and_warns():
+    old, new = ScoreSketch([1, 5]), ScoreSketch([1, 5])
+    new.update(np.full((1, 3), 0.5), index=[5])
+    with pytest.warns(DeprecationWarning, match="inputs is now called index"):
+        old.update(np.full((1, 3), 0.5), inputs=[5])
+    assert old == new
+    with pytest.raises(TypeError, match="inputs is now called index: give one of the two"):
+        old.update(np.full((1, 3), 0.5), inputs=[5], index=[5])
 
 
 # --- the same scores again -------------------------------------------------------------------
@@ -305,9 +315,9 @@ def test_a_part_of_what_was_counted_before_is_refused(dtype):
         (np.tile(other, 2), None),  # twice in one array
     ):
         with pytest.raises(ValueError, match=r"scores must be of other draws .* in part"):
-            sketch.update(part, inputs=inputs)
+            sketch.update(part, index=inputs)
     assert sketch.n_draws.tolist() == [2000] * 3
-    sketch.update(scores[:1, 1000:], inputs=[4])  # the same scores, of another input
+    sketch.update(scores[:1, 1000:], index=[4])  # the same scores, of another input
     sketch.update(other)
     sketch.update(scores[:, 1000:], first_draw=10_000)
 
@@ -377,18 +387,18 @@ def test_draws_of_a_sampler_count_once_under_their_numbers():
     sketch.update(more)
     assert sketch.n_draws.tolist() == [0, 500]
     whole = ScoreSketch([3, 7], predicted=[0, draws.predicted], **about)
-    whole.update((draws + more).scores[None], inputs=[7])
+    whole.update((draws + more).scores[None], index=[7])
     assert sketch == whole
     for wrong, said in (
         (ScoreSketch([3, 7], sigma=0.5), "displacement"),
         (ScoreSketch([7], predicted=[1 - draws.predicted], **about), "scores must be of class"),
-        (ScoreSketch([3], **about), "inputs must be among"),
+        (ScoreSketch([3], **about), "index must be among"),
     ):
         with pytest.raises(ValueError, match=said):
             wrong.update(draws)
         assert not wrong.n_draws.any()
     other = ScoreSketch([3], **about)
-    other.update(draws, inputs=[3])
+    other.update(draws, index=[3])
     assert other.n_draws.tolist() == [300]
 
 
@@ -561,9 +571,9 @@ def test_an_update_that_was_interrupted_leaves_no_sketch_to_certify(rows, monkey
     with monkeypatch.context() as patch:
         patch.setattr(host_counts, "_counter", Interrupted)
         with pytest.raises(KeyboardInterrupt):
-            sketch.update(scores, inputs=rows)
+            sketch.update(scores, index=rows)
     for act in (
-        lambda: sketch.update(scores, inputs=rows),
+        lambda: sketch.update(scores, index=rows),
         sketch.certify,
         lambda: sketch + ScoreSketch(2, sigma=1.0),
         lambda: sketch.counts,
@@ -591,7 +601,7 @@ CALLS = {
     "sigma of state": lambda odd: filled().state(sigma=odd),
     "noise of state": lambda odd: filled().state(noise=odd),
     "scores": lambda odd: ScoreSketch(2).update(odd),
-    "inputs of update": lambda odd: ScoreSketch(2).update(np.ones((2, 3)), inputs=odd),
+    "index of update": lambda odd: ScoreSketch(2).update(np.ones((2, 3)), index=odd),
     "first_draw": lambda odd: ScoreSketch(2).update(np.ones((2, 3)), first_draw=odd),
     "index of select": lambda odd: filled().select(odd),
     "kept": lambda odd: filled(edges=4).coarsen(odd),

@@ -48,7 +48,7 @@ def parts_of_draws(draw):
         for i in inputs:
             for block in np.flatnonzero(owner[i] == part):
                 at = slice(10 * block, 10 * block + 10)
-                sketch.update(scores[i : i + 1, at], inputs=[i], first_draw=10 * block)
+                sketch.update(scores[i : i + 1, at], index=[i], first_draw=10 * block)
         sketches.append(sketch)
     return sketches
 
