@@ -1,7 +1,7 @@
 from ._base import BaseClassifier as BaseClassifier
-from ._base import adapt as adapt
-from ._base import exported as exported
-from ._base import jax as jax
-from ._base import numpy as numpy
-from ._base import onnx as onnx
-from ._base import sklearn as sklearn
+from ._exported import exported as exported
+from ._functions import jax as jax
+from ._functions import numpy as numpy
+from ._onnx import onnx as onnx
+from ._recognise import adapt as adapt
+from ._sklearn import sklearn as sklearn

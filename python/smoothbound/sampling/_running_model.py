@@ -18,7 +18,8 @@ from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved
 from smoothbound._utils.threads import checked as checked_threads
 from smoothbound._utils.threads import multiplications, running_in, suited
-from smoothbound.adapters._base import BaseClassifier, Model, Outputs, TensorModel, adapt
+from smoothbound.adapters._base import BaseClassifier, Outputs, TensorModel
+from smoothbound.adapters._recognise import Model, adapt
 from smoothbound.errors import said
 from smoothbound.sampling._batch_size import (
     fastest,

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from smoothbound._utils import checks
 from smoothbound._utils.renamed import renamed
-from smoothbound.adapters._base import Model, Outputs
+from smoothbound.adapters._base import Outputs
+from smoothbound.adapters._recognise import Model
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure
 from smoothbound.measures import measure as measure_of

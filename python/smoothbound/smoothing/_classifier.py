@@ -18,7 +18,8 @@ from torch import Tensor
 from smoothbound._display.rounding import exact, floor_decimal
 from smoothbound._utils import checks
 from smoothbound._utils.renamed import formerly, renamed
-from smoothbound.adapters._base import Model, Outputs
+from smoothbound.adapters._base import Outputs
+from smoothbound.adapters._recognise import Model
 from smoothbound.adaptive import Answer, Budget, Decide, FindRadius, Plan, ask
 from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.adaptive import plan as plan_of

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import smoothbound as sb
-from smoothbound.adapters import _base as adapters
+from smoothbound import adapters
 from smoothbound.adapters._base import BaseClassifier
 from smoothbound.errors import ModelError
 from smoothbound.sampling._jobs import Draws

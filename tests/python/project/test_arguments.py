@@ -14,9 +14,8 @@ from stored import SETTINGS, row
 from torch import nn
 
 import smoothbound as sb
-from smoothbound import adaptive, figures, store
+from smoothbound import adapters, adaptive, figures, store
 from smoothbound._display import rounding
-from smoothbound.adapters import _base as adapters
 from smoothbound.analysis import calibration, comparison, concentration, evaluation, logs
 from smoothbound.analysis.evaluation import Bounds, Evaluation, StoredSketches
 from smoothbound.bounds import _band as band

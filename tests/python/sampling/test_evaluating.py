@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from smoothbound.adapters import _base as adapters
+from smoothbound import adapters
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
 from smoothbound.sampling._evaluating import evaluating, modules_behind

@@ -1,0 +1,71 @@
+"""Fitted classifiers of scikit-learn, and of libraries that follow its conventions."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from smoothbound.adapters._base import BaseClassifier, as_tensor
+
+__all__ = ["Estimator", "sklearn"]
+
+
+class Estimator(Protocol):
+    """What `sklearn` takes: a fitted classifier in the manner of scikit-learn."""
+
+    def predict_proba(self, X: Any, /) -> Any:
+        """Return the probabilities of the classes, shape (batch, classes)."""
+
+
+def sklearn(estimator: Estimator) -> BaseClassifier:
+    """Adapt a fitted scikit-learn classifier, or another library's with ``predict_proba``.
+
+    Inputs of any shape are flattened to the rows that it takes, the last axis fastest. What it
+    returns are probabilities by its contract; column i is class ``estimator.classes_[i]``.
+
+    Parameters
+    ----------
+    estimator : object with predict_proba
+        Called on float32 or float64 rows, as the inputs are; on a DataFrame with its own column
+        names if it was fitted on one.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no ``predict_proba``.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> fitted = LogisticRegression().fit([[-1.0], [1.0]], [0, 1])
+    >>> sklearn(fitted)(torch.zeros(1, 1)).tolist()
+    [[0.5, 0.5]]
+    """
+    if not hasattr(estimator, "predict_proba"):
+        raise TypeError(
+            f"{type(estimator).__name__} has no predict_proba: calibrate it "
+            "(sklearn.calibration.CalibratedClassifierCV), or certify what it does return with "
+            "smoothbound.adapters.numpy(estimator.decision_function) and outputs='logits', or "
+            "outputs='raw' and a custom measure"
+        )
+    names = getattr(estimator, "feature_names_in_", None)
+
+    def call(batch: Tensor) -> Tensor:
+        rows: Any = batch.reshape(len(batch), -1).numpy()
+        if names is not None:
+            import pandas as pd
+
+            rows = pd.DataFrame(rows, columns=names)
+        scores = estimator.predict_proba(rows)
+        if isinstance(scores, list):
+            raise TypeError(
+                f"predict_proba returns {len(scores)} arrays, one for each label: certify one "
+                "label with smoothbound.adapters.numpy(lambda x: estimator.predict_proba(x)[0])"
+            )
+        return as_tensor(scores)
+
+    return BaseClassifier(
+        type(estimator).__name__, call, torch.device("cpu"), None, outputs="probabilities"
+    )
