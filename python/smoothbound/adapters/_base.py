@@ -27,22 +27,23 @@ TensorModel: TypeAlias = nn.Module | Callable[[Tensor], Tensor]
 class BaseClassifier:
     """A model as the sampler calls it: a batch of inputs in, their outputs out.
 
-    Row i of the outputs must depend on row i of the batch alone, or the draws are not independent.
+    Row i of the outputs must depend on row i of the batch alone. Otherwise the draws are not
+    independent.
 
     Attributes
     ----------
     kind : str
-        What errors call it.
+        Name of the kind of model, for errors.
     function : callable
         Turns a contiguous batch, shape (batch, ...), into a floating-point tensor of shape
-        (batch, classes) on the same device. It may keep neither.
+        (batch, classes) on the same device. The function may keep neither of them.
     device : torch.device
-        Where batches are made and outputs are left.
+        Device of batches and outputs.
     dtype : torch.dtype or None
-        What batches are cast to: the certified classifier includes the rounding, and inputs in
-        float64 are refused unless this is float64. None: they come as the inputs are.
+        Type that batches are cast to; None for the type of the inputs. The certified classifier
+        includes the rounding. Inputs in float64 are refused unless this is float64.
     outputs : {"logits", "probabilities", "raw"} or None
-        What it returns; None: the smoothed classifier is to be told.
+        Kind of outputs; None if the smoothed classifier must be told.
 
     Examples
     --------
@@ -66,7 +67,7 @@ class BaseClassifier:
 
 
 def as_tensor(array: object) -> Tensor:
-    """View what a library returned as a tensor; a copy only of what torch cannot share."""
+    """Return an array of another library as a tensor, copied only if torch cannot share it."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
@@ -83,6 +84,6 @@ def in_batches_of(
 
 
 def _padded(batch: Tensor, rows: int) -> Tensor:
-    """Repeat the last row until there are at least so many."""
+    """Repeat the last row until there are at least `rows`."""
     missing = max(0, rows - len(batch))
     return torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])]) if missing else batch

@@ -37,21 +37,21 @@ class Session(Protocol):
 def onnx(session: Session, *, output: str | None = None) -> BaseClassifier:
     """Adapt an ONNX Runtime session.
 
-    Batches are made on the CPU, and read from there by whatever provider the session has. A model
-    with a fixed batch size is given pieces of that size, the last one padded.
+    Batches are made on the CPU, and the provider of the session reads them from there. A model with
+    a fixed batch size is given pieces of that size. The last one is padded.
 
     Parameters
     ----------
     session : onnxruntime.InferenceSession
         A model with one floating-point input. If that is float16, noisy inputs are rounded to it.
     output : str, optional
-        Name of the output to certify; needed if there are several.
+        Name of the output to certify, which is needed if there are several.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no session, its input is not one floating-point tensor, or the output is not
-        named or not there.
+        If `session` is no session, its input is not one floating-point tensor, or `output` is
+        missing or not one of its outputs.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def onnx(session: Session, *, output: str | None = None) -> BaseClassifier:
     def call(batch: Tensor) -> Tensor:
         return as_tensor(session.run([wanted], {source.name: batch.numpy()})[0])
 
-    size = source.shape[0] if source.shape else None  # a name or None where it is free
+    size = source.shape[0] if source.shape else None  # a name or None where any size is fine
     least, most = (size, size) if isinstance(size, int) else (1, None)
     dtype = _FLOATS[source.type]
     return BaseClassifier(

@@ -25,7 +25,7 @@ Model: TypeAlias = TensorModel | ExportedProgram | Estimator | Session
 def adapt(
     model: Model, outputs: Outputs | None, device: torch.device | str | None
 ) -> tuple[TensorModel, Outputs]:
-    """Turn a model of any kind into one that takes tensors, and settle what it returns.
+    """Turn a model of any kind into one that takes tensors, and decide the kind of its outputs.
 
     Parameters
     ----------
@@ -37,15 +37,15 @@ def adapt(
     model : nn.Module or callable
         A module or a function over tensors, unchanged, or else a `BaseClassifier`.
     outputs : {"logits", "probabilities", "raw"}
-        As stated or as the model declares; logits where neither is, of a torch model.
+        The stated kind, or the one that the model declares, or logits for a torch model.
 
     Raises
     ------
     TypeError
-        If the model is of no kind that is known.
+        If the model is of no known kind.
     ValueError
-        If `outputs` is needed and not stated, or contradicts what the model declares, or `device`
-        does.
+        If `outputs` is needed and not stated, or if `outputs` or `device` contradicts what the
+        model declares.
     """
     if outputs is not None:
         checks.choice("outputs", outputs, get_args(Outputs))
@@ -70,7 +70,7 @@ def adapt(
 
 
 def _recognised(model: Model) -> TensorModel:
-    """Find the adapter of a model by its type, loading no library that is not in use."""
+    """Adapt a model by its type, without loading a library that is not in use."""
     if isinstance(model, torch.fx.GraphModule) and "eval" in vars(model):  # overridden to refuse
         raise TypeError("model must be the torch.export program itself, not its module()")
     if isinstance(model, nn.Module | BaseClassifier):

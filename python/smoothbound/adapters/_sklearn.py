@@ -22,14 +22,14 @@ class Estimator(Protocol):
 def sklearn(estimator: Estimator) -> BaseClassifier:
     """Adapt a fitted scikit-learn classifier, or another library's with ``predict_proba``.
 
-    Inputs of any shape are flattened to the rows that it takes, the last axis fastest. What it
-    returns are probabilities by its contract; column i is class ``estimator.classes_[i]``.
+    Inputs of any shape are flattened to the rows that the classifier takes, the last axis fastest.
+    It returns probabilities by its contract; column i is class ``estimator.classes_[i]``.
 
     Parameters
     ----------
     estimator : object with predict_proba
-        Called on float32 or float64 rows, as the inputs are; on a DataFrame with its own column
-        names if it was fitted on one.
+        Called on rows of the type of the inputs, float32 or float64. If it was fitted on a
+        DataFrame, it is called on a DataFrame with the same column names.
 
     Raises
     ------
