@@ -83,7 +83,7 @@ def rendered(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    from smoothbound.figures import STYLE
+    from smoothbound.figures._style import STYLE
 
     n_columns = min(len(panels), _COLUMNS)
     n_rows = -(-len(panels) // n_columns)

@@ -18,9 +18,9 @@ from smoothbound.report import _folder as folder
 from smoothbound.report import _page as page
 from smoothbound.report._defaults import thresholds_of
 from smoothbound.report._parts import Part, markdown_section, page_section
-from smoothbound.report._sections.alone import alone
 from smoothbound.report._sections.measures import score_and_margin
 from smoothbound.report._sections.side_by_side import side_by_side
+from smoothbound.report._sections.single import single
 from smoothbound.report._tables import csv_of, markdown_rows, table_rows
 from smoothbound.report._tables import headline as headline_of
 
@@ -127,7 +127,7 @@ def write_report(
         shown = thresholds_of(one, thresholds)
         rows += table_rows(one, shown)
         if not compare:
-            parts.append(alone(one, shown, radii, example))
+            parts.append(single(one, shown, radii, example))
     headline = headline_of(evaluations, thresholds)
     missing = _missing(parts, bool(pairs), bool(groups))
     sections = [page_section(part, number) for number, part in enumerate(parts)]
@@ -186,9 +186,9 @@ def _made(evaluations: Sequence[Evaluation], command: str) -> list[tuple[str, st
 
 def _term(method: Method, methods: Collection[Method]) -> str:
     """Call a method by its label, and by its bins too where another has the same label."""
-    alone = sum(other.label == method.label for other in methods) == 1
+    unique = sum(other.label == method.label for other in methods) == 1
     return (
-        method.label if alone or method.n_bins is None else f"{method.label}, {method.n_bins} bins"
+        method.label if unique or method.n_bins is None else f"{method.label}, {method.n_bins} bins"
     )
 
 

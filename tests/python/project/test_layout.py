@@ -41,11 +41,6 @@ FEWEST, MOST = 4, 9
 
 # What is still to be cut. Nothing may be added.
 KNOWN = {
-    ("report._drawing", "figures"),
-    ("report._sections.curves", "figures"),
-    ("report._sections.measures", "figures"),
-    ("report._sections.scores", "figures"),
-    ("report._sections.side_by_side", "figures"),
 }
 KNOWN_SIZES = {"adapters", "sampling"}
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from smoothbound import figures
 from smoothbound._display.rounding import exact
 from smoothbound.analysis.evaluation import Evaluation
+from smoothbound.figures._accuracy import (
+    certified_accuracy_vs_radius,
+    certified_accuracy_vs_threshold,
+)
+from smoothbound.figures._class_radius import score_vs_class_radius
 from smoothbound.report._defaults import radii_of
 from smoothbound.report._drawing import Figure, draw
 
@@ -17,15 +21,15 @@ __all__ = ["accuracy_figures", "against_class_radius"]
 def accuracy_figures(
     evaluation: Evaluation, thresholds: Sequence[float], radii: Sequence[float]
 ) -> Iterator[Figure | str]:
-    """Draw certified accuracy over radius and threshold, or say why not."""
+    """Draw certified accuracy over radius and threshold; a str says why one cannot be drawn."""
     name = evaluation.name
     yield draw(
         f"{name}_accuracy_vs_radius",
         evaluation.title,
         f"Certified accuracy against the radius, for the {evaluation.measure} to stay above each "
-        f"threshold. {_reading(evaluation, thresholds)}",
+        f"threshold. {_how_computed(evaluation, thresholds)}",
         [
-            partial(figures.certified_accuracy_vs_radius, evaluation=evaluation, threshold=c)
+            partial(certified_accuracy_vs_radius, evaluation=evaluation, threshold=c)
             for c in thresholds
         ],
     )
@@ -37,14 +41,14 @@ def accuracy_figures(
         evaluation.title,
         "Certified accuracy against the threshold, at each radius, counted at every threshold.",
         [
-            partial(figures.certified_accuracy_vs_threshold, evaluation=evaluation, radius=r)
+            partial(certified_accuracy_vs_threshold, evaluation=evaluation, radius=r)
             for r in radii or radii_of(evaluation, thresholds[0])
         ],
     )
 
 
 def against_class_radius(evaluation: Evaluation) -> Figure | str:
-    """Draw confidence against class radius, or say why not."""
+    """Draw confidence against class radius; a str says why it cannot be drawn."""
     name, what = evaluation.name, f"{evaluation.measure} against class radius"
     if evaluation.class_radius is None:
         return f"{what} (for a log: --class-radius)"
@@ -56,7 +60,7 @@ def against_class_radius(evaluation: Evaluation) -> Figure | str:
         f"Certified {evaluation.measure} at R = 0 by {evaluation.bounds[-1].method.label} "
         "against the certified radius of the class (Cohen et al. 2019). "
         f"{_ceiling(evaluation)}",
-        [partial(figures.score_vs_class_radius, evaluation=evaluation)],
+        [partial(score_vs_class_radius, evaluation=evaluation)],
         table="class_radius",
         rows=[
             {
@@ -79,21 +83,22 @@ def against_class_radius(evaluation: Evaluation) -> Figure | str:
     )
 
 
-def _reading(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
-    """Say where the curves over the radius come from."""
+def _how_computed(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
+    """Return a sentence on how the curves over the radius were computed."""
     grid = (
-        "{} drawn from the bounds at the marked radii; between two of them stands the value of the "
-        "larger one, which is all that is certified there. A curve that ends above 0 ends at the "
-        "last radius that was computed."
+        "{} drawn from the bounds at the marked radii. Between two radii, the value of the larger "
+        "one is drawn, because nothing more is certified there. A curve that ends above 0 ends at "
+        "the last radius that was computed."
     )
-    drawn = [exact(c) for c in thresholds if c in evaluation.thresholds]
-    if not drawn or any(one.radius is None for one in evaluation.bounds):
+    searched = [exact(c) for c in thresholds if c in evaluation.thresholds]
+    if not searched or any(one.radius is None for one in evaluation.bounds):
         return grid.format("The curves are")
-    text = f"At c = {', '.join(drawn)}, the certified radius of every input is drawn."
-    return text if len(drawn) == len(thresholds) else f"{text} {grid.format('The others are')}"
+    text = f"At c = {', '.join(searched)}, the certified radius of every input is drawn."
+    return text if len(searched) == len(thresholds) else f"{text} {grid.format('The others are')}"
 
 
 def _ceiling(evaluation: Evaluation) -> str:
+    """Return a sentence on the inputs that reached the largest class radius."""
     assert evaluation.class_radius is not None
     radius = evaluation.class_radius[evaluation.paired]
     ties = int((radius == radius.max(initial=0.0)).sum())

@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from smoothbound import figures
 from smoothbound._display.rounding import exact
 from smoothbound.analysis.concentration import spreads
 from smoothbound.analysis.evaluation import UNKNOWN, Evaluation
+from smoothbound.figures._measures import score_and_margin_by_radius, score_vs_margin_spread
 from smoothbound.report._defaults import FRACTIONS
 from smoothbound.report._drawing import draw
 from smoothbound.report._parts import Part
@@ -19,19 +19,19 @@ __all__ = ["measures_table", "score_and_margin"]
 
 
 def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part:
-    """Show which is more concentrated, and which certifies more."""
+    """Return the part that compares the two: which certifies more, and which is concentrated."""
     title = f"Score and margin: {score.name}, {margin.name}"
-    drawn = [
+    figures = [
         draw(
             f"score_and_margin_{number}",
             title,
             "Which certifies more: certified accuracy by each, at thresholds at the same place in "
             "their ranges. A score above c implies a margin above 2c − 1 of the same draw; score > "
             "0.5 and margin > 0 both say that the class stays as predicted. "
-            f"{_verdict(score, margin)}",
+            f"{_count_wins(score, margin)}",
             [
                 partial(
-                    figures.score_and_margin_by_radius,
+                    score_and_margin_by_radius,
                     score=score,
                     margin=margin,
                     fraction=fraction,
@@ -42,7 +42,7 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
     ]
     spread = spreads(score, margin)
     if spread is not None:
-        drawn.append(
+        figures.append(
             draw(
                 f"spread_{number}",
                 title,
@@ -50,7 +50,7 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
                 "against that of its scores, as shares of their ranges, 2 and 1. Below the "
                 "diagonal the margin is the more concentrated. "
                 f"{len(spread.index)} inputs, whose scores both have kept.",
-                [partial(figures.score_vs_margin_spread, found=spread)],
+                [partial(score_vs_margin_spread, found=spread)],
                 table="spread",
                 rows=[
                     {
@@ -71,11 +71,11 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
         f"{score.bounds[-1].method.label}, {margin.bounds[-1].method.label}.",
     )
     absent = [] if spread is not None else ["how concentrated each is (a log has no scores)"]
-    return Part(title, notes, drawn, measures_table(score, margin), len(score.index), absent)
+    return Part(title, notes, figures, measures_table(score, margin), len(score.index), absent)
 
 
-def _verdict(score: Evaluation, margin: Evaluation) -> str:
-    """Count the places at which each certifies more."""
+def _count_wins(score: Evaluation, margin: Evaluation) -> str:
+    """Return a sentence that counts where each certifies more."""
     by_score, by_margin = (
         np.concatenate(
             [
@@ -85,8 +85,8 @@ def _verdict(score: Evaluation, margin: Evaluation) -> str:
         )
         for one in (score, margin)
     )
-    told = (by_score != UNKNOWN) & (by_margin != UNKNOWN)
-    by_score, by_margin = by_score[told], by_margin[told]
+    known = (by_score != UNKNOWN) & (by_margin != UNKNOWN)
+    by_score, by_margin = by_score[known], by_margin[known]
     places = int(np.count_nonzero(by_score | by_margin))
     if not places:
         return "Neither certifies any input here."

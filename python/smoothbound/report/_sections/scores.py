@@ -8,16 +8,19 @@ from functools import partial
 
 import numpy as np
 
-from smoothbound import figures
 from smoothbound._display.rounding import exact
 from smoothbound.analysis import calibration, knots
 from smoothbound.analysis.evaluation import Evaluation, Ints
+from smoothbound.figures._calibration import certified_calibration
+from smoothbound.figures._confidence import certified_confidence
+from smoothbound.figures._distribution import score_distribution, survival_function
+from smoothbound.figures._knots import choice_of_knots
 from smoothbound.report._defaults import radii_of
 from smoothbound.report._drawing import Figure, Panel, draw
 
-__all__ = ["calibration_under_attack", "choice_of_knots", "one_input"]
+__all__ = ["calibration_under_attack", "knots_compared", "one_input"]
 
-_MOST_INPUTS = 100  # whose knots are compared; more would change little and take time
+_MOST_INPUTS = 100  # of which knots are compared: more take time and change little
 _NO_SCORES = "(certify without --adaptive; a log has no scores)"
 
 
@@ -42,8 +45,8 @@ def _of_one(
     caption = ""
     if scores:
         panels = [
-            partial(figures.score_distribution, evaluation=evaluation, index=index),
-            partial(figures.survival_function, evaluation=evaluation, index=index),
+            partial(score_distribution, evaluation=evaluation, index=index),
+            partial(survival_function, evaluation=evaluation, index=index),
         ]
         caption = (
             f"From draws to a certificate. Left: the {evaluation.measure} of every draw. Middle: "
@@ -52,9 +55,7 @@ def _of_one(
             "reaches, the further the certificate. Right: "
         )
     panels.append(
-        partial(
-            figures.certified_confidence, evaluation=evaluation, index=index, thresholds=thresholds
-        )
+        partial(certified_confidence, evaluation=evaluation, index=index, thresholds=thresholds)
     )
     return draw(
         f"{evaluation.name}_confidence",
@@ -67,7 +68,7 @@ def _of_one(
     )
 
 
-def choice_of_knots(evaluation: Evaluation, thresholds: Sequence[float]) -> Figure | str:
+def knots_compared(evaluation: Evaluation, thresholds: Sequence[float]) -> Figure | str:
     """Draw what equal counts, equal widths and every draw certify."""
     what = "the choice of knots"
     index = _spread(evaluation.with_scores)
@@ -93,7 +94,7 @@ def choice_of_knots(evaluation: Evaluation, thresholds: Sequence[float]) -> Figu
         f"{found[0].n_inputs} inputs at R = {exact(radius)}, by the number of intervals. Knots "
         f"stand at edges of a sketch of {sketch.edges.size - 1} intervals; “every draw” is all of "
         f"them, which loses less than one interval to the exact bound. {_winner(found[0])}",
-        [partial(figures.choice_of_knots, found=one) for one in found],
+        [partial(choice_of_knots, found=one) for one in found],
         table="knots",
         rows=[
             {
@@ -127,8 +128,8 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
     order = np.argsort(evaluation.index)
     rows = order[kept[order]]  # as the sketch has them
     total = len(evaluation.index)
-    # A share of alpha for every input, also those abstained from, for the same draws decide which
-    # ones these are. So all intervals hold together.
+    # Every input gets a share of alpha, also those abstained from, because the same draws decide
+    # which inputs these are. All intervals then hold at once.
     lower, upper = np.empty((2, len(rows), len(evaluation.radii)))
     done = 0
     try:
@@ -156,7 +157,7 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
         f"that everything shown holds with probability at least 1 − {exact(evaluation.alpha)}.",
         [
             partial(
-                figures.certified_calibration,
+                certified_calibration,
                 radii=evaluation.radii,
                 lower=lower,
                 upper=upper,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from smoothbound import figures
 from smoothbound._display.rounding import exact, floored
 from smoothbound.analysis import comparison
 from smoothbound.analysis.evaluation import Evaluation
+from smoothbound.figures._side_by_side import best_by_radius, compared_by_radius
 from smoothbound.report._defaults import thresholds_of
 from smoothbound.report._drawing import draw
 from smoothbound.report._parts import Part
@@ -34,21 +34,18 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
         "certificates at α, choose σ by pilots with another seed (smoothbound recommend) and "
         "certify with that σ alone."
     )
-    drawn = [
+    figures = [
         draw(
             f"side_by_side_{number}",
             title,
             accuracy,
-            [
-                partial(figures.compared_by_radius, evaluations=group, threshold=c)
-                for c in thresholds
-            ],
+            [partial(compared_by_radius, evaluations=group, threshold=c) for c in thresholds],
         ),
         draw(
             f"best_by_radius_{number}",
             title,
             best,
-            [partial(figures.best_by_radius, evaluations=group, threshold=c) for c in thresholds],
+            [partial(best_by_radius, evaluations=group, threshold=c) for c in thresholds],
             table="best_by_radius",
             rows=[row for c in thresholds for row in _best_rows(group, c)],
         ),
@@ -59,7 +56,7 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
         + ".",
         *_rule(group, thresholds),
     )
-    return Part(title, notes, drawn, comparison_table(group, thresholds), len(first.index))
+    return Part(title, notes, figures, comparison_table(group, thresholds), len(first.index))
 
 
 def _best(group: Sequence[Evaluation], threshold: float) -> str:

@@ -8,24 +8,24 @@ from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.report._drawing import Figure
 from smoothbound.report._parts import Part
 from smoothbound.report._sections.curves import accuracy_figures, against_class_radius
-from smoothbound.report._sections.scores import calibration_under_attack, choice_of_knots, one_input
+from smoothbound.report._sections.scores import calibration_under_attack, knots_compared, one_input
 from smoothbound.report._tables import accuracy_table
 
-__all__ = ["alone"]
+__all__ = ["single"]
 
 
-def alone(
+def single(
     evaluation: Evaluation,
     thresholds: Sequence[float],
     radii: Sequence[float],
     example: int | None,
 ) -> Part:
-    """Show all that one evaluation has to show, and say what it has not."""
+    """Return the part with the figures of one evaluation; `absent` names those without data."""
     made = [
         *accuracy_figures(evaluation, thresholds, radii),
         against_class_radius(evaluation),
         one_input(evaluation, thresholds, example),
-        choice_of_knots(evaluation, thresholds),
+        knots_compared(evaluation, thresholds),
         calibration_under_attack(evaluation) if evaluation.measure == "score" else None,
     ]
     figures = [one for one in made if isinstance(one, Figure)]
