@@ -14,6 +14,7 @@ from smoothbound._utils import checks
 from smoothbound._utils.radii import default_radii
 from smoothbound.backends._names import BANDS, BOUNDS
 from smoothbound.bounds._method import Method
+from smoothbound.data._specs import SPECS
 
 if TYPE_CHECKING:
     from smoothbound.data._loading import Dataset
@@ -37,9 +38,9 @@ __all__ = [
 Data = Annotated[
     str,
     typer.Option(
-        help="Data set: digits, cifar10:DIR, imagenet:DIR, images:DIR (a folder for each class), "
-        "or npz:FILE with the arrays images (uint8, or float32 in [0, 1], of shape (n, channels, "
-        "height, width)) and labels (whole numbers from 0, of shape (n,)).",
+        help=f"Data set: {SPECS}. The DIR of images has a folder for each class. The FILE of npz "
+        "has the arrays images (uint8, or float32 in [0, 1], of shape (n, channels, height, "
+        "width)) and labels (whole numbers from 0, of shape (n,)).",
         show_default=False,
     ),
 ]

@@ -12,13 +12,13 @@ from smoothbound.data._dataset import Dataset, Images, unit_scale
 from smoothbound.data._digits import digits
 from smoothbound.data._folders import imagenet, images
 from smoothbound.data._npz import npz
+from smoothbound.data._specs import SPECS
 from smoothbound.errors import DataError
 
-__all__ = ["SPECS", "SPLITS", "Dataset", "Images", "load", "unit_scale"]
+__all__ = ["SPLITS", "Dataset", "Images", "load", "unit_scale"]
 
 SPLITS = ("train", "test")
-SPECS = "digits, cifar10:DIR, imagenet:DIR, images:DIR or npz:FILE"
-_FROM_PATH: dict[str, Callable[[Path, str], Dataset]] = {
+_FROM_PATH: dict[str, Callable[[Path, str], Dataset]] = {  # the names in `PLACES` with a place
     "cifar10": cifar10,
     "imagenet": imagenet,
     "images": images,
@@ -32,8 +32,7 @@ def load(spec: str, split: str = "test") -> Dataset:
     Parameters
     ----------
     spec : str
-        "digits", "cifar10:DIR", "imagenet:DIR", "images:DIR" or "npz:FILE"; see
-        `smoothbound.data`.
+        A name in `SPECS`, such as "digits" or "cifar10:DIR"; see `smoothbound.data`.
     split : {"train", "test"}
         Which part.
 
@@ -58,7 +57,7 @@ def load(spec: str, split: str = "test") -> Dataset:
     if kind in _FROM_PATH and path:
         try:
             return _FROM_PATH[kind](_home(Path(path)), split)
-        except OSError as error:  # of the folders on the way
+        except OSError as error:  # about a folder on the way
             raise DataError(
                 f"{kind}: {checks.shown(path)} cannot be read: {error.strerror}"
             ) from error

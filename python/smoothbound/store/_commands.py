@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from smoothbound.backends._names import BANDS
+from smoothbound.data._specs import PLACES
 from smoothbound.store._settings import RunSettings
 
 __all__ = ["FOLDER", "certify_command"]
@@ -106,6 +107,6 @@ def _data(name: str) -> str:
     ['digits', 'cifar10:DIR', 'npz:DIR/photos.npz', 'images:DIR/photos']
     """
     kind, _, file = name.partition(":")
-    if kind == "digits":
+    if not PLACES.get(kind, FOLDER):
         return kind
     return f"{kind}:{FOLDER}/{file}" if file else f"{kind}:{FOLDER}"

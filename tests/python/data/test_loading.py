@@ -27,12 +27,27 @@ from PIL import Image
 
 from smoothbound.data._encoded import EncodedImages
 from smoothbound.data._loading import Dataset, load
+from smoothbound.data._specs import PLACES, SPECS
 from smoothbound.errors import DataError
 from smoothbound.train._batches import some
 
 cifar10_layouts = importlib.import_module("smoothbound.data._cifar10")
 npz_layout = importlib.import_module("smoothbound.data._npz")
 folders = importlib.import_module("smoothbound.data._folders")
+
+
+def test_one_list_of_data_sets_is_what_loads_and_what_the_documents_say() -> None:
+    import smoothbound.data as package
+
+    page = Path(__file__).parents[3] / "docs" / "command-line.md"
+    for name, place in PLACES.items():
+        spec = f"{name}:{place}" if place else name
+        assert spec in SPECS
+        assert f"``{spec}``" in (package.__doc__ or "")
+        assert f"`{spec}`" in page.read_text(encoding="utf-8")
+        if place:
+            with pytest.raises(DataError, match="missing"):
+                load(f"{name}:missing")
 
 
 def encoded(pixels: NDArray[np.uint8], kind: str = "PNG") -> bytes:
