@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from smoothbound.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
     from smoothbound.data._loading import Dataset
+    from smoothbound.train._loop import Epoch
 
 __all__ = ["train"]
 
@@ -69,7 +71,7 @@ def train(
     threads: Annotated[
         int | None,
         typer.Option(
-            help="Threads of the CPU. Another number rounds otherwise, and so gives a slightly "
+            help="Threads of the CPU. Another number rounds in another order and gives a slightly "
             "different network.",
             show_default="1 for small networks, else all cores",
             rich_help_panel=_MACHINE,
@@ -111,11 +113,10 @@ def train(
     A run that is killed leaves its last finished epoch and goes on with --resume, to the same
     network as if it had not been stopped.
     """
-    from smoothbound.data._loading import load
     from smoothbound.models import checkpoint
     from smoothbound.train._accuracy import accuracy_under_noise
     from smoothbound.train._batches import some
-    from smoothbound.train._loop import Epoch, steps_per_epoch
+    from smoothbound.train._loop import steps_per_epoch
     from smoothbound.train._loop import train as fit
     from smoothbound.train._recipes import RECIPES, best_device, best_precision, best_threads
 
@@ -128,12 +129,7 @@ def train(
     going_on = resume and out.exists()
     if not going_on:
         _claim(out)
-    training, held_out = load(data, "train"), load(data, "test")
-    introduce(training)
-    if held_out.split != "all":  # else the very same images
-        introduce(held_out)
-    _check_alike(training, held_out)
-    look_at(held_out, range(len(held_out)))
+    training, held_out = _load_both(data)
     if max_images is not None:
         training = some(training, max_images, seed)
     history: list[dict[str, Any]] = []
@@ -159,25 +155,7 @@ def train(
     if going_on:
         _check_same(out, {"threads": threads} | recorded, {"arch": arch} | settings)
 
-    def keep(epoch: Epoch) -> None:
-        values = (epoch.number, epoch.loss, epoch.accuracy, epoch.lr, epoch.seconds)
-        row = dict(zip(_COLUMNS, values, strict=True))
-        checkpoint.save(
-            out,
-            epoch.model,
-            arch=arch,
-            epoch=epoch.number,
-            optimizer=epoch.optimizer,
-            training=settings,
-            history=[*history, row],
-        )
-        history.append(row)
-        _write_log(out, history)
-        running.say(
-            f"epoch {epoch.number}: loss {epoch.loss:.4f}, accuracy under noise "
-            f"{epoch.accuracy:.1%}, {epoch.seconds:.1f} s"
-        )
-
+    kept = _Checkpoints(out, arch, settings, history)
     with (
         progress(
             "epochs", epochs, done=len(history), steps=steps_per_epoch(training, batch_size)
@@ -198,7 +176,7 @@ def train(
             device=where,
             resume=out if going_on else None,
             on_step=lambda: running(1),
-            on_epoch=keep,
+            on_epoch=lambda epoch: running.say(kept.write(epoch)),
         )
     share = accuracy_under_noise(model, held_out, sigma=sigma)
     trained_on = held_out.split == "all"
@@ -206,9 +184,60 @@ def train(
     say(f"accuracy under noise on the {len(held_out)} {which}: {share:.1%}\ncheckpoint: {out}")
 
 
+def _load_both(data: str) -> tuple[Dataset, Dataset]:
+    """Return the images to train on and those to test with, after a line about each.
+
+    Raises
+    ------
+    DataError
+        If they differ in shape or classes, or an image to test with cannot be read.
+    """
+    from smoothbound.data._loading import load
+
+    training, held_out = load(data, "train"), load(data, "test")
+    introduce(training)
+    if held_out.split != "all":  # "all": both are the same images
+        introduce(held_out)
+    _check_alike(training, held_out)
+    look_at(held_out, range(len(held_out)))
+    return training, held_out
+
+
+@dataclass(frozen=True)
+class _Checkpoints:
+    """Writes the checkpoint after every epoch, and the table of the epochs beside it."""
+
+    out: Path
+    arch: str
+    settings: dict[str, Any]
+    history: list[dict[str, Any]]  # grows with every epoch
+
+    def write(self, epoch: Epoch) -> str:
+        """Write both files, and return a line about the epoch."""
+        from smoothbound.models import checkpoint
+
+        values = (epoch.number, epoch.loss, epoch.accuracy, epoch.lr, epoch.seconds)
+        row = dict(zip(_COLUMNS, values, strict=True))
+        checkpoint.save(
+            self.out,
+            epoch.model,
+            arch=self.arch,
+            epoch=epoch.number,
+            optimizer=epoch.optimizer,
+            training=self.settings,
+            history=[*self.history, row],
+        )
+        self.history.append(row)
+        _write_log(self.out, self.history)
+        return (
+            f"epoch {epoch.number}: loss {epoch.loss:.4f}, accuracy under noise "
+            f"{epoch.accuracy:.1%}, {epoch.seconds:.1f} s"
+        )
+
+
 @contextmanager
 def _told_when_stopped(out: Path, history: list[dict[str, Any]], epochs: int) -> Iterator[None]:
-    """Say, when a person stops the training, what is kept and how to go on."""
+    """Complete the message of Ctrl-C: what is kept, and how to go on."""
     try:
         yield
     except KeyboardInterrupt:
@@ -217,7 +246,7 @@ def _told_when_stopped(out: Path, history: list[dict[str, Any]], epochs: int) ->
 
 
 def _check_alike(training: Dataset, held_out: Dataset) -> None:
-    """Refuse, before the training, a test that it cannot be tried on."""
+    """Refuse images to test with that a network trained on the others does not take."""
     for name in ("shape", "num_classes"):
         one, other = getattr(training, name), getattr(held_out, name)
         if one != other:
@@ -228,7 +257,7 @@ def _check_alike(training: Dataset, held_out: Dataset) -> None:
 
 
 def _claim(out: Path) -> None:
-    """Make sure, before any work, that the checkpoint can be written and replaces nothing."""
+    """Check, before any work, that the checkpoint can be written and replaces nothing."""
     if out.exists():
         raise CheckpointError(
             f"{out} exists; delete it, choose another --out, or go on with it by --resume"
@@ -244,7 +273,7 @@ def _claim(out: Path) -> None:
 
 
 def _check_same(out: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Refuse to go on with a run of other settings."""
+    """Refuse to go on with a run that had other settings."""
     wrong = [
         f"{name} {found.get(name)!r}, not {value!r}"
         for name, value in wanted.items()
