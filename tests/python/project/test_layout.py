@@ -40,9 +40,7 @@ FLOOR_OF = {name: i for i, line in enumerate(FLOORS.split("\n")) for name in lin
 FEWEST, MOST = 4, 9
 
 # What is still to be cut. Nothing may be added.
-KNOWN = {
-}
-KNOWN_SIZES = {"adapters", "sampling"}
+KNOWN_SIZES = {"adapters"}
 
 
 class Import(NamedTuple):
@@ -90,7 +88,6 @@ def imports() -> list[Import]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Import | ast.ImportFrom)
         for target in targets(node)
-        if (name, target) not in KNOWN
     ]
 
 
