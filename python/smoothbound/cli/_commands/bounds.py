@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from smoothbound._display.console import say
 from smoothbound._display.rounding import ceil_significant, floor_significant
-from smoothbound.backends._names import BOUNDS
+from smoothbound._utils import checks
+from smoothbound.backends import _select as backends
+from smoothbound.backends._names import BACKENDS, BANDS, BOUNDS, ORDERS, SIDES
 from smoothbound.cli._options import (
     Alpha,
     Band,
@@ -120,7 +122,9 @@ def bounds(
     """
     from smoothbound._display.progress import progress
     from smoothbound.bounds._certificate_files import require_kind, settings_beside, writing
-    from smoothbound.bounds._certify import certify_scores
+    from smoothbound.bounds._certify import certify_rows
+    from smoothbound.bounds._method import Method
+    from smoothbound.bounds._request import Request
     from smoothbound.scores._files import open_scores
 
     files = [out, settings_beside(out)] if out.suffix.lower() == ".csv" else [out]
@@ -130,21 +134,24 @@ def bounds(
     require_kind(out)
     file = open_scores(scores, key)
     a, b = score_range
-    settings: dict[str, Any] = {
-        "sigma": sigma,
-        "alpha": alpha,
-        "score_range": score_range,
-        "radii": default_radii(sigma) if radii is None else numbers("--radii", radii),
-        "thresholds": [(a + b) / 2] if thresholds is None else numbers("--thresholds", thresholds),
-        "bound": bound,
-        "band": band,
-        "n_bins": n_bins,
-        "sides": sides,
-        "order": order,
-        "seed": seed,
-        "backend": backend,
-        "threads": threads,
-    }
+    grid = default_radii(sigma) if radii is None else numbers("--radii", radii)
+    cuts = [(a + b) / 2] if thresholds is None else numbers("--thresholds", thresholds)
+    request = Request(
+        sigma=sigma,
+        alpha=alpha,
+        score_range=score_range,
+        radii=tuple(grid),
+        thresholds=tuple(cuts),
+        method=Method.of(
+            checks.choice("bound", bound, BOUNDS), checks.choice("band", band, BANDS), n_bins
+        ),
+        sides=checks.choice("sides", sides, SIDES),
+        order=checks.choice("order", order, ORDERS),
+        order_seed=seed,
+    )
+    implementation = backends.resolve(
+        None if backend is None else checks.choice("backend", backend, BACKENDS)
+    )
     first = next(file.chunks)
     say(_understood(scores, file, first), Console(stderr=True))
 
@@ -152,7 +159,9 @@ def bounds(
         row = 0
         for chunk in chain([first], file.chunks):
             try:
-                yield certify_scores(chunk, first_row=row, **settings)
+                yield certify_rows(
+                    chunk, request, first_row=row, backend=implementation, threads=threads
+                )
             except ValueError as error:
                 if not row:
                     raise
