@@ -1,7 +1,7 @@
 #include "smoothbound/sketch.hpp"
 
 #include <cmath>
-#include <optional>
+#include <memory>
 
 #include "batch.hpp"
 #include "plan_contents.hpp"
@@ -30,7 +30,7 @@ struct SketchPlan {
   Range range;
   CurveRadii radii;             // radii / sigma
   std::vector<double> targets;  // distances of the thresholds
-  std::optional<ConfidenceBand> own_band;
+  std::unique_ptr<const ConfidenceBand> own_band;
   const ConfidenceBand* band;
 
   SketchPlan(const ScoreCounts& s, const Options& o)
@@ -40,7 +40,9 @@ struct SketchPlan {
         radii(scaled_radii(o)),
         targets(targets_of(o, range)),
         band(o.prepared) {
-    if (band == nullptr) band = &own_band.emplace(o.band, s.n_draws, o.alpha, 0, 0.0, o.cancel);
+    if (band != nullptr) return;
+    own_band = std::make_unique<const ConfidenceBand>(o.band, s.n_draws, o.alpha, 0, 0.0, o.cancel);
+    band = own_band.get();
   }
 
   std::span<const std::uint32_t> row(std::size_t i) const noexcept {
