@@ -26,5 +26,5 @@ from .measures import Measure as Measure
 from .measures import custom as custom
 from .sketch._certify import SketchCertificate as SketchCertificate
 from .sketch._score_sketch import ScoreSketch as ScoreSketch
-from .smoothing._classifier import SmoothedCertificate as SmoothedCertificate
+from .smoothing._certificate import SmoothedCertificate as SmoothedCertificate
 from .smoothing._classifier import SmoothedClassifier as SmoothedClassifier

@@ -146,6 +146,11 @@ class Certificate:
         write(self, path)
 
     @classmethod
+    def upgraded(cls, table: pa.Table) -> pa.Table:
+        """Return the table of a file, which can be older, with the columns of this version."""
+        return table
+
+    @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a certificate that `save` or ``smoothbound bounds`` wrote.
 

@@ -1,5 +1,5 @@
+from ._certificate import SmoothedCertificate as SmoothedCertificate
 from ._class_radius import class_radius as class_radius
 from ._class_radius import clopper_pearson_lower as clopper_pearson_lower
-from ._classifier import SmoothedCertificate as SmoothedCertificate
 from ._classifier import SmoothedClassifier as SmoothedClassifier
 from ._run import run as run

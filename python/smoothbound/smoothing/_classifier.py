@@ -2,282 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
-from functools import partial
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from smoothbound._display.rounding import exact, floor_decimal
 from smoothbound._utils import checks
-from smoothbound._utils.renamed import formerly, renamed
+from smoothbound._utils.renamed import renamed
 from smoothbound.adapters._base import Outputs
 from smoothbound.adapters._recognise import Model
-from smoothbound.adaptive import Answer, Budget, Decide, FindRadius, Plan, ask
-from smoothbound.adaptive import Job as AdaptiveJob
-from smoothbound.adaptive import plan as plan_of
-from smoothbound.backends import gaussian
+from smoothbound.adaptive import Budget, ask
 from smoothbound.backends._names import Backend, Band, Bound, Mean, Sides
-from smoothbound.bounds._certificate import Certificate
-from smoothbound.bounds._certify import certify_rows
 from smoothbound.bounds._method import Method
-from smoothbound.bounds._request import Request, Settings
-from smoothbound.bounds._sample_size import draws_above
+from smoothbound.bounds._request import Request
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure, check_cutoff
-from smoothbound.noise._displaced import inward, outward
-from smoothbound.noise._kinds import BRIEF_CAVEAT, Kind
+from smoothbound.noise._kinds import Kind
+from smoothbound.noise._noise import Noise
 from smoothbound.noise._streams import MAX_DRAWS, MAX_INDEX
 from smoothbound.sampling._inputs import tensor_of
-from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input, Job
+from smoothbound.sampling._jobs import Draws, Failure, Input
 from smoothbound.sampling._outputs import Select
 from smoothbound.sampling._running_model import Compile, Precision
 from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing._background import in_background
-from smoothbound.smoothing._class_radius import class_radius
+from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
+from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
 
-__all__ = [
-    "SmoothedCertificate",
-    "SmoothedClassifier",
-    "SmoothedSettings",
-    "check_feasible",
-    "judge",
-    "plan_draws",
-    "record",
-    "verdict",
-    "with_center",
-]
+__all__ = ["SmoothedClassifier"]
 
-
-@dataclass(frozen=True)
-class SmoothedSettings(Settings):
-    """What was asked for, including how the draws were made.
-
-    Attributes
-    ----------
-    measure : str
-        Name of the confidence measure.
-    cutoff : float or None
-        Certified confidence at R = 0 that a class has to be above; None: no abstention.
-    outputs : str
-        What the model was stated to return.
-    n0, seed : int
-        Selection draws of each input; what the noise was keyed with.
-    noise : dict
-        Kind of the noise, its grid, and where it entered; see `smoothbound.noise.Noise.describe`.
-    batch_size : int
-        Rows of a batch; automatic ones as they were found.
-    precision, channels_last, compile, device : str, bool, str or None, str
-        How and where the model ran; an automatic memory format as it was found.
-    adaptive : dict or None
-        The plan and the budget of adaptive draws, `n` of which are the most of an input, and
-        `n_pilot` the pilot draws of the last stage; None for n draws of each.
-    select : str
-        How the class was selected.
-    threads : int or None
-        Threads of the CPU that the model ran in; None: not known, or another device.
-    """
-
-    measure: str
-    cutoff: float | None
-    outputs: str
-    n0: int
-    seed: int
-    noise: dict[str, Any]
-    batch_size: int
-    precision: str
-    channels_last: bool
-    compile: str | None
-    device: str
-    adaptive: dict[str, Any] | None = None
-    select: str = "votes"
-    threads: int | None = None
-
-    @property
-    def quantity(self) -> str:
-        return self.measure
-
-    @property
-    def caveat(self) -> str:
-        return BRIEF_CAVEAT if self.noise.get("kind") == "gaussian" else ""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class SmoothedCertificate(Certificate):
-    """Certified confidence of the predicted class of many inputs.
-
-    Beside `lower`, `upper` and `radius` of a `Certificate`, which are about the class chosen on
-    the selection draws. Each stated number holds with probability at least 1 - alpha over the
-    draws: a confidence and a class radius of one input are two certificates.
-
-    Attributes
-    ----------
-    settings : SmoothedSettings
-    selected : ndarray of int64, shape (n_inputs,)
-        The class that was selected and certified, also where it abstained; -1 where no draw was
-        made or sampling failed.
-    index : ndarray of int64, shape (n_inputs,)
-        The ids that the noise belongs to.
-    predicted : ndarray of int64, shape (n_inputs,)
-        The predicted class, or -1 where its certified confidence at R = 0 is not above the
-        cut-off: there the classifier abstains. Also -1 where sampling failed; all other numbers
-        of such an input are NaN or 0.
-    reason : tuple of str
-        Why it abstained; empty where it did not. Begins with "failed: " where the model raised,
-        returned something other than was stated, or ran out of memory. With adaptive draws each
-        reason ends with why drawing stopped, such as "budget spent after 400 draws".
-    class_radius : ndarray of float64, shape (n_inputs,)
-        Radius within which the majority vote stays the chosen class (Cohen et al. 2019), in the
-        units of sigma; NaN where the vote could not be certified at all.
-    n_draws : ndarray of int64, shape (n_inputs,)
-        Number of estimation draws.
-    mean_score : ndarray of float64, shape (n_inputs,)
-        Mean of the estimation draws: an estimate, not a certificate.
-    """
-
-    settings_class: ClassVar[type[Settings]] = SmoothedSettings
-
-    settings: SmoothedSettings
-    index: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    reason: tuple[str, ...]
-    class_radius: NDArray[np.float64]
-    n_draws: NDArray[np.int64]
-    mean_score: NDArray[np.float64]
-    selected: NDArray[np.int64]
-
-    example = formerly("example", "index")
-
-    _own_columns: ClassVar[tuple[str, ...]] = (
-        "index",
-        "selected",
-        "predicted",
-        "reason",
-        "class_radius",
-        "n_draws",
-        "mean_score",
-    )
-
-
-def judge(
-    selected: ArrayLike,
-    lower_at_zero: ArrayLike,
-    cutoff: float | None,
-    *,
-    measure: str = "confidence",
-) -> tuple[NDArray[np.int64], list[str]]:
-    """Abstain where the certified confidence at R = 0 is not above the cut-off.
-
-    Above the cut-off of its measure (score 0.5, margin 0), the chosen class is certified to be
-    the one with the largest average score.
-
-    Parameters
-    ----------
-    selected : array_like of int, shape (n_inputs,)
-        The class chosen on the selection draws of each input.
-    lower_at_zero : array_like of float, shape (n_inputs,)
-        The certified confidence of that class at R = 0.
-    cutoff : float or None
-        What it has to be above; None: nothing is abstained from.
-    measure : str, default "confidence"
-        What the reason calls it.
-
-    Returns
-    -------
-    predicted : ndarray of int64, shape (n_inputs,)
-        `selected`, with -1 where abstained.
-    reason : list of str
-        Why, for each input; empty where not abstained.
-
-    Examples
-    --------
-    >>> predicted, reason = judge([7, 2], [0.97, 0.4996], 0.5, measure="score")
-    >>> predicted
-    array([ 7, -1])
-    >>> reason
-    ['', 'the certified score of class 2 at R = 0 is 0.499, not above the cut-off 0.5']
-    """
-    classes = np.asarray(selected, dtype=np.int64)
-    lower = np.asarray(lower_at_zero, dtype=np.float64)
-    sure = np.ones(classes.shape, bool) if cutoff is None else lower > cutoff
-    needed = "" if cutoff is None else exact(cutoff)
-    reason = [
-        ""
-        if ok
-        else f"the certified {measure} of class {y} at R = 0 is {floor_decimal(low)}, "
-        f"not above the cut-off {needed}"
-        for ok, y, low in zip(sure, classes, lower, strict=True)
-    ]
-    return np.where(sure, classes, -1), reason
-
-
-def record(plan: Plan, budget: Budget | None) -> dict[str, Any]:
-    """Return what adaptive draws were made under, as JSON holds it.
-
-    Examples
-    --------
-    >>> made = record(plan_of(Decide(0.5, radius=0.25), sigma=0.25), Budget(draws=10_000))
-    >>> made["asked"], made["stages"][-1]["n"], made["budget"]
-    ('Decide', 100000, {'draws': 10000, 'seconds': None})
-    """
-    limits = (budget or Budget()).record()
-    made: dict[str, Any] = json.loads(json.dumps(plan.record() | {"budget": limits}))
-    return made
-
-
-def verdict(
-    answer: Answer,
-    draws: Draws,
-    cutoff: float | None,
-    *,
-    sigma: float,
-    measure: str,
-    displacement: float = 0.0,
-) -> tuple[int, str, float]:
-    """Judge an input whose draws were adaptive.
-
-    Parameters
-    ----------
-    answer : Answer
-    draws : Draws
-        Those that gave it.
-    cutoff, measure
-        As for `judge`.
-    sigma, displacement : float
-        Of the noise, and of the input from its lattice point.
-
-    Returns
-    -------
-    predicted : int
-        The class, or -1 where abstained or no draw was made.
-    reason : str
-        Why, and why drawing stopped.
-    class_radius : float
-        Certified at the level of the last look, for the scores chose when to stop; NaN where that
-        look certifies nothing.
-
-    Examples
-    --------
-    >>> job = plan_of(Decide(0.5, radius=0.25), sigma=0.25).start(Budget(draws=100))
-    >>> none = Draws(np.empty(0, np.float32), predicted=-1, top_count=0, n0=0)
-    >>> verdict(job.answer, none, 0.5, sigma=0.25, measure="score")
-    (-1, 'budget spent after 0 draws', nan)
-    """
-    vote = np.nan
-    if answer.level > 0.0:  # drawing ends at a look, so that all draws belong to it
-        at_point = class_radius(draws.top_count, answer.n_draws, sigma=sigma, alpha=answer.level)
-        vote = float(inward(at_point, displacement))
-    if draws.predicted < 0:
-        return -1, answer.reason, vote
-    predicted, why = judge([draws.predicted], [answer.lower_at_zero], cutoff, measure=measure)
-    return int(predicted[0]), "; ".join(filter(None, [why[0], answer.reason])), vote
+_CALLER = 4  # frames from a warning up to who called `certify`, which has a wrapper
 
 
 class SmoothedClassifier:
@@ -555,69 +315,79 @@ class SmoothedClassifier:
         if x.ndim == 0:
             raise ValueError("x must have the shape (n_inputs, ...), got a single number")
         n0, n = (checks.count(name, k, 1, MAX_DRAWS) for name, k in (("n0", n0), ("n", n)))
-        adaptive = checks.flag("adaptive", adaptive)
-        ids = _ids(index, len(x))
+        indices, asked = _indices(index, len(x)), checks.radii("radii", radii)
         if progress is not None and not callable(progress):
             raise TypeError(
                 f"progress must be callable as progress(done, n_inputs), got "
                 f"{type(progress).__name__}"
             )
+        adaptive = checks.flag("adaptive", adaptive)
         if not adaptive and (radius_precision is not None or budget is not None):
             raise ValueError("radius_precision and budget are for adaptive=True")
         made = self.sampler.noise(noise, seed=seed, grid=grid)
-        elements = int(np.prod(x.shape[1:]))
-        displacement = made.displacement(elements)
-        default: Bound = "tangent" if adaptive else "cdf"
+        displacement = made.displacement(int(np.prod(x.shape[1:])))
+        bound = bound if bound is not None else "tangent" if adaptive else "cdf"
         request = Request(
             sigma=self.sigma,
             alpha=alpha,
             score_range=self.measure.score_range,
-            radii=checks.floats("radii", radii),
+            radii=radii_at_point(asked, displacement),
             thresholds=checks.floats("thresholds", thresholds),
-            method=Method.of(default if bound is None else bound, band, n_bins, mean),
+            method=Method.of(bound, band, n_bins, mean),
             pilot=pilot,
             sides=sides,
             order="drawn",
         )
-        at_points = with_center(request, displacement)
-        plan = None
+        cutoff = None if sides == "upper" else self.cutoff  # abstention is about the lower bound
+        procedure = Procedure(
+            (request,), n, cutoff, self.measure.name, displacement, backend, threads
+        )
         if adaptive:
-            question = ask(request.radii, request.thresholds, radius_precision)
-            plan = plan_draws(question, n, request, displacement, backend)
-            at_points = replace(at_points, alpha=plan.stages[-1].alpha)
-        bounded = partial(certify_rows, request=at_points, backend=backend, threads=threads)
-        computed = check_feasible(self, n, bounded)
-        for i in range(len(x)):  # so that what it refuses is refused before any draw
+            procedure = procedure.adaptive(ask(asked, thresholds, radius_precision), budget)
+        settings = procedure.check_feasible()
+        for i in range(len(x)):  # an input that the noise refuses is refused before any draw
             made.point(tensor_of(x[i, ...]))
-        if common := made.common_grid(tensor_of(x[0, ...])):
-            warnings.warn(
-                f"x[0] lies on the grid of whole multiples of 1/{common}: state grid={common}, and "
-                f"certificates need not give up the radius {2 * displacement:.3g} for rounding",
-                stacklevel=2,
-            )
+        _warn_of_grid_and_units(x, made, displacement)
+        results = self._results(x, indices, procedure, made, n0, progress)
+        return SmoothedCertificate(
+            settings=SmoothedSettings(
+                **(vars(settings) | {"radii": tuple(asked.tolist())}),
+                measure=self.measure.name,
+                cutoff=cutoff,
+                outputs=self.outputs,
+                n0=n0,
+                seed=int(seed),
+                noise=made.describe(int(np.prod(x.shape[1:]))),
+                adaptive=procedure.record(),
+                **self.sampler.describe(x[0]),
+            ),
+            index=indices,
+            **_columns(results),
+        )
 
-        if _in_bytes(x) and self.sigma <= 2.0:
-            warnings.warn(
-                f"x holds whole numbers up to {float(x.max()):g}, as images of 8 bits, and sigma = "
-                f"{self.sigma:g} is less than 1 % of their range: sigma is in the units of x. "
-                "Divide x by 255 if sigma was meant for images in [0, 1]",
-                stacklevel=2,
-            )
+    def _results(
+        self,
+        x: NDArray[np.floating] | Tensor,
+        indices: NDArray[np.int64],
+        procedure: Procedure,
+        noise: Noise,
+        n0: int,
+        progress: Callable[[int, int], object] | None,
+    ) -> list[InputResult]:
+        """Sample all inputs and certify each in the background, in their order."""
+        results: dict[int, InputResult] = {}
 
-        def job() -> Job:  # made when its input is admitted, for it pays for its first stage
-            return FixedJob(n) if plan is None else plan.start(budget)
+        def certify(item: _Row, outcome: Draws | Failure) -> None:
+            results[item.row] = procedure.certify(item.job, outcome)
 
-        queue = (_Row(x[i, ...], ids[i], job(), i) for i in range(len(x)))
-        cutoff = None if sides == "upper" else self.cutoff
-        rows = _Rows(len(x), at_points, bounded, cutoff, self.measure.name, displacement)
+        queue = (_Row(x[i, ...], indices[i], procedure.job(), i) for i in range(len(x)))
         try:
             with (
-                in_background(rows.certify) as certify,
-                closing(self.sampler.sample(queue, n0=n0, noise=made)) as outcomes,
+                in_background(certify) as certify_later,
+                closing(self.sampler.sample(queue, n0=n0, noise=noise)) as outcomes,
             ):
                 for done, (item, outcome) in enumerate(outcomes, 1):
-                    assert isinstance(item, _Row)
-                    certify(item, outcome)
+                    certify_later(item, outcome)
                     if progress is not None:
                         progress(done, len(x))
         except ModelError as error:
@@ -628,112 +398,42 @@ class SmoothedClassifier:
                 f"{error}; x of shape {tuple(x.shape)} was read as {most} inputs of shape {one}. "
                 "A single input is x[None]"
             ) from error.__cause__
+        return [results[i] for i in range(len(x))]
 
-        return SmoothedCertificate(
-            settings=SmoothedSettings(
-                **(vars(computed) | vars(request)),  # with the radii and the alpha asked for
-                measure=self.measure.name,
-                cutoff=cutoff,
-                outputs=self.outputs,
-                n0=n0,
-                seed=int(seed),
-                noise=made.describe(elements),
-                adaptive=None if plan is None else record(plan, budget),
-                **self.sampler.describe(x[0]),
-            ),
-            lower=None if rows.lower is None else rows.lower[:, 1:],
-            upper=None if rows.upper is None else rows.upper[:, 1:],
-            radius=rows.radius,
-            index=ids,
-            predicted=rows.predicted,
-            reason=tuple(rows.reason),
-            class_radius=rows.class_radius,
-            n_draws=rows.n_draws,
-            mean_score=rows.mean_score,
-            selected=rows.selected,
+
+def _columns(results: list[InputResult]) -> dict[str, Any]:
+    """Return what certificates hold of the inputs: arrays and tuples, by name."""
+    arrays = {
+        name: np.array([getattr(one, name) for one in results])
+        for name in ("predicted", "selected", "class_radius", "n_draws", "mean_score")
+    }
+    texts = {name: tuple(getattr(one, name) for one in results) for name in ("status", "reason")}
+    bounds = {
+        name: None
+        if getattr(results[0].bounds[0], name) is None
+        else np.stack([getattr(one.bounds[0], name) for one in results])
+        for name in ("lower", "upper", "radius")
+    }
+    return arrays | texts | bounds
+
+
+def _warn_of_grid_and_units(
+    x: NDArray[np.floating] | Tensor, noise: Noise, displacement: float
+) -> None:
+    """Warn if x lies on a grid that was not stated, or looks like images that were not scaled."""
+    if common := noise.common_grid(tensor_of(x[0, ...])):
+        warnings.warn(
+            f"x[0] lies on the grid of whole multiples of 1/{common}: state grid={common}, and "
+            f"certificates need not give up the radius {2 * displacement:.3g} for rounding",
+            stacklevel=_CALLER,
         )
-
-
-def with_center(request: Request, displacement: float) -> Request:
-    """Return what to ask at the lattice points: R = 0, by which to abstain, before the radii."""
-    return replace(request, radii=tuple(outward((0.0, *request.radii), displacement).tolist()))
-
-
-def plan_draws(
-    question: Decide | FindRadius,
-    n: int,
-    request: Request,
-    displacement: float,
-    backend: Backend | None = None,
-) -> Plan:
-    """Plan adaptive draws for a request, at most n an input."""
-    if request.sides != "lower":
-        raise ValueError("sides must be 'lower' for adaptive draws, which bound no other")
-    return plan_of(
-        question,
-        sigma=request.sigma,
-        alpha=request.alpha,
-        n_max=n,
-        displacement=displacement,
-        score_range=request.score_range,
-        pilot=request.pilot,
-        backend=backend,
-        **asdict(request.method),
-    )
-
-
-def check_feasible(
-    smoothed: SmoothedClassifier, n: int, certify: Callable[[NDArray[np.float32]], Certificate]
-) -> Settings:
-    """Certify an input with perfect scores, so that what must fail does before any draw.
-
-    Parameters
-    ----------
-    smoothed : SmoothedClassifier
-    n : int
-        Draws of an input.
-    certify : callable
-        Certifies rows of scores; R = 0 at a lattice point is the first of its radii.
-
-    Returns
-    -------
-    Settings
-        How it was computed.
-
-    Raises
-    ------
-    ValueError
-        If n draws are too few to certify anything, a threshold, or the cut-off.
-    """
-    b = smoothed.measure.score_range[1]
-    perfect = certify(np.full((1, n), b, np.float32))
-    settings = perfect.settings
-    if smoothed.cutoff is None or perfect.lower is None:
-        return settings
-    if perfect.lower[0, 0] <= smoothed.cutoff:
-        share = settings.share("lower")
-        assert share is not None
-        needed = draws_above(
-            _before_shift(smoothed.cutoff, settings),
-            share.alpha,
-            settings.score_range,
-            settings.method,
-            settings.pilot,
+    if _in_bytes(x) and noise.sigma <= 2.0:
+        warnings.warn(
+            f"x holds whole numbers up to {float(x.max()):g}, as images of 8 bits, and sigma = "
+            f"{noise.sigma:g} is less than 1 % of their range: sigma is in the units of x. "
+            "Divide x by 255 if sigma was meant for images in [0, 1]",
+            stacklevel=_CALLER,
         )
-        raise ValueError(
-            f"n = {n} draws are too few to certify any {smoothed.measure.name} above the cut-off "
-            f"{exact(smoothed.cutoff)} at alpha = {share.alpha:g}, so that every input would be "
-            f"abstained from; at least n = {needed} are needed"
-        )
-    return settings
-
-
-def _before_shift(cutoff: float, settings: Settings) -> float:
-    """Return the confidence at a lattice point that is the cut-off at the first radius."""
-    a, b = settings.score_range
-    share = np.array([max(cutoff - a, 0.0) / (b - a)])
-    share = gaussian.cdf(gaussian.quantile(share) + settings.radii[0] / settings.sigma)
-    return a + (b - a) * float(share[0])
 
 
 def _in_bytes(x: NDArray[np.floating] | Tensor) -> bool:
@@ -746,99 +446,28 @@ def _in_bytes(x: NDArray[np.floating] | Tensor) -> bool:
     return image and bool((first == first.round()).all())
 
 
-def _ids(index: Sequence[int] | NDArray[np.integer] | None, inputs: int) -> NDArray[np.int64]:
-    """Return the ids of the inputs, checked."""
+def _indices(index: Sequence[int] | NDArray[np.integer] | None, inputs: int) -> NDArray[np.int64]:
+    """Return the indices of the inputs, checked."""
     try:
-        ids = np.arange(inputs) if index is None else np.asarray(index)
+        indices = np.arange(inputs) if index is None else np.asarray(index)
     except (ValueError, TypeError, RuntimeError) as error:  # ragged, or a tensor with gradients
         raise TypeError(
             f"index must be {inputs} whole numbers, one for each input: {error}"
         ) from None
-    if ids.dtype.kind not in "iu" or ids.shape != (inputs,):
+    if indices.dtype.kind not in "iu" or indices.shape != (inputs,):
         raise ValueError(
-            f"index must be {inputs} whole numbers, one for each input; got shape {ids.shape} "
-            f"of {ids.dtype}"
+            f"index must be {inputs} whole numbers, one for each input; got shape {indices.shape} "
+            f"of {indices.dtype}"
         )
-    if ids.min() < 0 or ids.max() > MAX_INDEX:
+    if indices.min() < 0 or indices.max() > MAX_INDEX:
         raise ValueError(
-            f"index must lie between 0 and {MAX_INDEX}, got {ids.min()} to {ids.max()}"
+            f"index must lie between 0 and {MAX_INDEX}, got {indices.min()} to {indices.max()}"
         )
-    return ids.astype(np.int64)
+    return indices.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class _Row(Input):
-    """An input and the number of its row."""
+    """An input and its row in the certificate."""
 
-    number: int
-
-
-class _Rows:
-    """What is known of each input, in their order; NaN where sampling failed."""
-
-    def __init__(
-        self,
-        inputs: int,
-        request: Request,
-        bounded: Callable[[NDArray[np.float32]], Certificate],
-        cutoff: float | None,
-        measure: str,
-        displacement: float,
-    ) -> None:
-        self._request, self._bounds, self._cutoff, self._measure = request, bounded, cutoff, measure
-        self._displacement = displacement
-        sides, radii, thresholds = request.sides, len(request.radii), len(request.thresholds)
-
-        def table(columns: int) -> NDArray[np.float64]:
-            return np.full((inputs, columns), np.nan)
-
-        self.lower = None if sides == "upper" else table(radii)
-        self.upper = None if sides == "lower" else table(radii)
-        self.radius = None if sides == "upper" else table(thresholds)
-        self.mean_score, self.class_radius = np.full((2, inputs), np.nan)
-        self.predicted, self.selected = np.full((2, inputs), -1)
-        self.n_draws = np.zeros(inputs, np.int64)
-        self.reason = [""] * inputs
-
-    def certify(self, item: _Row, outcome: Draws | Failure) -> None:
-        """Fill one row."""
-        row = item.number
-        if isinstance(outcome, Failure):
-            self.reason[row] = str(outcome)
-            return
-        self.n_draws[row], self.mean_score[row] = len(outcome.scores), outcome.mean
-        self.selected[row] = outcome.predicted
-        fill = self._answered if isinstance(item.job, AdaptiveJob) else self._bounded
-        self.predicted[row], self.reason[row], self.class_radius[row] = fill(item, outcome)
-
-    def _bounded(self, item: _Row, draws: Draws) -> tuple[int, str, float]:
-        certificate = self._bounds(draws.scores[None])
-        if self.lower is not None:
-            self.lower[item.number] = certificate.lower
-        if self.upper is not None:
-            self.upper[item.number] = certificate.upper
-        if self.radius is not None:
-            assert certificate.radius is not None
-            self.radius[item.number] = inward(certificate.radius, self._displacement)
-        at_zero = draws.mean if self.lower is None else self.lower[item.number, 0]
-        predicted, reason = judge([draws.predicted], [at_zero], self._cutoff, measure=self._measure)
-        sigma, alpha = self._request.sigma, self._request.alpha
-        vote = class_radius(draws.top_count, len(draws.scores), sigma=sigma, alpha=alpha)
-        return int(predicted[0]), reason[0], float(inward(vote, self._displacement))
-
-    def _answered(self, item: _Row, draws: Draws) -> tuple[int, str, float]:
-        assert isinstance(item.job, AdaptiveJob)
-        answer = item.job.answer
-        assert answer is not None
-        assert self.lower is not None
-        assert self.radius is not None
-        self.lower[item.number] = answer.lower_at_zero, answer.lower
-        self.radius[item.number] = answer.radius
-        return verdict(
-            answer,
-            draws,
-            self._cutoff,
-            sigma=self._request.sigma,
-            measure=self._measure,
-            displacement=self._displacement,
-        )
+    row: int

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from copy import copy
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +17,16 @@ from numpy.typing import NDArray
 from smoothbound._display.progress import progress
 from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
-from smoothbound.adaptive import Budget, Decide, FindRadius, Plan
-from smoothbound.adaptive import Job as AdaptiveJob
-from smoothbound.bounds._certify import certify_rows
+from smoothbound.adaptive import Budget, Decide, FindRadius
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
 from smoothbound.data._loading import Dataset
 from smoothbound.errors import StoreError
-from smoothbound.noise._displaced import inward
-from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input, Job
+from smoothbound.sampling._jobs import Draws, Failure, Input, Job
 from smoothbound.sketch._score_sketch import ScoreSketch
 from smoothbound.smoothing._background import in_background
-from smoothbound.smoothing._class_radius import class_radius
-from smoothbound.smoothing._classifier import (
-    SmoothedClassifier,
-    check_feasible,
-    judge,
-    plan_draws,
-    record,
-    verdict,
-    with_center,
-)
+from smoothbound.smoothing._classifier import SmoothedClassifier
+from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
 from smoothbound.store import _packed_counts as packed_counts
 from smoothbound.store._results import Results, load
 from smoothbound.store._schema import SKETCH_EDGES
@@ -156,22 +144,18 @@ def run(
     if resume:
         smoothed = as_recorded(folder, smoothed)
         settings = replace(settings, **smoothed.sampler.describe(dataset[indices[0]][0]))
-    plan = None if question is None else _plan(settings, question)
-    if plan is not None:
-        settings = replace(settings, adaptive=record(plan, budget))
-    for method in settings.methods:
-        request = _request(settings, method)
-        if plan is not None:
-            request = replace(request, alpha=plan.stages[-1].alpha)
-        request = with_center(request, settings.displacement)
-        check_feasible(smoothed, settings.n, partial(certify_rows, request=request))
+    procedure = _procedure(settings)
+    if question is not None:
+        procedure = procedure.adaptive(question, budget)
+        settings = replace(settings, adaptive=procedure.record())
+    procedure.check_feasible()
     with (
         Writer(folder, settings, resume=resume, salvage=salvage) as writer,
         progress(
             "inputs certified",
             len(indices),
             done=len(writer.done),
-            steps=1 if plan else settings.n0 + settings.n,
+            steps=1 if question else settings.n0 + settings.n,
         ) as advance,
     ):
         done = frozenset(writer.done)
@@ -179,28 +163,25 @@ def run(
         if budget is not None:
             budget.resume(*writer.spent)
 
-        def job() -> Job:  # made when its input is admitted, for it pays for its first stage
-            return FixedJob(settings.n) if plan is None else plan.start(budget)
-
-        queue = (_labelled(dataset, i, job) for i in indices if i not in done)
-        finish = _Finisher(settings, writer)
+        queue = (_labelled(dataset, i, procedure.job) for i in indices if i not in done)
+        write = _RowWriter(settings, procedure, writer)
         try:
             with (
-                in_background(finish) as store,
+                in_background(write) as write_later,
                 closing(
-                    # Nothing is written before an input came through or failed unlike the others.
+                    # Nothing is written until one input succeeds or fails differently.
                     smoothed.sampler.sample(
                         queue,
                         n0=settings.n0,
                         noise=noise,
                         known_good=bool(done),
-                        advance=None if plan else advance,
+                        advance=None if question else advance,
                     )
                 ) as outcomes,
             ):
                 for item, outcome in outcomes:
-                    store(item, outcome)
-                    if plan is not None:  # how many draws there will be is not known
+                    write_later(item, outcome)
+                    if question is not None:  # how many draws there will be is not known
                         advance(1)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
@@ -246,131 +227,60 @@ def _require_same_inputs(
             )
 
 
-class _Finisher:
-    """Certifies sampled inputs and writes them down."""
+def _procedure(settings: RunSettings) -> Procedure:
+    """Return how each input of a run is certified: by all methods from the same draws."""
+    requests = tuple(
+        Request(
+            sigma=settings.sigma,
+            alpha=settings.alpha,
+            score_range=settings.score_range,
+            radii=radii_at_point(settings.radii, settings.displacement),
+            thresholds=settings.thresholds,
+            method=method,
+            order="drawn",
+        )
+        for method in settings.methods
+    )
+    return Procedure(requests, settings.n, settings.cutoff, settings.measure, settings.displacement)
 
-    def __init__(self, settings: RunSettings, writer: Writer) -> None:
-        self._settings, self._writer = settings, writer
+
+class _RowWriter:
+    """Certifies sampled inputs and writes a row of the results for each."""
+
+    def __init__(self, settings: RunSettings, procedure: Procedure, writer: Writer) -> None:
+        self._settings, self._procedure, self._writer = settings, procedure, writer
         self._last = time.perf_counter()
 
-    def __call__(self, item: Input, outcome: Draws | Failure) -> None:
-        assert isinstance(item, _Labelled)
+    def __call__(self, item: _Labelled, outcome: Draws | Failure) -> None:
+        result = self._procedure.certify(item.job, outcome)
+        sketch = b""
+        if isinstance(outcome, Draws) and self._procedure.plan is None:
+            sketch = _sketch(outcome.scores, self._settings.score_range)
         row: dict[str, object] = {
             "index": item.index,
             "label": item.label,
             "digest": item.digest,
+            "sketch": sketch,
         }
-        if isinstance(outcome, Failure):
-            row |= _failed(self._settings, outcome)
-        elif isinstance(item.job, AdaptiveJob):
-            row |= _answered(self._settings, item.job, outcome)
-        else:
-            row |= _certified(self._settings, outcome)
         now = time.perf_counter()
-        self._writer.append(row | {"seconds": now - self._last})
+        row |= _columns(result, self._settings.methods) | {"seconds": now - self._last}
+        self._writer.append(row)
         self._last = now
 
 
-def _plan(settings: RunSettings, question: Decide | FindRadius) -> Plan:
-    """Plan the adaptive draws of a run, by its only method."""
-    if len(settings.methods) != 1:
-        names = ", ".join(method.name for method in settings.methods)
-        raise ValueError(f"adaptive draws take one method, got {names}")
-    request = _request(settings, settings.methods[0])
-    return plan_draws(question, settings.n, request, settings.displacement)
-
-
-def _request(settings: RunSettings, method: Method) -> Request:
-    """Return what a run asks of the scores of an input by one of its methods."""
-    return Request(
-        sigma=settings.sigma,
-        alpha=settings.alpha,
-        score_range=settings.score_range,
-        radii=settings.radii,
-        thresholds=settings.thresholds,
-        method=method,
-        order="drawn",
-    )
-
-
-def _certified(settings: RunSettings, draws: Draws) -> dict[str, object]:
-    """Certify one input; return its columns of the results."""
-    bounds = {
-        method.name: _bounds(
-            draws.scores, with_center(_request(settings, method), settings.displacement)
-        )
-        for method in settings.methods
+def _columns(result: InputResult, methods: Sequence[Method]) -> dict[str, object]:
+    """Return the columns of the results that say what became of an input."""
+    columns: dict[str, object] = {
+        name: getattr(result, name)
+        for name in (field.name for field in fields(result))
+        if name != "bounds"
     }
-    lower, _ = bounds[settings.methods[-1].name]
-    predicted, reason = judge(
-        [draws.predicted], lower[:1], settings.cutoff, measure=settings.measure
-    )
-    vote = class_radius(draws.top_count, settings.n, sigma=settings.sigma, alpha=settings.alpha)
-    return {
-        "selected": draws.predicted,
-        "predicted": int(predicted[0]),
-        "status": "abstained" if predicted[0] < 0 else "certified",
-        "reason": reason[0],
-        "class_radius": float(inward(vote, settings.displacement)),
-        "n_draws": settings.n,
-        "top_count": draws.top_count,
-        "mean_score": draws.mean,
-        "sketch": _sketch(draws.scores, settings.score_range),
-        **{f"lower_{name}": lower[1:].tolist() for name, (lower, _) in bounds.items()},
-        **{
-            f"radius_{name}": inward(radius, settings.displacement).tolist()
-            for name, (_, radius) in bounds.items()
-        },
-    }
-
-
-def _answered(settings: RunSettings, job: AdaptiveJob, draws: Draws) -> dict[str, object]:
-    """Return the columns of an input whose draws were adaptive."""
-    answer = job.answer
-    assert answer is not None
-    predicted, reason, vote = verdict(
-        answer,
-        draws,
-        settings.cutoff,
-        sigma=settings.sigma,
-        measure=settings.measure,
-        displacement=settings.displacement,
-    )
-    (method,) = settings.methods
-    return {
-        "selected": draws.predicted,
-        "predicted": predicted,
-        "status": "budget"
-        if answer.outcome == "budget"
-        else "abstained"
-        if predicted < 0
-        else "certified",
-        "reason": reason,
-        "class_radius": vote,
-        "n_draws": answer.n_draws,
-        "top_count": draws.top_count,
-        "mean_score": draws.mean,
-        "sketch": b"",
-        f"lower_{method.name}": [answer.lower],
-        f"radius_{method.name}": [answer.radius],
-    }
-
-
-def _failed(settings: RunSettings, failure: Failure) -> dict[str, object]:
-    """Return the columns of an input that could not be sampled."""
-    return {
-        "selected": -1,
-        "predicted": -1,
-        "status": "failed",
-        "reason": str(failure).encode(errors="backslashreplace").decode(),  # it may quote a path
-        "class_radius": math.nan,
-        "n_draws": 0,
-        "top_count": 0,
-        "mean_score": math.nan,
-        "sketch": b"",
-        **{f"lower_{m.name}": [math.nan] * len(settings.radii) for m in settings.methods},
-        **{f"radius_{m.name}": [math.nan] * len(settings.thresholds) for m in settings.methods},
-    }
+    for method, bounds in zip(methods, result.bounds, strict=True):
+        assert bounds.lower is not None  # results are about the lower side alone
+        assert bounds.radius is not None
+        columns[f"lower_{method.name}"] = bounds.lower.tolist()
+        columns[f"radius_{method.name}"] = bounds.radius.tolist()
+    return columns
 
 
 def _sketch(scores: NDArray[np.float32], score_range: tuple[float, float]) -> bytes:
@@ -378,13 +288,3 @@ def _sketch(scores: NDArray[np.float32], score_range: tuple[float, float]) -> by
     sketch = ScoreSketch(edges=SKETCH_EDGES - 1, score_range=score_range)
     sketch.update(scores[None])
     return packed_counts.pack(sketch.counts[0])
-
-
-def _bounds(
-    scores: NDArray[np.float32], request: Request
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the certified confidences and the certified radii of one input."""
-    certificate = certify_rows(scores[None], request)
-    assert certificate.lower is not None
-    assert certificate.radius is not None
-    return certificate.lower[0], certificate.radius[0]

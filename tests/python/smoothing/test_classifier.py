@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from scipy import stats
 from torch import Tensor
 from two_classes import SIGMA, exact, inputs, model, truth
 
+from smoothbound._files import sealed
+from smoothbound.adaptive import Budget
 from smoothbound.bounds._certify import certify_scores
 from smoothbound.bounds._sample_size import required_draws
 from smoothbound.errors import ModelError
@@ -22,8 +25,10 @@ from smoothbound.measures import custom
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._kinds import CAVEAT
 from smoothbound.noise._noise import Noise
+from smoothbound.smoothing._certificate import SmoothedCertificate
 from smoothbound.smoothing._class_radius import class_radius
-from smoothbound.smoothing._classifier import SmoothedCertificate, SmoothedClassifier, judge
+from smoothbound.smoothing._classifier import SmoothedClassifier
+from smoothbound.smoothing._one_input import abstention
 
 RADII = (0.0, 0.1, 0.25, 0.5)
 
@@ -270,25 +275,33 @@ def test_upper_bounds_and_measures_without_a_cut_off_never_abstain() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 9), st.floats(-1, 1)), max_size=8),
+    st.integers(0, 9),
+    st.floats(-1, 1),
     st.one_of(st.none(), st.floats(-1, 1)),
 )
-def test_judge(rows: list[tuple[int, float]], cutoff: float | None) -> None:
-    selected, lower = [y for y, _ in rows], [low for _, low in rows]
-    predicted, reason = judge(selected, lower, cutoff)
-    for y, low, out, why in zip(selected, lower, predicted, reason, strict=True):
-        sure = cutoff is None or low > cutoff
-        assert out == (y if sure else -1)
-        assert (why == "") == sure
+def test_abstention(selected: int, lower: float, cutoff: float | None) -> None:
+    why = abstention(selected, lower, cutoff)
+    assert (why == "") == (cutoff is None or lower > cutoff)
+    assert not why or f"of class {selected} at R = 0" in why
 
 
-def test_judge_never_certifies_nan() -> None:
-    predicted, reason = judge([3], [np.nan], 0.5)
-    assert predicted.tolist() == [-1]
-    assert "nan" in reason[0]
+def test_nan_is_abstained_from() -> None:
+    assert "is nan, not above the cut-off 0.5" in abstention(3, np.nan, 0.5)
 
 
 # --- what comes with the result --------------------------------------------------------------
+
+
+def test_files_of_older_versions_have_a_status_too(tmp_path: Path) -> None:
+    smoothed = SmoothedClassifier(model, SIGMA, batch_size=32)
+    cert = smoothed.certify(inputs(3.0, 0.0), n0=7, n=200, radii=[0.1])
+    ended = smoothed.certify(
+        inputs(3.0), thresholds=[0.5], adaptive=True, budget=Budget(draws=1), radii=[0.1]
+    )
+    for made, status in ((cert, ("certified", "abstained")), (ended, ("budget",))):
+        assert made.status == status
+        sealed.write_table(made.to_arrow().drop_columns(["status"]), tmp_path / "old.parquet")
+        assert SmoothedCertificate.load(tmp_path / "old.parquet") == made
 
 
 def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
@@ -301,6 +314,7 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
         "index",
         "selected",
         "predicted",
+        "status",
         "reason",
         "class_radius",
         "n_draws",
@@ -310,6 +324,7 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
     ]
     assert table["index"].to_pylist() == [5, 9]
     assert table["predicted"].to_pylist() == [0, -1]
+    assert table["status"].to_pylist() == ["certified", "abstained"]
     assert table["selected"].to_pylist()[0] == 0
     assert table["selected"].to_pylist()[1] in (0, 1)  # also where it abstained
     assert table["n_draws"].to_pylist() == [200, 200]

@@ -1,0 +1,111 @@
+"""The certificate of a smoothed classifier: the numbers of many inputs, and how they were made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound._utils.renamed import formerly
+from smoothbound.bounds._certificate import Certificate
+from smoothbound.bounds._request import Settings
+from smoothbound.noise._kinds import BRIEF_CAVEAT
+from smoothbound.store._sampling_settings import SAMPLING_CHECKS, SamplingSettings, check_fields
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from smoothbound.store._schema import Status
+
+__all__ = ["SmoothedCertificate", "SmoothedSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmoothedSettings(SamplingSettings, Settings):
+    """What was asked for, how it was computed, and how the draws were made.
+
+    The attributes are those of `Settings` and of `SamplingSettings`. With adaptive draws `n` is the
+    most that an input can have, and `n_pilot` the pilot draws of the last stage.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_fields(self, SAMPLING_CHECKS)
+
+    @property
+    def quantity(self) -> str:
+        return self.measure
+
+    @property
+    def caveat(self) -> str:
+        return BRIEF_CAVEAT if self.noise.get("kind") == "gaussian" else ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SmoothedCertificate(Certificate):
+    """Certified confidence of the predicted class of many inputs.
+
+    Beside `lower`, `upper` and `radius` of a `Certificate`, which are about the class selected on
+    the selection draws. Each stated number holds with probability at least 1 - alpha over the
+    draws: a confidence and a class radius of one input are two certificates.
+
+    Attributes
+    ----------
+    settings : SmoothedSettings
+    selected : ndarray of int64, shape (n_inputs,)
+        The class that was selected and certified, also where it abstained; -1 where no draw was
+        made or sampling failed.
+    index : ndarray of int64, shape (n_inputs,)
+        Index of each input, which its noise belongs to.
+    predicted : ndarray of int64, shape (n_inputs,)
+        The selected class, or -1 where the classifier abstains or sampling failed.
+    status : tuple of str
+        What became of each input. "certified": it has a class. "abstained": its certified
+        confidence at R = 0 is not above the cut-off. "failed": the model raised, returned something
+        other than was stated, or ran out of memory; its numbers are NaN or 0. "budget": the budget
+        ended its adaptive draws; it has a class if the draws before that certify one.
+    reason : tuple of str
+        The same in words for people, with the numbers of the input; empty where it was certified
+        by a fixed number of draws.
+    class_radius : ndarray of float64, shape (n_inputs,)
+        Radius within which the majority vote stays the selected class (Cohen et al. 2019), in the
+        units of sigma; NaN where the vote could not be certified at all.
+    n_draws : ndarray of int64, shape (n_inputs,)
+        Number of estimation draws.
+    mean_score : ndarray of float64, shape (n_inputs,)
+        Mean of the estimation draws: an estimate, not a certificate.
+    """
+
+    settings_class: ClassVar[type[Settings]] = SmoothedSettings
+
+    settings: SmoothedSettings
+    index: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    status: tuple[Status, ...]
+    reason: tuple[str, ...]
+    class_radius: NDArray[np.float64]
+    n_draws: NDArray[np.int64]
+    mean_score: NDArray[np.float64]
+    selected: NDArray[np.int64]
+
+    example = formerly("example", "index")
+
+    _own_columns: ClassVar[tuple[str, ...]] = (
+        "index",
+        "selected",
+        "predicted",
+        "status",
+        "reason",
+        "class_radius",
+        "n_draws",
+        "mean_score",
+    )
+
+    @classmethod
+    def upgraded(cls, table: pa.Table) -> pa.Table:
+        """Return the table of a file with the columns of this version."""
+        from smoothbound.store._schema import with_status
+
+        return with_status(super().upgraded(table))
