@@ -228,16 +228,16 @@ def _outward(low: float, high: float, n: int) -> tuple[float, float]:
 
 
 def _brier_range(lower: Floats, wrong: Floats, right: Floats) -> tuple[float, float]:
-    """Smallest and largest Brier score; (c - a)^2 is convex in c, so that the ends decide."""
+    """Return the smallest and largest Brier score; the ends decide, as (c - a)^2 is convex in c."""
     worst = np.maximum(wrong, np.where(right >= 0.0, 1.0 - lower, 0.0))
     least = np.minimum(1.0 - right, np.where(wrong >= 0.0, lower, np.inf))
     return _outward(float(np.mean(least**2)), float(np.mean(worst**2)), len(lower))
 
 
 def _ece_range(lower: Floats, wrong: Floats, right: Floats, n_bins: int) -> tuple[float, float]:
-    """Bounds on the calibration error: it is between -F(s) / n, for any s, and max F / n.
+    """Bound the calibration error, which lies between -F(s) / n, for any s, and max F / n.
 
-    F is largest with a plus in all bins up to 1/2, so that only the other signs are to be tried.
+    F is largest with a plus in all bins up to 1/2; only the signs of the other bins are tried.
     """
     low = n_bins // 2
     high = [(_PLUS, _MINUS)] * (n_bins - low)

@@ -1,7 +1,7 @@
 """Several evaluations of the same inputs, side by side.
 
-Evaluations belong together where they have inputs in common, by position in one data set, with the
-same labels; each is then reduced to the inputs that all have, for shares of different inputs do
+Evaluations belong together if they have inputs in common, by position in one data set, and label
+these alike. Each is then reduced to the inputs that all have, because shares of different inputs do
 not compare.
 """
 
@@ -52,7 +52,7 @@ def side_by_side(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
 def on_common_inputs(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     """Reduce evaluations to the inputs that all have.
 
-    None if they have none, label one apart, or are known to be of different data.
+    Returns [] if there are no common inputs, if labels disagree, or if the data sets differ.
     """
     checks.items("evaluations", evaluations, Evaluation, least=1)
     if len({one.data for one in evaluations} - {None}) > 1:

@@ -1,8 +1,8 @@
 """The average score against the margin, of the same inputs: how concentrated each is.
 
 Kumar et al. find the margin often more concentrated than the score, and its certificates stronger.
-A score above c implies a margin above 2 c - 1 of the same draw, so that thresholds at the same
-place in their ranges are compared: score > 0.5 and margin > 0 both say that the class stays as
+A score above c implies a margin above 2 c - 1 of the same draw. Thresholds at the same place in
+their ranges are therefore compared: score > 0.5 and margin > 0 both say that the class stays as
 predicted.
 """
 

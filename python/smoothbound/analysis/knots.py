@@ -39,7 +39,7 @@ class KnotChoices:
     n_bins : tuple of int, length k
         Numbers of intervals.
     equal_count, equal_width : tuple of float, length k
-        The mean for so many intervals.
+        The mean for each number of intervals.
     every_draw : float
         The mean for all edges of the sketch.
     n_inputs : int
@@ -58,7 +58,7 @@ class KnotChoices:
     score_range: tuple[float, float] = (0.0, 1.0)
 
     def bins_for(self, means: Sequence[float], loss: float = 0.01) -> int | None:
-        """Return the least number of intervals that lose so much of the range to every draw."""
+        """Return the least number of intervals whose mean is within `loss` of every draw's."""
         a, b = self.score_range
         enough = (
             bins

@@ -1,4 +1,4 @@
-"""What a report is about: results folders and published logs, each under a name of its own."""
+"""Evaluations read from results folders, certificates and published logs, each with its name."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
 
 
 def _decided(adaptive: Mapping[str, Any] | None) -> bool:
-    """Tell whether one radius was asked about, so that its bound says all of certified radii."""
+    """Say whether one radius was asked about; its bound then says all about certified radii."""
     return (adaptive or {}).get("asked") == "Decide"
 
 

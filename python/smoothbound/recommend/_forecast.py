@@ -1,4 +1,4 @@
-"""What another number of draws would certify, forecast from the counts of a few draws.
+"""Forecasts of the certificates of another number of draws, from the counts of a few draws.
 
 The empirical distribution of the draws at hand stands for the true one. A forecast is no
 certificate: it says what to expect of draws that are yet to be made.
@@ -22,7 +22,7 @@ from smoothbound.sketch._score_sketch import ScoreSketch
 __all__ = ["MOST_DRAWS", "Forecast", "forecast", "scaled"]
 
 MOST_DRAWS = 10**7  # of a forecast: the band of more takes minutes and gigabytes to calibrate
-_ROWS = 256  # inputs at a time, for the memory of scaled counts
+_ROWS = 256  # inputs at a time, because scaled counts take memory
 
 
 class Forecast(NamedTuple):
@@ -110,8 +110,8 @@ def forecast(
     Notes
     -----
     The m draws are taken for the truth. Scaled counts are rounded to the safe side, by less than
-    one draw; but psi_r is convex, so that for R > 0 an empirical distribution of few draws promises
-    too much on average, and a tail that m draws did not meet is taken to be empty.
+    one draw. But psi_r is convex. For R > 0 an empirical distribution of few draws therefore
+    promises too much on average, and a tail that m draws did not meet is taken to be empty.
 
     Examples
     --------

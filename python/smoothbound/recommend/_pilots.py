@@ -43,7 +43,7 @@ class Pilot:
     data : str
         Which images these are; pilots of others do not compare.
     seconds_per_draw : float, optional
-        What a draw took, where it is known.
+        Time of one draw, if it is known.
 
     Raises
     ------

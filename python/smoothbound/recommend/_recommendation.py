@@ -1,6 +1,6 @@
-"""Which sigma and how many draws to certify with, for a wanted threshold and radius.
+"""Recommendations of sigma and of the number of draws for a wanted threshold and radius.
 
-A larger sigma costs confidence nearby and reaches further, so that the best sigma grows with the
+A larger sigma costs confidence nearby and reaches further; the best sigma therefore grows with the
 radius (Kumar et al. 2020, answer to the reviewers). Which one it is depends on the networks and
 the data: short runs, the pilots, tell.
 """
@@ -75,7 +75,8 @@ class Recommendation:
         Largest radius, at the threshold and the most draws, that is forecast for a correct input;
         NaN if there is none.
     highest : ndarray of float64, shape (n_pilots,)
-        Largest confidence within the radius, likewise.
+        Largest confidence within the radius that is forecast for a correct input; NaN if there is
+        none.
     """
 
     threshold: float

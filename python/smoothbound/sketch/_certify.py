@@ -25,7 +25,7 @@ from smoothbound.sketch._content import SketchContent
 
 __all__ = ["SketchCertificate", "SketchSettings", "bound_counts", "certify_content", "loss_of"]
 
-_MANY_DRAWS = 2**22  # levels of so many counts are worth their memory
+_MANY_DRAWS = 2**22  # beyond this, the levels of all counts would take too much memory
 _ROUNDING = 1e-13  # of the range; rounding to the safe side costs less
 
 
@@ -40,7 +40,7 @@ class SketchSettings(Settings):
     n_edges : int
         Number of the edges, which are the knots.
     displacement : float
-        Of the inputs from the points drawn around, which the certificates allow for.
+        Distance of the inputs from the points drawn around, which the certificates allow for.
     noise : dict
         The kind of the noise, and for Gaussian noise a caveat, as
         `smoothbound.noise.Noise.describe` has them; empty where the kind is not known.
@@ -175,9 +175,9 @@ def bound_counts(
     backend, band : str
     counts : ndarray of uint32, shape (n_inputs, n_cells)
     n_draws : ndarray of int64, shape (n_inputs,)
-        What the counts of each input add up to.
+        Sum of the counts of each input.
     displacement : float
-        Of the inputs from the points drawn around; see `smoothbound.noise._displaced`.
+        Distance of the inputs from the points drawn around; see `smoothbound.noise._displaced`.
     **options
         side, sigma, alpha, radii, thresholds and threads, as the backends take them.
 

@@ -37,12 +37,12 @@ _NONE: Keys = np.empty(0, np.uint64)
 
 
 class Marks(NamedTuple):
-    """What tells the scores of an array from others.
+    """Marks by which the scores of an array are recognised.
 
     Attributes
     ----------
     beginning : bytes or None
-        None where chance could repeat it.
+        None if chance could repeat it.
     stretches : ndarray of uint64
         The sample of its stretches.
     repeats : bool
@@ -55,9 +55,9 @@ class Marks(NamedTuple):
 
 
 class Seen:
-    """What the latest arrays began with, and a sample of stretches of all arrays.
+    """The beginnings of the latest arrays, and a sample of stretches of all arrays.
 
-    The sample is of at most 1024 stretches, whatever the number of scores. If n scores are counted,
+    The sample holds at most 1024 stretches, however many scores there are. If n scores are counted,
     and m neighbours of them again, this is missed with a probability of about exp(-1024 m / n), but
     exp(-m / 8) for n below 8192.
     """
@@ -72,7 +72,7 @@ class Seen:
 
     @property
     def beginnings(self) -> tuple[bytes, ...]:
-        """Of arrays, the latest last."""
+        """Beginnings of arrays, the latest last."""
         return tuple(self._beginnings)
 
     @property
@@ -104,13 +104,13 @@ class Seen:
 
 
 def begin(scores: Any) -> tuple[NDArray[np.int64], Any]:
-    """Return some rows of an array or tensor, and what these begin with."""
+    """Return some rows of an array or tensor, and the first scores of these rows."""
     rows = np.linspace(0, len(scores) - 1, min(_ROWS, len(scores))).astype(np.int64)
     return rows, [scores[row, :_DRAWS] for row in rows.tolist()]
 
 
 def mark(inputs: NDArray[np.int64], beginning: NDArray[np.floating]) -> bytes | None:
-    """Return what tells a beginning from those of other draws; None where chance could repeat it.
+    """Return a digest that recognises a beginning; None if chance could repeat the beginning.
 
     Parameters
     ----------
@@ -120,9 +120,9 @@ def mark(inputs: NDArray[np.int64], beginning: NDArray[np.floating]) -> bytes | 
 
     Notes
     -----
-    Of m independent draws with D different values among them, the sequence has probability at most
-    exp(-m H), where H is the entropy of its own frequencies, whatever the distribution. Given D it
-    is least where one value has all the others, so that m H >= (D - 1) log m.
+    A sequence of m independent draws has probability at most exp(-m H) under every distribution,
+    where H is the entropy of its own frequencies. Among sequences with D different values, H is
+    least if one value has all the other draws; hence m H >= (D - 1) log m.
 
     Examples
     --------
@@ -197,7 +197,7 @@ def _stretches(inputs: NDArray[np.int64], block: NDArray[np.float32], level: int
 
 
 def _starts(bits: NDArray[np.uint32], level: int) -> NDArray[np.int64]:
-    """Return where stretches of a level begin: at scores whose rank begins with so many ones.
+    """Return where stretches of a level begin: at scores whose rank begins with `level` ones.
 
     The rank of a score is the product of its bits with a constant, modulo 2^32. Every score passes
     here, so the arrays are small enough for the cache, and are used again.

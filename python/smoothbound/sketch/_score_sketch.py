@@ -40,14 +40,14 @@ class ScoreSketch:
 
     The edges cut the range [a, b] into cells: each edge is a cell, and so is each open interval
     between neighbours. Counts of cells tell exactly how many draws are >= an edge and how many
-    are <= it, so that Theorem 2 with the edges as knots certifies any threshold, radius and alpha
+    are <= it; so Theorem 2 with the edges as knots certifies any threshold, radius and alpha
     later, without the scores. A sketch of an input takes 32 KiB with the 4096 intervals of the
     default, however many draws there were. Sketches of different draws add up exactly, whatever
     the order: ``a + b == b + a`` and ``(a + b) + c == a + (b + c)``, bit for bit.
 
     Each draw of an input has a number, and a sketch records which it holds, as half-open
-    intervals. A draw counted twice would make a certificate false, so that a number that comes
-    again is refused. **To be safe, number the draws** (`first_draw`, or the `Draws` of a sampler).
+    intervals. A number that comes again is refused, because a draw counted twice would make a
+    certificate false. **To be safe, number the draws** (`first_draw`, or the `Draws` of a sampler).
     Scores without a number count as further draws, and the sketch looks at the scores themselves
     for a repetition. It finds
 
@@ -87,8 +87,8 @@ class ScoreSketch:
         noise that was added in floating point. Certificates of Gaussian noise are no proof, and say
         so where the kind is known.
 
-    What is not stated here, of class, sigma and kind of noise, is taken from the first `Draws` that
-    are counted, or stated later by `state`.
+    A class, sigma or kind of noise that is not given here is taken from the first `Draws` that are
+    counted, or given later by `state`.
 
     Raises
     ------
@@ -239,7 +239,9 @@ class ScoreSketch:
         sigma: float | None = None,
         noise: str | None = None,
     ) -> None:
-        """State of the draws what the sketch was not told, so that it merges with one that was.
+        """Record the class, sigma or noise of the draws, if the sketch was made without them.
+
+        A sketch merges only with sketches of which the same is known.
 
         Parameters
         ----------
