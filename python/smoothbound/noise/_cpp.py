@@ -1,4 +1,4 @@
-"""Noise on the CPU, by the C++ core; the functions of _noise_torch."""
+"""Noise on the CPU, by the C++ core; with the functions of `_torch`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smoothbound.noise._torch import Key
 
 __all__ = ["add_gaussian", "add_lattice"]
 
-_SHARE = 2**17  # elements that are worth a thread
+_ELEMENTS_PER_THREAD = 2**17  # at least; fewer take longer to share out than to make
 
 
 @cache
@@ -34,4 +34,4 @@ def add_gaussian(points: Tensor, key: Key, out: Tensor, *, sigma: float, seed: i
 
 
 def _threads(out: Tensor) -> int:
-    return min(torch.get_num_threads(), 1 + out.numel() // _SHARE)
+    return min(torch.get_num_threads(), 1 + out.numel() // _ELEMENTS_PER_THREAD)

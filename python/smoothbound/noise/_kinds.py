@@ -1,4 +1,4 @@
-"""The kinds of noise, and what certificates of each do not promise."""
+"""The kinds of noise, and the limits of their certificates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BRIEF_CAVEAT = "floating-point noise, so no proof"
 
 
 def stated(kind: Any) -> str | None:
-    """Return the kind of noise if there is such a kind; None where it is not known.
+    """Return the kind of noise if there is such a kind; None if it is not known.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def stated(kind: Any) -> str | None:
 
 
 def described(kind: str | None) -> dict[str, Any]:
-    """Return what the settings of a certificate say of the kind: nothing where it is not known.
+    """Return the entries of a certificate's settings about the kind; none if it is not known.
 
     Examples
     --------

@@ -56,7 +56,7 @@ class Lattice:
     high, low : ndarray of int32 and of uint64, shape (m,)
         Thresholds, ascending: high * 2^64 + low.
     fine : bool
-        Whether the lattice was made from sigma: then its spacing is sigma / 2^13 exactly, and
+        Whether the lattice was made from sigma. Then its spacing is sigma / 2^13 exactly, and
         `levels` is 2^13 / sigma rounded to float64.
     """
 
@@ -74,7 +74,7 @@ class Lattice:
 
     @property
     def largest(self) -> int:
-        """Most grid steps that the noise moves an element by."""
+        """Largest number of grid steps that the noise moves an element by."""
         return len(self.high)
 
 
@@ -83,8 +83,8 @@ def lattice(sigma: float, levels: int) -> Lattice:
 
     The grid is refined by the smallest power of two that puts at least 32 steps into sigma.
     Rounding to it then adds less than 1 / (12 * 32^2) = 0.008 % to the variance of the noise, far
-    below what a base classifier trained under floating-point noise can tell; certificates hold for
-    every refinement.
+    below a difference that a base classifier trained under floating-point noise can notice.
+    Certificates hold for every refinement.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def _fine_words() -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
 
 
 def _words(values: list[int]) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
-    """Split thresholds into what lies above and below 2^64."""
+    """Split thresholds into their bits above and below 2^64."""
     high = np.array([value >> 64 for value in values], dtype=np.int32)
     low = np.array([value & (2**64 - 1) for value in values], dtype=np.uint64)
     for array in (high, low):

@@ -41,19 +41,19 @@ class Noise:
     kind : {"lattice", "gaussian"}
         "lattice": whole steps of a lattice, from thresholds exact to 2^-79; certificates hold for
         the base classifier behind rounding to that lattice, under exactly Gaussian noise.
-        "gaussian": float32 normal numbers, added in floating point. Certificates take the sum for
-        exactly Gaussian, which its rounding makes untrue: they are no proof, and a network that
-        looks at the last digits of its input can be certified falsely.
+        "gaussian": float32 normal numbers, added in floating point. Certificates assume that the
+        sum is exactly Gaussian, and its rounding makes that untrue. They are no proof: a network
+        that looks at the last digits of its input can be certified falsely.
     sigma : float
-        Standard deviation, in the units of the input.
+        Standard deviation of the noise, in the units of the input.
     seed : int, default 0
         0 to 2^64 - 1.
     grid : int, optional
-        For lattice noise: inputs are whole multiples of 1 / grid; 255 for 8-bit images in [0, 1].
-        Without it inputs are placed on a fine lattice, with 2^13 steps in sigma, and certificates
-        are stated for a radius that is smaller by twice the `displacement`.
+        States, for lattice noise, that inputs are whole multiples of 1 / grid; 255 for 8-bit images
+        in [0, 1]. Without it, inputs are placed on a fine lattice with 2^13 steps in sigma, and
+        certificates are stated for a radius that is smaller by twice the `displacement`.
     device : torch.device or str, default "cpu"
-        Where the noise is made.
+        Device on which the noise is made.
 
     Raises
     ------
@@ -109,9 +109,9 @@ class Noise:
         Returns
         -------
         Tensor
-            For lattice noise int32 numbers of steps: on a stated grid x up to the rounding of x
-            itself, four units in the last place of float32; else the nearest point of the lattice.
-            For Gaussian noise x.
+            For lattice noise, int32 numbers of steps. They are x itself on a stated grid, up to the
+            rounding of x by four units in the last place of float32, and the nearest point of the
+            lattice otherwise. For Gaussian noise, x.
 
         Raises
         ------
@@ -139,13 +139,13 @@ class Noise:
         Parameters
         ----------
         elements : int
-            Of one input.
+            Number of elements of one input.
 
         Returns
         -------
         float
-            d in the units of the input, rounded up; 0 on a stated grid, and for Gaussian noise,
-            which rounds without an account.
+            d in the units of the input, rounded up. It is 0 on a stated grid, and for Gaussian
+            noise, whose rounding nothing accounts for.
 
         Examples
         --------
@@ -161,12 +161,12 @@ class Noise:
         return math.sqrt(elements) / (2.0 * self.lattice.levels) * (1.0 + 2.0**-20)
 
     def common_grid(self, x: Tensor) -> int | None:
-        """Name the grid of images that x lies on although none was stated, if there is one.
+        """Return the grid of images that x lies on although none was stated, if there is one.
 
         Parameters
         ----------
         x : Tensor of float32 or float64
-            Inputs of any shape; those outside [0, 1], or with fewer than 8 values, are no images.
+            Inputs of any shape. Inputs outside [0, 1] or with fewer than 8 values are no images.
 
         Examples
         --------
@@ -252,7 +252,7 @@ class Noise:
         ------
         TypeError, ValueError
             If a tensor has another shape, type, layout or device than stated, or a number is
-            outside its range. Numbers on other devices than the CPU are not looked at, for that
+            outside its range. Numbers on other devices than the CPU are not checked, because that
             would wait for the device.
         """
         key = Key(rows, examples, draws, streams)
@@ -294,20 +294,20 @@ class Noise:
                 )
 
     def describe(self, elements: int | None = None) -> dict[str, Any]:
-        """Return what a result says about its noise.
+        """Return the record of the noise that a result keeps.
 
         Parameters
         ----------
         elements : int, optional
-            Of one input, which the displacement depends on.
+            Number of elements of one input, which the displacement depends on.
 
         Returns
         -------
         dict
-            ``kind``, ``sigma``, ``seed``, ``generator``, ``enters`` (where in the pipeline). For
-            lattice noise ``grid``, the levels of the inputs or None, and ``steps``, steps in 1;
-            where inputs were placed on a fine lattice ``displacement`` too. For Gaussian noise
-            ``caveat``, what certificates do not promise.
+            ``kind``, ``sigma``, ``seed``, ``generator``, and ``enters``, the place in the pipeline.
+            Lattice noise adds ``grid``, the levels of the inputs or None, and ``steps``, the steps
+            in 1; with a fine lattice also ``displacement``. Gaussian noise adds ``caveat``, the
+            limits of its certificates.
 
         Examples
         --------
@@ -339,7 +339,7 @@ def _check_floats(x: object) -> None:
 
 
 def _implementation(device: torch.device) -> ModuleType:
-    """Import what makes noise on a device; torch where the core or Triton is missing."""
+    """Import the fastest implementation for a device: torch where the core or Triton is missing."""
     name = {"cpu": "_cpp", "cuda": "_triton"}.get(device.type, "_torch")
     try:
         return importlib.import_module(f"smoothbound.noise.{name}")

@@ -1,4 +1,4 @@
-"""Noise in torch operations: slow, the same bits on every device, and what the kernels must equal.
+"""Noise in torch operations: slow, with the same bits on every device; the kernels must equal it.
 
 Words of 32 bits are kept in int64, whose products wrap around modulo 2^64.
 """
@@ -18,7 +18,7 @@ _WORD = 2**32 - 1
 
 
 class Key(NamedTuple):
-    """What each row of a batch is made from, four int64 tensors of shape (batch,)."""
+    """Identity of the draw in each row of a batch: four int64 tensors of shape (batch,)."""
 
     rows: Tensor
     examples: Tensor
@@ -56,7 +56,7 @@ def philox(counter: tuple[Tensor, ...], seed: int) -> tuple[Tensor, ...]:
 
 
 def _check(points: Tensor, key: Key) -> None:
-    """Refuse what is out of range, where looking costs nothing."""
+    """Refuse numbers out of range on the CPU, where checking them is cheap."""
     if points.device.type != "cpu":
         return
     ends = (len(points), 2**31, 2**32, 2**31)
@@ -90,7 +90,7 @@ def add_lattice(points: Tensor, key: Key, out: Tensor, *, lattice: Lattice, seed
     further = philox((element, key.draws[at], key.examples[at], key.streams[at] | 1 << 31), seed)
     steps[at, element] = _reached(lattice, size[at, element], further[0] | further[1] << 32)
     steps = torch.where(digit < 1 << 15, steps, -steps)
-    # By a tensor on the device: torch may multiply by the reciprocal of a number.
+    # A tensor on the device, because torch may multiply by the reciprocal of a plain number.
     denominator = torch.full((), lattice.denominator, dtype=out.dtype, device=out.device)
     out.copy_((points[key.rows] + steps).to(out.dtype) / denominator)
 
@@ -132,8 +132,9 @@ def _normals(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     exponent = (bits - ROOT_HALF) >> 23
     f = (bits - (exponent << 23)).view(torch.float32) - 1.0
     log = exponent.float() * LN2 + (f + f * f * _polynomial(LOG, f))
-    # torch's float32 square root is not always rounded to the nearest; in float64 there are digits
-    # enough that the second rounding decides, for no root of a float32 is near enough to a tie.
+    # torch's float32 square root is not always rounded to the nearest. The float64 root
+    # has so many digits that rounding it gives the nearest float32, because no root of a float32
+    # is near enough to a tie.
     radius = (-2.0 * log).double().sqrt().float()
 
     quarter = (second + (1 << 29)) >> 30  # of a turn, 0 to 4

@@ -1,4 +1,4 @@
-"""Noise on CUDA, as Triton kernels; the functions of _noise_torch, with the same bits.
+"""Noise on CUDA, as Triton kernels, with the functions and the bits of `_torch`.
 
 Each program makes some blocks of one row. No operation may be fused or approximate, so fusion is
 off, and division and square root are those that round to the nearest.
@@ -105,7 +105,7 @@ def _lattice(
         digit = ((word >> (16 * (part % 2))) & 0xFFFF).to(tl.int32)
         element = part * blocks + block
         inside = (block < blocks) & (element < size)
-        # The 64 further bits, which the CPU makes only where they decide.
+        # 64 further bits. The CPU makes them only where they decide.
         f0, f1, _, _ = tl.philox(seed, element.to(tl.uint32), draw, example, further)
         rest = f0.to(tl.uint64) | (f1.to(tl.uint64) << 32)
         count = _reached(high, low, largest, digit & 0x7FFF, rest, BITS)
@@ -165,7 +165,7 @@ def _gaussian(
 
 @triton.jit
 def _normals(first, second):
-    """Turn pairs of words into pairs of standard normals, as _noise_torch._normals does."""
+    """Turn pairs of words into pairs of standard normals, as `_torch._normals` does."""
     uniform = ((first >> 1).to(tl.int32).to(tl.float32) + 0.5) * 4.656612873077393e-10
     bits = uniform.to(tl.int32, bitcast=True)
     exponent = (bits - _ROOT_HALF) >> 23

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Iterator
 
@@ -207,3 +209,12 @@ def test_an_endless_stream_of_inputs_is_read_as_needed() -> None:
 def test_refuses(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
         Schedule([], **({"n0": 1, "size": 1, "n_slots": 1} | {name: 0}))
+
+
+def test_jobs_and_the_schedule_need_no_torch() -> None:
+    code = (
+        "import sys, smoothbound.sampling._schedule as s, smoothbound.sampling._jobs as j; "
+        "s.Schedule([(0, j.FixedJob(1))], n0=1, size=2, n_slots=1).fill(); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
