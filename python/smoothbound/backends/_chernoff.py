@@ -1,4 +1,4 @@
-"""Chernoff's bound on a probability of success, where SciPy's exact one loses its digits."""
+"""Chernoff's bound on a probability of success, for levels at which SciPy loses its digits."""
 
 from __future__ import annotations
 

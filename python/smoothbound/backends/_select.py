@@ -1,4 +1,4 @@
-"""Which implementation computes the bounds: the C++ core, or numba where there is no core."""
+"""The choice of the implementation: the C++ core, or numba if the core is missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MODULES: dict[Backend, str] = {"cpp": "smoothbound._core", "numba": "smoothboun
 
 def load(backend: Backend) -> ModuleType:
     """Import a backend: a module with ``certifier``, as the C++ core has it (_core.pyi)."""
-    return importlib.import_module(_MODULES[backend])  # which waits for another thread's import
+    return importlib.import_module(_MODULES[backend])  # waits while another thread imports it
 
 
 def _why_no_core() -> str | None:
@@ -32,7 +32,7 @@ def _why_no_core() -> str | None:
 
 
 def resolve(backend: Backend | None) -> Backend:
-    """Name the backend to use: the one asked for, or the best there is.
+    """Return the backend to use: the one that is asked for, or the best one.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def choose_threads(threads: int | None, n_scores: int) -> int:
 
 
 def build_info() -> dict[str, Any]:
-    """Tell what computes the bounds on this machine.
+    """Describe the implementation that computes the bounds on this machine.
 
     Returns
     -------

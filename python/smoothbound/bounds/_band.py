@@ -1,9 +1,9 @@
 """Confidence bands of a survival function: calibrated once, kept, and shared by calls.
 
 A band depends on the number of draws, alpha and the knots, never on scores.  The local level of
-the equal-local-levels band (`ell`) takes seconds to calibrate for 100 000 draws; it is kept in the
-user's cache directory (or in ``SMOOTHBOUND_CACHE_DIR``) and in memory.  A level that is read is
-checked: its coverage is computed once more, which takes a sixth of the time.
+the equal-local-levels band (`ell`) takes seconds to calibrate for 100 000 draws, so it is kept in
+memory and in the user's cache directory (or in ``SMOOTHBOUND_CACHE_DIR``).  A level that is read
+from a file is checked: its coverage is computed once more, which takes a sixth of the time.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from smoothbound.errors import StoreError
 
 __all__ = ["level_of", "local_level", "prepared", "seconds_to_calibrate"]
 
-_WORTH_KEEPING = 5_000  # draws: below it the calibration is faster than reading a file
-_MOST_SECONDS = 600.0  # that certify_scores spends on a calibration unasked
-_WORTH_SAYING = 10.0  # seconds
-_MOST_KNOTS = 8_000_000  # of the bands in memory, 24 bytes each
+_FEWEST_KEPT = 5_000  # draws; with fewer, a calibration is faster than reading a file
+_MOST_SECONDS = 600.0  # the longest calibration that certify_scores begins by itself
+_ANNOUNCED_SECONDS = 10.0  # a longer calibration is announced
+_MOST_KNOTS = 8_000_000  # in all bands that are in memory, 24 bytes each
 
 _log = logging.getLogger("smoothbound")
 
@@ -50,7 +50,7 @@ def local_level(
     alpha : float
         Probability with which any point of the band fails, in (0, 1).
     n_bins : int, optional
-        Equal-count bins whose knots the band is for; by default every draw is a knot.
+        Number of equal-count bins, whose knots the band holds at; by default every draw is a knot.
     two_sided : bool
         Whether upper bounds, the mirror image of the lower ones, hold as well.
 
@@ -58,15 +58,15 @@ def local_level(
     -------
     float
         eta: the bound at the k-th largest draw is the eta-quantile of Beta(k, n + 1 - k).
-        Rounded down, so that the coverage is at least 1 - alpha, the numerical error of the
-        recursion included.
+        It is rounded down, so that the coverage is at least 1 - alpha in spite of the numerical
+        error of the recursion.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is not of the kind or in the range stated above.
     KeyboardInterrupt
-        After Ctrl-C, which the core hears at any time.
+        After Ctrl-C, at any time during the calibration.
 
     Notes
     -----
@@ -133,7 +133,7 @@ def seconds_to_calibrate(n: int, n_bins: int = 0) -> float:
 
 @lru_cache(maxsize=1024)
 def _kept_level(n: int, alpha: float, n_bins: int, two_sided: bool, patience: float) -> float:
-    if n < _WORTH_KEEPING:
+    if n < _FEWEST_KEPT:
         return _calibrated(n, alpha, n_bins, two_sided)
     key = f"ell-1-n{n}-bins{n_bins}-alpha{alpha.hex()}-{'two' if two_sided else 'one'}"
     folder = _cache_directory()
@@ -148,7 +148,7 @@ def _kept_level(n: int, alpha: float, n_bins: int, two_sided: bool, patience: fl
 
 
 def _announce(n: int, n_bins: int, patience: float) -> None:
-    """Refuse a calibration that takes too long; say of a long one how long it takes."""
+    """Refuse a calibration that takes too long; announce how long a long one takes."""
     seconds = seconds_to_calibrate(n, n_bins)
     knots = f"n_bins={n_bins}" if n_bins else "every draw a knot"
     took = f"band='ell' with {n} draws and {knots} takes about {_duration(seconds)} to calibrate"
@@ -160,7 +160,7 @@ def _announce(n: int, n_bins: int, patience: float) -> None:
             f"smoothbound.bounds.local_level({n}, alpha=..., n_bins=...), which does it and "
             "keeps it"
         )
-    if seconds > _WORTH_SAYING:
+    if seconds > _ANNOUNCED_SECONDS:
         _log.warning("%s; it is kept for the next time", took)
 
 
@@ -178,7 +178,7 @@ def _calibrated(n: int, alpha: float, n_bins: int, two_sided: bool) -> float:
 
 
 def _is_level(level: float, n: int, alpha: float, n_bins: int, two_sided: bool) -> bool:
-    """Tell whether a level has the coverage 1 - alpha and is not needlessly low."""
+    """Return whether a level has the coverage 1 - alpha and is not needlessly low."""
     safe = alpha / ((n_bins or n) * (2 if two_sided else 1))  # as if the points failed one by one
     if not safe * (1 - 1e-6) <= level <= alpha:
         return False
@@ -195,13 +195,13 @@ def _is_level(level: float, n: int, alpha: float, n_bins: int, two_sided: bool) 
 
 
 def _cache_directory() -> Path | None:
-    """Return where levels are kept; None where the user has no such place."""
+    """Return the folder of the levels; None if the user has none."""
     named = os.environ.get("SMOOTHBOUND_CACHE_DIR")
     if named:
         return Path(named)
     try:
         folder = user_cache_path("smoothbound")
-    except (OSError, KeyError, RuntimeError):  # a user without a name or a home
+    except (OSError, KeyError, RuntimeError):  # the user has no name or no home
         return None
     return folder if folder.is_absolute() else None
 
@@ -213,7 +213,7 @@ def _checksum(key: str, level: str) -> int:
 def _read(path: Path, key: str) -> float | None:
     """Return the level that a file holds; None if it is missing or not what was written."""
     try:
-        if not path.is_file():  # a FIFO would be waited for
+        if not path.is_file():  # reading a FIFO would wait for a writer
             return None
         entry = json.loads(path.read_bytes()[:1000])
         if entry["checksum"] != _checksum(key, entry["level"]):

@@ -83,7 +83,7 @@ class Certificate:
         return replace(self, **{name: _taken(values, rows) for name, values in self._parts()})
 
     def __eq__(self, other: object) -> bool:
-        """Say whether all settings and numbers are the same, NaN being equal to NaN."""
+        """Return whether all settings and numbers are the same; NaN equals NaN."""
         if type(other) is not type(self):
             return NotImplemented
         pairs = zip(self._parts(), other._parts(), strict=True)
@@ -227,9 +227,9 @@ class Certificate:
     def to_arrow(self) -> pa.Table:
         """Return a table with one row an input and the settings in its metadata.
 
-        Columns "lower", "upper" and "radius" are lists as long as the radii or the thresholds,
-        left out where there are none; the metadata key ``smoothbound`` holds the settings as JSON,
-        and ``smoothbound class`` the name of the class.
+        Columns "lower", "upper" and "radius" are lists as long as the radii or the thresholds. A
+        column without radii or thresholds is left out. The metadata key ``smoothbound`` holds the
+        settings as JSON, and ``smoothbound class`` the name of the class.
         """
         with name_the_extra():
             import pyarrow as pa
@@ -248,8 +248,8 @@ class Certificate:
         """Return a data frame with one row an input and one column a number.
 
         Columns are named ``lower@R`` and ``upper@R`` by the radius and ``radius@c`` by the
-        threshold, both with all their digits (`rounding.exact`). A radius that was
-        asked for twice has two columns of the same name.
+        threshold, both with all their digits. A radius that is asked for twice has two columns of
+        the same name.
         """
         with name_the_extra():
             import pandas as pd

@@ -39,7 +39,7 @@ class Tabular(Protocol):
 
 
 _Write = Callable[[pa.Table, Tabular], None]
-_FORMERLY = {"index": ("example", "inputs")}  # columns of older files
+_FORMERLY = {"index": ("example", "inputs")}  # names that columns have in older files
 
 
 def write(certificate: Tabular, path: str | Path) -> None:
@@ -80,7 +80,7 @@ def read(path: str | Path, class_named: Callable[[str], Any]) -> Any:
 
 
 def _part(name: str, settings: Settings, table: pa.Table) -> Any:
-    """Return what a certificate holds under a name: an array, a tuple of text, or None."""
+    """Return one field of a certificate: an array, a tuple of text, or None."""
     width = len(settings.thresholds if name == "radius" else settings.radii)
     side = settings.alpha_upper if name == "upper" else settings.alpha_lower
     if name not in ("lower", "upper", "radius"):
@@ -106,7 +106,7 @@ def _part(name: str, settings: Settings, table: pa.Table) -> Any:
 
 
 def require_kind(path: Path) -> None:
-    """Refuse a file whose ending is of no kind that can be written.
+    """Refuse a file with an ending that cannot be written.
 
     Raises
     ------
@@ -120,13 +120,13 @@ def require_kind(path: Path) -> None:
 
 
 def settings_beside(path: Path) -> Path:
-    """Return where the settings of a .csv file stand: its name with .json behind."""
+    """Return the file with the settings of a .csv file: its name followed by .json."""
     return path.with_name(f"{path.name}.json")
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[_Write]:
-    """Write a file of certificates, which takes the place of `path` once complete.
+    """Write a file of certificates, which replaces `path` once it is complete.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def _parquet(file: BinaryIO) -> Iterator[_Write]:
         joined = _joined(ids, table.column_names, table.columns)
         joined = joined.replace_schema_metadata(table.schema.metadata)
         if writer is None:
-            # Hardly any number occurs twice: a dictionary would only cost time.
+            # A dictionary would only cost time, because hardly any number occurs twice.
             options: dict[str, Any] = {"use_dictionary": False, "write_page_checksum": True}
             writer = pq.ParquetWriter(file, joined.schema, compression="lz4", **options)
         writer.write_table(joined)
@@ -212,7 +212,7 @@ def _joined(ids: pa.Table, names: list[str], columns: list[Any]) -> pa.Table:
 
 
 def _harmless(ids: pa.Table) -> pa.Table:
-    """Keep a spreadsheet from computing texts of the input."""
+    """Change texts that a spreadsheet would take for formulas."""
     for j, column in enumerate(ids.columns):
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             cells = [spreadsheet_cell(text) for text in column.to_pylist()]

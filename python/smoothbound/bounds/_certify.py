@@ -76,27 +76,26 @@ def certify_scores(
         How a mean is bounded. For ``bound="mean"`` by default Hoeffding's inequality, the paper's;
         for ``bound="tangent"`` betting by default, or "bernstein".
     pilot : float
-        Share of each row's draws, the first ones in its `order`, from which the stakes of betting
-        and the tangents are chosen; the others are bounded. In (0, 1); without effect for other
-        methods.
+        Share of each row's draws, the first ones in its `order`, that choose the stakes of betting
+        and the tangents. The other draws are bounded. In (0, 1); other methods do not use it.
     sides : {"lower", "upper", "both"}
-        Which side to bound. "both" gives each side alpha / 2.
+        The side to bound. "both" gives each side alpha / 2.
     order : {"unknown", "drawn"}
         In which order a method with a pilot uses the draws. "unknown": all positions of a row are
         permuted first, because the row may be sorted or arranged by value. "drawn": the order is
-        kept, because it does not depend on the values, as that of drawing. Without effect for
-        other methods.
+        kept, because it does not depend on the values; the order of drawing does not. Other
+        methods do not use it.
     seed : int
         Key of the permutation, together with the number of the row, in 0 ... 2^64 - 1. `alpha` is
-        then over the draws and the key, so the seed must be fixed before the scores are seen.
+        then a probability over the draws and the key, so fix the seed before you see the scores.
     first_row : int
-        Number of the first row, where the rows come in parts: each row then has a permutation of
-        its own, the same as if all came at once. In 0 ... 2^63 - 1.
+        Number of the first row, in 0 ... 2^63 - 1. State it if you certify the rows in parts:
+        each row then has the permutation that it has if all are certified at once.
     backend : {"cpp", "numba"}, optional
         By default the C++ core, or numba where the core is missing.
     threads : int, optional
-        Number of threads, 1 to 1024; by default as many as the work and the machine are good for.
-        The result does not depend on it.
+        Number of threads, 1 to 1024; by default as many as suit the work and the machine. The
+        result does not depend on it.
 
     Returns
     -------
@@ -167,7 +166,7 @@ _Certifier = Callable[[NDArray[Any], int], tuple[NDArray[np.float64], NDArray[np
 
 
 class _Certifiers(NamedTuple):
-    """What does not depend on the scores: the settings, and a certifier for each side."""
+    """All that the scores do not change: the settings, and a certifier for each side."""
 
     settings: Settings
     lower: _Certifier | None
@@ -175,11 +174,11 @@ class _Certifiers(NamedTuple):
 
 
 def _size(request: Request, *_: Any) -> int:
-    """Count the numbers of a request; with each its certifiers keep some hundred bytes."""
+    """Count the numbers of a request, because its certifiers keep some hundred bytes for each."""
     return 100 + len(request.radii) + len(request.thresholds)
 
 
-@kept(most=10_000, size=_size)  # for callers that bring a few rows at a time
+@kept(most=10_000, size=_size)  # helps callers that certify a few rows at a time
 def _certifiers(request: Request, n_draws: int, backend: Backend, threads: int) -> _Certifiers:
     require_draws(n_draws, request)
     settings = Settings(
@@ -229,7 +228,7 @@ def _bounds(
     bounds, radius, bad = certifier(rows, first_row)
     if bad >= 0:
         a, b = score_range
-        row = rows[bad].astype(np.float64)  # a and b would be rounded to the type of the row
+        row = rows[bad].astype(np.float64)  # its own type would round a and b
         j = checks.first_outside(row, a, b)
         hint = (
             "the model or the data is at fault"

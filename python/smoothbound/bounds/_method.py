@@ -83,16 +83,16 @@ class Method:
 
     @property
     def splits_pilot(self) -> bool:
-        """Whether the first draws are set aside, to choose stakes and tangents from."""
+        """Whether the first draws only choose stakes and tangents, and are not bounded."""
         return self.bound == "tangent" or self.mean == "betting"
 
     @property
     def holds_at_all_radii(self) -> bool:
-        """Whether the bounds of one input hold at all radii at once, not each by itself."""
+        """Whether the bounds of one input hold at all radii at once, instead of one at a time."""
         return self.bound != "tangent"
 
     def n_pilot(self, n_draws: int, pilot: float) -> int:
-        """Return how many of the draws, the first ones, are pilot draws: a share, or none."""
+        """Return how many draws, the first ones, are pilot draws; 0 for a method without pilot."""
         return pilot_draws(n_draws, pilot) if self.splits_pilot else 0
 
     @property
@@ -105,7 +105,7 @@ class Method:
 
     @property
     def description(self) -> str:
-        """What it is, in words for a report.
+        """The method in words, for a report.
 
         Examples
         --------
@@ -135,5 +135,5 @@ class Method:
 
 
 def pilot_draws(n_draws: int, pilot: float) -> int:
-    """Return the number of pilot draws that a share of the draws is: rounded down, but one."""
+    """Return a share of the draws as a number: rounded down, and at least 1."""
     return max(1, math.floor(n_draws * pilot))
