@@ -1,4 +1,4 @@
-"""What is printed: plain text that no terminal obeys, in letters that it has."""
+"""Printing plain text that no terminal obeys, in letters that the terminal has."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def say(text: object, console: Console | None = None, style: str = "") -> None:
 
 
 def say_table(table: Table) -> None:
-    """Print a table on the standard output: too wide for it rather than with cut numbers."""
+    """Print a table on the standard output; one that is too wide is not cut."""
     console = Console()
     size = Measurement.get(console, console.options.update(max_width=_NO_LIMIT), table)
     if size.minimum > console.width:
@@ -68,7 +68,7 @@ def print_error(text: object) -> None:
 
 
 def readable_anywhere() -> None:
-    """Have letters that a terminal lacks spelled out: σ as sigma, others as a question mark."""
+    """Spell out letters that a terminal lacks: σ as sigma, unknown ones as a question mark."""
     codecs.register_error("smoothbound", _spelled)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

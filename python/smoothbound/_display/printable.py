@@ -1,6 +1,6 @@
 """Text that came from files, made harmless where it is shown: on a terminal, in Markdown, in CSV.
 
-Names of files, keys of checkpoints, settings and messages of models are somebody else's text. They
+Names of files, keys of checkpoints, settings and messages of models are text of others. They
 can hold escape sequences, which a terminal obeys, links and images, which a viewer of Markdown
 follows, and formulas, which a spreadsheet computes.
 """
@@ -14,7 +14,7 @@ __all__ = ["file_stem", "markdown", "printable", "spreadsheet_cell"]
 
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # control, format, surrogate, private, separators
 _MARKUP = re.compile(r"([\\`\[\]|~$]|(?<![^\W_])_|_(?![^\W_]))")  # not the _ within a word
-_LINK = re.compile(r"(?i)(?<=[a-z]):(?=//)|(?<=www)\.")  # what a viewer makes a link by itself
+_LINK = re.compile(r"(?i)(?<=[a-z]):(?=//)|(?<=www)\.")  # a viewer makes links of these by itself
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')  # of files, on some system or other
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -1,4 +1,4 @@
-"""Digests of what a network is made of: whatever changes a value, a name or a kind changes them."""
+"""Digests of networks and settings, which change with every value, name and type."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def is_dense(value: object) -> bool:
 
 
 def kind_of(value: object) -> str:
-    """Say what an entry of a state_dict is: type and shape of a tensor, or what else.
+    """Describe an entry of a state_dict: type and shape of a tensor, or its class.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def _values(name: str, value: object) -> Any:
     buffer = io.BytesIO()
     try:
         torch.save(value, buffer)
-    except Exception as error:  # whatever pickles of the user's own objects raise
+    except Exception as error:  # objects of the user's own can raise anything
         raise ModelError(
             f"{name!r} in the network's state_dict cannot be hashed, so that the network could not "
             f"be told from another one: {error}"

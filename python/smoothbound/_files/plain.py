@@ -27,7 +27,7 @@ def open_plain(path: str | Path, error: type[SmoothboundError] = StoreError) -> 
     ----------
     path : str or Path
     error : type
-        What to raise.
+        The class of the error to raise.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def open_plain(path: str | Path, error: type[SmoothboundError] = StoreError) -> 
 def require_plain(
     path: str | Path, status: os.stat_result, error: type[SmoothboundError] = StoreError
 ) -> None:
-    """Raise `error` if what `status` describes is not a plain file."""
+    """Raise `error` if `status` is not that of a plain file."""
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
         raise error(f"{path} must be a plain file, and is {kind}")

@@ -47,8 +47,8 @@ Kind = TypeVar("Kind")
 Called = TypeVar("Called", bound=Callable[..., Any])
 Word = TypeVar("Word", bound=str)
 
-# As in the core (options.hpp): below these the margins of subnormal numbers would be larger than
-# what they are margins of. Shares of alpha, such as alpha / 2, are still above the core's limit.
+# As in the core (options.hpp): below these, rounding margins of subnormal numbers would be larger
+# than the numbers. Shares of alpha, such as alpha / 2, are still above the core's limit.
 LEAST_ALPHA, LEAST_WIDTH = 1e-300, 1e-300
 
 SUM_TOLERANCE = 4e-3
@@ -216,7 +216,7 @@ def array(name: str, values: object) -> NDArray[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             return np.asarray(values)
-    except Exception as error:  # whatever an object does when NumPy asks it for its numbers
+    except Exception as error:  # objects can raise anything when NumPy asks for their numbers
         raise TypeError(f"{name} must be an array of numbers: {said(error)}") from error
 
 

@@ -24,7 +24,7 @@ def resolved(device: torch.device | str) -> torch.device:
     """
     try:
         found = torch.empty(0, device=device).device
-    except Exception as error:  # torch raises whatever it likes, AssertionError too
+    except Exception as error:  # torch raises many types, AssertionError among them
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"device must be one that torch can use here, such as 'cpu', got "

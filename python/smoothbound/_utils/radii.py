@@ -1,4 +1,4 @@
-"""The radii at which certificates are wanted where nobody asks for others."""
+"""The default radii of certificates."""
 
 from __future__ import annotations
 

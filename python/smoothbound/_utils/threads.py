@@ -20,7 +20,7 @@ _MOST = 1024
 
 
 def checked(name: str, count: int) -> int:
-    """Return a number of threads, if torch can start so many."""
+    """Return `threads` if it is a number of threads that torch can start."""
     return checks.count(name, count, maximum=_MOST)
 
 
@@ -80,7 +80,7 @@ _nested = threading.local()
 
 @contextmanager
 def running_in(count: int | None) -> Iterator[None]:
-    """Have torch compute in so many threads for a while; None leaves them as they are.
+    """Have torch compute in this number of threads within; None leaves the number as it is.
 
     The setting is torch's, for the whole process: a thread that starts meanwhile begins with the
     same. It is put back as it was before the first of several threads that use it at one time.

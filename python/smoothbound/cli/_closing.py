@@ -1,4 +1,4 @@
-"""What is odd about a finished run: one that certified nothing does not end without a word."""
+"""Notes on a finished run that looks wrong, such as one that certified nothing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from smoothbound.store._results import Results
 
 __all__ = ["concerns"]
 
-_FEW = 10  # inputs of which shares say little
-_CHANCE = 0.05  # level of the test whether more are right than by chance
+_FEW = 10  # with fewer inputs, shares say little
+_CHANCE = 0.05  # level of the test that more are right than by chance
 
 
 def concerns(results: Results, *, normalised: bool = False) -> Iterator[str]:
-    """Say what a person should look at before believing the numbers, with the likely causes.
+    """Yield notes on what to check before believing the numbers, with the likely causes.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def concerns(results: Results, *, normalised: bool = False) -> Iterator[str]:
 
 
 def _classes(selected: Ints, label: Ints) -> Iterator[str]:
-    """Compare the classes that the network gives with the labels, abstained from or not."""
+    """Yield a note if the selected classes hardly agree with the labels."""
     right, total = int((selected == label).sum()), len(label)
     n_classes = int(max(selected.max(), label.max())) + 1
     if total < _FEW or n_classes < 2:
@@ -74,7 +74,7 @@ def _classes(selected: Ints, label: Ints) -> Iterator[str]:
 
 
 def _by_chance(right: int, total: int, n_classes: int) -> bool:
-    """Whether so many could be right by chance; a share far below it is no less odd."""
+    """Return whether the share that is right is no larger than chance explains."""
     from scipy.stats import binomtest
 
     return bool(binomtest(right, total, 1 / n_classes, "greater").pvalue > _CHANCE)

@@ -1,4 +1,4 @@
-"""What every data set is: labelled images of one shape, by index."""
+"""A data set: labelled images of one shape, by index."""
 
 from __future__ import annotations
 

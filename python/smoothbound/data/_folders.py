@@ -262,7 +262,7 @@ def _remarks(place: Path, found: _Found, classes: list[str]) -> tuple[str, ...]:
 
 
 def _shown(name: str) -> str:
-    """Return the name of a folder in valid Unicode, whatever bytes it has."""
+    """Return the name of a folder in valid Unicode, for any bytes that it has."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 

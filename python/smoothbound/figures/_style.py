@@ -1,4 +1,4 @@
-"""What the figures share: settings, looks, axes."""
+"""Settings, looks and axes that the figures share."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ def plain(text: str) -> str:
 
 
 def name_of(evaluation: Evaluation) -> str:
-    """Return what a legend calls an evaluation: its name, none of which Matplotlib takes for code.
+    """Return the name of an evaluation for a legend, escaped for Matplotlib's math text.
 
-    Labels that begin with an underscore are not shown.
+    Matplotlib hides labels that begin with an underscore, so such a name gets a blank in front.
     """
     name = plain(evaluation.name)
     return f"\N{NO-BREAK SPACE}{name}" if name.startswith("_") else name
@@ -98,16 +98,16 @@ def accuracy_curve(
 ) -> None:
     """Draw certified accuracy against the radius, up to where it is 0.
 
-    Marked where it comes from radii on a grid; drawn from the certified radius of every input where
-    that is known, and then down to 0, because it is known that no input is certified beyond. What
-    the evaluation does not tell is not drawn.
+    If the certified radius of every input is known, the curve is drawn from these radii, and down
+    to 0, because no input is certified beyond the last. Otherwise it is drawn from the radii of the
+    grid, which are marked. A threshold that the evaluation does not know is not drawn.
     """
     if not evaluation.tells(threshold):
         return
     radius, accuracy, exact = evaluation.by_radius(bounds, threshold)
     if exact and accuracy.any():
         radius, accuracy = np.append(radius, radius[-1]), np.append(accuracy, 0.0)
-    end = np.count_nonzero(accuracy) + 1  # the first zero says all of those that follow
+    end = np.count_nonzero(accuracy) + 1  # the first zero stands for all that follow
     steps_from_the_center(
         ax,
         radius[:end],

@@ -1,4 +1,4 @@
-"""What a file of tensors holds, read without running any of it.
+"""Reading a file of tensors without running any of it.
 
 torch reads tensors and plain values by an unpickler of its own, which runs nothing that a file
 names. NumPy's numbers become plain ones, and its arrays stand-ins without values, because training
@@ -32,19 +32,19 @@ _NUMBERS = {  # NumPy types, and how struct calls them
 
 
 def content(path: Path, data: bytes) -> Any:
-    """Return what a file holds: tensors, plain values and stand-ins for NumPy's arrays.
+    """Return the content of a file: tensors, plain values and stand-ins for NumPy's arrays.
 
     Parameters
     ----------
     path : path
-        Where it lies; by its ending it is one of safetensors or of torch.save.
+        Its ending tells safetensors from torch.save.
     data : bytes
         The whole file.
 
     Raises
     ------
     CheckpointError
-        If it is of another kind, not complete, or would have to be run.
+        If the file is of another kind, incomplete, or holds code.
     """
     return (_safetensors if path.suffix == ".safetensors" else _unpickled)(path, data)
 
@@ -76,9 +76,9 @@ def _unpickled(path: Path, data: bytes) -> Any:
     _check_kind(path, data)
     try:
         with _numpy_values(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what they warn of is checked here
+            warnings.simplefilter("ignore")  # this module checks what they warn of
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # arbitrary bytes end in almost any exception
+    except Exception as error:  # arbitrary bytes can raise almost any exception
         code = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
         if code:
             raise CheckpointError(
@@ -118,7 +118,7 @@ def _damaged(data: bytes) -> str | None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return archive.testzip()
-    except Exception:  # a damaged file, which torch tells
+    except Exception:  # a damaged file, which torch refuses
         return None
 
 
@@ -131,7 +131,7 @@ def _inside(data: bytes) -> tuple[list[zipfile.ZipInfo], bytes]:
             pickled = next(entry for entry in entries if entry.filename.endswith("/data.pkl"))
             with archive.open(pickled) as file:
                 return entries, file.read(2)
-    except Exception:  # the format before zip, or a damaged file, which torch tells
+    except Exception:  # the format before zip, or a damaged file, which torch refuses
         return entries, data[:2]
 
 

@@ -52,7 +52,7 @@ def read_content(
 
 def _check_digest(path: Path, content: dict[str, Any]) -> None:
     """Refuse a file of ours whose content is not what was written."""
-    if "digest" not in content:  # of an older version, or somebody else's
+    if "digest" not in content:  # a file of an older version or of another program
         return
     found = digest({key: value for key, value in content.items() if key != "digest"})
     if content["digest"] != found:
@@ -148,7 +148,7 @@ def _plain_parts(
 
 
 def _wrong(key: str, value: object) -> str | None:
-    """Say what is wrong with a part of a checkpoint."""
+    """Return what is wrong with a part of a checkpoint; None if nothing is."""
     kind = {**_LAYOUT, "training": dict, "history": list}.get(key, object)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         return f"{key} must be {kind.__name__}, got {type(value).__name__}"

@@ -53,7 +53,7 @@ def load_parameters(path: Path, arch: str, state: dict[str, Any], model: nn.Modu
     fitting = _fitting(path, arch, state, model.state_dict())
     try:
         model.load_state_dict(fitting)
-    except Exception as error:  # whatever layers of the user's own raise
+    except Exception as error:  # layers of the user's own can raise anything
         raise CheckpointError(f"{path} does not fit {arch}: {said(error)}") from error
 
 

@@ -2,7 +2,7 @@
 
 A checkpoint is a dict of ``arch``, ``state_dict``, ``epoch`` and ``optimizer``; those written here
 also hold ``training``, the settings of the run, and ``history``, a row for each epoch. A bare
-``state_dict``, from torch.save or safetensors, is read too where its network is named. Reading a
+``state_dict``, from torch.save or safetensors, is read too if its network is named. Reading a
 file never runs code from it.
 """
 
@@ -35,7 +35,7 @@ __all__ = ["Info", "load", "restore", "save"]
 
 @dataclass(frozen=True)
 class Info:
-    """What a checkpoint is.
+    """Facts about a checkpoint.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Info:
     history : list of dict
         What was measured in each epoch; empty if the file does not say.
     remarks : tuple of str
-        What a person should know about how the file was read, such as what was left out.
+        Notes on how the file was read, such as parts that were left out.
     """
 
     arch: str
@@ -229,7 +229,7 @@ def _moved(model: nn.Module, device: torch.device) -> nn.Module:
         return model
     try:
         return model.to(device)
-    except Exception as error:  # whatever layers of the user's own raise
+    except Exception as error:  # layers of the user's own can raise anything
         raise ModelError(
             f"the network cannot be moved to {device}: {type(error).__name__}: {said(error)}"
         ) from error

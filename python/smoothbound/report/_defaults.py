@@ -50,10 +50,10 @@ def headline_radii(evaluation: Evaluation, threshold: float) -> list[float]:
 
 
 def _spread_over(evaluation: Evaluation, threshold: float, radii: Floats) -> list[float]:
-    """Spread radii over those given: of those near each place, the one with the fewest digits.
+    """Choose radii that are evenly spread, and near each place the one with the fewest digits.
 
-    Out of radii that nobody asked for, those that papers state: the multiples of 0.25, or of sigma
-    where none of them is reached.
+    If the radii are the default ones, only those that papers state are chosen: the multiples of
+    0.25, or the multiples of sigma if no multiple of 0.25 is reached.
     """
     counts = evaluation.counts_at(evaluation.bounds[-1], threshold, radii)
     last = int((20 * counts >= len(evaluation.index)).sum()) - 1

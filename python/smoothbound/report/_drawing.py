@@ -31,7 +31,7 @@ _PAD = 3.0  # points around a panel that is shown alone
 class Figure:
     """A figure as files; `stem` is their name without its ending.
 
-    `rows` are the numbers it shows, for the table of this name, where no other table has them.
+    `rows` are the plotted numbers, for the CSV `table`; empty if another table has them.
     """
 
     stem: str
@@ -160,7 +160,7 @@ def _legends(figure: Canvas, axes: Sequence[Axes], alike: bool) -> int:
 
 
 def _labelled(axes: Sequence[Axes], letters: int) -> tuple[list[Any], list[str]]:
-    """Return each labelled artist once, and its label in lines of so many letters."""
+    """Return each labelled artist once, and its label in lines of at most `letters` letters."""
     found = {
         label: handle
         for ax in axes

@@ -16,7 +16,7 @@ _LIST = ".report.json"  # the names of the files and the digests of what was wri
 
 
 def write(out: Path, files: dict[str, bytes]) -> list[Path]:
-    """Write the files of a report, and delete those of an older one that nobody has changed.
+    """Write the files of a report, and delete the unchanged files of an older one.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def write(out: Path, files: dict[str, bytes]) -> list[Path]:
         try:
             if digest(read_plain(out / name)).hex() == older[name]:
                 (out / name).unlink()
-        except (OSError, StoreError):  # it is gone, or somebody's own by now
+        except (OSError, StoreError):  # it is missing, or no plain file any more
             continue
     with atomic_write(out / _LIST) as file:
         file.write(json.dumps(sums).encode())

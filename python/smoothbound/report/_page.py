@@ -9,8 +9,8 @@ from html import escape
 
 __all__ = ["Figure", "Section", "inline", "panels", "render"]
 
-# What Matplotlib writes for text and axes, for the grid, and a blue that is too dark on a dark
-# ground, become colours of the page.
+# Matplotlib's colours of text and axes and of the grid, and a blue that is too dark on a dark
+# ground, are replaced by colours of the page.
 _THEME = {
     "#000000": "currentColor",
     "#e3e3e3": "var(--rule)",
@@ -24,7 +24,7 @@ _LEAST, _MOST = 0.075, 0.12  # rem for each point of width: letters stay legible
 class Figure:
     """A figure of the page: its SVG, made fit for it by `inline`, and its caption.
 
-    `panels` are its panels and its legend alone, for narrow screens.
+    `panels` are its panels and its legend, each alone, for narrow screens.
     """
 
     svg: str
@@ -34,7 +34,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """What the page says of one evaluation; `table` has its header first."""
+    """One section of the page; the first row of `table` is the header."""
 
     name: str
     notes: Sequence[str]
@@ -53,7 +53,7 @@ def inline(svg: str, caption: str, prefix: str) -> str:
     caption : str
         What a screen reader says of it.
     prefix : str
-        Put before each id, for ids must be unique on a page.
+        Begins each id, because ids must be unique on a page.
 
     Returns
     -------

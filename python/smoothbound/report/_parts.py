@@ -1,4 +1,4 @@
-"""What a report says of one evaluation, or of several, in Markdown and on the page."""
+"""The parts of a report, about one evaluation or several, as Markdown and for the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Part", "markdown_section", "page_section"]
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the report; `table` has its header first, `absent` names what is not shown.
+    """A part of the report; the first row of `table` is the header, `absent` names missing figures.
 
     `title` is its heading, by default its name.
     """
@@ -31,7 +31,7 @@ class Part:
 
     @property
     def heading(self) -> str:
-        """What stands above it."""
+        """The title, or the name if there is no title."""
         return self.title or self.name
 
 

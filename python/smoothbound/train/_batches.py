@@ -1,6 +1,6 @@
 """The batches of an epoch: in random order, augmented, from memory or from their files.
 
-CIFAR and what else is of one size lies in memory, on the device; photographs are shifted and
+Images of one size, such as CIFAR, lie in memory on the device; photographs are shifted and
 mirrored there. ImageNet is decoded as it is needed, by threads that run ahead of the device, and
 each image is cropped and mirrored there. Both are as in Cohen et al. 2019.
 """
@@ -27,7 +27,7 @@ from smoothbound.data._loading import Dataset, unit_scale
 
 __all__ = ["Batches", "batches", "noisy", "shifted_and_mirrored", "some"]
 
-# From the generator of an epoch, and its seed, to images in [0, 1] and their labels.
+# Takes the generator of an epoch and its seed; yields images in [0, 1] and their labels.
 Batches = Callable[[torch.Generator, int], Iterator[tuple[Tensor, Tensor]]]
 
 _MARGIN = 4  # pixels that a photograph is shifted by, at most
@@ -57,16 +57,16 @@ def batches(dataset: Dataset, batch_size: int, device: torch.device) -> Batches:
 
 
 def some(dataset: Dataset, count: int, seed: int) -> Dataset:
-    """Return so many images of a data set, drawn at random, in their order.
+    """Return `count` images of a data set, drawn at random, in their order.
 
     Parameters
     ----------
     dataset : Dataset
         Images that are an array or `EncodedImages`.
     count : int
-        How many; all, if there are no more.
+        Number of images; all are returned if there are no more.
     seed : int
-        Of the draw.
+        Seed of the draw.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def _streamed(
 
 
 def _check_memory(dataset: Dataset) -> None:
-    """Refuse, before hours of decoding, more images than fit into the memory."""
+    """Refuse more images than fit into the memory, before hours of decoding."""
     if isinstance(dataset.images, np.ndarray):
         return
     needed = len(dataset) * math.prod(dataset.shape)  # encoded images have a byte a value
@@ -146,7 +146,7 @@ def _shuffled(count: int, batch_size: int, generator: torch.Generator) -> Iterat
 
 
 def shifted_and_mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Shift each image by up to 4 pixels, black coming in, and mirror every other one."""
+    """Shift each image by up to 4 pixels, filled with black, and mirror half of them."""
     count, channels, height, width = images.shape
     where = images.device
 

@@ -139,7 +139,7 @@ def certify(
         typer.Option(
             help="'lattice': noise in whole steps of the grid of the pixel values, or of a fine "
             "lattice where the data have none, by which radii are a little smaller; or 'gaussian': "
-            "floating-point noise, for which certificates are no proof.",
+            "floating-point noise, with which certificates are no proof.",
             show_default="lattice",
         ),
     ] = None,

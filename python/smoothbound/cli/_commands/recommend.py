@@ -73,7 +73,7 @@ def recommend(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="What certify takes as --checkpoint, likewise.",
+            help="What certify takes as --checkpoint, for the command that is printed.",
             show_default="the same file, found here or near the pilot",
         ),
     ] = None,
@@ -145,7 +145,7 @@ def _table(advice: Recommendation) -> Table:
 
 
 def _label(advice: Recommendation, pilot: Pilot) -> str:
-    """Call a pilot by its sigma, and by its name too where another has the same."""
+    """Return the sigma of a pilot, with its name if another pilot has the same sigma."""
     alone = sum(one.sigma == pilot.sigma for one in advice.pilots) == 1
     return f"σ = {exact(pilot.sigma)}" if alone else f"{pilot.name}, σ = {exact(pilot.sigma)}"
 
@@ -245,7 +245,7 @@ def _none(advice: Recommendation) -> Iterator[str]:
 
 
 def _help(advice: Recommendation) -> str:
-    """Say, by the reach of the pilots, what to ask for or to try instead."""
+    """Return what to ask for or to try instead, by how far the pilots reach."""
     reach = [-math.inf if math.isnan(r) else floored(r) for r in advice.furthest]
     highest = [-math.inf if math.isnan(c) else floored(c) for c in advice.highest]
     parts = []
@@ -310,13 +310,13 @@ def next_command(
 
 
 def _free(folder: Path) -> Path:
-    """Return the folder, or one beside it where it exists: certify replaces nothing."""
+    """Return the folder, or a free name beside it, because certify replaces nothing."""
     names = (folder, *(folder.with_name(f"{folder.name}-{k}") for k in range(2, 1000)))
     return next((name for name in names if not name.exists()), folder)
 
 
 def _checkpoint(settings: RunSettings, pilot: Path) -> Path | None:
-    """Look for the file of the network here and around its pilot, and know it by its hash."""
+    """Look here and around the pilot for the file of the network that has the recorded hash."""
     for folder in (Path(), pilot, *list(pilot.absolute().parents)[:2]):
         file = folder / settings.checkpoint
         with suppress(OSError):

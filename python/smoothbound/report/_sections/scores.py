@@ -179,7 +179,7 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
 
 
 def _spread(index: Ints) -> Ints:
-    """Take at most so many of the inputs, spread evenly over all."""
+    """Return at most `_MOST_INPUTS` of the inputs, spread evenly over all."""
     count = min(len(index), _MOST_INPUTS)
     chosen: Ints = index[np.unique(np.linspace(0, len(index) - 1, count).astype(int))]
     return chosen
