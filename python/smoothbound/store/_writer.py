@@ -50,18 +50,18 @@ class Writer:
     settings : RunSettings
         What decides the numbers.
     resume : bool
-        Go on with a run that was stopped, or with more inputs than it had; an empty or missing
-        folder starts a new one.
+        Resume a run that was stopped, or add inputs to a finished one. An empty or missing folder
+        starts a new run.
     salvage : bool
-        If the journal is damaged, go on with what is whole of it, and keep a copy of the damaged
-        file as `journal.damaged`.
+        If the journal is damaged, keep its whole frames, and a copy of the damaged file as
+        `journal.damaged`.
 
     Attributes
     ----------
     digests : dict of int to bytes
         Digest of what was read of each input that is finished and on the disk, by index.
     spent : tuple of int and float
-        Draws and seconds that those took which were there when the folder was opened.
+        Draws and seconds of the inputs that were finished when the folder was opened.
 
     Raises
     ------
@@ -93,7 +93,7 @@ class Writer:
         self.digests: dict[int, bytes] = {}
         self.spent = 0, 0.0
         self._schema = schema(settings)
-        self._finished: Results | None = None  # of the same run, with as many inputs or fewer
+        self._finished: Results | None = None  # the same run, before inputs were added
         self._end = 0
         self._fd = -1
         try:
@@ -176,18 +176,18 @@ class Writer:
         try:
             sealed.write_table(table.sort_by("index"), path)
         except StoreError as error:
-            raise StoreError(f"{error}. {self._kept()}") from error
+            raise StoreError(f"{error}. {self._what_is_kept()}") from error
         (self.folder / JOURNAL).unlink(missing_ok=True)
         self.close()
         return path
 
     def _open(self, resume: bool, salvage: bool) -> None:
-        """Compare with what is there, then lock the folder, and only then write."""
+        """Compare the settings with those in the folder, lock it, and only then write."""
         results, path = self.folder / RESULTS, self.folder / JOURNAL
         seen = file_identity(results)
         if is_there(results):
             self._finished = load_finished(results)
-            self._go_on(self._finished, resume)
+            self._resume_from(self._finished, resume)
         if not is_there(path):
             if self._finished is None:
                 _refuse_foreign_files(self.folder)
@@ -210,8 +210,8 @@ class Writer:
             self._require_same_run(left)
             left = replace(left, table=self._new(left.table))
         if self._has_finished():
-            # An empty journal is left if a kill comes between the last two steps of `finish`. One
-            # with further inputs is of a run with more of them, which is not asked for now.
+            # A kill between the last two steps of `finish` leaves a journal without new inputs. A
+            # journal with new inputs belongs to a run with more of them, and stays.
             if left is None or not len(left.table):
                 path.unlink(missing_ok=True)
             self.close()
@@ -221,7 +221,7 @@ class Writer:
             self._write(beginning(self._schema))
             sync_folder(self.folder)
             return
-        self._go_on(left, resume)
+        self._resume_from(left, resume)
         self._end = journal.end
         self._truncate()
         if left.settings.differences(self.settings):
@@ -232,7 +232,7 @@ class Writer:
         return finished is not None and not finished.settings.differences(self.settings)
 
     def _new(self, table: pa.Table) -> pa.Table:
-        """Return the rows of inputs that the finished run did not have."""
+        """Return the rows of the inputs that the finished run does not have."""
         if self._finished is None:
             return table
         return table.filter(pc.invert(pc.is_in(table["index"], self._finished.table["index"])))
@@ -247,7 +247,7 @@ class Writer:
                 f"{RESULTS} ({'; '.join(differences)}). Nothing was changed; move one of them away"
             )
 
-    def _go_on(self, found: Results, resume: bool) -> None:
+    def _resume_from(self, found: Results, resume: bool) -> None:
         if not resume:
             state = "a finished run" if found.complete else "a run that was stopped"
             raise StoreError(
@@ -268,7 +268,7 @@ class Writer:
         )
 
     def _salvage(self) -> None:
-        """Replace a damaged journal by what is whole of it; a copy of the damaged one stays."""
+        """Replace a damaged journal by its whole frames; keep a copy of the damaged one."""
         path, data = self.folder / JOURNAL, self._read()
         try:
             Journal.parse(path, data)
@@ -300,11 +300,11 @@ class Writer:
             with suppress(OSError):
                 self._truncate()
             raise StoreError(
-                f"cannot write {self.folder / JOURNAL}: {error.strerror}. {self._kept()}"
+                f"cannot write {self.folder / JOURNAL}: {error.strerror}. {self._what_is_kept()}"
             ) from error
         self._end += len(data)
 
-    def _kept(self) -> str:
+    def _what_is_kept(self) -> str:
         return (
             f"The {len(self.done)} finished inputs of {self.settings.n_inputs} are kept; "
             "put it right and go on with --resume"
