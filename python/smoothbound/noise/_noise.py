@@ -2,9 +2,9 @@
 
 Every number comes from Philox 4x32-10, a counter-based generator (Salmon et al., *Parallel random
 numbers: as easy as 1, 2, 3*, 2011): its key is the seed, its counter is (block of elements, draw,
-example, stream). Noise is therefore the same bits on every device and for every batch size, order,
-shard and resumed run. docs/noise.md states the two kinds, how numbers become noise, and why lattice
-noise is exactly Gaussian smoothing.
+index of the input, stream). Noise is therefore the same bits on every device and for every batch
+size, order, shard and resumed run. docs/noise.md states the two kinds, how numbers become noise,
+and why lattice noise is exactly Gaussian smoothing.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ class Noise:
         streams: Tensor,
         out: Tensor,
     ) -> None:
-        """Fill out[i] with points[rows[i]] plus the noise of (seed, example, stream, draw) i.
+        """Fill out[i] with points[rows[i]] plus the noise of (seed, index, stream, draw) i.
 
         Lattice noise is added in whole numbers of steps. The sum and the number of steps in 1 are
         converted to the type of `out` and divided, each time rounded to the nearest. On a stated

@@ -1,4 +1,4 @@
-"""Modules of torch in evaluation mode, wherever they are hidden and whoever else uses them."""
+"""Evaluation mode for the torch modules behind a model, also while other threads use them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from smoothbound.adapters._base import BaseClassifier
 
 __all__ = ["evaluating", "modules_behind"]
 
-_DEPTH = 6  # of wrappers around a module
+_DEPTH = 6  # largest number of wrappers around a module
 _LIBRARIES = sys.stdlib_module_names | {"numpy", "scipy", "torch", "torchvision", "jax", "sklearn"}
 
 
 def modules_behind(model: object) -> list[nn.Module]:
-    """Find the modules that a base classifier calls, as far as that can be seen.
+    """Find the modules that a base classifier calls, as far as they can be found.
 
-    Looks into bound methods, partial objects, attributes, containers, and the closures, defaults
+    It looks into bound methods, partial objects, attributes, containers, and the closures, defaults
     and globals of functions that belong to no library.
 
     Parameters
@@ -35,7 +35,7 @@ def modules_behind(model: object) -> list[nn.Module]:
     Returns
     -------
     list of nn.Module
-        Each once. Programs of torch.export are left out, because they have no modes.
+        Each module once. Programs of torch.export are left out, because they have no modes.
 
     Examples
     --------
@@ -56,32 +56,32 @@ def modules_behind(model: object) -> list[nn.Module]:
                 if "eval" not in vars(one):  # a program of torch.export refuses it
                     found[id(one)] = one
             else:
-                inner += _within(one)
+                inner += _inside(one)
         level = inner
     return list(found.values())
 
 
-def _within(one: object) -> list[object]:
-    """Return what an object that is no module may call."""
+def _inside(one: object) -> list[object]:
+    """Return the objects that an object which is no module may call."""
     if isinstance(one, functools.partial):
         return [one.func, *one.args, *one.keywords.values()]
     if isinstance(one, MethodType):
         return [one.__self__, one.__func__]
     if isinstance(one, FunctionType):
-        return _of_function(one)
+        return _called_by(one)
     if isinstance(one, BaseClassifier):
         return [one.function]
     if isinstance(one, list | tuple | set | frozenset):
         return list(one)
     if isinstance(one, dict):
         return list(one.values())
-    if isinstance(one, type) or _of_library(one) or not callable(one):
+    if isinstance(one, type) or _is_of_library(one) or not callable(one):
         return []
     return [type(one).__call__, *getattr(one, "__dict__", {}).values()]
 
 
-def _of_function(function: FunctionType) -> list[object]:
-    if _of_library(function):
+def _called_by(function: FunctionType) -> list[object]:
+    if _is_of_library(function):
         return [vars(function).get("__wrapped__")]
     inner: list[object] = [
         *(function.__defaults__ or ()),
@@ -102,14 +102,14 @@ def _names(code: CodeType) -> set[str]:
     return set(code.co_names).union(*inner)
 
 
-def _of_library(one: Any) -> bool:
+def _is_of_library(one: Any) -> bool:
     module = getattr(one, "__module__", None) or type(one).__module__
     return str(module).partition(".")[0] in _LIBRARIES - {"__main__"}
 
 
 @dataclass
 class _Held:
-    """A part that someone evaluates with, and the mode that it had before the first of them."""
+    """A part of a module in use, and the mode that it had before its first user."""
 
     part: nn.Module
     training: bool
@@ -122,12 +122,12 @@ _lock = Lock()
 
 @contextmanager
 def evaluating(model: object) -> Iterator[None]:
-    """Put the modules behind a model into evaluation mode, and back as they were at the end.
+    """Put the modules behind a model into evaluation mode, and restore their modes at the end.
 
-    Threads may share modules: the last one to leave puts them back.
+    Threads may share modules: the last one to leave restores them.
     """
     roots = modules_behind(model)
-    # What torch.jit.freeze leaves has no mode, because it is always in evaluation.
+    # A module that torch.jit.freeze made has no mode, because it is always in evaluation.
     parts = [
         list({id(p): p for p in root.modules() if hasattr(p, "training")}.values())
         for root in roots
@@ -147,7 +147,7 @@ def evaluating(model: object) -> Iterator[None]:
 
 
 def _release(parts: list[nn.Module]) -> None:
-    """Give up one use of each part; put back those that nobody else uses."""
+    """Give up one use of each part; restore the parts that nobody else uses."""
     before: list[_Held] = []
     for part in parts:
         held = _held[id(part)]
