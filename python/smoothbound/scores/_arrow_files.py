@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from smoothbound._files.plain import memory_limit
 from smoothbound.errors import StoreError
 from smoothbound.scores._score_file import (
     ScoreFile,
@@ -25,6 +26,7 @@ from smoothbound.scores._score_file import (
 __all__ = ["open_arrow", "open_parquet"]
 
 _PAGE_BYTES = 1 << 20  # of Parquet, read at a time; a row group may hold the whole file
+_IDS_ROWS = 4096  # of the columns beside the scores, read at a time
 _IDS = (  # types of columns that say which input a row is about
     pa.types.is_integer,
     pa.types.is_floating,
@@ -49,7 +51,7 @@ def open_parquet(path: Path, key: str | None) -> ScoreFile:
         first = next(file.iter_batches(1, columns=[name]))
         n_draws = _rows(what, 0, first.column(0), None).shape[1]
         kept, left_out = _others(file.schema_arrow, name)
-        ids = _plain(file.read(columns=kept))
+        ids = _gathered(path, file.iter_batches(_IDS_ROWS, columns=kept) if kept else ())
     rows = rows_per_chunk(n_draws, dtype.itemsize)
 
     def pieces() -> Iterator[Scores]:
@@ -70,10 +72,7 @@ def open_arrow(path: Path, key: str | None) -> ScoreFile:
     name, what, dtype = _list_column(path, key, schema)
     n_inputs = n_draws = 0
     kept, left_out = _others(schema, name)
-    ids = []
     for batch in batches:
-        ids.append(batch.select(kept))
-        ids[-1].validate(full=True)
         if not n_inputs and len(batch):
             n_draws = _rows(what, 0, batch.column(name)[:1], None).shape[1]
         n_inputs += len(batch)
@@ -94,8 +93,8 @@ def open_arrow(path: Path, key: str | None) -> ScoreFile:
                     mapped.madvise(mmap.MADV_DONTNEED)
 
     chunks = readable(path, _regrouped(pieces(), rows))
-    table = _plain(pa.Table.from_batches(ids))
-    return ScoreFile(n_inputs, n_draws, dtype, chunks, table, left_out)
+    ids = _gathered(path, (each.select(kept) for each in _arrow_batches(mapped)[1]) if kept else ())
+    return ScoreFile(n_inputs, n_draws, dtype, chunks, ids, left_out)
 
 
 def _arrow_batches(mapped: mmap.mmap) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -132,6 +131,27 @@ def _others(schema: pa.Schema, scores: str) -> tuple[list[str], tuple[str, ...]]
         if each.name != scores:
             (kept if any(is_one(kind) for is_one in _IDS) else left_out).append(each.name)
     return kept, tuple(left_out)
+
+
+def _gathered(path: Path, batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    """Return the columns beside the scores, after a few rows at a time show that memory holds them.
+
+    A small file can hold a large column, because a text that repeats is stored once.
+    """
+    parts: list[pa.Table] = []
+    size = 0
+    for batch in batches:
+        batch.validate(full=True)  # texts may reach beyond the file
+        for start in range(0, len(batch), _IDS_ROWS):
+            part = _plain(pa.Table.from_batches([batch[start : start + _IDS_ROWS]]))
+            size += part.nbytes
+            if size > memory_limit():
+                raise StoreError(
+                    f"{path} has columns beside the scores, {', '.join(part.column_names)}, that "
+                    "are more than memory holds: save the file without them"
+                )
+            parts.append(part)
+    return pa.concat_tables(parts) if parts else pa.table({})
 
 
 def _plain(ids: pa.Table) -> pa.Table:

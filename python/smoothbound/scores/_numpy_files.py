@@ -6,12 +6,14 @@ import io
 import os
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
-from smoothbound._files.plain import open_plain
+from smoothbound._files.plain import memory_limit, open_plain
 from smoothbound.errors import StoreError
 from smoothbound.scores._score_file import (
     ScoreFile,
@@ -23,6 +25,8 @@ from smoothbound.scores._score_file import (
 )
 
 __all__ = ["open_npy", "open_npz"]
+
+_Header = tuple[tuple[int, ...], bool, np.dtype[Any], int]  # shape, by columns, type, bytes
 
 _LONGEST_HEADER = 9999  # bytes that NumPy reads of the header of an array
 _HEADERS = {  # by version of the format: bytes of the header's length, and what reads both
@@ -61,11 +65,15 @@ def open_npz(path: Path, key: str | None) -> ScoreFile:
         members = {name.removesuffix(".npy"): name for name in names}
         if len(members) < len(names):
             raise StoreError(f"{path} holds two arrays of the same name; save it anew")
-        name = choose(path, "arrays", key, list(members))
+        headers = _headers(archive, members)
+        tables = [name for name, (shape, _, dtype, _) in headers.items() if _is_table(shape, dtype)]
+        among = tables if key is None and len(tables) == 1 else list(members)
+        name = choose(path, "arrays", key, among)
         what = f"{name} of {path}"
-        with archive.open(members[name]) as stream:
-            shape, by_columns, dtype = _npy_header(what, stream)
-            size = archive.getinfo(members[name]).file_size - stream.tell()
+        if name not in headers:
+            with archive.open(members[name]) as stream:
+                _npy_header(what, stream)  # which says what is wrong
+        shape, by_columns, dtype, size = headers.pop(name)
     n_inputs, n_draws = _check_array(what, shape, dtype)
     if by_columns:
         raise StoreError(
@@ -76,6 +84,9 @@ def open_npz(path: Path, key: str | None) -> ScoreFile:
     if size != n_inputs * row_bytes:
         raise StoreError(f"{what} cannot be read: it holds {size} bytes, not {shape} of {dtype}")
     native, rows = dtype.newbyteorder("="), rows_per_chunk(n_draws, dtype.itemsize)
+    kept = [other for other, header in headers.items() if _is_column(header, n_inputs)]
+    left_out = tuple(other for other in members if other not in (name, *kept))
+    ids = _columns(path, {other: members[other] for other in kept}, headers)
 
     def chunks() -> Iterator[Scores]:
         with zipfile.ZipFile(path) as archive, archive.open(members[name]) as stream:
@@ -85,7 +96,45 @@ def open_npz(path: Path, key: str | None) -> ScoreFile:
                 data = stream.read(count * row_bytes)
                 yield np.frombuffer(data, dtype).reshape(count, n_draws).astype(native, copy=False)
 
-    return ScoreFile(n_inputs, n_draws, native, readable(path, chunks()))
+    return ScoreFile(n_inputs, n_draws, native, readable(path, chunks()), ids, left_out)
+
+
+def _headers(archive: zipfile.ZipFile, members: dict[str, str]) -> dict[str, _Header]:
+    """Return shape, order, type and number of bytes of each array; not of what is none."""
+    headers: dict[str, _Header] = {}
+    for name, member in members.items():
+        with archive.open(member) as stream, suppress(StoreError):
+            header = _npy_header(name, stream)
+            headers[name] = *header, archive.getinfo(member).file_size - stream.tell()
+    return headers
+
+
+def _is_table(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    return len(shape) == 2 and dtype.kind == "f"
+
+
+def _is_column(header: _Header, n_inputs: int) -> bool:
+    """Whether an array says which inputs the scores are of: a number or a text for each of them."""
+    shape, _, dtype, size = header
+    is_id = dtype.kind in "iubU" or (dtype.kind == "f" and dtype.itemsize <= 8)
+    return shape == (n_inputs,) and is_id and size == n_inputs * dtype.itemsize > 0
+
+
+def _columns(path: Path, members: dict[str, str], headers: dict[str, _Header]) -> pa.Table:
+    """Read the arrays that say which inputs the scores are of."""
+    if sum(headers[name][3] for name in members) > memory_limit():
+        raise StoreError(
+            f"{path} has arrays beside the scores, {', '.join(members)}, that are more than memory "
+            "holds: save the file without them"
+        )
+    columns: dict[str, pa.Array[Any]] = {}
+    with zipfile.ZipFile(path) as archive:
+        for name, member in members.items():
+            with archive.open(member) as stream:
+                dtype = _npy_header(name, stream)[2]
+                values = np.frombuffer(stream.read(), dtype)
+            columns[name] = pa.array(values.astype(dtype.newbyteorder("=")))
+    return pa.table(columns)
 
 
 def _npy_header(what: str, stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

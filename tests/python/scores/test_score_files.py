@@ -19,7 +19,9 @@ import pytest
 
 from smoothbound.data import _loading as data
 from smoothbound.errors import DataError, StoreError
+from smoothbound.scores import _arrow_files as arrow_files
 from smoothbound.scores import _files as score_files
+from smoothbound.scores import _numpy_files as numpy_files
 from smoothbound.scores import _score_file
 from smoothbound.scores._files import open_scores
 
@@ -127,6 +129,44 @@ def test_columns_beside_the_scores_are_kept(tmp_path: Path, suffix: str) -> None
     assert file.left_out == ("image",)
     (chunk,) = file.chunks
     assert (chunk == SCORES).all()
+
+
+def test_arrays_beside_the_scores_are_kept(tmp_path: Path) -> None:
+    beside = {"ids": np.arange(7, dtype=">i4"), "name": np.array(["x\u00e9"] * 7)}
+    others = {"images": np.zeros((7, 2, 2)), "three": np.arange(3), "o": np.array([None] * 7)}
+    for key in (None, "scores"):
+        np.savez_compressed(tmp_path / "a.npz", **beside, scores=SCORES, **others)
+        file = open_scores(tmp_path / "a.npz", key)
+        assert file.ids.to_pydict() == {"ids": list(range(7)), "name": ["x\u00e9"] * 7}
+        assert file.left_out == ("images", "three", "o")
+        (chunk,) = file.chunks
+        assert (chunk == SCORES).all()
+
+
+@pytest.mark.parametrize("suffix", [".npz", *TABLES])
+def test_columns_that_memory_does_not_hold_are_refused_before_they_are_read(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, n = tmp_path / f"scores{suffix}", 100_000
+    if suffix == ".npz":
+        names = np.zeros(n, "U250")  # 100 MB
+        np.savez_compressed(path, scores=np.zeros((n, 1), np.float32), name=names)
+    else:
+        text = pa.DictionaryArray.from_arrays(np.zeros(n, np.int32), ["x" * 1000])
+        table = {"scores": lists(np.zeros((n, 1), np.float32)), "name": text}
+        write_table(path, pa.table(table), rows_a_batch=n)
+    assert path.stat().st_size < 2_000_000
+    for module in (score_files, numpy_files, arrow_files):
+        monkeypatch.setattr(module, "memory_limit", lambda: 1 << 23)
+    usual = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(pool)
+    try:
+        with pytest.raises(StoreError, match=r"beside the scores, name, .* more than memory holds"):
+            open_scores(path)
+    finally:
+        pa.set_memory_pool(usual)
+    assert pool.max_memory() < 40 << 20
 
 
 @pytest.mark.parametrize("suffix", TABLES)
