@@ -66,9 +66,10 @@ def as_typed(text: str, ctx: Any) -> str:
     if not options:
         return text
     any_of = "|".join(map(re.escape, sorted(options, key=len, reverse=True)))
-    subject = rf"(?:^|(?<=within )|(?<= in ))({any_of})"
-    follows = r"((?:\[\d+\])? (?:must|takes|is|=) |: | \[|, e\.g\.)"
+    subject = rf"(?:^|(?<=within )|(?<= in )|(?<=: ))({any_of})"
+    follows = r"( (?:must|takes|is|=) |: | \[|, e\.g\.)"
     text = re.sub(subject + follows, lambda m: options[m[1]] + m[2], text)
+    text = re.sub(rf"(?<![\w.-])({any_of})(?=\[\d+\])", lambda m: options[m[1]], text)
     return re.sub(
         rf"\b({any_of})=(?:'([^']*)'|([\w.+-]*\w))",
         lambda m: f"{options[m[1]]} {m[2] or m[3]}",

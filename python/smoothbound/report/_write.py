@@ -111,6 +111,8 @@ def write_report(
         checks.count("example", example, 0)
     checks.flag("compare", compare)
     evaluations = read(inputs, class_radius)
+    if example is not None and not compare:
+        _check_example(evaluations, example)
     groups = comparison.side_by_side(evaluations)
     pairs = concentration.pairs(evaluations)
     if compare and not (groups or pairs):
@@ -157,6 +159,16 @@ def write_report(
             tables.setdefault(figure.table, []).extend(figure.rows)
     files |= {f"{table}.csv": csv_of(numbers).encode() for table, numbers in tables.items()}
     return folder.write(Path(out), files)
+
+
+def _check_example(evaluations: Sequence[Evaluation], example: int) -> None:
+    """Refuse, before anything is drawn, an input that one of the results does not hold."""
+    for one in evaluations:
+        if example not in one.index:
+            raise ValueError(
+                f"example must be the index of an input: {one.name} has no input {example}; it has "
+                f"{len(one.index)} inputs from {one.index.min()} to {one.index.max()}"
+            )
 
 
 def _line(entry: tuple[str, str]) -> str:

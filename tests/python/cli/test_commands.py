@@ -658,6 +658,34 @@ def test_errors_about_a_model_name_options_too(
 
 
 @pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--example", "70"], "error: --example must be the index of an input: b has no input 70"),
+        (["--example=-1"], "error: --example must be at least 0, got -1"),
+        (["--thresholds", "0.5,2"], "b: --thresholds must .*, got --thresholds[1] = 2"),
+        (["--radii", "0.3"], "error: --radii: b has no bound at 0.3"),
+        (["--radii", "0,nan"], "error: --radii"),
+    ],
+)
+def test_errors_of_a_report_name_options_as_they_were_typed(
+    scores: Path, options: list[str], said: str
+) -> None:
+    results, out = scores.with_name("b.parquet"), scores.with_name("report")
+    made = smoothbound("bounds", scores, "--sigma", 0.25, "--radii", "0,1", "--out", results)
+    assert made.exit_code == 0, made.output
+    last = fails("report", results, "--out", out, *options).splitlines()[-1]
+    words = map(re.escape, said.split(".*"))
+    assert re.search(".*".join(words), last), last
+    assert not out.exists()
+
+
+def test_errors_of_bounds_name_one_of_several_numbers_as_typed(scores: Path) -> None:
+    out = scores.with_name("b.parquet")
+    last = fails("bounds", scores, "--sigma", 0.25, "--out", out, "--thresholds", "0.5,7")
+    assert last.endswith("got --thresholds[1] = 7.0\n")
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["certify", "--data", "digits", "--sigma=1", "--out", ""], "--out must not be empty"),

@@ -194,7 +194,7 @@ def test_wrong_arguments_are_named(tmp_path: Path) -> None:
         report.write_report([SCORES], tmp_path, thresholds=[1.0])
     with pytest.raises(ValueError, match=r"no bound at 0\.3; it has 0, 0\.25"):
         report.write_report([SCORES], tmp_path, radii=[0.3])
-    with pytest.raises(ValueError, match="no input 7"):
+    with pytest.raises(ValueError, match=r"example must be .* has no input 7; it has .* from"):
         report.write_report([SCORES], tmp_path, example=7)
     assert not list(tmp_path.iterdir())
 
