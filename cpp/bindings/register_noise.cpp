@@ -30,7 +30,8 @@ sb::LatticeNoise make_lattice(const py::array_t<std::int32_t, py::array::c_style
                               const py::array_t<std::uint64_t, py::array::c_style>& low,
                               double steps) {
   if (high.size() != low.size()) throw py::value_error("high and low must have the same size");
-  require(high.size() < 1 << 30, "there must be fewer than 2^30 thresholds");
+  require(std::cmp_less_equal(high.size(), sb::LatticeNoise::max_thresholds),
+          "high and low must hold fewer than 2^24 thresholds");
   require(steps > 0 && std::isfinite(steps), "steps must be positive and finite");
   require(std::is_sorted(high.data(), high.data() + high.size()) &&
               (high.size() == 0 || (high.data()[0] >= 0 && high.data()[high.size() - 1] < 1 << 15)),

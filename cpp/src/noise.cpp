@@ -193,6 +193,7 @@ class LatticeWorker {
 LatticeNoise::LatticeNoise(std::span<const std::int32_t> high, std::span<const std::uint64_t> low,
                            double steps)
     : table_{{low.begin(), low.end()}, std::vector<std::int32_t>(0x8001), steps} {
+  if (high.size() > max_thresholds) return;  // the positions might not fit, and add refuses it
   std::size_t t = 0;
   for (std::size_t leading = 0; leading < table_.guide.size(); ++leading) {
     const auto before = static_cast<std::int32_t>(t);
@@ -204,6 +205,10 @@ LatticeNoise::LatticeNoise(std::span<const std::int32_t> high, std::span<const s
 template <class T>
 Failure LatticeNoise::add(const Points<std::int32_t>& points, const NoiseRows& rows,
                           std::uint64_t seed, std::span<T> out, int threads) const noexcept {
+  if (largest() > max_thresholds) {
+    return {Error::bad_option, 0, 0, "thresholds must be fewer than 2^24",
+            static_cast<double>(largest())};
+  }
   if (const Failure failure = check(points, rows, out, threads)) return failure;
   return for_each_input(rows.points.size(), threads, [&] {
     return [&, worker = LatticeWorker(table_, seed)](std::size_t i) mutable {

@@ -139,6 +139,24 @@ CASE("what is refused") {
   CHECK(refused(batch) == Error::bad_option);
 }
 
+CASE("a lattice has fewer than 2^24 thresholds") {
+  std::vector<std::int32_t> leading(LatticeNoise::max_thresholds + 1, 7);
+  std::vector<std::uint64_t> rest(leading.size(), 0);
+  const std::vector<std::int32_t> points(20);
+  std::vector<float> out(30);
+  const Batch batch;
+  const auto added = [&] {
+    const LatticeNoise noise(leading, rest, 255);
+    return noise.add<float>({points.data(), 2, 10}, batch.rows(), 0, out);
+  };
+  const Failure failure = added();
+  CHECK(failure.error == Error::bad_option);
+  CHECK(failure.got == 16777216.0);
+  leading.pop_back();
+  rest.pop_back();
+  CHECK(!added());
+}
+
 CASE("noise is that of its definition, element by element") {
   for (const std::size_t size : {1, 7, 8, 9, 1000, 8193, 20000}) {
     check_lattice<float>(size);

@@ -48,7 +48,11 @@ struct LatticeTable {
 /// 2^79 reaches; the sign is one more bit.
 class LatticeNoise {
  public:
-  /// \param high, low thresholds, ascending; high < 2^15, and fewer than 2^24 of them
+  /// The most thresholds: noise of so many steps is still a whole number of float32.
+  static constexpr std::size_t max_thresholds = (std::size_t{1} << 24) - 1;
+
+  /// \param high, low thresholds, ascending; high < 2^15, and at most max_thresholds of them: with
+  ///                  more, every add fails
   /// \param steps     grid steps in one unit of the input, positive, normal as a float
   LatticeNoise(std::span<const std::int32_t> high, std::span<const std::uint64_t> low,
                double steps);

@@ -222,3 +222,12 @@ def test_lattice_points_that_noise_could_carry_out_of_int32_are_refused() -> Non
             noise.add(np.array([[0, far]], np.int32), *keys, out, seed=0, threads=1)
         # A point that no row names may hold anything.
         noise.add(np.array([[0, 0], [0, far]], np.int32), *keys, out, seed=0, threads=1)
+
+
+def test_a_lattice_has_fewer_than_2_24_thresholds() -> None:
+    from smoothbound import _core
+
+    high, low = np.zeros(2**24, np.int32), np.zeros(2**24, np.uint64)
+    _core.LatticeNoise(high[1:], low[1:], 1.0)
+    with pytest.raises(ValueError, match=r"high and low must hold fewer than 2\^24 thresholds"):
+        _core.LatticeNoise(high, low, 1.0)
