@@ -551,7 +551,9 @@ def test_add_needs_whole_numbers_for_lattice_noise() -> None:
 
 def test_an_empty_batch_is_left_alone() -> None:
     none = torch.zeros(0, dtype=torch.int64)
-    Noise("gaussian", 1.0).add(torch.zeros(2, 3), none, none, none, none, torch.zeros(0, 3))
+    memory = torch.full((1, 3), 7.0)
+    Noise("gaussian", 1.0).add(torch.zeros(2, 3), none, none, none, none, memory[:0])
+    assert memory.tolist() == [[7.0, 7.0, 7.0]]
 
 
 def test_the_result_names_its_noise() -> None:

@@ -755,7 +755,8 @@ def test_probabilities_taken_for_logits_are_noticed() -> None:
     ],
 )
 def test_logits_that_look_a_little_like_probabilities_are_taken_as_they_are(model: Any) -> None:
-    Sampler(model, 0.5).draw(X, n0=10, n=50)  # warnings are errors here
+    draws = Sampler(model, 0.5).draw(X, n0=10, n=50)  # warnings are errors here
+    assert len(draws.scores) == 50
 
 
 def test_a_look_says_what_the_model_returns() -> None:
