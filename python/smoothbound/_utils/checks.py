@@ -40,6 +40,8 @@ __all__ = [
     "score_range",
     "shown",
     "thresholds",
+    "tuple_of_radii",
+    "tuple_of_thresholds",
     "vector",
 ]
 
@@ -252,13 +254,22 @@ def vector(name: str, values: object) -> NDArray[np.float64]:
 
 def floats(name: str, values: ArrayLike) -> tuple[float, ...]:
     """Return `values` as a tuple if they are real numbers in one dimension, or one of them."""
+    if isinstance(values, tuple):  # the commonest, and NumPy takes its time
+        plain = tuple(one for one in values if type(one) is float)
+        if len(plain) == len(values):
+            return plain
     return tuple(vector(name, values).tolist())
 
 
 def radii(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """Return `values` as a float64 vector if all are finite and non-negative."""
-    found = vector(name, values)
-    for i, radius in enumerate(found.tolist()):
+    return np.array(tuple_of_radii(name, values), np.float64)
+
+
+def tuple_of_radii(name: str, values: ArrayLike) -> tuple[float, ...]:
+    """Return `values` as a tuple if all are finite and non-negative."""
+    found = floats(name, values)
+    for i, radius in enumerate(found):
         if not 0.0 <= radius < math.inf:
             raise ValueError(
                 f"{name} must be finite and >= 0 (in the units of the input, as sigma), "
@@ -285,9 +296,16 @@ def thresholds(
     name: str, values: ArrayLike, score_range: tuple[float, float]
 ) -> NDArray[np.float64]:
     """Return `values` as a float64 vector if all lie strictly inside `score_range`."""
-    found = vector(name, values)
+    return np.array(tuple_of_thresholds(name, values, score_range), np.float64)
+
+
+def tuple_of_thresholds(
+    name: str, values: ArrayLike, score_range: tuple[float, float]
+) -> tuple[float, ...]:
+    """Return `values` as a tuple if all lie strictly inside `score_range`."""
+    found = floats(name, values)
     a, b = score_range
-    for i, threshold in enumerate(found.tolist()):
+    for i, threshold in enumerate(found):
         if not a < threshold < b:
             raise ValueError(
                 f"{name} must lie strictly inside the range of the scores ({a}, {b}), "

@@ -87,18 +87,15 @@ class Request:
             "sigma": checks.positive("sigma", self.sigma),
             "alpha": checks.alpha("alpha", self.alpha),
             "score_range": score_range,
-            "radii": tuple(checks.radii("radii", self.radii).tolist()),
-            "thresholds": tuple(
-                checks.thresholds("thresholds", self.thresholds, score_range).tolist()
-            ),
+            "radii": checks.tuple_of_radii("radii", self.radii),
+            "thresholds": checks.tuple_of_thresholds("thresholds", self.thresholds, score_range),
             "method": checks.instance("method", self.method, Method),
             "pilot": checks.probability("pilot", self.pilot),
             "sides": checks.choice("sides", self.sides, SIDES),
             "order": checks.choice("order", self.order, ORDERS),
             "order_seed": checks.count("seed", self.order_seed, 0, MAX_SEED),
         }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
+        vars(self).update(checked)  # the class is frozen
 
     def share(self, side: Side) -> OneSide | None:
         """Return what is asked of a side, with its share of alpha; None if it is not asked for."""
