@@ -29,13 +29,18 @@ from smoothbound.data._loading import Dataset
 from smoothbound.errors import ModelError
 from smoothbound.models import checkpoint
 from smoothbound.models.architectures import ARCHITECTURES, build
-from smoothbound.noise._streams import MAX_SEED
 from smoothbound.train._batches import Batches, batches, noisy
-from smoothbound.train._recipes import PRECISIONS, RECIPES, Recipe, best_precision, best_threads
+from smoothbound.train._recipes import (
+    PRECISIONS,
+    RECIPES,
+    Recipe,
+    best_precision,
+    best_threads,
+    training_numbers,
+)
 
 __all__ = ["Epoch", "steps_per_epoch", "train"]
 
-_MOST = 2**31  # epochs, and images a batch
 _MOMENTUM = 0.9
 
 
@@ -140,14 +145,10 @@ def train(
     >>> model(torch.rand(5, 1, 8, 8)).shape
     torch.Size([5, 10])
     """
-    chosen = RECIPES[checks.choice("recipe", recipe, tuple(RECIPES))]
-    sigma = checks.positive("sigma", sigma)
-    lr = checks.positive("lr", chosen.lr if lr is None else lr)
-    epochs = checks.count("epochs", chosen.epochs if epochs is None else epochs, maximum=_MOST)
-    batch_size = checks.count(
-        "batch_size", chosen.batch_size if batch_size is None else batch_size, maximum=_MOST
+    sigma, epochs, batch_size, lr = training_numbers(
+        arch, recipe, sigma=sigma, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed
     )
-    seed = checks.count("seed", seed, minimum=0, maximum=MAX_SEED)
+    chosen = RECIPES[recipe]
     for name, called in (("on_step", on_step), ("on_epoch", on_epoch)):
         if called is not None:
             checks.function(name, called)
@@ -249,7 +250,7 @@ def _check_fit(dataset: Dataset, arch: str) -> None:
     checks.instance("dataset", dataset, Dataset)
     if not len(dataset):
         raise ValueError(f"dataset must have at least one image, and {dataset.name!r} has none")
-    needed = ARCHITECTURES[checks.choice("arch", arch, tuple(ARCHITECTURES))].shape
+    needed = ARCHITECTURES[arch].shape
     if dataset.shape != needed:
         raise ValueError(
             f"arch {arch!r} takes images of shape {needed}, the data {dataset.name!r} "

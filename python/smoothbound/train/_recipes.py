@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -21,10 +21,20 @@ from smoothbound._utils import checks
 from smoothbound._utils.devices import best_device
 from smoothbound._utils.threads import multiplications, suited
 from smoothbound.models.architectures import ARCHITECTURES, build
+from smoothbound.noise._streams import MAX_SEED
 
-__all__ = ["PRECISIONS", "RECIPES", "Recipe", "best_device", "best_precision", "best_threads"]
+__all__ = [
+    "PRECISIONS",
+    "RECIPES",
+    "Recipe",
+    "best_device",
+    "best_precision",
+    "best_threads",
+    "training_numbers",
+]
 
 PRECISIONS = ("float32", "bfloat16")
+_MOST = 2**31  # epochs, and images a batch
 _WARM_UP = 0.25  # share of the steps in which the learning rate of the one-cycle rises
 
 
@@ -76,6 +86,45 @@ RECIPES: dict[str, Recipe] = {
     "fast": Recipe(20, 128, 0.1, 5e-4, nesterov=True, schedule=_one_cycle, fast=True),
     "cohen": Recipe(90, 256, 0.1, 1e-4, nesterov=False, schedule=_thirds, fast=False),
 }
+
+
+class TrainingNumbers(NamedTuple):
+    """The numbers that a training was asked for, or else its recipe's."""
+
+    sigma: float
+    epochs: int
+    batch_size: int
+    lr: float
+
+
+def training_numbers(
+    arch: str,
+    recipe: str,
+    *,
+    sigma: float,
+    epochs: int | None,
+    batch_size: int | None,
+    lr: float | None,
+    seed: int,
+) -> TrainingNumbers:
+    """Check what a training is asked for before any data are read; arguments as of `train`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+    """
+    chosen = RECIPES[checks.choice("recipe", recipe, tuple(RECIPES))]
+    checks.choice("arch", arch, tuple(ARCHITECTURES))
+    checks.count("seed", seed, minimum=0, maximum=MAX_SEED)
+    return TrainingNumbers(
+        sigma=checks.positive("sigma", sigma),
+        epochs=checks.count("epochs", chosen.epochs if epochs is None else epochs, maximum=_MOST),
+        batch_size=checks.count(
+            "batch_size", chosen.batch_size if batch_size is None else batch_size, maximum=_MOST
+        ),
+        lr=checks.positive("lr", chosen.lr if lr is None else lr),
+    )
 
 
 def best_precision(recipe: str, device: torch.device) -> str:

@@ -679,6 +679,30 @@ def test_errors_of_a_report_name_options_as_they_were_typed(
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--sigma=-1", "--sigma must be positive"),
+        ("--lr=0", "--lr must be positive"),
+        ("--batch-size=0", "--batch-size must be at least 1"),
+        ("--epochs=0", "--epochs must be at least 1"),
+        ("--seed=-1", "--seed must be"),
+        ("--arch=net", "--arch must be one of 'digits_cnn'"),
+        ("--recipe=slow", "--recipe must be one of"),
+        ("--precision=float8", "--precision must be one of"),
+        ("--threads=0", "--threads must be"),
+        ("--max-images=0", "--max-images must be at least 1"),
+    ],
+)
+def test_train_checks_its_options_before_it_reads_data(
+    tmp_path: Path, option: str, said: str
+) -> None:
+    common = ("--data", "npz:missing", "--arch=digits_cnn", "--sigma=1")
+    out = tmp_path / "model.pt"
+    assert f"error: {said}" in fails("train", *common, "--out", out, option)
+    assert not list(tmp_path.iterdir())
+
+
 def test_errors_of_bounds_name_one_of_several_numbers_as_typed(scores: Path) -> None:
     out = scores.with_name("b.parquet")
     last = fails("bounds", scores, "--sigma", 0.25, "--out", out, "--thresholds", "0.5,7")

@@ -12,6 +12,7 @@ import typer
 
 from smoothbound._display.console import say
 from smoothbound._display.progress import progress
+from smoothbound._utils import checks
 from smoothbound.cli._options import Data, Sigma, introduce, look_at
 from smoothbound.errors import CheckpointError, DataError
 
@@ -113,19 +114,30 @@ def train(
     A run that is killed leaves its last finished epoch and goes on with --resume, to the same
     network as if it had not been stopped.
     """
+    from smoothbound._utils.threads import checked
     from smoothbound.models import checkpoint
     from smoothbound.train._accuracy import accuracy_under_noise
     from smoothbound.train._batches import some
     from smoothbound.train._loop import steps_per_epoch
     from smoothbound.train._loop import train as fit
-    from smoothbound.train._recipes import RECIPES, best_device, best_precision, best_threads
+    from smoothbound.train._recipes import (
+        PRECISIONS,
+        best_device,
+        best_precision,
+        best_threads,
+        training_numbers,
+    )
 
+    sigma, epochs, batch_size, lr = training_numbers(
+        arch, recipe, sigma=sigma, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed
+    )
     where = best_device(device)
-    precision = precision or best_precision(recipe, where)  # which refuses an unknown recipe
-    chosen = RECIPES[recipe]
-    epochs = chosen.epochs if epochs is None else epochs
-    batch_size = chosen.batch_size if batch_size is None else batch_size
-    lr = chosen.lr if lr is None else lr
+    precision = precision or best_precision(recipe, where)
+    checks.choice("precision", precision, PRECISIONS)
+    if threads is not None:
+        checked("threads", threads)
+    if max_images is not None:
+        checks.count("max_images", max_images)
     going_on = resume and out.exists()
     if not going_on:
         _claim(out)
