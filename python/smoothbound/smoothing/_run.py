@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound._display.progress import progress
 from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
 from smoothbound.adaptive import Budget, Decide, FindRadius
@@ -34,6 +33,13 @@ from smoothbound.store._settings import RunSettings
 from smoothbound.store._writer import Writer
 
 __all__ = ["as_recorded", "run"]
+
+Progress = Callable[..., AbstractContextManager[Callable[[int], object]]]
+
+
+def _silent(*_: object, **__: object) -> AbstractContextManager[Callable[[int], object]]:
+    """Show nothing."""
+    return nullcontext(lambda count: None)
 
 
 def as_recorded(folder: str | Path, smoothed: SmoothedClassifier) -> SmoothedClassifier:
@@ -75,12 +81,12 @@ def run(
     budget: Budget | None = None,
     resume: bool = False,
     salvage: bool = False,
+    progress: Progress | None = None,
 ) -> Results:
     """Certify the inputs that `settings` select, each by all methods from the same draws.
 
-    Progress is shown on the standard error stream. Every finished input is on the disk, so the
-    run can be killed at any moment. Inputs on which the model fails are kept as failed, with the
-    reason, and not tried again.
+    Every finished input is on the disk, so the run can be killed at any moment. Inputs on which
+    the model fails are kept as failed, with the reason, and not tried again.
 
     Parameters
     ----------
@@ -104,6 +110,10 @@ def run(
         compared with what was certified.
     salvage : bool
         Go on with what is whole of a damaged journal; see `smoothbound.store.Writer`.
+    progress : callable, optional
+        Shows how far the run is: called as ``progress(what, total, done=..., steps=...)``, it
+        returns a context manager that yields a function of the number of steps just done. By
+        default nothing is shown.
 
     Returns
     -------
@@ -151,7 +161,7 @@ def run(
     procedure.check_feasible()
     with (
         Writer(folder, settings, resume=resume, salvage=salvage) as writer,
-        progress(
+        (progress or _silent)(
             "inputs certified",
             len(indices),
             done=len(writer.done),

@@ -254,6 +254,7 @@ def certify(
     Inputs on which the network fails (it raises, returns NaN or runs out of memory) are kept with
     the reason and count as not certified; the exit status is then 3, and 2 after any other error.
     """
+    from smoothbound._display.progress import progress
     from smoothbound.cli._closing import concerns
     from smoothbound.cli._tables import show
     from smoothbound.smoothing._run import as_recorded, run
@@ -332,7 +333,14 @@ def certify(
     )
     adaptive_parts = question.adaptive_parts(grid, levels)
     results = run(
-        out, settings, smoothed, dataset, resume=resume, salvage=salvage, **adaptive_parts
+        out,
+        settings,
+        smoothed,
+        dataset,
+        resume=resume,
+        salvage=salvage,
+        progress=progress,
+        **adaptive_parts,
     )
     show(results, out)
     for concern in concerns(results, normalised=seen is None or seen.normalised):
