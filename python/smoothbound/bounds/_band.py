@@ -101,7 +101,8 @@ def level_of(n: int, alpha: float, n_bins: int) -> float:
     ValueError
         If it would take more than ten minutes to calibrate.
     """
-    n, alpha = checks.count("n", n, 1, 2**32 - 1), checks.alpha("alpha", alpha)
+    n = checks.count("n", n, 1, 2**32 - 1)
+    alpha = checks.probability("alpha", alpha)  # of one side, half of the least alpha
     n_bins = checks.count("n_bins", n_bins, 0)
     return _kept_level(n, alpha, n_bins if n_bins < n else 0, False, _MOST_SECONDS)
 
