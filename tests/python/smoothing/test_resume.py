@@ -192,8 +192,8 @@ def test_an_existing_result_is_kept(model: Path, uninterrupted: Path) -> None:
         ({"seed": 1}, "seed: was 0, now 1"),
         ({"measure": "margin"}, "measure: was 'score', now 'margin'"),
         ({"skip": 31}, "skip: was 30, now 31"),
-        ({"max-inputs": 5}, "max_inputs: was None, now 5"),
-        ({"batch-size": 100}, "batch_size: was 500, now 100"),
+        ({"max-inputs": 5}, "--max-inputs: was None, now 5"),
+        ({"batch-size": 100}, "--batch-size: was 500, now 100"),
         ({"noise": "gaussian"}, "noise kind: was 'lattice', now 'gaussian'"),
         ({"precision": "bfloat16"}, "precision: was 'float32', now 'bfloat16'"),
         ({"radii": "0,1"}, "radii: was (0.0, 0.0625"),
@@ -223,7 +223,7 @@ def test_an_automatic_batch_size_stays_what_it_was(model: Path, uninterrupted: P
 def test_other_channels_are_refused(model: Path, uninterrupted: Path) -> None:
     result = run(model, uninterrupted, "--resume", "--channels-last")
     assert result.exit_code == 2
-    assert "channels_last: was False, now True" in result.output
+    assert "--channels-last: was False, now True" in result.output
 
 
 def test_a_measured_memory_format_stays_what_it_was(
