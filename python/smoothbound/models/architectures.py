@@ -72,6 +72,7 @@ def build(arch: str, num_classes: int = 10) -> nn.Sequential:
 
     Examples
     --------
+    >>> import torch
     >>> build("cifar_resnet20")(torch.rand(4, 3, 32, 32)).shape
     torch.Size([4, 10])
     """

@@ -106,6 +106,7 @@ class Schedule(Generic[Item]):
     --------
     Three inputs of 2 + 3 draws, in batches of 8 rows:
 
+    >>> from smoothbound.sampling import FixedJob
     >>> schedule = Schedule(((name, FixedJob(3)) for name in "abc"), n0=2, size=8, n_slots=4)
     >>> while schedule.fill():
     ...     batch = schedule.next_batch()
