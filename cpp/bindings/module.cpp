@@ -5,6 +5,7 @@ PYBIND11_MODULE(_core, module) {
   module.doc() = "C++ core of smoothbound; use it through the functions of the package.";
   bindings::register_bands(module);
   bindings::register_bounds(module);
+  bindings::register_anytime(module);
   bindings::register_sketch(module);
   bindings::register_noise(module);
 }

@@ -17,7 +17,6 @@ namespace {
 constexpr std::size_t pilot_knots = 128;  // equal-count, and the greatest
 constexpr std::size_t even_knots = 128;   // where the pilot saw nothing
 constexpr double prior_weight = 0.1;      // of a uniform distribution, in pilot draws
-constexpr double z_limit = 9.0;
 constexpr double least_stake = 0x1p-20;
 constexpr double greatest_stake = 0x1p30;
 constexpr int most_steps = 16;
@@ -43,27 +42,27 @@ void TangentBound::fit(std::span<const double> pilot, std::span<const double> dr
   std::vector<double> knots;
   fill_knots(pilot, knots);
   const std::size_t n = knots.size() - 1;
-  lengths_.resize(n);
-  for (std::size_t i = 0; i < n; ++i) lengths_[i] = knots[i + 1] - knots[i];
+  tangents_.reset(knots);
   // Each pilot draw is shared between its neighbouring knots, which keeps the mean; and the prior
   // keeps the stake off all or nothing.
   masses_.assign(n + 1, 0.0);
   std::size_t i = 0;
   for (const double x : pilot) {
     while (i + 1 < n && x >= knots[i + 1]) ++i;
-    const double f = (x - knots[i]) / lengths_[i];
+    const double f = (x - knots[i]) / (knots[i + 1] - knots[i]);
     masses_[i] += 1.0 - f;
     masses_[i + 1] += f;
   }
   const double total = static_cast<double>(pilot.size()) + prior_weight;
   for (std::size_t k = 0; k <= n; ++k) {
-    const double nearby = (k > 0 ? lengths_[k - 1] : 0.0) + (k < n ? lengths_[k] : 0.0);
+    const double below_it = k > 0 ? knots[k] - knots[k - 1] : 0.0;
+    const double above_it = k < n ? knots[k + 1] - knots[k] : 0.0;
+    const double nearby = below_it + above_it;
     masses_[k] = (masses_[k] + prior_weight * 0.5 * nearby) / total;
   }
   tally_.reset(knots);
   tally_.count(draws);
-  for (auto* of_intervals : {&z_, &weights_, &constants_}) of_intervals->assign(n, 0.0);
-  for (auto* of_knots : {&worst_, &values_, &logs_}) of_knots->assign(n + 1, 0.0);
+  for (auto* of_knots : {&worst_, &logs_}) of_knots->assign(n + 1, 0.0);
 }
 
 void TangentBound::restart() noexcept {
@@ -72,51 +71,20 @@ void TangentBound::restart() noexcept {
   damping_ = 1.0;
 }
 
-// z_i = Phi^-1(G_i) with G_i the mass at and beyond the upper knot of interval i, from the smaller
-// of the two tails.
-void TangentBound::find_touching_points() noexcept {
-  double before = 0.0;
-  for (std::size_t i = 0; i < z_.size(); ++i) {
-    before += worst_[i];
-    if (before <= 0.5) z_[i] = -gaussian::quantile(before);
-  }
-  double beyond = 0.0;
-  for (std::size_t i = z_.size(); i-- > 0;) {
-    beyond += worst_[i + 1];
-    if (beyond >= 0.5) break;
-    z_[i] = gaussian::quantile(beyond);
-  }
-  for (double& z : z_) z = z == z ? std::clamp(z, -z_limit, z_limit) : 0.0;
-}
-
 void TangentBound::draw_tangents(double r) noexcept {
-  const std::size_t n = lengths_.size();
-  kernels().tangents(z_.data(), n, r, weights_.data(), constants_.data());
-  // All terms are positive, and the sums compensated: lengths, products and totals are known to 4
-  // units of themselves.
-  double phi = 0.0;
-  double phi_lost = 0.0;
-  double constant = 0.0;
-  double constant_lost = 0.0;
-  values_[0] = 0.0;
-  for (std::size_t i = 0; i < n; ++i) {
-    add_to(phi, phi_lost, lengths_[i] * weights_[i]);
-    values_[i + 1] = phi + phi_lost;
-    add_to(constant, constant_lost, lengths_[i] * constants_[i]);
-  }
-  constant_ = (constant + constant_lost) * (1.0 - 8 * unit);
-  greatest_ = values_[n];
-  for (std::size_t i = 0; i <= n; ++i) {
-    values_[i] /= greatest_;  // now known to 8 units of itself
-    logs_[i] = gaussian::log(1.0 + stake_ * values_[i]);
+  tangents_.touch(worst_, r);
+  const std::span<const double> values = tangents_.values();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    logs_[i] = gaussian::log(1.0 + stake_ * values[i]);
   }
 }
 
 double TangentBound::bound() const noexcept {
-  const double share = mean_ == MeanKind::betting ? betting_lower(tally_, logs_, stake_, alpha_)
-                                                  : bernstein_lower(tally_, values_, alpha_);
-  const double missing = greatest_ * (1.0 + 8 * unit) * above(1.0 - share);
-  return std::clamp(below(constant_ - missing * (1.0 + 2 * unit)), 0.0, 1.0);
+  const double share = mean_ == MeanKind::betting
+                           ? betting_lower(tally_, logs_, stake_, alpha_)
+                           : bernstein_lower(tally_, tangents_.values(), alpha_);
+  const double missing = tangents_.greatest() * (1.0 + 8 * unit) * above(1.0 - share);
+  return std::clamp(below(tangents_.constant() - missing * (1.0 + 2 * unit)), 0.0, 1.0);
 }
 
 // The best stake and the distribution at which the tangents should touch belong together: with
@@ -127,17 +95,18 @@ double TangentBound::bound() const noexcept {
 // move the divergence again, often the other way: from the last two steps, the damping learns how
 // much.
 double TangentBound::next_step() noexcept {
+  const std::span<const double> values = tangents_.values();
   double sum = 0.0;  // S
   double logs = 0.0;
   double first = 0.0;
   double second = 0.0;
   for (std::size_t i = 0; i < masses_.size(); ++i) {
-    const double odds = 1.0 / (1.0 + stake_ * values_[i]);
+    const double odds = 1.0 / (1.0 + stake_ * values[i]);
     const double mass = masses_[i] * odds;
     sum += mass;
     logs += masses_[i] * logs_[i];
-    first += mass * values_[i];
-    second += mass * odds * values_[i];
+    first += mass * values[i];
+    second += mass * odds * values[i];
   }
   const double wanted = -gaussian::log(alpha_) / static_cast<double>(tally_.n_draws());
   const double divergence = logs + gaussian::log(sum);
@@ -147,13 +116,14 @@ double TangentBound::next_step() noexcept {
 }
 
 void TangentBound::take(double step) noexcept {
+  const std::span<const double> values = tangents_.values();
   const double left = step / last_step_;  // of the last step, undamped
   if (left < 1.0) damping_ = std::clamp(damping_ / (1.0 - left), 0.125, 1.0);
   last_step_ = step;
   stake_ = std::clamp(stake_ * gaussian::exp(damping_ * step), least_stake, greatest_stake);
   double sum = 0.0;
   for (std::size_t i = 0; i < masses_.size(); ++i) {
-    worst_[i] = masses_[i] / (1.0 + stake_ * values_[i]);
+    worst_[i] = masses_[i] / (1.0 + stake_ * values[i]);
     sum += worst_[i];
   }
   for (double& mass : worst_) mass /= sum;
@@ -162,7 +132,6 @@ void TangentBound::take(double step) noexcept {
 void TangentBound::settle(double r) noexcept {
   last_step_ = std::numeric_limits<double>::infinity();
   for (int steps = 0;; ++steps) {
-    find_touching_points();
     draw_tangents(r);
     const double step = next_step();
     // One small step may be chance; the one before it must have been small too.
@@ -181,9 +150,10 @@ double TangentBound::operator()(double r) noexcept {
 
 double TangentBound::foretold(double r) noexcept {
   settle(r);
+  const std::span<const double> values = tangents_.values();
   double expected = 0.0;
-  for (std::size_t i = 0; i < worst_.size(); ++i) expected += worst_[i] * values_[i];
-  return constant_ - greatest_ * (1.0 - expected);
+  for (std::size_t i = 0; i < worst_.size(); ++i) expected += worst_[i] * values[i];
+  return tangents_.constant() - tangents_.greatest() * (1.0 - expected);
 }
 
 double TangentBound::foretold_radius(double target) noexcept {

@@ -31,6 +31,27 @@ class TangentBound:
     def __call__(self, r: float) -> float: ...
     def certified_radius(self, target: float) -> float: ...
 
+anytime_knots: NDArray[float64]
+
+class DrawRecord:
+    n_draws: int
+    n_guess: int
+    n_looks: int
+    def __init__(self, a: float, b: float, side: str) -> None: ...
+    def guess(self, scores: NDArray[Any]) -> int: ...
+    def add(self, scores: NDArray[Any]) -> int: ...
+
+class EProcess:
+    log_wealth: float
+    highest: float
+    growth: float
+    stake: float
+    null_mean: float
+    z: NDArray[float64]
+    def __init__(self, target: float, r: float, first: int = 0) -> None: ...
+    def advance(self, record: DrawRecord, alpha: float) -> int: ...
+
+def estimate_functional(record: DrawRecord, r: float) -> tuple[float, float]: ...
 def certifier(
     n_draws: int,
     *,

@@ -12,9 +12,11 @@
 /// no more: round to nearest, and subnormal numbers not flushed to zero.
 #pragma once
 
+#include "smoothbound/anytime.hpp"
 #include "smoothbound/band.hpp"
 #include "smoothbound/cancel.hpp"
 #include "smoothbound/certify.hpp"
+#include "smoothbound/draw_record.hpp"
 #include "smoothbound/ell.hpp"
 #include "smoothbound/failure.hpp"
 #include "smoothbound/gaussian.hpp"

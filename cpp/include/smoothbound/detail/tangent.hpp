@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "smoothbound/detail/mean.hpp"
+#include "smoothbound/detail/tangents.hpp"
 
 namespace smoothbound::detail {
 
@@ -43,14 +44,13 @@ class TangentBound {
   /// What the last number returned rests on, all from the pilot: the knots, Phi^-1 of the points
   /// where the tangents touch on the intervals between them, and the stake (betting).
   std::span<const double> knots() const noexcept { return tally_.knots(); }
-  std::span<const double> touching_points() const noexcept { return z_; }
+  std::span<const double> touching_points() const noexcept { return tangents_.z(); }
   double stake() const noexcept { return stake_; }
 
  private:
   // From the pilot alone.
   void restart() noexcept;
   void settle(double r) noexcept;
-  void find_touching_points() noexcept;
   void draw_tangents(double r) noexcept;
   double next_step() noexcept;
   void take(double step) noexcept;
@@ -63,15 +63,12 @@ class TangentBound {
   MeanKind mean_;
   double alpha_;
   Tally tally_;
-  std::vector<double> lengths_;  // of the intervals
-  std::vector<double> masses_;   // the pilot's distribution, on the knots
-  std::vector<double> worst_;    // the distribution at which the tangents touch
+  std::vector<double> masses_;  // the pilot's distribution, on the knots
+  std::vector<double> worst_;   // the distribution at which the tangents touch
   double stake_ = 1.0;
   double damping_ = 1.0, last_step_ = 0.0;  // of the stake, as take() moves it
-  double constant_ = 0.0, greatest_ = 0.0;  // sum of the tangents at p = 1, rounded down; phi(1)
-  // Of the intervals: Phi^-1 of the survival function of worst_; weights and values of tangents.
-  std::vector<double> z_, weights_, constants_;
-  std::vector<double> values_, logs_;  // at the knots: phi / phi(1), log(1 + stake phi / phi(1))
+  Tangents tangents_;
+  std::vector<double> logs_;  // log(1 + stake v) at the knots
 };
 
 }  // namespace smoothbound::detail

@@ -1,0 +1,96 @@
+/// \file anytime.hpp
+/// A test of "the confidence within R is at most c" that may be stopped at any time.
+///
+/// In units of the range the null hypothesis is: the integral of psi_r(G) is at most the target,
+/// G the survival function of a score, r = R / sigma. Tangents chosen from earlier draws alone give
+/// a function v and a number m such that E v(Z) <= m under the null hypothesis
+/// (detail/tangents.hpp). For a stake s >= 0, also chosen from earlier draws, the expectation of
+///     (1 + s v(Z)) / (1 + s m)
+/// is then at most 1, and the wealth, the product of these factors over all draws, is a
+/// non-negative supermartingale: it ever reaches 1 / alpha with probability at most alpha (Ville
+/// 1939). So the test may be stopped at any draw, for any reason, and what it has shown holds at
+/// alpha. Tangents and stake are those that would grow the wealth most if the draws so far were the
+/// distribution: the tangents touch at its projection onto the null hypothesis. docs/anytime.md has
+/// the statements, the proofs and the choices.
+///
+/// Every question (target, r) has a wealth of its own, which follows from the record of the draws
+/// (draw_record.hpp) alone: it can be computed while the draws come or at any time later.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "smoothbound/cancel.hpp"
+#include "smoothbound/detail/tangents.hpp"
+#include "smoothbound/draw_record.hpp"
+
+namespace smoothbound {
+
+/// The wealth of one question over the draws of one input (an e-process).
+class EProcess {
+ public:
+  /// \param target  c as a distance from the safe end in units of the range, rounded up, in (0, 1):
+  ///                threshold_share()
+  /// \param r       R / sigma >= 0, rounded up
+  /// \param first   the look from which the draws count: 0, or for a question that is asked when
+  ///                some draws were seen the first look after them. Draws before it are a guess.
+  EProcess(double target, double r, std::size_t first = 0);
+
+  /// Takes the draws of the record up to its last look. \pre it is the record of the calls before,
+  /// with no less draws
+  void advance(const DrawRecord& record);
+
+  /// The same, but ends at the first look at which the wealth is at least 1 / alpha.
+  /// \return the number of draws at that look, counted from the beginning of the record; 0: not yet
+  std::uint64_t advance_until(const DrawRecord& record, double alpha);
+
+  /// The logarithm of the wealth, no more than that of exact arithmetic with the same tangents,
+  /// stakes and draws: at the last look, and the highest at any look so far.
+  double log_wealth() const noexcept { return log_wealth_; }
+  double highest() const noexcept { return highest_; }
+
+  /// What the draws up to the last refresh say: the expected growth of the logarithm of the wealth
+  /// by one draw, 0 if the null hypothesis seems to hold. ln(1/alpha) / growth is about how many
+  /// draws it takes.
+  double growth() const noexcept { return growth_; }
+
+  /// Whether the wealth has ever been at least 1 / alpha.
+  bool reached(double alpha) const noexcept;
+
+  /// What the next draws are bet on: the tangents, the stake s, and m, rounded up.
+  const detail::Tangents& tangents() const noexcept { return tangents_; }
+  double stake() const noexcept { return stake_; }
+  double null_mean() const noexcept { return null_mean_; }
+
+ private:
+  void refresh();
+  void bet(int steps);
+  void take(std::span<const DrawRecord::Entry> block, std::uint64_t n_draws);
+
+  double target_, r_;
+  std::size_t first_, look_ = 0;
+  std::uint64_t refresh_at_ = 0, seen_ = 0;  // numbers of draws; the second with the guess
+  double log_wealth_ = 0.0, highest_ = 0.0, growth_ = 0.0;
+  detail::Tangents tangents_;
+  double stake_ = 0.0, null_mean_ = 1.0;
+  DrawRecord::Masses counts_{};
+  std::vector<double> masses_;  // the distribution that the draws so far suggest
+  std::vector<double> worst_;   // its projection onto the null hypothesis
+  std::vector<double> logs_;    // log(1 + stake v) at the knots
+  double log_null_ = 0.0;       // log(1 + stake null_mean), rounded up
+};
+
+/// The estimate of what a test can show: Theorem 2's functional of the draws so far, and the
+/// standard deviation by one draw of its tangent there, both in units of the range.
+struct FunctionalEstimate {
+  double value, deviation;
+};
+FunctionalEstimate estimate_functional(const DrawRecord& record, double r);
+
+/// c as a distance from the safe end in units of the range, rounded up; \pre c lies inside (a, b)
+double threshold_share(double threshold, double a, double b, Side side) noexcept;
+
+}  // namespace smoothbound
