@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from stopped_runs import contents, stop_after
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
@@ -250,24 +251,13 @@ def test_a_run_with_failed_inputs_ends_with_status_3(command: list[str], tmp_pat
 def test_a_run_that_was_stopped_before_a_failing_input_ends_as_it_would_have(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append = store.Writer.append
-
-    def stopped(self: store.Writer, row: Any) -> None:
-        if len(self.done) == 6:
-            raise KeyboardInterrupt
-        append(self, row)
-
     with monkeypatch.context() as patch:
-        patch.setattr(store.Writer, "append", stopped)
+        stop_after(6, patch)
         assert CliRunner().invoke(app, command).exit_code == 130
     assert CliRunner().invoke(app, [*command, "--resume"]).exit_code == 3
     whole = [*command[:-1], str(tmp_path / "whole")]
     assert CliRunner().invoke(app, whole).exit_code == 3
-    one, two = (
-        repr(store.load(tmp_path / name).table.drop_columns(["seconds"]).to_pylist())
-        for name in ("results", "whole")
-    )
-    assert one == two
+    assert contents(tmp_path / "results") == contents(tmp_path / "whole")
 
 
 def test_a_model_that_always_fails_ends_with_status_2(

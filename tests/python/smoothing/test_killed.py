@@ -8,19 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from smoothbound import store
-from smoothbound.store._settings import RunSettings
+from stopped_runs import contents
 
 KILLS = 100
-
-
-def contents(folder: Path) -> tuple[RunSettings, str]:
-    """What a finished folder holds, apart from timings."""
-    assert [path.name for path in folder.iterdir()] == ["results.parquet"]
-    results = store.load(folder)
-    assert results.complete
-    return results.settings, repr(results.table.drop_columns(["seconds"]).to_pylist())
 
 
 @pytest.mark.slow

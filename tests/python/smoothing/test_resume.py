@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.torch
+from stopped_runs import contents, stop_after
 from typer.testing import CliRunner, Result
 
 from smoothbound import store
@@ -22,7 +23,6 @@ from smoothbound.models import checkpoint
 from smoothbound.sampling._running_model import RunningModel
 from smoothbound.smoothing import _run as runs
 from smoothbound.smoothing._classifier import SmoothedClassifier
-from smoothbound.store._settings import RunSettings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -70,13 +70,6 @@ def run(*args: Any, **changes: Any) -> Result:
     return CliRunner().invoke(app, command(*args, **changes))
 
 
-def contents(folder: Path) -> tuple[RunSettings, str]:
-    """What a finished folder holds, apart from timings."""
-    assert [path.name for path in folder.iterdir()] == ["results.parquet"]
-    results = store.load(folder)
-    return results.settings, repr(results.table.drop_columns(["seconds"]).to_pylist())
-
-
 def finished(folder: Path) -> int:
     try:
         return len(store.load(folder).table)
@@ -121,15 +114,8 @@ def test_a_run_stopped_at_the_keyboard_says_how_to_go_on(
     model: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "results"
-    append = store.Writer.append
-
-    def stopped(self: store.Writer, row: Any) -> None:
-        if len(self.done) == 3:
-            raise KeyboardInterrupt
-        append(self, row)
-
     with monkeypatch.context() as patch:
-        patch.setattr(store.Writer, "append", stopped)
+        stop_after(3, patch)
         result = run(model, out)
     assert result.exit_code == 130
     assert "3 of 10 inputs are finished and kept" in result.output
@@ -250,7 +236,7 @@ def test_a_measured_memory_format_stays_what_it_was(
 def test_a_run_goes_on_from_python_as_it_was_begun(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = {"batch-size": 48, "threads": 2}
+    words = {"batch-size": 48, "threads": 2, "n": 300}
     out, whole = tmp_path / "results", tmp_path / "whole"
     with monkeypatch.context() as patch:
         stop_after(3, patch)
@@ -302,17 +288,6 @@ def test_a_checkpoint_with_one_flipped_bit_is_refused(
     assert result.exit_code == 2
     assert "checkpoint_sha256: was" in result.output
     assert (out / "journal.bin").read_bytes() == before
-
-
-def stop_after(count: int, patch: pytest.MonkeyPatch) -> None:
-    append = store.Writer.append
-
-    def stopped(self: store.Writer, row: Any) -> None:
-        if len(self.done) == count:
-            raise KeyboardInterrupt
-        append(self, row)
-
-    patch.setattr(store.Writer, "append", stopped)
 
 
 @pytest.mark.parametrize("changed", ["image", "label"])

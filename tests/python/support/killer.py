@@ -2,8 +2,8 @@
 
 Run as ``python killer.py KILLS WHOLE FOLDER ARGUMENTS...``: the run into the folder WHOLE is left
 alone, those into FOLDER/0, FOLDER/1, ... are killed and resumed until they end, and the last one
-when KILLS have been made. Prints how many folders were finished. Each run is a fork of this
-process, which has imported everything, so that most of a run's time is spent in the run.
+when KILLS have been made. Prints how many folders were finished. Each run after the first is a fork
+of this process, which has run the first, so that a killed run has nothing to import or to compile.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import sys
 import time
 from pathlib import Path
 
-import sklearn.datasets  # noqa: F401  (imported by the runs)
 import torch
 
-import smoothbound.smoothing._run  # noqa: F401
 from smoothbound.cli._app import app
+
+
+def run(out: Path, arguments: list[str]) -> None:
+    """Begin a run, or go on with it."""
+    app([*arguments, "--out", str(out), "--resume"], standalone_mode=False)
 
 
 def begin(out: Path, arguments: list[str]) -> int:
@@ -29,7 +32,7 @@ def begin(out: Path, arguments: list[str]) -> int:
         return child
     status = 1
     try:
-        app([*arguments, "--out", str(out), "--resume"], standalone_mode=False)
+        run(out, arguments)
         status = 0
     finally:
         os._exit(status)
@@ -42,23 +45,22 @@ def wait(child: int, seconds: float) -> int | None:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return status
-        time.sleep(0.005)
+        time.sleep(0.001)
     return None
 
 
 def main() -> None:
     kills, whole, folder = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
     arguments = sys.argv[4:]
-    start = time.monotonic()
-    os.waitpid(begin(whole, arguments), 0)
-    alone = time.monotonic() - start
+    run(whole, arguments)
+    alone = float("inf")  # seconds that a whole run takes: the first one is not killed
     moments = random.Random(0)
     rounds = 0
     while True:
         out = folder / str(rounds)
         fresh, start = not out.exists(), time.monotonic()
         child = begin(out, arguments)
-        status = wait(child, moments.uniform(0.0, alone) if kills else float("inf"))
+        status = wait(child, moments.random() * alone if kills else float("inf"))
         if status is None:
             os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
@@ -67,7 +69,7 @@ def main() -> None:
                 continue
         assert status == 0, f"a run ended with status {status}"
         rounds += 1
-        if fresh:  # the machine was busier when the first run was timed
+        if fresh:  # whole, and perhaps on a less busy machine than those before
             alone = min(alone, time.monotonic() - start)
         if not kills:
             print(rounds)
