@@ -45,12 +45,8 @@ def scores(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "model.pt"
-    options = ("--data", "digits", "--arch", "digits_cnn", "--sigma", 0.25, "--epochs", 8)
-    result = smoothbound("train", *options, "--out", path)
-    assert result.exit_code == 0, result.output
-    return path
+def model(digits_network: Path) -> Path:
+    return digits_network
 
 
 # --- help -------------------------------------------------------------------------------------
