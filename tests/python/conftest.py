@@ -75,7 +75,10 @@ class Native:
 
 @pytest.fixture(scope="session")
 def native(tmp_path_factory):
-    """Build and install the core, without its own tests; skipped where there is no compiler."""
+    """Build and install the core, without its own tests; skipped where there is no compiler.
+
+    It is not optimised, because that takes most of the time and no bit depends on it.
+    """
     if shutil.which("cmake") is None or shutil.which("c++") is None:
         pytest.skip("needs cmake and a C++ compiler")
     paths = [tmp_path_factory.mktemp(name) for name in ("prefix", "subdirectory", "shared")]
@@ -85,7 +88,7 @@ def native(tmp_path_factory):
         "cmake",
         f"-S{native.root}",
         f"-B{build}",
-        "-DCMAKE_BUILD_TYPE=Release",
+        "-DCMAKE_BUILD_TYPE=None",
         "-DCMAKE_DISABLE_FIND_PACKAGE_Python=ON",
     )
     native.run("cmake", "--build", build, "--parallel", "2")
@@ -97,7 +100,7 @@ def native(tmp_path_factory):
         f"-DSMOOTHBOUND_SOURCE={native.root}",
         "-DSMOOTHBOUND_INSTALL=ON",
         "-DBUILD_SHARED_LIBS=ON",
-        "-DCMAKE_BUILD_TYPE=Debug",
+        "-DCMAKE_BUILD_TYPE=None",
     )
     native.run("cmake", "--build", native.subdirectory, "--parallel", "2")
     native.run("cmake", "--install", native.subdirectory, "--prefix", native.shared)
