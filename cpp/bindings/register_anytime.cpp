@@ -62,7 +62,9 @@ void register_anytime(py::module_& module) {
       .def_property_readonly("growth", &EProcess::growth)
       .def_property_readonly("stake", &EProcess::stake)
       .def_property_readonly("null_mean", &EProcess::null_mean)
-      .def_property_readonly("z", [](const EProcess& p) { return copy_of(p.tangents().z()); });
+      .def_property_readonly("z", [](const EProcess& p) { return copy_of(p.tangents().z()); })
+      .def_property_readonly("weights",
+                             [](const EProcess& p) { return copy_of(p.tangents().weights()); });
   module.def("EProcess", &make_process, py::arg("target"), py::arg("r"), py::arg("first") = 0);
   module.def("estimate_functional", [](const DrawRecord& record, double r) {
     const sb::FunctionalEstimate found = sb::estimate_functional(record, r);

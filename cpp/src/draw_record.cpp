@@ -20,25 +20,32 @@ constexpr std::size_t tail = 1 + per_octave * tail_octaves;  // and one from 0 t
 constexpr std::size_t middle = 128 - 2 * (128 >> 5);         // from 2^-5 to 1 - 2^-5
 static_assert(DrawRecord::n_knots == 2 * tail + middle + 1);
 
-constexpr double last_place = 256.0 * (2 * tail + middle);
+constexpr std::uint32_t last_place = 256 * (2 * tail + middle);
 
-// Where u lies among the intervals, in 256ths of an interval, exactly. \pre 0 <= u < 2^-5
-double place_in_tail(double u) noexcept {
-  if (u < 0x1p-17) return u * 0x1p25;
+enum class Round { down, up };
+
+// Where u lies among the intervals, in 256ths of an interval, rounded down or up. Nothing but whole
+// numbers is added: the sum of a fraction and a whole number could be rounded past the next place.
+// \pre 0 <= u < 2^-5
+std::uint32_t place_in_tail(double u, Round round) noexcept {
+  constexpr int below_place = 52 - 10;  // bits of a mantissa: 4 intervals an octave, 256 places
+  if (u < 0x1p-17) {
+    const double at = u * 0x1p25;  // exact
+    return static_cast<std::uint32_t>(round == Round::up ? std::ceil(at) : at);
+  }
   // The exponent of a double counts octaves, and its mantissa is the place in the octave.
   const auto bits = std::bit_cast<std::uint64_t>(u);
-  const auto octave = static_cast<double>(static_cast<int>(bits >> 52) - (1023 - 17));
-  const auto mantissa = static_cast<double>(bits & 0xfffffffffffffu);
-  return 256.0 * (1.0 + per_octave * octave) + mantissa * (256.0 * per_octave * 0x1p-52);
+  const std::uint64_t most = (std::uint64_t{1} << below_place) - 1;
+  const std::uint64_t places = (bits + (round == Round::up ? most : 0)) >> below_place;
+  constexpr std::uint64_t first = std::uint64_t{1023 - 17} << 10;  // those of 2^-17
+  return static_cast<std::uint32_t>(256 + places - first);
 }
 
 // The same for every u in [0, 1], rounded down.
 std::uint32_t place(double u) noexcept {
-  if (u < 0x1p-5) return static_cast<std::uint32_t>(place_in_tail(u));
-  if (u > 1.0 - 0x1p-5) {
-    return static_cast<std::uint32_t>(last_place - std::ceil(place_in_tail(1.0 - u)));
-  }
-  return static_cast<std::uint32_t>(256.0 * tail + (u - 0x1p-5) * 0x1p15);
+  if (u < 0x1p-5) return place_in_tail(u, Round::down);
+  if (u > 1.0 - 0x1p-5) return last_place - place_in_tail(1.0 - u, Round::up);
+  return 256 * tail + static_cast<std::uint32_t>((u - 0x1p-5) * 0x1p15);
 }
 
 // The distance from the safe end in units of the width, rounded down: it is known to 3 units. The

@@ -48,6 +48,7 @@ class EProcess:
     stake: float
     null_mean: float
     z: NDArray[float64]
+    weights: NDArray[float64]
     def __init__(self, target: float, r: float, first: int = 0) -> None: ...
     def advance(self, record: DrawRecord, alpha: float) -> int: ...
 

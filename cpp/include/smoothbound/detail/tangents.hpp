@@ -27,6 +27,8 @@ class Tangents {
 
   /// Phi^-1 of the points where the tangents touch, at most 9 in size, of each interval.
   std::span<const double> z() const noexcept { return z_; }
+  /// The slopes of the tangents, rounded up.
+  std::span<const double> weights() const noexcept { return weights_; }
   /// v at the knots, known to 8 units of itself.
   std::span<const double> values() const noexcept { return values_; }
   /// The sum of the tangents at G = 1, rounded down.
