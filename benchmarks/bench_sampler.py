@@ -146,7 +146,7 @@ def test_sampler(measure: Measure, case: Case, runs: str) -> None:
     for one in found:
         if runs == "sampler":
             assert isinstance(one, Draws)
-            assert one.predicted < classes
+            assert one.selected < classes
         scores = one.scores if runs == "sampler" else one
         assert len(scores) == case.n
         assert 0 < scores.mean() < 1

@@ -1,4 +1,4 @@
-// Noise that belongs to (seed, example, stream, draw).
+// Noise that belongs to (seed, index, stream, draw).
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -12,12 +12,12 @@ namespace {
 using Numbers = py::array_t<std::int64_t, py::array::c_style>;
 
 // Four vectors of one length, from a batch of `out`.
-sb::NoiseRows noise_rows(const Numbers& rows, const Numbers& examples, const Numbers& draws,
+sb::NoiseRows noise_rows(const Numbers& rows, const Numbers& indices, const Numbers& draws,
                          const Numbers& streams) {
   const auto whole = [](const Numbers& x) {
     return std::span<const std::int64_t>(x.data(), static_cast<std::size_t>(x.size()));
   };
-  return {whole(rows), whole(examples), whole(draws), whole(streams)};
+  return {whole(rows), whole(indices), whole(draws), whole(streams)};
 }
 
 template <class T>
@@ -62,10 +62,10 @@ bool in_reach(const sb::Points<std::int32_t>& points, const sb::NoiseRows& rows,
 template <class T>
 void add_lattice(const sb::LatticeNoise& noise,
                  const py::array_t<std::int32_t, py::array::c_style>& points, const Numbers& rows,
-                 const Numbers& examples, const Numbers& draws, const Numbers& streams,
+                 const Numbers& indices, const Numbers& draws, const Numbers& streams,
                  py::array_t<T, py::array::c_style>& out, std::uint64_t seed, int threads) {
   const auto from = points_of(points);
-  const auto key = noise_rows(rows, examples, draws, streams);
+  const auto key = noise_rows(rows, indices, draws, streams);
   require(in_reach(from, key, noise.largest()),
           "points must stay below 2^31 with the largest noise added");
   const std::span<T> to{out.mutable_data(), static_cast<std::size_t>(out.size())};
@@ -79,11 +79,11 @@ void add_lattice(const sb::LatticeNoise& noise,
 
 template <class T>
 void add_gaussian(const py::array_t<T, py::array::c_style>& points, const Numbers& rows,
-                  const Numbers& examples, const Numbers& draws, const Numbers& streams,
+                  const Numbers& indices, const Numbers& draws, const Numbers& streams,
                   py::array_t<T, py::array::c_style>& out, double sigma, std::uint64_t seed,
                   int threads) {
   const auto from = points_of(points);
-  const auto key = noise_rows(rows, examples, draws, streams);
+  const auto key = noise_rows(rows, indices, draws, streams);
   const std::span<T> to{out.mutable_data(), static_cast<std::size_t>(out.size())};
   sb::Failure failure;
   {
@@ -97,11 +97,11 @@ void add_gaussian(const py::array_t<T, py::array::c_style>& points, const Number
 template <class T>
 void define_noise(py::module_& module, py::class_<sb::LatticeNoise>& lattice) {
   lattice.def("add", &add_lattice<T>, py::arg("points").noconvert(), py::arg("rows").noconvert(),
-              py::arg("examples").noconvert(), py::arg("draws").noconvert(),
+              py::arg("indices").noconvert(), py::arg("draws").noconvert(),
               py::arg("streams").noconvert(), py::arg("out").noconvert(), py::kw_only(),
               py::arg("seed"), py::arg("threads"));
   module.def("add_gaussian", &add_gaussian<T>, py::arg("points").noconvert(),
-             py::arg("rows").noconvert(), py::arg("examples").noconvert(),
+             py::arg("rows").noconvert(), py::arg("indices").noconvert(),
              py::arg("draws").noconvert(), py::arg("streams").noconvert(),
              py::arg("out").noconvert(), py::kw_only(), py::arg("sigma"), py::arg("seed"),
              py::arg("threads"));

@@ -30,7 +30,7 @@ Failure outside(std::span<const std::int64_t> numbers, std::int64_t most, const 
 template <class Point, class T>
 Failure check(const Points<Point>& points, const NoiseRows& rows, std::span<T> out, int threads) {
   const std::size_t n = rows.points.size();
-  if (rows.examples.size() != n || rows.draws.size() != n || rows.streams.size() != n) {
+  if (rows.indices.size() != n || rows.draws.size() != n || rows.streams.size() != n) {
     return {Error::bad_option, 0, 0, "rows must be four spans of one length",
             static_cast<double>(n)};
   }
@@ -42,7 +42,7 @@ Failure check(const Points<Point>& points, const NoiseRows& rows, std::span<T> o
   Failure failure = outside(rows.points, static_cast<std::int64_t>(points.count) - 1,
                             "rows must be at least 0 and below the number of points");
   if (!failure) {
-    failure = outside(rows.examples, 0x7fffffff, "examples must be at least 0 and below 2^31");
+    failure = outside(rows.indices, 0x7fffffff, "indices must be at least 0 and below 2^31");
   }
   if (!failure) failure = outside(rows.draws, 0xffffffff, "draws must be at least 0, below 2^32");
   if (!failure) {
@@ -54,7 +54,7 @@ Failure check(const Points<Point>& points, const NoiseRows& rows, std::span<T> o
 // The counter of a row's block 0.
 PhiloxBlock counter_of(const NoiseRows& rows, std::size_t i) {
   return {{0, static_cast<std::uint32_t>(rows.draws[i]),
-           static_cast<std::uint32_t>(rows.examples[i]),
+           static_cast<std::uint32_t>(rows.indices[i]),
            static_cast<std::uint32_t>(rows.streams[i])}};
 }
 

@@ -100,7 +100,7 @@ class LatticeNoise:
         self,
         points: NDArray[int32],
         rows: NDArray[int64],
-        examples: NDArray[int64],
+        indices: NDArray[int64],
         draws: NDArray[int64],
         streams: NDArray[int64],
         out: NDArray[Any],
@@ -112,7 +112,7 @@ class LatticeNoise:
 def add_gaussian(
     points: NDArray[Any],
     rows: NDArray[int64],
-    examples: NDArray[int64],
+    indices: NDArray[int64],
     draws: NDArray[int64],
     streams: NDArray[int64],
     out: NDArray[Any],

@@ -35,7 +35,7 @@ class Measure:
         A class whose certified confidence at R = 0 is not above this is abstained from, unless
         the smoothed classifier is given its own cut-off. None: no such value.
     function : callable
-        Takes the outputs of the base classifier, shape (batch, classes), and the predicted class of
+        Takes the outputs of the base classifier, shape (batch, classes), and the selected class of
         each row, int64 of shape (batch,) on the same device, for a batch holds draws of several
         inputs. Returns one floating-point value per row, shape (batch,), that depends on no other
         row. Reading a value back on the host (`item`, `bool`) makes the device wait once per batch.
@@ -47,17 +47,17 @@ class Measure:
     function: Callable[[Tensor, Tensor], Tensor]
 
 
-def _score(outputs: Tensor, predicted: Tensor) -> Tensor:
-    return outputs.gather(1, predicted.unsqueeze(1)).squeeze(1)
+def _score(outputs: Tensor, selected: Tensor) -> Tensor:
+    return outputs.gather(1, selected.unsqueeze(1)).squeeze(1)
 
 
-def _margin(outputs: Tensor, predicted: Tensor) -> Tensor:
-    others = outputs.scatter(1, predicted.unsqueeze(1), -torch.inf)
-    return _score(outputs, predicted) - others.amax(dim=1)
+def _margin(outputs: Tensor, selected: Tensor) -> Tensor:
+    others = outputs.scatter(1, selected.unsqueeze(1), -torch.inf)
+    return _score(outputs, selected) - others.amax(dim=1)
 
 
 SCORE = Measure("score", (0.0, 1.0), 0.5, _score)
-"""h_y(x): the softmax score of the predicted class y.
+"""h_y(x): the softmax score of the selected class y.
 
 Its mean is the average prediction score. Above the cut-off of 1/2, y is the class with the
 largest one, as far as the scores of all classes sum to 1: a softmax in float32 misses that by its
@@ -80,7 +80,7 @@ def measure(spec: str | Measure) -> Measure:
     Parameters
     ----------
     spec : {"score", "margin"} or Measure
-        The score of the predicted class, in (0, 1) with cut-off 0.5; its margin over the best of
+        The score of the selected class, in (0, 1) with cut-off 0.5; its margin over the best of
         the others, in (-1, 1) with cut-off 0; or a measure made by `custom`.
 
     Raises
@@ -117,7 +117,7 @@ def custom(
     Parameters
     ----------
     function : callable
-        ``function(outputs, predicted)`` as described under `Measure.function`. The outputs are
+        ``function(outputs, selected)`` as described under `Measure.function`. The outputs are
         probabilities, unless the smoothed classifier is made with ``outputs="raw"``: then they
         are what the model returned.
     score_range : tuple of float
@@ -147,7 +147,7 @@ def custom(
     """
     if not callable(function):
         raise TypeError(
-            "function must be callable as function(outputs, predicted) -> one value per row, "
+            "function must be callable as function(outputs, selected) -> one value per row, "
             f"got {type(function).__name__}"
         )
     if not isinstance(name, str) or not name:

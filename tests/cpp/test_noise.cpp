@@ -28,14 +28,14 @@ static_assert(equal(philox({{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0
 
 // Rows of a batch, with what each is made from.
 struct Batch {
-  std::vector<std::int64_t> points{1, 0, 1}, examples{0, 7, 0x7fffffff}, draws{0, 0xffffffff, 3},
+  std::vector<std::int64_t> points{1, 0, 1}, indices{0, 7, 0x7fffffff}, draws{0, 0xffffffff, 3},
       streams{0, 1, 1};
-  NoiseRows rows() const { return {points, examples, draws, streams}; }
+  NoiseRows rows() const { return {points, indices, draws, streams}; }
   NoiseRows row(std::size_t i) const {
     const auto one = [i](const std::vector<std::int64_t>& x) {
       return std::span<const std::int64_t>(x).subspan(i, 1);
     };
-    return {one(points), one(examples), one(draws), one(streams)};
+    return {one(points), one(indices), one(draws), one(streams)};
   }
 };
 
@@ -46,15 +46,15 @@ const std::vector<std::uint64_t> low{0, std::uint64_t{1} << 62, std::uint64_t{3}
 int slow_step(std::uint64_t seed, std::size_t size, std::size_t e, const Batch& batch,
               std::size_t row) {
   const auto draw = static_cast<std::uint32_t>(batch.draws[row]);
-  const auto example = static_cast<std::uint32_t>(batch.examples[row]);
+  const auto index = static_cast<std::uint32_t>(batch.indices[row]);
   const auto stream = static_cast<std::uint32_t>(batch.streams[row]);
   const std::size_t blocks = (size + 7) / 8;
   const std::size_t part = e / blocks;
   const auto block = static_cast<std::uint32_t>(e % blocks);
-  const std::uint32_t word = philox({{block, draw, example, stream}}, seed).word[part / 2];
+  const std::uint32_t word = philox({{block, draw, index, stream}}, seed).word[part / 2];
   const std::uint32_t digit = word >> 16 * (part % 2) & 0xffffu;
   const PhiloxBlock further =
-      philox({{static_cast<std::uint32_t>(e), draw, example, stream | 1u << 31}}, seed);
+      philox({{static_cast<std::uint32_t>(e), draw, index, stream | 1u << 31}}, seed);
   const std::uint64_t rest = further.word[0] | static_cast<std::uint64_t>(further.word[1]) << 32;
   const auto leading = static_cast<std::int32_t>(digit & 0x7fffu);
   int k = 0;
@@ -125,7 +125,7 @@ CASE("what is refused") {
   CHECK(refused({}, 10, 0) == Error::bad_option);
   for (const std::int64_t wrong : {std::int64_t{-1}, std::int64_t{1} << 32}) {
     for (std::vector<std::int64_t> Batch::* part :
-         {&Batch::points, &Batch::examples, &Batch::draws, &Batch::streams}) {
+         {&Batch::points, &Batch::indices, &Batch::draws, &Batch::streams}) {
       Batch batch;
       (batch.*part)[2] = wrong;
       CHECK(refused(batch) == Error::bad_option);

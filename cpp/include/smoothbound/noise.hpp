@@ -1,9 +1,9 @@
 /// \file noise.hpp
-/// Noise that belongs to (seed, example, stream, draw) and to nothing else: the same bits for every
+/// Noise that belongs to (seed, index, stream, draw) and to nothing else: the same bits for every
 /// batch, order, thread and machine.
 ///
 /// Blocks of random words come from Philox 4x32-10 (detail/philox.hpp) with the seed as its key and
-/// the counter (block, draw, example, stream). docs/noise.md has the layout and the proof that
+/// the counter (block, draw, index, stream). docs/noise.md has the layout and the proof that
 /// lattice noise is exactly Gaussian smoothing.
 #pragma once
 
@@ -25,10 +25,10 @@ struct Points {
 
 /// What each row of a batch is made from; four spans of one length.
 struct NoiseRows {
-  std::span<const std::int64_t> points;    ///< below Points::count
-  std::span<const std::int64_t> examples;  ///< below 2^31
-  std::span<const std::int64_t> draws;     ///< below 2^32
-  std::span<const std::int64_t> streams;   ///< below 2^31: selection 0, estimation 1
+  std::span<const std::int64_t> points;   ///< below Points::count
+  std::span<const std::int64_t> indices;  ///< below 2^31
+  std::span<const std::int64_t> draws;    ///< below 2^32
+  std::span<const std::int64_t> streams;  ///< below 2^31: selection 0, estimation 1
 };
 
 namespace detail {

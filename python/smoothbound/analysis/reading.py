@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -88,8 +88,9 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
         raise StoreError(
             f"{name} has no lower bounds to report on: certify the lower side, or both, at a radius"
         )
-    index, predicted = (getattr(certificate, name, None) for name in ("index", "predicted"))
-    classes = np.zeros(len(certificate), np.int64) if predicted is None else np.array(predicted)
+    own = {part.name: getattr(certificate, part.name) for part in fields(certificate)}
+    index = own.get("index", np.arange(len(certificate)))
+    classes = own.get("predicted", own.get("selected", np.zeros(len(certificate), np.int64)))
     radii, columns = np.unique(np.asarray(settings.radii), return_index=True)
     measure = printable(getattr(settings, "measure", "score"))
     moved = {"displacement": getattr(settings, "displacement", None)}
@@ -101,9 +102,9 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
         score_range=settings.score_range,
         sigma=settings.sigma,
         radii=radii,
-        index=np.arange(len(certificate)) if index is None else np.array(index),
-        label=classes,
-        predicted=classes,
+        index=np.array(index),
+        label=np.array(classes),
+        predicted=np.array(classes),
         labelled=False,
         bounds=(
             Bounds(

@@ -65,9 +65,10 @@ class Preview:
     def _table(self) -> tuple[list[list[str]], list[str]]:
         """Return the cells of the first columns and rows, the names first; and the other names."""
         names, columns = self.names, self.columns
-        shown = [j for j, name in enumerate(names) if name in ("index", "predicted")]
-        if shown and "reason" not in names and not np.any(np.asarray(columns[shown[-1]]) >= 0):
-            shown.pop()  # the sketch was not told the classes
+        classes = "predicted" if "predicted" in names else "selected"
+        shown = [j for j, name in enumerate(names) if name in ("index", classes)]
+        if classes == "selected" and shown and not np.any(np.asarray(columns[shown[-1]]) >= 0):
+            shown.pop()  # the sketch does not know the classes
         shown += [j for j, name in enumerate(names) if "@" in name]
         if len(shown) > _COLUMNS:
             shown = [*shown[: _COLUMNS - 2], *shown[-1:]]

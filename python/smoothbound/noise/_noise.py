@@ -19,6 +19,7 @@ from torch import Tensor
 
 from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved
+from smoothbound._utils.renamed import renamed
 from smoothbound.noise._kinds import KINDS, Kind, described
 from smoothbound.noise._lattice import MAX_FINE_NUMBER, MAX_NUMBER, fine_lattice, lattice
 from smoothbound.noise._streams import MAX_SEED
@@ -222,16 +223,17 @@ class Noise:
             )
         return nearest.mul(steps).int()
 
+    @renamed(examples="indices")
     def add(
         self,
         points: Tensor,
         rows: Tensor,
-        examples: Tensor,
+        indices: Tensor,
         draws: Tensor,
         streams: Tensor,
         out: Tensor,
     ) -> None:
-        """Fill out[i] with points[rows[i]] plus the noise of (seed, index, stream, draw) i.
+        """Fill out[i] with points[rows[i]] plus the noise of (seed, index, stream, draw) number i.
 
         Lattice noise is added in whole numbers of steps. The sum and the number of steps in 1 are
         converted to the type of `out` and divided, each time rounded to the nearest. On a stated
@@ -241,10 +243,10 @@ class Noise:
         ----------
         points : Tensor, shape (k, ...)
             Inputs as `point` returns them, stacked; any number of them, all of one shape.
-        rows, examples, draws, streams : Tensor of int64, shape (batch,)
-            For each row of `out`: which of the points, the number that identifies the input (0 to
-            2^31 - 1; for a data set, its index there), the number of the draw (0 to 2^32 - 1), and
-            a `Stream`. On the device of the noise.
+        rows, indices, draws, streams : Tensor of int64, shape (batch,)
+            For each row of `out`: the row of its point in `points`; the index of its input, from 0
+            to 2^31 - 1, such as its position in a data set; the number of its draw, from 0 to
+            2^32 - 1; and its `Stream`. On the device of the noise.
         out : Tensor, shape (batch, ...)
             Contiguous, float32 or float64 for lattice noise, else of the type of `points`.
 
@@ -255,7 +257,7 @@ class Noise:
             outside its range. Numbers on other devices than the CPU are not checked, because that
             would wait for the device.
         """
-        key = Key(rows, examples, draws, streams)
+        key = Key(rows, indices, draws, streams)
         self._check(points, key, out)
         if out.numel() == 0:
             return

@@ -21,7 +21,7 @@ class Key(NamedTuple):
     """Identity of the draw in each row of a batch: four int64 tensors of shape (batch,)."""
 
     rows: Tensor
-    examples: Tensor
+    indices: Tensor
     draws: Tensor
     streams: Tensor
 
@@ -68,9 +68,9 @@ def _check(points: Tensor, key: Key) -> None:
 
 def _words(d: int, per_block: int, seed: int, key: Key) -> tuple[Tensor, ...]:
     """Return the words of all blocks of each row, four tensors of shape (rows, blocks)."""
-    _, examples, draws, streams = (number[:, None] for number in key)
+    _, indices, draws, streams = (number[:, None] for number in key)
     block = torch.arange(-(-d // per_block), device=draws.device) + 0 * draws
-    return philox((block, draws, examples, streams), seed)
+    return philox((block, draws, indices, streams), seed)
 
 
 def add_lattice(points: Tensor, key: Key, out: Tensor, *, lattice: Lattice, seed: int) -> None:
@@ -87,7 +87,7 @@ def add_lattice(points: Tensor, key: Key, out: Tensor, *, lattice: Lattice, seed
     size = digit & 0x7FFF
     steps = torch.searchsorted(high, size)
     at, element = torch.nonzero(torch.searchsorted(high, size, right=True) > steps, as_tuple=True)
-    further = philox((element, key.draws[at], key.examples[at], key.streams[at] | 1 << 31), seed)
+    further = philox((element, key.draws[at], key.indices[at], key.streams[at] | 1 << 31), seed)
     steps[at, element] = _reached(lattice, size[at, element], further[0] | further[1] << 32)
     steps = torch.where(digit < 1 << 15, steps, -steps)
     # A tensor on the device, because torch may multiply by the reciprocal of a plain number.
@@ -103,8 +103,8 @@ def _reached(lattice: Lattice, high: Tensor, low: Tensor) -> Tensor:
     count = torch.zeros_like(high)
     for bit in reversed(range(lattice.largest.bit_length())):
         probe = count + (1 << bit)
-        index = (probe - 1).clamp(max=lattice.largest - 1)
-        reached = (highs[index] < high) | ((highs[index] == high) & (lows[index] <= low))
+        last = (probe - 1).clamp(max=lattice.largest - 1)
+        reached = (highs[last] < high) | ((highs[last] == high) & (lows[last] <= low))
         count = torch.where((probe <= lattice.largest) & reached, probe, count)
     return count
 

@@ -75,7 +75,7 @@ def add_gaussian(points: Tensor, key: Key, out: Tensor, *, sigma: float, seed: i
 def _lattice(
     points,
     rows,
-    examples,
+    indices,
     draws,
     streams,
     out,
@@ -95,9 +95,9 @@ def _lattice(
     point = points + tl.load(rows + row) * size
     target = out + row.to(tl.int64) * size
     draw = tl.load(draws + row).to(tl.uint32)
-    example = tl.load(examples + row).to(tl.uint32)
+    index = tl.load(indices + row).to(tl.uint32)
     stream = tl.load(streams + row).to(tl.uint32)
-    w0, w1, w2, w3 = tl.philox(seed, block.to(tl.uint32), draw, example, stream)
+    w0, w1, w2, w3 = tl.philox(seed, block.to(tl.uint32), draw, index, stream)
     further = stream | tl.full((), 1 << 31, tl.uint32)
     denominator = tl.load(steps)
     for part in range(8):  # not unrolled: eight copies would not fit the instruction cache
@@ -106,7 +106,7 @@ def _lattice(
         element = part * blocks + block
         inside = (block < blocks) & (element < size)
         # 64 further bits. The CPU makes them only where they decide.
-        f0, f1, _, _ = tl.philox(seed, element.to(tl.uint32), draw, example, further)
+        f0, f1, _, _ = tl.philox(seed, element.to(tl.uint32), draw, index, further)
         rest = f0.to(tl.uint64) | (f1.to(tl.uint64) << 32)
         count = _reached(high, low, largest, digit & 0x7FFF, rest, BITS)
         number = tl.load(point + element, mask=inside, other=0)
@@ -134,7 +134,7 @@ def _reached(high, low, largest, leading, rest, BITS: tl.constexpr):
 
 @triton.jit(do_not_specialize=["size", "chunks", "seed"])
 def _gaussian(
-    points, rows, examples, draws, streams, out, scale, size, chunks, seed, WIDTH: tl.constexpr
+    points, rows, indices, draws, streams, out, scale, size, chunks, seed, WIDTH: tl.constexpr
 ):
     row = tl.program_id(0) // chunks
     block = tl.program_id(0) % chunks * WIDTH + tl.arange(0, WIDTH)
@@ -142,9 +142,9 @@ def _gaussian(
     point = points + tl.load(rows + row) * size
     target = out + row.to(tl.int64) * size
     draw = tl.load(draws + row).to(tl.uint32)
-    example = tl.load(examples + row).to(tl.uint32)
+    index = tl.load(indices + row).to(tl.uint32)
     stream = tl.load(streams + row).to(tl.uint32)
-    w0, w1, w2, w3 = tl.philox(seed, block.to(tl.uint32), draw, example, stream)
+    w0, w1, w2, w3 = tl.philox(seed, block.to(tl.uint32), draw, index, stream)
     x0, x1 = _normals(w0, w1)
     x2, x3 = _normals(w2, w3)
     sigma = tl.load(scale)

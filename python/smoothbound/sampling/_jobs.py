@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Draws", "Failure", "FixedJob", "Input", "Job"]
 
 # Joined draws must agree in these.
-_SHARED = ("seed", "index", "predicted", "n0", "displacement", "sigma", "measure", "noise")
+_SHARED = ("seed", "index", "selected", "n0", "displacement", "sigma", "measure", "noise")
 
 
 class Job(Protocol):
@@ -90,12 +90,12 @@ class Draws:
     Attributes
     ----------
     scores : ndarray of float32, shape (n,)
-        The measure of the predicted class in each of the n estimation draws, in their order.
-    predicted : int
-        The class chosen on the selection draws, none of which are in `scores`; -1 where the job
+        The measure of the selected class in each of the n estimation draws, in their order.
+    selected : int
+        The class that the selection draws chose, none of which are in `scores`; -1 where the job
         wanted no draws at all.
     top_count : int
-        In how many of the n estimation draws the predicted class had the largest output.
+        In how many of the n estimation draws the selected class had the largest output.
     n0 : int
         Number of selection draws.
     displacement : float
@@ -119,7 +119,7 @@ class Draws:
     """
 
     scores: NDArray[np.float32]
-    predicted: int
+    selected: int
     top_count: int
     n0: int
     displacement: float = 0.0
@@ -131,6 +131,7 @@ class Draws:
     noise: str | None = None
 
     example = formerly("example", "index")
+    predicted = formerly("predicted", "selected")
 
     @property
     def next_draw(self) -> int:

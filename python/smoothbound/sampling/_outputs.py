@@ -105,7 +105,7 @@ class Scorer:
         self.outputs, self.measure, self.select = outputs, measure, select
         self._n_slots = n_slots
         self._votes: Tensor | None = None  # shape (n_slots, classes); units of scores or votes
-        self._predicted: Tensor | None = None  # shape (n_slots,)
+        self._selected: Tensor | None = None  # shape (n_slots,)
 
     def reset(self, slot: int) -> None:
         """Forget the votes of the input that had a slot before."""
@@ -170,18 +170,18 @@ class Scorer:
         rest = []
         if self.outputs != "logits":
             rest = [outputs.amin(dim=1), outputs.sum(dim=1)]
-        votes, predicted = self._votes, self._predicted
+        votes, selected = self._votes, self._selected
         if votes is None:
             shape = (self._n_slots, outputs.shape[1])
             votes = torch.zeros(shape, dtype=torch.int64, device=top.device)
         if vote is not None:
             votes = self._voted(votes, outputs, top, slot, vote)
-            predicted = votes.argmax(dim=1)
-        assert predicted is not None  # selection comes first
-        scores = self._scores(outputs, predicted[slot])
-        self._votes, self._predicted = votes, predicted
+            selected = votes.argmax(dim=1)
+        assert selected is not None  # selection comes first
+        scores = self._scores(outputs, selected[slot])
+        self._votes, self._selected = votes, selected
         return torch.stack(
-            [column.to(outputs.dtype) for column in (scores, top, predicted[slot], high, *rest)]
+            [column.to(outputs.dtype) for column in (scores, top, selected[slot], high, *rest)]
         )
 
     def failure(self, record: NDArray[np.floating], segment: Segment[Input]) -> Failure | None:
@@ -231,8 +231,8 @@ class Scorer:
             outputs = outputs.float()
         if self.outputs == "logits":
             outputs = outputs.softmax(dim=1)
-        assert self._predicted is not None
-        scores = self._scores(outputs, self._predicted[slot].expand(len(outputs)))
+        assert self._selected is not None
+        scores = self._scores(outputs, self._selected[slot].expand(len(outputs)))
         outputs = outputs.double()
         if self.outputs == "raw":
             columns = [outputs.sign() * outputs.abs().log1p()]

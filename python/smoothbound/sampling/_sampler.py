@@ -68,7 +68,7 @@ class Sampler:
     --------
     >>> sampler = Sampler(lambda x: torch.stack([x[:, 0], -x[:, 0]], dim=1), sigma=0.5)
     >>> draws = sampler.draw(np.array([2.0], dtype=np.float32), n0=10, n=100)
-    >>> draws.scores.shape, draws.predicted, draws.top_count
+    >>> draws.scores.shape, draws.selected, draws.top_count
     ((100,), 0, 100)
     """
 
@@ -348,9 +348,9 @@ def _collect(
         for segment in attempt.segments:
             if failure := scorer.failure(record[:, segment.rows], segment):
                 schedule.fail(segment.input, failure)
-            scores, top, predicted = record[:3, segment.rows]
+            scores, top, selected = record[:3, segment.rows]
             schedule.deliver(
-                segment, scores.astype(np.float32), top.astype(np.int64), int(predicted[-1])
+                segment, scores.astype(np.float32), top.astype(np.int64), int(selected[-1])
             )
             if advance is not None:
                 advance(len(scores))

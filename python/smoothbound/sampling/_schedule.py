@@ -49,7 +49,7 @@ class InFlight(Generic[Item]):
     n_wanted: int = 0  # estimation draws that the job wanted so far
     scores: list[NDArray[np.float32]] = field(default_factory=list)
     top_count: int = 0
-    predicted: int = -1
+    selected: int = -1
     open: bool = True
 
     @property
@@ -169,7 +169,7 @@ class Schedule(Generic[Item]):
         segment: Segment[Item],
         scores: NDArray[np.float32],
         top: NDArray[np.int64],
-        predicted: int,
+        selected: int,
     ) -> None:
         """Take the results of a segment.
 
@@ -181,18 +181,18 @@ class Schedule(Generic[Item]):
             The measure of the class in each draw, which is copied; ignored for selection draws.
         top : ndarray of int, shape (k,)
             The class with the largest output in each draw.
-        predicted : int
+        selected : int
             The class that the selection draws choose, including those of this segment.
         """
         one = segment.input
         if not one.open:  # it failed after these draws were handed out
             return
         if segment.stream is Stream.SELECTION:
-            one.predicted = predicted
+            one.selected = selected
             return
         scores = scores.copy()
         one.scores.append(scores)
-        one.top_count += int(np.count_nonzero(top == one.predicted))
+        one.top_count += int(np.count_nonzero(top == one.selected))
         one.job.update(scores)
         if segment.first + len(scores) == one.n_wanted:
             self._ask(one)
@@ -218,7 +218,7 @@ class Schedule(Generic[Item]):
             self._waiting.append(one)
             return
         scores = np.concatenate(one.scores or [np.empty(0, np.float32)])
-        self._end(one, Draws(scores, one.predicted, one.top_count, one.n_selection))
+        self._end(one, Draws(scores, one.selected, one.top_count, one.n_selection))
 
     def _end(self, one: InFlight[Item], outcome: Draws | Failure) -> None:
         if one.n_wanted and one.ready:  # it failed with draws to hand out

@@ -17,7 +17,7 @@ __all__ = [
     "MAX_BINS",
     "checked_classes",
     "checked_edges",
-    "checked_inputs",
+    "checked_index",
     "checked_kept",
     "checked_tensor",
     "is_draws",
@@ -33,28 +33,28 @@ _NESTED = (list, tuple, array, bytes, bytearray, memoryview, str, dict)
 
 
 def no_draws(
-    inputs: int | ArrayLike,
+    index: int | ArrayLike,
     *,
     edges: int | ArrayLike,
     score_range: tuple[float, float],
     measure: str,
-    predicted: ArrayLike | None,
+    selected: ArrayLike | None,
     sigma: float | None,
     displacement: float,
     noise: str | None,
 ) -> SketchContent:
     """Return the parts of a sketch that holds no draws yet; arguments as `ScoreSketch` has them."""
-    index = checked_inputs(inputs)
+    ids = checked_index(index)
     at = checked_edges(edges, checks.score_range("score_range", score_range))
     if not isinstance(measure, str) or not measure:
         raise TypeError(
             f"measure must be the name of a confidence measure, got {checks.shown(measure)}"
         )
     return SketchContent(
-        index=index,
-        predicted=checked_classes(predicted, index.size),
+        index=ids,
+        selected=checked_classes(selected, ids.size),
         draws=np.empty((0, 3), np.int64),
-        counts=no_counts(index.size, at.size),
+        counts=no_counts(ids.size, at.size),
         edges=at,
         measure=measure,
         sigma=None if sigma is None else checks.positive("sigma", sigma),
@@ -77,22 +77,22 @@ def checked_kept(value: Any, n_edges: int) -> NDArray[np.int64]:
     return places
 
 
-def checked_inputs(value: int | ArrayLike) -> NDArray[np.int64]:
+def checked_index(value: int | ArrayLike) -> NDArray[np.int64]:
     """Return the ids of the inputs: strictly ascending; n stands for 0 ... n - 1."""
-    ids = checks.array("inputs", value)
+    ids = checks.array("index", value)
     if ids.ndim == 0:
-        n = checks.count("inputs", value if isinstance(value, int) else ids[()])
+        n = checks.count("index", value if isinstance(value, int) else ids[()])
         if n > _MAX_INPUTS:
-            raise ValueError(f"inputs must be at most {_MAX_INPUTS}, got {checks.shown(n)}")
+            raise ValueError(f"index must be at most {_MAX_INPUTS}, got {checks.shown(n)}")
         return np.arange(n)
     if ids.ndim != 1 or ids.dtype.kind not in "iu" or ids.size == 0:
         raise TypeError(
-            "inputs must be a number of inputs, or their ids: whole numbers in one dimension; "
+            "index must be a number of inputs, or their ids: whole numbers in one dimension; "
             f"got {ids.dtype} of shape {ids.shape}"
         )
-    ids = _whole("inputs", ids)
+    ids = _whole("index", ids)
     if (ids[1:] <= ids[:-1]).any():
-        raise ValueError("inputs must be strictly ascending ids, each once")
+        raise ValueError("index must be strictly ascending ids, each once")
     return ids
 
 
@@ -141,16 +141,16 @@ def checked_classes(value: ArrayLike | None, n: int) -> NDArray[np.int64]:
     """Return the class of each of the n inputs; -1 where none is stated."""
     if value is None:
         return np.full(n, -1, np.int64)
-    classes = np.atleast_1d(checks.array("predicted", value))
+    classes = np.atleast_1d(checks.array("selected", value))
     if classes.shape != (n,) or classes.dtype.kind not in "iu":
         raise TypeError(
-            f"predicted must be a class for each of the {n} inputs, whole numbers; "
+            f"selected must be a class for each of the {n} inputs, whole numbers; "
             f"got {classes.dtype} of shape {classes.shape}"
         )
-    classes = _whole("predicted", classes)
+    classes = _whole("selected", classes)
     if (classes < -1).any():
         raise ValueError(
-            f"predicted must be classes from 0 on, or -1 where none is stated; got {classes.min()}"
+            f"selected must be classes from 0 on, or -1 where none is stated; got {classes.min()}"
         )
     return classes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,9 @@ from smoothbound.bounds._sample_size import require_draws
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._kinds import BRIEF_CAVEAT, described
 from smoothbound.sketch._content import SketchContent
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["SketchCertificate", "SketchSettings", "bound_counts", "certify_content", "loss_of"]
 
@@ -71,8 +74,8 @@ class SketchCertificate(Certificate):
     settings : SketchSettings
     index : ndarray of int64, shape (n_inputs,)
         Ids of the inputs.
-    predicted : ndarray of int64, shape (n_inputs,)
-        The class that the scores are of; -1 where the sketch was not told.
+    selected : ndarray of int64, shape (n_inputs,)
+        The class that the scores measure; -1 where the sketch does not know it.
     n_draws : ndarray of int64, shape (n_inputs,)
         Number of draws of each input.
     loss : ndarray of float64, shape (n_inputs,)
@@ -85,13 +88,20 @@ class SketchCertificate(Certificate):
 
     settings: SketchSettings
     index: NDArray[np.int64]
-    predicted: NDArray[np.int64]
+    selected: NDArray[np.int64]
     n_draws: NDArray[np.int64]
     loss: NDArray[np.float64]
 
     inputs = formerly("inputs", "index")
+    predicted = formerly("predicted", "selected")
 
-    _own_columns: ClassVar[tuple[str, ...]] = ("index", "predicted", "n_draws", "loss")
+    _own_columns: ClassVar[tuple[str, ...]] = ("index", "selected", "n_draws", "loss")
+
+    @classmethod
+    def upgraded(cls, table: pa.Table) -> pa.Table:
+        """Return the table of a file with the columns of this version."""
+        names = ["selected" if name == "predicted" else name for name in table.column_names]
+        return table.rename_columns(names)
 
 
 def certify_content(
@@ -153,7 +163,7 @@ def certify_content(
     )
     loss = loss_of(content.edges, counts)
     return SketchCertificate(
-        settings, lower, upper, radius, content.index.copy(), content.predicted.copy(), n, loss
+        settings, lower, upper, radius, content.index.copy(), content.selected.copy(), n, loss
     )
 
 

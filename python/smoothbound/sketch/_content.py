@@ -74,7 +74,7 @@ class SketchContent:
     ----------
     index : ndarray of int64, shape (n_inputs,)
         Ids of the inputs, strictly ascending.
-    predicted : ndarray of int64, shape (n_inputs,)
+    selected : ndarray of int64, shape (n_inputs,)
         The class that the scores are of; -1 where it is not known.
     draws : ndarray of int64, shape (n, 3)
         The draws that were counted: id of the input, first draw, draw after the last.
@@ -87,7 +87,7 @@ class SketchContent:
     """
 
     index: Ints
-    predicted: Ints
+    selected: Ints
     draws: Draws
     counts: Counts
     edges: NDArray[np.float64]
@@ -110,7 +110,7 @@ class SketchContent:
     def copy(self) -> SketchContent:
         """Return the same parts, which later updates of this one do not change."""
         return replace(
-            self, predicted=self.predicted.copy(), counts=self.counts.copy(), seen=self.seen.copy()
+            self, selected=self.selected.copy(), counts=self.counts.copy(), seen=self.seen.copy()
         )
 
     def check(self) -> None:
@@ -169,16 +169,16 @@ class SketchContent:
 
     # What is known of the draws
 
-    def told(self, predicted: Ints, sigma: float | None, noise: str | None) -> SketchContent:
+    def told(self, selected: Ints, sigma: float | None, noise: str | None) -> SketchContent:
         """Return the same parts with what is stated now; refuse what was stated otherwise."""
-        columns = (part.tolist() for part in (self.index, self.predicted, predicted))
+        columns = (part.tolist() for part in (self.index, self.selected, selected))
         known = [
-            _agreed(f"predicted of input {i}", mine, given, unknown=-1)
+            _agreed(f"selected of input {i}", mine, given, unknown=-1)
             for i, mine, given in zip(*columns, strict=True)
         ]
         return replace(
             self,
-            predicted=np.array(known, np.int64),
+            selected=np.array(known, np.int64),
             sigma=_agreed("sigma", self.sigma, sigma),
             noise=_agreed("noise", self.noise, noise),
         )
@@ -196,9 +196,9 @@ class SketchContent:
                 f"{draws.measure!r}"
             )
         held = self.n_draws[rows] > 0
-        classes = self.predicted[rows]
+        classes = self.selected[rows]
         for mine in classes[held | (classes != -1)].tolist():
-            _require_same("predicted", mine, draws.predicted, unknown=-1)
+            _require_same("selected", mine, draws.selected, unknown=-1)
         for name in ("sigma", "noise"):
             mine, theirs = getattr(self, name), getattr(draws, name)
             if theirs is not None and (mine is not None or len(self.draws)):
@@ -213,7 +213,7 @@ class SketchContent:
         return replace(
             self,
             index=chosen,
-            predicted=self.predicted[rows],
+            selected=self.selected[rows],
             draws=self.draws[np.isin(self.draws[:, 0], chosen)],
             counts=self.counts[rows],
             seen=self.seen.copy(),
@@ -243,7 +243,7 @@ class SketchContent:
         merged = replace(
             self,
             index=index,
-            predicted=np.full(index.size, -1, np.int64),
+            selected=np.full(index.size, -1, np.int64),
             draws=draw_numbers.join(self.draws, other.draws),
             counts=no_counts(index.size, self.edges.size),
             seen=self.seen | other.seen,
@@ -254,7 +254,7 @@ class SketchContent:
         for part in (self, other):
             rows = np.searchsorted(index, part.index)
             merged.counts[rows] += part.counts
-            merged.predicted[rows] = part.predicted
+            merged.selected[rows] = part.selected
         return merged
 
     def difference(self, other: SketchContent) -> str | None:
@@ -277,12 +277,12 @@ class SketchContent:
         shared, mine, theirs = np.intersect1d(
             self.index, other.index, assume_unique=True, return_indices=True
         )
-        differ = self.predicted[mine] != other.predicted[theirs]
+        differ = self.selected[mine] != other.selected[theirs]
         if differ.any():
             i = int(np.argmax(differ))
-            one, two = self.predicted[mine][i], other.predicted[theirs][i]
+            one, two = self.selected[mine][i], other.selected[theirs][i]
             one, two = (None if k == -1 else int(k) for k in (one, two))
-            return _differ(f"classes of input {shared[i]}", "predicted", one, two)
+            return _differ(f"classes of input {shared[i]}", "selected", one, two)
         return None
 
     def same_as(self, other: SketchContent) -> bool:
@@ -316,7 +316,7 @@ def _require_same(name: str, mine: Any, theirs: Any, *, unknown: Any = None) -> 
     """Refuse draws if their class, sigma or noise differs from that of the sketch."""
     if mine == theirs:
         return
-    words = "class {!r}" if name == "predicted" else f"{name} = {{!r}}"
+    words = "class {!r}" if name == "selected" else f"{name} = {{!r}}"
     if mine == unknown:
         raise ValueError(
             f"scores are draws of {words.format(theirs)}, and the sketch holds others of which "

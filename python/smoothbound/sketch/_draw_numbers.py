@@ -39,15 +39,15 @@ def join(*parts: Draws) -> Draws:
     return np.column_stack([draws[begins, :2], draws[ends, 2]])
 
 
-def totals(draws: Draws, inputs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many draws each of the inputs has, whose ids ascend."""
-    total: NDArray[np.int64] = np.zeros(inputs.size, np.int64)
-    np.add.at(total, np.searchsorted(inputs, draws[:, 0]), draws[:, 2] - draws[:, 1])
+def totals(draws: Draws, index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many draws each of the index has, whose ids ascend."""
+    total: NDArray[np.int64] = np.zeros(index.size, np.int64)
+    np.add.at(total, np.searchsorted(index, draws[:, 0]), draws[:, 2] - draws[:, 1])
     return total
 
 
-def after_last(draws: Draws, inputs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the number after that of the last draw of each of the inputs, whose ids ascend."""
-    after: NDArray[np.int64] = np.zeros(inputs.size, np.int64)
-    np.maximum.at(after, np.searchsorted(inputs, draws[:, 0]), draws[:, 2])
+def after_last(draws: Draws, index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number after that of the last draw of each of the index, whose ids ascend."""
+    after: NDArray[np.int64] = np.zeros(index.size, np.int64)
+    np.maximum.at(after, np.searchsorted(index, draws[:, 0]), draws[:, 2])
     return after

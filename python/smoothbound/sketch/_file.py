@@ -19,16 +19,18 @@ from smoothbound.sketch._repeats import Seen
 
 __all__ = ["FORMAT", "read", "write"]
 
-FORMAT = 3
+FORMAT = 4
 # Before "sample", files had "stretches", whose keys were made otherwise and match none of today.
-_READABLE = (1, 2, 3)  # format 1 has no checksum; before format 3 the index was called input
+# Format 1 has no checksum. Before format 3 the index was called input, before format 4 the selected
+# class was called predicted.
+_READABLE = (1, 2, 3, 4)
 
 
-def _schema(n_edges: int, index: str = "index") -> pa.Schema:
+def _schema(n_edges: int, version: int = FORMAT) -> pa.Schema:
     item = pa.field("item", pa.int64())
     columns: list[tuple[str, Any]] = [
-        (index, pa.int64()),
-        ("predicted", pa.int64()),
+        ("index" if version > 2 else "input", pa.int64()),
+        ("selected" if version > 3 else "predicted", pa.int64()),
         ("first_draw", pa.list_(item)),
         ("after_last_draw", pa.list_(item)),
         ("counts", pa.list_(pa.uint32(), n_cells(n_edges))),
@@ -62,7 +64,7 @@ def write(path: str | Path, content: SketchContent) -> None:
     schema = _schema(content.edges.size).with_metadata(
         {sealed.METADATA_KEY: json.dumps(about).encode()}
     )
-    columns: list[Any] = [content.index, content.predicted, first, after, counts]
+    columns: list[Any] = [content.index, content.selected, first, after, counts]
     table = pa.table(
         [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema
     )
@@ -92,7 +94,7 @@ def read(path: str | Path) -> SketchContent:
     counts = np.asarray(pc.list_flatten(table.column("counts")))
     return SketchContent(
         index=index,
-        predicted=np.asarray(table.column("predicted")),
+        selected=np.asarray(table.column(1)),
         draws=np.column_stack([np.asarray(column, np.int64) for column in columns]),
         counts=counts.reshape(len(table), n_cells(len(about["edges"]))),
         edges=about["edges"],
@@ -121,7 +123,7 @@ def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
         raise StoreError(f"{path} has format {version!r}; this version reads {_READABLE}")
     if missing := {"measure", "sigma"} - about.keys():
         raise StoreError(f"{path} is not a sketch: it lacks {sorted(missing)}")
-    expected = _schema(edges.size, "index" if version > 2 else "input")
+    expected = _schema(edges.size, version)
     if edges.ndim != 1 or not schema.remove_metadata().equals(expected):
         raise StoreError(f"{path} does not have the columns of a sketch with {edges.size} edges")
     return {"displacement": 0.0, "noise": None} | about  # older files have none

@@ -65,7 +65,7 @@ class ScoreSketch:
 
     Parameters
     ----------
-    inputs : int or array-like of int, shape (n_inputs,)
+    index : int or array-like of int, shape (n_inputs,)
         Ids of the inputs, strictly ascending; n stands for 0 ... n - 1.
     edges : int or array-like of float
         Number of equal intervals of the range, at most 2^20; or the edges themselves, strictly
@@ -74,7 +74,7 @@ class ScoreSketch:
         Range [a, b] of the confidence measure.
     measure : str
         Name of the confidence measure.
-    predicted : array-like of int, shape (n_inputs,), optional
+    selected : array-like of int, shape (n_inputs,), optional
         The class of each input whose scores these are.
     sigma : float, optional
         Noise level of the draws, in the units of the model's input; recorded here, it guards
@@ -107,24 +107,25 @@ class ScoreSketch:
     ((2, 2), [10000, 10000], True)
     """
 
+    @renamed(inputs="index", predicted="selected")
     def __init__(
         self,
-        inputs: int | ArrayLike = 1,
+        index: int | ArrayLike = 1,
         *,
         edges: int | ArrayLike = 4096,
         score_range: tuple[float, float] = (0.0, 1.0),
         measure: str = "score",
-        predicted: ArrayLike | None = None,
+        selected: ArrayLike | None = None,
         sigma: float | None = None,
         displacement: float = 0.0,
         noise: str | None = None,
     ) -> None:
         content = arguments.no_draws(
-            inputs,
+            index,
             edges=edges,
             score_range=score_range,
             measure=measure,
-            predicted=predicted,
+            selected=selected,
             sigma=sigma,
             displacement=displacement,
             noise=noise,
@@ -163,9 +164,11 @@ class ScoreSketch:
         return self._content.measure
 
     @property
-    def predicted(self) -> NDArray[np.int64]:
+    def selected(self) -> NDArray[np.int64]:
         """Class of each input, shape (n_inputs,); -1 where it was not stated."""
-        return _frozen(self._content.predicted)
+        return _frozen(self._content.selected)
+
+    predicted = formerly("predicted", "selected")
 
     @property
     def sigma(self) -> float | None:
@@ -232,10 +235,11 @@ class ScoreSketch:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._hold(**state)
 
+    @renamed(predicted="selected")
     def state(
         self,
         *,
-        predicted: ArrayLike | None = None,
+        selected: ArrayLike | None = None,
         sigma: float | None = None,
         noise: str | None = None,
     ) -> None:
@@ -245,7 +249,7 @@ class ScoreSketch:
 
         Parameters
         ----------
-        predicted : array-like of int, shape (n_inputs,), optional
+        selected : array-like of int, shape (n_inputs,), optional
             The class of each input whose scores these are; -1 leaves an input as it is.
         sigma : float, optional
             Noise level.
@@ -261,14 +265,14 @@ class ScoreSketch:
         Examples
         --------
         >>> import numpy as np
-        >>> monday, tuesday = ScoreSketch(predicted=[7]), ScoreSketch()
+        >>> monday, tuesday = ScoreSketch(selected=[7]), ScoreSketch()
         >>> monday.update(np.full((1, 100), 0.9))
         >>> tuesday.update(np.full((1, 100), 0.8), first_draw=100)
-        >>> tuesday.state(predicted=[7])
-        >>> (monday + tuesday).predicted.tolist()
+        >>> tuesday.state(selected=[7])
+        >>> (monday + tuesday).selected.tolist()
         [7]
         """
-        classes = arguments.checked_classes(predicted, self.index.size)
+        classes = arguments.checked_classes(selected, self.index.size)
         sigma = None if sigma is None else checks.positive("sigma", sigma)
         noise = noise_kinds.stated(noise)
         with self._lock:
@@ -343,7 +347,7 @@ class ScoreSketch:
         with self._lock:
             self._content.refuse_others(draws, rows)
             n = self._update(draws.scores[None], rows, first, backend, threads, drawn=True)
-            self._content.predicted[rows] = draws.predicted
+            self._content.selected[rows] = draws.selected
             for name in ("sigma", "noise"):
                 if getattr(draws, name) is not None:
                     setattr(self._content, name, getattr(draws, name))
@@ -565,7 +569,7 @@ class ScoreSketch:
                 edges=content.edges,
                 score_range=content.score_range,
                 measure=content.measure,
-                predicted=content.predicted,
+                selected=content.selected,
                 sigma=content.sigma,
                 displacement=content.displacement,
                 noise=content.noise,

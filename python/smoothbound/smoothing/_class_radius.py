@@ -1,4 +1,4 @@
-"""Certified radius of the predicted class itself, from the same draws.
+"""Certified radius of the selected class itself, from the same draws.
 
 Cohen, Rosenfeld, Kolter, *Certified Adversarial Robustness via Randomized Smoothing*, ICML 2019,
 Theorem 1 with p_B bounded by 1 - p_A (their section 3.2.2). It says how far away the majority
@@ -90,7 +90,7 @@ def class_radius(
     Parameters
     ----------
     top_count : array_like of int
-        In how many of the `n` estimation draws the predicted class had the largest output.
+        In how many of the `n` estimation draws the selected class had the largest output.
     n : int
         Number of estimation draws.
     sigma : float

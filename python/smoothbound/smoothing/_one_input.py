@@ -239,13 +239,13 @@ class Procedure:
         """Certify an input that has all its draws, by each method."""
         certified = [self._bounds(draws.scores, request) for request in self.requests]
         at_zero, _ = certified[-1]
-        why = abstention(draws.predicted, at_zero, self.cutoff, measure=self.measure)
+        why = abstention(draws.selected, at_zero, self.cutoff, measure=self.measure)
         n_draws, last = len(draws.scores), self.requests[-1]
         return InputResult(
             status="abstained" if why else "certified",
             reason=why,
-            selected=draws.predicted,
-            predicted=-1 if why else draws.predicted,
+            selected=draws.selected,
+            predicted=-1 if why else draws.selected,
             class_radius=self._class_radius(draws.top_count, n_draws, last.alpha),
             n_draws=n_draws,
             top_count=draws.top_count,
@@ -266,16 +266,16 @@ class Procedure:
     def _answered(self, answer: Answer, draws: Draws) -> InputResult:
         """Return what became of an input whose draws were adaptive."""
         why = ""
-        if draws.predicted >= 0:
+        if draws.selected >= 0:
             at_zero = answer.lower_at_zero
-            why = abstention(draws.predicted, at_zero, self.cutoff, measure=self.measure)
-        predicted = -1 if why else draws.predicted
+            why = abstention(draws.selected, at_zero, self.cutoff, measure=self.measure)
+        predicted = -1 if why else draws.selected
         status: Status = "certified" if predicted >= 0 else "abstained"
         bounds = MethodBounds(np.array([answer.lower]), None, np.array([answer.radius]))
         return InputResult(
             status="budget" if answer.outcome == "budget" else status,
             reason="; ".join(filter(None, [why, answer.reason])),
-            selected=draws.predicted,
+            selected=draws.selected,
             predicted=predicted,
             class_radius=self._class_radius(draws.top_count, answer.n_draws, answer.level),
             n_draws=answer.n_draws,

@@ -23,7 +23,7 @@ from smoothbound._display.rounding import exact
 from smoothbound._files import sealed
 from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
-from smoothbound._utils.renamed import formerly
+from smoothbound._utils.renamed import formerly, renamed
 from smoothbound.errors import StoreError
 from smoothbound.store import _packed_counts as packed_counts
 from smoothbound.store._checks import require_sound
@@ -101,7 +101,8 @@ class Results:
         drawn = self.array("n_draws") > 0
         return np.asarray(self.array("index")[drawn & (self.settings.adaptive is None)])
 
-    def sketch(self, inputs: ArrayLike | None = None) -> ScoreSketch:
+    @renamed(inputs="index")
+    def sketch(self, index: ArrayLike | None = None) -> ScoreSketch:
         """Return the counted scores of inputs, to be certified anew.
 
         Each input takes 32 KiB. A certificate of any threshold and radius holds, but alpha and the
@@ -110,8 +111,8 @@ class Results:
 
         Parameters
         ----------
-        inputs : array-like of int, optional
-            Indices, each once; by default all that did not fail.
+        index : array-like of int, optional
+            Index of each input, each once; by default of all that did not fail.
 
         Raises
         ------
@@ -129,8 +130,8 @@ class Results:
             raise StoreError("no input has a sketch: none is finished, or all have failed")
         wanted = (
             self.with_scores
-            if inputs is None
-            else np.sort(np.atleast_1d(checks.array("inputs", inputs)))
+            if index is None
+            else np.sort(np.atleast_1d(checks.array("index", index)))
         )
         if missing := np.setdiff1d(wanted, self.with_scores).tolist():
             raise StoreError(f"input {missing[0]} has no sketch: it is not there, or has failed")
@@ -146,7 +147,7 @@ class Results:
             return ScoreSketch.from_content(
                 SketchContent(
                     index=wanted,
-                    predicted=self.array("selected")[rows],
+                    selected=self.array("selected")[rows],
                     draws=np.column_stack([wanted, np.zeros_like(n), n]),
                     counts=counts,
                     edges=np.linspace(*settings.score_range, SKETCH_EDGES),

@@ -50,7 +50,7 @@ def draw(model: Any, *, x: np.ndarray = X, batch_size: int = 64, **options: Any)
 
 def agree(one: Draws, two: Draws) -> bool:
     np.testing.assert_allclose(one.scores, two.scores, atol=2e-6)
-    return (one.predicted, one.top_count) == (two.predicted, two.top_count)
+    return (one.selected, one.top_count) == (two.selected, two.top_count)
 
 
 def export(batch: Any = None, rows: int = 5, model: nn.Module | None = None) -> Any:

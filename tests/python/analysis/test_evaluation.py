@@ -270,7 +270,7 @@ def test_counted_scores_are_read_a_few_inputs_at_a_time(monkeypatch: pytest.Monk
 
 
 def test_certificates_keep_the_ids_of_their_inputs() -> None:
-    sketch = ScoreSketch([3, 8], sigma=0.25, predicted=[1, 0])
+    sketch = ScoreSketch([3, 8], sigma=0.25, selected=[1, 0])
     sketch.update(np.random.default_rng(0).beta(9, 1, (2, 500)))
     one = of_certificate(sketch.certify(radii=[0.0, 0.1]), "kept")
     assert (one.index.tolist(), one.predicted.tolist()) == ([3, 8], [1, 0])

@@ -63,7 +63,7 @@ def noise(name):
     call = getattr(_core.LatticeNoise(np.arange(5, dtype=np.int32), np.arange(5, dtype=np.uint64),
                                       255), name) if name == "add" else _core.add_gaussian
     n = rng.choice([0, 3])
-    keywords = dict(points=points, rows=whole(n), examples=whole(n), draws=whole(n),
+    keywords = dict(points=points, rows=whole(n), indices=whole(n), draws=whole(n),
                     streams=whole(n), out=np.zeros((n, 6), kind), seed=1, threads=1)
     return call, keywords if name == "add" else keywords | {"sigma": 1.0}
 

@@ -135,10 +135,10 @@ def test_an_alpha_that_looks_like_a_confidence_is_remarked(alpha: float, remarke
 def test_a_class_that_was_not_told_is_not_printed_as_abstained() -> None:
     sketch = sb.ScoreSketch(2)
     sketch.update(SCORES[:2])
-    assert "predicted" not in repr(sketch.certify(sigma=0.25)).splitlines()[1]
-    told = sb.ScoreSketch(2, predicted=[3, 7])
+    assert "selected" not in repr(sketch.certify(sigma=0.25)).splitlines()[1]
+    told = sb.ScoreSketch(2, selected=[3, 7])
     told.update(SCORES[:2])
-    assert "predicted" in repr(told.certify(sigma=0.25)).splitlines()[1]
+    assert "selected" in repr(told.certify(sigma=0.25)).splitlines()[1]
 
 
 def test_what_is_printed_is_on_the_safe_side() -> None:
@@ -204,17 +204,23 @@ def test_a_file_that_names_another_class_is_refused(name: str, tmp_path: Path) -
         sb.Certificate.load(tmp_path / "c.parquet")
 
 
-def test_files_open_whose_index_has_its_old_name(cert: sb.Certificate, tmp_path: Path) -> None:
-    former = {"SketchCertificate": "inputs", "SmoothedCertificate": "example"}
+def test_files_open_whose_columns_have_their_old_names(
+    cert: sb.Certificate, tmp_path: Path
+) -> None:
+    former = {
+        "SketchCertificate": {"index": "inputs", "selected": "predicted"},
+        "SmoothedCertificate": {"index": "example"},
+    }
     if type(cert).__name__ not in former:
         pytest.skip("has no index")
-    old = former[type(cert).__name__]
+    names = former[type(cert).__name__]
+    old = names["index"]
     table = cert.to_arrow()
     settings = json.loads(table.schema.metadata[b"smoothbound"])
     if old == "inputs":
         assert settings.pop("noise") == {}
     metadata = table.schema.metadata | {b"smoothbound": json.dumps(settings).encode()}
-    table = table.rename_columns([old if name == "index" else name for name in table.column_names])
+    table = table.rename_columns([names.get(name, name) for name in table.column_names])
     sealed.write_table(table.replace_schema_metadata(metadata), tmp_path / "cert.parquet")
     read: Any = sb.Certificate.load(tmp_path / "cert.parquet")
     assert read == cert

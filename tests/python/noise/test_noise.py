@@ -75,29 +75,29 @@ def thresholds_of(grid: Lattice) -> list[int]:
     return [int(high) << 64 | int(low) for high, low in zip(grid.high, grid.low, strict=True)]
 
 
-def lattice_steps(grid: Lattice, d: int, seed: int, example: int, draw: int, stream: int) -> Any:
+def lattice_steps(grid: Lattice, d: int, seed: int, index: int, draw: int, stream: int) -> Any:
     """The whole numbers K of one row, element by element."""
     thresholds = thresholds_of(grid)
     blocks = -(-d // 8)
     steps = []
     for e in range(d):
         part, block = divmod(e, blocks)
-        word = philox((block, draw, example, stream), seed)[part // 2]
+        word = philox((block, draw, index, stream), seed)[part // 2]
         digit = word >> 16 * (part % 2) & 0xFFFF
-        w0, w1, _, _ = philox((e, draw, example, stream | 1 << 31), seed)
+        w0, w1, _, _ = philox((e, draw, index, stream | 1 << 31), seed)
         uniform = (digit & 0x7FFF) << 64 | w1 << 32 | w0
         size = bisect_right(thresholds, uniform)  # how many are at most that
         steps.append(-size if digit >> 15 else size)
     return np.array(steps)
 
 
-def normals(d: int, seed: int, example: int, draw: int, stream: int) -> Any:
+def normals(d: int, seed: int, index: int, draw: int, stream: int) -> Any:
     """The standard normals of one row in double precision, by the formula of Box and Muller."""
     blocks = -(-d // 4)
     found = []
     for e in range(d):
         part, block = divmod(e, blocks)
-        words = philox((block, draw, example, stream), seed)
+        words = philox((block, draw, index, stream), seed)
         first, second = words[part // 2 * 2 : part // 2 * 2 + 2]
         radius = math.sqrt(-2.0 * math.log(((first >> 1) + 0.5) / 2**31))
         angle = 2.0 * math.pi * second / 2**32
@@ -115,8 +115,8 @@ def implementations() -> list[Any]:
     return [pytest.param(_noise_cpp, id="cpp"), pytest.param(_noise_torch, id="torch")]
 
 
-def key_of(rows: list[int], examples: list[int], draws: list[int], streams: list[int]) -> Any:
-    return _noise_torch.Key(*(torch.tensor(word) for word in (rows, examples, draws, streams)))
+def key_of(rows: list[int], indices: list[int], draws: list[int], streams: list[int]) -> Any:
+    return _noise_torch.Key(*(torch.tensor(word) for word in (rows, indices, draws, streams)))
 
 
 KEY = key_of([2, 0, 1, 2], [0, 7, MAX_INDEX, 7], [0, 1, MASK, 1], [0, 1, 1, 0])
@@ -136,8 +136,8 @@ def test_lattice_equals_a_plain_loop(
     for dtype in (torch.float32, torch.float64):
         out = torch.full((4, d), math.nan, dtype=dtype)
         module.add_lattice(points, KEY, out, lattice=grid, seed=seed)
-        for i, (row, example, draw, stream) in enumerate(torch.stack(KEY).T.tolist()):
-            steps = lattice_steps(grid, d, seed, example, draw, stream)
+        for i, (row, index, draw, stream) in enumerate(torch.stack(KEY).T.tolist()):
+            steps = lattice_steps(grid, d, seed, index, draw, stream)
             exact = (points[row].numpy() + steps).astype(
                 out.numpy().dtype
             ) / out.numpy().dtype.type(grid.denominator)
@@ -177,8 +177,8 @@ def test_gaussian_equals_a_plain_loop(module: ModuleType, d: int) -> None:
         points = torch.randn(3, d, generator=generator, dtype=dtype)
         out = torch.full((4, d), math.nan, dtype=dtype)
         module.add_gaussian(points, KEY, out, sigma=0.5, seed=99)
-        for i, (row, example, draw, stream) in enumerate(torch.stack(KEY).T.tolist()):
-            exact = points[row].double().numpy() + 0.5 * normals(d, 99, example, draw, stream)
+        for i, (row, index, draw, stream) in enumerate(torch.stack(KEY).T.tolist()):
+            exact = points[row].double().numpy() + 0.5 * normals(d, 99, index, draw, stream)
             np.testing.assert_allclose(out[i].double().numpy(), exact, rtol=0, atol=2e-6)
 
 
@@ -256,7 +256,7 @@ for kind, grid in (("lattice", 255), ("lattice", None), ("gaussian", None)):
     assert run(SMOOTHBOUND_TIER=tier) == run()
 
 
-# --- noise belongs to the example --------------------------------------------------------------
+# --- noise belongs to the input --------------------------------------------------------------
 
 
 KINDS: list[dict[str, Any]] = [
@@ -267,10 +267,10 @@ KINDS: list[dict[str, Any]] = [
 
 
 def filled(noise: Noise, points: Tensor, key: Tensor) -> Tensor:
-    """What `add` makes of the columns (row, example, draw, stream) of a key."""
+    """What `add` makes of the columns (row, index, draw, stream) of a key."""
     out = torch.empty(len(key), *points.shape[1:])
-    rows, examples, draws, streams = (column.contiguous() for column in key.T)
-    noise.add(points, rows, examples, draws, streams, out)
+    rows, indices, draws, streams = (column.contiguous() for column in key.T)
+    noise.add(points, rows, indices, draws, streams, out)
     return out
 
 
@@ -510,7 +510,7 @@ def test_check_index(index: Any, error: type[Exception], message: str) -> None:
 
 def arguments(**changed: Any) -> list[Any]:
     four = torch.zeros(4, dtype=torch.int64)
-    named = {"points": torch.zeros(2, 3), "rows": four, "examples": four, "draws": four}
+    named = {"points": torch.zeros(2, 3), "rows": four, "indices": four, "draws": four}
     return list((named | {"streams": four, "out": torch.zeros(4, 3)} | changed).values())
 
 
@@ -531,7 +531,7 @@ def arguments(**changed: Any) -> list[Any]:
         ({"draws": torch.zeros(4)}, TypeError, "draws must be int64"),
         ({"rows": torch.tensor([0, 2, 0, 0])}, ValueError, "rows must be .* got 2"),
         ({"rows": torch.tensor([0, -1, 0, 0])}, ValueError, "rows must be .* got -1"),
-        ({"examples": torch.tensor([0, 2**31, 0, 0])}, ValueError, "examples must be"),
+        ({"indices": torch.tensor([0, 2**31, 0, 0])}, ValueError, "indices must be"),
         ({"draws": torch.tensor([0, 2**32, 0, 0])}, ValueError, "draws must be"),
         ({"draws": torch.tensor([0, -1, 0, 0])}, ValueError, "draws must be"),
         ({"streams": torch.tensor([0, 2**31, 0, 0])}, ValueError, "streams must be"),
@@ -542,6 +542,15 @@ def arguments(**changed: Any) -> list[Any]:
 def test_add_refuses(changed: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         Noise("gaussian", 1.0).add(*arguments(**changed))
+
+
+def test_the_old_name_of_the_indices_works_and_warns() -> None:
+    made, before = (arguments(draws=torch.arange(4), out=torch.zeros(4, 3)) for _ in range(2))
+    former = ("points", "rows", "examples", "draws", "streams", "out")
+    with pytest.warns(DeprecationWarning, match="examples is now called indices"):
+        Noise("gaussian", 1.0).add(**dict(zip(former, before, strict=True)))
+    Noise("gaussian", 1.0).add(*made)
+    assert torch.equal(before[-1], made[-1])
 
 
 def test_add_needs_whole_numbers_for_lattice_noise() -> None:

@@ -63,7 +63,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from smoothbound.noise import _triton as _noise_triton
 
-key = dict.fromkeys(("rows", "examples", "draws", "streams"), "*i64")
+key = dict.fromkeys(("rows", "indices", "draws", "streams"), "*i64")
 sizes = dict.fromkeys(("size", "chunks"), "i32") | {{"seed": "u64"}}
 table = {{"high": "*i32", "low": "*i64", "largest": "i32", "steps": "*{dtype}"}}
 real = dict.fromkeys(("points", "out", "scale"), "*{dtype}")

@@ -301,8 +301,8 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (
         sb.ScoreSketch,
         {
-            **{"inputs": [0], "edges": 8, "score_range": (0.0, 1.0), "sigma": 0.5},
-            **{"predicted": [1], "measure": "score"},
+            **{"index": [0], "edges": 8, "score_range": (0.0, 1.0), "sigma": 0.5},
+            **{"selected": [1], "measure": "score"},
         },
     ),
     (updated, {"scores": SCORES, "index": [7], "first_draw": 0, "backend": None, "threads": 1}),
@@ -328,8 +328,10 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
 # Arguments of a call that a user makes by another name, which is what the error says.
 ALSO = {"radius": ("radii",), "spec": ("measure", "data"), "kind": ("noise",), "name": ("model",)}
 # An array of two numbers is a range, and then the threshold lies outside it.
+# The index of two inputs needs two classes.
 # The error of a stream of scores is not the library's.
-ALSO |= {"score_range": ("threshold",), "scores": ("I/O operation on closed file",)}
+ALSO |= {"score_range": ("threshold",), "index": ("selected",)}
+ALSO |= {"scores": ("I/O operation on closed file",)}
 
 
 @pytest.mark.parametrize(

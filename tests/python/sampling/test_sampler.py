@@ -54,8 +54,8 @@ class Recorder:
 
 
 def same(one: Draws, two: Draws) -> bool:
-    return (one.predicted, one.top_count, one.n0) == (
-        two.predicted,
+    return (one.selected, one.top_count, one.n0) == (
+        two.selected,
         two.top_count,
         two.n0,
     ) and np.array_equal(one.scores, two.scores)
@@ -77,14 +77,14 @@ def test_draws_equal_a_plain_loop(measure, n: int) -> None:
             return torch.softmax(model(copies(count, sigma, stream, 5, 9)), dim=1)
 
     votes = Counter(outputs(Stream.SELECTION, 100).argmax(dim=1).tolist())
-    predicted = min(votes, key=lambda y: (-votes[y], y))
+    selected = min(votes, key=lambda y: (-votes[y], y))
     p = outputs(Stream.ESTIMATION, n)
-    assert draws.predicted == predicted
+    assert draws.selected == selected
     assert draws.n0 == 100
-    assert draws.top_count == sum(row.argmax() == predicted for row in p)
+    assert draws.top_count == sum(row.argmax() == selected for row in p)
     assert draws.scores.dtype == np.float32
     assert draws.scores.shape == (n,)
-    expected = measure.function(p, torch.full((n,), predicted))
+    expected = measure.function(p, torch.full((n,), selected))
     np.testing.assert_allclose(draws.scores, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -126,7 +126,7 @@ def test_estimation_does_not_depend_on_the_number_of_selection_draws() -> None:
 def test_any_input_shape(shape: tuple[int, ...]) -> None:
     model = Recorder()
     draws = Sampler(model, 0.1, batch_size=16).draw(np.ones(shape, np.float32), n0=5, n=40)
-    assert draws.predicted == 0
+    assert draws.selected == 0
     assert {batch.shape[1:] for batch in model.batches} == {shape}
 
 
@@ -136,7 +136,7 @@ def test_votes_pick_the_class_and_top_count_counts_it() -> None:
         return torch.stack([torch.zeros(len(x)), x[:, 0]], dim=1)
 
     draws = Sampler(model, 1.0).draw(X, n0=1000, n=20_000)
-    assert draws.predicted == 1
+    assert draws.selected == 1
     assert abs(draws.top_count / 20_000 - 0.69146) < 5 * math.sqrt(0.69 * 0.31 / 20_000)
 
 
@@ -145,7 +145,7 @@ def test_a_tie_of_votes_goes_to_the_smallest_class() -> None:
         return torch.eye(3)[[2, 1] * (len(x) // 2)]
 
     sampler = Sampler(model, 1.0, outputs="probabilities", check_rows=False)
-    assert sampler.draw(X, n0=10, n=10).predicted == 1
+    assert sampler.draw(X, n0=10, n=10).selected == 1
 
 
 # --- kinds of outputs and of inputs ----------------------------------------------------------
@@ -156,7 +156,7 @@ def test_probabilities_equal_the_softmax_of_logits() -> None:
     logits = Sampler(model, 0.5).draw(X, n0=10, n=50)
     stated = Sampler(lambda x: model(x).softmax(dim=1), 0.5, outputs="probabilities")
     draws = stated.draw(X, n0=10, n=50)
-    assert (draws.predicted, draws.top_count) == (logits.predicted, logits.top_count)
+    assert (draws.selected, draws.top_count) == (logits.selected, logits.top_count)
     np.testing.assert_allclose(draws.scores, logits.scores, rtol=1e-6)
 
 
@@ -172,7 +172,7 @@ def test_raw_outputs_reach_a_custom_measure_unchanged() -> None:
 def test_raw_outputs_may_have_one_column() -> None:
     first = custom(lambda out, y: out[:, 0].sigmoid(), (0.0, 1.0))
     draws = Sampler(lambda x: x[:, :1], 0.5, measure=first, outputs="raw").draw(X, n0=3, n=9)
-    assert (draws.predicted, draws.top_count) == (0, 9)
+    assert (draws.selected, draws.top_count) == (0, 9)
 
 
 def test_half_precision_logits_are_scored_in_float32() -> None:
@@ -180,7 +180,7 @@ def test_half_precision_logits_are_scored_in_float32() -> None:
     draws = Sampler(lambda x: model(x).bfloat16(), 0.5).draw(X, n0=10, n=50)
     with torch.no_grad():
         logits = model(copies(50, 0.5, Stream.ESTIMATION)).bfloat16().float()
-    expected = logits.softmax(dim=1)[:, draws.predicted]
+    expected = logits.softmax(dim=1)[:, draws.selected]
     np.testing.assert_allclose(draws.scores, expected, rtol=0.01)  # a step of bfloat16
 
 
@@ -192,7 +192,7 @@ def test_extreme_logits_stay_within_the_range() -> None:
 
     for measure in ("score", "margin"):
         draws = Sampler(model, 0.5, measure=measure).draw(X, n0=3, n=10)
-        assert (draws.predicted, set(draws.scores.tolist())) == (1, {1.0})
+        assert (draws.selected, set(draws.scores.tolist())) == (1, {1.0})
 
 
 def test_input_may_be_a_tensor_or_a_read_only_array_and_is_left_alone() -> None:
@@ -310,7 +310,7 @@ def test_cuda_agrees_with_the_cpu_and_never_waits_for_a_batch() -> None:
         Sampler(linear(), 0.5, device=device, batch_size=1000).draw(X, n0=100, n=50_000)
         for device in ("cpu", "cuda")
     )
-    assert here.predicted == there.predicted
+    assert here.selected == there.selected
     np.testing.assert_allclose(here.scores, there.scores, atol=1e-5)  # the noise is the same
 
 
@@ -601,7 +601,7 @@ def test_a_retry_after_out_of_memory_gets_fresh_copies(words: str) -> None:
     with pytest.warns(RuntimeWarning, match="25 rows at a time"):
         pieces = Sampler(model_with(30), 0.5, batch_size=100).draw(X, n0=20, n=300)
     np.testing.assert_allclose(pieces.scores, whole.scores, atol=1e-6)
-    assert pieces.predicted == whole.predicted
+    assert pieces.selected == whole.selected
 
 
 @pytest.mark.parametrize("outer", [torch.inference_mode, torch.no_grad, torch.enable_grad])
@@ -711,7 +711,7 @@ def test_draws_go_on_where_earlier_ones_ended() -> None:
     assert (later.first_draw, later.next_draw) == (30, 100)
     joined = first + later
     np.testing.assert_allclose(joined.scores, whole.scores, atol=1e-6)
-    assert (joined.predicted, joined.top_count) == (whole.predicted, whole.top_count)
+    assert (joined.selected, joined.top_count) == (whole.selected, whole.top_count)
     assert (joined.first_draw, joined.next_draw) == (0, 100)
     assert joined.displacement == first.displacement > 0
 
@@ -783,7 +783,7 @@ def disputed(x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("options", "how", "predicted"),
+    ("options", "how", "selected"),
     [
         ({}, "score", 0),
         ({"measure": "margin"}, "score", 0),
@@ -794,21 +794,21 @@ def disputed(x: Tensor) -> Tensor:
     ],
 )
 def test_the_class_is_selected_by_mean_score_or_by_votes(
-    options: dict[str, Any], how: str, predicted: int
+    options: dict[str, Any], how: str, selected: int
 ) -> None:
     sampler = Sampler(disputed, 1.0, outputs="probabilities", **options)
     draws = sampler.draw(np.zeros(1, np.float32), n0=400, n=2000)
     assert sampler.describe(np.zeros(1, np.float32))["select"] == how
-    assert draws.predicted == predicted
-    assert draws.top_count == pytest.approx(2000 * (0.75 if predicted else 0.25), abs=120)
+    assert draws.selected == selected
+    assert draws.top_count == pytest.approx(2000 * (0.75 if selected else 0.25), abs=120)
 
 
 @pytest.mark.parametrize("size", [1, 7, 400, 1000])
 def test_selection_by_score_does_not_depend_on_the_batches(size: int) -> None:
     sampler = Sampler(linear(), 0.5, batch_size=size)
-    classes = {sampler.draw(X, n0=37, n=1, index=e).predicted for e in range(3)}
+    classes = {sampler.draw(X, n0=37, n=1, index=e).selected for e in range(3)}
     whole = Sampler(linear(), 0.5, batch_size=50)
-    assert classes == {whole.draw(X, n0=37, n=1, index=e).predicted for e in range(3)}
+    assert classes == {whole.draw(X, n0=37, n=1, index=e).selected for e in range(3)}
 
 
 def test_raw_outputs_are_no_scores_to_select_by() -> None:
@@ -827,5 +827,7 @@ def test_the_old_names_work_and_warn() -> None:
     assert same(before, draws)
     with pytest.warns(DeprecationWarning, match="example is now called index"):
         assert draws.example == 3
+    with pytest.warns(DeprecationWarning, match="predicted is now called selected"):
+        assert draws.predicted == draws.selected
     with pytest.raises(TypeError, match="example is now called index: give one of the two"):
         sampler.draw(X, n0=10, n=50, example=3, index=3)  # type: ignore[call-arg]

@@ -156,7 +156,7 @@ def test_the_class_is_the_one_that_the_selection_ends_with() -> None:
     ((item, draws),) = schedule.finished
     assert item == "x"
     assert isinstance(draws, Draws)
-    assert (draws.predicted, draws.top_count, draws.n0) == (2, 3, 4)
+    assert (draws.selected, draws.top_count, draws.n0) == (2, 3, 4)
 
 
 def test_a_finished_input_frees_its_place_at_once() -> None:

@@ -161,7 +161,7 @@ def test_every_tier_gives_the_same_bits(tier):
 
 
 def test_certificates_say_what_they_are_of():
-    sketch = filled(n=100, predicted=[4, 6], sigma=0.25)
+    sketch = filled(n=100, selected=[4, 6], sigma=0.25)
     cert = sketch.certify(radii=[0, 0.1], thresholds=[0.2], sides="both")
     assert cert.settings.method == sb.certify_scores(np.ones((1, 50)), sigma=1).settings.method
     assert (cert.settings.sigma, cert.settings.measure, cert.settings.n_edges) == (
@@ -171,10 +171,12 @@ def test_certificates_say_what_they_are_of():
     )
     assert cert.settings.alpha_lower == cert.settings.alpha_upper == 5e-4
     table = cert.to_arrow()
-    assert table.column_names[:4] == ["index", "predicted", "n_draws", "loss"]
+    assert table.column_names[:4] == ["index", "selected", "n_draws", "loss"]
     assert table.column("index").to_pylist() == [1, 5]
     with pytest.warns(DeprecationWarning, match="inputs is now called index"):
         assert cert.inputs is cert.index
+    with pytest.warns(DeprecationWarning, match="predicted is now called selected"):
+        assert cert.predicted is cert.selected
     assert cert.to_pandas()["n_draws"].tolist() == [100, 100]
 
 

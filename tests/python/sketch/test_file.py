@@ -25,13 +25,13 @@ def test_a_saved_sketch_is_the_same_bit_for_bit(tmp_path_factory, parts):
 
 
 def test_everything_is_saved(tmp_path):
-    told = {"measure": "margin", "predicted": [2, 9], "sigma": 0.1, "noise": "gaussian"}
+    told = {"measure": "margin", "selected": [2, 9], "sigma": 0.1, "noise": "gaussian"}
     sketch = filled(7, score_range=(-1, 1), **told)
     sketch.save(tmp_path / "a.parquet")
     loaded = ScoreSketch.load(tmp_path / "a.parquet")
     assert loaded == sketch
     assert (loaded.sigma, loaded.measure, loaded.score_range) == (0.1, "margin", (-1.0, 1.0))
-    assert (loaded.predicted.tolist(), loaded.noise) == ([2, 9], "gaussian")
+    assert (loaded.selected.tolist(), loaded.noise) == ([2, 9], "gaussian")
     loaded.update(np.ones((2, 3)))
     assert loaded.draws.tolist() == [[1, 7, 20], [5, 7, 20]]
     assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]
@@ -106,7 +106,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 
 def test_every_flipped_bit_is_an_error_or_changes_nothing(tmp_path, monkeypatch):
     path = tmp_path / "sketch.parquet"
-    sketch = filled(edges=2, sigma=0.25, predicted=[3, 4])
+    sketch = filled(edges=2, sigma=0.25, selected=[3, 4])
     sketch.save(path)
     whole = path.read_bytes()
     same = 0
@@ -122,7 +122,24 @@ def test_every_flipped_bit_is_an_error_or_changes_nothing(tmp_path, monkeypatch)
     assert same == 0
 
 
-def test_sketches_of_the_older_format_open(tmp_path):
+@pytest.mark.parametrize(
+    ("version", "names"), [(2, ["input", "predicted"]), (3, ["index", "predicted"])]
+)
+def test_columns_of_older_formats_are_read_by_their_names(version, names, tmp_path):
+    path = tmp_path / "sketch.parquet"
+    sketch = filled(edges=2, selected=[3, 4])
+    sketch.save(path)
+    rewritten(path, {"format": version})
+    with pytest.raises(StoreError, match="does not have the columns"):
+        ScoreSketch.load(path)
+    table = pq.read_table(path)
+    metadata = table.schema.metadata
+    table = table.rename_columns([*names, *table.column_names[2:]])
+    sealed.write_table(table.replace_schema_metadata(metadata), path)
+    assert ScoreSketch.load(path) == sketch
+
+
+def test_sketches_of_the_oldest_format_open(tmp_path):
     path = tmp_path / "sketch.parquet"
     sketch = filled(edges=2)
     sketch.save(path)
@@ -133,7 +150,7 @@ def test_sketches_of_the_older_format_open(tmp_path):
         ScoreSketch.load(path)
     del about["noise"]
     old = json.dumps(about | {"format": 1})
-    names = ["input", *table.column_names[1:]]
+    names = ["input", "predicted", *table.column_names[2:]]
     table = table.rename_columns(names)
     pq.write_table(table.replace_schema_metadata({b"smoothbound": old}), path)
     assert ScoreSketch.load(path) == sketch

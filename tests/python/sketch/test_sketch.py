@@ -138,10 +138,10 @@ def test_a_range_of_few_floats_says_how_many_intervals_it_has_room_for(ulps, roo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"inputs": [3, 1]}, "inputs must be strictly ascending"),
-        ({"inputs": 0}, "inputs must be at least 1"),
-        ({"inputs": np.array([2**63], "u8")}, r"inputs must be below 2\^63"),
-        ({"inputs": [0.5]}, "inputs must be a number of inputs, or their ids"),
+        ({"index": [3, 1]}, "index must be strictly ascending"),
+        ({"index": 0}, "index must be at least 1"),
+        ({"index": np.array([2**63], "u8")}, r"index must be below 2\^63"),
+        ({"index": [0.5]}, "index must be a number of inputs, or their ids"),
         ({"edges": 0}, "edges must be at least 1"),
         ({"edges": 2**21}, "edges must make at most"),
         ({"edges": [0.0, 0.5, 0.5, 1.0]}, r"strictly ascending; got edges\[1\] = 0.5"),
@@ -149,8 +149,8 @@ def test_a_range_of_few_floats_says_how_many_intervals_it_has_room_for(ulps, roo
         ({"edges": [0.0, 0.5]}, "begin and end with score_range"),
         ({"edges": "many"}, "edges must be"),
         ({"measure": ""}, "measure must be the name"),
-        ({"predicted": [1, 2]}, "predicted must be a class for each of the 1 inputs"),
-        ({"predicted": [-2]}, "predicted must be classes from 0 on, or -1 .* got -2"),
+        ({"selected": [1, 2]}, "selected must be a class for each of the 1 inputs"),
+        ({"selected": [-2]}, "selected must be classes from 0 on, or -1 .* got -2"),
         ({"sigma": -1}, "sigma must be positive"),
         ({"score_range": (1, 0)}, "score_range"),
     ],
@@ -196,7 +196,7 @@ def test_too_many_draws_are_refused():
 
 def test_what_is_read_cannot_be_written_to():
     sketch = filled()
-    for array in (sketch.counts, sketch.edges, sketch.index, sketch.draws, sketch.predicted):
+    for array in (sketch.counts, sketch.edges, sketch.index, sketch.draws, sketch.selected):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
     assert "2 inputs, 10 draws each, 4097 edges in [0, 1], measure='score'" in repr(sketch)
@@ -204,12 +204,12 @@ def test_what_is_read_cannot_be_written_to():
 
 def test_only_keeps_counts_and_draws_of_the_inputs_named():
     rows = np.random.default_rng(0).uniform(size=(3, 50))
-    sketch = ScoreSketch([2, 5, 8], edges=16, predicted=[7, 8, 9], sigma=0.5)
+    sketch = ScoreSketch([2, 5, 8], edges=16, selected=[7, 8, 9], sigma=0.5)
     sketch.update(rows)
     sketch.update(rows[:2, :10] / 2, index=[2, 5])
     chosen = sketch.select([8, 2])
     assert chosen.index.tolist() == [2, 8]
-    assert chosen.predicted.tolist() == [7, 9]
+    assert chosen.selected.tolist() == [7, 9]
     assert chosen.n_draws.tolist() == [60, 50]
     np.testing.assert_array_equal(chosen.counts, sketch.counts[[0, 2]])
     assert chosen + sketch.select([5]) == sketch
@@ -232,14 +232,15 @@ def test_at_counts_as_if_there_had_been_these_edges_alone():
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("inputs", "index"), ("only", "select"), ("at", "coarsen")]
+    ("old", "new"),
+    [("inputs", "index"), ("predicted", "selected"), ("only", "select"), ("at", "coarsen")],
 )
 def test_old_names_work_and_warn(old, new):
-    sketch = filled(edges=2)
+    sketch = filled(edges=2, selected=[7, 8])
     with pytest.warns(DeprecationWarning, match=f"{old} is now called {new}"):
         found = getattr(sketch, old)
-    if new == "index":
-        assert found.tolist() == [1, 5]
+    if new in ("index", "selected"):
+        assert found.tolist() == getattr(sketch, new).tolist()
     else:
         assert found([0, 2] if new == "coarsen" else [5]) == getattr(sketch, new)(
             [0, 2] if new == "coarsen" else [5]
@@ -254,6 +255,15 @@ def test_the_old_name_of_an_argument_works_and_warns():
     assert old == new
     with pytest.raises(TypeError, match="inputs is now called index: give one of the two"):
         old.update(np.full((1, 3), 0.5), inputs=[5], index=[5])
+    with pytest.warns(DeprecationWarning, match="predicted is now called selected"):
+        old.state(predicted=[7, -1])
+    assert old.selected.tolist() == [7, -1]
+    with pytest.warns(DeprecationWarning, match="inputs is now called index"):
+        made = ScoreSketch(inputs=[1, 5])
+    assert made == ScoreSketch([1, 5])
+    with pytest.warns(DeprecationWarning, match="predicted is now called selected"):
+        made = ScoreSketch([1, 5], predicted=[7, 8])
+    assert made == ScoreSketch([1, 5], selected=[7, 8])
 
 
 # --- the same scores again -------------------------------------------------------------------
@@ -379,19 +389,19 @@ def test_draws_of_a_sampler_count_once_under_their_numbers():
     draws = sampler.draw(x, n0=10, n=300, index=7)
     more = sampler.draw(x, n0=10, n=200, index=7, first_draw=draws.next_draw)
     about = {"displacement": draws.displacement, "sigma": 0.5, "noise": "lattice"}
-    sketch = ScoreSketch([3, 7], predicted=[0, draws.predicted], **about)
+    sketch = ScoreSketch([3, 7], selected=[0, draws.selected], **about)
     sketch.update(draws)
     for again in (draws, sampler.draw(x, n0=10, n=300, index=7), iter([draws])):
         with pytest.raises(ValueError, match="of input 7, the draws 0 to 299 and 0 to 299 overlap"):
             sketch.update(again)
     sketch.update(more)
     assert sketch.n_draws.tolist() == [0, 500]
-    whole = ScoreSketch([3, 7], predicted=[0, draws.predicted], **about)
+    whole = ScoreSketch([3, 7], selected=[0, draws.selected], **about)
     whole.update((draws + more).scores[None], index=[7])
     assert sketch == whole
     for wrong, said in (
         (ScoreSketch([3, 7], sigma=0.5), "displacement"),
-        (ScoreSketch([7], predicted=[1 - draws.predicted], **about), "scores must be of class"),
+        (ScoreSketch([7], selected=[1 - draws.selected], **about), "scores must be of class"),
         (ScoreSketch([3], **about), "index must be among"),
     ):
         with pytest.raises(ValueError, match=said):
@@ -410,18 +420,18 @@ def sampled(sigma=0.5, measure="score", at=0.02, **options):
 
 def test_draws_of_another_class_noise_level_or_measure_do_not_mix():
     drawn = [sampled(seed=seed) for seed in range(20)]
-    assert {draws.predicted for draws in drawn} == {0, 1}  # near the border of the classes
+    assert {draws.selected for draws in drawn} == {0, 1}  # near the border of the classes
     first = drawn[0]
     sketch = ScoreSketch(displacement=first.displacement)
     sketch.update(first)
-    assert (sketch.predicted.tolist(), sketch.sigma) == ([first.predicted], 0.5)
+    assert (sketch.selected.tolist(), sketch.sigma) == ([first.selected], 0.5)
     for k, draws in enumerate(drawn[1:], 1):
-        if draws.predicted == first.predicted:
+        if draws.selected == first.selected:
             sketch.update(draws, first_draw=200 * k)
         else:
-            with pytest.raises(ValueError, match=f"of class {first.predicted}, as those of the sk"):
+            with pytest.raises(ValueError, match=f"of class {first.selected}, as those of the sk"):
                 sketch.update(draws, first_draw=200 * k)
-    same = sum(draws.predicted == first.predicted for draws in drawn)
+    same = sum(draws.selected == first.selected for draws in drawn)
     assert sketch.n_draws.tolist() == [200 * same]
     with pytest.raises(ValueError, match=r"of sigma = 0\.5, as those of the sketch"):
         sketch.update(sampled(sigma=0.25, first_draw=10_000))
@@ -450,14 +460,14 @@ def test_draws_of_another_kind_of_noise_do_not_mix():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("predicted", [1]), ("sigma", 0.5), ("noise", "lattice")]
+    ("name", "value"), [("selected", [1]), ("sigma", 0.5), ("noise", "lattice")]
 )
 def test_what_a_sketch_was_not_told_is_stated_and_not_guessed(name, value):
     told, drawn = ScoreSketch(**{name: value}), sampled(at=9.0, first_draw=200)
     told.update(np.full((1, 100), 0.5), first_draw=100)
     sketch = ScoreSketch(displacement=drawn.displacement)
     sketch.update(np.full((1, 100), 0.25))
-    others = {"predicted": [drawn.predicted], "sigma": 0.5, "noise": "lattice"}
+    others = {"selected": [drawn.selected], "sigma": 0.5, "noise": "lattice"}
     others.pop(name)
     sketch.state(**others)
     with pytest.raises(ValueError, match=rf"was not stated; .* call state\({name}=...\)"):
@@ -469,23 +479,23 @@ def test_what_a_sketch_was_not_told_is_stated_and_not_guessed(name, value):
             one + two
     plain.state(**{name: value})
     assert (plain + told).n_draws.tolist() == [200]
-    sketch.state(**{name: [drawn.predicted] if name == "predicted" else value})
+    sketch.state(**{name: [drawn.selected] if name == "selected" else value})
     sketch.update(drawn)
     assert sketch.n_draws.tolist() == [300]
 
 
 def test_what_a_sketch_was_told_is_not_changed():
-    sketch = ScoreSketch([1, 5], predicted=[3, -1], sigma=0.5, noise="lattice")
-    sketch.state(predicted=[-1, 4])
-    assert sketch.predicted.tolist() == [3, 4]
+    sketch = ScoreSketch([1, 5], selected=[3, -1], sigma=0.5, noise="lattice")
+    sketch.state(selected=[-1, 4])
+    assert sketch.selected.tolist() == [3, 4]
     for changed, said in (
-        ({"predicted": [3, 5]}, "predicted of input 5 must be 4, as it was stated before, got 5"),
+        ({"selected": [3, 5]}, "selected of input 5 must be 4, as it was stated before, got 5"),
         ({"sigma": 0.25}, "sigma must be 0.5, as it was stated"),
-        ({"noise": "gaussian", "predicted": [3, 4]}, "noise must be 'lattice'"),
+        ({"noise": "gaussian", "selected": [3, 4]}, "noise must be 'lattice'"),
     ):
         with pytest.raises(ValueError, match=said):
             sketch.state(**changed)
-        assert (sketch.predicted.tolist(), sketch.sigma, sketch.noise) == ([3, 4], 0.5, "lattice")
+        assert (sketch.selected.tolist(), sketch.sigma, sketch.noise) == ([3, 4], 0.5, "lattice")
 
 
 def test_draws_of_a_sampler_do_not_count_again_under_other_numbers():
@@ -590,14 +600,14 @@ ODD = [
     np.array([1 + 1j]), np.array(["2020"], "M8[Y]"), [10**400], (1, 2, 3), lambda: 0, Exception,
 ]  # fmt: skip
 CALLS = {
-    "inputs": lambda odd: ScoreSketch(odd),
+    "index": lambda odd: ScoreSketch(odd),
     "edges": lambda odd: ScoreSketch(edges=odd),
     "score_range": lambda odd: ScoreSketch(score_range=odd),
     "measure": lambda odd: ScoreSketch(measure=odd),
-    "predicted": lambda odd: ScoreSketch(2, predicted=odd),
+    "selected": lambda odd: ScoreSketch(2, selected=odd),
     "sigma": lambda odd: ScoreSketch(sigma=odd),
     "noise": lambda odd: ScoreSketch(noise=odd),
-    "predicted of state": lambda odd: filled().state(predicted=odd),
+    "selected of state": lambda odd: filled().state(selected=odd),
     "sigma of state": lambda odd: filled().state(sigma=odd),
     "noise of state": lambda odd: filled().state(noise=odd),
     "scores": lambda odd: ScoreSketch(2).update(odd),

@@ -120,7 +120,7 @@ def test_floating_point_noise_is_certified_falsely_and_the_default_is_not() -> N
     def certified_and_true(noise: str | None) -> tuple[float, float]:
         cert = smoothed.certify(x, n=5000, radii=[radius], noise=noise)
         seen = smoothed.draw(other[0], n=500, noise=noise)
-        mean = seen.mean if seen.predicted == cert.predicted[0] else 1.0 - seen.mean
+        mean = seen.mean if seen.selected == cert.predicted[0] else 1.0 - seen.mean
         return float(cert.lower[0, 0]), mean
 
     certified, true = certified_and_true("gaussian")
@@ -194,7 +194,7 @@ def test_certify_is_the_bound_of_the_draws() -> None:
         )
         np.testing.assert_array_equal(cert.lower[i], alone.lower[0])
         np.testing.assert_array_equal(cert.radius[i], inward(alone.radius[0], draws.displacement))
-        assert cert.predicted[i] == draws.predicted == i
+        assert cert.predicted[i] == draws.selected == i
         vote = class_radius(draws.top_count, 3000, sigma=SIGMA, alpha=0.01)
         assert cert.class_radius[i] == inward(vote, draws.displacement)
         assert cert.mean_score[i] == pytest.approx(draws.scores.mean(), abs=1e-6)

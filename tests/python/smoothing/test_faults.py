@@ -162,7 +162,7 @@ def test_memory_that_holds_fewer_rows_is_made_do_with(error: type[Exception]) ->
         draws = Sampler(large, SIGMA, batch_size=100).draw(x, n0=10, n=290)
     assert seen == [100, 50, *[25] * 4, *[25] * 4, *[25] * 8]  # the second time to compare rows
     plain = Sampler(model, SIGMA, batch_size=25).draw(x, n0=10, n=290)
-    assert draws.predicted == plain.predicted
+    assert draws.selected == plain.selected
     np.testing.assert_array_equal(draws.scores, plain.scores)
 
 

@@ -553,11 +553,18 @@ def test_the_scores_of_every_input_can_be_certified_anew(finished: Path) -> None
     sketch = store.load(finished).sketch()
     assert sketch.index.tolist() == INDICES
     assert sketch.n_draws.tolist() == [1000] * 5
-    assert sketch.predicted.tolist() == [0, 2, 1, 0, 2]  # though all were abstained from
+    assert sketch.selected.tolist() == [0, 2, 1, 0, 2]  # though all were abstained from
     assert (sketch.sigma, sketch.measure, sketch.score_range) == (0.25, "score", (0.0, 1.0))
     assert sketch.noise == "lattice"
     for i, index in enumerate(INDICES):
         np.testing.assert_array_equal(sketch.counts[i], counts(index))
+
+
+def test_the_old_name_of_the_index_works_and_warns(finished: Path) -> None:
+    results = store.load(finished)
+    with pytest.warns(DeprecationWarning, match="inputs is now called index"):
+        former = results.sketch(inputs=[4])  # type: ignore[call-arg]
+    assert former == results.sketch(index=[4])
 
 
 def test_inputs_that_failed_have_no_sketch(tmp_path: Path) -> None:

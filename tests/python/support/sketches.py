@@ -44,7 +44,7 @@ def parts_of_draws(draw):
     for part in range(3):
         inputs = np.flatnonzero(draw(st.lists(st.booleans(), min_size=4, max_size=4)))
         inputs = inputs if inputs.size else np.array([part])
-        sketch = ScoreSketch(inputs, edges=8, predicted=inputs + 3)
+        sketch = ScoreSketch(inputs, edges=8, selected=inputs + 3)
         for i in inputs:
             for block in np.flatnonzero(owner[i] == part):
                 at = slice(10 * block, 10 * block + 10)
@@ -54,12 +54,12 @@ def parts_of_draws(draw):
 
 
 def bits(sketch):
-    arrays = (sketch.index, sketch.predicted, sketch.draws, sketch.counts, sketch.edges)
+    arrays = (sketch.index, sketch.selected, sketch.draws, sketch.counts, sketch.edges)
     return [(array.dtype, array.shape, array.tobytes()) for array in arrays]
 
 
 def filled(first=0, n=10, **arguments):
-    sketch = ScoreSketch(**{"inputs": [1, 5], **arguments})
+    sketch = ScoreSketch(**{"index": [1, 5], **arguments})
     a, b = sketch.score_range
     sketch.update(np.full((2, n), (a + b) / 2), first_draw=first)
     return sketch
