@@ -1,4 +1,4 @@
-"""What all figures over a radius share."""
+"""The axis of the radius, which many figures share."""
 
 from __future__ import annotations
 

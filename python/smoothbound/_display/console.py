@@ -1,4 +1,4 @@
-"""Printing plain text that no terminal obeys, in letters that the terminal has."""
+"""Printing of plain text: escape sequences are made visible, missing letters are spelled out."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _SPELLED = {
 
 
 def say(text: object, console: Console | None = None, style: str = "") -> None:
-    """Print text on the standard output, or on another console, as it is and without wrapping."""
+    """Print text without wrapping, on the standard output or on another console."""
     shown = Text(printable(text, keep="\n\t"), style)
     (console or Console()).print(shown, soft_wrap=True, highlight=False)
 

@@ -1,8 +1,8 @@
-"""Text that came from files, made harmless where it is shown: on a terminal, in Markdown, in CSV.
+"""Text from files, made harmless for the place that shows it: a terminal, Markdown or CSV.
 
-Names of files, keys of checkpoints, settings and messages of models are text of others. They
-can hold escape sequences, which a terminal obeys, links and images, which a viewer of Markdown
-follows, and formulas, which a spreadsheet computes.
+Names of files, keys of checkpoints, settings and messages of models are written by others. They can
+hold escape sequences, which a terminal obeys; links and images, which a viewer of Markdown follows;
+and formulas, which a spreadsheet computes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["file_stem", "markdown", "printable", "spreadsheet_cell"]
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # control, format, surrogate, private, separators
 _MARKUP = re.compile(r"([\\`\[\]|~$]|(?<![^\W_])_|_(?![^\W_]))")  # not the _ within a word
 _LINK = re.compile(r"(?i)(?<=[a-z]):(?=//)|(?<=www)\.")  # a viewer makes links of these by itself
-_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')  # of files, on some system or other
+_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')  # of files, on some operating system
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -25,7 +25,7 @@ def printable(text: object, keep: str = "") -> str:
     Parameters
     ----------
     text : object
-        Anything; what is not a str is turned into one.
+        A str, or any object, of which `str` is shown.
     keep : str
         Characters to leave as they are, such as ``"\n"`` in a message of several lines.
 

@@ -28,14 +28,14 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 @dataclass(frozen=True)
 class Running:
-    """Progress that is being shown; called with the number of steps just done.
+    """A display of progress, to be called with the number of steps just done.
 
     Parameters
     ----------
     advance : callable
-        What to call.
+        Takes the number of steps just done.
     console : Console
-        Where it is shown.
+        The console that shows the progress.
     """
 
     advance: Callable[[int], None]
@@ -60,9 +60,9 @@ def progress(what: str, total: int, *, done: int = 0, steps: int = 1) -> Iterato
     what : str
         What is counted, such as ``"inputs certified"``.
     total, done : int
-        How many there are, and how many were done before.
+        Number of inputs or other units in all, and of those that were done before.
     steps : int
-        Steps that one of them takes; the time left is estimated from steps.
+        Steps in one unit. The time left is estimated from the steps.
 
     Yields
     ------
@@ -88,7 +88,7 @@ def _bar(
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    # The estimate looks back an hour: a single step can take minutes.
+    # The estimate looks back an hour, because a single step can take minutes.
     with Progress(*columns, console=console, speed_estimate_period=3600) as bar:
 
         def describe(completed: float) -> str:

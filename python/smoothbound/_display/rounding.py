@@ -2,7 +2,7 @@
 
 A lower bound or a radius is printed rounded down and an upper bound rounded up, from the exact
 value of the float, so that a printed certificate is still true: 0.9996 is never shown as 1.000.
-What a user asked for, such as a radius or a threshold, is printed by `exact`.
+A number that the user asked for, such as a radius or a threshold, is printed by `exact`.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def floored(x: float, digits: int = 3) -> float:
     >>> floored(0.9996), exact(floored(0.25))
     (0.999, '0.25')
     """
-    return float(floor_decimal(x, digits))  # the float nearest to a decimal <= x is itself <= x
+    return float(floor_decimal(x, digits))  # the float nearest to a decimal <= x is <= x too x
 
 
 def percent(count: int, total: int) -> str:

@@ -1,1 +1,1 @@
-"""Files that are written whole, sealed by a checksum and read with suspicion."""
+"""Files that are written whole, sealed by a checksum, and checked when they are read."""

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and folders that one writer holds.
+"""Atomic writing: a file is complete or missing, and one writer at a time holds a folder.
 
 Each lock is an `fcntl.flock` of the file that is written. The kernel releases it when a process
 dies, and the folder holds no second file. The package filelock was considered: it locks a file
@@ -58,7 +58,7 @@ def lock(path: Path) -> int:
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
-    """Return device and inode, which change when another file takes its place; None if missing."""
+    """Return device and inode, which change when the file is replaced; None if it is missing."""
     try:
         return _identity(path.stat())
     except (OSError, ValueError):  # ValueError: a null character in the name

@@ -10,7 +10,7 @@ DIGEST = 16  # bytes
 
 
 def digest(*parts: bytes | memoryview) -> bytes:
-    """Return the digest of bytes, 16 bytes long; where the parts are cut makes no difference.
+    """Return the digest of the joined parts, 16 bytes long.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Reading whole files: plain ones only, and never more than memory holds."""
+"""Reading of whole files. Each must be a plain file that fits into memory."""
 
 from __future__ import annotations
 

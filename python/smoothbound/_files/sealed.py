@@ -1,9 +1,9 @@
 """Parquet files with a checksum over every byte, which is checked before anything is read.
 
-The seal is 8 bytes that tell what it is and a BLAKE2b digest of 16 bytes. It lies between the data
-and the footer, where no reader of Parquet looks: columns are found by their distance from the start
-and the footer by its distance from the end. The digest covers all the other bytes, so that settings
-and columns are either those that were written or an error.
+The seal has 8 bytes that identify it and a BLAKE2b digest of 16 bytes. It lies between the data and
+the footer. No reader of Parquet looks there, because columns are found by their distance from the
+start and the footer by its distance from the end. The digest covers all the other bytes. A reader
+therefore gets the settings and columns that were written, or an error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from smoothbound.errors import StoreError
 
 __all__ = ["METADATA_KEY", "read_table", "require", "seal", "write_table"]
 
-METADATA_KEY = b"smoothbound"  # of the metadata: what the file says of its table, as JSON
+METADATA_KEY = b"smoothbound"  # of the metadata: the JSON that describes the table
 _MAGIC = b"SBSEAL01"
 _SEAL = len(_MAGIC) + DIGEST
 _TAIL = 8  # bytes after the footer: its length, and "PAR1"
@@ -79,7 +79,8 @@ def read_table(path: str | Path) -> tuple[pa.Table, bool]:
     -------
     table : pyarrow.Table
     sealed : bool
-        Whether the file has a seal, which is right then. Files of older versions have none.
+        Whether the file has a seal. Files of older versions have none. A seal that does not match
+        the bytes is an error.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def read_table(path: str | Path) -> tuple[pa.Table, bool]:
     data = read_plain(path)
     sealed = _check(path, data)
     try:
-        # From memory, because a parent folder such as sigma=0.25 would be taken for a column.
+        # Read from memory, because pyarrow takes a parent folder such as sigma=0.25 for a column.
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
             rows, width = file.metadata.num_rows, sum(map(_width, file.schema_arrow.types))
             if max(8 * rows, width) > memory_limit():
@@ -123,12 +124,12 @@ def require(path: str | Path, sealed: bool) -> None:
 
 
 def _check(path: str | Path, data: bytes) -> bool:
-    """Say whether there is a seal.
+    """Return whether a file has a seal.
 
     Raises
     ------
     StoreError
-        If it is wrong.
+        If the seal does not match the bytes.
     """
     footer = len(data) - _TAIL - int.from_bytes(data[-_TAIL:-4], "little")
     at = footer - _SEAL
@@ -143,7 +144,7 @@ def _check(path: str | Path, data: bytes) -> bool:
 
 
 def _width(kind: pa.DataType) -> int:
-    """Return how many bytes a value takes, or may take."""
+    """Return how many bytes a value takes; a guess for a type of no fixed width."""
     if isinstance(kind, pa.FixedSizeListType):
         return int(kind.list_size) * _width(kind.value_type)
     return int(kind.bit_width) // 8 if pa.types.is_primitive(kind) else _UNKNOWN

@@ -1,4 +1,4 @@
-"""The bounds in numba, where there is no C++ core: the names of ``_core``, a module each idea."""
+"""The bounds in numba, for machines without the C++ core, under the names of ``_core``."""
 
 from smoothbound._numba.bounds import ConfidenceBand, ScoreCounter, certifier, certify_counts
 

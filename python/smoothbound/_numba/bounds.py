@@ -1,8 +1,8 @@
-"""The bounds in numba: the same certificates as the C++ core's, to 1e-12, where it is missing.
+"""The bounds in numba, for machines without the C++ core, whose certificates they equal to 1e-12.
 
 The structure is that of the core (cpp/src/certify_row.hpp): distances from the safe end of the
 range, gaps between knots, levels as normal quantiles, and margins that round every step to the safe
-side.  Sorting and Phi^-1 are left to NumPy and SciPy.
+side. NumPy and SciPy do the sorting and Phi^-1.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class ConfidenceBand:
         return _lower_quantile(p * (1 - _BETA_ERROR), q * (1 + _BETA_ERROR))
 
     def quantiles(self, counts: NDArray[np.int64]) -> Vector:
-        """Bound Phi^-1(G) from below at points that so many draws reach."""
+        """Bound Phi^-1(G) from below at points that these numbers of draws reach."""
         if self._ell is not None:
             knot = np.searchsorted(self.positions, self.n_draws - counts)
             return np.append(self._ell, -np.inf)[knot]
@@ -180,7 +180,7 @@ class Certifier:
     ) -> tuple[Vector, Vector, int]:
         """Return the bounds, the radii and -1; or the number of the first row with a bad score."""
         bounds, radius = self.empty(len(scores))
-        # float64: a comparison with a and b in the type of the row would round these.
+        # In float64, because a comparison in the type of the row would round a and b.
         wide = (row.astype(np.float64) for row in scores)
         valid = [bool(np.all((row >= self.a) & (row <= self.b))) for row in wide]
         if not all(valid):
@@ -270,12 +270,12 @@ class Certifier:
 
 
 def certifier(n_draws: int, **options: Any) -> Certifier:
-    """Make a certifier, as the C++ core does, but with nothing prepared."""
+    """Make a certifier with the options of the C++ core's function of this name."""
     return Certifier(n_draws=n_draws, **options)
 
 
 def quiet() -> np.errstate:
-    """Let infinities and underflow pass, whatever the caller told NumPy to do about them."""
+    """Ignore infinities and underflow, whatever the caller's settings of NumPy are."""
     return np.errstate(all="ignore")
 
 
@@ -296,13 +296,13 @@ def _for_each_row(task: Callable[..., None], threads: int, *columns: Any) -> Non
 
 @jit
 def _count(row: Vector, edges: Vector, first: NDArray[np.int64], scale: float, out: Counts) -> bool:
-    """Add the scores of a row to the cells that the edges make; False where one is bad."""
+    """Count the scores of a row in the cells of the edges; return False if one is out of range."""
     last = first.size - 2
     for x in row:
         if not (x >= edges[0] and x <= edges[-1]):
             return False
         guess = min(int((x - edges[0]) * scale), last)
-        low, high = first[guess], first[guess + 1]  # of the number of edges <= x
+        low, high = first[guess], first[guess + 1]  # limits of the number of edges <= x
         while low < high:
             middle = (low + high) // 2
             if edges[middle] <= x:
@@ -326,7 +326,7 @@ class ScoreCounter:
         self._first = np.searchsorted(cells, np.arange(n + 2))
 
     def count(self, scores: NDArray[np.floating], counts: Counts, threads: int) -> int:
-        """Add every row to its counts; or none, and return the first row with a bad score."""
+        """Add every row to its counts and return -1; or add none and return the first bad row."""
         found = np.zeros_like(counts)
 
         def count_row(row: NDArray[np.floating], out: Counts) -> bool:

@@ -1,8 +1,8 @@
-"""The order in which draws of unknown history are used, where the C++ core is missing.
+"""The permutation of draws whose order is unknown, for machines without the C++ core.
 
-The permutation is that of the core, bit for bit (cpp/include/smoothbound/detail/permute.hpp, whose
-comments say why and how): Fisher and Yates, by the words of Philox 4x32-10 with the seed as key and
-the number of the row in the counter.
+It is that of the core, bit for bit: Fisher and Yates, by the words of Philox 4x32-10 with the seed
+as key and the number of the row in the counter. The comments of
+cpp/include/smoothbound/detail/permute.hpp say why and how.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _permute(draws: NDArray[Any], steps: int, seed: int, row: int) -> None:
     used = 0
     for i in range(steps):
         n = np.uint64(draws.size - i)
-        rest = np.uint64(1 << 32) % n  # words below it would favour small numbers
+        rest = np.uint64(1 << 32) % n  # words whose low half is below it would favour small numbers
         while True:
             if used % 4 == 0:
                 _philox(used // 4, row, seed, words)
@@ -59,7 +59,7 @@ def _permute(draws: NDArray[Any], steps: int, seed: int, row: int) -> None:
 def permuted(draws: NDArray[np.floating], steps: int, seed: int, row: int) -> NDArray[Any]:
     """Return a copy of a row after the first `steps` steps of its permutation, as float64.
 
-    Its first `steps` elements are where the whole permutation has them.
+    Its first `steps` elements are those of the whole permutation.
     """
     copy = draws.astype(np.float64)
     _permute(copy, steps, np.uint64(seed), np.uint64(row))

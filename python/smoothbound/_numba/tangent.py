@@ -1,7 +1,7 @@
-"""Bounds on a mean and the tangent bound where the C++ core is missing: `_numba` calls them.
+"""Bounds on a mean, and the tangent bound, for machines without the C++ core.
 
 The structure is that of the core (cpp/src/mean.cpp and tangent.cpp), whose comments derive the
-margins; NumPy and SciPy do the arithmetic, a pass over the knots at a time.
+margins. NumPy and SciPy do the arithmetic over all knots at once.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Tally:
         self._count = np.bincount(interval, minlength=n).astype(np.float64)
         self._part = np.bincount(interval, f, minlength=n)
         self._square = np.bincount(interval, f * f, minlength=n)
-        # np.bincount adds one by one: n units at worst, far fewer as a rule; both are allowed for.
+        # np.bincount adds one by one, which can err by n units in the last place.
         self.error = _ERROR + self.draws * UNIT
 
     def sum(self, values: Vector) -> float:
@@ -88,10 +88,10 @@ def betting_lower(tally: Tally, logs: Vector, stake: float, alpha: float) -> flo
 
 
 class TangentBound:
-    """The tangent bound of one input, from pilot draws and others in ascending order.
+    """The tangent bound of one input, from its pilot draws and its other draws, both ascending.
 
-    The last bound rests on `knots`, `z` (Phi^-1 of the points where the tangents touch) and
-    `stake`. The pilot draws alone decide all three.
+    `knots`, `z` (Phi^-1 of the points where the tangents touch) and `stake` are those of the latest
+    bound. They depend on the pilot draws alone.
     """
 
     def __init__(self, mean: Mean, alpha: float, pilot: Vector, draws: Vector) -> None:

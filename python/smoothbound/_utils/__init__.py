@@ -1,1 +1,1 @@
-"""Small helpers without a subject: checks of arguments, packages that may be missing, threads."""
+"""Small helpers: checks of arguments, optional packages, devices, threads, old names."""

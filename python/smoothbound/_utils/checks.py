@@ -1,4 +1,4 @@
-"""Checks of arguments; each error names the argument, what it got and what it needs."""
+"""Checks of arguments. Each error names the argument, the value received and the values allowed."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ Word = TypeVar("Word", bound=str)
 LEAST_ALPHA, LEAST_WIDTH = 1e-300, 1e-300
 
 SUM_TOLERANCE = 4e-3
-"""How far a row of stated probabilities may be from the sum of 1.
+"""Largest distance from 1 of the sum of a row of stated probabilities.
 
-Rounding to bfloat16 moves it by up to half of this.
+Rounding to bfloat16 moves the sum by up to half of this.
 """
 
 
@@ -64,14 +64,14 @@ def shown(value: object) -> str:
     """Return what an error shows of a value: its repr, cut where it is long."""
     try:
         text = repr(value)
-    except Exception:  # a number of too many digits, or an object that cannot show itself
+    except Exception:  # an int of too many digits, or an object whose repr fails
         return f"a {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
 
 
 def number(name: str, value: object) -> float:
     """Return `value` as a float if it is a real number."""
-    if type(value) is float:  # by far the commonest, and Real is slow to ask
+    if type(value) is float:  # the most common case; isinstance with Real is slow
         return value
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {shown(value)} ({type(value).__name__})")
@@ -198,7 +198,7 @@ def path(name: str, value: object) -> Path:
         text = None
     if not isinstance(text, str):
         raise TypeError(f"{name} must be a str or a Path, got {shown(value)}")
-    if not text:  # which Path takes for the current folder
+    if not text:  # Path would take it for the current folder
         raise ValueError(f"{name} must not be empty; '.' is the current folder")
     return Path(text)
 
@@ -211,8 +211,8 @@ def paths(name: str, values: object) -> list[Path]:
 
 
 def array(name: str, values: object) -> NDArray[Any]:
-    """Return `values` as an array, if NumPy makes one of them without a loss."""
-    if np.ma.is_masked(values):  # whose mask NumPy would drop
+    """Return `values` as an array if NumPy can convert them without a loss."""
+    if np.ma.is_masked(values):  # NumPy would drop the mask
         raise ValueError(f"{name} must not be masked; leave out the masked numbers yourself")
     try:
         with warnings.catch_warnings():
@@ -241,7 +241,7 @@ def positions(name: str, values: object) -> NDArray[np.int64]:
 
 
 def vector(name: str, values: object) -> NDArray[np.float64]:
-    """Return `values` as a float64 vector if they are real numbers, or one of them."""
+    """Return `values` as a float64 vector if they are real numbers, or a single one."""
     raw = array(name, values)
     if raw.ndim == 0:
         raw = raw[None]
@@ -253,8 +253,8 @@ def vector(name: str, values: object) -> NDArray[np.float64]:
 
 
 def floats(name: str, values: ArrayLike) -> tuple[float, ...]:
-    """Return `values` as a tuple if they are real numbers in one dimension, or one of them."""
-    if isinstance(values, tuple):  # the commonest, and NumPy takes its time
+    """Return `values` as a tuple if they are real numbers in one dimension, or a single one."""
+    if isinstance(values, tuple):  # the most common case, for which NumPy is slow
         plain = tuple(one for one in values if type(one) is float)
         if len(plain) == len(values):
             return plain

@@ -34,7 +34,7 @@ def resolved(device: torch.device | str) -> torch.device:
 
 
 def best_device(device: torch.device | str | None = None) -> torch.device:
-    """Return `device` if it can be used; for None, CUDA where there is one, else the CPU.
+    """Return `device` if it can be used; for None, CUDA if there is such a device, or else the CPU.
 
     Raises
     ------

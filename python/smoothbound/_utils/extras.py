@@ -27,7 +27,7 @@ EXTRAS = {
 
 @contextmanager
 def name_the_extra() -> Iterator[None]:
-    """Complete the error of an import within: it names the missing package and its extra.
+    """Name the missing package and its extra in the error of an import in the `with` block.
 
     Raises
     ------

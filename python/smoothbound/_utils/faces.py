@@ -18,8 +18,8 @@ Face = tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]
 def face(package: str, file: str) -> Face:
     """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package, from its stub.
 
-    The stub ``__init__.pyi`` lists the public names and where they are defined. A name that needs
-    a package which is not installed says which extra brings it.
+    The stub ``__init__.pyi`` lists the public names and the files that define them. If a name needs
+    a package that is not installed, the error names the extra that brings the package.
     """
     load, listed, names = lazy_loader.attach_stub(package, file)
 
@@ -33,9 +33,9 @@ def face(package: str, file: str) -> Face:
 
 
 def public(name: str) -> Any:
-    """Return what the package has under a public name, loaded now if it was not; None if nothing.
+    """Return the object with a public name of the package, or None if there is none.
 
-    A file of results names the class that it holds. Files on a low floor load it by this, because
-    they cannot import what stands above them.
+    The object is loaded if needed. A file of results names the class that it holds. Modules on a
+    lower floor load that class with this function, because they must not import upward.
     """
     return getattr(importlib.import_module("smoothbound"), name, None)

@@ -1,4 +1,4 @@
-"""Results of a function, kept for the next call with the same arguments, up to a total size."""
+"""A cache of the results of a function, with a limit on their total size."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ Result = TypeVar("Result")
 def kept(
     *, most: int, size: Callable[..., int]
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Keep results like `functools.lru_cache`, but those used last whose sizes add up to `most`.
+    """Cache results as `functools.lru_cache` does, with a limit on their total size.
+
+    The results that were used longest ago are dropped first.
 
     Parameters
     ----------
     most : int
-        The most that the sizes of the kept results may add up to; a larger one is not kept.
+        Limit on the total size. A result that is larger is not kept.
     size : callable
-        The size of a result, from the arguments of the function.
+        Takes the arguments of the function and returns the size of the result.
 
     Returns
     -------
     callable
-        A decorator of functions with positional, hashable arguments.  Threads may share them.
+        A decorator of functions with positional, hashable arguments, which threads may share.
 
     Examples
     --------

@@ -10,7 +10,9 @@ __all__ = ["default_radii"]
 
 
 def default_radii(sigma: float) -> list[float]:
-    """Return 0 to 4 sigma in steps of sigma / 4, and the multiples of 0.25 up to there or to 4.
+    """Return the multiples of sigma / 4 up to 4 sigma, and those of 0.25 up to min(4, 4 sigma).
+
+    They ascend, and each radius is there once.
 
     Examples
     --------
@@ -19,5 +21,5 @@ def default_radii(sigma: float) -> list[float]:
     """
     steps = checks.positive("sigma", sigma) / 4 * np.arange(17)
     quarters = 0.25 * np.arange(17)
-    # Rounded to nine significant digits, for steps that are not exact in binary.
+    # Nine significant digits, because the steps are not exact in binary.
     return sorted({float(f"{r:.9g}") for r in (*steps, *quarters[quarters <= steps[-1]])})

@@ -1,4 +1,4 @@
-"""Old names of what is public: they go on working, and warn."""
+"""Old names of public functions, attributes and arguments: they still work, and they warn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _R = TypeVar("_R")
 
 
 def formerly(old: str, new: str) -> Any:
-    """Return a property by which an attribute or a method is found under its old name too.
+    """Return a property that gives an attribute or a method its old name too.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def formerly(old: str, new: str) -> Any:
 
 
 def renamed(**new_names: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Return a decorator by which keyword arguments are known by their old names too.
+    """Return a decorator that lets keyword arguments be passed by their old names too.
 
     Examples
     --------

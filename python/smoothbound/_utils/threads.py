@@ -1,4 +1,4 @@
-"""Threads of the CPU that torch computes in: how many suit the work, and for how long."""
+"""The number of CPU threads that torch computes in: its choice, and its setting for a while."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smoothbound._utils import checks
 
 __all__ = ["checked", "multiplications", "running_in", "suited"]
 
-_WORTH_THREADS = 10**9  # multiplications of a batch: with fewer, threads wait for each other
+_WORTH_THREADS = 10**9  # multiplications of a batch; with fewer, threads wait for each other
 _MOST = 1024
 
 
@@ -25,9 +25,9 @@ def checked(name: str, count: int) -> int:
 
 
 def suited(work: int) -> int:
-    """Return how many threads suit a batch: one, unless it is much work.
+    """Return the number of threads for a batch: one, unless the batch is much work.
 
-    Threads that have little to do wait for each other, for a long time on a busy machine.
+    Threads that have little to do wait for each other. On a busy machine they wait long.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def multiplications(run: Callable[[], object]) -> int:
 
 
 class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts what this thread computes. torch's own counter watches the modules of all threads."""
+    """Counts the work of this thread. torch's own counter watches the modules of all threads."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -80,10 +80,11 @@ _nested = threading.local()
 
 @contextmanager
 def running_in(count: int | None) -> Iterator[None]:
-    """Have torch compute in this number of threads within; None leaves the number as it is.
+    """Set torch's number of threads inside the `with` block; None leaves it as it is.
 
-    The setting is torch's, for the whole process: a thread that starts meanwhile begins with the
-    same. It is put back as it was before the first of several threads that use it at one time.
+    The setting belongs to the whole process, so a thread that starts in the meantime begins with
+    it. If several threads use this function at one time, each restores the number from before the
+    first of them.
     """
     global _users, _own
     if count is None:

@@ -14,15 +14,15 @@ __all__ = ["LEAST_LEVEL", "chernoff_lower"]
 Vector = NDArray[np.float64]
 
 LEAST_LEVEL = 1e-200  # scipy.special.betaincinv is wrong by many orders from 1e-245 downwards
-_LEAST_LOGIT, _MOST_LOGIT = -800.0, 40.0  # beyond them p or 1 - p is 0 beside what floats hold
+_LEAST_LOGIT, _MOST_LOGIT = -800.0, 40.0  # beyond them p underflows, or 1 - p is lost beside 1
 _STEPS = 64  # halve the interval until it is below the resolution of floats
 
 
 def chernoff_lower(k: NDArray[Any], n: int, level: float) -> tuple[Vector, Vector]:
     """Bound from below the p at which `k` or more of `n` draws succeed with probability `level`.
 
-    That probability is at most exp(-n KL(k/n || p)) for p < k/n (Chernoff 1952), and p is where
-    this is `level`. It is exact for k = n.
+    That probability is at most exp(-n KL(k/n || p)) for p < k/n (Chernoff 1952). The bound is the p
+    at which this is `level`. It is exact for k = n.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def chernoff_lower(k: NDArray[Any], n: int, level: float) -> tuple[Vector, Vecto
     n : int
         Number of draws.
     level : float
-        In (0, 1).
+        Probability, in (0, 1).
 
     Returns
     -------

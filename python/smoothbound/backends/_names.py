@@ -1,4 +1,4 @@
-"""The words that choose how scores are bounded."""
+"""The names of the ways to bound scores, and of the backends."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from smoothbound.backends._names import BACKENDS, Backend
 __all__ = ["build_info", "choose_threads", "load", "resolve", "usable_threads"]
 
 MAX_THREADS = 1024
-_DRAWS_PER_THREAD = 50_000  # with fewer draws, another thread costs more than it brings
+_DRAWS_PER_THREAD = 50_000  # a thread with fewer draws costs more time than it saves
 _MODULES: dict[Backend, str] = {"cpp": "smoothbound._core", "numba": "smoothbound._numba"}
 
 

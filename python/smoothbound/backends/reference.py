@@ -1,7 +1,7 @@
-"""Slow, obvious bounds in NumPy and SciPy, straight from the theorems, which the tests trust.
+"""Slow and simple bounds in NumPy and SciPy, written as the theorems are, for the tests.
 
-Nothing is rounded to the safe side here, so the fast backends lie below these lower bounds and
-above these upper bounds, by at most about 1e-12 of the range.
+Nothing is rounded to the safe side here. The fast backends therefore lie below these lower bounds
+and above these upper bounds, by at most about 1e-12 of the range.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def equal_count_knots(scores: Vector, n_bins: int | None = None) -> Vector:
 def stay_probability(n_draws: int, lower: Vector, upper: Vector | None = None) -> float:
     """Return P(lower[k-1] <= V_(k) <= upper[k-1] for all k) of the order statistics of uniforms.
 
-    NaN stands for no bound.  The count of the n_draws uniforms below t is a Poisson process of rate
+    NaN stands for no bound. The count of the n_draws uniforms below t is a Poisson process of rate
     n_draws, given its value at 1. Its distribution goes from bound to bound by convolution, and the
     probability of counts that violate a bound is set to zero (Khmaladze & Shinjikashvili 2001).
     """
@@ -187,9 +187,9 @@ def ell_level(
         return math.log(max(failure, 1e-300)) - math.log(alpha)
 
     most = math.log(0.5)  # the quantiles lose digits above it, and a smaller level is valid too
-    # So little fails even if the points failed one by one.
+    # The union bound over the points proves this level.
     low = min(math.log(alpha / (2.1 * n_draws)), most)
-    if excess(low) > 0.0 or alpha < 1e-9:  # rounding errors hide so rare a failure
+    if excess(low) > 0.0 or alpha < 1e-9:  # rounding errors hide a failure this rare
         return math.exp(low)
     if excess(most) <= 0.0:
         return math.exp(most)
@@ -233,9 +233,9 @@ def lower_cdf(
     n_bins: int | None = None,
     level: float | None = None,
 ) -> float:
-    """Theorem 2 at equal-count knots, their draws counted one knot at a time.
+    """Theorem 2 at equal-count knots; the draws are counted one knot at a time.
 
-    With the DKW band, or, where its local level is given, with the equal-local-levels band.
+    The band is DKW, or equal local levels if `level` is given.
     """
     a, _ = score_range
     x = np.asarray(scores, dtype=np.float64)
@@ -254,9 +254,9 @@ def lower_cdf(
 def lower_edges(
     scores: Vector, edges: Vector, r: float, alpha: float, level: float | None = None
 ) -> float:
-    """Theorem 2 with given edges, from a to b, as knots: one comparison after another.
+    """Theorem 2 with given edges, from a to b, as knots; the draws are counted one by one.
 
-    With the DKW band, or, where its local level is given, with the equal-local-levels band.
+    The band is DKW, or equal local levels if `level` is given.
     """
     x = np.asarray(scores, dtype=np.float64)
     terms = []
@@ -327,7 +327,7 @@ def tangent_from_pilot(pilot: Vector, r: float, alpha: float, n: int) -> Tangent
             (high if excess(high) < 0 else low) if at_limit else brentq(excess, low, high)
         )
         tilted = p / (1.0 + stake * v)
-        # Halfway, because whole steps may go back and forth.
+        # The step goes halfway, because whole steps may go back and forth.
         q = 0.5 * q + 0.5 * tilted / tilted.sum()
     return Tangent(knots, z, stake)
 

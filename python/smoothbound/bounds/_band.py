@@ -1,8 +1,8 @@
 """Confidence bands of a survival function: calibrated once, kept, and shared by calls.
 
-A band depends on the number of draws, alpha and the knots, never on scores.  The local level of
-the equal-local-levels band (`ell`) takes seconds to calibrate for 100 000 draws, so it is kept in
-memory and in the user's cache directory (or in ``SMOOTHBOUND_CACHE_DIR``).  A level that is read
+A band depends on the number of draws, alpha and the knots, never on scores. The local level of the
+equal-local-levels band (`ell`) takes seconds to calibrate for 100 000 draws, so it is kept in
+memory and in the user's cache directory (or in ``SMOOTHBOUND_CACHE_DIR``). A level that is read
 from a file is checked: its coverage is computed once more, which takes a sixth of the time.
 """
 
@@ -52,7 +52,7 @@ def local_level(
     n_bins : int, optional
         Number of equal-count bins, whose knots the band holds at; by default every draw is a knot.
     two_sided : bool
-        Whether upper bounds, the mirror image of the lower ones, hold as well.
+        Whether upper bounds, the mirror image of the lower ones, are part of the band.
 
     Returns
     -------
@@ -70,9 +70,9 @@ def local_level(
 
     Notes
     -----
-    A calibration of many draws takes long (`seconds_to_calibrate`): half a minute for a million,
-    an hour for 10^8.  `certify_scores` refuses one of more than ten minutes; called by itself, this
-    function makes it, and keeps it for `certify_scores`.
+    A calibration of many draws takes long (`seconds_to_calibrate`): half a minute for a million
+    draws, an hour for 10^8. `certify_scores` refuses a calibration of more than ten minutes. A call
+    of this function makes it, and keeps it for `certify_scores`.
 
     References
     ----------
@@ -120,8 +120,8 @@ def seconds_to_calibrate(n: int, n_bins: int = 0) -> float:
     Returns
     -------
     float
-        Seconds, from measurements at 10^4 to 10^6 draws. Knots far apart cost a convolution each,
-        knots close together share one.
+        Seconds, from measurements at 10^4 to 10^6 draws. Each of the knots that lie far apart costs
+        a convolution. Knots that lie close together share one.
 
     Examples
     --------
@@ -180,7 +180,7 @@ def _calibrated(n: int, alpha: float, n_bins: int, two_sided: bool) -> float:
 
 def _is_level(level: float, n: int, alpha: float, n_bins: int, two_sided: bool) -> bool:
     """Return whether a level has the coverage 1 - alpha and is not needlessly low."""
-    safe = alpha / ((n_bins or n) * (2 if two_sided else 1))  # as if the points failed one by one
+    safe = alpha / ((n_bins or n) * (2 if two_sided else 1))  # the union bound over the points
     if not safe * (1 - 1e-6) <= level <= alpha:
         return False
     if level <= safe:
@@ -212,7 +212,7 @@ def _checksum(key: str, level: str) -> int:
 
 
 def _read(path: Path, key: str) -> float | None:
-    """Return the level that a file holds; None if it is missing or not what was written."""
+    """Return the level that a file holds; None if the file is missing or damaged."""
     try:
         if not path.is_file():  # reading a FIFO would wait for a writer
             return None
@@ -225,7 +225,7 @@ def _read(path: Path, key: str) -> float | None:
 
 
 def _write(path: Path, key: str, level: float) -> None:
-    """Keep a level in the cache; if the cache cannot be written, nothing is kept."""
+    """Keep a level in the cache. A cache that cannot be written is no error."""
     text = json.dumps({"level": level.hex(), "checksum": _checksum(key, level.hex())})
     with suppress(StoreError), atomic_write(path) as file:
         file.write(text.encode())

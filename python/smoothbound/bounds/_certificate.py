@@ -34,22 +34,21 @@ class Certificate:
     """Certified confidence and certified radii of many inputs.
 
     ``len(cert)`` is the number of inputs. ``cert[i]``, ``cert[2:5]`` and ``cert[mask]`` are
-    certificates of some of them. Two certificates are equal if they are of one type and all their
-    settings and numbers are the same, NaN included. Certificates are not changed after they are
-    made, so threads may share them.
+    certificates of some of them. Two certificates are equal if they have the same type, settings
+    and numbers, where NaN equals NaN. A certificate never changes, so threads may share it.
 
     Attributes
     ----------
     settings : Settings
     lower : ndarray of float64, shape (n_inputs, n_radii), or None
         The expected score cannot fall below it within the radius. Each entry holds with
-        probability at least 1 - alpha over the draws; except with ``bound="tangent"`` all radii of
-        an input hold at once.
+        probability at least 1 - alpha over the draws. All radii of an input hold at once, except
+        with ``bound="tangent"``.
     upper : ndarray of float64, shape (n_inputs, n_radii), or None
         The expected score cannot rise above it within the radius.
     radius : ndarray of float64, shape (n_inputs, n_thresholds), or None
-        The expected score stays above the threshold within it, in the units of the input; NaN where
-        even R = 0 fails. None without the lower side.
+        The radius, in the units of the input, within which the expected score stays above the
+        threshold; NaN where even R = 0 fails. None without the lower side.
     """
 
     settings_class: ClassVar[type[Settings]] = Settings
@@ -89,7 +88,7 @@ class Certificate:
         pairs = zip(self._parts(), other._parts(), strict=True)
         return self.settings == other.settings and all(_same(a, b) for (_, a), (_, b) in pairs)
 
-    __hash__ = None  # type: ignore[assignment]  # as of every object that holds arrays
+    __hash__ = None  # type: ignore[assignment]  # like every object that holds arrays
 
     def __repr__(self) -> str:
         return self._preview().text()

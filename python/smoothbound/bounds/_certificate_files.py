@@ -1,6 +1,6 @@
-"""Files of certificates: written whole or a few rows at a time, as Parquet or CSV; and read.
+"""Writing and reading of certificates, as Parquet or CSV, whole or a few rows at a time.
 
-Settings and numbers are checked when they are read, as arguments are.
+Settings and numbers that are read are checked like arguments.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CLASS_KEY = b"smoothbound class"  # of the metadata: the name of the class of ce
 
 
 class Tabular(Protocol):
-    """What is written: a certificate, as its two tables."""
+    """The two tables of a certificate, one of which is written."""
 
     def to_arrow(self) -> pa.Table: ...
     def flat(self) -> tuple[list[str], list[Any]]: ...
@@ -61,14 +61,15 @@ def read(path: str | Path, class_named: Callable[[str], Any]) -> Any:
     ----------
     path : str or Path
     class_named : callable
-        Returns the class of certificates of a name that the file states, or raises a LookupError.
+        Takes the name of a class of certificates, which the file states, and returns the class, or
+        raises a LookupError.
     """
     table, is_sealed = read_table(checks.path("path", path))
     metadata = table.schema.metadata or {}
     try:
         kind = class_named(metadata.get(CLASS_KEY, b"Certificate").decode())
         text = metadata[METADATA_KEY]
-        if "order" in json.loads(text):  # older versions wrote neither
+        if "order" in json.loads(text):  # older versions wrote neither an order nor a seal
             require(path, is_sealed)
         settings = kind.settings_class.from_json(text)
         table = kind.upgraded(table)

@@ -51,7 +51,7 @@ def certify_scores(
     scores : array of float16, float32 or float64, shape (n_inputs, n_draws)
         Row i holds the scores h(x_i + delta) of independent draws delta ~ N(0, sigma^2 I).
         NumPy, torch (any device), Arrow, or anything with DLPack, the buffer protocol or the
-        array interface, without a copy where `smoothbound.scores.as_scores` can do without.
+        array interface. `smoothbound.scores.as_scores` says which of them are copied.
     sigma : float
         Noise level, > 0, in the units of the model's input before normalisation.
     alpha : float
@@ -73,24 +73,24 @@ def certify_scores(
         Number of equal-count bins for ``bound="cdf"`` (the paper uses 10 000). By default every
         draw is a knot, which is the tightest.
     mean : {"hoeffding", "bernstein", "betting"}, optional
-        How a mean is bounded. For ``bound="mean"`` by default Hoeffding's inequality, the paper's;
-        for ``bound="tangent"`` betting by default, or "bernstein".
+        How a mean is bounded. The default for ``bound="mean"`` is Hoeffding's inequality, as in the
+        paper. For ``bound="tangent"`` it is betting, and "bernstein" is the other choice.
     pilot : float
-        Share of each row's draws, the first ones in its `order`, that choose the stakes of betting
-        and the tangents. The other draws are bounded. In (0, 1); other methods do not use it.
+        Share of each row's draws, in (0, 1), that choose the stakes of betting and the tangents:
+        the first draws in the `order`. The bound rests on the others. Other methods ignore it.
     sides : {"lower", "upper", "both"}
         The side to bound. "both" gives each side alpha / 2.
     order : {"unknown", "drawn"}
-        In which order a method with a pilot uses the draws. "unknown": all positions of a row are
-        permuted first, because the row may be sorted or arranged by value. "drawn": the order is
-        kept, because it does not depend on the values; the order of drawing does not. Other
-        methods do not use it.
+        Order in which a method with a pilot uses the draws. "unknown": the positions of each row
+        are permuted at random first, because the row may be sorted or arranged by value. "drawn":
+        the row is in the order of drawing, or in another that does not depend on the values, and
+        the order is kept. Other methods ignore it.
     seed : int
-        Key of the permutation, together with the number of the row, in 0 ... 2^64 - 1. `alpha` is
+        Key of the permutation, together with the number of the row, from 0 to 2^64 - 1. `alpha` is
         then a probability over the draws and the key, so fix the seed before you see the scores.
     first_row : int
-        Number of the first row, in 0 ... 2^63 - 1. State it if you certify the rows in parts:
-        each row then has the permutation that it has if all are certified at once.
+        Number of the first row, from 0 to 2^63 - 1. State it if you certify the rows in parts.
+        Each row then gets the permutation that it gets if all rows are certified at once.
     backend : {"cpp", "numba"}, optional
         By default the C++ core, or numba where the core is missing.
     threads : int, optional
@@ -106,6 +106,19 @@ def certify_scores(
     TypeError, ValueError
         If an argument is not of the kind or in the range stated above, a score is NaN or outside
         `score_range`, or there are too few draws to certify anything at this alpha.
+
+    Notes
+    -----
+    Let G(s) = P(h(x + delta) >= s), r = R / sigma and psi(p) = Phi(Phi^-1(p) - r). Theorem 2 takes
+    knots a = s_0 < s_1 < ... < s_k and lower bounds p_j on G(s_j), which hold together. At every
+    point within R of x the expected score is at least
+
+        a + sum over j of (s_j - s_(j-1)) psi(p_j).
+
+    Theorem 1 takes a lower bound e on the expected score at x. At every point within R of x the
+    expected score is at least a + (b - a) psi((e - a) / (b - a)). Upper bounds are the mirror image
+    of lower bounds: those of the scores a + b - h. docs/bounds.md has the proofs. All rounding goes
+    to the safe side.
 
     References
     ----------
@@ -166,7 +179,7 @@ _Certifier = Callable[[NDArray[Any], int], tuple[NDArray[np.float64], NDArray[np
 
 
 class _Certifiers(NamedTuple):
-    """All that the scores do not change: the settings, and a certifier for each side."""
+    """The settings and the certifier of each side, which do not depend on the scores."""
 
     settings: Settings
     lower: _Certifier | None
@@ -210,7 +223,7 @@ def _certifier(settings: Settings, threads: int, share: OneSide) -> _Certifier:
         side=share.side,
         bound=method.bound,
         band=band,
-        mean=method.mean or "hoeffding",  # which a bound of no mean does not read
+        mean=method.mean or "hoeffding",  # a bound without a mean ignores it
         n_pilot=settings.n_pilot,
         order=settings.order,
         seed=settings.order_seed,
@@ -228,7 +241,7 @@ def _bounds(
     bounds, radius, bad = certifier(rows, first_row)
     if bad >= 0:
         a, b = score_range
-        row = rows[bad].astype(np.float64)  # its own type would round a and b
+        row = rows[bad].astype(np.float64)  # the type of the row would round a and b
         j = checks.first_outside(row, a, b)
         hint = (
             "the model or the data is at fault"

@@ -1,4 +1,4 @@
-"""The ways to turn scores into a certificate: a bound, its band and knots, or its mean."""
+"""A way to turn scores into a certificate: a bound with its band and knots, or with its mean."""
 
 from __future__ import annotations
 
@@ -77,22 +77,22 @@ class Method:
         n_bins: int | None = None,
         mean: Mean | None = None,
     ) -> Method:
-        """Make a method, without the band and the bins where the bound has no use for them."""
+        """Make a method. A bound that uses no band drops `band` and `n_bins`."""
         checks.choice("bound", bound, BOUNDS)
         return cls(bound, band, n_bins, mean) if bound == "cdf" else cls(bound, mean=mean)
 
     @property
     def splits_pilot(self) -> bool:
-        """Whether the first draws only choose stakes and tangents, and are not bounded."""
+        """Whether the first draws choose stakes and tangents, and the bound rests on the others."""
         return self.bound == "tangent" or self.mean == "betting"
 
     @property
     def holds_at_all_radii(self) -> bool:
-        """Whether the bounds of one input hold at all radii at once, instead of one at a time."""
+        """Whether the bounds of one input hold at all radii at once, not only each by itself."""
         return self.bound != "tangent"
 
     def n_pilot(self, n_draws: int, pilot: float) -> int:
-        """Return how many draws, the first ones, are pilot draws; 0 for a method without pilot."""
+        """Return how many of the first draws are pilot draws; 0 for a method without a pilot."""
         return pilot_draws(n_draws, pilot) if self.splits_pilot else 0
 
     @property

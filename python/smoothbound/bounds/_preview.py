@@ -1,4 +1,4 @@
-"""A certificate in a few lines of text or HTML, whatever the number of inputs."""
+"""A certificate of any number of inputs in a few lines of text or HTML."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Preview:
     n_inputs : int
         Rows of the table.
     names : list of str
-        Names of the columns; those with an "@" are bounds, and shown first.
+        Names of the columns. Those with an "@" are bounds, which are shown first.
     columns : list of arrays
     remark : str
         A line below the table; may be empty.
@@ -63,7 +63,7 @@ class Preview:
         )
 
     def _table(self) -> tuple[list[list[str]], list[str]]:
-        """Return the cells of the first columns and rows, the names first; and the other names."""
+        """Return a table of the first rows below the names, and the names that are not shown."""
         names, columns = self.names, self.columns
         classes = "predicted" if "predicted" in names else "selected"
         shown = [j for j, name in enumerate(names) if name in ("index", classes)]

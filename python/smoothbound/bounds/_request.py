@@ -1,4 +1,4 @@
-"""What is asked of the scores of an input, and how it was computed."""
+"""Requests, which say how scores are to be bounded, and settings, which say how they were."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MAX_SEED = 2**64 - 1
 
 
 class OneSide(NamedTuple):
-    """What is asked of one side.
+    """The part of a request that is about one side.
 
     Attributes
     ----------
     side : {"lower", "upper"}
     alpha : float
-        Its share of the failure probability.
+        The share of this side in the failure probability.
     thresholds : tuple of float
-        Those whose radius it certifies; none for the upper side.
+        Thresholds to certify the radius of; none for the upper side.
     """
 
     side: Side
@@ -37,7 +37,7 @@ class OneSide(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked of the scores of an input. All is checked when it is made.
+    """How to bound the scores of an input. Every field is checked when a request is made.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class Request:
         vars(self).update(checked)  # the class is frozen
 
     def share(self, side: Side) -> OneSide | None:
-        """Return what is asked of a side, with its share of alpha; None if it is not asked for."""
+        """Return the part about a side, with its share of alpha; None if it is not asked for."""
         if self.sides not in (side, "both"):
             return None
         alpha = self.alpha / 2 if self.sides == "both" else self.alpha
@@ -119,20 +119,20 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Request):
-    """What was asked for, and how it was computed.
+    """A request, and how it was computed.
 
-    Beside what a `Request` has:
+    The attributes are those of `Request` and these:
 
     Attributes
     ----------
     n : int
         Draws of each input.
     n_pilot : int
-        The first of them, from which stakes and tangents were chosen, and nothing else; 0 for a
-        method without pilot draws.
+        How many of the first draws chose stakes and tangents; 0 for a method without pilot draws.
     backend : {"cpp", "numba"}
+        The implementation that computed it.
     version : str
-        What computed it.
+        The version of smoothbound that computed it.
     """
 
     n: int
@@ -142,7 +142,7 @@ class Settings(Request):
 
     @property
     def quantity(self) -> str:
-        """What is bounded, in a word for titles and axes."""
+        """The name of the bounded quantity, for titles and axes."""
         return "confidence"
 
     @property
@@ -162,13 +162,13 @@ class Settings(Request):
         Raises
         ------
         ArithmeticError, LookupError, RecursionError, TypeError, ValueError
-            If the text is no JSON, or a setting is missing, unknown or not within its range.
+            If the text is not JSON, or a setting is missing, unknown or not within its range.
         """
         values = {**_BEFORE, **json.loads(text)}
         values["method"] = Method(**values["method"])
         for name, least in (("n", 1), ("n_pilot", 0)):
             checks.count(name, values[name], least)
-        if "pilot" not in values:  # older files have the number of the draws alone
+        if "pilot" not in values:  # older files have only the number of pilot draws
             values["pilot"] = _pilot_share(values["n_pilot"], values["n"])
         checks.choice("backend", values["backend"], BACKENDS)
         shares = {name: values.pop(name) for name in ("alpha_lower", "alpha_upper")}
@@ -194,7 +194,7 @@ _PLAIN: dict[str, Any] = {  # annotations of settings
 
 
 def _check_type(name: str, wanted: str, value: object) -> None:
-    """Refuse a value of another type than a setting is annotated with, where it is a plain one."""
+    """Refuse a value if the annotation of its setting is a plain type and not that of the value."""
     if wanted.endswith(" | None") and value is None:
         return
     kind = _PLAIN.get(wanted.removesuffix(" | None"))
@@ -203,7 +203,7 @@ def _check_type(name: str, wanted: str, value: object) -> None:
 
 
 def _pilot_share(n_pilot: int, n_draws: int) -> float:
-    """Return a share of the draws that makes this number of pilot draws, the default if it does.
+    """Return a share of the draws that gives this number of pilot draws: the default if possible.
 
     Examples
     --------

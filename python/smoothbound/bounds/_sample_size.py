@@ -1,4 +1,4 @@
-"""How many draws it takes to certify anything at all."""
+"""The least number of draws that can certify anything."""
 
 from __future__ import annotations
 
@@ -30,9 +30,14 @@ def required_draws(
     mean: Mean | None = None,
     pilot: float = 0.1,
 ) -> int:
-    """Count the draws with which perfect scores would be certified above a threshold at R = 0.
+    """Return the least number of draws that can certify an input above a threshold at R = 0.
 
-    With fewer, no input whatever can be certified above the threshold.
+    It is the least number with which a row whose scores all equal b is certified. With fewer draws
+    no input can be certified above the threshold.
+
+    With t = (threshold - a) / (b - a) it is floor(ln(1 / alpha) / (2 (1 - t)^2)) + 1 for the DKW
+    band and for Hoeffding's inequality. For equal local levels, whose local level with n draws is
+    eta(n), it is the least n with eta(n)^(1 / n) > t. For the others it is found by bisection.
 
     Parameters
     ----------
@@ -44,7 +49,12 @@ def required_draws(
     Returns
     -------
     int
-        The least n with which a row of scores b is certified.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the kind or in the range that `certify_scores` states, or more than
+        2^24 draws would be needed by betting or Bernstein's inequality.
 
     Examples
     --------
@@ -66,7 +76,7 @@ def required_draws(
 def draws_above(
     threshold: float, alpha: float, score_range: tuple[float, float], method: Method, pilot: float
 ) -> int:
-    """Count the draws as `required_draws` does, of arguments that are checked but the first."""
+    """Return the number of `required_draws`; only `threshold` is checked here."""
     a, b = score_range
     if not a <= threshold < b:
         raise ValueError(f"threshold must lie in [{a}, {b}), got {threshold}")
@@ -113,7 +123,7 @@ def _least_draws(share: float, alpha: float, method: Method, pilot: float) -> in
 
 @lru_cache(maxsize=1024)
 def _perfect(n_draws: int, alpha: float, method: Method, pilot: float) -> float:
-    """Certify draws that are all 1, in [0, 1], at R = 0, by a bound of their mean."""
+    """Return the bound at R = 0 of draws in [0, 1] that are all 1, by a bound on their mean."""
     n_pilot = method.n_pilot(n_draws, pilot)
     if n_pilot >= n_draws:
         return 0.0
@@ -139,12 +149,12 @@ def _perfect(n_draws: int, alpha: float, method: Method, pilot: float) -> float:
 
 
 def require_draws(n_draws: int, request: Request) -> None:
-    """Refuse draws that could not certify anything, or not the highest threshold.
+    """Refuse too few draws to certify anything, or to certify above the highest threshold.
 
     Raises
     ------
     ValueError
-        It says how many would do.
+        If there are too few. The error says how many are needed.
     """
     a, b = request.score_range
     share = request.share("lower") or request.share("upper")

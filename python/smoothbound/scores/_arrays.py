@@ -1,6 +1,6 @@
-"""Scores from whatever holds them: NumPy, torch, Arrow, DLPack, the buffer protocol, lists.
+"""Scores as NumPy arrays, from NumPy, torch, Arrow, DLPack, the buffer protocol and lists.
 
-Memory is shared wherever the producer allows it, whatever the strides; it is only read.
+Memory is shared if the producer allows it, with any strides. It is never written to.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def as_scores(scores: Any) -> NDArray[Any]:
     scores : array, shape (n_inputs, n_draws)
         A NumPy array; a torch tensor on any device; an Arrow tensor or array of lists; anything
         with DLPack, the buffer protocol or the array interface; a data frame or an Arrow table
-        all of whose columns are floats; or nested lists. Copied only where there is no other way:
-        from another device, from bfloat16 (widened to float32), from another byte order, from
-        Arrow arrays in several chunks, from tables and from lists.
+        all of whose columns are floats; or nested lists. These are copied: scores on another
+        device, in bfloat16 (widened to float32) or in another byte order, Arrow arrays in several
+        chunks, tables and lists. Others share their memory with the result if they can.
 
     Returns
     -------
@@ -38,8 +38,8 @@ def as_scores(scores: Any) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        If the scores are not floats of 16, 32 or 64 bits, also in a single column or row, or
-        cannot be read.
+        If the scores, or those of any column or row, are not floats of 16, 32 or 64 bits, or if
+        they cannot be read.
     ValueError
         If they do not have the shape (n_inputs, n_draws), there are no draws, or some are masked
         or null.
@@ -54,7 +54,7 @@ def as_scores(scores: Any) -> NDArray[Any]:
     """
     array = _to_numpy(scores)
     if array.dtype.type not in _TYPES and array.dtype.name == "bfloat16":
-        array = array.astype(np.float32)  # of the ml_dtypes package; every value is a float32
+        array = array.astype(np.float32)  # of the package ml_dtypes; float32 holds every value
     _check_type(array.dtype)
     if array.ndim != 2:
         raise ValueError(
@@ -135,11 +135,11 @@ def _from_arrow(scores: Any) -> NDArray[Any]:
 def _from_dlpack(scores: Any) -> NDArray[Any]:
     try:
         return np.from_dlpack(scores)
-    except Exception as error:  # what producers raise differs
+    except Exception as error:  # producers raise errors of many types
         reason = error
     try:  # on another device: ask for a copy (NumPy 2.1)
         return np.from_dlpack(scores, device="cpu")
-    except Exception:  # for types that DLPack or NumPy lack, there may be another protocol
+    except Exception:  # another protocol may have a type that DLPack or NumPy lacks
         array = _asarray(scores) if hasattr(scores, "__array__") else np.array(None)
     if array.dtype == object:
         raise TypeError(
@@ -152,7 +152,7 @@ def _from_dlpack(scores: Any) -> NDArray[Any]:
 def _from_list(scores: list[Any] | tuple[Any, ...]) -> NDArray[Any]:
     rows = [_to_numpy(row) if hasattr(row, "dtype") else row for row in scores]
     for row in rows:
-        if isinstance(row, np.ndarray):  # of another type it would be converted
+        if isinstance(row, np.ndarray):  # NumPy would convert a row of another type
             _check_type(row.dtype)
     array = _asarray(rows)
     if array.dtype == np.float64:
@@ -167,7 +167,7 @@ def _from_list(scores: list[Any] | tuple[Any, ...]) -> NDArray[Any]:
 def _from_protocols(scores: Any) -> NDArray[Any]:
     if hasattr(scores, "columns") and hasattr(scores, "dtypes"):  # pandas, polars, ...
         _check_columns(scores.columns, scores.dtypes)
-        array = _asarray(scores)  # of objects where pandas allows for missing values
+        array = _asarray(scores)  # of objects if pandas allows missing values
         return _asarray(scores, np.float64) if array.dtype == object else array
     return _asarray(scores)
 
@@ -187,7 +187,7 @@ def _asarray(scores: Any, dtype: type[np.float64] | None = None) -> NDArray[Any]
         return np.asarray(scores, dtype=dtype)
     except MemoryError:
         raise
-    except Exception as error:  # what producers raise differs
+    except Exception as error:  # producers raise errors of many types
         raise TypeError(
             f"scores must be a rectangular array of floats, got {type(scores).__name__}: {error}"
         ) from error

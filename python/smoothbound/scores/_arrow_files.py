@@ -1,4 +1,4 @@
-"""Scores from Parquet files, which are streamed, and from Arrow IPC files, which are mapped."""
+"""Scores from Parquet files, which are streamed, and Arrow IPC files, which are memory-mapped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from smoothbound.scores._score_file import (
 
 __all__ = ["open_arrow", "open_parquet"]
 
-_PAGE_BYTES = 1 << 20  # of Parquet, read at a time; a row group may hold the whole file
+_PAGE_BYTES = 1 << 20  # of Parquet, read at a time, because a row group may hold the whole file
 _IDS_ROWS = 4096  # of the columns beside the scores, read at a time
 _IDS = (  # types of columns that say which input a row is about
     pa.types.is_integer,
@@ -38,6 +38,8 @@ _IDS = (  # types of columns that say which input a row is about
 
 
 def open_parquet(path: Path, key: str | None) -> ScoreFile:
+    """Open a Parquet file of scores: `open_scores`."""
+
     def open_file() -> pq.ParquetFile:
         return pq.ParquetFile(
             path, pre_buffer=False, buffer_size=_PAGE_BYTES, page_checksum_verification=True
@@ -66,6 +68,7 @@ def open_parquet(path: Path, key: str | None) -> ScoreFile:
 
 
 def open_arrow(path: Path, key: str | None) -> ScoreFile:
+    """Open an Arrow IPC file or stream of scores: `open_scores`."""
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     schema, batches = _arrow_batches(mapped)
@@ -89,7 +92,7 @@ def open_arrow(path: Path, key: str | None) -> ScoreFile:
                 part = column[start : start + rows]
                 yield _rows(what, row, part, n_draws)
                 row += len(part)
-                if hasattr(mmap, "MADV_DONTNEED"):  # pages that were read count as memory
+                if hasattr(mmap, "MADV_DONTNEED"):  # pages that were read stay in memory otherwise
                     mapped.madvise(mmap.MADV_DONTNEED)
 
     chunks = readable(path, _regrouped(pieces(), rows))
@@ -134,9 +137,9 @@ def _others(schema: pa.Schema, scores: str) -> tuple[list[str], tuple[str, ...]]
 
 
 def _gathered(path: Path, batches: Iterable[pa.RecordBatch]) -> pa.Table:
-    """Return the columns beside the scores, after a few rows at a time show that memory holds them.
+    """Read the columns beside the scores, a few rows at a time, as far as memory holds them.
 
-    A small file can hold a large column, because a text that repeats is stored once.
+    A small file can hold a large column, because a repeated text is stored once.
     """
     parts: list[pa.Table] = []
     size = 0
@@ -155,7 +158,7 @@ def _gathered(path: Path, batches: Iterable[pa.RecordBatch]) -> pa.Table:
 
 
 def _plain(ids: pa.Table) -> pa.Table:
-    """Replace categories, whose codes may differ from chunk to chunk, by what they stand for."""
+    """Replace categories by their values, because their codes may differ from chunk to chunk."""
     for j, column in enumerate(ids.columns):
         if pa.types.is_dictionary(column.type):
             ids = ids.set_column(j, ids.column_names[j], column.cast(column.type.value_type))
@@ -181,7 +184,7 @@ def _regrouped(pieces: Iterable[Scores], rows: int) -> Iterator[Scores]:
 
 
 def _rows(what: str, start: int, column: pa.Array[Any], n_draws: int | None) -> Scores:
-    """Return lists, the first of which is row `start`, as an array."""
+    """Return lists as the rows of an array. The first one is row `start`, for errors."""
     import pyarrow.compute as pc  # takes a tenth of a second
 
     lengths = pc.list_value_length(column)

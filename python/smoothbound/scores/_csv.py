@@ -1,9 +1,9 @@
 """Scores from a CSV file: one line an input, with or without a header.
 
-In a file with a header the scores are the columns with one name and a number after it, such as
-s0, s1, s2 or 0, 1, 2; the other columns say which input a line is about. Which columns are scores
-never depends on their values, because leaving out scores by their values would make a certificate
-false.
+In a file with a header the scores are the columns whose names are one word with a number after it,
+such as s0, s1, s2 or 0, 1, 2. The other columns say which input a line is about. The choice of the
+columns never depends on the values, because scores left out by their values would make a
+certificate false.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def open_csv(path: Path, key: str | None) -> ScoreFile:
         if not head:
             raise StoreError(f"{path} has no rows")
         names, scores = _columns(path, key, [cells for _, cells in head])
-        first = 0 if names is None else 1  # of the lines, after the header
+        first = 0 if names is None else 1  # line after the header
         others = sorted(set(range(len(head[0][1]))).difference(scores))
         ids: list[list[str]] = [[] for _ in others]
         n_inputs = 0
@@ -79,7 +79,7 @@ def _columns(
 ) -> tuple[list[str] | None, list[int]]:
     """Return the names in the header, or None, and the positions of the columns of scores."""
     first = head[0]
-    counted = first == [str(j) for j in range(len(first))] and len(first) > 2  # as pandas writes
+    counted = first == [str(j) for j in range(len(first))] and len(first) > 2  # pandas writes such a header
     if all(map(_is_number, first)) and not counted:
         _refuse_whole_columns(path, head)
         if key is not None:
@@ -116,7 +116,7 @@ def _columns(
 
 
 def _refuse_whole_columns(path: Path, lines: list[list[str]]) -> None:
-    """Refuse a column of whole numbers beside others, which holds ids or labels."""
+    """Refuse a column of whole numbers beside others, because it may hold ids or labels."""
     whole = [all(cell.strip().isdigit() for cell in column) for column in zip(*lines, strict=True)]
     if any(whole) and not all(whole):
         raise StoreError(

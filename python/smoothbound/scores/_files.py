@@ -1,8 +1,8 @@
 """Scores from a file, a few rows at a time: .npy, .npz, Parquet, Arrow IPC and CSV.
 
-Each row holds the scores of one input, and all rows hold the same number of them. Nothing in a file
-is ever unpickled. No file needs to fit into memory: .npy and Arrow files are mapped, the others are
-streamed.
+Each row holds the scores of one input, and all rows hold the same number of scores. Nothing is ever
+unpickled. No file needs to fit into memory, because .npy and Arrow files are memory-mapped and the
+others are streamed.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
         A .npy file, shape (n_inputs, n_draws); an .npz file with such an array; a Parquet file or
         an Arrow IPC file (.arrow, .feather) or stream (.arrows) with a column of lists, one list
         of scores per input; or a .csv file with one line per input. In a CSV file whose first line
-        is a header, the scores are the columns with one name and a number after it, such as s0,
-        s1, s2 or 0, 1, 2; without a header every column is one of scores.
+        is a header, the scores are the columns whose names are one word with a number after it,
+        such as s0, s1, s2 or 0, 1, 2. Without a header all columns are scores.
     key : str, optional
-        Name of the array, of the column, or of the columns of a CSV file without their numbers,
-        where there is more than one.
+        Name of the array, of the column, or of the columns of a CSV file without their numbers.
+        Needed if there are several.
 
     Returns
     -------
     ScoreFile
+        The size of the table, and an iterator over its rows, about 64 MB at a time.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Scores from .npy files, which are mapped, and from .npz files, which are streamed."""
+"""Scores from .npy files, which are memory-mapped, and from .npz files, which are streamed."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ __all__ = ["open_npy", "open_npz"]
 _Header = tuple[tuple[int, ...], bool, np.dtype[Any], int]  # shape, by columns, type, bytes
 
 _LONGEST_HEADER = 9999  # bytes that NumPy reads of the header of an array
-_HEADERS = {  # by version of the format: bytes of the header's length, and what reads both
+_HEADERS = {  # by version of the format: bytes of the header's length, and the parser of both
     (1, 0): (2, np.lib.format.read_array_header_1_0),
     (2, 0): (4, np.lib.format.read_array_header_2_0),
 }
 
 
 def open_npy(path: Path, key: str | None) -> ScoreFile:
+    """Open a .npy file of scores: `open_scores`."""
     if key is not None:
         raise StoreError(f"{path} holds one array without a name; leave out the key {key!r}")
     with open_plain(path) as file:
@@ -50,7 +51,7 @@ def open_npy(path: Path, key: str | None) -> ScoreFile:
 
     def chunks() -> Iterator[Scores]:
         for start in range(0, n_inputs, rows):
-            # Mapped anew each time: pages that were read count as memory until they are unmapped.
+            # Mapped anew each time, because pages that were read stay in memory while mapped.
             mapped = np.memmap(path, dtype, "r", start_of_scores, shape, order)
             yield np.ascontiguousarray(mapped[start : start + rows], dtype=native)
 
@@ -58,6 +59,7 @@ def open_npy(path: Path, key: str | None) -> ScoreFile:
 
 
 def open_npz(path: Path, key: str | None) -> ScoreFile:
+    """Open an .npz file of scores: `open_scores`."""
     if not zipfile.is_zipfile(path):
         raise StoreError(f"{path} cannot be read: it is cut short, damaged or not an .npz file")
     with zipfile.ZipFile(path) as archive:
@@ -72,7 +74,7 @@ def open_npz(path: Path, key: str | None) -> ScoreFile:
         what = f"{name} of {path}"
         if name not in headers:
             with archive.open(members[name]) as stream:
-                _npy_header(what, stream)  # which says what is wrong
+                _npy_header(what, stream)  # raises the error that says why
         shape, by_columns, dtype, size = headers.pop(name)
     n_inputs, n_draws = _check_array(what, shape, dtype)
     if by_columns:
@@ -100,7 +102,7 @@ def open_npz(path: Path, key: str | None) -> ScoreFile:
 
 
 def _headers(archive: zipfile.ZipFile, members: dict[str, str]) -> dict[str, _Header]:
-    """Return shape, order, type and number of bytes of each array; not of what is none."""
+    """Return shape, order, type and number of bytes of each member that is an array."""
     headers: dict[str, _Header] = {}
     for name, member in members.items():
         with archive.open(member) as stream, suppress(StoreError):
@@ -114,14 +116,14 @@ def _is_table(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
 
 
 def _is_column(header: _Header, n_inputs: int) -> bool:
-    """Whether an array says which inputs the scores are of: a number or a text for each of them."""
+    """Whether an array has one number or text for each input, such as an id."""
     shape, _, dtype, size = header
     is_id = dtype.kind in "iubU" or (dtype.kind == "f" and dtype.itemsize <= 8)
     return shape == (n_inputs,) and is_id and size == n_inputs * dtype.itemsize > 0
 
 
 def _columns(path: Path, members: dict[str, str], headers: dict[str, _Header]) -> pa.Table:
-    """Read the arrays that say which inputs the scores are of."""
+    """Read the arrays that identify the inputs."""
     if sum(headers[name][3] for name in members) > memory_limit():
         raise StoreError(
             f"{path} has arrays beside the scores, {', '.join(members)}, that are more than memory "
@@ -138,7 +140,7 @@ def _columns(path: Path, members: dict[str, str], headers: dict[str, _Header]) -
 
 
 def _npy_header(what: str, stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read shape, whether it is stored column by column, and type from the start of an array."""
+    """Read shape, storage order (True: column by column) and type from the start of an array."""
     try:
         version = np.lib.format.read_magic(stream)
     except ValueError as error:
@@ -152,7 +154,7 @@ def _npy_header(what: str, stream: Any) -> tuple[tuple[int, ...], bool, np.dtype
     text = stream.read(min(int.from_bytes(length, "little"), _LONGEST_HEADER))
     try:
         return parse(io.BytesIO(length + text))
-    except Exception as error:  # NumPy evaluates literals, which can end in many ways
+    except Exception as error:  # NumPy evaluates the header, which can raise many types
         raise StoreError(f"{what} cannot be read: its header is damaged") from error
 
 

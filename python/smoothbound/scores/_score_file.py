@@ -1,4 +1,4 @@
-"""A file of scores, opened, whatever its format: what the readers of all formats share."""
+"""An open file of scores, and the functions that the readers of all formats share."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class ScoreFile:
     chunks : iterator of ndarray, shape (n_rows, n_draws)
         The rows in their order, about 64 MB at a time.
     ids : pyarrow.Table of n_inputs rows, optional
-        The columns beside the scores that hold numbers, text or dates.
+        The columns beside the scores that hold numbers, texts or dates.
     left_out : tuple of str
-        The names of the columns that hold anything else.
+        The names of the other columns, which are not read.
     """
 
     n_inputs: int
@@ -47,7 +47,7 @@ class ScoreFile:
 
 
 def readable(path: Path, chunks: Iterator[Scores]) -> Iterator[Scores]:
-    """Turn damage, which shows only when the part of the file is read, into a `StoreError`."""
+    """Pass chunks on; turn an error into a `StoreError`, because damage may show only here."""
     try:
         yield from chunks
     except StoreError:
@@ -57,12 +57,13 @@ def readable(path: Path, chunks: Iterator[Scores]) -> Iterator[Scores]:
 
 
 def check_type(what: str, dtype: np.dtype[Any]) -> None:
+    """Refuse scores that are not float16, float32 or float64."""
     if dtype.kind != "f" or dtype.itemsize > 8:
         raise StoreError(f"{what} must hold float16, float32 or float64 scores, got {dtype}")
 
 
 def choose(path: Path, kind: str, key: str | None, names: list[str]) -> str:
-    """Return the name that the key chooses, or the only one."""
+    """Return `key` if it is one of the names; without a key, the only name."""
     found = ", ".join(map(repr, names)) or "none"
     if key is not None and key not in names:
         raise StoreError(f"{path} has no {key!r} among its {kind}; it has {found}")
