@@ -79,7 +79,8 @@ def _columns(
 ) -> tuple[list[str] | None, list[int]]:
     """Return the names in the header, or None, and the positions of the columns of scores."""
     first = head[0]
-    counted = first == [str(j) for j in range(len(first))] and len(first) > 2  # pandas writes such a header
+    # pandas writes such a header.
+    counted = first == [str(j) for j in range(len(first))] and len(first) > 2
     if all(map(_is_number, first)) and not counted:
         _refuse_whole_columns(path, head)
         if key is not None:

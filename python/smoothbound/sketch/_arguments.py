@@ -1,4 +1,4 @@
-"""Arguments of a sketch, checked: its inputs, edges, classes, and scores."""
+"""Checks of the arguments of a sketch: index, edges, classes and scores."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def no_draws(
     displacement: float,
     noise: str | None,
 ) -> SketchContent:
-    """Return the parts of a sketch that holds no draws yet; arguments as `ScoreSketch` has them."""
+    """Return the data of a sketch without draws, from the arguments of `ScoreSketch`."""
     ids = checked_index(index)
     at = checked_edges(edges, checks.score_range("score_range", score_range))
     if not isinstance(measure, str) or not measure:
@@ -64,7 +64,7 @@ def no_draws(
 
 
 def checked_kept(value: Any, n_edges: int) -> NDArray[np.int64]:
-    """Return positions of edges: ascending, the first and the last of all among them."""
+    """Return positions of edges that ascend and include the first and the last edge."""
     places = np.atleast_1d(checks.array("kept", value))
     if places.ndim != 1 or places.dtype.kind not in "iu":
         raise TypeError(f"kept must be whole numbers in one dimension, got {checks.shown(value)}")
@@ -78,7 +78,7 @@ def checked_kept(value: Any, n_edges: int) -> NDArray[np.int64]:
 
 
 def checked_index(value: int | ArrayLike) -> NDArray[np.int64]:
-    """Return the ids of the inputs: strictly ascending; n stands for 0 ... n - 1."""
+    """Return the ids of the inputs, which ascend strictly; n stands for 0 ... n - 1."""
     ids = checks.array("index", value)
     if ids.ndim == 0:
         n = checks.count("index", value if isinstance(value, int) else ids[()])
@@ -97,7 +97,7 @@ def checked_index(value: int | ArrayLike) -> NDArray[np.int64]:
 
 
 def checked_edges(value: int | ArrayLike, score_range: tuple[float, float]) -> NDArray[np.float64]:
-    """Return the edges: strictly ascending from one end of the range to the other."""
+    """Return the edges, which ascend strictly from one end of the range to the other."""
     a, b = score_range
     raw = checks.array("edges", value)
     if raw.ndim == 0:
@@ -162,12 +162,12 @@ def is_elsewhere(scores: Any) -> bool:
 
 
 def is_draws(scores: Any) -> bool:
-    """Whether they are `Draws` of a sampler, whose module imports torch."""
+    """Whether the scores are `Draws` of a sampler. Their module is not imported: it needs torch."""
     return hasattr(scores, "scores") and hasattr(scores, "first_draw")
 
 
 def is_stream(scores: Any) -> bool:
-    """Whether arrays come out of it one after the other, and it is no array itself."""
+    """Whether the scores are an iterable of arrays, and not an array."""
     if isinstance(scores, Iterator):
         return True
     is_array = any(hasattr(scores, name) for name in _ARRAYS)

@@ -1,4 +1,4 @@
-"""Certificates from a sketch: Theorem 2 with its edges as knots."""
+"""Certificates from a sketch, by Theorem 2 with the edges as knots."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ _ROUNDING = 1e-13  # of the range; rounding to the safe side costs less
 
 @dataclass(frozen=True)
 class SketchSettings(Settings):
-    """What was asked for; `n` is the least number of draws of an input.
+    """The settings of the certificates of a sketch.
+
+    The attributes are those of `Settings`, where `n` is the least number of draws of an input, and
+    these:
 
     Attributes
     ----------
@@ -43,10 +46,11 @@ class SketchSettings(Settings):
     n_edges : int
         Number of the edges, which are the knots.
     displacement : float
-        Distance of the inputs from the points drawn around, which the certificates allow for.
+        Largest distance between an input and the lattice point that its draws were made around, in
+        the units of the input. The certificates allow for it.
     noise : dict
-        The kind of the noise, and for Gaussian noise a caveat, as
-        `smoothbound.noise.Noise.describe` has them; empty where the kind is not known.
+        The kind of the noise, and a caveat for Gaussian noise, as in
+        `smoothbound.noise.Noise.describe`; empty if the kind is not known.
     """
 
     measure: str
@@ -67,7 +71,7 @@ class SketchSettings(Settings):
 class SketchCertificate(Certificate):
     """Certified confidence and radii of the inputs of a sketch.
 
-    Beside `lower`, `upper` and `radius` of a `Certificate`:
+    The attributes are `lower`, `upper` and `radius` of a `Certificate` and these:
 
     Attributes
     ----------
@@ -79,9 +83,9 @@ class SketchCertificate(Certificate):
     n_draws : ndarray of int64, shape (n_inputs,)
         Number of draws of each input.
     loss : ndarray of float64, shape (n_inputs,)
-        `lower` is at most this far below, and `upper` at most this far above, what
-        `certify_scores` finds from the scores themselves with every draw a knot. See
-        `loss_of`.
+        Limit on the cost of the counts. `certify_scores`, given the scores themselves and every
+        draw as a knot, finds a lower bound that is at most this much higher than `lower`, and an
+        upper bound that is at most this much lower than `upper`. See `loss_of`.
     """
 
     settings_class: ClassVar[type[Settings]] = SketchSettings
@@ -116,7 +120,7 @@ def certify_content(
     backend: Backend | None,
     threads: int | None,
 ) -> SketchCertificate:
-    """Certify every input of a sketch: `ScoreSketch.certify`, where the noise level is known."""
+    """Certify every input of a sketch: `ScoreSketch.certify`, with the noise level stated."""
     request = Request(
         sigma=sigma,
         alpha=alpha,
@@ -177,7 +181,7 @@ def bound_counts(
     displacement: float,
     **options: Any,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Certify the inputs of each number of draws, which share a band, together.
+    """Certify all inputs; those with the same number of draws together, because they share a band.
 
     Parameters
     ----------
@@ -187,7 +191,8 @@ def bound_counts(
     n_draws : ndarray of int64, shape (n_inputs,)
         Sum of the counts of each input.
     displacement : float
-        Distance of the inputs from the points drawn around; see `smoothbound.noise._displaced`.
+        Largest distance between an input and the point that its draws were made around; see
+        `smoothbound.noise._displaced`.
     **options
         side, sigma, alpha, radii, thresholds and threads, as the backends take them.
 
@@ -211,12 +216,15 @@ def bound_counts(
 
 
 def _band_bins(band: Band, n: int) -> int:
-    """Return for how many knots to prepare a band: all, but `dkw` needs none to be right."""
+    """Return the bins of a band: 0, so that every draw is a knot, or 1 for `dkw` of many draws.
+
+    The levels of `dkw` are a formula of the counts, so none has to be made in advance.
+    """
     return 1 if band == "dkw" and n > _MANY_DRAWS else 0
 
 
 def loss_of(edges: NDArray[np.float64], counts: NDArray[np.uint32]) -> NDArray[np.float64]:
-    """Bound what is lost to the exact bound: the widest interval that holds a draw, and rounding.
+    """Bound the loss against the exact bound: the widest interval that holds a draw, and rounding.
 
     Parameters
     ----------
@@ -229,15 +237,16 @@ def loss_of(edges: NDArray[np.float64], counts: NDArray[np.uint32]) -> NDArray[n
 
     Notes
     -----
-    Let p(s) be the band's level where k(s) draws are >= s, q(s) = psi_r(p(s)), and e_0 < ... <
-    e_K the edges. The exact bound is a plus the integral of q, the sketch's a plus the sum of
-    (e_j - e_{j-1}) q(e_j); both use the same counts. p grows with k, psi_r with p, and k falls
-    with s, so q falls. Between e_{j-1} and e_j it is thus at least q(e_j), so the sketch is
-    never above; and at most q(e_{j-1}+), so it loses at most
-    (e_j - e_{j-1}) (q(e_{j-1}+) - q(e_j)). That is 0 if no draw lies strictly between the
-    two edges. The differences of the others add up to at most q(a+) <= 1, so the loss in all
-    is at most the width of the widest interval that holds a draw, which is what this
-    returns, plus 1e-13 of the range for rounding. The upper side is the reflection.
+    Let k(s) be the number of draws >= s, p(s) the level of the band there, q(s) = psi_r(p(s)), and
+    e_0 < ... < e_K the edges. The exact bound is a plus the integral of q. The bound of the sketch
+    is a plus the sum of (e_j - e_{j-1}) q(e_j). Both use the same counts. p grows with k, psi_r
+    grows with p, and k falls with s. Therefore q falls. Between e_{j-1} and e_j it is at least
+    q(e_j), so the sketch is never above the exact bound. It is at most q(e_{j-1}+) there, so the
+    sketch loses at most (e_j - e_{j-1}) (q(e_{j-1}+) - q(e_j)) on this interval. That is 0 if no
+    draw lies strictly between the two edges. On the other intervals the differences of q add up to
+    at most q(a+) <= 1. The whole loss is thus at most the width of the widest interval that holds a
+    draw. The result is this width plus 1e-13 of the range for rounding. The upper side is the
+    mirror image.
     """
     a, b = edges[0], edges[-1]
     widths, within = np.diff(edges), counts[:, 1::2]

@@ -1,4 +1,4 @@
-"""The parts of a sketch: inputs, draws and counts, and what is known of all draws.
+"""The data of a sketch: its inputs, draws and counts, and the class, sigma and noise of the draws.
 
 The edges cut the range into cells: each edge is a cell, and so is each open interval between two
 neighbours. Cells are in ascending order: edge, interval, edge, ..., edge.
@@ -38,12 +38,12 @@ def n_cells(n_edges: int) -> int:
 
 
 def cells_of_edges(kept: Ints) -> Ints:
-    """Return which cells the edges at these positions are."""
+    """Return the cells of the edges at these positions."""
     return 2 * kept
 
 
 def cell_centers(edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a score for each cell: the edge itself, or the middle of the interval.
+    """Return one score for each cell: the edge itself, or the middle of the interval.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def cell_centers(edges: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def no_counts(n_inputs: int, n_edges: int) -> Counts:
-    """Return counts of zero, if the memory of the machine holds them."""
+    """Return counts that are all zero, if memory holds them."""
     size = 4 * n_inputs * n_cells(n_edges)
     if size > 2 * memory_limit():
         raise ValueError(
@@ -68,22 +68,23 @@ def no_counts(n_inputs: int, n_edges: int) -> Counts:
 
 @dataclass(eq=False)
 class SketchContent:
-    """The parts of a sketch.
+    """The data of a sketch.
 
     Attributes
     ----------
     index : ndarray of int64, shape (n_inputs,)
         Ids of the inputs, strictly ascending.
     selected : ndarray of int64, shape (n_inputs,)
-        The class that the scores are of; -1 where it is not known.
+        The class that the scores measure; -1 where it is not known.
     draws : ndarray of int64, shape (n, 3)
-        The draws that were counted: id of the input, first draw, draw after the last.
+        The intervals of the draws that were counted: id of the input, number of the first draw,
+        number after the last draw.
     counts : ndarray of uint32, shape (n_inputs, n_cells)
     edges : ndarray of float64, shape (n_edges,)
     measure, sigma, displacement, noise
         As `ScoreSketch` takes them.
     seen : Seen
-        Recognises scores that were counted, so that they are refused when they come again.
+        Recognises scores that were counted before, so that they are refused.
     """
 
     index: Ints
@@ -108,7 +109,7 @@ class SketchContent:
         return draw_numbers.totals(self.draws, self.index)
 
     def copy(self) -> SketchContent:
-        """Return the same parts, which later updates of this one do not change."""
+        """Return a copy that later updates of this object do not change."""
         return replace(
             self, selected=self.selected.copy(), counts=self.counts.copy(), seen=self.seen.copy()
         )
@@ -126,12 +127,12 @@ class SketchContent:
     # Inputs and draws
 
     def rows(self, name: str, index: ArrayLike | None) -> Ints:
-        """Return the rows of these inputs, each named at most once; by default all.
+        """Return the rows of these inputs, by default of all. Each may be named once.
 
         Parameters
         ----------
         name : str
-            What errors call the ids.
+            Name of the argument, for errors.
         index : array-like of int, optional
             Ids of inputs.
         """
@@ -151,7 +152,7 @@ class SketchContent:
         return np.asarray(rows, np.int64)
 
     def next_draws(self, rows: Ints, first_draw: int | None, n: int) -> Draws:
-        """Return the intervals of n more draws of each row; by default after its last draw."""
+        """Return the intervals of n more draws of each row, which follow its last by default."""
         if first_draw is None:
             first = draw_numbers.after_last(self.draws, self.index)[rows]
         else:
@@ -170,7 +171,7 @@ class SketchContent:
     # What is known of the draws
 
     def told(self, selected: Ints, sigma: float | None, noise: str | None) -> SketchContent:
-        """Return the same parts with what is stated now; refuse what was stated otherwise."""
+        """Return the same data with this class, sigma and noise; refuse a contradiction."""
         columns = (part.tolist() for part in (self.index, self.selected, selected))
         known = [
             _agreed(f"selected of input {i}", mine, given, unknown=-1)
@@ -184,7 +185,7 @@ class SketchContent:
         )
 
     def refuse_others(self, draws: Any, rows: Ints) -> None:
-        """Refuse draws of a sampler that do not belong to those that were counted."""
+        """Refuse draws of a sampler that do not belong to the draws that were counted."""
         if draws.displacement > self.displacement:
             raise ValueError(
                 f"scores were drawn around a point {draws.displacement} from the input: make the "
@@ -204,10 +205,10 @@ class SketchContent:
             if theirs is not None and (mine is not None or len(self.draws)):
                 _require_same(name, mine, theirs)
 
-    # Other sketches of these parts
+    # Other sketches made from this data
 
     def select(self, index: ArrayLike) -> SketchContent:
-        """Return the parts of some inputs."""
+        """Return the data of some inputs."""
         rows = np.sort(self.rows("index", index))
         chosen = self.index[rows]
         return replace(
@@ -229,12 +230,12 @@ class SketchContent:
         return replace(self.copy(), counts=counts, edges=self.edges[kept])
 
     def merge(self, other: SketchContent) -> SketchContent:
-        """Return the parts of the sketch of the draws of both.
+        """Return the data of a sketch of the draws of both.
 
         Raises
         ------
         ValueError
-            If the draws do not belong together, or one is in both.
+            If the draws do not belong together, or if a draw is in both.
         """
         reason = self.difference(other)
         if reason is not None:
@@ -258,7 +259,7 @@ class SketchContent:
         return merged
 
     def difference(self, other: SketchContent) -> str | None:
-        """Say why the draws of two sketches do not belong together; None if they do."""
+        """Return the reason why the draws of two sketches do not belong together, or None."""
         if self.score_range != other.score_range:
             return f"their score ranges differ: {self.score_range} and {other.score_range}"
         if not np.array_equal(self.edges, other.edges):
@@ -286,7 +287,7 @@ class SketchContent:
         return None
 
     def same_as(self, other: SketchContent) -> bool:
-        """Say whether both hold the same counts of the same draws."""
+        """Return whether both hold the same counts of the same draws."""
         return (
             self.difference(other) is None
             and np.array_equal(self.index, other.index)
@@ -296,7 +297,7 @@ class SketchContent:
 
 
 def _differ(words: str, name: str, one: Any, two: Any) -> str:
-    """Say that two sketches differ, and what to do if one of them was not told."""
+    """Return words for a difference of two sketches, with advice if one lacks the value."""
     text = f"their {words} differ: {one!r} and {two!r}"
     if None not in (one, two):
         return text
@@ -304,7 +305,7 @@ def _differ(words: str, name: str, one: Any, two: Any) -> str:
 
 
 def _agreed(name: str, mine: Any, given: Any, *, unknown: Any = None) -> Any:
-    """Return what is known from two statements; refuse two that differ."""
+    """Return the value on which two statements agree; one of them may be unknown."""
     if mine == unknown or given == mine:
         return given
     if given != unknown:

@@ -1,4 +1,4 @@
-"""Counts of scores on the torch device that holds them, until the counts are asked for."""
+"""Counts of scores on the torch device that holds them. They come to the host when needed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NONE = 2**63 - 1
 
 
 class DeviceCounts:
-    """Counts of the cells that fixed edges make, for many inputs, on a torch device.
+    """Counts of the cells of fixed edges, for many inputs, on a torch device.
 
-    Nothing waits for the device before `take`: `add` only queues work.
+    `add` queues work, and `take` waits for the device.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ class DeviceCounts:
         self._of_type: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
 
     def _thresholds(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Return the least numbers of a type that reach each edge, and whether they are the edge.
+        """Return the least number of a type that is >= each edge, and whether it equals the edge.
 
-        A score of that type is >= the edge exactly if it is >= this number.
+        A score of that type is >= the edge if and only if it is >= this number.
         """
         if dtype not in self._of_type:
             near = self._edges.astype(str(dtype).removeprefix("torch."))
@@ -58,11 +58,11 @@ class DeviceCounts:
         return self._of_type[dtype]
 
     def add(self, scores: Tensor, rows: Tensor | None = None) -> int:
-        """Count scores, shape (n_rows, n_draws), floats of any type; return where they begin.
+        """Count scores.
 
         Parameters
         ----------
-        scores : Tensor
+        scores : Tensor of floats, shape (n_rows, n_draws)
             On the device of these counts.
         rows : Tensor of int64, shape (n_rows,), optional
             The inputs that the rows belong to; by default all.
@@ -70,12 +70,12 @@ class DeviceCounts:
         Returns
         -------
         int
-            How many scores were counted before; `take` counts bad scores from there.
+            Position of the first of these scores among all that were added; see `take`.
         """
         wide = scores.detach() if scores.dtype == torch.float64 else scores.detach().float()
         wide = wide.contiguous()
         least, on_edge = self._thresholds(wide.dtype)
-        # The number of edges that a score reaches; NaN reaches all, and fails the test below.
+        # The number of edges <= the score. NaN reaches all of them, and fails the test below.
         reached = torch.bucketize(wide, least, right=True)
         last = (reached - 1).clamp_(0, least.numel() - 1)
         tied = (wide == least[last]) & on_edge[last]
@@ -94,13 +94,14 @@ class DeviceCounts:
         return start
 
     def take(self) -> tuple[NDArray[np.uint32], int]:
-        """Wait for the device and return the counts, and the place of the first bad score.
+        """Wait for the device and return the counts, and the position of the first bad score.
 
         Returns
         -------
         counts : ndarray of uint32, shape (n_inputs, n_cells)
         first_bad : int
-            How many scores came before it; -1 if all are numbers within the edges.
+            Position of the first score that is NaN or out of range, among all that were added; -1
+            if there is none.
         """
         counts = self._counts.view(-1, self._n_cells + 1)[:, :-1].cpu().numpy()
         first_bad = int(self._first_bad)
@@ -114,11 +115,11 @@ class QueuedScores(NamedTuple):
     ----------
     device : torch.device
     start : int
-        How many scores were counted on this device before.
+        Position of the first of the scores among all on this device.
     draws : ndarray of int64, shape (n_rows, 3)
-        The draws that they are of.
+        The interval of draws of each row.
     numbered : bool
-        Whether the caller numbered them; they are then not refused as a repetition.
+        Whether the caller numbered the draws. They are then not refused as a repetition.
     some : ndarray of int64
         Ids of some of the inputs.
     beginning : Tensor, shape (some.size, n)
@@ -149,20 +150,20 @@ class PendingCounts:
         self._queued: list[QueuedScores] = []
 
     def add(self, scores: Tensor, rows: NDArray[np.int64], draws: Draws, numbered: bool) -> None:
-        """Count scores where they are, without waiting for the device.
+        """Queue the counting of scores on their device, without waiting for it.
 
         Parameters
         ----------
         scores : Tensor, shape (n_rows, n_draws)
         rows : ndarray of int64, shape (n_rows,)
-            Which input each row belongs to.
+            The input that each row belongs to.
         draws, numbered
-            As `QueuedScores` has them.
+            As in `QueuedScores`.
         """
         device = scores.device
         if device not in self._counts:
             self._counts[device] = DeviceCounts(device, self._edges, self._n_inputs)
-        # Sending the rows to the device waits for it, so they are sent only if they are needed.
+        # The rows are sent to the device only if they are needed, because sending waits for it.
         every = np.array_equal(rows, np.arange(self._n_inputs))
         start = self._counts[device].add(
             scores, None if every else torch.from_numpy(rows).to(device)
@@ -177,7 +178,7 @@ class PendingCounts:
         Parameters
         ----------
         seen : Seen
-            Recognises the scores that were counted before; it remembers these ones too.
+            Recognises scores that were counted before. It remembers these scores too.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The draws that a sketch holds: intervals of their numbers, of which none may be counted twice."""
+"""The draws that a sketch holds, as intervals of their numbers, so that none is counted twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Draws = NDArray[np.int64]  # (n, 3): input, first draw, draw after the last
 
 
 def join(*parts: Draws) -> Draws:
-    """Sort intervals of draws and join those that touch: one form for each set of draws.
+    """Sort intervals of draws and join those that touch, so that equal sets have equal intervals.
 
     Raises
     ------
@@ -40,14 +40,14 @@ def join(*parts: Draws) -> Draws:
 
 
 def totals(draws: Draws, index: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many draws each of the index has, whose ids ascend."""
+    """Return how many draws each input has. The ids in `index` ascend."""
     total: NDArray[np.int64] = np.zeros(index.size, np.int64)
     np.add.at(total, np.searchsorted(index, draws[:, 0]), draws[:, 2] - draws[:, 1])
     return total
 
 
 def after_last(draws: Draws, index: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the number after that of the last draw of each of the index, whose ids ascend."""
+    """Return the number after the last draw of each input. The ids in `index` ascend."""
     after: NDArray[np.int64] = np.zeros(index.size, np.int64)
     np.maximum.at(after, np.searchsorted(index, draws[:, 0]), draws[:, 2])
     return after

@@ -1,4 +1,4 @@
-"""Sketches on disk: one Parquet file, one row an input; edges and measure in its metadata."""
+"""Sketches on disk: one Parquet file with one row an input, and edges and measure as metadata."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smoothbound.sketch._repeats import Seen
 __all__ = ["FORMAT", "read", "write"]
 
 FORMAT = 4
-# Before "sample", files had "stretches", whose keys were made otherwise and match none of today.
+# Older files have "stretches" in place of "sample". Their keys were made otherwise and are ignored.
 # Format 1 has no checksum. Before format 3 the index was called input, before format 4 the selected
 # class was called predicted.
 _READABLE = (1, 2, 3, 4)
@@ -39,7 +39,7 @@ def _schema(n_edges: int, version: int = FORMAT) -> pa.Schema:
 
 
 def write(path: str | Path, content: SketchContent) -> None:
-    """Write a sketch; the file takes the place of `path` once it is complete and on the disk.
+    """Write a sketch to a file, which replaces `path` once it is complete and on the disk.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def write(path: str | Path, content: SketchContent) -> None:
 
 
 def read(path: str | Path) -> SketchContent:
-    """Read a sketch; that its parts fit together is left to `ScoreSketch`.
+    """Read the data of a sketch. `ScoreSketch` checks that its parts fit together.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def read(path: str | Path) -> SketchContent:
 
 
 def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
-    """Return what a file says of itself, if it is a sketch."""
+    """Return the metadata of a sketch: edges, measure and the like."""
     try:
         about: dict[str, Any] = dict(json.loads((schema.metadata or {})[sealed.METADATA_KEY]))
         version, edges = about["format"], np.array(about["edges"], dtype=np.float64)
@@ -126,7 +126,7 @@ def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
     expected = _schema(edges.size, version)
     if edges.ndim != 1 or not schema.remove_metadata().equals(expected):
         raise StoreError(f"{path} does not have the columns of a sketch with {edges.size} edges")
-    return {"displacement": 0.0, "noise": None} | about  # older files have none
+    return {"displacement": 0.0, "noise": None} | about  # older files lack these
 
 
 def _has_nulls(column: pa.ChunkedArray[Any]) -> bool:

@@ -26,17 +26,17 @@ def count(
     backend: Backend | None,
     threads: int | None,
 ) -> None:
-    """Add scores to the counts of a sketch: all of them, or none.
+    """Add scores to the counts of a sketch. If one is bad, none is added.
 
     Parameters
     ----------
     content : SketchContent
-        Its counts change; its draws do not.
+        The sketch. Its counts change, its draws do not.
     scores : ndarray, shape (n_rows, n_draws)
     rows : ndarray of int64, shape (n_rows,)
-        Which input each row belongs to.
+        The input that each row belongs to.
     draws : ndarray of int64, shape (n_rows, 3)
-        The draws that the rows are of, for messages.
+        The interval of draws of each row, for errors.
     backend, threads
         As in `ScoreSketch.update`.
 
@@ -52,7 +52,7 @@ def count(
     bad = counter.count(scores, counts, backends.choose_threads(threads, scores.size))
     if bad >= 0:
         a, b = content.score_range
-        row = scores[bad].astype(np.float64)  # or NumPy would round a and b to its type
+        row = scores[bad].astype(np.float64)  # the type of the row would round a and b
         j = checks.first_outside(row, a, b)
         raise ValueError(
             f"scores must be finite and within score_range [{a}, {b}], got scores[{bad}, {j}] "

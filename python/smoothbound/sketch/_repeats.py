@@ -1,8 +1,9 @@
-"""Scores that were counted before: a draw counted twice makes certificates false.
+"""Recognition of scores that were counted before: a draw counted twice makes a certificate false.
 
-Two things are remembered. The *beginning* of each of the latest arrays tells an array that comes
-again. A sample of *stretches*, 32 draws of an input one after the other, tells a part of an earlier
-array, wherever it begins: whether a stretch is in the sample depends on its own scores alone.
+Two things are remembered. The *beginnings* of the latest arrays show that a whole array comes
+again. A sample of *stretches*, which are 32 successive draws of an input, shows that a part of an
+earlier array comes again. The part may begin anywhere, because the scores of a stretch alone decide
+whether the stretch is in the sample.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from smoothbound._files.checksum import digest
 
 __all__ = ["Marks", "Seen", "begin", "mark", "marks"]
 
-_ROWS, _DRAWS = 4, 32  # of a beginning; draws of a stretch
+_ROWS, _DRAWS = 4, 32  # rows and draws of a beginning; a stretch has as many draws
 _BITS = 64  # other draws begin the same with a probability of at most 2^-64
 _STRETCH_BITS = 96  # more stretches are compared than beginnings
 _REMEMBERED = 4096  # beginnings
 _SAMPLE = 1024  # stretches
 _BLOCK = 2**20  # scores at a time
 _CHUNK = 2**16  # scores whose ranks stay in the cache
-_LEVELS = 2**64 // 64  # keys of one level
+_LEVELS = 2**64 // 64  # number of keys of one level
 _FIRST_LEVEL = 3  # one stretch in 2^3 is looked at
-_VARIED = 64  # different values among 1024, at least, where a stretch may be one of its kind
+_VARIED = 64  # least number of different values among 1024; with fewer, chance repeats stretches
 
 _FACTOR = np.uint32(0xC2B2AE35)  # with it, 0, 1/2, 1 and -1 begin no stretch
 _PLACES = np.arange(1, _DRAWS + 1, dtype=np.uint64) << np.uint64(32)
@@ -42,11 +43,11 @@ class Marks(NamedTuple):
     Attributes
     ----------
     beginning : bytes or None
-        None if chance could repeat it.
+        Digest of the beginning; None if chance could repeat the beginning.
     stretches : ndarray of uint64
-        The sample of its stretches.
+        Keys of a sample of the stretches.
     repeats : bool
-        Whether one of the sample occurs twice in the array itself.
+        Whether a stretch of the sample occurs twice in the array itself.
     """
 
     beginning: bytes | None
@@ -57,9 +58,9 @@ class Marks(NamedTuple):
 class Seen:
     """The beginnings of the latest arrays, and a sample of stretches of all arrays.
 
-    The sample holds at most 1024 stretches, however many scores there are. If n scores are counted,
-    and m neighbours of them again, this is missed with a probability of about exp(-1024 m / n), but
-    exp(-m / 8) for n below 8192.
+    The sample holds at most 1024 stretches of any number of scores. Suppose that n scores are
+    counted, and m neighbours among them a second time. The probability that this is missed is about
+    exp(-1024 m / n), but exp(-m / 8) for n below 8192.
     """
 
     def __init__(self, beginnings: Iterable[bytes] = (), stretches: Keys = _NONE) -> None:
@@ -81,12 +82,12 @@ class Seen:
         return self._stretches
 
     def copy(self) -> Seen:
-        """Return one that remembers the same."""
+        """Return an independent copy."""
         return self | Seen()
 
-    def marks(self, inputs: NDArray[np.int64], scores: NDArray[np.floating]) -> Marks:
-        """Return the marks of an array, as far as they can be compared with the sample."""
-        return marks(inputs, scores, _level(self._stretches))
+    def marks(self, index: NDArray[np.int64], scores: NDArray[np.floating]) -> Marks:
+        """Return the marks of an array, without stretches that cannot enter the sample."""
+        return marks(index, scores, _level(self._stretches))
 
     def has(self, made: Marks) -> bool:
         """Say whether scores of these marks were counted before, or twice in one array."""
@@ -109,13 +110,13 @@ def begin(scores: Any) -> tuple[NDArray[np.int64], Any]:
     return rows, [scores[row, :_DRAWS] for row in rows.tolist()]
 
 
-def mark(inputs: NDArray[np.int64], beginning: NDArray[np.floating]) -> bytes | None:
+def mark(index: NDArray[np.int64], beginning: NDArray[np.floating]) -> bytes | None:
     """Return a digest that recognises a beginning; None if chance could repeat the beginning.
 
     Parameters
     ----------
-    inputs : ndarray of int64, shape (n_rows,)
-        Ids of the rows.
+    index : ndarray of int64, shape (n_rows,)
+        Id of the input of each row.
     beginning : ndarray, shape (n_rows, n_draws)
 
     Notes
@@ -136,11 +137,11 @@ def mark(inputs: NDArray[np.int64], beginning: NDArray[np.floating]) -> bytes | 
     wide = beginning.astype(np.float64)
     if _different(wide).sum() * np.log2(wide.shape[1]) < _BITS:
         return None
-    return digest(inputs.tobytes(), wide.tobytes())
+    return digest(index.tobytes(), wide.tobytes())
 
 
-def marks(inputs: NDArray[np.int64], scores: NDArray[np.floating], level: int) -> Marks:
-    """Return the marks of an array; of its stretches, those of a level and above.
+def marks(index: NDArray[np.int64], scores: NDArray[np.floating], level: int) -> Marks:
+    """Return the marks of an array, with the stretches of a level and above.
 
     Examples
     --------
@@ -155,41 +156,41 @@ def marks(inputs: NDArray[np.int64], scores: NDArray[np.floating], level: int) -
     rows, beginning = begin(scores)
     found, repeats = _NONE, False
     level = max(level, int(scores.size / (2 * _SAMPLE)).bit_length())
-    for ids, block in _blocks(inputs, scores):
+    for ids, block in _blocks(index, scores):
         new = _stretches(ids, block, max(level, _level(found)))
         joined = np.concatenate([found, new])
         found = _ascending(joined)
         repeats |= found.size < joined.size
         found = found[:_SAMPLE]
-    return Marks(mark(inputs[rows], np.stack(beginning)), found, repeats)
+    return Marks(mark(index[rows], np.stack(beginning)), found, repeats)
 
 
 def _blocks(
-    inputs: NDArray[np.int64], scores: NDArray[np.floating]
+    index: NDArray[np.int64], scores: NDArray[np.floating]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Yield parts of an array which have every stretch of it once, and the ids of their rows."""
+    """Yield the ids and the scores of parts of an array; each stretch lies in one part."""
     n_rows, n_draws = scores.shape
     height = max(1, _BLOCK // n_draws)
     for top in range(0, n_rows, height):
         for left in range(0, n_draws - _DRAWS + 1, _BLOCK):
             block = scores[top : top + height, left : left + _BLOCK + _DRAWS - 1]
-            yield inputs[top : top + height], np.ascontiguousarray(block, np.float32)
+            yield index[top : top + height], np.ascontiguousarray(block, np.float32)
 
 
-def _stretches(inputs: NDArray[np.int64], block: NDArray[np.float32], level: int) -> Keys:
-    """Return the keys of stretches of a level and above, of those that chance does not repeat."""
+def _stretches(index: NDArray[np.int64], block: NDArray[np.float32], level: int) -> Keys:
+    """Return the keys of the stretches of a level and above, if chance does not repeat them."""
     scores, width = block.ravel(), block.shape[1]
     if _different(scores[None, :1024])[0] + 1 < min(_VARIED, block.size):
         return _NONE
     starts = _starts(scores.view(np.uint32), max(level, _FIRST_LEVEL))
     rows, places = np.divmod(starts, width)
-    whole = places <= width - _DRAWS  # the others would run into the next row
+    whole = places <= width - _DRAWS  # the others would reach into the next row
     starts, rows = starts[whole], rows[whole]
     windows = sliding_window_view(scores, _DRAWS)[starts]
     rare = _different(windows) * np.log2(_DRAWS) >= _STRETCH_BITS
     starts, rows, windows = starts[rare], rows[rare], windows[rare]
     summed = _mixed(windows.view(np.uint32) + _PLACES).sum(axis=1, dtype=np.uint64)
-    key = _mixed(summed ^ _mixed(inputs[rows].astype(np.uint64)))
+    key = _mixed(summed ^ _mixed(index[rows].astype(np.uint64)))
     ranks = scores.view(np.uint32)[starts] * _FACTOR
     ones = 32 - np.frexp((~ranks).astype(np.float64))[1]  # leading ones of the rank
     keys: Keys = (63 - ones.astype(np.uint64)) * np.uint64(_LEVELS) + key % np.uint64(_LEVELS)
@@ -199,8 +200,8 @@ def _stretches(inputs: NDArray[np.int64], block: NDArray[np.float32], level: int
 def _starts(bits: NDArray[np.uint32], level: int) -> NDArray[np.int64]:
     """Return where stretches of a level begin: at scores whose rank begins with `level` ones.
 
-    The rank of a score is the product of its bits with a constant, modulo 2^32. Every score passes
-    here, so the arrays are small enough for the cache, and are used again.
+    The rank of a score is the product of its bits with a constant, modulo 2^32. This function reads
+    every score, so its arrays fit into the cache and are used again.
     """
     least = np.uint32(2**32 - 2 ** (32 - level))
     ranks, chosen = np.empty(_CHUNK, np.uint32), np.empty(_CHUNK, np.bool_)
@@ -237,5 +238,5 @@ def _ascending(keys: Keys) -> Keys:
 
 
 def _level(keys: Keys) -> int:
-    """Return the level below which no stretch can belong to a sample any more."""
+    """Return the level below which no stretch can enter a sample any more."""
     return 0 if keys.size < _SAMPLE else 63 - int(keys[-1]) // _LEVELS

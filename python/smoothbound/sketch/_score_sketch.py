@@ -1,4 +1,4 @@
-"""Sketches: scores reduced to counts over fixed edges, small, mergeable and certifiable later."""
+"""Sketches: scores reduced to counts over fixed edges, which are small and certifiable later."""
 
 from __future__ import annotations
 
@@ -39,56 +39,56 @@ class ScoreSketch:
     """Counts of the scores of one or many inputs over fixed edges.
 
     The edges cut the range [a, b] into cells: each edge is a cell, and so is each open interval
-    between neighbours. Counts of cells tell exactly how many draws are >= an edge and how many
-    are <= it; so Theorem 2 with the edges as knots certifies any threshold, radius and alpha
-    later, without the scores. A sketch of an input takes 32 KiB with the 4096 intervals of the
-    default, however many draws there were. Sketches of different draws add up exactly, whatever
-    the order: ``a + b == b + a`` and ``(a + b) + c == a + (b + c)``, bit for bit.
+    between two neighbours. The counts of the cells give the exact number of draws that are >= an
+    edge, and of those that are <= it. Theorem 2 with the edges as knots can therefore certify any
+    threshold, radius and alpha later, without the scores. A sketch of an input takes 32 KiB with
+    the default of 4096 intervals, for any number of draws. Sketches of different draws add up
+    exactly and in any order: ``a + b == b + a`` and ``(a + b) + c == a + (b + c)``, bit for bit.
 
-    Each draw of an input has a number, and a sketch records which it holds, as half-open
+    Each draw of an input has a number, and a sketch records the numbers that it holds, as half-open
     intervals. A number that comes again is refused, because a draw counted twice would make a
     certificate false. **To be safe, number the draws** (`first_draw`, or the `Draws` of a sampler).
-    Scores without a number count as further draws, and the sketch looks at the scores themselves
-    for a repetition. It finds
+    Scores without a number count as further draws. The sketch then looks for a repetition among
+    the scores themselves. It finds
 
-    - an array that begins like one of the latest 4096, also on another device (there it shows
-      when the counts are first needed);
-    - in host memory, a part of an earlier array, or scores twice in one array, with a probability
-      of about 1 - exp(-1024 m / n), where m neighbouring scores of n are counted again: a sample
-      of stretches of 32 draws is remembered.
+    - an array that begins like one of the latest 4096 arrays. On another device this shows when the
+      counts are first needed.
+    - in host memory, a part of an earlier array, or scores that are twice in one array. If n scores
+      are counted, and m neighbours among them a second time, the probability of finding this is
+      about 1 - exp(-1024 m / n), because a sample of stretches of 32 draws is remembered.
 
-    It cannot find scores of few different values, such as 0 and 1, because other draws look the
-    same; nor single draws, draws in another order, or those of another input. Other draws are
-    taken for a repetition with a probability below 2^-30, whatever ties they have.
+    It cannot find repeated scores of few different values, such as 0 and 1, because other draws
+    look the same. Nor can it find single draws, draws in another order, or draws of another input.
+    The probability that it takes other draws for a repetition is below 2^-30, for any ties.
 
-    One sketch may be shared between threads: each array is counted as a whole, one after the other.
+    Threads may share a sketch: each array is counted as a whole, one array after the other.
 
     Parameters
     ----------
     index : int or array-like of int, shape (n_inputs,)
         Ids of the inputs, strictly ascending; n stands for 0 ... n - 1.
     edges : int or array-like of float
-        Number of equal intervals of the range, at most 2^20; or the edges themselves, strictly
-        ascending from a to b.
+        Number of equal intervals of the range, at most 2^20; or the edges themselves, which ascend
+        strictly from a to b.
     score_range : (float, float)
         Range [a, b] of the confidence measure.
     measure : str
         Name of the confidence measure.
     selected : array-like of int, shape (n_inputs,), optional
-        The class of each input whose scores these are.
+        The class of each input that the scores measure, at least 0; -1 where it is not known.
     sigma : float, optional
-        Noise level of the draws, in the units of the model's input; recorded here, it guards
-        against a merge or a certificate with another.
+        Noise level of the draws, > 0, in the units of the model's input. A merge or a certificate
+        with another sigma is refused.
     displacement : float, default 0
-        Distance, at most, between an input and the lattice point that its draws were made around,
-        in the same units; certificates allow for it (`smoothbound.noise._displaced`).
+        Largest distance between an input and the lattice point that its draws were made around, in
+        the same units. Certificates allow for it (`smoothbound.noise._displaced`).
     noise : {"lattice", "gaussian"}, optional
-        Kind of the noise of the draws, as `smoothbound.noise.Noise` has it; "gaussian" for every
-        noise that was added in floating point. Certificates of Gaussian noise are no proof, and say
-        so where the kind is known.
+        Kind of the noise of the draws, as in `smoothbound.noise.Noise`; "gaussian" for all noise
+        that was added in floating point. Certificates of Gaussian noise are no proof, and say so if
+        the kind is known.
 
-    A class, sigma or kind of noise that is not given here is taken from the first `Draws` that are
-    counted, or given later by `state`.
+    A class, sigma or kind of noise that is not given here comes from the first `Draws` that are
+    counted, or is given later by `state`.
 
     Raises
     ------
@@ -133,13 +133,13 @@ class ScoreSketch:
         self._hold(content)
 
     def _hold(self, content: SketchContent, unusable: str = "") -> None:
-        """Take parts that fit together and that nothing else changes."""
+        """Hold data that is consistent and that nothing else changes."""
         self._content = content
         self._pending: PendingCounts | None = None  # counts that have not come back yet
-        self._unusable = unusable  # why the sketch cannot be used any more
+        self._unusable = unusable  # the reason why the sketch cannot be used any more
         self._lock = threading.RLock()
 
-    # What it holds
+    # Contents
 
     @property
     def index(self) -> NDArray[np.int64]:
@@ -177,7 +177,7 @@ class ScoreSketch:
 
     @property
     def displacement(self) -> float:
-        """Distance, at most, between an input and the point that its draws were made around."""
+        """Largest distance between an input and the point that its draws were made around."""
         return self._content.displacement
 
     @property
@@ -189,9 +189,9 @@ class ScoreSketch:
     def counts(self) -> Counts:
         """Counts of the cells, shape (n_inputs, 2 * n_edges - 1), in ascending order.
 
-        Column 2 j counts the scores at edge j, column 2 j + 1 those strictly between the edges j
-        and j + 1. Reading it waits for scores that are being counted on other devices. It shows the
-        counts as they are at any time: to keep those of now, copy it.
+        Column 2 j counts the scores at edge j, and column 2 j + 1 those strictly between the edges
+        j and j + 1. Reading this property waits for scores that are being counted on other devices.
+        Later updates change the array. Copy it to keep the counts of now.
         """
         with self._lock:
             self._collect()
@@ -204,9 +204,10 @@ class ScoreSketch:
 
     @property
     def draws(self) -> Draws:
-        """The recorded draws, shape (n, 3): input, first draw, and the draw after the last.
+        """The recorded intervals of draws, shape (n, 3), sorted by input and draw.
 
-        Sorted by input and draw; intervals that touch are one.
+        The columns are the id of the input, the number of the first draw, and the number after the
+        last draw. Intervals that touch are joined.
         """
         return _frozen(self._content.draws)
 
@@ -245,12 +246,12 @@ class ScoreSketch:
     ) -> None:
         """Record the class, sigma or noise of the draws, if the sketch was made without them.
 
-        A sketch merges only with sketches of which the same is known.
+        Two sketches merge only if they have the same class, sigma and noise on record.
 
         Parameters
         ----------
         selected : array-like of int, shape (n_inputs,), optional
-            The class of each input whose scores these are; -1 leaves an input as it is.
+            The class of each input that the scores measure; -1 leaves an input as it is.
         sigma : float, optional
             Noise level.
         noise : {"lattice", "gaussian"}, optional
@@ -259,8 +260,8 @@ class ScoreSketch:
         Raises
         ------
         TypeError, ValueError
-            If an argument is not of the kind or in the range stated above, or the sketch was told
-            otherwise; nothing is changed then.
+            If an argument is not of the kind or in the range stated above, or contradicts what is
+            on record. Nothing is changed then.
 
         Examples
         --------
@@ -295,32 +296,32 @@ class ScoreSketch:
         Parameters
         ----------
         scores : array of floats, shape (n_inputs, n_draws), or an iterable of such arrays
-            float16, float32 or float64, or bfloat16 in torch: NumPy of any layout, torch on any
-            device, or anything with DLPack. A tensor on another device is counted there, and only
-            the counts come back, when they are first needed. A generator, a DataLoader or another
-            iterable that is no array itself is a stream: its arrays hold draws one after the
-            other, and those before an error stay counted. `Draws` of a sampler are scores of the
-            input `index`, under the numbers that they have.
+            In float16, float32 or float64, or in bfloat16 with torch: NumPy of any layout, torch on
+            any device, or anything with DLPack. A tensor on another device is counted there, and
+            only the counts come to the host, when they are first needed. A generator, a DataLoader
+            or another iterable of arrays is a stream. Its arrays hold successive draws, and those
+            before an error stay counted. `Draws` of a sampler are scores of one input under the
+            numbers of these draws.
         index : array-like of int, shape (n_inputs,), optional
             Ids of the inputs that the rows belong to, each at most once; by default all, in
             ascending order.
         first_draw : int, optional
-            Number of the first of these draws; by default the one after the last that is
-            recorded for the input, which says that these are other draws than those before. Where
-            several machines draw, or a stream may begin again, give each draw its own number.
+            Number of the first of these draws, at least 0. By default it follows the last recorded
+            draw of the input, which states that these are new draws. If several machines draw, or
+            if a stream may begin again, give each draw its own number.
         backend : {"cpp", "numba"}, optional
             By default the C++ core, or numba where the core is missing.
         threads : int, optional
-            Number of threads; by default as many as the work and the machine are good for.
+            Number of threads, 1 to 1024; by default as many as suit the work and the machine.
 
         Raises
         ------
         TypeError, ValueError
-            If the scores do not have this shape or type, one of them is NaN or outside the range,
-            a draw is recorded already, or `first_draw` is not given and scores are, one by one,
-            those of an earlier update, which no chance explains; nothing is counted then. For
-            scores on another device all but the numbers of the draws shows when the counts are
-            first needed; the sketch cannot be used any more.
+            If the scores do not have this shape or type, one of them is NaN or outside the range, a
+            draw is on record already, or scores without `first_draw` repeat earlier ones in a way
+            that chance cannot explain. Nothing is counted then. For scores on another device, bad
+            scores and repetitions show when the counts are first needed, and the sketch cannot be
+            used any more.
         """
         rows = self._content.rows("index", index)
         chunks = scores if arguments.is_stream(scores) else (scores,)
@@ -365,7 +366,7 @@ class ScoreSketch:
     ) -> int:
         """Count the scores of one array; return the number of draws of an input.
 
-        Draws of a sampler (`drawn`) are refused if they come again under other numbers, too.
+        Draws of a sampler (`drawn`) are also refused if they come again under other numbers.
         """
         elsewhere = arguments.is_elsewhere(scores)
         table: Any = arguments.checked_tensor(scores) if elsewhere else as_scores(scores)
@@ -440,12 +441,12 @@ class ScoreSketch:
             self._pending = None
 
     def _current(self) -> SketchContent:
-        """Return the parts with the counts of all devices; for a caller that holds the lock."""
+        """Return the data with the counts of all devices. The caller must hold the lock."""
         self._collect()
         return self._content
 
     def _copied(self) -> SketchContent:
-        """Return a copy of the parts, with the counts of all devices."""
+        """Return a copy of the data with the counts of all devices."""
         with self._lock:
             return self._current().copy()
 
@@ -457,9 +458,9 @@ class ScoreSketch:
         Raises
         ------
         ValueError
-            If their edges, ranges, measures or noise differ, the classes of an input that is in
-            both, or a draw is in both. What one was told and the other was not differs too, until
-            `state` tells it.
+            If their edges, ranges, measures, sigma or noise differ, if the classes of an input in
+            both differ, or if a draw is in both. A value that is on record in one sketch alone
+            counts as a difference, until `state` records it in the other.
         """
         if not isinstance(other, ScoreSketch):
             return NotImplemented
@@ -515,7 +516,7 @@ class ScoreSketch:
 
     @classmethod
     def _holding(cls, content: SketchContent) -> ScoreSketch:
-        """Return the sketch of these parts; see `_hold`."""
+        """Return the sketch of this data; see `_hold`."""
         sketch = cls.__new__(cls)
         sketch._hold(content)
         return sketch
@@ -523,7 +524,7 @@ class ScoreSketch:
     # Files
 
     def save(self, path: str | Path) -> None:
-        """Write the sketch to a Parquet file, which takes the place of `path` once complete.
+        """Write the sketch to a Parquet file, which replaces `path` once it is complete.
 
         Raises
         ------
@@ -542,7 +543,7 @@ class ScoreSketch:
         Raises
         ------
         StoreError
-            If there is no such file, it is not a sketch, is damaged, or contradicts itself.
+            If there is no such file, or if it is not a sketch, damaged or inconsistent.
         """
         with name_the_extra():
             from smoothbound.sketch._file import read
@@ -555,12 +556,12 @@ class ScoreSketch:
 
     @classmethod
     def from_content(cls, content: SketchContent) -> ScoreSketch:
-        """Make a sketch of its parts, as `save` writes them; the counts become its own.
+        """Make a sketch from its data, as `save` writes them. The sketch takes over the counts.
 
         Raises
         ------
         TypeError, ValueError
-            If they contradict each other.
+            If the data is not consistent.
         """
         counts = np.asarray(content.counts, np.uint32)
         sound = replace(
@@ -597,6 +598,8 @@ class ScoreSketch:
     ) -> SketchCertificate:
         """Certify every input by Theorem 2, with the edges as knots.
 
+        `certify_scores` has the formula.
+
         Parameters
         ----------
         sigma : float, optional
@@ -607,15 +610,15 @@ class ScoreSketch:
         Returns
         -------
         SketchCertificate
-            Never above (below, for `upper`) what `certify_scores` finds from the scores with
-            every draw a knot, but for rounding, and within `loss` of it
-            (`smoothbound.sketch._certify.loss_of` says why).
+            Up to rounding, a lower bound is never above the one that `certify_scores` finds from
+            the scores with every draw as a knot, and at most `loss` below it. For the upper bound
+            it is the other way round. `smoothbound.sketch._certify.loss_of` has the proof.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is not of the kind or in the range stated above, an input has no draws,
-            or too few to certify anything at this alpha.
+            If an argument is not of the kind or in the range stated above, or if an input has no
+            draws or too few to certify anything at this alpha.
         """
         with self._lock:
             return certify_content(
@@ -644,7 +647,7 @@ class ScoreSketch:
 
 @contextmanager
 def _locked(*sketches: ScoreSketch) -> Iterator[None]:
-    """Hold the locks of sketches, in an order that is the same for all threads."""
+    """Hold the locks of sketches, taken in an order that is the same for all threads."""
     with ExitStack() as stack:
         for sketch in sorted(sketches, key=id):
             stack.enter_context(sketch._lock)

@@ -1,4 +1,4 @@
-"""Numbers read from a results folder lie where a run could have put them."""
+"""Checks of the numbers of a results folder: each must be one that a run can write."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smoothbound.store._settings import RunSettings
 
 __all__ = ["require_sound"]
 
-_ROUNDING = 1e-6  # of the range: a mean of float32 scores may lie so far outside
+_ROUNDING = 1e-6  # of the range: how far outside it a mean of float32 scores may lie
 Columns = Callable[[str], NDArray[Any]]
 
 
@@ -25,7 +25,7 @@ def require_sound(where: str | Path, settings: RunSettings, column: Columns) -> 
     Parameters
     ----------
     where : str or Path
-        Where the table stands, for the error.
+        Place of the table, for the error.
     settings : RunSettings
     column : callable
         Returns a column of the table by its name.
@@ -33,7 +33,8 @@ def require_sound(where: str | Path, settings: RunSettings, column: Columns) -> 
     Raises
     ------
     StoreError
-        If an input is there twice, or a number cannot be right; it names the input and the column.
+        If an input is there twice, or a number cannot be right. The error names the input and the
+        column.
     """
     index = column("index")
     for name, values, right, needed in _rules(settings, column):
@@ -47,7 +48,7 @@ def require_sound(where: str | Path, settings: RunSettings, column: Columns) -> 
 def _rules(
     settings: RunSettings, column: Columns
 ) -> Iterator[tuple[str, NDArray[Any], NDArray[np.bool_], str]]:
-    """Yield the name and values of each column, which of them are right, and what they must be."""
+    """Yield for each column its name, its values, a mask of the right ones, and the rule."""
     a, b = settings.score_range
     n = settings.n
 

@@ -1,4 +1,4 @@
-"""The command that certifies with given settings, as one types it in a shell."""
+"""The shell command that certifies with given settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smoothbound.store._settings import RunSettings
 __all__ = ["FOLDER", "certify_command"]
 
 FOLDER = "DIR"
-"""Stands for a folder that settings do not record, because they hold no places."""
+"""Placeholder of a folder, because settings do not record where files are."""
 
 
 def certify_command(
@@ -23,20 +23,19 @@ def certify_command(
     data: str | None = None,
     checkpoint: str | Path | None = None,
 ) -> str:
-    """Write the command of ``smoothbound certify`` that certifies with these settings.
+    """Write the command line of ``smoothbound certify`` that certifies with these settings.
 
-    What is left at its usual value is left out, and so is how the network ran (the device and the
-    size of the batches).
+    It leaves out options that have their default value, the device and the batch size.
 
     Parameters
     ----------
     settings : RunSettings
-        What decides the numbers.
+        The settings of the run.
     out : str or Path
-        The folder to write.
+        The results folder to write.
     data, checkpoint : str or Path, optional
-        What ``--data`` and ``--checkpoint`` take; where they are not given, `FOLDER` stands for the
-        folder of each.
+        The values of ``--data`` and ``--checkpoint``. By default they are made from the names that
+        the settings record, with `FOLDER` for each folder.
 
     Returns
     -------
@@ -92,14 +91,14 @@ def _listed(values: tuple[float, ...] | tuple[int, ...]) -> str:
 
 
 def _network(settings: RunSettings, checkpoint: str | Path | None) -> list[str]:
-    if settings.checkpoint == settings.arch:  # a factory alone
+    if settings.checkpoint == settings.arch:  # a factory without a checkpoint
         return ["--model", settings.arch]
     file = checkpoint or f"{FOLDER}/{settings.checkpoint}"
     return ["--checkpoint", str(file), "--arch", settings.arch]
 
 
 def _data(name: str) -> str:
-    """Return what --data takes, with `FOLDER` where a folder is not recorded.
+    """Return the value of --data for a recorded name, with `FOLDER` for the folder.
 
     Examples
     --------

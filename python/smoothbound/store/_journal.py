@@ -1,13 +1,16 @@
-"""The journal of a run that goes on: frames, added one at a time; a kill cuts the last only.
+"""The journal of an unfinished run: a file of frames, of which a kill can cut only the last.
 
-It begins with eight bytes that tell what it is. Two frames for the schema of the table follow (one
-can be lost), then one for each row. A schema that comes later, twice too, is that of the same run
-with more inputs. A frame has a head (the length and the CRC-32 of its payload, and the CRC-32 of
-these eight bytes), the payload, and a last byte.
+The file begins with eight bytes that identify it. Two equal frames with the schema of the table
+follow, because all rows need the schema and one of the frames may be damaged. Then each row has a
+frame. If inputs are added to the run, two frames with the new schema come before their rows.
 
-A cut is told from damage like this. A program that is killed leaves a file that ends within its
-last frame, whose head says that it is longer; a machine that loses power leaves bytes that were
-never written, zeros or ones, up to the end. Whatever else is not a whole frame is damage.
+A frame has a head, the payload, and a last byte. The head holds the length of the payload, its
+CRC-32, and the CRC-32 of these eight bytes.
+
+A reader distinguishes a cut from damage as follows. A killed program leaves a file that ends within
+its last frame: the head of this frame states a length beyond the end of the file. A power failure
+leaves bytes that were never written, which are all zeros or all ones, up to the end of the file.
+All other bytes that are not whole frames are damage.
 """
 
 from __future__ import annotations
@@ -25,14 +28,14 @@ from smoothbound.errors import StoreError
 __all__ = ["Journal", "beginning", "frame", "schema_frames"]
 
 _MAGIC = b"SMBOUND2"
-_END = b"\xa5"  # of a frame; one flipped bit does not make it a byte that was never written
-_UNWRITTEN = (b"\x00", b"\xff")
-_MOST_UNWRITTEN = 1 << 16  # bytes that one frame can lack, beside the longest there is
+_END = b"\xa5"  # last byte of a frame; one flipped bit does not turn it into 00 or ff
+_UNWRITTEN = (b"\x00", b"\xff")  # bytes that a power failure leaves
+_MOST_UNWRITTEN = 1 << 16  # by how many bytes a lost frame may exceed the longest whole one
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How frames look in one version of the file."""
+    """The layout of frames in one version of the file."""
 
     head: struct.Struct
     end: bytes
@@ -43,7 +46,7 @@ class _Layout:
         return self.head.pack(*sums, *checked) + payload + self.end
 
     def size(self, data: bytes, at: int) -> int | None:
-        """Return how long the frame at a byte claims to be; None if its head is damaged or cut."""
+        """Return the length that the head of a frame states; None if it is damaged or cut."""
         if at + self.head.size > len(data):
             return None
         length, _, *checked = self.head.unpack_from(data, at)
@@ -52,7 +55,7 @@ class _Layout:
         return self.head.size + int(length) + len(self.end)
 
     def payload(self, data: bytes, at: int) -> bytes | None:
-        """Return the payload of the frame at a byte, if it is whole."""
+        """Return the payload of the frame that begins at a byte; None if it is not whole."""
         size = self.size(data, at)
         if size is None or at + size > len(data):
             return None
@@ -72,11 +75,11 @@ class Journal:
     Attributes
     ----------
     schema : pyarrow.Schema or None
-        The last one; None where a run was stopped before it was written.
+        The last schema; None if the run was stopped before it wrote one.
     rows : list of pyarrow.RecordBatch
-        In the order in which they were written.
+        The rows in the order in which they were written.
     end : int
-        What follows this byte was cut by a kill, and holds no whole row.
+        Number of bytes up to the end of the last whole frame. A kill cut the frame after it.
     """
 
     schema: pa.Schema | None
@@ -85,12 +88,12 @@ class Journal:
 
     @classmethod
     def parse(cls, path: Path, data: bytes) -> Journal:
-        """Take a journal's bytes apart.
+        """Split the bytes of a journal into its frames.
 
         Raises
         ------
         StoreError
-            If they are not a journal, or damaged anywhere.
+            If the bytes are not a journal, or are damaged anywhere.
         """
         magic = data[: len(_MAGIC)]
         if not any(known.startswith(magic) for known in _LAYOUTS):
@@ -115,12 +118,12 @@ class Journal:
 
     @classmethod
     def salvage(cls, path: Path, data: bytes) -> Journal:
-        """Take what is whole out of a damaged journal.
+        """Return the whole frames of a damaged journal.
 
         Raises
         ------
         StoreError
-            If the settings are not among it.
+            If no schema is among them.
         """
         payloads, at = [], 0
         while at < len(data):
@@ -159,36 +162,47 @@ class Journal:
         return pa.Table.from_batches(self.rows, self.schema)
 
     def to_bytes(self) -> bytes:
-        """Return a journal of these frames."""
+        """Return the bytes of a journal with this schema and these rows."""
         assert self.schema is not None
         rows = [frame(row.serialize().to_pybytes()) for row in self.rows]
         return b"".join([beginning(self.schema), *rows])
 
 
 def frame(payload: bytes) -> bytes:
-    """Return a payload as it stands in a journal."""
+    """Return the frame of a payload."""
     return _LAYOUT.frame(payload)
 
 
 def schema_frames(schema: pa.Schema) -> bytes:
-    """Return a schema as it stands in a journal: twice, because all rows need it."""
+    """Return two frames of a schema, because all rows need it and one may be damaged."""
     return 2 * frame(schema.serialize().to_pybytes())
 
 
 def beginning(schema: pa.Schema) -> bytes:
-    """Return what a journal without a row holds."""
+    """Return the bytes of a journal without rows."""
     return _MAGIC + schema_frames(schema)
 
 
 def _was_cut(layout: _Layout, data: bytes, end: int, longest: int) -> bool:
-    """Say whether what follows the whole frames is less than a frame, cut by a kill."""
+    """Return whether the bytes after `end` are the rest of one frame that was cut.
+
+    Parameters
+    ----------
+    layout : _Layout
+    data : bytes
+        The whole journal.
+    end : int
+        Number of bytes up to the end of the last whole frame.
+    longest : int
+        Length of the longest payload before `end`.
+    """
     rest = len(data) - end
     if rest < layout.head.size:
         return True
     size = layout.size(data, end)
     if layout is _LAYOUT:
         if size is not None and size > rest:
-            return True  # the head is right, and says that there was to be more
+            return True  # the head is right, and states more bytes than there are
         last = data[end + (size or layout.head.size) - 1 :]
         unwritten = any(not last.strip(byte) for byte in _UNWRITTEN)
         return unwritten and len(last) <= _MOST_UNWRITTEN + longest

@@ -1,4 +1,4 @@
-"""The counts of a sketch of one input as a few kilobytes: most of its cells are empty."""
+"""Compressed counts of a sketch of one input: a few kilobytes, because most cells are empty."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def pack(counts: NDArray[np.uint32]) -> bytes:
 
 
 def unpack(packed: bytes, n_cells: int) -> NDArray[np.uint32]:
-    """Unpack what `pack` made of `n_cells` counts; never makes more than that of what it is given.
+    """Unpack the result of `pack` for `n_cells` counts. Other data never makes more numbers.
 
     Raises
     ------
     ValueError
-        If these are not that many counts.
+        If the data is damaged, or does not hold `n_cells` counts.
     """
     stream, size = zlib.decompressobj(), 4 * n_cells
     try:

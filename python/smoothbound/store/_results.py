@@ -1,10 +1,10 @@
-"""Reading a results folder, finished or not, as one table.
+"""Reading of a results folder, finished or not, as one table.
 
 A finished run is one Parquet file, `results.parquet`, with the settings as JSON in its metadata
-(key ``smoothbound``). A run that is not finished is a journal (`_journal`). A folder holds both
-while a finished run is resumed with more inputs.
+(key ``smoothbound``). An unfinished run is a journal (`_journal`). A folder holds both while a
+finished run is resumed with more inputs.
 
-Every byte is under a checksum, and every setting and number is checked when it is read.
+Checksums cover every byte, and every setting and number is checked when it is read.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ RESULTS, JOURNAL = "results.parquet", "journal.bin"
 
 @dataclass(frozen=True)
 class Results:
-    """What a results folder holds. Nothing changes it, so that threads may share it.
+    """The contents of a results folder. They never change, so threads may share them.
 
     Parameters
     ----------
     settings : RunSettings
-        What the run was started with.
+        The settings of the run.
     table : pyarrow.Table
         One row per finished input, in the order of `index`; see `schema`.
     complete : bool
-        Whether the run came to its end.
+        Whether the run is finished.
     """
 
     settings: RunSettings
@@ -97,17 +97,17 @@ class Results:
 
     @property
     def with_scores(self) -> NDArray[np.int64]:
-        """Indices of the inputs whose counted scores were kept: none if draws were adaptive."""
+        """Index of each input whose counted scores were kept; none if the draws were adaptive."""
         drawn = self.array("n_draws") > 0
         return np.asarray(self.array("index")[drawn & (self.settings.adaptive is None)])
 
     @renamed(inputs="index")
     def sketch(self, index: ArrayLike | None = None) -> ScoreSketch:
-        """Return the counted scores of inputs, to be certified anew.
+        """Return the counted scores of inputs, to certify them again.
 
-        Each input takes 32 KiB. A certificate of any threshold and radius holds, but alpha and the
-        band have to be chosen without a look at the results: the best of several choices fails more
-        often than each.
+        Each input takes 32 KiB. Certificates hold for all thresholds and radii. Choose alpha and
+        the band before you look at the results, because the best of several choices fails more
+        often than each of them.
 
         Parameters
         ----------
@@ -117,8 +117,9 @@ class Results:
         Raises
         ------
         StoreError
-            If draws were adaptive (the scores decided how many there are, so that they certify
-            nothing by themselves), no input has any, or they are damaged.
+            If the draws were adaptive, no input has counted scores, or the counts are damaged.
+            Counts of adaptive draws certify nothing by themselves, because the scores decided how
+            many draws there are.
         """
         from smoothbound.sketch._content import SketchContent, no_counts
         from smoothbound.sketch._score_sketch import ScoreSketch
@@ -161,7 +162,7 @@ class Results:
             raise StoreError(f"the sketches of the results are damaged: {error}") from error
 
     def array(self, name: str) -> NDArray[Any]:
-        """Return a column as an array: (n_inputs,), or (n_inputs, k) for a list column.
+        """Return a column as an array of shape (n_inputs,), or (n_inputs, k) for a list column.
 
         Raises
         ------
@@ -187,7 +188,11 @@ def load(folder: str | Path, *, salvage: bool = False) -> Results:
     ----------
     folder : str or Path
     salvage : bool
-        Return what is whole, where the journal of an unfinished run is damaged.
+        Whether to return the whole rows if the journal of an unfinished run is damaged.
+
+    Returns
+    -------
+    Results
 
     Raises
     ------
@@ -224,7 +229,7 @@ def _parse(path: Path, data: bytes, *, salvage: bool) -> Journal:
 
 
 def is_there(path: Path) -> bool:
-    """Say whether there is anything of this name, a link to nothing included."""
+    """Return whether there is anything of this name, also a link to a missing file."""
     try:
         return path.is_symlink() or path.exists()
     except OSError as error:
@@ -241,12 +246,12 @@ def load_finished(path: Path) -> Results:
 
 
 def results_of(path: Path, table: pa.Table, *, complete: bool) -> Results:
-    """Check a table that was read from a file, settings and numbers.
+    """Return the results of a table that was read from a file, after a check of its contents.
 
     Raises
     ------
     StoreError
-        If the table is not one that a run writes; it names `path`.
+        If the table is not one that a run writes. The error names `path`.
     """
     try:
         settings = RunSettings.from_json((table.schema.metadata or {})[SETTINGS_KEY])

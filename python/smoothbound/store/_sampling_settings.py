@@ -28,32 +28,34 @@ _MOST = 2**63 - 1  # a column holds no greater number
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingSettings:
-    """How the draws of an input were made.
+    """The settings with which the draws of an input were made.
 
     Attributes
     ----------
     measure : str
         Name of the confidence measure.
     cutoff : float or None
-        Certified confidence at R = 0 that a class has to be above; None: no abstention.
+        The class is abstained from if its certified confidence at R = 0 is not above this; None: no
+        abstention.
     outputs : str
-        What the model was stated to return, such as ``"logits"``.
+        Stated kind of the model's outputs, such as ``"logits"``.
     n0, seed : int
-        Selection draws of each input; seed of the noise.
+        Number of selection draws of each input; seed of the noise.
     noise : dict
-        Kind of the noise, its grid, and where it entered; see `smoothbound.noise.Noise.describe`.
+        Kind of the noise, its grid, and the place where it entered; see
+        `smoothbound.noise.Noise.describe`.
     device : str
-        Where the noise was drawn and the model ran.
+        Device of the noise and the model.
     batch_size, precision, channels_last, compile : int, str, bool, str or None
-        How the model ran, which its rounding depends on; see `smoothbound.SmoothedClassifier`.
-        Automatic values as they were found.
+        How the model ran, which changes its rounding; see `smoothbound.SmoothedClassifier`. A value
+        that was chosen automatically is recorded as it was chosen.
     adaptive : dict or None
         Plan and budget of adaptive draws; None if every input has the same number of draws.
-    select : str
-        How the class was selected: by its mean score or, as in older files, by votes.
+    select : {"score", "votes"}
+        Whether mean scores or votes selected the class. Older files, which lack this, used votes.
     threads : int or None
-        Threads of the CPU that ran the model, which its rounding depends on; None: not known, or
-        another device.
+        Number of CPU threads that ran the model, which changes its rounding; None if it is not
+        known, or on another device.
     """
 
     measure: str
@@ -73,7 +75,7 @@ class SamplingSettings:
 
     @property
     def displacement(self) -> float:
-        """Most that an input lies from the lattice point drawn around; see `smoothbound.noise`."""
+        """Largest distance between an input and its lattice point; see `smoothbound.noise`."""
         return float(self.noise.get("displacement", 0.0))
 
 
@@ -83,7 +85,7 @@ def check_fields(settings: object, checked: Mapping[str, Check]) -> None:
     Raises
     ------
     TypeError, ValueError
-        If one of them is not right; the error names the field.
+        If a field has a wrong value. The error names the field.
     """
     for name, check in checked.items():
         object.__setattr__(settings, name, check(name, getattr(settings, name)))
@@ -140,7 +142,7 @@ def _adaptive(name: str, value: Any) -> dict[str, Any]:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Return what JSON holds, if its numbers are finite."""
+    """Return a value that was read from JSON if all its numbers are finite."""
     if isinstance(value, dict):
         for key, one in value.items():
             _plain(f"{name} {_text(name, key):.40}", one)

@@ -1,4 +1,4 @@
-"""The columns of a results table, also for the tables that older versions wrote."""
+"""The columns of a results table, in this version and in older ones."""
 
 from __future__ import annotations
 
@@ -22,28 +22,32 @@ SKETCH_EDGES = 4097  # of the counted scores: 4096 intervals
 SETTINGS_KEY = b"smoothbound"  # of the settings, in the metadata of the table
 
 Status = Literal["certified", "abstained", "failed", "budget"]
-"""What became of an input.
+"""The outcome of an input.
 
-``certified``: it has a class. ``abstained``: its certified confidence at R = 0 is not above the
-cut-off. ``failed``: the model or the measure failed on it. ``budget``: a budget ended its adaptive
-draws; it has a class where the draws before that certify one.
+- ``certified``: it has a class.
+- ``abstained``: its certified confidence at R = 0 is not above the cut-off.
+- ``failed``: the model or the measure failed on it.
+- ``budget``: a budget ended its adaptive draws. It has a class if the earlier draws certify one.
 """
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 def schema(settings: RunSettings) -> pa.Schema:
-    """Columns of a results table, with the settings in its metadata.
+    """Return the columns of a results table, with the settings in its metadata.
 
-    `selected` is the class that was selected on the selection draws, -1 where there were none.
-    `predicted` is that class, or -1 where the run abstained. `status` is one of `STATUSES`, and
-    `reason` says why in words for people. `class_radius` is Cohen's radius of the class (NaN: not
-    certified). Where sampling failed, the numbers are NaN or 0. `sketch` holds the packed counts
-    of the scores over `SKETCH_EDGES` equally spaced edges; it is empty where drawing was adaptive
-    or failed. `digest` is that of the input and its label, as they were read. For each method,
-    ``lower_<name>`` holds the certified confidence at each radius and ``radius_<name>`` the
-    certified radius for each threshold (NaN where even R = 0 fails).
+    - `selected` is the class that the selection draws chose, -1 if there were none.
+    - `predicted` is that class, or -1 if the run abstained.
+    - `status` is one of `STATUSES`. `reason` explains it in words for people.
+    - `class_radius` is Cohen's radius of the class, NaN if it is not certified.
+    - `sketch` holds the packed counts of the scores over `SKETCH_EDGES` equally spaced edges. It is
+      empty if the draws were adaptive or sampling failed.
+    - `digest` is the digest of the input and its label, as they were read.
+    - ``lower_<name>`` holds the certified confidence of a method at each radius.
+    - ``radius_<name>`` holds the certified radius of a method for each threshold, NaN if even R = 0
+      fails.
 
-    Tables of format 3 lack `digest` and `status`, tables of format 4 lack `status`.
+    If sampling failed, the numbers are NaN or 0. Tables of format 3 lack `digest` and `status`, and
+    tables of format 4 lack `status`.
     """
     columns = [
         ("index", pa.int64()),
@@ -74,7 +78,7 @@ def schema(settings: RunSettings) -> pa.Schema:
 
 
 def with_status(table: pa.Table) -> pa.Table:
-    """Return a table with the column `status`, which older formats say in the reason alone."""
+    """Return a table with the column `status`. In older formats only the reason tells it."""
     if "status" in table.column_names:
         return table
     rows = zip(table["reason"].to_pylist(), table["predicted"].to_pylist(), strict=True)
@@ -83,7 +87,7 @@ def with_status(table: pa.Table) -> pa.Table:
 
 
 def older_status(reason: str, predicted: int) -> Status:
-    """Return the status of an input of an older file, whose reason begins or ends with it.
+    """Return the status of an input of an older file, from the words of its reason.
 
     Examples
     --------

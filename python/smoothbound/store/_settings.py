@@ -1,8 +1,8 @@
-"""Everything that decides the numbers of a run of `smoothbound certify`.
+"""The settings of a run of `smoothbound certify`, which determine its numbers.
 
-To add a setting, give `RunSettings` a field whose default is the behaviour of runs before there was
-a choice, and `_CHECKS` a line for it. Folders without the setting then open with that default.
-Settings of how inputs are drawn belong to `SamplingSettings`.
+To add a setting, add a field to `RunSettings` and a line to `_CHECKS`. The default of the field is
+the behaviour of runs before there was a choice, because folders without the setting open with the
+default. Settings of how inputs are drawn belong to `SamplingSettings`.
 """
 
 from __future__ import annotations
@@ -33,20 +33,21 @@ READABLE = (3, 4, 5)  # 3 has no checksum and no digests of the inputs, 3 and 4 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings(SamplingSettings):
-    """Everything that decides the numbers of a run, and so everything needed to repeat it.
+    """The settings that determine the numbers of a run, and that are needed to repeat it.
 
     Parameters
     ----------
     sigma : float
-        Standard deviation of the noise, in the units of the input before normalisation.
+        Standard deviation of the noise, > 0, in the units of the input before normalisation.
     alpha : float
-        Failure probability of each stated certificate.
+        Failure probability of each stated certificate, in (0, 1).
     n : int
-        Draws that bound the score of the selected class; with adaptive draws the most of an input.
+        Number of draws that bound the score of the selected class. With adaptive draws it is the
+        largest number of an input.
     score_range : tuple of float
         Range (a, b) of the measure.
     methods : tuple of Method
-        Ways to certify the same draws, the strongest last.
+        Ways to certify the same draws. The last one decides on abstention.
     radii : tuple of float
         Radii of the columns ``lower_*``, in the units of sigma.
     thresholds : tuple of float
@@ -72,7 +73,7 @@ compile, adaptive, select, threads
     Raises
     ------
     TypeError, ValueError
-        If a setting is not of the kind or in the range stated above; it names the setting.
+        If a setting is not of the kind or in the range stated above. The error names the setting.
     """
 
     sigma: float
@@ -109,8 +110,8 @@ compile, adaptive, select, threads
         Raises
         ------
         StoreError
-            If the text is not JSON, is of another format, lacks or adds a setting, or one of them
-            is not right.
+            If the text is not JSON or has an unknown format, or if a setting is missing, unknown or
+            wrong.
         """
         try:
             values = json.loads(text)
@@ -126,12 +127,12 @@ compile, adaptive, select, threads
             raise StoreError(f"the settings of the results cannot be read: {words}") from error
 
     def goes_on_as(self, other: RunSettings) -> bool:
-        """Say whether a run of these settings can go on with others: the same, or more inputs.
+        """Return whether a run of these settings can go on with the same ones, or more inputs.
 
         Parameters
         ----------
         other : RunSettings
-            The settings now wanted; `self` are those recorded.
+            The settings that are wanted now. `self` has the recorded ones.
         """
         before, now = self.max_inputs, other.max_inputs
         more = before is not None and (now is None or now > before)
@@ -140,12 +141,12 @@ compile, adaptive, select, threads
         return not self.differences(other)
 
     def differences(self, other: RunSettings) -> list[str]:
-        """Name each setting that differs, as ``"sigma: was 0.25, now 0.5"``.
+        """Return a line for each setting that differs, such as ``"sigma: was 0.25, now 0.5"``.
 
         Parameters
         ----------
         other : RunSettings
-            The settings now wanted; `self` are those recorded.
+            The settings that are wanted now. `self` has the recorded ones.
         """
         before, now = asdict(self), asdict(other)
         for values in (before, now):

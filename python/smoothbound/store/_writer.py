@@ -1,4 +1,4 @@
-"""Writing a results folder, one finished input at a time, so that a kill costs none of them.
+"""Writing of a results folder, one finished input at a time, so that a kill loses none of them.
 
 Every finished input is one frame of the journal (`_journal`), forced to the disk before the next
 input begins. A kill can cut the last frame only; that frame is dropped when the run is resumed.
@@ -46,33 +46,33 @@ class Writer:
     Parameters
     ----------
     folder : str or Path
-        Made if need be; at most one writer at a time holds it.
+        The folder, which is made if it is missing. One writer at a time holds it.
     settings : RunSettings
-        What decides the numbers.
+        The settings of the run.
     resume : bool
-        Resume a run that was stopped, or add inputs to a finished one. An empty or missing folder
-        starts a new run.
+        Whether to resume a run that was stopped, or to add inputs to a finished one. In an empty or
+        missing folder a new run begins.
     salvage : bool
-        If the journal is damaged, keep its whole frames, and a copy of the damaged file as
+        Whether to keep the whole frames of a damaged journal, and a copy of the damaged file as
         `journal.damaged`.
 
     Attributes
     ----------
     digests : dict of int to bytes
-        Digest of what was read of each input that is finished and on the disk, by index.
+        Digest of each input that is finished and on the disk, and of its label, by index.
     spent : tuple of int and float
-        Draws and seconds of the inputs that were finished when the folder was opened.
+        Number of draws and seconds of the inputs that were finished when the folder was opened.
 
     Raises
     ------
     StoreError
-        If another run writes to the folder, it already holds results and `resume` is false, its
-        settings differ from `settings`, it holds files of other programs, or it is damaged or
+        If another run writes to the folder, if it holds results and `resume` is false, if its
+        settings differ from `settings`, if it holds files of other programs, or if it is damaged or
         cannot be read or written. Nothing in the folder is changed then.
 
     Notes
     -----
-    A writer is for one thread at a time, and one process at a time has one of a folder.
+    Only one thread at a time may use a writer.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Writer:
         self.digests: dict[int, bytes] = {}
         self.spent = 0, 0.0
         self._schema = schema(settings)
-        self._finished: Results | None = None  # the same run, before inputs were added
+        self._finished: Results | None = None  # the finished run to which inputs are added
         self._end = 0
         self._fd = -1
         try:
@@ -119,7 +119,7 @@ class Writer:
         self.close()
 
     def close(self) -> None:
-        """Release the lock on the folder; what was appended is already on the disk."""
+        """Release the lock on the folder. Appended inputs are already on the disk."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -135,10 +135,9 @@ class Writer:
         Raises
         ------
         StoreError
-            If it cannot be written, or one of its numbers cannot be right; the inputs before it are
-            kept.
+            If it cannot be written, or one of its numbers cannot be right. Earlier inputs are kept.
         ValueError
-            If a column is missing, unknown, of the wrong type or length, or the input was
+            If a column is missing, unknown, or of the wrong type or length, or if the input was
             appended before.
         """
         if set(row) != set(self._schema.names):
@@ -161,7 +160,7 @@ class Writer:
         Raises
         ------
         StoreError
-            If inputs are missing, or the file cannot be written; the journal is then kept.
+            If inputs are missing, or the file cannot be written. The journal is then kept.
         """
         path = self.folder / RESULTS
         if self._fd < 0 and path.exists():  # it was finished before
@@ -182,7 +181,7 @@ class Writer:
         return path
 
     def _open(self, resume: bool, salvage: bool) -> None:
-        """Compare the settings with those in the folder, lock it, and only then write."""
+        """Compare the settings with those in the folder, lock the folder, and only then write."""
         results, path = self.folder / RESULTS, self.folder / JOURNAL
         seen = file_identity(results)
         if is_there(results):
@@ -268,7 +267,7 @@ class Writer:
         )
 
     def _salvage(self) -> None:
-        """Replace a damaged journal by its whole frames; keep a copy of the damaged one."""
+        """Replace a damaged journal by its whole frames, and keep a copy of it."""
         path, data = self.folder / JOURNAL, self._read()
         try:
             Journal.parse(path, data)
@@ -312,7 +311,7 @@ class Writer:
 
 
 def _refuse_foreign_files(folder: Path) -> None:
-    """Refuse to begin a run in a folder that holds anything else."""
+    """Refuse a folder for a new run that holds any file."""
     try:
         others = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
