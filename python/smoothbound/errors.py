@@ -16,7 +16,7 @@ __all__ = [
 
 
 class SmoothboundError(Exception):
-    """Base of the errors below; the command line prints them without a traceback."""
+    """Base of the errors below. The command line prints them without a traceback."""
 
 
 class StoreError(SmoothboundError):
@@ -35,11 +35,11 @@ class ModelError(SmoothboundError):
     """A base classifier returned something that cannot be certified."""
 
 
-_MOST_SAID = 2000  # characters of a message that are kept
+_MOST_SAID = 2000  # largest number of characters of a message
 
 
 def said(error: BaseException) -> str:
-    """Return what an exception of somebody else's code says, cut where it is long.
+    """Return the message of an exception from other code, cut if it is long.
 
     Examples
     --------
@@ -48,6 +48,6 @@ def said(error: BaseException) -> str:
     """
     try:
         text = str(error)
-    except Exception as cause:  # it cannot even say what is wrong
+    except Exception as cause:  # other code made its __str__ too
         return f"(a message that cannot be shown: {type(cause).__name__})"
     return text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}... ({len(text)} characters)"

@@ -1,8 +1,8 @@
-"""Confidence measures: what is averaged over the noise.
+"""Confidence measures: the numbers that are averaged over the noise.
 
-A measure turns the output of the base classifier on a batch of noisy inputs into one number per
-draw, within a stated range (a, b). The certificate then bounds the mean of that number. *score*
-and *margin* are those of Kumar et al. 2020, section 4; `custom` takes any other function.
+A measure turns the outputs of the base classifier on a batch of noisy inputs into one number per
+draw, within a stated range (a, b). The certificate bounds the mean of that number. *score* and
+*margin* are those of Kumar et al. 2020, section 4. `custom` makes a measure of another function.
 """
 
 from __future__ import annotations
@@ -21,24 +21,25 @@ __all__ = ["MARGIN", "SCORE", "Measure", "custom", "measure"]
 
 @dataclass(frozen=True)
 class Measure:
-    """A confidence measure; `measure` and `custom` make them.
+    """A confidence measure, made by `measure` or `custom`.
 
-    Threads may share it, if its function can be called from several threads at once.
+    Threads may share a measure if its function can be called from several threads at once.
 
     Attributes
     ----------
     name : str
-        Name that results are stored under.
+        Name of the measure in results.
     score_range : tuple of float
-        The range (a, b) that every value lies in; a value outside it is an error, never clipped.
+        The range (a, b) that every value lies in. A value outside is an error, and never clipped.
     cutoff : float or None
-        A class whose certified confidence at R = 0 is not above this is abstained from, unless
-        the smoothed classifier is given its own cut-off. None: no such value.
+        A class is abstained from if its certified confidence at R = 0 is not above this, unless the
+        smoothed classifier has its own cut-off. None: no abstention.
     function : callable
         Takes the outputs of the base classifier, shape (batch, classes), and the selected class of
-        each row, int64 of shape (batch,) on the same device, for a batch holds draws of several
-        inputs. Returns one floating-point value per row, shape (batch,), that depends on no other
-        row. Reading a value back on the host (`item`, `bool`) makes the device wait once per batch.
+        each row, int64 of shape (batch,) on the same device. There is one class per row, because a
+        batch holds draws of several inputs. Returns one floating-point value per row, shape
+        (batch,), that depends on no other row. Reading a value on the host (`item`, `bool`) makes
+        the device wait once per batch.
     """
 
     name: str
@@ -59,29 +60,29 @@ def _margin(outputs: Tensor, selected: Tensor) -> Tensor:
 SCORE = Measure("score", (0.0, 1.0), 0.5, _score)
 """h_y(x): the softmax score of the selected class y.
 
-Its mean is the average prediction score. Above the cut-off of 1/2, y is the class with the
-largest one, as far as the scores of all classes sum to 1: a softmax in float32 misses that by its
-rounding, and stated probabilities may miss it by 0.004.
+Its mean is the average prediction score of class y. If the mean is above the cut-off of 1/2, y is
+the class with the largest average score, because the scores of all classes sum to 1. The sum is 1
+up to rounding for a softmax in float32, and up to 0.004 for stated probabilities.
 """
 
 MARGIN = Measure("margin", (-1.0, 1.0), 0.0, _margin)
 """h_y(x) - max of h_j(x) over the other classes j, draw by draw.
 
-Its mean is a lower bound on the margin between the average scores, E h_y - max_j E h_j. Above the
-cut-off of 0, y is the class with the largest average score.
+Its mean is a lower bound on the margin between the average scores, E h_y - max_j E h_j. If the mean
+is above the cut-off of 0, y is the class with the largest average score.
 """
 
 _BY_NAME = {known.name: known for known in (SCORE, MARGIN)}
 
 
 def measure(spec: str | Measure) -> Measure:
-    """Return the measure called `spec`, or `spec` itself if it is a `Measure`.
+    """Return the measure with the name `spec`, or `spec` itself if it is a `Measure`.
 
     Parameters
     ----------
     spec : {"score", "margin"} or Measure
-        The score of the selected class, in (0, 1) with cut-off 0.5; its margin over the best of
-        the others, in (-1, 1) with cut-off 0; or a measure made by `custom`.
+        "score" is the score of the selected class, in (0, 1) with cut-off 0.5. "margin" is that
+        score minus the largest score of the others, in (-1, 1) with cut-off 0.
 
     Raises
     ------
@@ -112,21 +113,25 @@ def custom(
     name: str = "custom",
     cutoff: float | None = None,
 ) -> Measure:
-    """Make a measure out of any function with a known range.
+    """Make a measure of any function with a known range.
 
     Parameters
     ----------
     function : callable
         ``function(outputs, selected)`` as described under `Measure.function`. The outputs are
-        probabilities, unless the smoothed classifier is made with ``outputs="raw"``: then they
-        are what the model returned.
+        probabilities. If the smoothed classifier is made with ``outputs="raw"``, they are the
+        outputs of the model itself.
     score_range : tuple of float
         The range (a, b) of the values. Draws are kept in float32, so both ends must be exact
         float32 numbers. An input with a value outside the range is reported as failed.
     name : str, default "custom"
-        Name that results are stored under.
+        Name of the measure in results.
     cutoff : float, optional
-        Abstain where the certified value at R = 0 is not above this; by default never.
+        Abstain if the certified value at R = 0 is not above this; by default never.
+
+    Returns
+    -------
+    Measure
 
     Raises
     ------

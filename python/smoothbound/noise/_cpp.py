@@ -1,4 +1,4 @@
-"""Noise on the CPU, by the C++ core; with the functions of `_torch`."""
+"""Noise on the CPU, by the C++ core. The functions are those of `_torch`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smoothbound.noise._torch import Key
 
 __all__ = ["add_gaussian", "add_lattice"]
 
-_ELEMENTS_PER_THREAD = 2**17  # at least; fewer take longer to share out than to make
+_ELEMENTS_PER_THREAD = 2**17  # with fewer, starting a thread takes longer than its work
 
 
 @cache

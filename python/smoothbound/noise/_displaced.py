@@ -1,8 +1,8 @@
-"""Certificates of an input that a lattice point stands for.
+"""The change of radii between an input and the lattice point that stands for it.
 
-The scores are those of the point x^ next to the input x, at most d away. A perturbed input x' is
-rounded to the lattice too, so that a point within R + 2 d of x^ stands for it when it lies within
-R of x. What is certified at x^ within R + 2 d therefore holds for x within R (docs/noise.md).
+The scores are those of the lattice point x^ next to the input x, at most d away. A perturbed input
+x' within R of x is rounded to the lattice too. Its lattice point is at most d from x', and thus at
+most R + 2 d from x^. A certificate for R + 2 d at x^ therefore holds for R at x (docs/noise.md).
 """
 
 from __future__ import annotations

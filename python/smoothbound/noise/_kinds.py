@@ -21,7 +21,7 @@ BRIEF_CAVEAT = "floating-point noise, so no proof"
 
 
 def stated(kind: Any) -> str | None:
-    """Return the kind of noise if there is such a kind; None if it is not known.
+    """Return a kind of noise that was checked; None stands for an unknown kind.
 
     Raises
     ------
@@ -37,7 +37,9 @@ def stated(kind: Any) -> str | None:
 
 
 def described(kind: str | None) -> dict[str, Any]:
-    """Return the entries of a certificate's settings about the kind; none if it is not known.
+    """Return the entries about a kind of noise in the settings of a certificate.
+
+    There are none if the kind is not known.
 
     Examples
     --------

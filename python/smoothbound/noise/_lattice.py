@@ -1,7 +1,7 @@
-"""The rounded Gaussian on a lattice: exact thresholds for whole steps.
+"""The Gaussian rounded to a lattice, and the exact thresholds that draw it.
 
 Inputs lie on a stated grid (`lattice`), or are placed on a fine lattice made from sigma
-(`fine_lattice`). docs/noise.md has the proof that smoothing by it is smoothing by an exactly
+(`fine_lattice`). docs/noise.md proves that smoothing with this noise is smoothing with an exactly
 Gaussian distribution.
 """
 
@@ -30,9 +30,9 @@ __all__ = [
 ]
 
 THRESHOLD_BITS = 79
-MAX_NUMBER = 2**24  # up to here float32 holds every whole number
-FINE_BITS = 13  # 2^13 steps in sigma: docs/noise.md weighs their time against the displacement
-MAX_FINE_NUMBER = 2**30  # up to here int32 holds a number of steps, whatever noise is added
+MAX_NUMBER = 2**24  # float32 holds every whole number up to here
+FINE_BITS = 13  # 2^13 steps in sigma; docs/noise.md weighs their time against the displacement
+MAX_FINE_NUMBER = 2**30  # int32 holds every number of steps up to here with any noise added
 _LEAST_SIGMA, _MOST_SIGMA = 2.0**-100, 2.0**100  # so that float32 holds the steps of one unit
 
 _FINEST, _COARSEST = 2048, 32  # grid steps in sigma
@@ -43,14 +43,14 @@ _WORK_BITS = 192
 class Lattice:
     """A lattice of inputs, and the Gaussian rounded to it.
 
-    With s the number of grid steps in sigma and delta ~ N(0, s^2), round(delta) = +-|K| with a fair
-    sign, and |K| is the number of thresholds that a uniform whole number below 2^79 reaches: the
-    k-th is P(|delta| <= k + 1/2) in units of 2^-79, rounded to the nearest.
+    Let s be the number of grid steps in sigma, and delta ~ N(0, s^2). Then round(delta) = +-|K|,
+    where the sign is fair. |K| is the number of thresholds that a uniform whole number below 2^79
+    reaches. The k-th threshold is P(|delta| <= k + 1/2) in units of 2^-79, rounded to the nearest.
 
     Attributes
     ----------
     levels : int or float
-        Inputs are whole multiples of 1 / levels, or are placed on the nearest one if `fine`.
+        Inputs are whole multiples of 1 / levels. If `fine`, they are placed on the nearest one.
     refine : int
         Noise is a whole multiple of 1 / (levels * 2^refine).
     high, low : ndarray of int32 and of uint64, shape (m,)
@@ -68,7 +68,7 @@ class Lattice:
 
     @property
     def denominator(self) -> float:
-        """Lattice steps in one unit of the input."""
+        """Number of lattice steps in one unit of the input."""
         steps: int = 2**self.refine
         return self.levels * steps
 
@@ -82,16 +82,20 @@ def lattice(sigma: float, levels: int) -> Lattice:
     """Return the grid for noise of standard deviation sigma on inputs k / levels.
 
     The grid is refined by the smallest power of two that puts at least 32 steps into sigma.
-    Rounding to it then adds less than 1 / (12 * 32^2) = 0.008 % to the variance of the noise, far
-    below a difference that a base classifier trained under floating-point noise can notice.
-    Certificates hold for every refinement.
+    Rounding to it adds less than 1 / (12 * 32^2) = 0.008 % to the variance of the noise, which a
+    base classifier trained under floating-point noise cannot notice. Certificates hold for every
+    refinement.
 
     Parameters
     ----------
     sigma : float
         In the units of the input.
     levels : int
-        255 for 8-bit images in [0, 1].
+        Inputs are whole multiples of 1 / levels: 255 for 8-bit images in [0, 1].
+
+    Returns
+    -------
+    Lattice
 
     Raises
     ------
@@ -181,7 +185,7 @@ def thresholds(steps: Fraction) -> list[int]:
     steps : Fraction
         Standard deviation of delta, in grid steps.
     """
-    # P(|N(0, 1)| <= 16) = 1 - 1.3e-57: 1 to 188 bits.
+    # P(|N(0, 1)| <= 16) = 1 - 1.3e-57, which is 1 to 188 bits.
     whole = _integral(Fraction(16))
     one = 1 << THRESHOLD_BITS
     found: list[int] = []
@@ -196,11 +200,11 @@ def thresholds(steps: Fraction) -> list[int]:
 def fine_thresholds(bits: int) -> list[int]:
     """Return ``thresholds(2**bits)`` for bits from 12 on, a thousand times as fast.
 
-    With h = 2^-bits, the integral of exp(-x^2/2) between (k - 1/2) h and (k + 1/2) h is, by the
-    Taylor series at m = k h, h exp(-m^2/2) (1 + s_1 + s_2 + s_3 + ...), where s_j is
+    Let h = 2^-bits. By the Taylor series at m = k h, the integral of exp(-x^2/2) between
+    (k - 1/2) h and (k + 1/2) h is h exp(-m^2/2) (1 + s_1 + s_2 + s_3 + ...), where s_j is
     He_2j(m) (h/2)^2j / (2j + 1)! with the Hermite polynomials He. By Cramer's inequality
-    |He_8(m)| exp(-m^2/2) < 218, so what is left out after s_3 is below 2^-122 h for 13 bits, and
-    a threshold is off by at most 1/2 + 2^-40. exp(-m^2/2) follows from the one before by two
+    |He_8(m)| exp(-m^2/2) < 218. For 13 bits the terms after s_3 are therefore below 2^-122 h, and a
+    threshold is off by at most 1/2 + 2^-40. Each exp(-m^2/2) follows from the one before by two
     products, whose roundings add up to less than 2^-150.
     """
     one, square = 1 << _WORK_BITS, 1 << (_WORK_BITS - 2 * bits)  # 1 and h^2
@@ -241,9 +245,10 @@ def _exponential(x: int) -> int:
 def _integral(z: Fraction) -> int:
     """Return the integral of exp(-x^2 / 2) over 0 <= x <= z <= 16, in units of 2^-192, to 2^-180.
 
-    It is A / E, where A = z + z^3/3 + z^5/(3 5) + ... and E = exp(z^2/2) = 1 + z^2/2 + ... have
-    positive terms. In whole numbers each of the fewer than 800 terms is rounded down twice, and a
-    unit lost from a term loses at most E units from the sum, so A and E are within 2^-181 E.
+    It is A / E with A = z + z^3/3 + z^5/(3 5) + ... and E = exp(z^2/2) = 1 + z^2/2 + ..., whose
+    terms are all positive. In whole numbers each of the fewer than 800 terms is rounded down twice,
+    and a unit lost from a term loses at most E units from the sum. The errors of A and E are
+    therefore below 2^-181 E.
     """
     square = (z.numerator**2 << _WORK_BITS) // z.denominator**2
     odd = area = (z.numerator << _WORK_BITS) // z.denominator

@@ -1,10 +1,10 @@
-"""Gaussian noise whose draws belong to an input, not to a run.
+"""Gaussian noise that depends on the seed, the index of the input and the number of the draw.
 
 Every number comes from Philox 4x32-10, a counter-based generator (Salmon et al., *Parallel random
-numbers: as easy as 1, 2, 3*, 2011): its key is the seed, its counter is (block of elements, draw,
-index of the input, stream). Noise is therefore the same bits on every device and for every batch
-size, order, shard and resumed run. docs/noise.md states the two kinds, how numbers become noise,
-and why lattice noise is exactly Gaussian smoothing.
+numbers: as easy as 1, 2, 3*, 2011). Its key is the seed. Its counter is (block of elements, draw,
+index of the input, stream). Noise therefore has the same bits on every device and for every batch
+size, order, shard and resumed run. docs/noise.md states the two kinds, explains how random words
+become noise, and proves that lattice noise is exactly Gaussian smoothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_ELEMENTS = 2**31 - 1  # of an input
 MAX_DRAWS = 2**32  # of an input and a stream
 
 _COMMON_GRIDS = (255, 16)  # of 8-bit images and of the digits
-_GRID_ERROR = 2.0**-22  # relative: k * (1 / 255) in float32 is off by less
+_GRID_ERROR = 2.0**-22  # relative; the error of k * (1 / 255) in float32 is less
 
 
 class Noise:
@@ -40,19 +40,20 @@ class Noise:
     Parameters
     ----------
     kind : {"lattice", "gaussian"}
-        "lattice": whole steps of a lattice, from thresholds exact to 2^-79; certificates hold for
-        the base classifier behind rounding to that lattice, under exactly Gaussian noise.
+        "lattice": whole steps of a lattice, from thresholds that are exact to 2^-79. Certificates
+        hold, under exactly Gaussian noise, for the classifier that rounds its input to the lattice
+        before the base classifier sees it.
         "gaussian": float32 normal numbers, added in floating point. Certificates assume that the
-        sum is exactly Gaussian, and its rounding makes that untrue. They are no proof: a network
-        that looks at the last digits of its input can be certified falsely.
+        sum is exactly Gaussian, but it is rounded. They are no proof, because a network that looks
+        at the last digits of its input can be certified falsely.
     sigma : float
-        Standard deviation of the noise, in the units of the input.
+        Standard deviation of the noise, > 0, in the units of the input.
     seed : int, default 0
-        0 to 2^64 - 1.
+        From 0 to 2^64 - 1.
     grid : int, optional
-        States, for lattice noise, that inputs are whole multiples of 1 / grid; 255 for 8-bit images
-        in [0, 1]. Without it, inputs are placed on a fine lattice with 2^13 steps in sigma, and
-        certificates are stated for a radius that is smaller by twice the `displacement`.
+        For lattice noise: the inputs are whole multiples of 1 / grid, such as 255 for 8-bit images
+        in [0, 1]. Without a grid, inputs are placed on a fine lattice with 2^13 steps in sigma, and
+        each certified radius is smaller by twice the `displacement`.
     device : torch.device or str, default "cpu"
         Device on which the noise is made.
 
@@ -100,7 +101,7 @@ class Noise:
         self._made_by = _implementation(self.device)
 
     def point(self, x: Tensor) -> Tensor:
-        """Return one input as `add` takes it, on the device.
+        """Return the point of one input that `add` takes, on the device.
 
         Parameters
         ----------
@@ -110,9 +111,9 @@ class Noise:
         Returns
         -------
         Tensor
-            For lattice noise, int32 numbers of steps. They are x itself on a stated grid, up to the
-            rounding of x by four units in the last place of float32, and the nearest point of the
-            lattice otherwise. For Gaussian noise, x.
+            For lattice noise, int32 numbers of steps. On a stated grid they stand for x itself,
+            which may be off the grid by four units in the last place of float32. Otherwise they
+            stand for the nearest point of the lattice. For Gaussian noise, x.
 
         Raises
         ------
@@ -134,8 +135,9 @@ class Noise:
     def displacement(self, elements: int) -> float:
         """Bound the distance between an input and the point of the lattice that stands for it.
 
-        A certificate of radius R + 2 d at that point holds for the input within R, because a
-        perturbed input is rounded too when the smoothed classifier is applied to it.
+        A certificate for the radius R + 2 d at that point holds for R at the input, because the
+        smoothed classifier also rounds a perturbed input (docs/noise.md). On a lattice with L
+        points per unit, d = sqrt(elements) / (2 L).
 
         Parameters
         ----------
@@ -145,8 +147,8 @@ class Noise:
         Returns
         -------
         float
-            d in the units of the input, rounded up. It is 0 on a stated grid, and for Gaussian
-            noise, whose rounding nothing accounts for.
+            d >= 0 in the units of the input, rounded up. It is 0 on a stated grid. It is also 0 for
+            Gaussian noise, whose certificates do not account for rounding.
 
         Examples
         --------
@@ -158,16 +160,22 @@ class Noise:
         elements = checks.count("elements", elements, maximum=MAX_ELEMENTS)
         if self.lattice is None or not self.lattice.fine:
             return 0.0
-        # Half a diagonal of a cell; the rounding of point() and of this is below 2^-20 of it.
+        # Half a diagonal of a cell. The roundings in point() and here are below 2^-20 of it.
         return math.sqrt(elements) / (2.0 * self.lattice.levels) * (1.0 + 2.0**-20)
 
     def common_grid(self, x: Tensor) -> int | None:
-        """Return the grid of images that x lies on although none was stated, if there is one.
+        """Return a common grid of images on which x lies although no grid was stated, or None.
 
         Parameters
         ----------
         x : Tensor of float32 or float64
-            Inputs of any shape. Inputs outside [0, 1] or with fewer than 8 values are no images.
+            Inputs of any shape. Inputs outside [0, 1] or with fewer than 8 different values are not
+            taken for images.
+
+        Returns
+        -------
+        int or None
+            255 or 16; None also if a grid was stated, and for Gaussian noise.
 
         Examples
         --------
@@ -236,13 +244,14 @@ class Noise:
         """Fill out[i] with points[rows[i]] plus the noise of (seed, index, stream, draw) number i.
 
         Lattice noise is added in whole numbers of steps. The sum and the number of steps in 1 are
-        converted to the type of `out` and divided, each time rounded to the nearest. On a stated
-        grid both are exact, so that an element that gets no noise keeps the value of k / 255.
+        converted to the type of `out`, and then divided. Each of the three results is rounded to
+        the nearest. On a stated grid both conversions are exact, so an element that gets no noise
+        keeps the value of k / 255.
 
         Parameters
         ----------
         points : Tensor, shape (k, ...)
-            Inputs as `point` returns them, stacked; any number of them, all of one shape.
+            Any number of inputs of one shape as `point` returns them, stacked.
         rows, indices, draws, streams : Tensor of int64, shape (batch,)
             For each row of `out`: the row of its point in `points`; the index of its input, from 0
             to 2^31 - 1, such as its position in a data set; the number of its draw, from 0 to
@@ -254,8 +263,8 @@ class Noise:
         ------
         TypeError, ValueError
             If a tensor has another shape, type, layout or device than stated, or a number is
-            outside its range. Numbers on other devices than the CPU are not checked, because that
-            would wait for the device.
+            outside its range. Ranges are checked on the CPU alone, because a check elsewhere would
+            wait for the device.
         """
         key = Key(rows, indices, draws, streams)
         self._check(points, key, out)
@@ -296,20 +305,20 @@ class Noise:
                 )
 
     def describe(self, elements: int | None = None) -> dict[str, Any]:
-        """Return the record of the noise that a result keeps.
+        """Return the record of the noise for the settings of a result.
 
         Parameters
         ----------
         elements : int, optional
-            Number of elements of one input, which the displacement depends on.
+            Number of elements of one input, which determines the displacement.
 
         Returns
         -------
         dict
-            ``kind``, ``sigma``, ``seed``, ``generator``, and ``enters``, the place in the pipeline.
-            Lattice noise adds ``grid``, the levels of the inputs or None, and ``steps``, the steps
-            in 1; with a fine lattice also ``displacement``. Gaussian noise adds ``caveat``, the
-            limits of its certificates.
+            ``kind``, ``sigma``, ``seed``, ``generator``, and ``enters``, the place where the noise
+            enters. Lattice noise adds ``grid``, the stated grid or None, and ``steps``, the number
+            of steps in 1. A fine lattice adds ``displacement`` if `elements` is given. Gaussian
+            noise adds ``caveat``, a sentence on the limits of its certificates.
 
         Examples
         --------
@@ -341,9 +350,9 @@ def _check_floats(x: object) -> None:
 
 
 def _implementation(device: torch.device) -> ModuleType:
-    """Import the fastest implementation for a device: torch where the core or Triton is missing."""
+    """Import the fastest implementation for a device; torch's if the core or Triton is missing."""
     name = {"cpu": "_cpp", "cuda": "_triton"}.get(device.type, "_torch")
     try:
         return importlib.import_module(f"smoothbound.noise.{name}")
-    except ImportError:  # the same bits, but slower
+    except ImportError:  # _torch makes the same bits, but slower
         return importlib.import_module("smoothbound.noise._torch")

@@ -1,4 +1,4 @@
-"""What identifies a draw: seed, index of the input, stream and number, with their ranges."""
+"""The numbers that identify a draw, with their ranges: seed, index of the input, stream, number."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Noise in torch operations: slow, with the same bits on every device; the kernels must equal it.
+"""Noise in torch operations: slow, with the same bits on every device.
 
-Words of 32 bits are kept in int64, whose products wrap around modulo 2^64.
+The kernels of the other files must make the same bits. Words of 32 bits are kept in int64, whose
+products wrap around modulo 2^64.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _WORD = 2**32 - 1
 
 
 class Key(NamedTuple):
-    """Identity of the draw in each row of a batch: four int64 tensors of shape (batch,)."""
+    """The identity of the draw in each row of a batch: four int64 tensors of shape (batch,)."""
 
     rows: Tensor
     indices: Tensor
@@ -56,7 +57,7 @@ def philox(counter: tuple[Tensor, ...], seed: int) -> tuple[Tensor, ...]:
 
 
 def _check(points: Tensor, key: Key) -> None:
-    """Refuse numbers out of range on the CPU, where checking them is cheap."""
+    """Refuse numbers out of range, on the CPU alone, where a check is cheap."""
     if points.device.type != "cpu":
         return
     ends = (len(points), 2**31, 2**32, 2**31)
@@ -132,9 +133,8 @@ def _normals(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     exponent = (bits - ROOT_HALF) >> 23
     f = (bits - (exponent << 23)).view(torch.float32) - 1.0
     log = exponent.float() * LN2 + (f + f * f * _polynomial(LOG, f))
-    # torch's float32 square root is not always rounded to the nearest. The float64 root
-    # has so many digits that rounding it gives the nearest float32, because no root of a float32
-    # is near enough to a tie.
+    # torch's float32 square root is not always rounded to the nearest. The float64 root rounds to
+    # the nearest float32, because no root of a float32 is near enough to a tie.
     radius = (-2.0 * log).double().sqrt().float()
 
     quarter = (second + (1 << 29)) >> 30  # of a turn, 0 to 4

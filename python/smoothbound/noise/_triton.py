@@ -1,7 +1,7 @@
 """Noise on CUDA, as Triton kernels, with the functions and the bits of `_torch`.
 
-Each program makes some blocks of one row. No operation may be fused or approximate, so fusion is
-off, and division and square root are those that round to the nearest.
+Each program makes some blocks of one row. No operation may be fused or approximate. Fusion is
+therefore off, and division and square root are the versions that round to the nearest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["EXACT", "add_gaussian", "add_lattice"]
 
 EXACT = {"enable_fp_fusion": False}  # options of the compiler
 
-_WIDTH = 256  # blocks of a program
+_WIDTH = 256  # blocks of a row that one program makes
 
 _LOG = tl.constexpr(LOG)
 _SINE = tl.constexpr(SINE)
@@ -105,7 +105,7 @@ def _lattice(
         digit = ((word >> (16 * (part % 2))) & 0xFFFF).to(tl.int32)
         element = part * blocks + block
         inside = (block < blocks) & (element < size)
-        # 64 further bits. The CPU makes them only where they decide.
+        # 64 further bits. The CPU makes them only if the leading bits do not decide.
         f0, f1, _, _ = tl.philox(seed, element.to(tl.uint32), draw, index, further)
         rest = f0.to(tl.uint64) | (f1.to(tl.uint64) << 32)
         count = _reached(high, low, largest, digit & 0x7FFF, rest, BITS)

@@ -24,14 +24,14 @@ __all__ = [
 ]
 
 Timed = Callable[[bool], tuple[float, Tensor]]
-"""Runs a batch in channels-last order or not; returns the seconds it took and the outputs."""
+"""Runs a batch in channels-last order or not, and returns the seconds and the outputs."""
 
 ROUNDING = 0.03
-"""Largest change of outputs, relative to their scale, that is taken for rounding."""
+"""Largest change of outputs, relative to their scale, that counts as rounding."""
 
-_PAIRS = 3  # of batches that compare the memory formats
-_MIN_GAIN = 1.1  # how many times faster channels-last has to be
-_MIN_DOUBLING_GAIN = 1.05  # how many times faster a doubled batch has to be
+_PAIRS = 3  # pairs of batches that compare the memory formats
+_MIN_GAIN = 1.1  # least speed of channels-last, relative to the usual format
+_MIN_DOUBLING_GAIN = 1.05  # least speed of a doubled batch, relative to the batch before
 _NO_MEMORY = re.compile(
     "DefaultCPUAllocator|out of memory|not enough memory|bad_alloc|ALLOC_FAILED|"
     "nable to allocate|annot allocate memory|an't allocate memory"
@@ -39,7 +39,7 @@ _NO_MEMORY = re.compile(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory does not hold a batch."""
+    """Return whether an error says that memory does not hold a batch."""
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(said(error)))
@@ -48,21 +48,28 @@ def is_out_of_memory(error: BaseException) -> bool:
 def in_format(batch: Tensor, channels_last: bool) -> Tensor:
     """Return a batch in the memory format that a model is given.
 
-    The module's parameters stay as they are, because they may be the user's: torch brings them to
-    the order of the batch where it computes.
+    The parameters of the module stay as they are, because they may be the user's. torch brings them
+    into the order of the batch when it computes.
     """
     if channels_last and batch.ndim == 4:
-        return batch.to(memory_format=torch.channels_last)  # also where there is one channel
+        return batch.to(memory_format=torch.channels_last)  # also with one channel
     return batch
 
 
 def fastest(speed: Callable[[int], float | None], start: int = 64, most: int = 2**14) -> int:
-    """Double a batch size as long as that brings 5 % or more; halve one that does not fit.
+    """Double a batch size as long as the gain is 5 % or more; halve one that does not fit.
 
     Parameters
     ----------
     speed : callable
-        Rows per second at a size; None if it does not fit into memory.
+        Takes a batch size and returns rows per second, or None if memory does not hold the batch.
+    start, most : int
+        The first size, and the largest.
+
+    Returns
+    -------
+    int
+        The fastest size.
 
     Examples
     --------
@@ -85,7 +92,7 @@ def fastest(speed: Callable[[int], float | None], start: int = 64, most: int = 2
 
 
 def seconds_of(run: Callable[[], object], device: torch.device) -> float:
-    """Time a call, with the work that it leaves to a GPU."""
+    """Time a call, including the work that it queues on a GPU."""
     _wait(device)
     start = perf_counter()
     run()
@@ -98,7 +105,7 @@ def rows_per_second(
 ) -> float | None:
     """Measure the speed of a model on one batch.
 
-    Returns None where the batch does not fit into memory, and 0 where the model fails otherwise,
+    Returns None if memory does not hold the batch. Returns 0 if the model fails in another way,
     because sampling will report that failure.
     """
     try:
@@ -113,14 +120,15 @@ def rows_per_second(
     except Exception as error:
         if not is_out_of_memory(error):
             return 0.0
-    torch.cuda.empty_cache()  # outside of the handler, whose error holds on to the memory
+    torch.cuda.empty_cache()  # outside the handler, because its error keeps the memory in use
     return None
 
 
 def prefers_channels_last(timed: Timed) -> bool:
-    """Run batches in both memory formats in turns; tell whether channels-last is faster and equal.
+    """Return whether channels-last is faster and equal, from batches in both formats in turn.
 
-    A model that fails in one of them keeps the usual format. Sampling reports other failures.
+    A model that fails in one of them keeps the usual format. Sampling will report the failure if it
+    happens again.
     """
     try:
         (_, plain), (_, last) = timed(False), timed(True)  # warms up

@@ -1,4 +1,4 @@
-"""Batches on the device: noisy copies, the model, and their scores on the way to the host."""
+"""Batches on the device: noisy copies, the model, and the way of the scores to the host."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ _COMPARED_ROW = 1  # the row of a batch that is given to the model alone
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """Segments whose record is on its way to the host, or that failed.
+    """Segments that were run, and their record, which may still be on its way to the host.
 
     Attributes
     ----------
+    segments : list of Segment
     record : Tensor or Failure
-        As `Scorer.record` makes it, on the host.
+        The record of `Scorer.record` on the host, or the failure of the batch.
     arrived : torch.cuda.Event or None
-        Occurs when the record is there; None if it is.
+        Occurs when the record has arrived; None if it is there already.
     """
 
     segments: list[Segment[Input]]
@@ -53,11 +54,11 @@ class Batches:
     scorer : Scorer
         Turns outputs into scores.
     like : Tensor
-        The first input; the others must be of its shape and type.
+        The first input. The others must have its shape and type.
     n_slots : int
         Largest number of inputs in flight.
     check_rows : bool
-        Whether to check once that the outputs of a row depend on that row alone.
+        Whether to check, in the first batch, that the outputs of a row depend on that row alone.
     """
 
     def __init__(
@@ -78,10 +79,10 @@ class Batches:
         self._noisy = _allocated(size, like, model.device)
         self._channels_last = model.channels_last_for(like)
         self._rows_checked = not check_rows
-        self._rows_at_once = size  # through the model; fewer after it ran out of memory
+        self._rows_at_once = size  # rows in one call of the model; fewer after it ran out of memory
 
     def launch(self, segments: list[Segment[Input]]) -> list[Attempt]:
-        """Run a batch; if it fails, run each of its inputs alone, in the rows where it was."""
+        """Run a batch; if it fails, run each of its inputs alone, in the same rows."""
         self._place_new(segments)
         try:
             return [self._attempt(segments)]
@@ -104,7 +105,7 @@ class Batches:
         return OutputSummary.from_batch(outputs, self.model.outputs)
 
     def _place_new(self, segments: list[Segment[Input]]) -> None:
-        """Bring new inputs to their slots on the device."""
+        """Copy new inputs to their slots on the device."""
         for segment in segments:
             if segment.stream is Stream.ESTIMATION or segment.first > 0:
                 continue
@@ -157,7 +158,7 @@ class Batches:
         return rows
 
     def _copies(self, key: Tensor) -> Tensor:
-        """Make the noisy copies that a key identifies; the model may change them in place."""
+        """Make the noisy copies of a key. The model may change them in place."""
         assert self._points is not None
         slots, indices, draws, streams = key[:4]
         self._noise.add(self._points, slots, indices, draws, streams, self._noisy)
@@ -177,16 +178,16 @@ class Batches:
             )
 
     def _check_rows(self, key: Tensor, row: Tensor) -> None:
-        """Give the model one row again and again, and compare with the same row among others.
+        """Compare a row among others with the same row in a batch of copies of it.
 
-        The outputs of a row may depend on that row alone, because draws would not be independent
-        otherwise. If the row has no numbers to compare, the next batch is checked.
+        The outputs of a row must depend on that row alone, because draws are not independent
+        otherwise. If the outputs of the row are not finite, the next batch is checked.
         """
         alone = key[:, _COMPARED_ROW % key.shape[1]].unsqueeze(1).expand_as(key).contiguous()
         try:
             outputs = torch.cat([row.unsqueeze(0), self._outputs(alone)])
             seen = self.scorer.comparable(outputs, alone[0, 0])
-        except BatchError:  # the failure will show again where it matters
+        except BatchError:  # sampling will report the failure if it happens again
             return
         if not bool(torch.isfinite(seen).all()):
             return
@@ -209,7 +210,7 @@ class Batches:
     def _outputs(self, key: Tensor) -> Tensor:
         """Run the model, in smaller pieces if it runs out of memory.
 
-        Every try gets copies of its own, because a model may change its batch in place.
+        Every attempt gets new copies, because a model may change its batch in place.
         """
         rows = self._rows_at_once
         while True:
@@ -221,7 +222,7 @@ class Batches:
                     raise
             else:
                 break
-            rows = (rows + 1) // 2  # outside of the handler, whose error holds on to the memory
+            rows = (rows + 1) // 2  # outside the handler, because its error keeps memory in use
             if batch.device.type == "cuda":
                 torch.cuda.empty_cache()
         if rows != self._rows_at_once:

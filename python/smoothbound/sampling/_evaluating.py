@@ -1,4 +1,4 @@
-"""Evaluation mode for the torch modules behind a model, also while other threads use them."""
+"""Evaluation mode of the torch modules behind a model, which several threads may use at once."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _LIBRARIES = sys.stdlib_module_names | {"numpy", "scipy", "torch", "torchvision"
 
 
 def modules_behind(model: object) -> list[nn.Module]:
-    """Find the modules that a base classifier calls, as far as they can be found.
+    """Find the modules that a base classifier calls.
 
-    It looks into bound methods, partial objects, attributes, containers, and the closures, defaults
-    and globals of functions that belong to no library.
+    The search looks into bound methods, partial objects, attributes, containers, and the closures,
+    defaults and globals of functions that belong to no library. It cannot find every module.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def modules_behind(model: object) -> list[nn.Module]:
                 continue
             seen.add(id(one))
             if isinstance(one, nn.Module):
-                if "eval" not in vars(one):  # a program of torch.export refuses it
+                if "eval" not in vars(one):  # programs of torch.export refuse it
                     found[id(one)] = one
             else:
                 inner += _inside(one)
@@ -62,7 +62,7 @@ def modules_behind(model: object) -> list[nn.Module]:
 
 
 def _inside(one: object) -> list[object]:
-    """Return the objects that an object which is no module may call."""
+    """Return the objects that an object, which is not a module, may call."""
     if isinstance(one, functools.partial):
         return [one.func, *one.args, *one.keywords.values()]
     if isinstance(one, MethodType):
@@ -90,14 +90,14 @@ def _called_by(function: FunctionType) -> list[object]:
     for cell in function.__closure__ or ():
         try:
             inner.append(cell.cell_contents)
-        except ValueError:  # not filled yet
+        except ValueError:  # the variable has no value yet
             continue
     names = _names(function.__code__)
     return inner + [function.__globals__[name] for name in names if name in function.__globals__]
 
 
 def _names(code: CodeType) -> set[str]:
-    """Return the global names that a function and those inside it use."""
+    """Return the global names that a function and its inner functions use."""
     inner = (_names(part) for part in code.co_consts if isinstance(part, CodeType))
     return set(code.co_names).union(*inner)
 
@@ -109,7 +109,7 @@ def _is_of_library(one: Any) -> bool:
 
 @dataclass
 class _Held:
-    """A part of a module in use, and the mode that it had before its first user."""
+    """A part of a module in use, and its mode before its first user."""
 
     part: nn.Module
     training: bool
@@ -124,10 +124,10 @@ _lock = Lock()
 def evaluating(model: object) -> Iterator[None]:
     """Put the modules behind a model into evaluation mode, and restore their modes at the end.
 
-    Threads may share modules: the last one to leave restores them.
+    Threads may share modules. The last one to leave restores the modes.
     """
     roots = modules_behind(model)
-    # A module that torch.jit.freeze made has no mode, because it is always in evaluation.
+    # A module made by torch.jit.freeze has no mode, because it is always in evaluation mode.
     parts = [
         list({id(p): p for p in root.modules() if hasattr(p, "training")}.values())
         for root in roots
@@ -156,7 +156,7 @@ def _release(parts: list[nn.Module]) -> None:
             before.append(_held.pop(id(part)))
     for held in before:
         shared = any(id(p) in _held for p in held.part.modules())
-        if not shared:  # train() may do more than set the mode, and sets it of all parts below
+        if not shared:  # train() may do more than set the mode, and acts on all parts below
             held.part.train(held.training)
     for held in before:
         held.part.training = held.training

@@ -1,4 +1,4 @@
-"""Inputs as tensors, and the refusal of those that noise cannot be added to."""
+"""Inputs as tensors, and the check that noise can be added to them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["check_inputs", "name_of", "tensor_of"]
 
 
 def tensor_of(x: NDArray[np.floating] | Tensor) -> Tensor:
-    """Return an input as a tensor; an array of any strides and byte order is copied."""
+    """Return an input as a tensor. An array is copied, and may have any strides and byte order."""
     if isinstance(x, Tensor):
         return x.detach()
     return torch.tensor(np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("=")).reshape(x.shape))
 
 
 def name_of(dtype: np.dtype[Any] | torch.dtype) -> str:
-    """Return the name that NumPy and torch give to a type in common."""
+    """Return the common name of a type in NumPy and torch, such as "float32"."""
     return str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else dtype.name
 
 
@@ -30,14 +30,14 @@ def check_inputs(x: object, computes: torch.dtype | str | None) -> None:
     Parameters
     ----------
     x : object
-        What was given as inputs.
+        The argument of the user.
     computes : torch.dtype, str or None
-        Type that the model computes in; None where that is not known.
+        Type that the model computes in; None if it is not known.
 
     Raises
     ------
     TypeError
-        If x is no dense array of float32 or float64, or float64 for a model that rounds it.
+        If x is not a dense array of float32 or float64, or is float64 and the model rounds it.
     ValueError
         If x is empty or not finite.
     """

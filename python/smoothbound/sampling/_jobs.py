@@ -1,4 +1,4 @@
-"""One input to be sampled: how many draws it needs, and the draws or the failure it ends with."""
+"""An input to be sampled, its number of draws, and its draws or its failure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Draws", "Failure", "FixedJob", "Input", "Job"]
 
-# Joined draws must agree in these.
+# Draws can be joined only if they agree in these.
 _SHARED = ("seed", "index", "selected", "n0", "displacement", "sigma", "measure", "noise")
 
 
 class Job(Protocol):
-    """How many draws one input needs, decided as their scores come in.
+    """Decides how many draws one input needs, possibly from the scores of the draws before.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Job(Protocol):
 
 
 class FixedJob:
-    """Asks once for n draws.
+    """Asks for n draws, whatever their scores are.
 
     Examples
     --------
@@ -68,13 +68,13 @@ class Input:
     Parameters
     ----------
     x : ndarray or Tensor of float32 or float64
-        Shaped as the model takes it but without the batch axis.
+        The input, in the shape that the model takes without the batch axis.
     index : int
-        Identifies the noise of the input; for a data set, the position of the input there.
+        Identifies the noise of the input, such as its position in a data set; 0 to 2^31 - 1.
     job : Job
         Decides how many draws are made.
     first_draw : int
-        Number of the first estimation draw; the draws before it were made earlier.
+        Number of the first estimation draw. Draws with smaller numbers were made earlier.
     """
 
     x: NDArray[np.floating] | Tensor
@@ -92,8 +92,8 @@ class Draws:
     scores : ndarray of float32, shape (n,)
         The measure of the selected class in each of the n estimation draws, in their order.
     selected : int
-        The class that the selection draws chose, none of which are in `scores`; -1 where the job
-        wanted no draws at all.
+        The class that the selection draws chose; -1 if the job wanted no draws at all. `scores`
+        holds no selection draws.
     top_count : int
         In how many of the n estimation draws the selected class had the largest output.
     n0 : int
@@ -105,10 +105,10 @@ class Draws:
     first_draw : int
         Number of the first of the scores among the estimation draws of its input and seed.
     seed, index : int or None
-        Seed and index of the input that the noise belongs to; None where that is not known.
+        Seed of the noise and index of the input; None if they are not known.
     sigma, measure, noise : float or None, str or None, str or None
-        Noise level, name of the confidence measure, and kind of the noise; None where that is not
-        known.
+        Noise level in the units of the input, name of the confidence measure, and kind of the
+        noise; None if they are not known.
 
     Examples
     --------
@@ -135,7 +135,7 @@ class Draws:
 
     @property
     def next_draw(self) -> int:
-        """Number of the first draw after these."""
+        """Number of the draw that follows these."""
         return self.first_draw + len(self.scores)
 
     def __add__(self, other: Draws) -> Draws:
@@ -144,9 +144,8 @@ class Draws:
         Raises
         ------
         ValueError
-            If the others do not begin where these end, because draws would be counted twice or
-            left out; or if they belong to another input, seed, class, lattice point, noise or
-            measure.
+            If the others do not begin where these end, because draws would be counted twice or left
+            out; or if they belong to another input, seed, class, lattice point, noise or measure.
         """
         if not isinstance(other, Draws):
             return NotImplemented
@@ -169,7 +168,7 @@ class Draws:
 
     @property
     def mean(self) -> float:
-        """Mean of the scores; NaN where there are none."""
+        """Mean of the scores; NaN if there are none."""
         return float(self.scores.mean(dtype=np.float64)) if len(self.scores) else np.nan
 
 
@@ -180,11 +179,11 @@ class Failure:
     Attributes
     ----------
     kind : str
-        The same for failures of the same cause.
+        Name of the cause. Failures with the same cause have the same kind.
     reason : str
         The cause in words, with the numbers of this input.
     error : BaseException or None
-        What the model or the measure raised, if it did.
+        The exception of the model or the measure, if there was one.
     """
 
     kind: str

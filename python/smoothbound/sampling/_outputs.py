@@ -1,4 +1,4 @@
-"""From the outputs of a batch to scores: softmax, selection of the class, measure and checks."""
+"""Scores from the outputs of a batch: softmax, selection of the class, measure and checks."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ __all__ = ["BatchError", "OutputSummary", "Scorer", "Select", "select_for"]
 
 Select = Literal["score", "votes"]
 
-_UNITS = 2.0**32  # in 1, for the sums of scores that select a class
-_MIN_COMPARED = 1e-5  # probabilities below are compared as equal
+_UNITS = 2.0**32  # units in 1, for the sums of scores that select a class
+_MIN_COMPARED = 1e-5  # smaller probabilities are compared as if they were this
 _HALF = (torch.float16, torch.bfloat16)
 
 
@@ -49,7 +49,7 @@ class OutputSummary:
     normalised : bool
         Whether every row lies in [0, 1] and sums to 1, as probabilities do.
     outputs : {"logits", "probabilities", "raw"}
-        Kind that they are taken for.
+        Kind of outputs that they are treated as.
     """
 
     classes: int
@@ -77,7 +77,7 @@ class OutputSummary:
 
 
 def select_for(select: Select | None, measure: Measure, outputs: Outputs) -> Select:
-    """Return how the class is selected, which the measure decides by default."""
+    """Return the way to select the class; the default depends on the measure."""
     if select is None:
         return "score" if measure in (SCORE, MARGIN) and outputs != "raw" else "votes"
     checks.choice("select", select, get_args(Select))
@@ -108,12 +108,12 @@ class Scorer:
         self._selected: Tensor | None = None  # shape (n_slots,)
 
     def reset(self, slot: int) -> None:
-        """Forget the votes of the input that had a slot before."""
+        """Delete the votes of the input that had a slot before."""
         if self._votes is not None:
             self._votes[slot] = 0
 
     def check(self, outputs: object, rows: int, device: torch.device) -> Tensor:
-        """Return outputs of the stated shape, type and device; refuse others."""
+        """Return outputs if they have the stated shape, type and device."""
         wanted = f"a floating-point tensor of shape ({rows}, classes) on {device}"
         if not isinstance(outputs, Tensor):
             raise BatchError(
@@ -143,7 +143,7 @@ class Scorer:
         return outputs.detach()
 
     def record(self, outputs: Tensor, slot: Tensor, vote: Tensor | None) -> Tensor:
-        """Score a batch; let its selection draws vote first.
+        """Score a batch, after its selection draws have voted.
 
         Parameters
         ----------
@@ -157,14 +157,14 @@ class Scorer:
         Returns
         -------
         Tensor, shape (columns, batch)
-            For each row the score, the class with the largest output, the class selected so far,
-            and the largest output; but for logits, which may be -inf, also the smallest output and
-            their sum. `failure` and the host read it.
+            For each row the score, the class with the largest output, the class selected so far and
+            the largest output. Probabilities and raw outputs add the smallest output and the sum.
+            Logits do not, because they may be -inf. `failure` and the host read the record.
         """
         if self.outputs == "logits" or outputs.dtype in _HALF:
             outputs = outputs.float()
-        high, top = outputs.max(dim=1)  # NaN goes through these and the minimum
-        if self.outputs == "logits":  # the softmax; six times as fast as torch's for ten classes
+        high, top = outputs.max(dim=1)  # NaN shows in these and in the minimum
+        if self.outputs == "logits":  # a softmax six times as fast as torch's for ten classes
             outputs = (outputs - high.unsqueeze(1)).exp_()
             outputs /= outputs.sum(dim=1, keepdim=True)
         rest = []
@@ -185,9 +185,9 @@ class Scorer:
         )
 
     def failure(self, record: NDArray[np.floating], segment: Segment[Input]) -> Failure | None:
-        """Return the failure of a segment, whose rows of the record are given; None if it is fine.
+        """Return the failure of a segment, from its rows of the record; None if there is none.
 
-        The scores of selection draws are not checked, because nobody uses them.
+        The scores of selection draws are not checked, because they are not used.
         """
         scores, _, _, high, *rest = record
         low = rest[0] if rest else high
@@ -221,11 +221,11 @@ class Scorer:
         )
 
     def comparable(self, outputs: Tensor, slot: Tensor) -> Tensor:
-        """Return columns to compare rows of one input by, on scales that rounding moves little.
+        """Return columns that compare rows of one input, on scales that rounding moves little.
 
-        They are the score as a share of its range, and the probabilities with their logarithms.
-        Thus neither a class ruled out by a logit of -inf or -1e4 nor a constant added to all
-        logits hides a change. Raw outputs are compared relative to their size.
+        They are the probabilities, their logarithms, and the score as a share of its range. A
+        change therefore shows even if a logit of -inf or -1e4 rules a class out, or if a constant
+        is added to all logits. Raw outputs are compared relative to their size.
         """
         if self.outputs == "logits" or outputs.dtype in _HALF:
             outputs = outputs.float()
@@ -255,7 +255,7 @@ class Scorer:
     def _scores(self, outputs: Tensor, classes: Tensor) -> Tensor:
         """Measure one class of each row."""
         try:
-            # A copy, because the measure may change it and the model may keep what it returned.
+            # A copy, because the measure may change it and the model may keep its own outputs.
             scores: object = self.measure.function(outputs.clone(), classes)
         except Exception as error:
             name = type(error).__name__

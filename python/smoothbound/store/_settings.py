@@ -47,7 +47,7 @@ class RunSettings(SamplingSettings):
     score_range : tuple of float
         Range (a, b) of the measure.
     methods : tuple of Method
-        Ways to certify the same draws. The last one decides on abstention.
+        Ways to certify the same draws, the strongest last. The last one decides on abstention.
     radii : tuple of float
         Radii of the columns ``lower_*``, in the units of sigma.
     thresholds : tuple of float
