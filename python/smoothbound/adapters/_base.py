@@ -1,10 +1,10 @@
-"""Base classifiers that are not torch modules: on which device they run, and what they return.
+"""The common form of base classifiers that are not torch modules.
 
-A base classifier is called with a batch of noisy inputs and returns their outputs, tensor to
-tensor, on a declared device and in a declared type. Each adapter makes such a `BaseClassifier` of a
-model of another library, without a copy if the library shares memory.
-`smoothbound.SmoothedClassifier` calls the adapters itself for models that it recognises by their
-type. A function over NumPy or JAX arrays looks like one over tensors, and needs its adapter.
+A base classifier turns a batch of noisy inputs into their outputs, tensor to tensor, on a declared
+device and in a declared type. Each adapter makes such a `BaseClassifier` from a model of another
+library, without a copy if the library shares memory. `smoothbound.SmoothedClassifier` calls the
+adapters itself for models that it recognises by their type. A function over NumPy or JAX arrays
+must be wrapped by the user, because it looks like a function over tensors.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class BaseClassifier:
         Name of the kind of model, for errors.
     function : callable
         Turns a contiguous batch, shape (batch, ...), into a floating-point tensor of shape
-        (batch, classes) on the same device. The function may keep neither of them.
+        (batch, classes) on the same device. It must not keep a reference to its argument or result.
     device : torch.device
         Device of batches and outputs.
     dtype : torch.dtype or None
-        Type that batches are cast to; None for the type of the inputs. The certified classifier
-        includes the rounding. Inputs in float64 are refused unless this is float64.
+        Type that batches are cast to; None keeps the type of the inputs. The cast is part of the
+        certified classifier. Inputs in float64 are refused if they would be rounded.
     outputs : {"logits", "probabilities", "raw"} or None
-        Kind of outputs; None if the smoothed classifier must be told.
+        Kind of outputs; None if the user must state it to the smoothed classifier.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def as_tensor(array: object) -> Tensor:
 def in_batches_of(
     function: Callable[[Tensor], Tensor], least: int, most: int | None
 ) -> Callable[[Tensor], Tensor]:
-    """Call a function that takes from `least` to `most` rows on any number of them."""
+    """Return a function of any number of rows, from one that takes from `least` to `most`."""
 
     def call(batch: Tensor) -> Tensor:
         pieces = torch.split(batch, most or len(batch))

@@ -14,18 +14,23 @@ __all__ = ["exported"]
 def exported(program: ExportedProgram) -> BaseClassifier:
     """Adapt a program of ``torch.export``, on the device that it was exported for.
 
-    A program with a fixed or a largest batch size is given pieces that fit. The last one is padded.
+    A program with a fixed or a largest batch size gets pieces that fit. The last piece is padded.
 
     Parameters
     ----------
     program : torch.export.ExportedProgram
         A program with one floating-point input, exported in evaluation mode.
 
+    Returns
+    -------
+    BaseClassifier
+        Its outputs are of no declared kind.
+
     Raises
     ------
     TypeError, ValueError
-        If the program has several inputs or an input of another type, or was exported in training
-        mode, in which the outputs of a draw may depend on the other draws of its batch.
+        If the program has several inputs or an input of another type, or if it was exported in
+        training mode, in which the outputs of a draw can depend on other draws of its batch.
 
     Examples
     --------
@@ -74,7 +79,7 @@ def exported(program: ExportedProgram) -> BaseClassifier:
 
 
 def _sizes(program: ExportedProgram, size: int | torch.SymInt) -> tuple[int, int | None]:
-    """Return the fewest and the most rows that a program takes; None where there is no limit."""
+    """Return the fewest and the most rows that a program takes; None stands for no limit."""
     if isinstance(size, int):
         return size, size
     limits = program.range_constraints.get(size.node.expr)
@@ -84,7 +89,7 @@ def _sizes(program: ExportedProgram, size: int | torch.SymInt) -> tuple[int, int
 
 
 def _in_training(node: torch.fx.Node) -> bool:
-    """Tell whether a step is batch normalisation or dropout as in training."""
+    """Return whether a step is batch normalisation or dropout in training mode."""
     schema = getattr(node.target, "_schema", None)
     if schema is None or schema.overload_name == "no_stats":  # instance normalisation, decomposed
         return False

@@ -29,7 +29,12 @@ def numpy(
     function : callable
         Turns an array of shape (batch, ...) into one of shape (batch, classes).
     dtype : {"float32", "float64"}, default "float32"
-        Type of the arrays that it is given.
+        Type of the arrays that the function gets.
+
+    Returns
+    -------
+    BaseClassifier
+        Its outputs are of no declared kind.
 
     Raises
     ------
@@ -58,17 +63,22 @@ def jax(
     device: torch.device | str = "cpu",
     dtype: Literal["float32", "float64"] = "float32",
 ) -> BaseClassifier:
-    """Adapt a function over JAX arrays; both directions share memory where JAX can.
+    """Adapt a function over JAX arrays. Batches and outputs share memory with JAX if possible.
 
     Parameters
     ----------
     function : callable
-        Turns an array of shape (batch, ...) into one of shape (batch, classes). Compile it
-        (``jax.jit``), parameters bound, for speed.
+        Turns an array of shape (batch, ...) into one of shape (batch, classes). For speed, bind its
+        parameters and compile it with ``jax.jit``.
     device : torch.device or str, default "cpu"
-        Device on which batches are made and handed to JAX.
+        Device on which batches are made and given to JAX.
     dtype : {"float32", "float64"}, default "float32"
-        Type of the arrays that it is given; float64 only with ``jax_enable_x64``.
+        Type of the arrays that the function gets; float64 needs ``jax_enable_x64``.
+
+    Returns
+    -------
+    BaseClassifier
+        Its outputs are of no declared kind.
 
     Raises
     ------

@@ -22,7 +22,7 @@ _FLOATS = {
 
 @runtime_checkable
 class Session(Protocol):
-    """What `onnx` takes: ``onnxruntime.InferenceSession``, and what is called like it."""
+    """A session that `onnx` takes: an ``onnxruntime.InferenceSession``, or one with its methods."""
 
     def get_inputs(self) -> Sequence[Any]:
         """Return the inputs, each with its name, shape and type."""
@@ -38,20 +38,25 @@ def onnx(session: Session, *, output: str | None = None) -> BaseClassifier:
     """Adapt an ONNX Runtime session.
 
     Batches are made on the CPU, and the provider of the session reads them from there. A model with
-    a fixed batch size is given pieces of that size. The last one is padded.
+    a fixed batch size gets pieces of that size. The last piece is padded.
 
     Parameters
     ----------
     session : onnxruntime.InferenceSession
-        A model with one floating-point input. If that is float16, noisy inputs are rounded to it.
+        A session with one floating-point input. If that is float16, noisy inputs are rounded to it.
     output : str, optional
-        Name of the output to certify, which is needed if there are several.
+        Name of the output to certify. It is needed if there are several.
+
+    Returns
+    -------
+    BaseClassifier
+        Its outputs are of no declared kind.
 
     Raises
     ------
     TypeError, ValueError
-        If `session` is no session, its input is not one floating-point tensor, or `output` is
-        missing or not one of its outputs.
+        If `session` is not a session, if its input is not one floating-point tensor, or if `output`
+        is missing or not one of its outputs.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The adapter of a model, recognised by the model's type."""
+"""The choice of the adapter of a model, by the type of the model."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def adapt(
     Returns
     -------
     model : nn.Module or callable
-        A module or a function over tensors, unchanged, or else a `BaseClassifier`.
+        The same module or function over tensors, or else a `BaseClassifier`.
     outputs : {"logits", "probabilities", "raw"}
-        The stated kind, or the one that the model declares, or logits for a torch model.
+        The stated kind, the kind that the model declares, or logits for a torch model.
 
     Raises
     ------
     TypeError
-        If the model is of no known kind.
+        If no adapter knows the type of the model.
     ValueError
         If `outputs` is needed and not stated, or if `outputs` or `device` contradicts what the
         model declares.

@@ -13,23 +13,28 @@ __all__ = ["Estimator", "sklearn"]
 
 
 class Estimator(Protocol):
-    """What `sklearn` takes: a fitted classifier in the manner of scikit-learn."""
+    """A model that `sklearn` takes: a fitted classifier with scikit-learn's methods."""
 
     def predict_proba(self, X: Any, /) -> Any:
         """Return the probabilities of the classes, shape (batch, classes)."""
 
 
 def sklearn(estimator: Estimator) -> BaseClassifier:
-    """Adapt a fitted scikit-learn classifier, or another library's with ``predict_proba``.
+    """Adapt a fitted scikit-learn classifier, or that of another library with ``predict_proba``.
 
     Inputs of any shape are flattened to the rows that the classifier takes, the last axis fastest.
-    It returns probabilities by its contract; column i is class ``estimator.classes_[i]``.
+    Its outputs are probabilities, and column i is the class ``estimator.classes_[i]``.
 
     Parameters
     ----------
     estimator : object with predict_proba
-        Called on rows of the type of the inputs, float32 or float64. If it was fitted on a
+        It is called on rows of the type of the inputs, float32 or float64. If it was fitted on a
         DataFrame, it is called on a DataFrame with the same column names.
+
+    Returns
+    -------
+    BaseClassifier
+        Its outputs are declared as probabilities.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The model that runs: its device, precision, memory format, batch size and threads."""
+"""A model with all settings of its run: device, precision, memory format, batch size, threads."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _MAX_BATCH_SIZE = 2**24
 
 _T = TypeVar("_T")
-_choosing = RLock()  # lets threads that share a model share its choices
+_choosing = RLock()  # makes threads that share a model share its choices
 
 
 class RunningModel:
-    """A base classifier, and all settings that its outputs may depend on.
+    """A base classifier, and all settings that its outputs can depend on.
 
     The parameters are those of `smoothbound.SmoothedClassifier`.
 
@@ -55,7 +55,7 @@ class RunningModel:
     outputs : {"logits", "probabilities", "raw"}
         Kind of its outputs.
     outputs_stated : bool
-        Whether somebody stated that kind; otherwise it is the default.
+        Whether the user or an adapter stated that kind; otherwise it is the default.
     device : torch.device
     batch_size : int or "auto"
     precision : {"float32", "tf32", "bfloat16", "float16"}
@@ -122,7 +122,7 @@ class RunningModel:
 
     @property
     def name(self) -> str:
-        """Name of the model in one word or two."""
+        """Short name of the model."""
         if isinstance(self.base, BaseClassifier):
             return self.base.kind
         name: str = getattr(self.base, "__name__", type(self.base).__name__)
@@ -147,7 +147,7 @@ class RunningModel:
         check_inputs(x, _dtype_of(self.base) if self.precision == "float32" else self.precision)
 
     def describe(self, x: NDArray[np.floating] | Tensor) -> dict[str, Any]:
-        """Return what a result says about how the model ran on inputs like `x`."""
+        """Return the settings with which the model runs on inputs like `x`, for a result."""
         return {
             "batch_size": self.batch_size_for(x),
             "precision": self.precision,
@@ -160,9 +160,9 @@ class RunningModel:
     def batch_size_for(self, x: NDArray[np.floating] | Tensor) -> int:
         """Return the number of rows of a batch of inputs like `x`.
 
-        With ``batch_size="auto"``: on a GPU it is doubled as long as that makes the model faster
-        and memory holds it, measured once for each shape; elsewhere as many as fit into a
-        megabyte, from 16 to 1000.
+        With ``batch_size="auto"`` it is doubled on a GPU as long as the model becomes faster and
+        memory holds the batch. This is measured once for each shape. Elsewhere it is the number of
+        inputs in a megabyte of float32, but at least 16 and at most 1000.
         """
         if self.batch_size != "auto":
             return self.batch_size
@@ -171,12 +171,12 @@ class RunningModel:
         return self._once("rows", x, lambda: fastest(lambda size: self._speed(x, size)))
 
     def channels_last_for(self, x: NDArray[np.floating] | Tensor) -> bool:
-        """Tell whether batches of inputs like `x` go to the model in channels-last order.
+        """Return whether batches of inputs like `x` go to the model in channels-last order.
 
         With ``channels_last="auto"`` they do if the model is a module with convolutions in two
-        dimensions, is faster that way by 10 % or more, and returns the same up to rounding. This is
-        measured once for each shape, on batches as they will run. A compiled module chooses for
-        itself.
+        dimensions, is faster in that order by 10 % or more, and returns the same outputs up to
+        rounding. This is measured once for each shape, on batches like those of the run. A compiled
+        module chooses by itself, so the answer is False.
         """
         if isinstance(self.channels_last, bool):
             return self.channels_last
@@ -185,11 +185,11 @@ class RunningModel:
         return self._once("channels_last", x, lambda: self._prefers_channels_last(x))
 
     def threads_for(self, x: NDArray[np.floating] | Tensor) -> int | None:
-        """Return in how many threads of the CPU inputs like `x` are sampled; None elsewhere.
+        """Return the number of CPU threads for inputs like `x`; None on another device.
 
         With ``threads=None`` it is one if a batch is little work for the modules behind the model.
-        A call with one row counts the work, once for each shape. Otherwise, or if the work is not
-        known, it is the number that torch is set to.
+        A call with one row counts the work, once for each shape. If the work is large or not known,
+        it is torch's number of threads.
         """
         if self.device.type != "cpu" or self.threads is not None:
             return self.threads if self.device.type == "cpu" else None
@@ -197,12 +197,12 @@ class RunningModel:
 
     @contextmanager
     def running(self, threads: int | None = None) -> Iterator[None]:
-        """Hold the stated precision; record only the gradients that a model asks for.
+        """Set the stated precision, and turn gradients off except where a model turns them on.
 
         Parameters
         ----------
         threads : int, optional
-            Threads of the CPU to compute in; torch's setting is put back. None leaves it.
+            Number of CPU threads; torch's setting is restored afterwards. None leaves it as it is.
         """
         half = _HALF.get(self.precision)
         with ExitStack() as stack:
@@ -217,16 +217,16 @@ class RunningModel:
             yield
 
     def evaluating(self) -> AbstractContextManager[None]:
-        """Hold the modules behind the model in evaluation mode."""
+        """Keep the modules behind the model in evaluation mode."""
         return evaluating(self.base)
 
     def without_autocast(self) -> AbstractContextManager[object]:
-        """Leave autocast, within `running`, for the computations after the model."""
+        """Turn autocast off, within `running`, for the computations after the model."""
         half = self.precision in _HALF
         return torch.autocast(self.device.type, enabled=False) if half else nullcontext()
 
     def _once(self, name: str, x: NDArray[np.floating] | Tensor, choose: Callable[[], _T]) -> _T:
-        """Choose once for inputs of one shape and type, whichever thread asks first."""
+        """Choose once for all inputs of one shape and type, also if several threads ask."""
         key = (name, str(tuple(x.shape)), name_of(x.dtype))
         with _choosing:
             if key not in self._chosen:
@@ -240,7 +240,7 @@ class RunningModel:
         return point.expand(size, *point.shape).clone(memory_format=torch.contiguous_format)
 
     def _suited_threads(self, x: NDArray[np.floating] | Tensor) -> int:
-        """Return how many threads suit a batch; torch's number if its work cannot be counted."""
+        """Return the number of threads for a batch; torch's if its work cannot be counted."""
         work = 0
         if modules_behind(self.base) and not isinstance(self.base, BaseClassifier):
             with suppress(Exception), self.running(), self.evaluating():
@@ -249,7 +249,7 @@ class RunningModel:
         return suited(self.batch_size_for(x) * work) if work else torch.get_num_threads()
 
     def _speed(self, x: NDArray[np.floating] | Tensor, size: int) -> float | None:
-        """Measure rows per second in batches of `size`; None if they do not fit into memory."""
+        """Measure rows per second in batches of `size`; None if memory does not hold them."""
 
         def make_batch() -> Tensor:
             return in_format(self._copies(x, size), self.channels_last is True)
@@ -258,7 +258,7 @@ class RunningModel:
             return rows_per_second(self, make_batch, self.device)
 
     def _prefers_channels_last(self, x: NDArray[np.floating] | Tensor) -> bool:
-        """Measure whether batches as they will run are faster in channels-last order."""
+        """Measure whether batches like those of the run are faster in channels-last order."""
         size, threads = self.batch_size_for(x), self.threads_for(x)
 
         def timed(channels_last: bool) -> tuple[float, Tensor]:
@@ -274,20 +274,20 @@ class RunningModel:
 
 
 def _is_auto(name: str, value: object, otherwise: str) -> bool:
-    """Tell whether an argument is "auto"; refuse any other text."""
+    """Return whether an argument is "auto"; refuse any other text."""
     if isinstance(value, str) and value != "auto":
         raise TypeError(f"{name} must be {otherwise} or 'auto', got {checks.shown(value)}")
     return isinstance(value, str)
 
 
 def _convolves(model: TensorModel) -> bool:
-    """Tell whether a module has weights of convolutions in two dimensions."""
+    """Return whether a module has weights of convolutions in two dimensions."""
     return isinstance(model, nn.Module) and any(p.ndim == 4 for p in model.parameters())
 
 
 @contextmanager
 def _tensor_float(allowed: bool) -> Iterator[None]:
-    """Let float32 matrix products and convolutions round their factors to TF32, or forbid it."""
+    """Allow or forbid TF32 in float32 matrix products and convolutions."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
     matmul.allow_tf32 = cudnn.allow_tf32 = allowed
@@ -313,7 +313,7 @@ def _check_parameters(module: nn.Module) -> None:
 
 
 def _moved(module: nn.Module, device: torch.device) -> nn.Module:
-    """Return a module on a device; one that is there is left alone, because some refuse to()."""
+    """Return a module on a device; one already there is left alone, as some refuse to()."""
     if all(tensor.device == device for tensor in (*module.parameters(), *module.buffers())):
         return module
     try:
@@ -325,7 +325,7 @@ def _moved(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _device_of(model: TensorModel) -> torch.device:
-    """Return where a module's numbers are; the CPU for what has none."""
+    """Return the device of a module's numbers; the CPU if it has none."""
     if isinstance(model, nn.Module):
         for tensor in (*model.parameters(), *model.buffers()):
             return tensor.device

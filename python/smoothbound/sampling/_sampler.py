@@ -1,8 +1,8 @@
 """Scores of a base classifier under Gaussian noise.
 
 `Schedule` packs the draws of many inputs into batches of one size, and `Batches` runs them. Noise,
-model, softmax, votes and measure run on the device one batch after the other. The scores follow to
-the host behind them, so that a GPU never waits for Python.
+model, softmax, votes and measure run on the device, one batch after the other. The scores go to the
+host while the next batches run, so that a GPU never waits for Python.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ __all__ = ["Sampler"]
 
 Outcome = tuple[Input, Draws | Failure]
 
-_BATCHES_AHEAD = 2  # queued on a GPU while the host looks at the scores of another one
+_BATCHES_AHEAD = 2  # batches queued on a GPU while the host reads the scores of an earlier one
 _EQUAL_FAILURES = 8  # if this many first inputs fail in the same way, the model is at fault
 
 
 class Sampler:
     """Draws the scores of a base classifier around inputs.
 
-    The parameters are those of `smoothbound.SmoothedClassifier`, which adds the certificate.
-    The class is selected on n0 draws, by their mean score or by their votes; see `select`. On a
-    tie it is the smallest number.
+    The parameters are those of `smoothbound.SmoothedClassifier`, which adds the certificate. The
+    mean scores or the votes of n0 draws select the class (`select`). On a tie it is the class with
+    the smallest number.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ class Sampler:
         return made
 
     def describe(self, x: NDArray[np.floating] | Tensor) -> dict[str, Any]:
-        """Return what a result says about how inputs like `x` were sampled."""
+        """Return the settings with which inputs like `x` are sampled, for a result."""
         return self.model.describe(x) | {"select": self.select}
 
     def noise(self, kind: Kind | None = None, *, seed: int = 0, grid: int | None = None) -> Noise:
@@ -171,32 +171,32 @@ class Sampler:
         x : ndarray or Tensor of float32 or float64
             One input, shaped as the model takes it but without the batch axis.
         n0, n : int
-            Number of draws that select the class, and of those that are scored.
+            Number of draws that select the class, and of other draws that are scored.
         seed, index : int
             The noise depends on these and the number of the draw; see `smoothbound.noise`. Give
             every input of a data set its own `index`. The same seed, index and numbers give the
-            same draws again, which count once.
+            same draws again, which must be counted once only.
         first_draw : int, default 0
             Number of the first of the `n` draws. To continue earlier draws, give their
             `Draws.next_draw`; ``earlier + later`` joins them. Decide how many draws there will be
             before you look at the earlier ones (docs/choices.md).
         noise, grid
-            The kind of noise and the grid of the inputs, as for `noise`.
+            Kind of noise and grid of the inputs, as in the method `noise`.
 
         Returns
         -------
         Draws
-            `ScoreSketch.update` takes them as they are. Their scores alone, given to
-            `certify_scores`, are about the lattice point next to the input: a certificate for
-            R + 2 `Draws.displacement` at that point holds for R at the input.
+            `ScoreSketch.update` takes this object. Its scores alone, given to `certify_scores`, are
+            about the lattice point next to the input: a certificate for R + 2 `Draws.displacement`
+            at that point holds for R at the input.
 
         Raises
         ------
         TypeError, ValueError
             If an argument is of the wrong kind or outside its range.
         ModelError
-            If the model raised, or it or the measure returned something other than was stated:
-            another shape, NaN, values outside the range.
+            If the model raised an exception, or if the model or the measure returned another shape
+            than stated, NaN, or values outside the range.
         """
         made = self.noise(noise, seed=seed, grid=grid)
         first = checks.count("first_draw", first_draw, minimum=0)
@@ -230,35 +230,37 @@ class Sampler:
     ) -> Generator[Outcome]:
         """Draw the scores of many inputs of one shape, packed into shared batches.
 
-        The noise of an input is the same bits in any company and order. All batches have one
-        shape, and the last one is padded, because a network's own rounding may depend on it.
+        The noise of an input has the same bits for any other inputs and any order. All batches have
+        the same shape, and the last one is padded, because the rounding of a network can depend on
+        the shape.
 
         Parameters
         ----------
         inputs : iterable of Input
-            Read as there is room for them.
+            The inputs. Each is read when there is room for it.
         n0 : int
             Number of selection draws of each input.
         noise : Noise
-            As `noise` makes it.
+            The result of the method `noise`.
         known_good : bool, default False
             Whether the model is known to work on other inputs. Then it is no error if the first
             inputs fail in the same way.
         advance : callable, optional
-            Called with the number of draws that have just come back.
+            Called with the number of draws whose scores have just arrived on the host.
 
         Yields
         ------
         input, outcome : Input, Draws or Failure
-            Each input as it ends. An input on which the model or the measure fails ends with the
-            reason, and the others go on.
+            Each input when it ends. An input on which the model or the measure fails ends with a
+            `Failure`, and the others go on.
 
         Raises
         ------
         TypeError, ValueError
             If an argument or an input is of the wrong kind or outside its range.
         ModelError
-            If the first inputs, eight or all there are, fail in the same way, unless `known_good`.
+            If the first eight inputs, or all if there are fewer, fail in the same way, and
+            `known_good` is false.
         """
         queue = iter(inputs)
         first = next(queue, None)
@@ -267,7 +269,7 @@ class Sampler:
         self.model.check_inputs(first.x)
         size = self.model.batch_size_for(first.x)
         ahead = _BATCHES_AHEAD if self.device.type == "cuda" else 0
-        # Each input in flight has n0 draws or more in some batch that is still in flight.
+        # Each input in flight has at least n0 draws in the batches in flight.
         n_slots = (ahead + 1) * -(-size // checks.count("n0", n0, 1, MAX_DRAWS)) + 1
         pairs = ((item, item.job) for item in chain([first], queue))
         schedule = Schedule(pairs, n0=n0, size=size, n_slots=n_slots)
@@ -289,7 +291,8 @@ class Sampler:
         TypeError, ValueError
             If the input is of the wrong kind.
         ModelError
-            If the model raised, or returned no floating-point tensor of a row for each copy.
+            If the model raised an exception, or did not return a floating-point tensor with a row
+            for each copy.
 
         Examples
         --------
@@ -315,11 +318,11 @@ def _outcomes(
     ahead: int,
     advance: Callable[[int], object] | None,
 ) -> Iterator[Outcome]:
-    """Launch batches, and collect the scores of those that are `ahead` batches old."""
+    """Launch batches, and collect the scores of each batch when `ahead` others were launched."""
     in_flight: deque[list[Attempt]] = deque()
     more = True
     while more:
-        # Nothing is yielded inside, because the caller must find torch as it left it.
+        # Nothing is yielded inside, because the caller must find torch's settings unchanged.
         with batches.model.running(batches.threads):
             while more and not schedule.finished:
                 while in_flight and (len(in_flight) > ahead or schedule.fill() < schedule.size):
@@ -357,7 +360,7 @@ def _collect(
 
 
 def _unless_all_fail(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
-    """Raise `ModelError` if the first inputs all fail alike, because the model is at fault then."""
+    """Raise `ModelError` if the first inputs fail in the same way: the model is then at fault."""
     held: list[tuple[Input, Failure]] = []
     for item, outcome in outcomes:
         alike = isinstance(outcome, Failure) and all(f.kind == outcome.kind for _, f in held)

@@ -1,11 +1,11 @@
 """Packing of the draws of many inputs into batches of one fixed size.
 
-The draws that select the class of one input share batches with those that estimate the confidence
-of others. An input that is finished leaves its slot to the next one at once. This file knows
-nothing of models and devices.
+Draws that select the class of one input share batches with draws that estimate the confidence of
+others. A finished input frees its slot for the next one at once. This file does not depend on
+models and devices.
 
-A draw is identified by (input, stream, number), and its noise depends on nothing else: packing
-decides when a draw is made, never its value.
+A draw is identified by (input, stream, number), and its noise depends on nothing else. Packing
+therefore decides when a draw is made, and never its value.
 """
 
 from __future__ import annotations
@@ -35,9 +35,12 @@ class InFlight(Generic[Item]):
     ----------
     item : object
         The object that came with the job.
+    job : Job
+        Decides how many draws are made.
     slot : int
-        Row of the tables that hold its point and its votes; no other input has it until this one
-        ends.
+        Row of this input in the tables of points and votes, which it has until it ends.
+    n0 : int
+        Number of selection draws.
     """
 
     item: Item
@@ -54,7 +57,7 @@ class InFlight(Generic[Item]):
 
     @property
     def ready(self) -> int:
-        """Return how many draws can be handed out now."""
+        """Number of draws that can be handed out now."""
         return self.n0 - self.n_selection + self.n_wanted - self.n_estimation
 
 
@@ -83,24 +86,25 @@ class Schedule(Generic[Item]):
     """Packs the draws of many inputs into batches of one size.
 
     An input is admitted only when those in flight cannot fill a batch. Inputs are served in the
-    order in which they asked. The selection draws of an input come before all of its estimation
-    draws, so that its class is known before any of those is measured.
+    order in which they asked for draws. The selection draws of an input come before its estimation
+    draws, so that the class is known before an estimation draw is measured.
 
     Parameters
     ----------
     inputs : iterable of (item, Job)
-        Read one at a time, when there is room. An input whose job wants no draws ends at once.
+        The inputs. One is read when there is room for it. If its job wants no draws, it ends at
+        once.
     n0 : int
-        Selection draws of each input.
+        Number of selection draws of each input.
     size : int
-        Rows of a batch.
+        Number of rows of a batch.
     n_slots : int
         Largest number of inputs in flight.
 
     Attributes
     ----------
     finished : deque of (item, Draws or Failure)
-        Inputs in the order in which they ended, to be taken out by the caller.
+        Inputs in the order in which they ended. The caller removes them.
 
     Examples
     --------
@@ -133,10 +137,9 @@ class Schedule(Generic[Item]):
         self._ready = 0  # number of draws to hand out
 
     def fill(self) -> int:
-        """Admit inputs until a batch is full or no more can be; return how many draws are ready.
+        """Admit inputs until a batch is full or none is left; return how many draws are ready.
 
-        Fewer than `size` does not mean that everything is done: inputs in flight may wait for
-        scores.
+        There may be fewer than `size` before the end, because inputs in flight may wait for scores.
         """
         while self._ready < self.size and self._free and self._admit():
             pass
@@ -178,11 +181,11 @@ class Schedule(Generic[Item]):
         Parameters
         ----------
         scores : ndarray of float32, shape (k,)
-            The measure of the class in each draw, which is copied; ignored for selection draws.
+            The measure of the class in each draw. It is copied, and ignored for selection draws.
         top : ndarray of int, shape (k,)
             The class with the largest output in each draw.
         selected : int
-            The class that the selection draws choose, including those of this segment.
+            The class that the selection draws up to this segment choose.
         """
         one = segment.input
         if not one.open:  # it failed after these draws were handed out
@@ -198,7 +201,7 @@ class Schedule(Generic[Item]):
             self._ask(one)
 
     def fail(self, one: InFlight[Item], failure: Failure) -> None:
-        """End an input without a result; its draws in flight will be ignored."""
+        """End an input without a result. Its draws in flight will be ignored."""
         if one.open:
             self._end(one, failure)
 

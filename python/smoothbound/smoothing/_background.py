@@ -1,4 +1,4 @@
-"""Work done in a thread of its own, while this one goes on."""
+"""Calls of a function in a background thread."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ __all__ = ["in_background"]
 def in_background(
     function: Callable[..., object], *, waiting: int = 8
 ) -> Iterator[Callable[..., None]]:
-    """Call a function in one thread, one call after the other, in the order asked for.
+    """Call a function in a background thread, one call after the other, in the given order.
 
     Parameters
     ----------
     function : callable
-        What to call; its results are dropped. One that releases the interpreter's lock, as the C++
-        core does, costs the thread that asks nothing.
+        The function, whose results are dropped. If it releases the interpreter's lock, as the C++
+        core does, the calling thread goes on at full speed.
     waiting : int
-        Most calls that may wait; one more waits for the first of them.
+        Largest number of calls that wait. With so many, the next one waits until the first is done.
 
     Yields
     ------
     callable
-        Asks for a call, with the arguments of `function`. What an earlier call raised is raised
-        here, or at the end. All calls are done when the ``with`` statement ends, whatever ends it.
+        Queues a call with the arguments of `function`. If an earlier call raised an exception, the
+        exception is raised here, or at the end of the ``with`` block. All calls are done at the end
+        of the block, also if it ends with an exception.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The certificate of a smoothed classifier: the numbers of many inputs, and how they were made."""
+"""The certificate of a smoothed classifier: the numbers of many inputs, and their settings."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["SmoothedCertificate", "SmoothedSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class SmoothedSettings(SamplingSettings, Settings):
-    """What was asked for, how it was computed, and how the draws were made.
+    """The settings of a certificate: the request, its computation, and how the draws were made.
 
     The attributes are those of `Settings` and of `SamplingSettings`. With adaptive draws `n` is the
-    most that an input can have, and `n_pilot` the pilot draws of the last stage.
+    largest number of draws of an input, and `n_pilot` the number of pilot draws of the last stage.
     """
 
     def __post_init__(self) -> None:
@@ -45,33 +45,33 @@ class SmoothedSettings(SamplingSettings, Settings):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SmoothedCertificate(Certificate):
-    """Certified confidence of the predicted class of many inputs.
+    """Certified confidence of the selected class of many inputs.
 
-    Beside `lower`, `upper` and `radius` of a `Certificate`, which are about the class selected on
-    the selection draws. Each stated number holds with probability at least 1 - alpha over the
-    draws: a confidence and a class radius of one input are two certificates.
+    The attributes are `lower`, `upper` and `radius` of a `Certificate`, which are about the
+    selected class, and those below. Each number holds by itself with probability at least 1 - alpha
+    over the draws. A confidence and a class radius of one input are two certificates.
 
     Attributes
     ----------
     settings : SmoothedSettings
     selected : ndarray of int64, shape (n_inputs,)
-        The class that was selected and certified, also where it abstained; -1 where no draw was
-        made or sampling failed.
+        The class that the selection draws chose and that is certified, even if the classifier
+        abstains; -1 if no draw was made or sampling failed.
     index : ndarray of int64, shape (n_inputs,)
-        Index of each input, which its noise belongs to.
+        Index of each input, which determines its noise.
     predicted : ndarray of int64, shape (n_inputs,)
-        The selected class, or -1 where the classifier abstains or sampling failed.
+        The selected class, or -1 if the classifier abstains or sampling failed.
     status : tuple of str
-        What became of each input. "certified": it has a class. "abstained": its certified
-        confidence at R = 0 is not above the cut-off. "failed": the model raised, returned something
-        other than was stated, or ran out of memory; its numbers are NaN or 0. "budget": the budget
-        ended its adaptive draws; it has a class if the draws before that certify one.
+        The outcome of each input. "certified": it has a class. "abstained": its certified
+        confidence at R = 0 is not above the cut-off. "failed": the model raised an exception, ran
+        out of memory or returned other outputs than stated, and its numbers are NaN or 0. "budget":
+        the budget ended its adaptive draws, and it has a class if the earlier draws certify one.
     reason : tuple of str
-        The same in words for people, with the numbers of the input; empty where it was certified
-        by a fixed number of draws.
+        The status explained in words for people, with the numbers of the input; empty for an input
+        that was certified by a fixed number of draws.
     class_radius : ndarray of float64, shape (n_inputs,)
         Radius within which the majority vote stays the selected class (Cohen et al. 2019), in the
-        units of sigma; NaN where the vote could not be certified at all.
+        units of sigma; NaN if no radius could be certified.
     n_draws : ndarray of int64, shape (n_inputs,)
         Number of estimation draws.
     mean_score : ndarray of float64, shape (n_inputs,)

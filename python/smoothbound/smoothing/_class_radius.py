@@ -1,8 +1,8 @@
-"""Certified radius of the selected class itself, from the same draws.
+"""The radius within which the selected class is certified to win the majority vote.
 
-Cohen, Rosenfeld, Kolter, *Certified Adversarial Robustness via Randomized Smoothing*, ICML 2019,
-Theorem 1 with p_B bounded by 1 - p_A (their section 3.2.2). It says how far away the majority
-vote of the base classifier stays the same, and nothing about confidence.
+The radius is that of Cohen, Rosenfeld, Kolter, *Certified Adversarial Robustness via Randomized
+Smoothing*, ICML 2019, Theorem 1, with p_B bounded by 1 - p_A (their section 3.2.2). It comes from
+the draws that bound the confidence, and says nothing about the confidence.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
 
 __all__ = ["class_radius", "clopper_pearson_lower"]
 
-_MOST_DRAWS = 2**32 - 1  # that the core takes
-_SLACK = 1e-9  # of alpha; the incomplete beta function is good to about 1e-13
+_MOST_DRAWS = 2**32 - 1  # the limit of the core
+_SLACK = 1e-9  # relative, of alpha; the incomplete beta function errs by about 1e-13
 
 
 def clopper_pearson_lower(successes: ArrayLike, n: int, alpha: float) -> NDArray[np.float64]:
     """Bound a probability from below by the number of successes in `n` draws.
 
-    The one-sided interval of Clopper & Pearson (Biometrika 1934): the p at which `successes` or
-    more of `n` come up with probability `alpha`, rounded down. For `alpha` below 1e-200 by
-    Chernoff's bound on that probability, which is a little lower.
+    The bound is the p at which `successes` or more of `n` draws succeed with probability `alpha`,
+    rounded down: the lower end of the one-sided interval of Clopper & Pearson (Biometrika 1934).
+    With k successes it is the alpha-quantile of Beta(k, n - k + 1), and 0 for k = 0. For `alpha`
+    below 1e-200 it is Chernoff's bound instead, which is a little lower.
 
     Parameters
     ----------
     successes : array_like of int
-        How many of the `n` draws succeeded, 0 to `n`.
+        Number of successes among the `n` draws, from 0 to `n`.
     n : int
-        Number of draws.
+        Number of draws, 1 to 2^32 - 1.
     alpha : float
-        Probability, in (0, 1), that the bound may be above the truth.
+        Largest probability that the bound is above the truth, in (0, 1).
 
     Returns
     -------
@@ -78,37 +79,43 @@ def _lower(k: NDArray[np.integer[Any]], n: int, alpha: float) -> NDArray[np.floa
     while (high := betainc(some, rest, bound) > alpha * (1.0 - _SLACK / 2)).any():
         bound = np.where(high, bound * (1.0 - step), bound)
         step *= 2.0
-    # The quantile is NaN where it fails.
+    # betaincinv returns NaN if it fails.
     return np.where((k == 0) | np.isnan(bound), 0.0, bound)
 
 
 def class_radius(
     top_count: ArrayLike, n: int, *, sigma: float, alpha: float
 ) -> NDArray[np.float64]:
-    """Return the l2 radius within which the class is certified, sigma Phi^-1(p_A).
+    """Return the l2 radius within which the class is certified: sigma Phi^-1(p_A).
+
+    p_A is the lower bound on the probability of the class by `clopper_pearson_lower`.
 
     Parameters
     ----------
     top_count : array_like of int
-        In how many of the `n` estimation draws the selected class had the largest output.
+        Number of the `n` estimation draws in which the selected class had the largest output.
     n : int
-        Number of estimation draws.
+        Number of estimation draws, 1 to 2^32 - 1.
     sigma : float
-        Standard deviation of the noise, in the units of the model's input.
+        Standard deviation of the noise, > 0, in the units of the model's input.
     alpha : float
-        Probability, in (0, 1), that the certificate may be wrong.
+        Largest probability that the certificate is wrong, in (0, 1).
 
     Returns
     -------
     ndarray of float64
-        The radii, in the units of `sigma` and rounded down, of the same shape as `top_count`;
-        NaN where p_A, the Clopper-Pearson bound on the probability of the class, is not above
-        1/2: there the class cannot be certified at all.
+        The radii, rounded down, in the units of `sigma`, of the same shape as `top_count`. A radius
+        is NaN if p_A is not above 1/2, because the class cannot be certified then.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is of the wrong kind or outside its range.
+
+    References
+    ----------
+    Cohen, Rosenfeld, Kolter, "Certified Adversarial Robustness via Randomized Smoothing",
+    ICML 2019, Theorem 1.
 
     Examples
     --------

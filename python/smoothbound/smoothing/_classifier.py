@@ -37,76 +37,86 @@ from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_po
 
 __all__ = ["SmoothedClassifier"]
 
-_CALLER = 4  # frames from a warning up to who called `certify`, which has a wrapper
+_CALLER = 4  # frames from a warning to the caller of `certify`, which has a wrapper
 
 
 class SmoothedClassifier:
-    """A base classifier h smoothed with Gaussian noise, g(x) = E[h(x + delta)].
+    """A base classifier h smoothed with Gaussian noise: g(x) = E[h(x + delta)].
+
+    The noise is delta ~ N(0, sigma^2 I).
 
     Parameters
     ----------
-    model : torch.nn.Module or callable, or what `smoothbound.adapters` knows
-        The base classifier: turns a batch of inputs, shape (batch, ...), into a floating-point
-        tensor of shape (batch, classes) on the same device. A module (TorchScript is one) is moved
-        to `device`. Modules, also those that another callable is seen to call, run in evaluation
-        mode and are put back into the modes they were in. Programs of torch.export, sessions of
-        ONNX Runtime, classifiers of scikit-learn and functions compiled by jax.jit are recognised;
-        a function over NumPy or JAX arrays is wrapped in ``adapters.numpy`` or ``adapters.jax``.
-        A row of the result may depend on no other row: a batch holds copies of several inputs.
-        That is checked for one row, up to what rounding moves; layers that are quantised
-        dynamically, whose scale is that of the batch, depend on other rows by about as little.
+    model : torch.nn.Module or callable, or a model that `smoothbound.adapters` knows
+        The base classifier. It turns a batch of inputs, shape (batch, ...), into a floating-point
+        tensor of shape (batch, classes) on the same device.
+
+        - A module, TorchScript included, is moved to `device`. It runs in evaluation mode, and then
+          gets its modes back. The same holds for modules that another callable is found to call.
+        - Programs of torch.export, sessions of ONNX Runtime, classifiers of scikit-learn and
+          functions compiled by jax.jit are recognised by their types.
+        - A function over NumPy or JAX arrays must be wrapped in ``adapters.numpy`` or
+          ``adapters.jax``.
+
+        A row of the result must not depend on other rows, because a batch holds copies of several
+        inputs. This is checked for one row, up to rounding. Layers with dynamic quantisation take
+        their scale from the batch, and depend on other rows by about as little as rounding.
     sigma : float
-        Standard deviation of the noise, in the units of the model's input: if the model
-        normalises its input itself, before that.
+        Standard deviation of the noise, > 0, in the units of the model's input. If the model
+        normalises its input itself, the units are those before the normalisation.
     measure : {"score", "margin"} or Measure, default "score"
-        What is averaged over the noise; see `smoothbound.measures`.
+        The number that is averaged over the noise; see `smoothbound.measures`.
     outputs : {"logits", "probabilities", "raw"}, optional
-        What the model returns; by default logits of a module or a callable over tensors, and
-        probabilities of ``predict_proba``; to be stated for every other. Logits go through a
-        softmax in float32; probabilities are checked to be such; raw outputs go to a custom
-        measure as they are, checked only to be finite.
+        Kind of the model's outputs. The default is logits for a module or a callable over tensors,
+        and probabilities for ``predict_proba``. It must be stated for all other models. Logits go
+        through a softmax in float32. Probabilities are checked to be in [0, 1] with sums of 1. Raw
+        outputs go to a custom measure as they are, and must be finite.
     device : torch.device or str, optional
-        Where to run; by default where the module's parameters are, where an adapted model
-        declares, or else on the CPU.
+        Device of noise and model. The default is the device of the module's parameters, the one
+        that an adapted model declares, or else the CPU.
     batch_size : int or "auto", default "auto"
-        Number of noisy copies, of one input or several, in one call of the model. By default it
-        suits the device; see `RunningModel.batch_size_for`. If memory does not hold a batch, it
-        goes through the model in smaller pieces.
+        Number of noisy copies, of one input or several, in one call of the model. The default
+        depends on the device; see `RunningModel.batch_size_for`. If memory does not hold a batch,
+        it goes through the model in smaller pieces.
     precision : {"float32", "tf32", "bfloat16", "float16"}, default "float32"
-        How the model computes: as it is, on CUDA without TF32; with TF32 in the matrix products and
-        convolutions on CUDA; or under torch's autocast to 16 bits.
+        Arithmetic of the model. "float32": the model is left as it is, and TF32 is off on CUDA.
+        "tf32": matrix products and convolutions on CUDA use TF32. The others: torch's autocast to
+        16 bits.
     channels_last : bool or "auto", default "auto"
-        Give batches of images to the model in channels-last order, which rounds otherwise. By
-        default a short measurement decides, once for each shape: a module must be faster that way
-        by 10 % or more; see `RunningModel.channels_last_for`. The module's weights stay as they
-        are. To repeat the numbers of an earlier certificate bit for bit, set the value that its
-        settings have.
+        Whether batches of images go to the model in channels-last order, which changes its
+        rounding. By default a short measurement decides, once for each shape: a module must be
+        faster in that order by 10 % or more; see `RunningModel.channels_last_for`. The weights of
+        the module stay as they are. To repeat the numbers of an earlier certificate bit for bit,
+        set the value in its settings.
     compile : {"default", "reduce-overhead", "max-autotune"}, optional
-        Run the model through `torch.compile` in this mode; the last two use CUDA graphs.
+        Mode of `torch.compile` for the model; the last two use CUDA graphs. By default the model is
+        not compiled.
     cutoff : float, optional
-        Abstain where the certified confidence at R = 0 is not above this; by default the cut-off
-        of the measure, 0.5 for the score and 0 for the margin. ``-inf`` never abstains.
+        The classifier abstains if the certified confidence at R = 0 is not above this. The default
+        is the cut-off of the measure, 0.5 for the score and 0 for the margin. With ``-inf`` it
+        never abstains.
     check_rows : bool, default True
-        Once per run, give the model one row alone, and refuse it if the outputs differ from those
-        in company, or from one equal row to the next. False for a model that is random on purpose,
-        with randomness of its own for each row.
+        Whether each run gives the model a batch of equal rows, and refuses the model if their
+        outputs differ from one another or from those of this row among others. Pass False for a
+        model that is random on purpose, and independently for each row.
     select : {"score", "votes"}, optional
-        Which class is certified: the one with the largest mean score over the selection draws, as
-        in Kumar et al. 2020, or the one that most of them have on top, as in Cohen et al. 2019. By
-        default "score" for the measures score and margin, and "votes" for others.
+        The class to certify: the one with the largest mean score over the selection draws, as in
+        Kumar et al. 2020; or the one that has the largest output in most of them, as in Cohen et
+        al. 2019. The default is "score" for the measures score and margin, and "votes" for others.
     threads : int, optional
-        Threads of the CPU that the model runs in, which its rounding depends on; those of the
-        bounds are an argument of `certify`. By default one if a batch is little work, or else as
-        many as torch is set to; see `RunningModel.threads_for`. torch's setting is put back
-        afterwards. It belongs to the whole process: classifiers that sample in two threads at one
-        time share it.
+        Number of CPU threads that the model runs in, which changes its rounding. The default is one
+        if a batch is little work, and torch's number otherwise; see `RunningModel.threads_for`.
+        torch's setting belongs to the whole process, and is restored afterwards. Classifiers that
+        sample in two threads at one time share it. The threads of the bounds are an argument of
+        `certify`.
 
     Attributes
     ----------
     sampler : Sampler
         Runs the model on noisy copies of inputs.
     cutoff : float or None
-        Certified confidence at R = 0 that a class has to be above; None: no abstention.
+        The classifier abstains if the certified confidence at R = 0 is not above this; None: no
+        abstention.
 
     Raises
     ------
@@ -115,16 +125,16 @@ class SmoothedClassifier:
 
     Notes
     -----
-    The classifier that is certified is the one that runs here: this model on this device, in this
-    precision and batch size, memory format and compiled or not, with its values rounded to
-    float32. All of these can move its scores, those of `precision` by percents in a network that
-    was not trained for it, so that a certificate for one is none for another. They are recorded
-    with the certificate. What is chosen by a measurement (the memory format; on a GPU the size of a
-    batch) may be chosen otherwise the next time or on another machine: state the recorded values to
-    run the same classifier again.
+    The certified classifier is the model as it runs here: on this device, in this precision, batch
+    size, number of threads and memory format, compiled or not, with scores rounded to float32. Each
+    of these can change its scores. A change of `precision` can change them by percents in a network
+    that was not trained for it. A certificate for one such setting is no certificate for another,
+    so the settings are recorded with the certificate. The memory format, and on a GPU the batch
+    size, are chosen by a measurement. It may come out differently the next time or on another
+    machine. State the recorded values to run the same classifier again.
 
-    Threads may share one object, and several objects one module, if the model can be called from
-    several threads at once.
+    Threads may share one object, and several objects may share one module, if the model can be
+    called from several threads at once.
 
     References
     ----------
@@ -253,46 +263,51 @@ class SmoothedClassifier:
         budget: Budget | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> SmoothedCertificate:
-        """Certify the confidence of the predicted class of each input.
+        """Certify the confidence of the selected class of each input.
+
+        The certificate bounds g(x') = E[h(x' + delta)] for all x' within each radius of x, by a
+        formula of `smoothbound.certify_scores`.
 
         Parameters
         ----------
         x : ndarray or Tensor of float32 or float64, shape (n_inputs, ...)
-            The inputs; each is shaped as the model takes it.
+            The inputs, each in the shape that the model takes.
         n0, n : int
-            Number of draws that select the class, and of others that bound its confidence.
+            Number of draws that select the class, and of other draws that bound its confidence,
+            each from 1 to 2^32.
         alpha, radii, thresholds, bound, band, n_bins, mean, pilot, sides, backend, threads
-            As for `smoothbound.certify_scores`. With ``sides="upper"`` nothing is abstained
-            from, for abstention is about the lower bound. The default of `bound` is "cdf", and
-            "tangent" for adaptive draws.
+            As for `smoothbound.certify_scores`. With ``sides="upper"`` the classifier never
+            abstains, because abstention is about the lower bound. The default of `bound` is "cdf",
+            and "tangent" for adaptive draws.
         seed : int, default 0
-            Seed of the noise.
+            Seed of the noise, from 0 to 2^64 - 1.
         noise : {"lattice", "gaussian"}, default "lattice"
-            Noise in whole steps of a lattice, whose certificates hold in floating point; or
-            floating-point noise, whose certificates are no proof: the rounding of x + noise is left
-            out of account, and a network that looks at the last digits of its input can be
+            "lattice": noise in whole steps of a lattice, whose certificates hold in floating point.
+            "gaussian": floating-point noise, whose certificates are no proof. They ignore the
+            rounding of x + noise, and a network that looks at the last digits of its input can be
             certified falsely.
         grid : int, optional
-            Inputs are whole multiples of 1 / grid: 255 for 8-bit images in [0, 1]. Without it each
-            input is placed on a lattice with 2^13 steps in sigma, at most d = sigma sqrt(elements)
-            / 2^14 away, and so is a perturbed one: what is stated for R is certified at R + 2 d,
-            and a radius is stated 2 d smaller, also that of the class. d is
-            ``settings.noise["displacement"]``.
+            The inputs are whole multiples of 1 / grid: 255 for 8-bit images in [0, 1]. Without a
+            grid each input is placed on a lattice with 2^13 steps in sigma, at most
+            d = sigma sqrt(elements) / 2^14 away. A perturbed input is placed on it too. A bound for
+            R is therefore computed at R + 2 d, and 2 d is subtracted from each radius, also from
+            that of the class. ``settings.noise["displacement"]`` holds d.
         index : sequence of int, shape (n_inputs,), optional
-            Index of each input, such as its position in a data set; 0, 1, 2, ... by default. An
-            input with the same seed and index gets the same noise, whichever others are
-            certified.
+            Index of each input, from 0 to 2^31 - 1, such as its position in a data set; 0, 1, 2,
+            ... by default. An input with the same seed and index always gets the same noise.
         adaptive : bool, default False
-            Draw each input in stages, at most n, until its question is answered (docs/adaptive.md):
-            is the confidence at the one radius above the one threshold; or, with
-            `radius_precision`, how far out is it. `lower` and `radius` are what the stages prove
-            together, at alpha; `n_draws` is what each input took.
+            Whether to draw each input in stages, at most n draws, until its question is answered
+            (docs/adaptive.md). The question is whether the confidence at the one radius is above
+            the one threshold. With `radius_precision` it is the radius of the threshold. `lower`
+            and `radius` hold over all stages together at alpha, and `n_draws` has the number of
+            draws of each input.
         radius_precision : float, optional
-            Find the certified radius of the threshold, until more draws are forecast to gain no
-            more than this, in multiples of sigma.
+            Draw until more draws are forecast to increase the certified radius of the threshold by
+            no more than this, in multiples of sigma.
         budget : Budget, optional
-            Of draws or seconds, for all inputs together. Those that it does not reach abstain.
-            Which ones these are depends on the size of the batches, and on the clock.
+            Limit on the draws or seconds of all inputs together. The classifier abstains from the
+            inputs that the budget does not reach. The batch size and the clock decide which inputs
+            these are.
         progress : callable, optional
             Called as ``progress(done, n_inputs)`` after each input.
 
@@ -303,13 +318,13 @@ class SmoothedClassifier:
         Raises
         ------
         TypeError, ValueError
-            If an argument is of the wrong kind or outside its range, or `n` is too small to
-            certify anything above the cut-off or a threshold (the message says which n would
-            do). Found out before the first draw.
+            If an argument is of the wrong kind or outside its range, or if `n` is too small to
+            certify anything above the cut-off or a threshold. The error states the n that is
+            needed. It is raised before the first draw.
         ModelError
-            If the model raised, or it or the measure returned something other than was stated, in
-            the same way for the first inputs, eight or all there are. Where that happens to some
-            inputs only, they are reported as failed, and the others are certified.
+            If the first eight inputs, or all if there are fewer, fail in the same way: the model
+            raised an exception, or the model or the measure returned other values than stated. If
+            only some inputs fail, their status is "failed", and the others are certified.
         """
         self.sampler.model.check_inputs(x)
         if x.ndim == 0:
@@ -402,7 +417,7 @@ class SmoothedClassifier:
 
 
 def _columns(results: list[InputResult]) -> dict[str, Any]:
-    """Return what certificates hold of the inputs: arrays and tuples, by name."""
+    """Return the results of the inputs as the arrays and tuples of a certificate, by name."""
     arrays = {
         name: np.array([getattr(one, name) for one in results])
         for name in ("predicted", "selected", "class_radius", "n_draws", "mean_score")
@@ -439,7 +454,7 @@ def _warn_of_grid_and_units(
 def _in_bytes(x: NDArray[np.floating] | Tensor) -> bool:
     """Return whether the first input looks like an image of 8 bits that was not scaled.
 
-    Inputs that look standardised are no sign of a mistake: sigma is in their units by definition.
+    Inputs that look standardised are not a sign of a mistake, because sigma is in their units.
     """
     first = tensor_of(x[0, ...])
     image = first.ndim >= 2 and float(first.min()) >= 0.0 and 127.0 < float(first.max()) <= 255.0

@@ -1,4 +1,4 @@
-"""From the draws of one input to its class, status, bounds and radii."""
+"""The result of one input, from its draws: class, status, bounds and radii."""
 
 from __future__ import annotations
 
@@ -31,13 +31,12 @@ __all__ = ["InputResult", "MethodBounds", "Procedure", "abstention", "radii_at_p
 
 @dataclass(frozen=True, eq=False)
 class MethodBounds:
-    """What one method certifies of one input; NaN where sampling failed.
+    """The bounds of one input by one method; NaN if sampling failed.
 
     Attributes
     ----------
     lower, upper : ndarray of float64, shape (n_radii,), or None
-        Bounds of the confidence at the radii that the user asked for; None for a side that was not
-        asked for.
+        Bounds on the confidence at the radii of the user; None for a side that was not asked for.
     radius : ndarray of float64, shape (n_thresholds,), or None
         Certified radii of the thresholds; None without the lower side.
     """
@@ -49,23 +48,21 @@ class MethodBounds:
 
 @dataclass(frozen=True, eq=False)
 class InputResult:
-    """What became of one input.
+    """The result of one input.
 
     Attributes
     ----------
     status : {"certified", "abstained", "failed", "budget"}
     reason : str
-        Why, in words for people.
+        The status explained in words for people.
     selected : int
-        The class that was selected on the selection draws; -1 where there were none.
+        The class that the selection draws chose; -1 if there were none.
     predicted : int
-        The selected class, or -1 where the classifier abstains or sampling failed.
+        The selected class, or -1 if the classifier abstains or sampling failed.
     class_radius : float
-        Radius within which the majority vote stays the selected class; NaN where it is not
-        certified.
+        Radius within which the majority vote stays the selected class; NaN if it is not certified.
     n_draws, top_count : int
-        Number of estimation draws, and in how many of them the selected class had the largest
-        output.
+        Number of estimation draws, and of those in which the selected class had the largest output.
     mean_score : float
         Mean score of the estimation draws.
     bounds : tuple of MethodBounds
@@ -85,23 +82,23 @@ class InputResult:
 
 @dataclass(frozen=True)
 class Procedure:
-    """How each input is drawn and certified. It is the same for all inputs of a run.
+    """The way to draw and certify each input, which is the same for all inputs of a run.
 
     Attributes
     ----------
     requests : tuple of Request
-        What is asked of the draws, one request for each method, the strongest last. The class is
-        abstained from by the last one. Noise is drawn around a lattice point: the radii of a
-        request hold there, so that they are larger than those of the user by the displacement, and
-        R = 0 comes before them.
+        One request for each method, the strongest last. The last one decides on abstention. The
+        radii of a request hold at the lattice point that stands for an input. They are therefore
+        larger than those of the user by twice the displacement, and R = 0 comes before them.
     n_draws : int
-        Estimation draws of an input; with adaptive draws the most.
+        Number of estimation draws of an input; the largest number with adaptive draws.
     cutoff : float or None
-        Certified confidence at R = 0 that a class has to be above; None: no abstention.
+        A class is abstained from if its certified confidence at R = 0 is not above this; None: no
+        abstention.
     measure : str
         Name of the confidence measure, for reasons and errors.
     displacement : float
-        Distance, at most, between an input and its lattice point.
+        Largest distance between an input and its lattice point.
     backend, threads
         As for `smoothbound.certify_scores`.
     plan : Plan or None
@@ -121,7 +118,7 @@ class Procedure:
     budget: Budget | None = None
 
     def adaptive(self, question: Decide | FindRadius, budget: Budget | None) -> Procedure:
-        """Return a procedure that draws each input in stages, until a question is answered.
+        """Return a procedure that draws each input in stages until a question is answered.
 
         Raises
         ------
@@ -148,7 +145,7 @@ class Procedure:
         return replace(self, plan=made, budget=budget)
 
     def record(self) -> dict[str, Any] | None:
-        """Return the plan and the budget as JSON holds them; None without adaptive draws.
+        """Return the plan and the budget as plain values for JSON; None without adaptive draws.
 
         Examples
         --------
@@ -166,24 +163,24 @@ class Procedure:
         return made
 
     def job(self) -> Job:
-        """Return the job of one input, when the input is about to be drawn.
+        """Return the job of one input. Call this just before the input is drawn.
 
-        An adaptive job charges its first stage to the budget as soon as it is made.
+        A new adaptive job charges its first stage to the budget.
         """
         return FixedJob(self.n_draws) if self.plan is None else self.plan.start(self.budget)
 
     def check_feasible(self) -> Settings:
-        """Certify perfect scores, so that what must fail fails before the first draw.
+        """Certify perfect scores, so that a hopeless procedure fails before the first draw.
 
         Returns
         -------
         Settings
-            Those of the certificates of the last method.
+            The settings of the certificates of the last method.
 
         Raises
         ------
         ValueError
-            If there are too few draws to certify anything, or anything above the cut-off.
+            If there are too few draws to certify anything at all, or anything above the cut-off.
         """
         for request in self.requests:
             perfect_score = request.score_range[1]
@@ -204,7 +201,7 @@ class Procedure:
         return replace(perfect.settings, alpha=request.alpha)
 
     def _too_few(self, request: Request, cutoff: float) -> str:
-        """Say that no input could be certified above the cut-off, and how many draws it takes."""
+        """Return the words for too few draws to certify any input above the cut-off."""
         a, b = request.score_range
         alpha = request.alpha_lower
         assert alpha is not None
@@ -219,14 +216,14 @@ class Procedure:
         )
 
     def certify(self, job: Job, outcome: Draws | Failure) -> InputResult:
-        """Return what became of an input.
+        """Return the result of an input.
 
         Parameters
         ----------
         job : Job
-            That of the input, finished.
+            The finished job of the input.
         outcome : Draws or Failure
-            What sampling the input gave.
+            The draws of the input, or the reason why there are none.
         """
         if isinstance(outcome, Failure):
             return self._failed(outcome)
@@ -264,7 +261,7 @@ class Procedure:
         )
 
     def _answered(self, answer: Answer, draws: Draws) -> InputResult:
-        """Return what became of an input whose draws were adaptive."""
+        """Return the result of an input with adaptive draws."""
         why = ""
         if draws.selected >= 0:
             at_zero = answer.lower_at_zero
@@ -288,8 +285,8 @@ class Procedure:
         """Certify the class itself.
 
         With adaptive draws `alpha` is the level of the last look, because the scores decided when
-        to stop. It is 0 where no look certifies anything. Drawing ends at a look, so that all
-        draws belong to it.
+        to stop. It is 0 if no look certifies anything. Drawing ends at a look, so the look has all
+        draws.
         """
         if alpha == 0.0:
             return math.nan
@@ -297,10 +294,10 @@ class Procedure:
         return float(inward(radius, self.displacement))
 
     def _failed(self, failure: Failure) -> InputResult:
-        """Return what became of an input that could not be sampled."""
+        """Return the result of an input that could not be sampled."""
         return InputResult(
             status="failed",
-            # A message can quote a path with bytes that are no text, which no file of text holds.
+            # A message can quote a path with bytes that are not text, which UTF-8 cannot hold.
             reason=str(failure).encode(errors="backslashreplace").decode(),
             selected=-1,
             predicted=-1,
@@ -313,7 +310,7 @@ class Procedure:
 
 
 def radii_at_point(radii: Iterable[float], displacement: float) -> tuple[float, ...]:
-    """Return the radii of a request of a `Procedure`, at the lattice point: R = 0 comes first.
+    """Return the radii of a request of a `Procedure`: R = 0 and then those at the lattice point.
 
     Examples
     --------
@@ -324,7 +321,7 @@ def radii_at_point(radii: Iterable[float], displacement: float) -> tuple[float, 
 
 
 def _no_bounds(request: Request) -> MethodBounds:
-    """Return NaN for each number that a request asks for."""
+    """Return bounds that are NaN, in the shapes of a request."""
     at_radii = np.full(len(request.radii) - 1, np.nan)  # R = 0 of the procedure left out
     return MethodBounds(
         lower=None if request.alpha_lower is None else at_radii,
@@ -336,7 +333,7 @@ def _no_bounds(request: Request) -> MethodBounds:
 def abstention(
     selected: int, lower_at_zero: float, cutoff: float | None, *, measure: str = "confidence"
 ) -> str:
-    """Say why a class is abstained from: the confidence certified at R = 0 is too low.
+    """Return the reason to abstain from a class: its certified confidence at R = 0 is too low.
 
     Above the cut-off of its measure (score 0.5, margin 0), the selected class is certified to be
     the one with the largest average score.
@@ -344,18 +341,18 @@ def abstention(
     Parameters
     ----------
     selected : int
-        The class selected on the selection draws.
+        The class that the selection draws chose.
     lower_at_zero : float
         The certified confidence of that class at R = 0.
     cutoff : float or None
-        What it has to be above; None: nothing is abstained from.
+        The certified confidence has to be above this; None: no abstention.
     measure : str, default "confidence"
-        What the reason calls it.
+        Name of the confidence in the reason.
 
     Returns
     -------
     str
-        The reason; empty where the class is not abstained from.
+        The reason; empty if there is none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Certify a data set into a results folder."""
+"""A run that certifies a data set into a results folder."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ def _silent(*_: object, **__: object) -> AbstractContextManager[Callable[[int], 
 
 
 def as_recorded(folder: str | Path, smoothed: SmoothedClassifier) -> SmoothedClassifier:
-    """Run a classifier as in the run of a folder, where it was left to be chosen.
+    """Return a classifier with the automatic choices that the run of a folder made.
 
     Parameters
     ----------
     folder : str or Path
-        Results folder of the run that goes on. Without a run in it the classifier stays.
+        Results folder of the run to resume.
     smoothed : SmoothedClassifier
-        Its batch size and memory format, where they are "auto", and its threads, where they are
-        None, are taken from the folder, because the bits of the numbers depend on them.
+        The classifier. The folder decides its batch size and memory format if they are "auto", and
+        its threads if they are None, because the bits of the numbers depend on them.
 
     Returns
     -------
     SmoothedClassifier
-        Another one, of the same model.
+        A new object with the same model; `smoothed` itself if the folder holds no run.
     """
     try:
         before = load(folder, salvage=True).settings
-    except StoreError:  # the writer says what is wrong with it
+    except StoreError:  # the writer will say why
         return smoothed
     made = copy(smoothed)
     made.sampler = smoothed.sampler.with_choices(
@@ -85,35 +85,35 @@ def run(
 ) -> Results:
     """Certify the inputs that `settings` select, each by all methods from the same draws.
 
-    Every finished input is on the disk, so the run can be killed at any moment. Inputs on which
-    the model fails are kept as failed, with the reason, and not tried again.
+    Every finished input is on the disk, so the run can be killed at any moment. An input on which
+    the model fails gets the status "failed" and a reason, and is not tried again.
 
     Parameters
     ----------
     folder : str or Path
         Results folder to write.
     settings : RunSettings
-        What to certify and how; the folder keeps them.
+        The settings of the run, which the folder records.
     smoothed : SmoothedClassifier
-        The model, smoothed as the settings say.
+        The smoothed model, made with these settings.
     dataset : Dataset
         The data that the settings name.
     question : Decide or FindRadius, optional
-        Draw adaptively to answer this, at most ``settings.n`` draws of an input, by the only method
-        of the settings at their only radius and threshold. The folder keeps the plan.
+        The question that adaptive draws answer, with at most ``settings.n`` draws of an input. The
+        settings must have one method, one radius and one threshold. The folder records the plan.
     budget : Budget, optional
-        For all adaptive draws of the run, those before it was stopped included. Inputs that it does
-        not reach abstain with that reason, and are not tried again.
+        Limit on all adaptive draws of the run, including those before it was stopped. Inputs that
+        the budget does not reach get the status "budget", and are not tried again.
     resume : bool
-        Go on with a run that was stopped, or that took fewer inputs of the same (`max_inputs`),
-        with what was chosen for it (`as_recorded`). All finished inputs are read again first, and
-        compared with what was certified.
+        Whether to go on with a run that was stopped, or to add inputs to a run with a smaller
+        `max_inputs`. Its automatic choices are kept (`as_recorded`). All finished inputs are read
+        again first, and compared with the ones that were certified.
     salvage : bool
-        Go on with what is whole of a damaged journal; see `smoothbound.store.Writer`.
+        Whether to go on with the whole rows of a damaged journal; see `smoothbound.store.Writer`.
     progress : callable, optional
-        Shows how far the run is: called as ``progress(what, total, done=..., steps=...)``, it
-        returns a context manager that yields a function of the number of steps just done. By
-        default nothing is shown.
+        Shows the progress of the run. It is called as ``progress(what, total, done=...,
+        steps=...)`` and returns a context manager, which yields a function of the number of steps
+        just done. By default nothing is shown.
 
     Returns
     -------
@@ -125,14 +125,15 @@ def run(
     TypeError
         If an argument is not of the kind stated above.
     ValueError
-        If the settings can certify nothing, such as with too few draws; before any draw.
+        If the settings can certify nothing, for example with too few draws. It is raised before any
+        draw.
     StoreError
-        If the folder cannot be written or continued, or an input is not what it was when it was
-        certified; what is finished is kept.
+        If the folder cannot be written or continued, or an input has changed since it was
+        certified. Finished inputs are kept.
     DataError
-        If an input cannot be read; what is finished is kept.
+        If an input cannot be read. Finished inputs are kept.
     ModelError
-        If the model fails in the same way on the first inputs, eight or all there are.
+        If the model fails in the same way on the first eight inputs, or on all if there are fewer.
     """
     folder = checks.path("folder", folder)
     checks.instance("settings", settings, RunSettings)
@@ -149,7 +150,7 @@ def run(
     noise = smoothed.sampler.noise(
         settings.noise["kind"], seed=settings.seed, grid=settings.noise.get("grid")
     )
-    # What the bounds allow for is what this noise needs, whatever the settings say.
+    # The bounds must allow for the displacement of this noise, so it replaces that of the settings.
     settings = replace(settings, noise=noise.describe(math.prod(dataset.shape)))
     if resume:
         smoothed = as_recorded(folder, smoothed)
@@ -191,7 +192,7 @@ def run(
             ):
                 for item, outcome in outcomes:
                     write_later(item, outcome)
-                    if question is not None:  # how many draws there will be is not known
+                    if question is not None:  # the number of draws is not known in advance
                         advance(1)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
@@ -216,7 +217,7 @@ def _labelled(dataset: Dataset, index: int, job: Callable[[], Job]) -> _Labelled
 
 
 def _digest(image: Any, label: int) -> bytes:
-    """Tell an input and its label from any other."""
+    """Return a digest of an input and its label."""
     pixels = np.ascontiguousarray(image)
     kind = f"{pixels.dtype.str} {pixels.shape} {label}"
     return digest(kind.encode(), pixels.tobytes())
@@ -225,7 +226,7 @@ def _digest(image: Any, label: int) -> bytes:
 def _require_same_inputs(
     folder: str | Path, dataset: Dataset, indices: Sequence[int], digests: Mapping[int, bytes]
 ) -> None:
-    """Refuse to go on where an input that was certified is another now."""
+    """Refuse to go on if an input has changed since it was certified."""
     if other := sorted(digests.keys() - set(indices)):
         raise StoreError(f"{folder} holds input {other[0]}, which the data set does not select now")
     for index in sorted(digests):
@@ -238,7 +239,7 @@ def _require_same_inputs(
 
 
 def _procedure(settings: RunSettings) -> Procedure:
-    """Return how each input of a run is certified: by all methods from the same draws."""
+    """Return the procedure of a run: all methods certify the same draws."""
     requests = tuple(
         Request(
             sigma=settings.sigma,
@@ -279,7 +280,7 @@ class _RowWriter:
 
 
 def _columns(result: InputResult, methods: Sequence[Method]) -> dict[str, object]:
-    """Return the columns of the results that say what became of an input."""
+    """Return the columns of the results table that hold the result of an input."""
     columns: dict[str, object] = {
         name: getattr(result, name)
         for name in (field.name for field in fields(result))
