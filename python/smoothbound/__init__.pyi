@@ -1,6 +1,7 @@
 from . import adapters as adapters
 from . import adaptive as adaptive
 from . import analysis as analysis
+from . import anytime as anytime
 from . import backends as backends
 from . import bounds as bounds
 from . import data as data

@@ -23,6 +23,7 @@ from smoothbound._display.rounding import exact
 from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
 from smoothbound._utils.renamed import formerly
+from smoothbound.anytime._questions import Decide, FindRadius
 from smoothbound.backends import gaussian
 from smoothbound.backends._names import Backend, Band, Bound, Mean
 from smoothbound.bounds._certify import certify_scores
@@ -38,39 +39,6 @@ _LEVEL_POWER = 1.0  # of a stage's draws, to which its share of alpha is proport
 _FUTILITY_ERRORS = 2.5  # standard errors by which a forecast has to miss
 
 Outcome = Literal["certified", "precise", "futile", "exhausted", "budget"]
-
-
-@dataclass(frozen=True)
-class Decide:
-    """The question whether the confidence at a radius is above a threshold.
-
-    Parameters
-    ----------
-    threshold : float
-        c, strictly inside the range of the scores.
-    radius : float
-        l2 radius R >= 0, in the units of the input, as sigma.
-    """
-
-    threshold: float
-    radius: float
-
-
-@dataclass(frozen=True)
-class FindRadius:
-    """The question how far out the confidence stays above a threshold.
-
-    Parameters
-    ----------
-    threshold : float
-        c, strictly inside the range of the scores.
-    precision : float
-        How much certified radius may be given up, > 0, in multiples of sigma: drawing stops when
-        all draws of the plan are forecast to gain no more.
-    """
-
-    threshold: float
-    precision: float
 
 
 class Stage(NamedTuple):

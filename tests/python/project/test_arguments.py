@@ -135,6 +135,8 @@ ONE_INPUT = replace(SETTINGS, max_inputs=1, n_inputs=1)
 CLASSIFIER = SmoothedClassifier(nn.Flatten(), SETTINGS.sigma)
 NOISE = Noise("lattice", 0.5)
 DIGITS = load("digits")
+DECIDE = sb.anytime.Decide(0.5, 0.1)
+ANYTIME = sb.anytime.AnytimeTest(DECIDE, sigma=0.5)
 SPREADS = concentration.Spreads(np.arange(2), np.array([0.1, 0.2]), np.array([0.1, 0.1]))
 AX = Figure().subplots()
 DRAWN_ON: dict[str, Any] = {"ax": AX, "evaluation": EVALUATION}
@@ -169,6 +171,16 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
         adaptive.plan,
         {"question": adaptive.Decide(0.5, 0.1), "sigma": 0.5, "displacement": 0.0, "n_max": 1000},
     ),
+    (
+        sb.anytime.AnytimeTest,
+        {
+            **{"questions": DECIDE, "sigma": 0.5, "alpha": 0.01, "score_range": (0.0, 1.0)},
+            **{"measure": "score", "side": "both", "guess": SCORES[0], "displacement": 0.0},
+            "backend": None,
+        },
+    ),
+    (ANYTIME.update, {"scores": SCORES[0], "first_draw": None}),
+    (ANYTIME.ask, {"question": DECIDE, "alpha": 0.01}),
     (sb.scores.as_scores, {"scores": SCORES}),
     (band.level_of, {"n": 10, "alpha": 0.1, "n_bins": 5}),
     (band.local_level, {"n": 10, "alpha": 0.1, "n_bins": None, "two_sided": False}),

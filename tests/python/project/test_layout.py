@@ -25,6 +25,7 @@ _files
 measures backends noise adapters data scores
 _numba models
 train bounds sampling
+anytime
 sketch adaptive
 store
 smoothing analysis

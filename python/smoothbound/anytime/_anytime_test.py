@@ -1,0 +1,332 @@
+"""The anytime test: questions about one input, answered while its draws come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import RLock
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from smoothbound._utils import checks
+from smoothbound.anytime._chain import Answer, Chain
+from smoothbound.anytime._looks import first_look_from, last_look, look_after
+from smoothbound.anytime._questions import Question
+from smoothbound.anytime._setting import Setting, Source
+from smoothbound.backends import _select as backends
+from smoothbound.backends._names import Backend, Sides
+from smoothbound.sampling._jobs import Draws
+
+__all__ = ["MOST_DRAWS", "AnytimeTest"]
+
+MOST_DRAWS = 2**28
+"""How many draws a test takes, at most: as the core (draw_record.hpp)."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question, its alpha for all sides together, and the chains that answer it, one a side."""
+
+    question: Question
+    alpha: float
+    first_draw: int
+    chains: tuple[Chain, ...]
+
+
+class AnytimeTest:
+    """A test of questions about the confidence of one input, which may be read at any time.
+
+    Let Z be the score of a draw, G its survival function, and psi_r(p) = Phi(Phi^-1(p) - r) with
+    r = R / sigma. The claim "the confidence is above c within R" is tested against
+    a + integral of psi_r(G) <= c. Before each draw a function v and a stake s are chosen from
+    earlier draws, such that E v(Z) <= m under this hypothesis. Its wealth, the product of
+    (1 + s v(Z)) / (1 + s m) over the draws, is then a non-negative supermartingale, and exceeds
+    1 / alpha at any time with probability at most alpha (Ville). So a claim is certified when its
+    wealth reaches 1 / alpha, and drawing may stop at any time and for any reason: what is certified
+    then holds at alpha. docs/anytime.md has the proofs.
+
+    A radius is sought on the grid of the multiples of the precision, and so is a confidence. The
+    answer is the last point of the grid such that all points up to it are certified, at the same
+    alpha. Each answer holds at its alpha by itself.
+
+    Parameters
+    ----------
+    questions : Decide, FindRadius or FindConfidence, or a list of them
+        What to find out, before there are draws. `ask` puts further questions later.
+    sigma : float
+        Noise level, > 0, in the units of the model's input before normalisation.
+    alpha : float
+        Failure probability of each answer. With ``side="both"`` each side has half of it.
+    score_range : (float, float)
+        Range [a, b] of the confidence measure.
+    measure : str
+        Name of the confidence measure.
+    side : {"lower", "upper", "both"}
+        Whether to show that the confidence is above a threshold (the radius within which it is,
+        the greatest such threshold), that it is below, or both.
+    guess : array-like of float, shape (k,)
+        Scores that serve as the first guess of the distribution and for nothing else, such as those
+        of the draws that selected the class; none by default. They must not be fed as draws.
+    displacement : float, default 0
+        Distance, at most, between the input and the lattice point that is drawn around, in the
+        units of the input; every certificate allows for it (`smoothbound.noise._displaced`).
+    backend : {"cpp", "numba"}, optional
+        By default the C++ core, or numba where the core is missing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the kind or in the range stated above.
+
+    Notes
+    -----
+    Draws are judged at fixed numbers of draws: each up to 64, then each larger than the one before
+    by 1/32. The answers are the same however the draws are cut into calls.
+
+    References
+    ----------
+    Ville, "Étude critique de la notion de collectif", 1939. Waudby-Smith and Ramdas, "Estimating
+    means of bounded random variables by betting", JRSS B 86, 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothbound.anytime import Decide, FindRadius
+    >>> rng = np.random.default_rng(0)
+    >>> test = AnytimeTest(
+    ...     [Decide(0.5, radius=0.25), FindRadius(0.5, precision=0.05)],
+    ...     sigma=0.25,
+    ...     guess=rng.beta(20, 1, size=10),
+    ... )
+    >>> while not test.answers[0].certified:
+    ...     test.update(rng.beta(20, 1, size=10))
+    >>> decided, found = test.answers
+    >>> decided.n_draws, found.radius
+    (50, 0.25)
+    """
+
+    def __init__(
+        self,
+        questions: Question | Sequence[Question],
+        *,
+        sigma: float,
+        alpha: float = 1e-3,
+        score_range: tuple[float, float] = (0.0, 1.0),
+        measure: str = "score",
+        side: Sides = "lower",
+        guess: ArrayLike = (),
+        displacement: float = 0.0,
+        backend: Backend | None = None,
+    ) -> None:
+        self._setting = Setting(
+            sigma=sigma,
+            score_range=score_range,
+            measure=measure,
+            side=side,
+            displacement=displacement,
+        )
+        self.alpha = checks.alpha("alpha", alpha)
+        self._backend = backends.load(backends.resolve(backend))
+        self._lock = RLock()
+        self._source = Source()
+        self._records = [self._setting.record(self._backend, side) for side in self._setting.sides]
+        first_guess = self._row("guess", guess)
+        for record in self._records:
+            self._refuse_bad("guess", first_guess, record.guess(first_guess))
+        asked = [questions] if isinstance(questions, Question) else questions
+        if not isinstance(asked, Sequence) or not asked:
+            raise TypeError(
+                f"questions must be a question or a list of them, got {checks.shown(questions)}"
+            )
+        self._asked = [
+            self._ask(self._setting.question(f"questions[{i}]", question), self.alpha)
+            for i, question in enumerate(asked)
+        ]
+
+    # What it holds
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """All questions, in the order in which they were asked."""
+        return tuple(asked.question for asked in self._asked)
+
+    @property
+    def sigma(self) -> float:
+        """Noise level of the draws."""
+        return self._setting.sigma
+
+    @property
+    def score_range(self) -> tuple[float, float]:
+        """The range (a, b) of the scores."""
+        return self._setting.score_range
+
+    @property
+    def measure(self) -> str:
+        """Name of the confidence measure."""
+        return self._setting.measure
+
+    @property
+    def side(self) -> Sides:
+        """The side on which claims are made."""
+        return self._setting.side
+
+    @property
+    def displacement(self) -> float:
+        """Distance, at most, between the input and the point that is drawn around."""
+        return self._setting.displacement
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws, which is the number of the next one."""
+        return int(self._records[-1].n_draws)
+
+    @property
+    def n_guess(self) -> int:
+        """Number of scores that served as the first guess."""
+        return int(self._records[-1].n_guess)
+
+    @property
+    def next_look(self) -> int:
+        """Number of draws at which the answers may change next."""
+        return look_after(last_look(self.n_draws))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self.questions))
+        return (
+            f"AnytimeTest([{shown}], sigma={self.sigma:g}, alpha={self.alpha:g}, "
+            f"score_range={self.score_range}, measure={self.measure!r}, side={self.side!r}) "
+            f"after {self.n_draws} draws"
+        )
+
+    # Draws
+
+    def update(self, scores: Draws | ArrayLike, *, first_draw: int | None = None) -> None:
+        """Take the scores of further draws, as many as there are.
+
+        Parameters
+        ----------
+        scores : array-like of float16, float32 or float64, shape (k,), or Draws
+            In the order of drawing, which must not depend on their values. `Draws` of a sampler
+            carry their numbers with them, and what they are draws of.
+        first_draw : int, optional
+            Number of the first of them; by default `n_draws`, which says that they are the draws
+            after those before. With another number the draws are refused: some were fed before,
+            or some were left out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the scores are not such, one of them is NaN or outside the range, they are not the
+            next draws, or they are draws of something else. Then nothing is taken.
+        """
+        with self._lock:
+            source = self._source
+            if isinstance(scores, Draws):
+                self._setting.refuse_others(scores)
+                source = source.joined(scores)
+                first_draw = scores.first_draw if first_draw is None else first_draw
+                scores = scores.scores
+            row = self._row("scores", scores)
+            self._refuse_numbers(first_draw, row.size)
+            for record in self._records:
+                self._refuse_bad("scores", row, record.add(row))
+            self._source = source
+
+    def _row(self, name: str, scores: ArrayLike) -> NDArray[Any]:
+        """Return scores as one row of floats, shape (1, k)."""
+        row = checks.array(name, scores)
+        if row.ndim != 1 or row.dtype.type not in (np.float16, np.float32, np.float64):
+            raise TypeError(
+                f"{name} must be one row of float16, float32 or float64, got shape {row.shape} of "
+                f"{row.dtype}"
+            )
+        return row[None].astype(row.dtype.newbyteorder("="), copy=False)
+
+    def _refuse_bad(self, name: str, row: NDArray[Any], bad: int) -> None:
+        """Raise an error if there is a bad score, at this place."""
+        if bad < 0:
+            return
+        a, b = self.score_range
+        raise ValueError(
+            f"{name} must be finite and within score_range [{a}, {b}], got {name}[{bad}] = "
+            f"{row[0, bad]}; the model or the measure is at fault, or score_range is not its range"
+        )
+
+    def _refuse_numbers(self, first_draw: int | None, n: int) -> None:
+        """Refuse draws that are not the next ones, or too many."""
+        due = self._records[0].n_draws
+        if any(record.n_draws != due for record in self._records):
+            raise ValueError(
+                "the test was interrupted while it took draws, and cannot go on; begin a new one, "
+                "or go on from a saved state"
+            )
+        first = due if first_draw is None else checks.count("first_draw", first_draw, 0)
+        if first < due:
+            raise ValueError(
+                f"first_draw must be {due}, the number of the next draw, got {first}: a draw "
+                "must be fed once only; feed the draws that are new"
+            )
+        if first > due:
+            raise ValueError(
+                f"first_draw must be {due}, the number of the next draw, got {first}: no draw "
+                "may be left out; feed those before first"
+            )
+        if n > MOST_DRAWS - due:
+            raise ValueError(f"scores must be at most {MOST_DRAWS} draws in all, got {due + n}")
+
+    # Questions and answers
+
+    def ask(self, question: Question, *, alpha: float | None = None) -> None:
+        """Put a further question.
+
+        Only the draws after the present look count for it, because its choice may depend on those
+        before; they serve as its first guess. Its answer holds at an alpha of its own: all answers
+        together hold at the sum of the alphas.
+
+        Parameters
+        ----------
+        question : Decide, FindRadius or FindConfidence
+        alpha : float, optional
+            Failure probability of its answer; by default that of the test.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the question is not such, or outside its range. Then nothing is changed.
+        """
+        with self._lock:
+            level = self.alpha if alpha is None else checks.alpha("alpha", alpha)
+            self._asked.append(self._ask(self._setting.question("question", question), level))
+
+    def _ask(self, question: Question, alpha: float) -> _Asked:
+        """Begin the chains of a question, from the first look that the draws have not passed."""
+        place, first_draw = first_look_from(self.n_draws)
+        level = self._setting.share(alpha)
+        chains = tuple(
+            self._setting.chain(self._backend, question, side, level, place)
+            for side in self._setting.sides
+        )
+        return _Asked(question, alpha, first_draw, chains)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """What the draws so far say, to each question in the order in which they were asked.
+
+        With ``side="both"`` there are two answers to each, the lower side before the upper.
+        Answers are worked out when they are asked for, from the draws that came since.
+        """
+        with self._lock:
+            return tuple(
+                self._answer(asked, side, record, chain)
+                for asked in self._asked
+                for side, record, chain in zip(
+                    self._setting.sides, self._records, asked.chains, strict=True
+                )
+            )
+
+    @staticmethod
+    def _answer(asked: _Asked, side: Any, record: Any, chain: Chain) -> Answer:
+        chain.advance(record)
+        return Answer.of(asked.question, side, asked.first_draw, chain)

@@ -1,0 +1,157 @@
+"""What the draws of a test are, and the claims of a question as the core tests them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from smoothbound._utils import checks
+from smoothbound.anytime._chain import Chain
+from smoothbound.anytime._questions import Claim, Question, checked_question, claim_of
+from smoothbound.backends._names import SIDES, Side, Sides
+from smoothbound.noise._displaced import outward
+from smoothbound.sampling._jobs import Draws
+
+__all__ = ["Setting", "Source"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What the draws are, and on which sides claims are made. All is checked when it is made.
+
+    Attributes
+    ----------
+    sigma : float
+        Noise level, in the units of the model's input before normalisation.
+    score_range : (float, float)
+        The range [a, b] of the scores.
+    measure : str
+        Name of the confidence measure.
+    side : {"lower", "upper", "both"}
+        Whether the confidence is shown to be above thresholds, or below, or both.
+    displacement : float
+        Distance, at most, between the input and the point that is drawn around.
+
+    Examples
+    --------
+    >>> Setting(sigma=0.25, side="both").sides
+    ('lower', 'upper')
+    """
+
+    sigma: float
+    score_range: tuple[float, float] = (0.0, 1.0)
+    measure: str = "score"
+    side: Sides = "lower"
+    displacement: float = 0.0
+
+    def __post_init__(self) -> None:
+        checked = {
+            "sigma": checks.positive("sigma", self.sigma),
+            "score_range": checks.score_range("score_range", self.score_range),
+            "side": checks.choice("side", self.side, SIDES),
+            "displacement": checks.non_negative("displacement", self.displacement),
+        }
+        if not isinstance(self.measure, str) or not self.measure:
+            raise TypeError(
+                f"measure must be the name of a measure, got {checks.shown(self.measure)}"
+            )
+        vars(self).update(checked)  # the class is frozen
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides on which claims are made."""
+        return ("lower", "upper") if self.side == "both" else (self.side,)
+
+    def share(self, alpha: float) -> float:
+        """Return the failure probability of one side."""
+        return alpha / 2.0 if self.side == "both" else alpha
+
+    def question(self, name: str, question: object) -> Question:
+        """Return a question that is checked; `name` is that of the argument."""
+        return checked_question(
+            name,
+            question,
+            sigma=self.sigma,
+            score_range=self.score_range,
+            displacement=self.displacement,
+        )
+
+    def refuse_others(self, draws: Draws) -> None:
+        """Refuse draws of a sampler that were made otherwise."""
+        for name in ("sigma", "measure"):
+            mine, theirs = getattr(self, name), getattr(draws, name)
+            if theirs is not None and theirs != mine:
+                raise ValueError(
+                    f"scores must be draws with {name} = {mine!r}, as the test, got draws with "
+                    f"{name} = {theirs!r}"
+                )
+        if draws.displacement > self.displacement:
+            raise ValueError(
+                f"scores were drawn around a point {draws.displacement} from the input: make the "
+                f"test with displacement={draws.displacement} or more"
+            )
+
+    def record(self, backend: ModuleType, side: Side) -> Any:
+        """Begin the record of the draws for one side."""
+        a, b = self.score_range
+        return backend.DrawRecord(a, b, side)
+
+    def chain(
+        self, backend: ModuleType, question: Question, side: Side, alpha: float, first: int = 0
+    ) -> Chain:
+        """Begin the test of a question on one side, from a look on."""
+        claims = partial(
+            claim_of, question, sigma=self.sigma, score_range=self.score_range, side=side
+        )
+        return Chain(claims, lambda claim: self._process(backend, claim, side, first), alpha)
+
+    def _process(self, backend: ModuleType, claim: Claim, side: Side, first: int) -> Any:
+        """Begin the e-process of a claim, in units of the range and of sigma, rounded up."""
+        a, b = map(Fraction, self.score_range)
+        threshold = Fraction(claim.threshold)
+        (radius,) = outward([claim.radius], self.displacement).tolist()
+        target = (threshold - a if side == "lower" else b - threshold) / (b - a)
+        return backend.EProcess(_up(target), _up(Fraction(radius) / Fraction(self.sigma)), first)
+
+
+def _up(exact: Fraction) -> float:
+    """Return the least float that is not below a number."""
+    near = float(exact)
+    return near if Fraction(near) >= exact else math.nextafter(near, math.inf)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which draws a test takes, as far as `smoothbound.sampling.Draws` have told it.
+
+    Attributes
+    ----------
+    index, seed : int or None
+        The input, and the seed of the noise.
+    predicted : int or None
+        The class whose scores they are.
+    noise : {"lattice", "gaussian"} or None
+        Kind of the noise.
+    """
+
+    index: int | None = None
+    seed: int | None = None
+    predicted: int | None = None
+    noise: str | None = None
+
+    def joined(self, draws: Draws) -> Source:
+        """Return what is known with further draws, which must not contradict it."""
+        known = {}
+        for name in (field.name for field in fields(self)):
+            mine, theirs = getattr(self, name), getattr(draws, name)
+            if mine is not None and theirs is not None and mine != theirs:
+                raise ValueError(
+                    f"scores must be draws with {name} = {mine!r}, as those before, got draws "
+                    f"with {name} = {theirs!r}"
+                )
+            known[name] = theirs if mine is None else mine
+        return Source(**known)

@@ -1,0 +1,299 @@
+"""Questions about one input, answered while its draws come."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import expit, ndtr, ndtri
+
+from smoothbound import _core
+from smoothbound.anytime import AnytimeTest, Decide, FindConfidence, FindRadius
+from smoothbound.sampling import Draws
+
+SIGMA = 0.25
+DECIDE = Decide(0.5, radius=SIGMA)
+FIND_RADIUS = FindRadius(0.5, precision=0.1)
+FIND_CONFIDENCE = FindConfidence(SIGMA, precision=0.05)
+ALL = [DECIDE, FIND_RADIUS, FIND_CONFIDENCE]
+
+
+def scores_of(n, seed=0):
+    return expit(4 + 1.5 * np.random.default_rng(seed).standard_normal(n))
+
+
+def asked(questions, scores=None, **options):
+    test = AnytimeTest(questions, **({"sigma": SIGMA, "guess": scores_of(10, 1)} | options))
+    test.update(scores_of(3000) if scores is None else scores)
+    return test
+
+
+def draws(scores, **options):
+    known = {"sigma": SIGMA, "measure": "score", "seed": 1, "index": 7}
+    return Draws(np.asarray(scores, np.float32), 3, 0, 10, **(known | options))
+
+
+# what is certified --------------------------------------------------------------------------------
+
+
+def test_a_decision_is_that_of_the_core():
+    scores = scores_of(3000)
+    record = _core.DrawRecord(0.0, 1.0, "lower")
+    record.guess(scores_of(10, 1)[None])
+    record.add(scores[None])
+    process = _core.EProcess(0.5, 1.0)
+    (answer,) = asked(DECIDE, scores).answers
+    assert answer.n_draws == process.advance(record, 1e-3) > 10
+    assert (answer.radius, answer.confidence) == (SIGMA, 0.5)
+    assert answer.log_wealth == process.log_wealth
+    assert (answer.certified, answer.remaining) == (True, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("question", "decide"),
+    [
+        (FIND_RADIUS, lambda i: Decide(0.5, i * 0.1 * SIGMA)),
+        (FIND_CONFIDENCE, lambda i: Decide((i + 1) * 0.05, SIGMA)),
+    ],
+)
+@pytest.mark.parametrize("n", [0, 20, 300, 3000])
+def test_a_chain_ends_before_the_first_claim_that_is_not_decided(question, decide, n):
+    (found,) = asked(question, scores_of(n)).answers
+    decisions = []
+    while not decisions or decisions[-1].certified:
+        decisions += asked(decide(len(decisions)), scores_of(n)).answers
+    *shown, last = decisions
+    assert found.certified == bool(shown)
+    assert found.log_wealth == last.log_wealth
+    assert found.n_draws == max((one.n_draws for one in shown), default=0)
+    if shown:
+        assert (found.radius, found.confidence) == (shown[-1].radius, shown[-1].confidence)
+    else:
+        assert math.isnan(found.radius)
+        assert math.isnan(found.confidence)
+
+
+def test_answers_are_the_same_however_the_draws_are_cut_and_read():
+    scores = scores_of(1000)
+    whole = asked(ALL, scores, side="both")
+    parts = asked(ALL, scores[:0], side="both")
+    for start in range(0, 1000, 37):
+        parts.update(scores[start : start + 37])
+        assert len(parts.answers) == 6
+    assert repr(parts.answers) == repr(whole.answers)  # which has NaN in it
+
+
+def test_votes_certify_the_radius_of_the_class_soon():
+    """All 1: no test of this level can do with fewer draws than ln(alpha) / ln Phi(r)."""
+    test = asked(Decide(0.5, SIGMA), np.ones(1000), guess=np.ones(10))
+    limit = math.log(1e-3) / math.log(ndtr(1.0))
+    assert limit < test.answers[0].n_draws < 1.3 * limit
+
+
+def test_the_upper_side_is_the_lower_side_of_the_reflected_scores():
+    scores = scores_of(2000)
+    lower = asked([Decide(0.5, 0.1), FIND_RADIUS, FIND_CONFIDENCE], scores).answers
+    upper = asked(
+        [Decide(-0.5, 0.1), FindRadius(-0.5, 0.1), FIND_CONFIDENCE],
+        -scores,
+        guess=-scores_of(10, 1),
+        score_range=(-1.0, 0.0),
+        side="upper",
+    ).answers
+    for one, other in zip(lower, upper, strict=True):
+        assert other.certified
+        assert other.radius == one.radius
+        assert other.confidence == pytest.approx(-one.confidence, abs=1e-12)
+        assert other.log_wealth == one.log_wealth
+
+
+def test_both_sides_have_half_of_alpha_each():
+    lower, upper = asked(FindConfidence(0.0, 0.01), side="both").answers
+    assert (lower.side, upper.side) == ("lower", "upper")
+    assert lower.alpha == upper.alpha == 5e-4
+    assert lower.confidence < scores_of(10**5, 2).mean() < upper.confidence
+    (alone,) = asked(FindConfidence(0.0, 0.01), side="lower", alpha=5e-4).answers
+    assert alone == lower
+
+
+def test_a_displacement_takes_its_part_of_the_radius():
+    (answer,) = asked(DECIDE, displacement=0.01).answers
+    (farther,) = asked(Decide(0.5, SIGMA + 0.02)).answers
+    assert answer.radius == SIGMA
+    assert answer.n_draws == farther.n_draws
+    assert answer.log_wealth == pytest.approx(farther.log_wealth, abs=1e-9)
+
+
+def test_a_forecast_tells_about_how_many_draws_it_takes():
+    hard = Decide(0.8, SIGMA)
+    (early,) = asked(hard, scores_of(400)).answers
+    (late,) = asked(hard, scores_of(10_000)).answers
+    assert not early.certified
+    assert 0.3 < (400 + early.remaining) / late.n_draws < 3.0
+    (hopeless,) = asked(Decide(0.99, SIGMA)).answers
+    assert hopeless.remaining == math.inf
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.3])
+def test_false_answers_are_no_more_than_alpha(alpha):
+    """P(1) = p and c = Phi(Phi^-1(p) - 1): the claim is false by nothing at R = sigma."""
+    p, repeats, false = 0.9, 400, np.zeros(3)
+    c = float(ndtr(ndtri(p) - 1.0))
+    questions = [Decide(c, SIGMA), FindRadius(c, 0.125), FindConfidence(SIGMA, c / 8)]
+    rng = np.random.default_rng(5)
+    for _ in range(repeats):
+        votes = np.float32(rng.random(600) < p)
+        test = asked(questions, votes, guess=(), alpha=alpha)
+        decided, radius, confidence = test.answers
+        false += [decided.certified, radius.radius >= SIGMA, confidence.confidence >= c - 1e-9]
+    assert (false / repeats < alpha + 3 * math.sqrt(alpha * (1 - alpha) / repeats)).all()
+    assert (false > 0).any()
+
+
+# questions that are asked later -------------------------------------------------------------------
+
+
+def test_a_later_question_is_answered_from_later_draws():
+    test = asked(DECIDE, np.ones(66))
+    test.ask(Decide(0.6, SIGMA), alpha=1e-4)
+    later = test.answers[1]
+    assert (later.alpha, later.first_draw, later.log_wealth) == (1e-4, 66, 0.0)
+    test.update(np.zeros(1000))
+    assert test.answers[0].certified
+    assert not test.answers[1].certified
+    assert test.questions == (DECIDE, Decide(0.6, SIGMA))
+
+
+def test_a_later_question_begins_at_a_look():
+    test = asked(DECIDE, scores_of(101))
+    test.ask(DECIDE)
+    assert test.answers[1].first_draw == 102
+    assert test.next_look == 102
+    test.update(scores_of(500, 3))
+    assert test.answers[1].n_draws > 102
+
+
+def test_a_question_before_the_first_draw_is_like_those_before_it():
+    test = asked(DECIDE, scores_of(0))
+    test.ask(DECIDE)
+    test.update(scores_of(500))
+    one, other = test.answers
+    assert one == other
+
+
+# what is refused ----------------------------------------------------------------------------------
+
+
+def unchanged(test, call, kind, match):
+    before = repr(test), repr(test.answers)
+    with pytest.raises(kind, match=match):
+        call()
+    assert (repr(test), repr(test.answers)) == before
+
+
+@pytest.mark.parametrize(
+    ("scores", "options", "kind", "match"),
+    [
+        ([0.5, np.nan], {}, ValueError, r"scores must be finite .* got scores\[1\] = nan"),
+        ([0.5, 1.5], {}, ValueError, r"scores must be finite .* got scores\[1\] = 1.5"),
+        ([[0.5]], {}, TypeError, "scores must be one row"),
+        (np.ones(3, int), {}, TypeError, "scores must be one row .* of int64"),
+        ("half", {}, TypeError, "scores must be one row"),
+        ([0.5], {"first_draw": 2999}, ValueError, "must be 3000, .* fed once only"),
+        ([0.5], {"first_draw": 3001}, ValueError, "must be 3000, .* left out"),
+        ([0.5], {"first_draw": -1}, ValueError, "first_draw must be at least 0"),
+        ([0.5], {"first_draw": "0"}, TypeError, "first_draw must be a whole number"),
+    ],
+)
+def test_bad_scores_change_nothing(scores, options, kind, match):
+    test = asked(ALL, side="both")
+    unchanged(test, lambda: test.update(scores, **options), kind, match)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"first_draw": 40}, "must be 50, .* fed once only"),
+        ({"first_draw": 60}, "must be 50, .* left out"),
+        ({"index": 8}, "index = 7, as those before, got draws with index = 8"),
+        ({"seed": 2}, "seed = 1, as those before"),
+        ({"noise": "gaussian"}, "noise = 'lattice', as those before"),
+        ({"sigma": 0.5}, "sigma = 0.25, as the test, got draws with sigma = 0.5"),
+        ({"measure": "margin"}, "measure = 'score', as the test"),
+        ({"displacement": 0.1}, "make the test with displacement=0.1 or more"),
+    ],
+)
+def test_draws_of_something_else_change_nothing(options, match):
+    test = asked(DECIDE, draws(scores_of(50), noise="lattice"))
+    further = draws(scores_of(20), **({"noise": "lattice", "first_draw": 50} | options))
+    unchanged(test, lambda: test.update(further), ValueError, match)
+    test.update(draws(scores_of(20), first_draw=50))
+    assert test.n_draws == 70
+
+
+def test_draws_that_are_given_again_are_refused_by_their_number():
+    once = draws(scores_of(50))
+    test = asked(DECIDE, once)
+    unchanged(test, lambda: test.update(once), ValueError, "fed once only")
+
+
+@pytest.mark.parametrize(
+    ("question", "match"),
+    [
+        (Decide(0.0, 0.1), "threshold must lie strictly inside"),
+        (Decide(1.0, 0.1), "threshold must lie strictly inside"),
+        (Decide(math.nan, 0.1), "threshold must lie strictly inside"),
+        (Decide(0.5, -0.1), "radius must be at least 0"),
+        (Decide(0.5, math.inf), "radius must be at least 0 and finite"),
+        (Decide(0.5, 13.0), "radius must be at most 50 sigma = 12.5"),
+        (FindRadius(0.5, 0.0), "precision must be positive"),
+        (FindRadius(0.5, 1e-5), "precision must be at least 0.000977"),
+        (FindRadius(2.0, 0.1), "threshold must lie strictly inside"),
+        (FindConfidence(0.1, 1.0), "precision must be below the width"),
+        (FindConfidence(0.1, 1e-5), "precision must be at least 6.1e-05"),
+        (FindConfidence(-0.1, 0.1), "radius must be at least 0"),
+        ((0.5, 0.1), r"question\S* must be Decide"),
+        (Decide("0.5", 0.1), "threshold must be a number"),
+        (None, "question"),
+    ],
+)
+def test_a_question_that_is_none_or_outside_the_range_is_refused(question, match):
+    with pytest.raises((TypeError, ValueError), match=match):
+        AnytimeTest([question], sigma=SIGMA)
+    test = asked(DECIDE)
+    unchanged(test, lambda: test.ask(question), (TypeError, ValueError), match)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"questions": []}, "questions must be a question or a list of them"),
+        ({"questions": 3}, "questions must be a question or a list of them"),
+        ({"sigma": 0.0}, "sigma must be positive"),
+        ({"alpha": 1.0}, "alpha must lie strictly between"),
+        ({"score_range": (1, 0)}, "score_range must be finite with a < b"),
+        ({"side": "left"}, "side must be one of 'lower', 'upper', 'both'"),
+        ({"measure": 3}, "measure must be the name of a measure"),
+        ({"displacement": -1.0}, "displacement must be at least 0"),
+        ({"backend": "gpu"}, "backend must be one of"),
+        ({"guess": [0.5, 2.0]}, r"guess must be finite and within .* got guess\[1\] = 2.0"),
+        ({"guess": 0.5}, "guess must be one row"),
+    ],
+)
+def test_a_wrong_argument_is_named(options, match):
+    with pytest.raises((TypeError, ValueError), match=match):
+        AnytimeTest(**({"questions": DECIDE, "sigma": SIGMA} | options))
+
+
+def test_more_draws_than_a_test_takes_are_refused():
+    test = asked(DECIDE, np.ones(64, np.float16))
+    many = np.broadcast_to(np.float16(1), 2**28 - 63)
+    unchanged(test, lambda: test.update(many), ValueError, "at most 268435456 draws in all")
+
+
+def test_it_shows_what_it_is():
+    shown = repr(asked([DECIDE, FIND_RADIUS]))
+    assert shown == (
+        "AnytimeTest([Decide(threshold=0.5, radius=0.25), FindRadius(threshold=0.5, "
+        "precision=0.1)], sigma=0.25, alpha=0.001, score_range=(0.0, 1.0), measure='score', "
+        "side='lower') after 3000 draws"
+    )
