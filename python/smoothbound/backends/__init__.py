@@ -1,4 +1,4 @@
-"""What computes the bounds: the C++ core, numba where there is no core, and the slow oracle."""
+"""The implementations of the bounds: the C++ core, numba without it, and a slow reference."""
 
 from smoothbound._utils.faces import face
 

@@ -114,7 +114,7 @@ class Sampler:
         return self.model.device
 
     def __repr__(self) -> str:
-        """Say in one line what is sampled and how."""
+        """Describe the sampler in one line."""
         return f"{type(self).__name__}({self.summary})"
 
     @property

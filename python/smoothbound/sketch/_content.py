@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
 from smoothbound.sketch import _draw_numbers as draw_numbers
-from smoothbound.sketch._draw_numbers import Draws
+from smoothbound.sketch._draw_numbers import DrawIntervals
 from smoothbound.sketch._repeats import Seen
 
 __all__ = ["MAX_DRAWS", "SketchContent", "cell_centers", "cells_of_edges", "n_cells", "no_counts"]
@@ -89,7 +89,7 @@ class SketchContent:
 
     index: Ints
     selected: Ints
-    draws: Draws
+    draws: DrawIntervals
     counts: Counts
     edges: NDArray[np.float64]
     measure: str
@@ -151,7 +151,7 @@ class SketchContent:
             raise ValueError(f"{name} must name each input at most once")
         return np.asarray(rows, np.int64)
 
-    def next_draws(self, rows: Ints, first_draw: int | None, n: int) -> Draws:
+    def next_draws(self, rows: Ints, first_draw: int | None, n: int) -> DrawIntervals:
         """Return the intervals of n more draws of each row, which follow its last by default."""
         if first_draw is None:
             first = draw_numbers.after_last(self.draws, self.index)[rows]
@@ -168,7 +168,7 @@ class SketchContent:
             raise ValueError(f"an input can have at most {MAX_DRAWS} draws, got {most}")
         return np.column_stack([self.index[rows], first, first + n])
 
-    # What is known of the draws
+    # Class, sigma and noise of the draws
 
     def told(self, selected: Ints, sigma: float | None, noise: str | None) -> SketchContent:
         """Return the same data with this class, sigma and noise; refuse a contradiction."""

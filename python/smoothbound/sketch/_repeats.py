@@ -90,7 +90,7 @@ class Seen:
         return marks(index, scores, _level(self._stretches))
 
     def has(self, made: Marks) -> bool:
-        """Say whether scores of these marks were counted before, or twice in one array."""
+        """Return whether scores with these marks were counted before, or are twice in an array."""
         known = made.beginning in self._beginnings
         return known or made.repeats or bool(np.isin(made.stretches, self._stretches).any())
 

@@ -190,7 +190,7 @@ class SmoothedClassifier:
         self.cutoff = None if wanted == -np.inf else wanted
 
     def __repr__(self) -> str:
-        """Say in one line what is certified and how it is sampled."""
+        """Describe the classifier and its sampling in one line."""
         return f"{type(self).__name__}({self.sampler.summary})"
 
     @property
