@@ -25,7 +25,7 @@ def printable(text: object, keep: str = "") -> str:
     Parameters
     ----------
     text : object
-        A str, or any object, of which `str` is shown.
+        A str, or any object; its `str` is shown.
     keep : str
         Characters to leave as they are, such as ``"\n"`` in a message of several lines.
 

@@ -59,8 +59,8 @@ def adapt(
         )
     if outputs is None and known.outputs is None:
         raise ValueError(
-            f"outputs must be stated for a model of the kind {known.kind}, which does not say what "
-            "it returns: 'logits', 'probabilities', or 'raw' for a custom measure"
+            f"outputs must be stated for a model of the kind {known.kind}, which states none: "
+            "'logits', 'probabilities', or 'raw' for a custom measure"
         )
     if known.outputs is not None and outputs not in (None, "raw", known.outputs):
         raise ValueError(

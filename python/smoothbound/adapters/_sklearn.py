@@ -51,7 +51,7 @@ def sklearn(estimator: Estimator) -> BaseClassifier:
     if not hasattr(estimator, "predict_proba"):
         raise TypeError(
             f"{type(estimator).__name__} has no predict_proba: calibrate it "
-            "(sklearn.calibration.CalibratedClassifierCV), or certify what it does return with "
+            "(sklearn.calibration.CalibratedClassifierCV), or certify its other outputs with "
             "smoothbound.adapters.numpy(estimator.decision_function) and outputs='logits', or "
             "outputs='raw' and a custom measure"
         )

@@ -1,4 +1,4 @@
-"""Which draws of which inputs share a batch, and the model that turns them into scores."""
+"""Sampling: draws of many inputs share batches, and the model turns them into scores."""
 
 from smoothbound._utils.faces import face
 

@@ -61,7 +61,7 @@ def check_inputs(x: object, computes: torch.dtype | str | None) -> None:
     if dtype == "float64" and computes not in (None, torch.float64):
         raise TypeError(
             f"x is float64 and the model computes in {computes}: pass x as float32, so that "
-            "what is certified is what the model sees"
+            "the certified input is the one that the model sees"
         )
     if 0 in x.shape:
         raise ValueError(f"x is empty: its shape is {tuple(x.shape)}")

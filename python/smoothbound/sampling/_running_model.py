@@ -101,7 +101,7 @@ class RunningModel:
         if isinstance(base, BaseClassifier) and not usual:
             raise ValueError(
                 "precision, channels_last and compile are for torch modules; this model is of the "
-                f"kind {base.kind}: set its library to what you want, and leave them out"
+                f"kind {base.kind}: leave them out, and configure its library instead"
             )
         if isinstance(base, nn.Module):
             _check_parameters(base)

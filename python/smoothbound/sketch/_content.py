@@ -301,7 +301,7 @@ def _differ(words: str, name: str, one: Any, two: Any) -> str:
     text = f"their {words} differ: {one!r} and {two!r}"
     if None not in (one, two):
         return text
-    return f"{text}; if it is the same, call state({name}=...) of the sketch that was not told"
+    return f"{text}; if it is the same, call state({name}=...) of the sketch without it"
 
 
 def _agreed(name: str, mine: Any, given: Any, *, unknown: Any = None) -> Any:
@@ -320,8 +320,8 @@ def _require_same(name: str, mine: Any, theirs: Any, *, unknown: Any = None) -> 
     words = "class {!r}" if name == "selected" else f"{name} = {{!r}}"
     if mine == unknown:
         raise ValueError(
-            f"scores are draws of {words.format(theirs)}, and the sketch holds others of which "
-            f"that was not stated; if it is the same, call state({name}=...) of the sketch first"
+            f"scores are draws of {words.format(theirs)}, and the sketch holds draws for which "
+            f"this was not stated; if it is the same, call state({name}=...) of the sketch first"
         )
     raise ValueError(
         f"scores must be of {words.format(mine)}, as those of the sketch, got draws of "
