@@ -11,15 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BaseClassifier", "Outputs", "TensorModel", "as_tensor", "in_batches_of"]
+from smoothbound.adapters._names import Outputs
 
-Outputs = Literal["logits", "probabilities", "raw"]
+__all__ = ["BaseClassifier", "TensorModel", "as_tensor", "in_batches_of"]
+
 TensorModel: TypeAlias = nn.Module | Callable[[Tensor], Tensor]
 
 

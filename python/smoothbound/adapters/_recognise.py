@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TypeAlias, get_args
+from typing import TypeAlias
 
 import torch
 from torch import nn
@@ -11,9 +11,10 @@ from torch.export import ExportedProgram
 
 from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved
-from smoothbound.adapters._base import BaseClassifier, Outputs, TensorModel
+from smoothbound.adapters._base import BaseClassifier, TensorModel
 from smoothbound.adapters._exported import exported
 from smoothbound.adapters._functions import jax
+from smoothbound.adapters._names import OUTPUTS, Outputs
 from smoothbound.adapters._onnx import Session, onnx
 from smoothbound.adapters._sklearn import Estimator, sklearn
 
@@ -48,7 +49,7 @@ def adapt(
         declaration of the model.
     """
     if outputs is not None:
-        checks.choice("outputs", outputs, get_args(Outputs))
+        checks.choice("outputs", outputs, OUTPUTS)
     known = _recognised(model)
     if not isinstance(known, BaseClassifier):
         return known, outputs or "logits"

@@ -18,6 +18,8 @@ from smoothbound.analysis import logs
 from smoothbound.analysis.evaluation import Bounds, Evaluation, StoredSketches
 from smoothbound.bounds._certificate import Certificate
 from smoothbound.errors import DataError, StoreError
+from smoothbound.noise._kinds import Kind
+from smoothbound.noise._record import NoiseRecord
 from smoothbound.store import _results as store
 from smoothbound.store._commands import certify_command
 from smoothbound.store._settings import RunSettings
@@ -93,8 +95,7 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
     classes = own.get("predicted", own.get("selected", np.zeros(len(certificate), np.int64)))
     radii, columns = np.unique(np.asarray(settings.radii), return_index=True)
     measure = printable(getattr(settings, "measure", "score"))
-    moved = {"displacement": getattr(settings, "displacement", None)}
-    noise = moved | getattr(settings, "noise", {})
+    noise = getattr(settings, "noise", NoiseRecord())
     adaptive = getattr(settings, "adaptive", None)
     return Evaluation(
         name=name,
@@ -117,7 +118,7 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
         notes=(
             f"{len(certificate)} inputs, σ = {exact(settings.sigma)}, α = {exact(settings.alpha)}, "
             f"{'' if adaptive is None else 'at most '}{settings.n} draws of each.",
-            *_noise_caveat(noise),
+            *_noise_caveat(noise.kind, getattr(settings, "displacement", 0.0)),
             "**No labels**: whether a class is the true one is not known, and every input counts "
             "as correct that is not abstained from.",
         ),
@@ -233,21 +234,20 @@ def _day(path: Path) -> str:
     return datetime.fromtimestamp(last, tz=timezone.utc).strftime("%Y-%m-%d")
 
 
-def _noise_caveat(noise: Mapping[str, Any]) -> tuple[str, ...]:
+def _noise_caveat(kind: Kind | None, displacement: float) -> tuple[str, ...]:
     """Say what floating-point noise does not promise, and how far inputs were moved to a grid."""
-    if noise.get("kind") == "gaussian":
+    if kind == "gaussian":
         return (
             "**Floating-point noise**: its samples are not exactly Gaussian, and a network can be "
             "made that tells them from exact ones, so that these certificates are not proven. "
             "Certify with lattice noise for a proof (docs/noise.md).",
         )
-    moved = noise.get("displacement")
-    if not isinstance(moved, float) or not moved:
+    if not displacement:
         return ()
     return (
         f"Inputs were moved to the nearest point of a lattice, by at most d = "
-        f"{ceil_significant(moved)}; every radius stated is 2d smaller than the one certified "
-        "there.",
+        f"{ceil_significant(displacement)}; every radius stated is 2d smaller than the one "
+        "certified there.",
     )
 
 
@@ -264,9 +264,9 @@ def _notes(results: store.Results) -> tuple[str, ...]:
         f"{settings.n_inputs} inputs{f', one in {settings.skip}' if settings.skip > 1 else ''}.",
         f"σ = {exact(settings.sigma)}, α = {exact(settings.alpha)}, {draws} to bound the "
         f"{settings.measure} and {settings.n0} others to select the class by its "
-        f"{_SELECTED.get(settings.select, settings.select)}; "
-        f"{settings.noise.get('kind')} noise, {settings.precision}.",
-        *_noise_caveat(settings.noise),
+        f"{_SELECTED[settings.select]}; "
+        f"{settings.noise.kind} noise, {settings.precision}.",
+        *_noise_caveat(settings.noise.kind, settings.displacement),
         "Never abstains."
         if cutoff is None
         else f"Abstains where the {settings.measure} certified at R = 0 is not above "

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from smoothbound._utils import checks
 from smoothbound.backends._names import BACKENDS, ORDERS, SIDES, Backend, Order, Side, Sides
 from smoothbound.bounds._method import Method, pilot_draws
+from smoothbound.noise._record import NoiseRecord
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["OneSide", "Request", "Settings"]
+__all__ = ["DrawnSettings", "OneSide", "Request", "Settings"]
 
 MAX_SEED = 2**64 - 1
 
@@ -153,7 +154,11 @@ class Settings(Request):
     def to_json(self) -> str:
         """Write the settings as one line of JSON."""
         shares = {"alpha_lower": self.alpha_lower, "alpha_upper": self.alpha_upper}
-        return json.dumps(asdict(self) | shares, sort_keys=True)
+        return json.dumps(self._plain() | shares, sort_keys=True)
+
+    def _plain(self) -> dict[str, Any]:
+        """Return the settings as JSON holds them."""
+        return asdict(self)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -164,8 +169,7 @@ class Settings(Request):
         ArithmeticError, LookupError, RecursionError, TypeError, ValueError
             If the text is not JSON, or a setting is missing, unknown or not within its range.
         """
-        values = {**_BEFORE, **json.loads(text)}
-        values["method"] = Method(**values["method"])
+        values = cls._objects({**_BEFORE, **json.loads(text)})
         for name, least in (("n", 1), ("n_pilot", 0)):
             checks.count(name, values[name], least)
         if "pilot" not in values:  # older files have only the number of pilot draws
@@ -181,6 +185,44 @@ class Settings(Request):
         for setting in fields(cls):
             _check_type(setting.name, str(setting.type), getattr(made, setting.name))
         return made
+
+    @classmethod
+    def _objects(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Return settings that JSON holds with objects in place of the dicts of some."""
+        return values | {"method": Method(**values["method"])}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnSettings(Settings):
+    """What was asked for, of scores whose measure and noise are recorded.
+
+    Beside what `Settings` has:
+
+    Attributes
+    ----------
+    measure : str
+        Name of the confidence measure.
+    noise : NoiseRecord
+    """
+
+    measure: str
+    noise: NoiseRecord
+
+    @property
+    def quantity(self) -> str:
+        return self.measure
+
+    @property
+    def caveat(self) -> str:
+        return self.noise.brief_caveat
+
+    def _plain(self) -> dict[str, Any]:
+        return super()._plain() | {"noise": self.noise.to_dict()}
+
+    @classmethod
+    def _objects(cls, values: dict[str, Any]) -> dict[str, Any]:
+        noise = NoiseRecord.from_dict(values.get("noise", {}))  # older sketches have none
+        return super()._objects(values) | {"noise": noise}
 
 
 _BEFORE = {"order": "drawn", "order_seed": 0}  # settings that older files lack

@@ -4,6 +4,7 @@ from ._lattice import Lattice as Lattice
 from ._lattice import fine_lattice as fine_lattice
 from ._lattice import lattice as lattice
 from ._noise import Noise as Noise
+from ._record import NoiseRecord as NoiseRecord
 from ._streams import MAX_DRAWS as MAX_DRAWS
 from ._streams import MAX_INDEX as MAX_INDEX
 from ._streams import MAX_SEED as MAX_SEED

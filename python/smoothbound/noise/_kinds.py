@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from smoothbound._utils import checks
 
-__all__ = ["BRIEF_CAVEAT", "CAVEAT", "DEFAULT", "KINDS", "Kind", "described", "stated"]
+__all__ = ["BRIEF_CAVEAT", "CAVEAT", "DEFAULT", "KINDS", "Kind", "stated"]
 
 Kind = Literal["lattice", "gaussian"]
 
 DEFAULT: Kind = "lattice"
-KINDS: tuple[str, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 CAVEAT = (
     "floating-point noise: x + noise is rounded, and the certificate does not account for that, so "
@@ -20,7 +20,7 @@ CAVEAT = (
 BRIEF_CAVEAT = "floating-point noise, so no proof"
 
 
-def stated(kind: Any) -> str | None:
+def stated(kind: object) -> Kind | None:
     """Return a kind of noise that was checked; None stands for an unknown kind.
 
     Raises
@@ -34,17 +34,3 @@ def stated(kind: Any) -> str | None:
     ('gaussian', None)
     """
     return None if kind is None else checks.choice("noise", kind, KINDS)
-
-
-def described(kind: str | None) -> dict[str, Any]:
-    """Return the entries about a kind of noise in the settings of a certificate.
-
-    There are none if the kind is not known.
-
-    Examples
-    --------
-    >>> described("lattice"), described(None), list(described("gaussian"))
-    ({'kind': 'lattice'}, {}, ['kind', 'caveat'])
-    """
-    known = {} if kind is None else {"kind": kind}
-    return known | ({"caveat": CAVEAT} if kind == "gaussian" else {})

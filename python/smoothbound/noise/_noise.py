@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import importlib
 import math
+from dataclasses import replace
 from types import ModuleType
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,8 +20,9 @@ from torch import Tensor
 from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved
 from smoothbound._utils.renamed import renamed
-from smoothbound.noise._kinds import KINDS, Kind, described
+from smoothbound.noise._kinds import KINDS, Kind
 from smoothbound.noise._lattice import MAX_FINE_NUMBER, MAX_NUMBER, fine_lattice, lattice
+from smoothbound.noise._record import NoiseRecord
 from smoothbound.noise._streams import MAX_SEED
 from smoothbound.noise._torch import Key
 
@@ -304,7 +305,7 @@ class Noise:
                     f"out, got {tensor.dtype} of shape {tuple(tensor.shape)}"
                 )
 
-    def describe(self, elements: int | None = None) -> dict[str, Any]:
+    def describe(self, elements: int | None = None) -> NoiseRecord:
         """Return the record of the noise for the settings of a result.
 
         Parameters
@@ -312,33 +313,26 @@ class Noise:
         elements : int, optional
             Number of elements of one input, which determines the displacement.
 
-        Returns
-        -------
-        dict
-            ``kind``, ``sigma``, ``seed``, ``generator``, and ``enters``, the place where the noise
-            enters. Lattice noise adds ``grid``, the stated grid or None, and ``steps``, the number
-            of steps in 1. A fine lattice adds ``displacement`` if `elements` is given. Gaussian
-            noise adds ``caveat``, a sentence on the limits of its certificates.
-
         Examples
         --------
-        >>> Noise("lattice", 0.12, grid=255).describe()["steps"]
+        >>> Noise("lattice", 0.12, grid=255).describe().steps
         510
         """
-        about = described(self.kind) | {
-            "sigma": self.sigma,
-            "seed": self.seed,
-            "generator": "philox4x32-10",
-            "enters": "before normalisation, in the units of sigma",
-        }
+        record = replace(
+            NoiseRecord.of_kind(self.kind),
+            sigma=self.sigma,
+            seed=self.seed,
+            generator="philox4x32-10",
+            enters="before normalisation, in the units of sigma",
+        )
         if self.lattice is None:
-            return about
-        about |= {"grid": None, "steps": self.lattice.denominator}
+            return record
+        record = replace(record, steps=self.lattice.denominator)
         if not self.lattice.fine:
-            return about | {"grid": self.lattice.levels}
-        if elements is not None:
-            about["displacement"] = self.displacement(elements)
-        return about
+            return replace(record, grid=int(self.lattice.levels))
+        if elements is None:
+            return record
+        return replace(record, displacement=self.displacement(elements))
 
 
 def _check_floats(x: object) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from smoothbound._utils import checks
 from smoothbound._utils.renamed import formerly
+from smoothbound.noise._kinds import Kind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -128,7 +129,7 @@ class Draws:
     index: int | None = None
     sigma: float | None = None
     measure: str | None = None
-    noise: str | None = None
+    noise: Kind | None = None
 
     example = formerly("example", "index")
     predicted = formerly("predicted", "selected")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -12,16 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from smoothbound._utils import checks
-from smoothbound.adapters._base import Outputs
+from smoothbound.adapters._names import SELECTS, Outputs, Select
 from smoothbound.errors import said
 from smoothbound.measures import MARGIN, SCORE, Measure
 from smoothbound.noise._streams import Stream
 from smoothbound.sampling._jobs import Failure, Input
 from smoothbound.sampling._schedule import Segment
 
-__all__ = ["BatchError", "OutputSummary", "Scorer", "Select", "select_for"]
+__all__ = ["BatchError", "OutputSummary", "Scorer", "select_for"]
 
-Select = Literal["score", "votes"]
 
 _UNITS = 2.0**32  # units in 1, for the sums of scores that select a class
 _MIN_COMPARED = 1e-5  # smaller probabilities are compared as if they were this
@@ -80,7 +78,7 @@ def select_for(select: Select | None, measure: Measure, outputs: Outputs) -> Sel
     """Return the way to select the class; the default depends on the measure."""
     if select is None:
         return "score" if measure in (SCORE, MARGIN) and outputs != "raw" else "votes"
-    checks.choice("select", select, get_args(Select))
+    checks.choice("select", select, SELECTS)
     if select == "score" and outputs == "raw":
         raise ValueError("select must be 'votes' for outputs='raw', which are no scores")
     return select

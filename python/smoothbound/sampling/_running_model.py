@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from copy import copy
 from threading import RLock
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved
 from smoothbound._utils.threads import checked as checked_threads
 from smoothbound._utils.threads import multiplications, running_in, suited
-from smoothbound.adapters._base import BaseClassifier, Outputs, TensorModel
+from smoothbound.adapters._base import BaseClassifier, TensorModel
+from smoothbound.adapters._names import COMPILE_MODES, PRECISIONS, Compile, Outputs, Precision
 from smoothbound.adapters._recognise import Model, adapt
 from smoothbound.errors import said
 from smoothbound.sampling._batch_size import (
@@ -31,10 +32,7 @@ from smoothbound.sampling._batch_size import (
 from smoothbound.sampling._evaluating import evaluating, modules_behind
 from smoothbound.sampling._inputs import check_inputs, name_of, tensor_of
 
-__all__ = ["Compile", "Precision", "RunningModel"]
-
-Precision = Literal["float32", "tf32", "bfloat16", "float16"]
-Compile = Literal["default", "reduce-overhead", "max-autotune"]
+__all__ = ["RunningModel"]
 
 _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _MAX_BATCH_SIZE = 2**24
@@ -88,13 +86,13 @@ class RunningModel:
         if not _is_auto("batch_size", batch_size, "a whole number"):
             checks.count("batch_size", batch_size, maximum=_MAX_BATCH_SIZE)
         self.batch_size = batch_size
-        checks.choice("precision", precision, get_args(Precision))
+        checks.choice("precision", precision, PRECISIONS)
         self.precision = precision
         if not _is_auto("channels_last", channels_last, "True, False"):
             channels_last = checks.flag("channels_last", channels_last)
         self.channels_last = channels_last
         if compile is not None:
-            checks.choice("compile", compile, get_args(Compile))
+            checks.choice("compile", compile, COMPILE_MODES)
         self.compile = compile
         self.threads = None if threads is None else checked_threads("threads", threads)
         usual = precision == "float32" and channels_last is not True and compile is None
@@ -145,17 +143,6 @@ class RunningModel:
     def check_inputs(self, x: object) -> None:
         """Refuse inputs that noise cannot be added to, or that this model would round."""
         check_inputs(x, _dtype_of(self.base) if self.precision == "float32" else self.precision)
-
-    def describe(self, x: NDArray[np.floating] | Tensor) -> dict[str, Any]:
-        """Return the settings with which the model runs on inputs like `x`, for a result."""
-        return {
-            "batch_size": self.batch_size_for(x),
-            "precision": self.precision,
-            "channels_last": self.channels_last_for(x),
-            "compile": self.compile,
-            "device": str(self.device),
-            "threads": self.threads_for(x),
-        }
 
     def batch_size_for(self, x: NDArray[np.floating] | Tensor) -> int:
         """Return the number of rows of a batch of inputs like `x`.

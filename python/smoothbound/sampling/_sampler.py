@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from smoothbound._utils import checks
 from smoothbound._utils.renamed import renamed
-from smoothbound.adapters._base import Outputs
+from smoothbound.adapters._names import Compile, Outputs, Precision, Select
 from smoothbound.adapters._recognise import Model
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure
@@ -32,16 +32,37 @@ from smoothbound.noise._streams import MAX_DRAWS
 from smoothbound.sampling._batches import Attempt, Batches
 from smoothbound.sampling._inputs import tensor_of
 from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input
-from smoothbound.sampling._outputs import OutputSummary, Scorer, Select, select_for
-from smoothbound.sampling._running_model import Compile, Precision, RunningModel
+from smoothbound.sampling._outputs import OutputSummary, Scorer, select_for
+from smoothbound.sampling._running_model import RunningModel
 from smoothbound.sampling._schedule import Schedule
 
-__all__ = ["Sampler"]
+__all__ = ["Sampler", "SamplerRecord"]
 
 Outcome = tuple[Input, Draws | Failure]
 
 _BATCHES_AHEAD = 2  # batches queued on a GPU while the host reads the scores of an earlier one
 _EQUAL_FAILURES = 8  # if this many first inputs fail in the same way, the model is at fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerRecord:
+    """How inputs were sampled: automatic values as they were found.
+
+    Attributes
+    ----------
+    batch_size, precision, channels_last, compile, device, threads
+        How the model ran; see `RunningModel`.
+    select : {"score", "votes"}
+        How the class was selected.
+    """
+
+    batch_size: int
+    precision: Precision
+    channels_last: bool
+    compile: Compile | None
+    device: str
+    threads: int | None
+    select: Select
 
 
 class Sampler:
@@ -134,9 +155,17 @@ class Sampler:
         )
         return made
 
-    def describe(self, x: NDArray[np.floating] | Tensor) -> dict[str, Any]:
+    def describe(self, x: NDArray[np.floating] | Tensor) -> SamplerRecord:
         """Return the settings with which inputs like `x` are sampled, for a result."""
-        return self.model.describe(x) | {"select": self.select}
+        return SamplerRecord(
+            batch_size=self.model.batch_size_for(x),
+            precision=self.model.precision,
+            channels_last=self.model.channels_last_for(x),
+            compile=self.model.compile,
+            device=str(self.device),
+            threads=self.model.threads_for(x),
+            select=self.select,
+        )
 
     def noise(self, kind: Kind | None = None, *, seed: int = 0, grid: int | None = None) -> Noise:
         """Make the noise of a run on the device of the model.

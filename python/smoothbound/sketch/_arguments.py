@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
-from smoothbound.noise import _kinds as noise_kinds
+from smoothbound.noise._kinds import Kind, stated
 from smoothbound.sketch._content import SketchContent, no_counts
 
 __all__ = [
@@ -41,7 +41,7 @@ def no_draws(
     selected: ArrayLike | None,
     sigma: float | None,
     displacement: float,
-    noise: str | None,
+    noise: Kind | None,
 ) -> SketchContent:
     """Return the data of a sketch without draws, from the arguments of `ScoreSketch`."""
     ids = checked_index(index)
@@ -59,7 +59,7 @@ def no_draws(
         measure=measure,
         sigma=None if sigma is None else checks.positive("sigma", sigma),
         displacement=checks.non_negative("displacement", displacement),
-        noise=noise_kinds.stated(noise),
+        noise=stated(noise),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,10 +17,10 @@ from smoothbound.backends._names import Backend, Band, Sides
 from smoothbound.bounds import _band as bands
 from smoothbound.bounds._certificate import Certificate
 from smoothbound.bounds._method import Method
-from smoothbound.bounds._request import Request, Settings
+from smoothbound.bounds._request import DrawnSettings, Request, Settings
 from smoothbound.bounds._sample_size import require_draws
 from smoothbound.noise._displaced import inward, outward
-from smoothbound.noise._kinds import BRIEF_CAVEAT, described
+from smoothbound.noise._record import NoiseRecord
 from smoothbound.sketch._content import SketchContent
 
 if TYPE_CHECKING:
@@ -32,39 +32,24 @@ _MANY_DRAWS = 2**22  # beyond this, the levels of all counts would take too much
 _ROUNDING = 1e-13  # of the range; rounding to the safe side costs less
 
 
-@dataclass(frozen=True)
-class SketchSettings(Settings):
+@dataclass(frozen=True, kw_only=True)
+class SketchSettings(DrawnSettings):
     """The settings of the certificates of a sketch.
 
-    The attributes are those of `Settings`, where `n` is the least number of draws of an input, and
-    these:
+    The attributes are those of `DrawnSettings` and those below. `n` is the least number of draws of
+    an input, and `noise` records only the kind of the noise, if it is known.
 
     Attributes
     ----------
-    measure : str
-        Name of the confidence measure.
     n_edges : int
         Number of the edges, which are the knots.
     displacement : float
         Largest distance between an input and the lattice point that its draws were made around, in
         the units of the input. The certificates allow for it.
-    noise : dict
-        The kind of the noise, and a caveat for Gaussian noise, as in
-        `smoothbound.noise.Noise.describe`; empty if the kind is not known.
     """
 
-    measure: str
     n_edges: int
     displacement: float
-    noise: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def quantity(self) -> str:
-        return self.measure
-
-    @property
-    def caveat(self) -> str:
-        return BRIEF_CAVEAT if self.noise.get("kind") == "gaussian" else ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -163,7 +148,7 @@ def certify_content(
         measure=content.measure,
         n_edges=content.edges.size,
         displacement=content.displacement,
-        noise=described(content.noise),
+        noise=NoiseRecord.of_kind(content.noise),
     )
     loss = loss_of(content.edges, counts)
     return SketchCertificate(

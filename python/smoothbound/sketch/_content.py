@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
+from smoothbound.noise._kinds import Kind
 from smoothbound.sketch import _draw_numbers as draw_numbers
 from smoothbound.sketch._draw_numbers import DrawIntervals
 from smoothbound.sketch._repeats import Seen
@@ -95,7 +96,7 @@ class SketchContent:
     measure: str
     sigma: float | None
     displacement: float = 0.0
-    noise: str | None = None
+    noise: Kind | None = None
     seen: Seen = field(default_factory=Seen)
 
     @property
@@ -170,7 +171,7 @@ class SketchContent:
 
     # Class, sigma and noise of the draws
 
-    def told(self, selected: Ints, sigma: float | None, noise: str | None) -> SketchContent:
+    def told(self, selected: Ints, sigma: float | None, noise: Kind | None) -> SketchContent:
         """Return the same data with this class, sigma and noise; refuse a contradiction."""
         columns = (part.tolist() for part in (self.index, self.selected, selected))
         known = [

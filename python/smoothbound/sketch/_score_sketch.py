@@ -18,7 +18,7 @@ from smoothbound._utils.extras import name_the_extra
 from smoothbound._utils.renamed import formerly, renamed
 from smoothbound.backends._names import Backend, Band, Sides
 from smoothbound.errors import StoreError
-from smoothbound.noise import _kinds as noise_kinds
+from smoothbound.noise._kinds import Kind, stated
 from smoothbound.scores._arrays import as_scores
 from smoothbound.sketch import _arguments as arguments
 from smoothbound.sketch import _draw_numbers as draw_numbers
@@ -118,7 +118,7 @@ class ScoreSketch:
         selected: ArrayLike | None = None,
         sigma: float | None = None,
         displacement: float = 0.0,
-        noise: str | None = None,
+        noise: Kind | None = None,
     ) -> None:
         content = arguments.no_draws(
             index,
@@ -181,7 +181,7 @@ class ScoreSketch:
         return self._content.displacement
 
     @property
-    def noise(self) -> str | None:
+    def noise(self) -> Kind | None:
         """Kind of the noise of the draws, if it is known."""
         return self._content.noise
 
@@ -242,7 +242,7 @@ class ScoreSketch:
         *,
         selected: ArrayLike | None = None,
         sigma: float | None = None,
-        noise: str | None = None,
+        noise: Kind | None = None,
     ) -> None:
         """Record the class, sigma or noise of the draws, if the sketch was made without them.
 
@@ -275,7 +275,7 @@ class ScoreSketch:
         """
         classes = arguments.checked_classes(selected, self.index.size)
         sigma = None if sigma is None else checks.positive("sigma", sigma)
-        noise = noise_kinds.stated(noise)
+        noise = stated(noise)
         with self._lock:
             self._content = self._content.told(classes, sigma, noise)
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from smoothbound._utils.renamed import formerly
 from smoothbound.bounds._certificate import Certificate
-from smoothbound.bounds._request import Settings
-from smoothbound.noise._kinds import BRIEF_CAVEAT
+from smoothbound.bounds._request import DrawnSettings, Settings
 from smoothbound.store._sampling_settings import SAMPLING_CHECKS, SamplingSettings, check_fields
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ __all__ = ["SmoothedCertificate", "SmoothedSettings"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmoothedSettings(SamplingSettings, Settings):
+class SmoothedSettings(SamplingSettings, DrawnSettings):
     """The settings of a certificate: the request, its computation, and how the draws were made.
 
     The attributes are those of `Settings` and of `SamplingSettings`. With adaptive draws `n` is the
@@ -33,14 +32,6 @@ class SmoothedSettings(SamplingSettings, Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_fields(self, SAMPLING_CHECKS)
-
-    @property
-    def quantity(self) -> str:
-        return self.measure
-
-    @property
-    def caveat(self) -> str:
-        return BRIEF_CAVEAT if self.noise.get("kind") == "gaussian" else ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

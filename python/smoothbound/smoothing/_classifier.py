@@ -15,7 +15,7 @@ from torch import Tensor
 
 from smoothbound._utils import checks
 from smoothbound._utils.renamed import renamed
-from smoothbound.adapters._base import Outputs
+from smoothbound.adapters._names import Compile, Outputs, Precision, Select
 from smoothbound.adapters._recognise import Model
 from smoothbound.adaptive import Budget, ask
 from smoothbound.backends._names import Backend, Band, Bound, Mean, Sides
@@ -28,8 +28,6 @@ from smoothbound.noise._noise import Noise
 from smoothbound.noise._streams import MAX_DRAWS, MAX_INDEX
 from smoothbound.sampling._inputs import tensor_of
 from smoothbound.sampling._jobs import Draws, Failure, Input
-from smoothbound.sampling._outputs import Select
-from smoothbound.sampling._running_model import Compile, Precision
 from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
@@ -291,7 +289,7 @@ class SmoothedClassifier:
             grid each input is placed on a lattice with 2^13 steps in sigma, at most
             d = sigma sqrt(elements) / 2^14 away. A perturbed input is placed on it too. A bound for
             R is therefore computed at R + 2 d, and 2 d is subtracted from each radius, also from
-            that of the class. ``settings.noise["displacement"]`` holds d.
+            that of the class. ``settings.displacement`` is d.
         index : sequence of int, shape (n_inputs,), optional
             Index of each input, from 0 to 2^31 - 1, such as its position in a data set; 0, 1, 2,
             ... by default. An input with the same seed and index always gets the same noise.
@@ -374,7 +372,7 @@ class SmoothedClassifier:
                 seed=int(seed),
                 noise=made.describe(int(np.prod(x.shape[1:]))),
                 adaptive=procedure.record(),
-                **self.sampler.describe(x[0]),
+                **vars(self.sampler.describe(x[0])),
             ),
             index=indices,
             **_columns(results),

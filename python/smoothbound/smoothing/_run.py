@@ -148,13 +148,13 @@ def run(
     checks.count("n0", settings.n0)
     checks.count("n", settings.n)
     noise = smoothed.sampler.noise(
-        settings.noise["kind"], seed=settings.seed, grid=settings.noise.get("grid")
+        settings.noise.kind, seed=settings.seed, grid=settings.noise.grid
     )
     # The bounds must allow for the displacement of this noise, so it replaces that of the settings.
     settings = replace(settings, noise=noise.describe(math.prod(dataset.shape)))
     if resume:
         smoothed = as_recorded(folder, smoothed)
-        settings = replace(settings, **smoothed.sampler.describe(dataset[indices[0]][0]))
+        settings = replace(settings, **vars(smoothed.sampler.describe(dataset[indices[0]][0])))
     procedure = _procedure(settings)
     if question is not None:
         procedure = procedure.adaptive(question, budget)

@@ -73,7 +73,7 @@ def certify_command(
         "--cutoff": (cutoff, (a + b) / 2),
         "--precision": (settings.precision, "float32"),
         "--compile": (settings.compile, None),
-        "--noise": (settings.noise.get("kind"), "lattice"),
+        "--noise": (settings.noise.kind, "lattice"),
         "--radius-precision": (precision, None),
         "--max-draws": (budget.get("draws"), None),
         "--max-seconds": (budget.get("seconds"), None),

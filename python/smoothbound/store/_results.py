@@ -155,7 +155,7 @@ class Results:
                     measure=settings.measure,
                     sigma=settings.sigma,
                     displacement=settings.displacement,
-                    noise=settings.noise.get("kind"),
+                    noise=settings.noise.kind,
                 )
             )
         except (TypeError, ValueError) as error:

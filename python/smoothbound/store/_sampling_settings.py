@@ -8,6 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from smoothbound._utils import checks
+from smoothbound.adapters._names import (
+    COMPILE_MODES,
+    OUTPUTS,
+    PRECISIONS,
+    SELECTS,
+    Compile,
+    Outputs,
+    Precision,
+    Select,
+)
+from smoothbound.noise._record import NoiseRecord
 
 __all__ = [
     "SAMPLING_CHECKS",
@@ -37,13 +48,12 @@ class SamplingSettings:
     cutoff : float or None
         The class is abstained from if its certified confidence at R = 0 is not above this; None: no
         abstention.
-    outputs : str
-        Stated kind of the model's outputs, such as ``"logits"``.
+    outputs : {"logits", "probabilities", "raw"}
+        Stated kind of the model's outputs.
     n0, seed : int
         Number of selection draws of each input; seed of the noise.
-    noise : dict
-        Kind of the noise, its grid, and the place where it entered; see
-        `smoothbound.noise.Noise.describe`.
+    noise : NoiseRecord
+        Kind of the noise, its grid, and the place where it entered.
     device : str
         Device of the noise and the model.
     batch_size, precision, channels_last, compile : int, str, bool, str or None
@@ -60,23 +70,23 @@ class SamplingSettings:
 
     measure: str
     cutoff: float | None
-    outputs: str
+    outputs: Outputs
     n0: int
     seed: int
-    noise: dict[str, Any]
+    noise: NoiseRecord
     device: str
     batch_size: int
-    precision: str
+    precision: Precision
     channels_last: bool
-    compile: str | None
+    compile: Compile | None
     adaptive: dict[str, Any] | None = None
-    select: str = "votes"
+    select: Select = "votes"
     threads: int | None = None
 
     @property
     def displacement(self) -> float:
         """Largest distance between an input and its lattice point; see `smoothbound.noise`."""
-        return float(self.noise.get("displacement", 0.0))
+        return self.noise.displacement or 0.0
 
 
 def check_fields(settings: object, checked: Mapping[str, Check]) -> None:
@@ -124,11 +134,16 @@ def number(name: str, value: Any) -> float:
     return made
 
 
-def _noise(name: str, value: Any) -> dict[str, Any]:
-    described: dict[str, Any] = _plain(name, instance(dict)(name, value))
-    _text(f"{name} kind", described.get("kind"))
-    checks.non_negative(f"{name} displacement", described.get("displacement", 0.0))
-    return described
+def _one_of(words: tuple[str, ...]) -> Check:
+    """Return a check that a value is one of some words."""
+    return lambda name, value: checks.choice(name, value, words)
+
+
+def _noise(name: str, value: Any) -> NoiseRecord:
+    record = value if isinstance(value, NoiseRecord) else NoiseRecord.from_dict(value)
+    if record.kind is None:
+        raise ValueError(f"{name} must have a kind, got {checks.shown(value)}")
+    return record
 
 
 def _adaptive(name: str, value: Any) -> dict[str, Any]:
@@ -158,16 +173,16 @@ _text = instance(str)
 SAMPLING_CHECKS: dict[str, Check] = {
     "measure": _text,
     "cutoff": optional(number),
-    "outputs": _text,
+    "outputs": _one_of(OUTPUTS),
     "n0": count(1),
     "seed": lambda name, value: checks.count(name, value, 0, 2**64 - 1),
     "noise": _noise,
     "device": _text,
     "batch_size": count(1),
-    "precision": _text,
+    "precision": _one_of(PRECISIONS),
     "channels_last": instance(bool),
-    "compile": optional(_text),
+    "compile": optional(_one_of(COMPILE_MODES)),
     "adaptive": optional(_adaptive),
-    "select": _text,
+    "select": _one_of(SELECTS),
     "threads": optional(count(1)),
 }

@@ -101,7 +101,11 @@ compile, adaptive, select, threads
 
     def to_json(self) -> str:
         """Write the settings as one line of JSON; floats keep every digit."""
-        return json.dumps(asdict(self), allow_nan=False)
+        return json.dumps(self._plain(), allow_nan=False)
+
+    def _plain(self) -> dict[str, Any]:
+        """Return the settings as JSON holds them."""
+        return asdict(self) | {"noise": self.noise.to_dict()}
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RunSettings:
@@ -148,7 +152,7 @@ compile, adaptive, select, threads
         other : RunSettings
             The settings that are wanted now. `self` has the recorded ones.
         """
-        before, now = asdict(self), asdict(other)
+        before, now = self._plain(), other._plain()
         for values in (before, now):
             versions, noise = values.pop("versions"), values.pop("noise")
             plan = values.pop("adaptive") or {}

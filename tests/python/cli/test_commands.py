@@ -399,7 +399,7 @@ def test_certify_says_what_the_network_returns_before_it_draws(
     assert "the images are on no stated grid: they are placed on a fine lattice" in said
     settings = store.load(Path("b")).settings
     assert settings.outputs == "probabilities"
-    assert settings.noise["displacement"] == settings.displacement > 0
+    assert settings.noise.displacement == settings.displacement > 0
     assert store.load(Path("b")).sketch().displacement == settings.displacement
 
 

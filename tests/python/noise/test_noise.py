@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
@@ -22,9 +23,10 @@ from torch import Tensor
 
 from smoothbound import build_info
 from smoothbound.noise import _torch as _noise_torch
-from smoothbound.noise._kinds import CAVEAT, DEFAULT
+from smoothbound.noise._kinds import CAVEAT, DEFAULT, Kind
 from smoothbound.noise._lattice import Lattice, fine_lattice, lattice
 from smoothbound.noise._noise import Noise
+from smoothbound.noise._record import NoiseRecord
 from smoothbound.noise._streams import MAX_INDEX, MAX_SEED, Stream, check_index
 
 MASK = 2**32 - 1
@@ -475,7 +477,7 @@ def test_point_refuses(x: Any, error: type[Exception], message: str) -> None:
 
 def test_the_default_kind_is_sound() -> None:
     assert DEFAULT == "lattice"
-    assert "caveat" not in Noise(DEFAULT, 0.25).describe()
+    assert Noise(DEFAULT, 0.25).describe().caveat is None
 
 
 @pytest.mark.parametrize(
@@ -566,7 +568,7 @@ def test_an_empty_batch_is_left_alone() -> None:
 
 
 def test_the_result_names_its_noise() -> None:
-    assert Noise("lattice", 0.12, seed=5, grid=255).describe() == {
+    assert Noise("lattice", 0.12, seed=5, grid=255).describe().to_dict() == {
         "kind": "lattice",
         "sigma": 0.12,
         "seed": 5,
@@ -575,14 +577,38 @@ def test_the_result_names_its_noise() -> None:
         "grid": 255,
         "steps": 510,
     }
-    fine = Noise("lattice", 0.12).describe(3072)
+    fine = Noise("lattice", 0.12).describe(3072).to_dict()
     assert fine["grid"] is None
     assert fine["steps"] == pytest.approx(2**13 / 0.12)
     assert fine["displacement"] == Noise("lattice", 0.12).displacement(3072)
-    assert "displacement" not in Noise("lattice", 0.12, grid=255).describe(3072)
-    gaussian = Noise("gaussian", 0.12).describe(3072)
+    assert "displacement" not in Noise("lattice", 0.12, grid=255).describe(3072).to_dict()
+    gaussian = Noise("gaussian", 0.12).describe(3072).to_dict()
     assert "grid" not in gaussian
     assert gaussian["caveat"] == CAVEAT
+
+
+@pytest.mark.parametrize("kind", ["lattice", "gaussian"])
+def test_a_record_is_read_as_it_was_written(kind: Kind) -> None:
+    record = Noise(kind, 0.12, seed=0).describe(3072)
+    assert NoiseRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+    assert NoiseRecord.from_dict({}) == NoiseRecord.of_kind(None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (3, "noise must be a dict"),
+        ({"kind": "white"}, "noise kind must be one of 'lattice', 'gaussian'"),
+        ({"kind": "lattice", "sigma": math.nan}, "noise sigma must be positive"),
+        ({"kind": "lattice", "seed": 2**64}, "noise seed must be at most"),
+        ({"kind": "lattice", "displacement": -0.1}, "noise displacement must be at least 0"),
+        ({"kind": "lattice", "caveat": 7}, "noise caveat must be a str"),
+        ({"kind": "lattice", "colour": "white"}, "noise has an unknown entry 'colour'"),
+    ],
+)
+def test_a_record_that_cannot_be_is_refused(wrong: object, said: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=said):
+        NoiseRecord.from_dict(wrong)
 
 
 @pytest.mark.gpu

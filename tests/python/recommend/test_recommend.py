@@ -20,6 +20,7 @@ from smoothbound import ScoreSketch, store
 from smoothbound.cli._app import app
 from smoothbound.cli._commands.recommend import next_command
 from smoothbound.errors import StoreError
+from smoothbound.noise._record import NoiseRecord
 from smoothbound.recommend._forecast import forecast
 from smoothbound.recommend._pilots import Pilot, of_results, read
 from smoothbound.recommend._recommendation import _choose, draw_counts, recommend
@@ -370,7 +371,7 @@ def test_pilots_need_draws_that_were_counted(pilots: Path, tmp_path: Path) -> No
     ],
 )
 def test_the_next_command(change: dict[str, Any], words: str) -> None:
-    settings = replace(SETTINGS, **({"noise": {"kind": "lattice"}} | change))
+    settings = replace(SETTINGS, **({"noise": NoiseRecord(kind="lattice")} | change))
     advice = recommend([made(0.5)], threshold=0.6, radius=0.1, alpha=0.01)
     command = next_command(advice, settings, seed=8)
     assert words in command

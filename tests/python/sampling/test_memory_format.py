@@ -52,7 +52,7 @@ def test_channels_last_is_chosen_where_it_is_clearly_faster(
     model = paced(monkeypatch, plain, last)
     smoothed = SmoothedClassifier(model, 0.5, batch_size=40)
     assert len(smoothed.draw(X, n=110).scores) == 110
-    assert smoothed.sampler.describe(X)["channels_last"] is expected
+    assert smoothed.sampler.describe(X).channels_last is expected
     measured = [batch for batch in model.batches if batch[0] == 40]
     assert {kind for _, kind in measured} == {False, True}
     assert all(kind is expected for _, kind in measured[8:])

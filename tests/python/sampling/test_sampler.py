@@ -389,7 +389,7 @@ def test_automatic_batches_on_the_cpu_depend_on_the_shape_alone(
 ) -> None:
     sampler = Sampler(linear(), 0.5)
     assert sampler.model.batch_size_for(torch.zeros(shape)) == rows
-    assert sampler.describe(torch.zeros(shape))["batch_size"] == rows
+    assert sampler.describe(torch.zeros(shape)).batch_size == rows
     assert Sampler(linear(), 0.5, batch_size=7).model.batch_size_for(torch.zeros(shape)) == 7
 
 
@@ -798,7 +798,7 @@ def test_the_class_is_selected_by_mean_score_or_by_votes(
 ) -> None:
     sampler = Sampler(disputed, 1.0, outputs="probabilities", **options)
     draws = sampler.draw(np.zeros(1, np.float32), n0=400, n=2000)
-    assert sampler.describe(np.zeros(1, np.float32))["select"] == how
+    assert sampler.describe(np.zeros(1, np.float32)).select == how
     assert draws.selected == selected
     assert draws.top_count == pytest.approx(2000 * (0.75 if selected else 0.25), abs=120)
 

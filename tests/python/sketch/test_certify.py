@@ -17,6 +17,7 @@ from smoothbound.analysis.reading import of_certificate
 from smoothbound.backends import reference
 from smoothbound.bounds._band import local_level
 from smoothbound.noise._kinds import CAVEAT
+from smoothbound.noise._record import NoiseRecord
 
 ALPHA = 0.05
 RADII = np.array([0.0, 0.3, 1.0, 3.0, 9.0])
@@ -211,13 +212,13 @@ def test_gaussian_noise_is_no_proof_and_every_form_of_a_certificate_says_so(tmp_
         cert = one.certify(radii=[0.0])
         cert.save(tmp_path / "cert.parquet")
         assert sb.Certificate.load(tmp_path / "cert.parquet") == cert
-        assert cert.settings.noise == {"kind": "gaussian", "caveat": CAVEAT}
+        assert cert.settings.noise == NoiseRecord(kind="gaussian", caveat=CAVEAT)
         assert caveat in repr(cert)
         assert caveat in cert._repr_html_()
         assert any("**Floating-point noise**" in note for note in of_certificate(cert, "it").notes)
     for other in ("lattice", None):
         cert = filled(n=500, sigma=0.25, noise=other).certify()
-        assert cert.settings.noise == ({} if other is None else {"kind": "lattice"})
+        assert cert.settings.noise == NoiseRecord(kind=other)
         assert caveat not in repr(cert) + cert._repr_html_()
 
 

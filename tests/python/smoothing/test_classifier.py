@@ -134,7 +134,7 @@ def test_the_displacement_is_paid_by_every_certificate() -> None:
     options: dict[str, Any] = {"n": 2000, "sides": "both", "thresholds": [0.3, 0.55]}
     smoothed = SmoothedClassifier(exact, SIGMA)
     cert = smoothed.certify(x, radii=RADII, **options)
-    d = cert.settings.noise["displacement"]
+    d = cert.settings.displacement
     assert d == pytest.approx(SIGMA / 2**14 * np.sqrt(2), rel=1e-5)
     assert cert.settings.radii == RADII
     scores = [smoothed.draw(row, n=2000, index=i) for i, row in enumerate(x)]
@@ -160,9 +160,9 @@ def test_the_displacement_is_paid_by_every_certificate() -> None:
 
 def test_gaussian_noise_says_what_it_does_not_promise() -> None:
     cert = SmoothedClassifier(model, SIGMA).certify(inputs(1.0), n=100, noise="gaussian")
-    assert cert.settings.noise["caveat"] == CAVEAT
+    assert cert.settings.noise.caveat == CAVEAT
     assert "floating-point noise, so no proof" in repr(cert).splitlines()[0]
-    assert "displacement" not in cert.settings.noise
+    assert cert.settings.noise.displacement is None
 
 
 def test_images_on_a_grid_that_was_not_stated_are_named() -> None:
@@ -354,8 +354,8 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
     assert settings["noise"]["grid"] is None
     assert settings["noise"]["displacement"] == Noise("lattice", SIGMA).displacement(2)
     lattice = smoothed.certify(np.zeros((1, 2), np.float32), n=50, grid=255)
-    assert lattice.settings.noise["kind"] == "lattice"
-    assert lattice.settings.noise["grid"] == 255
+    assert lattice.settings.noise.kind == "lattice"
+    assert lattice.settings.noise.grid == 255
     assert cert.settings.method.name == "cdf_ell"
 
 

@@ -72,6 +72,7 @@ def test_a_setting_that_cannot_be_is_refused_by_its_name(tmp_path: Path, key: st
         ("adaptive", {"asked": 3}), ("adaptive", {"asked": "Decide", "budget": {"draws": "many"}}),
         ("versions", {"torch": 2}), ("methods", [{"bound": "mean"}, {"bound": "mean"}]),
         ("channels_last", 1), ("cutoff", 10**400), ("seed", -1), ("compile", 1),
+        ("outputs", "scores"), ("precision", "float8"), ("select", "luck"), ("compile", "slow"),
     ],
 )  # fmt: skip
 def test_these_settings_are_refused(tmp_path: Path, key: str, value: object) -> None:

@@ -300,6 +300,9 @@ OTHERS = {
     "indices": (3, 4),
     "channels_last": True,
     "compile": "default",
+    "outputs": "raw",
+    "precision": "tf32",
+    "select": "score",
 }
 
 
@@ -312,7 +315,7 @@ def test_each_setting_counts() -> None:
         elif field.name == "versions":
             changed = value | {"torch": "2.5"}
         elif field.name == "noise":
-            changed = value | {"grid": 255}
+            changed = dataclasses.replace(value, grid=255)
         elif field.name == "adaptive":
             changed = {"asked": "Decide"}
         elif isinstance(value, tuple):

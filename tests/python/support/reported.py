@@ -13,6 +13,7 @@ from scipy.stats import norm
 
 from smoothbound import store
 from smoothbound.bounds._method import Method
+from smoothbound.noise._record import NoiseRecord
 from smoothbound.sketch._score_sketch import ScoreSketch
 from smoothbound.store import _packed_counts as packed_counts
 from smoothbound.store._schema import SKETCH_EDGES
@@ -39,7 +40,7 @@ SETTINGS = RunSettings(
     arch="digits_cnn",
     checkpoint="digits.pt",
     checkpoint_sha256="0" * 64,
-    noise={"kind": "gaussian"},
+    noise=NoiseRecord(kind="gaussian"),
     device="cpu",
     batch_size=100,
     precision="float32",

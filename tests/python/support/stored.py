@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from smoothbound import store
 from smoothbound.bounds._method import Method
+from smoothbound.noise._record import NoiseRecord
 from smoothbound.store import _packed_counts as packed_counts
 from smoothbound.store._schema import SKETCH_EDGES
 from smoothbound.store._settings import RunSettings
@@ -34,7 +35,7 @@ SETTINGS = RunSettings(
     arch="digits_cnn",
     checkpoint="model.pt",
     checkpoint_sha256="0" * 64,
-    noise={"kind": "lattice", "sigma": 0.25, "seed": 3, "grid": 16},
+    noise=NoiseRecord(kind="lattice", sigma=0.25, seed=3, grid=16),
     device="cpu",
     batch_size=1000,
     precision="float32",

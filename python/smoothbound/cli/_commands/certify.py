@@ -328,7 +328,7 @@ def certify(
         checkpoint=info.arch if checkpoint is None else checkpoint.name,
         checkpoint_sha256=info.sha256,
         noise=made.describe(math.prod(dataset.shape)),
-        **smoothed.sampler.describe(dataset[0][0]),
+        **vars(smoothed.sampler.describe(dataset[0][0])),
         versions=versions(),
     )
     adaptive_parts = question.adaptive_parts(grid, levels)
