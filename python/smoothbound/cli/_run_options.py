@@ -1,4 +1,4 @@
-"""The options of `certify` in groups: which inputs are certified, and what is asked about each."""
+"""The options of `certify` in groups: which inputs, how each is drawn, and what is asked."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from smoothbound.data._dataset import Dataset
+    from smoothbound.noise._noise import Noise
+    from smoothbound.smoothing._classifier import SmoothedClassifier
 
-__all__ = ["Inputs", "Question"]
+__all__ = ["DrawOptions", "Inputs", "Question"]
 
 _BOUNDS = ["mean", "cdf"]  # the paper's, by default
 
@@ -60,10 +62,29 @@ class Inputs:
 
 
 @dataclass(frozen=True)
+class DrawOptions:
+    """How each input is drawn; the fields are options as they were typed."""
+
+    n: int
+    n0: int
+    seed: int
+    noise: str | None
+
+    def noise_of(self, smoothed: SmoothedClassifier, dataset: Dataset) -> Noise:
+        """Return the noise of a run; lattice noise is on the grid of the data, if they have one."""
+        return smoothed.sampler.noise(
+            self.noise,  # type: ignore[arg-type]
+            seed=self.seed,
+            grid=None if self.noise == "gaussian" else dataset.grid,
+        )
+
+
+@dataclass(frozen=True)
 class Question:
     """What is asked about each input; the fields are options as they were typed."""
 
     sigma: float
+    alpha: float
     radii: str | None
     thresholds: str | None
     bound: list[str] | None

@@ -151,14 +151,19 @@ def write_report(
         "report.md": "\n".join(text).encode(),
         "certified_accuracy.csv": csv_of(rows).encode(),
     }
+    return folder.write(Path(out), files | _figure_files(parts))
+
+
+def _figure_files(parts: Sequence[Part]) -> dict[str, bytes]:
+    """Return the files of all figures, and of the tables of the numbers that they show."""
+    files: dict[str, bytes] = {}
     tables: dict[str, list[Mapping[str, object]]] = {}
     for figure in (figure for part in parts for figure in part.figures):
         files[f"{figure.stem}.png"] = figure.png
         files[f"{figure.stem}.svg"] = figure.svg
         if figure.rows:
             tables.setdefault(figure.table, []).extend(figure.rows)
-    files |= {f"{table}.csv": csv_of(numbers).encode() for table, numbers in tables.items()}
-    return folder.write(Path(out), files)
+    return files | {f"{table}.csv": csv_of(numbers).encode() for table, numbers in tables.items()}
 
 
 def _check_example(evaluations: Sequence[Evaluation], example: int) -> None:

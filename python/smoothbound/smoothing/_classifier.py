@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from smoothbound.adapters._recognise import Model
 from smoothbound.adaptive import Budget, ask
 from smoothbound.backends._names import Backend, Band, Bound, Mean, Sides
 from smoothbound.bounds._method import Method
-from smoothbound.bounds._request import Request
+from smoothbound.bounds._request import Request, Settings
 from smoothbound.errors import ModelError
 from smoothbound.measures import Measure, check_cutoff
 from smoothbound.noise._kinds import Kind
@@ -324,19 +324,10 @@ class SmoothedClassifier:
             raised an exception, or the model or the measure returned other values than stated. If
             only some inputs fail, their status is "failed", and the others are certified.
         """
-        self.sampler.model.check_inputs(x)
-        if x.ndim == 0:
-            raise ValueError("x must have the shape (n_inputs, ...), got a single number")
+        self._check_batch(x)
         n0, n = (checks.count(name, k, 1, MAX_DRAWS) for name, k in (("n0", n0), ("n", n)))
         indices, asked = _indices(index, len(x)), checks.radii("radii", radii)
-        if progress is not None and not callable(progress):
-            raise TypeError(
-                f"progress must be callable as progress(done, n_inputs), got "
-                f"{type(progress).__name__}"
-            )
-        adaptive = checks.flag("adaptive", adaptive)
-        if not adaptive and (radius_precision is not None or budget is not None):
-            raise ValueError("radius_precision and budget are for adaptive=True")
+        _check_options(adaptive, radius_precision, budget, progress)
         made = self.sampler.noise(noise, seed=seed, grid=grid)
         displacement = made.displacement(int(np.prod(x.shape[1:])))
         bound = bound if bound is not None else "tangent" if adaptive else "cdf"
@@ -357,25 +348,41 @@ class SmoothedClassifier:
         )
         if adaptive:
             procedure = procedure.adaptive(ask(asked, thresholds, radius_precision), budget)
-        settings = procedure.check_feasible()
+        settings = replace(procedure.check_feasible(), radii=tuple(asked.tolist()))
         for i in range(len(x)):  # an input that the noise refuses is refused before any draw
             made.point(tensor_of(x[i, ...]))
         _warn_of_grid_and_units(x, made, displacement)
         results = self._results(x, indices, procedure, made, n0, progress)
         return SmoothedCertificate(
-            settings=SmoothedSettings(
-                **(vars(settings) | {"radii": tuple(asked.tolist())}),
-                measure=self.measure.name,
-                cutoff=cutoff,
-                outputs=self.outputs,
-                n0=n0,
-                seed=int(seed),
-                noise=made.describe(int(np.prod(x.shape[1:]))),
-                adaptive=procedure.record(),
-                **vars(self.sampler.describe(x[0])),
-            ),
+            settings=self._settings(settings, procedure, made, n0, x[0]),
             index=indices,
             **_columns(results),
+        )
+
+    def _check_batch(self, x: NDArray[np.floating] | Tensor) -> None:
+        self.sampler.model.check_inputs(x)
+        if x.ndim == 0:
+            raise ValueError("x must have the shape (n_inputs, ...), got a single number")
+
+    def _settings(
+        self,
+        asked: Settings,
+        procedure: Procedure,
+        noise: Noise,
+        n0: int,
+        x: NDArray[np.floating] | Tensor,
+    ) -> SmoothedSettings:
+        """Return what was asked for, and how the draws of inputs like `x` were made."""
+        return SmoothedSettings(
+            **vars(asked),
+            measure=self.measure.name,
+            cutoff=procedure.cutoff,
+            outputs=self.outputs,
+            n0=n0,
+            seed=noise.seed,
+            noise=noise.describe(int(np.prod(x.shape))),
+            adaptive=procedure.record(),
+            **vars(self.sampler.describe(x)),
         )
 
     def _results(
@@ -412,6 +419,19 @@ class SmoothedClassifier:
                 "A single input is x[None]"
             ) from error.__cause__
         return [results[i] for i in range(len(x))]
+
+
+def _check_options(
+    adaptive: bool,
+    radius_precision: float | None,
+    budget: Budget | None,
+    progress: Callable[[int, int], object] | None,
+) -> None:
+    if progress is not None:
+        checks.function("progress", progress)
+    adaptive = checks.flag("adaptive", adaptive)
+    if not adaptive and (radius_precision is not None or budget is not None):
+        raise ValueError("radius_precision and budget are for adaptive=True")
 
 
 def _columns(results: list[InputResult]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -136,30 +136,19 @@ def run(
         If the model fails in the same way on the first eight inputs, or on all if there are fewer.
     """
     folder = checks.path("folder", folder)
-    checks.instance("settings", settings, RunSettings)
-    checks.instance("smoothed", smoothed, SmoothedClassifier)
-    checks.instance("dataset", dataset, Dataset)
-    if not isinstance(question, Decide | FindRadius | None):
-        raise TypeError(f"question must be a Decide or a FindRadius, got {checks.shown(question)}")
-    checks.optional("budget", budget, Budget)
+    _check_arguments(settings, smoothed, dataset, question, budget)
     checks.flag("resume", resume)
     checks.flag("salvage", salvage)
     indices = dataset.select(settings.skip, settings.max_inputs, settings.indices).tolist()
-    checks.count("n0", settings.n0)
-    checks.count("n", settings.n)
-    noise = smoothed.sampler.noise(
-        settings.noise.kind, seed=settings.seed, grid=settings.noise.grid
-    )
+    kind, grid = settings.noise.kind, settings.noise.grid
+    noise = smoothed.sampler.noise(kind, seed=settings.seed, grid=grid)
     # The bounds must allow for the displacement of this noise, so it replaces that of the settings.
     settings = replace(settings, noise=noise.describe(math.prod(dataset.shape)))
     if resume:
         smoothed = as_recorded(folder, smoothed)
         settings = replace(settings, **vars(smoothed.sampler.describe(dataset[indices[0]][0])))
-    procedure = _procedure(settings)
-    if question is not None:
-        procedure = procedure.adaptive(question, budget)
-        settings = replace(settings, adaptive=procedure.record())
-    procedure.check_feasible()
+    procedure = _procedure(settings, question, budget)
+    settings = replace(settings, adaptive=procedure.record())
     with (
         Writer(folder, settings, resume=resume, salvage=salvage) as writer,
         (progress or _silent)(
@@ -173,34 +162,50 @@ def run(
         _require_same_inputs(folder, dataset, indices, writer.digests)
         if budget is not None:
             budget.resume(*writer.spent)
-
         queue = (_labelled(dataset, i, procedure.job) for i in indices if i not in done)
-        write = _RowWriter(settings, procedure, writer)
-        try:
-            with (
-                in_background(write) as write_later,
-                closing(
-                    # Nothing is written until one input succeeds or fails differently.
-                    smoothed.sampler.sample(
-                        queue,
-                        n0=settings.n0,
-                        noise=noise,
-                        known_good=bool(done),
-                        advance=None if question else advance,
-                    )
-                ) as outcomes,
-            ):
-                for item, outcome in outcomes:
-                    write_later(item, outcome)
-                    if question is not None:  # the number of draws is not known in advance
-                        advance(1)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"{len(writer.done)} of {len(indices)} inputs are finished and kept in {folder}; "
-                "go on with --resume"
-            ) from None
+        with (
+            _told_when_stopped(folder, writer, len(indices)),
+            in_background(_RowWriter(settings, procedure, writer)) as write_later,
+            closing(
+                # Nothing is written until one input succeeds or fails differently.
+                smoothed.sampler.sample(
+                    queue,
+                    n0=settings.n0,
+                    noise=noise,
+                    known_good=bool(done),
+                    advance=None if question else advance,
+                )
+            ) as outcomes,
+        ):
+            for item, outcome in outcomes:
+                write_later(item, outcome)
+                if question is not None:  # the number of draws is not known in advance
+                    advance(1)
         writer.finish()
     return load(folder)
+
+
+def _check_arguments(
+    settings: object, smoothed: object, dataset: object, question: object, budget: object
+) -> None:
+    checks.instance("settings", settings, RunSettings)
+    checks.instance("smoothed", smoothed, SmoothedClassifier)
+    checks.instance("dataset", dataset, Dataset)
+    if not isinstance(question, Decide | FindRadius | None):
+        raise TypeError(f"question must be a Decide or a FindRadius, got {checks.shown(question)}")
+    checks.optional("budget", budget, Budget)
+
+
+@contextmanager
+def _told_when_stopped(folder: Path, writer: Writer, n_inputs: int) -> Iterator[None]:
+    """Say of a run that is stopped by hand how much is kept, and how it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"{len(writer.done)} of {n_inputs} inputs are finished and kept in {folder}; "
+            "go on with --resume"
+        ) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,8 +243,16 @@ def _require_same_inputs(
             )
 
 
-def _procedure(settings: RunSettings) -> Procedure:
-    """Return the procedure of a run: all methods certify the same draws."""
+def _procedure(
+    settings: RunSettings, question: Decide | FindRadius | None, budget: Budget | None
+) -> Procedure:
+    """Return the procedure of a run: all methods certify the same draws.
+
+    Raises
+    ------
+    ValueError
+        If it can certify nothing.
+    """
     requests = tuple(
         Request(
             sigma=settings.sigma,
@@ -252,7 +265,13 @@ def _procedure(settings: RunSettings) -> Procedure:
         )
         for method in settings.methods
     )
-    return Procedure(requests, settings.n, settings.cutoff, settings.measure, settings.displacement)
+    procedure = Procedure(
+        requests, settings.n, settings.cutoff, settings.measure, settings.displacement
+    )
+    if question is not None:
+        procedure = procedure.adaptive(question, budget)
+    procedure.check_feasible()
+    return procedure
 
 
 class _RowWriter:

@@ -155,23 +155,21 @@ def train(
     _check_fit(dataset, arch)
     threads = best_threads(arch, batch_size) if threads is None else checked("threads", threads)
     where = best_device(device)
-    if precision is None:
-        precision = best_precision(recipe, where)
+    precision = best_precision(recipe, where) if precision is None else precision
     checks.choice("precision", precision, PRECISIONS)
     layout = torch.channels_last if chosen.fast else torch.contiguous_format
-    model = _initialised(arch, dataset.num_classes, seed).to(where)
-    model.to(memory_format=layout)  # type: ignore[call-overload]  # torch's stubs want a tensor
+    model = _initialised(arch, dataset.num_classes, seed, where, layout)
     optimizer = _optimizer(model, chosen, lr)
     done = (
         0 if resume is None else checkpoint.restore(checks.path("resume", resume), model, optimizer)
     )
-    in_epoch = steps_per_epoch(dataset, batch_size)
+    steps = steps_per_epoch(dataset, batch_size)
     one_epoch = _OneEpoch(
         model=model,
         optimizer=optimizer,
         batches=batches(dataset, batch_size, where),
         rate=lambda number, step: (
-            lr * chosen.schedule((number - 1 + (step + 0.5) / in_epoch) / epochs)
+            lr * chosen.schedule((number - 1 + (step + 0.5) / steps) / epochs)
         ),
         sigma=sigma,
         generator=lambda number: _generator(where, seed, number),
@@ -258,10 +256,14 @@ def _check_fit(dataset: Dataset, arch: str) -> None:
         )
 
 
-def _initialised(arch: str, num_classes: int, seed: int) -> nn.Sequential:
+def _initialised(
+    arch: str, num_classes: int, seed: int, device: torch.device, layout: torch.memory_format
+) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
         torch.default_generator.manual_seed(seed)
-        return build(arch, num_classes)
+        model = build(arch, num_classes).to(device)
+    model.to(memory_format=layout)  # type: ignore[call-overload]  # torch's stubs want a tensor
+    return model
 
 
 def _generator(device: torch.device, seed: int, epoch: int) -> torch.Generator:

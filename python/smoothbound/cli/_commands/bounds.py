@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -120,8 +121,7 @@ def bounds(
     The scores are read, certified and written a few rows at a time, so a file can be larger than
     memory.
     """
-    from smoothbound._display.progress import progress
-    from smoothbound.bounds._certificate_files import require_kind, settings_beside, writing
+    from smoothbound.bounds._certificate_files import require_kind, settings_beside
     from smoothbound.bounds._certify import certify_rows
     from smoothbound.bounds._method import Method
     from smoothbound.bounds._request import Request
@@ -132,7 +132,6 @@ def bounds(
         if path.exists():
             raise StoreError(f"{path} exists; delete it or choose another --out")
     require_kind(out)
-    file = open_scores(scores, key)
     a, b = score_range
     grid = default_radii(sigma) if radii is None else numbers("--radii", radii)
     cuts = [(a + b) / 2] if thresholds is None else numbers("--thresholds", thresholds)
@@ -152,30 +151,41 @@ def bounds(
     implementation = backends.resolve(
         None if backend is None else checks.choice("backend", backend, BACKENDS)
     )
+    file = open_scores(scores, key)
     first = next(file.chunks)
     say(_understood(scores, file, first), Console(stderr=True))
+    certify = partial(certify_rows, request=request, backend=implementation, threads=threads)
+    _write(out, file, _certificates(scores, chain([first], file.chunks), certify))
+    say(f"{out}: {file.n_inputs} inputs, {file.n_draws} draws each")
 
-    def certificates() -> Iterator[Certificate]:
-        row = 0
-        for chunk in chain([first], file.chunks):
-            try:
-                yield certify_rows(
-                    chunk, request, first_row=row, backend=implementation, threads=threads
-                )
-            except ValueError as error:
-                if not row:
-                    raise
-                raise ValueError(f"in the rows of {scores} counted from {row}: {error}") from error
-            row += len(chunk)
+
+def _certificates(
+    scores: Path, chunks: Iterable[Scores], certify: Callable[..., Certificate]
+) -> Iterator[Certificate]:
+    row = 0
+    for chunk in chunks:
+        try:
+            yield certify(chunk, first_row=row)
+        except ValueError as error:
+            if not row:
+                raise
+            raise ValueError(f"in the rows of {scores} counted from {row}: {error}") from error
+        row += len(chunk)
+
+
+def _write(out: Path, file: ScoreFile, certificates: Iterable[Certificate]) -> None:
+    """Write certificates, each while the next one is made, with the ids of the file beside them."""
+    from smoothbound._display.progress import progress
+    from smoothbound.bounds._certificate_files import writing
 
     with (
         writing(out) as write,
         progress("inputs certified", file.n_inputs) as advance,
-        ThreadPoolExecutor(1) as pool,  # writes while the next rows are certified
+        ThreadPoolExecutor(1) as pool,
     ):
         row = 0
         written: Future[None] | None = None
-        for certificate in certificates():
+        for certificate in certificates:
             if written is not None:
                 written.result()
             written = pool.submit(write, file.ids[row : row + len(certificate)], certificate)
@@ -183,7 +193,6 @@ def bounds(
             advance(len(certificate))
         if written is not None:
             written.result()
-    say(f"{out}: {file.n_inputs} inputs, {file.n_draws} draws each")
 
 
 def _listed(names: Iterable[str]) -> str:

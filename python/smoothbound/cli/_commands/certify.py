@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +12,12 @@ from smoothbound._display.console import note
 from smoothbound.backends._names import BANDS, BOUNDS
 from smoothbound.cli._network import Network, versions
 from smoothbound.cli._options import Alpha, Data, NBins, Radii, Sigma, Thresholds
-from smoothbound.cli._run_options import Inputs, Question
+from smoothbound.cli._run_options import DrawOptions, Inputs, Question
 from smoothbound.cli._statuses import FAILED_INPUTS
+
+if TYPE_CHECKING:
+    from smoothbound.sampling._outputs import OutputSummary
+    from smoothbound.store._results import Results
 
 __all__ = ["certify"]
 
@@ -254,15 +258,14 @@ def certify(
     Inputs on which the network fails (it raises, returns NaN or runs out of memory) are kept with
     the reason and count as not certified; the exit status is then 3, and 2 after any other error.
     """
-    from smoothbound._display.progress import progress
     from smoothbound.cli._closing import concerns
     from smoothbound.cli._tables import show
-    from smoothbound.smoothing._run import as_recorded, run
-    from smoothbound.store._settings import RunSettings
 
     inputs = Inputs(data, split, skip, max_inputs, indices)
+    draws = DrawOptions(n, n0, seed, noise)
     question = Question(
         sigma=sigma,
+        alpha=alpha,
         radii=radii,
         thresholds=thresholds,
         bound=bound,
@@ -292,58 +295,64 @@ def certify(
     if salvage and not resume:
         raise ValueError("--salvage needs --resume")
     network.check()
-    dataset, selected = inputs.load()
-    model, info = network.load(dataset, data)
-    smoothed = network.smoothed(model, sigma)
-    if resume:
-        smoothed = as_recorded(out, smoothed)
-    made = smoothed.sampler.noise(
-        noise,  # type: ignore[arg-type]
-        seed=seed,
-        grid=None if noise == "gaussian" else dataset.grid,
-    )
-    seen = network.introduce(smoothed, made, dataset)
-    network.compare(info, sigma, dataset.num_classes)
-    grid, levels = question.grids(smoothed.measure.score_range)
-    settings = RunSettings(
-        sigma=sigma,
-        alpha=alpha,
-        n0=n0,
-        n=n,
-        seed=seed,
-        measure=smoothed.measure.name,
-        score_range=smoothed.measure.score_range,
-        cutoff=smoothed.cutoff,
-        outputs=smoothed.outputs,
-        methods=question.methods,
-        radii=tuple(grid),
-        thresholds=tuple(levels),
-        data=dataset.name,
-        split=dataset.split,
-        skip=skip,
-        max_inputs=max_inputs,
-        indices=None if inputs.positions is None else tuple(inputs.positions),
-        n_inputs=len(selected),
-        arch=info.arch,
-        checkpoint=info.arch if checkpoint is None else checkpoint.name,
-        checkpoint_sha256=info.sha256,
-        noise=made.describe(math.prod(dataset.shape)),
-        **vars(smoothed.sampler.describe(dataset[0][0])),
-        versions=versions(),
-    )
-    adaptive_parts = question.adaptive_parts(grid, levels)
-    results = run(
-        out,
-        settings,
-        smoothed,
-        dataset,
-        resume=resume,
-        salvage=salvage,
-        progress=progress,
-        **adaptive_parts,
-    )
+    results, seen = _run(inputs, draws, question, network, out, resume=resume, salvage=salvage)
     show(results, out)
     for concern in concerns(results, normalised=seen is None or seen.normalised):
         note(concern)
     if results.failed:
         raise typer.Exit(FAILED_INPUTS)
+
+
+def _run(
+    inputs: Inputs,
+    draws: DrawOptions,
+    question: Question,
+    network: Network,
+    out: Path,
+    *,
+    resume: bool,
+    salvage: bool,
+) -> tuple[Results, OutputSummary | None]:
+    """Load data and network, and certify; return also what the network returned for one image."""
+    from smoothbound._display.progress import progress
+    from smoothbound.smoothing._run import as_recorded, run
+    from smoothbound.store._settings import RunSettings
+
+    dataset, selected = inputs.load()
+    model, info = network.load(dataset, inputs.data)
+    smoothed = network.smoothed(model, question.sigma)
+    if resume:
+        smoothed = as_recorded(out, smoothed)
+    noise = draws.noise_of(smoothed, dataset)
+    seen = network.introduce(smoothed, noise, dataset)
+    network.compare(info, question.sigma, dataset.num_classes)
+    radii, thresholds = question.grids(smoothed.measure.score_range)
+    settings = RunSettings(
+        sigma=question.sigma,
+        alpha=question.alpha,
+        n0=draws.n0,
+        n=draws.n,
+        seed=draws.seed,
+        measure=smoothed.measure.name,
+        score_range=smoothed.measure.score_range,
+        cutoff=smoothed.cutoff,
+        outputs=smoothed.outputs,
+        methods=question.methods,
+        radii=tuple(radii),
+        thresholds=tuple(thresholds),
+        data=dataset.name,
+        split=dataset.split,
+        skip=inputs.skip,
+        max_inputs=inputs.max_inputs,
+        indices=None if inputs.positions is None else tuple(inputs.positions),
+        n_inputs=len(selected),
+        arch=info.arch,
+        checkpoint=info.arch if network.checkpoint is None else network.checkpoint.name,
+        checkpoint_sha256=info.sha256,
+        noise=noise.describe(math.prod(dataset.shape)),
+        **vars(smoothed.sampler.describe(dataset[0][0])),
+        versions=versions(),
+    )
+    options: dict[str, Any] = {"resume": resume, "salvage": salvage, "progress": progress}
+    options |= question.adaptive_parts(radii, thresholds)
+    return run(out, settings, smoothed, dataset, **options), seen

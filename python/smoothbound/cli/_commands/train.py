@@ -17,12 +17,16 @@ from smoothbound.cli._options import Data, Sigma, introduce, look_at
 from smoothbound.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
     from smoothbound.data._loading import Dataset
     from smoothbound.train._loop import Epoch
 
 __all__ = ["train"]
 
 _RECIPE, _MACHINE = "The recipe", "How it runs"
+_PASSED_ON = ("sigma", "recipe", "epochs", "batch_size", "lr", "precision", "threads", "seed")
 _COLUMNS = ("epoch", "loss", "accuracy", "lr", "seconds")
 
 
@@ -118,8 +122,6 @@ def train(
     from smoothbound.models import checkpoint
     from smoothbound.train._accuracy import accuracy_under_noise
     from smoothbound.train._batches import some
-    from smoothbound.train._loop import steps_per_epoch
-    from smoothbound.train._loop import train as fit
     from smoothbound.train._recipes import (
         PRECISIONS,
         best_device,
@@ -166,34 +168,35 @@ def train(
     }
     if going_on:
         _check_same(out, {"threads": threads} | recorded, {"arch": arch} | settings)
-
     kept = _Checkpoints(out, arch, settings, history)
-    with (
-        progress(
-            "epochs", epochs, done=len(history), steps=steps_per_epoch(training, batch_size)
-        ) as running,
-        _told_when_stopped(out, history, epochs),
-    ):
-        model = fit(
-            training,
-            arch,
-            sigma=sigma,
-            recipe=recipe,
-            epochs=epochs,
-            batch_size=batch_size,
-            lr=lr,
-            precision=precision,
-            threads=threads,
-            seed=seed,
-            device=where,
-            resume=out if going_on else None,
-            on_step=lambda: running(1),
-            on_epoch=lambda epoch: running.say(kept.write(epoch)),
-        )
+    model = _fit(training, kept, where, going_on=going_on)
     share = accuracy_under_noise(model, held_out, sigma=sigma)
     trained_on = held_out.split == "all"
     which = "images, which it was trained on" if trained_on else f"{held_out.split} images"
     say(f"accuracy under noise on the {len(held_out)} {which}: {share:.1%}\ncheckpoint: {out}")
+
+
+def _fit(
+    training: Dataset, kept: _Checkpoints, device: torch.device, *, going_on: bool
+) -> nn.Module:
+    """Train with the settings of the checkpoints, which are written as it goes."""
+    from smoothbound.train._loop import steps_per_epoch, train
+
+    epochs, batch_size = kept.settings["epochs"], kept.settings["batch_size"]
+    steps = steps_per_epoch(training, batch_size)
+    with (
+        progress("epochs", epochs, done=len(kept.history), steps=steps) as running,
+        _told_when_stopped(kept.out, kept.history, epochs),
+    ):
+        return train(
+            training,
+            kept.arch,
+            **{name: kept.settings[name] for name in _PASSED_ON},
+            device=device,
+            resume=kept.out if going_on else None,
+            on_step=lambda: running(1),
+            on_epoch=lambda epoch: running.say(kept.write(epoch)),
+        )
 
 
 def _load_both(data: str) -> tuple[Dataset, Dataset]:
