@@ -273,44 +273,76 @@ void check_sketch(Bytes& in, const smoothbound_options& o, const Block& block,
   }
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Bytes in(data, size);
+// Options with any values; their arrays are here too.
+struct Options {
   union {  // room for the structures of later versions, whose sizes are tried below
     smoothbound_options options;
     unsigned char room[256];
   };
-  std::memset(room, 0, sizeof room);
-  smoothbound_options& o = options;
-  smoothbound_options_init(&o, sizeof o);
-  o.sigma = in.number(0.0, 2.0);
-  if (in.rarely()) o.alpha = in.number(0.0, 1.0);
-  if (in.below(2) == 0) {
-    o.a = in.number(-2.0, 0.0);
-    o.b = in.number(0.0, 2.0);
-  }
-  o.side = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
-  o.bound = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(3));
-  o.mean = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(4));
-  o.n_pilot = in.below(2) == 0 ? 0 : in.byte();
-  o.order = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
-  o.seed = in.byte();
-  o.band = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
-  o.threads = in.rarely() ? static_cast<std::int32_t>(in.below(4)) : 1;
-  o.n_bins = in.below(2) == 0 ? 0 : in.byte();
-  const std::vector<double> radii = in.numbers(0.0, 4.0);
-  std::vector<double> thresholds = in.numbers(o.a, o.b);
-  if (o.side == SMOOTHBOUND_SIDE_UPPER && !in.rarely()) thresholds.clear();
-  o.radii = radii.data();
-  o.n_radii = radii.size();
-  o.thresholds = thresholds.data();
-  o.n_thresholds = thresholds.size();
-  if (in.rarely()) {
-    o.struct_size = in.byte();
-    if (in.below(2) == 0) room[sizeof o + in.below(sizeof room - sizeof o)] = 1;
-  }
+  std::vector<double> radii, thresholds;
 
+  explicit Options(Bytes& in) {
+    std::memset(room, 0, sizeof room);
+    smoothbound_options& o = options;
+    smoothbound_options_init(&o, sizeof o);
+    o.sigma = in.number(0.0, 2.0);
+    if (in.rarely()) o.alpha = in.number(0.0, 1.0);
+    if (in.below(2) == 0) {
+      o.a = in.number(-2.0, 0.0);
+      o.b = in.number(0.0, 2.0);
+    }
+    o.side = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
+    o.bound = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(3));
+    o.mean = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(4));
+    o.n_pilot = in.below(2) == 0 ? 0 : in.byte();
+    o.order = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
+    o.seed = in.byte();
+    o.band = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
+    o.threads = in.rarely() ? static_cast<std::int32_t>(in.below(4)) : 1;
+    o.n_bins = in.below(2) == 0 ? 0 : in.byte();
+    radii = in.numbers(0.0, 4.0);
+    thresholds = in.numbers(o.a, o.b);
+    if (o.side == SMOOTHBOUND_SIDE_UPPER && !in.rarely()) thresholds.clear();
+    o.radii = radii.data();
+    o.n_radii = radii.size();
+    o.thresholds = thresholds.data();
+    o.n_thresholds = thresholds.size();
+    if (in.rarely()) {
+      o.struct_size = in.byte();
+      if (in.below(2) == 0) room[sizeof o + in.below(sizeof room - sizeof o)] = 1;
+    }
+  }
+  Options(const Options&) = delete;
+  Options& operator=(const Options&) = delete;
+  ~Options() = default;
+};
+
+// A plan ends with the same status, unless it is null, and then finds the same bits.
+void check_plan(const smoothbound_options& o, const smoothbound_scores& scores,
+                const std::int32_t* status, const std::vector<double>& bounds,
+                const std::vector<double>& radius) {
+  std::vector<double> bounds_again(bounds.size(), not_a_number);
+  std::vector<double> radius_again(radius.size(), not_a_number);
+  const smoothbound_certificates again = {sizeof again, bounds_again.data(), bounds_again.size(),
+                                          radius_again.data(), radius_again.size()};
+  smoothbound_plan* plan = nullptr;
+  std::int32_t by_plan = smoothbound_plan_create(&o, scores.n_draws, &plan, nullptr);
+  REQUIRE((plan != nullptr) == (by_plan == SMOOTHBOUND_OK));
+  if (plan != nullptr) by_plan = smoothbound_plan_certify(plan, &scores, &again, nullptr);
+  smoothbound_plan_destroy(plan);
+  if (status == nullptr) return;
+  REQUIRE(by_plan == *status);
+  if (*status == SMOOTHBOUND_OK) {
+    REQUIRE(same_bits(bounds, bounds_again) && same_bits(radius, radius_again));
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  Bytes in(data, size);
+  Options made(in);
+  smoothbound_options& o = made.options;
   const Block block(in, o.a, o.b);
   const smoothbound_scores& scores = block.view;
   std::vector<double> bounds(scores.n_inputs * o.n_radii + (in.rarely() ? 1 : 0), not_a_number);
@@ -340,23 +372,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (status == SMOOTHBOUND_OK) {
     check_results(o, bounds, radius);
     check_last_input(o, scores, bounds, radius);
+    o.threads = 3 - o.threads % 2;  // a plan finds the same in any number of threads
   }
-
-  // A plan says the same, whatever the number of threads.
-  if (status == SMOOTHBOUND_OK) o.threads = 3 - o.threads % 2;
-  std::vector<double> bounds_again(bounds.size(), not_a_number),
-      radius_again(radius.size(), not_a_number);
-  const smoothbound_certificates again = {sizeof again, bounds_again.data(), bounds_again.size(),
-                                          radius_again.data(), radius_again.size()};
-  smoothbound_plan* plan = nullptr;
-  std::int32_t by_plan = smoothbound_plan_create(&o, scores.n_draws, &plan, nullptr);
-  REQUIRE((plan != nullptr) == (by_plan == SMOOTHBOUND_OK));
-  if (plan != nullptr) by_plan = smoothbound_plan_certify(plan, &scores, &again, nullptr);
-  smoothbound_plan_destroy(plan);
-  if (failure.struct_size == sizeof failure) REQUIRE(by_plan == status);
-  if (status == SMOOTHBOUND_OK) {
-    REQUIRE(same_bits(bounds, bounds_again) && same_bits(radius, radius_again));
-  }
+  const bool comparable = failure.struct_size == sizeof failure;  // or it was refused for its size
+  check_plan(o, scores, comparable ? &status : nullptr, bounds, radius);
 
   const bool every_draw = o.n_bins == 0 && o.bound == SMOOTHBOUND_BOUND_CDF;
   check_sketch(in, o, block, status == SMOOTHBOUND_OK && every_draw ? &bounds : nullptr);
