@@ -141,10 +141,8 @@ def ece(confidence: ArrayLike, right: ArrayLike, n_bins: int = 10) -> float:
 
     Parameters
     ----------
-    confidence : array_like, shape (n_inputs,)
-        Confidence in the predicted class, in [0, 1].
-    right : array_like of bool, shape (n_inputs,)
-        Whether the predicted class is the label.
+    confidence, right
+        As for `brier`, which also has the same errors.
     n_bins : int, default 10
         Number of bins.
 
@@ -152,11 +150,6 @@ def ece(confidence: ArrayLike, right: ArrayLike, n_bins: int = 10) -> float:
     -------
     float
         In [0, 1].
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is of the wrong kind, shape or range.
 
     Examples
     --------

@@ -344,11 +344,15 @@ class Evaluation:
         """
         rows = np.flatnonzero(self.index == checks.count("index", index, 0))
         if not len(rows):
-            raise ValueError(
-                f"index: {self.name} has no input {index}; it has {len(self.index)} inputs "
-                f"from {self.index.min()} to {self.index.max()}"
-            )
+            raise self._without(index)
         return int(rows[0])
+
+    def _without(self, index: int) -> ValueError:
+        """Return the error about an input that was not certified."""
+        return ValueError(
+            f"index: {self.name} has no input {index}; it has {len(self.index)} inputs "
+            f"from {self.index.min()} to {self.index.max()}"
+        )
 
     def select(self, index: Ints) -> Evaluation:
         """Keep the inputs at these positions in the data set, in the order of `index`.
@@ -358,7 +362,13 @@ class Evaluation:
         ValueError
             If one of them was not certified.
         """
-        rows = np.array([self.row(one) for one in checks.positions("index", index)], dtype=np.int64)
+        wanted = checks.positions("index", index)
+        order = np.argsort(self.index, kind="stable")
+        places = np.searchsorted(self.index, wanted, sorter=order)
+        rows = order[np.minimum(places, len(order) - 1)]
+        unknown = wanted[self.index[rows] != wanted]
+        if unknown.size:
+            raise self._without(int(unknown[0]))
         return replace(
             self,
             index=self.index[rows],

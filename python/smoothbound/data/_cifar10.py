@@ -103,6 +103,8 @@ def _parquet(paths: list[Path], split: str) -> Dataset:
             column = _image_column(path, pq.read_schema(path))
             table = pq.read_table(path, columns=[column, "label"])
         except (OSError, pa.ArrowException) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # the system's, not Parquet
+                raise DataError(f"cifar10: cannot read {path}: {error.strerror}") from error
             raise DataError(
                 f"cifar10: {path} cannot be read as Parquet, is the download complete? ({error})"
             ) from error

@@ -17,6 +17,7 @@ from smoothbound.backends import _select as backends
 from smoothbound.backends._names import Backend, Band
 from smoothbound.bounds._method import Method
 from smoothbound.sketch._certify import bound_counts
+from smoothbound.sketch._content import rows_of
 from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = ["MOST_DRAWS", "Forecast", "forecast", "scaled"]
@@ -162,16 +163,9 @@ def _checked_n(n: int) -> int:
 
 def _rows(sketch: ScoreSketch, index: ArrayLike | None) -> NDArray[np.int64]:
     """Return the rows of the wanted inputs in the sketch, each with draws."""
-    held = sketch.index
-    ids = held if index is None else np.atleast_1d(checks.array("index", index))
-    if ids.ndim != 1 or ids.dtype.kind not in "iu":
-        raise TypeError(f"index must be whole numbers in one dimension, got {checks.shown(index)}")
-    rows = np.minimum(np.searchsorted(held, ids), held.size - 1)
-    if (held[rows] != ids).any():
-        raise ValueError(
-            f"index must be among those of the sketch, got {ids[held[rows] != ids][0]}"
-        )
+    rows = rows_of(sketch.index, "index", index)
     drawn = sketch.n_draws[rows] > 0
     if not drawn.all():
-        raise ValueError(f"input {ids[~drawn][0]} has no draws; update the sketch first")
-    return np.asarray(rows, np.int64)
+        undrawn = sketch.index[rows[~drawn]]
+        raise ValueError(f"input {undrawn[0]} has no draws; update the sketch first")
+    return rows

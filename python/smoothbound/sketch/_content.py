@@ -19,7 +19,15 @@ from smoothbound.sketch import _draw_numbers as draw_numbers
 from smoothbound.sketch._draw_numbers import DrawIntervals
 from smoothbound.sketch._repeats import Seen
 
-__all__ = ["MAX_DRAWS", "SketchContent", "cell_centers", "cells_of_edges", "n_cells", "no_counts"]
+__all__ = [
+    "MAX_DRAWS",
+    "SketchContent",
+    "cell_centers",
+    "cells_of_edges",
+    "n_cells",
+    "no_counts",
+    "rows_of",
+]
 
 MAX_DRAWS = 2**32 - 1  # counts are 32 bits wide
 
@@ -65,6 +73,30 @@ def no_counts(n_inputs: int, n_edges: int) -> Counts:
             f"take {size / 1e9:.0f} GB, which is more than the memory of this machine"
         )
     return np.zeros((n_inputs, n_cells(n_edges)), np.uint32)
+
+
+def rows_of(held: Ints, name: str, index: ArrayLike | None) -> Ints:
+    """Return the positions of inputs among those of a sketch, by default of all.
+
+    Parameters
+    ----------
+    held : ndarray of int64, shape (n_inputs,)
+        The ids of the sketch, ascending.
+    name : str
+        Name of the argument, for errors.
+    index : array-like of int, optional
+        Ids of inputs.
+    """
+    if index is None:
+        return np.arange(held.size)
+    ids = np.atleast_1d(checks.array(name, index))
+    if ids.ndim != 1 or ids.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be whole numbers in one dimension, got {checks.shown(index)}")
+    rows = np.minimum(np.searchsorted(held, ids), held.size - 1)
+    unknown = ids[held[rows] != ids]
+    if unknown.size:
+        raise ValueError(f"{name} must be among those of the sketch, got {unknown[0]}")
+    return np.asarray(rows, np.int64)
 
 
 @dataclass(eq=False)
@@ -128,29 +160,11 @@ class SketchContent:
     # Inputs and draws
 
     def rows(self, name: str, index: ArrayLike | None) -> Ints:
-        """Return the rows of these inputs, by default of all. Each may be named once.
-
-        Parameters
-        ----------
-        name : str
-            Name of the argument, for errors.
-        index : array-like of int, optional
-            Ids of inputs.
-        """
-        if index is None:
-            return np.arange(self.index.size)
-        ids = np.atleast_1d(checks.array(name, index))
-        if ids.ndim != 1 or ids.dtype.kind not in "iu":
-            raise TypeError(
-                f"{name} must be whole numbers in one dimension, got {checks.shown(index)}"
-            )
-        rows = np.minimum(np.searchsorted(self.index, ids), self.index.size - 1)
-        unknown = ids[self.index[rows] != ids]
-        if unknown.size:
-            raise ValueError(f"{name} must be among those of the sketch, got {unknown[0]}")
-        if np.unique(rows).size != rows.size:
+        """Return the rows of these inputs, each named at most once; see `rows_of`."""
+        rows = rows_of(self.index, name, index)
+        if index is not None and np.unique(rows).size != rows.size:
             raise ValueError(f"{name} must name each input at most once")
-        return np.asarray(rows, np.int64)
+        return rows
 
     def next_draws(self, rows: Ints, first_draw: int | None, n: int) -> DrawIntervals:
         """Return the intervals of n more draws of each row, which follow its last by default."""

@@ -22,7 +22,8 @@ from smoothbound.bounds._request import Request
 from smoothbound.data._loading import Dataset
 from smoothbound.errors import StoreError
 from smoothbound.sampling._jobs import Draws, Failure, Input, Job
-from smoothbound.sketch._score_sketch import ScoreSketch
+from smoothbound.sketch import _host_counts as host_counts
+from smoothbound.sketch._content import SketchContent, no_counts
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
@@ -285,7 +286,7 @@ class _RowWriter:
         result = self._procedure.certify(item.job, outcome)
         sketch = b""
         if isinstance(outcome, Draws) and self._procedure.plan is None:
-            sketch = _sketch(outcome.scores, self._settings.score_range)
+            sketch = _sketch(outcome.scores, self._settings)
         row: dict[str, object] = {
             "index": item.index,
             "label": item.label,
@@ -313,8 +314,17 @@ def _columns(result: InputResult, methods: Sequence[Method]) -> dict[str, object
     return columns
 
 
-def _sketch(scores: NDArray[np.float32], score_range: tuple[float, float]) -> bytes:
+def _sketch(scores: NDArray[np.float32], settings: RunSettings) -> bytes:
     """Count the scores of one input over the edges of a results folder, and pack the counts."""
-    sketch = ScoreSketch(edges=SKETCH_EDGES - 1, score_range=score_range)
-    sketch.update(scores[None])
-    return packed_counts.pack(sketch.counts[0])
+    one = np.zeros(1, np.int64)
+    content = SketchContent(
+        index=one,
+        selected=one,
+        draws=np.array([[0, 0, scores.size]]),
+        counts=no_counts(1, SKETCH_EDGES),
+        edges=np.linspace(*settings.score_range, SKETCH_EDGES),
+        measure=settings.measure,
+        sigma=settings.sigma,
+    )
+    host_counts.count(content, scores[None], one, content.draws, backend=None, threads=None)
+    return packed_counts.pack(content.counts[0])

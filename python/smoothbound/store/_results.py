@@ -23,6 +23,7 @@ from smoothbound._display.rounding import exact
 from smoothbound._files import sealed
 from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
+from smoothbound._utils.extras import name_the_extra
 from smoothbound._utils.renamed import formerly, renamed
 from smoothbound.errors import StoreError
 from smoothbound.store import _packed_counts as packed_counts
@@ -32,6 +33,8 @@ from smoothbound.store._schema import SETTINGS_KEY, SKETCH_EDGES, Status, schema
 from smoothbound.store._settings import RunSettings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = [
@@ -171,6 +174,27 @@ class Results:
         """
         checks.choice("name", name, self.table.column_names)
         return as_array(self.table.column(name))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a data frame with one row an input and one column a number.
+
+        Columns are named ``lower_<method>@R`` by the radius and ``radius_<method>@c`` by the
+        threshold, both with all their digits. Counted scores and digests are left out.
+        """
+        with name_the_extra():
+            import pandas as pd
+
+        grids = {"lower": self.settings.radii, "radius": self.settings.thresholds}
+        columns: dict[str, NDArray[Any]] = {}
+        for field in self.table.schema:
+            if pa.types.is_fixed_size_list(field.type):
+                grid = grids[field.name.partition("_")[0]]
+                parts = zip(grid, self.array(field.name).T, strict=True)
+                columns |= {f"{field.name}@{exact(at)}": values for at, values in parts}
+            elif not pa.types.is_binary(field.type):
+                columns[field.name] = self.array(field.name)
+        frame: pd.DataFrame = pd.DataFrame(columns)
+        return frame
 
 
 def as_array(column: pa.ChunkedArray[Any]) -> NDArray[Any]:

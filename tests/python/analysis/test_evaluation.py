@@ -275,5 +275,9 @@ def test_certificates_keep_the_ids_of_their_inputs() -> None:
     one = of_certificate(sketch.certify(radii=[0.0, 0.1]), "kept")
     assert (one.index.tolist(), one.predicted.tolist()) == ([3, 8], [1, 0])
     assert one.select(np.array([8])).bounds[0].lower.tolist() == [one.bounds[0].lower[1].tolist()]
+    assert one.select(np.array([8, 3, 8])).predicted.tolist() == [0, 1, 0]
+    for unknown in (4, 9, -1):
+        with pytest.raises(ValueError, match=f"has no input {unknown}; it has 2 inputs from 3 to"):
+            one.select(np.array([3, unknown]))
     with pytest.warns(DeprecationWarning, match="only is now called select"):
         assert one.only(np.array([8])).index.tolist() == [8]

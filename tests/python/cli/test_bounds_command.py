@@ -91,6 +91,16 @@ def test_another_ending_is_refused_before_the_work(table: Path, name: str) -> No
     assert result.output.startswith("error: --out must end in .parquet or .csv")
 
 
+def test_an_option_out_of_its_range_is_refused_before_the_scores_are_opened(tmp_path: Path) -> None:
+    for option, value in (("--sigma", 0), ("--band", "wide")):
+        result = bounds(
+            tmp_path / "missing.npy", *OPTIONS, option, value, "--out", tmp_path / "o.csv"
+        )
+        assert result.exit_code == 2
+        assert option in result.output
+        assert "missing.npy" not in result.output
+
+
 def test_a_column_with_the_name_of_a_result_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "scores.parquet"
     pq.write_table(pa.table({"lower": [1] * 5, "scores": lists(SCORES)}), path)

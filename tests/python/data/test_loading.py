@@ -209,6 +209,19 @@ def test_a_half_downloaded_file_is_told(tmp_path: Path) -> None:
         load(spec, "train")
 
 
+def test_a_parquet_file_that_the_system_refuses_is_no_half_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = write_cifar(tmp_path, [encoded(photographs(1)[0])], [0], "train")
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("smoothbound.data._cifar10.pq.read_metadata", refused)
+    with pytest.raises(DataError, match=r"cannot read .*train\.parquet: Permission denied$"):
+        load(spec, "train")
+
+
 @pytest.mark.parametrize(
     ("columns", "found"),
     [

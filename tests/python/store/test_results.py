@@ -70,6 +70,20 @@ def test_results_show_what_they_are_in_a_line(finished: Path) -> None:
     )
 
 
+def test_results_become_a_data_frame_of_one_number_a_column(finished: Path) -> None:
+    pytest.importorskip("pandas")
+    frame = store.load(finished).to_pandas()
+    assert frame["index"].tolist() == INDICES
+    assert frame["reason"].tolist() == [row(index)["reason"] for index in INDICES]
+    assert not {"sketch", "digest"} & set(frame.columns)
+    assert frame["lower_mean@0.25"].tolist() == [index / 9 for index in INDICES]
+    assert frame["radius_cdf_dkw@0.5"].tolist() == [0.1] * len(INDICES)
+    assert [name for name in frame.columns if name.startswith("radius_mean")] == [
+        "radius_mean@0.5",
+        "radius_mean@0.7",
+    ]
+
+
 def test_the_parquet_file_tells_its_settings_to_any_reader(finished: Path) -> None:
     metadata = pq.read_schema(finished / "results.parquet").metadata
     read = json.loads(metadata[b"smoothbound"])
