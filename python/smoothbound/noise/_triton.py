@@ -71,6 +71,8 @@ def add_gaussian(points: Tensor, key: Key, out: Tensor, *, sigma: float, seed: i
         )
 
 
+# Kernels have many parameters, because the oldest Triton that is supported (3.0, of torch 2.4)
+# passes pointers and numbers one by one, and no tuples.
 @triton.jit(do_not_specialize=["size", "chunks", "largest", "seed"])
 def _lattice(
     points,
