@@ -14,7 +14,17 @@ from scipy.special import ndtr, ndtri
 
 from smoothbound.backends._names import Mean
 
-__all__ = ["CDF_ERROR", "UNIT", "Tally", "TangentBound", "bernstein_lower", "betting_lower"]
+__all__ = [
+    "CDF_ERROR",
+    "SUM_ERROR",
+    "UNIT",
+    "Z_LIMIT",
+    "Tally",
+    "TangentBound",
+    "bernstein_lower",
+    "betting_lower",
+    "tangent_lines",
+]
 
 Vector = NDArray[np.float64]
 
@@ -23,12 +33,12 @@ UNIT = 2.0**-53
 # argument z / sqrt(2) is rounded, and erfc magnifies that by up to 2 z^2 / 2 units: at z = -38,
 # where it underflows, by 3e-13.
 CDF_ERROR = 4e-13
-_ERROR = 1e-13  # relative, of a sum over the knots in NumPy, and of each of its terms
+SUM_ERROR = 1e-13  # relative, of a sum over the knots in NumPy, and of each of its terms
 # The choices below are those of the core, so that both find the same tangents.
 
 _PILOT_KNOTS, _EVEN_KNOTS = 128, 128
 _PRIOR_WEIGHT = 0.1
-_Z_LIMIT = 9.0
+Z_LIMIT = 9.0
 _LEAST_STAKE, _GREATEST_STAKE = 2.0**-20, 2.0**30
 _MOST_STEPS, _SETTLED_STEP = 16, 2.0**-8
 _FINEST_STEP, _COARSEST_SHARE = 2.0**-11, 1 / 16
@@ -46,7 +56,7 @@ class Tally:
         self._part = np.bincount(interval, f, minlength=n)
         self._square = np.bincount(interval, f * f, minlength=n)
         # np.bincount adds one by one, which can err by n units in the last place.
-        self.error = _ERROR + self.draws * UNIT
+        self.error = SUM_ERROR + self.draws * UNIT
 
     def sum(self, values: Vector) -> float:
         """Sum v(x) over the draws, v linear between its values at the knots."""
@@ -70,7 +80,7 @@ def bernstein_lower(tally: Tally, values: Vector, alpha: float) -> float:
         return 0.0
     mean = tally.sum(values) / n
     spread = tally.sum_of_squares(values) / n - mean**2
-    error = 4 * (tally.error + _ERROR)
+    error = 4 * (tally.error + SUM_ERROR)
     variance = (max(spread, 0.0) + error) * n / (n - 1)
     needed = _evidence(0.5 * alpha)
     slack = math.sqrt(2 * variance * needed / n) + 7 * needed / (3 * (n - 1))
@@ -81,10 +91,21 @@ def betting_lower(tally: Tally, logs: Vector, stake: float, alpha: float) -> flo
     """Bound E v(X) from below by Markov's inequality for prod (1 + stake v)."""
     n = tally.draws
     level = (tally.sum(logs) * (1 - tally.error) - _evidence(alpha)) / n
-    safe = level - _ERROR * (1 + float(logs[-1])) - abs(level) * (4 * UNIT)
+    safe = level - SUM_ERROR * (1 + float(logs[-1])) - abs(level) * (4 * UNIT)
     if not safe > 0.0:
         return 0.0
-    return min(max(math.expm1(safe) * (1 - _ERROR) / stake, 0.0), 1.0)
+    return min(max(math.expm1(safe) * (1 - SUM_ERROR) / stake, 0.0), 1.0)
+
+
+def tangent_lines(z: Vector, r: float) -> tuple[Vector, Vector]:
+    """Return weights and constants of tangents: psi_r(p) >= constant - weight (1 - p)."""
+    x = r * z - 0.5 * r * r
+    slack = (16.0 * r + r * r + 16.0) * 2 * UNIT
+    w = np.exp(np.maximum(x, -700.0))
+    shifted = z - r
+    height = np.where(x > -700.0, w * (1 - slack) * ndtr(-z), 0.0)
+    constants = (ndtr(shifted - np.abs(shifted) * 2 * UNIT) + height) * (1 - CDF_ERROR)
+    return w * (1 + slack), constants - 1e-322
 
 
 class TangentBound:
@@ -117,35 +138,27 @@ class TangentBound:
         self._worst, self.stake = self._masses, 1.0
         self._damping = 1.0
 
-    def _tangents(self, r: float) -> tuple[Vector, Vector]:
-        """Return weights and constants: psi_r(p) >= constant - weight (1 - p)."""
+    def _find_touching_points(self) -> None:
         before = np.cumsum(self._worst)[:-1]
         beyond = np.cumsum(self._worst[::-1])[::-1][1:]
         z = np.where(before <= 0.5, -ndtri(np.minimum(before, 0.5)), ndtri(np.minimum(beyond, 0.5)))
-        self.z: Vector = np.clip(z, -_Z_LIMIT, _Z_LIMIT)
-        z = self.z
-        x = r * z - 0.5 * r * r
-        slack = (16.0 * r + r * r + 16.0) * 2 * UNIT
-        w = np.exp(np.maximum(x, -700.0))
-        shifted = z - r
-        height = np.where(x > -700.0, w * (1 - slack) * ndtr(-z), 0.0)
-        constants = (ndtr(shifted - np.abs(shifted) * 2 * UNIT) + height) * (1 - CDF_ERROR)
-        return w * (1 + slack), constants - 1e-322
+        self.z: Vector = np.clip(z, -Z_LIMIT, Z_LIMIT)
 
     def _place_tangents(self, r: float) -> None:
-        weights, constants = self._tangents(r)
+        self._find_touching_points()
+        weights, constants = tangent_lines(self.z, r)
         phi = np.concatenate([[0.0], np.cumsum(self._lengths * weights)])
         self._greatest = float(phi[-1])
         self._values = phi / phi[-1]
         self._logs = np.log1p(self.stake * self._values)
-        self._constant = float(self._lengths @ constants) * (1 - _ERROR)
+        self._constant = float(self._lengths @ constants) * (1 - SUM_ERROR)
 
     def _bound(self) -> float:
         if self._mean == "betting":
             share = betting_lower(self._tally, self._logs, self.stake, self._alpha)
         else:
             share = bernstein_lower(self._tally, self._values, self._alpha)
-        bound = self._constant - self._greatest * (1 + _ERROR) * (1 - share + 2 * UNIT)
+        bound = self._constant - self._greatest * (1 + SUM_ERROR) * (1 - share + 2 * UNIT)
         return min(max(bound, 0.0), 1.0)
 
     def _next_step(self) -> float:

@@ -1,4 +1,5 @@
 from . import gaussian as gaussian
 from . import reference as reference
+from . import reference_anytime as reference_anytime
 from ._names import BACKENDS as BACKENDS
 from ._select import build_info as build_info

@@ -1,0 +1,202 @@
+"""The anytime test, slow and obvious, in NumPy and SciPy, which the tests trust.
+
+As in `reference`, nothing is rounded to the safe side except the scores, which the record keeps
+coarsely. So the fast backends have no more wealth than this with the same bets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
+
+__all__ = [
+    "KNOTS",
+    "PLACES",
+    "Bet",
+    "State",
+    "best_bet",
+    "best_stake",
+    "crossing",
+    "looks",
+    "masses",
+    "shares",
+    "touching_points",
+    "wealth",
+]
+
+Vector = NDArray[np.float64]
+
+_TAIL = [2.0**octave * (1 + quarter / 4) for octave in range(-17, -5) for quarter in range(4)]
+_MIDDLE = [i / 128 for i in range(4, 125)]
+KNOTS: Vector = np.array([0.0, *_TAIL, *_MIDDLE, *(1 - x for x in reversed(_TAIL)), 1.0])
+# Where a score may lie: multiples of 1/256 of an interval between knots. All are exact doubles.
+PLACES: Vector = np.append(
+    (KNOTS[:-1, None] + np.diff(KNOTS)[:, None] * np.arange(256) / 256).ravel(), 1.0
+)
+
+
+def looks(n_draws: int) -> list[int]:
+    """Return the numbers of draws, up to this one, at which the test is judged."""
+    found = [0]
+    while True:
+        last = found[-1]
+        after = last + (1 if last < 64 else last // 32)
+        if after > n_draws:
+            return found
+        found.append(after)
+
+
+def shares(scores: Vector, score_range: tuple[float, float], side: str) -> Vector:
+    """Return the distances from the safe end in units of the range, rounded down."""
+    a, b = score_range
+    x = np.asarray(scores, dtype=np.float64)
+    distance, far_end = (x - a, b) if side == "lower" else (b - x, a)
+    below = np.nextafter(distance / (b - a) * (1 - 4 * 2.0**-53), -np.inf)
+    return np.where(x == far_end, 1.0, np.maximum(below, 0.0))
+
+
+def masses(
+    scores: Vector, score_range: tuple[float, float] = (0.0, 1.0), side: str = "lower"
+) -> Vector:
+    """Return the mass of each draw at each knot, shape (n_draws, n_knots)."""
+    place = np.searchsorted(PLACES, shares(scores, score_range, side), side="right") - 1
+    out = np.zeros((len(place), len(KNOTS)))
+    for row, at in zip(out, place.tolist(), strict=True):
+        knot, beyond = divmod(at, 256)
+        row[knot] = 1 - beyond / 256
+        if beyond:
+            row[knot + 1] = beyond / 256
+    return out
+
+
+@dataclass(frozen=True)
+class Bet:
+    """Touching points Phi(z_i) on the intervals between knots, and a stake.
+
+    The null hypothesis is that the integral of psi_r(G) is at most `target`, G the survival
+    function of a score in [0, 1].
+    """
+
+    target: float
+    r: float
+    z: Vector
+    stake: float
+    knots: Vector
+
+    @cached_property
+    def phi(self) -> Vector:
+        """The integral of the slopes psi_r'(Phi(z)) = exp(r z - r^2/2) from 0 to each knot."""
+        slopes = np.exp(self.r * self.z - self.r**2 / 2)
+        return np.concatenate([[0.0], np.cumsum(np.diff(self.knots) * slopes)])
+
+    @cached_property
+    def values(self) -> Vector:
+        """The function v at the knots, from 0 to 1."""
+        return np.asarray(self.phi / self.phi[-1])
+
+    @cached_property
+    def null_mean(self) -> float:
+        """The greatest E v of a distribution that the null hypothesis allows.
+
+        The tangent at Phi(z) is Phi(z - r) + w Phi(-z) - w (1 - p), w its slope.
+        """
+        w = np.exp(self.r * self.z - self.r**2 / 2)
+        constants = ndtr(self.z - self.r) + w * ndtr(-self.z)
+        return 1 - (math.fsum(np.diff(self.knots) * constants) - self.target) / float(self.phi[-1])
+
+    def log_factor(self, masses: Vector) -> float:
+        """Return how much draws of these masses at the knots add to the logarithm of the wealth."""
+        if self.stake == 0.0:
+            return 0.0
+        gain = masses @ np.log1p(self.stake * self.values)
+        return float(gain - masses.sum() * math.log1p(self.stake * self.null_mean))
+
+
+def touching_points(p: Vector) -> Vector:
+    """Return Phi^-1 of the survival function of a distribution on the knots, in [-9, 9]."""
+    before, beyond = np.cumsum(p)[:-1], np.cumsum(p[::-1])[-2::-1]
+    z = np.where(beyond < 0.5, ndtri(np.minimum(beyond, 0.5)), -ndtri(np.minimum(before, 0.5)))
+    return np.asarray(np.clip(z, -9.0, 9.0))
+
+
+def best_stake(p: Vector, v: Vector, m: float) -> float:
+    """Return the stake at which sum p log((1 + stake v) / (1 + stake m)) is greatest."""
+
+    def slope(log_stake: float) -> float:
+        return float(p @ ((v - m) / (1 + math.exp(log_stake) * v)))
+
+    if m >= 1.0 or p @ (v - m) <= 0.0:
+        return 0.0
+    if slope(40.0) > 0.0:
+        return math.exp(40.0)
+    return math.exp(brentq(slope, -30.0, 40.0, xtol=1e-13)) if slope(-30.0) > 0.0 else 0.0
+
+
+@dataclass(frozen=True)
+class State:
+    """A bet, and the distribution nearest to the draws that the null hypothesis allows."""
+
+    bet: Bet
+    worst: Vector
+
+
+def best_bet(
+    p: Vector, target: float, r: float, before: State | None = None, knots: Vector = KNOTS
+) -> State:
+    """Return the bet that grows the wealth most if the draws have the distribution p.
+
+    The tangents touch at the projection of p onto the null hypothesis,
+    q = p (1 + stake m) / (1 + stake v). Twelve steps from p, or two from the q before, come near.
+    """
+    q = p if before is None else before.worst
+    for _ in range(12 if before is None else 2):
+        bet = Bet(target, r, touching_points(q), 0.0, knots)
+        stake = best_stake(p, bet.values, bet.null_mean)
+        bet = Bet(target, r, bet.z, stake, knots)
+        q = p * (1 + stake * bet.null_mean) / (1 + stake * bet.values)
+    return State(bet, q)
+
+
+def wealth(
+    draws: Vector, guess: Vector, target: float, r: float, first: int = 0
+) -> Iterator[tuple[int, float, Bet | None]]:
+    """Yield the number of draws, the logarithm of the wealth, and the next bet, at every look.
+
+    Parameters
+    ----------
+    draws, guess
+        `masses` of the draws in their order, and of those that serve as a first guess.
+    target, r
+        The null hypothesis, as in `Bet`.
+    first
+        The number of the look from which the draws count.
+    """
+    schedule = looks(len(draws))
+    total, refresh_at = 0.0, 0
+    state: State | None = None
+    for look, n in enumerate(schedule):
+        if look >= first and n >= refresh_at:
+            p = draws[:n].sum(axis=0) + guess.sum(axis=0) + 0.5 / len(KNOTS)
+            p /= n + len(guess) + 0.5
+            state = best_bet(p, target, r, state if state and state.bet.stake else None)
+            refresh_at = n + 2 + n // 4
+        yield n, total, state.bet if state else None
+        if state and look + 1 < len(schedule):
+            total += state.bet.log_factor(draws[n : schedule[look + 1]].sum(axis=0))
+
+
+def crossing(
+    draws: Vector, guess: Vector, target: float, r: float, alpha: float, first: int = 0
+) -> int:
+    """Return the number of draws at the first look with a wealth of 1 / alpha, or 0."""
+    for n, log_wealth, _ in wealth(draws, guess, target, r, first):
+        if log_wealth >= math.log(1 / alpha):
+            return n
+    return 0
