@@ -74,9 +74,8 @@ void TangentBound::restart() noexcept {
 void TangentBound::draw_tangents(double r) noexcept {
   tangents_.touch(worst_, r);
   const std::span<const double> values = tangents_.values();
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    logs_[i] = gaussian::log(1.0 + stake_ * values[i]);
-  }
+  for (std::size_t i = 0; i < values.size(); ++i) logs_[i] = 1.0 + stake_ * values[i];
+  gaussian::log(logs_, logs_);
 }
 
 double TangentBound::bound() const noexcept {

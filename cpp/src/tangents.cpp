@@ -25,18 +25,22 @@ void Tangents::reset(std::span<const double> knots) {
 // z_i = Phi^-1(G_i) with G_i the mass at and beyond the upper knot of interval i, from the smaller
 // of the two tails.
 void Tangents::find_touching_points(std::span<const double> masses) noexcept {
-  double before = 0.0;
-  for (std::size_t i = 0; i < z_.size(); ++i) {
-    before += masses[i];
-    if (before <= 0.5) z_[i] = -gaussian::quantile(before);
-  }
+  std::size_t split = z_.size();  // where the upper tail begins to be the smaller one
   double beyond = 0.0;
-  for (std::size_t i = z_.size(); i-- > 0;) {
-    beyond += masses[i + 1];
-    if (beyond >= 0.5) break;
-    z_[i] = gaussian::quantile(beyond);
+  while (split > 0 && beyond + masses[split] < 0.5) {
+    beyond += masses[split];
+    z_[--split] = beyond;
   }
-  for (double& z : z_) z = z == z ? std::clamp(z, -z_limit, z_limit) : 0.0;
+  double before = 0.0;
+  for (std::size_t i = 0; i < split; ++i) {
+    before += masses[i];
+    z_[i] = std::min(before, 0.5);
+  }
+  gaussian::quantile(z_, z_);
+  for (std::size_t i = 0; i < z_.size(); ++i) {
+    const double z = i < split ? -z_[i] : z_[i];
+    z_[i] = z == z ? std::clamp(z, -z_limit, z_limit) : 0.0;
+  }
 }
 
 void Tangents::touch(std::span<const double> masses, double r) noexcept {

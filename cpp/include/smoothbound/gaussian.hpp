@@ -38,6 +38,9 @@ inline constexpr double log_relative_error = 8 * 0x1p-53;
 /// Natural logarithm of a positive double, the same bits on every machine.
 double log(double x) noexcept;
 
+/// out[i] = log(x[i]); \pre out.size() >= x.size(). `out` may be `x` itself.
+void log(std::span<const double> x, std::span<double> out) noexcept;
+
 /// Largest relative error of exp() for |x| <= 700, and beyond, where the result may be one
 /// subnormal step further off.
 inline constexpr double exp_relative_error = 8 * 0x1p-53;

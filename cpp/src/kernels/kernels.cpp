@@ -7,6 +7,8 @@
 #include "kernels/inline.hpp"
 #include "kernels/noise-inl.hpp"
 #include "kernels/normal-inl.hpp"
+#include "kernels/quantile-inl.hpp"
+#include "kernels/record-inl.hpp"
 #include "kernels/rows-inl.hpp"
 #include "kernels/spread-inl.hpp"
 #include "kernels/sums-inl.hpp"
@@ -20,6 +22,8 @@ const Kernels table = {
     .tier = SMOOTHBOUND_TEXT(SMOOTHBOUND_TIER),
     .cdf = cdf,
     .exp = exp,
+    .log = log,
+    .quantile = quantile,
     .tangents = tangents,
     .sum_floats = sum_floats,
     .sum_doubles = sum_doubles,
@@ -40,6 +44,9 @@ const Kernels table = {
     .shift_double = shift_double,
     .levels = levels,
     .scatter = scatter,
+    .places_float = places_float,
+    .places_double = places_double,
+    .growth_slope = growth_slope,
 #if defined(SMOOTHBOUND_HAS_NETWORK)
     .row_lanes = network_lanes,
     .sort_rows = sort_rows,

@@ -30,6 +30,13 @@ struct Spread {
 
 inline constexpr std::size_t most_row_lanes = 16;
 
+// Where the expected growth of the logarithm of the wealth, as a function of the stake s, goes up:
+// slope = sum mass (v - m) / (1 + s v), and decrease = sum mass (v - m) v / (1 + s v)^2, which is
+// how fast the slope falls.
+struct GrowthSlope {
+  double slope, decrease;
+};
+
 // Of each function below: what it computes, for which arguments (Range), how far the result may lie
 // from it (Error), and whether a greater argument can give a smaller result (Monotone: no, if it
 // can). A unit is 2^-53. tests/cpp/test_errors.cpp has the table of stated and found errors.
@@ -47,6 +54,18 @@ struct Kernels {
   //   Error:    exp_relative_error
   //   Monotone: no
   void (*exp)(const double* x, double* out, std::size_t n);
+
+  // out[i] = ln x[i]; out may be x.
+  //   Range:    x > 0
+  //   Error:    log_relative_error
+  //   Monotone: no
+  void (*log)(const double* x, double* out, std::size_t n);
+
+  // out[i] = Phi^-1(p[i]): -inf at 0, +inf at 1, NaN outside [0, 1]; out may be p.
+  //   Range:    every double
+  //   Error:    quantile_relative_error in (0, 1)
+  //   Monotone: no
+  void (*quantile)(const double* p, double* out, std::size_t n);
 
   // Tangents of psi_r(p) = Phi(Phi^-1(p) - r) at p = Phi(z[i]).
   //   Range:    |z| <= 9, r >= 0
@@ -162,6 +181,22 @@ struct Kernels {
   // are numbers in [spread.a, spread.b]; the buckets are those of the table even if not.
   bool (*scatter)(const float* x, std::size_t n, const Spread& spread, float* room,
                   std::uint32_t* ends);
+
+  // The places of scores among the knots of a record (knot_layout.hpp): their distances from the
+  // safe end of the range in units of its width, rounded down to a place. Returns whether all are
+  // numbers in [range.a, range.b]; no place is beyond the last one even if not.
+  //   Range:    every number, and NaN
+  //   Error:    downwards, by a place and 2^-50 of the distance at most; none at the ends
+  //   Monotone: yes
+  bool (*places_float)(const float* x, std::size_t n, const Range& range, std::uint32_t* out);
+  bool (*places_double)(const double* x, std::size_t n, const Range& range, std::uint32_t* out);
+
+  // What a stake on v at these masses, with the mean m under the null hypothesis, leads to.
+  //   Range:    masses, v, m and stake not negative
+  //   Error:    in proportion to the terms; the same everywhere
+  //   Monotone: no
+  GrowthSlope (*growth_slope)(const double* masses, const double* v, std::size_t n, double m,
+                              double stake);
 
   // How many rows the following take at once, at most most_row_lanes; 0 where the compiler cannot
   // make them.
