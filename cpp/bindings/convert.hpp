@@ -105,31 +105,39 @@ inline bool ascend(std::span<const double> x) {
          std::none_of(x.begin(), x.end(), [](double one) { return one != one; });
 }
 
-template <class T, class Call>
-sb::Failure run(const py::array& scores, std::uint64_t first_row, const Call& call) {
-  const sb::Scores<T> view{static_cast<const T*>(scores.data()),
-                           static_cast<std::size_t>(scores.shape(0)),
-                           static_cast<std::size_t>(scores.shape(1)),
-                           scores.strides(0),
-                           scores.strides(1),
-                           first_row};
-  WithoutGil released;
-  return call(view, released.cancel());
+template <class T>
+sb::Scores<T> rows_of(const py::array& scores, std::uint64_t first_row) {
+  return {static_cast<const T*>(scores.data()),
+          static_cast<std::size_t>(scores.shape(0)),
+          static_cast<std::size_t>(scores.shape(1)),
+          scores.strides(0),
+          scores.strides(1),
+          first_row};
 }
 
-// call(scores, cancel) for scores of any type, without the GIL.
+// call(scores) for scores of any type.
 template <class Call>
-sb::Failure run_any(const py::array& scores, std::uint64_t first_row, const Call& call) {
+sb::Failure with_rows(const py::array& scores, std::uint64_t first_row, const Call& call) {
   if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
   const py::dtype type = scores.dtype();
   const auto order = type.byteorder();
   const bool foreign = order != '=' && order != '|';
   if (foreign) throw py::type_error("scores must be in the machine's byte order");
-  if (type.kind() == 'f' && type.itemsize() == 2) return run<sb::half>(scores, first_row, call);
-  if (type.kind() == 'f' && type.itemsize() == 4) return run<float>(scores, first_row, call);
-  if (type.kind() == 'f' && type.itemsize() == 8) return run<double>(scores, first_row, call);
+  const bool real = type.kind() == 'f';
+  if (real && type.itemsize() == 2) return call(rows_of<sb::half>(scores, first_row));
+  if (real && type.itemsize() == 4) return call(rows_of<float>(scores, first_row));
+  if (real && type.itemsize() == 8) return call(rows_of<double>(scores, first_row));
   throw py::type_error("scores must be float16, float32 or float64, got " +
                        py::str(py::object(type)).cast<std::string>());
+}
+
+// The same without the GIL: call(scores, cancel).
+template <class Call>
+sb::Failure run_any(const py::array& scores, std::uint64_t first_row, const Call& call) {
+  return with_rows(scores, first_row, [&](const auto& rows) {
+    WithoutGil released;
+    return call(rows, released.cancel());
+  });
 }
 
 // The value that a word stands for, of a table in names.hpp.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "kernels/kernels.hpp"
 #include "rounding.hpp"
@@ -14,14 +13,15 @@ namespace {
 
 using detail::above;
 using detail::below;
+using detail::kernels;
 using detail::unit;
 
 // Nothing in this block needs to be exact: whatever the test bets on, its wealth is a
 // supermartingale.
-constexpr double prior_weight = 0.5;     // in draws, spread evenly over the knots
-constexpr int first_steps = 12;          // towards the projection, from the draws themselves
-constexpr int later_steps = 2;           // from the projection before
-constexpr double settled_step = 0x1p-8;  // of log stake
+constexpr double prior_weight = 0.5;  // in draws, spread evenly over the knots
+constexpr int first_steps = 12;       // towards the projection, from the draws themselves
+constexpr int later_steps = 2;        // from the projection before
+constexpr double settled_step = 0x1p-8, longest_step = 2.0;  // of log stake
 constexpr int most_root_steps = 40;
 constexpr double least_log_stake = -30.0, greatest_log_stake = 40.0;
 
@@ -30,46 +30,36 @@ std::uint64_t next_refresh(std::uint64_t n_draws) noexcept { return n_draws + 2 
 
 constexpr double mass_of_one = 1.0 / DrawRecord::one;
 
-// sum f(i) over the knots in four lanes: the order is the same on every machine.
-template <class F>
-double sum_over_knots(const F& f) noexcept {
-  std::array<double, 4> lanes{};
-  constexpr std::size_t whole = DrawRecord::n_knots / 4 * 4;
-  for (std::size_t i = 0; i < whole; i += 4) {
-    for (std::size_t k = 0; k < 4; ++k) lanes[k] += f(i + k);
-  }
-  for (std::size_t i = whole; i < DrawRecord::n_knots; ++i) lanes[i - whole] += f(i);
-  return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
-}
-
-// The stake that grows the wealth most under these masses: the root of
-//     sum mass (v - m) / (1 + stake v) = 0,
-// by Newton's method in log stake within a bracket; 0 where every stake loses.
+// The stake that grows the wealth most under these masses: the root of the slope of the growth, by
+// Newton's method in log stake within a bracket; 0 where every stake loses.
 double best_stake(std::span<const double> masses, std::span<const double> v, double m,
                   double guess) noexcept {
-  if (!(sum_over_knots([&](std::size_t i) { return masses[i] * (v[i] - m); }) > 0.0)) return 0.0;
+  const auto at_stake = [&](double stake) {
+    return kernels().growth_slope(masses.data(), v.data(), masses.size(), m, stake);
+  };
+  if (!(at_stake(0.0).slope > 0.0)) return 0.0;
   double low = least_log_stake;
   double high = greatest_log_stake;
-  double at = std::clamp(gaussian::log(guess), low, high);
+  double x = std::clamp(gaussian::log(guess), low, high);
   for (int steps = 0; steps < most_root_steps; ++steps) {
-    const double stake = gaussian::exp(at);
-    double slope = 0.0;
-    std::array<double, 4> lanes{};
-    const double value = sum_over_knots([&](std::size_t i) {
-      const double odds = 1.0 / (1.0 + stake * v[i]);
-      const double term = masses[i] * (v[i] - m) * odds;
-      lanes[i % 4] += term * v[i] * odds;
-      return term;
-    });
-    slope = stake * ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]));
-    (value > 0.0 ? low : high) = at;
-    double next = slope > 0.0 ? at + std::clamp(value / slope, -2.0, 2.0) : 0.5 * (low + high);
-    if (!(next > low && next < high)) next = 0.5 * (low + high);
-    const bool settled = std::fabs(next - at) < settled_step;
-    at = next;
-    if (settled) break;
+    const double stake = gaussian::exp(x);
+    const auto [slope, decrease] = at_stake(stake);
+    (slope > 0.0 ? low : high) = x;
+    const double step = std::clamp(slope / (stake * decrease), -longest_step, longest_step);
+    const double next = x + step;
+    const bool inside = decrease > 0.0 && next > low && next < high;
+    x = inside ? next : 0.5 * (low + high);
+    if (inside && std::fabs(step) < settled_step) break;
   }
-  return gaussian::exp(at);
+  return gaussian::exp(x);
+}
+
+// The sum of f(k) over the knots.
+template <class F>
+double sum_over_knots(const F& f) noexcept {
+  double sum = 0.0;
+  for (std::size_t k = 0; k < DrawRecord::n_knots; ++k) sum += f(k);
+  return sum;
 }
 
 // ln(1/alpha), rounded up: the logarithm is known to 8 units of itself.
@@ -89,54 +79,58 @@ EProcess::EProcess(double target, double r, std::size_t first)
 
 bool EProcess::reached(double alpha) const noexcept { return highest_ >= evidence(alpha); }
 
-void EProcess::advance(const DrawRecord& record) { advance_until(record, 0.0); }
-
-std::uint64_t EProcess::advance_until(const DrawRecord& record, double alpha) {
-  const double enough = alpha > 0.0 ? evidence(alpha) : std::numeric_limits<double>::infinity();
+std::uint64_t EProcess::advance(const DrawRecord& record, double alpha) noexcept {
+  const double enough = evidence(alpha);
   if (look_ == 0) {
     counts_ = record.guessed();
     seen_ = record.n_guess();
   }
-  while (true) {
+  while (look_ < record.n_looks()) {
     const std::uint64_t n_draws = record.draws_at(look_);
     if (look_ >= first_) {
       if (log_wealth_ >= enough) return n_draws;
       if (n_draws >= refresh_at_) {
-        refresh();
+        choose_bet();
         refresh_at_ = next_refresh(n_draws);
       }
     }
-    if (look_ + 1 >= record.n_looks()) return 0;
+    if (look_ + 1 == record.n_looks()) break;
     take(record.between(look_), record.draws_at(look_ + 1) - n_draws);
     ++look_;
   }
+  return 0;
 }
 
-void EProcess::refresh() {
+void EProcess::suggest_masses() noexcept {
   const double total = static_cast<double>(seen_) + prior_weight;
   constexpr double prior = prior_weight / DrawRecord::n_knots;
   for (std::size_t k = 0; k < masses_.size(); ++k) {
     masses_[k] = (static_cast<double>(counts_[k]) * mass_of_one + prior) / total;
   }
+}
+
+// Tangents and stake from the draws so far.
+void EProcess::choose_bet() noexcept {
+  suggest_masses();
   if (stake_ > 0.0) {
-    bet(later_steps);
+    approach_projection(later_steps);
   } else {
     worst_ = masses_;
     stake_ = 1.0;
-    bet(first_steps);
+    approach_projection(first_steps);
   }
   const std::span<const double> v = tangents_.values();
-  for (std::size_t k = 0; k < logs_.size(); ++k) logs_[k] = gaussian::log(1.0 + stake_ * v[k]);
+  for (std::size_t k = 0; k < logs_.size(); ++k) logs_[k] = 1.0 + stake_ * v[k];
+  gaussian::log(logs_, logs_);
   log_null_ = gaussian::log(1.0 + stake_ * null_mean_);
-  growth_ = stake_ > 0.0
-                ? sum_over_knots([&](std::size_t k) { return masses_[k] * logs_[k]; }) - log_null_
-                : 0.0;
+  growth_ = sum_over_knots([&](std::size_t k) { return masses_[k] * logs_[k]; }) - log_null_;
+  if (!(growth_ > 0.0)) growth_ = 0.0;
 }
 
 // The tangents that grow the wealth most touch at the distribution nearest to the masses p, in
 // Kullback-Leibler divergence, that the null hypothesis allows: q = p (1 + stake m) / (1 + stake v)
 // with the best stake for these tangents. Each step lays the tangents at the q before.
-void EProcess::bet(int steps) {
+void EProcess::approach_projection(int steps) noexcept {
   for (int step = 0; step < steps; ++step) {
     tangents_.touch(worst_, r_);
     null_mean_ = tangents_.null_mean(target_);
@@ -153,7 +147,7 @@ void EProcess::bet(int steps) {
 // One look's draws. A value known to 8 units of itself, the rounding of 1 + stake v, and 8 units of
 // the logarithm move the gain of a draw by no more than (20 + 16 log(1 + stake)) units, and the
 // same holds for the null mean, which is rounded up. The sum over the knots errs in proportion.
-void EProcess::take(std::span<const DrawRecord::Entry> block, std::uint64_t n_draws) {
+void EProcess::take(std::span<const DrawRecord::Entry> block, std::uint64_t n_draws) noexcept {
   const auto n = static_cast<double>(n_draws);
   double gain = 0.0;
   for (const auto& [knot, mass] : block) {
@@ -170,14 +164,12 @@ void EProcess::take(std::span<const DrawRecord::Entry> block, std::uint64_t n_dr
 }
 
 FunctionalEstimate estimate_functional(const DrawRecord& record, double r) {
-  DrawRecord::Masses counts = record.guessed();
-  for (std::size_t look = 0; look + 1 < record.n_looks(); ++look) {
-    for (const auto& [knot, mass] : record.between(look)) counts[knot] += mass;
-  }
   const auto total = static_cast<double>(record.n_guess() + record.draws_at(record.n_looks() - 1));
-  std::vector<double> masses(counts.size());
+  if (total == 0.0) return {std::nan(""), std::nan("")};
+  std::vector<double> masses(DrawRecord::n_knots);
   for (std::size_t k = 0; k < masses.size(); ++k) {
-    masses[k] = static_cast<double>(counts[k]) * mass_of_one / total;
+    const std::uint64_t mass = record.guessed()[k] + record.until_last_look()[k];
+    masses[k] = static_cast<double>(mass) * mass_of_one / total;
   }
   detail::Tangents tangents;
   tangents.reset(DrawRecord::knots());

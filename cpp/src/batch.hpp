@@ -19,8 +19,8 @@ namespace smoothbound::detail {
 // The first option that is out of its range.
 Failure check(const Options& options, std::size_t n_draws) noexcept;
 
-// Whether a span has the size rows * columns, which may be too large for a size_t.
-bool holds(std::span<const double> out, std::size_t rows, std::size_t columns) noexcept;
+// Whether a size is rows * columns, which may be too large for a size_t.
+bool holds(std::size_t size, std::size_t rows, std::size_t columns) noexcept;
 
 Failure out_of_memory() noexcept;
 Failure cancelled() noexcept;

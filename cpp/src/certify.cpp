@@ -82,11 +82,11 @@ Failure Plan::certify(const Scores<T>& scores, Certificates out, Cancel cancel) 
     return refused(Error::bad_option, "n_draws must be what the plan was created for",
                    scores.n_draws);
   }
-  if (!holds(out.bounds, scores.n_inputs, plan.r.size())) {
+  if (!holds(out.bounds.size(), scores.n_inputs, plan.r.size())) {
     return refused(Error::bad_output, "bounds must hold n_inputs * n_radii numbers",
                    out.bounds.size());
   }
-  if (!holds(out.radius, scores.n_inputs, plan.targets.size())) {
+  if (!holds(out.radius.size(), scores.n_inputs, plan.targets.size())) {
     return refused(Error::bad_output, "radius must hold n_inputs * n_thresholds numbers",
                    out.radius.size());
   }

@@ -1,75 +1,89 @@
 #include "smoothbound/draw_record.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
+#include <type_traits>
 
-#include "rounding.hpp"
+#include "batch.hpp"
+#include "kernels/kernels.hpp"
+#include "knot_layout.hpp"
+#include "score_block.hpp"
 #include "smoothbound/detail/range.hpp"
 
 namespace smoothbound {
+
+using namespace detail;
+
 namespace {
 
-using detail::below;
-using detail::Range;
-using detail::unit;
-
-constexpr std::size_t tail_octaves = 12;                     // from 2^-17 to 2^-5
-constexpr std::size_t per_octave = 4;                        // intervals
-constexpr std::size_t tail = 1 + per_octave * tail_octaves;  // and one from 0 to 2^-17
-constexpr std::size_t middle = 128 - 2 * (128 >> 5);         // from 2^-5 to 1 - 2^-5
-static_assert(DrawRecord::n_knots == 2 * tail + middle + 1);
-
-constexpr std::uint32_t last_place = 256 * (2 * tail + middle);
-
-enum class Round { down, up };
-
-// Where u lies among the intervals, in 256ths of an interval, rounded down or up. Nothing but whole
-// numbers is added: the sum of a fraction and a whole number could be rounded past the next place.
-// \pre 0 <= u < 2^-5
-std::uint32_t place_in_tail(double u, Round round) noexcept {
-  constexpr int below_place = 52 - 10;  // bits of a mantissa: 4 intervals an octave, 256 places
-  if (u < 0x1p-17) {
-    const double at = u * 0x1p25;  // exact
-    return static_cast<std::uint32_t>(round == Round::up ? std::ceil(at) : at);
-  }
-  // The exponent of a double counts octaves, and its mantissa is the place in the octave.
-  const auto bits = std::bit_cast<std::uint64_t>(u);
-  const std::uint64_t most = (std::uint64_t{1} << below_place) - 1;
-  const std::uint64_t places = (bits + (round == Round::up ? most : 0)) >> below_place;
-  constexpr std::uint64_t first = std::uint64_t{1023 - 17} << 10;  // those of 2^-17
-  return static_cast<std::uint32_t>(256 + places - first);
-}
-
-// The same for every u in [0, 1], rounded down.
-std::uint32_t place(double u) noexcept {
-  if (u < 0x1p-5) return place_in_tail(u, Round::down);
-  if (u > 1.0 - 0x1p-5) return last_place - place_in_tail(1.0 - u, Round::up);
-  return 256 * tail + static_cast<std::uint32_t>((u - 0x1p-5) * 0x1p15);
-}
-
-// The distance from the safe end in units of the width, rounded down: it is known to 3 units. The
-// ends themselves are exact.
-double share(const Range& range, double x) noexcept {
-  if (x == (range.side == Side::lower ? range.b : range.a)) return 1.0;
-  return std::max(0.0, below(range.distance(x) / range.width() * (1.0 - 4 * unit)));
-}
+static_assert(DrawRecord::n_knots == n_intervals + 1 && DrawRecord::one == places_per_interval);
 
 std::array<double, DrawRecord::n_knots> make_knots() noexcept {
   std::array<double, DrawRecord::n_knots> knots{};
-  for (std::size_t i = 0; i <= tail_octaves * per_octave; ++i) {
-    const auto octave = static_cast<int>(i / per_octave);
-    const double within = 1.0 + static_cast<double>(i % per_octave) / per_octave;
-    knots[1 + i] = std::ldexp(within, octave - 17);
+  for (std::size_t i = 0; i + 1 < tail_intervals; ++i) {
+    const auto octave = static_cast<int>(i / intervals_per_octave);
+    const auto within = static_cast<double>(i % intervals_per_octave) / intervals_per_octave;
+    knots[1 + i] = std::ldexp(1.0 + within, octave - 17);
   }
-  for (std::size_t i = 0; i <= middle; ++i) {
-    knots[tail + i] = 0x1p-5 + static_cast<double>(i) / 128;
+  for (std::size_t i = 0; i <= middle_intervals; ++i) {
+    knots[tail_intervals + i] = 0x1p-5 + static_cast<double>(i) / 128;
   }
-  for (std::size_t i = 0; i <= tail; ++i) knots[knots.size() - 1 - i] = 1.0 - knots[i];
+  for (std::size_t i = 0; i <= tail_intervals; ++i) knots[n_intervals - i] = 1.0 - knots[i];
   return knots;
 }
 
+// The places of n <= sum_block scores; false if one is bad.
+template <class T>
+bool find_places(Row<T> row, std::size_t start, std::size_t n, const Range& range,
+                 std::uint32_t* places) noexcept {
+  if constexpr (std::is_same_v<T, double>) {
+    const Block<double> scores(row, start, n);
+    return kernels().places_double(scores.data(), n, range, places);
+  } else {
+    const Block<float> scores(row, start, n);
+    return kernels().places_float(scores.data(), n, range, places);
+  }
+}
+
+// Calls use(places) for the places of some scores after the other, until one is bad.
+template <class T, class Use>
+bool for_each_place(Row<T> scores, const Range& range, const Use& use) {
+  std::array<std::uint32_t, sum_block> places;
+  for (std::size_t start = 0; start < scores.size; start += sum_block) {
+    const std::size_t n = std::min(sum_block, scores.size - start);
+    if (!find_places(scores, start, n, range, places.data())) return false;
+    use(std::span<const std::uint32_t>(places).first(n));
+  }
+  return true;
+}
+
+void share_out(std::span<const std::uint32_t> places, DrawRecord::Masses& masses) noexcept {
+  for (const std::uint32_t place : places) {
+    const std::uint32_t knot = place / DrawRecord::one;
+    const std::uint32_t beyond = place % DrawRecord::one;
+    masses[knot] += DrawRecord::one - beyond;
+    if (beyond > 0) masses[knot + 1] += beyond;
+  }
+}
+
+template <class T>
+Failure first_bad(Row<T> scores, double a, double b) noexcept {
+  return bad_score(Scores<T>{scores.data, 1, scores.size, 0, scores.stride}, 0, a, b);
+}
+
+Failure check_number(std::uint64_t before, std::size_t more) noexcept {
+  if (more <= most_recorded_draws - before) return {};
+  return {Error::bad_option, 0, 0, "the number of draws must be at most 2^28",
+          static_cast<double>(before) + static_cast<double>(more)};
+}
+
 }  // namespace
+
+std::size_t first_look_from(std::uint64_t n_draws) noexcept {
+  std::size_t index = 0;
+  for (std::uint64_t look = 0; look < n_draws; look = look_after(look)) ++index;
+  return index;
+}
 
 std::span<const double, DrawRecord::n_knots> DrawRecord::knots() noexcept {
   static const std::array<double, n_knots> made = make_knots();
@@ -78,69 +92,85 @@ std::span<const double, DrawRecord::n_knots> DrawRecord::knots() noexcept {
 
 DrawRecord::DrawRecord(double a, double b, Side side) : a_(a), b_(b), side_(side) {}
 
-template <class T>
-Failure DrawRecord::check(Row<T> scores) const noexcept {
-  for (std::size_t i = 0; i < scores.size; ++i) {
-    const double x = to_double(scores[i]);
-    if (!(x >= a_ && x <= b_)) {
-      return {Error::bad_score, 0, i, "must be a number in the range [a, b]", x};
-    }
-  }
-  return {};
+bool DrawRecord::valid_range(double a, double b) noexcept {
+  return std::isfinite(b - a) && b - a >= least_width;
 }
 
 template <class T>
-void DrawRecord::count(Row<T> scores, Masses& masses) const noexcept {
-  const Range range{a_, b_, side_};
-  for (std::size_t i = 0; i < scores.size; ++i) {
-    const std::uint32_t at = place(share(range, to_double(scores[i])));
-    const std::uint32_t beyond = at % one;
-    masses[at / one] += one - beyond;
-    if (beyond > 0) masses[at / one + 1] += beyond;
+Failure DrawRecord::guess(Row<T> scores) noexcept {
+  if (n_draws_ > 0) {
+    return {Error::bad_option, 0, 0, "the first guess must come before the first draw",
+            static_cast<double>(n_draws_)};
   }
-}
-
-template <class T>
-Failure DrawRecord::guess(Row<T> scores) {
-  if (const Failure failure = check(scores)) return failure;
-  count(scores, guessed_);
+  if (const Failure failure = check_number(n_guess_, scores.size)) return failure;
+  Masses masses = guessed_;
+  const auto use = [&](std::span<const std::uint32_t> places) { share_out(places, masses); };
+  if (!for_each_place(scores, {a_, b_, side_}, use)) return first_bad(scores, a_, b_);
+  guessed_ = masses;
   n_guess_ += scores.size;
   return {};
 }
 
 template <class T>
-Failure DrawRecord::add(Row<T> scores) {
-  if (const Failure failure = check(scores)) return failure;
-  if (scores.size > most_recorded_draws - n_draws_) {
-    const double wanted = static_cast<double>(n_draws_) + static_cast<double>(scores.size);
-    return {Error::bad_option, 0, 0, "the number of draws must be at most 2^28", wanted};
+Failure DrawRecord::add(Row<T> scores) noexcept {
+  if (const Failure failure = check_number(n_draws_, scores.size)) return failure;
+  const Masses open = open_;
+  const std::uint64_t n_draws = n_draws_;
+  const std::size_t looks = n_looks();
+  const auto undone = [&](const Failure& failure) {
+    drop_after(looks);
+    open_ = open;
+    n_draws_ = n_draws;
+    return failure;
+  };
+  const auto use = [&](std::span<const std::uint32_t> places) { take_places(places); };
+  try {
+    if (for_each_place(scores, {a_, b_, side_}, use)) return {};
+    return undone(first_bad(scores, a_, b_));
+  } catch (...) {  // std::bad_alloc: nothing else is thrown
+    return undone(out_of_memory());
   }
-  while (scores.size > 0) {
+}
+
+void DrawRecord::take_places(std::span<const std::uint32_t> places) {
+  while (!places.empty()) {
     const std::uint64_t look = look_after(looks_.back());
-    const std::size_t n = std::min<std::uint64_t>(scores.size, look - n_draws_);
-    count(Row<T>{scores.data, n, scores.stride}, open_);
-    scores = scores.after(n);
+    const auto n =
+        static_cast<std::size_t>(std::min<std::uint64_t>(places.size(), look - n_draws_));
+    share_out(places.first(n), open_);
+    places = places.subspan(n);
     n_draws_ += n;
     if (n_draws_ == look) close();
   }
-  return {};
 }
 
 // Makes entries of the masses since the last look, which another look ends.
 void DrawRecord::close() {
   for (std::uint32_t k = 0; k < n_knots; ++k) {
-    if (open_[k] > 0) entries_.push_back({k, static_cast<std::uint32_t>(open_[k])});
+    if (open_[k] == 0) continue;
+    entries_.push_back({k, static_cast<std::uint32_t>(open_[k])});
+    closed_[k] += open_[k];
   }
-  open_.fill(0);
   ends_.push_back(entries_.size());
   looks_.push_back(n_draws_);
+  open_.fill(0);
 }
 
-template Failure DrawRecord::guess(Row<half> scores);
-template Failure DrawRecord::guess(Row<float> scores);
-template Failure DrawRecord::guess(Row<double> scores);
-template Failure DrawRecord::add(Row<half> scores);
-template Failure DrawRecord::add(Row<float> scores);
-template Failure DrawRecord::add(Row<double> scores);
+// Forgets all looks but the first ones, and what lies after them.
+void DrawRecord::drop_after(std::size_t n_looks) noexcept {
+  ends_.resize(n_looks);
+  looks_.resize(n_looks);
+  for (std::size_t i = ends_.back(); i < entries_.size(); ++i) {
+    closed_[entries_[i].knot] -= entries_[i].mass;
+  }
+  entries_.resize(ends_.back());
+}
+
+template Failure DrawRecord::guess(Row<half> scores) noexcept;
+template Failure DrawRecord::guess(Row<float> scores) noexcept;
+template Failure DrawRecord::guess(Row<double> scores) noexcept;
+template Failure DrawRecord::add(Row<half> scores) noexcept;
+template Failure DrawRecord::add(Row<float> scores) noexcept;
+template Failure DrawRecord::add(Row<double> scores) noexcept;
 
 }  // namespace smoothbound

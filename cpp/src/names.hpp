@@ -60,6 +60,16 @@ constexpr std::optional<Enum> coded(const Name<Enum> (&names)[n], std::int32_t c
 
 // \pre the value has a name
 template <class Enum, std::size_t n>
+constexpr std::string_view word_of(const Name<Enum> (&names)[n], Enum value) noexcept {
+  std::string_view word;
+  for (const Name<Enum>& name : names) {
+    if (name.value == value) word = name.word;
+  }
+  return word;
+}
+
+// \pre the value has a name
+template <class Enum, std::size_t n>
 constexpr std::int32_t code_of(const Name<Enum> (&names)[n], Enum value) noexcept {
   std::int32_t code = 0;
   for (const Name<Enum>& name : names) {

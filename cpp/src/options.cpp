@@ -59,10 +59,10 @@ Failure check(const Options& o, std::size_t n_draws) noexcept {
   return {};
 }
 
-// Whether a span has the size rows * columns, which may be too large for a size_t.
-bool holds(std::span<const double> out, std::size_t rows, std::size_t columns) noexcept {
-  if (rows == 0 || columns == 0) return out.empty();
-  return out.size() / columns == rows && out.size() % columns == 0;
+// Whether a size is rows * columns, which may be too large for a size_t.
+bool holds(std::size_t size, std::size_t rows, std::size_t columns) noexcept {
+  if (rows == 0 || columns == 0) return size == 0;
+  return size / columns == rows && size % columns == 0;
 }
 
 }  // namespace smoothbound::detail

@@ -140,11 +140,11 @@ Failure check(const ScoreCounts& sketch, const Options& o, const Certificates& o
     return refused(Error::bad_option, "counts must hold n_inputs * (2 n_edges - 1) numbers",
                    static_cast<double>(sketch.counts.size()));
   }
-  if (!holds(out.bounds, sketch.n_inputs, o.radii.size())) {
+  if (!holds(out.bounds.size(), sketch.n_inputs, o.radii.size())) {
     return refused(Error::bad_output, "bounds must hold n_inputs * n_radii numbers",
                    static_cast<double>(out.bounds.size()));
   }
-  if (!holds(out.radius, sketch.n_inputs, o.thresholds.size())) {
+  if (!holds(out.radius.size(), sketch.n_inputs, o.thresholds.size())) {
     return refused(Error::bad_output, "radius must hold n_inputs * n_thresholds numbers",
                    static_cast<double>(out.radius.size()));
   }

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from numpy import float64, int32, int64, uint32, uint64
+from numpy import bool_, float64, int32, int64, uint32, uint64
 from numpy.typing import NDArray
 
 def cdf(z: NDArray[float64]) -> NDArray[float64]: ...
@@ -34,12 +34,22 @@ class TangentBound:
 anytime_knots: NDArray[float64]
 
 class DrawRecord:
+    a: float
+    b: float
+    side: str
     n_draws: int
     n_guess: int
     n_looks: int
+    looks: NDArray[uint64]
+    guessed: NDArray[uint64]
+    between_looks: NDArray[uint32]
+    since_last_look: NDArray[uint64]
     def __init__(self, a: float, b: float, side: str) -> None: ...
     def guess(self, scores: NDArray[Any]) -> int: ...
     def add(self, scores: NDArray[Any]) -> int: ...
+    def to_bytes(self) -> bytes: ...
+
+def record_from_bytes(state: bytes) -> DrawRecord: ...
 
 class EProcess:
     log_wealth: float
@@ -53,6 +63,22 @@ class EProcess:
     def advance(self, record: DrawRecord, alpha: float) -> int: ...
 
 def estimate_functional(record: DrawRecord, r: float) -> tuple[float, float]: ...
+def test_rows(
+    scores: NDArray[Any],
+    *,
+    targets: NDArray[float64],
+    r: NDArray[float64],
+    chained: NDArray[bool_],
+    alpha: float,
+    a: float,
+    b: float,
+    side: str,
+    n_guess: int,
+    order: str,
+    seed: int,
+    first_row: int,
+    threads: int,
+) -> tuple[NDArray[uint64], int]: ...
 def certifier(
     n_draws: int,
     *,

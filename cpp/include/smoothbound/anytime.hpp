@@ -23,7 +23,6 @@
 #include <span>
 #include <vector>
 
-#include "smoothbound/cancel.hpp"
 #include "smoothbound/detail/tangents.hpp"
 #include "smoothbound/draw_record.hpp"
 
@@ -32,6 +31,8 @@ namespace smoothbound {
 /// The wealth of one question over the draws of one input (an e-process).
 class EProcess {
  public:
+  /// Throws std::bad_alloc.
+  ///
   /// \param target  c as a distance from the safe end in units of the range, rounded up, in (0, 1):
   ///                threshold_share()
   /// \param r       R / sigma >= 0, rounded up
@@ -39,13 +40,10 @@ class EProcess {
   ///                some draws were seen the first look after them. Draws before it are a guess.
   EProcess(double target, double r, std::size_t first = 0);
 
-  /// Takes the draws of the record up to its last look. \pre it is the record of the calls before,
-  /// with no less draws
-  void advance(const DrawRecord& record);
-
-  /// The same, but ends at the first look at which the wealth is at least 1 / alpha.
+  /// Takes the draws of the record up to its last look, or to the first look at which the wealth is
+  /// at least 1 / alpha. \pre it is the record of the calls before, with no less draws
   /// \return the number of draws at that look, counted from the beginning of the record; 0: not yet
-  std::uint64_t advance_until(const DrawRecord& record, double alpha);
+  std::uint64_t advance(const DrawRecord& record, double alpha) noexcept;
 
   /// The logarithm of the wealth, no more than that of exact arithmetic with the same tangents,
   /// stakes and draws: at the last look, and the highest at any look so far.
@@ -66,9 +64,10 @@ class EProcess {
   double null_mean() const noexcept { return null_mean_; }
 
  private:
-  void refresh();
-  void bet(int steps);
-  void take(std::span<const DrawRecord::Entry> block, std::uint64_t n_draws);
+  void suggest_masses() noexcept;
+  void choose_bet() noexcept;
+  void approach_projection(int steps) noexcept;
+  void take(std::span<const DrawRecord::Entry> block, std::uint64_t n_draws) noexcept;
 
   double target_, r_;
   std::size_t first_, look_ = 0;
@@ -83,8 +82,9 @@ class EProcess {
   double log_null_ = 0.0;       // log(1 + stake null_mean), rounded up
 };
 
-/// The estimate of what a test can show: Theorem 2's functional of the draws so far, and the
-/// standard deviation by one draw of its tangent there, both in units of the range.
+/// The estimate of what a test can show: Theorem 2's functional of the guess and the draws up to
+/// the last look, and the standard deviation by one draw of its tangent there, both in units of the
+/// range; NaN where there are none. Throws std::bad_alloc.
 struct FunctionalEstimate {
   double value, deviation;
 };

@@ -36,6 +36,9 @@ constexpr std::uint64_t look_after(std::uint64_t look) noexcept {
   return look + (look < 64 ? 1 : look / 32);
 }
 
+/// The index of the first look at this number of draws or more.
+std::size_t first_look_from(std::uint64_t n_draws) noexcept;
+
 class DrawRecord {
  public:
   static constexpr std::size_t n_knots = 219;
@@ -48,21 +51,32 @@ class DrawRecord {
     std::uint32_t knot, mass;
   };
 
-  /// \param a, b  range of the scores, b - a finite and at least least_width
+  /// \param a, b  range of the scores; \pre valid_range(a, b)
   /// \param side  the end of the range that a bound understates: `lower` to show that the
   ///              confidence is above a threshold, `upper` that it is below
   DrawRecord(double a, double b, Side side);
 
-  /// Takes scores that serve as the first guess of the distribution and for nothing else, such as
-  /// those of the draws that selected the class. Failure: bad_score, and nothing is taken.
-  template <class T>
-  Failure guess(Row<T> scores);
+  /// Whether b - a is finite and at least least_width.
+  static bool valid_range(double a, double b) noexcept;
 
-  /// Takes the scores of the next draws, in an order that does not depend on their values.
-  /// Failure: bad_score; bad_option if there would be more than most_recorded_draws. Then nothing
-  /// is taken.
+  /// Takes scores that serve as the first guess of the distribution and for nothing else, such as
+  /// those of the draws that selected the class. Failure, after which nothing is taken: bad_score;
+  /// bad_option if there are draws, or would be more than most_recorded_draws.
   template <class T>
-  Failure add(Row<T> scores);
+  Failure guess(Row<T> scores) noexcept;
+
+  /// Takes the scores of the next draws, in an order that does not depend on their values. Failure,
+  /// after which nothing is taken: bad_score; bad_option if there would be more than
+  /// most_recorded_draws; out_of_memory.
+  template <class T>
+  Failure add(Row<T> scores) noexcept;
+
+  /// The record in bytes, the same on every machine. Throws std::bad_alloc.
+  std::vector<std::uint8_t> save() const;
+
+  /// Becomes the record that was saved. Failure, after which nothing is changed: bad_option if the
+  /// bytes are not those of a record, whole and possible; out_of_memory.
+  Failure load(std::span<const std::uint8_t> bytes) noexcept;
 
   double a() const noexcept { return a_; }
   double b() const noexcept { return b_; }
@@ -79,8 +93,9 @@ class DrawRecord {
   std::span<const Entry> between(std::size_t look) const noexcept {
     return std::span(entries_).subspan(ends_[look], ends_[look + 1] - ends_[look]);
   }
-  /// The masses of the first guess, and of the draws since the last look.
+  /// The masses of the first guess, of all draws up to the last look, and of those after it.
   const Masses& guessed() const noexcept { return guessed_; }
+  const Masses& until_last_look() const noexcept { return closed_; }
   const Masses& since_last_look() const noexcept { return open_; }
 
   /// The knots, ascending from 0 to 1.
@@ -88,15 +103,15 @@ class DrawRecord {
 
  private:
   template <class T>
-  Failure check(Row<T> scores) const noexcept;
-  template <class T>
-  void count(Row<T> scores, Masses& masses) const noexcept;
+  bool take(Row<T> scores);
+  void take_places(std::span<const std::uint32_t> places);
   void close();
+  void drop_after(std::size_t n_looks) noexcept;
 
   double a_, b_;
   Side side_;
   std::uint64_t n_draws_ = 0, n_guess_ = 0;
-  Masses guessed_{}, open_{};
+  Masses guessed_{}, closed_{}, open_{};
   std::vector<std::uint64_t> looks_ = {0};
   std::vector<std::size_t> ends_ = {0};  // of the entries before each look
   std::vector<Entry> entries_;

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "smoothbound/anytime.hpp"
+#include "smoothbound/anytime_batch.hpp"
 #include "smoothbound/band.hpp"
 #include "smoothbound/cancel.hpp"
 #include "smoothbound/certify.hpp"
