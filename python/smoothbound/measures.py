@@ -2,7 +2,8 @@
 
 A measure turns the outputs of the base classifier on a batch of noisy inputs into one number per
 draw, within a stated range (a, b). The certificate bounds the mean of that number. *score* and
-*margin* are those of Kumar et al. 2020, section 4. `custom` makes a measure of another function.
+*margin* are those of Kumar et al. 2020, section 4, and *vote* is that of Cohen et al. 2019.
+`custom` makes a measure of another function.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from smoothbound._utils import checks
 
-__all__ = ["MARGIN", "SCORE", "Measure", "custom", "measure"]
+__all__ = ["BUILT_IN", "MARGIN", "SCORE", "VOTE", "Measure", "custom", "measure"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ def _margin(outputs: Tensor, selected: Tensor) -> Tensor:
     return _score(outputs, selected) - others.amax(dim=1)
 
 
+def _vote(outputs: Tensor, selected: Tensor) -> Tensor:
+    return (outputs.argmax(dim=1) == selected).to(outputs.dtype)
+
+
 SCORE = Measure("score", (0.0, 1.0), 0.5, _score)
 """h_y(x): the softmax score of the selected class y.
 
@@ -72,7 +77,18 @@ Its mean is a lower bound on the margin between the average scores, E h_y - max_
 is above the cut-off of 0, y is the class with the largest average score.
 """
 
-_BY_NAME = {known.name: known for known in (SCORE, MARGIN)}
+VOTE = Measure("vote", (0.0, 1.0), 0.5, _vote)
+"""1 if the selected class has the largest output in the draw, 0 if not.
+
+Its mean is the probability that the base classifier returns this class. If the mean is above the
+cut-off of 1/2, the smoothed classifier of Cohen et al. 2019 returns this class, and the certified
+radius of the threshold 1/2 is their radius.
+"""
+
+BUILT_IN = (SCORE, MARGIN, VOTE)
+"""Measures that only pick, compare and subtract outputs, so that every device gives equal bits."""
+
+_BY_NAME = {known.name: known for known in BUILT_IN}
 
 
 def measure(spec: str | Measure) -> Measure:
@@ -80,9 +96,10 @@ def measure(spec: str | Measure) -> Measure:
 
     Parameters
     ----------
-    spec : {"score", "margin"} or Measure
+    spec : {"score", "margin", "vote"} or Measure
         "score" is the score of the selected class, in (0, 1) with cut-off 0.5. "margin" is that
-        score minus the largest score of the others, in (-1, 1) with cut-off 0.
+        score minus the largest score of the others, in (-1, 1) with cut-off 0. "vote" is 1 if the
+        selected class has the largest output and 0 if not, with cut-off 0.5.
 
     Raises
     ------

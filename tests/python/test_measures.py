@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from smoothbound import measures
-from smoothbound.measures import MARGIN, SCORE, Measure, custom, measure
+from smoothbound.measures import BUILT_IN, MARGIN, SCORE, VOTE, Measure, custom, measure
 
 logits = hnp.arrays(
     np.float32,
@@ -48,11 +48,20 @@ def test_mean_margin_is_at_most_the_margin_between_the_means(
 
 
 @given(logits, st.data())
+def test_a_vote_is_one_for_the_first_of_the_largest_outputs(
+    values: np.ndarray, data: st.DataObject
+) -> None:
+    predicted = data.draw(st.integers(0, values.shape[1] - 1))
+    votes = VOTE.function(torch.tensor(values), torch.full((len(values),), predicted))
+    assert votes.tolist() == [row.index(max(row)) == predicted for row in values.tolist()]
+
+
+@given(logits, st.data())
 def test_rows_may_be_about_different_classes(values: np.ndarray, data: st.DataObject) -> None:
     rows, columns = values.shape
     classes = data.draw(st.lists(st.integers(0, columns - 1), min_size=rows, max_size=rows))
     p = torch.softmax(torch.tensor(values), dim=1)
-    for known in (SCORE, MARGIN):
+    for known in BUILT_IN:
         alone = [
             known.function(p[i : i + 1], torch.tensor([y])).item() for i, y in enumerate(classes)
         ]
@@ -62,7 +71,7 @@ def test_rows_may_be_about_different_classes(values: np.ndarray, data: st.DataOb
 def test_measures_leave_their_arguments_alone() -> None:
     p = torch.tensor([[0.2, 0.8], [0.6, 0.4]])
     before = p.clone()
-    for known in (SCORE, MARGIN):
+    for known in BUILT_IN:
         known.function(p, torch.tensor([1, 0]))
     assert torch.equal(p, before)
 
@@ -70,14 +79,16 @@ def test_measures_leave_their_arguments_alone() -> None:
 def test_measure_finds_names_and_passes_measures_on() -> None:
     assert measure("score") is SCORE
     assert measure("margin") is MARGIN
+    assert measure("vote") is VOTE
     own = custom(lambda p, y: p[:, 0], (0.0, 1.0), name="first")
     assert measure(own) is own
     assert (SCORE.score_range, SCORE.cutoff) == ((0.0, 1.0), 0.5)
     assert (MARGIN.score_range, MARGIN.cutoff) == ((-1.0, 1.0), 0.0)
+    assert (VOTE.score_range, VOTE.cutoff) == ((0.0, 1.0), 0.5)
 
 
 def test_unknown_measures_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'score', 'margin'; got 'margins'"):
+    with pytest.raises(ValueError, match="'score', 'margin', 'vote'; got 'margins'"):
         measure("margins")
     with pytest.raises(TypeError, match="custom"):
         measure(lambda p, y: p)  # type: ignore[arg-type]

@@ -62,7 +62,7 @@ class SmoothedClassifier:
     sigma : float
         Standard deviation of the noise, > 0, in the units of the model's input. If the model
         normalises its input itself, the units are those before the normalisation.
-    measure : {"score", "margin"} or Measure, default "score"
+    measure : {"score", "margin", "vote"} or Measure, default "score"
         The number that is averaged over the noise; see `smoothbound.measures`.
     outputs : {"logits", "probabilities", "raw"}, optional
         Kind of the model's outputs. The default is logits for a module or a callable over tensors,
@@ -91,8 +91,8 @@ class SmoothedClassifier:
         not compiled.
     cutoff : float, optional
         The classifier abstains if the certified confidence at R = 0 is not above this. The default
-        is the cut-off of the measure, 0.5 for the score and 0 for the margin. With ``-inf`` it
-        never abstains.
+        is the cut-off of the measure, 0.5 for the score and the vote, 0 for the margin. With
+        ``-inf`` it never abstains.
     check_rows : bool, default True
         Whether each run gives the model a batch of equal rows, and refuses the model if their
         outputs differ from one another or from those of this row among others. Pass False for a
@@ -218,6 +218,7 @@ class SmoothedClassifier:
         first_draw: int = 0,
         noise: Kind | None = None,
         grid: int | None = None,
+        early_selection: bool = False,
     ) -> Draws:
         """Select the class of one input on `n0` draws and score it on `n` others.
 
@@ -232,6 +233,7 @@ class SmoothedClassifier:
             first_draw=first_draw,
             noise=noise,
             grid=grid,
+            early_selection=early_selection,
         )
 
     @renamed(examples="index")

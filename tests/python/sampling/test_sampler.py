@@ -266,7 +266,7 @@ class HostReads(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("outputs", ["logits", "probabilities", "raw"])
-@pytest.mark.parametrize("measure", ["score", "margin"])
+@pytest.mark.parametrize("measure", ["score", "margin", "vote"])
 def test_host_reads_do_not_grow_with_the_number_of_batches(
     outputs: Any, measure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -787,6 +787,7 @@ def disputed(x: Tensor) -> Tensor:
     [
         ({}, "score", 0),
         ({"measure": "margin"}, "score", 0),
+        ({"measure": "vote"}, "votes", 1),
         ({"select": "score"}, "score", 0),
         ({"select": "votes"}, "votes", 1),
         ({"measure": custom(lambda p, y: p[:, 0], (0.0, 1.0))}, "votes", 1),

@@ -62,8 +62,8 @@ def certify(
     measure: Annotated[
         str,
         typer.Option(
-            help="Confidence measure: 'score' of the predicted class, or its 'margin' over the "
-            "best of the others."
+            help="Confidence measure: 'score' of the predicted class, its 'margin' over the best "
+            "of the others, or the 'vote', 1 where it has the largest output and else 0."
         ),
     ] = "score",
     split: Annotated[
@@ -127,14 +127,14 @@ def certify(
         typer.Option(
             help="Which class is certified: that of the largest mean 'score' over the n0 draws, as "
             "in Kumar et al. 2020, or that of most 'votes', as in Cohen et al. 2019.",
-            show_default="score",
+            show_default="score, votes for the vote",
         ),
     ] = None,
     cutoff: Annotated[
         float | None,
         typer.Option(
             help="Abstain where the certified confidence at R = 0 is not above this.",
-            show_default="0.5 for the score, 0 for the margin",
+            show_default="0.5 for the score and the vote, 0 for the margin",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
