@@ -8,12 +8,15 @@ from itertools import groupby
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from smoothbound.errors import ModelError, said
+from smoothbound.measures import BUILT_IN
 from smoothbound.noise._noise import Noise
 from smoothbound.noise._streams import Stream, check_index
 from smoothbound.sampling._batch_size import ROUNDING, in_format, is_out_of_memory
+from smoothbound.sampling._in_flight import Selection
 from smoothbound.sampling._inputs import tensor_of
 from smoothbound.sampling._jobs import Failure, Input
 from smoothbound.sampling._outputs import BatchError, OutputSummary, Scorer
@@ -34,12 +37,16 @@ class Attempt:
     segments : list of Segment
     record : Tensor or Failure
         The record of `Scorer.record` on the host, or the failure of the batch.
+    outputs : tuple of Tensor or None
+        For each segment its outputs on the host, if its job wants the scores of these selection
+        draws.
     arrived : torch.cuda.Event or None
-        Occurs when the record has arrived; None if it is there already.
+        Occurs when record and outputs have arrived; None if they are there already.
     """
 
     segments: list[Segment[Input]]
     record: Tensor | Failure
+    outputs: tuple[Tensor | None, ...] = ()
     arrived: torch.cuda.Event | None = None
 
 
@@ -82,16 +89,27 @@ class Batches:
         self._rows_at_once = size  # rows in one call of the model; fewer after it ran out of memory
 
     def launch(self, segments: list[Segment[Input]]) -> list[Attempt]:
-        """Run a batch; if it fails, run each of its inputs alone, in the same rows."""
+        """Run a batch; if it fails, run each of its inputs alone, in the same rows.
+
+        Draws that were made ahead of their job run apart, because the job may never want them.
+        """
         self._place_new(segments)
         try:
             return [self._attempt(segments)]
         except BatchError as error:
             failure = error.failure
-        by_input = [list(own) for _, own in groupby(segments, key=lambda s: id(s.input))]
+        by_input = [list(own) for _, own in groupby(segments, lambda s: (id(s.input), s.ahead))]
         if len(by_input) == 1:
             return [Attempt(segments, failure)]
         return [attempt for own in by_input for attempt in self.launch(own)]
+
+    def selection_scores(self, selection: Selection) -> NDArray[np.float32] | Failure:
+        """Measure the selected class in the selection draws of an input that kept their outputs."""
+        outputs = torch.cat(selection.outputs)
+        if self.scorer.measure not in BUILT_IN:  # these have the same bits on the host
+            outputs = outputs.to(self.model.device)
+        with self.model.without_autocast():
+            return self.scorer.selection_scores(outputs, selection.selected)
 
     def preview(self, x: Tensor) -> OutputSummary:
         """Run the model on copies of one input, and summarise its outputs."""
@@ -132,30 +150,40 @@ class Batches:
             self._warn_of_probabilities(outputs)
         selects = any(segment.stream is Stream.SELECTION for segment in segments)
         with self.model.without_autocast():
-            record = self.scorer.record(outputs, key[0], key[4] if selects else None)
+            record, outputs = self.scorer.record(outputs, key[0], key[4] if selects else None)
             if row is not None:
                 self._check_rows(key, row)
-        if record.device.type != "cuda":
-            return Attempt(segments, record)
-        host = torch.empty(record.shape, dtype=record.dtype, pin_memory=True)
-        host.copy_(record, non_blocking=True)
-        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        arrived.record()
-        return Attempt(segments, host, arrived)
+        return self._sent(segments, record, outputs)
+
+    def _sent(self, segments: list[Segment[Input]], record: Tensor, outputs: Tensor) -> Attempt:
+        """Send to the host the record of a batch, and the outputs that its inputs keep."""
+        keeping = [s for s in segments if s.keeps_outputs]
+        if not keeping:
+            host, arrived = _to_host(record)
+            return Attempt(segments, host, arrived=arrived)
+        rows = np.concatenate([np.r_[s.rows] for s in keeping])
+        kept, _ = _to_host(outputs[self._on_device(torch.from_numpy(rows))])
+        host, arrived = _to_host(record)
+        parts = iter(torch.split(kept, [len(s) for s in keeping]))
+        held = tuple(next(parts) if s.keeps_outputs else None for s in segments)
+        return Attempt(segments, host, held, arrived)
 
     def _key(self, segments: list[Segment[Input]]) -> Tensor:
         """Return slot, index, draw, stream and vote of each row; unused rows repeat one draw."""
         key = np.empty((5, len(self._noisy)), np.int64)
-        if sum(s.rows.stop - s.rows.start for s in segments) < len(self._noisy):
+        if sum(map(len, segments)) < len(self._noisy):
             key[:] = np.array(_first_key(segments[0], vote=0))[:, None]
         for s in segments:
             first = _first_key(s, vote=int(s.stream is Stream.SELECTION))
             key[:, s.rows] = np.array(first)[:, None]
-            key[2, s.rows] += np.arange(s.rows.stop - s.rows.start)
-        rows = torch.from_numpy(key)
-        if self.model.device.type == "cuda":
-            rows = rows.pin_memory().to(self.model.device, non_blocking=True)
-        return rows
+            key[2, s.rows] += np.arange(len(s))
+        return self._on_device(torch.from_numpy(key))
+
+    def _on_device(self, numbers: Tensor) -> Tensor:
+        """Return numbers of the host on the device, which they reach in their turn."""
+        if self.model.device.type != "cuda":
+            return numbers
+        return numbers.pin_memory().to(self.model.device, non_blocking=True)
 
     def _copies(self, key: Tensor) -> Tensor:
         """Make the noisy copies of a key. The model may change them in place."""
@@ -254,6 +282,17 @@ class Batches:
                 error,
             ) from error
         return self.scorer.check(outputs, len(batch), self.model.device)
+
+
+def _to_host(numbers: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
+    """Send numbers of a GPU to the host; also return the event that tells that they are there."""
+    if numbers.device.type != "cuda":
+        return numbers, None
+    host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
+    host.copy_(numbers, non_blocking=True)
+    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    arrived.record()
+    return host, arrived
 
 
 def _first_key(segment: Segment[Input], vote: int) -> tuple[int, int, int, int, int]:

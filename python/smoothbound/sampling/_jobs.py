@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from smoothbound.noise._kinds import Kind
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Draws", "Failure", "FixedJob", "Input", "Job"]
+__all__ = ["Draws", "Failure", "FixedJob", "Input", "Job", "OpenEndedJob"]
 
 # Draws can be joined only if they agree in these.
 _SHARED = ("seed", "index", "selected", "n0", "displacement", "sigma", "measure", "noise")
@@ -36,6 +36,32 @@ class Job(Protocol):
 
     def update(self, scores: NDArray[np.float32]) -> None:
         """Take the next scores, at most `remaining` of them, in the order of drawing."""
+
+
+@runtime_checkable
+class OpenEndedJob(Job, Protocol):
+    """A job that may end at any draw, and starts from the scores of the selection draws.
+
+    It asks for few draws at a time, and `update` gets exactly those that it asked for. Rows that
+    would be empty otherwise hold draws that it has not asked for: they are given to it if it asks
+    for them, and dropped if it ends before. So its result depends neither on the size of the
+    batches nor on the other inputs.
+
+    Attributes
+    ----------
+    most_remaining : int
+        Most estimation draws that may still be asked for, at least `remaining`.
+    """
+
+    @property
+    def most_remaining(self) -> int:
+        """Return how many more draws there may be at most."""
+
+    def begin(self, selected: int, scores: NDArray[np.float32]) -> None:
+        """Take the class, and its scores in the selection draws; called once, before any `update`.
+
+        `remaining` counts from here on; before, it only tells whether to draw at all.
+        """
 
 
 class FixedJob:
@@ -98,7 +124,7 @@ class Draws:
     top_count : int
         In how many of the n estimation draws the selected class had the largest output.
     n0 : int
-        Number of selection draws.
+        Number of selection draws that were made.
     displacement : float
         Upper bound on the distance between the input and the lattice point around which the draws
         were made. A certificate for R + 2 displacement at that point holds for R at the input

@@ -13,7 +13,7 @@ from torch import Tensor
 from smoothbound._utils import checks
 from smoothbound.adapters._names import SELECTS, Outputs, Select
 from smoothbound.errors import said
-from smoothbound.measures import MARGIN, SCORE, Measure
+from smoothbound.measures import MARGIN, SCORE, VOTE, Measure
 from smoothbound.noise._streams import Stream
 from smoothbound.sampling._jobs import Failure, Input
 from smoothbound.sampling._schedule import Segment
@@ -140,7 +140,7 @@ class Scorer:
             )
         return outputs.detach()
 
-    def record(self, outputs: Tensor, slot: Tensor, vote: Tensor | None) -> Tensor:
+    def record(self, outputs: Tensor, slot: Tensor, vote: Tensor | None) -> tuple[Tensor, Tensor]:
         """Score a batch, after its selection draws have voted.
 
         Parameters
@@ -154,10 +154,12 @@ class Scorer:
 
         Returns
         -------
-        Tensor, shape (columns, batch)
+        record : Tensor, shape (columns, batch)
             For each row the score, the class with the largest output, the class selected so far and
             the largest output. Probabilities and raw outputs add the smallest output and the sum.
             Logits do not, because they may be -inf. `failure` and the host read the record.
+        outputs : Tensor, shape (batch, classes)
+            The outputs that the measure got. The model may own them.
         """
         if self.outputs == "logits" or outputs.dtype in _HALF:
             outputs = outputs.float()
@@ -178,14 +180,23 @@ class Scorer:
         assert selected is not None  # selection comes first
         scores = self._scores(outputs, selected[slot])
         self._votes, self._selected = votes, selected
-        return torch.stack(
-            [column.to(outputs.dtype) for column in (scores, top, selected[slot], high, *rest)]
-        )
+        columns = (scores, top, selected[slot], high, *rest)
+        return torch.stack([column.to(outputs.dtype) for column in columns]), outputs
+
+    def selection_scores(self, outputs: Tensor, selected: int) -> NDArray[np.float32] | Failure:
+        """Measure the selected class in the selection draws of one input, given their outputs."""
+        classes = torch.full((len(outputs),), selected, device=outputs.device)
+        try:
+            scores = self._scores(outputs, classes).float().cpu().numpy()
+        except BatchError as error:
+            return error.failure
+        return self._outside(scores, 0, "selection draw") or scores
 
     def failure(self, record: NDArray[np.floating], segment: Segment[Input]) -> Failure | None:
         """Return the failure of a segment, from its rows of the record; None if there is none.
 
-        The scores of selection draws are not checked, because they are not used.
+        The scores of selection draws are not checked here, because they are not used: another class
+        may be selected in the end.
         """
         scores, _, _, high, *rest = record
         low = rest[0] if rest else high
@@ -205,17 +216,22 @@ class Scorer:
                     f"off by {drift:.3g}. State outputs='logits' if they are logits, or "
                     "outputs='raw' for a custom measure",
                 )
+        if segment.stream is Stream.SELECTION:
+            return None
+        return self._outside(scores, segment.first, "draw")
+
+    def _outside(self, scores: NDArray[np.floating], first: int, draw: str) -> Failure | None:
+        """Return the failure of scores that are outside the range; None if they are inside."""
         a, b = self.measure.score_range
-        in_range = float(scores.min()) >= a and float(scores.max()) <= b  # both False with a NaN
-        if segment.stream is Stream.SELECTION or in_range:
+        if float(scores.min()) >= a and float(scores.max()) <= b:  # both False with a NaN
             return None
         outside = ~((scores >= a) & (scores <= b))
         worst = int(np.argmax(outside))
         return Failure(
             "outside the range",
             f"measure {self.measure.name!r} has the range [{a}, {b}], and {int(outside.sum())} of "
-            f"{scores.size} values are outside it, the first {scores[worst]} at draw "
-            f"{segment.first + worst}: state a range that holds every value",
+            f"{scores.size} values are outside it, the first {scores[worst]} at {draw} "
+            f"{first + worst}: state a range that holds every value",
         )
 
     def comparable(self, outputs: Tensor, slot: Tensor) -> Tensor:
@@ -231,6 +247,8 @@ class Scorer:
             outputs = outputs.softmax(dim=1)
         assert self._selected is not None
         scores = self._scores(outputs, self._selected[slot].expand(len(outputs)))
+        if self.measure is VOTE:  # rounding can change the vote of any draw
+            scores = torch.zeros_like(scores)
         outputs = outputs.double()
         if self.outputs == "raw":
             columns = [outputs.sign() * outputs.abs().log1p()]

@@ -34,13 +34,14 @@ from smoothbound.sampling._inputs import tensor_of
 from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input
 from smoothbound.sampling._outputs import OutputSummary, Scorer, select_for
 from smoothbound.sampling._running_model import RunningModel
-from smoothbound.sampling._schedule import Schedule
+from smoothbound.sampling._schedule import Schedule, Segment
 
 __all__ = ["Sampler", "SamplerRecord"]
 
 Outcome = tuple[Input, Draws | Failure]
 
 _BATCHES_AHEAD = 2  # batches queued on a GPU while the host reads the scores of an earlier one
+_FEW_DRAWS = 4  # draws that an input has in flight, about, if its selection may end early
 _EQUAL_FAILURES = 8  # if this many first inputs fail in the same way, the model is at fault
 
 
@@ -69,8 +70,8 @@ class Sampler:
     """Draws the scores of a base classifier around inputs.
 
     The parameters are those of `smoothbound.SmoothedClassifier`, which adds the certificate. The
-    mean scores or the votes of n0 draws select the class (`select`). On a tie it is the class with
-    the smallest number.
+    mean scores or the votes of n0 draws, or fewer, select the class (`select`). On a tie it is the
+    class with the smallest number.
 
     Attributes
     ----------
@@ -192,6 +193,7 @@ class Sampler:
         first_draw: int = 0,
         noise: Kind | None = None,
         grid: int | None = None,
+        early_selection: bool = False,
     ) -> Draws:
         """Select the class of one input on `n0` draws and score it on `n` others.
 
@@ -211,6 +213,8 @@ class Sampler:
             before you look at the earlier ones (docs/choices.md).
         noise, grid
             Kind of noise and grid of the inputs, as in the method `noise`.
+        early_selection : bool, default False
+            As in the method `sample`.
 
         Returns
         -------
@@ -235,7 +239,7 @@ class Sampler:
                 "with another seed"
             )
         inputs = [Input(x, index, FixedJob(n), first_draw=first)]
-        ((_, outcome),) = self.sample(inputs, n0=n0, noise=made)
+        ((_, outcome),) = self.sample(inputs, n0=n0, noise=made, early_selection=early_selection)
         assert isinstance(outcome, Draws)  # if the only input fails, `sample` raises
         return replace(
             outcome,
@@ -254,6 +258,7 @@ class Sampler:
         *,
         n0: int,
         noise: Noise,
+        early_selection: bool = False,
         known_good: bool = False,
         advance: Callable[[int], object] | None = None,
     ) -> Generator[Outcome]:
@@ -271,11 +276,17 @@ class Sampler:
             Number of selection draws of each input.
         noise : Noise
             The result of the method `noise`.
+        early_selection : bool, default False
+            Whether the selection of an input ends as soon as the class is clear: when it has had
+            the largest output in 10 draws more than any other class, and at the latest after `n0`
+            draws. This depends on the selection draws of the input alone, so that certificates
+            from the estimation draws hold as before. `Draws.n0` is the number of selection draws.
         known_good : bool, default False
             Whether the model is known to work on other inputs. Then it is no error if the first
             inputs fail in the same way.
         advance : callable, optional
-            Called with the number of draws whose scores have just arrived on the host.
+            Called with the number of draws whose scores have just arrived on the host. Draws made
+            ahead of an `OpenEndedJob` are included, whether the job takes them or not.
 
         Yields
         ------
@@ -298,10 +309,20 @@ class Sampler:
         self.model.check_inputs(first.x)
         size = self.model.batch_size_for(first.x)
         ahead = _BATCHES_AHEAD if self.device.type == "cuda" else 0
-        # Each input in flight has at least n0 draws in the batches in flight.
-        n_slots = (ahead + 1) * -(-size // checks.count("n0", n0, 1, MAX_DRAWS)) + 1
-        pairs = ((item, item.job) for item in chain([first], queue))
-        schedule = Schedule(pairs, n0=n0, size=size, n_slots=n_slots)
+        early_selection = checks.flag("early_selection", early_selection)
+        # Each input in flight has at least so many draws in the batches in flight, or about so many
+        # if its selection may end early.
+        n_draws = checks.count("n0", n0, 1, MAX_DRAWS)
+        if early_selection:
+            n_draws = min(n_draws, _FEW_DRAWS)
+        n_slots = (ahead + 1) * -(-size // n_draws) + 1
+        schedule = Schedule(
+            ((item, item.job) for item in chain([first], queue)),
+            n0=n0,
+            size=size,
+            n_slots=n_slots,
+            early_selection=early_selection,
+        )
         batches = self._batches(first.x, noise, n_slots)
         with self.model.evaluating():
             outcomes = _outcomes(schedule, batches, ahead, advance)
@@ -355,7 +376,7 @@ def _outcomes(
         with batches.model.running(batches.threads):
             while more and not schedule.finished:
                 while in_flight and (len(in_flight) > ahead or schedule.fill() < schedule.size):
-                    _collect(in_flight.popleft(), schedule, batches.scorer, advance)
+                    _collect(in_flight.popleft(), schedule, batches, advance)
                 more = schedule.fill() > 0
                 if more:
                     in_flight.append(batches.launch(schedule.next_batch()))
@@ -366,26 +387,47 @@ def _outcomes(
 def _collect(
     attempts: list[Attempt],
     schedule: Schedule[Input],
-    scorer: Scorer,
+    batches: Batches,
     advance: Callable[[int], object] | None,
 ) -> None:
     """Hand the scores of a batch to the inputs that they belong to."""
     for attempt in attempts:
         if isinstance(attempt.record, Failure):
-            schedule.fail(attempt.segments[0].input, attempt.record)
+            for segment in attempt.segments:
+                _fail(segment, attempt.record, schedule)
             continue
         if attempt.arrived is not None:
             attempt.arrived.synchronize()
         record = attempt.record.numpy()
-        for segment in attempt.segments:
-            if failure := scorer.failure(record[:, segment.rows], segment):
-                schedule.fail(segment.input, failure)
+        for i, segment in enumerate(attempt.segments):
+            if advance is not None:
+                advance(len(segment))
+            if failure := batches.scorer.failure(record[:, segment.rows], segment):
+                _fail(segment, failure, schedule)
+                continue
             scores, top, selected = record[:3, segment.rows]
             schedule.deliver(
-                segment, scores.astype(np.float32), top.astype(np.int64), int(selected[-1])
+                segment,
+                scores.astype(np.float32),
+                top.astype(np.int64),
+                int(selected[-1]),
+                attempt.outputs[i] if attempt.outputs else None,
             )
-            if advance is not None:
-                advance(len(scores))
+    while schedule.decided:
+        one = schedule.decided.popleft()
+        found = batches.selection_scores(one.selection)
+        if isinstance(found, Failure):
+            schedule.fail(one, found)
+        else:
+            schedule.begin(one, found)
+
+
+def _fail(segment: Segment[Input], failure: Failure, schedule: Schedule[Input]) -> None:
+    """End the input of a segment, unless the input may never need these draws."""
+    if segment.ahead:
+        schedule.give_back(segment)
+    else:
+        schedule.fail(segment.input, failure)
 
 
 def _unless_all_fail(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:

@@ -12,53 +12,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._utils import checks
 from smoothbound.noise._streams import Stream
+from smoothbound.sampling._in_flight import Estimation, InFlight, Selection
 from smoothbound.sampling._jobs import Draws, Failure, Job
 
-__all__ = ["InFlight", "Schedule", "Segment"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Schedule", "Segment"]
 
 Item = TypeVar("Item")
-
-
-@dataclass(eq=False)
-class InFlight(Generic[Item]):
-    """One input between its admission and its end.
-
-    Attributes
-    ----------
-    item : object
-        The object that came with the job.
-    job : Job
-        Decides how many draws are made.
-    slot : int
-        Row of this input in the tables of points and votes, which it has until it ends.
-    n0 : int
-        Number of selection draws.
-    """
-
-    item: Item
-    job: Job
-    slot: int
-    n0: int
-    n_selection: int = 0  # selection draws handed out
-    n_estimation: int = 0  # estimation draws handed out
-    n_wanted: int = 0  # estimation draws that the job wanted so far
-    scores: list[NDArray[np.float32]] = field(default_factory=list)
-    top_count: int = 0
-    selected: int = -1
-    open: bool = True
-
-    @property
-    def ready(self) -> int:
-        """Number of draws that can be handed out now."""
-        return self.n0 - self.n_selection + self.n_wanted - self.n_estimation
 
 
 @dataclass(frozen=True)
@@ -74,12 +44,24 @@ class Segment(Generic[Item]):
         Number of the first of the draws in its stream.
     rows : slice
         Rows of the batch.
+    ahead : bool
+        Whether the job has not asked for these draws yet.
     """
 
     input: InFlight[Item]
     stream: Stream
     first: int
     rows: slice
+    ahead: bool = False
+
+    def __len__(self) -> int:
+        """Return the number of draws."""
+        return int(self.rows.stop - self.rows.start)
+
+    @property
+    def keeps_outputs(self) -> bool:
+        """Whether the job wants the scores of these selection draws."""
+        return self.stream is Stream.SELECTION and self.input.guided is not None
 
 
 class Schedule(Generic[Item]):
@@ -87,7 +69,10 @@ class Schedule(Generic[Item]):
 
     An input is admitted only when those in flight cannot fill a batch. Inputs are served in the
     order in which they asked for draws. The selection draws of an input come before its estimation
-    draws, so that the class is known before an estimation draw is measured.
+    draws, so that the class is known before an estimation draw is measured. If the selection may
+    end early, or the job wants the scores of the selection draws, the estimation draws wait for the
+    end of the selection. Rows that would be empty hold draws that open-ended jobs in flight have
+    not asked for yet.
 
     Parameters
     ----------
@@ -95,14 +80,18 @@ class Schedule(Generic[Item]):
         The inputs. One is read when there is room for it. If its job wants no draws, it ends at
         once.
     n0 : int
-        Number of selection draws of each input.
+        Most selection draws of each input.
     size : int
         Number of rows of a batch.
     n_slots : int
         Largest number of inputs in flight.
+    early_selection : bool
+        Whether the selection of an input may end before n0 draws; see `Selection`.
 
     Attributes
     ----------
+    decided : deque of InFlight
+        Inputs whose class is selected, and whose jobs wait for `begin`. The caller removes them.
     finished : deque of (item, Draws or Failure)
         Inputs in the order in which they ended. The caller removes them.
 
@@ -125,14 +114,23 @@ class Schedule(Generic[Item]):
     """
 
     def __init__(
-        self, inputs: Iterable[tuple[Item, Job]], *, n0: int, size: int, n_slots: int
+        self,
+        inputs: Iterable[tuple[Item, Job]],
+        *,
+        n0: int,
+        size: int,
+        n_slots: int,
+        early_selection: bool = False,
     ) -> None:
         self.n0 = checks.count("n0", n0)
         self.size = checks.count("size", size)
         self.n_slots = checks.count("n_slots", n_slots)
+        self.early_selection = early_selection
+        self.decided: deque[InFlight[Item]] = deque()
         self.finished: deque[tuple[Item, Draws | Failure]] = deque()
         self._inputs = iter(inputs)
         self._free = list(range(self.n_slots - 1, -1, -1))
+        self._in_flight: dict[int, InFlight[Item]] = {}  # by slot
         self._waiting: deque[InFlight[Item]] = deque()  # with draws to hand out
         self._ready = 0  # number of draws to hand out
 
@@ -146,26 +144,18 @@ class Schedule(Generic[Item]):
         return self._ready
 
     def next_batch(self) -> list[Segment[Item]]:
-        """Hand out the draws that are ready, at most `size` of them."""
+        """Hand out the draws that are ready, at most `size` of them, and others ahead of them."""
         segments: list[Segment[Item]] = []
         row = 0
         while self._waiting and row < self.size:
             one = self._waiting[0]
-            room = self.size - row
-            if one.n_selection < one.n0:
-                stream, first = Stream.SELECTION, one.n_selection
-                count = min(room, one.n0 - first)
-                one.n_selection += count
-            else:
-                stream, first = Stream.ESTIMATION, one.n_estimation
-                count = min(room, one.n_wanted - first)
-                one.n_estimation += count
-            segments.append(Segment(one, stream, first, slice(row, row + count)))
-            row += count
-            self._ready -= count
+            if one.ready:
+                segments.append(self._next_segment(one, row))
+                row = segments[-1].rows.stop
             if not one.ready:
                 self._waiting.popleft()
-        return segments
+            self._count(one)
+        return segments + self._ahead(row) if segments else []
 
     def deliver(
         self,
@@ -173,6 +163,7 @@ class Schedule(Generic[Item]):
         scores: NDArray[np.float32],
         top: NDArray[np.int64],
         selected: int,
+        outputs: Tensor | None = None,
     ) -> None:
         """Take the results of a segment.
 
@@ -186,47 +177,104 @@ class Schedule(Generic[Item]):
             The class with the largest output in each draw.
         selected : int
             The class that the selection draws up to this segment choose.
+        outputs : Tensor, shape (k, classes), optional
+            Outputs of selection draws, for `Selection.outputs`.
         """
         one = segment.input
         if not one.open:  # it failed after these draws were handed out
             return
-        if segment.stream is Stream.SELECTION:
-            one.selected = selected
-            return
-        scores = scores.copy()
-        one.scores.append(scores)
-        one.top_count += int(np.count_nonzero(top == one.selected))
-        one.job.update(scores)
-        if segment.first + len(scores) == one.n_wanted:
+        if segment.stream is Stream.ESTIMATION:
+            one.estimation.update(scores, top == one.selection.selected)
             self._ask(one)
+            return
+        one.selection.update(top, selected)
+        if outputs is not None:
+            one.selection.outputs.append(outputs)
+        if not one.selection.done:
+            self._queue(one)
+        elif one.guided is not None:
+            self.decided.append(one)
+        elif self.early_selection:
+            self._ask(one)
+
+    def begin(self, one: InFlight[Item], scores: NDArray[np.float32]) -> None:
+        """Give the job of an input of `decided` the scores of the selection draws."""
+        assert one.guided is not None
+        one.guided.begin(one.selection.selected, scores)
+        self._ask(one)
 
     def fail(self, one: InFlight[Item], failure: Failure) -> None:
         """End an input without a result. Its draws in flight will be ignored."""
         if one.open:
             self._end(one, failure)
 
+    def give_back(self, segment: Segment[Item]) -> None:
+        """Forget draws made ahead that failed. They are made again if the job asks for them."""
+        segment.input.estimation.give_back(segment.first)
+        self._queue(segment.input)
+
     def _admit(self) -> bool:
         """Take the next input, if there is one."""
         for item, job in self._inputs:
-            self._ask(InFlight(item, job, self._free.pop(), self.n0))
+            selection = Selection(self.n0, self.early_selection)
+            one = InFlight(item, job, self._free.pop(), selection)
+            self._in_flight[one.slot] = one
+            if not job.remaining:
+                self._end(one, one.estimation.draws(selection))
+            elif self.early_selection or one.guided is not None:
+                self._queue(one)
+            else:
+                self._ask(one)
             return True
         return False
 
     def _ask(self, one: InFlight[Item]) -> None:
         """Queue the draws that the job wants, or end the input."""
-        wanted = one.job.remaining
-        if wanted:
-            self._ready += wanted + one.n0 - one.n_selection
-            one.n_wanted += wanted
+        if one.estimation.ask():
+            self._queue(one)
+        else:
+            self._end(one, one.estimation.draws(one.selection))
+
+    def _queue(self, one: InFlight[Item]) -> None:
+        """Let an input wait for its turn, if it has draws to hand out and does not wait yet."""
+        if one.ready and not one.n_queued:
             self._waiting.append(one)
-            return
-        scores = np.concatenate(one.scores or [np.empty(0, np.float32)])
-        self._end(one, Draws(scores, one.selected, one.top_count, one.n_selection))
+        self._count(one)
+
+    def _count(self, one: InFlight[Item]) -> None:
+        """Bring the number of draws to hand out up to date."""
+        self._ready += one.ready - one.n_queued
+        one.n_queued = one.ready
+
+    def _next_segment(self, one: InFlight[Item], row: int) -> Segment[Item]:
+        """Hand out the next draws of an input that has some, in the rows from `row` on."""
+        draws: Selection | Estimation = one.estimation
+        stream = Stream.ESTIMATION
+        if one.selection.n_handed_out < one.selection.n_wanted:
+            draws, stream = one.selection, Stream.SELECTION
+        first = draws.n_handed_out
+        draws.n_handed_out = min(draws.n_wanted, first + self.size - row)
+        return Segment(one, stream, first, slice(row, row + draws.n_handed_out - first))
+
+    def _ahead(self, row: int) -> list[Segment[Item]]:
+        """Share the rows from `row` on between the inputs that can be drawn ahead."""
+        if row == self.size:
+            return []
+        segments: list[Segment[Item]] = []
+        able = [one for one in self._in_flight.values() if one.n_ahead > 0]
+        able.sort(key=lambda one: one.n_ahead)  # rows that one cannot use go to the next
+        for left, one in zip(range(len(able), 0, -1), able, strict=True):
+            first = one.estimation.n_handed_out
+            if count := min(one.n_ahead, -(-(self.size - row) // left)):
+                rows = slice(row, row + count)
+                segments.append(Segment(one, Stream.ESTIMATION, first, rows, ahead=True))
+                one.estimation.n_handed_out += count
+                row += count
+        return segments
 
     def _end(self, one: InFlight[Item], outcome: Draws | Failure) -> None:
-        if one.n_wanted and one.ready:  # it failed with draws to hand out
-            self._ready -= one.ready
-            self._waiting.remove(one)
         one.open = False
+        self._count(one)
+        del self._in_flight[one.slot]
         self._free.append(one.slot)
         self.finished.append((one.item, outcome))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from smoothbound.noise._streams import Stream
+from smoothbound.sampling._in_flight import CLEAR_LEAD
 from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Job
 from smoothbound.sampling._schedule import Schedule, Segment
 
@@ -41,6 +42,27 @@ class Staged:
             self.in_stage = 0
 
 
+class OpenEnded(Staged):
+    """Ends after its stages, and may be drawn ahead of them, to some draws beyond its end."""
+
+    def __init__(self, item: int, stages: list[int], beyond: int) -> None:
+        super().__init__(item, stages)
+        self.beyond = beyond
+        self.began: list[tuple[int, list[float]]] = []
+
+    @property
+    def most_remaining(self) -> int:
+        return sum(self.stages) - self.in_stage + self.beyond
+
+    def update(self, scores: NDArray[np.float32]) -> None:
+        assert len(scores) == self.remaining
+        super().update(scores)
+
+    def begin(self, selected: int, scores: NDArray[np.float32]) -> None:
+        assert self.taken == 0
+        self.began.append((selected, scores.tolist()))
+
+
 def numbers(item: int, first: int, count: int) -> NDArray[np.float32]:
     """A score for each draw of each item that tells both."""
     return (1000 * item + first + np.arange(count)).astype(np.float32)
@@ -52,6 +74,9 @@ def deliver(schedule: Schedule[int], batch: Batch) -> None:
         top = np.array([segment.input.item % 3 if k % 2 == 0 else 3 for k in rows])
         scores = numbers(segment.input.item, segment.first, len(rows))
         schedule.deliver(segment, scores, top, segment.input.item % 3)
+    while schedule.decided:
+        one = schedule.decided.popleft()
+        schedule.begin(one, np.arange(one.selection.n_back, dtype=np.float32))
 
 
 def run(schedule: Schedule[int], ahead: int) -> Iterator[Batch]:
@@ -112,6 +137,103 @@ def test_every_draw_is_made_once_and_in_order(
         np.testing.assert_array_equal(draws.scores, numbers(item, 0, total))
         assert draws.n0 == (n0 if total else 0)
         assert made.get((item, Stream.ESTIMATION), 0) == total
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 30), max_size=6), max_size=12),
+    st.integers(0, 50),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.integers(1, 9),
+    st.integers(0, 3),
+    st.booleans(),
+)
+def test_results_do_not_depend_on_the_draws_that_are_made_ahead(
+    stages: list[list[int]],
+    beyond: int,
+    n0: int,
+    size: int,
+    n_slots: int,
+    ahead: int,
+    early: bool,
+) -> None:
+    jobs = [OpenEnded(item, wanted, beyond) for item, wanted in enumerate(stages)]
+    totals = [sum(job.stages) for job in jobs]
+    schedule = Schedule(
+        ((job.item, job) for job in jobs),
+        n0=n0,
+        size=size,
+        n_slots=n_slots,
+        early_selection=early,
+    )
+    made: dict[tuple[int, Stream], int] = {}
+    for batch in run(schedule, ahead):
+        row = 0
+        for segment in batch:
+            assert segment.rows.start == row
+            row = segment.rows.stop
+            item, stream = segment.input.item, segment.stream
+            assert made.get((item, stream), 0) == segment.first  # each once and in order
+            made[item, stream] = segment.first + len(segment)
+            if stream is Stream.ESTIMATION:
+                assert jobs[item].began  # after the selection
+                assert made[item, stream] <= totals[item] + beyond
+        assert row <= size
+        assert row == size or not any(one.n_ahead for one in schedule._in_flight.values())
+        asked = [segment.ahead for segment in batch]
+        assert asked == sorted(asked)  # those ahead have what rows are left
+    outcomes = dict(schedule.finished)
+    assert sorted(outcomes) == list(range(len(stages)))
+    for job, total in zip(jobs, totals, strict=True):
+        draws = outcomes[job.item]
+        assert isinstance(draws, Draws)
+        np.testing.assert_array_equal(draws.scores, numbers(job.item, 0, total))
+        assert job.taken == total
+        assert draws.n0 == made.get((job.item, Stream.SELECTION), 0) <= n0
+        if total:
+            assert early or draws.n0 == n0
+            assert job.began == [(job.item % 3, list(range(draws.n0)))]
+
+
+def test_an_early_selection_ends_before_the_job_is_asked() -> None:
+    schedule = Schedule(
+        [(item, FixedJob(5)) for item in range(2)], n0=40, size=16, n_slots=3, early_selection=True
+    )
+    rows = []
+    while schedule.fill():
+        batch = schedule.next_batch()
+        rows.append([(s.input.item, s.stream.name[:3], s.first, len(s)) for s in batch])
+        for segment in batch:
+            count = len(segment)
+            schedule.deliver(segment, np.ones(count, np.float32), np.zeros(count, int), 0)
+    assert rows == [
+        [(0, "SEL", 0, 10), (1, "SEL", 0, 6)],
+        [(1, "SEL", 6, 4), (0, "EST", 0, 5)],
+        [(1, "EST", 0, 5)],
+    ]
+    for _, draws in schedule.finished:
+        assert isinstance(draws, Draws)
+        assert (draws.n0, draws.top_count, len(draws.scores)) == (CLEAR_LEAD, 5, 5)
+
+
+def test_draws_ahead_that_fail_are_made_again_where_they_are_wanted() -> None:
+    job = OpenEnded(0, [2, 3, 4], beyond=100)
+    schedule = Schedule([(0, job)], n0=1, size=8, n_slots=1, early_selection=True)
+    schedule.fill()
+    deliver(schedule, schedule.next_batch())  # the selection
+    schedule.fill()
+    wanted, ahead = schedule.next_batch()
+    assert (len(wanted), len(ahead), ahead.ahead) == (2, 6, True)
+    deliver(schedule, [wanted])
+    schedule.give_back(ahead)
+    batches = list(run(schedule, 0))
+    assert [[(s.first, len(s), s.ahead) for s in batch] for batch in batches] == [
+        [(2, 3, False)],
+        [(5, 4, False)],
+    ]
+    ((_, draws),) = schedule.finished
+    assert isinstance(draws, Draws)
+    np.testing.assert_array_equal(draws.scores, numbers(0, 0, 9))
 
 
 @given(
