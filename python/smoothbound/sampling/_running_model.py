@@ -19,6 +19,7 @@ from smoothbound._utils.devices import resolved
 from smoothbound._utils.threads import checked as checked_threads
 from smoothbound._utils.threads import multiplications, running_in, suited
 from smoothbound.adapters._base import BaseClassifier, TensorModel
+from smoothbound.adapters._evaluating import evaluating, modules_behind
 from smoothbound.adapters._names import COMPILE_MODES, PRECISIONS, Compile, Outputs, Precision
 from smoothbound.adapters._recognise import Model, adapt
 from smoothbound.errors import said
@@ -29,7 +30,6 @@ from smoothbound.sampling._batch_size import (
     rows_per_second,
     seconds_of,
 )
-from smoothbound.sampling._evaluating import evaluating, modules_behind
 from smoothbound.sampling._inputs import check_inputs, name_of, tensor_of
 
 __all__ = ["RunningModel"]

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from smoothbound import adapters
+from smoothbound.adapters._evaluating import evaluating, modules_behind
 from smoothbound.errors import ModelError
 from smoothbound.measures import custom
-from smoothbound.sampling._evaluating import evaluating, modules_behind
 from smoothbound.smoothing._classifier import SmoothedClassifier
 
 SHARED = nn.BatchNorm1d(4)
