@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from threading import RLock
 from typing import Any
 
@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
+from smoothbound.anytime import _state as states
 from smoothbound.anytime._chain import Answer, Chain
-from smoothbound.anytime._looks import first_look_from, last_look, look_after
-from smoothbound.anytime._questions import Question
+from smoothbound.anytime._questions import KINDS, Question
+from smoothbound.anytime._sample_size import first_look_from, last_look, look_after
 from smoothbound.anytime._setting import Setting, Source
 from smoothbound.backends import _select as backends
 from smoothbound.backends._names import Backend, Sides
 from smoothbound.sampling._jobs import Draws
+from smoothbound.scores._arrays import outside_range
 
 __all__ = ["MOST_DRAWS", "AnytimeTest"]
 
@@ -120,30 +122,28 @@ class AnytimeTest:
         displacement: float = 0.0,
         backend: Backend | None = None,
     ) -> None:
-        self._setting = Setting(
+        setting = Setting(
             sigma=sigma,
             score_range=score_range,
             measure=measure,
             side=side,
             displacement=displacement,
         )
-        self.alpha = checks.alpha("alpha", alpha)
-        self._backend = backends.load(backends.resolve(backend))
-        self._lock = RLock()
-        self._source = Source()
-        self._records = [self._setting.record(self._backend, side) for side in self._setting.sides]
+        self._begin(setting, checks.alpha("alpha", alpha), backends.resolve(backend))
         first_guess = self._row("guess", guess)
         for record in self._records:
-            self._refuse_bad("guess", first_guess, record.guess(first_guess))
-        asked = [questions] if isinstance(questions, Question) else questions
-        if not isinstance(asked, Sequence) or not asked:
-            raise TypeError(
-                f"questions must be a question or a list of them, got {checks.shown(questions)}"
-            )
-        self._asked = [
-            self._ask(self._setting.question(f"questions[{i}]", question), self.alpha)
-            for i, question in enumerate(asked)
-        ]
+            if record.guess(first_guess) >= 0:
+                raise outside_range(first_guess[0], setting.score_range, name="guess")
+        self._asked += [self._ask(one, self.alpha) for one in setting.asked(questions)]
+
+    def _begin(self, setting: Setting, alpha: float, backend: Backend) -> None:
+        """Become a test without draws and questions."""
+        self.alpha, self.backend = alpha, backend
+        self._setting, self._source = setting, Source()
+        self._core = backends.load(backend)
+        self._records = [setting.record(self._core, side) for side in setting.sides]
+        self._asked: list[_Asked] = []
+        self._lock = RLock()
 
     # What it holds
 
@@ -231,7 +231,8 @@ class AnytimeTest:
             row = self._row("scores", scores)
             self._refuse_numbers(first_draw, row.size)
             for record in self._records:
-                self._refuse_bad("scores", row, record.add(row))
+                if record.add(row) >= 0:
+                    raise outside_range(row[0], self.score_range)
             self._source = source
 
     def _row(self, name: str, scores: ArrayLike) -> NDArray[Any]:
@@ -244,24 +245,10 @@ class AnytimeTest:
             )
         return row[None].astype(row.dtype.newbyteorder("="), copy=False)
 
-    def _refuse_bad(self, name: str, row: NDArray[Any], bad: int) -> None:
-        """Raise an error if there is a bad score, at this place."""
-        if bad < 0:
-            return
-        a, b = self.score_range
-        raise ValueError(
-            f"{name} must be finite and within score_range [{a}, {b}], got {name}[{bad}] = "
-            f"{row[0, bad]}; the model or the measure is at fault, or score_range is not its range"
-        )
-
     def _refuse_numbers(self, first_draw: int | None, n: int) -> None:
         """Refuse draws that are not the next ones, or too many."""
-        due = self._records[0].n_draws
-        if any(record.n_draws != due for record in self._records):
-            raise ValueError(
-                "the test was interrupted while it took draws, and cannot go on; begin a new one, "
-                "or go on from a saved state"
-            )
+        self._refuse_interrupted()
+        due = self.n_draws
         first = due if first_draw is None else checks.count("first_draw", first_draw, 0)
         if first < due:
             raise ValueError(
@@ -275,6 +262,14 @@ class AnytimeTest:
             )
         if n > MOST_DRAWS - due:
             raise ValueError(f"scores must be at most {MOST_DRAWS} draws in all, got {due + n}")
+
+    def _refuse_interrupted(self) -> None:
+        """Refuse to go on where one side has draws that the other lacks."""
+        if len({record.n_draws for record in self._records}) > 1:
+            raise ValueError(
+                "the test was interrupted while it took draws, and cannot go on; begin a new one, "
+                "or go on from a saved state"
+            )
 
     # Questions and answers
 
@@ -300,12 +295,12 @@ class AnytimeTest:
             level = self.alpha if alpha is None else checks.alpha("alpha", alpha)
             self._asked.append(self._ask(self._setting.question("question", question), level))
 
-    def _ask(self, question: Question, alpha: float) -> _Asked:
-        """Begin the chains of a question, from the first look that the draws have not passed."""
-        place, first_draw = first_look_from(self.n_draws)
+    def _ask(self, question: Question, alpha: float, n_draws: int | None = None) -> _Asked:
+        """Begin the chains of a question that is asked after a number of draws, by default now."""
+        place, first_draw = first_look_from(self.n_draws if n_draws is None else n_draws)
         level = self._setting.share(alpha)
         chains = tuple(
-            self._setting.chain(self._backend, question, side, level, place)
+            self._setting.chain(self._core, question, side, level, place)
             for side in self._setting.sides
         )
         return _Asked(question, alpha, first_draw, chains)
@@ -330,3 +325,93 @@ class AnytimeTest:
     def _answer(asked: _Asked, side: Any, record: Any, chain: Chain) -> Answer:
         chain.advance(record)
         return Answer.of(asked.question, side, asked.first_draw, chain)
+
+    # States
+
+    def to_bytes(self) -> bytes:
+        """Return the state of the test: its questions and the records of its draws.
+
+        A test that `from_bytes` makes of it goes on as this one would. Some ten kilobytes.
+        """
+        with self._lock:
+            self._refuse_interrupted()
+            about = {
+                **asdict(self._setting),
+                "alpha": self.alpha,
+                "source": asdict(self._source),
+                "asked": [
+                    {
+                        "kind": type(asked.question).__name__,
+                        "question": asdict(asked.question),
+                        "alpha": asked.alpha,
+                        "first_draw": asked.first_draw,
+                    }
+                    for asked in self._asked
+                ],
+            }
+            return states.pack(about, [record.to_bytes() for record in self._records])
+
+    @classmethod
+    def from_bytes(cls, state: bytes, *, backend: Backend | None = None) -> AnytimeTest:
+        """Make the test that `to_bytes` wrote.
+
+        Parameters
+        ----------
+        state : bytes
+        backend : {"cpp", "numba"}, optional
+            By default the C++ core, or numba where the core is missing.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the state is not such, is damaged, or contradicts itself.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from smoothbound.anytime import Decide
+        >>> test = AnytimeTest(Decide(0.5, radius=0.25), sigma=0.25)
+        >>> test.update(np.full(40, 0.9))
+        >>> later = AnytimeTest.from_bytes(test.to_bytes())
+        >>> later.update(np.full(40, 0.9), first_draw=40)
+        >>> later.answers[0].certified
+        True
+        """
+        about, records = states.unpack(state)
+        test = cls.__new__(cls)
+        try:
+            test._take_state(about, records, backends.resolve(backend))
+        except (LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"state contradicts itself: {error}") from error
+        return test
+
+    def _take_state(self, about: dict[str, Any], records: list[bytes], backend: Backend) -> None:
+        asked, source = about.pop("asked"), Source(**about.pop("source"))
+        alpha = checks.alpha("alpha", about.pop("alpha"))
+        self._begin(Setting(**about), alpha, backend)
+        new, self._records = self._records, [self._core.record_from_bytes(one) for one in records]
+        kinds = [[(one.a, one.b, one.side) for one in some] for some in (new, self._records)]
+        if kinds[0] != kinds[1]:
+            raise ValueError("its records are those of another side or another range of scores")
+        if len({(record.n_draws, record.n_guess) for record in self._records}) > 1:
+            raise ValueError("its records are those of different draws")
+        self._source = source
+        self._asked += [self._asked_before(**one) for one in asked]
+
+    def _asked_before(
+        self, kind: str, question: dict[str, Any], alpha: float, first_draw: int
+    ) -> _Asked:
+        """Return a question of a state."""
+        checked = self._setting.question("question", KINDS[kind](**question))
+        first = checks.count("first_draw", first_draw, 0, first_look_from(self.n_draws)[1])
+        asked = self._ask(checked, checks.alpha("alpha", alpha), first)
+        if asked.first_draw != first:
+            raise ValueError(f"first_draw must be a look, got {first}")
+        return asked
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _from_bytes, (self.to_bytes(), self.backend)
+
+
+def _from_bytes(state: bytes, backend: Backend) -> AnytimeTest:
+    return AnytimeTest.from_bytes(state, backend=backend)

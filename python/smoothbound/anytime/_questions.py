@@ -9,6 +9,7 @@ from smoothbound._utils import checks
 from smoothbound.backends._names import Side
 
 __all__ = [
+    "KINDS",
     "MOST_CLAIMS",
     "Claim",
     "Decide",
@@ -72,6 +73,7 @@ class FindConfidence:
 
 
 Question = Decide | FindRadius | FindConfidence
+KINDS = {kind.__name__: kind for kind in (Decide, FindRadius, FindConfidence)}
 
 
 class Claim(NamedTuple):

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import partial
+from itertools import takewhile
 from types import ModuleType
 from typing import Any
 
 from smoothbound._utils import checks
 from smoothbound.anytime._chain import Chain
-from smoothbound.anytime._questions import Claim, Question, checked_question, claim_of
+from smoothbound.anytime._questions import (
+    MOST_CLAIMS,
+    Claim,
+    Question,
+    checked_question,
+    claim_of,
+)
 from smoothbound.backends._names import SIDES, Side, Sides
 from smoothbound.noise._displaced import outward
 from smoothbound.sampling._jobs import Draws
@@ -80,6 +88,15 @@ class Setting:
             displacement=self.displacement,
         )
 
+    def asked(self, questions: object) -> list[Question]:
+        """Return the questions of an argument, one of them or a list, that are checked."""
+        given = [questions] if isinstance(questions, Question) else questions
+        if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not given:
+            raise TypeError(
+                f"questions must be a question or a list of them, got {checks.shown(questions)}"
+            )
+        return [self.question(f"questions[{i}]", question) for i, question in enumerate(given)]
+
     def refuse_others(self, draws: Draws) -> None:
         """Refuse draws of a sampler that were made otherwise."""
         for name in ("sigma", "measure"):
@@ -104,18 +121,31 @@ class Setting:
         self, backend: ModuleType, question: Question, side: Side, alpha: float, first: int = 0
     ) -> Chain:
         """Begin the test of a question on one side, from a look on."""
-        claims = partial(
-            claim_of, question, sigma=self.sigma, score_range=self.score_range, side=side
-        )
-        return Chain(claims, lambda claim: self._process(backend, claim, side, first), alpha)
 
-    def _process(self, backend: ModuleType, claim: Claim, side: Side, first: int) -> Any:
-        """Begin the e-process of a claim, in units of the range and of sigma, rounded up."""
+        def start(claim: Claim) -> Any:
+            return backend.EProcess(*self.scaled(claim, side), first)
+
+        return Chain(partial(self._claim, question, side), start, alpha)
+
+    def claims(self, question: Question, side: Side) -> list[Claim]:
+        """Return all claims of a question."""
+        found = (self._claim(question, side, i) for i in range(MOST_CLAIMS))
+        return [claim for claim in takewhile(bool, found) if claim]
+
+    def _claim(self, question: Question, side: Side, i: int) -> Claim | None:
+        return claim_of(question, i, sigma=self.sigma, score_range=self.score_range, side=side)
+
+    def scaled(self, claim: Claim, side: Side) -> tuple[float, float]:
+        """Return a claim as it is tested: threshold and radius in units of the range and sigma.
+
+        The first is a distance from the end that a claim of this side starts from. Both are rounded
+        up.
+        """
         a, b = map(Fraction, self.score_range)
         threshold = Fraction(claim.threshold)
+        distance = threshold - a if side == "lower" else b - threshold
         (radius,) = outward([claim.radius], self.displacement).tolist()
-        target = (threshold - a if side == "lower" else b - threshold) / (b - a)
-        return backend.EProcess(_up(target), _up(Fraction(radius) / Fraction(self.sigma)), first)
+        return _up(distance / (b - a)), _up(Fraction(radius) / Fraction(self.sigma))
 
 
 def _up(exact: Fraction) -> float:
@@ -132,7 +162,7 @@ class Source:
     ----------
     index, seed : int or None
         The input, and the seed of the noise.
-    predicted : int or None
+    selected : int or None
         The class whose scores they are.
     noise : {"lattice", "gaussian"} or None
         Kind of the noise.
@@ -140,7 +170,7 @@ class Source:
 
     index: int | None = None
     seed: int | None = None
-    predicted: int | None = None
+    selected: int | None = None
     noise: str | None = None
 
     def joined(self, draws: Draws) -> Source:

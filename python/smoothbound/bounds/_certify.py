@@ -19,7 +19,7 @@ from smoothbound.bounds._certificate import Certificate
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import OneSide, Request, Settings
 from smoothbound.bounds._sample_size import require_draws
-from smoothbound.scores._arrays import as_scores
+from smoothbound.scores._arrays import as_scores, outside_range
 
 __all__ = ["certify_rows", "certify_scores"]
 
@@ -240,16 +240,5 @@ def _bounds(
     """Return the bounds and the radii of one side; refuse scores that are not in the range."""
     bounds, radius, bad = certifier(rows, first_row)
     if bad >= 0:
-        a, b = score_range
-        row = rows[bad].astype(np.float64)  # the type of the row would round a and b
-        j = checks.first_outside(row, a, b)
-        hint = (
-            "the model or the data is at fault"
-            if np.isnan(row[j])
-            else "state the range of the measure in score_range, e.g. (-1, 1) for the margin"
-        )
-        raise ValueError(
-            f"scores must be finite and within score_range [{a}, {b}], "
-            f"got scores[{bad}, {j}] = {row[j]}; {hint}"
-        )
+        raise outside_range(rows[bad], score_range, i=bad)
     return bounds, radius

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_scores"]
+from smoothbound._utils import checks
+
+__all__ = ["as_scores", "outside_range"]
 
 _TYPES = (np.float16, np.float32, np.float64)  # not dtype.name, which takes microseconds
 _FLOATS = ("f", "halffloat", "float", "double", "float16", "float32", "float64")  # of columns
@@ -64,6 +66,29 @@ def as_scores(scores: Any) -> NDArray[Any]:
     if array.shape[1] == 0:
         raise ValueError("scores must hold at least one draw an input, got none")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def outside_range(
+    row: NDArray[Any],
+    score_range: tuple[float, float],
+    *,
+    name: str = "scores",
+    i: int | None = None,
+) -> ValueError:
+    """Return the error about a row, number i of several, with a score outside the range or NaN."""
+    a, b = score_range
+    row = row.astype(np.float64)  # its own type would round a and b
+    j = checks.first_outside(row, a, b)
+    hint = (
+        "the model or the data is at fault"
+        if np.isnan(row[j])
+        else "state the range of the measure in score_range, e.g. (-1, 1) for the margin"
+    )
+    place = f"{j}" if i is None else f"{i}, {j}"
+    return ValueError(
+        f"{name} must be finite and within score_range [{a}, {b}], got {name}[{place}] = {row[j]}; "
+        f"{hint}"
+    )
 
 
 def _check_type(dtype: np.dtype[Any]) -> None:

@@ -179,6 +179,22 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
             "backend": None,
         },
     ),
+    (
+        sb.anytime.answer_scores,
+        {
+            **{"scores": SCORES, "questions": DECIDE, "sigma": 0.5, "alpha": 0.01, "seed": 0},
+            **{"score_range": (0.0, 1.0), "side": "lower", "n_guess": 10, "order": "drawn"},
+            **{"first_row": 0, "displacement": 0.0, "backend": None, "threads": 1},
+        },
+    ),
+    (
+        sb.anytime.required_draws,
+        {
+            **{"question": DECIDE, "sigma": 0.5, "alpha": 0.01, "score_range": (0.0, 1.0)},
+            **{"side": "lower", "n_guess": 10, "displacement": 0.0, "backend": None},
+        },
+    ),
+    (sb.anytime.AnytimeTest.from_bytes, {"state": ANYTIME.to_bytes(), "backend": None}),
     (ANYTIME.update, {"scores": SCORES[0], "first_draw": None}),
     (ANYTIME.ask, {"question": DECIDE, "alpha": 0.01}),
     (sb.scores.as_scores, {"scores": SCORES}),

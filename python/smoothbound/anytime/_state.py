@@ -1,0 +1,81 @@
+"""The state of a test as bytes: what it is told as JSON, its records as the core writes them.
+
+The bytes are "SBAT", the version, the lengths of the parts, the parts, and a checksum of all that
+comes before it.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from typing import Any
+
+from smoothbound._files.checksum import DIGEST, digest
+from smoothbound._utils import checks
+
+__all__ = ["VERSION", "pack", "unpack"]
+
+VERSION = 1
+
+_START = struct.Struct("<4sBB")  # the magic word, the version, the number of parts
+_LENGTH = struct.Struct("<Q")
+_MAGIC = b"SBAT"
+
+
+def pack(about: dict[str, Any], records: Sequence[bytes]) -> bytes:
+    """Return the bytes of a state.
+
+    Parameters
+    ----------
+    about : dict
+        What JSON can hold.
+    records : list of bytes
+    """
+    parts = [json.dumps(about, sort_keys=True).encode(), *records]
+    body = b"".join(
+        [
+            _START.pack(_MAGIC, VERSION, len(parts)),
+            *(_LENGTH.pack(len(part)) for part in parts),
+            *parts,
+        ]
+    )
+    return body + digest(body)
+
+
+def unpack(state: object) -> tuple[dict[str, Any], list[bytes]]:
+    """Return what `pack` was given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the state is not bytes, was not written by `pack`, or is damaged.
+
+    Examples
+    --------
+    >>> unpack(pack({"sigma": 0.5}, [b"one", b"two"]))
+    ({'sigma': 0.5}, [b'one', b'two'])
+    """
+    if not isinstance(state, bytes | bytearray | memoryview):
+        raise TypeError(f"state must be bytes that to_bytes made, got {checks.shown(state)}")
+    whole = bytes(state)
+    body = whole[:-DIGEST]
+    if len(body) < _START.size or whole[: len(_MAGIC)] != _MAGIC:
+        raise ValueError(
+            f"state must be bytes that to_bytes made, got {len(whole)} bytes of something else"
+        )
+    _, version, n_parts = _START.unpack_from(body)
+    if version != VERSION:
+        raise ValueError(f"state has version {version}, and this program reads version {VERSION}")
+    if digest(body) != whole[-DIGEST:]:
+        raise ValueError("state is damaged: its checksum is that of other bytes")
+    begin = _START.size + n_parts * _LENGTH.size
+    if begin > len(body):
+        raise ValueError("state is damaged: its parts are not as long as it says")
+    lengths = [_LENGTH.unpack_from(body, _START.size + i * _LENGTH.size)[0] for i in range(n_parts)]
+    if n_parts == 0 or begin + sum(lengths) != len(body):
+        raise ValueError("state is damaged: its parts are not as long as it says")
+    ends = list(accumulate(lengths, initial=begin))
+    parts = [body[i:j] for i, j in pairwise(ends)]
+    return dict(json.loads(parts[0])), parts[1:]
