@@ -1,8 +1,8 @@
-"""The bounds in numba, for machines without the C++ core, under the names of ``_core``."""
+"""The bounds in numba, where there is no C++ core: the names of ``_core``, a module each idea."""
 
-from smoothbound._numba.anytime import EProcess, estimate_functional
+from smoothbound._numba.anytime import EProcess, estimate_functional, test_rows
 from smoothbound._numba.bounds import ConfidenceBand, ScoreCounter, certifier, certify_counts
-from smoothbound._numba.draw_record import DrawRecord, first_look_from
+from smoothbound._numba.draw_record import DrawRecord, record_from_bytes
 
 __all__ = [
     "ConfidenceBand",
@@ -12,5 +12,6 @@ __all__ = [
     "certifier",
     "certify_counts",
     "estimate_functional",
-    "first_look_from",
+    "record_from_bytes",
+    "test_rows",
 ]

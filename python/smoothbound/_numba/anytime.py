@@ -7,16 +7,20 @@ SciPy do the arithmetic, a pass over the knots at a time.
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from smoothbound._numba.draw_record import KNOTS, DrawRecord
+from smoothbound._numba.draw_record import DrawRecord
 from smoothbound._numba.jit import jit
+from smoothbound._numba.knots import KNOTS, MASS
+from smoothbound._numba.order import permuted
 from smoothbound._numba.tangent import SUM_ERROR, UNIT, Z_LIMIT, tangent_lines
+from smoothbound.backends._names import Order, Side
 
-__all__ = ["EProcess", "estimate_functional"]
+__all__ = ["EProcess", "estimate_functional", "test_rows"]
 
 Vector = NDArray[np.float64]
 
@@ -120,11 +124,11 @@ class EProcess:
         """
         enough = _evidence(alpha)
         if self._look == 0:
-            self._counts, self._seen = record.guessed / 256, record.n_guess
+            self._counts, self._seen = record.guessed / MASS, record.n_guess
         if self._judge(enough):
             return self._n_draws
         for n_draws, block in record.blocks_from(self._look):
-            self._take(block / 256, n_draws - self._n_draws)
+            self._take(block / MASS, n_draws - self._n_draws)
             self._n_draws = n_draws
             self._look += 1
             if self._judge(enough):
@@ -190,3 +194,39 @@ def estimate_functional(record: DrawRecord, r: float) -> tuple[float, float]:
     square = float(masses @ tangents.values**2)
     value = tangents.constant - tangents.greatest * (1.0 - mean)
     return value, tangents.greatest * math.sqrt(max(0.0, square - mean**2))
+
+
+def test_rows(
+    scores: NDArray[np.floating],
+    *,
+    targets: Vector,
+    r: Vector,
+    chained: NDArray[np.bool_],
+    alpha: float,
+    a: float,
+    b: float,
+    side: Side,
+    n_guess: int,
+    order: Order,
+    seed: int,
+    first_row: int,
+    threads: int,
+) -> tuple[NDArray[np.uint64], int]:
+    """Test every row; arguments and results are those of the core's function."""
+
+    def test_row(i: int) -> bool:
+        row = scores[i]
+        if order == "unknown":
+            row = permuted(row, len(row), seed, first_row + i)
+        record = DrawRecord(a, b, side)
+        if record.guess(row[None, :n_guess]) >= 0 or record.add(row[None, n_guess:]) >= 0:
+            return False
+        for j, (target, at) in enumerate(zip(targets.tolist(), r.tolist(), strict=True)):
+            if not chained[j] or shown[i, j - 1]:
+                shown[i, j] = EProcess(target, at).advance(record, alpha)
+        return True
+
+    shown = np.zeros((len(scores), len(targets)), np.uint64)
+    with ThreadPoolExecutor(threads) as pool:
+        valid = list(pool.map(test_row, range(len(scores))))
+    return shown, -1 if all(valid) else valid.index(False)

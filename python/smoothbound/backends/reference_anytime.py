@@ -58,8 +58,7 @@ def shares(scores: Vector, score_range: tuple[float, float], side: str) -> Vecto
     a, b = score_range
     x = np.asarray(scores, dtype=np.float64)
     distance, far_end = (x - a, b) if side == "lower" else (b - x, a)
-    below = np.nextafter(distance / (b - a) * (1 - 4 * 2.0**-53), -np.inf)
-    return np.where(x == far_end, 1.0, np.maximum(below, 0.0))
+    return np.where(x == far_end, 1.0, distance / (b - a) * (1 - 2.0**-50))
 
 
 def masses(

@@ -74,7 +74,8 @@ def test_both_backends_make_the_same_bets(kind, question):
     rng = np.random.default_rng([17, len(kind)])
     guess, scores = KINDS[kind](rng, 10), KINDS[kind](rng, N)
     core, own = (play(backend, scores, guess, question)[1] for backend in ("cpp", "numba"))
-    np.testing.assert_allclose(core, own, rtol=0, atol=1e-3)
+    # A last step of the search for the stake may be left out by one, and moves it little.
+    np.testing.assert_allclose(core, own, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
