@@ -7,6 +7,7 @@ close to the exact bound with chords.
 """
 
 from collections import Counter
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -74,6 +75,7 @@ class Exact:
         self.v = [value / phi[-1] for value in phi]
 
     @staticmethod
+    @cache  # both bounds on a mean have the same touching points for the same draws
     def tangent(z, r):
         """Slope of the tangent to psi_r at Phi(z), and its value at 1."""
         if r == 0:

@@ -51,7 +51,7 @@ FEWER = {
 ONE_WAY = ["--no-channels-last", "--precision", "float32", "--batch-size", "100"]
 QUICK = {
     "train": ["--epochs", "2", "--batch-size", "16"],
-    "certify": ["--n", "400", "--n0", "20", "--max-inputs", "2", *ONE_WAY],
+    "certify": ["--n", "350", "--n0", "10", "--max-inputs", "2", *ONE_WAY],
     "recommend": [],
     "report": [],
     "bounds": [],
