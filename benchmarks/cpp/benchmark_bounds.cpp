@@ -1,5 +1,5 @@
-// Rows a second, by bound, number of draws and number of threads, for those who embed the core. The
-// ratio is to a plain loop over the same scores, within the same run:
+// Measures rows a second by bound, number of draws and number of threads, for programs that embed
+// the core. The ratio is that to a plain loop over the same scores in the same run.
 //
 //   cmake --preset release -DSMOOTHBOUND_BENCHMARKS=ON && cmake --build --preset release
 //   build/release/benchmarks/cpp/benchmark_bounds
@@ -42,8 +42,8 @@ struct Rows {
   }
 };
 
-// What anyone would write, with the functions of the math library: add up the scores (Theorem 1),
-// or sort them and add up the gaps between them, each at the level of the band (Theorem 2).
+// The plain loop, with the functions of the math library: it adds up the scores (Theorem 1), or sorts
+// them and adds up the gaps between them, each at the level of the band (Theorem 2).
 double normal_cdf(double z) { return 0.5 * std::erfc(-z * std::sqrt(0.5)); }
 
 void plain_mean(const float* row, std::size_t n, double* out) {
@@ -72,7 +72,7 @@ double seconds_of(const std::function<void()>& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// The least time of several runs, which take turns so that both meet the same machine.
+// The least time of several runs. The two programs take turns, so that both meet the same load.
 struct Times {
   double ours = 1e300, plain = 1e300;
 };
@@ -88,7 +88,7 @@ Times alternate(const std::function<void()>& ours, const std::function<void()>& 
 
 bool failed = false;
 
-// The plain loop rounds anyhow, the core to the safe side.
+// The plain loop rounds to the nearest, the core to the safe side.
 void check(const std::vector<double>& ours, const std::vector<double>& plain) {
   for (std::size_t i = 0; i < ours.size(); ++i) {
     if (ours[i] <= plain[i] + 1e-12 && ours[i] >= plain[i] - 1e-9) continue;
@@ -105,7 +105,7 @@ void run(Bound bound, std::size_t n_draws, int threads, std::size_t n_inputs, in
   options.sigma = 1.0;
   options.alpha = alpha;
   options.bound = bound;
-  options.prepared = &band;
+  options.shared_band = &band;
   options.radii = radii;
   options.threads = threads;
   Plan plan;

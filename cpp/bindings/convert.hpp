@@ -1,4 +1,5 @@
-// What all bindings share: arrays as spans, words as values, failures as exceptions, the GIL.
+// Helpers of all bindings: they convert arrays to spans, words to values and failures to
+// exceptions, and release the GIL.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -32,9 +33,9 @@ inline std::span<double> view(Vector& x) {
   return {x.mutable_data(), static_cast<std::size_t>(x.size())};
 }
 
-// Releases the GIL until its end. A daemon thread that wants it back while the interpreter ends
-// gets it never: CPython ends such a thread by unwinding its stack, which no destructor may let
-// pass, so the thread stays here until the process is gone.
+// Releases the GIL while it lives. A daemon thread that asks for the GIL while the interpreter ends
+// never gets it. CPython ends such a thread by unwinding its stack, which a destructor must not let
+// through, so the thread sleeps here until the process ends.
 class WithoutGil {
  public:
   WithoutGil() : state_(PyEval_SaveThread()) {}
@@ -42,7 +43,7 @@ class WithoutGil {
   WithoutGil(const WithoutGil&) = delete;
   WithoutGil& operator=(const WithoutGil&) = delete;
 
-  // Lets Python's signal handlers run, ten times a second. After Ctrl-C their exception is set, and
+  // Lets Python's signal handlers run ten times a second. After Ctrl-C they set an exception, and
   // the call ends.
   sb::Cancel cancel() {
     return {[](void* self) { return static_cast<WithoutGil*>(self)->interrupted() ? 1 : 0; }, this};
@@ -71,7 +72,8 @@ class WithoutGil {
   std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
 };
 
-// What calibrates throws Cancelled after a signal handler raised.
+// Makes a call that can take long. If a signal handler raised, the call throws Cancelled, which
+// becomes the exception of the handler.
 template <class Call>
 auto interruptible(const Call& call) {
   try {
@@ -90,15 +92,15 @@ inline void require_alpha(double alpha) {
   require(alpha >= sb::least_alpha && alpha < 1.0, "alpha must be at least 1e-302 and below 1");
 }
 
-inline void require_draws(std::size_t draws) {
-  require(draws >= 1 && draws <= 0xffffffffu, "draws must be at least 1 and below 2^32");
+inline void require_draws(std::size_t n_draws) {
+  require(n_draws >= 1 && n_draws <= 0xffffffffu, "n_draws must be at least 1 and below 2^32");
 }
 
 inline void require_level(double level) {
   require(level > 0.0 && level <= sb::most_level, "level must lie above 0, and at most at 1/2");
 }
 
-// Whether numbers in [0, 1] ascend.
+// Whether the numbers lie in [0, 1] and ascend.
 inline bool ascend(std::span<const double> x) {
   return std::is_sorted(x.begin(), x.end()) &&
          (x.empty() || (x.front() >= 0.0 && x.back() <= 1.0)) &&
@@ -115,7 +117,7 @@ sb::Scores<T> rows_of(const py::array& scores, std::uint64_t first_row) {
           first_row};
 }
 
-// call(scores) for scores of any type.
+// Calls call(scores) with the scores in their type.
 template <class Call>
 sb::Failure with_rows(const py::array& scores, std::uint64_t first_row, const Call& call) {
   if (scores.ndim() != 2) throw py::value_error("scores must have two dimensions");
@@ -131,7 +133,7 @@ sb::Failure with_rows(const py::array& scores, std::uint64_t first_row, const Ca
                        py::str(py::object(type)).cast<std::string>());
 }
 
-// The same without the GIL: call(scores, cancel).
+// Calls call(scores, cancel) without the GIL, with the scores in their type.
 template <class Call>
 sb::Failure run_any(const py::array& scores, std::uint64_t first_row, const Call& call) {
   return with_rows(scores, first_row, [&](const auto& rows) {
@@ -140,14 +142,14 @@ sb::Failure run_any(const py::array& scores, std::uint64_t first_row, const Call
   });
 }
 
-// The value that a word stands for, of a table in names.hpp.
+// The value of a word in a table of names.hpp.
 template <class Enum, std::size_t n>
 Enum named(const std::string& word, const sb::detail::Name<Enum> (&names)[n]) {
   if (const auto value = sb::detail::named(names, word)) return *value;
   throw py::value_error("unknown name: " + word);
 }
 
-// The first row with a bad score, or -1; throws for every other failure.
+// Returns the first row with a bad score, or -1. Throws for every other failure.
 inline py::ssize_t bad_row(const sb::Failure& failure) {
   if (failure.error == sb::Error::cancelled) throw py::error_already_set();
   if (failure.error == sb::Error::out_of_memory) throw std::bad_alloc();
@@ -164,8 +166,8 @@ inline PyObject* refuse_new(PyTypeObject*, PyObject*, PyObject*) {
   return nullptr;
 }
 
-// A type whose objects are made by the function of the same name. Type.__new__(Type) would give an
-// object that holds nothing, whose methods would read memory that is not there.
+// Registers a type whose objects are made by the function of the same name. Type.__new__(Type)
+// would give an empty object, whose methods would read memory that was never allocated.
 template <class Type, class... More>
 py::class_<Type, More...> class_made_by_function(py::module_& module, const char* name) {
   py::class_<Type, More...> made(module, name);

@@ -1,4 +1,4 @@
-// The extension smoothbound._core. What it offers is registered by subject.
+// The extension smoothbound._core. Each subject registers its functions and types.
 #include "register.hpp"
 
 PYBIND11_MODULE(_core, module) {

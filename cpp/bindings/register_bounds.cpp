@@ -10,14 +10,14 @@
 namespace bindings {
 namespace {
 
-// A plan, the band that it looks at, and the sizes of what it returns.
+// A plan, the band that it points to, and the sizes of its results.
 struct BoundPlan {
   sb::Plan plan;
   std::shared_ptr<const sb::ConfidenceBand> band;
   py::ssize_t n_radii, n_thresholds;
 };
 
-BoundPlan certifier(std::size_t n_draws, double sigma, double alpha, double a, double b,
+BoundPlan make_plan(std::size_t n_draws, double sigma, double alpha, double a, double b,
                     const std::string& side, const std::string& bound,
                     std::shared_ptr<const sb::ConfidenceBand> band, const std::string& mean,
                     std::size_t n_pilot, const std::string& order, std::uint64_t seed,
@@ -34,7 +34,7 @@ BoundPlan certifier(std::size_t n_draws, double sigma, double alpha, double a, d
   options.n_pilot = n_pilot;
   options.order = named(order, sb::detail::orders);
   options.seed = seed;
-  options.prepared = band.get();
+  options.shared_band = band.get();
   options.radii = radii;
   options.thresholds = thresholds;
   options.threads = threads;
@@ -65,7 +65,7 @@ py::tuple certify(const BoundPlan& made, const py::array& scores, std::uint64_t 
   return py::make_tuple(bounds, radius, bad_row(failure));
 }
 
-// The bound with what it chose, for tests against exact arithmetic.
+// For tests against exact arithmetic: the bound with its knots, touching points and stake.
 sb::detail::TangentBound make_tangent(const std::string& mean, double alpha, const Vector& pilot,
                                       const Vector& draws) {
   require_alpha(alpha);
@@ -99,9 +99,9 @@ void register_bounds(py::module_& module) {
       .def_property_readonly("stake", &sb::detail::TangentBound::stake);
   module.def("TangentBound", &make_tangent, py::arg("mean"), py::arg("alpha"), py::arg("pilot"),
              py::arg("draws"));
-  class_made_by_function<BoundPlan>(module, "Certifier")
-      .def("__call__", &certify, py::arg("scores"), py::arg("first_row") = 0);
-  module.def("certifier", &certifier, py::arg("n_draws"), py::kw_only(), py::arg("sigma"),
+  class_made_by_function<BoundPlan>(module, "Plan")
+      .def("certify", &certify, py::arg("scores"), py::arg("first_row") = 0);
+  module.def("Plan", &make_plan, py::arg("n_draws"), py::kw_only(), py::arg("sigma"),
              py::arg("alpha"), py::arg("a"), py::arg("b"), py::arg("side"), py::arg("bound"),
              py::arg("band").none(true), py::arg("mean"), py::arg("n_pilot"), py::arg("order"),
              py::arg("seed"), py::arg("radii"), py::arg("thresholds"), py::arg("threads"));

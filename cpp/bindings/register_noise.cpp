@@ -11,7 +11,7 @@ namespace {
 
 using Numbers = py::array_t<std::int64_t, py::array::c_style>;
 
-// Four vectors of one length, from a batch of `out`.
+// The four vectors that describe the rows of a batch.
 sb::NoiseRows noise_rows(const Numbers& rows, const Numbers& indices, const Numbers& draws,
                          const Numbers& streams) {
   const auto whole = [](const Numbers& x) {
@@ -41,8 +41,8 @@ sb::LatticeNoise make_lattice(const py::array_t<std::int32_t, py::array::c_style
           steps};
 }
 
-// Whether int32 holds the elements of the points that rows name, with `largest` added or taken
-// away. The other points may hold anything.
+// Whether int32 holds the elements of the points in `rows`, with `largest` added or subtracted. The
+// other points may hold anything.
 bool in_reach(const sb::Points<std::int32_t>& points, const sb::NoiseRows& rows,
               std::size_t largest) {
   std::vector<bool> named(points.count);
@@ -93,7 +93,7 @@ void add_gaussian(const py::array_t<T, py::array::c_style>& points, const Number
   bad_row(failure);
 }
 
-// The two functions in one type of floating-point numbers.
+// Defines the two functions for one type of floating-point numbers.
 template <class T>
 void define_noise(py::module_& module, py::class_<sb::LatticeNoise>& lattice) {
   lattice.def("add", &add_lattice<T>, py::arg("points").noconvert(), py::arg("rows").noconvert(),

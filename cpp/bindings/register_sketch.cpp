@@ -12,7 +12,7 @@ sb::ScoreCounter make_counter(const Vector& edges) {
   return sb::ScoreCounter(view(edges));
 }
 
-// Adds to `counts`, and returns the first row with a bad score, or -1.
+// Adds the scores to `counts`. Returns the first row with a bad score, or -1.
 py::ssize_t count(const sb::ScoreCounter& counter, const py::array& scores, Counts& counts,
                   int threads) {
   if (scores.ndim() != 2 || counts.ndim() != 2 || counts.shape(0) != scores.shape(0)) {
@@ -25,9 +25,9 @@ py::ssize_t count(const sb::ScoreCounter& counter, const py::array& scores, Coun
 }
 
 // Returns (bounds, radius).
-py::tuple certify_counts(const Vector& edges, const Counts& counts, double sigma, double alpha,
-                         const std::string& side, const sb::ConfidenceBand& band,
-                         const Vector& radii, const Vector& thresholds, int threads) {
+py::tuple bound_counts(const Vector& edges, const Counts& counts, double sigma, double alpha,
+                       const std::string& side, const sb::ConfidenceBand& band, const Vector& radii,
+                       const Vector& thresholds, int threads) {
   if (counts.ndim() != 2 || edges.size() == 0) {
     throw py::value_error("counts must have two dimensions, and there must be edges");
   }
@@ -37,7 +37,7 @@ py::tuple certify_counts(const Vector& edges, const Counts& counts, double sigma
   options.a = view(edges).front();
   options.b = view(edges).back();
   options.side = named(side, sb::detail::sides);
-  options.prepared = &band;
+  options.shared_band = &band;
   options.radii = view(radii);
   options.thresholds = view(thresholds);
   options.threads = threads;
@@ -64,7 +64,7 @@ void register_sketch(py::module_& module) {
   class_made_by_function<sb::ScoreCounter>(module, "ScoreCounter")
       .def("count", &count, py::arg("scores"), py::arg("counts").noconvert(), py::arg("threads"));
   module.def("ScoreCounter", &make_counter, py::arg("edges"));
-  module.def("certify_counts", &certify_counts, py::arg("edges"), py::arg("counts"), py::kw_only(),
+  module.def("bound_counts", &bound_counts, py::arg("edges"), py::arg("counts"), py::kw_only(),
              py::arg("sigma"), py::arg("alpha"), py::arg("side"), py::arg("band"), py::arg("radii"),
              py::arg("thresholds"), py::arg("threads"));
 }

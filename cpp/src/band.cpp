@@ -50,8 +50,8 @@ double ConfidenceBand::quantile(std::size_t count) const noexcept {
     return count == 0 ? -std::numeric_limits<double>::infinity() : z_[n_draws_ - count];
   }
   if (kind_ == BandKind::ell) {
-    // The knot with the largest count that is not above this one, the first at or after n_draws -
-    // count.
+    // The knot with the largest count that is at most `count`. It is the first at or after the
+    // position n_draws - count.
     const auto knot = std::lower_bound(positions_.begin(), positions_.end(), n_draws_ - count);
     return knot == positions_.end() ? -std::numeric_limits<double>::infinity()
                                     : z_[static_cast<std::size_t>(knot - positions_.begin())];
@@ -66,7 +66,7 @@ void ConfidenceBand::quantiles(std::span<const std::size_t> counts,
 
 double ConfidenceBand::dkw_quantile(std::size_t count) const noexcept {
   const auto n = static_cast<double>(n_draws_);
-  // 1 - p = (n - count) / n + deviation, which keeps its digits where p is near 1.
+  // miss = 1 - p = (n - count) / n + deviation keeps its digits where p is near 1.
   const double miss = (static_cast<double>(n_draws_ - count) / n + deviation_) * (1.0 + 4 * unit);
   return lower_quantile(1.0 - miss - unit, miss);
 }

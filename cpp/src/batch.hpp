@@ -1,4 +1,4 @@
-// What the batch calls share: the check of the options, and inputs shared among threads.
+// Helpers of the batch calls: they check the options and share the inputs among threads.
 #pragma once
 
 #include <algorithm>
@@ -37,10 +37,10 @@ Failure bad_score(const Scores<T>& scores, std::size_t input, double a, double b
           to_double(row[draw])};
 }
 
-// Calls work(i) once for every i < n, on up to `threads` threads; make() returns the `work` of one
+// Calls work(i) once for every i < n, on up to `threads` threads. make() returns the `work` of one
 // thread, a callable that may keep memory of its own and returns false if input i holds a bad
-// score. The calling thread asks `cancel` before each of its inputs. Reports the least such i,
-// whatever the thread, and leaves the rest to the caller.
+// score. The calling thread asks `cancel` before each of its inputs. The failure names the least
+// input with a bad score; the caller adds the draw.
 template <class Make>
 Failure for_each_input(std::size_t n, int threads, const Make& make, Cancel cancel = {}) {
   std::atomic<std::size_t> next{0};
@@ -68,8 +68,8 @@ Failure for_each_input(std::size_t n, int threads, const Make& make, Cancel canc
   for (std::size_t t = 1; t < std::min({static_cast<std::size_t>(threads), n, most_threads}); ++t) {
     try {
       others.emplace_back(run, Cancel{});
-    } catch (const std::exception&) {  // no thread to be had, or no memory to note it in
-      break;                           // fewer threads than asked for: slower, not wrong
+    } catch (const std::exception&) {  // no thread is left, or no memory for it
+      break;                           // with fewer threads the call is slower, not wrong
     }
   }
   run(cancel);

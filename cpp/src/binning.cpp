@@ -16,8 +16,8 @@ double score_of_key(Key key) noexcept {
   return to_double(std::bit_cast<T>(bits_of_key(key)));
 }
 
-// The keys of a row, and their ends. Signed comparison and neighbouring scores let compilers
-// vectorise it for the commonest layout.
+// Sets the keys of a row, the least and the greatest. Compilers vectorise this for neighbouring
+// scores, the most common layout, because the comparison is signed.
 template <class T, class Key>
 void take_keys(Row<T> row, Key* keys, Key& least, Key& most) {
   using Signed = std::make_signed_t<Key>;

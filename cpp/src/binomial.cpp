@@ -19,8 +19,8 @@ double log_one_minus(double q) noexcept {
   return -2.0 * (s + s * (t * series));
 }
 
-// log(n!) - log(sqrt(2 pi n) (n / e)^n), Stirling's error: by its series, and for small n by
-// shifting upwards, log n! = log (n + 1)! - log(n + 1).
+// Stirling's error, log(n!) - log(sqrt(2 pi n) (n / e)^n), by its series. A small n is first
+// raised to 16 by log n! = log (n + 1)! - log(n + 1).
 double stirling_error(double n) noexcept {
   double correction = 0.0;
   while (n < 16.0) {
@@ -62,8 +62,8 @@ double log_binomial_pmf(double k, double n, Proportion x) noexcept {
 }
 
 // The continued fraction of the incomplete beta function I_x(a, b), DLMF 8.17.22, by the modified
-// Lentz algorithm: I = x^a (1 - x)^b / (a B(a, b)) * fraction. Converges fast for x below the
-// mean: the median of 2^32 draws, which is the slowest, takes 6300 terms.
+// Lentz algorithm: I = x^a (1 - x)^b / (a B(a, b)) * fraction. It converges fast for x below the
+// mean. The slowest case, the median of 2^32 draws, takes 6300 terms.
 double beta_fraction(double a, double b, double x) noexcept {
   constexpr int most_terms = 20000;
   constexpr double tiny = 1e-300;
@@ -107,8 +107,8 @@ class Tail {
   double k_, n_;
 };
 
-// Of order_quantile: each changes y by a factor of e at most, from 1/2 down to e^-745, the least
-// double.
+// Enough for order_quantile: a step can change y by a factor of e, and y lies between 1/2 and
+// e^-745, the least double.
 constexpr int most_steps = 1000;
 
 // exp(x) for |x| <= 1 by its series, the same bits on every machine.
@@ -131,8 +131,8 @@ double poisson_pmf(std::size_t k, double mean) noexcept {
 Proportion order_quantile(std::size_t k, std::size_t n_draws, double eta, double guess) noexcept {
   const Tail tail(static_cast<double>(k), static_cast<double>(n_draws));
   const double goal = gaussian::log(eta);
-  // For p or for q, whichever is at most 1/2: it has the digits.
-  // The median of the k-th smallest is below 1/2 where 2 k < n_draws, and so is any lower quantile.
+  // Solve for p or q, whichever is at most 1/2, because that one keeps its digits. The median of
+  // the k-th smallest is below 1/2 where 2 k < n_draws, and so is every lower quantile.
   const bool solve_p = 2 * k < n_draws || tail.at({0.5, 0.5}).log_value > goal;
   double y = solve_p ? std::min(guess, 0.5) : std::min(1.0 - guess, 0.5);
   Proportion x{};

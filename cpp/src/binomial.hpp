@@ -1,4 +1,4 @@
-// Binomial and Poisson probabilities without loss of digits, and quantiles of order statistics.
+// Poisson probabilities without loss of digits, and quantiles of order statistics.
 #pragma once
 
 #include <cstddef>

@@ -12,14 +12,14 @@
 namespace smoothbound::detail {
 namespace {
 
-// Of the rows for which this is the fastest sort.
+// Row lengths for which this is the fastest sort.
 constexpr std::size_t shortest = 1 << 15;
 constexpr std::size_t longest = 1 << 18;
 constexpr int cell_bits = 13;
 constexpr std::size_t n_cells = std::size_t{1} << cell_bits;
-constexpr std::size_t bucket_draws = 192;  // in a bucket, if all have the same share
-constexpr std::size_t bucket_room = 768;   // of a bucket expected to fill half of it; multiple of 8
-constexpr std::size_t bucket_stride = 784;  // not a power of two: caches would hold few of them
+constexpr std::size_t bucket_draws = 192;   // the mean number of draws in a bucket
+constexpr std::size_t bucket_room = 768;    // a bucket is expected to fill half; a multiple of 8
+constexpr std::size_t bucket_stride = 784;  // not a power of two, so that caches hold many buckets
 
 std::uint32_t key_of_float(float x) noexcept {
   return key_of_bits(std::bit_cast<std::uint32_t>(x));
@@ -43,7 +43,7 @@ bool BucketSort::suits(Row<float> row) noexcept {
   return row.is_dense() && row.size >= shortest && row.size <= longest && kernels().row_lanes > 0;
 }
 
-// Many draws in one bucket are likely to be ties.
+// Sorts a bucket with many draws, which are probably ties.
 void BucketSort::sort_large(float* begin, float* end) {
   large_.resize(static_cast<std::size_t>(end - begin));
   std::transform(begin, end, large_.begin(), key_of_float);
@@ -55,7 +55,7 @@ void BucketSort::sort_large(float* begin, float* end) {
   for (const std::uint32_t key : large_) *begin++ = float_of_key(key + least);
 }
 
-// Buckets of about the same size are sorted together, since a lane that is done waits for the rest.
+// Sorts buckets of about the same size together, because a lane that is done waits for the others.
 void BucketSort::sort_each() {
   const std::size_t lanes = kernels().row_lanes;
   const std::size_t n_buckets = ends_.size();
@@ -91,7 +91,7 @@ void BucketSort::sort_each() {
   }
 }
 
-// Which cells make up a bucket, and the room of each bucket, from a sample of the row.
+// Chooses the cells of each bucket and the room of each bucket from a sample of the row.
 Spread BucketSort::plan(Row<float> row, double a, double b) {
   const std::size_t n_draws = row.size;
   const std::size_t n_buckets = (n_draws + bucket_draws - 1) / bucket_draws;
@@ -133,14 +133,15 @@ Spread BucketSort::plan(Row<float> row, double a, double b) {
   return spread;
 }
 
-// One pass over the row, and a sort of each bucket while it lies in the cache.
+// Moves the scores into their buckets in one pass, then sorts each bucket in the cache.
 BucketSort::Outcome BucketSort::operator()(Row<float> row, double a, double b,
                                            std::vector<std::uint32_t>& keys) {
   const std::size_t n_draws = row.size;
   const Spread spread = plan(row, a, b);
   const std::size_t n_buckets = ends_.size();
-  // A bucket that runs over spoils those behind it, but not the memory behind the last: they are
-  // looked at before so many draws were added.
+  // A bucket that overflows overwrites the buckets behind it. It cannot reach past the end of
+  // room_, because the buckets are checked after every `unseen` draws, which is the room at the
+  // end.
   const std::size_t unseen = 16 * n_buckets;
   room_.resize(starts_.back() + unseen);
   for (std::size_t start = 0; start < n_draws; start += unseen) {

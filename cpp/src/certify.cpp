@@ -13,8 +13,8 @@ using namespace detail;
 
 namespace {
 
-// The first row from `begin` on with a bad score. Where there is none, the scores have changed
-// during the call.
+// The first bad score in the rows from `begin` on. If there is none, the scores have changed during
+// the call.
 template <class T>
 Failure first_bad_score(const Scores<T>& scores, std::size_t begin, double a, double b) noexcept {
   Failure failure{Error::bad_score, begin};
@@ -79,8 +79,7 @@ Failure Plan::certify(const Scores<T>& scores, Certificates out, Cancel cancel) 
   if (contents_ == nullptr) return refused(Error::bad_option, "create() must have succeeded", 0);
   const PlanContents& plan = *contents_;
   if (scores.n_draws != plan.n_draws) {
-    return refused(Error::bad_option, "n_draws must be what the plan was created for",
-                   scores.n_draws);
+    return refused(Error::bad_option, "n_draws must be that of the plan", scores.n_draws);
   }
   if (!holds(out.bounds.size(), scores.n_inputs, plan.r.size())) {
     return refused(Error::bad_output, "bounds must hold n_inputs * n_radii numbers",

@@ -1,4 +1,4 @@
-// Certifies rows of scores, one thread's share of a call: which bound, and what it needs of a row.
+// Certifies the rows that one thread takes: chooses the bound, and prepares the row for it.
 #pragma once
 
 #include <array>
@@ -59,7 +59,7 @@ class RowCertifier {
             out.radius.subspan(first * n_thresholds, n * n_thresholds)};
   }
 
-  // `number` is that of the row, from which its permutation follows.
+  // `number` is the number of the row, which keys its permutation.
   bool certify(Row<T> row, std::uint64_t number, Certificates out) {
     if (plan_.options.bound == Bound::tangent) return by_tangent(row, number, out);
     curve_.clear();

@@ -15,7 +15,7 @@ using namespace detail;
 
 namespace {
 
-constexpr std::size_t block = 4096;  // scores at a time, so that their cells stay in the cache
+constexpr std::size_t block = 4096;  // scores per pass, few enough for their cells to stay in cache
 
 template <class T>
 bool is_aligned(const T* data) noexcept {
@@ -40,7 +40,8 @@ class CountingWorker {
       for (std::size_t i = 0; i < row.size; ++i) counts[cells_[i]] += sign;
       return true;
     }
-    tables_.assign(2 * n_cells_, 0);  // two, so that a score need not wait for the one before
+    tables_.assign(2 * n_cells_,
+                   0);  // two tables, so that a score need not wait for the one before
     for (std::size_t start = 0; start < row.size; start += block) {
       const std::size_t n = std::min(block, row.size - start);
       if (!fill_tables(contiguous(row, start, n), n)) return false;
@@ -65,7 +66,7 @@ class CountingWorker {
     return true;
   }
 
-  // The scores as floats or doubles side by side: where they are, or in a buffer.
+  // The scores as neighbouring floats or doubles: in place if they are so already, or in a buffer.
   const Real* contiguous(Row<T> row, std::size_t start, std::size_t n) {
     const bool dense = row.stride == sizeof(T) && is_aligned(row.data);
     if constexpr (std::is_same_v<T, Real>) {
@@ -79,8 +80,9 @@ class CountingWorker {
     return scores_.data();
   }
 
-  // Edges in lower grid cells are below x, edges in higher ones above; the rest are compared. If a
-  // cell holds no more than one, that is the first which is not lower, or nothing.
+  // The cell of x. Edges in lower grid cells are below x, and edges in higher grid cells above it.
+  // Only the edges in the same grid cell are compared with x. In a sparse grid there is at most
+  // one.
   template <bool sparse>
   std::uint32_t cell_of(Real x, std::uint32_t guess) const {
     const Real* least = grid_.least.data();
@@ -141,7 +143,7 @@ Failure ScoreCounter::count(const Scores<T>& scores, std::span<std::uint32_t> co
         return valid;
       };
     });
-    if (failure) {  // what was added is taken away again, modulo 2^32
+    if (failure) {  // take away again what was added, modulo 2^32
       const auto worker = make_worker();
       for (std::size_t i = 0; i < scores.n_inputs; ++i) {
         if (done[i] != 0) (*worker)(scores.row(i), row_of(i), static_cast<std::uint32_t>(-1));

@@ -15,13 +15,13 @@ namespace {
 // steps, to the safe side.
 constexpr double negligible = 1e-18;
 
-// How Passage takes checks together. These decide how long it takes, and nothing else: what the
-// counts between could lose on the way is computed, and subtracted.
+// How Passage groups checks. These constants decide only how long it takes. The probability that
+// the counts between the bounds could lose on the way is computed and subtracted.
 constexpr std::size_t checks_together = 64;
 constexpr std::size_t least_checks = 8;   // fewer are not worth two convolutions
-constexpr std::size_t least_between = 2;  // times the counts near a bound
-constexpr double safe_deviations = 10.0;  // standard deviations, a chance of 1e-23 ...
-constexpr double safe_counts = 20.0;      // ... and where the mean is too small for a normal
+constexpr std::size_t least_between = 2;  // in multiples of the counts near a bound
+constexpr double safe_deviations = 10.0;  // standard deviations: a chance of 1e-23
+constexpr double safe_counts = 20.0;      // added where the mean is too small for a normal law
 
 // A bound on the order statistics as a bound on the count at a time.
 struct Check {
@@ -42,7 +42,7 @@ void poisson_pmfs(double mean, std::vector<double>& pmf) {
   while (pmf.back() > floor) pmf.push_back(pmf.back() * mean / static_cast<double>(pmf.size()));
 }
 
-// P(N(t) = j, no bound violated so far) for a range of j.
+// P(N(t) = j and no bound was violated before t), for a range of j.
 class Counts {
  public:
   Counts(std::size_t first, std::vector<double> p) : first_(first), p_(std::move(p)) {}
@@ -54,7 +54,7 @@ class Counts {
   // Bound on the relative error of every probability.
   double error() const { return error_ + static_cast<double>(p_.size()) * unit; }
 
-  // To a later time: adds a Poisson variable of the given mean.
+  // Moves to a later time: adds a Poisson variable with the given mean.
   void advance(double mean) {
     if (mean <= 0.0 || p_.empty()) return;
     poisson_pmfs(mean, increments_);
@@ -64,7 +64,7 @@ class Counts {
     p_.resize(p_.size() + pad);
     kernels().convolve(padded_.data() + pad, increments_.data(), increments_.size(), p_.data(),
                        p_.size());
-    // Products, additions, and the recursion of the increments from their mode.
+    // This counts products, additions, and the recursion of the increments from their mode.
     error_ += static_cast<double>(5 * increments_.size() + 100) * unit;
     drop_negligible();
   }
@@ -132,7 +132,7 @@ class Counts {
   double error_ = 0.0;
 };
 
-// Bounds on P(Poisson(mean) >= k) and P(Poisson(mean) <= k), by geometric series.
+// Upper bounds on P(Poisson(mean) >= k) and P(Poisson(mean) <= k), by geometric series.
 double upper_tail(std::size_t k, double mean) {
   const auto x = static_cast<double>(k);
   return x <= mean ? 1.0 : poisson_pmf(k, mean) / (1.0 - mean / (x + 1.0));
@@ -142,8 +142,8 @@ double lower_tail(std::size_t k, double mean) {
   return x >= mean ? 1.0 : poisson_pmf(k, mean) / (1.0 - x / mean);
 }
 
-// Carries the counts through the checks. Counts far from the bounds need no check for a while:
-// they take a block of checks in one step, and only those near a bound go from check to check.
+// Carries the counts through the checks. Counts far from the bounds pass a whole block of checks in
+// one step. Only counts near a bound go from check to check.
 class Passage {
  public:
   Passage(std::size_t n_draws, Cancel cancel)
@@ -185,8 +185,8 @@ class Passage {
     time_ = checks.back().time;
   }
 
-  // How far from a bound hardly any path of this block meets it: the deviations above, and what the
-  // bounds move towards the paths.
+  // A distance from the bounds at which a count hardly ever meets one within this block. It is the
+  // sum of safe_deviations and of the distance that a bound moves towards the counts.
   std::size_t reach(std::span<const Check> checks) const {
     double farthest = 0.0;
     for (const Check& check : checks) {
@@ -209,7 +209,7 @@ class Passage {
     }
   }
 
-  // Adds up the chance that counts from `lowest` to `highest` violate a check on the way.
+  // Adds an upper bound on the probability that counts from `lowest` to `highest` violate a check.
   void miss(std::span<const Check> checks, std::size_t lowest, std::size_t highest) {
     for (const Check& check : checks) {
       const double mean = (check.time - time_) * rate_;

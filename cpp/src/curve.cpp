@@ -13,8 +13,8 @@ std::size_t group_of(double z) {
   return static_cast<std::size_t>((z + curve_limit) * curve_groups_per_unit + 0.5);  // nearest
 }
 
-// The weights of every group at every r = k / 8: levels in the middle of groups are multiples of
-// 1/8 too, so that only group - k matters.
+// The weights of every group at every r = k / 8. The centres of the groups are multiples of 1/8,
+// too, so the weights depend only on group - k.
 class EighthWeights {
  public:
   static constexpr std::size_t size = curve_groups + BoundCurve::last_eighth;
@@ -45,17 +45,17 @@ bool is_kept(double z) { return z >= -curve_limit; }
 
 double kept(double z) { return std::min(z, static_cast<double>(curve_limit)); }
 
-// Of distance(r) relative to itself: Phi, the moments of order 0, and the sum over the groups in
-// eight lanes; all of one sign.
+// Relative error of distance(r): that of Phi, of the moments of order 0, and of the sum over the
+// groups in eight lanes. All terms have the same sign.
 constexpr double relative_error =
     gaussian::cdf_relative_error + moment_error + (curve_groups / 8 + 8) * unit;
 
-// Relative to the sum of the gaps: the truncation (1e-16); the rounding of y, up to 16 units where
-// phi(y) is not negligible; and the terms t >= 1, which add up to less than 1/32 and carry fewer
-// than 1024 roundings. (h is exact.)
+// Error of distance(r) relative to the sum of the gaps. It has three parts: the truncation (1e-16);
+// the rounding of y, up to 16 units where phi(y) is not negligible; and the terms t >= 1, which add
+// up to less than 1/32 and carry fewer than 1024 roundings. (h is exact.)
 constexpr double absolute_error = 1e-16 + 16 * unit + 1024 * unit / 32;
 
-// From here on every Phi(z - r) is 0, and the powers of r in the series would overflow.
+// For r beyond this, every Phi(z - r) is 0, and the powers of r in the series would overflow.
 constexpr double farthest = curve_limit + 39.0;
 
 }  // namespace
@@ -136,7 +136,8 @@ void BoundCurve::add(double gap, double z) noexcept {
   total_ = (total_ + gap) * (1.0 + 2 * moment_error);
 }
 
-// Whole vectors of groups where there are so many: those beyond the last hold 0 and add nothing.
+// The number of groups in use, rounded up to whole vectors of eight. The groups beyond the last one
+// hold 0 and add nothing.
 std::size_t BoundCurve::groups() const noexcept {
   return std::min((last_ - first_ + 7) / 8 * 8, curve_groups - first_);
 }

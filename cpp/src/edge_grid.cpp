@@ -19,7 +19,7 @@ Real previous(Real x) noexcept {
   return std::nextafter(x, -std::numeric_limits<Real>::infinity());
 }
 
-// The least number of type Real that is >= x; infinity beyond them all.
+// The least number of type Real that is >= x; infinity if all are below x.
 template <class Real>
 Real least_from(double x) noexcept {
   constexpr auto most = static_cast<double>(std::numeric_limits<Real>::max());
@@ -29,8 +29,8 @@ Real least_from(double x) noexcept {
   return static_cast<double>(near) < x ? next(near) : near;
 }
 
-// A grid of n cells over [edges.front(), edges.back()], measured from 0 if that is exact (numbers
-// near 0 keep their digits), else from a.
+// Sets a grid of n cells over [edges.front(), edges.back()]. Cells are measured from 0 if that is
+// exact, because numbers near 0 keep their digits, and otherwise from a.
 template <class Real>
 void set_cells(GridCells<Real>& grid, std::span<const double> edges, std::size_t n) {
   const double scale = static_cast<double>(n) / (edges.back() - edges.front());
@@ -48,8 +48,9 @@ void set_cells(GridCells<Real>& grid, std::span<const double> edges, std::size_t
   }
 }
 
-// The grid cells are monotone in x. So they are the intervals, and their borders the edges, if
-// this holds at each edge and at its neighbours; every other number is between two of those.
+// Whether the grid cells are the intervals between the edges. It is enough to look at each edge and
+// at its neighbours: the grid cells are monotone in x, and every other number lies between two of
+// these.
 template <class Real>
 bool is_exact(const EdgeGrid<Real>& grid, std::span<const double> edges) {
   const auto is = [&](Real x, std::size_t cell) {
@@ -77,7 +78,8 @@ EdgeGrid<Real>::EdgeGrid(std::span<const double> edges) {
   set_cells(cells, edges, bins);
   exact = is_exact(*this, edges);
   if (exact) return;
-  const std::size_t n = 2 * bins;  // if the edges are about equally spaced, at most one a cell
+  const std::size_t n =
+      2 * bins;  // at most one edge in each cell, if they are about equally spaced
   set_cells(cells, edges, n);
   first.assign(n + 2, 0);
   for (const Real x : least) {

@@ -14,8 +14,7 @@ using namespace detail;
 
 namespace {
 
-// x > 0 to nine decimal digits, rounded down, by operations that every machine rounds
-// alike.
+// x > 0, rounded down to nine decimal digits. Every machine rounds these operations alike.
 double round_down(double x) noexcept {
   constexpr double least_digits = 1e8;
   double scale = 1.0;
@@ -29,14 +28,14 @@ double log_of(double failure) noexcept {
   return failure > 0.0 ? gaussian::log(failure) : -std::numeric_limits<double>::infinity();
 }
 
-// The failure of all bounds is nearly a power of the level. This is where a search begins and how
-// it goes on; whatever it tries, a level is taken only if its failure was computed and is at most
-// alpha.
-constexpr double usual_bounds = 75.0;  // independent bounds that would fail as often
-constexpr double usual_slope = 0.95;   // of log failure over log level
-constexpr double least_slope = 0.1, greatest_slope = 3.0;  // of a secant that is more than rounding
-constexpr double enough = 2e-9;             // below alpha, relative: less than the digits dropped
-constexpr double aim = 1e-9;                // half of it
+// The failure probability of all bounds is nearly a power of the level. These constants guide the
+// search for the level. They cannot make it wrong: a level is taken only if its failure probability
+// was computed and is at most alpha.
+constexpr double usual_bounds = 75.0;  // number of independent bounds that would fail as often
+constexpr double usual_slope = 0.95;   // slope of log failure over log level
+constexpr double least_slope = 0.1, greatest_slope = 3.0;  // other slopes come from rounding
+constexpr double enough = 2e-9;  // relative distance below alpha, less than the digits dropped
+constexpr double aim = 1e-9;     // half of `enough`
 constexpr double shortest_bracket = 1e-10;  // of log level
 constexpr int most_steps = 40;  // halvings from the widest bracket, log(2^33), to the shortest
 
@@ -78,10 +77,10 @@ double ell_failure(std::size_t n_draws, double eta, std::span<const std::size_t>
 
 double ell_level(std::size_t n_draws, double alpha, std::span<const std::size_t> ranks,
                  bool two_sided, Cancel cancel) {
-  // By the union bound, alpha / (number of bounds) is low enough; and no level above alpha is.
+  // By the union bound, alpha / (number of bounds) is low enough. A level above alpha is too high.
   const auto n_bounds = static_cast<double>(ranks.size() * (two_sided ? 2 : 1));
   const double most = std::min(alpha, most_level);
-  double level = std::min(alpha / n_bounds, most);  // the highest that is known to be low enough
+  double level = std::min(alpha / n_bounds, most);  // the highest level known to be low enough
   double low = gaussian::log(level);
   double high = gaussian::log(most);
   const double goal = gaussian::log(alpha);

@@ -17,7 +17,7 @@ void log(std::span<const double> x, std::span<double> out) noexcept {
 }
 
 double exp(double x) noexcept {
-  constexpr double reach = 700.0;  // of the kernel
+  constexpr double reach = 700.0;  // the range of the kernel
   if (x < -746.0) return 0.0;      // less than half of the least double
   if (x > 710.0) return std::numeric_limits<double>::infinity();
   const bool far = std::fabs(x) > reach;

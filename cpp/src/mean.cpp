@@ -17,7 +17,7 @@ double evidence(double alpha) noexcept { return -gaussian::log(alpha) * (1.0 + 1
 
 double hoeffding_quantile(double sum, std::size_t n_draws, double width,
                           double deviation) noexcept {
-  // Distances, blocks, total, division: at most sum_error and a few units.
+  // The distances, the blocks, the total and the division err by at most sum_error and a few units.
   const double mean = sum / (static_cast<double>(n_draws) * width) * (1.0 - sum_error - 8 * unit);
   return lower_quantile(mean - deviation, (1.0 - mean) + deviation);
 }
@@ -76,8 +76,9 @@ double Tally::sum_of_squares(std::span<const double> values) const noexcept {
 double bernstein_lower(const Tally& tally, std::span<const double> values, double alpha) noexcept {
   if (tally.n_draws() < 2) return 0.0;
   const auto n = static_cast<double>(tally.n_draws());
-  // Errors of the values (8 units), of the sums (tally_error) and of a few operations: the mean
-  // and the mean square are known to 40 units, and so is their difference to 160 units of 1.
+  // The errors are those of the values (8 units), of the sums (tally_error) and of a few
+  // operations. So the mean and the mean square are known to 40 units, and their difference to 160
+  // units of 1.
   const double mean = tally.sum(values) / n;
   const double spread = tally.sum_of_squares(values) / n - mean * mean;
   const double variance = (std::max(spread, 0.0) + 160 * unit) * (n / (n - 1.0));
@@ -91,9 +92,9 @@ double betting_lower(const Tally& tally, std::span<const double> logs, double st
                      double alpha) noexcept {
   const auto n = static_cast<double>(tally.n_draws());
   const double total = tally.sum(logs);
-  // A value known to 8 units of itself and the rounding of 1 + stake v move a logarithm by 10
-  // units; gaussian::log errs by 8 units of the result, and so twice in a difference. Neither is
-  // more than (10 + 16 log) units a draw. The sum and the quotient err in proportion.
+  // The error of a value, 8 units of itself, and the rounding of 1 + stake v move a logarithm by 10
+  // units. gaussian::log errs by 8 units of its result, and a difference has two of them. Together
+  // that is at most (10 + 16 log) units per draw. The sum and the quotient err in proportion.
   const double per_draw = (10.0 + 16.0 * logs.back()) * unit;
   const double level = (total * (1.0 - tally_error) - evidence(alpha)) / n;
   const double safe = level - per_draw - std::fabs(level) * (4 * unit);

@@ -1,4 +1,4 @@
-// What can be chosen by name: a word for Python, a code for C, and what they stand for. A new
+// The options that are chosen by name, each with its word for Python and its code for C. A new
 // method is a new line here.
 #pragma once
 

@@ -14,9 +14,9 @@ using namespace detail;
 
 namespace {
 
-constexpr std::size_t chunk = 1024;  // blocks whose words are made at a time
-constexpr std::uint32_t extra_bits_stream = 1u
-                                            << 31;  // in the stream word: an element's second block
+constexpr std::size_t chunk = 1024;  // number of blocks whose words are made at a time
+// This bit of the stream word marks the second block of an element.
+constexpr std::uint32_t extra_bits_stream = 1u << 31;
 
 Failure outside(std::span<const std::int64_t> numbers, std::int64_t most, const char* need) {
   for (const std::int64_t number : numbers) {
@@ -73,9 +73,8 @@ struct Words {
   const std::uint32_t* word(std::size_t j) const { return words.data() + j * chunk; }
 };
 
-// Calls part(part number, first element, first place in the chunk, count) for the elements that
-// the blocks first, ..., first + n - 1 of a row of `size` elements give rise to: block b has
-// element k * blocks + b as its part k.
+// Calls part(k, first element, count) for each part k of the blocks first, ..., first + n - 1 of a
+// row of `size` elements. Part k of block b is the element k * blocks + b.
 template <class Part>
 void for_each_part(std::size_t size, std::size_t blocks, std::size_t first, std::size_t n,
                    std::size_t parts, const Part& part) {
@@ -104,7 +103,7 @@ void shift_part(const double* point, const float* normal, double sigma, std::siz
   kernels().shift_double(point, normal, sigma, n, out);
 }
 
-// One thread's memory, and the noise of one row.
+// Adds the noise of one row after another, in memory of its own: one per thread.
 class LatticeWorker {
  public:
   LatticeWorker(const LatticeTable& table, std::uint64_t seed)
@@ -131,7 +130,7 @@ class LatticeWorker {
   }
 
  private:
-  // Notes the elements that the leading bits do not decide, of `count` from `at` on.
+  // Notes those of the `count` elements from `at` on that the leading bits do not decide.
   void collect(const std::uint32_t* words, unsigned shift, std::size_t at, std::size_t count) {
     std::memset(flags_.data() + count, 0, 8);
     for (std::size_t i = 0; i < count; i += 8) {
@@ -167,8 +166,7 @@ class LatticeWorker {
   }
 
   std::int32_t reached(std::uint32_t high, std::uint64_t low) const {
-    // By halving the thresholds that begin with the same bits, without a branch that depends on
-    // low.
+    // A binary search among the thresholds with the same leading bits, without a branch on `low`.
     std::int32_t first = below(table_.guide[high]);
     std::int32_t left = below(table_.guide[high + 1]) - first;
     while (left > 0) {
@@ -193,7 +191,7 @@ class LatticeWorker {
 LatticeNoise::LatticeNoise(std::span<const std::int32_t> high, std::span<const std::uint64_t> low,
                            double steps)
     : table_{{low.begin(), low.end()}, std::vector<std::int32_t>(0x8001), steps} {
-  if (high.size() > max_thresholds) return;  // the positions might not fit, and add refuses it
+  if (high.size() > max_thresholds) return;  // the positions might not fit, and add() refuses it
   std::size_t t = 0;
   for (std::size_t leading = 0; leading < table_.guide.size(); ++leading) {
     const auto before = static_cast<std::int32_t>(t);

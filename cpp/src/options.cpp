@@ -53,8 +53,8 @@ Failure check(const Options& o, std::size_t n_draws) noexcept {
   if (needs_pilot && !has_pilot(o, n_draws)) {
     return bad("n_pilot must be at least 1 and below n_draws", static_cast<double>(o.n_pilot));
   }
-  if (o.bound == Bound::cdf && o.prepared != nullptr && o.prepared->n_draws() != n_draws) {
-    return bad("n_draws must be what the prepared band was made for", static_cast<double>(n_draws));
+  if (o.bound == Bound::cdf && o.shared_band != nullptr && o.shared_band->n_draws() != n_draws) {
+    return bad("n_draws must be that of shared_band", static_cast<double>(n_draws));
   }
   return {};
 }

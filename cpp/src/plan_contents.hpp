@@ -1,4 +1,4 @@
-// What a Plan holds: options, and what follows from them without the scores.
+// The contents of a Plan: options, and all that can be computed from them without the scores.
 #pragma once
 
 #include <cstddef>
@@ -29,16 +29,16 @@ inline std::vector<double> targets_of(const Options& options, const Range& range
 }
 
 struct PlanContents {
-  std::vector<double> radii, thresholds;  // what the options look at
+  std::vector<double> radii, thresholds;  // the spans of `options` point to these
   Options options;
   Range range;
   std::size_t n_draws;
-  std::vector<double> r;                 // radii / sigma ...
-  CurveRadii curve_radii;                // ... and for curves
+  std::vector<double> r;                 // radii / sigma
+  CurveRadii curve_radii;                // the same, for curves
   std::vector<double> targets;           // distances of the thresholds
   double hoeffding = 0.0;                // deviation of the mean, Bound::mean
   const ConfidenceBand* band = nullptr;  // Bound::cdf: the knots and their levels
-  std::vector<std::size_t> before;       // the positions before the knots (the first, at 0: 0)
+  std::vector<std::size_t> before;       // the positions before the knots; 0 for a knot at 0
   std::optional<ConfidenceBand> own_band;
 
   PlanContents(const Options& o, std::size_t n)
@@ -61,9 +61,10 @@ struct PlanContents {
  private:
   void take_band() {
     const Options& o = options;
-    if (o.prepared == nullptr) own_band.emplace(o.band, n_draws, o.alpha, o.n_bins, 0.0, o.cancel);
-    band = o.prepared == nullptr ? &*own_band : o.prepared;
-    options.prepared = band;
+    if (o.shared_band == nullptr)
+      own_band.emplace(o.band, n_draws, o.alpha, o.n_bins, 0.0, o.cancel);
+    band = o.shared_band == nullptr ? &*own_band : o.shared_band;
+    options.shared_band = band;
     if (band->positions().size() == n_draws) return;  // no draw lies between the knots
     for (const std::size_t at : band->positions()) before.push_back(at == 0 ? 0 : at - 1);
   }

@@ -11,11 +11,11 @@ namespace smoothbound::detail {
 namespace {
 
 constexpr double resolution = 1e-14;  // of r, in units of 1 + r
-// Interpolation ends after a few steps. Should it not, the bracket is halved: from 44, the widest
-// before the bound is 0, to the resolution takes some 50 steps.
+// Interpolation usually ends after a few steps. Otherwise the bracket is halved. Some 50 halvings
+// lead from 44, its greatest width before the bound is 0, to the resolution.
 constexpr int most_interpolations = 30;
 constexpr int most_steps = 200;
-constexpr double shortest_step = 1e-8;  // over shorter ones heights differ by their rounding alone
+constexpr double shortest_step = 1e-8;  // over a shorter step, heights differ only by rounding
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
@@ -25,10 +25,10 @@ struct Point {
   bool passes;
 };
 
-// A bracket among the multiples of 1/8, where the bound costs little, then inverse interpolation:
-// the polynomial in the height through the points near the target. In this coordinate the bound is
-// smooth and nearly a line of slope -1 to 0, since Phi^-1 of a smoothed score in [0, 1] is
-// 1-Lipschitz in r; two or three points at other r are enough.
+// First finds a bracket among the multiples of 1/8, where the bound costs little. Then interpolates
+// inversely, by the polynomial in the height through the points near the target. In this coordinate
+// the bound is smooth and nearly a line with a slope between -1 and 0, because Phi^-1 of a smoothed
+// score in [0, 1] is 1-Lipschitz in r. So two or three points at other r are enough.
 class Search {
  public:
   Search(const BoundCurve& bound, double width, double target)
@@ -68,7 +68,7 @@ class Search {
       const std::size_t k = (low + high) / 2;
       (at_eighth(k) > target_ ? low : high) = k;
     }
-    // From the farthest to the nearest, which are forgotten last.
+    // The farthest points come first, because the first are dropped first.
     for (const std::size_t k : {low - 2, low - 1, low + 2, low, low + 1}) {
       if (k <= last_eighth) move_to(point(static_cast<double>(k) / 8, at_eighth(k)));
     }
@@ -79,8 +79,8 @@ class Search {
     return low_.height / slope_ <= enough || high_ - low_.r <= enough;
   }
 
-  // Where the polynomial meets the target (Neville's scheme), and a little less, so that the last
-  // step ends on the side that passes.
+  // The r at which the polynomial meets the target (Neville's scheme), minus half the tolerance, so
+  // that the last step ends on the side that passes.
   double next() const {
     std::array<double, most_nodes> r;
     for (std::size_t i = 0; i < n_nodes_; ++i) {
@@ -117,7 +117,7 @@ class Search {
   const BoundCurve& bound_;
   const double width_, target_;
   const double goal_;
-  std::array<double, last_eighth + 1> eighths_;  // bounds known; -1 where not yet
+  std::array<double, last_eighth + 1> eighths_;  // the bounds known so far; -1 for the others
   std::array<Point, most_nodes> nodes_;
   std::size_t n_nodes_ = 0;
   Point low_{0.0, infinity, true};

@@ -1,4 +1,5 @@
-// Directed rounding by small, stated margins: each step of a certificate errs to the safe side.
+// Directed rounding by small, stated margins, so that each step of a certificate errs to the safe
+// side.
 #pragma once
 
 #include <cfloat>

@@ -16,7 +16,7 @@
 
 namespace smoothbound::detail {
 
-// One of several short rows, shown as a Sorter shows its row.
+// One of several short rows, with the interface of a Sorter.
 struct ShortRow {
   const ShortRows& rows;
   std::size_t row, n_draws;
@@ -33,7 +33,7 @@ struct ShortRow {
 // Adds knots to a curve. Keeps its memory from row to row.
 class RowKnots {
  public:
-  // For a plan with a band; without one, add() may not be called.
+  // add() may be called only if the plan has a band.
   explicit RowKnots(const PlanContents& plan)
       : plan_(plan), gaps_(plan.band == nullptr ? 0 : plan.band->positions().size()) {}
 
@@ -68,11 +68,11 @@ class RowKnots {
     }
   }
 
-  // The gaps where every draw is a knot, in blocks that stay in the cache.
+  // Sets the gaps where every draw is a knot, in blocks that stay in the cache.
   template <class T>
   void take_all_gaps(const Sorter<T>& sorted) noexcept {
     const Range& range = plan_.range;
-    std::array<double, sum_block + 1> distances;  // after that of the knot before
+    std::array<double, sum_block + 1> distances;  // distances[0] is that of the knot before
     distances[0] = 0.0;
     for (std::size_t start = 0; start < gaps_.size(); start += sum_block) {
       const std::size_t n = std::min(sum_block, gaps_.size() - start);
@@ -90,8 +90,8 @@ class RowKnots {
     }
   }
 
-  // Where a knot is tied with a draw beyond it, more draws reach it than its position says: its
-  // gap is added by itself, at the level of the true count.
+  // Adds the gaps of tied knots. Where a knot is tied with a draw before it, more draws reach it
+  // than its position says, so its gap is added separately, at the level of the true count.
   template <class Sorted>
   void add_tied_knots(const Sorted& sorted, BoundCurve& curve) {
     const std::size_t last = plan_.n_draws - 1;
@@ -100,7 +100,7 @@ class RowKnots {
       return plan_.range.distance(sorted[lower ? position : last - position]);
     };
     const std::span<const std::size_t> positions = plan_.band->positions();
-    before_.resize(gaps_.size());  // the distance of the draw before each knot but the first, at 0
+    before_.resize(gaps_.size());  // distance of the draw before each knot; unused for the first
     sorted.pick(plan_.before, !lower, before_);
     for (std::size_t i = 1; i < gaps_.size(); ++i) {
       const double distance = distances_[i];

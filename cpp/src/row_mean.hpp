@@ -41,8 +41,8 @@ double sum_of_distances(Row<T> row, const Range& range) {
   return total + lost;
 }
 
-// In a wider range the sum of 2^32 distances could overflow. It is taken of distances times
-// `shrink`, which loses less than one part in 2^1900 of the range.
+// In a range wider than this, the sum of 2^32 distances could overflow. Each distance is then
+// multiplied by `shrink`, which loses less than one part in 2^1900 of the range.
 constexpr double widest = 0x1p980;
 constexpr double shrink = 0x1p-64;
 

@@ -26,8 +26,8 @@ class RowShares {
   // Takes all draws. \return false if a score is NaN or outside the range
   bool take_all(Row<T> row) { return fill(row, draws_); }
 
-  // Takes the pilot and the other draws apart. `number` is that of the row, from which its
-  // permutation follows. \return false if a score is NaN or outside the range
+  // Takes the pilot and the other draws separately. `number` is the number of the row, which keys
+  // its permutation. \return false if a score is NaN or outside the range
   bool split(Row<T> row, std::uint64_t number) {
     const std::size_t n_pilot = options_.n_pilot;
     if (options_.order == Order::unknown) {
@@ -40,12 +40,12 @@ class RowShares {
     return fill({row.data, n_pilot, row.stride}, pilot_) && fill(row.after(n_pilot), draws_);
   }
 
-  // In ascending order.
+  // The shares, in ascending order.
   std::span<const double> pilot() const noexcept { return pilot_; }
   std::span<const double> draws() const noexcept { return draws_; }
 
  private:
-  // The shares are known to 3 units, and lowered by at least as much.
+  // The shares have an error of 3 units, and are lowered by at least as much.
   bool fill(Row<T> row, std::vector<double>& shares) {
     if (!sort_(row, range_.a, range_.b)) return false;
     const bool lower = range_.side == Side::lower;

@@ -14,7 +14,8 @@ std::size_t ShortRows::together(std::size_t n_draws) noexcept {
 }
 
 bool ShortRows::worthwhile(std::size_t n_rows) noexcept {
-  return n_rows > kernels().row_lanes / 4 && n_rows > 1;  // empty lanes cost as much as others
+  return n_rows > kernels().row_lanes / 4 &&
+         n_rows > 1;  // an empty lane costs as much as a full one
 }
 
 template <class T>
@@ -78,7 +79,7 @@ void ShortRows::evaluate(const CurveRadii& radii, std::span<double> distances) {
 }
 
 std::span<const BoundCurve> ShortRows::curves() {
-  // The groups in use are always the same: the others stay 0.
+  // The groups in use are the same in every call, so the others stay 0.
   if (curves_.size() < count_) curves_.resize(count_);
   const std::size_t lanes = kernels().row_lanes;
   const double* moment = moments_.data();

@@ -1,5 +1,5 @@
-// Bounds of many short rows at once: they are sorted, condensed and evaluated side by side, one in
-// each lane of a vector. The bits are those of BoundCurve, row by row.
+// Bounds of many short rows at once. The rows are sorted, condensed and evaluated side by side, one
+// in each lane of a vector. The bits are those of BoundCurve, row by row.
 #pragma once
 
 #include <cstddef>
@@ -13,15 +13,15 @@
 
 namespace smoothbound::detail {
 
-// Keeps its memory from call to call: use one per thread. What allocates may throw std::bad_alloc.
+// It keeps its memory from call to call: use one per thread. Members that allocate may throw
+// std::bad_alloc.
 class ShortRows {
  public:
-  // For rows whose knots have these levels; null for rows that are only sorted. They must outlive
-  // this object.
+  // The levels of the knots must outlive this object; null for rows that are only sorted.
   explicit ShortRows(const KnotLevels* levels) : levels_(levels) {}
 
-  // Whether so many rows of the same size are better taken together, with this class, than one by
-  // one; from 1 on up to together() rows.
+  // together() is how many rows of the same size this class takes at once. worthwhile() is whether
+  // n_rows of them take less time with this class than one by one.
   static std::size_t together(std::size_t n_draws) noexcept;
   static bool worthwhile(std::size_t n_rows) noexcept;
 
@@ -30,15 +30,15 @@ class ShortRows {
   template <class T>
   bool sort(std::span<const Row<T>> rows, const Range& range);
 
-  // Score number i of a row, from the least on.
+  // Score i of a row, counted from the least.
   double at(std::size_t row, std::size_t i) const noexcept;
 
-  // Condenses the rows sorted, where every draw is a knot. Not for levels with more than
-  // moment_block knots in a group, of which fits() tells.
+  // Condenses the sorted rows, where every draw is a knot. fits() is whether it can take these
+  // levels: no group may have more than moment_block knots.
   static bool fits(const KnotLevels& levels) noexcept;
   void condense(const Range& range);
 
-  // distance(r) of each row at each of the radii: bounds[row * radii.size() + j].
+  // Sets distances[row * radii.size() + j] to distance(r) of a row at radius j.
   void evaluate(const CurveRadii& radii, std::span<double> distances);
 
   // The curves of the rows condensed.

@@ -23,7 +23,7 @@ bool valid_edges(std::span<const double> edges) noexcept {
 
 namespace {
 
-// What the rows share, computed once per call.
+// The values that all rows share, computed once per call.
 struct SketchPlan {
   const ScoreCounts& sketch;
   const Options& options;
@@ -39,7 +39,7 @@ struct SketchPlan {
         range{o.a, o.b, o.side},
         radii(scaled_radii(o)),
         targets(targets_of(o, range)),
-        band(o.prepared) {
+        band(o.shared_band) {
     if (band != nullptr) return;
     own_band = std::make_unique<const ConfidenceBand>(o.band, s.n_draws, o.alpha, 0, 0.0, o.cancel);
     band = own_band.get();
@@ -79,7 +79,7 @@ class SketchWorker {
     const auto gaps = std::span<const double>(gaps_).first(n);
     const auto passed = std::span<const std::size_t>(passed_).first(n);
     const ConfidenceBand& band = *plan_.band;
-    if (band.positions().size() == band.n_draws()) {  // level number k is that after k draws
+    if (band.positions().size() == band.n_draws()) {  // level k is that of the knot after k draws
       curve_.add(gaps, band.levels(), passed, z_);
     } else {
       for (std::size_t i = 0; i < n; ++i) z_[i] = band.quantile(band.n_draws() - passed[i]);
@@ -88,9 +88,10 @@ class SketchWorker {
     return true;
   }
 
-  // The edges at which the level changes: how many draws lie before each, and its distance from
-  // the one before. The upper side is the lower side of the reflected scores: cells and edges from
-  // the other end. About half of the edges count, at random, so that there is no branch.
+  // Finds the edges at which the level changes: the number of draws before each, and its distance
+  // from the edge found before. The upper side is the lower side of the reflected scores, so it
+  // takes cells and edges from the other end. The code has no branch on whether an edge counts,
+  // because about half of them do, at random.
   // \return their number, or `invalid` if the counts do not add up to the number of draws
   template <bool lower>
   std::size_t find_knots(const std::uint32_t* cells) {
@@ -104,7 +105,7 @@ class SketchWorker {
     double start = edge(0);
     std::size_t n = 0;
     for (std::size_t j = 1; j <= last; ++j) {
-      // If there are none, the next edge is reached by as many, and further on.
+      // If there are none, as many draws reach the next edge, which lies further on.
       const std::uint64_t here = cell(2 * j) + (j < last ? cell(2 * j + 1) : 0);
       // The margin makes up for the rounding of the difference and of the product.
       gaps_[n] = std::fabs(edge(j) - start) * (1.0 - 2 * unit);

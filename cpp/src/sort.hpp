@@ -1,4 +1,4 @@
-// What the sorts of rows share: keys, and a radix sort of them, the least digit first.
+// Keys of scores, and a radix sort of keys that begins with the least digit.
 #pragma once
 
 #include <algorithm>
@@ -33,9 +33,10 @@ Key bits_of_key(Key key) noexcept {
 inline constexpr int least_digit_bits = 8;
 inline constexpr int most_digit_bits = 15;
 
-// The digits of keys of so many bits: the fewest whose histograms fit in the cache and are not
-// larger than the row. The low digits of scores are spread evenly and are best kept to 11 bits;
-// the highest takes the rest, and may be larger, since most of its values do not occur.
+// The digits of keys with `bits` bits. They are as few as possible while their histograms fit in
+// the cache and are not larger than the row. The low digits of scores are spread evenly, and 11
+// bits are best for them. The highest digit takes the other bits. It may be larger, because most of
+// its values do not occur.
 struct Digits {
   int passes, low_bits;
 
@@ -48,9 +49,9 @@ struct Digits {
   }
 };
 
-// Sorts keys - least, which leaves them so: keys are read once for the counts of all digits, and
-// moved once for each digit. Offsets of 16 bits, where the row is short enough for them, take half
-// the time of wider ones on processors that guess which store a load of 32 bits will see.
+// Subtracts `least` from the keys and sorts them. Keys are read once for the counts of all digits,
+// and moved once for each digit. Offsets of 16 bits, which suffice for short rows, take half the
+// time of wider ones on processors that predict which store a load of 32 bits will see.
 template <int passes, class Offset, class Key>
 void radix_sort(std::vector<Key>& keys, std::vector<Key>& other,
                 std::vector<std::uint32_t>& histogram, Key least, int bits, int low_bits) {

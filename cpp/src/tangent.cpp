@@ -12,17 +12,17 @@
 namespace smoothbound::detail {
 namespace {
 
-// Nothing in this block needs to be exact: whatever tangents and stake the pilot leads to, the
-// bound holds.
-constexpr std::size_t pilot_knots = 128;  // equal-count, and the greatest
-constexpr std::size_t even_knots = 128;   // where the pilot saw nothing
-constexpr double prior_weight = 0.1;      // of a uniform distribution, in pilot draws
+// These constants need no derivation, because the bound holds for any tangents and any stake that
+// are chosen from the pilot. _numba/tangent.py has the same constants.
+constexpr std::size_t pilot_knots = 128;  // equal-count knots; the greatest pilot draw is one more
+constexpr std::size_t even_knots = 128;   // equally spaced knots, where the pilot has no draws
+constexpr double prior_weight = 0.1;      // weight of a uniform distribution, in pilot draws
 constexpr double least_stake = 0x1p-20;
 constexpr double greatest_stake = 0x1p30;
 constexpr int most_steps = 16;
-constexpr double settled_step = 0x1p-8;  // of log stake
-constexpr double finest_step = 0x1p-11;  // of the radius
-constexpr double coarsest_share = 1.0 / 16;
+constexpr double settled_step = 0x1p-8;      // of log stake
+constexpr double finest_step = 0x1p-11;      // of the grid of radii
+constexpr double coarsest_share = 1.0 / 16;  // step, as a share of the distance from the forecast
 
 void fill_knots(std::span<const double> pilot, std::vector<double>& knots) {
   knots = {pilot.back(), 1.0};
@@ -43,8 +43,8 @@ void TangentBound::fit(std::span<const double> pilot, std::span<const double> dr
   fill_knots(pilot, knots);
   const std::size_t n = knots.size() - 1;
   tangents_.reset(knots);
-  // Each pilot draw is shared between its neighbouring knots, which keeps the mean; and the prior
-  // keeps the stake off all or nothing.
+  // Each pilot draw is shared between its neighbouring knots, which keeps the mean. The prior keeps
+  // the stake away from its extremes.
   masses_.assign(n + 1, 0.0);
   std::size_t i = 0;
   for (const double x : pilot) {
@@ -71,7 +71,7 @@ void TangentBound::restart() noexcept {
   damping_ = 1.0;
 }
 
-void TangentBound::draw_tangents(double r) noexcept {
+void TangentBound::place_tangents(double r) noexcept {
   tangents_.touch(worst_, r);
   const std::span<const double> values = tangents_.values();
   for (std::size_t i = 0; i < values.size(); ++i) logs_[i] = 1.0 + stake_ * values[i];
@@ -86,13 +86,11 @@ double TangentBound::bound() const noexcept {
   return std::clamp(below(tangents_.constant() - missing * (1.0 + 2 * unit)), 0.0, 1.0);
 }
 
-// The best stake and the distribution at which the tangents should touch belong together: with
-// E = (1 + stake v) / S and S = sum p / (1 + stake v), the distribution p / E is the one nearest
-// to the pilot's p (in Kullback-Leibler divergence sum p log E) whose mean of v is as small, and
-// the stake is right when n draws from p just give the evidence ln(1/alpha). One step of Newton's
-// method in (log stake, log divergence), and the distribution for that stake. The new tangents
-// move the divergence again, often the other way: from the last two steps, the damping learns how
-// much.
+// Returns the next change of log stake. The best stake and the distribution at which the tangents
+// should touch depend on each other. Let E = (1 + stake v) / S with S = sum p / (1 + stake v).
+// Among the distributions with the same mean of v, p / E is the nearest to the pilot's p in the
+// Kullback-Leibler divergence sum p log E. The stake is right when n draws from p give just the
+// evidence ln(1/alpha). This is one step of Newton's method in (log stake, log divergence).
 double TangentBound::next_step() noexcept {
   const std::span<const double> values = tangents_.values();
   double sum = 0.0;  // S
@@ -110,13 +108,15 @@ double TangentBound::next_step() noexcept {
   const double wanted = -gaussian::log(alpha_) / static_cast<double>(tally_.n_draws());
   const double divergence = logs + gaussian::log(sum);
   const double slope = stake_ * (first - second / sum);
-  if (!(divergence > 0.0 && slope > 0.0)) return 1.0;  // lost in rounding: the stake is too small
+  if (!(divergence > 0.0 && slope > 0.0)) return 1.0;  // the stake is so small that rounding rules
   return std::clamp(gaussian::log(wanted / divergence) * divergence / slope, -3.0, 3.0);
 }
 
-void TangentBound::take(double step) noexcept {
+// Changes the stake, and sets the distribution for it. The new tangents move the divergence again,
+// often in the other direction. The damping follows from the last two steps.
+void TangentBound::change_stake(double step) noexcept {
   const std::span<const double> values = tangents_.values();
-  const double left = step / last_step_;  // of the last step, undamped
+  const double left = step / last_step_;  // the share of the last undamped step that is left
   if (left < 1.0) damping_ = std::clamp(damping_ / (1.0 - left), 0.125, 1.0);
   last_step_ = step;
   stake_ = std::clamp(stake_ * gaussian::exp(damping_ * step), least_stake, greatest_stake);
@@ -131,13 +131,13 @@ void TangentBound::take(double step) noexcept {
 void TangentBound::settle(double r) noexcept {
   last_step_ = std::numeric_limits<double>::infinity();
   for (int steps = 0;; ++steps) {
-    draw_tangents(r);
+    place_tangents(r);
     const double step = next_step();
-    // One small step may be chance; the one before it must have been small too.
+    // One small step may be chance, so the step before it must have been small, too.
     const bool settled =
         std::fabs(step) < settled_step && std::fabs(last_step_) < 16 * settled_step;
     if (steps == most_steps || settled) return;
-    take(step);
+    change_stake(step);
   }
 }
 
@@ -147,7 +147,7 @@ double TangentBound::operator()(double r) noexcept {
   return bound();
 }
 
-double TangentBound::foretold(double r) noexcept {
+double TangentBound::forecast(double r) noexcept {
   settle(r);
   const std::span<const double> values = tangents_.values();
   double expected = 0.0;
@@ -155,23 +155,23 @@ double TangentBound::foretold(double r) noexcept {
   return tangents_.constant() - tangents_.greatest() * (1.0 - expected);
 }
 
-double TangentBound::foretold_radius(double target) noexcept {
+double TangentBound::forecast_radius(double target) noexcept {
   restart();
   double low = 0.0;
   double high = 1.0;
-  while (high < 64.0 && foretold(high) > target) {
+  while (high < 64.0 && forecast(high) > target) {
     low = high;
     high *= 2.0;
   }
   for (int i = 0; i < 8; ++i) {
     const double middle = 0.5 * (low + high);
-    (foretold(middle) > target ? low : high) = middle;
+    (forecast(middle) > target ? low : high) = middle;
   }
   return low;
 }
 
 double TangentBound::certified_radius(double target) noexcept {
-  const double guess = foretold_radius(target);
+  const double guess = forecast_radius(target);
   restart();
   double certified = std::numeric_limits<double>::quiet_NaN();
   for (double r = 0.0;; r += std::max(finest_step, coarsest_share * std::fabs(r - guess))) {

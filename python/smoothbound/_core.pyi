@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 def cdf(z: NDArray[float64]) -> NDArray[float64]: ...
 def quantile(p: NDArray[float64]) -> NDArray[float64]: ...
 def tier() -> str: ...
-def ell_level(draws: int, alpha: float, n_bins: int, two_sided: bool) -> float: ...
-def ell_failure(draws: int, level: float, n_bins: int, two_sided: bool) -> float: ...
+def ell_level(n_draws: int, alpha: float, n_bins: int, two_sided: bool) -> float: ...
+def ell_failure(n_draws: int, level: float, n_bins: int, two_sided: bool) -> float: ...
 def stay_probability(
-    draws: int,
+    n_draws: int,
     lower_ranks: list[int],
     lower: NDArray[float64],
     upper_ranks: list[int],
@@ -18,7 +18,9 @@ def stay_probability(
 ) -> float: ...
 
 class ConfidenceBand:
-    def __init__(self, kind: str, draws: int, alpha: float, n_bins: int, level: float) -> None: ...
+    def __init__(
+        self, kind: str, n_draws: int, alpha: float, n_bins: int, level: float
+    ) -> None: ...
     def quantile(self, count: int) -> float: ...
 
 class TangentBound:
@@ -79,27 +81,28 @@ def test_rows(
     first_row: int,
     threads: int,
 ) -> tuple[NDArray[uint64], int]: ...
-def certifier(
-    n_draws: int,
-    *,
-    sigma: float,
-    alpha: float,
-    a: float,
-    b: float,
-    side: str,
-    bound: str,
-    band: ConfidenceBand | None,
-    mean: str,
-    n_pilot: int,
-    order: str,
-    seed: int,
-    radii: Sequence[float],
-    thresholds: Sequence[float],
-    threads: int,
-) -> Certifier: ...
 
-class Certifier:
-    def __call__(
+class Plan:
+    def __init__(
+        self,
+        n_draws: int,
+        *,
+        sigma: float,
+        alpha: float,
+        a: float,
+        b: float,
+        side: str,
+        bound: str,
+        band: ConfidenceBand | None,
+        mean: str,
+        n_pilot: int,
+        order: str,
+        seed: int,
+        radii: Sequence[float],
+        thresholds: Sequence[float],
+        threads: int,
+    ) -> None: ...
+    def certify(
         self, scores: NDArray[Any], first_row: int = 0
     ) -> tuple[NDArray[float64], NDArray[float64], int]: ...
 
@@ -107,7 +110,7 @@ class ScoreCounter:
     def __init__(self, edges: NDArray[float64]) -> None: ...
     def count(self, scores: NDArray[Any], counts: NDArray[uint32], threads: int) -> int: ...
 
-def certify_counts(
+def bound_counts(
     edges: NDArray[float64],
     counts: NDArray[uint32],
     *,

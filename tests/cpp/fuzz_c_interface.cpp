@@ -1,5 +1,5 @@
-// Any bytes as a call of the C interface: it must not crash, and what it says must be consistent.
-// The entry point is libFuzzer's; fuzz_driver.cpp calls it where there is no libFuzzer.
+// Turns any bytes into calls of the C interface, which must not crash and must give consistent
+// results. The entry point is libFuzzer's; fuzz_driver.cpp calls it where there is no libFuzzer.
 #include <smoothbound/smoothbound.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double least = std::numeric_limits<double>::denorm_min();
 constexpr double most = std::numeric_limits<double>::max();
 
-// Reads the bytes one after the other, then zeros.
+// Reads the bytes one after the other, and zeros after the last.
 class Bytes {
  public:
   Bytes(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
@@ -42,7 +42,7 @@ class Bytes {
     for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<unsigned char>(byte());
   }
 
-  // Mostly usual, at times at the edge of what there is, at times any bits.
+  // A number that is usual mostly, a limit of doubles sometimes, and any bits sometimes.
   double number(double low, double high) {
     static constexpr double odd[] = {0.0,   -0.0, least, -least,       1.0, -1.0,   most,
                                      -most, inf,  -inf,  not_a_number, 0.5, 1e-300, 1e300};
@@ -68,7 +68,7 @@ bool same_bits(const std::vector<double>& x, const std::vector<double>& y) {
   return x.empty() || std::memcmp(x.data(), y.data(), x.size() * sizeof(double)) == 0;
 }
 
-// n_inputs x n_draws scores in a block of just the size that their layout needs.
+// n_inputs x n_draws scores in a block of exactly the size that their layout needs.
 struct Block {
   std::vector<unsigned char> memory;
   smoothbound_scores view{};
@@ -149,9 +149,9 @@ void check_results(const smoothbound_options& o, const std::vector<double>& boun
   for (const double r : radius) REQUIRE(std::isnan(r) || r >= 0.0);
 }
 
-// Ends a call at one of the times that it asks.
+// Cancels a call at one of the times that the call asks.
 struct Stop {
-  unsigned left;  // questions that are answered by no
+  unsigned left;  // number of questions that are still answered by no
   bool said = false;
 
   static std::int32_t asked(void* context) {
@@ -163,7 +163,7 @@ struct Stop {
   }
 };
 
-// The last input by itself has the certificates that it has among others.
+// The last input by itself has the same certificates as among others.
 void check_last_input(const smoothbound_options& o, smoothbound_scores scores,
                       const std::vector<double>& bounds, const std::vector<double>& radius) {
   if (scores.n_inputs == 0 || scores.struct_size != sizeof scores) return;
@@ -221,8 +221,8 @@ class Sketch {
   smoothbound_sketch* sketch_ = nullptr;
 };
 
-// The same scores in a sketch: counts that add up, merge and come back, and a bound that is never
-// tighter than the exact one.
+// Puts the same scores in a sketch. Its counts must add up, merge and come back, and its bound must
+// never be tighter than the exact one.
 void check_sketch(Bytes& in, const smoothbound_options& o, const Block& block,
                   const std::vector<double>* exact) {
   const smoothbound_scores& scores = block.view;
@@ -362,7 +362,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   REQUIRE(stop.said == (status == SMOOTHBOUND_CANCELLED));
   o.cancel = nullptr;
   o.cancel_context = nullptr;
-  if (stop.said) {  // as if it had never been asked for
+  if (stop.said) {  // call again without a cancel
     failure = {};
     failure.struct_size = sizeof failure;
     status = smoothbound_certify(&scores, &o, &out, &failure);

@@ -46,7 +46,7 @@ void check_sort(std::size_t m, unsigned seed) {
   }
 }
 
-// A long row against std::sort: as it is, and with a bad score anywhere.
+// Compares a long row with std::sort, as it is and with a bad score anywhere.
 void check_long(std::vector<float> scores, double a, double b) {
   std::vector<double> expected(scores.begin(), scores.end());
   std::sort(expected.begin(), expected.end());

@@ -25,7 +25,7 @@ Scores<float> view(const std::vector<float>& scores, std::size_t n_inputs) {
           sizeof(float)};
 }
 
-// The class by its name of before still serves.
+// The class still works under its former name.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 bool certifier_serves(const Scores<float>& scores, const Options& options, Certificates out) {

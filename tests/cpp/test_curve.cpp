@@ -29,7 +29,7 @@ Knots random_knots(std::size_t n, double lowest, double highest, unsigned seed) 
   return knots;
 }
 
-// The sum as it is written, in long double.
+// The sum in long double, term by term.
 long double naive(const Knots& knots, double r) {
   long double sum = 0.0L;
   for (std::size_t i = 0; i < knots.gaps.size(); ++i) {
@@ -48,11 +48,11 @@ void check(const Knots& knots) {
     total += knots.gaps[i];
   }
   const std::vector<double> radii{0.0, 0.1, 1.0, 3.7, 10.0, 60.0, 1e300};
-  const CurveRadii prepared(radii);
+  const CurveRadii curve_radii(radii);
   for (std::size_t j = 0; j < radii.size(); ++j) {
     const double r = radii[j];
     const long double exact = naive(knots, r);
-    CHECK(together.at(prepared, j) == together(r));
+    CHECK(together.at(curve_radii, j) == together(r));
     CHECK(together(r) <= exact && together(r) >= exact - 2e-14L * total);
     CHECK(std::fabs(one_by_one(r) - together(r)) <= 1e-13 * total);
   }
@@ -69,7 +69,7 @@ void check(const Knots& knots) {
   CHECK(std::isnan(certified_radius(together, std::max(total, 1.0), together(0.0))));
 }
 
-// Some of the levels that were prepared count as if they alone had been, bit for bit.
+// Adding knots at some of many levels gives the same bits as levels made for these knots alone.
 void check_choice(const Knots& knots, std::size_t step) {
   Knots chosen;
   std::vector<std::size_t> at;
@@ -87,7 +87,7 @@ void check_choice(const Knots& knots, std::size_t step) {
 
 }  // namespace
 
-CASE("some levels count as if they alone had been prepared") {
+CASE("some of many levels give the same bits as these levels alone") {
   for (const std::size_t step : {1u, 3u, 40u, 2000u}) {
     check_choice(random_knots(1000, -12.0, 12.0, 4), step);
     check_choice(random_knots(1000, 0.9, 1.1, 5), step);

@@ -1,4 +1,4 @@
-// The errors that vector functions state, beside those that are found: one line of the table each.
+// Compares the errors that vector functions state with those that are found, a line for each.
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t n_points = 100000;
 constexpr double least_normal = std::numeric_limits<double>::min();
 
-// Points from low to high: evenly, or evenly in their logarithm.
+// Points from low to high, spaced evenly or evenly in their logarithm.
 std::vector<double> points(double low, double high, bool logarithmic = false) {
   std::mt19937_64 random(1);
   std::uniform_real_distribution<double> uniform(logarithmic ? std::log(low) : low,
@@ -31,7 +31,7 @@ std::vector<double> points(double low, double high, bool logarithmic = false) {
 void compare(const char* function, const char* range, double stated, double found) {
   std::printf("%-14s %-22s stated %8.2g  found %8.2g\n", function, range, stated, found);
   CHECK(found <= stated);
-  CHECK(found > stated / 1000);  // or the statement says too little
+  CHECK(found > stated / 1000);  // a far greater stated error would say too little
 }
 
 double greatest_error(const std::vector<double>& x, const std::vector<double>& found,

@@ -1,4 +1,4 @@
-// Nothing throws, and failures say what is wrong, also when there is no memory.
+// Nothing throws, and failures name the error, also when there is no memory.
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
@@ -14,7 +14,7 @@ using namespace smoothbound;
 
 namespace {
 
-// Allocations left before new fails; negative: it never does.
+// The number of allocations before new fails; negative: it never fails.
 std::atomic<long> allocations{-1};
 
 void* allocate(std::size_t size) noexcept {

@@ -11,7 +11,7 @@ using namespace smoothbound::detail;
 
 namespace {
 
-// v at the knots, increasing and concave, and at x by interpolation, in long double.
+// An increasing, concave v: its values at the knots, and at x by interpolation in long double.
 struct Function {
   std::vector<double> knots, values;
 

@@ -26,7 +26,7 @@ static_assert(equal(philox({{~0u, ~0u, ~0u, ~0u}}, ~std::uint64_t{0}),
 static_assert(equal(philox({{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0x299f31d0a4093822),
                     {{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}));
 
-// Rows of a batch, with what each is made from.
+// The rows of a batch, with the numbers that determine each.
 struct Batch {
   std::vector<std::int64_t> points{1, 0, 1}, indices{0, 7, 0x7fffffff}, draws{0, 0xffffffff, 3},
       streams{0, 1, 1};

@@ -59,7 +59,7 @@ CASE("permutations") {
   CHECK(permuted(100, 100, 3, 4) != permuted(100, 100, 3, 4 + (std::uint64_t{1} << 32)));
 }
 
-// The order of the rows' values has no effect where it is said to be unknown, but through the key.
+// With Order::unknown, the order of the values affects a row only through its key.
 CASE("certificates depend on order and key as stated") {
   std::vector<float> scores(2 * 500);
   for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = static_cast<float>(i % 500) / 500;

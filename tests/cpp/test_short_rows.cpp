@@ -1,4 +1,5 @@
-// Short rows are certified many at a time: a row's bits must not depend on its company.
+// Short rows are certified many at a time: results must be bit-identical whichever rows are
+// processed together.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -71,7 +72,7 @@ Options options_of(Side side, const ConfidenceBand& band) {
   options.a = -1.0;
   options.b = 1.0;
   options.side = side;
-  options.prepared = &band;
+  options.shared_band = &band;
   options.radii = radii;
   if (side == Side::lower) options.thresholds = thresholds;
   return options;

@@ -20,7 +20,7 @@ std::vector<double> equal_edges(double a, double b, std::size_t bins) {
   return edges;
 }
 
-// One comparison after another.
+// Counts by one comparison after another.
 template <class T>
 std::vector<std::uint32_t> slow_counts(const std::vector<T>& scores,
                                        const std::vector<double>& edges) {
@@ -203,15 +203,15 @@ CASE("counts that do not add up, and other options, are refused") {
   CHECK(s.certify(wrong).error == Error::bad_option);
 }
 
-CASE("a band that was prepared for few knots gives the same bits as one for all") {
+CASE("a band that was made for few knots gives the same bits as one for all") {
   Setting s;
   s.options.band = BandKind::dkw;
   for (const Side side : {Side::lower, Side::upper}) {
     s.options.side = side;
-    s.options.prepared = nullptr;
+    s.options.shared_band = nullptr;
     CHECK(!s.certify(s.options));
     const ConfidenceBand few(BandKind::dkw, s.n_draws, s.options.alpha, 1);
-    s.options.prepared = &few;
+    s.options.shared_band = &few;
     CHECK(!certify(s.sketch, s.options, {s.exact, {}}));
     CHECK(s.exact == s.bounds);
   }

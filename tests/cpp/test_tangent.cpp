@@ -14,8 +14,8 @@ namespace {
 
 long double normal(long double z) { return 0.5L * std::erfc(-z / std::sqrt(2.0L)); }
 
-// Each tangent lies below psi_r, seen from p = 1, and hardly below: a weight at least
-// w = exp(rz - r^2/2), and a height at most Phi(z - r) + w Phi(-z).
+// Each tangent lies below psi_r, and only a little: seen from p = 1, its weight is at least
+// w = exp(rz - r^2/2), and its height at most Phi(z - r) + w Phi(-z).
 void check_tangents(double r) {
   std::vector<double> z;
   for (double x = -9.0; x <= 9.0; x += 0.0625 + 1e-9) z.push_back(x);

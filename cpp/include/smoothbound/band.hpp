@@ -19,17 +19,18 @@ double deviation(std::size_t n_draws, double alpha) noexcept;
 
 /// A one-sided band at level alpha from n_draws independent draws, and its levels at equal-count
 /// knots: with probability at least 1 - alpha, G(s) >= Phi(quantile(k(s))) at every s at once,
-/// where k(s) is the number of draws >= s. It depends on no scores: make it once, share it among
-/// calls and threads.
+/// where k(s) is the number of draws >= s. It does not depend on the scores, so one band can be
+/// made once and shared among calls and threads.
 class ConfidenceBand {
  public:
   /// \param kind    which band
   /// \param n_draws number of draws, >= 1
   /// \param alpha   failure probability, in (0, 1)
-  /// \param n_bins  equal-count bins whose knots to prepare; 0: every draw is a knot. The band
-  ///                `ell` is calibrated for these knots; at other counts it takes the next lower.
-  /// \param level   local level of `ell` from ell_level(), with the knots' counts as ranks, one
-  ///                side; 0 calibrates it here, which takes seconds for 100 000 draws
+  /// \param n_bins  equal-count bins whose knots the band has levels for; 0: every draw is a knot.
+  ///                The band `ell` is calibrated for these knots; at another count it takes the
+  ///                level of the next lower count.
+  /// \param level   local level of `ell`, as ell_level() returns it for one side and the knots'
+  ///                counts as ranks; 0 calibrates it here, which takes seconds for 100 000 draws
   ConfidenceBand(BandKind kind, std::size_t n_draws, double alpha, std::size_t n_bins = 0,
                  double level = 0.0, Cancel cancel = {});
 
@@ -44,8 +45,8 @@ class ConfidenceBand {
   const detail::KnotLevels& levels() const noexcept { return *levels_; }
 
   /// Phi^-1 of the lower bound on G at a point that `count` of the draws reach, rounded down;
-  /// -inf where nothing is known. The quantile is what the bounds need, and unlike the
-  /// probability it keeps its digits near 1. \pre count <= n_draws()
+  /// -inf where nothing is known. The bounds need this quantile. Unlike the probability it keeps
+  /// its digits near 1. \pre count <= n_draws()
   double quantile(std::size_t count) const noexcept;
 
   /// z[i] = quantile(counts[i]); \pre z.size() >= counts.size()

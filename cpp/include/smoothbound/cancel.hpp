@@ -1,11 +1,11 @@
 /// \file cancel.hpp
-/// A way to end what takes long: a function of the caller's that is asked now and then.
+/// A way to end a long call: the caller's function is asked from time to time.
 #pragma once
 
 namespace smoothbound {
 
-/// Asked between the steps of a calibration and between inputs, by the thread that made the call
-/// only. That can be a million times a second: it must be fast, and must not throw.
+/// The thread that made the call asks it between the steps of a calibration and between inputs. It
+/// can be asked a million times a second, so it must be fast. It must not throw.
 struct Cancel {
   int (*wanted)(void* context) = nullptr;  ///< not 0 ends the work; null: never asked
   void* context = nullptr;
@@ -13,7 +13,7 @@ struct Cancel {
   bool operator()() const noexcept { return wanted != nullptr && wanted(context) != 0; }
 };
 
-/// Thrown by what takes a Cancel and is not noexcept, after it said so.
+/// A function that takes a Cancel and is not noexcept throws this after the Cancel returned true.
 struct Cancelled {};
 
 }  // namespace smoothbound

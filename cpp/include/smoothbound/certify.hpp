@@ -13,9 +13,9 @@
 ///   }
 /// \endcode
 ///
-/// Nothing here throws, and there is no global state: any number of threads may certify at once,
-/// with one Plan or with several. The caller's floating-point environment must be the default
-/// one (round to nearest, subnormal numbers kept), or the proofs of the margins do not hold.
+/// Nothing here throws, and there is no global state. Any number of threads may certify at once,
+/// with one Plan or with several. The caller's floating-point environment must be the default one
+/// (round to nearest, subnormal numbers kept), because the proofs of the margins need it.
 #pragma once
 
 #include <cstddef>
@@ -40,12 +40,12 @@ namespace detail {
 struct PlanContents;
 }  // namespace detail
 
-/// Options, a number of draws, and what follows from them without the scores, such as the band's
-/// levels, for use in any number of calls. Copies share it.
+/// Options and a number of draws, with all that can be computed from them without the scores, such
+/// as the levels of the band. One plan serves any number of calls. Copies share its contents.
 class Plan {
  public:
   /// Checks and copies the options; the spans in them need not outlive the call. After a failure
-  /// the plan is as one that was never created.
+  /// the plan is empty, like a new Plan.
   Failure create(const Options& options, std::size_t n_draws) noexcept;
 
   /// Certifies every row. Rows are shared among the threads, and the result does not depend on
@@ -57,8 +57,9 @@ class Plan {
   template <class T>
   Failure certify(const Scores<T>& scores, Certificates out, Cancel cancel) const noexcept;
 
-  /// The options, with `prepared` the band in use, for calls that take options (sketch.hpp); null
-  /// before create() succeeded. They live until the next create(), or the end of all copies.
+  /// The options with `shared_band` set to the plan's band, for calls that take options
+  /// (sketch.hpp); null before create() succeeded. They live until the next create() or until the
+  /// last copy of the plan ends.
   const Options* options() const noexcept;
 
  private:
@@ -70,7 +71,7 @@ class Plan {
 template <class T>
 Failure certify(const Scores<T>& scores, const Options& options, Certificates out) noexcept;
 
-/// A Plan by its name of before.
+/// The former name of Plan.
 class [[deprecated("it is smoothbound::Plan: create() and certify()")]] Certifier : private Plan {
  public:
   using Plan::options;

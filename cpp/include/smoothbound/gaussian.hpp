@@ -1,16 +1,16 @@
 /// \file gaussian.hpp
 /// The standard normal distribution function and its inverse.
 ///
-/// Both are computed without fused multiply-add and without the C library's
-/// transcendental functions, so that every machine returns the same bits.
+/// Both are computed without fused multiply-add and without the transcendental functions of the C
+/// library, so every machine returns the same bits.
 #pragma once
 
 #include <span>
 
 namespace smoothbound::gaussian {
 
-/// Largest error of cdf() over all doubles: relative, plus, where the result is subnormal (below
-/// 2.2e-308), one subnormal step.
+/// Largest relative error of cdf() over all doubles. Where the result is subnormal (below
+/// 2.2e-308), one subnormal step is added.
 inline constexpr double cdf_relative_error = 2e-15;
 inline constexpr double cdf_absolute_error = 4.940656458412465e-324;
 
@@ -25,8 +25,8 @@ void cdf(std::span<const double> z, std::span<double> out) noexcept;
 
 /// Phi^-1(p): -inf at 0, +inf at 1, NaN outside [0, 1].
 ///
-/// Wichura 1988, algorithm AS 241 (PPND16). For p near 1 the distance 1 - p carries the
-/// information: call it as -quantile(1 - p) where 1 - p is known better than p.
+/// Wichura 1988, algorithm AS 241 (PPND16). Near p = 1 a double holds 1 - p more precisely than p,
+/// so call -quantile(1 - p) where 1 - p is known.
 double quantile(double p) noexcept;
 
 /// out[i] = quantile(p[i]); \pre out.size() >= p.size(). `out` may be `p` itself.
@@ -41,8 +41,8 @@ double log(double x) noexcept;
 /// out[i] = log(x[i]); \pre out.size() >= x.size(). `out` may be `x` itself.
 void log(std::span<const double> x, std::span<double> out) noexcept;
 
-/// Largest relative error of exp() for |x| <= 700, and beyond, where the result may be one
-/// subnormal step further off.
+/// Largest relative errors of exp(): the first for |x| <= 700, the second beyond, where the result
+/// may be one subnormal step further off.
 inline constexpr double exp_relative_error = 8 * 0x1p-53;
 inline constexpr double far_exp_relative_error = 18 * 0x1p-53;
 

@@ -35,8 +35,8 @@ namespace detail {
 /// The thresholds of a lattice, ready for use.
 struct LatticeTable {
   std::vector<std::uint64_t> low;
-  /// By the 15 leading bits: |K|, or -1 - the number of thresholds below where they do not decide;
-  /// and one more.
+  /// Entry i is for the 15 leading bits i: |K| where these bits decide it, otherwise
+  /// -1 - (the number of thresholds below). One more entry follows the last.
   std::vector<std::int32_t> guide;
   double steps;
 };
@@ -48,11 +48,11 @@ struct LatticeTable {
 /// 2^79 reaches; the sign is one more bit.
 class LatticeNoise {
  public:
-  /// The most thresholds: noise of so many steps is still a whole number of float32.
+  /// The most thresholds. A float32 still holds every whole number of steps up to this one.
   static constexpr std::size_t max_thresholds = (std::size_t{1} << 24) - 1;
 
-  /// \param high, low thresholds, ascending; high < 2^15, and at most max_thresholds of them: with
-  ///                  more, every add fails
+  /// \param high, low thresholds, ascending; high < 2^15. There may be at most max_thresholds of
+  ///                  them; with more, every add() fails
   /// \param steps     grid steps in one unit of the input, positive, normal as a float
   LatticeNoise(std::span<const std::int32_t> high, std::span<const std::uint64_t> low,
                double steps);
@@ -76,9 +76,9 @@ class LatticeNoise {
 
 /// Standard normal floats by Box and Muller, times sigma, added in the type T: float or double.
 ///
-/// No operation is fused, and none is left to a library of functions: the same bits everywhere.
+/// No operation is fused, and no library function is called, so the bits are the same everywhere.
+/// The other parameters are as for LatticeNoise::add.
 /// \param sigma in the units of the input
-/// The others as for LatticeNoise::add.
 template <class T>
 Failure add_gaussian(const Points<T>& points, const NoiseRows& rows, double sigma,
                      std::uint64_t seed, std::span<T> out, int threads = 1) noexcept;

@@ -1,5 +1,5 @@
 /// \file options.hpp
-/// What to certify, and how: the words of all bounds.
+/// The options of a call: what to certify, and how.
 #pragma once
 
 #include <cstddef>
@@ -31,14 +31,14 @@ enum class BandKind {
 enum class MeanKind {
   hoeffding,  ///< Hoeffding 1963, the paper's
   bernstein,  ///< empirical Bernstein; Maurer & Pontil 2009, Theorem 4
-  betting,    ///< a stake fixed before the draws; after Waudby-Smith & Ramdas 2024
+  betting,    ///< a stake fixed before the other draws; after Waudby-Smith & Ramdas 2024
 };
 
-/// In which order the draws of a row are used. Betting and the tangent bound set the first draws
-/// aside (the pilot) and bound the others, so the order must not depend on the values.
+/// The order in which the draws of a row are used. Betting and the tangent bound set the first
+/// draws aside (the pilot) and bound the others, so the order must not depend on the values.
 enum class Order {
-  unknown,  ///< the history of the draws is unknown: their positions are permuted first
-  drawn,    ///< the order does not depend on the values, as that of drawing: it is kept
+  unknown,  ///< the order may depend on the values, so the positions are permuted first
+  drawn,    ///< the order does not depend on the values, like that of drawing, and is kept
 };
 
 /// What to certify, and how.
@@ -50,15 +50,15 @@ struct Options {
   Bound bound = Bound::cdf;
   BandKind band = BandKind::ell;
   std::size_t n_bins = 0;  ///< equal-count bins; 0: every draw is a knot
-  /// A band made for alpha and the number of draws, instead of `band` and `n_bins`; null: made in
-  /// the call. It must outlive the call, and the Plan.
-  const ConfidenceBand* prepared = nullptr;
+  /// A band made for alpha and the number of draws, which is used instead of `band` and `n_bins`.
+  /// It must outlive the call and the Plan. Null: the call or the Plan makes its own band.
+  const ConfidenceBand* shared_band = nullptr;
   MeanKind mean = MeanKind::hoeffding;  ///< for `mean` any, for `tangent` betting or bernstein
-  /// The first draws of every row, in `order`, from which stakes and tangents are chosen, and
-  /// nothing else; in [1, n_draws) for betting and for `tangent`, else without effect.
+  /// How many draws of every row, the first in `order`, serve to choose stakes and tangents and for
+  /// nothing else; in [1, n_draws) for betting and for `tangent`, otherwise without effect.
   std::size_t n_pilot = 0;
-  /// For `unknown`, the permutation of each row has the key (seed, Scores::first_row + i), and the
-  /// seed must be fixed before the scores are seen.
+  /// For Order::unknown, row i is permuted with the key (seed, Scores::first_row + i). Fix the seed
+  /// before you see the scores.
   Order order = Order::unknown;
   std::uint64_t seed = 0;
   std::span<const double> radii;       ///< >= 0, in the units of sigma
@@ -67,7 +67,7 @@ struct Options {
   Cancel cancel = {};                  ///< asked by every call with these options
 };
 
-/// Below these the margins of subnormal numbers would be more than what they are margins of.
+/// Below these limits, the margins for subnormal numbers would exceed the numbers themselves.
 inline constexpr double least_alpha = 1e-302, least_width = 1e-300;
 
 }  // namespace smoothbound

@@ -12,8 +12,8 @@ namespace smoothbound {
 /// The 16-bit IEEE float, as its bits: C++20 has no type for it.
 enum class half : std::uint16_t {};
 
-/// Value of a half as a double (exact). The bits of a half, shifted, are those of a float 2^112
-/// times smaller, subnormal numbers included; infinities and NaN take the highest exponent of each.
+/// Value of a half as a double (exact). The shifted bits of a half are those of a float that is
+/// 2^112 times smaller, also for subnormal numbers. Infinities and NaN keep the highest exponent.
 inline double to_double(half x) noexcept {
   const auto bits = static_cast<std::uint32_t>(x);
   const std::uint32_t magnitude = (bits & 0x7fffu) << 13;
@@ -46,7 +46,7 @@ struct Row {
                                        static_cast<std::ptrdiff_t>(i) * stride),
             size - i, stride};
   }
-  /// The same for neighbouring scores (stride == sizeof(T)), in a form that compilers vectorise.
+  /// Score i where the scores are neighbours (stride == sizeof(T)); compilers vectorise this form.
   T packed(std::size_t i) const noexcept {
     return load(reinterpret_cast<const char*>(data) + i * sizeof(T));
   }

@@ -2,16 +2,15 @@
 /// Sketches: the scores of an input reduced to counts over fixed edges.
 ///
 /// The edges a = e_0 < e_1 < ... < e_K = b cut the range into 2K + 1 cells, which are numbered in
-/// ascending order: cell 2j is the edge e_j itself, cell 2j + 1 what lies strictly between e_j and
-/// e_{j+1}. From the counts of the cells the number of draws >= e_j and the number <= e_j are
-/// known exactly, so that Theorem 2 with the edges as knots can be applied to either side, at any
-/// radius and threshold and any alpha, long after the scores are gone. Counts of different draws
-/// add up.
+/// ascending order: cell 2j is the edge e_j itself, and cell 2j + 1 is the open interval between
+/// e_j and e_{j+1}. The counts of the cells give the exact number of draws >= e_j and <= e_j.
+/// Theorem 2 with the edges as knots can therefore be applied to either side, at any radius,
+/// threshold and alpha, after the scores are gone. Counts of different draws add up.
 ///
-/// What it costs: between neighbouring edges the exact bound (every draw a knot) uses levels
-/// between those of e_j and e_{j+1}, which differ only if the cell between them holds a draw. The
-/// levels fall from at most 1 to at least 0 over the range, so the loss adds up to at most the
-/// width of the widest cell that holds a draw.
+/// The loss: between neighbouring edges the exact bound (every draw a knot) uses levels between
+/// those of e_j and e_{j+1}, which differ only if the cell between them holds a draw. The levels
+/// fall from at most 1 to at least 0 over the range, so the loss adds up to at most the width of
+/// the widest cell that holds a draw.
 ///
 /// \code
 ///   const smoothbound::ScoreCounter counter(edges);
@@ -37,12 +36,12 @@ namespace smoothbound {
 /// Most intervals of a sketch.
 inline constexpr std::size_t max_sketch_bins = std::size_t{1} << 20;
 
-/// Whether these edges can be those of a sketch: 2 to 2^20 + 1 finite doubles, strictly ascending,
-/// with a finite distance from the first to the last.
+/// Whether a sketch can have these edges: 2 to 2^20 + 1 finite doubles, strictly ascending, with a
+/// finite distance from the first to the last.
 bool valid_edges(std::span<const double> edges) noexcept;
 
-/// Counts scores into the cells of fixed edges, exactly: no rounding moves a score. Made once
-/// (some 0.1 ms for 4096 intervals); const members may be called from many threads.
+/// Counts scores into the cells of fixed edges. The counts are exact: no rounding moves a score.
+/// Make it once (some 0.1 ms for 4096 intervals). Many threads may call its const members.
 class ScoreCounter {
  public:
   /// \pre valid_edges(edges)
@@ -71,12 +70,12 @@ struct ScoreCounts {
   std::span<const double> edges;          ///< (K + 1)
   std::span<const std::uint32_t> counts;  ///< row-major (n_inputs, 2K + 1), in the order of cells
   std::size_t n_inputs;
-  std::size_t n_draws;  ///< what the counts of each input add up to
+  std::size_t n_draws;  ///< the sum of the counts of each input
 };
 
 /// Certifies every row by Theorem 2 with the edges as knots. Of the options, `a` and `b` must be
-/// the ends of the edges and `bound` Bound::cdf. `prepared` may be any band for n_draws; without
-/// one, a band for which every draw is a knot is made in the call.
+/// the ends of the edges and `bound` Bound::cdf. `shared_band` may be any band for n_draws; without
+/// one, the call makes a band for which every draw is a knot.
 Failure certify(const ScoreCounts& sketch, const Options& options, Certificates out) noexcept;
 
 }  // namespace smoothbound

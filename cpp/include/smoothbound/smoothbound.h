@@ -19,14 +19,14 @@
  *   }
  * \endcode
  *
- * No function throws, prints, exits or keeps global state; all may be called from any number of
- * threads at once, also with one plan, as long as the structures written to differ. The caller's
+ * No function throws, prints, exits or keeps global state. Any number of threads may call them at
+ * once, also with the same plan, as long as they write to different structures. The caller's
  * floating-point environment must be the default one (round to nearest, subnormal numbers kept).
  *
  * Every structure starts with its size, which the caller sets to sizeof. Later versions append
- * fields, so programs compiled against this header go on working with them. A program compiled
- * against a later header works with this library too if it leaves the fields that the library does
- * not know zero, and is refused with SMOOTHBOUND_BAD_ARGUMENT if not.
+ * fields, so programs that were compiled against this header go on working with them. A program
+ * that was compiled against a later header works with this library too, as long as the fields that
+ * the library does not know are zero. Otherwise it gets SMOOTHBOUND_BAD_ARGUMENT.
  */
 #ifndef SMOOTHBOUND_SMOOTHBOUND_H
 #define SMOOTHBOUND_SMOOTHBOUND_H
@@ -46,7 +46,7 @@
 extern "C" {
 #endif
 
-/** What a call returns. */
+/** The status that a call returns. */
 enum {
   SMOOTHBOUND_OK = 0,
   SMOOTHBOUND_BAD_ARGUMENT = 1, /**< a null pointer, a structure of an unknown version, or sketches
@@ -55,7 +55,7 @@ enum {
   SMOOTHBOUND_BAD_OUTPUT = 3,   /**< an output has the wrong size */
   SMOOTHBOUND_BAD_SCORE = 4,    /**< a score is NaN or outside [a, b] */
   SMOOTHBOUND_OUT_OF_MEMORY = 5,
-  SMOOTHBOUND_CANCELLED = 6 /**< smoothbound_options.cancel said so */
+  SMOOTHBOUND_CANCELLED = 6 /**< smoothbound_options.cancel ended the call */
 };
 
 /** Which side to bound. */
@@ -64,7 +64,7 @@ enum {
   SMOOTHBOUND_SIDE_UPPER = 1  /**< confidence cannot rise above */
 };
 
-/** By which theorem. */
+/** Which theorem to use. */
 enum {
   SMOOTHBOUND_BOUND_MEAN = 0,   /**< Theorem 1, from the mean of the scores */
   SMOOTHBOUND_BOUND_CDF = 1,    /**< Theorem 2, from a confidence band of their survival function */
@@ -72,34 +72,35 @@ enum {
                                      mean; the tightest at one radius at a time */
 };
 
-/** How a mean is bounded, for SMOOTHBOUND_BOUND_MEAN and SMOOTHBOUND_BOUND_TANGENT. */
+/** How to bound a mean, for SMOOTHBOUND_BOUND_MEAN and SMOOTHBOUND_BOUND_TANGENT. */
 enum {
   SMOOTHBOUND_MEAN_DEFAULT = 0,   /**< Hoeffding's for the bound MEAN, betting for TANGENT */
   SMOOTHBOUND_MEAN_HOEFFDING = 1, /**< Hoeffding's inequality; not for TANGENT */
   SMOOTHBOUND_MEAN_BERNSTEIN = 2, /**< empirical Bernstein */
-  SMOOTHBOUND_MEAN_BETTING = 3    /**< a stake that the pilot draws suggest */
+  SMOOTHBOUND_MEAN_BETTING = 3    /**< a stake that is chosen from the pilot draws */
 };
 
 /** Which band, for SMOOTHBOUND_BOUND_CDF. */
 enum {
   SMOOTHBOUND_BAND_DKW = 0, /**< Dvoretzky-Kiefer-Wolfowitz-Massart, the paper's */
-  SMOOTHBOUND_BAND_ELL =
-      1 /**< equal local levels; made in seconds for 100 000 draws: prepare once */
+  SMOOTHBOUND_BAND_ELL = 1  /**< equal local levels; takes seconds for 100 000 draws, so create one
+                               plan for many calls */
 };
 
-/** In which order the draws of a row are used. Betting and the bound TANGENT set the first ones
- * aside, which must not depend on the values. */
+/** The order in which the draws of a row are used. Betting and the bound TANGENT set the first
+ * draws aside, so the order must not depend on the values. */
 enum {
   SMOOTHBOUND_ORDER_UNKNOWN = 0, /**< the positions are permuted first, with the key (seed, number
                                       of the input); alpha is over the draws and the key */
-  SMOOTHBOUND_ORDER_DRAWN = 1    /**< the order does not depend on the values, as that of drawing:
-                                      it is kept */
+  SMOOTHBOUND_ORDER_DRAWN = 1    /**< the order does not depend on the values, like that of drawing,
+                                      and is kept */
 };
 
 /** The type of the scores, IEEE 754. */
 enum { SMOOTHBOUND_FLOAT16 = 2, SMOOTHBOUND_FLOAT32 = 4, SMOOTHBOUND_FLOAT64 = 8 };
 
-/** What to certify, and how. Fill it by smoothbound_options_init(), then set what differs. */
+/** What to certify, and how. Call smoothbound_options_init() first, then set the fields that differ
+ * from the defaults. */
 typedef struct smoothbound_options {
   size_t struct_size;       /**< sizeof(smoothbound_options) */
   size_t n_bins;            /**< equal-count bins; 0: every draw is a knot (default) */
@@ -116,16 +117,16 @@ typedef struct smoothbound_options {
   size_t n_thresholds;      /**< 0 */
   int32_t mean;             /**< SMOOTHBOUND_MEAN_...; the bound's own */
   int32_t reserved;         /**< 0 */
-  uint64_t n_pilot;   /**< for betting and TANGENT: the first draws of each row in its order, below
-                           n_draws, from which stake and tangents are chosen; the others are bounded.
-                           0: a tenth of the draws, at least one */
+  uint64_t n_pilot;   /**< for betting and TANGENT: how many draws of each row, the first in its
+                           order, serve to choose stake and tangents; the others are bounded. Below
+                           n_draws. 0: a tenth of the draws, at least one */
   int32_t order;      /**< SMOOTHBOUND_ORDER_...; unknown */
   int32_t reserved_2; /**< 0 */
-  uint64_t seed;      /**< key of the permutation; 0. Fix it before the scores are seen */
-  int32_t (*cancel)(void* context); /**< asked now and then by the calling thread of every call with
-                                         these options or a plan of them; not 0 ends the call. NULL:
-                                         never asked */
-  void* cancel_context;             /**< for cancel */
+  uint64_t seed;      /**< key of the permutation; 0. Fix it before you see the scores */
+  int32_t (*cancel)(void* context); /**< the calling thread asks it from time to time during every
+                                         call with these options or with a plan of them; a result
+                                         other than 0 ends the call. NULL: never asked */
+  void* cancel_context;             /**< the argument of cancel */
 } smoothbound_options;
 
 /** Scores in memory of any layout: draw j of input i is at
@@ -140,8 +141,8 @@ typedef struct smoothbound_scores {
   ptrdiff_t draw_stride;  /**< bytes from one draw to the next */
   int32_t type;           /**< SMOOTHBOUND_FLOAT... */
   int32_t reserved;       /**< 0 */
-  uint64_t first_input;   /**< number of the first input, where the inputs come in parts, so that
-                               each has a permutation of its own; 0 */
+  uint64_t first_input;   /**< number of the first input; 0. Set it where the inputs come in parts,
+                               so that each input has its own permutation */
 } smoothbound_scores;
 
 /** Where the certificates go. After a failure they hold nothing of use. */
@@ -163,14 +164,14 @@ typedef struct smoothbound_failure {
   char message[252];  /**< names the argument, what it must be and what it was; ends with a zero */
 } smoothbound_failure;
 
-/** Options, number of draws, and what follows from them without the scores, for use in any number
- * of calls. It never changes. */
+/** Options and a number of draws, with all that can be computed from them without the scores. One
+ * plan serves any number of calls. It never changes. */
 typedef struct smoothbound_plan smoothbound_plan;
 
 /** Fills `options` with the defaults. \param struct_size sizeof(smoothbound_options) */
 SMOOTHBOUND_API void smoothbound_options_init(smoothbound_options* options, size_t struct_size);
 
-/** Prepares a plan. `options` and the arrays in it are copied.
+/** Creates a plan. `options` and the arrays in it are copied.
  * \param plan  set to the plan, to be given to smoothbound_plan_destroy(); to NULL after a failure
  * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OPTION or OUT_OF_MEMORY */
 SMOOTHBOUND_API int32_t smoothbound_plan_create(const smoothbound_options* options, size_t n_draws,
@@ -193,16 +194,17 @@ SMOOTHBOUND_API int32_t smoothbound_certify(const smoothbound_scores* scores,
                                             const smoothbound_certificates* out,
                                             smoothbound_failure* failure);
 
-/** The scores of some inputs reduced to counts over fixed edges a = e_0 < e_1 < ... < e_K = b: what
- * Theorem 2 with the edges as knots needs, for any radius, threshold and alpha. Loses at most the
- * width of the widest interval that holds a draw. Every input has the same number of draws.
+/** The scores of some inputs reduced to counts over fixed edges a = e_0 < e_1 < ... < e_K = b.
+ * Theorem 2 with the edges as knots needs no more than these counts, for any radius, threshold and
+ * alpha. The bound loses at most the width of the widest interval that holds a draw. Every input
+ * has the same number of draws.
  *
  * The counts of an input are those of 2K + 1 cells, in ascending order: cell 2j is the edge e_j
- * itself, cell 2j + 1 what lies strictly between e_j and e_{j+1}. They are exact.
+ * itself, and cell 2j + 1 is the open interval between e_j and e_{j+1}. They are exact.
  *
- * A function that fails leaves its sketches as they were, but for SMOOTHBOUND_OUT_OF_MEMORY, after
- * which the sketch that it writes to is of no more use. Calls that only read a sketch may run at
- * once. */
+ * A function that fails leaves its sketches as they were. The exception is
+ * SMOOTHBOUND_OUT_OF_MEMORY: the sketch that the function wrote to cannot be used any more. Calls
+ * that only read a sketch may run at once. */
 typedef struct smoothbound_sketch smoothbound_sketch;
 
 /** Makes a sketch with no draws.
@@ -214,16 +216,16 @@ SMOOTHBOUND_API int32_t smoothbound_sketch_create(const double* edges, size_t n_
                                                   size_t n_inputs, smoothbound_sketch** sketch,
                                                   smoothbound_failure* failure);
 
-/** Adds draws of every input: the scores must have the sketch's n_inputs rows, and be those of no
- * draw that is in the sketch already. All draws together must stay below 2^32 an input.
+/** Adds draws of every input. The scores must have the sketch's n_inputs rows, and none of their
+ * draws may be in the sketch already. All draws together must stay below 2^32 per input.
  * \param threads  at least 1; the counts do not depend on it
  * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OPTION, BAD_SCORE or OUT_OF_MEMORY */
 SMOOTHBOUND_API int32_t smoothbound_sketch_add(smoothbound_sketch* sketch,
                                                const smoothbound_scores* scores, int32_t threads,
                                                smoothbound_failure* failure);
 
-/** Adds the counts of n_draws further draws of every input, such as those of a sketch on another
- * machine.
+/** Adds the counts of n_draws further draws of every input, such as the counts of a sketch on
+ * another machine.
  * \param counts  row-major (n_inputs, n_cells); each row must add up to n_draws
  * \param n_counts  n_inputs * n_cells
  * \return SMOOTHBOUND_OK, BAD_ARGUMENT or BAD_OPTION */
@@ -238,7 +240,7 @@ SMOOTHBOUND_API int32_t smoothbound_sketch_merge(smoothbound_sketch* sketch,
                                                  const smoothbound_sketch* other,
                                                  smoothbound_failure* failure);
 
-/** What a sketch holds: inputs, draws of each, cells of each. 0 for NULL. */
+/** The numbers of inputs, of draws per input and of cells per input. 0 for NULL. */
 SMOOTHBOUND_API size_t smoothbound_sketch_n_inputs(const smoothbound_sketch* sketch);
 SMOOTHBOUND_API size_t smoothbound_sketch_n_draws(const smoothbound_sketch* sketch);
 SMOOTHBOUND_API size_t smoothbound_sketch_n_cells(const smoothbound_sketch* sketch);
@@ -250,15 +252,15 @@ SMOOTHBOUND_API int32_t smoothbound_sketch_counts(const smoothbound_sketch* sket
                                                   smoothbound_failure* failure);
 
 /** Certifies every input by the bound SMOOTHBOUND_BOUND_CDF with the edges as knots. The options a
- * and b must be the first and the last edge; n_bins is without effect.
+ * and b must be the first and the last edge. n_bins has no effect.
  * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OPTION, BAD_OUTPUT or OUT_OF_MEMORY */
 SMOOTHBOUND_API int32_t smoothbound_sketch_certify(const smoothbound_sketch* sketch,
                                                    const smoothbound_options* options,
                                                    const smoothbound_certificates* out,
                                                    smoothbound_failure* failure);
 
-/** Certifies with a plan for the sketch's number of draws, whose band serves again. With n_bins the
- * band is that of these bins. */
+/** Certifies with a plan for the sketch's number of draws, and with the band of this plan, which is
+ * the band of n_bins equal-count bins. */
 SMOOTHBOUND_API int32_t smoothbound_plan_certify_sketch(const smoothbound_plan* plan,
                                                         const smoothbound_sketch* sketch,
                                                         const smoothbound_certificates* out,
@@ -271,7 +273,7 @@ SMOOTHBOUND_API void smoothbound_sketch_destroy(smoothbound_sketch* sketch);
 SMOOTHBOUND_API const char* smoothbound_version(void);
 
 /** The vector instructions in use: "avx512", "avx2" or "baseline". The environment variable
- * SMOOTHBOUND_TIER caps them, read once at first use. Every tier returns the same bits. */
+ * SMOOTHBOUND_TIER caps them; it is read once, at first use. Every tier returns the same bits. */
 SMOOTHBOUND_API const char* smoothbound_tier(void);
 
 #ifdef __cplusplus

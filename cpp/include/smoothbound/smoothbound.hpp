@@ -1,15 +1,16 @@
 /// \file smoothbound.hpp
-/// Everything: certified confidence for smoothed classifiers. certify.hpp is the way in, from
-/// scores, and sketch.hpp from counts; smoothbound.h is the C interface. What lies in detail/ and
-/// in the namespace smoothbound::detail are the steps they take, which may change at any time.
+/// The whole library: certified confidence for smoothed classifiers. Start with certify.hpp, which
+/// certifies scores, or with sketch.hpp, which certifies counts. smoothbound.h is the C interface.
+/// The folder detail/ and the namespace smoothbound::detail hold the steps of the computation,
+/// which may change at any time.
 ///
-/// Threads: there is no global state; const members and functions may be called from any number of
-/// threads, and an object that is written to from one at a time.
-/// Errors: what is marked noexcept, certify() and Plan with it, reports by its result. What
-/// allocates memory and is not so marked throws std::bad_alloc and nothing else. Arguments that
-/// break a stated precondition (\pre) are not checked.
-/// Arithmetic: the caller's floating-point environment must be the default one, or the bounds hold
-/// no more: round to nearest, and subnormal numbers not flushed to zero.
+/// Threads: there is no global state. Any number of threads may call functions and const members at
+/// once; only one thread at a time may write to an object.
+/// Errors: functions that are marked noexcept, such as certify() and the members of Plan, report by
+/// their result. The others throw std::bad_alloc where they allocate memory, and nothing else.
+/// Arguments that break a stated precondition (\pre) are not checked.
+/// Arithmetic: the bounds hold only in the default floating-point environment: round to nearest,
+/// and subnormal numbers not flushed to zero.
 #pragma once
 
 #include "smoothbound/anytime.hpp"

@@ -4,9 +4,9 @@
 
 namespace smoothbound {
 
-/// Name of the tier in use: "avx512", "avx2" or "baseline". The best that was compiled in and
-/// that the machine has; the environment variable SMOOTHBOUND_TIER caps it, read once at first
-/// use. Every tier returns the same bits.
+/// Name of the tier in use: "avx512", "avx2" or "baseline". It is the best tier that was compiled
+/// in and that the machine has. The environment variable SMOOTHBOUND_TIER caps it; it is read once,
+/// at first use. Every tier returns the same bits.
 const char* tier() noexcept;
 
 }  // namespace smoothbound

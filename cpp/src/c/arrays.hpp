@@ -1,4 +1,4 @@
-// Scores and outputs of C as those of C++.
+// Converts scores and outputs of C to those of C++.
 #pragma once
 
 #include <cstdint>

@@ -9,7 +9,7 @@
 namespace smoothbound::c {
 namespace {
 
-// Sets `value` to what the code stands for. \return false, with nothing set, if there is none
+// Sets `value` to the value of the code. \return false, with nothing set, if the code is unknown
 template <class Enum, std::size_t n>
 bool take(const detail::Name<Enum> (&names)[n], std::int32_t code, Enum& value) noexcept {
   const auto found = detail::coded(names, code);

@@ -1,4 +1,4 @@
-// Options of C as those of C++.
+// Converts the options of C to those of C++.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ namespace smoothbound::c {
 
 smoothbound_options defaults() noexcept;
 
-// `given`, of whatever version, as `options`, which look at its arrays.
+// Converts `given`, of any version, to `options`, whose spans point to the arrays of `given`.
 std::int32_t options_of(const smoothbound_options* given, std::size_t n_draws, const Report& report,
                         Options& options) noexcept;
 

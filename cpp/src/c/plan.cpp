@@ -1,4 +1,4 @@
-// Plans of the C interface, and what it says of itself.
+// Plans of the C interface, its version and its tier.
 #include "plan.hpp"
 
 #include <new>

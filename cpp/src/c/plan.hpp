@@ -1,4 +1,4 @@
-// What a plan of C holds.
+// The plan of the C interface.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// What is wrong with a call, in the caller's structure; and structures of every version.
+// Writes failures to the caller's structure, and reads structures of every version.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +30,7 @@ constexpr std::int32_t status_of(Error error) noexcept {
   return SMOOTHBOUND_OUT_OF_MEMORY;
 }
 
-// Sizes of the structures in version 0.1, the first: up to their last field of that time.
+// Sizes of the structures in version 0.1, the first, up to the last field that they had then.
 template <class Struct>
 constexpr std::size_t first_size = 0;
 template <>
@@ -63,7 +63,7 @@ class Report {
  public:
   explicit Report(smoothbound_failure* to) noexcept : to_(to) {}
 
-  // Whether the failure is one that can be written to.
+  // Whether the caller's failure is absent or can be written to.
   bool usable() const noexcept {
     return to_ == nullptr || to_->struct_size >= first_size<smoothbound_failure>;
   }
@@ -92,7 +92,7 @@ class Report {
     return (*this)(SMOOTHBOUND_BAD_ARGUMENT, "%s must not be NULL", name, 0.0);
   }
 
-  // Copies the caller's structure, of whatever version, over the defaults in `known`.
+  // Copies the caller's structure, of any version, over the defaults in `known`.
   template <class Struct>
   std::int32_t take(const Struct* given, const char* name, Struct& known) const noexcept {
     if (given == nullptr) return null(name);

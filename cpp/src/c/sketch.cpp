@@ -79,7 +79,7 @@ std::int32_t smoothbound_sketch_create(const double* edges, std::size_t n_edges,
   try {
     *sketch = new smoothbound_sketch({edges, n_edges}, n_inputs);
     return SMOOTHBOUND_OK;
-  } catch (...) {  // std::bad_alloc, or std::length_error: more than there can be
+  } catch (...) {  // std::bad_alloc, or std::length_error for a size that no vector can have
     return report.out_of_memory();
   }
 }

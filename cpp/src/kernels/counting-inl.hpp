@@ -26,9 +26,9 @@ SMOOTHBOUND_INLINE bool cells(const Real* x, std::size_t n, const GridCells<Real
     const Real score = x[i];
     outside |= score >= a && score <= b ? 0u : 1u;
     Real y = (score - shift) * scale;
-    y = y > low ? y : low;  // and where y is NaN
+    y = y > low ? y : low;  // NaN becomes low, too
     y = y < high ? y : high;
-    const auto border = static_cast<std::int32_t>(y);  // towards 0: y may lie on either side
+    const auto border = static_cast<std::int32_t>(y);  // rounds towards 0, so y may lie below it
     const auto at = static_cast<Real>(border);
     const std::int32_t beside = (at < y ? 1 : 0) - (at > y ? 1 : 0);
     out[i] = static_cast<std::uint32_t>(2 * (border - origin) + beside);
@@ -46,8 +46,8 @@ SMOOTHBOUND_INLINE void prefetch(const Real* x, std::size_t n) {
   }
 }
 
-// Finds the cells of a few scores at a time while those before are counted. Two cells are read
-// at once; which of them is counted in which table does not matter.
+// Finds the cells of a few scores at a time while the scores before them are counted. Two cells are
+// read at once. Each may be counted in either table.
 template <class Real>
 SMOOTHBOUND_INLINE bool count(const Real* x, std::size_t n, const GridCells<Real>& grid,
                               std::uint32_t* tables, std::size_t stride) {

@@ -11,7 +11,7 @@
 namespace smoothbound::detail::SMOOTHBOUND_TIER {
 namespace {  // NOLINT(misc-anonymous-namespace-in-header): a part of kernels.cpp
 
-// Sets lane[t][j] to gap[j] * h[j]^t, or adds this to it, for four knots.
+// Sets lane[t][j] to gap[j] * h[j]^t for four knots, or adds these products to it.
 template <bool add>
 SMOOTHBOUND_INLINE void moments_of_four(const double* gap, const double* h,
                                         double (&lane)[curve_terms][4]) {
@@ -29,7 +29,7 @@ SMOOTHBOUND_INLINE void moments_of_four(const double* gap, const double* h,
 void moments_of_block(const double* gap, const double* h, std::size_t n, double* out) {
   double lane[curve_terms][4];
   const std::size_t last = n % 4;
-  double last_gap[4] = {};  // the knots beyond a multiple of four, and gaps of 0
+  double last_gap[4] = {};  // the last n % 4 knots, and gaps of 0 after them
   double last_h[4] = {};
   for (std::size_t j = 0; j < last; ++j) {
     last_gap[j] = gap[n - last + j];
@@ -65,7 +65,7 @@ void curve_weights(double r, std::size_t first, std::size_t groups, double* out)
 #pragma omp simd
   for (std::size_t g = 0; g < groups; ++g) {
     const double difference = centre_of(first + g) - r;
-    const double y = difference > -40.0 ? difference : -40.0;  // where Phi and phi round to 0
+    const double y = difference > -40.0 ? difference : -40.0;  // Phi and phi round to 0 from here
     const Normal normal = normal_of(y);
     out[g] = normal.cdf;
     out[curve_groups + g] = normal.pdf;

@@ -1,4 +1,5 @@
-// The table of kernels of one tier: compiled once per tier, with SMOOTHBOUND_TIER its name.
+// The table of the kernels of one tier. CMake compiles it once per tier and defines
+// SMOOTHBOUND_TIER as the name of the tier.
 #include "kernels/kernels.hpp"
 
 #include "kernels/convolution-inl.hpp"

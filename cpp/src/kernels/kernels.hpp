@@ -18,8 +18,8 @@ static constexpr double centre_of(std::size_t group) {
          curve_limit;
 }
 
-// How the scores of a long row are shared among buckets: never downwards from one score to a
-// greater one. A score has a level, a level belongs to a cell, and a table has the cell's bucket.
+// How the scores of a long row are shared among buckets. A score has a level, a level belongs to a
+// cell, and a table has the cell's bucket. A greater score never has a lower bucket.
 struct Spread {
   float a, b;                   // the ends of the range, rounded inwards
   std::int32_t least;           // the level where the cells begin
@@ -37,9 +37,9 @@ struct GrowthSlope {
   double slope, decrease;
 };
 
-// Of each function below: what it computes, for which arguments (Range), how far the result may lie
-// from it (Error), and whether a greater argument can give a smaller result (Monotone: no, if it
-// can). A unit is 2^-53. tests/cpp/test_errors.cpp has the table of stated and found errors.
+// The comment on each function says what it computes, the arguments that are allowed (Range), the
+// largest error of the result (Error), and whether the result never falls as an argument grows
+// (Monotone). A unit is 2^-53. tests/cpp/test_errors.cpp compares stated and found errors.
 struct Kernels {
   const char* tier;
 
@@ -77,7 +77,7 @@ struct Kernels {
   // The sum of the distances of scores from a (lower) or from b; NaN if a score is not a number in
   // [a, b].
   //   Range:    n <= sum_block
-  //   Error:    sum_error once the distances are rounded, also of blocks added up by add_to()
+  //   Error:    sum_error beside the rounding of the distances, also for blocks summed by add_to()
   //   Monotone: in every score
   double (*sum_floats)(const float* x, std::size_t n, double a, double b, bool lower);
   double (*sum_doubles)(const double* x, std::size_t n, double a, double b, bool lower);
@@ -96,8 +96,9 @@ struct Kernels {
   void (*convolve)(const double* p, const double* weights, std::size_t terms, double* out,
                    std::size_t n);
 
-  // What the bound at r needs of the groups first, first + 1, ...: with y = centre_of(group) - r,
-  // out[t * curve_groups + g] is Phi(y) for t = 0, phi(y) for t = 1, (-1)^(t-1) He_{t-1}(y) above.
+  // The weights of the groups first, first + 1, ... in the bound at r. With y = centre_of(group) -
+  // r, out[t * curve_groups + g] is Phi(y) for t = 0, phi(y) for t = 1, (-1)^(t-1) He_{t-1}(y)
+  // above.
   //   Range:    0 <= r <= curve_limit + 39
   //   Error:    of Phi as stated for cdf, of phi 1e-15 absolutely; curve.cpp has the rest
   //   Monotone: no
@@ -119,7 +120,8 @@ struct Kernels {
   void (*widen)(const half* x, float* out, std::size_t n);
 
   // out[i] = 2 c + 1, or 2 c where x[i] lies on the lower border of its grid cell c. Returns
-  // whether all x are numbers in [grid.a, grid.b]; `out` stays within the grid even if not.
+  // whether all x are numbers in [grid.a, grid.b]. The values of `out` lie within the grid even if
+  // it returns false.
   //   Range:    every number, and NaN
   //   Error:    borders are rounded; none where EdgeGrid::exact
   //   Monotone: yes
@@ -128,8 +130,8 @@ struct Kernels {
   bool (*cells_double)(const double* x, std::size_t n, const GridCells<double>& grid,
                        std::uint32_t* out);
 
-  // Adds 1 for each x[i] at this place of one of two tables, `stride` apart. They may hold
-  // anything if it returns false: x[i] is not a number in [grid.a, grid.b].
+  // Adds 1 for each x[i] at its cell of one of two tables, which lie `stride` apart. Returns
+  // whether all x are numbers in [grid.a, grid.b]; if not, the tables may hold anything.
   bool (*count_float)(const float* x, std::size_t n, const GridCells<float>& grid,
                       std::uint32_t* tables, std::size_t stride);
   bool (*count_double)(const double* x, std::size_t n, const GridCells<double>& grid,
@@ -142,9 +144,9 @@ struct Kernels {
   void (*philox_words)(const std::uint32_t* blocks, std::size_t n, const PhiloxBlock& counter,
                        std::uint64_t key, std::uint32_t* words, std::size_t stride);
 
-  // out[i] = (point[i] + K) / steps, where 16 bits of words[i] from `shift` on are the sign and 15
-  // leading bits of K, whose size the guide has by these bits; undecided[i] is 1, and out[i] of no
-  // use, where the guide is negative, else 0.
+  // out[i] = (point[i] + K) / steps. The 16 bits of words[i] from `shift` on are the sign of K and
+  // the index of the guide, which holds |K|. Where the guide is negative, undecided[i] is 1 and
+  // out[i] is of no use; elsewhere undecided[i] is 0.
   //   Range:    |point| + |K| < 2^31
   //   Error:    two conversions and a division, each rounded to the nearest; the same everywhere
   //   Monotone: in point
@@ -171,14 +173,15 @@ struct Kernels {
   void (*shift_double)(const double* point, const float* normal, double sigma, std::size_t n,
                        double* out);
 
-  // The functions from here to sort_in_place move scores and round none: Error none.
+  // The functions from here to sort_in_place move scores without rounding, so their Error is none.
 
-  // Writes the levels of sample_run neighbours out of each sample_step scores, and their ends.
+  // Writes the levels of sample_run neighbours out of each sample_step scores to `out`, and the
+  // least and the greatest of them.
   void (*levels)(const float* x, std::size_t runs, const Spread& spread, std::int32_t* out,
                  std::int32_t& least, std::int32_t& most);
 
-  // Appends each of n scores to its bucket: it goes to room[ends[bucket]++]. Returns whether all
-  // are numbers in [spread.a, spread.b]; the buckets are those of the table even if not.
+  // Appends each of n scores to its bucket, at room[ends[bucket]++]. Returns whether all are
+  // numbers in [spread.a, spread.b]. It uses only buckets of the table even if it returns false.
   bool (*scatter)(const float* x, std::size_t n, const Spread& spread, float* room,
                   std::uint32_t* ends);
 
@@ -198,8 +201,8 @@ struct Kernels {
   GrowthSlope (*growth_slope)(const double* masses, const double* v, std::size_t n, double m,
                               double stake);
 
-  // How many rows the following take at once, at most most_row_lanes; 0 where the compiler cannot
-  // make them.
+  // How many rows the following functions take at once, at most most_row_lanes; 0 where the
+  // compiler has no vector extensions for them.
   std::size_t row_lanes = 0;
 
   // sorted[i * row_lanes + k] = score number i of rows[k] in ascending order, for k < count, where
@@ -209,20 +212,21 @@ struct Kernels {
   bool (*sort_rows)(const float* const* rows, std::size_t count, std::size_t n,
                     float* sorted) = nullptr;
 
-  // The same in place, where n is a multiple of 8; `scratch` is as `sorted`.
+  // The same in place, where n is a multiple of 8; `scratch` has the size and alignment of
+  // `sorted`.
   void (*sort_in_place)(float* const* rows, std::size_t count, std::size_t n,
                         float* scratch) = nullptr;
 
-  // The moments of each group for each of the rows sorted, where every draw is a knot:
-  // out[(k * curve_terms + t) * row_lanes + lane] is what moments() makes of groups[k], which may
-  // hold at most moment_block knots, and total[lane] the sum of the gaps, rounded up.
+  // The moments of each group for each of the sorted rows, where every draw is a knot.
+  // out[(k * curve_terms + t) * row_lanes + lane] is the result t of moments() for groups[k], which
+  // may hold at most moment_block knots. total[lane] is the sum of the gaps, rounded up.
   //   Error:    the same bits as moments()
   void (*row_moments)(const float* sorted, std::size_t n, const Range& range,
                       const KnotGroup* groups, std::size_t n_groups, const double* offsets,
                       double* out, double* total) = nullptr;
 
-  // out[j * row_lanes + lane] = curve() at radius j from these moments; weights as there, those of
-  // a radius following those of the one before.
+  // out[j * row_lanes + lane] = curve() at radius j from these moments. The weights are as there;
+  // the radii follow one another.
   //   Error:    the same bits as curve()
   void (*row_curves)(const double* moments, const KnotGroup* groups, std::size_t n_groups,
                      const double* weights, std::size_t n_radii, double* out) = nullptr;
@@ -242,12 +246,13 @@ inline constexpr std::size_t sum_block = 512;
 inline constexpr std::size_t sum_lanes = 16;
 inline constexpr std::size_t moment_block = 256;
 
-// (additions in a lane + additions of lanes + compensated total) * 2^-53, and slack.
+// Units: the additions in a lane, the additions of lanes, and the compensated total with some
+// slack.
 inline constexpr double sum_error = (sum_block / sum_lanes + 4 + 4) * 0x1p-53;
 inline constexpr double normals_error = 5e-7;  // of float operations, the logarithm and the angle
 inline constexpr double moment_error = (moment_block / 4 + 2 + 4) * 0x1p-53;
 
-// Adds `term` to `total`; what the addition rounds away goes to `lost` (two-sum).
+// Adds `term` to `total`, and the rounding error of this addition to `lost` (two-sum).
 static inline void add_to(double& total, double& lost, double term) {
   const double next = total + term;
   const double part = next - total;
@@ -255,7 +260,7 @@ static inline void add_to(double& total, double& lost, double term) {
   total = next;
 }
 
-// One per object that was compiled for a tier.
+// Each tier has its own table, in its own object file.
 namespace baseline {
 extern const Kernels table;
 }

@@ -1,6 +1,6 @@
 // Sorts several short rows at once, one in each lane of a vector, by a bitonic network (Batcher
-// 1968) in which every comparison puts the smaller score first. What is compared does not depend
-// on the scores, so nothing is mispredicted.
+// 1968) in which every comparison puts the smaller score first. The comparisons do not depend on
+// the scores, so no branch is mispredicted.
 #pragma once
 
 #include <cstddef>
@@ -42,8 +42,8 @@ struct Constant {
   constexpr operator int() const { return n; }  // NOLINT(google-explicit-constructor)
 };
 
-// f(0), ..., f(n - 1) with constants, for what must stay in registers: compilers unroll loops too
-// late for that.
+// Calls f(0), ..., f(n - 1) with constants. Arrays that f indexes so can stay in registers;
+// compilers unroll loops too late for that.
 template <int n, class F>
 SMOOTHBOUND_INLINE void each(const F& f) {
   if constexpr (n > 0) {
@@ -52,8 +52,8 @@ SMOOTHBOUND_INLINE void each(const F& f) {
   }
 }
 
-// Written so that compilers take one instruction for each. Of zeros of either sign, or where there
-// is NaN, one may be kept twice.
+// Orders two scores in each lane. Compilers take one instruction for each of the two lines. Of two
+// zeros with different signs, or of a number and NaN, one may be kept twice.
 SMOOTHBOUND_INLINE void order(Lanes& low, Lanes& high) {
 #pragma GCC unroll 2
   for (std::size_t i = 0; i < 4 * network_lanes / vector_bytes; ++i) {
@@ -64,7 +64,7 @@ SMOOTHBOUND_INLINE void order(Lanes& low, Lanes& high) {
   }
 }
 
-// The steps at distances 2^(steps-1) gap, ..., 2 gap, gap, of the scores at x, x + gap, ...
+// Compares the scores at x, x + gap, ... at the distances 2^(steps-1) gap, ..., 2 gap, gap.
 template <int steps>
 SMOOTHBOUND_INLINE void clean(Lanes* x, std::size_t gap) {
   constexpr int n = 1 << steps;
@@ -79,7 +79,8 @@ SMOOTHBOUND_INLINE void clean(Lanes* x, std::size_t gap) {
   each<n>([&](auto j) { x[j * gap] = v[j]; });
 }
 
-// The steps at `distance`, distance / 2, ... of n scores; there may be infinite ones beyond them.
+// Compares n scores at `distance`, distance / 2, ..., in `steps` steps. Infinite scores may follow
+// them.
 template <int steps>
 void clean_all(Lanes* x, std::size_t n, std::size_t distance) {
   const std::size_t gap = distance >> (steps - 1);
@@ -89,14 +90,14 @@ void clean_all(Lanes* x, std::size_t n, std::size_t distance) {
   }
 }
 
-// All steps from `distance`, a power of two, down to 1.
+// Compares n scores at all distances from `distance`, a power of two, down to 1.
 void clean_down(Lanes* x, std::size_t n, std::size_t distance) {
   for (; distance >= 4; distance /= 8) clean_all<3>(x, n, distance);
   if (distance == 2) clean_all<2>(x, n, distance);
   if (distance == 1) clean_all<1>(x, n, distance);
 }
 
-// Eight neighbours: the best network has 19 comparisons (Knuth, TAOCP 3, 5.3.4).
+// Sorts eight neighbours by the best network, which has 19 comparisons (Knuth, TAOCP 3, 5.3.4).
 SMOOTHBOUND_INLINE void sort_eight(Lanes* x) {
   constexpr int pairs[19][2] = {{0, 2}, {1, 3}, {4, 6}, {5, 7}, {0, 4}, {1, 5}, {2, 6},
                                 {3, 7}, {0, 1}, {2, 3}, {4, 5}, {6, 7}, {2, 4}, {3, 5},
@@ -107,8 +108,8 @@ SMOOTHBOUND_INLINE void sort_eight(Lanes* x) {
   each<8>([&](auto j) { x[j] = v[j]; });
 }
 
-// The first two steps that merge the sorted halves of a block: each key with its mirror image, then
-// at a quarter of the block.
+// Takes the first two steps that merge the sorted halves of a block: it compares each score with
+// its mirror image, then with the score a quarter of the block away.
 SMOOTHBOUND_INLINE void fold(Lanes* x, std::size_t block) {
   const std::size_t quarter = block / 4;
   for (std::size_t i = 0; i < quarter; ++i) {
@@ -127,9 +128,9 @@ SMOOTHBOUND_INLINE void fold(Lanes* x, std::size_t block) {
   }
 }
 
-// Sorts n scores in each lane, n <= block, a power of two; up to there, from n on, they are
-// infinite. A block that fits in the fastest cache is finished before the next: after the fold, its
-// quarters have nothing more to do with each other.
+// Sorts n scores in each lane, where n <= block and block is a power of two. The scores from n up
+// to block are infinite. After the fold, the quarters of a block are independent, so each is
+// finished while it lies in the fastest cache.
 void sort_lanes(Lanes* x, std::size_t n, std::size_t block) {
   if (block == 8) return sort_eight(x);
   const std::size_t half = block / 2;
@@ -143,7 +144,7 @@ void sort_lanes(Lanes* x, std::size_t n, std::size_t block) {
   }
 }
 
-// Exchanges the bit `step` of the index of a vector with that of the index of a lane.
+// Exchanges the bit `step` of the index of a vector with the bit `step` of the index of a lane.
 template <int step>
 SMOOTHBOUND_INLINE void exchange(Eight (&v)[8]) {
 #pragma GCC unroll 8

@@ -71,7 +71,7 @@ void normals(const std::uint32_t* first, const std::uint32_t* second, std::size_
     const float log = static_cast<float>(exponent) * 0x1.62e430p-1f + (f + f * f * p);
     const float radius = __builtin_sqrtf(-2.0f * log);
 
-    // The angle: whole quarters of a turn, and g in [-pi/4, pi/4].
+    // The angle is a number of whole quarters of a turn plus g in [-pi/4, pi/4].
     const std::uint32_t quarter = (second[i] + (1u << 29)) >> 30;
     const float g = static_cast<float>(static_cast<std::int32_t>(second[i] - (quarter << 30))) *
                     0x1.921fb6p-30f;

@@ -22,7 +22,7 @@ SMOOTHBOUND_INLINE double power_of_two(double k) {
   return from_bits(to_bits(k + (0x1p52 + 1023.0)) << 52);
 }
 
-// exp(-a - c) for a in [0, 800], exact, and a small correction c, as {mantissa, exponent k}.
+// exp(-a - c) = mantissa * 2^k, for an exact a in [0, 800] and a small correction c.
 struct Scaled {
   double mantissa, k;
 };
@@ -104,7 +104,7 @@ void cdf(const double* z, double* out, std::size_t n) {
 #pragma omp simd
   for (std::size_t i = 0; i < n; ++i) {
     const double x = z[i];
-    const double y = x == 0.0 ? 0.5 : normal_of(x).cdf;  // where rounding would show
+    const double y = x == 0.0 ? 0.5 : normal_of(x).cdf;  // exact at 0
     out[i] = x == x ? y : x;
   }
 }
@@ -119,9 +119,9 @@ void exp(const double* x, double* out, std::size_t n) {
 
 // The tangent at Phi(z) has the slope w = exp(r z - r^2 / 2) and, measured from p = 1, the height
 // Phi(z - r) + w Phi(-z). A greater weight is safe, and so is a smaller height. The exponent is
-// rounded by at most (18 r + r^2) 2^-53, which is the relative error of w; slack has room for the
-// exponential and the products too. Where w is below e^-700 the weight is raised to that, and the
-// height left without it.
+// rounded by at most (18 r + r^2) 2^-53, which is the relative error of w. `slack` also covers the
+// exponential and the products. Where w is below e^-700, the weight is raised to e^-700, and the
+// height is Phi(z - r) alone.
 void tangents(const double* z, std::size_t n, double r, double* weight, double* constant) {
   const double slack = (16.0 * r + r * r + 16.0) * 0x1p-52;
   const double half_square = 0.5 * r * r;

@@ -1,7 +1,6 @@
 // Moments and bounds of several sorted rows at once, one in each lane of a vector, as
-// network-inl.hpp
-// leaves them. Every sum is taken in the order in which curve-inl.hpp takes it for a single row, so
-// that results are bit-identical whichever rows are processed together.
+// network-inl.hpp leaves them. Every sum has the order of additions of curve-inl.hpp, so results
+// are bit-identical whichever rows are processed together.
 #pragma once
 
 #include "kernels/curve-inl.hpp"
@@ -12,7 +11,7 @@
 namespace smoothbound::detail::SMOOTHBOUND_TIER {
 namespace {  // NOLINT(misc-anonymous-namespace-in-header): a part of kernels.cpp
 
-// What is done for a part of the lanes at a time, whose doubles fill a register.
+// The functions below take a part of the lanes at a time, whose doubles fill a register.
 constexpr std::size_t wide_lanes = vector_bytes / 8;
 using Wide [[gnu::vector_size(8 * wide_lanes)]] = double;
 
@@ -24,8 +23,8 @@ SMOOTHBOUND_INLINE Wide load(const double* x) {
 
 SMOOTHBOUND_INLINE void store(double* x, const Wide& v) { __builtin_memcpy(x, &v, sizeof(Wide)); }
 
-// The distance of the knot before `begin`, or 0, and those of the knots [begin, end), where every
-// draw is a knot.
+// Writes the distance of the knot before `begin`, or 0 for the first, and the distances of the
+// knots [begin, end), where every draw is a knot.
 void lane_distances(const float* sorted, std::size_t n, std::size_t begin, std::size_t end,
                     const Range& range, double* out) {
   const double a = range.a;
@@ -50,7 +49,7 @@ void lane_distances(const float* sorted, std::size_t n, std::size_t begin, std::
   }
 }
 
-// Sets sum[t] to the gap before knot i times h^t, or adds this to it.
+// Sets sum[t] to the gap before knot i times h^t, or adds this product to it.
 template <bool add>
 SMOOTHBOUND_INLINE void lane_terms(const double* distances, const double* h, std::size_t i,
                                    Wide (&sum)[curve_terms]) {
@@ -63,7 +62,7 @@ SMOOTHBOUND_INLINE void lane_terms(const double* distances, const double* h, std
   }
 }
 
-// moments_of_block(): four running sums, to which the knots beyond a multiple of four come first.
+// Does the same as moments_of_block(): four running sums, which begin with the last n % 4 knots.
 SMOOTHBOUND_INLINE void lane_moments_of_block(const double* distances, const double* h,
                                               std::size_t n, double* out) {
   if (n < 4) {  // most groups in the tails

@@ -10,11 +10,12 @@
 namespace smoothbound::detail::SMOOTHBOUND_TIER {
 namespace {  // NOLINT(misc-anonymous-namespace-in-header): a part of kernels.cpp
 
-// Levels are logarithmic near both ends of the range, where the scores of a classifier crowd: the
-// bits of the distance from a in its lower half, less those of the distance from b in the upper.
-// Rounded differences, and the bits of floats that are not negative, are never decreasing; in the
-// middle both distances are at most half of the range and a few units, so that the lower half ends
-// below 0 and the upper begins above it. Distances below 2^-26 of the range are not told apart.
+// The level of a score. Levels are logarithmic near both ends of the range, where most scores of a
+// classifier lie. In the lower half of the range, the level is the bits of the distance from a; in
+// the upper half, it is minus the bits of the distance from b. Levels never decrease as scores
+// grow, because rounded differences and the bits of non-negative floats do not. In the middle both
+// distances are at most half of the range and a few units, so the lower half ends below 0 and the
+// upper half begins above 0. All distances below 2^-26 of the range have the same level.
 class Levels {
  public:
   explicit Levels(const Spread& spread)
@@ -28,7 +29,7 @@ class Levels {
     const float from_b = b_ - x;
     const bool lower = from_a < from_b;
     float distance = lower ? from_a : from_b;
-    distance = distance > shortest_ ? distance : shortest_;  // and where it is NaN
+    distance = distance > shortest_ ? distance : shortest_;  // NaN becomes shortest_, too
     const auto bits = __builtin_bit_cast(std::int32_t, distance);
     return lower ? bits - middle_ : middle_ - bits;
   }
@@ -38,7 +39,7 @@ class Levels {
   std::int32_t middle_;
 };
 
-// Runs of neighbours, which are one line of a cache.
+// A run of neighbours fills one cache line.
 void levels(const float* x, std::size_t runs, const Spread& spread, std::int32_t* out,
             std::int32_t& least, std::int32_t& most) {
   const Levels level(spread);
@@ -59,7 +60,7 @@ void levels(const float* x, std::size_t runs, const Spread& spread, std::int32_t
   most = high;
 }
 
-// Returns whether all scores lie in the range.
+// Finds the cells of n scores. Returns whether all lie in the range.
 SMOOTHBOUND_INLINE bool take_cells(const float* x, std::size_t n, const Spread& spread,
                                    std::uint32_t* cells) {
   const Levels level(spread);

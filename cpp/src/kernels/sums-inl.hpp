@@ -10,8 +10,8 @@
 namespace smoothbound::detail::SMOOTHBOUND_TIER {
 namespace {  // NOLINT(misc-anonymous-namespace-in-header): a part of kernels.cpp
 
-// The exponent of a half counts from 15, that of a float from 127: a product with 2^112 moves it,
-// subnormals included.
+// The exponent of a half has the bias 15, and that of a float the bias 127. A product with 2^112
+// converts one to the other, also for subnormal numbers.
 void widen(const half* x, float* out, std::size_t n) {
 #pragma omp simd
   for (std::size_t i = 0; i < n; ++i) {

@@ -1,16 +1,16 @@
-"""The bounds in numba, where there is no C++ core: the names of ``_core``, a module each idea."""
+"""The bounds in numba, for machines without the C++ core, under the names of ``_core``."""
 
 from smoothbound._numba.anytime import EProcess, estimate_functional, test_rows
-from smoothbound._numba.bounds import ConfidenceBand, ScoreCounter, certifier, certify_counts
+from smoothbound._numba.bounds import ConfidenceBand, Plan, ScoreCounter, bound_counts
 from smoothbound._numba.draw_record import DrawRecord, record_from_bytes
 
 __all__ = [
     "ConfidenceBand",
     "DrawRecord",
     "EProcess",
+    "Plan",
     "ScoreCounter",
-    "certifier",
-    "certify_counts",
+    "bound_counts",
     "estimate_functional",
     "record_from_bytes",
     "test_rows",

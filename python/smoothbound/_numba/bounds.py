@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,7 @@ from smoothbound._numba.tangent import CDF_ERROR, UNIT, Tally, TangentBound, ber
 from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
 from smoothbound.backends._names import Band, Bound, Mean, Order, Side
 
-__all__ = ["ConfidenceBand", "ScoreCounter", "certifier", "certify_counts"]
+__all__ = ["ConfidenceBand", "Plan", "ScoreCounter", "bound_counts"]
 
 Vector = NDArray[np.float64]
 Counts = NDArray[np.uint32]
@@ -130,11 +130,12 @@ class ConfidenceBand:
         return float(self.quantiles(np.array([count]))[0])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Certifier:
+@dataclass(frozen=True)
+class Plan:
     """Certify rows of scores; options, arguments and results are those of the C++ core's class."""
 
     n_draws: int
+    _: KW_ONLY
     sigma: float
     alpha: float
     a: float
@@ -175,7 +176,7 @@ class Certifier:
             return max(self.a, math.nextafter(self.a + distance, -math.inf))
         return min(self.b, math.nextafter(self.b - distance, math.inf))
 
-    def __call__(
+    def certify(
         self, scores: NDArray[np.floating], first_row: int = 0
     ) -> tuple[Vector, Vector, int]:
         """Return the bounds, the radii and -1; or the number of the first row with a bad score."""
@@ -269,11 +270,6 @@ class Certifier:
         return gaps, z
 
 
-def certifier(n_draws: int, **options: Any) -> Certifier:
-    """Make a certifier with the options of the C++ core's function of this name."""
-    return Certifier(n_draws=n_draws, **options)
-
-
 def quiet() -> np.errstate:
     """Ignore infinities and underflow, whatever the caller's settings of NumPy are."""
     return np.errstate(all="ignore")
@@ -340,12 +336,12 @@ class ScoreCounter:
         return -1
 
 
-def certify_counts(
+def bound_counts(
     edges: Vector, counts: Counts, *, band: ConfidenceBand, **options: Any
 ) -> tuple[Vector, Vector]:
     """Certify every row of counts; arguments and results as in the C++ core's batch call."""
-    task = Certifier(
-        n_draws=band.n_draws,
+    task = Plan(
+        band.n_draws,
         a=float(edges[0]),
         b=float(edges[-1]),
         bound="cdf",

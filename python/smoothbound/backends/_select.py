@@ -19,7 +19,7 @@ _MODULES: dict[Backend, str] = {"cpp": "smoothbound._core", "numba": "smoothboun
 
 
 def load(backend: Backend) -> ModuleType:
-    """Import a backend: a module with ``certifier``, as the C++ core has it (_core.pyi)."""
+    """Import the module of a backend; _core.pyi has the signatures of its classes and functions."""
     return importlib.import_module(_MODULES[backend])  # waits while another thread imports it
 
 

@@ -28,7 +28,7 @@ from smoothbound.backends import _select as backends
 from smoothbound.backends._names import Backend, Band
 from smoothbound.errors import StoreError
 
-__all__ = ["level_of", "local_level", "prepared", "seconds_to_calibrate"]
+__all__ = ["level_of", "local_level", "confidence_band", "seconds_to_calibrate"]
 
 _FEWEST_KEPT = 5_000  # draws; with fewer, a calibration is faster than reading a file
 _MOST_SECONDS = 600.0  # the longest calibration that certify_scores begins by itself
@@ -232,7 +232,7 @@ def _write(path: Path, key: str, level: float) -> None:
 
 
 @kept(most=_MOST_KNOTS, size=lambda backend, kind, n, alpha, n_bins: n_bins or n)
-def prepared(backend: Backend, kind: Band, n: int, alpha: float, n_bins: int) -> Any:
+def confidence_band(backend: Backend, kind: Band, n: int, alpha: float, n_bins: int) -> Any:
     """Make a backend's band with the levels of its knots, once for all calls that share it.
 
     Parameters

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -161,7 +160,7 @@ def certify_rows(
     """Certify each row of scores as a request asks: `certify_scores` with its checked arguments."""
     first_row = checks.count("first_row", first_row, 0, 2**63 - 1)
     rows = as_scores(scores)
-    made = _certifiers(
+    made = _plans(
         request,
         rows.shape[1],
         backends.resolve(backend),
@@ -175,24 +174,29 @@ def certify_rows(
     return Certificate(made.settings, lower, upper, radius)
 
 
-_Certifier = Callable[[NDArray[Any], int], tuple[NDArray[np.float64], NDArray[np.float64], int]]
+class _Plan(Protocol):
+    """A backend's plan (_core.pyi)."""
+
+    def certify(
+        self, scores: NDArray[Any], first_row: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]: ...
 
 
-class _Certifiers(NamedTuple):
-    """The settings and the certifier of each side, which do not depend on the scores."""
+class _Plans(NamedTuple):
+    """The settings and the plan of each side, which do not depend on the scores."""
 
     settings: Settings
-    lower: _Certifier | None
-    upper: _Certifier | None
+    lower: _Plan | None
+    upper: _Plan | None
 
 
 def _size(request: Request, *_: Any) -> int:
-    """Count the numbers of a request, because its certifiers keep some hundred bytes for each."""
+    """Count the numbers of a request, because its plans keep some hundred bytes for each."""
     return 100 + len(request.radii) + len(request.thresholds)
 
 
 @kept(most=10_000, size=_size)  # helps callers that certify a few rows at a time
-def _certifiers(request: Request, n_draws: int, backend: Backend, threads: int) -> _Certifiers:
+def _plans(request: Request, n_draws: int, backend: Backend, threads: int) -> _Plans:
     require_draws(n_draws, request)
     settings = Settings(
         **vars(request),
@@ -201,20 +205,20 @@ def _certifiers(request: Request, n_draws: int, backend: Backend, threads: int) 
         backend=backend,
         version=__version__,
     )
-    make = partial(_certifier, settings, threads)
+    make = partial(_plan, settings, threads)
     lower, upper = request.share("lower"), request.share("upper")
-    return _Certifiers(settings, lower and make(lower), upper and make(upper))
+    return _Plans(settings, lower and make(lower), upper and make(upper))
 
 
-def _certifier(settings: Settings, threads: int, share: OneSide) -> _Certifier:
-    """Make a backend's certifier of one side."""
+def _plan(settings: Settings, threads: int, share: OneSide) -> _Plan:
+    """Make a backend's plan for one side."""
     method, backend, n_draws = settings.method, settings.backend, settings.n
     a, b = settings.score_range
     band = None
     if method.band is not None:
         n_bins = min(method.n_bins or 0, n_draws)
-        band = bands.prepared(backend, method.band, n_draws, share.alpha, n_bins)
-    made: _Certifier = backends.load(backend).certifier(
+        band = bands.confidence_band(backend, method.band, n_draws, share.alpha, n_bins)
+    made: _Plan = backends.load(backend).Plan(
         n_draws,
         sigma=settings.sigma,
         alpha=share.alpha,
@@ -235,10 +239,10 @@ def _certifier(settings: Settings, threads: int, share: OneSide) -> _Certifier:
 
 
 def _bounds(
-    certifier: _Certifier, rows: NDArray[Any], first_row: int, score_range: tuple[float, float]
+    plan: _Plan, rows: NDArray[Any], first_row: int, score_range: tuple[float, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the bounds and the radii of one side; refuse scores that are not in the range."""
-    bounds, radius, bad = certifier(rows, first_row)
+    bounds, radius, bad = plan.certify(rows, first_row)
     if bad >= 0:
         raise outside_range(rows[bad], score_range, i=bad)
     return bounds, radius

@@ -127,7 +127,7 @@ def _perfect(n_draws: int, alpha: float, method: Method, pilot: float) -> float:
     n_pilot = method.n_pilot(n_draws, pilot)
     if n_pilot >= n_draws:
         return 0.0
-    certify = backends.load(backends.resolve(None)).certifier(
+    plan = backends.load(backends.resolve(None)).Plan(
         n_draws,
         sigma=1.0,
         alpha=alpha,
@@ -144,7 +144,7 @@ def _perfect(n_draws: int, alpha: float, method: Method, pilot: float) -> float:
         thresholds=(),
         threads=1,
     )
-    bounds, _, _ = certify(np.ones((1, n_draws)), 0)
+    bounds, _, _ = plan.certify(np.ones((1, n_draws)), 0)
     return float(bounds[0, 0])
 
 

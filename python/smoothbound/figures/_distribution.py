@@ -130,7 +130,7 @@ def survival_function(
     kind = backend.resolve(None)
     for name in checks.items("bands", bands, str):
         checks.choice("bands", name, ("dkw", "ell"))
-        made = band.prepared(kind, name, n, evaluation.alpha, 0)
+        made = band.confidence_band(kind, name, n, evaluation.alpha, 0)
         levels = {int(k): made.quantile(int(k)) for k in np.unique(above)}
         look = METHOD_LOOKS[f"cdf_{name}"]
         ax.plot(

@@ -192,9 +192,9 @@ def bound_counts(
     radius = np.empty((n_draws.size, options["thresholds"].size))
     sizes = np.unique(n_draws)
     for n in sizes.tolist():
-        made = bands.prepared(backend, band, n, options["alpha"], _band_bins(band, n))
+        made = bands.confidence_band(backend, band, n, options["alpha"], _band_bins(band, n))
         rows = slice(None) if sizes.size == 1 else n_draws == n
-        bounds[rows], radius[rows] = backends.load(backend).certify_counts(
+        bounds[rows], radius[rows] = backends.load(backend).bound_counts(
             edges, counts[rows], band=made, **options
         )
     return bounds, inward(radius, displacement)

@@ -34,7 +34,7 @@ row = lambda: draw.uniform(size=(rng.choice([0, 1, 3]), rng.choice([50, 50, 50, 
 number = lambda: np.sort(draw.uniform(size=rng.choice([0, 1, 5, 40])))
 band = lambda: _core.ConfidenceBand("dkw", 50, 0.1, rng.choice([0, 7]), 0.0)
 whole = lambda n: draw.integers(0, 2, n).astype(np.int64)
-made_as = {"Certifier": lambda: made(), "ConfidenceBand": lambda: band(),
+made_as = {"Plan": lambda: made(), "ConfidenceBand": lambda: band(),
            "ScoreCounter": lambda: _core.ScoreCounter(np.linspace(0, 1, 5)),
            "TangentBound": lambda: _core.TangentBound("betting", 0.1, np.ones(3), np.ones(9))}
 
@@ -44,16 +44,16 @@ def bare(name):
     return rng.choice([kind, kind.__new__, kind.__base__.__new__])(kind)
 
 
-def certifier():
+def plan():
     bound = rng.choice(["mean", "cdf", "tangent"])
-    return _core.certifier, dict(
+    return _core.Plan, dict(
         n_draws=50, sigma=1.0, alpha=0.1, a=0.0, b=1.0, side="lower", bound=bound,
         band=band() if bound == "cdf" else None, mean="betting", n_pilot=5, order="unknown",
         seed=0, radii=[0.0, 1.0], thresholds=[0.5], threads=rng.choice([1, 3]))
 
 
 def made():
-    call, keywords = certifier()
+    call, keywords = plan()
     return call(**keywords)
 
 
@@ -72,15 +72,15 @@ def counts():
     edges = np.linspace(0, 1, 5)
     cells = np.zeros((2, 9), np.uint32)
     cells[:, 3] = 50
-    return _core.certify_counts, dict(
+    return _core.bound_counts, dict(
         edges=edges, counts=cells, sigma=1.0, alpha=0.1, side="lower", band=band(),
         radii=np.array([0.0]), thresholds=np.array([0.5]), threads=1)
 
 
 calls = [
-    certifier, certifier, counts, lambda: noise("add"), lambda: noise("gauss"),
-    lambda: (made(), dict(scores=row(), first_row=0)),
-    lambda: (bare("Certifier"), dict(scores=row())),
+    plan, plan, counts, lambda: noise("add"), lambda: noise("gauss"),
+    lambda: (made().certify, dict(scores=row(), first_row=0)),
+    lambda: (bare("Plan").certify, dict(scores=row())),
     lambda: (bare("ConfidenceBand").quantile, dict(count=3)),
     lambda: (bare("TangentBound"), dict(r=1.0)),
     lambda: (bare("ScoreCounter").count, dict(scores=row(), counts=np.zeros((3, 9), np.uint32),
@@ -88,22 +88,22 @@ calls = [
     lambda: (_core.ScoreCounter(np.linspace(0, 1, 5)).count,
              dict(scores=row(), counts=np.zeros((3, 9), np.uint32), threads=1)),
     lambda: (_core.ScoreCounter, dict(edges=number())),
-    lambda: (_core.ConfidenceBand, dict(kind="ell", draws=50, alpha=0.1, n_bins=3, level=0.01)),
+    lambda: (_core.ConfidenceBand, dict(kind="ell", n_draws=50, alpha=0.1, n_bins=3, level=0.01)),
     lambda: (band().quantile, dict(count=3)),
     lambda: (_core.TangentBound, dict(mean="betting", alpha=0.1, pilot=number(), draws=number())),
     lambda: (_core.TangentBound("bernstein", 0.1, np.ones(3) / 2, np.ones(9) / 2), dict(r=1.0)),
     lambda: (_core.TangentBound("betting", 0.1, np.ones(3) / 2, np.ones(9) / 2).certified_radius,
              dict(target=0.1)),
-    lambda: (_core.ell_level, dict(draws=50, alpha=0.1, n_bins=3, two_sided=False)),
-    lambda: (_core.ell_failure, dict(draws=50, level=0.01, n_bins=3, two_sided=False)),
+    lambda: (_core.ell_level, dict(n_draws=50, alpha=0.1, n_bins=3, two_sided=False)),
+    lambda: (_core.ell_failure, dict(n_draws=50, level=0.01, n_bins=3, two_sided=False)),
     lambda: (_core.stay_probability, dict(
-        draws=50, lower_ranks=[1, 2], lower=np.array([0.01, 0.02]), upper_ranks=[50],
+        n_draws=50, lower_ranks=[1, 2], lower=np.array([0.01, 0.02]), upper_ranks=[50],
         upper=np.array([0.99]))),
     lambda: (_core.cdf, dict(z=number())), lambda: (_core.quantile, dict(p=number())),
     lambda: (_core.LatticeNoise, dict(high=np.arange(5, dtype=np.int32),
                                       low=np.arange(5, dtype=np.uint64), steps=255)),
 ]
-LARGE = {"draws", "n_draws"}  # a band of 2^32 draws is no crash, but takes memory and hours
+LARGE = {"n_draws"}  # a band of 2^32 draws is no crash, but takes memory and hours
 done = 0
 for _ in range(3000):
     try:
@@ -144,26 +144,26 @@ def test_arguments_that_do_not_convert_are_refused_beside_a_band(name):
     }  # fmt: skip
     for _ in range(20):
         with pytest.raises(TypeError):
-            _core.certifier(50, **{**keywords, name: object()})
+            _core.Plan(50, **{**keywords, name: object()})
     with pytest.raises(TypeError):
-        _core.certifier(50, **{**keywords, "threads": 2**31})
+        _core.Plan(50, **{**keywords, "threads": 2**31})
 
 
-def test_a_certifier_keeps_its_band():
+def test_a_plan_keeps_its_band():
     from smoothbound import _core
 
     def made():
-        return _core.certifier(
+        return _core.Plan(
             2000, sigma=1.0, alpha=0.1, a=0.0, b=1.0, side="lower", bound="cdf",
             band=_core.ConfidenceBand("dkw", 2000, 0.1, 0, 0.0), mean="betting", n_pilot=0,
             order="drawn", seed=0, radii=[0.0], thresholds=[], threads=1,
         )  # fmt: skip
 
-    certifiers = [made() for _ in range(20)]
+    plans = [made() for _ in range(20)]
     scores = np.random.default_rng(0).uniform(size=(1, 2000))
     expected = sb.certify_scores(scores, sigma=1.0, alpha=0.1, band="dkw").lower
-    for one in certifiers:
-        np.testing.assert_array_equal(one(scores)[0], expected)
+    for one in plans:
+        np.testing.assert_array_equal(one.certify(scores)[0], expected)
 
 
 def test_a_calibration_hears_ctrl_c():

@@ -263,7 +263,7 @@ def test_bands_in_memory_are_bounded_by_their_size():
 def test_every_level_is_a_quantile_rounded_down(backend, m, alpha):
     mpmath = pytest.importorskip("mpmath")
     level = bands.level_of(m, alpha, 0)
-    band = bands.prepared(backend, "ell", m, alpha, 0)
+    band = bands.confidence_band(backend, "ell", m, alpha, 0)
     with mpmath.workdps(40):
         for k in {1, min(2, m), (m + 1) // 2, m - m // 50, m}:
             p = mpmath.ncdf(band.quantile(k))

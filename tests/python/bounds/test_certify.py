@@ -127,7 +127,7 @@ def test_what_is_kept_from_call_to_call_depends_on_every_option(monkeypatch):
         return [sb.certify_scores(GOOD, **{**options, **one}) for one in varied]
 
     with monkeypatch.context() as nothing_kept:
-        nothing_kept.setattr(engine, "_certifiers", engine._certifiers.__wrapped__)
+        nothing_kept.setattr(engine, "_plans", engine._plans.__wrapped__)
         fresh = all_numbers()
     kept = all_numbers() + all_numbers()
     for first, second in zip(fresh + fresh, kept, strict=True):

@@ -15,18 +15,18 @@ struct OrderBound {
   double value;      ///< in [0, 1]
 };
 
-/// A lower bound on P(V_(k) >= lower_k and V_(k) <= upper_k for all given k), at most 1e-9 (for
-/// 100 000 draws) or 1e-8 (for 1 000 000) below it.
+/// A lower bound on P(V_(k) >= lower_k and V_(k) <= upper_k for all given k). It is at most 1e-9
+/// (for 100 000 draws) or 1e-8 (for 1 000 000) below this probability.
 ///
 /// The count N(t) of uniforms below t is a Poisson process of rate n given N(1) = n. Its
 /// distribution is carried from one bound to the next by convolution with Poisson increments, and
-/// what violates a bound is dropped (Khmaladze & Shinjikashvili 2001; Moscovich & Nadler 2017).
-/// All terms are positive: truncation only loses probability, and the rounding errors are added
-/// up and subtracted.
+/// counts that violate a bound are dropped (Khmaladze & Shinjikashvili 2001; Moscovich & Nadler
+/// 2017). All terms are positive, so truncation only loses probability. The rounding errors are
+/// added up and subtracted.
 ///
 /// \param n_draws number of uniforms, >= 1
 /// \param lower  ranks and values both ascending
-/// \param upper  likewise; may be empty
+/// \param upper  ranks and values both ascending; may be empty
 double stay_probability(std::size_t n_draws, std::span<const OrderBound> lower,
                         std::span<const OrderBound> upper, Cancel cancel = {});
 

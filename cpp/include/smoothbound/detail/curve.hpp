@@ -4,12 +4,12 @@
 /// Theorem 2 (and Theorem 1, with a single gap b - a) bounds the distance of the confidence from
 /// the end of the range by
 ///     distance(r) = sum_i gap_i * Phi(z_i - r),     r = R / sigma,
-/// over as many knots as there are draws. Knots with nearly the same z_i are taken together: with
+/// over as many knots as there are draws. Knots with nearly the same z_i form a group. With
 /// h_i = z_i - c, c the nearest multiple of 1/8, and y = c - r,
-///     Phi(y + h) = Phi(y) + phi(y) sum_{t>=1} (-1)^(t-1) He_{t-1}(y) h^t / t!
-/// needs of them only the moments sum_i gap_i h_i^t / t!, and ten of these leave an error below
-/// 1e-16 of the range (a fast Gauss transform; Greengard & Strain 1991). Any number of radii, and
-/// the search over the radius, then cost microseconds, however many draws there were.
+///     Phi(y + h) = Phi(y) + phi(y) sum_{t>=1} (-1)^(t-1) He_{t-1}(y) h^t / t!.
+/// So a group is represented by its moments sum_i gap_i h_i^t / t!. Ten moments leave an error
+/// below 1e-16 of the range (a fast Gauss transform; Greengard & Strain 1991). Any number of radii,
+/// and the search over the radius, then cost microseconds for any number of draws.
 #pragma once
 
 #include <array>
@@ -21,18 +21,18 @@
 
 namespace smoothbound::detail {
 
-/// The levels of the knots, prepared once for the rows that share them. Throws std::bad_alloc
-/// where there is no memory for them.
+/// The levels of the knots, computed once for all rows that share them. The constructor may throw
+/// std::bad_alloc.
 class KnotLevels {
  public:
-  /// \param z  lower bounds on Phi^-1(p_i), in descending order, -inf allowed. Above 9 they are
-  ///           lowered to 9, and below -9 taken as -inf, which is safe and loses 1e-19.
+  /// \param z  lower bounds on Phi^-1(p_i), in descending order, -inf allowed. A bound above 9 is
+  ///           lowered to 9, and one below -9 to -inf. This is safe and loses 1e-19.
   explicit KnotLevels(std::span<const double> z);
 
   /// h_i, for the knots with a finite level.
   const std::vector<double>& offsets() const noexcept { return offsets_; }
 
-  /// From the highest level on.
+  /// The groups in descending order of their levels.
   const std::vector<KnotGroup>& groups() const noexcept { return groups_; }
 
  private:
@@ -40,7 +40,8 @@ class KnotLevels {
   std::vector<KnotGroup> groups_;
 };
 
-/// The radii at which many curves are evaluated: Phi and the rest are computed once for all.
+/// The radii at which many curves are evaluated. The values of Phi, phi and the Hermite polynomials
+/// are computed once for all curves.
 class CurveRadii {
  public:
   /// \param r  >= 0, in units of sigma
@@ -48,7 +49,7 @@ class CurveRadii {
 
   std::size_t size() const noexcept { return weights_.size() / stride; }
 
-  /// The weights of radius number j: curve_terms times curve_groups of them.
+  /// The curve_terms * curve_groups weights of radius j.
   const double* weights(std::size_t j) const noexcept { return weights_.data() + j * stride; }
 
  private:
@@ -56,17 +57,17 @@ class CurveRadii {
   std::vector<double> weights_;
 };
 
-/// distance(r) of one input. Copyable; const members may be called from many threads.
+/// distance(r) of one input. Many threads may call its const members.
 class BoundCurve {
  public:
   /// Forgets all knots.
   void clear() noexcept;
 
-  /// Adds knots: gap_i >= 0 at level i. \pre gaps.size() == the number of z given to `levels`
+  /// Adds a knot with gap_i >= 0 at each level i. \pre gaps.size() == the number of z in `levels`
   void add(std::span<const double> gaps, const KnotLevels& levels) noexcept;
 
-  /// Adds knots: gap_i >= 0 at level number at[i] of `levels`, ascending. `offsets` is
-  /// scratch space for those with a finite level.
+  /// Adds a knot with gap_i >= 0 at level at[i] of `levels`, for each i; `at` ascends. `offsets` is
+  /// scratch space.
   /// \pre at.size() == gaps.size() <= offsets.size()
   void add(std::span<const double> gaps, const KnotLevels& levels, std::span<const std::size_t> at,
            std::span<double> offsets) noexcept;
@@ -84,14 +85,15 @@ class BoundCurve {
   /// sum of the gaps. \param r  R / sigma, >= 0, infinity allowed
   double operator()(double r) const noexcept;
 
-  /// The same, bit for bit, at radius number j of the `radii`. \pre j < radii.size()
+  /// The same, bit for bit, at radius j of `radii`. \pre j < radii.size()
   double at(const CurveRadii& radii, std::size_t j) const noexcept;
 
-  /// The same, bit for bit, at r = k / 8, for which nothing need be prepared. \pre k <= last_eighth
+  /// The same, bit for bit, at r = k / 8, without a CurveRadii. \pre k <= last_eighth
   double at_eighth(std::size_t k) const noexcept;
   static constexpr std::size_t last_eighth = 80;
 
-  /// The distance from what the kernel `curve` returns and the sum of the gaps, rounded down.
+  /// The distance, rounded down, from the result `sum` of the kernel `curve` and the sum of the
+  /// gaps.
   static double rounded_down(double sum, double total) noexcept;
 
  private:

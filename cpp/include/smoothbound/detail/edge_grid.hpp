@@ -1,5 +1,5 @@
 /// \file detail/edge_grid.hpp
-/// A grid over the edges of a sketch, in which the place of a score is found without a search.
+/// A grid over the edges of a sketch, which finds the cell of a score without a search.
 #pragma once
 
 #include <cstdint>
@@ -8,32 +8,32 @@
 
 namespace smoothbound::detail {
 
-/// A guess at the place of a score among the edges, in arithmetic of the type Real.
+/// A first guess at the position of a score among the edges, in arithmetic of the type Real.
 template <class Real>
 struct GridCells {
-  /// The grid cell of x is floor(clamp((x - shift) * scale, low, high)) - low: never decreasing in
-  /// x, whatever is rounded.
+  /// The grid cell of x is floor(clamp((x - shift) * scale, low, high)) - low. It never decreases
+  /// in x, because rounding is monotone.
   Real scale, shift, low, high;
   /// Least and greatest number of type Real in [e_0, e_K].
   Real a, b;
 };
 
-/// The guess, and what makes it exact.
+/// The guess, and the numbers that correct it.
 template <class Real>
 struct EdgeGrid {
   /// \pre valid_edges(edges)
   explicit EdgeGrid(std::span<const double> edges);
 
   GridCells<Real> cells{};
-  /// Whether the grid cells are the intervals, and no rounding puts a number on the wrong side of
-  /// an edge: then `least` and `first` are not needed.
+  /// Whether the grid cells are the intervals between the edges, and no rounding puts a number on
+  /// the wrong side of an edge. Then the guess is exact, and `least` and `first` are not needed.
   bool exact = false;
   /// If not exact: true if no grid cell holds more than one edge.
   bool sparse = false;
-  /// The least number of type Real that is >= e_j: x >= e_j if and only if x >= least[j]. Unless
-  /// the grid is exact, a NaN follows the last.
+  /// least[j] is the least number of type Real that is >= e_j, so x >= e_j if and only if
+  /// x >= least[j]. Unless the grid is exact, a NaN follows the last.
   std::vector<Real> least;
-  /// How many of `least` lie in grid cells before this one.
+  /// first[c] is how many of `least` lie in grid cells before cell c.
   std::vector<std::uint32_t> first;
 };
 

@@ -1,10 +1,10 @@
 /// \file detail/mean.hpp
 /// Lower confidence bounds on the mean of independent draws from [0, 1].
 ///
-/// They are stated for E v(X), where v is an increasing, concave function that is linear between
-/// knots, v(0) = 0 and v(1) = 1: the identity for Theorem 1, and the function on which the tangent
-/// bound rests (tangent.hpp). Draws are counted between the knots once; every further v then
-/// costs a pass over the knots, however many draws there were. docs/tangent.md has the proofs.
+/// They bound E v(X), where v is an increasing, concave function that is linear between knots, with
+/// v(0) = 0 and v(1) = 1. For Theorem 1, v is the identity; for the tangent bound it is the
+/// function of tangent.hpp. The draws are counted between the knots once. Each v then costs one
+/// pass over the knots, for any number of draws. docs/tangent.md has the proofs.
 #pragma once
 
 #include <cstddef>
@@ -22,10 +22,10 @@ namespace smoothbound::detail {
 /// \param deviation  deviation(n_draws, alpha)
 double hoeffding_quantile(double sum, std::size_t n_draws, double width, double deviation) noexcept;
 
-/// Draws in [0, 1], counted between knots: what sums of piecewise linear functions need of them.
+/// Draws in [0, 1], counted between knots, for sums of piecewise linear functions over the draws.
 class Tally {
  public:
-  /// Starts anew. \pre knots ascend strictly from 0 to 1
+  /// Forgets all draws and takes new knots. \pre knots ascend strictly from 0 to 1
   void reset(std::span<const double> knots);
 
   /// Counts draws in [0, 1] that are in ascending order.
@@ -40,8 +40,8 @@ class Tally {
   double sum_of_squares(std::span<const double> values) const noexcept;
 
  private:
-  // Of each interval between knots: the number of draws in it, and the sums of f and f^2 over
-  // them, where f in [0, 1] is the position of the draw in the interval.
+  // For each interval between knots: the number of draws in it, and the sums of f and f^2 over
+  // them, where f in [0, 1] is the position of a draw in the interval.
   struct Interval {
     double count, part, square;
   };
@@ -50,23 +50,24 @@ class Tally {
   std::size_t n_draws_ = 0;
 };
 
-/// Of the sums of a Tally relative to themselves, where the differences of neighbouring values
-/// add no more than one unit of the larger: 2^-53 for f, its sum, and each step of the total.
+/// Largest relative error of the sums of a Tally, if the difference of neighbouring values adds at
+/// most one unit of the larger. It counts units of 2^-53 for f, its sum, and each step of the
+/// total.
 inline constexpr double tally_error = 24 * 0x1p-53;
 
 /// Lower bound on E v(X), at least 0, with probability at least 1 - alpha:
 ///     mean - sqrt(2 V ln(2/alpha) / n) - 7 ln(2/alpha) / (3 (n - 1)),
-/// V the sample variance of v.
+/// where V is the sample variance of v.
 ///
 /// \param values  v at the knots of the tally, each known to 8 units of itself
 double bernstein_lower(const Tally& tally, std::span<const double> values, double alpha) noexcept;
 
-/// Lower bound on E v(X), at least 0, with probability at least 1 - alpha: since
+/// Lower bound on E v(X), at least 0, with probability at least 1 - alpha. Because
 /// E prod (1 + stake v(X_j)) = (1 + stake E v(X))^n, Markov's inequality gives
 ///     log(1 + stake E v(X)) >= (sum log(1 + stake v(X_j)) - ln(1/alpha)) / n.
 ///
 /// \param logs   log(1 + stake v) at the knots, as gaussian::log returns it from v known to 8 units
-///               of itself. Between them it is taken as linear, which understates it.
+///               of itself. Between the knots it is taken as linear, which understates it.
 /// \param stake  > 0, chosen without knowledge of the draws
 double betting_lower(const Tally& tally, std::span<const double> logs, double stake,
                      double alpha) noexcept;

@@ -35,8 +35,8 @@ class RowWords {
     return block_.word[used_++];
   }
 
-  /// A number that is exactly uniform on 0, ..., n - 1: the high half of word * n, where words
-  /// whose low half falls below 2^32 mod n are passed over (Lemire 2019). \pre n > 0
+  /// A number that is exactly uniform on 0, ..., n - 1 (Lemire 2019). It is the high half of
+  /// word * n. Words for which the low half is below 2^32 mod n are skipped. \pre n > 0
   std::uint32_t below(std::uint32_t n) noexcept {
     std::uint64_t product = std::uint64_t{(*this)()} * n;
     if (static_cast<std::uint32_t>(product) < n) {
@@ -54,8 +54,8 @@ class RowWords {
 };
 
 /// The permutation of a row (Fisher and Yates): for i = 0, 1, ..., element i is exchanged with
-/// element i + below(size - i). After `steps` steps the first `steps` elements are where the whole
-/// permutation has them, and the others are some order of the rest.
+/// element i + below(size - i). After `steps` steps the first `steps` elements are those of the
+/// whole permutation, and the others follow in some order.
 /// \pre draws.size() < 2^32, steps <= draws.size()
 template <class T>
 void permute(std::span<T> draws, std::size_t steps, std::uint64_t seed,

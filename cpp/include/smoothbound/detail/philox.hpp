@@ -1,15 +1,16 @@
 /// \file detail/philox.hpp
 /// Philox 4x32-10, a counter-based generator of random numbers.
 ///
-/// Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011. A bijection of
-/// counters for each key: any number of any stream is had at once, on any thread or device.
+/// Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011. For each key it
+/// is a bijection of counters, so any thread or device can compute any number of any stream
+/// directly.
 #pragma once
 
 #include <cstdint>
 
 namespace smoothbound::detail {
 
-/// Four words: a counter, or what Philox makes of it.
+/// Four words: a counter, or its random block.
 struct PhiloxBlock {
   std::uint32_t word[4];
 };

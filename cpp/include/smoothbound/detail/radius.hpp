@@ -6,14 +6,13 @@
 
 namespace smoothbound::detail {
 
-/// The largest r = R / sigma that the search can show to satisfy bound(r) > target, found by
-/// inverse interpolation in the coordinate Phi^-1(bound / width), in which the bound is nearly a
-/// line.
+/// The largest r = R / sigma for which the search finds bound(r) > target. The search interpolates
+/// inversely in the coordinate Phi^-1(bound / width), in which the bound is nearly a straight line.
 ///
 /// \param bound   the bound as a function of r, non-increasing
 /// \param width   b - a
 /// \param target  distance of the threshold from the end, 0 < target < width
-/// \return r, rounded down: the returned r itself was evaluated and passed; NaN if bound(0) fails
+/// \return r, an argument at which the bound was evaluated and passed; NaN if bound(0) fails
 double certified_radius(const BoundCurve& bound, double width, double target) noexcept;
 
 }  // namespace smoothbound::detail

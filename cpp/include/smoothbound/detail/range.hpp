@@ -2,9 +2,9 @@
 /// The range of the scores, from whose safe end the theorems measure.
 ///
 /// Theorem 1 and Theorem 2 of Kumar et al. 2020 are written for the lower bound. The upper bound is
-/// the lower bound of the reflected scores, e_upper(Z; a, b) = -e_lower(-Z; -b, -a), and needs no
-/// formula of its own. Everything is measured from the safe end of the range (a for lower, b for
-/// upper), as a distance that the bound may only understate; curve.hpp has the distance as a
+/// the lower bound of the reflected scores, e_upper(Z; a, b) = -e_lower(-Z; -b, -a), so it needs no
+/// formula of its own. The code measures the distance from the safe end of the range (a for lower,
+/// b for upper). A bound may only understate this distance. curve.hpp computes the distance as a
 /// function of the radius.
 #pragma once
 
@@ -24,7 +24,7 @@ struct Range {
   double confidence(double distance) const noexcept;
 };
 
-/// r = R / sigma, rounded up: a bound is computed at no smaller a radius than was asked for.
+/// r = R / sigma, rounded up, so that the radius of the bound is at least the one asked for.
 double scaled_radius(double radius, double sigma) noexcept;
 
 /// R = r * sigma, rounded down, in the units of sigma; NaN for NaN.

@@ -27,8 +27,8 @@ class TangentBound {
   TangentBound(MeanKind mean, double alpha) noexcept : mean_(mean), alpha_(alpha) {}
 
   /// Takes the draws of one input, as distances from the safe end in units of the range, rounded
-  /// down, in ascending order; \pre neither part is empty. The bounds below depend on the order
-  /// within neither part, but the split must not depend on the values.
+  /// down, in ascending order. The split into pilot and draws must not depend on the values.
+  /// \pre neither part is empty
   void fit(std::span<const double> pilot, std::span<const double> draws);
 
   /// Lower bound on the distance at r = R / sigma, in units of the range; at least 0. Holds with
@@ -36,13 +36,13 @@ class TangentBound {
   double operator()(double r) noexcept;
 
   /// The largest r of a grid such that the bound is above the target there and at every grid point
-  /// before; NaN if it is not at r = 0. The grid starts at 0 and is fixed by the pilot: its
-  /// steps are a sixteenth of the distance from the radius that the pilot foretells, at least
+  /// before; NaN if the bound at r = 0 is not. The pilot fixes the grid, which starts at 0: its
+  /// steps are a sixteenth of the distance from the radius that the pilot predicts, but at least
   /// 2^-11. Holds with probability at least 1 - alpha. \param target  in units of the range, > 0
   double certified_radius(double target) noexcept;
 
-  /// What the last number returned rests on, all from the pilot: the knots, Phi^-1 of the points
-  /// where the tangents touch on the intervals between them, and the stake (betting).
+  /// The choices behind the last number returned, all made from the pilot: the knots, Phi^-1 of the
+  /// points where the tangents touch on the intervals between the knots, and the stake (betting).
   std::span<const double> knots() const noexcept { return tally_.knots(); }
   std::span<const double> touching_points() const noexcept { return tangents_.z(); }
   double stake() const noexcept { return stake_; }
@@ -51,13 +51,13 @@ class TangentBound {
   // From the pilot alone.
   void restart() noexcept;
   void settle(double r) noexcept;
-  void draw_tangents(double r) noexcept;
+  void place_tangents(double r) noexcept;
   double next_step() noexcept;
-  void take(double step) noexcept;
-  double foretold(double r) noexcept;
-  double foretold_radius(double target) noexcept;
+  void change_stake(double step) noexcept;
+  double forecast(double r) noexcept;
+  double forecast_radius(double target) noexcept;
 
-  // From the draws, with the tangents that settle() left.
+  // From the draws, with the tangents of the last settle().
   double bound() const noexcept;
 
   MeanKind mean_;
@@ -66,7 +66,7 @@ class TangentBound {
   std::vector<double> masses_;  // the pilot's distribution, on the knots
   std::vector<double> worst_;   // the distribution at which the tangents touch
   double stake_ = 1.0;
-  double damping_ = 1.0, last_step_ = 0.0;  // of the stake, as take() moves it
+  double damping_ = 1.0, last_step_ = 0.0;  // of the stake, as change_stake() moves it
   Tangents tangents_;
   std::vector<double> logs_;  // log(1 + stake v) at the knots
 };
