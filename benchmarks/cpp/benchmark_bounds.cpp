@@ -42,8 +42,8 @@ struct Rows {
   }
 };
 
-// The plain loop, with the functions of the math library: it adds up the scores (Theorem 1), or sorts
-// them and adds up the gaps between them, each at the level of the band (Theorem 2).
+// The plain loop, with the functions of the math library: it adds up the scores (Theorem 1), or
+// sorts them and adds up the gaps between them, each at the level of the band (Theorem 2).
 double normal_cdf(double z) { return 0.5 * std::erfc(-z * std::sqrt(0.5)); }
 
 void plain_mean(const float* row, std::size_t n, double* out) {

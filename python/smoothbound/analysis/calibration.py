@@ -1,8 +1,8 @@
 """Brier score and expected calibration error under attack, from certified confidence.
 
-Lower and upper certified confidence say where the smoothed score of a class can be moved to. Here
-they become bounds on how well confidence and correctness agree over a whole data set, however each
-input is perturbed within the radius. Statement and proof are in docs/calibration.md.
+Lower and upper certified confidence bound the smoothed score of a class within the radius. This
+module turns them into bounds on how well confidence and correctness agree over a whole data set,
+for every perturbation of the inputs within the radius. docs/calibration.md has the proof.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Calibration:
         in [0, 1].
     ece_lower, ece_upper : ndarray, shape (n_radii,)
         Bounds on the expected calibration error, in [0, 1]. The upper one is the largest that the
-        intervals allow, with a confidence on the edge of a bin counted in either; the lower one
-        may be below the smallest.
+        intervals allow, where a confidence on the edge of two bins may count in either. The lower
+        one may be below the smallest that they allow.
     """
 
     brier_lower: Floats
@@ -55,20 +55,20 @@ def certified(
     Parameters
     ----------
     lower, upper : array_like, shape (n_inputs, n_radii)
-        Certified confidence: within each radius, the smoothed score of the class predicted for
-        the input lies between them, and the scores of all classes sum to 1. In [0, 1],
-        `lower` <= `upper`; 0 and 1 where nothing is known, as of an input without a prediction.
+        Certified confidence, in [0, 1], `lower` <= `upper`. Within each radius, the smoothed score
+        of the class predicted for the input lies between them, and the scores of all classes sum
+        to 1. Give 0 and 1 where nothing is known, such as for an input without a prediction.
     right : array_like of bool, shape (n_inputs,)
         Whether the class that `lower` and `upper` are about is the label.
     n_bins : int, default 10
-        Number of bins of equal width of the calibration error, at most 30. At worst the time
-        doubles with every two.
+        Number of bins of the calibration error, all of the same width, at most 30. In the worst
+        case two more bins double the time.
 
     Returns
     -------
     Calibration
-        The bounds, rounded outward. They hold where all the intervals do: with `lower` and `upper`
-        at level alpha, with probability at least 1 - n_inputs * alpha.
+        The bounds, rounded outward. They hold if all the intervals hold, which has a probability of
+        at least 1 - n_inputs * alpha if each interval has the level alpha.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def certified(
 
     Examples
     --------
-    The first input keeps its class, for 0.6 > 1/2; the second one may lose it.
+    The first input keeps its class, because 0.6 > 1/2; the second one may lose it.
 
     >>> bounds = certified([[0.6], [0.4]], [[0.9], [0.8]], [True, True])
     >>> bounds.brier_lower.round(3), bounds.brier_upper.round(3)
@@ -136,8 +136,8 @@ def brier(confidence: ArrayLike, right: ArrayLike) -> float:
 def ece(confidence: ArrayLike, right: ArrayLike, n_bins: int = 10) -> float:
     """Return the expected calibration error with bins of equal width.
 
-    The sum over the bins of |sum of (right - confidence)|, divided by the number of inputs. Bin k
-    is ((k - 1) / n_bins, k / n_bins], and 0 is in the first (Guo et al. 2017).
+    It is the sum over the bins of |sum of (right - confidence)|, divided by the number of inputs.
+    Bin k is ((k - 1) / n_bins, k / n_bins], and 0 is in the first bin (Guo et al. 2017).
 
     Parameters
     ----------
@@ -198,9 +198,9 @@ def _n_bins(n_bins: int) -> int:
 
 
 def _highest(lower: Floats, upper: Floats, right: Bools) -> tuple[Floats, Floats]:
-    """Return the highest confidence in a wrong class, and in the right one; -inf if impossible.
+    """Return the highest confidence in a wrong class and in the right one; -inf if impossible.
 
-    The lowest is `lower` in both cases.
+    The lowest confidence is `lower` in both cases.
     """
     other = np.where(lower <= 0.5, 1.0 - lower, -np.inf)
     wrong = np.where(right, other, np.maximum(upper, other))
@@ -210,18 +210,18 @@ def _highest(lower: Floats, upper: Floats, right: Bools) -> tuple[Floats, Floats
 def _outward(low: float, high: float, n: int) -> tuple[float, float]:
     """Widen bounds on the mean of `n` terms by its rounding error, within [0, 1].
 
-    A term is made from floats in [0, 1] by at most four roundings, 1 - lower, a difference, a
-    square (which doubles what came before) and the edge of a bin: it is off by at most 4 * 2^-53.
-    A sum of `n` terms of size up to 1, in any order, is off by at most n * 2^-53 of the sum of
-    their sizes to first order, hence the mean by n * 2^-53, and its division by `n` by 2^-53.
-    Twice (n + 5) * 2^-53 is more than that with all higher orders.
+    A term comes from floats in [0, 1] by at most four roundings: 1 - lower, a difference, a square
+    (which doubles the errors before it) and the edge of a bin. So its error is at most 4 * 2^-53.
+    The error of a sum of `n` terms of size up to 1, in any order, is at most n * 2^-53 of the sum
+    of their sizes, to first order. So the mean errs by at most n * 2^-53, and its division by `n`
+    by 2^-53. Twice (n + 5) * 2^-53 exceeds all this with the higher orders.
     """
     margin = (n + 5) * 2.0**-52
     return max(low - margin, 0.0), min(high + margin, 1.0)
 
 
 def _brier_range(lower: Floats, wrong: Floats, right: Floats) -> tuple[float, float]:
-    """Return the smallest and largest Brier score; the ends decide, as (c - a)^2 is convex in c."""
+    """Return the smallest and largest Brier score, at the ends because (c - a)^2 is convex in c."""
     worst = np.maximum(wrong, np.where(right >= 0.0, 1.0 - lower, 0.0))
     least = np.minimum(1.0 - right, np.where(wrong >= 0.0, lower, np.inf))
     return _outward(float(np.mean(least**2)), float(np.mean(worst**2)), len(lower))
@@ -230,7 +230,7 @@ def _brier_range(lower: Floats, wrong: Floats, right: Floats) -> tuple[float, fl
 def _ece_range(lower: Floats, wrong: Floats, right: Floats, n_bins: int) -> tuple[float, float]:
     """Bound the calibration error, which lies between -F(s) / n, for any s, and max F / n.
 
-    F is largest with a plus in all bins up to 1/2; only the signs of the other bins are tried.
+    F is largest with a plus in all bins up to 1/2, so only the signs of the other bins are tried.
     """
     low = n_bins // 2
     high = [(_PLUS, _MINUS)] * (n_bins - low)
@@ -242,10 +242,10 @@ def _ece_range(lower: Floats, wrong: Floats, right: Floats, n_bins: int) -> tupl
 def _support(
     lower: Floats, wrong: Floats, right: Floats, signs: Sequence[tuple[int, ...]]
 ) -> Floats:
-    """Return F(s), the most that s_1 S_1 + ... + s_M S_M can be, for all s of the given signs.
+    """Return F(s), the largest value of s_1 S_1 + ... + s_M S_M, for all s of the given signs.
 
-    S_b is the sum of (a - c) over the inputs in bin b. Inputs that can reach the same bins are
-    taken together: their part of F depends on the signs of those bins alone.
+    S_b is the sum of (a - c) over the inputs in bin b. Inputs that can reach the same bins form a
+    group, because their part of F depends only on the signs of those bins.
 
     Returns
     -------
@@ -253,7 +253,7 @@ def _support(
         The sign of the first bin changes last.
     """
     edges = np.arange(len(signs) + 1) / len(signs)
-    # Bins are closed, and wider by a rounding: a confidence on an edge counts in either.
+    # Bins are closed and wider by a rounding, so a confidence on an edge counts in either bin.
     starts, ends = np.nextafter(edges[:-1], -1.0), np.nextafter(edges[1:], 2.0)
     first = np.searchsorted(ends, lower, side="left")
     last = np.searchsorted(starts, np.maximum(wrong, right), side="right") - 1
@@ -275,7 +275,7 @@ def _group_support(
     right: Floats,
     bins: Sequence[tuple[float, float, tuple[int, ...]]],
 ) -> Floats:
-    """Return F over the signs of `bins` (start, end, signs), all of which each input can reach."""
+    """Return F of inputs that can reach all `bins` (start, end, signs), over the signs of these."""
     best = np.full((1, len(lower)), -np.inf)
     for start, end, signs in bins:
         gains = _gains(lower, wrong, right, start, end)

@@ -1,8 +1,8 @@
 """Several evaluations of the same inputs, side by side.
 
-Evaluations belong together if they have inputs in common, by position in one data set, and label
-these alike. Each is then reduced to the inputs that all have, because shares of different inputs do
-not compare.
+Evaluations belong together if they have common inputs (positions in one data set) with the same
+labels. Each is then reduced to the inputs that all have, because shares of different inputs cannot
+be compared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ __all__ = ["BestByRadius", "best_by_radius", "on_common_inputs", "side_by_side"]
 
 
 def side_by_side(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
-    """Group evaluations of one measure and the same inputs, two or more, on those inputs.
+    """Group evaluations of one measure by their common inputs, and reduce each group to these.
+
+    A group has two evaluations or more.
 
     Examples
     --------
@@ -73,10 +75,10 @@ class BestByRadius:
     radius : ndarray, shape (n_steps,)
         Radii R_i at which a certified accuracy changes, increasing.
     counts : ndarray of int64, shape (n_evaluations, n_steps)
-        Inputs certified at each R_i, the same on (R_i-1, R_i]; `evaluation.UNKNOWN` where an
-        evaluation computed nothing, which is then not the best.
+        Number of inputs certified at each R_i, constant on (R_i-1, R_i]. It is
+        `evaluation.UNKNOWN`, and never the best, where an evaluation computed nothing.
     best : ndarray of int64, shape (n_steps,)
-        Position of the evaluation with the largest count, the first of equals; -1 where none
+        Position of the evaluation with the largest count, or the first of several; -1 where none
         certifies an input.
     """
 
@@ -85,7 +87,7 @@ class BestByRadius:
     best: Ints
 
     def runs(self) -> Iterator[tuple[int, slice]]:
-        """Yield the best evaluation of each stretch of radii, and the steps it is best at."""
+        """Yield each best evaluation with the steps at which it is best, in order of the radius."""
         ends = [*(np.flatnonzero(np.diff(self.best)) + 1), len(self.best)]
         start = 0
         for end in ends:

@@ -1,9 +1,9 @@
-"""The average score against the margin, of the same inputs: how concentrated each is.
+"""How concentrated the average score and the margin of the same inputs are.
 
-Kumar et al. find the margin often more concentrated than the score, and its certificates stronger.
-A score above c implies a margin above 2 c - 1 of the same draw. Thresholds at the same place in
-their ranges are therefore compared: score > 0.5 and margin > 0 both say that the class stays as
-predicted.
+Kumar et al. find that the margin is often more concentrated than the score, and its certificates
+stronger. A score above c implies a margin above 2 c - 1 of the same draw. Therefore this module
+compares thresholds at the same fraction of their ranges: both score > 0.5 and margin > 0 say that
+the class stays the predicted one.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def relative_spread(sketch: ScoreSketch) -> NDArray[np.float64]:
     Parameters
     ----------
     sketch : ScoreSketch
-        Counted scores; those between two edges are taken for the middle.
+        Counted scores; a score between two edges counts as the middle of this interval.
 
     Returns
     -------
     ndarray of float64, shape (n_inputs,)
-        In [0, 1/2]: one half for draws at both ends alike.
+        In [0, 1/2]; it is 1/2 if half of the draws lie at each end of the range.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def relative_spread(sketch: ScoreSketch) -> NDArray[np.float64]:
 
 
 def spreads(score: Evaluation, margin: Evaluation) -> Spreads | None:
-    """Return how concentrated the two are, on the inputs whose scores both have kept.
+    """Compare how concentrated the score and the margin are, on inputs with both counts kept.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Certified accuracy: what a set of certificates with known labels says about a classifier.
+"""Certified accuracy of a classifier, from certificates of inputs with known labels.
 
 **Certified accuracy** at radius R and threshold c is the share of *all* inputs whose predicted
 class is the true one, not abstained, and whose confidence is certified to stay *strictly* above c
-at every point within R. An `Evaluation` holds what this needs, wherever it was read from.
+at every point within R. An `Evaluation` holds the numbers for this, whichever file they come from.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ Ints = NDArray[np.int64]
 
 
 FEW = 3
-"""Points of which a correlation says something, at least."""
+"""The least number of points for which a correlation is computed."""
 
-_AT_A_TIME = 1000  # inputs whose counts are in memory together: 32 MiB
+_AT_A_TIME = 1000  # number of inputs whose counts are in memory at once: 32 MiB
 
 UNKNOWN = -1
 """A count of inputs at a radius and threshold at which nothing was computed."""
@@ -75,14 +75,14 @@ class Bounds:
 
 @dataclass(frozen=True, eq=False)
 class StoredSketches:
-    """Counted scores, read when they are needed: those of many inputs take much memory.
+    """Counted scores, read when they are needed, because those of many inputs take much memory.
 
     Parameters
     ----------
     index : ndarray of int64, shape (n_inputs,)
         Positions in the data set of the inputs whose scores were kept, ascending.
     read : callable
-        Returns the sketch of some of them, given their positions, ascending.
+        Takes some of these positions, ascending, and returns the sketch of these inputs.
 
     Examples
     --------
@@ -126,7 +126,7 @@ class Evaluation:
     Parameters
     ----------
     name : str
-        What figures, tables and files call it.
+        Its name in figures, tables and files.
     measure : str
         Name of the confidence measure, such as ``"score"``.
     score_range : tuple of float
@@ -150,19 +150,19 @@ class Evaluation:
     scores : StoredSketches, optional
         The counted scores of the inputs, or of some of them, where they were kept.
     data, network : str, optional
-        Which images these are and what classified them, where it is known.
+        Which images these are and which network classified them, where it is known.
     adaptive : bool
         Whether drawing stopped once the question about `thresholds` was answered. The bounds hold
-        for other thresholds too, but nobody drew for them: they count as not known.
+        for other thresholds, too, but no draws were made for these, so they count as not known.
     labelled : bool
         Whether `label` is known; otherwise it is the predicted class, or 0 where none is known.
     title : str
-        What stands above figures; by default the name.
+        The title of its figures; by default the name.
     origin : tuple of str
         How to make the certificates again and when they were made, one sentence each.
     sum_error : float
-        How far the scores of all classes may be from the sum of 1; by default what a softmax of a
-        thousand classes in float32 is off by.
+        Largest distance of the sum of the scores of all classes from 1; by default the error of a
+        softmax of a thousand classes in float32.
 
     Raises
     ------
@@ -240,7 +240,7 @@ class Evaluation:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether each input's predicted class is the true one, and not abstained."""
+        """Whether each input is not abstained from and its predicted class is the true one."""
         right: NDArray[np.bool_] = (self.predicted >= 0) & (self.predicted == self.label)
         return right
 
@@ -296,7 +296,7 @@ class Evaluation:
         return both
 
     def threshold_at(self, fraction: float) -> float:
-        """Return the threshold at this place in the range of the measure, a fraction of it."""
+        """Return the threshold at this fraction of the range of the measure."""
         a, b = self.score_range
         return float(round(a + (b - a) * checks.probability("fraction", fraction), 12))
 
@@ -319,8 +319,8 @@ class Evaluation:
     def column(self, radius: float) -> int:
         """Return the position among the radii of the one nearest to `radius`.
 
-        They may differ by a billionth of it, as decimals do that were computed in two ways. What is
-        certified is certified at the radius of this position.
+        The two may differ by a billionth of the radius, because decimals that are computed in two
+        ways do. The certificates are for the radius at this position.
 
         Raises
         ------
@@ -388,7 +388,10 @@ class Evaluation:
     only = formerly("only", "select")
 
     def typical(self) -> int | None:
-        """Index of the correct input of median confidence at the smallest radius, if any."""
+        """Return the index of the correct input of median confidence at the smallest radius.
+
+        It is None if no input is correct.
+        """
         rows = np.flatnonzero(self.correct)
         if not len(rows):
             return None
@@ -396,7 +399,7 @@ class Evaluation:
         return int(self.index[rows[order[len(order) // 2]]])
 
     def tells(self, threshold: float) -> bool:
-        """Whether the draws were made to tell about this threshold: all are, unless adaptive."""
+        """Whether the draws answer the question about this threshold; always, unless adaptive."""
         return not self.adaptive or checks.number("threshold", threshold) in self.thresholds
 
     def reach(self, bounds: Bounds, threshold: float) -> Floats | None:
@@ -409,17 +412,17 @@ class Evaluation:
         return radii
 
     def by_radius(self, bounds: Bounds, threshold: float) -> tuple[Floats, Floats, bool]:
-        """Certified accuracy at `threshold` as a function of the radius.
+        """Return the certified accuracy at `threshold` as a function of the radius.
 
-        The function is non-increasing, and constant on (R_i-1, R_i]: between two radii at which
-        it is known, only the value at the *larger* one is certified.
+        The function never increases. It is constant on (R_i-1, R_i], because between two radii at
+        which it is known, only the value at the *larger* one is certified.
 
         Returns
         -------
         radius, accuracy : ndarray, shape (n_steps,)
             Radii R_i, the first of which is the smallest of `radii`, and the value at each.
         exact : bool
-            True if drawn from every input's certified radius; False if from the grid of `radii`.
+            True if it comes from every input's certified radius, False if from the `radii`.
         """
         threshold = self.checked_threshold(threshold)
         reach = self.reach(bounds, threshold)
@@ -436,8 +439,8 @@ class Evaluation:
         """Count the correct inputs certified above `threshold` within each of any `radii`.
 
         A radius between two at which bounds are known counts as the larger one. Beyond the last
-        one nothing is known, unless each input's certified radius is, or nothing is certified at
-        the last one either.
+        radius, the count is known only if each input's certified radius is known, or if no input
+        is certified at the last radius.
 
         Returns
         -------
@@ -454,7 +457,7 @@ class Evaluation:
         return found
 
     def by_threshold(self, bounds: Bounds, radius: float) -> tuple[Floats, Floats]:
-        """Certified accuracy at `radius` as a function of the threshold.
+        """Return the certified accuracy at `radius` as a function of the threshold.
 
         The function is exact at every threshold, and constant on [c_i, c_i+1).
 
@@ -484,7 +487,7 @@ def share(count: int, total: int) -> str:
 def correlation(x: Floats, y: Floats) -> tuple[float, float]:
     """Return Pearson's and Spearman's correlation; NaN if one side is constant or has few values.
 
-    Fewer than `FEW` points say nothing, because two always lie on a line.
+    Fewer than `FEW` points have no meaningful correlation, because two always lie on a line.
 
     Examples
     --------

@@ -1,9 +1,9 @@
 """The choice of knots in Theorem 2: equal counts, equal widths, or every draw.
 
 Kumar et al. 2020 choose the knots so that every interval holds the same number of sampled scores,
-because knots at equal distances would leave many intervals empty; other ways, they say, could do as
-well. This compares them on the counted scores of real inputs: knots stand at edges of the sketch,
-and "every draw" is every edge, which loses no more than the width of an interval
+because knots at equal distances would leave many intervals empty. They say that other choices could
+do as well. This module compares choices on the counted scores of real inputs. Knots are edges of
+the sketch. "Every draw" means every edge, which loses at most the width of an interval
 (`smoothbound.sketch._certify.loss_of`).
 """
 
@@ -35,7 +35,7 @@ class KnotChoices:
     radius : float
         The radius, in the units of sigma.
     band : str
-        Confidence band; for every choice the one that holds at all draws at once.
+        Confidence band; for every choice, the one that holds at all draws at once.
     n_bins : tuple of int, length k
         Numbers of intervals.
     equal_count, equal_width : tuple of float, length k
@@ -58,7 +58,10 @@ class KnotChoices:
     score_range: tuple[float, float] = (0.0, 1.0)
 
     def bins_for(self, means: Sequence[float], loss: float = 0.01) -> int | None:
-        """Return the least number of intervals whose mean is within `loss` of every draw's."""
+        """Return the least number of intervals that loses at most `loss` to every draw.
+
+        `loss` is a share of the range. The result is None if no number tried is enough.
+        """
         a, b = self.score_range
         enough = (
             bins
@@ -69,7 +72,7 @@ class KnotChoices:
 
 
 def equal_width(n_intervals: int, n_bins: int) -> NDArray[np.int64]:
-    """Return the edges nearest to those of `n_bins` equal intervals, the ends among them.
+    """Return the edges nearest to those of `n_bins` equal intervals, including both ends.
 
     Examples
     --------
@@ -87,8 +90,8 @@ def equal_count(counts: NDArray[np.uint32], n_bins: int) -> NDArray[np.int64]:
     counts : ndarray of uint32, shape (2 * n_edges - 1,)
         Counts of the cells of one input, as `ScoreSketch.counts` has them.
     n_bins : int
-        Number of parts. Where several order statistics lie between the same two edges, as tied ones
-        do, they share one.
+        Number of parts. Order statistics that lie between the same two edges share an edge; tied
+        ones always do.
 
     Examples
     --------
@@ -119,7 +122,7 @@ def choices(
     sketch : ScoreSketch
         Counted scores.
     radius : float
-        At which the confidence is certified, in the units of sigma.
+        Radius at which the confidence is certified, in the units of sigma.
     sigma : float, optional
         Noise level of the draws; by default the recorded one.
     alpha : float

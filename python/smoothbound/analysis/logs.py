@@ -2,8 +2,8 @@
 
 - Certified confidence, Kumar et al. 2020: a table with columns ``idx label predict``, then
   ``exp_cdf_25`` (Theorem 2) and ``exp_25`` (Theorem 1) for the radius 0.25, and so on. The bounds
-  were printed to three significant digits, rounded to nearest: they may stand above the
-  certified value by half a unit of the last digit.
+  were printed to three significant digits, rounded to nearest, so they may exceed the certified
+  value by half a unit of the last digit.
 - Class radius, Cohen et al. 2019: columns ``idx label predict radius``.
 
 In both, columns are separated by tabs and a `predict` of -1 is an abstention.
@@ -37,9 +37,9 @@ def read_log(path: str | Path) -> Evaluation:
     """Read a log of certified confidence.
 
     The log does not name its measure. Negative bounds make it the margin, with range (-1, 1), and
-    so does a folder called ``margin``, as in ``log_files/cifar10/margin/noise_0.25``;
-    otherwise it is the average score, with range (0, 1). Sigma is known where the file's name
-    ends in it, as in ``imagenet_sigma0.25.tsv``, or ``noise_0.25`` as it was published.
+    so does a folder called ``margin``, as in ``log_files/cifar10/margin/noise_0.25``. Otherwise
+    it is the average score, with range (0, 1). Sigma is known if the name of the file ends in it,
+    as in ``imagenet_sigma0.25.tsv`` or, as it was published, ``noise_0.25``.
 
     Parameters
     ----------

@@ -65,16 +65,16 @@ def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) 
 
 
 def of_certificate(certificate: Certificate, name: str) -> Evaluation:
-    """Take what a report needs from certificates without labels, such as those of ``bounds``.
+    """Make an evaluation of certificates without labels, such as those of ``bounds``.
 
-    Every input counts as correct that is not abstained from.
+    Every input that is not abstained from counts as correct.
 
     Parameters
     ----------
     certificate : Certificate
         With lower bounds.
     name : str
-        What figures, tables and files call it.
+        Its name in figures, tables and files.
 
     Returns
     -------
@@ -142,14 +142,14 @@ def _read_log(path: Path) -> Evaluation:
 
 
 def evaluate(results: store.Results, name: str) -> Evaluation:
-    """Take what a report needs from a results folder.
+    """Make an evaluation of a results folder.
 
     Parameters
     ----------
     results : store.Results
         A finished or unfinished run.
     name : str
-        What figures, tables and files call it.
+        Its name in figures, tables and files.
 
     Returns
     -------
@@ -198,12 +198,12 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
 
 
 def _decided(adaptive: Mapping[str, Any] | None) -> bool:
-    """Say whether one radius was asked about; its bound then says all about certified radii."""
+    """Say whether the run asked about one radius; the bound there then has the whole answer."""
     return (adaptive or {}).get("asked") == "Decide"
 
 
 def describe_draws(results: store.Results) -> str:
-    """Say how many adaptive draws were made, and how many that saved.
+    """Say how many adaptive draws were made, and how many draws this saved.
 
     A draw of an input that failed is not counted.
     """
@@ -239,14 +239,14 @@ def _noise_caveat(kind: Kind | None, displacement: float) -> tuple[str, ...]:
     if kind == "gaussian":
         return (
             "**Floating-point noise**: its samples are not exactly Gaussian, and a network can be "
-            "made that tells them from exact ones, so that these certificates are not proven. "
+            "made that tells them from exact ones, so these certificates are not proven. "
             "Certify with lattice noise for a proof (docs/noise.md).",
         )
     if not displacement:
         return ()
     return (
         f"Inputs were moved to the nearest point of a lattice, by at most d = "
-        f"{ceil_significant(displacement)}; every radius stated is 2d smaller than the one "
+        f"{ceil_significant(displacement)}; every stated radius is 2d smaller than the one "
         "certified there.",
     )
 

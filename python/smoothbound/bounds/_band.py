@@ -28,7 +28,7 @@ from smoothbound.backends import _select as backends
 from smoothbound.backends._names import Backend, Band
 from smoothbound.errors import StoreError
 
-__all__ = ["level_of", "local_level", "confidence_band", "seconds_to_calibrate"]
+__all__ = ["confidence_band", "level_of", "local_level", "seconds_to_calibrate"]
 
 _FEWEST_KEPT = 5_000  # draws; with fewer, a calibration is faster than reading a file
 _MOST_SECONDS = 600.0  # the longest calibration that certify_scores begins by itself

@@ -1,7 +1,7 @@
 """The command line, `smoothbound`: one module for each command.
 
-torch, Matplotlib and the rest are imported when a command runs, so that ``--help`` is quick and a
-command asks only for what it needs.
+torch, Matplotlib and other packages are imported when a command runs. So ``--help`` is quick, and a
+command needs only the packages that it uses.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["app", "main"]
 
 
 class _Commands(typer.core.TyperGroup):
-    """Turns the errors that a user can put right into one line and exit status `ERROR`."""
+    """Turns errors that a user can correct into one line and the exit status `ERROR`."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -37,7 +37,7 @@ class _Commands(typer.core.TyperGroup):
             print_error(as_typed(str(error), ctx))
         except OSError as error:
             if isinstance(error, BrokenPipeError):
-                raise  # whoever read the output has seen enough
+                raise  # the reader of the output has closed it
             print_error(_words(error))
         except MemoryError as error:
             print_error(f"not enough memory: {error}" if error.args else "not enough memory")
@@ -50,7 +50,7 @@ class _Commands(typer.core.TyperGroup):
 
 
 def _words(error: OSError) -> str:
-    """Name the file and what the system says of it."""
+    """Name the file, with the system's message about it."""
     if error.strerror is None or error.filename is None:
         return str(error) or type(error).__name__
     return f"{os.fsdecode(error.filename)}: {error.strerror}"

@@ -1,4 +1,4 @@
-"""Notes on a finished run that looks wrong, such as one that certified nothing."""
+"""Notes about a finished run that looks wrong, such as one that certified nothing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _CHANCE = 0.05  # level of the test that more are right than by chance
 
 
 def concerns(results: Results, *, normalised: bool = False) -> Iterator[str]:
-    """Yield notes on what to check before believing the numbers, with the likely causes.
+    """Yield notes about numbers that look wrong, with the likely causes.
 
     Parameters
     ----------
     results : Results
     normalised : bool
-        Whether the outputs that were looked at lie in [0, 1] with rows that sum to 1. A network
+        Whether the outputs for the first image lie in [0, 1] with rows that sum to 1. A network
         that returns anything else for one input does not return probabilities.
     """
     settings = results.settings

@@ -1,4 +1,4 @@
-"""The network of `certify`: loaded, smoothed, tried with one image, and compared with the data."""
+"""The network of `certify`: it is loaded, smoothed, tried with one image, and checked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Network", "versions"]
 
 @dataclass(frozen=True)
 class Network:
-    """The network and how it runs; the fields are options as they were typed."""
+    """The network and how it runs; the fields are the options as they were typed."""
 
     checkpoint: Path | None
     arch: str | None
@@ -69,7 +69,7 @@ class Network:
         best_device(self.device)
 
     def load(self, dataset: Dataset, data: str) -> tuple[nn.Module, Info]:
-        """Return the network and what its file says, after remarks on how the file was read.
+        """Return the network and the facts in its file, and print remarks about the file.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class Network:
         from smoothbound.models import checkpoint as checkpoints
 
         if self.arch is not None and ":" in self.arch:
-            sys.path.insert(0, str(Path.cwd()))  # modules of the user's own lie there
+            sys.path.insert(0, str(Path.cwd()))  # the user's own modules lie there
         model, info = checkpoints.load(
             self.checkpoint, best_device(self.device), arch=self.arch, state_dict=self.state_dict
         )
@@ -121,12 +121,12 @@ class Network:
     def introduce(
         self, smoothed: SmoothedClassifier, noise: Noise, dataset: Dataset
     ) -> OutputSummary | None:
-        """Say in one line what the network returns for the first image.
+        """Describe in one line the outputs of the network for the first image.
 
         Returns
         -------
         OutputSummary or None
-            What it returned; None if it failed, which the run reports for every input.
+            Summary of its outputs; None if it failed, which the run reports for every input.
 
         Raises
         ------
@@ -191,7 +191,7 @@ def _batch_size(text: str) -> Any:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what computes, which results record."""
+    """Return the versions of the packages that compute, for the results."""
     import numpy as np
     import torch
 

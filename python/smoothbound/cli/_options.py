@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their text becomes values."""
+"""Options that several commands share, and the conversion of their text to values."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def indices_of(text: str) -> list[int]:
 
 
 def methods(bounds: list[str], bands: list[str], n_bins: int | None) -> tuple[Method, ...]:
-    """Return a method for each bound, and for each band where it uses one; the strongest last.
+    """Return a method for each bound, and for each band that it uses; the strongest is the last.
 
     Examples
     --------
@@ -164,7 +164,7 @@ def methods(bounds: list[str], bands: list[str], n_bins: int | None) -> tuple[Me
 
 
 def introduce(dataset: Dataset) -> None:
-    """Say in one line what was read, and whether images are missing, on the error stream."""
+    """Print a line about the data that were read, and whether images are missing, to stderr."""
     say(f"data: {dataset.summary()}", Console(stderr=True))
     if dataset.published not in (None, len(dataset)):
         note(
@@ -175,7 +175,7 @@ def introduce(dataset: Dataset) -> None:
 
 
 def look_at(dataset: Dataset, rows: Iterable[int]) -> None:
-    """Look at the headers of images in files, before a run that would end at a wrong one.
+    """Check the headers of images in files, before a run that would stop at a wrong one.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The options of `certify` in groups: which inputs, how each is drawn, and what is asked."""
+"""The options of `certify` in groups: the inputs, their draws, and the question about each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BOUNDS = ["mean", "cdf"]  # the paper's, by default
 
 @dataclass(frozen=True)
 class Inputs:
-    """Which inputs are certified; the fields are options as they were typed."""
+    """The inputs to certify; the fields are the options as they were typed."""
 
     data: str
     split: str
@@ -63,7 +63,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class DrawOptions:
-    """How each input is drawn; the fields are options as they were typed."""
+    """The draws of each input; the fields are the options as they were typed."""
 
     n: int
     n0: int
@@ -81,7 +81,7 @@ class DrawOptions:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked about each input; the fields are options as they were typed."""
+    """The question about each input; the fields are the options as they were typed."""
 
     sigma: float
     alpha: float

@@ -1,4 +1,4 @@
-"""The exit statuses of the program; 0 is a command that did what was asked."""
+"""The exit statuses of the program, beside 0 for a command that succeeded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table that closes a run."""
+"""The table at the end of a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smoothbound.store._results import Results
 
 __all__ = ["show"]
 
-_COLUMNS = 7
+_MOST_COLUMNS = 7
 
 
 def show(results: Results, folder: Path) -> None:
@@ -47,7 +47,7 @@ def _accuracy(evaluation: Evaluation, threshold: float) -> Table:
     total = len(evaluation.index)
     radii = radii_to_tell(evaluation, threshold)
     counts = [evaluation.counts_at(one, threshold, radii) for one in evaluation.bounds]
-    shown = _spread(int(np.count_nonzero(np.max(counts, axis=0))), len(radii))
+    shown = _columns(int(np.count_nonzero(np.max(counts, axis=0))), len(radii))
     table = Table(box=box.SIMPLE)
     table.add_column("R =", no_wrap=True)
     for column in shown:
@@ -58,7 +58,7 @@ def _accuracy(evaluation: Evaluation, threshold: float) -> Table:
 
 
 def _radii_found(evaluation: Evaluation, threshold: float) -> str:
-    """Say which radii were found, rounded down: of the correct inputs, the middle and the ends."""
+    """State the median and both ends of the radii of the correct inputs, rounded down."""
     reach = evaluation.reach(evaluation.bounds[-1], threshold)
     assert reach is not None
     found = np.sort(reach[evaluation.correct & np.isfinite(reach)])
@@ -71,19 +71,21 @@ def _radii_found(evaluation: Evaluation, threshold: float) -> str:
     least, middle, most = (
         floor_decimal(float(found[k])) for k in (0, (len(found) - 1) // 2, len(found) - 1)
     )
-    return f"{text}, from {least} to {most}, median {middle}. Each input's is in the results."
+    return f"{text}, from {least} to {most}, median {middle}. The results have that of each input."
 
 
-def _spread(certified: int, total: int) -> list[int]:
-    """Take every radius up to the first with nothing certified, or every second, fourth, ...
+def _columns(certified: int, total: int) -> list[int]:
+    """Return the columns to show, up to the first radius at which nothing is certified.
+
+    They are all radii, or every second, fourth, ... of them, so that the table is not too wide.
 
     Examples
     --------
-    >>> _spread(5, 17), _spread(9, 17)
+    >>> _columns(5, 17), _columns(9, 17)
     ([0, 1, 2, 3, 4, 5], [0, 2, 4, 6, 8, 10])
     """
     last = min(certified, total - 1)
     step = 1
-    while -(-last // step) >= _COLUMNS:
+    while -(-last // step) >= _MOST_COLUMNS:
         step *= 2
     return sorted({*range(0, last, step), min(-(-last // step) * step, total - 1)})

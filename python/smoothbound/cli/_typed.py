@@ -1,4 +1,4 @@
-"""Options as they were typed: errors of the library name them so, and empty ones are refused."""
+"""Options as they were typed: errors of the library name them, and empty ones are refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Command(typer.core.TyperCommand):
     """A command that remembers its options and what was typed."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuse an option with nothing behind it: as a path it would be the current folder."""
+        """Refuse an option with an empty value, which as a path would be the current folder."""
         ctx.meta[_KEY] = self.params, list(args)
         _require_some(self.params, args)
         return super().parse_args(ctx, args)
@@ -36,7 +36,7 @@ def _require_some(params: list[Any], args: list[str]) -> None:
 
 
 def way_on(ctx: Any) -> str:
-    """Say how a command goes on that was stopped before it knew what is finished."""
+    """Say how to go on with a command that was stopped before it knew what was finished."""
     params, args = ctx.meta.get(_KEY, ([], []))
     if all(param.name != "resume" for param in params):
         return ""
@@ -45,15 +45,16 @@ def way_on(ctx: Any) -> str:
 
 
 def as_typed(text: str, ctx: Any) -> str:
-    """Name options as they were typed where an error of the library names its arguments.
+    """Replace the arguments in an error of the library by the options as they were typed.
 
     Parameters
     ----------
     text : str
-        Begins with the name of an argument, as in ``"max_inputs must be at least 1"``, or holds
-        advice for Python, as in ``"state outputs='logits'"``.
+        The error. It begins with the name of an argument, as in
+        ``"max_inputs must be at least 1"``, or has advice for Python, as in
+        ``"state outputs='logits'"``.
     ctx : context of a command
-        Without a `Command` that ran in it, the text stays.
+        If no `Command` ran in it, the text stays as it is.
     """
     params, args = ctx.meta.get(_KEY, ([], []))
     options = {}

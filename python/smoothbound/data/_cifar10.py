@@ -1,4 +1,4 @@
-"""CIFAR-10 in each layout that it is passed around in."""
+"""CIFAR-10 in each of its usual layouts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
 _ROWS = 10_000  # in each file of the layouts below
 _FILES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
-_PUBLISHED = {"train": 50_000, "test": 10_000}  # images
-_MOST_ROWS = 60_000  # in a Parquet file: both splits together
+_PUBLISHED = {"train": 50_000, "test": 10_000}  # number of images
+_MOST_ROWS = 60_000  # in a Parquet file with both splits
 _LIMIT = 2**26  # bytes; more than any of the pickles, which have 31 million
 
 
@@ -154,7 +154,7 @@ def _binary(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 class _Array:
-    """Stands for a NumPy array in a pickle: keeps its shape and bytes, and makes no array."""
+    """Stands for a NumPy array in a pickle; keeps its shape and bytes, and makes no array."""
 
     def __init__(self, *_: object) -> None:
         self.shape: object = None
@@ -177,7 +177,7 @@ class _Type:
 
 
 def _bytes(text: str, _: object) -> bytes:
-    """Stands for codecs.encode, by which pickles of Python 3 write bytes in old protocols."""
+    """Stands for codecs.encode, which pickles of Python 3 use for bytes in old protocols."""
     return text.encode("latin-1")
 
 

@@ -24,7 +24,7 @@ __all__ = [
     "unit_scale",
 ]
 
-_SHOWN = 3  # classes without images that a summary names
+_SHOWN = 3  # number of classes without images that a summary names
 
 EXTRA = "install it with: pip install 'smoothbound[data]'"
 
@@ -49,11 +49,11 @@ class Dataset:
     Parameters
     ----------
     name : str
-        What results call it; holds no folder of this machine.
+        Its name in results, without any folder of this machine.
     split : str
         "train", "test", or "all" where the source knows no split.
     images : Images
-        The images, read when asked for.
+        The images, which are read when they are needed.
     labels : (n,) int64 array
         The class of each image.
     num_classes : int
@@ -61,15 +61,15 @@ class Dataset:
     shape : tuple of int
         (channels, height, width) of every image.
     augment : bool
-        Whether training may shift and mirror the images: photographs yes, digits no.
+        Whether training may shift and mirror the images, as it may photographs but not digits.
     grid : int or None
-        All values are whole multiples of 1 / grid; None: that is not known.
+        All values are whole multiples of 1 / grid; None if the grid is not known.
     published : int or None
-        Number of images in this split as it was published; None: that is not known.
+        Number of images in this split as it was published; None if it is not known.
     classes : tuple of str or None
-        Name of each class, by label; None: the source has no names.
+        Name of each class, by label; None if the source has no names.
     remarks : tuple of str
-        What else a person should know about how the source was read, such as files passed over.
+        Other facts about how the source was read, such as files that were skipped.
 
     Raises
     ------
@@ -132,9 +132,9 @@ class Dataset:
         return unit_scale(torch.from_numpy(np.array(self.images[index]))), int(self.labels[index])
 
     def summary(self) -> str:
-        """Say in one line what was read: images, classes, how many of each, and remarks.
+        """Describe the data in one line: images, classes, how many of each, and remarks.
 
-        Names of classes and files are as the source has them: escape them before they are shown.
+        Names of classes and files are those of the source, so escape them before you show them.
 
         Examples
         --------
@@ -166,9 +166,9 @@ class Dataset:
         max_inputs: int | None = None,
         indices: Sequence[int] | None = None,
     ) -> NDArray[np.int64]:
-        """Return the indices of every `skip`-th image, of those at most the first `max_inputs`.
+        """Return the indices of every `skip`-th image, and of these at most `max_inputs`.
 
-        Of all images, or of those that `indices` lists, in increasing order.
+        They are taken from all images, or from `indices`, in increasing order.
 
         Raises
         ------
@@ -242,12 +242,12 @@ def checked_labels(path: Path, labels: NDArray[np.integer], num_classes: int) ->
 
 
 def regular(kind: str, path: Path) -> bool:
-    """Return whether `path` is a file that can be read to its end; False: there is nothing.
+    """Return whether `path` is a file that can be read to its end; False if there is nothing.
 
     Raises
     ------
     DataError
-        If there is something else: a folder, a pipe or a device, or what may not be looked at.
+        If it is something else, such as a folder, a pipe or a device, or cannot be accessed.
     """
     try:
         if path.is_file():

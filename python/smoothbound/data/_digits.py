@@ -7,7 +7,7 @@ import numpy as np
 from smoothbound.data._dataset import EXTRA, Dataset
 from smoothbound.errors import DataError
 
-_TRAIN = 1500  # of scikit-learn's 1797 digits, in their order; the other 297 are the test
+_TRAIN = 1500  # the first of scikit-learn's 1797 digits; the other 297 are the test
 
 
 def digits(split: str) -> Dataset:

@@ -1,6 +1,6 @@
-"""Images in files or bytes, decoded one by one when asked for.
+"""Images in files or bytes, which are decoded one by one when they are needed.
 
-Pixels are taken as they are stored: an EXIF orientation is not applied, as torchvision does not.
+Pixels are taken as they are stored. As in torchvision, an EXIF orientation is not applied.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["ENDINGS", "MODES", "EncodedImages", "decoded"]
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
-"""Of the files that are images; those that torchvision reads."""
+"""Endings of the files that are read as images, which are those of torchvision."""
 
-_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")  # as Pillow calls them
+_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")  # Pillow's names
 MODES = {1: "L", 3: "RGB"}
-"""Of images as Pillow calls them, by the number of channels."""
+"""Pillow's names of the modes of images, by the number of channels."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class EncodedImages:
     source : path, optional
         The file that holds the bytes.
     fit : callable, optional
-        Makes an image of any size one of this shape; without it, another shape is an error.
+        Converts an image of any size to this shape; without it, another shape is an error.
     vary : callable, optional
-        Makes an image of any size one of this shape at random, to train with.
+        Converts an image of any size to this shape at random, for training.
     """
 
     encoded: Sequence[bytes | Path]
@@ -61,12 +61,12 @@ class EncodedImages:
         return self._read(index, self.fit)
 
     def varied(self, index: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Return one image as `vary` makes it, or as it is."""
+        """Return one image as `vary` converts it, or unchanged without `vary`."""
         vary = self.vary
         return self._read(index, None if vary is None else lambda image: vary(image, rng))
 
     def check(self, index: int) -> None:
-        """Look at the header of one image.
+        """Check the header of one image.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class EncodedImages:
         return np.ascontiguousarray(np.moveaxis(self._decoded(index, fit, pixels), 2, 0))
 
     def _unfit(self, image: Image, fit: Callable[[Image], Image] | None) -> str | None:
-        """Say what an image is, if it cannot be taken."""
+        """Describe an image that does not fit; None if it fits."""
         channels, height, width = self.shape
         found = f"{image.width} x {image.height} {image.mode}"
         if fit is None:
@@ -119,7 +119,7 @@ def decoded(
     wanted: str,
     read: Callable[[Image], NDArray[np.uint8] | str],
 ) -> NDArray[np.uint8]:
-    """Return what `read` makes of an image; a text that it returns says what is wrong with it.
+    """Decode an image and return the result of `read`, which is a text if something is wrong.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Images in files, one folder a class.
+"""Images in files, in one folder for each class.
 
-Labels are the positions of the class folders in their sorted list. Where the folder of the training
-images lies beside, it is the list of that folder, so that a class which has no image in the test
-does not move the labels of the others.
+Labels are the positions of the class folders in their sorted list. If there is a folder of training
+images, its list is used, so that a class without images in the test does not change the labels of
+the others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from smoothbound.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Endings of images that are not read: such a file is an error, so that none is lost unnoticed.
+# Endings of images that are not read. Such a file is an error, so that no image is lost unnoticed.
 _UNREAD = (".gif", ".jfif", ".jpe", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".tga")
 _NO_CLASSES = ("__MACOSX", "@eaDir", "lost+found")  # made by systems, not by people
 _SPLITS = {"train": ("train",), "test": ("test", "val")}
@@ -34,12 +34,12 @@ _WORDNET = re.compile(r"n\d{8}")
 _IMAGENET_CLASSES = 1000
 _IMAGENET_IMAGES = {"train": 1_281_167, "test": 50_000}
 _SHORT_SIDE, _CROP = 256, 224
-_MOST_PIXELS = 2**26  # of an image whose shorter side was resized to 256
-_TRIES, _LEAST_AREA, _MOST_OBLONG = 10, 0.08, 4 / 3  # of torchvision's RandomResizedCrop
+_MOST_PIXELS = 2**26  # in an image whose shorter side was resized to 256
+_TRIES, _LEAST_AREA, _MOST_OBLONG = 10, 0.08, 4 / 3  # as in torchvision's RandomResizedCrop
 
 
 def images(folder: Path, split: str) -> Dataset:
-    """Return images of one size, grey or RGB, as they are."""
+    """Return images of one size, grey or RGB, unchanged."""
     part, place = _place("images", folder, split, _SPLITS)
     found = _found("images", place)
     classes = _classes(place, found)
@@ -87,14 +87,14 @@ def imagenet(folder: Path, split: str) -> Dataset:
 
 @dataclass(frozen=True)
 class _Found:
-    """What a part of the data holds.
+    """The images and other files in a part of the data.
 
     Parameters
     ----------
     images : dict of str to list of path
         The images of each class folder, sorted.
     others : list of str
-        Names of the files that are passed over.
+        Names of the files that are skipped.
     """
 
     images: dict[str, list[Path]]
@@ -109,9 +109,9 @@ class _Found:
 def _place(
     kind: str, folder: Path, split: str, parts: dict[str, tuple[str, ...]]
 ) -> tuple[str, Path]:
-    """Return the split and its folder: DIR/train, DIR/test or DIR/val, or DIR with all in it.
+    """Return the split and its folder: DIR/train, DIR/test or DIR/val, or DIR with all images.
 
-    Where DIR has both of the last two, it is the first one that has class folders.
+    If DIR has both test and val, the first one that has class folders is taken.
     """
     if not folder.is_dir():
         raise DataError(
@@ -129,7 +129,7 @@ def _place(
 
 
 def _entries(kind: str, folder: Path) -> list[os.DirEntry[str]]:
-    """Return what a folder holds but what systems and editors hide there, sorted by name."""
+    """Return the entries of a folder, sorted by name, without hidden ones."""
     try:
         with os.scandir(folder) as entries:
             seen = [entry for entry in entries if not _is_hidden(entry.name)]
@@ -147,7 +147,7 @@ def _class_folders(kind: str, place: Path) -> list[str]:
 
 
 def _found(kind: str, place: Path) -> _Found:
-    """Look through the class folders of a part."""
+    """Return the images in the class folders of a part."""
     found = _Found({}, [])
     beside: list[str] = []
     for entry in _entries(kind, place):
@@ -244,8 +244,8 @@ def _remarks(place: Path, found: _Found, classes: list[str]) -> tuple[str, ...]:
     remarks = [f"read from {place}"]
     if len(classes) == 1:
         remarks.append(
-            f"{classes[0]!r} is the only class folder, so that its label is 0, whatever class of a "
-            "network it is; add the other classes, empty ones too"
+            f"{classes[0]!r} is the only class folder, so its label is 0, whichever class of a "
+            "network it is; add folders for the other classes, also empty ones"
         )
     if all(name.isdecimal() for name in classes):
         wrong = next((label for label, name in enumerate(classes) if int(name) != label), None)
@@ -257,7 +257,7 @@ def _remarks(place: Path, found: _Found, classes: list[str]) -> tuple[str, ...]:
     if found.others:
         kinds = Counter(_ending(name) or name for name in found.others)
         shown = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
-        remarks.append(f"passed over {len(found.others)} files: {shown}")
+        remarks.append(f"skipped {len(found.others)} files: {shown}")
     return tuple(remarks)
 
 
@@ -305,7 +305,7 @@ def _random_part(width: int, height: int, rng: np.random.Generator) -> tuple[int
         if 0 < wide <= width and 0 < high <= height:
             left, top = rng.integers((width - wide + 1, height - high + 1)).tolist()
             return left, top, wide, high
-    # An image so oblong that no part fits: the central one of the most oblong shape.
+    # The image is so oblong that no part fits. Take the central part of the most oblong shape.
     wide = min(width, round(height * _MOST_OBLONG))
     high = min(height, round(width * _MOST_OBLONG))
     return (width - wide) // 2, (height - high) // 2, wide, high

@@ -1,4 +1,4 @@
-"""Images and labels that lie in a file of NumPy arrays."""
+"""Images and labels in a file of NumPy arrays."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from smoothbound._files.plain import memory_limit
 from smoothbound.data._dataset import Dataset, checked_labels, regular
 from smoothbound.errors import DataError
 
-_CHANNELS = (1, 3, 4)  # of images in colour or grey, by which a last axis is told from a width
-_MOST_CLASSES = 1_000_000  # more than any data set has: larger numbers are no labels
+_CHANNELS = (1, 3, 4)  # of grey or coloured images; a last axis of this size holds channels
+_MOST_CLASSES = 1_000_000  # more than any data set has; larger numbers are not labels
 
 
 def npz(path: Path, split: str) -> Dataset:
-    """Return the arrays `images` and `labels` of a file, whichever split is asked."""
+    """Return the arrays `images` and `labels` of a file, for any split."""
     if not regular("npz", path):
         raise DataError(f"npz: no file {path}; it must hold the arrays images and labels")
     found, labels = _arrays(path)
@@ -43,7 +43,7 @@ def npz(path: Path, split: str) -> Dataset:
 def _checked_images(
     path: Path, images: NDArray[np.generic]
 ) -> NDArray[np.uint8] | NDArray[np.float32]:
-    """Return images as uint8 or float32 if they are such, of any byte order, in [0, 1]."""
+    """Return images as uint8, or as float32 in [0, 1], in the machine's byte order."""
     kind = (images.dtype.kind, images.itemsize)
     if images.ndim != 4 or 0 in images.shape or kind not in (("u", 1), ("f", 2), ("f", 4)):
         advice = "; save images[:, None] if they are grey" if images.ndim == 3 else ""

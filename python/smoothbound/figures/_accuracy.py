@@ -19,8 +19,8 @@ __all__ = ["certified_accuracy_vs_radius", "certified_accuracy_vs_threshold"]
 def certified_accuracy_vs_radius(ax: Axes, evaluation: Evaluation, threshold: float) -> Axes:
     """Draw certified accuracy against the radius, at one threshold, for every method.
 
-    Drawn from the certified radius of every input where the evaluation has it for this threshold;
-    otherwise from the radii on the grid, which are then marked.
+    If the evaluation has the certified radius of every input for this threshold, the curve is drawn
+    from these radii. Otherwise it is drawn from the radii on the grid, which are then marked.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def certified_accuracy_vs_radius(ax: Axes, evaluation: Evaluation, threshold: fl
 def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: float) -> Axes:
     """Draw certified accuracy against the threshold, at one radius, for every method.
 
-    Counted at every threshold, not on a grid.
+    Inputs are counted at every threshold, not on a grid.
 
     Parameters
     ----------

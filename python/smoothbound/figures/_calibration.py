@@ -30,11 +30,11 @@ def certified_calibration(
     ax : matplotlib.axes.Axes
         Where to draw.
     radii : ndarray, shape (n_radii,)
-        Radii at which it is known, increasing, in the units of the input.
+        Radii of the bounds, increasing, in the units of the input.
     lower, upper : ndarray, shape (n_radii,)
-        Its bounds, as `smoothbound.analysis.calibration.certified` returns them.
+        Bounds on the error, as `smoothbound.analysis.calibration.certified` returns them.
     error : str
-        What it is called, such as ``"Brier score"``.
+        Name of the error, such as ``"Brier score"``.
 
     Returns
     -------

@@ -20,8 +20,8 @@ __all__ = ["score_vs_class_radius"]
 def score_vs_class_radius(ax: Axes, evaluation: Evaluation) -> Axes:
     """Draw each input's certified confidence at R = 0 against its certified class radius.
 
-    The last method of the evaluation is shown; the title states Pearson's and Spearman's
-    correlation, where it tells one. Figure 4 of Kumar et al. 2020.
+    This is Figure 4 of Kumar et al. 2020. The certificates are those of the last method of the
+    evaluation. The title states Pearson's and Spearman's correlation, if there are enough inputs.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def score_vs_class_radius(ax: Axes, evaluation: Evaluation) -> Axes:
         ylabel=f"certified {plain(evaluation.measure)} at R = 0",
         title=f"Pearson {pearson:.2f}, Spearman {spearman:.2f}"
         if known
-        else f"{shown.sum()} inputs tell no correlation",
+        else f"{shown.sum()} inputs: too few, or too alike, for a correlation",
     )
     radius_axis(ax)
     ax.grid(True)

@@ -50,8 +50,8 @@ def certified_confidence(
 ) -> Axes:
     """Draw the certified confidence of one input over the radius, for every method.
 
-    Markers are what was computed. Where the evaluation has the certified radius of one of the
-    `thresholds`, that point is used too.
+    Markers show the computed values. Where the evaluation has the certified radius of one of the
+    `thresholds`, that point is used, too.
 
     Parameters
     ----------
@@ -123,8 +123,7 @@ def _confidence_steps(
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Join the bounds on the grid and the certified radii of `thresholds`, by radius.
 
-    Where a method bounds one radius at a time, each point is a certificate of its own and stays as
-    it is.
+    If a method bounds one radius at a time, each point is its own certificate and stays as it is.
     """
     radius, lower = evaluation.radii, bounds.lower[row]
     if bounds.radius is not None:
@@ -134,5 +133,5 @@ def _confidence_steps(
     order = np.lexsort((-lower, radius))
     if not bounds.method.holds_at_all_radii:
         return radius[order], lower[order]
-    # The bound of a radius holds within it: no point may stand below one further out.
+    # The bound of a radius holds within it, so no point may be lower than one further out.
     return radius[order], np.maximum.accumulate(lower[order][::-1])[::-1]

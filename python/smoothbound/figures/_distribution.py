@@ -52,7 +52,7 @@ def score_distribution(ax: Axes, evaluation: Evaluation, index: int) -> Axes:
     sketch = evaluation.sketch([checks.count("index", index, 0)])
     counts, n = sketch.counts[0].astype(np.float64), int(sketch.n_draws[0])
     edges = sketch.edges
-    # A score at an edge belongs to the bar on its right, at the last edge to the last bar.
+    # A score at an edge belongs to the bar on its right, and one at the last edge to the last bar.
     within = counts[1::2] + counts[:-1:2]
     within[-1] += counts[-1]
     starts = np.linspace(0, within.size, min(_BARS, within.size), endpoint=False).astype(int)
@@ -88,15 +88,15 @@ def survival_function(
 ) -> Axes:
     """Draw the share of scores above each level, and lower confidence bands of its true value.
 
-    The axis is that of Phi^-1: there, a radius R shifts every point down by R / sigma. Each band
-    holds at all levels at once with probability at least 1 - alpha.
+    The vertical axis has the scale of Phi^-1, on which a radius R shifts every point down by
+    R / sigma. Each band holds at all levels at once with probability at least 1 - alpha.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
         Where to draw.
     evaluation : Evaluation
-        With the counted scores of this input, and `alpha`.
+        It has the counted scores of this input, and `alpha`.
     index : int
         The input's position in its data set.
     bands : sequence of {"dkw", "ell"}
@@ -116,7 +116,7 @@ def survival_function(
     checks.instance("evaluation", evaluation, Evaluation)
     sketch = evaluation.sketch([checks.count("index", index, 0)])
     if evaluation.alpha is None:
-        raise ValueError(f"alpha of {evaluation.name} is not known, so that no band can be drawn")
+        raise ValueError(f"alpha of {evaluation.name} is not known, so no band can be drawn")
     n = int(sketch.n_draws[0])
     above = np.cumsum(sketch.counts[0][::-1].astype(np.int64))[::-1][::2]  # >= each edge
     ax.plot(

@@ -24,7 +24,7 @@ def choice_of_knots(ax: Axes, found: KnotChoices) -> Axes:
     ax : matplotlib.axes.Axes
         Where to draw.
     found : KnotChoices
-        What `smoothbound.analysis.knots.choices` found.
+        The result of `smoothbound.analysis.knots.choices`.
 
     Returns
     -------

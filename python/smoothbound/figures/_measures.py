@@ -22,15 +22,15 @@ __all__ = ["score_and_margin_by_radius", "score_vs_margin_spread"]
 def score_vs_margin_spread(ax: Axes, found: Spreads) -> Axes:
     """Draw the spread of each input's margins against that of its scores.
 
-    Both are standard deviations as shares of the range: below the diagonal, the margin is the more
-    concentrated.
+    Both are standard deviations as shares of the range. Below the diagonal, the margin is more
+    concentrated than the score.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
         Where to draw.
     found : Spreads
-        What `smoothbound.analysis.concentration.spreads` found.
+        The result of `smoothbound.analysis.concentration.spreads`.
 
     Returns
     -------
@@ -66,8 +66,9 @@ def score_and_margin_by_radius(
 ) -> Axes:
     """Draw certified accuracy against the radius, by the score and by the margin.
 
-    Each at the threshold at the same place in its range: for ``fraction=0.5``, score > 0.5 and
-    margin > 0, which both say that the class stays the predicted one. Each by its last method.
+    Both thresholds are at the same fraction of their ranges. For ``fraction=0.5`` these are
+    score > 0.5 and margin > 0, which both say that the class stays the predicted one. Each
+    evaluation is shown by its last method.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def score_and_margin_by_radius(
     score, margin : Evaluation
         Of the same inputs.
     fraction : float
-        Place of the threshold in the range, in (0, 1).
+        Threshold as a fraction of the range, in (0, 1).
 
     Returns
     -------

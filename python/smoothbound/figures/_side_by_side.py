@@ -55,7 +55,7 @@ def compared_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: f
 
 
 def best_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float) -> Axes:
-    """Draw the largest certified accuracy at each radius, in the colour of what certifies it.
+    """Draw the largest certified accuracy at each radius, in the colour of its evaluation.
 
     Parameters
     ----------

@@ -69,18 +69,18 @@ LOOKS = (
     Look("#56B4E9", (0, (6, 2)), "v"),  # sky blue, long dashes
 )
 METHOD_LOOKS = dict(zip(("mean", "cdf_dkw", "cdf_ell", "tangent"), LOOKS, strict=False))
-"""These methods always look the same; others take the looks that are left."""
+"""Looks that belong to these methods; other methods take the remaining looks."""
 
 
 def look_of(evaluation: Evaluation, bounds: Bounds) -> Look:
-    """Return how the curve of a method looks, beside the others of its evaluation."""
+    """Return the look of a method's curve, different from the others of its evaluation."""
     names = [one.method.name for one in evaluation.bounds]
     order = [*METHOD_LOOKS, *(name for name in names if name not in METHOD_LOOKS)]
     return LOOKS[order.index(bounds.method.name) % len(LOOKS)]
 
 
 def plain(text: str) -> str:
-    """Keep Matplotlib from taking a text for mathematics, which dollars begin."""
+    """Escape the dollar signs of a text, which Matplotlib would read as mathematics."""
     return text.replace("$", r"\$")
 
 
@@ -121,9 +121,9 @@ def accuracy_curve(
 
 
 def steps_from_the_center(ax: Axes, radius: Floats, values: Floats, **options: Any) -> None:
-    """Draw values that hold up to each radius, the first of them from radius 0 on.
+    """Draw each value up to its radius as steps, the first value from radius 0 on.
 
-    Markers stand at the radii alone.
+    There are markers only at the radii.
     """
     start = radius[0] > 0
     ax.plot(

@@ -1,8 +1,8 @@
-"""Reading a file of tensors without running any of it.
+"""Reads a file of tensors without running code from it.
 
-torch reads tensors and plain values by an unpickler of its own, which runs nothing that a file
-names. NumPy's numbers become plain ones, and its arrays stand-ins without values, because training
-programs keep random states and metrics beside the parameters.
+torch reads tensors and plain values by its own unpickler, which runs nothing that a file names.
+Training programs also keep random states and metrics of NumPy in the file. NumPy's numbers become
+plain ones, and its arrays become stand-ins without values.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from smoothbound.errors import CheckpointError
 
 __all__ = ["NumPyArray", "content"]
 
-_PROTOCOL = 2  # of pickle: the newest that torch reads without running code
-_NUMBERS = {  # NumPy types, and how struct calls them
+_PROTOCOL = 2  # the newest protocol of pickle that torch reads without running code
+_NUMBERS = {  # names of NumPy types, and of the same types in struct
     **{"b1": "?", "f2": "e", "f4": "f", "f8": "d"},
     **{"i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"},
 }
@@ -67,7 +67,7 @@ def _safetensors(path: Path, data: bytes) -> dict[str, Tensor]:
 
 
 def _unpickled(path: Path, data: bytes) -> Any:
-    # torch before 2.6 reads this old format by a way that can run code in spite of weights_only
+    # torch before 2.6 reads this old format in a way that can run code in spite of weights_only.
     if tarfile.is_tarfile(io.BytesIO(data)):
         raise CheckpointError(
             f"{path} is a tar file: if it is an archive, unpack it (tar -xf) and name a checkpoint "
@@ -76,7 +76,7 @@ def _unpickled(path: Path, data: bytes) -> Any:
     _check_kind(path, data)
     try:
         with _numpy_values(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # this module checks what they warn of
+            warnings.simplefilter("ignore")  # this module checks for the causes of these warnings
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # arbitrary bytes can raise almost any exception
         code = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
@@ -92,7 +92,7 @@ def _unpickled(path: Path, data: bytes) -> Any:
 
 
 def _check_kind(path: Path, data: bytes) -> None:
-    """Refuse programs, packed files, and protocols of pickle that torch does not read safely."""
+    """Refuse programs, compressed files, and protocols of pickle that torch cannot read safely."""
     entries, pickled = _inside(data)
     if any(entry.filename.endswith("/constants.pkl") for entry in entries):
         raise CheckpointError(
@@ -100,7 +100,7 @@ def _check_kind(path: Path, data: bytes) -> None:
             "factory that returns torch.jit.load(...)"
         )
     size = sum(entry.file_size for entry in entries)
-    if size > len(data):  # torch.save packs nothing
+    if size > len(data):  # torch.save does not compress
         raise CheckpointError(f"{path} has {len(data)} bytes and unpacks to {size}; save it anew")
     if entries and (damaged := _damaged(data)):  # torch does not look at the checksums
         raise CheckpointError(
@@ -114,7 +114,7 @@ def _check_kind(path: Path, data: bytes) -> None:
 
 
 def _damaged(data: bytes) -> str | None:
-    """Return the name of an entry of a zip file whose bytes are not those that were written."""
+    """Return the name of a damaged entry of a zip file; None if all are whole."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return archive.testzip()
@@ -123,7 +123,7 @@ def _damaged(data: bytes) -> str | None:
 
 
 def _inside(data: bytes) -> tuple[list[zipfile.ZipInfo], bytes]:
-    """Return what a zip file holds, and the first two bytes of what is pickled in it."""
+    """Return the entries of a zip file, and the first two bytes of its pickle."""
     entries: list[zipfile.ZipInfo] = []
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -159,13 +159,13 @@ class NumPyArray:
 
 
 def _number(kind: _NumPyType, data: bytes) -> Any:
-    """Stands for what makes a NumPy number from a pickle; returns a plain one."""
+    """Stands for the function that makes a NumPy number from a pickle; returns a plain number."""
     (value,) = struct.unpack(kind.order + _NUMBERS[kind.name], data)
     return value
 
 
 def _numpy_values() -> AbstractContextManager[object]:
-    """Let torch read NumPy numbers, such as a learning rate, as plain ones; nothing is run."""
+    """Let torch read NumPy numbers, such as a learning rate, as plain ones; no code is run."""
     if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7):  # knows no stand-ins yet
         return nullcontext()
     inside = ("numpy.core.multiarray", "numpy._core.multiarray")  # before and since NumPy 2

@@ -1,4 +1,4 @@
-"""A network of the user's own, made by a function that is named."""
+"""A user's own network, which a named function makes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["from_factory"]
 def from_factory(name: str) -> nn.Module:
     """Import a module and return the network that a function or class in it makes, in eval mode.
 
-    This runs the code of that module: name only one that you trust. No file of weights or results
-    can name one.
+    This runs the code of the module, so name only one that you trust. A file of weights or results
+    cannot name one.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def from_factory(name: str) -> nn.Module:
 
 @contextmanager
 def _no_arguments() -> Iterator[None]:
-    """Hide our command line from a module that reads `sys.argv` when it is imported."""
+    """Hide the command line from a module that reads `sys.argv` when it is imported."""
     words = sys.argv
     sys.argv = words[:1]
     try:
@@ -89,7 +89,7 @@ def _no_arguments() -> Iterator[None]:
 
 
 def _told(error: BaseException) -> str:
-    """Say in one line what was raised and where."""
+    """Describe an error and its place in one line."""
     *_, frame = traceback.extract_tb(error.__traceback__)
     message = " ".join(said(error).split())
     return f"{type(error).__name__}: {message} ({Path(frame.filename).name}, line {frame.lineno})"

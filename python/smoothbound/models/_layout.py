@@ -1,4 +1,4 @@
-"""The parts of a checkpoint: which there must be, of which types, and which are left out."""
+"""The parts of a checkpoint: the required parts, their types, and the parts that are left out."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from smoothbound.models.architectures import ARCHITECTURES
 
 __all__ = ["SHOWN", "read_content"]
 
-SHOWN = 4  # parameters that an error names, of each way not to fit
-_LAYOUT: dict[str, type] = {"arch": str, "state_dict": dict, "epoch": int}  # needed, to certify
+SHOWN = 4  # the most parameters that an error names for each kind of misfit
+_LAYOUT: dict[str, type] = {"arch": str, "state_dict": dict, "epoch": int}  # required to certify
 _OURS = (*_LAYOUT, "optimizer", "training", "history", "digest")
 
 
 def read_content(
     path: Path, data: bytes, arch: str | None = None, key: str | None = None
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return what a checkpoint holds, its parts of the right types, and remarks."""
+    """Return the parts of a checkpoint, with their types checked, and remarks."""
     content = checkpoint_file.content(path, data)
     if not isinstance(content, dict):
         raise CheckpointError(
@@ -51,7 +51,7 @@ def read_content(
 
 
 def _check_digest(path: Path, content: dict[str, Any]) -> None:
-    """Refuse a file of ours whose content is not what was written."""
+    """Refuse a file of this library whose content differs from the content that was written."""
     if "digest" not in content:  # a file of an older version or of another program
         return
     found = digest({key: value for key, value in content.items() if key != "digest"})
@@ -64,7 +64,7 @@ def _check_digest(path: Path, content: dict[str, Any]) -> None:
 def _chosen(
     path: Path, content: dict[str, Any], key: str | None
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the content with the parameters to take as its state_dict."""
+    """Return the content with the chosen parameters as its state_dict."""
     states = [name for name, value in content.items() if _is_state(value)]
     if key is not None and key not in states:
         return _with_beginning(path, content, key, states)
@@ -94,7 +94,7 @@ def _is_state(value: object) -> bool:
 def _with_beginning(
     path: Path, content: dict[str, Any], beginning: str, states: list[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the content with those parameters of its state_dict whose names begin so."""
+    """Return the content with the parameters of its state_dict whose names have this beginning."""
     beginning = f"{beginning.removesuffix('.')}."
     state = content.get("state_dict")
     names = [str(name) for name in state] if isinstance(state, dict) else []
@@ -114,7 +114,7 @@ def _with_beginning(
 
 
 def _check_parts(path: Path, content: dict[str, Any]) -> None:
-    """Refuse a file that names its network and is not of the published layout."""
+    """Refuse a file that names its network but does not have the published layout."""
     missing = [key for key in _LAYOUT if key not in content]
     if missing:
         found = ", ".join(map(str, content)) or "nothing"
@@ -133,7 +133,7 @@ def _check_parts(path: Path, content: dict[str, Any]) -> None:
 def _plain_parts(
     path: Path, content: dict[str, Any], arch: str
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the parts that are as in files of ours, with the network that was named."""
+    """Return the parts that have the published layout, with the network that was named."""
     named = content.get("arch")
     if ":" not in arch and named != arch and named in tuple(ARCHITECTURES):
         raise CheckpointError(f"{path} is of the architecture {named!r}, not {arch!r}")
@@ -148,7 +148,7 @@ def _plain_parts(
 
 
 def _wrong(key: str, value: object) -> str | None:
-    """Return what is wrong with a part of a checkpoint; None if nothing is."""
+    """Return the error in a part of a checkpoint; None if there is none."""
     kind = {**_LAYOUT, "training": dict, "history": list}.get(key, object)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         return f"{key} must be {kind.__name__}, got {type(value).__name__}"

@@ -17,15 +17,15 @@ from smoothbound.models.architectures import MAX_CLASSES
 
 __all__ = ["check_claim", "load_parameters", "num_classes_of"]
 
-_LAST = re.compile(r"(.*\.)?fc\.(bias|weight)")  # as many rows as classes
-_WRAPPERS = {"module", "_orig_mod"}  # of nn.DataParallel and torch.compile, in names
-_COUNTER = ".num_batches_tracked"  # not used to predict, and missing in files of torch before 0.4.1
+_LAST = re.compile(r"(.*\.)?fc\.(bias|weight)")  # these have as many rows as there are classes
+_WRAPPERS = {"module", "_orig_mod"}  # parts of names from nn.DataParallel and torch.compile
+_COUNTER = ".num_batches_tracked"  # unused in predictions; files of torch before 0.4.1 lack it
 _AVERAGED = "n_averaged"  # a counter of torch.optim.swa_utils.AveragedModel
 
 
 def check_claim(path: Path, state: dict[str, Any], size: int) -> None:
     """Refuse shapes larger than the file, before a network of that size is made."""
-    claimed: dict[int, int] = {}  # by where the values lie: tied parameters lie there once
+    claimed: dict[int, int] = {}  # keyed by the storage, because tied parameters share one
     for tensor in filter(is_dense, state.values()):
         where = tensor.untyped_storage().data_ptr()
         claimed[where] = max(claimed.get(where, 0), tensor.numel() * tensor.element_size())
@@ -37,10 +37,10 @@ def check_claim(path: Path, state: dict[str, Any], size: int) -> None:
 
 
 def num_classes_of(path: Path, state: dict[str, Any]) -> int:
-    """Return the number of classes that the last layer has; 10 where it does not say."""
+    """Return the number of classes of the last layer; 10 if there is no such layer."""
     last = {name.rpartition(".")[2]: v for name, v in state.items() if _LAST.fullmatch(name)}
     rows = {len(v) if isinstance(v, Tensor) and v.ndim else 0 for v in last.values()}
-    if len(last) < 2 or len(rows) > 1:  # which is an error later, with the shapes that are needed
+    if len(last) < 2 or len(rows) > 1:  # a later error names the shapes that are needed
         return 10
     (count,) = rows
     if count > MAX_CLASSES:
@@ -95,10 +95,10 @@ def _fitting(
 
 
 def _renamed(state: dict[str, Any], needed: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters by the names that are needed, as far as they can be told.
+    """Return the parameters under the needed names, as far as these can be recognised.
 
-    Wrappers and trainers put their own names before those of a network, and networks without our
-    normalisation lack "1.".
+    Wrappers and trainers put their own names before those of a network. Networks without the
+    normalisation of this library lack "1.".
     """
     state = {name: v for name, v in state.items() if name != _AVERAGED or name in needed}
     wanted = {_without_wrappers(name): name for name in needed}
@@ -119,7 +119,7 @@ def _without_wrappers(name: str) -> str:
 
 
 def _common_start(names: list[str], wanted: Mapping[str, str]) -> str:
-    """Return what all names begin with and no name of the network does, such as "model."."""
+    """Return the beginning of all names that no name of the network has, such as "model."."""
     start = ""
     while names:
         first, dot, _ = names[0].removeprefix(start).partition(".")

@@ -19,7 +19,7 @@ __all__ = ["ARCHITECTURES", "MAX_CLASSES", "Architecture", "build"]
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network by name: what it takes and how it is made.
+    """A network by name: its input, and the function that makes it.
 
     Parameters
     ----------

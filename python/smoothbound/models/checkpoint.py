@@ -43,7 +43,7 @@ class Info:
         Name in `smoothbound.models.ARCHITECTURES`, or the ``package.module:factory`` that was
         asked for.
     epoch : int or None
-        Number of epochs it was trained for, if the file says.
+        Number of epochs it was trained for, if the file has it.
     num_classes : int or None
         Number of logits; None for a network from a factory.
     shape : tuple of int or None
@@ -51,11 +51,11 @@ class Info:
     sha256 : str
         Hash, in hexadecimal, of the whole file; without one, of the network's parameters.
     training : dict
-        Settings it was trained with, "sigma" among them; empty if the file does not say.
+        Settings it was trained with, "sigma" among them; empty if the file has none.
     history : list of dict
-        What was measured in each epoch; empty if the file does not say.
+        Measurements of each epoch; empty if the file has none.
     remarks : tuple of str
-        Notes on how the file was read, such as parts that were left out.
+        Notes about how the file was read, such as parts that were left out.
     """
 
     arch: str
@@ -135,19 +135,19 @@ def load(
     device : device
         Where the network goes.
     arch : str, optional
-        Its network, where the file does not name it: a name in `smoothbound.models.ARCHITECTURES`,
-        or ``package.module:factory``, see `smoothbound.models.from_factory`. What else the file
-        holds is then left out, and `Info.remarks` says so.
+        Its network, if the file does not name it: a name in `smoothbound.models.ARCHITECTURES`, or
+        ``package.module:factory``, see `smoothbound.models.from_factory`. Other parts of the file
+        are then left out, and `Info.remarks` names them.
     state_dict : str, optional
-        Which parameters, where the file holds several: a key of the file, such as ``"model_ema"``,
-        or the beginning of names in its state_dict, such as ``"ema_model."``.
+        Which parameters to take, if the file holds several: a key of the file, such as
+        ``"model_ema"``, or the beginning of names in its state_dict, such as ``"ema_model."``.
 
     Returns
     -------
     model : nn.Module
         Takes images in [0, 1], (batch, channels, height, width), and returns logits.
     info : Info
-        What the file says about it.
+        Facts about it from the file.
 
     Raises
     ------
@@ -224,7 +224,7 @@ def _from_factory_alone(arch: str | None, device: torch.device) -> tuple[nn.Modu
 
 
 def _moved(model: nn.Module, device: torch.device) -> nn.Module:
-    """Move a network to a device; one that lies there is left, because some refuse to be moved."""
+    """Move a network to a device, unless it is there already: some networks refuse to be moved."""
     if all(value.device == device for value in (*model.parameters(), *model.buffers())):
         return model
     try:
@@ -236,7 +236,7 @@ def _moved(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 def restore(path: Path | str, model: nn.Module, optimizer: Optimizer) -> int:
-    """Put a network and its optimizer back to where a checkpoint left them.
+    """Restore a network and its optimizer to the state in a checkpoint.
 
     Parameters
     ----------

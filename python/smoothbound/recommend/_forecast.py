@@ -1,7 +1,7 @@
 """Forecasts of the certificates of another number of draws, from the counts of a few draws.
 
-The empirical distribution of the draws at hand stands for the true one. A forecast is no
-certificate: it says what to expect of draws that are yet to be made.
+A forecast takes the empirical distribution of the draws at hand for the true one. It is not a
+certificate: it says what to expect of draws that are still to be made.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = ["MOST_DRAWS", "Forecast", "forecast", "scaled"]
 
-MOST_DRAWS = 10**7  # of a forecast: the band of more takes minutes and gigabytes to calibrate
-_ROWS = 256  # inputs at a time, because scaled counts take memory
+MOST_DRAWS = 10**7  # in a forecast, because a band of more takes minutes and gigabytes
+_ROWS = 256  # number of inputs at a time, because scaled counts take memory
 
 
 class Forecast(NamedTuple):
@@ -47,15 +47,15 @@ def scaled(counts: NDArray[np.uint32], n: int) -> NDArray[np.uint32]:
     Parameters
     ----------
     counts : ndarray of uint32, shape (n_inputs, n_cells)
-        Counts of m >= 1 draws of each input over cells in ascending order.
+        Counts of n_draws >= 1 draws of each input over cells in ascending order.
     n : int
         Number of draws wanted, at most `MOST_DRAWS`.
 
     Returns
     -------
     ndarray of uint32, shape (n_inputs, n_cells)
-        Counts of n draws: of the cells from j upward together, n / m times what they held, rounded
-        down. These are the counts themselves for n = m.
+        Counts of n draws. For every j, the cells from j upward together hold n / n_draws times
+        their former count, rounded down. For n = n_draws the counts are unchanged.
 
     Examples
     --------
@@ -84,19 +84,19 @@ def forecast(
     """Forecast what n draws of each input of a sketch would certify, by Theorem 2.
 
     The counts are scaled to n draws (see `scaled`) and bounded by the band of n draws, with the
-    edges as knots. For n equal to the number of draws in the sketch, this is what
-    `ScoreSketch.certify` finds.
+    edges as knots. For n equal to the number of draws in the sketch, the forecast equals the result
+    of `ScoreSketch.certify`.
 
     Parameters
     ----------
     sketch : ScoreSketch
-        Counts of m draws of each input, with their sigma.
+        Counts of the draws of each input, with their sigma.
     n : int
         Number of draws to forecast, 1 to 2^31 - 1.
     radii, thresholds, alpha, band, backend, threads
         As in `certify_scores`.
     index : array-like of int, shape (n_inputs,), optional
-        Ids of the inputs wanted; by default all of the sketch, in their order.
+        Ids of the inputs; by default all inputs of the sketch, in their order.
 
     Returns
     -------
@@ -110,9 +110,9 @@ def forecast(
 
     Notes
     -----
-    The m draws are taken for the truth. Scaled counts are rounded to the safe side, by less than
-    one draw. But psi_r is convex. For R > 0 an empirical distribution of few draws therefore
-    promises too much on average, and a tail that m draws did not meet is taken to be empty.
+    The draws of the sketch are taken for the truth. Scaled counts are rounded to the safe side, by
+    less than one draw. But psi_r is convex, so for R > 0 an empirical distribution of few draws
+    promises too much on average. A tail that these draws did not reach is taken to be empty.
 
     Examples
     --------

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._utils import checks
-from smoothbound._utils.renamed import formerly
+from smoothbound._utils.renamed import formerly, renamed
 from smoothbound.errors import StoreError
 from smoothbound.sketch._score_sketch import ScoreSketch
 from smoothbound.store import _results as store
@@ -28,20 +28,20 @@ class Pilot:
     Parameters
     ----------
     name : str
-        What messages and tables call it.
+        Its name in messages and tables.
     sketch : ScoreSketch
         Counts of the draws, with their sigma. An input that is not in it, or has no draws, counts
         as not certified.
     index, label : ndarray of int64, shape (n_inputs,)
-        Position in the data set, which is the id in the sketch, and true class.
-    predicted : ndarray of int64, shape (n_inputs,)
-        Class that the scores are of, abstained from or not; -1 where it is not known.
+        Position in the data set, which is also the id in the sketch, and true class.
+    selected : ndarray of int64, shape (n_inputs,)
+        The class that selection chose, whose scores the sketch counts; -1 where it is not known.
     cutoff : float, optional
-        Inputs are abstained from where the confidence certified at R = 0 is not above this.
+        An input is abstained from if its confidence certified at R = 0 is not above this.
     n0 : int
-        Draws of each input that selected its class, besides those in the sketch.
+        Number of draws of each input that selected its class; they are not in the sketch.
     data : str
-        Which images these are; pilots of others do not compare.
+        Which images these are. Pilots of different images cannot be compared.
     seconds_per_draw : float, optional
         Time of one draw, if it is known.
 
@@ -55,7 +55,7 @@ class Pilot:
     sketch: ScoreSketch
     index: Ints
     label: Ints
-    predicted: Ints
+    selected: Ints
     cutoff: float | None = None
     n0: int = 100
     data: str = ""
@@ -64,14 +64,14 @@ class Pilot:
     def __post_init__(self) -> None:
         checks.count("n0", self.n0, 0)
         checks.instance("sketch", self.sketch, ScoreSketch)
-        for name in ("index", "label", "predicted"):
+        for name in ("index", "label", "selected"):
             object.__setattr__(self, name, checks.positions(name, getattr(self, name)))
         if self.sketch.sigma is None:
             raise ValueError(f"the sketch of {self.name} must know the sigma of its draws")
         shape = self.index.shape
         if len(shape) != 1 or not shape[0] or np.unique(self.index).size != shape[0]:
             raise ValueError(f"index of {self.name} must name one or more inputs, each once")
-        for what in ("label", "predicted"):
+        for what in ("label", "selected"):
             if (got := getattr(self, what).shape) != shape:
                 raise ValueError(
                     f"{what} of {self.name} needs shape {shape}, that of index; got {got}"
@@ -90,10 +90,15 @@ class Pilot:
         return int(drawn[drawn > 0].min()) if drawn.any() else 0
 
     m = formerly("m", "n_draws")
+    predicted = formerly("predicted", "selected")
+
+
+# A dataclass makes its own __init__, so the old keyword is added afterwards.
+Pilot.__init__ = renamed(predicted="selected")(Pilot.__init__)  # type: ignore[method-assign]
 
 
 def read(folders: Sequence[str | Path]) -> list[Pilot]:
-    """Read results folders of `smoothbound certify`, finished or not, in the order given.
+    """Read results folders of `smoothbound certify`, finished or not, in their order.
 
     Parameters
     ----------
@@ -102,28 +107,28 @@ def read(folders: Sequence[str | Path]) -> list[Pilot]:
     Returns
     -------
     list of Pilot
-        Each under the name of its folder as given.
+        Each has the name of its folder, as it was given.
 
     Raises
     ------
     TypeError
         If `folders` is not a sequence of paths.
     StoreError
-        If one cannot be read, no input of it is finished, or its draws were adaptive.
+        If a folder cannot be read, has no finished input, or holds adaptive draws.
     """
     paths = checks.paths("folders", folders)
     return [of_results(store.load(folder), str(folder)) for folder in paths]
 
 
 def of_results(results: store.Results, name: str) -> Pilot:
-    """Take what a forecast needs from a results folder.
+    """Make a pilot of a results folder.
 
     Parameters
     ----------
     results : store.Results
         A run with a fixed number of draws.
     name : str
-        What messages and tables call it.
+        Its name in messages and tables.
 
     Returns
     -------
@@ -146,7 +151,7 @@ def of_results(results: store.Results, name: str) -> Pilot:
         sketch=sketch,
         index=results.array("index"),
         label=results.array("label"),
-        predicted=results.array("selected"),
+        selected=results.array("selected"),
         cutoff=settings.cutoff,
         n0=settings.n0,
         data=f"{settings.data}, {settings.split} split",
@@ -164,7 +169,7 @@ def _seconds_per_draw(results: store.Results) -> float | None:
 
 
 def common_inputs(pilots: Sequence[Pilot]) -> tuple[Ints, Ints]:
-    """Find the inputs that all pilots have: shares of different inputs do not compare.
+    """Find the inputs that all pilots have, because only shares of the same inputs compare.
 
     Parameters
     ----------
@@ -178,7 +183,7 @@ def common_inputs(pilots: Sequence[Pilot]) -> tuple[Ints, Ints]:
     Raises
     ------
     ValueError
-        If there is no pilot, they are of different measures or images, or have no input in common.
+        If there is no pilot, or the pilots differ in measure or images or have no common input.
     """
     checks.items("pilots", pilots, Pilot)
     if not pilots:
@@ -213,12 +218,12 @@ def common_inputs(pilots: Sequence[Pilot]) -> tuple[Ints, Ints]:
 
 
 def positions(pilot: Pilot, index: Ints) -> Ints:
-    """Return where a pilot has these inputs.
+    """Return the positions of these inputs in a pilot.
 
     Raises
     ------
     ValueError
-        If it has not all of them.
+        If the pilot lacks one of them.
     """
     checks.instance("pilot", pilot, Pilot)
     index = checks.positions("index", index)

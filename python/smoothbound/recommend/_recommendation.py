@@ -1,8 +1,8 @@
 """Recommendations of sigma and of the number of draws for a wanted threshold and radius.
 
-A larger sigma costs confidence nearby and reaches further; the best sigma therefore grows with the
-radius (Kumar et al. 2020, answer to the reviewers). Which one it is depends on the networks and
-the data: short runs, the pilots, tell.
+A larger sigma costs confidence nearby and reaches further, so the best sigma grows with the radius
+(Kumar et al. 2020, answer to the reviewers). Which sigma is best depends on the networks and the
+data. Short runs, the pilots, show it.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ class RunnerUp(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Recommendation:
-    """A forecast for each pilot and number of draws, and what follows from it.
+    """A forecast for each pilot and number of draws, and the recommendation.
 
     Attributes
     ----------
     threshold, radius, alpha, band, share
-        What was asked for.
+        The arguments of `recommend`.
     pilots : tuple of Pilot
-        In ascending order of sigma.
+        The pilots, in ascending order of sigma.
     index : ndarray of int64, shape (n_inputs,)
-        Positions in the data set of the inputs that all pilots have; every share is of these.
+        Positions in the data set of the inputs that all pilots have. Shares are shares of these.
     draws : tuple of int
-        The numbers of draws looked at, ascending.
+        The numbers of draws in the forecast, ascending.
     certified : ndarray of bool, shape (n_pilots, n_draws, n_inputs)
         Whether an input is forecast to be certified: of the true class, not abstained, and with a
         confidence certified strictly above the threshold within the radius.
@@ -72,10 +72,10 @@ class Recommendation:
     rule : tuple of (float, float or None)
         Half the radius, the radius and twice the radius, each with the best sigma.
     furthest : ndarray of float64, shape (n_pilots,)
-        Largest radius, at the threshold and the most draws, that is forecast for a correct input;
-        NaN if there is none.
+        Largest radius of a correct input in the forecast, at the threshold and the most draws; NaN
+        if there is none.
     highest : ndarray of float64, shape (n_pilots,)
-        Largest confidence within the radius that is forecast for a correct input; NaN if there is
+        Largest confidence of a correct input within the radius in the forecast; NaN if there is
         none.
     """
 
@@ -101,7 +101,7 @@ class Recommendation:
 
     @property
     def total(self) -> int:
-        """Number of inputs that shares are of."""
+        """Number of inputs, of which every share is a part."""
         return int(self.index.size)
 
     @property
@@ -128,12 +128,12 @@ class Recommendation:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of the share that `count` stands for."""
+        """Wilson's 95 % interval of the share `count` / `total`."""
         return share_interval(self.count, self.total)
 
     @property
     def runner_up(self) -> RunnerUp | None:
-        """The second-best pilot, if there is another than the recommended one."""
+        """The second-best pilot; None if there is only one pilot, or no recommendation."""
         if self.place is None or len(self.pilots) < 2:
             return None
         last = self.certified[:, -1]
@@ -161,9 +161,10 @@ def recommend(
 ) -> Recommendation:
     """Recommend the sigma and n that certify most above a threshold within a radius.
 
-    For each pilot and each of a few numbers of draws n, `forecast` says which inputs n draws would
-    certify. The sigma with the largest share at `max_draws` is recommended, with the least n that
-    reaches `share` of it. If shares are equal, the smaller n decides, then the smaller sigma.
+    For each pilot and each of a few numbers of draws n, `forecast` finds the inputs that n draws
+    would certify. The recommended sigma has the largest share at `max_draws`, and the recommended n
+    is the least that reaches `share` of it. Among equal shares, the smaller n is chosen, then the
+    smaller sigma.
 
     Parameters
     ----------
@@ -172,15 +173,15 @@ def recommend(
     threshold : float
         Confidence threshold c, strictly inside the range of the measure.
     radius : float
-        l2 radius R, >= 0, in the units of the input, as sigma.
+        l2 radius R, >= 0, in the units of the input, like sigma.
     band : {"ell", "dkw"}
-        Confidence band of the run that is planned.
+        Confidence band of the planned run.
     alpha : float
         Failure probability of each of its certificates, in (0, 1).
     max_draws : int
-        The most draws of an input to consider.
+        Largest number of draws of an input to consider.
     share : float
-        Share of what `max_draws` draws certify that is enough, in (0, 1].
+        Share of the inputs certified by `max_draws` draws that is enough, in (0, 1].
     backend, threads
         As in `certify_scores`.
 
@@ -191,8 +192,8 @@ def recommend(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above, the pilots do not compare,
-        or `max_draws` draws could not certify anything at this threshold.
+        If an argument is not of the kind or in the range stated above, the pilots cannot be
+        compared, or `max_draws` draws could not certify anything at this threshold.
 
     Examples
     --------
@@ -254,14 +255,14 @@ def draw_counts(
     score_range: tuple[float, float] = (0.0, 1.0),
     band: Band = "ell",
 ) -> tuple[int, ...]:
-    """Return the numbers of draws to forecast: 1, 2 and 5 times powers of ten, and the last.
+    """Return the numbers of draws to forecast: 1, 2 and 5 times powers of ten, and `max_draws`.
 
     Parameters
     ----------
     threshold, alpha, score_range, band
-        As in `required_draws`, below which nothing can be certified.
+        As in `required_draws`. With fewer draws than it returns, nothing can be certified.
     max_draws : int
-        The last one.
+        The largest number.
 
     Returns
     -------
@@ -315,7 +316,7 @@ def _forecast_of(
     """Forecast the inputs of `index` for each number of draws and radius; the first radius is 0."""
     sketch = pilot.sketch
     held = np.flatnonzero(np.isin(index, sketch.index[sketch.n_draws > 0]))
-    predicted = pilot.predicted[positions(pilot, index)]
+    selected = pilot.selected[positions(pilot, index)]
     certified = np.zeros((len(draws), radii.size, index.size), np.bool_)
     lower, above = np.empty((0, radii.size)), np.zeros((index.size, radii.size), np.bool_)
     reach, kept = np.empty((0, 1)), np.ones(held.size, np.bool_)
@@ -327,8 +328,8 @@ def _forecast_of(
         if pilot.cutoff is not None:
             kept = lower[:, 0] > pilot.cutoff
         above[held] = (lower > threshold) & kept[:, None]
-        certified[k] = (above & (predicted == label)[:, None]).T
-    right = (predicted == label)[held] & kept
+        certified[k] = (above & (selected == label)[:, None]).T
+    right = (selected == label)[held] & kept
     furthest = reach[right, 0][np.isfinite(reach[right, 0])].max(initial=-math.inf)
     highest = lower[right].max(axis=0, initial=-math.inf)
     return _PilotForecast(

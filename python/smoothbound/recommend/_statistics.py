@@ -1,4 +1,4 @@
-"""How far a share of a few inputs can be trusted, and whether two shares differ."""
+"""The interval of a share of a few inputs, and a test whether two shares differ."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LEVEL = 0.05  # of the sign test
 
 
 def share_interval(count: int, total: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of the share that `count` of `total` inputs stand for.
+    """Return Wilson's 95 % interval of the share of `count` among `total` inputs.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which thresholds and radii a report shows where none are asked for."""
+"""The thresholds and radii that a report shows by default."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smoothbound.analysis.evaluation import Evaluation, Floats
 __all__ = ["FRACTIONS", "headline_radii", "radii_of", "radii_to_tell", "thresholds_of"]
 
 FRACTIONS = (0.5, 0.7, 0.9)  # thresholds shown by default, as fractions of the range
-_RADII = 3  # at most
+_RADII = 3  # the most radii
 
 
 def thresholds_of(evaluation: Evaluation, asked: Sequence[float]) -> list[float]:
@@ -32,12 +32,12 @@ def thresholds_of(evaluation: Evaluation, asked: Sequence[float]) -> list[float]
 
 
 def radii_of(evaluation: Evaluation, threshold: float) -> list[float]:
-    """Spread up to three radii over those at which one input in twenty is still certified."""
+    """Choose up to three radii, spread over those at which one input in twenty is certified."""
     return _spread_over(evaluation, threshold, evaluation.radii)
 
 
 def radii_to_tell(evaluation: Evaluation, threshold: float) -> Floats:
-    """Return the radii of a table: those of the bounds, or usual ones where radii were searched."""
+    """Return the radii of a table: those of the bounds, or default ones if radii were searched."""
     exact_radii = evaluation.by_radius(evaluation.bounds[-1], threshold)[2]
     if len(evaluation.radii) > 1 or not exact_radii or evaluation.sigma is None:
         return evaluation.radii
@@ -45,12 +45,12 @@ def radii_to_tell(evaluation: Evaluation, threshold: float) -> Floats:
 
 
 def headline_radii(evaluation: Evaluation, threshold: float) -> list[float]:
-    """Spread up to three radii of the table as `radii_of` does."""
+    """Choose up to three radii of the table as `radii_of` does."""
     return _spread_over(evaluation, threshold, radii_to_tell(evaluation, threshold))
 
 
 def _spread_over(evaluation: Evaluation, threshold: float, radii: Floats) -> list[float]:
-    """Choose radii that are evenly spread, and near each place the one with the fewest digits.
+    """Choose evenly spread radii; near each place, take the radius with the fewest digits.
 
     If the radii are the default ones, only those that papers state are chosen: the multiples of
     0.25, or the multiples of sigma if no multiple of 0.25 is reached.

@@ -59,13 +59,13 @@ def draw(
     stem : str
         Name of the files, without their ending.
     title, caption : str
-        What stands above, and what it shows.
+        The title above the figure, and a description of it.
     panels : sequence of callable
         Each draws on the Axes that it is given.
     alike : bool
-        Whether the panels show the same quantities: they then share axes and one legend.
+        Whether the panels show the same quantities. Then they share axes and one legend.
     table, rows
-        The numbers it shows, as rows of the table of that name.
+        The plotted numbers, as rows of the table of that name.
     """
     png, svg = rendered(title, caption, panels, alike=alike)
     return Figure(file_stem(stem), caption, png, svg, table, rows)
@@ -76,7 +76,7 @@ def rendered(
 ) -> tuple[bytes, bytes]:
     """Return the panels as PNG, and as SVG on a transparent ground.
 
-    The SVG says where its panels and its legend are, in its attribute ``data-panels``: "x y width
+    The attribute ``data-panels`` of the SVG has the places of its panels and its legend: "x y width
     height" in points for each of them, separated by semicolons.
     """
     import matplotlib as mpl
@@ -105,7 +105,7 @@ def rendered(
         drawn, vector = io.BytesIO(), io.BytesIO()
         figure.savefig(drawn, format="png")
         boxes = _boxes(figure, axes)
-        with mpl.rc_context({"svg.hashsalt": "smoothbound"}):  # the same file each time
+        with mpl.rc_context({"svg.hashsalt": "smoothbound"}):  # makes the same file each time
             about = {"Date": None, "Description": caption}
             figure.savefig(vector, format="svg", transparent=True, metadata=about)
     marked = vector.getvalue().replace(b"<svg ", f'<svg data-panels="{boxes}" '.encode(), 1)
@@ -113,7 +113,7 @@ def rendered(
 
 
 def _packed(drawn: io.BytesIO, caption: str) -> bytes:
-    """Reduce a PNG to 256 colours: a third of the bytes, and it looks the same."""
+    """Reduce a PNG to 256 colours, which looks the same and takes a third of the bytes."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
@@ -125,9 +125,9 @@ def _packed(drawn: io.BytesIO, caption: str) -> bytes:
 
 
 def _join(axes: Sequence[Axes], n_columns: int) -> None:
-    """Give panels that show the same quantities one scale, and name the upward axis once a row.
+    """Give panels of the same quantities one scale, and name the vertical axis once a row.
 
-    Each has its own numbers along that axis, because a phone shows one panel at a time.
+    Each panel has its own numbers along this axis, because a phone shows one panel at a time.
     """
     right = max(ax.get_xlim()[1] for ax in axes)
     for place, ax in enumerate(axes):
@@ -138,7 +138,7 @@ def _join(axes: Sequence[Axes], n_columns: int) -> None:
 
 
 def _legends(figure: Canvas, axes: Sequence[Axes], alike: bool) -> int:
-    """Put one legend below all panels, or its own below each; return the lines that they take."""
+    """Put one legend below all panels, or one below each; return the number of lines they take."""
     width = figure.get_size_inches()[0]
     if not alike:
         letters = int((width / len(axes) - _HANDLE) / _LETTER)
@@ -170,7 +170,7 @@ def _labelled(axes: Sequence[Axes], letters: int) -> tuple[list[Any], list[str]]
 
 
 def _boxes(figure: Canvas, axes: Sequence[Axes]) -> str:
-    """Say where each panel and the legend of all of them are, from the top left, in points."""
+    """Return the place of each panel and of the common legend, from the top left, in points."""
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     height = figure.get_size_inches()[1] * 72
     boxes = []

@@ -1,4 +1,4 @@
-"""The folder of a report: the files of one report at a time, and no others of an older one."""
+"""The folder of a report, which holds the files of one report at a time."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def write(out: Path, files: dict[str, bytes]) -> list[Path]:
     Parameters
     ----------
     out : Path
-        Made if need be.
+        The folder; it is made if it does not exist.
     files : dict of str to bytes
         Contents by name.
 
     Returns
     -------
     list of Path
-        What was written.
+        The files that were written.
 
     Raises
     ------
@@ -56,18 +56,18 @@ def write(out: Path, files: dict[str, bytes]) -> list[Path]:
 
 
 def others(out: Path, written: list[Path]) -> list[str]:
-    """Return the names of what else lies in the folder, hidden files apart."""
+    """Return the names of other files and folders in the folder, without hidden ones."""
     names = {one.name for one in out.iterdir() if not one.name.startswith(".")}
     return sorted(names - {path.name for path in written})
 
 
 def _older(out: Path) -> dict[str, str]:
-    """Return what the list of an older report says; nothing if there is none that can be read."""
+    """Return the list of an older report; empty if there is none that can be read."""
     try:
         listed = json.loads(read_plain(out / _LIST))
     except (StoreError, ValueError, RecursionError):
         return {}
     if not isinstance(listed, dict):
         return {}
-    # Names alone, because a list that was made up must not reach other folders.
+    # Only plain names count, because a forged list must not reach other folders.
     return {name: str(one) for name, one in listed.items() if Path(name).name == name}

@@ -22,9 +22,9 @@ _LEAST, _MOST = 0.075, 0.12  # rem for each point of width: letters stay legible
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the page: its SVG, made fit for it by `inline`, and its caption.
+    """A figure of the page: its SVG, as `inline` adapts it, and its caption.
 
-    `panels` are its panels and its legend, each alone, for narrow screens.
+    `panels` are its panels and its legend, one by one, for narrow screens.
     """
 
     svg: str
@@ -44,16 +44,16 @@ class Section:
 
 
 def inline(svg: str, caption: str, prefix: str) -> str:
-    """Make an SVG file of Matplotlib part of a page: named, themed, with ids of its own.
+    """Adapt an SVG file of Matplotlib to a page: give it a name, theme colours and unique ids.
 
     Parameters
     ----------
     svg : str
         The file.
     caption : str
-        What a screen reader says of it.
+        The words of a screen reader for it.
     prefix : str
-        Begins each id, because ids must be unique on a page.
+        The beginning of each id, because ids must be unique on a page.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def inline(svg: str, caption: str, prefix: str) -> str:
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", svg)
     for color, themed in _THEME.items():
         svg = re.sub(rf"(stroke|fill): {color}", rf"\1: {themed}", svg)
-    # A path without a fill of its own is black: glyphs, and the marks of the axes.
+    # Paths without their own fill, such as glyphs and the marks of the axes, get the ink's colour.
     width = re.search(r'width="([0-9.]+)pt"', svg)
     points = float(width[1]) if width else 0.0
     size = f"min-width: {_LEAST * points:.1f}rem; max-width: {_MOST * points:.1f}rem"
@@ -75,23 +75,23 @@ def inline(svg: str, caption: str, prefix: str) -> str:
 
 
 def panels(svg: str, prefix: str) -> list[str]:
-    """Show each panel of a figure, and its legend, alone: for screens narrower than the figure.
+    """Show each panel of a figure and its legend one by one, for screens narrower than the figure.
 
     Parameters
     ----------
     svg : str
-        The file, whose attribute ``data-panels`` says where they are; none where it is lacking.
+        The file, whose attribute ``data-panels`` has their places; without it there are none.
     prefix : str
-        As given to `inline`, whose element is referred to.
+        The prefix given to `inline`, whose element is shown.
 
     Returns
     -------
     list of str
-        Elements ``<svg>``; what a screen reader says stands in that of `inline`.
+        Elements ``<svg>``. A screen reader skips them and reads the element of `inline`.
     """
     found = re.search(r'<svg [^>]*?data-panels="([^"]*)"', svg)
     boxes = [box for box in found[1].split("; ") if box] if found else []
-    if len(boxes) < 3:  # one panel and its legend are narrow as they are
+    if len(boxes) < 3:  # one panel and its legend are narrow already
         return []
     return [
         f'<svg viewBox="{box}" aria-hidden="true" fill="currentColor" '
@@ -102,7 +102,7 @@ def panels(svg: str, prefix: str) -> list[str]:
 
 
 def _emphasised(text: str) -> str:
-    """Make Markdown's emphasis HTML's, and everything else harmless."""
+    """Turn Markdown's emphasis into HTML, and escape everything else."""
     return re.sub(r"\*\*(.*?)\*\*", r"<strong>\1</strong>", escape(text))
 
 

@@ -16,9 +16,10 @@ __all__ = ["Part", "markdown_section", "page_section"]
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the report; the first row of `table` is the header, `absent` names missing figures.
+    """A part of the report.
 
-    `title` is its heading, by default its name.
+    The first row of `table` is the header. `absent` names the missing figures. `title` is the
+    heading, by default the name.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Part:
 
 
 def page_section(part: Part, number: int) -> page.Section:
-    """Make a part the section of the page with this number."""
+    """Turn a part into the section of the page with this number."""
     shown = [
         page.Figure(
             page.inline(svg, figure.caption, prefix), figure.caption, page.panels(svg, prefix)
@@ -48,7 +49,7 @@ def page_section(part: Part, number: int) -> page.Section:
 
 
 def markdown_section(part: Part) -> str:
-    """Make a part a section in Markdown."""
+    """Turn a part into a section in Markdown."""
     lines = [
         f"## {markdown(part.heading)}",
         "",

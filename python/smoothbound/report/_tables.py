@@ -26,8 +26,7 @@ __all__ = [
 
 
 def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict[str, object]]:
-    """Certified accuracy at every radius, threshold and method, as the rows of a table.
-
+    """Return the certified accuracy at every radius, threshold and method, as rows of a table.
     The share in percent is rounded down; the two counts give it exactly.
 
     Examples
@@ -74,7 +73,7 @@ def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def accuracy_table(evaluation: Evaluation, thresholds: Sequence[float]) -> list[list[str]]:
-    """One row per radius, one column per threshold and method, in percent."""
+    """Return a table in percent with a row per radius and a column per threshold and method."""
     radii = radii_to_tell(evaluation, thresholds[0])
     columns = [
         (f"{one.method.label}, c = {exact(c)}", evaluation.counts_at(one, c, radii))
@@ -87,7 +86,7 @@ def accuracy_table(evaluation: Evaluation, thresholds: Sequence[float]) -> list[
 def percent_table(
     radii: Sequence[float] | Floats, columns: Sequence[tuple[str, Ints]], total: int
 ) -> list[list[str]]:
-    """One row per radius, one column of shares for each title and its counts; – is unknown."""
+    """Return a table with a row per radius and a column of shares per title; – is unknown."""
     return [
         ["R", *(title for title, _ in columns)],
         *(
@@ -99,7 +98,7 @@ def percent_table(
 
 def headline(evaluations: Sequence[Evaluation], asked: Sequence[float]) -> list[list[str]]:
     """Certified accuracy of every method at up to three radii, at the first threshold of each."""
-    # Adaptive draws tell of few radii.
+    # Adaptive draws give bounds at few radii.
     first = max(evaluations, key=lambda one: not one.adaptive)
     radii = headline_radii(first, thresholds_of(first, asked)[0])
     rows = [["input", "method", "c", *(f"R = {exact(radius)}" for radius in radii)]]
@@ -113,7 +112,7 @@ def headline(evaluations: Sequence[Evaluation], asked: Sequence[float]) -> list[
 
 
 def comparison_table(group: Sequence[Evaluation], thresholds: Sequence[float]) -> list[list[str]]:
-    """One row per radius of any evaluation, one column per threshold and evaluation that has it."""
+    """Return a table with a row per radius and a column per threshold and evaluation."""
     radii = reduce(np.union1d, (one.radii for one in group))
     columns = [
         (f"{one.name}, c = {exact(c)}", one.counts_at(one.bounds[-1], c, radii))

@@ -29,8 +29,8 @@ __all__ = ["DEFINITION", "read", "write_report"]
 _EXPLAINED = (
     (
         "α",
-        "Each stated certificate fails with probability at most α, over the draws; a share counts "
-        "as many certificates as inputs.",
+        "Each stated certificate fails with probability at most α over the draws; a share counts "
+        "one certificate for each input.",
     ),
     (
         "σ, R",
@@ -40,7 +40,7 @@ _EXPLAINED = (
 )
 
 PAPER = (
-    "By the method of Kumar, Levine, Feizi, Goldstein: Certifying Confidence via Randomized "
+    "The method is that of Kumar, Levine, Feizi, Goldstein: Certifying Confidence via Randomized "
     "Smoothing, NeurIPS 2020."
 )
 
@@ -70,7 +70,7 @@ def write_report(
         Results folders, files of certificates (``.parquet``), which have no labels, and logs of
         Kumar et al. 2020 (``.tsv``).
     out : str or Path
-        Folder to write to; made if need be. Files of an earlier report are replaced.
+        Folder to write to; it is made if it does not exist. An earlier report is replaced.
     class_radius : sequence of str or Path
         Logs of class radii (Cohen et al. 2019), one for each log among `inputs`, in their order;
         a results folder has its own class radii.
@@ -78,19 +78,19 @@ def write_report(
         Thresholds c to show, inside the range of every measure. By default 0.5, 0.7 and 0.9 of
         the range, and those that the run was asked for.
     radii : sequence of float
-        Radii R of the figure over the threshold, in the units of the input, out of those that
-        were certified. By default up to three that tell the most. The table has all.
+        Radii R of the figure over the threshold, in the units of the input, among the certified
+        radii. By default up to three, evenly spread. The table has all.
     example : int, optional
         Index of the input whose certified confidence is drawn. By default the correct input of
         median confidence.
     compare : bool
-        Show the inputs side by side only, and no figures of each one. Inputs of the same images
-        are put side by side in any case.
+        Show only the inputs side by side, without the figures of each one. Inputs of the same
+        images are put side by side in any case.
 
     Returns
     -------
     list of Path
-        The files written, the page first.
+        The files that were written, the page first.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def _check_example(evaluations: Sequence[Evaluation], example: int) -> None:
 
 
 def _line(entry: tuple[str, str]) -> str:
-    """Write a term and what is said of it as an item of a list in Markdown."""
+    """Write a term and its explanation as an item of a list in Markdown."""
     term, words = entry
     return f"- **{markdown(term)}**: {markdown(words)}"
 
@@ -194,7 +194,7 @@ def _command(inputs: Sequence[str | Path], class_radius: Sequence[str | Path]) -
 
 
 def _made(evaluations: Sequence[Evaluation], command: str) -> list[tuple[str, str]]:
-    """Say how each of the results was made and when, and what wrote the page."""
+    """Say how and when each of the results was made, and which command wrote the page."""
     return [
         *((one.name, " ".join(one.origin)) for one in evaluations),
         ("This report", f"Written by smoothbound {version('smoothbound')}: {command}"),
@@ -202,7 +202,7 @@ def _made(evaluations: Sequence[Evaluation], command: str) -> list[tuple[str, st
 
 
 def _term(method: Method, methods: Collection[Method]) -> str:
-    """Call a method by its label, and by its bins too where another has the same label."""
+    """Return the label of a method, with its bins if another method has the same label."""
     unique = sum(other.label == method.label for other in methods) == 1
     return (
         method.label if unique or method.n_bins is None else f"{method.label}, {method.n_bins} bins"
@@ -210,7 +210,7 @@ def _term(method: Method, methods: Collection[Method]) -> str:
 
 
 def _about(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
-    """Say what was certified and how: each input, each method, and what is counted."""
+    """Explain each input, each method, and the numbers of the tables."""
     methods = {bounds.method for one in evaluations for bounds in one.bounds}
     return [
         *((one.name, " ".join(one.notes)) for one in evaluations),
@@ -221,7 +221,7 @@ def _about(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
 
 
 def _missing(parts: Sequence[Part], pairs: bool, groups: bool) -> str:
-    """Name the figures that the inputs cannot give, and what would."""
+    """Name the figures that the inputs cannot give, and the inputs that can."""
     names: dict[str, list[str]] = {}
     for part in parts:
         for what in part.absent:
@@ -229,7 +229,7 @@ def _missing(parts: Sequence[Part], pairs: bool, groups: bool) -> str:
     absent = [f"{what}: {', '.join(of)}" for what, of in names.items()]
     if not pairs:
         absent.append(
-            "score against margin (give results of one network and σ on the same images by each)"
+            "score against margin (give results of one network and σ on the same images by both)"
         )
     if not groups:
         absent.append(

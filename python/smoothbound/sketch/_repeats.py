@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from smoothbound._files.checksum import digest
+from smoothbound._utils.spread import evenly_spread
 
 __all__ = ["Marks", "Seen", "begin", "mark", "marks"]
 
@@ -106,7 +107,7 @@ class Seen:
 
 def begin(scores: Any) -> tuple[NDArray[np.int64], Any]:
     """Return some rows of an array or tensor, and the first scores of these rows."""
-    rows = np.linspace(0, len(scores) - 1, min(_ROWS, len(scores))).astype(np.int64)
+    rows = evenly_spread(len(scores), _ROWS)
     return rows, [scores[row, :_DRAWS] for row in rows.tolist()]
 
 

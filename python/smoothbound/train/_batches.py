@@ -1,8 +1,8 @@
 """The batches of an epoch: in random order, augmented, from memory or from their files.
 
-Images of one size, such as CIFAR, lie in memory on the device; photographs are shifted and
-mirrored there. ImageNet is decoded as it is needed, by threads that run ahead of the device, and
-each image is cropped and mirrored there. Both are as in Cohen et al. 2019.
+Images of one size, such as CIFAR, are kept in the memory of the device, and photographs are shifted
+and mirrored there. Images of ImageNet are decoded, cropped and mirrored when they are needed, by
+threads that run ahead of the device. Both follow Cohen et al. 2019.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ __all__ = ["Batches", "batches", "noisy", "shifted_and_mirrored", "some"]
 # Takes the generator of an epoch and its seed; yields images in [0, 1] and their labels.
 Batches = Callable[[torch.Generator, int], Iterator[tuple[Tensor, Tensor]]]
 
-_MARGIN = 4  # pixels that a photograph is shifted by, at most
-_AHEAD = 3  # batches that are being decoded
+_MARGIN = 4  # the most pixels by which a photograph is shifted
+_AHEAD = 3  # number of batches that are decoded ahead
 
 
 def batches(dataset: Dataset, batch_size: int, device: torch.device) -> Batches:
-    """Return what gives the batches of an epoch.
+    """Return a function that yields the batches of an epoch.
 
     Parameters
     ----------
     dataset : Dataset
         Training images.
     batch_size : int
-        Images a batch; the last one of an epoch may be smaller.
+        Number of images in a batch; the last one of an epoch may be smaller.
     device : device
         Where the batches go.
 
@@ -129,7 +129,7 @@ def _check_memory(dataset: Dataset) -> None:
     """Refuse more images than fit into the memory, before hours of decoding."""
     if isinstance(dataset.images, np.ndarray):
         return
-    needed = len(dataset) * math.prod(dataset.shape)  # encoded images have a byte a value
+    needed = len(dataset) * math.prod(dataset.shape)  # encoded images have one byte per value
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         raise ValueError(

@@ -1,11 +1,11 @@
 """Training under Gaussian noise, so that a base classifier withstands the noise of the smoothing.
 
 Every image of every batch gets its own noise N(0, sigma^2 I), as in Cohen, Rosenfeld, Kolter,
-*Certified Adversarial Robustness via Randomized Smoothing* (ICML 2019), section 4. Photographs are
-shifted and mirrored first, and those of ImageNet cropped and mirrored, as there.
+*Certified Adversarial Robustness via Randomized Smoothing* (ICML 2019), section 4. As there,
+photographs are first shifted and mirrored, and images of ImageNet cropped and mirrored.
 
-Order, augmentation and noise of an epoch follow from the seed and the number of the epoch alone, so
-a run that goes on from a checkpoint does what an uninterrupted one would have done.
+The order, augmentation and noise of an epoch depend only on the seed and the number of the epoch.
+So a run that goes on from a checkpoint gives the same network as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Epoch:
     Parameters
     ----------
     number, epochs : int
-        This epoch, from 1, and how many there will be.
+        Number of this epoch, from 1, and number of all epochs.
     loss : float
         Mean cross-entropy over the epoch's noisy images, in nats.
     accuracy : float
@@ -104,21 +104,21 @@ def train(
     recipe : {"fast", "cohen"}
         A name in `RECIPES`.
     epochs, batch_size : int, optional
-        Passes over the images, and images a step; by default the recipe's.
+        Number of passes over the images, and of images in a step; by default the recipe's.
     lr : float, optional
         Highest learning rate; by default the recipe's.
     precision : {"float32", "bfloat16"}, optional
         The precision in which the network computes; the parameters are float32. By default
         `best_precision`.
     threads : int, optional
-        Threads of the CPU; by default `best_threads`. Another number rounds sums in another order.
+        Threads of the CPU; by default `best_threads`. The number changes the rounding of sums.
     seed : int
         Seed of the initialisation, the order, the noise and the augmentation. The same seed on the
         same machine and device, with the same number of threads, gives the same network.
     device : device, optional
-        Where to train; by default CUDA if there is a device of it, else the CPU.
+        Where to train; by default CUDA if there is a CUDA device, otherwise the CPU.
     resume : path, optional
-        A checkpoint of this run, to go on from; all other arguments must be as they were.
+        A checkpoint of this run to go on from. All other arguments must be the same as before.
     on_step : callable, optional
         Called after each step; an epoch has `steps_per_epoch`.
     on_epoch : callable, optional
@@ -219,7 +219,7 @@ class _OneEpoch:
             loss = functional.cross_entropy(logits, labels)
             rate = self.rate(number, step)
             _descend(self.optimizer, loss, rate)
-            # Summed on the device and read once an epoch, because each read waits for the device.
+            # These are summed on the device and read once an epoch, because a read waits for it.
             loss_sum += loss.detach() * len(labels)
             right += (logits.detach().argmax(1) == labels).sum()
             count += len(labels)

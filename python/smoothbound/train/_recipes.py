@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 PRECISIONS = ("float32", "bfloat16")
-_MOST = 2**31  # epochs, and images a batch
+_MOST = 2**31  # the most epochs, and the most images in a batch
 _WARM_UP = 0.25  # share of the steps in which the learning rate of the one-cycle rises
 
 
@@ -52,23 +52,23 @@ def _thirds(progress: float) -> float:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train.
+    """The settings of a training.
 
     Parameters
     ----------
     epochs : int
-        Passes over the images, unless another number is asked for.
+        Number of passes over the images, unless another number is asked for.
     batch_size : int
-        Images a step, unless another number is asked for.
+        Number of images in a step, unless another number is asked for.
     lr : float
         Highest learning rate, unless another one is asked for.
     weight_decay : float
-        The same for all parameters.
+        Weight decay, the same for all parameters.
     nesterov : bool
         Whether the momentum, 0.9, is Nesterov's.
     schedule : callable
-        Takes the share of the run that is done in the middle of a step, in (0, 1), and returns the
-        share of `lr`.
+        Takes the share of the run that is done by the middle of a step, in (0, 1). Returns the
+        learning rate as a share of `lr`.
     fast : bool
         Whether to compute in bfloat16, if the device does, with channels last.
     """
@@ -89,7 +89,7 @@ RECIPES: dict[str, Recipe] = {
 
 
 class TrainingNumbers(NamedTuple):
-    """The numbers that a training was asked for, or else its recipe's."""
+    """The numbers of a training: those that were asked for, or those of its recipe."""
 
     sigma: float
     epochs: int
@@ -107,7 +107,7 @@ def training_numbers(
     lr: float | None,
     seed: int,
 ) -> TrainingNumbers:
-    """Check what a training is asked for before any data are read; arguments as of `train`.
+    """Check the numbers of a training before any data are read; arguments as in `train`.
 
     Raises
     ------
@@ -146,14 +146,14 @@ def best_precision(recipe: str, device: torch.device) -> str:
 
 
 def best_threads(arch: str, batch_size: int) -> int:
-    """Return how many threads of the CPU to train with: one, unless a batch needs more.
+    """Return how many threads of the CPU to train with: one, unless a batch is large.
 
     Parameters
     ----------
     arch : str
         A name in `smoothbound.models.ARCHITECTURES`.
     batch_size : int
-        Images a step.
+        Number of images in a step.
 
     Examples
     --------
@@ -165,12 +165,12 @@ def best_threads(arch: str, batch_size: int) -> int:
 
 def _multiplications(arch: str) -> int:
     """Return how many multiplications the convolutions and linear layers take for an image."""
-    with torch.device("meta"), torch.no_grad():  # shapes alone: nothing is computed
+    with torch.device("meta"), torch.no_grad():  # only shapes; nothing is computed
         model, image = build(arch).eval(), torch.empty(1, *ARCHITECTURES[arch].shape)
         return multiplications(lambda: model(image))
 
 
 def _cpu_capabilities() -> dict[str, Any]:
-    """Return what the processor can do; old versions of torch cannot tell."""
+    """Return the capabilities of the processor; empty with old versions of torch."""
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return capabilities

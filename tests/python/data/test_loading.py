@@ -533,7 +533,7 @@ def test_one_class_folder_alone_is_said_to_have_no_certain_label(tmp_path: Path)
     classes_of(tmp_path, "dog")
     data = load(f"images:{tmp_path}")
     assert numbered(data) == {"dog": 0}
-    assert "'dog' is the only class folder, so that its label is 0, whatever" in data.summary()
+    assert "'dog' is the only class folder, so its label is 0, whichever" in data.summary()
     classes_of(tmp_path, "cat", "dog", split="train")
     data = load(f"images:{tmp_path}")
     assert numbered(data) == {"dog": 1}
@@ -567,7 +567,7 @@ def test_images_of_kinds_that_are_not_read_are_refused_and_other_files_counted(
         (tmp_path / "test" / name).write_text("")
     data = load(f"images:{tmp_path}")
     assert len(data) == 2
-    assert "passed over 4 files: 1 .txt, 1 .db, 1 .csv, 1 .png" in data.summary()
+    assert "skipped 4 files: 1 .txt, 1 .db, 1 .csv, 1 .png" in data.summary()
     (tmp_path / "test" / "a" / "1.heic").write_bytes(b"x")
     with pytest.raises(DataError, match=r"1\.heic is an image of a kind that is not read"):
         load(f"images:{tmp_path}")

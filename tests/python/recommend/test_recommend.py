@@ -48,7 +48,7 @@ def made(
     order = np.argsort(index)
     sketch = ScoreSketch(index[order], measure=measure, score_range=score_range, sigma=sigma)
     sketch.update(scores[order])
-    given = {"label": index % 3, "predicted": index % 3} | fields
+    given = {"label": index % 3, "selected": index % 3} | fields
     return Pilot(name or f"pilot-{sigma}", sketch, index, **given)
 
 
@@ -57,7 +57,7 @@ def by_definition(pilot: Pilot, i: int, n: int, threshold: float, radius: float)
     row = int(np.flatnonzero(pilot.index == i)[0])
     lower = forecast(pilot.sketch, n, radii=[0, radius], index=[i]).lower[0]
     kept = pilot.cutoff is None or lower[0] > pilot.cutoff
-    return bool(pilot.predicted[row] == pilot.label[row] and kept and lower[1] > threshold)
+    return bool(pilot.selected[row] == pilot.label[row] and kept and lower[1] > threshold)
 
 
 @pytest.mark.parametrize("cutoff", [None, 0.5, 0.8])
@@ -65,7 +65,7 @@ def test_certified_is_what_its_definition_says(cutoff: float | None) -> None:
     wrong = np.where(np.arange(N) % 4 == 0, 9, np.arange(N) % 3)
     pilots = [
         made(0.5, cutoff=cutoff, index=np.random.default_rng(0).permutation(N + 3)),
-        made(0.25, cutoff=cutoff, predicted=wrong),
+        made(0.25, cutoff=cutoff, selected=wrong),
     ]
     advice = recommend(pilots, threshold=0.6, radius=0.2, max_draws=3000)
     assert [pilot.sigma for pilot in advice.pilots] == [0.25, 0.5]
@@ -115,7 +115,7 @@ def test_sigma_grows_with_the_radius() -> None:
 
 def test_inputs_without_draws_or_class_are_not_certified() -> None:
     plain = recommend([made()], threshold=0.6, radius=0.1)
-    failed = made(predicted=np.where(np.arange(N) == 11, -1, np.arange(N) % 3))
+    failed = made(selected=np.where(np.arange(N) == 11, -1, np.arange(N) % 3))
     without = replace(failed, sketch=made(index=np.arange(N - 1)).sketch)
     some = recommend([without], threshold=0.6, radius=0.1)
     assert plain.certified[0, -1, 11]
@@ -139,7 +139,7 @@ def test_nothing_certified_is_an_answer() -> None:
         reach = scale * advice.furthest.max()
         again = recommend([made(0.25), made(0.5)], threshold=0.9, radius=reach)
         assert (again.sigma is None) == (scale > 1)
-    lost = recommend([made(predicted=np.full(N, 9))], threshold=0.9, radius=0.1)
+    lost = recommend([made(selected=np.full(N, 9))], threshold=0.9, radius=0.1)
     assert np.isnan([lost.furthest, lost.highest]).all()
 
 
@@ -252,7 +252,7 @@ def test_a_results_folder_becomes_a_pilot(pilots: Path) -> None:
     assert (pilot.cutoff, pilot.n0, pilot.data) == (0.5, 20, "digits, test split")
     assert pilot.index.tolist() == list(range(0, 240, 20))
     np.testing.assert_array_equal(pilot.label, results.array("label"))
-    np.testing.assert_array_equal(pilot.predicted, results.array("selected"))
+    np.testing.assert_array_equal(pilot.selected, results.array("selected"))
     assert pilot.seconds_per_draw == pytest.approx(results.array("seconds").sum() / 12 / 420)
     # with as many draws, what the run itself found, but for the width of a cell of the sketch
     found = forecast(pilot.sketch, 400, radii=results.settings.radii).lower

@@ -1,4 +1,4 @@
-"""`smoothbound bounds`: certificates for scores that are already there."""
+"""`smoothbound bounds`: certificates for scores that you already have."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def bounds(
             help="A .npy file of shape (inputs, draws); an .npz file with such an array, by any "
             "name; a .parquet, .arrow, .arrows or .feather file with a column of lists; or a .csv "
             "file with a line for each input. Other columns, such as ids, are kept. In a .csv file "
-            "with a header, the columns named by one word and a number (s0, s1, ...) are scores; "
-            "without a header all are.",
+            "with a header, columns whose names are one word and a number (s0, s1, ...) are "
+            "scores; without a header, all columns are.",
             show_default=False,
         ),
     ],
@@ -58,7 +58,7 @@ def bounds(
         Path,
         typer.Option(
             help="File to write: .parquet, with the settings in its metadata; or .csv, with the "
-            "settings beside it in a file whose name has .json behind.",
+            "settings in a second file, whose name has .json appended.",
             show_default=False,
         ),
     ],
@@ -73,7 +73,7 @@ def bounds(
         str,
         typer.Option(
             help=f"One of {', '.join(BOUNDS)}: 'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' "
-            "Theorem 2, 'tangent' the tightest at one radius at a time."
+            "Theorem 2, 'tangent' is the tightest at one radius at a time."
         ),
     ] = "cdf",
     band: Band = "ell",
@@ -92,7 +92,7 @@ def bounds(
     seed: Annotated[
         int,
         typer.Option(
-            help="Key of that permutation, fixed before the scores are seen.",
+            help="Key of that permutation. Fix it before you see the scores.",
             rich_help_panel=_DRAWS,
         ),
     ] = 0,
@@ -200,7 +200,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _understood(scores: Path, file: ScoreFile, chunk: Scores) -> str:
-    """Say what a file was taken for, so that a mistake shows before the work."""
+    """Say how a file was read, so that a mistake shows before the work."""
     rows = "all" if len(chunk) == file.n_inputs else f"the first {len(chunk)}"
     low, high = floor_significant(chunk.min(), 4), ceil_significant(chunk.max(), 4)
     columns = {"kept": file.ids.column_names, "left out": file.left_out}

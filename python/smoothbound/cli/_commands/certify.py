@@ -32,8 +32,8 @@ def certify(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="Parameters of the network: a file made by train, one published with Cohen et al. "
-            "2019, or a state_dict, from torch.save or .safetensors.",
+            help="Parameters of the network: a file that train wrote, one published with Cohen et "
+            "al. 2019, or a state_dict from torch.save or safetensors.",
             show_default=False,
             rich_help_panel=_NETWORK,
         ),
@@ -43,7 +43,7 @@ def certify(
         typer.Option(
             "--arch",
             "--model",
-            help="Network, where the checkpoint does not name it: digits_cnn, cifar_resnet20, "
+            help="Network, if the checkpoint does not name it: digits_cnn, cifar_resnet20, "
             "cifar_resnet110, resnet50, or your own package.module:factory, whose code is run.",
             show_default=False,
             rich_help_panel=_NETWORK,
@@ -53,8 +53,8 @@ def certify(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Which parameters, where the checkpoint holds several: a key of the file, such as "
-            "model_ema, or the beginning of names in its state_dict.",
+            help="Which parameters to take, if the checkpoint holds several: a key of the file, "
+            "such as model_ema, or the beginning of names in its state_dict.",
             show_default=False,
             rich_help_panel=_NETWORK,
         ),
@@ -62,8 +62,9 @@ def certify(
     measure: Annotated[
         str,
         typer.Option(
-            help="Confidence measure: 'score' of the predicted class, its 'margin' over the best "
-            "of the others, or the 'vote', 1 where it has the largest output and else 0."
+            help="Confidence measure: the 'score' of the predicted class, its 'margin' over the "
+            "best other class, or the 'vote', which is 1 if the class has the largest output and "
+            "0 otherwise."
         ),
     ] = "score",
     split: Annotated[
@@ -89,27 +90,30 @@ def certify(
     n: Annotated[
         int,
         typer.Option(
-            "--n", help="Draws that bound the confidence; with --adaptive, at most this many."
+            "--n",
+            help="Number of draws that bound the confidence; with --adaptive, the largest number.",
         ),
     ] = 100_000,
-    n0: Annotated[int, typer.Option("--n0", help="Other draws that select the class.")] = 100,
+    n0: Annotated[
+        int, typer.Option("--n0", help="Number of other draws, which select the class.")
+    ] = 100,
     alpha: Alpha = 1e-3,
     radii: Radii = None,
     thresholds: Thresholds = None,
     bound: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"One of {', '.join(BOUNDS)}; more than once for several, from the same draws. "
-            "'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' Theorem 2, 'tangent' the tightest at "
-            "one radius at a time.",
+            help=f"One of {', '.join(BOUNDS)}. Give it more than once for several bounds, from the "
+            "same draws. 'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' Theorem 2, 'tangent' is "
+            "the tightest at one radius at a time.",
             show_default="mean and cdf, tangent if adaptive",
         ),
     ] = None,
     band: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Confidence band of the bound 'cdf': {' or '.join(BANDS)}; more than once for "
-            "several. 'dkw' is the paper's, 'ell' equal local levels.",
+            help=f"Confidence band of the bound 'cdf': {' or '.join(BANDS)}. Give it more than "
+            "once for several. 'dkw' is the paper's, 'ell' has equal local levels.",
             show_default="all, ell if adaptive",
         ),
     ] = None,
@@ -117,7 +121,7 @@ def certify(
     outputs: Annotated[
         str | None,
         typer.Option(
-            help="What the network returns: logits or probabilities.",
+            help="Outputs of the network: logits or probabilities.",
             show_default="logits",
             rich_help_panel=_NETWORK,
         ),
@@ -125,15 +129,15 @@ def certify(
     select: Annotated[
         str | None,
         typer.Option(
-            help="Which class is certified: that of the largest mean 'score' over the n0 draws, as "
-            "in Kumar et al. 2020, or that of most 'votes', as in Cohen et al. 2019.",
+            help="How the n0 draws select the class: by the largest mean 'score', as in Kumar et "
+            "al. 2020, or by the most 'votes', as in Cohen et al. 2019.",
             show_default="score, votes for the vote",
         ),
     ] = None,
     cutoff: Annotated[
         float | None,
         typer.Option(
-            help="Abstain where the certified confidence at R = 0 is not above this.",
+            help="Abstain if the certified confidence at R = 0 is not above this.",
             show_default="0.5 for the score and the vote, 0 for the margin",
         ),
     ] = None,
@@ -141,23 +145,25 @@ def certify(
     noise: Annotated[
         str | None,
         typer.Option(
-            help="'lattice': noise in whole steps of the grid of the pixel values, or of a fine "
-            "lattice where the data have none, by which radii are a little smaller; or 'gaussian': "
-            "floating-point noise, with which certificates are no proof.",
+            help="'lattice' noise has whole steps of the grid of the pixel values, or of a fine "
+            "lattice if the data have no grid, which makes radii a little smaller. 'gaussian' is "
+            "floating-point noise, and its certificates are no proof.",
             show_default="lattice",
         ),
     ] = None,
     batch_size: Annotated[
         str,
         typer.Option(
-            metavar="NUMBER", help="Draws in one call of the network.", rich_help_panel=_NETWORK
+            metavar="NUMBER",
+            help="Number of draws in one call of the network.",
+            rich_help_panel=_NETWORK,
         ),
     ] = "auto",
     precision: Annotated[
         str,
         typer.Option(
-            help="float32; tf32 on CUDA; bfloat16 or float16 by autocast. The certificate is for "
-            "the network in this precision.",
+            help="float32; tf32 on CUDA; bfloat16 or float16 by autocast. The certificate holds "
+            "for the network in this precision.",
             rich_help_panel=_NETWORK,
         ),
     ] = "float32",
@@ -165,8 +171,8 @@ def certify(
         bool | None,
         typer.Option(
             "--channels-last/--no-channels-last",
-            help="Give images to the network in channels-last order, which rounds otherwise and is "
-            "recorded.",
+            help="Give images to the network in channels-last order, which changes the rounding "
+            "and is recorded.",
             show_default="where a measurement finds it faster; the run's with --resume",
             rich_help_panel=_NETWORK,
         ),
@@ -189,7 +195,7 @@ def certify(
     threads: Annotated[
         int | None,
         typer.Option(
-            help="Threads of the CPU that run the network. Another number rounds otherwise, and is "
+            help="Threads of the CPU that run the network. The number changes the rounding and is "
             "recorded.",
             show_default="1 for small networks, else all cores; the run's with --resume",
             rich_help_panel=_NETWORK,
@@ -199,8 +205,8 @@ def certify(
         bool,
         typer.Option(
             "--adaptive",
-            help="Draw each input in stages, until it is decided whether the confidence at one of "
-            "--radii is above one of --thresholds.",
+            help="Draw each input in stages, until the draws decide whether the confidence within "
+            "the one radius of --radii is above the one threshold of --thresholds.",
             rich_help_panel=_ADAPTIVE,
         ),
     ] = False,
@@ -217,7 +223,8 @@ def certify(
     max_draws: Annotated[
         int | None,
         typer.Option(
-            help="With --adaptive: draws of all inputs together; what they do not reach abstains.",
+            help="With --adaptive: limit on the draws of all inputs together; an input without "
+            "draws is abstained from.",
             show_default="no limit",
             rich_help_panel=_ADAPTIVE,
         ),
@@ -225,7 +232,7 @@ def certify(
     max_seconds: Annotated[
         float | None,
         typer.Option(
-            help="With --adaptive: seconds, after which no stage is begun.",
+            help="With --adaptive: time in seconds after which no stage begins.",
             show_default="no limit",
             rich_help_panel=_ADAPTIVE,
         ),
@@ -234,7 +241,7 @@ def certify(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with a run that was stopped, with the same settings, or with a larger "
+            help="Go on with a run that was stopped, with the same settings or a larger "
             "--max-inputs; start it if there is none.",
             rich_help_panel=_STOPPED,
         ),
@@ -243,8 +250,8 @@ def certify(
         bool,
         typer.Option(
             "--salvage",
-            help="With --resume, where the journal of the run is damaged: keep every whole input "
-            "and certify the others again. A copy of the damaged journal stays in the folder.",
+            help="With --resume, if the journal of the run is damaged: keep every whole input and "
+            "certify the others again. A copy of the damaged journal stays in the folder.",
             rich_help_panel=_STOPPED,
         ),
     ] = False,
@@ -252,11 +259,12 @@ def certify(
     """Certify the confidence of a smoothed classifier on a data set.
 
     Each input gets a lower bound on its confidence at each radius, a certified radius for each
-    threshold, and the certified radius of its class (Cohen et al. 2019). Finished inputs are on
-    the disk at once: a run that is killed goes on with --resume.
+    threshold, and the certified radius of its class (Cohen et al. 2019). Finished inputs are
+    written to the disk at once, so a run that is killed goes on with --resume.
 
-    Inputs on which the network fails (it raises, returns NaN or runs out of memory) are kept with
-    the reason and count as not certified; the exit status is then 3, and 2 after any other error.
+    If the network fails on an input (it raises, returns NaN or runs out of memory), the input is
+    kept with the reason and counts as not certified. The exit status is then 3. It is 2 after any
+    other error.
     """
     from smoothbound.cli._closing import concerns
     from smoothbound.cli._tables import show

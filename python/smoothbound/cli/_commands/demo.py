@@ -19,7 +19,7 @@ __all__ = ["demo"]
 _SIGMA = 0.25
 _SKIP, _N = 3, 10_000
 _THRESHOLDS = {"score": "0.5,0.7,0.9", "margin": "0,0.4,0.8"}
-_QUESTION = {"radii": "0.25", "thresholds": "0.7", "n": 100_000}  # of the adaptive run
+_QUESTION = {"radii": "0.25", "thresholds": "0.7", "n": 100_000}  # for the adaptive run
 
 
 def demo(
@@ -29,16 +29,18 @@ def demo(
 ) -> None:
     """Train a small network on handwritten digits, certify it and draw the figures.
 
-    The curves come from a fixed number of draws of each image; one more run asks a single question
-    about each, with up to ten times the draws, and takes only those that it needs.
+    The curves come from a fixed number of draws of each image. One more run asks a single question
+    about each image. It may take up to ten times the draws, and takes only those that it needs.
 
-    It takes less than two minutes on two CPU cores and downloads nothing. Each step is a command
-    of its own, which is shown. A demo that was stopped goes on when it is started again.
+    The demo takes less than two minutes on two CPU cores and downloads nothing. Each step is a
+    command, which is shown. A demo that was stopped goes on when you start it again.
     """
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # more gain little with so small a network, and lose on a busy machine
+    torch.set_num_threads(
+        1
+    )  # more are hardly faster with this network, and slower on a busy machine
     try:
         _steps(out)
     except KeyboardInterrupt:

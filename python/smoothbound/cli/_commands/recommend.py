@@ -38,18 +38,19 @@ def recommend(
         typer.Argument(
             metavar="PILOTS...",
             help="Results folders of short runs of certify, one for each sigma, of the same images "
-            "and measure: 50 inputs with --n 1000 tell much.",
+            "and measure. 50 inputs with --n 1000 are usually enough.",
             show_default=False,
         ),
     ],
     threshold: Annotated[
         float,
-        typer.Option(help="Threshold that the confidence is to stay above.", show_default=False),
+        typer.Option(help="Threshold that the confidence should stay above.", show_default=False),
     ],
     radius: Annotated[
         float,
         typer.Option(
-            help="Radius within which it is to, in the units of the input.", show_default=False
+            help="Radius within which it should stay above, in the units of the input.",
+            show_default=False,
         ),
     ],
     band: Band = "ell",
@@ -60,31 +61,32 @@ def recommend(
     share: Annotated[
         float,
         typer.Option(
-            help="Recommend the fewest draws that certify so much of what --max-n draws would."
+            help="Recommend the fewest draws that certify this share of the inputs that --max-n "
+            "draws would certify."
         ),
     ] = 0.95,
     data: Annotated[
         str | None,
         typer.Option(
-            help="What certify takes as --data, for the command that is printed.",
+            help="The --data of certify in the printed command.",
             show_default=False,
         ),
     ] = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="What certify takes as --checkpoint, for the command that is printed.",
+            help="The --checkpoint of certify in the printed command.",
             show_default="the same file, found here or near the pilot",
         ),
     ] = None,
 ) -> None:
     """Recommend the sigma and the number of draws for a threshold and a radius.
 
-    The draws of the pilots, counted, stand for those of a longer run: for each sigma and n it is
-    forecast which inputs would be certified. A forecast is no certificate; the command to run is
-    printed. It has another seed than the pilots, because draws that chose sigma and n cannot
-    certify at alpha as well. "No sigma of these" is an answer too, with what would help, and exit
-    status 0.
+    The counted draws of the pilots stand for those of a longer run. For each sigma and n, they
+    forecast which inputs would be certified. A forecast is not a certificate, so the command to run
+    next is printed. Its seed differs from those of the pilots, because draws that chose sigma and n
+    cannot also certify at alpha. If no sigma certifies anything, the answer says what would help,
+    and the exit status is 0.
     """
     from smoothbound.recommend import _recommendation as plan
     from smoothbound.recommend._pilots import of_results
@@ -125,11 +127,11 @@ def recommend(
 
 
 # ---------------------------------------------------------------------------------------------
-# What is said
+# The text of the answer
 
 
 def _table(advice: Recommendation) -> Table:
-    """One row for each number of draws from the first that certifies, one column a pilot."""
+    """Return a table with a column per pilot and a row per number of draws that certifies."""
     from smoothbound._display.rounding import percent
 
     counts = advice.counts
@@ -183,7 +185,7 @@ def _recommended(advice: Recommendation) -> str:
 
 
 def _cost(advice: Recommendation) -> str:
-    """Say what an input and a thousand of them cost, in draws and by the pilot's clock."""
+    """State the cost of an input and of a thousand inputs, in draws and by the pilot's clock."""
     pilot = advice.pilot
     assert pilot is not None
     assert advice.n is not None
@@ -212,7 +214,7 @@ def _runner_up(advice: Recommendation) -> Iterator[str]:
 
 
 def _rule(advice: Recommendation) -> Iterator[str]:
-    """Say which sigma is best at half and at twice the radius too."""
+    """Say which sigma is best at half and at twice the radius."""
     if len({pilot.sigma for pilot in advice.pilots}) < 2 or not advice.rule:
         return
     best = ", ".join(
@@ -223,7 +225,7 @@ def _rule(advice: Recommendation) -> Iterator[str]:
 
 
 def _none(advice: Recommendation) -> Iterator[str]:
-    """Say that no pilot certifies anything, and what the data say would help."""
+    """Say that no pilot certifies anything, and what would help."""
     yield (
         f"None of these: no input is forecast to be certified above {exact(advice.threshold)} "
         f"within R = {exact(advice.radius)}, even with n = {advice.draws[-1]}."
@@ -245,7 +247,7 @@ def _none(advice: Recommendation) -> Iterator[str]:
 
 
 def _help(advice: Recommendation) -> str:
-    """Return what to ask for or to try instead, by how far the pilots reach."""
+    """Return other questions that these pilots could answer, or another network or sigma to try."""
     reach = [-math.inf if math.isnan(r) else floored(r) for r in advice.furthest]
     highest = [-math.inf if math.isnan(c) else floored(c) for c in advice.highest]
     parts = []
@@ -282,10 +284,10 @@ def next_command(
     settings : RunSettings
         Of its pilot.
     seed : int
-        Another seed than those of the pilots. With the same one the pilots' draws would be used
-        again, which decided what is asked, and the certificates would not be valid.
+        Another seed than those of the pilots. The same seed would repeat the pilots' draws, which
+        chose sigma and n, so the certificates would not be valid.
     data, checkpoint : str or Path, optional
-        What ``--data`` and ``--checkpoint`` take, because settings hold no folders.
+        The values of ``--data`` and ``--checkpoint``, because settings hold no folders.
 
     Returns
     -------
@@ -316,7 +318,7 @@ def _free(folder: Path) -> Path:
 
 
 def _checkpoint(settings: RunSettings, pilot: Path) -> Path | None:
-    """Look here and around the pilot for the file of the network that has the recorded hash."""
+    """Look here and near the pilot for the file with the recorded hash of the network."""
     for folder in (Path(), pilot, *list(pilot.absolute().parents)[:2]):
         file = folder / settings.checkpoint
         with suppress(OSError):

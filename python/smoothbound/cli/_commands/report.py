@@ -19,8 +19,8 @@ def report(
         typer.Argument(
             metavar="RESULTS...",
             help="Results folders of certify, finished or not; .parquet files of bounds, whose "
-            "inputs have no labels; and logs of Kumar et al. 2020, as they were published "
-            "(noise_0.25) or as .tsv files.",
+            "inputs have no labels; and logs of Kumar et al. 2020, as published (noise_0.25) or "
+            "as .tsv files.",
             show_default=False,
         ),
     ],
@@ -28,8 +28,8 @@ def report(
     class_radius: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Log of class radii (Cohen et al. 2019) for a log of confidence; once for each of "
-            "them, in their order.",
+            help="Log of class radii (Cohen et al. 2019) for a log of confidence. Give one for "
+            "each of these logs, in their order.",
             show_default=False,
         ),
     ] = None,
@@ -45,7 +45,7 @@ def report(
         str | None,
         typer.Option(
             metavar="NUMBERS",
-            help="Radii of the figure over the threshold, out of those certified.",
+            help="Radii of the figure over the threshold, among the certified radii.",
             show_default="up to three",
         ),
     ] = None,

@@ -44,8 +44,8 @@ def train(
     recipe: Annotated[
         str,
         typer.Option(
-            help="'fast': one-cycle, bfloat16 where the device computes in it; 'cohen': 90 epochs, "
-            "as Cohen et al. 2019.",
+            help="'fast' has a one-cycle schedule, and bfloat16 where the device computes in it; "
+            "'cohen' has the 90 epochs of Cohen et al. 2019.",
             rich_help_panel=_RECIPE,
         ),
     ] = "fast",
@@ -59,7 +59,11 @@ def train(
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(help="Images a step.", show_default="the recipe's", rich_help_panel=_RECIPE),
+        typer.Option(
+            help="Number of images in a step.",
+            show_default="the recipe's",
+            rich_help_panel=_RECIPE,
+        ),
     ] = None,
     lr: Annotated[
         float | None,
@@ -76,8 +80,8 @@ def train(
     threads: Annotated[
         int | None,
         typer.Option(
-            help="Threads of the CPU. Another number rounds in another order and gives a slightly "
-            "different network.",
+            help="Threads of the CPU. The number changes the order of rounding, and so gives a "
+            "slightly different network.",
             show_default="1 for small networks, else all cores",
             rich_help_panel=_MACHINE,
         ),
@@ -114,9 +118,9 @@ def train(
 ) -> None:
     """Train a base classifier under Gaussian noise.
 
-    The checkpoint is written anew after every epoch, and beside it a table of the epochs, OUT.tsv.
-    A run that is killed leaves its last finished epoch and goes on with --resume, to the same
-    network as if it had not been stopped.
+    The checkpoint and a table of the epochs beside it, OUT.tsv, are written after every epoch. A
+    run that is killed keeps its last finished epoch and goes on with --resume. It ends with the
+    same network as a run that was not stopped.
     """
     from smoothbound._utils.threads import checked
     from smoothbound.models import checkpoint
@@ -200,7 +204,7 @@ def _fit(
 
 
 def _load_both(data: str) -> tuple[Dataset, Dataset]:
-    """Return the images to train on and those to test with, after a line about each.
+    """Return the images to train on and those to test with, and print a line about each.
 
     Raises
     ------
@@ -211,7 +215,7 @@ def _load_both(data: str) -> tuple[Dataset, Dataset]:
 
     training, held_out = load(data, "train"), load(data, "test")
     introduce(training)
-    if held_out.split != "all":  # "all": both are the same images
+    if held_out.split != "all":  # with "all", both are the same images
         introduce(held_out)
     _check_alike(training, held_out)
     look_at(held_out, range(len(held_out)))
@@ -252,7 +256,7 @@ class _Checkpoints:
 
 @contextmanager
 def _told_when_stopped(out: Path, history: list[dict[str, Any]], epochs: int) -> Iterator[None]:
-    """Complete the message of Ctrl-C: what is kept, and how to go on."""
+    """Add to the message of Ctrl-C which epochs are kept and how to go on."""
     try:
         yield
     except KeyboardInterrupt:

@@ -21,7 +21,7 @@ __all__ = ["accuracy_figures", "against_class_radius"]
 def accuracy_figures(
     evaluation: Evaluation, thresholds: Sequence[float], radii: Sequence[float]
 ) -> Iterator[Figure | str]:
-    """Draw certified accuracy over radius and threshold; a str says why one cannot be drawn."""
+    """Draw certified accuracy over radius and threshold; a str is the reason for a missing one."""
     name = evaluation.name
     yield draw(
         f"{name}_accuracy_vs_radius",
@@ -48,7 +48,7 @@ def accuracy_figures(
 
 
 def against_class_radius(evaluation: Evaluation) -> Figure | str:
-    """Draw confidence against class radius; a str says why it cannot be drawn."""
+    """Draw confidence against class radius; a str is the reason why it is missing."""
     name, what = evaluation.name, f"{evaluation.measure} against class radius"
     if evaluation.class_radius is None:
         return f"{what} (for a log: --class-radius)"
@@ -84,7 +84,7 @@ def against_class_radius(evaluation: Evaluation) -> Figure | str:
 
 
 def _how_computed(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
-    """Return a sentence on how the curves over the radius were computed."""
+    """Return a sentence about how the curves over the radius were computed."""
     grid = (
         "{} drawn from the bounds at the marked radii. Between two radii, the value of the larger "
         "one is drawn, because nothing more is certified there. A curve that ends above 0 ends at "
@@ -98,7 +98,7 @@ def _how_computed(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
 
 
 def _ceiling(evaluation: Evaluation) -> str:
-    """Return a sentence on the inputs that reached the largest class radius."""
+    """Return a sentence about the inputs that reached the largest class radius."""
     assert evaluation.class_radius is not None
     radius = evaluation.class_radius[evaluation.paired]
     ties = int((radius == radius.max(initial=0.0)).sum())

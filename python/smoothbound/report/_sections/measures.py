@@ -1,4 +1,4 @@
-"""The average score against the margin, of the same inputs."""
+"""The part of a report that compares the average score and the margin of the same inputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["measures_table", "score_and_margin"]
 
 
 def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part:
-    """Return the part that compares the two: which certifies more, and which is concentrated."""
+    """Return the part that says which of the two certifies more, and which is concentrated."""
     title = f"Score and margin: {score.name}, {margin.name}"
     figures = [
         draw(
@@ -100,7 +100,8 @@ def _count_wins(score: Evaluation, margin: Evaluation) -> str:
 def measures_table(score: Evaluation, margin: Evaluation) -> list[list[str]]:
     """Return certified accuracy in percent, at thresholds at the same place in their ranges.
 
-    A row for each radius of the score, a column for each threshold and measure, the header first.
+    There is a row for each radius of the score and a column for each threshold and measure. The
+    first row is the header.
     """
     columns = [
         (f"{one.measure} > {exact(c)}", one.counts_at(one.bounds[-1], c, score.radii))

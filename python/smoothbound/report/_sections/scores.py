@@ -9,8 +9,9 @@ from functools import partial
 import numpy as np
 
 from smoothbound._display.rounding import exact
+from smoothbound._utils.spread import evenly_spread
 from smoothbound.analysis import calibration, knots
-from smoothbound.analysis.evaluation import Evaluation, Ints
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.figures._calibration import certified_calibration
 from smoothbound.figures._confidence import certified_confidence
 from smoothbound.figures._distribution import score_distribution, survival_function
@@ -20,20 +21,20 @@ from smoothbound.report._drawing import Figure, Panel, draw
 
 __all__ = ["calibration_under_attack", "knots_compared", "one_input"]
 
-_MOST_INPUTS = 100  # of which knots are compared: more take time and change little
+_MOST_INPUTS = 100  # in the comparison of knots, because more take time and change little
 _NO_SCORES = "(certify without --adaptive; a log has no scores)"
 
 
 def one_input(
     evaluation: Evaluation, thresholds: Sequence[float], example: int | None
 ) -> Figure | str:
-    """Draw the scores of one input, their band, and what it certifies over the radius."""
+    """Draw the scores of one input, their band, and the certified confidence over the radius."""
     index = evaluation.typical() if example is None else example
     if index is None:
         return "one input in full (none is of the true class and not abstained from)"
     chosen = "the correct input of median confidence" if example is None else "as asked for"
     if index in evaluation.with_scores and evaluation.alpha is not None:
-        with suppress(ValueError):  # too few draws for a band at alpha: the certificate alone
+        with suppress(ValueError):  # with too few draws for a band, show only the certificate
             return _of_one(evaluation, thresholds, index, chosen, scores=True)
     return _of_one(evaluation, thresholds, index, chosen, scores=False)
 
@@ -61,17 +62,18 @@ def _of_one(
         f"{evaluation.name}_confidence",
         evaluation.title,
         f"{caption}{'c' if caption else 'C'}ertified confidence of input {index} ({chosen}) over "
-        "the radius. Markers are what was computed; between two, the bound of the larger radius is "
-        "drawn.",
+        "the radius. Markers show the computed bounds; between two, the bound of the larger radius "
+        "is drawn.",
         panels,
         alike=len(panels) == 1,
     )
 
 
 def knots_compared(evaluation: Evaluation, thresholds: Sequence[float]) -> Figure | str:
-    """Draw what equal counts, equal widths and every draw certify."""
+    """Draw the confidence that equal counts, equal widths and every draw certify."""
     what = "the choice of knots"
-    index = _spread(evaluation.with_scores)
+    kept = evaluation.with_scores
+    index = kept[evenly_spread(len(kept), _MOST_INPUTS)]
     if not len(index) or evaluation.alpha is None:
         return f"{what} {_NO_SCORES}"
     radius = next((r for r in radii_of(evaluation, thresholds[0]) if r > 0), None)
@@ -117,7 +119,7 @@ def knots_compared(evaluation: Evaluation, thresholds: Sequence[float]) -> Figur
 def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
     """Draw bounds on the Brier score and the expected calibration error of an evaluation of scores.
 
-    Both from lower and upper certified scores; see docs/calibration.md.
+    Both follow from lower and upper certified scores; see docs/calibration.md.
     """
     what = "calibration under attack"
     kept = np.isin(evaluation.index, evaluation.with_scores) & (evaluation.predicted >= 0)
@@ -152,9 +154,10 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
         evaluation.title,
         "Calibration under attack: the ranges in which the Brier score and the expected "
         "calibration error (ten bins) of the predicted class stay when each of the "
-        f"{len(rows)} inputs not abstained from is moved by up to R. From lower and upper "
-        f"certified scores (Theorem 2, ell, each at level {exact(evaluation.alpha)}/{total}), so "
-        f"that everything shown holds with probability at least 1 − {exact(evaluation.alpha)}.",
+        f"{len(rows)} inputs not abstained from is moved by up to R. They follow from lower and "
+        "upper certified scores (Theorem 2, ell, each at level "
+        f"{exact(evaluation.alpha)}/{total}). All of them hold at once with probability at least "
+        f"1 − {exact(evaluation.alpha)}.",
         [
             partial(
                 certified_calibration,
@@ -178,15 +181,8 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
     )
 
 
-def _spread(index: Ints) -> Ints:
-    """Return at most `_MOST_INPUTS` of the inputs, spread evenly over all."""
-    count = min(len(index), _MOST_INPUTS)
-    chosen: Ints = index[np.unique(np.linspace(0, len(index) - 1, count).astype(int))]
-    return chosen
-
-
 def _winner(found: knots.KnotChoices) -> str:
-    """Say how many intervals each choice takes to come close to every draw."""
+    """Say how many intervals each choice needs to come close to every draw."""
     needs = [
         f"{name} {bins if bins is not None else f'more than {found.n_bins[-1]}'}"
         for name, bins in (

@@ -20,7 +20,7 @@ def single(
     radii: Sequence[float],
     example: int | None,
 ) -> Part:
-    """Return the part with the figures of one evaluation; `absent` names those without data."""
+    """Return the part with the figures of one evaluation; `absent` names figures without data."""
     made = [
         *accuracy_figures(evaluation, thresholds, radii),
         against_class_radius(evaluation),
