@@ -27,6 +27,7 @@ __all__ = [
 
 def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict[str, object]]:
     """Return the certified accuracy at every radius, threshold and method, as rows of a table.
+
     The share in percent is rounded down; the two counts give it exactly.
 
     Examples

@@ -1,12 +1,15 @@
 """What is imported when, and what takes over where the extension or torch is missing."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import smoothbound as sb
+from smoothbound._numba import tangent
 from smoothbound.bounds import _band
 
 
@@ -156,3 +159,23 @@ def test_numba_compiles_where_nothing_can_be_written(tmp_path, monkeypatch):
 
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
     assert jit(lambda x: x + 1)(2) == 3
+
+
+def test_numba_has_the_constants_of_the_tangent_bound():
+    folder = Path(__file__).parents[3] / "cpp" / "src"
+    source = "".join((folder / name).read_text() for name in ("tangent.cpp", "tangents.cpp"))
+
+    def number(text):
+        over, _, under = text.partition("/")
+        parts = [part.strip() for part in (over, under or "1")]
+        top, bottom = (float.fromhex(p) if p.startswith("0x") else float(p) for p in parts)
+        return top / bottom
+
+    core = dict(re.findall(r"constexpr [\w:]+ (\w+) = ([^;]+);", source))
+    ours = {
+        name.strip("_").lower(): value
+        for name, value in vars(tangent).items()
+        if re.fullmatch("_[A-Z_]+", name) and name != "_ERROR"  # of NumPy's sums alone
+    }
+    assert {name: number(text) for name, text in core.items()} == ours
+    assert ours["pilot_knots"] == 128
