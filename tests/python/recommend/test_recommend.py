@@ -171,6 +171,11 @@ def test_old_names_work_and_warn() -> None:
     assert advice.draws[-1] == 1000
     with pytest.warns(DeprecationWarning, match="rival is now called runner_up"):
         assert advice.rival is None
+    classes = np.arange(N) % 3
+    with pytest.warns(DeprecationWarning, match="predicted is now called selected"):
+        pilot = Pilot("old", made().sketch, np.arange(N), classes, predicted=classes)  # type: ignore[call-arg]
+    with pytest.warns(DeprecationWarning, match="predicted is now called selected"):
+        assert pilot.predicted is pilot.selected
 
 
 @pytest.mark.parametrize(("count", "total"), [(0, 7), (7, 7), (31, 50), (1, 1)])

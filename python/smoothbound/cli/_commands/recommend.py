@@ -86,7 +86,7 @@ def recommend(
     forecast which inputs would be certified. A forecast is not a certificate, so the command to run
     next is printed. Its seed differs from those of the pilots, because draws that chose sigma and n
     cannot also certify at alpha. If no sigma certifies anything, the answer says what would help,
-    and the exit status is 0.
+    with exit status 0.
     """
     from smoothbound.recommend import _recommendation as plan
     from smoothbound.recommend._pilots import of_results
