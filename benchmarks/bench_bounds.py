@@ -1,7 +1,7 @@
 """Both theorems and a radius: the core against numba, NumPy and the published algorithm.
 
-One thread, 64 inputs, 7 radii, one threshold's radius. The published algorithm gets one input, and
-does not search for the radius. Every run checks its answer.
+There are one thread, 64 inputs, 7 radii and the radius of one threshold. The published algorithm
+gets one input, and does not search for the radius. Every run checks its answer.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ LIBRARIES: dict[str, Callable[[Scores, int | None], Any]] = {
     "np.sort alone": lambda scores, n_bins: np.sort(scores, axis=1),
     "published algorithm": lambda scores, n_bins: authors(scores[0], RADII, ALPHA, n_bins, SIGMA),
 }
-# How far the answer of each may be from that of the core. Ties at a knot count for less in a matrix
-# product; they are rare in these scores.
+# The largest difference of each answer from that of the core. A matrix product counts ties at a
+# knot for less; they are rare in these scores.
 ERRORS = {"numba": (1e-11,) * 3, "best NumPy and SciPy": (1e-6, 1e-12, 1e-6)}
 
 

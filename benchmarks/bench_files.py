@@ -1,8 +1,8 @@
 """Certify a file that is larger than the memory it may take, and compare with np.sum over it.
 
-The file has 1 000 000 x 1 000 float32 scores (4 GB), and 1 000 rows without a clock; pytest's
-`--basetemp` says where. `smoothbound bounds` runs in a process of its own, so the clock is elapsed
-time, to start Python included. All find the file in the page cache.
+The file has 1 000 000 x 1 000 float32 scores (4 GB), or 1 000 rows if time is not measured. It lies
+in pytest's `--basetemp`. `smoothbound bounds` runs in its own process, so the clock is elapsed time
+and includes the start of Python. The file is in the page cache for all of them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COMMANDS: dict[str, list[str]] = {
 
 
 def write(path: Path, n_inputs: int, n_draws: int) -> None:
-    """Scores of inputs from hard to easy: row i is Beta(k_i, 1), k_i from 0.2 to 20."""
+    """Write scores of inputs from hard to easy: row i is Beta(k_i, 1), k_i from 0.2 to 20."""
     random = np.random.default_rng(0)
     scores = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n_inputs, n_draws))
     for start in range(0, n_inputs, ROWS):
@@ -45,8 +45,8 @@ def sum_of(path: Path) -> float:
     return float(np.sum(np.load(path, mmap_mode="r")))
 
 
-# The command line in a process that tells its greatest resident memory, in kB: getrusage() would
-# count what this process held when it started that one.
+# Runs the command line in a process that prints its greatest resident memory, in kB. getrusage()
+# here would also count the memory that this process held when it started the other one.
 COMMAND = """
 import atexit, pathlib, re
 from smoothbound.cli import main

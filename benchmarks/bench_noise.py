@@ -1,4 +1,4 @@
-"""What noise costs: nanoseconds an element, and beside a forward pass of a CIFAR ResNet."""
+"""The cost of noise: nanoseconds per element, and compared with a pass of a CIFAR ResNet."""
 
 from __future__ import annotations
 

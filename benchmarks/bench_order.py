@@ -1,4 +1,4 @@
-"""What it costs to permute rows of unknown history before pilot draws are set aside."""
+"""The cost of permuting rows of unknown history before pilot draws are set aside."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What the sampler adds to the bare model: noise, softmax, checks, votes, scores, scheduling.
+"""The cost of the sampler beside the bare model: noise, softmax, checks, votes, scores, scheduling.
 
 The bare model runs on batches of the same shape and precision, ready-made on the device. The
-published loop is that of the authors of the method, in our own words: float32, 400 copies of one
-input at a time, each batch of scores copied to the host. The numbers of draws fill all batches,
-because a long run pads only the last one.
+published loop is that of the authors of the method, written again: float32, 400 copies of one input
+at a time, each batch of scores copied to the host. The numbers of draws fill all batches, because a
+long run pads only the last one.
 """
 
 from __future__ import annotations

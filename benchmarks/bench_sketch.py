@@ -1,7 +1,7 @@
-"""The path through a sketch, from scores to certificates by way of counts.
+"""The path through a sketch, from scores to counts to certificates.
 
-64 inputs of 100 000 float32 draws, 4096 equal intervals, 7 radii, one threshold, one thread. Every
-run checks its answer.
+There are 64 inputs of 100 000 float32 draws, 4096 equal intervals, 7 radii, one threshold and one
+thread. Every run checks its answer.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def assert_same(found: tuple[Vector, Vector], expected: tuple[Vector, Vector]) -
 
 @pytest.fixture(scope="module")
 def expected() -> tuple[Vector, Vector]:
-    """Return the answer that all must give, which lies just below that of all scores."""
+    """Return the answer that all must give, which is slightly below that of all scores."""
     scores = draw(N_INPUTS, M)
     found = sketch_path(scores, "cpp")
     exact = sb.certify_scores(scores, sigma=SIGMA, alpha=ALPHA, radii=RADII, band="dkw").lower

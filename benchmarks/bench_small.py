@@ -1,7 +1,7 @@
-"""One call for one input of few draws: what it costs beyond the work itself.
+"""The cost of a call for one input of few draws, beyond the work itself.
 
-The work is the time of a row among many in one call; a call without a row has checks, settings and
-conversions alone.
+The work is the time of a row among many in one call. A call without a row has only checks, settings
+and conversions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all benchmarks share: the scores, the settings, and how a time gets its cell of a table."""
+"""Shared by all benchmarks: the scores, the settings, and the cell of a table for each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same certificates by other means, to be measured against."""
+"""The same certificates by other programs, for comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make the tables of README.md from what pytest-benchmark measured.
+"""Make the tables of README.md from the results of pytest-benchmark.
 
     python benchmarks/table.py                 # runs all benchmarks three times, then prints
     python benchmarks/table.py a.json b.json   # prints what was measured before

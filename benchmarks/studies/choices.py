@@ -1,4 +1,4 @@
-"""Print what it costs to choose after a look at the results, for docs/choices.md.
+"""Print the cost of choosing after a look at the results, for docs/choices.md.
 
 Run it as `OMP_NUM_THREADS=1 python benchmarks/studies/choices.py`. It makes draws whose truth is
 known, certifies them at alpha = 0.05, and counts how often what is stated is false. It takes a
