@@ -218,7 +218,7 @@ class Plan:
             score_range=self.score_range,
             radii=outward((0.0, _radius(self.question)), self.displacement),
             thresholds=(self.question.threshold,) if finds else (),
-            bound=self.method.bound,
+            bound=self.method.bound,  # type: ignore[arg-type]
             band=self.method.band or "ell",
             n_bins=self.method.n_bins,
             mean=self.method.mean,

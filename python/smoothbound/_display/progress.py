@@ -58,7 +58,7 @@ def progress(what: str, total: int, *, done: int = 0, steps: int = 1) -> Iterato
     Parameters
     ----------
     what : str
-        The counted units, such as ``"inputs certified"``.
+        What is counted, such as ``"inputs certified"``.
     total, done : int
         Number of inputs or other units in all, and of those that were done before.
     steps : int

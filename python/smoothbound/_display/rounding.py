@@ -123,7 +123,7 @@ def _to_significant(x: float, digits: int, rounding: str) -> str:
     if not value.is_finite():
         return str(float(x))
     rounded = Context(prec=digits, rounding=rounding).normalize(value)
-    # Plain digits if they are few.
+    # Plain digits where they are few.
     return _text(rounded) if -5 <= rounded.adjusted() < 16 else f"{rounded:e}"
 
 

@@ -1,4 +1,4 @@
-"""Functions compiled by numba, and kept on disk for later processes if possible."""
+"""Functions compiled by numba, kept on disk for the next process where that can be done."""
 
 from __future__ import annotations
 

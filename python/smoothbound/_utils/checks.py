@@ -61,7 +61,7 @@ Rounding to bfloat16 moves the sum by up to half of this.
 
 
 def shown(value: object) -> str:
-    """Return the text that an error shows of a value: its repr, cut if it is long."""
+    """Return what an error shows of a value: its repr, cut where it is long."""
     try:
         text = repr(value)
     except Exception:  # an int of too many digits, or an object whose repr fails

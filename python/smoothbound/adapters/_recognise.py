@@ -45,8 +45,8 @@ def adapt(
     TypeError
         If no adapter knows the type of the model.
     ValueError
-        If `outputs` is needed and not stated, or if `outputs` or `device` contradicts the
-        declaration of the model.
+        If `outputs` is needed and not stated, or if `outputs` or `device` contradicts what the
+        model declares.
     """
     if outputs is not None:
         checks.choice("outputs", outputs, OUTPUTS)

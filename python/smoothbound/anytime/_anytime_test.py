@@ -15,7 +15,7 @@ from smoothbound.anytime import _state as states
 from smoothbound.anytime._chain import Answer, Chain
 from smoothbound.anytime._questions import KINDS, Question
 from smoothbound.anytime._sample_size import first_look_from, last_look, look_after
-from smoothbound.anytime._setting import Setting, Source
+from smoothbound.anytime._setting import Estimate, Setting, Source
 from smoothbound.backends import _select as backends
 from smoothbound.backends._names import Backend, Sides
 from smoothbound.sampling._jobs import Draws
@@ -320,6 +320,17 @@ class AnytimeTest:
                     self._setting.sides, self._records, asked.chains, strict=True
                 )
             )
+
+    def estimate(self, i: int) -> Estimate:
+        """Estimate what can be shown of the claim that question `i` tests now.
+
+        The distribution is that of the scores so far, with the first guess. Nothing is certified.
+        """
+        with self._lock:
+            asked, record = self._asked[i], self._records[0]
+            claim = asked.chains[0].claim
+            assert claim is not None
+            return self._setting.estimate(self._core, record, claim)
 
     @staticmethod
     def _answer(asked: _Asked, side: Any, record: Any, chain: Chain) -> Answer:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import takewhile
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from smoothbound._utils import checks
 from smoothbound.anytime._chain import Chain
@@ -24,7 +24,23 @@ from smoothbound.backends._names import SIDES, Side, Sides
 from smoothbound.noise._displaced import outward
 from smoothbound.sampling._jobs import Draws
 
-__all__ = ["Setting", "Source"]
+__all__ = ["Estimate", "Setting", "Source"]
+
+
+class Estimate(NamedTuple):
+    """What draws can show of a claim, in units of the range of the scores.
+
+    Attributes
+    ----------
+    above : float
+        How far the lower bound of Theorem 2, of the distribution of the scores so far, is above the
+        threshold at the radius.
+    deviation : float
+        Standard deviation, by one draw, of the mean that this rests on.
+    """
+
+    above: float
+    deviation: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +150,12 @@ class Setting:
 
     def _claim(self, question: Question, side: Side, i: int) -> Claim | None:
         return claim_of(question, i, sigma=self.sigma, score_range=self.score_range, side=side)
+
+    def estimate(self, backend: ModuleType, record: Any, claim: Claim) -> Estimate:
+        """Estimate what the draws of a record can show of a claim on its lower side."""
+        target, r = self.scaled(claim, "lower")
+        value, deviation = backend.estimate_functional(record, r)
+        return Estimate(value - target, deviation)
 
     def scaled(self, claim: Claim, side: Side) -> tuple[float, float]:
         """Return a claim as it is tested: threshold and radius in units of the range and sigma.

@@ -1,4 +1,4 @@
-"""The implementations of the bounds: the C++ core, numba without it, and a slow reference."""
+"""What computes the bounds: the C++ core, numba where there is no core, and the slow oracle."""
 
 from smoothbound._utils.faces import face
 

@@ -9,12 +9,14 @@ __all__ = [
     "BANDS",
     "BOUNDS",
     "MEANS",
+    "METHOD_BOUNDS",
     "ORDERS",
     "SIDES",
     "Backend",
     "Band",
     "Bound",
     "Mean",
+    "MethodBound",
     "Order",
     "Side",
     "Sides",
@@ -22,6 +24,7 @@ __all__ = [
 
 Backend = Literal["cpp", "numba"]
 Bound = Literal["mean", "cdf", "tangent"]
+MethodBound = Literal["mean", "cdf", "tangent", "anytime"]  # the last of draws that stop themselves
 Band = Literal["dkw", "ell"]
 Mean = Literal["hoeffding", "bernstein", "betting"]
 Order = Literal["unknown", "drawn"]
@@ -30,13 +33,15 @@ Sides = Literal["lower", "upper", "both"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 BOUNDS: tuple[Bound, ...] = get_args(Bound)
+METHOD_BOUNDS: tuple[MethodBound, ...] = get_args(MethodBound)
 BANDS: tuple[Band, ...] = get_args(Band)
 ORDERS: tuple[Order, ...] = get_args(Order)
 SIDES: tuple[Sides, ...] = get_args(Sides)
 
 # How each bound can bound a mean, its default first.
-MEANS: dict[Bound, tuple[Mean, ...]] = {
+MEANS: dict[MethodBound, tuple[Mean, ...]] = {
     "mean": ("hoeffding", "bernstein", "betting"),
     "cdf": (),
     "tangent": ("betting", "bernstein"),
+    "anytime": (),
 }

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from smoothbound._utils import checks
-from smoothbound.backends._names import BANDS, BOUNDS, MEANS, Band, Bound, Mean
+from smoothbound.backends._names import BANDS, MEANS, METHOD_BOUNDS, Band, Mean, MethodBound
 
 __all__ = ["Method", "pilot_draws"]
 
@@ -17,8 +17,9 @@ class Method:
 
     Parameters
     ----------
-    bound : {"mean", "cdf", "tangent"}
-        Theorem 1 or Theorem 2 of Kumar et al. 2020, or the tangent bound (docs/tangent.md).
+    bound : {"mean", "cdf", "tangent", "anytime"}
+        Theorem 1 or Theorem 2 of Kumar et al. 2020, the tangent bound (docs/tangent.md), or the
+        test of draws that may stop at any time (docs/anytime.md), which takes no array of scores.
     band : {"dkw", "ell"} or None
         Confidence band of the survival function; None where the bound uses none.
     n_bins : int or None
@@ -38,13 +39,13 @@ class Method:
     ('cdf_dkw', 'Theorem 1', 'betting')
     """
 
-    bound: Bound
+    bound: MethodBound
     band: Band | None = None
     n_bins: int | None = None
     mean: Mean | None = None
 
     def __post_init__(self) -> None:
-        checks.choice("bound", self.bound, BOUNDS)
+        checks.choice("bound", self.bound, METHOD_BOUNDS)
         means = MEANS[self.bound]
         if self.mean is None and means:
             object.__setattr__(self, "mean", means[0])
@@ -72,13 +73,13 @@ class Method:
     @classmethod
     def of(
         cls,
-        bound: Bound,
+        bound: MethodBound,
         band: Band | None = None,
         n_bins: int | None = None,
         mean: Mean | None = None,
     ) -> Method:
         """Make a method. A bound that uses no band drops `band` and `n_bins`."""
-        checks.choice("bound", bound, BOUNDS)
+        checks.choice("bound", bound, METHOD_BOUNDS)
         return cls(bound, band, n_bins, mean) if bound == "cdf" else cls(bound, mean=mean)
 
     @property
@@ -89,7 +90,7 @@ class Method:
     @property
     def holds_at_all_radii(self) -> bool:
         """Whether the bounds of one input hold at all radii at once, not only each by itself."""
-        return self.bound != "tangent"
+        return self.bound in ("mean", "cdf")
 
     def n_pilot(self, n_draws: int, pilot: float) -> int:
         """Return how many of the first draws are pilot draws; 0 for a method without a pilot."""
@@ -100,7 +101,7 @@ class Method:
         """Identifier for columns and files, such as ``"cdf_dkw"``."""
         if self.band is not None:
             return f"{self.bound}_{self.band}"
-        is_default = self.mean == MEANS[self.bound][0]
+        is_default = self.mean in (None, *MEANS[self.bound][:1])
         return self.bound if is_default else f"{self.bound}_{self.mean}"
 
     @property
@@ -116,6 +117,8 @@ class Method:
             band = {"dkw": "the paper's band (DKW)", "ell": "the band of equal local levels"}
             knots = f"{self.n_bins} equal-count bins" if self.n_bins else "every draw a knot"
             return f"Theorem 2 of Kumar et al. 2020, with {band[self.band or '']} and {knots}"
+        if self.bound == "anytime":
+            return "a test of each claim that may stop at any time (docs/anytime.md)"
         mean = {
             "hoeffding": "Hoeffding's inequality",
             "bernstein": "an empirical Bernstein bound",
@@ -130,6 +133,8 @@ class Method:
         """Words for figures and tables, such as ``"Theorem 2 (dkw)"``."""
         if self.bound == "cdf":
             return f"Theorem 2 ({self.band})"
+        if self.bound == "anytime":
+            return "anytime"
         words = "Theorem 1" if self.bound == "mean" else "tangent"
         return words if self.mean == MEANS[self.bound][0] else f"{words} ({self.mean})"
 

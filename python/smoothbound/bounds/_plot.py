@@ -32,7 +32,7 @@ def draw_bounds(
     lower, upper : ndarray of float64, shape (n_inputs, n_radii), or None
         NaN where there is no bound.
     names : iterable
-        The name of each input in the legend.
+        What the legend calls each input.
     """
     places = np.asarray(radii)
     for row, name in enumerate(names):

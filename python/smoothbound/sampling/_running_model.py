@@ -115,7 +115,7 @@ class RunningModel:
         self._chosen: dict[tuple[str, ...], Any] = {}
 
     def __call__(self, batch: Tensor) -> Any:
-        """Run the model on a batch. Call this within `running`."""
+        """Return what the model returns for a batch, within `running`."""
         return self._forward(batch)
 
     @property

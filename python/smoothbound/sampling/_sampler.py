@@ -136,7 +136,7 @@ class Sampler:
         return self.model.device
 
     def __repr__(self) -> str:
-        """Describe the sampler in one line."""
+        """Say in one line what is sampled and how."""
         return f"{type(self).__name__}({self.summary})"
 
     @property

@@ -111,7 +111,7 @@ def _arrow_batches(mapped: mmap.mmap) -> tuple[pa.Schema, Iterator[pa.RecordBatc
 
 
 def _list_column(path: Path, key: str | None, schema: pa.Schema) -> tuple[str, str, np.dtype[Any]]:
-    """Return the name of the column of scores, its name in errors, and its type."""
+    """Return the name of the column of scores, what to call it in errors, and its type."""
     lists = [each.name for each in schema if _is_list(each.type)]
     if not lists:
         raise StoreError(

@@ -16,7 +16,7 @@ from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
 from smoothbound.noise._kinds import Kind
 from smoothbound.sketch import _draw_numbers as draw_numbers
-from smoothbound.sketch._draw_numbers import DrawIntervals
+from smoothbound.sketch._draw_numbers import Draws
 from smoothbound.sketch._repeats import Seen
 
 __all__ = [
@@ -122,7 +122,7 @@ class SketchContent:
 
     index: Ints
     selected: Ints
-    draws: DrawIntervals
+    draws: Draws
     counts: Counts
     edges: NDArray[np.float64]
     measure: str
@@ -166,7 +166,7 @@ class SketchContent:
             raise ValueError(f"{name} must name each input at most once")
         return rows
 
-    def next_draws(self, rows: Ints, first_draw: int | None, n: int) -> DrawIntervals:
+    def next_draws(self, rows: Ints, first_draw: int | None, n: int) -> Draws:
         """Return the intervals of n more draws of each row, which follow its last by default."""
         if first_draw is None:
             first = draw_numbers.after_last(self.draws, self.index)[rows]
@@ -183,7 +183,7 @@ class SketchContent:
             raise ValueError(f"an input can have at most {MAX_DRAWS} draws, got {most}")
         return np.column_stack([self.index[rows], first, first + n])
 
-    # Class, sigma and noise of the draws
+    # What is known of the draws
 
     def told(self, selected: Ints, sigma: float | None, noise: Kind | None) -> SketchContent:
         """Return the same data with this class, sigma and noise; refuse a contradiction."""

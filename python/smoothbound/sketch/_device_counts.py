@@ -11,7 +11,7 @@ from torch import Tensor
 
 from smoothbound.sketch import _repeats as repeats
 from smoothbound.sketch._content import n_cells
-from smoothbound.sketch._draw_numbers import DrawIntervals
+from smoothbound.sketch._draw_numbers import Draws
 
 __all__ = ["DeviceCounts", "PendingCounts"]
 
@@ -128,7 +128,7 @@ class QueuedScores(NamedTuple):
 
     device: torch.device
     start: int
-    draws: DrawIntervals
+    draws: Draws
     numbered: bool
     some: NDArray[np.int64]
     beginning: Tensor
@@ -149,9 +149,7 @@ class PendingCounts:
         self._counts: dict[torch.device, DeviceCounts] = {}
         self._queued: list[QueuedScores] = []
 
-    def add(
-        self, scores: Tensor, rows: NDArray[np.int64], draws: DrawIntervals, numbered: bool
-    ) -> None:
+    def add(self, scores: Tensor, rows: NDArray[np.int64], draws: Draws, numbered: bool) -> None:
         """Queue the counting of scores on their device, without waiting for it.
 
         Parameters

@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LAST", "DrawIntervals", "after_last", "join", "totals"]
+__all__ = ["LAST", "Draws", "after_last", "join", "totals"]
 
 LAST = 2**63 - 1  # an int64 holds no greater number
 
-DrawIntervals = NDArray[np.int64]
-"""Intervals of draws, shape (n, 3): id of the input, first draw, draw after the last."""
+Draws = NDArray[np.int64]  # (n, 3): input, first draw, draw after the last
 
 
-def join(*parts: DrawIntervals) -> DrawIntervals:
+def join(*parts: Draws) -> Draws:
     """Sort intervals of draws and join those that touch, so that equal sets have equal intervals.
 
     Raises
@@ -21,7 +20,7 @@ def join(*parts: DrawIntervals) -> DrawIntervals:
     ValueError
         If two of them overlap.
     """
-    draws: DrawIntervals = np.concatenate(parts)
+    draws: Draws = np.concatenate(parts)
     draws = draws[np.lexsort((draws[:, 1], draws[:, 0]))]
     same_input = draws[1:, 0] == draws[:-1, 0]
     overlap = same_input & (draws[1:, 1] < draws[:-1, 2])
@@ -40,14 +39,14 @@ def join(*parts: DrawIntervals) -> DrawIntervals:
     return np.column_stack([draws[begins, :2], draws[ends, 2]])
 
 
-def totals(draws: DrawIntervals, index: NDArray[np.int64]) -> NDArray[np.int64]:
+def totals(draws: Draws, index: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return how many draws each input has. The ids in `index` ascend."""
     total: NDArray[np.int64] = np.zeros(index.size, np.int64)
     np.add.at(total, np.searchsorted(index, draws[:, 0]), draws[:, 2] - draws[:, 1])
     return total
 
 
-def after_last(draws: DrawIntervals, index: NDArray[np.int64]) -> NDArray[np.int64]:
+def after_last(draws: Draws, index: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the number after the last draw of each input. The ids in `index` ascend."""
     after: NDArray[np.int64] = np.zeros(index.size, np.int64)
     np.maximum.at(after, np.searchsorted(index, draws[:, 0]), draws[:, 2])

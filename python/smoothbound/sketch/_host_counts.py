@@ -12,7 +12,7 @@ from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
 from smoothbound.backends._names import Backend
 from smoothbound.sketch._content import SketchContent
-from smoothbound.sketch._draw_numbers import DrawIntervals
+from smoothbound.sketch._draw_numbers import Draws
 
 __all__ = ["count"]
 
@@ -21,7 +21,7 @@ def count(
     content: SketchContent,
     scores: NDArray[np.floating],
     rows: NDArray[np.int64],
-    draws: DrawIntervals,
+    draws: Draws,
     *,
     backend: Backend | None,
     threads: int | None,

@@ -91,7 +91,7 @@ class Seen:
         return marks(index, scores, _level(self._stretches))
 
     def has(self, made: Marks) -> bool:
-        """Return whether scores with these marks were counted before, or are twice in an array."""
+        """Say whether scores of these marks were counted before, or twice in one array."""
         known = made.beginning in self._beginnings
         return known or made.repeats or bool(np.isin(made.stretches, self._stretches).any())
 

@@ -25,7 +25,7 @@ from smoothbound.sketch import _draw_numbers as draw_numbers
 from smoothbound.sketch import _host_counts as host_counts
 from smoothbound.sketch._certify import SketchCertificate, certify_content
 from smoothbound.sketch._content import SketchContent
-from smoothbound.sketch._draw_numbers import DrawIntervals
+from smoothbound.sketch._draw_numbers import Draws
 
 if TYPE_CHECKING:
     from smoothbound.sketch._device_counts import PendingCounts
@@ -203,7 +203,7 @@ class ScoreSketch:
         return self._content.n_draws
 
     @property
-    def draws(self) -> DrawIntervals:
+    def draws(self) -> Draws:
         """The recorded intervals of draws, shape (n, 3), sorted by input and draw.
 
         The columns are the id of the input, the number of the first draw, and the number after the
@@ -260,8 +260,8 @@ class ScoreSketch:
         Raises
         ------
         TypeError, ValueError
-            If an argument is not of the kind or in the range stated above, or contradicts the
-            record. Nothing is changed then.
+            If an argument is not of the kind or in the range stated above, or contradicts what is
+            on record. Nothing is changed then.
 
         Examples
         --------

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betainc, betaincinv, ndtri
+from scipy.special import betainc, betaincinv, betaln, ndtri, xlog1py, xlogy
 
 from smoothbound._utils import checks
 from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
 
-__all__ = ["class_radius", "clopper_pearson_lower"]
+__all__ = ["anytime_class_radius", "class_radius", "clopper_pearson_lower"]
 
 _MOST_DRAWS = 2**32 - 1  # the limit of the core
+_LOG_SLACK = 1e-12  # a draw: the logarithms of the gamma function err by less
 _SLACK = 1e-9  # relative, of alpha; the incomplete beta function errs by about 1e-13
 
 
@@ -124,8 +125,75 @@ def class_radius(
     """
     sigma = checks.positive("sigma", sigma)
     n, alpha = checks.count("n", n, 1, _MOST_DRAWS), checks.probability("alpha", alpha)
-    p = _lower(_counts("top_count", top_count, n), n, alpha)
+    return _radius(_lower(_counts("top_count", top_count, n), n, alpha), sigma)
+
+
+def _radius(p: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Return sigma Phi^-1(p), rounded down; NaN if p is not above 1/2."""
     z = ndtri(p * (1.0 - 1e-14)) - 1e-15  # the slack outweighs the rounding of ndtri
     with np.errstate(over="ignore"):
         radius = np.maximum(np.nextafter(sigma * z, -np.inf), 0.0)
     return np.where((p > 0.5) & (z > 0.0), radius, np.nan)
+
+
+# The mixture of two Beta distributions: one for every share of votes, one for nearly all.
+_MIXTURE = ((0.5, 0.5), (10.0, 0.5))
+
+
+def anytime_class_radius(
+    top_count: ArrayLike, n: int, *, sigma: float, alpha: float
+) -> NDArray[np.float64]:
+    """Return the radius of `class_radius` for draws that may have stopped at any time.
+
+    The votes are 0 or 1 with an unknown probability q of 1. Let B(a, b) be the beta function, and k
+    the number of votes of 1 among n. For every p,
+
+        W(p) = mean over (a, b) of B(a + k, b + n - k) / (B(a, b) p^k (1 - p)^(n - k))
+
+    is a likelihood ratio of a mixture to p. W(q) is a martingale in n that starts at 1, and so
+    reaches 1 / alpha at any time with probability at most alpha (Ville 1939). The bound p_A is the
+    least p at which it has not. The mixture has the parameters (1/2, 1/2), of Jeffreys, and
+    (10, 1/2), in equal parts.
+
+    Parameters
+    ----------
+    top_count, n, sigma, alpha
+        As for `class_radius`. What decided that there are `n` draws does not matter.
+
+    Returns
+    -------
+    ndarray of float64
+        The radii, rounded down, as those of `class_radius`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or outside its range.
+
+    References
+    ----------
+    Robbins, "Statistical methods related to the law of the iterated logarithm", Annals of
+    Mathematical Statistics 41, 1970. Cohen et al. 2019, Theorem 1.
+
+    Examples
+    --------
+    >>> anytime_class_radius([100_000, 99_000, 50_000], 100_000, sigma=0.25, alpha=0.001).round(4)
+    array([0.9179, 0.5675,    nan])
+    """
+    sigma = checks.positive("sigma", sigma)
+    n, alpha = checks.count("n", n, 1, _MOST_DRAWS), checks.probability("alpha", alpha)
+    k = _counts("top_count", top_count, n).astype(np.float64)
+    evidence = _log_mixture(k, n) - np.log(1.0 / alpha)
+    # W decreases up to p = k / n. 60 halvings leave less than a unit in the last place.
+    low, high = np.zeros_like(k), k / n
+    for _ in range(60):
+        middle = (low + high) / 2.0
+        above = evidence - xlogy(k, middle) - xlog1py(n - k, -middle) > _LOG_SLACK * n
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return _radius(low, sigma)
+
+
+def _log_mixture(k: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Return the logarithm of the mean over the mixture of B(a + k, b + n - k) / B(a, b)."""
+    parts = [betaln(a + k, b + n - k) - betaln(a, b) for a, b in _MIXTURE]
+    return np.asarray(np.logaddexp(*parts) - np.log(len(parts)))

@@ -188,7 +188,7 @@ class SmoothedClassifier:
         self.cutoff = None if wanted == -np.inf else wanted
 
     def __repr__(self) -> str:
-        """Describe the classifier and its sampling in one line."""
+        """Say in one line what is certified and how it is sampled."""
         return f"{type(self).__name__}({self.sampler.summary})"
 
     @property

@@ -21,13 +21,15 @@ __all__ = [
 SKETCH_EDGES = 4097  # of the counted scores: 4096 intervals
 SETTINGS_KEY = b"smoothbound"  # of the settings, in the metadata of the table
 
-Status = Literal["certified", "abstained", "failed", "budget"]
+Status = Literal["certified", "abstained", "failed", "budget", "misclassified"]
 """The outcome of an input.
 
 - ``certified``: it has a class.
 - ``abstained``: its certified confidence at R = 0 is not above the cut-off.
 - ``failed``: the model or the measure failed on it.
 - ``budget``: a budget ended its adaptive draws. It has a class if the earlier draws certify one.
+- ``misclassified``: the selected class is not the label, and the run asked for certificates of
+  correct classes only. It has the selected class, without certificates.
 """
 STATUSES: tuple[Status, ...] = get_args(Status)
 

@@ -8,7 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from smoothbound.smoothing._class_radius import class_radius, clopper_pearson_lower
+from smoothbound.smoothing._class_radius import (
+    anytime_class_radius,
+    class_radius,
+    clopper_pearson_lower,
+)
 
 mpmath = pytest.importorskip("mpmath")
 
@@ -141,3 +145,32 @@ def test_radius_is_rounded_down_for_every_sigma(sigma: float) -> None:
             exact = mpmath.sqrt(2) * mpmath.erfinv(2 * p - 1) * sigma
             assert 0.0 <= radius <= exact
             assert radius >= min(exact * (1 - 1e-9) - 1e-323, 1.7e308)
+
+
+def test_the_anytime_radius_fails_at_any_time_with_probability_at_most_alpha() -> None:
+    alpha, p, n, runs = 0.1, 0.8, 400, 2000
+    votes = np.random.default_rng(0).uniform(size=(runs, n)) < p
+    failed = np.zeros(runs, bool)
+    for k in range(1, n + 1):
+        counted = votes[:, :k].sum(axis=1)
+        failed |= anytime_class_radius(counted, k, sigma=1.0, alpha=alpha) > stats.norm.ppf(p)
+    assert 0.0 < failed.mean() <= alpha
+
+
+@pytest.mark.parametrize(("k", "n"), [(50, 50), (990, 1000), (60_000, 100_000)])
+def test_the_anytime_radius_costs_little_of_that_of_a_fixed_number(k: int, n: int) -> None:
+    fixed = float(class_radius(k, n, sigma=1.0, alpha=1e-3))
+    anytime = float(anytime_class_radius(k, n, sigma=1.0, alpha=1e-3))
+    assert 0.8 * fixed < anytime < fixed
+
+
+def test_the_anytime_radius_is_rounded_down() -> None:
+    k, n, alpha = 990, 1000, 1e-3
+    p = stats.norm.cdf(float(anytime_class_radius(k, n, sigma=1.0, alpha=alpha)))
+    with mpmath.workdps(50):
+        found = mpmath.mpf(float(p))
+        mixture = sum(
+            mpmath.beta(a + k, 0.5 + n - k) / mpmath.beta(a, 0.5) for a in (mpmath.mpf(0.5), 10)
+        )
+        wealth = mixture / 2 / (found**k * (1 - found) ** (n - k))
+        assert 1 / alpha < wealth < 1.001 / alpha

@@ -1,0 +1,283 @@
+"""How many draws one input gets: until its questions are answered, or more would not answer them.
+
+A `Plan` says what is asked of every input. A `Job` is one input: it asks for draws, takes their
+scores, and ends when each question is answered or seems out of reach, or when the draws or a budget
+are spent. When it ends is free: what its test has certified holds whatever the reason.
+docs/anytime.md explains the rules.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound._utils import checks
+from smoothbound.anytime._anytime_test import MOST_DRAWS, AnytimeTest
+from smoothbound.anytime._chain import Answer
+from smoothbound.anytime._questions import Question
+from smoothbound.anytime._sample_size import last_look, look_after
+from smoothbound.backends._names import Backend
+
+__all__ = ["Budget", "Job", "Outcome", "Plan"]
+
+_FEWEST = 30  # draws, those of the first guess included, before a question is given up
+_SHARE = (
+    0.5  # of the draws that the next answer is expected to take, to be made before a look at it
+)
+_LEAST_STEP = 8  # draws to the next look at the answers, if they are expected to take more;
+_STEP_SHARE = 4  # later a quarter of the draws so far
+
+Outcome = Literal["answered", "exhausted", "budget", "misclassified"]
+"""Why the draws of an input ended.
+
+``answered``: each question is answered, or seems out of reach. ``exhausted``: all draws are made.
+``budget``: the budget is spent. ``misclassified``: the selected class is not the label, and only
+certificates of correct classes were asked for.
+"""
+
+
+class Budget:
+    """Draws or seconds that many jobs share; safe to share between threads.
+
+    Draws are paid for before they are made. Seconds count from the first request.
+
+    Parameters
+    ----------
+    draws : int, optional
+        Most draws that all jobs together may ask for.
+    seconds : float, optional
+        Time after which no more draws are begun.
+    clock : callable
+        Returns seconds.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or not positive.
+
+    Examples
+    --------
+    >>> budget = Budget(draws=1500)
+    >>> budget.take(1000), budget.take(1000), budget.take(500), budget.spent
+    (1000, 500, 0, 1500)
+    """
+
+    def __init__(
+        self,
+        *,
+        draws: int | None = None,
+        seconds: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.draws = None if draws is None else checks.count("draws", draws)
+        self.seconds = None if seconds is None else checks.positive("seconds", seconds)
+        self.spent = 0
+        self._clock = clock
+        self._start: float | None = None
+        self._lock = Lock()
+
+    def resume(self, draws: int, seconds: float) -> None:
+        """Count what an earlier part of the same run spent."""
+        with self._lock:
+            self.spent += draws
+            self._start = (self._clock() if self._start is None else self._start) - seconds
+
+    def record(self) -> dict[str, float | None]:
+        """Return the limits, to be stored as JSON."""
+        return {"draws": self.draws, "seconds": self.seconds}
+
+    def take(self, draws: int) -> int:
+        """Pay for as many of these draws as there are left; return their number."""
+        with self._lock:
+            now = self._clock()
+            self._start = now if self._start is None else self._start
+            if self.seconds is not None and now - self._start >= self.seconds:
+                return 0
+            granted = draws if self.draws is None else min(draws, self.draws - self.spent)
+            self.spent += granted
+            return granted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is asked of every input, and how many draws it may take.
+
+    Parameters
+    ----------
+    questions : tuple of Decide, FindRadius or FindConfidence
+        On the lower side. Drawing goes on until each is answered.
+    aside : tuple of Decide, FindRadius or FindConfidence
+        Further questions, which are answered from the same draws; no draw is made for them.
+    sigma, alpha, score_range, measure, displacement, backend
+        As for `AnytimeTest`.
+    n : int
+        Most draws of an input. It is judged for the last time at the last look at or before n.
+    strictness : float
+        z, >= 0. A claim is given up when even an estimate z standard errors above the present one
+        would not let the remaining draws prove it. A greater z gives up later: fewer inputs are
+        lost that n draws would have certified, and those that cannot be certified take more draws.
+        That costs no alpha.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the kind or in the range stated above.
+
+    Examples
+    --------
+    >>> from smoothbound.anytime import Decide
+    >>> plan = Plan(questions=(Decide(0.5, 0.25),), sigma=0.25)
+    >>> job, rng = plan.start(), np.random.default_rng(0)
+    >>> job.begin(3, rng.beta(20, 1, size=10))
+    >>> while job.remaining:
+    ...     job.update(rng.beta(20, 1, size=job.remaining))
+    >>> job.test.answers[0].certified, job.test.n_draws, job.outcome
+    (True, 50, 'answered')
+    """
+
+    questions: tuple[Question, ...]
+    aside: tuple[Question, ...] = ()
+    sigma: float
+    alpha: float = 1e-3
+    score_range: tuple[float, float] = (0.0, 1.0)
+    measure: str = "score"
+    n: int = 100_000
+    strictness: float = 2.0
+    displacement: float = 0.0
+    backend: Backend | None = None
+
+    def __post_init__(self) -> None:
+        checks.count("n", self.n, 1, MOST_DRAWS)
+        checks.non_negative("strictness", self.strictness)
+        if not isinstance(self.questions, tuple) or not self.questions:
+            raise TypeError(
+                "questions must be a tuple of one question or more, got "
+                f"{checks.shown(self.questions)}"
+            )
+        self.test(())  # checks everything else
+
+    def test(self, guess: NDArray[np.floating] | tuple[()]) -> AnytimeTest:
+        """Begin the test of one input."""
+        return AnytimeTest(
+            (*self.questions, *self.aside),
+            sigma=self.sigma,
+            alpha=self.alpha,
+            score_range=self.score_range,
+            measure=self.measure,
+            guess=guess,
+            displacement=self.displacement,
+            backend=self.backend,
+        )
+
+    def start(self, budget: Budget | None = None, label: int | None = None) -> Job:
+        """Begin with an input; with a label, no draw is made if another class is selected."""
+        return Job(self, budget, label)
+
+
+class Job:
+    """The draws of one input, from the selection of its class to the end; made by `Plan.start`.
+
+    Attributes
+    ----------
+    plan : Plan
+    test : AnytimeTest
+        The test, with all draws so far.
+    outcome : {"answered", "exhausted", "budget", "misclassified"} or None
+        Why drawing ended; None while it goes on.
+    """
+
+    def __init__(self, plan: Plan, budget: Budget | None = None, label: int | None = None) -> None:
+        self.plan = plan
+        self.outcome: Outcome | None = None
+        self.test = plan.test(())
+        self._budget, self._label = budget, label
+        self._most = last_look(plan.n)
+        self._remaining = 1  # not known before `begin`
+        self._open = list(range(len(plan.questions)))  # places of the questions
+
+    @property
+    def remaining(self) -> int:
+        """Return how many draws to make until the answers are looked at; 0 when all are made."""
+        return 0 if self.outcome else self._remaining
+
+    @property
+    def most_remaining(self) -> int:
+        """Return how many more draws there may be at most."""
+        return 0 if self.outcome else self._most - self.test.n_draws
+
+    @property
+    def expected(self) -> float:
+        """Return about how many more draws the open questions take; infinite if that is unknown."""
+        answers = self.test.answers
+        return max((answers[i].remaining for i in self._open), default=0.0)
+
+    def begin(self, selected: int, scores: NDArray[np.float32]) -> None:
+        """Take the scores of the selected class in the selection draws, as the first guess."""
+        self.test = self.plan.test(scores)
+        if self._label is not None and selected != self._label:
+            self.outcome = "misclassified"
+        else:
+            self._continue()
+
+    def resume(self, test: AnytimeTest) -> None:
+        """Go on with a test of the same questions that was stopped, in place of `begin`."""
+        self.test = test
+        self._look()
+
+    def update(self, scores: NDArray[np.float32]) -> None:
+        """Take the scores of the next draws, at most `remaining` of them."""
+        self.test.update(scores)
+        self._remaining -= len(scores)
+        if self._remaining == 0:
+            self._look()
+
+    def stop(self) -> None:
+        """End here, as if the budget were spent."""
+        self.outcome = self.outcome or "budget"
+
+    def _look(self) -> None:
+        """Look at the answers, and decide how to go on."""
+        answers = self.test.answers
+        self._open = [i for i in self._open if self._worth_drawing(i, answers[i])]
+        if not self._open:
+            self.outcome = "answered"
+        elif self.test.n_draws >= self._most:
+            self.outcome = "exhausted"
+        else:
+            self._continue()
+
+    def _continue(self) -> None:
+        """Ask for the draws up to the look at which the next answer may have changed."""
+        n_draws, answers = self.test.n_draws, self.test.answers
+        expected = min(answers[i].remaining for i in self._open)
+        most = max(_LEAST_STEP, n_draws // _STEP_SHARE)
+        aim = n_draws + max(1, min(most, math.floor(min(expected, most / _SHARE) * _SHARE)))
+        look = last_look(n_draws)
+        while look < aim:
+            look = look_after(look)
+        wanted = min(look, self._most) - n_draws
+        granted = wanted if self._budget is None else self._budget.take(wanted)
+        self._remaining = granted
+        if granted == 0:
+            self.outcome = "budget"
+
+    def _worth_drawing(self, i: int, answer: Answer) -> bool:
+        """Say whether question `i` is open, and more draws may answer it."""
+        if answer.remaining == 0.0:
+            return False
+        n_draws, n = self.test.n_draws, self.plan.n
+        seen = n_draws + self.test.n_guess
+        if seen < _FEWEST or n_draws >= n:
+            return True
+        estimate = self.test.estimate(i)
+        error = estimate.deviation / math.sqrt(seen) * math.sqrt(1.0 - n_draws / n)
+        missing = max(0.0, -math.log(self.plan.alpha) - answer.log_wealth)
+        slack = estimate.deviation * math.sqrt(2.0 * missing / (n - n_draws))
+        return estimate.above + self.plan.strictness * error > slack

@@ -1,0 +1,167 @@
+"""How many draws an input gets, and what its budget and its label have to do with it."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from smoothbound.anytime import Budget, Decide, FindConfidence, FindRadius, Plan
+
+SIGMA = 0.25
+
+
+def plan(*questions, **options):
+    return Plan(questions=questions, **{"sigma": SIGMA} | options)
+
+
+def logistic(mean, spread, n, seed=0):
+    rng = np.random.default_rng(seed)
+    return expit(mean + spread * rng.standard_normal(n)).astype(np.float32)
+
+
+def played(made, scores, *, cut=None, guess=10, **options):
+    """The job of an input whose draws are these, delivered in parts of at most `cut`."""
+    job, at = made.start(**options), guess
+    job.begin(0, scores[:guess])
+    while job.remaining:
+        k = min(job.remaining, cut or job.remaining)
+        job.update(scores[at : at + k])
+        at += k
+    assert job.test.n_draws == at - guess
+    return job
+
+
+def test_a_clear_input_takes_few_draws_and_a_hopeless_one_not_many_more():
+    made = plan(Decide(0.5, SIGMA))
+    clear, hopeless = (played(made, logistic(m, 1.0, 60_000)) for m in (5, -1))
+    assert clear.test.answers[0].certified
+    assert clear.test.n_draws < 100
+    assert not hopeless.test.answers[0].certified
+    assert hopeless.test.n_draws < 100
+    assert clear.outcome == hopeless.outcome == "answered"
+
+
+def test_all_draws_are_made_where_the_answer_is_near():
+    made = plan(FindRadius(0.5, precision=0.01), n=3000, strictness=1e6)
+    job = played(made, logistic(3, 1.5, 4000))
+    assert job.outcome == "exhausted"
+    assert 3000 * 31 / 32 <= job.test.n_draws <= 3000
+    assert job.most_remaining == 0
+
+
+@pytest.mark.parametrize("cut", [1, 7, 1000])
+def test_the_draws_do_not_depend_on_how_they_are_delivered(cut):
+    made = plan(Decide(0.8, SIGMA), FindConfidence(0.0, 0.05), n=5000)
+    scores = logistic(4, 1.5, 6000)
+    whole, parts = played(made, scores), played(made, scores, cut=cut)
+    assert parts.test.answers == whole.test.answers
+    assert parts.test.n_draws == whole.test.n_draws
+
+
+def test_a_question_that_is_given_up_does_not_hold_up_the_others():
+    easy, hard = Decide(0.5, 0.0), Decide(0.9, 3 * SIGMA)
+    scores = logistic(3, 1.5, 60_000)
+    both = played(plan(easy, hard), scores)
+    assert both.test.answers[0].certified
+    assert not both.test.answers[1].certified
+    assert both.test.n_draws < 1000
+
+
+def test_a_stricter_plan_gives_up_later():
+    scores = logistic(0.2, 1.5, 60_000, seed=3)
+    draws = [played(plan(Decide(0.55, 0.0), strictness=z), scores).test.n_draws for z in (0, 2, 6)]
+    assert draws[0] < draws[1] < draws[2]
+
+
+def test_questions_aside_cost_no_draws():
+    asked, aside = Decide(0.9, SIGMA), Decide(0.5, 0.0)
+    scores = logistic(1.5, 1.0, 60_000)
+    with_it = played(plan(asked, aside=(aside,)), scores)
+    assert with_it.test.n_draws == played(plan(asked), scores).test.n_draws
+    assert with_it.test.answers[1].certified
+
+
+def test_a_budget_ends_the_draws_and_keeps_what_they_certify():
+    scores = logistic(4, 1.5, 60_000)
+    made = plan(Decide(0.5, 0.0), FindRadius(0.5, precision=0.02))
+    budget = Budget(draws=500)
+    first = played(made, scores, budget=budget)
+    assert first.outcome == "budget"
+    assert first.test.n_draws == budget.spent == 500
+    assert first.test.answers[0].certified
+    assert first.test.answers[1].radius > 0
+    second = played(made, scores, budget=budget)
+    assert second.outcome == "budget"
+    assert second.test.n_draws == 0
+
+
+def test_seconds_end_the_draws_too():
+    now = 0.0
+
+    def clock():
+        nonlocal now
+        now += 1.0
+        return now
+
+    job = played(
+        plan(FindRadius(0.5, 0.01)), logistic(4, 1.5, 60_000), budget=Budget(seconds=4, clock=clock)
+    )
+    assert job.outcome == "budget"
+    assert 0 < job.test.n_draws < 200
+
+
+def test_a_stopped_job_goes_on_from_its_test():
+    scores = logistic(4, 1.5, 60_000)
+    made = plan(Decide(0.8, SIGMA))
+    stopped = played(made, scores, budget=Budget(draws=100))
+    assert stopped.outcome == "budget"
+    job = made.start()
+    job.resume(stopped.test)
+    at = 10 + stopped.test.n_draws
+    while job.remaining:
+        k = job.remaining
+        job.update(scores[at : at + k])
+        at += k
+    assert job.outcome == "answered"
+    assert job.test.answers[0].n_draws == played(made, scores).test.answers[0].n_draws > 100
+
+
+def test_a_wrong_class_takes_no_draw_where_only_correct_ones_count():
+    made = plan(Decide(0.5, 0.0))
+    job = made.start(label=3)
+    job.begin(4, np.ones(10, np.float32))
+    assert (job.outcome, job.remaining, job.most_remaining) == ("misclassified", 0, 0)
+    job = made.start(label=4)
+    job.begin(4, np.ones(10, np.float32))
+    assert job.outcome is None
+    assert job.remaining > 0
+
+
+def test_what_is_expected_falls_as_the_wealth_grows():
+    job = plan(Decide(0.5, SIGMA)).start()
+    scores = logistic(5, 1.0, 200)
+    job.begin(0, scores[:10])
+    before = job.expected
+    assert 10 < before < 200
+    job.update(scores[10 : 10 + job.remaining])
+    assert job.expected < before
+    assert not math.isinf(job.expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"n": 0}, "n must be at least 1"),
+        ({"strictness": -1.0}, "strictness must"),
+        ({"sigma": 0.0}, "sigma must"),
+    ],
+)
+def test_a_plan_refuses(options, words):
+    with pytest.raises(ValueError, match=words):
+        plan(Decide(0.5, 0.0), **options)
+
+
+def test_a_plan_needs_a_question():
+    with pytest.raises(TypeError, match="questions must be a tuple"):
+        Plan(questions=(), sigma=SIGMA)
