@@ -1,5 +1,6 @@
 // Measures rows a second by bound, number of draws and number of threads, for programs that embed
-// the core. The ratio is that to a plain loop over the same scores in the same run.
+// the core, and the time of an anytime test. The ratio is that to a plain loop over the same scores
+// in the same run.
 //
 //   cmake --preset release -DSMOOTHBOUND_BENCHMARKS=ON && cmake --build --preset release
 //   build/release/benchmarks/cpp/benchmark_bounds
@@ -132,6 +133,33 @@ void run(Bound bound, std::size_t n_draws, int threads, std::size_t n_inputs, in
               threads, count / times.ours, count / times.plain, times.plain / times.ours);
 }
 
+// Draws taken into a record, and bets chosen anew for a question about them.
+void run_anytime(std::size_t n_draws, int rounds) {
+  const Rows rows(1, n_draws);
+  DrawRecord record(0.0, 1.0, Side::lower);
+  EProcess process(0.5, 0.5);
+  double taking = 1e300;
+  double betting = 1e300;
+  for (int i = 0; i < rounds; ++i) {
+    record = DrawRecord(0.0, 1.0, Side::lower);
+    process = EProcess(0.5, 0.5);
+    taking = std::min(taking, seconds_of([&] {
+                        if (record.add(rows.scores().row(0))) std::abort();
+                      }));
+    betting = std::min(betting, seconds_of([&] { process.advance(record, least_alpha); }));
+  }
+  failed |= !process.reached(alpha);
+  std::size_t refreshes = 0;
+  for (std::uint64_t look = 0, next = 0; look <= n_draws; look = look_after(look)) {
+    if (look < next) continue;
+    ++refreshes;
+    next = look + 2 + look / 4;
+  }
+  std::printf("anytime %8zu draws: %.1f ns a draw, %.1f us a refresh and question\n", n_draws,
+              1e9 * taking / static_cast<double>(n_draws),
+              1e6 * betting / static_cast<double>(refreshes));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -147,5 +175,6 @@ int main(int argc, char** argv) {
       }
     }
   }
+  run_anytime(once ? 1000 : 100000, once ? 1 : 20);
   return failed ? 1 : 0;
 }

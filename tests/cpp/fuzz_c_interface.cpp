@@ -273,6 +273,77 @@ void check_sketch(Bytes& in, const smoothbound_options& o, const Block& block,
   }
 }
 
+// The number of draws at which a question was shown, and its wealth then.
+struct Shown {
+  std::uint64_t n_draws = 0;
+  double log_wealth = 0.0;
+
+  bool operator==(const Shown&) const = default;
+};
+
+Shown ask(const smoothbound_record* record, double threshold, double radius, std::uint64_t n_seen,
+          double alpha) {
+  Shown shown;
+  smoothbound_question* question = nullptr;
+  const std::int32_t status =
+      smoothbound_question_create(record, threshold, radius, 0.5, n_seen, &question, nullptr);
+  REQUIRE((question != nullptr) == (status == SMOOTHBOUND_OK));
+  if (question == nullptr) return shown;
+  if (smoothbound_question_advance(question, record, alpha, &shown.n_draws, nullptr) ==
+      SMOOTHBOUND_OK) {
+    shown.log_wealth = smoothbound_question_log_wealth(question);
+    REQUIRE(std::isfinite(shown.log_wealth) && shown.n_draws <= smoothbound_record_n_draws(record));
+    REQUIRE(shown.n_draws == 0 || shown.n_draws >= n_seen);
+  }
+  smoothbound_question_destroy(question);
+  return shown;
+}
+
+// The record that is loaded gives the same answer, and any bytes are a record or refused.
+void check_saved(Bytes& in, const smoothbound_options& o, const smoothbound_record* record) {
+  std::size_t size = 0;
+  REQUIRE(smoothbound_record_save(record, nullptr, 0, &size, nullptr) == SMOOTHBOUND_OK);
+  std::vector<unsigned char> state(size);
+  REQUIRE(smoothbound_record_save(record, state.data(), size, &size, nullptr) == SMOOTHBOUND_OK);
+  smoothbound_record* loaded = nullptr;
+  REQUIRE(smoothbound_record_load(state.data(), size, &loaded, nullptr) == SMOOTHBOUND_OK);
+  const double threshold = in.number(o.a, o.b);
+  const double radius = in.number(0.0, 2.0);
+  const std::uint64_t n_seen = in.rarely() ? in.byte() : 0;
+  const double alpha = in.number(0.0, 1.0);
+  REQUIRE(ask(record, threshold, radius, n_seen, alpha) ==
+          ask(loaded, threshold, radius, n_seen, alpha));
+  smoothbound_record_destroy(loaded);
+  state[(in.byte() << 8 | in.byte()) % size] ^= static_cast<unsigned char>(1 + in.below(255));
+  REQUIRE(smoothbound_record_load(state.data(), size, &loaded, nullptr) == SMOOTHBOUND_BAD_OPTION);
+  REQUIRE(loaded == nullptr);
+}
+
+// A record takes every row by itself, or refuses it and stays as it was.
+void check_record(Bytes& in, const smoothbound_options& o, const Block& block) {
+  smoothbound_record* record = nullptr;
+  const std::int32_t made = smoothbound_record_create(o.a, o.b, o.side, &record, nullptr);
+  REQUIRE((record != nullptr) == (made == SMOOTHBOUND_OK));
+  if (record == nullptr) return;
+  smoothbound_scores row = block.view;
+  row.n_inputs = 1;
+  std::uint64_t draws = 0;
+  if (block.view.n_inputs > 0 && row.struct_size == sizeof row) {
+    for (std::size_t i = in.below(2); i < block.view.n_inputs; ++i) {
+      if (block.view.data != nullptr) {
+        row.data = static_cast<const char*>(block.view.data) +
+                   block.view.input_stride * static_cast<std::ptrdiff_t>(i);
+      }
+      if (in.rarely()) smoothbound_record_guess(record, &row, nullptr);
+      const bool taken = smoothbound_record_add(record, &row, nullptr) == SMOOTHBOUND_OK;
+      draws += taken ? row.n_draws : 0;
+      REQUIRE(smoothbound_record_n_draws(record) == draws);
+    }
+  }
+  check_saved(in, o, record);
+  smoothbound_record_destroy(record);
+}
+
 // Options with any values; their arrays are here too.
 struct Options {
   union {  // room for the structures of later versions, whose sizes are tried below
@@ -379,5 +450,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   const bool every_draw = o.n_bins == 0 && o.bound == SMOOTHBOUND_BOUND_CDF;
   check_sketch(in, o, block, status == SMOOTHBOUND_OK && every_draw ? &bounds : nullptr);
+  check_record(in, o, block);
   return 0;
 }

@@ -344,6 +344,136 @@ static void check_cancel(void) {
   smoothbound_sketch_destroy(sketch);
 }
 
+static smoothbound_record* empty_record(void) {
+  smoothbound_record* record = NULL;
+  CHECK(smoothbound_record_create(0.0, 1.0, SMOOTHBOUND_SIDE_LOWER, &record, NULL) ==
+        SMOOTHBOUND_OK);
+  return record;
+}
+
+static smoothbound_scores one_input(size_t first, size_t n) {
+  smoothbound_scores scores = usual_scores();
+  scores.data = &scores64[0][first];
+  scores.n_inputs = 1;
+  scores.n_draws = n;
+  return scores;
+}
+
+/* A question is shown at the same draw however the draws come, also after the record was saved. */
+static void check_anytime(void) {
+  static unsigned char state[100000];
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  const smoothbound_scores guess = one_input(0, 10), all = one_input(10, draws - 10);
+  smoothbound_record *record = empty_record(), *parts = empty_record(), *loaded = NULL;
+  smoothbound_question *question = NULL, *later = NULL, *false_one = NULL;
+  size_t size = 0, at;
+  uint64_t n = 0, again = 0;
+
+  CHECK(smoothbound_record_guess(record, &guess, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_record_add(record, &all, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_record_n_draws(record) == draws - 10 && smoothbound_record_n_draws(NULL) == 0);
+  CHECK(smoothbound_question_create(record, 0.4, 0.25, 0.5, 0, &question, NULL) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_question_log_wealth(question) == 0.0);
+  CHECK(smoothbound_question_advance(question, record, 1e-3, &n, &failure) == SMOOTHBOUND_OK);
+  CHECK(n > 10 && n < draws - 10);
+  CHECK(smoothbound_question_log_wealth(question) > 6.9);
+  CHECK(smoothbound_question_create(record, 0.8, 0.25, 0.5, 0, &false_one, NULL) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_question_advance(false_one, record, 1e-3, &again, NULL) == SMOOTHBOUND_OK);
+  CHECK(again == 0 && smoothbound_question_log_wealth(false_one) < 6.9);
+  CHECK(smoothbound_question_create(record, 0.4, 0.25, 0.5, 100, &later, NULL) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_question_advance(later, record, 1e-3, &again, NULL) == SMOOTHBOUND_OK);
+  CHECK(again > 100);
+  smoothbound_question_destroy(question);
+
+  CHECK(smoothbound_record_guess(parts, &guess, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_question_create(parts, 0.4, 0.25, 0.5, 0, &question, NULL) == SMOOTHBOUND_OK);
+  for (at = 10, again = 0; at < draws && again == 0; at += 7) {
+    const smoothbound_scores part = one_input(at, at + 7 < draws ? 7 : draws - at);
+    CHECK(smoothbound_record_add(parts, &part, NULL) == SMOOTHBOUND_OK);
+    CHECK(smoothbound_question_advance(question, parts, 1e-3, &again, NULL) == SMOOTHBOUND_OK);
+  }
+  CHECK(again == n);
+  smoothbound_question_destroy(question);
+
+  CHECK(smoothbound_record_save(record, NULL, 0, &size, NULL) == SMOOTHBOUND_OK);
+  CHECK(size > 100 && size < sizeof state);
+  CHECK(smoothbound_record_save(record, state, size - 1, &size, &failure) ==
+        SMOOTHBOUND_BAD_OUTPUT);
+  CHECK(smoothbound_record_save(record, state, size, &size, NULL) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_record_load(state, size, &loaded, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_question_create(loaded, 0.4, 0.25, 0.5, 0, &question, NULL) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_question_advance(question, loaded, 1e-3, &again, NULL) == SMOOTHBOUND_OK);
+  CHECK(again == n && smoothbound_record_n_draws(loaded) == draws - 10);
+  smoothbound_record_destroy(loaded);
+  state[40] ^= 4;
+  CHECK(smoothbound_record_load(state, size, &loaded, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(loaded == NULL && strstr(failure.message, "state must be whole") == failure.message);
+  smoothbound_question_destroy(question);
+  smoothbound_question_destroy(later);
+  smoothbound_question_destroy(false_one);
+  smoothbound_record_destroy(record);
+  smoothbound_record_destroy(parts);
+}
+
+static void check_anytime_refusals(void) {
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  smoothbound_record *record = empty_record(), *other = NULL;
+  smoothbound_question* question = NULL;
+  smoothbound_scores scores = usual_scores();
+  const double score = scores64[0][5];
+  uint64_t n = 0;
+  size_t size = 0;
+
+  CHECK(smoothbound_record_add(record, &scores, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(strcmp(failure.message, "n_inputs must be 1, got 3") == 0);
+  scores = one_input(0, 20);
+  scores64[0][5] = 1.5;
+  CHECK(smoothbound_record_guess(record, &scores, &failure) == SMOOTHBOUND_BAD_SCORE);
+  CHECK(smoothbound_record_add(record, &scores, &failure) == SMOOTHBOUND_BAD_SCORE);
+  CHECK(failure.draw == 5 && smoothbound_record_n_draws(record) == 0);
+  scores64[0][5] = score;
+  CHECK(smoothbound_record_add(record, &scores, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_record_guess(record, &scores, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(smoothbound_record_create(0.0, 0.0, 0, &other, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(smoothbound_record_create(0.0, 1.0, 2, &other, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(other == NULL && strstr(failure.message, "side must be one of its codes") != NULL);
+  CHECK(smoothbound_question_create(record, 1.0, 0.0, 1.0, 0, &question, &failure) ==
+        SMOOTHBOUND_BAD_OPTION);
+  CHECK(strcmp(failure.message, "threshold must lie strictly between a and b, got 1") == 0);
+  CHECK(smoothbound_question_create(record, 0.5, -1.0, 1.0, 0, &question, &failure) ==
+        SMOOTHBOUND_BAD_OPTION);
+  CHECK(smoothbound_question_create(record, 0.5, 1e300, 1e-300, 0, &question, &failure) ==
+        SMOOTHBOUND_BAD_OPTION);
+  CHECK(smoothbound_question_create(record, 0.5, 1.0, 0.0, 0, &question, &failure) ==
+        SMOOTHBOUND_BAD_OPTION);
+  CHECK(smoothbound_question_create(record, 0.5, 1.0, 1.0, (uint64_t)-1, &question, &failure) ==
+        SMOOTHBOUND_BAD_OPTION);
+  CHECK(question == NULL);
+  CHECK(smoothbound_question_create(record, 0.5, 1.0, 1.0, 0, &question, NULL) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_question_advance(question, record, 0.0, &n, &failure) ==
+        SMOOTHBOUND_BAD_OPTION);
+  CHECK(smoothbound_record_create(0.0, 1.0, SMOOTHBOUND_SIDE_UPPER, &other, NULL) ==
+        SMOOTHBOUND_OK);
+  CHECK(smoothbound_question_advance(question, other, 1e-3, &n, &failure) ==
+        SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(strstr(failure.message, "record must have the range and side") == failure.message);
+  CHECK(smoothbound_record_add(NULL, &scores, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(smoothbound_record_add(record, NULL, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(smoothbound_record_create(0.0, 1.0, 0, NULL, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(smoothbound_record_save(record, NULL, 5, &size, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(smoothbound_record_save(record, NULL, 0, NULL, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(smoothbound_record_load(&size, 8, NULL, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  smoothbound_question_destroy(question);
+  CHECK(smoothbound_question_create(NULL, 0.5, 1.0, 1.0, 0, &question, &failure) ==
+        SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(question == NULL);
+  CHECK(smoothbound_question_advance(NULL, record, 1e-3, &n, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+  smoothbound_record_destroy(record);
+  smoothbound_record_destroy(other);
+  smoothbound_record_destroy(NULL);
+  smoothbound_question_destroy(NULL);
+}
+
 static void fill_scores(void) {
   int i, j;
   for (i = 0; i <= bins; ++i) fine_edges[i] = (double)i / bins;
@@ -493,6 +623,8 @@ int main(void) {
   RUN(check_sketch_partners);
   RUN(check_sketch_refusals);
   RUN(check_edges);
+  RUN(check_anytime);
+  RUN(check_anytime_refusals);
   RUN(check_cancel);
   RUN(check_layouts);
   RUN(check_failures);

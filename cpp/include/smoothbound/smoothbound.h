@@ -269,6 +269,113 @@ SMOOTHBOUND_API int32_t smoothbound_plan_certify_sketch(const smoothbound_plan* 
 /** Frees a sketch; NULL is allowed. No call may be using it. */
 SMOOTHBOUND_API void smoothbound_sketch_destroy(smoothbound_sketch* sketch);
 
+/** The draws of one input, for tests that may be stopped at any time (smoothbound_question). It
+ * keeps about 4 bytes for each of the first draws, and ever less for later ones.
+ *
+ * \code
+ *   smoothbound_record_create(0.0, 1.0, SMOOTHBOUND_SIDE_LOWER, &record, NULL);
+ *   smoothbound_question_create(record, 0.5, 0.25, 0.25, 0, &question, NULL);
+ *   while (n_draws == 0 && draw_some(&scores)) {
+ *     smoothbound_record_add(record, &scores, NULL);
+ *     smoothbound_question_advance(question, record, 1e-3, &n_draws, NULL);
+ *   }
+ * \endcode
+ *
+ * A function that fails leaves its record and its question as they were. Calls that only read a
+ * record may run at once; a call that writes to one must be alone. */
+typedef struct smoothbound_record smoothbound_record;
+
+/** Makes a record with no draws.
+ * \param a, b    range of the scores, b - a finite and at least 1e-300
+ * \param side    SMOOTHBOUND_SIDE_LOWER to show that the confidence is above thresholds, UPPER that
+ *                it is below
+ * \param record  set to the record, to be given to smoothbound_record_destroy(); to NULL after a
+ *                failure
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OPTION or OUT_OF_MEMORY */
+SMOOTHBOUND_API int32_t smoothbound_record_create(double a, double b, int32_t side,
+                                                  smoothbound_record** record,
+                                                  smoothbound_failure* failure);
+
+/** Takes scores that serve as the first guess of the distribution and for nothing else, such as
+ * those of the draws that selected the class. They must come before the first draw.
+ * \param scores  of one input
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OPTION or BAD_SCORE */
+SMOOTHBOUND_API int32_t smoothbound_record_guess(smoothbound_record* record,
+                                                 const smoothbound_scores* scores,
+                                                 smoothbound_failure* failure);
+
+/** Takes the scores of the next draws, in an order that does not depend on their values. How they
+ * are cut into calls does not matter.
+ * \param scores  of one input; at most 2^28 draws in all
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OPTION, BAD_SCORE or OUT_OF_MEMORY */
+SMOOTHBOUND_API int32_t smoothbound_record_add(smoothbound_record* record,
+                                               const smoothbound_scores* scores,
+                                               smoothbound_failure* failure);
+
+/** The number of draws, those of the guess not among them. 0 for NULL. */
+SMOOTHBOUND_API uint64_t smoothbound_record_n_draws(const smoothbound_record* record);
+
+/** Writes a record as bytes, the same on every machine, with a checksum.
+ * \param state    room for `size` bytes; NULL with size 0 to be told the number alone
+ * \param n_bytes  set to the number of bytes
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OUTPUT (too little room) or OUT_OF_MEMORY */
+SMOOTHBOUND_API int32_t smoothbound_record_save(const smoothbound_record* record, void* state,
+                                                size_t size, size_t* n_bytes,
+                                                smoothbound_failure* failure);
+
+/** Makes the record that was written. Its questions begin anew and come to the same answers.
+ * \param record  set to the record, to be given to smoothbound_record_destroy(); to NULL after a
+ *                failure
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OPTION (the bytes are not those of a record, whole and
+ *         possible) or OUT_OF_MEMORY */
+SMOOTHBOUND_API int32_t smoothbound_record_load(const void* state, size_t size,
+                                                smoothbound_record** record,
+                                                smoothbound_failure* failure);
+
+/** Frees a record; NULL is allowed. No call may be using it. */
+SMOOTHBOUND_API void smoothbound_record_destroy(smoothbound_record* record);
+
+/** Whether the confidence is above a threshold (below, on the upper side) at all points within a
+ * radius. The draws may be stopped at any time and for any reason: a question that is false is
+ * shown with probability at most alpha, whenever it is looked at. Every question has an alpha of
+ * its own. Of questions about growing radii that are asked in this order, until one is not shown,
+ * all hold together at alpha. */
+typedef struct smoothbound_question smoothbound_question;
+
+/** Asks a question of the draws of a record.
+ * \param record     where the range and the side are from; it may be destroyed
+ * \param threshold  strictly between a and b
+ * \param radius     not negative, in the units of sigma
+ * \param sigma      noise level, > 0
+ * \param n_seen     how many draws had been seen when the question was thought of: those before it
+ *                   do not count for it. 0 for a question that was fixed before the first draw
+ * \param question   set to the question, to be given to smoothbound_question_destroy(); to NULL
+ *                   after a failure
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OPTION or OUT_OF_MEMORY */
+SMOOTHBOUND_API int32_t smoothbound_question_create(const smoothbound_record* record,
+                                                    double threshold, double radius, double sigma,
+                                                    uint64_t n_seen,
+                                                    smoothbound_question** question,
+                                                    smoothbound_failure* failure);
+
+/** Takes the draws that the record has, until the question is shown. Answers are given at fixed
+ * numbers of draws: 0, 1, 2, ..., 64, 66, 68, ..., each 1/32 larger than the one before.
+ * \param record   that of the calls before, with no less draws
+ * \param alpha    failure probability, at least 1e-302 and below 1
+ * \param n_draws  set to the number of draws at which the question was shown; to 0: not yet
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT or BAD_OPTION */
+SMOOTHBOUND_API int32_t smoothbound_question_advance(smoothbound_question* question,
+                                                     const smoothbound_record* record, double alpha,
+                                                     uint64_t* n_draws,
+                                                     smoothbound_failure* failure);
+
+/** The logarithm of the wealth: the question is shown where it is at least ln(1/alpha). 0 for
+ * NULL. */
+SMOOTHBOUND_API double smoothbound_question_log_wealth(const smoothbound_question* question);
+
+/** Frees a question; NULL is allowed. No call may be using it. */
+SMOOTHBOUND_API void smoothbound_question_destroy(smoothbound_question* question);
+
 /** Version of the library, "major.minor.patch". */
 SMOOTHBOUND_API const char* smoothbound_version(void);
 

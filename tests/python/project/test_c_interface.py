@@ -108,6 +108,21 @@ def library(request, native):
         getattr(library, f"smoothbound_sketch_{name}").argtypes = types
     for name in ("n_draws", "n_cells"):
         getattr(library, f"smoothbound_sketch_{name}").restype = size
+    number, count = c_double, ctypes.c_uint64
+    for name, *types in [
+        ("record_create", number, number, c_int32, any_pointer, any_pointer),
+        ("record_guess", handle, any_pointer, any_pointer),
+        ("record_add", handle, any_pointer, any_pointer),
+        ("record_save", handle, any_pointer, size, any_pointer, any_pointer),
+        ("record_load", any_pointer, size, any_pointer, any_pointer),
+        ("record_destroy", handle),
+        ("question_create", handle, number, number, number, count, any_pointer, any_pointer),
+        ("question_advance", handle, handle, number, any_pointer, any_pointer),
+        ("question_log_wealth", handle),
+        ("question_destroy", handle),
+    ]:
+        getattr(library, f"smoothbound_{name}").argtypes = types
+    library.smoothbound_question_log_wealth.restype = number
     return library
 
 
@@ -287,6 +302,43 @@ def test_a_sketch_of_parts_is_the_sketch_of_all(library):
     assert failure.message == b"a must be an edge, got 0"
     for sketch in (whole, left, right, copy):
         library.smoothbound_sketch_destroy(sketch)
+
+
+def test_a_question_is_shown_as_from_python(library):
+    scores = np.random.default_rng(8).beta(8, 1, size=(1, 1000)).astype(np.float32)
+    record, question = ctypes.c_void_p(), ctypes.c_void_p()
+    assert library.smoothbound_record_create(0.0, 1.0, LOWER, byref(record), None) == OK
+    guess, draws = view_of(scores[:, :10]), view_of(scores[:, 10:])
+    assert library.smoothbound_record_guess(record, byref(guess), None) == OK
+    assert library.smoothbound_record_add(record, byref(draws), None) == OK
+    create = library.smoothbound_question_create
+    assert create(record, 0.7, 0.125, 0.25, 0, byref(question), None) == OK
+    found = ctypes.c_uint64()
+    advance = library.smoothbound_question_advance
+    assert advance(question, record, 1e-3, byref(found), None) == OK
+    test = sb.anytime.AnytimeTest(
+        sb.anytime.Decide(0.7, 0.125), sigma=0.25, alpha=1e-3, guess=scores[0, :10], backend="cpp"
+    )
+    test.update(scores[0, 10:])
+    assert found.value == test.answers[0].n_draws > 0
+    expected = pytest.approx(test.answers[0].log_wealth, rel=1e-12)  # r is rounded once more
+    assert library.smoothbound_question_log_wealth(question) == expected
+
+    size = c_size_t()
+    assert library.smoothbound_record_save(record, None, 0, byref(size), None) == OK
+    state = ctypes.create_string_buffer(size.value)
+    assert library.smoothbound_record_save(record, state, size, byref(size), None) == OK
+    loaded = ctypes.c_void_p()
+    assert library.smoothbound_record_load(state, size, byref(loaded), None) == OK
+    state[30] = 77
+    failure, none = sized(Failure), ctypes.c_void_p()
+    load = library.smoothbound_record_load
+    assert load(state, size, byref(none), byref(failure)) == BAD_OPTION
+    assert none.value is None
+    assert failure.message.startswith(b"state must be whole")
+    for one in (record, loaded):
+        library.smoothbound_record_destroy(one)
+    library.smoothbound_question_destroy(question)
 
 
 def test_failures_in_words(library):

@@ -53,6 +53,15 @@ def test_the_example_bounds_by_tangents_and_sketches(native, embedding):
     assert 0 <= exact[2] - sketch[2] <= 0.01
 
 
+def test_the_example_draws_until_the_confidence_is_certified(native, embedding):
+    text = " ".join(str(score) for score in SCORES[0])
+    test = sb.anytime.AnytimeTest(sb.anytime.Decide(0.5, 0.25), sigma=0.25)
+    test.update(SCORES[0])
+    n_draws = int(native.run(embedding / "anytime_c", input=text))
+    assert n_draws == test.answers[0].n_draws > 0
+    assert int(native.run(embedding / "anytime_c", input="0.9 0.9")) == 0
+
+
 def test_the_example_says_what_is_wrong(native, embedding):
     for program in ("embed", "embed_c"):
         message = native.run(embedding / program, "4", input="0.5 0.5 1.5 0.5", fails=True)
