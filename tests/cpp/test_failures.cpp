@@ -5,6 +5,7 @@
 #include <limits>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -58,6 +59,32 @@ static_assert(noexcept(Plan{}.create(Options{}, 1)));
 static_assert(noexcept(describe(Failure{}, {})));
 static_assert(noexcept(gaussian::cdf(0.0)) && noexcept(gaussian::quantile(0.5)));
 static_assert(noexcept(tier()));
+template <class T>
+constexpr bool record_never_throws = noexcept(std::declval<DrawRecord&>().add(Row<T>{})) &&
+                                     noexcept(std::declval<DrawRecord&>().guess(Row<T>{})) &&
+                                     noexcept(test_rows(Scores<T>{}, AnytimeOptions{}, {}));
+static_assert(record_never_throws<half> && record_never_throws<float> &&
+              record_never_throws<double>);
+static_assert(noexcept(std::declval<DrawRecord&>().load({})));
+
+// Calls act() with ever more allocations until it does not fail. After each failure, unchanged()
+// tells whether all is as it was.
+template <class Act, class Unchanged>
+void check_without_memory(const Act& act, const Unchanged& unchanged) {
+  int refused = 0;
+  for (long left = 0;; ++left) {
+    allocations = left;
+    const Failure failure = act();
+    allocations = -1;
+    if (!failure) break;
+    CHECK(tells(failure, Error::out_of_memory, "out of memory"));
+    CHECK(unchanged());
+    ++refused;
+  }
+  CHECK(refused > 3);
+}
+
+bool anything() { return true; }
 
 // Two rows, and options for them.
 struct Setting {
@@ -151,17 +178,43 @@ CASE("every allocation in turn fails: reported, and the next call is right again
   const std::vector<double> expected = s.bounds, expected_radius = s.radius;
   for (const int count : {1, 3}) {
     s.options.threads = count;
-    int refused = 0;
-    for (long left = 0;; ++left) {
-      allocations = left;
-      const Failure failure = certify(s.scores, s.options, s.out);
-      allocations = -1;
-      if (!failure) break;
-      CHECK(tells(failure, Error::out_of_memory, "out of memory"));
-      ++refused;
-    }
-    CHECK(refused > 3);
+    check_without_memory([&] { return certify(s.scores, s.options, s.out); }, anything);
     CHECK(s.bounds == expected && s.radius == expected_radius);
+  }
+}
+
+CASE("a record without memory for more stays as it was, and takes the draws later") {
+  std::vector<double> draws(3000);
+  for (std::size_t i = 0; i < draws.size(); ++i) draws[i] = static_cast<double>(i % 97) / 96.0;
+  const Row<double> all{draws.data(), draws.size(), sizeof(double)};
+  DrawRecord whole(0.0, 1.0, Side::lower);
+  CHECK(!whole.add(all));
+  const std::vector<std::uint8_t> expected = whole.save();
+
+  DrawRecord record(0.0, 1.0, Side::lower);
+  CHECK(!record.add(Row<double>{draws.data(), 100, sizeof(double)}));
+  const std::vector<std::uint8_t> before = record.save();
+  check_without_memory([&] { return record.add(all.after(100)); },
+                       [&] { return record.save() == before; });
+  CHECK(record.save() == expected);
+
+  DrawRecord loaded(0.0, 1.0, Side::lower);
+  const std::vector<std::uint8_t> empty = loaded.save();
+  check_without_memory([&] { return loaded.load(expected); },
+                       [&] { return loaded.save() == empty; });
+  CHECK(loaded.save() == expected);
+}
+
+CASE("tests of many inputs without memory are reported, and the next call is right again") {
+  const Setting s;
+  const std::vector<Question> questions = {{0.5, 0.0}, {0.5, 0.2, true}};
+  AnytimeOptions options;
+  options.questions = questions;
+  for (const int count : {1, 3}) {
+    options.threads = count;
+    std::vector<std::uint64_t> shown(4);
+    check_without_memory([&] { return test_rows(s.scores, options, shown); }, anything);
+    CHECK(shown[0] > 0 && shown[1] > 0 && shown[2] == shown[0] && shown[3] == shown[1]);
   }
 }
 
