@@ -54,6 +54,21 @@ def test_parts_threads_and_blocks_make_no_difference(monkeypatch):
         np.testing.assert_array_equal(getattr(later, name), getattr(whole, name)[3:])
 
 
+def test_both_backends_give_the_same_answers(backend):
+    scores = scores_of(4, 300, dtype="float32")
+    options = {"sigma": SIGMA, "seed": 2, "first_row": 5, "side": "both", "n_guess": 20}
+    coarse = [QUESTIONS[0], FindRadius(0.5, 0.5), FindConfidence(SIGMA, 0.3)]
+    found = answer_scores(scores, coarse, backend=backend, **options)
+    expected = answer_scores(scores, coarse, **options)
+    np.testing.assert_array_equal(found.n_draws, expected.n_draws)
+    np.testing.assert_array_equal(found.radius, expected.radius)
+    np.testing.assert_array_equal(found.confidence, expected.confidence)
+    assert found.certified.any()
+    scores[2, 7] = 2.0
+    with pytest.raises(ValueError, match=r"got scores\[2, 7\] = 2.0"):
+        answer_scores(scores, coarse, backend=backend, **options)
+
+
 def test_no_inputs_get_no_answers():
     found = answer_scores(np.empty((0, 300)), QUESTIONS, sigma=SIGMA)
     assert found.certified.shape == found.radius.shape == (0, 3)

@@ -54,6 +54,19 @@ def test_a_saved_test_goes_on_as_the_first_would(copied):
         other.update(Draws(scores_of(5), 2, 5, 10, first_draw=601, index=8))
 
 
+def test_a_state_goes_on_in_either_backend(backend):
+    test = begun(backend=backend)
+    other = AnytimeTest.from_bytes(test.to_bytes())
+    back = AnytimeTest.from_bytes(other.to_bytes(), backend=backend)
+    assert back.to_bytes() == other.to_bytes() == test.to_bytes()
+    assert [one.n_draws for one in back.answers] == [one.n_draws for one in other.answers]
+    damaged = bytearray(states.unpack(test.to_bytes())[1][0])
+    damaged[-9] ^= 1
+    about, records = states.unpack(test.to_bytes())
+    with pytest.raises(ValueError, match="state contradicts itself"):
+        AnytimeTest.from_bytes(states.pack(about, [bytes(damaged), records[1]]), backend=backend)
+
+
 def test_answers_that_were_read_do_not_change_the_state():
     test = begun()
     before = test.to_bytes()
