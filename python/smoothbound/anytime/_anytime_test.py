@@ -342,7 +342,8 @@ class AnytimeTest:
     def to_bytes(self) -> bytes:
         """Return the state of the test: its questions and the records of its draws.
 
-        A test that `from_bytes` makes of it goes on as this one would. Some ten kilobytes.
+        A test that `from_bytes` makes of it goes on as this one would. The size grows with the
+        logarithm of the number of draws: 34 kB after 100 000 spread scores.
         """
         with self._lock:
             self._refuse_interrupted()

@@ -11,6 +11,7 @@ from smoothbound.backends._names import Side
 __all__ = [
     "KINDS",
     "MOST_CLAIMS",
+    "MOST_SIGMAS",
     "Claim",
     "Decide",
     "FindConfidence",
@@ -22,6 +23,10 @@ __all__ = [
 
 MOST_CLAIMS = 2**14
 """How many claims a question is made of, at most."""
+
+# Touching points are at most 9 in size, so that no test shows anything beyond 9 - Phi^-1(target),
+# where the second term is at most 38.
+MOST_SIGMAS = 50.0
 
 
 @dataclass(frozen=True)
@@ -147,10 +152,10 @@ def checked_question(
     if isinstance(question, FindConfidence):
         a, b = score_range
         precision = _precision(question.precision, b - a)
-        if not precision < b - a:
+        if not (a < a + precision < b and a < b - precision < b):
             raise ValueError(
-                f"precision must be below the width of the range of the scores, {b - a:g}, got "
-                f"{question.precision!r}"
+                f"precision must lie between 0 and the width of the range ({a}, {b}), and be large "
+                f"enough to tell its ends from the next threshold, got {question.precision!r}"
             )
         return FindConfidence(_radius(question.radius, sigma, displacement), precision)
     raise TypeError(
@@ -166,16 +171,11 @@ def _threshold(value: object, score_range: tuple[float, float]) -> float:
     return threshold
 
 
-# Touching points are at most 9 in size, so that no test shows anything beyond 9 - Phi^-1(target),
-# where the second term is at most 38.
-_MOST_SIGMAS = 50.0
-
-
 def _radius(value: object, sigma: float, displacement: float) -> float:
     radius = checks.non_negative("radius", value)
-    if not radius + 2.0 * displacement <= _MOST_SIGMAS * sigma:
+    if not radius + 2.0 * displacement <= MOST_SIGMAS * sigma:
         raise ValueError(
-            f"radius must be at most {_MOST_SIGMAS:g} sigma = {_MOST_SIGMAS * sigma:g}, because "
+            f"radius must be at most {MOST_SIGMAS:g} sigma = {MOST_SIGMAS * sigma:g}, because "
             f"no test can show anything further out; got {value!r}"
         )
     return radius

@@ -15,6 +15,7 @@ from smoothbound._utils import checks
 from smoothbound.anytime._chain import Chain
 from smoothbound.anytime._questions import (
     MOST_CLAIMS,
+    MOST_SIGMAS,
     Claim,
     Question,
     checked_question,
@@ -84,6 +85,11 @@ class Setting:
                 f"measure must be the name of a measure, got {checks.shown(self.measure)}"
             )
         vars(self).update(checked)  # the class is frozen
+        if not 2.0 * self.displacement <= MOST_SIGMAS * self.sigma:
+            raise ValueError(
+                f"displacement must be at most {MOST_SIGMAS / 2:g} sigma, because no test can show "
+                f"anything further out; got {self.displacement}"
+            )
 
     @property
     def sides(self) -> tuple[Side, ...]:

@@ -248,7 +248,7 @@ def test_draws_that_are_given_again_are_refused_by_their_number():
         (FindRadius(0.5, 0.0), "precision must be positive"),
         (FindRadius(0.5, 1e-5), "precision must be at least 0.000977"),
         (FindRadius(2.0, 0.1), "threshold must lie strictly inside"),
-        (FindConfidence(0.1, 1.0), "precision must be below the width"),
+        (FindConfidence(0.1, 1.0), "precision must lie between 0 and the width"),
         (FindConfidence(0.1, 1e-5), "precision must be at least 6.1e-05"),
         (FindConfidence(-0.1, 0.1), "radius must be at least 0"),
         ((0.5, 0.1), r"question\S* must be Decide"),
@@ -274,6 +274,7 @@ def test_a_question_that_is_none_or_outside_the_range_is_refused(question, match
         ({"side": "left"}, "side must be one of 'lower', 'upper', 'both'"),
         ({"measure": 3}, "measure must be the name of a measure"),
         ({"displacement": -1.0}, "displacement must be at least 0"),
+        ({"displacement": 1e308}, "displacement must be at most 25 sigma"),
         ({"backend": "gpu"}, "backend must be one of"),
         ({"guess": [0.5, 2.0]}, r"guess must be finite and within .* got guess\[1\] = 2.0"),
         ({"guess": 0.5}, "guess must be one row"),
@@ -282,6 +283,13 @@ def test_a_question_that_is_none_or_outside_the_range_is_refused(question, match
 def test_a_wrong_argument_is_named(options, match):
     with pytest.raises((TypeError, ValueError), match=match):
         AnytimeTest(**({"questions": DECIDE, "sigma": SIGMA} | options))
+
+
+def test_a_precision_that_floats_do_not_resolve_is_refused():
+    wide = {"sigma": SIGMA, "score_range": (1e16, 1e16 + 8)}
+    with pytest.raises(ValueError, match=r"precision .* large enough to tell its ends"):
+        AnytimeTest(FindConfidence(0.0, 0.5), **wide)
+    AnytimeTest(FindConfidence(0.0, 2.0), side="both", **wide)
 
 
 def test_more_draws_than_a_test_takes_are_refused():

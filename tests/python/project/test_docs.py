@@ -209,6 +209,12 @@ def check_reproduction(names: dict[str, Any]) -> None:
     assert (Path("report") / "n10000" / "report.html").exists()
 
 
+def check_anytime(names: dict[str, Any]) -> None:
+    assert names["decided"].certified
+    assert names["found"].radius >= 0.2
+    assert names["answers"].certified.all()
+
+
 def check_harness(names: dict[str, Any]) -> None:
     assert names["y"] >= 0
     assert sum(row["correct"] for row in names["rows"]) >= 15
@@ -217,6 +223,7 @@ def check_harness(names: dict[str, Any]) -> None:
 
 
 CHECKS = {
+    "anytime.md": check_anytime,
     "README.md": check_readme,
     "scores.md": check_scores,
     "sketches.md": check_sketches,
