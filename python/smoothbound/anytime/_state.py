@@ -78,4 +78,9 @@ def unpack(state: object) -> tuple[dict[str, Any], list[bytes]]:
         raise ValueError("state is damaged: its parts are not as long as it says")
     ends = list(accumulate(lengths, initial=begin))
     parts = [body[i:j] for i, j in pairwise(ends)]
-    return dict(json.loads(parts[0])), parts[1:]
+    try:
+        return dict(json.loads(parts[0])), parts[1:]
+    except (RecursionError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"state is damaged: what it says of itself cannot be read: {error}"
+        ) from error

@@ -1,6 +1,7 @@
 """Questions about one input, answered while its draws come."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -82,11 +83,32 @@ def test_answers_are_the_same_however_the_draws_are_cut_and_read():
     assert repr(parts.answers) == repr(whole.answers)  # which has NaN in it
 
 
+def test_threads_may_read_while_another_feeds():
+    scores = scores_of(2000)
+    test = asked(ALL, scores[:0])
+    with ThreadPoolExecutor(4) as threads:
+        readers = [threads.submit(lambda: test.answers) for _ in range(50)]
+        for start in range(0, 2000, 20):
+            test.update(scores[start : start + 20], first_draw=start)
+            readers.append(threads.submit(lambda: test.answers))
+    assert all(len(reader.result()) == len(ALL) for reader in readers)
+    assert test.answers == asked(ALL, scores).answers
+
+
 def test_votes_certify_the_radius_of_the_class_soon():
     """All 1: no test of this level can do with fewer draws than ln(alpha) / ln Phi(r)."""
     test = asked(Decide(0.5, SIGMA), np.ones(1000), guess=np.ones(10))
     limit = math.log(1e-3) / math.log(ndtr(1.0))
     assert limit < test.answers[0].n_draws < 1.3 * limit
+
+
+def test_votes_tell_that_no_number_of_draws_certifies_a_radius():
+    """The radius is sigma: P(1) < Phi(1.2) is a claim of the upper side at R = 0."""
+    votes = np.float32(np.random.default_rng(4).random(3000) < ndtr(1.0))
+    (yes,) = asked(Decide(0.5, 1.2 * SIGMA), votes, guess=()).answers
+    (no,) = asked(Decide(float(ndtr(1.2)), 0.0), votes, guess=(), side="upper").answers
+    assert (yes.certified, no.certified) == (False, True)
+    assert (yes.remaining, no.confidence) == (math.inf, ndtr(1.2))
 
 
 def test_the_upper_side_is_the_lower_side_of_the_reflected_scores():

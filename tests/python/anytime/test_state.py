@@ -169,3 +169,11 @@ def test_the_parts_of_a_state_are_those_that_its_lengths_say():
     with pytest.raises(ValueError, match="state is damaged: its parts"):
         states.unpack(body + digest(body))
     assert json.loads(states.pack({}, [])[14:-16]) == {}
+
+
+@pytest.mark.parametrize("about", [b"", b"[1]", b"3", b"{", b"\xff", b"[" * 100_000])
+def test_a_state_that_says_nothing_of_itself_is_refused(about):
+    state = states.pack({}, [])
+    body = state[:6] + len(about).to_bytes(8, "little") + about
+    with pytest.raises(ValueError, match="state is damaged: what it says of itself"):
+        AnytimeTest.from_bytes(body + digest(body))
