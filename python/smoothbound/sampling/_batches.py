@@ -170,13 +170,14 @@ class Batches:
 
     def _key(self, segments: list[Segment[Input]]) -> Tensor:
         """Return slot, index, draw, stream and vote of each row; unused rows repeat one draw."""
+        firsts = np.array([_first_key(segment) for segment in segments], np.int64).T
+        lengths = [len(segment) for segment in segments]
+        start, stop = segments[0].rows.start, segments[-1].rows.stop
         key = np.empty((5, len(self._noisy)), np.int64)
-        if sum(map(len, segments)) < len(self._noisy):
-            key[:] = np.array(_first_key(segments[0], vote=0))[:, None]
-        for s in segments:
-            first = _first_key(s, vote=int(s.stream is Stream.SELECTION))
-            key[:, s.rows] = np.array(first)[:, None]
-            key[2, s.rows] += np.arange(len(s))
+        key[:4], key[4] = firsts[:4, :1], 0
+        key[:, start:stop] = np.repeat(firsts, lengths, axis=1)
+        key[2, start:stop] += np.arange(stop - start)
+        key[2, start:stop] -= np.repeat(np.cumsum(lengths) - lengths, lengths)
         return self._on_device(torch.from_numpy(key))
 
     def _on_device(self, numbers: Tensor) -> Tensor:
@@ -295,12 +296,12 @@ def _to_host(numbers: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
     return host, arrived
 
 
-def _first_key(segment: Segment[Input], vote: int) -> tuple[int, int, int, int, int]:
+def _first_key(segment: Segment[Input]) -> tuple[int, int, int, int, int]:
     """Return slot, index, draw, stream and vote of the first draw of a segment."""
-    item, draw = segment.input.item, segment.first
+    item, draw, votes = segment.input.item, segment.first, 1
     if segment.stream is Stream.ESTIMATION:
-        draw += item.first_draw
-    return segment.input.slot, item.index, draw, segment.stream, vote
+        draw, votes = draw + item.first_draw, 0
+    return segment.input.slot, item.index, draw, segment.stream, votes
 
 
 def _allocated(size: int, like: Tensor, device: torch.device) -> Tensor:

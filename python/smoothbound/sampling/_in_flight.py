@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound.sampling._jobs import Draws, Job, OpenEndedJob
+from smoothbound.sampling._jobs import Draws, Job, OpenEndedJob, as_open_ended
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,10 +100,9 @@ class Estimation:
         Draws that the job took. Those that are back but were never asked for do not count.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, open_ended: OpenEndedJob | None) -> None:
         self.n_wanted = self.n_handed_out = self.n_taken = 0
-        self._job = job
-        self._open_ended = job if isinstance(job, OpenEndedJob) else None
+        self._job, self._open_ended = job, open_ended
         self._draws_ahead = True
         self._taken: list[NDArray[np.float32]] = []  # each with a row of scores and one of hits
         self._spare = np.empty((2, 0), np.float32)
@@ -131,7 +130,8 @@ class Estimation:
         hits : ndarray of bool, shape (k,)
             Whether the selected class has the largest output.
         """
-        self._spare = np.concatenate([self._spare, [scores, hits.astype(np.float32)]], axis=1)
+        new = np.array([scores, hits], np.float32)
+        self._spare = np.concatenate([self._spare, new], axis=1) if self._spare.size else new
         while self._spare.size and (remaining := self._job.remaining):
             if self._open_ended is not None and self._spare.shape[1] < remaining:
                 break
@@ -179,8 +179,8 @@ class InFlight(Generic[Item]):
     open: bool = True
 
     def __post_init__(self) -> None:
-        self.estimation = Estimation(self.job)
-        self.guided = self.job if isinstance(self.job, OpenEndedJob) else None
+        self.guided = as_open_ended(self.job)
+        self.estimation = Estimation(self.job, self.guided)
 
     @property
     def ready(self) -> int:

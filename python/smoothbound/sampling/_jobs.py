@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from smoothbound.noise._kinds import Kind
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Draws", "Failure", "FixedJob", "Input", "Job", "OpenEndedJob"]
+__all__ = ["Draws", "Failure", "FixedJob", "Input", "Job", "OpenEndedJob", "as_open_ended"]
 
 # Draws can be joined only if they agree in these.
 _SHARED = ("seed", "index", "selected", "n0", "displacement", "sigma", "measure", "noise")
@@ -38,7 +38,6 @@ class Job(Protocol):
         """Take the next scores, at most `remaining` of them, in the order of drawing."""
 
 
-@runtime_checkable
 class OpenEndedJob(Job, Protocol):
     """A job that may end at any draw, and starts from the scores of the selection draws.
 
@@ -62,6 +61,11 @@ class OpenEndedJob(Job, Protocol):
 
         `remaining` counts from here on; before, it only tells whether to draw at all.
         """
+
+
+def as_open_ended(job: Job) -> OpenEndedJob | None:
+    """Return the job, if it is open-ended."""
+    return cast(OpenEndedJob, job) if hasattr(job, "begin") else None
 
 
 class FixedJob:

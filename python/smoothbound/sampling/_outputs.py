@@ -14,9 +14,7 @@ from smoothbound._utils import checks
 from smoothbound.adapters._names import SELECTS, Outputs, Select
 from smoothbound.errors import said
 from smoothbound.measures import MARGIN, SCORE, VOTE, Measure
-from smoothbound.noise._streams import Stream
-from smoothbound.sampling._jobs import Failure, Input
-from smoothbound.sampling._schedule import Segment
+from smoothbound.sampling._jobs import Failure
 
 __all__ = ["BatchError", "OutputSummary", "Scorer", "select_for"]
 
@@ -192,11 +190,16 @@ class Scorer:
             return error.failure
         return self._outside(scores, 0, "selection draw") or scores
 
-    def failure(self, record: NDArray[np.floating], segment: Segment[Input]) -> Failure | None:
-        """Return the failure of a segment, from its rows of the record; None if there is none.
+    def failure(self, record: NDArray[np.floating], first: int | None = None) -> Failure | None:
+        """Return the failure of draws, from their rows of the record; None if there is none.
 
-        The scores of selection draws are not checked here, because they are not used: another class
-        may be selected in the end.
+        Parameters
+        ----------
+        record : ndarray, shape (columns, k)
+        first : int, optional
+            Number of the first draw, for estimation draws of one input. The scores of selection
+            draws are not checked here, because they are not used: another class may be selected in
+            the end.
         """
         scores, _, _, high, *rest = record
         low = rest[0] if rest else high
@@ -216,9 +219,7 @@ class Scorer:
                     f"off by {drift:.3g}. State outputs='logits' if they are logits, or "
                     "outputs='raw' for a custom measure",
                 )
-        if segment.stream is Stream.SELECTION:
-            return None
-        return self._outside(scores, segment.first, "draw")
+        return None if first is None else self._outside(scores, first, "draw")
 
     def _outside(self, scores: NDArray[np.floating], first: int, draw: str) -> Failure | None:
         """Return the failure of scores that are outside the range; None if they are inside."""

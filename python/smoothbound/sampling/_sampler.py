@@ -28,7 +28,7 @@ from smoothbound.measures import Measure
 from smoothbound.measures import measure as measure_of
 from smoothbound.noise._kinds import DEFAULT, Kind
 from smoothbound.noise._noise import Noise
-from smoothbound.noise._streams import MAX_DRAWS
+from smoothbound.noise._streams import MAX_DRAWS, Stream
 from smoothbound.sampling._batches import Attempt, Batches
 from smoothbound.sampling._inputs import tensor_of
 from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input
@@ -398,21 +398,7 @@ def _collect(
             continue
         if attempt.arrived is not None:
             attempt.arrived.synchronize()
-        record = attempt.record.numpy()
-        for i, segment in enumerate(attempt.segments):
-            if advance is not None:
-                advance(len(segment))
-            if failure := batches.scorer.failure(record[:, segment.rows], segment):
-                _fail(segment, failure, schedule)
-                continue
-            scores, top, selected = record[:3, segment.rows]
-            schedule.deliver(
-                segment,
-                scores.astype(np.float32),
-                top.astype(np.int64),
-                int(selected[-1]),
-                attempt.outputs[i] if attempt.outputs else None,
-            )
+        _hand_out(attempt, attempt.record.numpy(), schedule, batches.scorer, advance)
     while schedule.decided:
         one = schedule.decided.popleft()
         found = batches.selection_scores(one.selection)
@@ -420,6 +406,29 @@ def _collect(
             schedule.fail(one, found)
         else:
             schedule.begin(one, found)
+
+
+def _hand_out(
+    attempt: Attempt,
+    record: NDArray[np.floating],
+    schedule: Schedule[Input],
+    scorer: Scorer,
+    advance: Callable[[int], object] | None,
+) -> None:
+    """Hand out the rows of a record, and fail the inputs that have wrong ones."""
+    used = slice(attempt.segments[0].rows.start, attempt.segments[-1].rows.stop)
+    sound = scorer.failure(record[:, used], first=0) is None  # or else each segment is checked
+    scores, top, selected = record[0].astype(np.float32), *record[1:3].astype(np.int64)
+    for i, segment in enumerate(attempt.segments):
+        rows = segment.rows
+        if advance is not None:
+            advance(len(segment))
+        first = None if segment.stream is Stream.SELECTION else segment.first
+        if not sound and (failure := scorer.failure(record[:, rows], first)):
+            _fail(segment, failure, schedule)
+            continue
+        outputs = attempt.outputs[i] if attempt.outputs else None
+        schedule.deliver(segment, scores[rows], top[rows], int(selected[rows.stop - 1]), outputs)
 
 
 def _fail(segment: Segment[Input], failure: Failure, schedule: Schedule[Input]) -> None:

@@ -149,12 +149,12 @@ class Schedule(Generic[Item]):
         row = 0
         while self._waiting and row < self.size:
             one = self._waiting[0]
-            if one.ready:
+            if one.n_queued:
                 segments.append(self._next_segment(one, row))
                 row = segments[-1].rows.stop
-            if not one.ready:
+                self._count(one)
+            if not one.n_queued:
                 self._waiting.popleft()
-            self._count(one)
         return segments + self._ahead(row) if segments else []
 
     def deliver(
@@ -237,14 +237,15 @@ class Schedule(Generic[Item]):
 
     def _queue(self, one: InFlight[Item]) -> None:
         """Let an input wait for its turn, if it has draws to hand out and does not wait yet."""
-        if one.ready and not one.n_queued:
-            self._waiting.append(one)
+        waits = one.n_queued > 0
         self._count(one)
+        if one.n_queued and not waits:
+            self._waiting.append(one)
 
     def _count(self, one: InFlight[Item]) -> None:
         """Bring the number of draws to hand out up to date."""
-        self._ready += one.ready - one.n_queued
-        one.n_queued = one.ready
+        before, one.n_queued = one.n_queued, one.ready
+        self._ready += one.n_queued - before
 
     def _next_segment(self, one: InFlight[Item], row: int) -> Segment[Item]:
         """Hand out the next draws of an input that has some, in the rows from `row` on."""
