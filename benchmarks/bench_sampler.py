@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from measure import SIGMA, Measure
+from measure import SIGMA, THRESHOLD, Measure
+from smoothbound.anytime import Decide, Plan
 from smoothbound.models.architectures import ARCHITECTURES, build
 from smoothbound.sampling._jobs import Draws, FixedJob, Input
 from smoothbound.sampling._sampler import Sampler
@@ -86,7 +87,7 @@ class Race:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.model, shape = network(case.arch)
+        self.model, shape = self.network()
         self.sampler = Sampler(self.model, SIGMA, device=case.device, **case.options)
         self.x = (torch.rand(shape) * 255).round() / 255
         self.size = self.sampler.model.batch_size_for(self.x)
@@ -96,6 +97,10 @@ class Race:
         self.last = self.sampler.model.channels_last_for(self.x)
         batch = torch.rand((self.size, *shape), device=self.sampler.device)
         self.batch = batch.to(memory_format=torch.channels_last) if self.last else batch
+
+    def network(self) -> tuple[nn.Module, tuple[int, ...]]:
+        """Return the network of the case and the shape of its inputs."""
+        return network(self.case.arch)
 
     def sample(self) -> list[Draws]:
         """Draw all inputs."""
@@ -127,6 +132,68 @@ class Race:
     def _wait(self) -> None:
         if self.sampler.device.type == "cuda":
             torch.cuda.synchronize()
+
+
+class Sure(nn.Module):
+    """A network whose first two logits also depend on a corner of the image."""
+
+    def __init__(self, base: nn.Module) -> None:
+        super().__init__()
+        self.base = base
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.base(x)
+        contrast = 40 * (x[:, 0, :8, :8] - 0.5).mean(dim=(1, 2))
+        outputs[:, 0] += contrast
+        outputs[:, 1] -= contrast
+        return outputs
+
+
+class AnytimeRace(Race):
+    """The same, but an input is drawn until a question about it is answered.
+
+    The inputs take 11 to 400 draws. All draws that are made count, those ahead of a job included,
+    which fill the last batches.
+    """
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self.plan = Plan(questions=(Decide(THRESHOLD, SIGMA / 2),), sigma=SIGMA, n=case.n)
+        self.sample()
+
+    def network(self) -> tuple[nn.Module, tuple[int, ...]]:
+        base, shape = super().network()
+        return Sure(base), shape
+
+    def sample(self) -> list[Draws]:
+        self.total = 0
+        inputs = (Input(self._image(i), i, self.plan.start()) for i in range(self.case.inputs))
+        return [
+            draws
+            for _, draws in self.sampler.sample(
+                inputs, n0=N0, noise=self.noise, early_selection=True, advance=self._count
+            )
+            if isinstance(draws, Draws)
+        ]
+
+    def _image(self, i: int) -> torch.Tensor:
+        return torch.full_like(self.x, (130 + 10 * (i % 4)) / 255)
+
+    def _count(self, draws: int) -> None:
+        self.total += draws
+
+
+@pytest.mark.parametrize("runs", ["bare model", "sampler"])
+def test_anytime_draws(measure: Measure, runs: str) -> None:
+    race = AnytimeRace(Case("cifar_resnet20", "cpu", 16, 400, {"channels_last": False}))
+    rows = -(-race.total // race.size) * race.size if runs == "bare model" else race.total
+    run = race.bare if runs == "bare model" else race.sample
+    measure.benchmark.group = f"Sampler: {race.case.name}, anytime draws, µs a draw"
+    found = measure(run, row=runs, column="time", items=rows, unit="µs", rounds=5)
+    if runs == "sampler":
+        assert len(found) == race.case.inputs
+        assert {len(draws.scores) <= 400 for draws in found} == {True}
+        assert min(draws.n0 for draws in found) == 10
 
 
 @pytest.mark.parametrize("runs", ["bare model", "sampler", "published loop"])
