@@ -226,7 +226,12 @@ class AnytimeTest:
             if isinstance(scores, Draws):
                 self._setting.refuse_others(scores)
                 source = source.joined(scores)
-                first_draw = scores.first_draw if first_draw is None else first_draw
+                if first_draw not in (None, scores.first_draw):
+                    raise ValueError(
+                        f"first_draw must be {scores.first_draw}, the number that the draws carry, "
+                        f"or left out; got {checks.shown(first_draw)}"
+                    )
+                first_draw = scores.first_draw
                 scores = scores.scores
             row = self._row("scores", scores)
             self._refuse_numbers(first_draw, row.size)

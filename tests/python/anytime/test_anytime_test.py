@@ -256,6 +256,8 @@ def test_draws_that_are_given_again_are_refused_by_their_number():
     once = draws(scores_of(50))
     test = asked(DECIDE, once)
     unchanged(test, lambda: test.update(once), ValueError, "fed once only")
+    renumbered = "first_draw must be 0, the number that the draws carry"
+    unchanged(test, lambda: test.update(once, first_draw=50), ValueError, renumbered)
 
 
 @pytest.mark.parametrize(
