@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 from torch import Tensor
 
+from smoothbound.anytime import Decide, FindRadius, Plan
 from smoothbound.measures import BUILT_IN, Measure, custom
 from smoothbound.noise._noise import Noise
 from smoothbound.noise._streams import Stream
@@ -226,3 +228,58 @@ def test_the_number_of_slots_does_not_depend_on_n0_where_few_draws_are_asked_for
     found = list(sampler.sample(inputs, n0=40, noise=sampler.noise(), early_selection=True))
     assert all(isinstance(draws, Draws) and len(draws.scores) == 3 for _, draws in found)
     assert {draws.n0 for _, draws in found} <= set(range(10, 41))  # type: ignore[union-attr]
+
+
+# --- the jobs of the anytime test ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [7, 100])
+def test_the_answers_are_those_of_the_same_draws_fed_by_hand(batch_size: int) -> None:
+    sampler = Sampler(line, SIGMA, measure="vote", batch_size=batch_size)
+    questions = Decide(0.5, 0.2), FindRadius(0.5, 0.1)
+    plan = Plan(questions=questions, sigma=SIGMA, measure="vote", n=1000)
+    inputs = [Input(x, i, plan.start()) for i, x in enumerate(points(*X0))]
+    found = sampler.sample(inputs, n0=40, noise=sampler.noise(), early_selection=True)
+    for item, draws in found:
+        assert isinstance(draws, Draws)
+        alone = sampler.draw(item.x, n0=40, n=1000, index=item.index, early_selection=True)
+        n_draws = len(draws.scores)
+        assert (draws.n0, draws.selected) == (alone.n0, alone.selected)
+        np.testing.assert_array_equal(draws.scores, alone.scores[:n_draws])
+        outputs = outputs_of(points(*X0)[item.index], item.index, Stream.SELECTION, draws.n0)
+        test = plan.test((outputs.argmax(dim=1) == draws.selected).numpy().astype(np.float32))
+        test.update(alone.scores[:n_draws])
+        assert isinstance(item.job, type(plan.start()))
+        assert item.job.test.answers == test.answers
+        assert item.job.test.n_draws == test.n_draws == n_draws
+
+
+def test_false_certificates_are_no_more_frequent_than_alpha() -> None:
+    # Class 0 is on top with probability Phi(x0), so that its radius is x0, and no more.
+    def two(x: Tensor) -> Tensor:
+        return torch.stack([x[:, 0], -x[:, 0]], dim=1)
+
+    radius, alpha, repetitions = 0.3, 0.2, 400
+    sampler = Sampler(two, SIGMA, measure="vote", batch_size=1000)
+    plan = Plan(questions=(Decide(0.5, radius),), sigma=SIGMA, measure="vote", alpha=alpha, n=300)
+    queue = [Input(x, i, plan.start()) for i, x in enumerate(points(*[radius] * repetitions))]
+    found = list(sampler.sample(queue, n0=100, noise=sampler.noise(), early_selection=True))
+    false = sum(item.job.test.answers[0].certified for item, _ in found)  # type: ignore[attr-defined]
+    assert 0 < false <= stats.binom.ppf(1 - 1e-6, repetitions, alpha)
+    assert all(isinstance(draws, Draws) for _, draws in found)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("batch_size", [10, 300])
+def test_cuda_agrees_with_the_cpu(batch_size: int) -> None:
+    here = sampled(points(*X0), measure="vote")
+    there = sampled(points(*X0), measure="vote", device="cuda", batch_size=batch_size)
+    for (job, draws), (other_job, other) in zip(here, there, strict=True):
+        assert isinstance(draws, Draws)
+        assert isinstance(other, Draws)
+        np.testing.assert_array_equal(other.scores, draws.scores)
+        assert (other.n0, other.selected) == (draws.n0, draws.selected)
+        assert job.guess is not None
+        assert other_job.guess is not None
+        np.testing.assert_array_equal(other_job.guess[1], job.guess[1])
