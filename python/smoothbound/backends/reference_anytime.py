@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
+
+from smoothbound.backends.reference import shift
 
 __all__ = [
     "KNOTS",
@@ -23,7 +25,9 @@ __all__ = [
     "State",
     "best_bet",
     "best_stake",
+    "bet_at",
     "crossing",
+    "functional",
     "looks",
     "masses",
     "shares",
@@ -110,12 +114,23 @@ class Bet:
         constants = ndtr(self.z - self.r) + w * ndtr(-self.z)
         return 1 - (math.fsum(np.diff(self.knots) * constants) - self.target) / float(self.phi[-1])
 
+    def tilted(self, p: Vector) -> Vector:
+        """Return the distribution against which this bet is the likelihood ratio of p."""
+        odds = (1 + self.stake * self.null_mean) / (1 + self.stake * self.values)
+        return np.asarray(p * odds)
+
     def log_factor(self, masses: Vector) -> float:
         """Return how much draws of these masses at the knots add to the logarithm of the wealth."""
         if self.stake == 0.0:
             return 0.0
         gain = masses @ np.log1p(self.stake * self.values)
         return float(gain - masses.sum() * math.log1p(self.stake * self.null_mean))
+
+
+def functional(p: Vector, r: float, knots: Vector = KNOTS) -> float:
+    """Return the integral of psi_r(G), G the survival function of a distribution on the knots."""
+    survival = np.clip(np.cumsum(p[::-1])[-2::-1], 0.0, 1.0)
+    return math.fsum(np.diff(knots) * [shift(g, r) for g in survival])
 
 
 def touching_points(p: Vector) -> Vector:
@@ -138,6 +153,12 @@ def best_stake(p: Vector, v: Vector, m: float) -> float:
     return math.exp(brentq(slope, -30.0, 40.0, xtol=1e-13)) if slope(-30.0) > 0.0 else 0.0
 
 
+def bet_at(q: Vector, p: Vector, target: float, r: float, knots: Vector = KNOTS) -> Bet:
+    """Return the bet whose tangents touch at q, with the best stake for draws of p."""
+    bet = Bet(target, r, touching_points(q), 0.0, knots)
+    return replace(bet, stake=best_stake(p, bet.values, bet.null_mean))
+
+
 @dataclass(frozen=True)
 class State:
     """A bet, and the distribution nearest to the draws that the null hypothesis allows."""
@@ -151,15 +172,13 @@ def best_bet(
 ) -> State:
     """Return the bet that grows the wealth most if the draws have the distribution p.
 
-    The tangents touch at the projection of p onto the null hypothesis,
-    q = p (1 + stake m) / (1 + stake v). Twelve steps from p, or two from the q before, come near.
+    The tangents touch at the projection of p onto the null hypothesis, which is the p tilted by
+    the bet itself. Twelve steps from p, or two from the projection before, come near.
     """
     q = p if before is None else before.worst
     for _ in range(12 if before is None else 2):
-        bet = Bet(target, r, touching_points(q), 0.0, knots)
-        stake = best_stake(p, bet.values, bet.null_mean)
-        bet = Bet(target, r, bet.z, stake, knots)
-        q = p * (1 + stake * bet.null_mean) / (1 + stake * bet.values)
+        bet = bet_at(q, p, target, r, knots)
+        q = bet.tilted(p)
     return State(bet, q)
 
 

@@ -1,7 +1,5 @@
 """The anytime test compared with the slow reference, over kinds of scores, sides and questions."""
 
-import math
-
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -143,17 +141,11 @@ def test_a_bet_is_fair_where_the_null_hypothesis_holds():
     state = reference.best_bet(p, 0.1, 1.0)
     for _ in range(40):
         state = reference.best_bet(p, 0.1, 1.0, state)
-    assert functional(state.worst, 1.0) == pytest.approx(0.1, abs=1e-9)
+    assert reference.functional(state.worst, 1.0) == pytest.approx(0.1, abs=1e-9)
     assert state.worst @ state.bet.values == pytest.approx(state.bet.null_mean, abs=1e-9)
     for _ in range(200):
         other = rng.dirichlet(np.full(219, rng.choice([0.01, 0.1, 1.0])))
-        bet = reference.Bet(functional(other, 1.0), 1.0, state.bet.z, 1.0, reference.KNOTS)
+        bet = reference.Bet(
+            reference.functional(other, 1.0), 1.0, state.bet.z, 1.0, reference.KNOTS
+        )
         assert other @ bet.values <= bet.null_mean + 1e-12
-
-
-def functional(p, r):
-    """The integral of psi_r(G) of a distribution on the knots."""
-    from smoothbound.backends.reference import shift
-
-    survival = np.clip(np.cumsum(p[::-1])[-2::-1], 0.0, 1.0)
-    return math.fsum(np.diff(reference.KNOTS) * [shift(g, r) for g in survival])
