@@ -244,6 +244,25 @@ def test_certify_agrees_with_the_python_interface(model: Path, tmp_path: Path) -
         np.testing.assert_array_equal(results.array(name), getattr(expected, name))
 
 
+def test_the_radius_of_the_vote_is_that_of_the_class(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    result = smoothbound(
+        "certify", "--checkpoint", model, "--data", "digits", "--sigma", 0.25, "--out", out,
+        "--measure", "vote", "--max-inputs", 4, "--n", 2000, "--thresholds", 0.5, "--bound", "cdf",
+        "--band", "ell",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "vote above 0.5" in result.output
+    results = store.load(out)
+    assert (results.settings.measure, results.settings.select) == ("vote", "votes")
+    radius = results.array("radius_cdf_ell")[:, 0]
+    np.testing.assert_allclose(radius, results.array("class_radius"), atol=0.05)
+    assert not (radius > results.array("class_radius")).any()
+    written = smoothbound("report", out, "--out", tmp_path / "report")
+    assert written.exit_code == 0, written.output
+    assert "vote to stay above" in (tmp_path / "report" / "report.md").read_text()
+
+
 def test_abstentions_say_why(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "results"
     result = smoothbound(

@@ -195,6 +195,28 @@ def test_results_do_not_depend_on_the_draws_that_are_made_ahead(
             assert job.began == [(job.item % 3, list(range(draws.n0)))]
 
 
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_jobs_that_ask_for_few_draws_fill_every_batch_as_long_as_there_are_inputs(
+    ahead: int,
+) -> None:
+    left = 500
+
+    def inputs() -> Iterator[tuple[int, Job]]:
+        nonlocal left
+        for item in range(500):
+            left -= 1
+            yield item, OpenEnded(item, [8, 4, 2, 1, 1, 3, 4, 5], beyond=100)
+
+    n_slots = (ahead + 1) * 64 // 4 + 1
+    schedule = Schedule(inputs(), n0=100, size=64, n_slots=n_slots, early_selection=True)
+    full = 0
+    for batch in run(schedule, ahead):
+        if left:
+            assert sum(len(segment) for segment in batch if not segment.ahead) == 64
+            full += 1
+    assert full > 400
+
+
 def test_an_early_selection_ends_before_the_job_is_asked() -> None:
     schedule = Schedule(
         [(item, FixedJob(5)) for item in range(2)], n0=40, size=16, n_slots=3, early_selection=True
