@@ -19,35 +19,38 @@ __all__ = ["CLEAR_LEAD", "Estimation", "InFlight", "Selection"]
 Item = TypeVar("Item")
 
 CLEAR_LEAD = 10
-"""Draws by which a class has to lead every other one for its selection to be clear."""
+"""By how many draws a class has to lead every other class to be clear."""
 
 
 class Selection:
-    """Selection draws of one input: n0 of them, or as many as make the class clear.
+    """The selection draws of one input: n0 of them, or as many as make the class clear.
 
-    A selection that may end early ends when the selected class has been on top in `CLEAR_LEAD`
-    draws more than any other class, or after n0 draws. If one of two classes is on top with
-    probability p > 1/2, the lead is a random walk, and the other class reaches `CLEAR_LEAD` first
-    with probability at most ((1 - p) / p)^10: 1e-6 for p = 0.8, 2e-4 for p = 0.7. Where p is nearer
-    to 1/2, n0 = 100 draws themselves select the other class more often than that, and there the
-    walk mostly ends after n0 draws. The end depends on these draws alone. It is looked for whenever
-    it is possible: draws are asked for until the class could be clear, and then the missing lead.
+    A selection that may end early ends when the selected class has had the largest output in
+    `CLEAR_LEAD` draws more than any other class, and at the latest after n0 draws. The end depends
+    on these draws alone.
+
+    The lead of the first of two classes is a random walk. If this class has the largest output with
+    probability p > 1/2, the other one leads by 10 first with probability at most ((1 - p) / p)^10,
+    which is 1e-6 for p = 0.8 and 2e-4 for p = 0.7. For p near 1/2 the walk mostly goes on to the
+    end of n0 draws. docs/anytime.md has exact figures.
+
+    Draws are asked for until the class could be clear, and then as many as the lead is short of.
 
     Parameters
     ----------
     n0 : int
         Most draws.
     early : bool
-        Whether it may end early.
+        Whether the selection may end early.
 
     Attributes
     ----------
     n_wanted, n_handed_out, n_back : int
-        Draws asked for, handed out, and come back, so far.
+        Numbers of draws so far: those asked for, those handed out, those whose results are back.
     selected : int
         The class that the draws so far select; -1 before the first.
     outputs : list of Tensor
-        The outputs of these draws, where they are kept.
+        Outputs of these draws, if the job wants their scores.
 
     Examples
     --------
@@ -70,11 +73,19 @@ class Selection:
 
     @property
     def done(self) -> bool:
-        """Whether all draws that were wanted are back, and no more are."""
+        """Whether the class is selected: all draws that were asked for are back."""
         return self.n_back == self.n_wanted
 
     def update(self, top: NDArray[np.int64], selected: int) -> None:
-        """Take the class on top in each of the next draws, and the class that all so far select."""
+        """Take the results of the next draws.
+
+        Parameters
+        ----------
+        top : ndarray of int, shape (k,)
+            The class with the largest output in each draw.
+        selected : int
+            The class that all draws so far select.
+        """
         self.n_back += len(top)
         self.selected = selected
         if self.n_wanted == self._n0:
@@ -89,15 +100,13 @@ class Selection:
 
 
 class Estimation:
-    """Estimation draws of one input: those that its job asks for, and those made ahead of it.
+    """The estimation draws of one input: those that its job asks for, and those made ahead of it.
 
     Attributes
     ----------
-    n_wanted, n_handed_out : int
-        Draws asked for, and handed out, so far; the second can be larger, because draws are made
-        ahead of a job in rows that would be empty otherwise.
-    n_taken : int
-        Draws that the job took. Those that are back but were never asked for do not count.
+    n_wanted, n_handed_out, n_taken : int
+        Numbers of draws so far: those asked for, those handed out, those that the job took. More
+        may be handed out than asked for, because draws are made ahead of an open-ended job.
     """
 
     def __init__(self, job: Job, open_ended: OpenEndedJob | None) -> None:
@@ -109,26 +118,26 @@ class Estimation:
 
     @property
     def n_ahead(self) -> int:
-        """How many draws can be handed out that the job has not asked for yet."""
+        """Number of draws that can be handed out before the job asks for them."""
         if self._open_ended is None or not self._draws_ahead:
             return 0
         return self.n_taken + self._open_ended.most_remaining - self.n_handed_out
 
     def ask(self) -> int:
-        """Let the job ask for more; return how many draws it still wants."""
+        """Let the job ask for draws; return how many it still wants."""
         remaining = self._job.remaining
         self.n_wanted = self.n_taken + remaining
         return remaining
 
     def update(self, scores: NDArray[np.float32], hits: NDArray[np.bool_]) -> None:
-        """Give the job what it wants of the draws that are back; keep the others for later.
+        """Give the job the draws that it asks for, and keep the others for later.
 
         Parameters
         ----------
         scores : ndarray of float32, shape (k,)
-            Of the next draws; copied.
+            Scores of the next draws. They are copied.
         hits : ndarray of bool, shape (k,)
-            Whether the selected class has the largest output.
+            Whether the selected class has the largest output in each draw.
         """
         new = np.array([scores, hits], np.float32)
         self._spare = np.concatenate([self._spare, new], axis=1) if self._spare.size else new
@@ -160,13 +169,18 @@ class InFlight(Generic[Item]):
     ----------
     item : object
         The object that came with the job.
+    job : Job
+        Decides how many draws are made.
     slot : int
-        Row of the tables that hold its point and its votes; no other input has it until this one
-        ends.
+        Row of this input in the tables of points and votes, which it has until it ends.
+    selection : Selection
+    estimation : Estimation
+    open_ended : OpenEndedJob or None
+        The job, if it is open-ended.
     n_queued : int
-        For the schedule: its draws to hand out that are counted there.
-    guided : OpenEndedJob or None
-        The job, if it wants the scores of the selection draws.
+        Number of its draws to hand out that the schedule has counted.
+    open : bool
+        Whether the input has not ended yet.
     """
 
     item: Item
@@ -174,17 +188,17 @@ class InFlight(Generic[Item]):
     slot: int
     selection: Selection
     estimation: Estimation = field(init=False)
-    guided: OpenEndedJob | None = field(init=False)
+    open_ended: OpenEndedJob | None = field(init=False)
     n_queued: int = 0
     open: bool = True
 
     def __post_init__(self) -> None:
-        self.guided = as_open_ended(self.job)
-        self.estimation = Estimation(self.job, self.guided)
+        self.open_ended = as_open_ended(self.job)
+        self.estimation = Estimation(self.job, self.open_ended)
 
     @property
     def ready(self) -> int:
-        """How many draws can be handed out now."""
+        """Number of draws that can be handed out now."""
         if not self.open:
             return 0
         selecting = self.selection.n_wanted - self.selection.n_handed_out
@@ -192,5 +206,5 @@ class InFlight(Generic[Item]):
 
     @property
     def n_ahead(self) -> int:
-        """How many draws can be handed out that its job has not asked for yet."""
+        """Number of draws that can be handed out before the job asks for them."""
         return self.estimation.n_ahead if self.open and self.selection.done else 0

@@ -61,7 +61,7 @@ class Segment(Generic[Item]):
     @property
     def keeps_outputs(self) -> bool:
         """Whether the job wants the scores of these selection draws."""
-        return self.stream is Stream.SELECTION and self.input.guided is not None
+        return self.stream is Stream.SELECTION and self.input.open_ended is not None
 
 
 class Schedule(Generic[Item]):
@@ -192,15 +192,16 @@ class Schedule(Generic[Item]):
             one.selection.outputs.append(outputs)
         if not one.selection.done:
             self._queue(one)
-        elif one.guided is not None:
+        elif one.open_ended is not None:
             self.decided.append(one)
         elif self.early_selection:
             self._ask(one)
 
     def begin(self, one: InFlight[Item], scores: NDArray[np.float32]) -> None:
         """Give the job of an input of `decided` the scores of the selection draws."""
-        assert one.guided is not None
-        one.guided.begin(one.selection.selected, scores)
+        assert one.open_ended is not None
+        one.selection.outputs.clear()
+        one.open_ended.begin(one.selection.selected, scores)
         self._ask(one)
 
     def fail(self, one: InFlight[Item], failure: Failure) -> None:
@@ -221,7 +222,7 @@ class Schedule(Generic[Item]):
             self._in_flight[one.slot] = one
             if not job.remaining:
                 self._end(one, one.estimation.draws(selection))
-            elif self.early_selection or one.guided is not None:
+            elif self.early_selection or one.open_ended is not None:
                 self._queue(one)
             else:
                 self._ask(one)
