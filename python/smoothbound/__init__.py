@@ -15,6 +15,7 @@ from smoothbound._version import __version__ as __version__
 _load, __dir__, __all__ = face(__name__, __file__)
 
 _MOVED = {  # modules that had a name of their own; they go in 1.0
+    "adaptive": "anytime",
     "arrays": "scores",
     "band": "bounds",
     "calibration": "analysis.calibration",

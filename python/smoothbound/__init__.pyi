@@ -1,5 +1,4 @@
 from . import adapters as adapters
-from . import adaptive as adaptive
 from . import analysis as analysis
 from . import anytime as anytime
 from . import backends as backends

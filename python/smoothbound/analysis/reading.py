@@ -274,9 +274,9 @@ def _notes(results: store.Results) -> tuple[str, ...]:
     ]
     if settings.adaptive is not None:
         notes.append(
-            f"Drawing stopped once the question about c = {exact(settings.thresholds[0])} was "
-            f"answered: shares at other thresholds are lower than {n} draws of each input would "
-            "give."
+            f"Drawing stopped once the questions about c = "
+            f"{', '.join(map(exact, settings.thresholds))} were answered or seemed out of reach: "
+            f"shares at other thresholds are lower than {n} draws of each input would give."
         )
     if results.failed:
         notes.append(

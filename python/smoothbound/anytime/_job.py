@@ -156,11 +156,10 @@ class Plan:
     def __post_init__(self) -> None:
         checks.count("n", self.n, 1, MOST_DRAWS)
         checks.non_negative("strictness", self.strictness)
-        if not isinstance(self.questions, tuple) or not self.questions:
-            raise TypeError(
-                "questions must be a tuple of one question or more, got "
-                f"{checks.shown(self.questions)}"
-            )
+        for name, least in (("questions", "one question or more"), ("aside", "questions")):
+            asked = getattr(self, name)
+            if not isinstance(asked, tuple) or len(asked) < (name == "questions"):
+                raise TypeError(f"{name} must be a tuple of {least}, got {checks.shown(asked)}")
         self.test(())  # checks everything else
 
     def test(self, guess: NDArray[np.floating] | tuple[()]) -> AnytimeTest:

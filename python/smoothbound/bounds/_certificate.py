@@ -145,7 +145,7 @@ class Certificate:
         write(self, path)
 
     @classmethod
-    def upgraded(cls, table: pa.Table) -> pa.Table:
+    def upgraded(cls, table: pa.Table, settings: Settings) -> pa.Table:
         """Return the table of a file, which can be older, with the columns of this version."""
         return table
 

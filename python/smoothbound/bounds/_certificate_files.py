@@ -72,7 +72,7 @@ def read(path: str | Path, class_named: Callable[[str], Any]) -> Any:
         if "order" in json.loads(text):  # older versions wrote neither an order nor a seal
             require(path, is_sealed)
         settings = kind.settings_class.from_json(text)
-        table = kind.upgraded(table)
+        table = kind.upgraded(table, settings)
         names = [part.name for part in fields(kind) if part.name != "settings"]
         return kind(settings, **{name: _part(name, settings, table) for name in names})
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from smoothbound._utils import checks
 from smoothbound.backends._names import BANDS
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from smoothbound.data._dataset import Dataset
     from smoothbound.noise._noise import Noise
+    from smoothbound.smoothing._anytime_input import AdaptiveDraws
     from smoothbound.smoothing._classifier import SmoothedClassifier
 
 __all__ = ["DrawOptions", "Inputs", "Question"]
@@ -92,6 +93,8 @@ class Question:
     n_bins: int | None
     adaptive: bool
     radius_precision: float | None
+    strictness: float
+    correct_only: bool
     max_draws: int | None
     max_seconds: float | None
 
@@ -105,13 +108,20 @@ class Question:
             question, or a limit is out of its range.
         """
         limits = (self.radius_precision, self.max_draws, self.max_seconds)
-        if not self.adaptive and any(limit is not None for limit in limits):
-            raise ValueError("--radius-precision, --max-draws and --max-seconds need --adaptive")
+        if not self.adaptive and (self.correct_only or any(one is not None for one in limits)):
+            raise ValueError(
+                "--radius-precision, --max-draws, --max-seconds and --correct-only need --adaptive"
+            )
         if self.adaptive and self.radii is None and self.radius_precision is None:
             raise ValueError(
-                "--adaptive answers one question about each input: state --radii 0.25 and "
-                "--thresholds 0.7 (is the confidence above 0.7 within 0.25?), or "
-                "--radius-precision 0.05 (up to which radius is it?)"
+                "--adaptive answers questions about each input: state --radii 0,0.25 and "
+                "--thresholds 0.5,0.7 (is the confidence above each threshold within each "
+                "radius?), --radius-precision 0.05 (up to which radius is it?), or both"
+            )
+        if self.adaptive and (self.bound or self.band or self.n_bins):
+            raise ValueError(
+                "--bound, --band and --n-bins must be left out with --adaptive, whose draws have a "
+                "test of their own (docs/anytime.md)"
             )
         if self.max_draws is not None:
             checks.count("max_draws", self.max_draws)
@@ -131,17 +141,20 @@ class Question:
     @property
     def methods(self) -> tuple[Method, ...]:
         """The methods, the strongest last."""
-        bounds = self.bound or (["tangent"] if self.adaptive else _BOUNDS)
-        bands = self.band or (["ell"] if self.adaptive else list(BANDS))
-        return methods(bounds, bands, self.n_bins)
+        if self.adaptive:
+            return (Method("anytime"),)
+        return methods(self.bound or _BOUNDS, self.band or list(BANDS), self.n_bins)
 
-    def adaptive_parts(self, radii: list[float], thresholds: list[float]) -> dict[str, Any]:
-        """Return the question and the budget of adaptive draws, for `run`; nothing otherwise."""
-        from smoothbound.adaptive import Budget, ask
+    def rules(self) -> AdaptiveDraws | None:
+        """Return the rules of adaptive draws; None for a fixed number."""
+        from smoothbound.anytime._job import Budget
+        from smoothbound.smoothing._anytime_input import AdaptiveDraws
 
         if not self.adaptive:
-            return {"question": None, "budget": None}
-        return {
-            "question": ask(radii, thresholds, self.radius_precision),
-            "budget": Budget(draws=self.max_draws, seconds=self.max_seconds),
-        }
+            return None
+        return AdaptiveDraws(
+            radius_precision=self.radius_precision,
+            strictness=self.strictness,
+            correct_only=self.correct_only,
+            budget=Budget(draws=self.max_draws, seconds=self.max_seconds),
+        )

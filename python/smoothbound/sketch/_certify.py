@@ -87,7 +87,7 @@ class SketchCertificate(Certificate):
     _own_columns: ClassVar[tuple[str, ...]] = ("index", "selected", "n_draws", "loss")
 
     @classmethod
-    def upgraded(cls, table: pa.Table) -> pa.Table:
+    def upgraded(cls, table: pa.Table, settings: Settings) -> pa.Table:
         """Return the table of a file with the columns of this version."""
         names = ["selected" if name == "predicted" else name for name in table.column_names]
         return table.rename_columns(names)

@@ -26,7 +26,7 @@ class SmoothedSettings(SamplingSettings, DrawnSettings):
     """The settings of a certificate: the request, its computation, and how the draws were made.
 
     The attributes are those of `Settings` and of `SamplingSettings`. With adaptive draws `n` is the
-    largest number of draws of an input, and `n_pilot` the number of pilot draws of the last stage.
+    largest number of draws of an input.
     """
 
     def __post_init__(self) -> None:
@@ -63,8 +63,8 @@ class SmoothedCertificate(Certificate):
     class_radius : ndarray of float64, shape (n_inputs,)
         Radius within which the majority vote stays the selected class (Cohen et al. 2019), in the
         units of sigma; NaN if no radius could be certified.
-    n_draws : ndarray of int64, shape (n_inputs,)
-        Number of estimation draws.
+    n_selection, n_draws : ndarray of int64, shape (n_inputs,)
+        Number of selection draws and of estimation draws.
     mean_score : ndarray of float64, shape (n_inputs,)
         Mean of the estimation draws: an estimate, not a certificate.
     """
@@ -77,6 +77,7 @@ class SmoothedCertificate(Certificate):
     status: tuple[Status, ...]
     reason: tuple[str, ...]
     class_radius: NDArray[np.float64]
+    n_selection: NDArray[np.int64]
     n_draws: NDArray[np.int64]
     mean_score: NDArray[np.float64]
     selected: NDArray[np.int64]
@@ -90,13 +91,15 @@ class SmoothedCertificate(Certificate):
         "status",
         "reason",
         "class_radius",
+        "n_selection",
         "n_draws",
         "mean_score",
     )
 
     @classmethod
-    def upgraded(cls, table: pa.Table) -> pa.Table:
+    def upgraded(cls, table: pa.Table, settings: Settings) -> pa.Table:
         """Return the table of a file with the columns of this version."""
-        from smoothbound.store._schema import with_status
+        from smoothbound.store._schema import with_selection, with_status
 
-        return with_status(super().upgraded(table))
+        assert isinstance(settings, SmoothedSettings)
+        return with_selection(with_status(super().upgraded(table, settings)), settings.n0)

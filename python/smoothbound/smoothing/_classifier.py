@@ -17,7 +17,7 @@ from smoothbound._utils import checks
 from smoothbound._utils.renamed import renamed
 from smoothbound.adapters._names import Compile, Outputs, Precision, Select
 from smoothbound.adapters._recognise import Model
-from smoothbound.adaptive import Budget, ask
+from smoothbound.anytime._job import Budget, Plan
 from smoothbound.backends._names import Backend, Band, Bound, Mean, Sides
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request, Settings
@@ -29,12 +29,14 @@ from smoothbound.noise._streams import MAX_DRAWS, MAX_INDEX
 from smoothbound.sampling._inputs import tensor_of
 from smoothbound.sampling._jobs import Draws, Failure, Input
 from smoothbound.sampling._sampler import Sampler
+from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
 from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
 
 __all__ = ["SmoothedClassifier"]
 
+_NUMBERS = "predicted", "selected", "class_radius", "n_selection", "n_draws", "mean_score"
 _CALLER = 4  # frames from a warning to the caller of `certify`, which has a wrapper
 
 
@@ -260,6 +262,7 @@ class SmoothedClassifier:
         threads: int | None = None,
         adaptive: bool = False,
         radius_precision: float | None = None,
+        strictness: float = Plan.strictness,
         budget: Budget | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> SmoothedCertificate:
@@ -277,8 +280,9 @@ class SmoothedClassifier:
             each from 1 to 2^32.
         alpha, radii, thresholds, bound, band, n_bins, mean, pilot, sides, backend, threads
             As for `smoothbound.certify_scores`. With ``sides="upper"`` the classifier never
-            abstains, because abstention is about the lower bound. The default of `bound` is "cdf",
-            and "tangent" for adaptive draws.
+            abstains, because abstention is about the lower bound. The default of `bound` is "cdf".
+            Adaptive draws have a test of their own: with them `bound` and what belongs to it must
+            be left out.
         seed : int, default 0
             Seed of the noise, from 0 to 2^64 - 1.
         noise : {"lattice", "gaussian"}, default "lattice"
@@ -296,18 +300,22 @@ class SmoothedClassifier:
             Index of each input, from 0 to 2^31 - 1, such as its position in a data set; 0, 1, 2,
             ... by default. An input with the same seed and index always gets the same noise.
         adaptive : bool, default False
-            Whether to draw each input in stages, at most n draws, until its question is answered
-            (docs/adaptive.md). The question is whether the confidence at the one radius is above
-            the one threshold. With `radius_precision` it is the radius of the threshold. `lower`
-            and `radius` hold over all stages together at alpha, and `n_draws` has the number of
-            draws of each input.
+            Whether to draw each input, at most n times, until each question is answered or seems
+            out of reach (docs/anytime.md). The questions are whether the confidence is above each
+            threshold within each radius. What is certified holds at alpha, whenever drawing stops.
+            The selection of the class ends as soon as it is clear. `lower` is the greatest
+            threshold shown at a radius, just above it, `radius` the greatest radius shown for a
+            threshold, and `n_draws` the number of draws of each input.
         radius_precision : float, optional
-            Draw until more draws are forecast to increase the certified radius of the threshold by
-            no more than this, in multiples of sigma.
+            Look also for the certified radius of each threshold, in steps of this, in multiples of
+            sigma.
+        strictness : float, default 2
+            Standard errors by which a claim has to seem out of reach of n draws before it is given
+            up. More give up later.
         budget : Budget, optional
-            Limit on the draws or seconds of all inputs together. The classifier abstains from the
-            inputs that the budget does not reach. The batch size and the clock decide which inputs
-            these are.
+            Limit on the draws or seconds of all inputs together; `smoothbound.anytime.Budget`. What
+            is certified when it is spent is kept. The batch size and the clock decide which inputs
+            it reaches.
         progress : callable, optional
             Called as ``progress(done, n_inputs)`` after each input.
 
@@ -329,31 +337,28 @@ class SmoothedClassifier:
         self._check_batch(x)
         n0, n = (checks.count(name, k, 1, MAX_DRAWS) for name, k in (("n0", n0), ("n", n)))
         indices, asked = _indices(index, len(x)), checks.radii("radii", radii)
-        _check_options(adaptive, radius_precision, budget, progress)
+        rules = _rules(adaptive, radius_precision, strictness, budget)
+        if progress is not None:
+            checks.function("progress", progress)
         made = self.sampler.noise(noise, seed=seed, grid=grid)
-        displacement = made.displacement(int(np.prod(x.shape[1:])))
-        bound = bound if bound is not None else "tangent" if adaptive else "cdf"
         request = Request(
             sigma=self.sigma,
             alpha=alpha,
             score_range=self.measure.score_range,
-            radii=radii_at_point(asked, displacement),
+            radii=tuple(asked.tolist()),
             thresholds=checks.floats("thresholds", thresholds),
-            method=Method.of(bound, band, n_bins, mean),
+            method=_method(rules, bound, band, n_bins, mean),
             pilot=pilot,
             sides=sides,
             order="drawn",
         )
-        cutoff = None if sides == "upper" else self.cutoff  # abstention is about the lower bound
-        procedure = Procedure(
-            (request,), n, cutoff, self.measure.name, displacement, backend, threads
+        procedure = self._procedure(
+            request, rules, n, made.displacement(int(np.prod(x.shape[1:]))), backend, threads
         )
-        if adaptive:
-            procedure = procedure.adaptive(ask(asked, thresholds, radius_precision), budget)
-        settings = replace(procedure.check_feasible(), radii=tuple(asked.tolist()))
+        settings = replace(procedure.check_feasible(), radii=request.radii)
         for i in range(len(x)):  # an input that the noise refuses is refused before any draw
             made.point(tensor_of(x[i, ...]))
-        _warn_of_grid_and_units(x, made, displacement)
+        _warn_of_grid_and_units(x, made)
         results = self._results(x, indices, procedure, made, n0, progress)
         return SmoothedCertificate(
             settings=self._settings(settings, procedure, made, n0, x[0]),
@@ -366,10 +371,35 @@ class SmoothedClassifier:
         if x.ndim == 0:
             raise ValueError("x must have the shape (n_inputs, ...), got a single number")
 
+    def _procedure(
+        self,
+        request: Request,
+        rules: AdaptiveDraws | None,
+        n: int,
+        displacement: float,
+        backend: Backend | None,
+        threads: int | None,
+    ) -> Procedure | AnytimeProcedure:
+        """Return the way to draw and certify each input."""
+        measure = self.measure.name
+        if rules is not None:
+            return AnytimeProcedure.of(
+                request,
+                rules,
+                n=n,
+                cutoff=self.cutoff,
+                measure=measure,
+                displacement=displacement,
+                backend=backend,
+            )
+        cutoff = None if request.sides == "upper" else self.cutoff  # it is about the lower bound
+        at_point = replace(request, radii=radii_at_point(request.radii, displacement))
+        return Procedure((at_point,), n, cutoff, measure, displacement, backend, threads)
+
     def _settings(
         self,
         asked: Settings,
-        procedure: Procedure,
+        procedure: Procedure | AnytimeProcedure,
         noise: Noise,
         n0: int,
         x: NDArray[np.floating] | Tensor,
@@ -391,7 +421,7 @@ class SmoothedClassifier:
         self,
         x: NDArray[np.floating] | Tensor,
         indices: NDArray[np.int64],
-        procedure: Procedure,
+        procedure: Procedure | AnytimeProcedure,
         noise: Noise,
         n0: int,
         progress: Callable[[int, int], object] | None,
@@ -400,13 +430,17 @@ class SmoothedClassifier:
         results: dict[int, InputResult] = {}
 
         def certify(item: _Row, outcome: Draws | Failure) -> None:
-            results[item.row] = procedure.certify(item.job, outcome)
+            results[item.row] = procedure.certify(item.job, outcome)  # type: ignore[arg-type]
 
         queue = (_Row(x[i, ...], indices[i], procedure.job(), i) for i in range(len(x)))
         try:
             with (
                 in_background(certify) as certify_later,
-                closing(self.sampler.sample(queue, n0=n0, noise=noise)) as outcomes,
+                closing(
+                    self.sampler.sample(
+                        queue, n0=n0, noise=noise, early_selection=procedure.early_selection
+                    )
+                ) as outcomes,
             ):
                 for done, (item, outcome) in enumerate(outcomes, 1):
                     certify_later(item, outcome)
@@ -423,24 +457,47 @@ class SmoothedClassifier:
         return [results[i] for i in range(len(x))]
 
 
-def _check_options(
-    adaptive: bool,
-    radius_precision: float | None,
-    budget: Budget | None,
-    progress: Callable[[int, int], object] | None,
-) -> None:
-    if progress is not None:
-        checks.function("progress", progress)
-    adaptive = checks.flag("adaptive", adaptive)
-    if not adaptive and (radius_precision is not None or budget is not None):
-        raise ValueError("radius_precision and budget are for adaptive=True")
+def _rules(
+    adaptive: bool, radius_precision: float | None, strictness: float, budget: Budget | None
+) -> AdaptiveDraws | None:
+    """Return the rules of adaptive draws; None for a fixed number."""
+    if not checks.flag("adaptive", adaptive):
+        if radius_precision is not None or budget is not None:
+            raise ValueError("radius_precision and budget are for adaptive=True")
+        return None
+    return AdaptiveDraws(radius_precision=radius_precision, strictness=strictness, budget=budget)
+
+
+def _method(
+    rules: AdaptiveDraws | None,
+    bound: Bound | None,
+    band: Band,
+    n_bins: int | None,
+    mean: Mean | None,
+) -> Method:
+    """Return the method: that of the arguments, or the test of adaptive draws."""
+    if rules is None:
+        return Method.of("cdf" if bound is None else bound, band, n_bins, mean)
+    if bound is not None or n_bins is not None or mean is not None:
+        raise ValueError(
+            f"bound, n_bins and mean must be left out for adaptive draws, which have a test of "
+            f"their own (docs/anytime.md); got {bound!r}, {n_bins!r} and {mean!r}"
+        )
+    return Method("anytime")
 
 
 def _columns(results: list[InputResult]) -> dict[str, Any]:
     """Return the results of the inputs as the arrays and tuples of a certificate, by name."""
     arrays = {
         name: np.array([getattr(one, name) for one in results])
-        for name in ("predicted", "selected", "class_radius", "n_draws", "mean_score")
+        for name in (
+            "predicted",
+            "selected",
+            "class_radius",
+            "n_selection",
+            "n_draws",
+            "mean_score",
+        )
     }
     texts = {name: tuple(getattr(one, name) for one in results) for name in ("status", "reason")}
     bounds = {
@@ -452,10 +509,9 @@ def _columns(results: list[InputResult]) -> dict[str, Any]:
     return arrays | texts | bounds
 
 
-def _warn_of_grid_and_units(
-    x: NDArray[np.floating] | Tensor, noise: Noise, displacement: float
-) -> None:
+def _warn_of_grid_and_units(x: NDArray[np.floating] | Tensor, noise: Noise) -> None:
     """Warn if x lies on a grid that was not stated, or looks like images that were not scaled."""
+    displacement = noise.displacement(int(np.prod(x.shape[1:])))
     if common := noise.common_grid(tensor_of(x[0, ...])):
         warnings.warn(
             f"x[0] lies on the grid of whole multiples of 1/{common}: state grid={common}, and "

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._display.rounding import exact, floor_decimal
-from smoothbound.adaptive import Answer, Budget, Decide, FindRadius, Plan, plan
-from smoothbound.adaptive import Job as AdaptiveJob
 from smoothbound.backends import gaussian
 from smoothbound.backends._names import Backend
 from smoothbound.bounds._certify import certify_rows
@@ -26,7 +23,14 @@ from smoothbound.smoothing._class_radius import class_radius
 if TYPE_CHECKING:
     from smoothbound.store._schema import Status
 
-__all__ = ["InputResult", "MethodBounds", "Procedure", "abstention", "radii_at_point"]
+__all__ = [
+    "InputResult",
+    "MethodBounds",
+    "Procedure",
+    "abstention",
+    "failed_input",
+    "radii_at_point",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +65,16 @@ class InputResult:
         The selected class, or -1 if the classifier abstains or sampling failed.
     class_radius : float
         Radius within which the majority vote stays the selected class; NaN if it is not certified.
+    n_selection : int
+        Number of selection draws.
     n_draws, top_count : int
         Number of estimation draws, and of those in which the selected class had the largest output.
     mean_score : float
         Mean score of the estimation draws.
     bounds : tuple of MethodBounds
         One for each request of the procedure.
+    state : bytes
+        The state of the test of an input whose draws stopped by themselves; else empty.
     """
 
     status: Status
@@ -74,10 +82,12 @@ class InputResult:
     selected: int
     predicted: int
     class_radius: float
+    n_selection: int
     n_draws: int
     top_count: int
     mean_score: float
     bounds: tuple[MethodBounds, ...]
+    state: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class Procedure:
         radii of a request hold at the lattice point that stands for an input. They are therefore
         larger than those of the user by twice the displacement, and R = 0 comes before them.
     n_draws : int
-        Number of estimation draws of an input; the largest number with adaptive draws.
+        Number of estimation draws of an input.
     cutoff : float or None
         A class is abstained from if its certified confidence at R = 0 is not above this; None: no
         abstention.
@@ -101,10 +111,6 @@ class Procedure:
         Largest distance between an input and its lattice point.
     backend, threads
         As for `smoothbound.certify_scores`.
-    plan : Plan or None
-        Plan of adaptive draws; made by `adaptive`.
-    budget : Budget or None
-        Budget of all adaptive draws together.
     """
 
     requests: tuple[Request, ...]
@@ -114,60 +120,15 @@ class Procedure:
     displacement: float = 0.0
     backend: Backend | None = None
     threads: int | None = None
-    plan: Plan | None = None
-    budget: Budget | None = None
 
-    def adaptive(self, question: Decide | FindRadius, budget: Budget | None) -> Procedure:
-        """Return a procedure that draws each input in stages until a question is answered.
+    early_selection: ClassVar[bool] = False
 
-        Raises
-        ------
-        ValueError
-            If there is more than one method, the upper side is asked for, or the draws are too few.
-        """
-        if len(self.requests) != 1:
-            names = ", ".join(request.method.name for request in self.requests)
-            raise ValueError(f"adaptive draws take one method, got {names}")
-        (request,) = self.requests
-        if request.sides != "lower":
-            raise ValueError("sides must be 'lower' for adaptive draws, which bound no other")
-        made = plan(
-            question,
-            sigma=request.sigma,
-            alpha=request.alpha,
-            n_max=self.n_draws,
-            score_range=request.score_range,
-            pilot=request.pilot,
-            backend=self.backend,
-            displacement=self.displacement,
-            **asdict(request.method),
-        )
-        return replace(self, plan=made, budget=budget)
+    def record(self) -> None:
+        """Return what the draws depend on beside the requests: nothing."""
 
-    def record(self) -> dict[str, Any] | None:
-        """Return the plan and the budget as plain values for JSON; None without adaptive draws.
-
-        Examples
-        --------
-        >>> from smoothbound.bounds._method import Method
-        >>> request = Request(sigma=0.25, method=Method("tangent", mean="betting"), order="drawn")
-        >>> procedure = Procedure((request,), 100_000, cutoff=0.5, measure="score")
-        >>> made = procedure.adaptive(Decide(0.5, radius=0.25), Budget(draws=10_000)).record()
-        >>> made["asked"], made["stages"][-1]["n"], made["budget"]
-        ('Decide', 100000, {'draws': 10000, 'seconds': None})
-        """
-        if self.plan is None:
-            return None
-        limits = (self.budget or Budget()).record()
-        made: dict[str, Any] = json.loads(json.dumps(self.plan.record() | {"budget": limits}))
-        return made
-
-    def job(self) -> Job:
-        """Return the job of one input. Call this just before the input is drawn.
-
-        A new adaptive job charges its first stage to the budget.
-        """
-        return FixedJob(self.n_draws) if self.plan is None else self.plan.start(self.budget)
+    def job(self, label: int | None = None) -> Job:
+        """Return the job of one input. The draws do not depend on its label."""
+        return FixedJob(self.n_draws)
 
     def check_feasible(self) -> Settings:
         """Certify perfect scores, so that a hopeless procedure fails before the first draw.
@@ -184,11 +145,9 @@ class Procedure:
         """
         for request in self.requests:
             perfect_score = request.score_range[1]
-            alpha = request.alpha if self.plan is None else self.plan.stages[-1].alpha
-            asked = replace(request, alpha=alpha)
             perfect = certify_rows(
                 np.full((1, self.n_draws), perfect_score, np.float32),
-                asked,
+                request,
                 backend=self.backend,
                 threads=self.threads,
             )
@@ -197,8 +156,8 @@ class Procedure:
                 and perfect.lower is not None
                 and perfect.lower[0, 0] <= self.cutoff
             ):
-                raise ValueError(self._too_few(asked, self.cutoff))
-        return replace(perfect.settings, alpha=request.alpha)
+                raise ValueError(self._too_few(request, self.cutoff))
+        return perfect.settings
 
     def _too_few(self, request: Request, cutoff: float) -> str:
         """Return the words for too few draws to certify any input above the cut-off."""
@@ -226,10 +185,7 @@ class Procedure:
             The draws of the input, or the reason why there are none.
         """
         if isinstance(outcome, Failure):
-            return self._failed(outcome)
-        if isinstance(job, AdaptiveJob):
-            assert job.answer is not None
-            return self._answered(job.answer, outcome)
+            return failed_input(outcome, self.requests, len(self.requests[0].radii) - 1)
         return self._bounded(outcome)
 
     def _bounded(self, draws: Draws) -> InputResult:
@@ -244,6 +200,7 @@ class Procedure:
             selected=draws.selected,
             predicted=-1 if why else draws.selected,
             class_radius=self._class_radius(draws.top_count, n_draws, last.alpha),
+            n_selection=draws.n0,
             n_draws=n_draws,
             top_count=draws.top_count,
             mean_score=draws.mean,
@@ -260,53 +217,27 @@ class Procedure:
             None if lower is None else lower[1:], None if upper is None else upper[1:], radius
         )
 
-    def _answered(self, answer: Answer, draws: Draws) -> InputResult:
-        """Return the result of an input with adaptive draws."""
-        why = ""
-        if draws.selected >= 0:
-            at_zero = answer.lower_at_zero
-            why = abstention(draws.selected, at_zero, self.cutoff, measure=self.measure)
-        predicted = -1 if why else draws.selected
-        status: Status = "certified" if predicted >= 0 else "abstained"
-        bounds = MethodBounds(np.array([answer.lower]), None, np.array([answer.radius]))
-        return InputResult(
-            status="budget" if answer.outcome == "budget" else status,
-            reason="; ".join(filter(None, [why, answer.reason])),
-            selected=draws.selected,
-            predicted=predicted,
-            class_radius=self._class_radius(draws.top_count, answer.n_draws, answer.level),
-            n_draws=answer.n_draws,
-            top_count=draws.top_count,
-            mean_score=draws.mean,
-            bounds=(bounds,),
-        )
-
     def _class_radius(self, top_count: int, n_draws: int, alpha: float) -> float:
-        """Certify the class itself.
-
-        With adaptive draws `alpha` is the level of the last look, because the scores decided when
-        to stop. It is 0 if no look certifies anything. Drawing ends at a look, so the look has all
-        draws.
-        """
-        if alpha == 0.0:
-            return math.nan
+        """Certify the class itself."""
         radius = class_radius(top_count, n_draws, sigma=self.requests[-1].sigma, alpha=alpha)
         return float(inward(radius, self.displacement))
 
-    def _failed(self, failure: Failure) -> InputResult:
-        """Return the result of an input that could not be sampled."""
-        return InputResult(
-            status="failed",
-            # A message can quote a path with bytes that are not text, which UTF-8 cannot hold.
-            reason=str(failure).encode(errors="backslashreplace").decode(),
-            selected=-1,
-            predicted=-1,
-            class_radius=math.nan,
-            n_draws=0,
-            top_count=0,
-            mean_score=math.nan,
-            bounds=tuple(map(_no_bounds, self.requests)),
-        )
+
+def failed_input(failure: Failure, requests: Iterable[Request], n_radii: int) -> InputResult:
+    """Return the result of an input that could not be sampled; `n_radii` are those of the user."""
+    return InputResult(
+        status="failed",
+        # A message can quote a path with bytes that are not text, which UTF-8 cannot hold.
+        reason=str(failure).encode(errors="backslashreplace").decode(),
+        selected=-1,
+        predicted=-1,
+        class_radius=math.nan,
+        n_selection=0,
+        n_draws=0,
+        top_count=0,
+        mean_score=math.nan,
+        bounds=tuple(_no_bounds(request, n_radii) for request in requests),
+    )
 
 
 def radii_at_point(radii: Iterable[float], displacement: float) -> tuple[float, ...]:
@@ -320,9 +251,9 @@ def radii_at_point(radii: Iterable[float], displacement: float) -> tuple[float, 
     return tuple(outward([0.0, *radii], displacement).tolist())
 
 
-def _no_bounds(request: Request) -> MethodBounds:
+def _no_bounds(request: Request, n_radii: int) -> MethodBounds:
     """Return bounds that are NaN, in the shapes of a request."""
-    at_radii = np.full(len(request.radii) - 1, np.nan)  # R = 0 of the procedure left out
+    at_radii = np.full(n_radii, np.nan)
     return MethodBounds(
         lower=None if request.alpha_lower is None else at_radii,
         upper=None if request.alpha_upper is None else at_radii,

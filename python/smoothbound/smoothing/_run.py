@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
-from smoothbound.adaptive import Budget, Decide, FindRadius
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
 from smoothbound.data._loading import Dataset
@@ -24,6 +23,7 @@ from smoothbound.errors import StoreError
 from smoothbound.sampling._jobs import Draws, Failure, Input, Job
 from smoothbound.sketch import _host_counts as host_counts
 from smoothbound.sketch._content import SketchContent, no_counts
+from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
@@ -78,8 +78,7 @@ def run(
     smoothed: SmoothedClassifier,
     dataset: Dataset,
     *,
-    question: Decide | FindRadius | None = None,
-    budget: Budget | None = None,
+    adaptive: AdaptiveDraws | None = None,
     resume: bool = False,
     salvage: bool = False,
     progress: Progress | None = None,
@@ -99,12 +98,11 @@ def run(
         The smoothed model, made with these settings.
     dataset : Dataset
         The data that the settings name.
-    question : Decide or FindRadius, optional
-        The question that adaptive draws answer, with at most ``settings.n`` draws of an input. The
-        settings must have one method, one radius and one threshold. The folder records the plan.
-    budget : Budget, optional
-        Limit on all adaptive draws of the run, including those before it was stopped. Inputs that
-        the budget does not reach get the status "budget", and are not tried again.
+    adaptive : AdaptiveDraws, optional
+        Draw each input, at most ``settings.n`` times, until its questions are answered or seem out
+        of reach: whether the confidence is above each threshold within each radius of the settings.
+        Their only method must be "anytime". The folder records these rules. A budget counts the
+        draws before the run was stopped too. Inputs that it ends have the status "budget".
     resume : bool
         Whether to go on with a run that was stopped, or to add inputs to a run with a smaller
         `max_inputs`. Its automatic choices are kept (`as_recorded`). All finished inputs are read
@@ -137,7 +135,7 @@ def run(
         If the model fails in the same way on the first eight inputs, or on all if there are fewer.
     """
     folder = checks.path("folder", folder)
-    _check_arguments(settings, smoothed, dataset, question, budget)
+    _check_arguments(settings, smoothed, dataset, adaptive)
     checks.flag("resume", resume)
     checks.flag("salvage", salvage)
     indices = dataset.select(settings.skip, settings.max_inputs, settings.indices).tolist()
@@ -148,7 +146,7 @@ def run(
     if resume:
         smoothed = as_recorded(folder, smoothed)
         settings = replace(settings, **vars(smoothed.sampler.describe(dataset[indices[0]][0])))
-    procedure = _procedure(settings, question, budget)
+    procedure = _procedure(settings, adaptive)
     settings = replace(settings, adaptive=procedure.record())
     with (
         Writer(folder, settings, resume=resume, salvage=salvage) as writer,
@@ -156,13 +154,13 @@ def run(
             "inputs certified",
             len(indices),
             done=len(writer.done),
-            steps=1 if question else settings.n0 + settings.n,
+            steps=1 if adaptive else settings.n0 + settings.n,
         ) as advance,
     ):
         done = frozenset(writer.done)
         _require_same_inputs(folder, dataset, indices, writer.digests)
-        if budget is not None:
-            budget.resume(*writer.spent)
+        if adaptive and adaptive.budget:
+            adaptive.budget.resume(*writer.spent)
         queue = (_labelled(dataset, i, procedure.job) for i in indices if i not in done)
         with (
             _told_when_stopped(folder, writer, len(indices)),
@@ -173,28 +171,25 @@ def run(
                     queue,
                     n0=settings.n0,
                     noise=noise,
+                    early_selection=procedure.early_selection,
                     known_good=bool(done),
-                    advance=None if question else advance,
+                    advance=None if adaptive else advance,
                 )
             ) as outcomes,
         ):
             for item, outcome in outcomes:
                 write_later(item, outcome)
-                if question is not None:  # the number of draws is not known in advance
+                if adaptive is not None:  # the number of draws is not known in advance
                     advance(1)
         writer.finish()
     return load(folder)
 
 
-def _check_arguments(
-    settings: object, smoothed: object, dataset: object, question: object, budget: object
-) -> None:
+def _check_arguments(settings: object, smoothed: object, dataset: object, adaptive: object) -> None:
     checks.instance("settings", settings, RunSettings)
     checks.instance("smoothed", smoothed, SmoothedClassifier)
     checks.instance("dataset", dataset, Dataset)
-    if not isinstance(question, Decide | FindRadius | None):
-        raise TypeError(f"question must be a Decide or a FindRadius, got {checks.shown(question)}")
-    checks.optional("budget", budget, Budget)
+    checks.optional("adaptive", adaptive, AdaptiveDraws)
 
 
 @contextmanager
@@ -217,9 +212,9 @@ class _Labelled(Input):
     digest: bytes
 
 
-def _labelled(dataset: Dataset, index: int, job: Callable[[], Job]) -> _Labelled:
+def _labelled(dataset: Dataset, index: int, job: Callable[[int], Job]) -> _Labelled:
     image, label = dataset[index]
-    return _Labelled(image, index, job(), label, _digest(image, label))
+    return _Labelled(image, index, job(label), label, _digest(image, label))
 
 
 def _digest(image: Any, label: int) -> bytes:
@@ -245,8 +240,8 @@ def _require_same_inputs(
 
 
 def _procedure(
-    settings: RunSettings, question: Decide | FindRadius | None, budget: Budget | None
-) -> Procedure:
+    settings: RunSettings, adaptive: AdaptiveDraws | None
+) -> Procedure | AnytimeProcedure:
     """Return the procedure of a run: all methods certify the same draws.
 
     Raises
@@ -254,38 +249,52 @@ def _procedure(
     ValueError
         If it can certify nothing.
     """
-    requests = tuple(
-        Request(
-            sigma=settings.sigma,
-            alpha=settings.alpha,
-            score_range=settings.score_range,
-            radii=radii_at_point(settings.radii, settings.displacement),
-            thresholds=settings.thresholds,
-            method=method,
-            order="drawn",
+    measure, displacement = settings.measure, settings.displacement
+    procedure: Procedure | AnytimeProcedure
+    if adaptive is None:
+        radii = radii_at_point(settings.radii, displacement)
+        requests = tuple(_request(settings, method, radii) for method in settings.methods)
+        procedure = Procedure(requests, settings.n, settings.cutoff, measure, displacement)
+    else:
+        (method,) = settings.methods
+        procedure = AnytimeProcedure.of(
+            _request(settings, method, settings.radii),
+            adaptive,
+            n=settings.n,
+            cutoff=settings.cutoff,
+            measure=measure,
+            displacement=displacement,
         )
-        for method in settings.methods
-    )
-    procedure = Procedure(
-        requests, settings.n, settings.cutoff, settings.measure, settings.displacement
-    )
-    if question is not None:
-        procedure = procedure.adaptive(question, budget)
     procedure.check_feasible()
     return procedure
+
+
+def _request(settings: RunSettings, method: Method, radii: tuple[float, ...]) -> Request:
+    """Return what one method is asked for."""
+    return Request(
+        sigma=settings.sigma,
+        alpha=settings.alpha,
+        score_range=settings.score_range,
+        radii=radii,
+        thresholds=settings.thresholds,
+        method=method,
+        order="drawn",
+    )
 
 
 class _RowWriter:
     """Certifies sampled inputs and writes a row of the results for each."""
 
-    def __init__(self, settings: RunSettings, procedure: Procedure, writer: Writer) -> None:
+    def __init__(
+        self, settings: RunSettings, procedure: Procedure | AnytimeProcedure, writer: Writer
+    ) -> None:
         self._settings, self._procedure, self._writer = settings, procedure, writer
         self._last = time.perf_counter()
 
     def __call__(self, item: _Labelled, outcome: Draws | Failure) -> None:
-        result = self._procedure.certify(item.job, outcome)
+        result = self._procedure.certify(item.job, outcome)  # type: ignore[arg-type]
         sketch = b""
-        if isinstance(outcome, Draws) and self._procedure.plan is None:
+        if isinstance(outcome, Draws) and isinstance(self._procedure, Procedure):
             sketch = _sketch(outcome.scores, self._settings)
         row: dict[str, object] = {
             "index": item.index,

@@ -57,9 +57,13 @@ def _rules(
     yield "selected", selected, selected >= -1, "a class, or -1"
     status = column("status")
     yield "status", status, np.isin(status, STATUSES), f"one of {', '.join(STATUSES)}"
-    has_class = (status == "certified") | ((status == "budget") & (predicted != -1))
+    has_class = np.isin(status, ("certified", "misclassified"))
+    has_class |= (status == "budget") & (predicted != -1)
     right = predicted == np.where(has_class, selected, -1)
     yield "predicted", predicted, right, "the selected class, or -1, as the status says"
+    selection = column("n_selection")
+    right = (selection >= 0) & (selection <= settings.n0)
+    yield "n_selection", selection, right, f"from 0 to {settings.n0}"
     draws, top = column("n_draws"), column("top_count")
     yield "n_draws", draws, (draws >= 0) & (draws <= n), f"from 0 to {n}"
     yield "top_count", top, (top >= 0) & (top <= n), f"from 0 to {n}"

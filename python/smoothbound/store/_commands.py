@@ -43,17 +43,17 @@ def certify_command(
         One line for a POSIX shell.
     """
     plan = settings.adaptive or {}
-    precision = plan.get("question", {}).get("precision")
+    precision = plan.get("precision", plan.get("question", {}).get("precision"))
     budget = plan.get("budget", {})
     a, b = settings.score_range
     words = ["smoothbound", "certify", *_network(settings, checkpoint)]
     words += ["--data", data or _data(settings.data), "--sigma", repr(settings.sigma)]
     words += ["--n", str(settings.n)]
-    if precision is None:
+    if precision is None or plan.get("test"):
         words += ["--radii", _listed(settings.radii)]
     words.append(f"--thresholds={_listed(settings.thresholds)}")
     for bound in dict.fromkeys(method.bound for method in settings.methods):
-        words += ["--bound", bound]
+        words += [] if bound == "anytime" else ["--bound", bound]
     for band in BANDS:
         if any(method.band == band for method in settings.methods):
             words += ["--band", band]
@@ -75,6 +75,7 @@ def certify_command(
         "--compile": (settings.compile, None),
         "--noise": (settings.noise.kind, "lattice"),
         "--radius-precision": (precision, None),
+        "--strictness": (plan.get("strictness", 2.0), 2.0),
         "--max-draws": (budget.get("draws"), None),
         "--max-seconds": (budget.get("seconds"), None),
     }
@@ -83,6 +84,7 @@ def certify_command(
     ]
     words.append("--channels-last" if settings.channels_last else "--no-channels-last")
     words += ["--adaptive"] if plan else []
+    words += ["--correct-only"] if plan.get("correct_only") else []
     return shlex.join([*words, "--out", str(out)])
 
 

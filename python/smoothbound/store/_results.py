@@ -29,7 +29,14 @@ from smoothbound.errors import StoreError
 from smoothbound.store import _packed_counts as packed_counts
 from smoothbound.store._checks import require_sound
 from smoothbound.store._journal import Journal
-from smoothbound.store._schema import SETTINGS_KEY, SKETCH_EDGES, Status, schema, with_status
+from smoothbound.store._schema import (
+    SETTINGS_KEY,
+    SKETCH_EDGES,
+    Status,
+    schema,
+    with_selection,
+    with_status,
+)
 from smoothbound.store._settings import RunSettings
 
 if TYPE_CHECKING:
@@ -290,6 +297,7 @@ def results_of(path: Path, table: pa.Table, *, complete: bool) -> Results:
         )
     if complete and len(table) != settings.n_inputs:
         raise StoreError(f"{path} holds {len(table)} inputs, its settings say {settings.n_inputs}")
-    results = Results(settings, with_status(table.sort_by("index")), complete)
+    upgraded = with_selection(with_status(table.sort_by("index")), settings.n0)
+    results = Results(settings, upgraded, complete)
     require_sound(path, settings, results.array)
     return results

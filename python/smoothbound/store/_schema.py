@@ -15,6 +15,7 @@ __all__ = [
     "Status",
     "older_status",
     "schema",
+    "with_selection",
     "with_status",
 ]
 
@@ -48,8 +49,12 @@ def schema(settings: RunSettings) -> pa.Schema:
     - ``radius_<name>`` holds the certified radius of a method for each threshold, NaN if even R = 0
       fails.
 
-    If sampling failed, the numbers are NaN or 0. Tables of format 3 lack `digest` and `status`, and
-    tables of format 4 lack `status`.
+    - `n_selection` and `n_draws` are the numbers of selection draws and of estimation draws.
+    - `state` is the state of the `AnytimeTest` of the input, with which its draws can go on. It is
+      empty if the number of draws was fixed or sampling failed.
+
+    If sampling failed, the numbers are NaN or 0. Tables of format 3 lack `digest`, those before
+    format 5 `status`, and those before format 6 `n_selection` and `state`.
     """
     columns = [
         ("index", pa.int64()),
@@ -68,6 +73,8 @@ def schema(settings: RunSettings) -> pa.Schema:
         columns.append(("digest", pa.binary()))
     if settings.format >= 5:
         columns.append(("status", pa.string()))
+    if settings.format >= 6:
+        columns += [("n_selection", pa.int64()), ("state", pa.binary())]
     for method in settings.methods:
         columns += [
             (f"lower_{method.name}", pa.list_(pa.float64(), len(settings.radii))),
@@ -86,6 +93,17 @@ def with_status(table: pa.Table) -> pa.Table:
     rows = zip(table["reason"].to_pylist(), table["predicted"].to_pylist(), strict=True)
     statuses = pa.array([older_status(str(why), int(y or 0)) for why, y in rows], pa.string())
     return table.append_column(pa.field("status", pa.string(), nullable=False), statuses)
+
+
+def with_selection(table: pa.Table, n0: int) -> pa.Table:
+    """Return a table with the columns `n_selection` and `state`, which older formats lack."""
+    if "n_selection" in table.column_names:
+        return table
+    selected = table["selected"].to_pylist()
+    counts = pa.array([0 if one == -1 else n0 for one in selected], pa.int64())
+    table = table.append_column(pa.field("n_selection", pa.int64(), nullable=False), counts)
+    states = pa.array([b""] * len(table), pa.binary())
+    return table.append_column(pa.field("state", pa.binary(), nullable=False), states)
 
 
 def older_status(reason: str, predicted: int) -> Status:

@@ -27,8 +27,10 @@ from smoothbound.store._sampling_settings import (
 
 __all__ = ["FORMAT", "READABLE", "RunSettings"]
 
-FORMAT = 5
-READABLE = (3, 4, 5)  # 3 has no checksum and no digests of the inputs, 3 and 4 have no status
+# 3 has no checksum and no digests of the inputs, 3 and 4 have no status, and those before 6 neither
+# the number of selection draws of each input nor the state of its test.
+FORMAT = 6
+READABLE = (3, 4, 5, 6)
 
 
 @dataclass(frozen=True, kw_only=True)

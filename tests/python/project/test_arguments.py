@@ -14,7 +14,7 @@ from stored import SETTINGS, row
 from torch import nn
 
 import smoothbound as sb
-from smoothbound import adapters, adaptive, figures, store
+from smoothbound import adapters, figures, store
 from smoothbound._display import rounding
 from smoothbound.analysis import calibration, comparison, concentration, evaluation, logs
 from smoothbound.analysis.evaluation import Bounds, Evaluation, StoredSketches
@@ -71,7 +71,7 @@ MADE = ("sigma", "measure", "outputs", "device", "batch_size", "precision", "cha
 MADE += ("compile", "cutoff", "check_rows", "select", "threads", "model")
 CERTIFIED = ("x", "n0", "n", "alpha", "radii", "thresholds", "seed", "noise", "grid", "index")
 CERTIFIED += ("bound", "band", "n_bins", "pilot", "sides", "backend", "threads", "adaptive")
-CERTIFIED += ("radius_precision", "budget", "progress")
+CERTIFIED += ("radius_precision", "strictness", "budget", "progress")
 DRAWN = ("x", "n0", "n", "seed", "index", "first_draw", "noise", "grid")
 
 
@@ -166,11 +166,15 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (adapters.sklearn, {"estimator": None}),
     (adapters.onnx, {"session": None}),
     (adapters.exported, {"program": None}),
-    (adaptive.ask, {"radii": [0.25], "thresholds": [0.5]}),
     (
-        adaptive.plan,
-        {"question": adaptive.Decide(0.5, 0.1), "sigma": 0.5, "displacement": 0.0, "n_max": 1000},
+        sb.anytime.Plan,
+        {
+            **{"questions": (DECIDE,), "aside": (), "sigma": 0.5, "alpha": 0.01, "n": 1000},
+            **{"score_range": (0.0, 1.0), "measure": "score", "strictness": 2.0},
+            **{"displacement": 0.0, "backend": None},
+        },
     ),
+    (sb.anytime.Budget, {"draws": 10, "seconds": 1.0}),
     (
         sb.anytime.AnytimeTest,
         {
@@ -322,7 +326,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
         run,
         {
             **{"folder": "full", "settings": ONE_INPUT, "smoothed": CLASSIFIER, "dataset": DIGITS},
-            **{"question": None, "budget": None, "resume": False, "salvage": False},
+            **{"adaptive": None, "resume": False, "salvage": False},
         },
     ),
     (score_files.open_scores, {"path": "missing.npy", "key": None}),
@@ -395,14 +399,6 @@ def test_an_unknown_column_of_results_is_named(tmp_path: Path) -> None:
             results.array(value)
 
 
-def test_more_draws_of_an_input_than_memory_holds_are_refused_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(adaptive, "memory_limit", lambda: 2**30)
-    with pytest.raises(ValueError, match=r"n_max must be smaller, got 4294967295: .* 68\.7 GB"):
-        adaptive.plan(adaptive.Decide(0.5, 0.1), sigma=0.5, n_max=2**32 - 1)
-
-
 @pytest.mark.parametrize(
     ("call", "name"),
     [
@@ -411,7 +407,7 @@ def test_more_draws_of_an_input_than_memory_holds_are_refused_at_once(
         (lambda k: calibration.brier(k * 0.01, [True, True]), "confidence"),
         (lambda k: calibration.ece([0.5, 0.5], k > 1), "right"),
         (lambda k: forecast.forecast(counted(), 1000, index=k), "index"),
-        (lambda k: adaptive.plan(adaptive.Decide(0.5, 0.1), sigma=0.5).start().update(k), "scores"),
+        (lambda k: sb.anytime.AnytimeTest(DECIDE, sigma=0.5).update(k), "scores"),
     ],
 )
 def test_a_masked_array_is_nowhere_taken_without_its_mask(call: Any, name: str) -> None:

@@ -26,7 +26,7 @@ measures backends noise adapters data scores
 _numba models
 train bounds sampling
 anytime
-sketch adaptive
+sketch
 store
 smoothing analysis
 recommend

@@ -90,7 +90,7 @@ def test_text_that_is_no_settings_is_refused(tmp_path: Path, text: str) -> None:
     ("name", "wrong"),
     [
         ("index", -1), ("index", 0), ("selected", -2), ("predicted", 2), ("predicted", 0),
-        ("status", "done"), ("n_draws", -1),
+        ("status", "done"), ("n_selection", -1), ("n_selection", 11), ("n_draws", -1),
         ("n_draws", 1001), ("top_count", 1001), ("seconds", -1.0), ("seconds", np.inf),
         ("mean_score", 1.1), ("mean_score", -np.inf), ("class_radius", -0.1),
         ("class_radius", np.inf), ("lower_mean", [7.0, 0.1, 0.1]), ("lower_mean", [0.1, 0.1, -1.0]),

@@ -262,32 +262,35 @@ WHY = {  # reasons of older formats, by the status that they stand for
 
 
 def older(version: int) -> tuple[store.RunSettings, pa.Table]:
-    """Settings and table as older versions wrote them: the class and the reason are all they say.
+    """Settings and table as older versions wrote them, without `n_selection` and `state`.
 
-    Format 3 had no `digest` either.
+    Before format 5 the class and the reason were all that told the status, and format 3 had no
+    `digest` either.
     """
     settings = dataclasses.replace(SETTINGS, format=version)
     kinds = {
         "index": pa.int64(), "label": pa.int64(), "selected": pa.int64(), "predicted": pa.int64(),
         "reason": pa.string(), "class_radius": pa.float64(), "n_draws": pa.int64(),
         "top_count": pa.int64(), "mean_score": pa.float64(), "sketch": pa.binary(),
-        "seconds": pa.float64(), "digest": pa.binary(),
+        "seconds": pa.float64(), "digest": pa.binary(), "status": pa.string(),
         "lower_mean": pa.list_(pa.float64(), 3), "radius_mean": pa.list_(pa.float64(), 2),
         "lower_cdf_dkw": pa.list_(pa.float64(), 3), "radius_cdf_dkw": pa.list_(pa.float64(), 2),
     }  # fmt: skip
     if version < 4:
         del kinds["digest"]
+    if version < 5:
+        del kinds["status"]
     rows = []
     for index, (status, why) in zip(INDICES, [*WHY.items(), ("abstained", "")], strict=True):
         predicted = index % 3 if status == "certified" else -1
-        made = row(index, reason=why, predicted=predicted)
+        made = row(index, reason=why, predicted=predicted, status=status)
         rows.append({name: made[name] for name in kinds})
     fields = [pa.field(name, kind, nullable=False) for name, kind in kinds.items()]
     metadata = {b"smoothbound": settings.to_json().encode()}
     return settings, pa.Table.from_pylist(rows, schema=pa.schema(fields, metadata=metadata))
 
 
-@pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.parametrize("version", [3, 4, 5])
 def test_finished_runs_of_the_older_formats_open(tmp_path: Path, version: int) -> None:
     settings, table = older(version)
     path = tmp_path / "results.parquet"
@@ -303,7 +306,7 @@ def test_finished_runs_of_the_older_formats_open(tmp_path: Path, version: int) -
     assert (results.failed, results.stopped_by_budget) == (1, 1)
     assert results.sketch().index.tolist() == INDICES
     for now in (SETTINGS, settings):
-        with pytest.raises(StoreError, match=rf"format: was {version}, now 5|must have format 5"):
+        with pytest.raises(StoreError, match=rf"format: was {version}, now 6|must have format 6"):
             store.Writer(tmp_path, now, resume=True)
     # A file of this format that lacks its checksum is no older file.
     table = store.load(finished_three(tmp_path / "new")).table

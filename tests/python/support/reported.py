@@ -85,11 +85,13 @@ def make_run(
                 "class_radius": math.nan
                 if index == 1
                 else max(0.0, float(norm.ppf(mean) * 0.5 + 0.1)),
+                "n_selection": settings.n0,
                 "n_draws": 1000,
                 "top_count": 900,
                 "mean_score": mean,
                 "seconds": 0.1,
                 "sketch": packed_counts.pack(counts(mean, settings)),
+                "state": b"",
                 "digest": b"",
             }
             a, b = settings.score_range

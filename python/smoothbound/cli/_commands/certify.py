@@ -205,8 +205,8 @@ def certify(
         bool,
         typer.Option(
             "--adaptive",
-            help="Draw each input in stages, until the draws decide whether the confidence within "
-            "the one radius of --radii is above the one threshold of --thresholds.",
+            help="Draw each input until it is decided whether the confidence is above each of "
+            "--thresholds within each of --radii, or --n draws seem not to decide it.",
             rich_help_panel=_ADAPTIVE,
         ),
     ] = False,
@@ -214,12 +214,30 @@ def certify(
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="With --adaptive: find the certified radius, and stop when more draws are "
-            "expected to raise it by no more than this many sigma.",
+            help="With --adaptive: find the certified radius of each threshold, in steps of this "
+            "many sigma.",
             show_default=False,
             rich_help_panel=_ADAPTIVE,
         ),
     ] = None,
+    strictness: Annotated[
+        float,
+        typer.Option(
+            metavar="NUMBER",
+            help="With --adaptive: standard errors by which a claim has to seem out of reach "
+            "before it is given up. More give up later; none costs any alpha.",
+            rich_help_panel=_ADAPTIVE,
+        ),
+    ] = 2.0,
+    correct_only: Annotated[
+        bool,
+        typer.Option(
+            "--correct-only",
+            help="With --adaptive, for certified accuracy alone: draw no further if the selected "
+            "class is not the label.",
+            rich_help_panel=_ADAPTIVE,
+        ),
+    ] = False,
     max_draws: Annotated[
         int | None,
         typer.Option(
@@ -232,7 +250,7 @@ def certify(
     max_seconds: Annotated[
         float | None,
         typer.Option(
-            help="With --adaptive: time in seconds after which no stage begins.",
+            help="With --adaptive: time in seconds after which no more draws begin.",
             show_default="no limit",
             rich_help_panel=_ADAPTIVE,
         ),
@@ -281,6 +299,8 @@ def certify(
         n_bins=n_bins,
         adaptive=adaptive,
         radius_precision=radius_precision,
+        strictness=strictness,
+        correct_only=correct_only,
         max_draws=max_draws,
         max_seconds=max_seconds,
     )
@@ -362,5 +382,4 @@ def _run(
         versions=versions(),
     )
     options: dict[str, Any] = {"resume": resume, "salvage": salvage, "progress": progress}
-    options |= question.adaptive_parts(radii, thresholds)
-    return run(out, settings, smoothed, dataset, **options), seen
+    return run(out, settings, smoothed, dataset, adaptive=question.rules(), **options), seen

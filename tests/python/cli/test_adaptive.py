@@ -1,4 +1,4 @@
-"""`certify --adaptive`: fewer draws, a plan on record, and the same result however often killed."""
+"""`certify --adaptive`: few draws, rules on record, and the same result however often killed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stopped_runs import contents, stop_after
 from typer.testing import CliRunner, Result
 
 from smoothbound import store
 from smoothbound._display.rounding import floor_decimal
+from smoothbound.anytime import AnytimeTest
 from smoothbound.cli._app import app
-from smoothbound.store._settings import RunSettings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -23,10 +24,10 @@ OPTIONS: dict[str, Any] = {
     "data": "digits",
     "sigma": 0.25,
     "skip": 30,
-    "n0": 10,
+    "n0": 20,
     "n": 8000,
-    "radii": 0.2,
-    "thresholds": 0.6,
+    "radii": "0,0.2",
+    "thresholds": "0.6,0.7",
     "batch-size": 100,
 }
 KILLS = 10
@@ -41,13 +42,6 @@ def arguments(model: Path, *flags: str, **changes: Any) -> list[str]:
 
 def run(model: Path, out: Path, *flags: str, **changes: Any) -> Result:
     return CliRunner().invoke(app, arguments(model, *flags, **changes | {"out": out}))
-
-
-def contents(folder: Path) -> tuple[RunSettings, str]:
-    """What a finished folder holds, apart from timings."""
-    results = store.load(folder)
-    assert results.complete
-    return results.settings, repr(results.table.drop_columns(["seconds"]).to_pylist())
 
 
 @pytest.fixture(scope="module")
@@ -65,47 +59,47 @@ def whole(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.usefixtures("plainly_drawn")
-def test_a_run_decides_with_fewer_draws_and_keeps_the_plan(
+def test_a_run_answers_with_few_draws_and_keeps_its_rules(
     model: Path, whole: Path, tmp_path: Path
 ) -> None:
     results = store.load(whole)
-    settings, plan = results.settings, results.settings.adaptive
-    assert plan is not None
-    assert plan["asked"] == "Decide"
-    assert plan["question"] == {"threshold": 0.6, "radius": 0.2}
-    assert plan["budget"] == {"draws": None, "seconds": None}
-    assert [method.name for method in settings.methods] == ["tangent"]
-    draws, lower = results.array("n_draws"), results.array("lower_tangent")[:, 0]
-    assert set(draws) <= {stage["n"] for stage in plan["stages"]}
-    assert draws.mean() < 4000
-    certified = lower > 0.6
-    assert certified.sum() > 0
-    np.testing.assert_array_equal(
-        results.array("radius_tangent")[:, 0], np.where(certified, 0.2, np.nan)
-    )
-    reasons = results.table["reason"].to_pylist()
-    assert all(
-        reason == f"certified after {n} draws"
-        for reason, n, ok in zip(reasons, draws, certified, strict=True)
-        if ok
-    )
+    settings = results.settings
+    assert settings.adaptive is not None
+    assert settings.adaptive["asked"] == "Decide"
+    assert settings.adaptive["budget"] == {"draws": None, "seconds": None}
+    assert [method.name for method in settings.methods] == ["anytime"]
+    draws, lower = results.array("n_draws"), results.array("lower_anytime")
+    assert 10 < draws.mean() < 2000
+    assert (lower > 0.6).any(axis=0).all()
+    assert (results.array("n_selection") <= 20).all()
+    assert (results.array("n_selection") < 20).any()
 
     report = CliRunner().invoke(app, ["report", str(whole), "--out", str(tmp_path / "report")])
     assert report.exit_code == 0, report.output
     page = (tmp_path / "report" / "report.md").read_text()
     assert f"adaptive draws, on average {draws.mean():.0f} of at most 8000 an input" in page
-    assert "Drawing stopped once the question about c = 0.6 was answered" in page
-    assert "| R | tangent, c = 0.6 |" in page  # and no threshold that nobody asked about
+    assert "| R | anytime, c = 0.6 |" in page  # and no threshold that nobody asked about
+
+
+def test_each_input_keeps_the_state_of_its_test(whole: Path) -> None:
+    results = store.load(whole)
+    lower = results.array("lower_anytime")
+    for i, state in enumerate(results.table["state"].to_pylist()):
+        test = AnytimeTest.from_bytes(state)
+        assert test.n_draws == results.array("n_draws")[i]
+        shown = [answer.certified for answer in test.answers[:4]]
+        assert shown == [lower[i, k] > c for c in (0.6, 0.7) for k in range(2)]
 
 
 @pytest.mark.usefixtures("plainly_drawn")
 def test_a_radius_is_found(model: Path, tmp_path: Path) -> None:
-    result = run(model, tmp_path / "out", radii=None, **{"radius-precision": 0.1})
+    changes = {"radii": None, "thresholds": "0.6", "radius-precision": 0.1}
+    result = run(model, tmp_path / "out", **changes)
     assert result.exit_code == 0, result.output
     results = store.load(tmp_path / "out")
     assert results.settings.adaptive is not None
     assert results.settings.adaptive["asked"] == "FindRadius"
-    radius, lower = results.array("radius_tangent")[:, 0], results.array("lower_tangent")[:, 0]
+    radius, lower = results.array("radius_anytime")[:, 0], results.array("lower_anytime")[:, 0]
     assert np.nanmax(radius) > 0.2
     np.testing.assert_array_equal(np.isnan(radius), lower <= 0.6)
 
@@ -122,18 +116,19 @@ def test_a_radius_is_found(model: Path, tmp_path: Path) -> None:
 
 
 def test_a_budget_ends_a_run_in_time(model: Path, whole: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    result = run(model, out, **{"max-draws": 3000})
+    out, unlimited = tmp_path / "out", store.load(whole)
+    half = int(unlimited.array("n_draws").sum()) // 2
+    result = run(model, out, **{"max-draws": half})
     assert result.exit_code == 0, result.output
-    results, unlimited = store.load(out), store.load(whole)
+    results = store.load(out)
     assert results.complete
-    assert results.array("n_draws").sum() <= 3000
+    assert results.array("n_draws").sum() == half
     assert 0 < results.stopped_by_budget < 10
     assert f"the budget ended {results.stopped_by_budget} of 10 inputs" in result.output
     rows = zip(results.table.to_pylist(), unlimited.table.to_pylist(), strict=True)
     for row, other in rows:
         if row["status"] == "budget":
-            assert row["n_draws"] == 0 or row["n_draws"] <= other["n_draws"]
+            assert row["n_draws"] <= other["n_draws"]
         else:
             assert repr({**row, "seconds": 0}) == repr({**other, "seconds": 0})  # NaN and all
 
@@ -141,24 +136,28 @@ def test_a_budget_ends_a_run_in_time(model: Path, whole: Path, tmp_path: Path) -
 def test_a_resumed_budget_counts_the_draws_before(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append = store.Writer.append
-
-    def stopped(self: store.Writer, row: Any) -> None:
-        if len(self.done) == 3:
-            raise KeyboardInterrupt
-        append(self, row)
-
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(store.Writer, "append", stopped)
-        assert run(model, out, **{"max-draws": 3000}).exit_code == 130
-    assert 0 < store.load(out).array("n_draws").sum() <= 3000
-    other = run(model, out, "--resume", **{"max-draws": 4000})
+        stop_after(3, patch)
+        assert run(model, out, **{"max-draws": 300}).exit_code == 130
+    assert 0 < store.load(out).array("n_draws").sum() <= 300
+    other = run(model, out, "--resume", **{"max-draws": 400})
     assert other.exit_code == 2
-    assert "adaptive budget: was {'draws': 3000" in other.output
-    assert run(model, out, "--resume", **{"max-draws": 3000}).exit_code == 0
+    assert "adaptive budget: was {'draws': 300" in other.output
+    assert run(model, out, "--resume", **{"max-draws": 300}).exit_code == 0
     assert store.load(out).complete
-    assert store.load(out).array("n_draws").sum() <= 3000
+    assert store.load(out).array("n_draws").sum() <= 300
+
+
+def test_only_correct_classes_are_drawn_where_only_they_count(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(model, out, "--correct-only", skip=6).exit_code == 0
+    results = store.load(out)
+    wrong = results.array("selected") != results.array("label")
+    assert wrong.any()
+    np.testing.assert_array_equal(results.array("status") == "misclassified", wrong)
+    assert (results.array("n_draws")[wrong] == 0).all()
+    assert (results.array("lower_anytime")[wrong] == 0.0).all()
 
 
 @pytest.mark.slow
@@ -181,12 +180,11 @@ def test_kills_change_nothing(model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"radii": "0,0.25"}, "radii must be one number"),
-        ({"radii": None}, "state --radii 0.25 and --thresholds"),
-        ({"thresholds": "0.5,0.6"}, "thresholds must be one number"),
-        ({"radius-precision": 0.1}, "radii must be left out"),
-        ({"band": "dkw", "bound": "cdf", "n": 5}, "too few"),
+        ({"radii": None}, "state --radii 0,0.25 and --thresholds"),
+        ({"bound": "cdf"}, "must be left out with --adaptive"),
+        ({"n": 5}, "n = 5 draws are too few"),
         ({"max-draws": 0}, "draws must be at least 1"),
+        ({"strictness": -1}, "strictness must be"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(

@@ -1,0 +1,310 @@
+"""From draws that stop when a question is answered to the class, status, bounds and radii."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound._display.rounding import exact
+from smoothbound._utils import checks
+from smoothbound._version import __version__
+from smoothbound.anytime._chain import Answer
+from smoothbound.anytime._job import Budget, Job, Plan
+from smoothbound.anytime._questions import Decide, FindRadius, Question
+from smoothbound.anytime._sample_size import required_draws
+from smoothbound.backends import _select as backends
+from smoothbound.backends._names import Backend
+from smoothbound.bounds._request import Request, Settings
+from smoothbound.noise._displaced import inward
+from smoothbound.sampling._jobs import Draws, Failure
+from smoothbound.smoothing._class_radius import anytime_class_radius
+from smoothbound.smoothing._one_input import InputResult, MethodBounds, failed_input
+
+if TYPE_CHECKING:
+    from smoothbound.store._schema import Status
+
+__all__ = ["AdaptiveDraws", "AnytimeProcedure"]
+
+
+def _above(threshold: float) -> float:
+    """Return the next greater number: a confidence above it can be stated as a lower bound."""
+    return math.nextafter(threshold, math.inf)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptiveDraws:
+    """When the draws of an input end, beside the number n that they may not exceed.
+
+    Parameters
+    ----------
+    radius_precision : float, optional
+        Precision of certified radii, in multiples of sigma. With it the radius of each threshold is
+        looked for; without, each threshold is only asked about at each radius.
+    strictness : float
+        Standard errors by which a claim has to seem out of reach before it is given up; see
+        `smoothbound.anytime.Plan`.
+    correct_only : bool
+        Whether an input is given up if the selected class is not its label.
+    budget : Budget, optional
+        Limit on the draws or seconds of all inputs together.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or outside its range.
+    """
+
+    radius_precision: float | None = None
+    strictness: float = Plan.strictness
+    correct_only: bool = False
+    budget: Budget | None = None
+
+    def __post_init__(self) -> None:
+        if self.radius_precision is not None:
+            checks.positive("radius_precision", self.radius_precision)
+        checks.non_negative("strictness", self.strictness)
+        checks.flag("correct_only", self.correct_only)
+        checks.optional("budget", self.budget, Budget)
+
+    def record(self) -> dict[str, Any]:
+        """Return the rules as plain values for JSON."""
+        return {
+            "asked": "Decide" if self.radius_precision is None else "FindRadius",
+            "test": "anytime",
+            "precision": self.radius_precision,
+            "strictness": self.strictness,
+            "correct_only": self.correct_only,
+            "budget": (self.budget or Budget()).record(),
+        }
+
+
+@dataclass(frozen=True)
+class AnytimeProcedure:
+    """The way to draw and certify each input with draws that stop when its questions are answered.
+
+    Every threshold is asked about at every radius, and with a precision how far out it is exceeded.
+
+    Attributes
+    ----------
+    request : Request
+        The thresholds and the radii of the user; its method is "anytime".
+    rules : AdaptiveDraws
+    plan : Plan
+        The request as questions; made by `of`.
+    cutoff : float or None
+        A class is abstained from if its confidence at R = 0 is not certified to be above this;
+        None: no abstention.
+    """
+
+    request: Request
+    rules: AdaptiveDraws
+    plan: Plan
+    cutoff: float | None
+
+    early_selection: ClassVar[bool] = True
+
+    @classmethod
+    def of(
+        cls,
+        request: Request,
+        rules: AdaptiveDraws,
+        *,
+        n: int,
+        cutoff: float | None,
+        measure: str,
+        displacement: float = 0.0,
+        backend: Backend | None = None,
+    ) -> AnytimeProcedure:
+        """Make the questions of a request.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If nothing is asked, the upper side is asked for, or an argument is not in its range.
+        """
+        if request.sides != "lower":
+            raise ValueError(
+                f"sides must be 'lower' for adaptive draws, got {request.sides!r}; "
+                "smoothbound.anytime.AnytimeTest tests the other side"
+            )
+        if not request.thresholds:
+            raise ValueError(
+                "adaptive draws answer questions about thresholds, got none: state "
+                "thresholds=[0.5], with radii=[0.25] (is the confidence above 0.5 within 0.25?) or "
+                "radius_precision=0.05 (up to which radius is it?)"
+            )
+        precision = rules.radius_precision
+        decisions = [Decide(_above(c), R) for c in request.thresholds for R in request.radii]
+        finds = [FindRadius(_above(c), precision) for c in request.thresholds if precision]
+        plan = Plan(
+            questions=(*decisions, *finds),
+            aside=() if cutoff is None else (Decide(_above(cutoff), 0.0),),
+            sigma=request.sigma,
+            alpha=request.alpha,
+            score_range=request.score_range,
+            measure=measure,
+            n=n,
+            strictness=rules.strictness,
+            displacement=displacement,
+            backend=backend,
+        )
+        return cls(request, rules, plan, cutoff)
+
+    def record(self) -> dict[str, Any]:
+        """Return the rules as plain values for JSON."""
+        return self.rules.record()
+
+    def job(self, label: int | None = None) -> Job:
+        """Return the job of one input."""
+        return self.plan.start(self.rules.budget, label if self.rules.correct_only else None)
+
+    def check_feasible(self) -> Settings:
+        """Test perfect scores, so that a hopeless procedure fails before the first draw.
+
+        Returns
+        -------
+        Settings
+            The settings of the certificates.
+
+        Raises
+        ------
+        ValueError
+            If `n` draws cannot certify any claim; it says how many can.
+        """
+        plan = self.plan
+        needed = min(map(self._needed, plan.questions))
+        if needed > plan.n:
+            raise ValueError(
+                f"n = {plan.n} draws are too few to certify any {plan.measure} above a threshold "
+                f"at alpha = {plan.alpha:g}; "
+                + (
+                    "no number would do"
+                    if math.isinf(needed)
+                    else f"at least n = {needed} would do"
+                )
+            )
+        return Settings(
+            **vars(self.request),
+            n=plan.n,
+            n_pilot=0,
+            backend=backends.resolve(plan.backend),
+            version=__version__,
+        )
+
+    def _needed(self, question: Question) -> float:
+        """Return with how many perfect draws a question is answered; infinite if with none."""
+        plan = self.plan
+        try:
+            return required_draws(
+                question,
+                sigma=plan.sigma,
+                alpha=plan.alpha,
+                score_range=plan.score_range,
+                displacement=plan.displacement,
+                backend=plan.backend,
+            )
+        except ValueError:  # more than any run makes
+            return math.inf
+
+    def certify(self, job: Job, outcome: Draws | Failure) -> InputResult:
+        """Return the result of an input from its finished job and what sampling it gave."""
+        if isinstance(outcome, Failure):
+            return failed_input(outcome, [self.request], len(self.request.radii))
+        answers = job.test.answers
+        bounds = self._bounds(answers)
+        abstains = self._abstains(bounds, answers)
+        selected = outcome.selected
+        status: Status = "abstained" if abstains else "certified"
+        if job.outcome == "budget" or job.outcome == "misclassified":
+            status = job.outcome
+        return InputResult(
+            status=status,
+            reason=self._reason(job, answers, abstains),
+            selected=selected,
+            predicted=-1 if abstains and status != "misclassified" else selected,
+            class_radius=self._class_radius(outcome),
+            n_selection=outcome.n0,
+            n_draws=job.test.n_draws,
+            top_count=outcome.top_count,
+            mean_score=outcome.mean,
+            bounds=(bounds,),
+            state=job.test.to_bytes(),
+        )
+
+    def _bounds(self, answers: Sequence[Answer]) -> MethodBounds:
+        """Return what the answers say at each radius and for each threshold.
+
+        A claim about a greater threshold or radius implies those about smaller ones. The greatest
+        of several claims is stated if all smaller ones are certified, because then it needs no
+        correction for having been chosen (docs/anytime.md).
+        """
+        asked, a = self.request, self.request.score_range[0]
+        shape = len(asked.thresholds), len(asked.radii)
+        flags = [answer.certified for answer in answers[: shape[0] * shape[1]]]
+        certified = np.array(flags, bool).reshape(shape)
+        found = [answer.radius for answer in answers[len(flags) : len(self.plan.questions)]]
+        lower = [_last(np.asarray(asked.thresholds), certified[:, k], a) for k in range(shape[1])]
+        lower = [_above(c) if c > a else a for c in lower]
+        radius = found or [
+            _last(np.asarray(asked.radii), certified[j], math.nan) for j in range(shape[0])
+        ]
+        return MethodBounds(np.array(lower), None, np.array(radius))
+
+    def _abstains(self, bounds: MethodBounds, answers: Sequence[Answer]) -> bool:
+        """Say whether the confidence at R = 0 is not certified to be above the cut-off."""
+        if self.cutoff is None:
+            return False
+        assert bounds.lower is not None
+        assert bounds.radius is not None
+        high = np.asarray(self.request.thresholds) >= self.cutoff
+        shown = bool((bounds.lower > self.cutoff).any() or np.isfinite(bounds.radius[high]).any())
+        return not (shown or answers[-1].certified)
+
+    def _reason(self, job: Job, answers: Sequence[Answer], abstains: bool) -> str:
+        """Say in words why drawing ended, and why the class is abstained from."""
+        n_draws, n = job.test.n_draws, self.plan.n
+        if job.outcome == "misclassified":
+            return "the selected class is not the label, and certifies nothing that was asked for"
+        asked = answers[: len(self.plan.questions)]
+        shown = sum(answer.certified for answer in asked)
+        words = f"{shown} of {len(asked)} questions certified after {n_draws} draws"
+        if job.outcome == "exhausted":
+            words += f", all that n = {n} allows"
+        elif job.outcome == "budget":
+            words = f"budget spent: {words}"
+        elif shown < len(asked):
+            words += f"; {n} are not expected to certify more"
+        if abstains:
+            words = (
+                f"the {self.plan.measure} at R = 0 is not certified to be above the cut-off "
+                f"{exact(self.cutoff or 0.0)}; {words}"
+            )
+        return words
+
+    def _class_radius(self, draws: Draws) -> float:
+        """Certify the class itself, from the votes of the same draws."""
+        if not len(draws.scores):
+            return math.nan
+        plan = self.plan
+        radius = anytime_class_radius(
+            draws.top_count, len(draws.scores), sigma=plan.sigma, alpha=plan.alpha
+        )
+        return float(inward(radius, plan.displacement))
+
+
+def _last(values: NDArray[np.float64], certified: NDArray[np.bool_], none: float) -> float:
+    """Return the greatest value such that it and all smaller ones are certified.
+
+    Examples
+    --------
+    >>> _last(np.array([0.5, 0.9, 0.7]), np.array([True, True, False]), none=0.0)
+    0.5
+    """
+    order = np.argsort(values, kind="stable")
+    count = int(np.logical_and.accumulate(certified[order]).sum())
+    return float(values[order[count - 1]]) if count else none
