@@ -183,7 +183,7 @@ def approach(
         bet = replace(bet, stake=stake)
         if stake == 0.0:
             break
-        q = p * (1 + stake * bet.null_mean) / (1 + stake * bet.values)
+        q = 0.3 * q + 0.7 * bet.tilted(p)
     return bet, q
 
 

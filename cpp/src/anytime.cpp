@@ -21,6 +21,7 @@ using detail::unit;
 constexpr double prior_weight = 0.5;  // in draws, spread evenly over the knots
 constexpr int first_steps = 12;       // towards the projection, from the draws themselves
 constexpr int later_steps = 2;        // from the projection before
+constexpr double kept = 0.3;          // of the masses before a step: whole steps may go to and fro
 constexpr double settled_step = 0x1p-8, longest_step = 2.0;  // of log stake
 constexpr int most_root_steps = 40;
 constexpr double least_log_stake = -30.0, greatest_log_stake = 40.0;
@@ -129,7 +130,8 @@ void EProcess::choose_bet() noexcept {
 
 // The tangents that grow the wealth most touch at the distribution nearest to the masses p, in
 // Kullback-Leibler divergence, that the null hypothesis allows: q = p (1 + stake m) / (1 + stake v)
-// with the best stake for these tangents. Each step lays the tangents at the q before.
+// with the best stake for these tangents. Each step lays the tangents at the q before, and goes
+// most of the way to the next.
 void EProcess::approach_projection(int steps) noexcept {
   for (int step = 0; step < steps; ++step) {
     tangents_.touch(worst_, r_);
@@ -139,7 +141,8 @@ void EProcess::approach_projection(int steps) noexcept {
     if (stake_ == 0.0) return;
     const double before = 1.0 + stake_ * null_mean_;
     for (std::size_t k = 0; k < worst_.size(); ++k) {
-      worst_[k] = masses_[k] * before / (1.0 + stake_ * v[k]);
+      const double next = masses_[k] * before / (1.0 + stake_ * v[k]);
+      worst_[k] = kept * worst_[k] + (1.0 - kept) * next;
     }
   }
 }

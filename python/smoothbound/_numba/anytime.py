@@ -26,7 +26,7 @@ Vector = NDArray[np.float64]
 
 _LENGTHS = np.diff(KNOTS)
 _PRIOR_WEIGHT = 0.5
-_FIRST_STEPS, _LATER_STEPS = 12, 2
+_FIRST_STEPS, _LATER_STEPS, _KEPT = 12, 2, 0.3
 _SETTLED_STEP, _LONGEST_STEP, _MOST_ROOT_STEPS = 2.0**-8, 2.0, 40
 _LEAST_LOG_STAKE, _GREATEST_LOG_STAKE = -30.0, 40.0
 
@@ -165,7 +165,8 @@ class EProcess:
             self.stake = _best_stake(masses, v, m, self.stake) if m < 1.0 else 0.0
             if self.stake == 0.0:
                 return
-            self._worst = masses * (1.0 + self.stake * m) / (1.0 + self.stake * v)
+            following = masses * (1.0 + self.stake * m) / (1.0 + self.stake * v)
+            self._worst = _KEPT * self._worst + (1.0 - _KEPT) * following
 
     def _take(self, block: Vector, n_draws: int) -> None:
         """Take the draws between two looks.
