@@ -195,7 +195,8 @@ def _csv(file: BinaryIO, beside: BinaryIO) -> Iterator[_Write]:
         if header:
             settings = json.loads((certificate.to_arrow().schema.metadata or {})[METADATA_KEY])
             beside.write(f"{json.dumps(settings, indent=2)}\n".encode())
-        pyarrow.csv.write_csv(_joined(_harmless(ids), names, columns), file, options)
+        joined = _joined(_harmless(ids), names, [pa.array(column) for column in columns])
+        pyarrow.csv.write_csv(joined, file, options)
         header = False
 
     yield write
@@ -208,8 +209,7 @@ def _joined(ids: pa.Table, names: list[str], columns: list[Any]) -> pa.Table:
                 f"the scores have a column {name!r} beside them, which is the name of a result; "
                 "rename it"
             )
-    arrays = [pa.array(column) for column in columns]
-    return pa.Table.from_arrays([*ids.columns, *arrays], names=[*ids.column_names, *names])
+    return pa.Table.from_arrays([*ids.columns, *columns], names=[*ids.column_names, *names])
 
 
 def _harmless(ids: pa.Table) -> pa.Table:
