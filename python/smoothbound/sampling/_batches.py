@@ -170,14 +170,14 @@ class Batches:
 
     def _key(self, segments: list[Segment[Input]]) -> Tensor:
         """Return slot, index, draw, stream and vote of each row; unused rows repeat one draw."""
-        firsts = np.array([_first_key(segment) for segment in segments], np.int64).T
-        lengths = [len(segment) for segment in segments]
+        firsts = np.array([_first_key(segment) for segment in segments], np.int64)
         start, stop = segments[0].rows.start, segments[-1].rows.stop
         key = np.empty((5, len(self._noisy)), np.int64)
-        key[:4], key[4] = firsts[:4, :1], 0
-        key[:, start:stop] = np.repeat(firsts, lengths, axis=1)
-        key[2, start:stop] += np.arange(stop - start)
-        key[2, start:stop] -= np.repeat(np.cumsum(lengths) - lengths, lengths)
+        key[:] = firsts[0, :, None]
+        key[2] += start
+        key[4] = 0
+        key[:, start:stop] = np.repeat(firsts, [len(segment) for segment in segments], axis=0).T
+        key[2, start:stop] += np.arange(start, stop)
         return self._on_device(torch.from_numpy(key))
 
     def _on_device(self, numbers: Tensor) -> Tensor:
@@ -297,11 +297,12 @@ def _to_host(numbers: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
 
 
 def _first_key(segment: Segment[Input]) -> tuple[int, int, int, int, int]:
-    """Return slot, index, draw, stream and vote of the first draw of a segment."""
-    item, draw, votes = segment.input.item, segment.first, 1
+    """Return slot, index, draw, stream and vote of row 0, if the segment reached back to it."""
+    item, votes = segment.input.item, 1
+    draw = segment.first - segment.rows.start
     if segment.stream is Stream.ESTIMATION:
         draw, votes = draw + item.first_draw, 0
-    return segment.input.slot, item.index, draw, segment.stream, votes
+    return segment.input.slot, item.index, draw, int(segment.stream), votes
 
 
 def _allocated(size: int, like: Tensor, device: torch.device) -> Tensor:

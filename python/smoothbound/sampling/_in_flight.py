@@ -139,7 +139,8 @@ class Estimation:
         hits : ndarray of bool, shape (k,)
             Whether the selected class has the largest output in each draw.
         """
-        new = np.array([scores, hits], np.float32)
+        new = np.empty((2, len(scores)), np.float32)
+        new[0], new[1] = scores, hits
         self._spare = np.concatenate([self._spare, new], axis=1) if self._spare.size else new
         while self._spare.size and (remaining := self._job.remaining):
             if self._open_ended is not None and self._spare.shape[1] < remaining:
