@@ -96,6 +96,24 @@ def test_selection_and_estimation_see_different_draws_of_the_stated_numbers() ->
     assert len(torch.unique(rows, dim=0)) == 30
 
 
+def test_a_batch_that_is_tried_again_holds_draws_of_one_input_and_no_others() -> None:
+    model, far = Recorder(), np.full(3, 1000.0, np.float32)
+
+    def failing(batch: Tensor) -> Tensor:
+        if (batch > 500).any():
+            raise ValueError("far")
+        return model(batch)
+
+    sampler = Sampler(failing, 0.5, batch_size=10, check_rows=False)
+    queue = [Input(far, 1, FixedJob(3)), Input(X, 0, FixedJob(3))]
+    outcomes = list(sampler.sample(queue, n0=2, noise=sampler.noise()))
+    assert [isinstance(draws, Draws) for _, draws in outcomes] == [False, True]
+    (batch,) = model.batches  # the rows of X after those of the other, which are filled
+    draws = torch.cat([copies(2, 0.5, Stream.SELECTION), copies(3, 0.5, Stream.ESTIMATION)])
+    assert torch.equal(batch[5:], draws)
+    assert torch.equal(batch[:5], draws[:1].expand(5, 3))
+
+
 def test_noise_is_gaussian_around_the_input_with_the_stated_sigma() -> None:
     model, sigma, n = Recorder(), 0.3, 30_000
     Sampler(model, sigma, batch_size=4096, check_rows=False).draw(X, n0=1, n=n)
