@@ -63,6 +63,7 @@ class Choice:
     look: int = 32  # the same for looks
     first_steps: int = 12
     later_steps: int = 2
+    kept: float = 0.3  # of the distribution before a step
     n_guess: int = 10
 
 
@@ -92,6 +93,7 @@ def main() -> None:
             ("12, then 4", replace(usual, later_steps=4)),
             ("4, then 2", replace(usual, first_steps=4)),
         ],
+        "kept by a step": [(f"{kept:g}", replace(usual, kept=kept)) for kept in (0.0, 0.5)],
     }
     print("| choice | | mean ratio to the limit | greatest |\n|---|---|---|---|")
     for name, choices in tables.items():
@@ -126,7 +128,7 @@ def population() -> Iterator[Case]:
         # A little mass everywhere: the nearest distribution of the null hypothesis may have some.
         p = masses(places(sample(rng, POPULATION))) / POPULATION + 1e-9 / KNOTS.size
         for c, r in questions:
-            bet, _ = approach(p, p, c, r, 1.0, 20)
+            bet, _ = approach(p, p, c, r, 1.0, 40, 0.3)
             yield Case(name, c, r, rows, math.log(1 / ALPHA) / float(growths(bet) @ p))
 
 
@@ -155,7 +157,8 @@ def certified_at(row: Places, c: float, r: float, choice: Choice) -> int:
             p = (total + choice.prior * prior) / (n + choice.n_guess + choice.prior)
             warm = stake > 0.0
             steps = choice.later_steps if warm else choice.first_steps
-            bet, q = approach(p, q if warm else p, c, r, stake if warm else 1.0, steps)
+            start, guess = (q, stake) if warm else (p, 1.0)
+            bet, q = approach(p, start, c, r, guess, steps, choice.kept)
             stake, growth = bet.stake, growths(bet)
             refresh_at = n + 2 + n // choice.refresh
         after = n + max(1, n // choice.look)
@@ -174,7 +177,7 @@ def growths(bet: Bet) -> Vector:
 
 
 def approach(
-    p: Vector, q: Vector, c: float, r: float, stake: float, steps: int
+    p: Vector, q: Vector, c: float, r: float, stake: float, steps: int, kept: float
 ) -> tuple[Bet, Vector]:
     """Return the bet after some steps towards the projection of p, and the last one before it."""
     for _ in range(steps):
@@ -183,7 +186,7 @@ def approach(
         bet = replace(bet, stake=stake)
         if stake == 0.0:
             break
-        q = 0.3 * q + 0.7 * bet.tilted(p)
+        q = kept * q + (1 - kept) * bet.tilted(p)
     return bet, q
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from smoothbound import _numba
 from smoothbound._numba import record_state
+from smoothbound.anytime import AnytimeTest, Decide, FindRadius
 from smoothbound.backends import reference_anytime as reference
 
 _core = pytest.importorskip("smoothbound._core")
@@ -118,3 +119,34 @@ def test_answers_while_the_draws_come_are_those_of_the_core():
                 assert other.log_wealth == pytest.approx(one.log_wealth, abs=1e-7)
                 assert other.highest == pytest.approx(one.highest, abs=1e-7)
                 assert other.growth == pytest.approx(one.growth, abs=1e-7)
+
+
+def test_the_wealth_does_not_depend_on_how_the_draws_are_cut():
+    scores = scores_of(1000)
+    _, whole = records_of(scores)
+    _, parts = records_of(scores[:10])
+    process, other = _numba.EProcess(0.3, 0.5), _numba.EProcess(0.3, 0.5)
+    for start in range(10, 1000, 37):
+        assert parts.add(scores[None, start : start + 37]) == -1
+        process.advance(parts, 1e-300)
+    other.advance(whole, 1e-300)
+    assert parts.to_bytes() == whole.to_bytes()
+    assert process.log_wealth == other.log_wealth > 0
+
+
+def test_a_test_goes_on_with_the_other_backend():
+    scores, questions = scores_of(600), [Decide(0.3, 0.5), FindRadius(0.2, precision=0.1)]
+    tests = [AnytimeTest(questions, sigma=1.0, backend=one) for one in ("cpp", "numba", "cpp")]
+    for test in tests:
+        test.update(scores[:200])
+    moved = AnytimeTest.from_bytes(tests[2].to_bytes(), backend="numba")
+    tests[2] = AnytimeTest.from_bytes(moved.to_bytes(), backend="cpp")
+    for test in (*tests, moved):
+        test.update(scores[200:])
+    assert repr(tests[0].answers) == repr(tests[2].answers)
+    assert repr(tests[1].answers) == repr(moved.answers)
+    for core, own in zip(tests[0].answers, tests[1].answers, strict=True):
+        assert core.certified
+        assert (core.radius, core.confidence, core.n_draws) == (
+            own.radius, own.confidence, own.n_draws,
+        )  # fmt: skip
