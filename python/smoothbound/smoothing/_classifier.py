@@ -277,7 +277,7 @@ class SmoothedClassifier:
             The inputs, each in the shape that the model takes.
         n0, n : int
             Number of draws that select the class, and of other draws that bound its confidence,
-            each from 1 to 2^32.
+            each from 1 to 2^32. With ``adaptive=True`` these are the most that an input takes.
         alpha, radii, thresholds, bound, band, n_bins, mean, pilot, sides, backend, threads
             As for `smoothbound.certify_scores`. With ``sides="upper"`` the classifier never
             abstains, because abstention is about the lower bound. The default of `bound` is "cdf".

@@ -95,7 +95,12 @@ def certify(
         ),
     ] = 100_000,
     n0: Annotated[
-        int, typer.Option("--n0", help="Number of other draws, which select the class.")
+        int,
+        typer.Option(
+            "--n0",
+            help="Number of other draws, which select the class; with --adaptive, the largest "
+            "number.",
+        ),
     ] = 100,
     alpha: Alpha = 1e-3,
     radii: Radii = None,
