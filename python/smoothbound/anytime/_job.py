@@ -217,7 +217,7 @@ class Job:
         answers = self.test.answers
         return max((answers[i].remaining for i in self._open), default=0.0)
 
-    def begin(self, selected: int, scores: NDArray[np.float32]) -> None:
+    def begin(self, selected: int, scores: NDArray[np.floating]) -> None:
         """Take the scores of the selected class in the selection draws, as the first guess."""
         self.test = self.plan.test(scores)
         if self._label is not None and selected != self._label:
@@ -230,7 +230,7 @@ class Job:
         self.test = test
         self._look()
 
-    def update(self, scores: NDArray[np.float32]) -> None:
+    def update(self, scores: NDArray[np.floating]) -> None:
         """Take the scores of the next draws, at most `remaining` of them."""
         self.test.update(scores)
         self._remaining -= len(scores)

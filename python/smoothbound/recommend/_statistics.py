@@ -1,12 +1,37 @@
-"""The interval of a share of a few inputs, and a test whether two shares differ."""
+"""Intervals of shares, means and medians of a few inputs, and a test whether two shares differ."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
 from smoothbound._utils import checks
 
-__all__ = ["differ", "share_interval"]
+__all__ = ["Estimate", "differ", "mean_of", "median_of", "share_interval"]
 
-_LEVEL = 0.05  # of the sign test
+Floats = NDArray[np.float64]
+
+_LEVEL = 0.05  # of the sign test, and of what lies outside an interval
+_TIMES = 4000  # that weights are made up for an interval
+
+
+class Estimate(NamedTuple):
+    """A number that a few inputs tell, with its 95 % interval.
+
+    Attributes
+    ----------
+    value, low, high : float
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def times(self, factor: float) -> Estimate:
+        """Return the estimate of a multiple, such as a thousand times the mean."""
+        return Estimate(*(factor * number for number in self))
 
 
 def share_interval(count: int, total: int) -> tuple[float, float]:
@@ -42,3 +67,65 @@ def differ(lost: int, won: int) -> bool:
 
     lost, won = checks.count("lost", lost, 0), checks.count("won", won, 0)
     return lost + won > 0 and bool(binomtest(lost, lost + won).pvalue < _LEVEL)
+
+
+def mean_of(values: Floats, value_range: tuple[float, float]) -> Estimate:
+    """Estimate the mean over all inputs from a few that were taken at random.
+
+    The interval is that of Learned-Miller and Thomas (2019, arXiv 1905.06208): the few inputs have
+    random weights, and one more input has the least or the greatest value that there is. It also
+    allows for values that no input at hand has. Of values that are 0 or 1 it is the interval of
+    Clopper and Pearson.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n_inputs, n_runs)
+        Values of each input, all equally likely. Each set of weights picks one of each input.
+    value_range : (float, float)
+        The least and the greatest value that an input can have.
+
+    Examples
+    --------
+    >>> values = np.repeat([0.0, 1.0], [4, 6])[:, None]
+    >>> [round(number, 1) for number in mean_of(values, (0.0, 1.0))]
+    [0.6, 0.3, 0.9]
+    """
+    picked, weights = _made_up(values)
+    means, extra = (picked * weights[:, :-1]).sum(axis=1), weights[:, -1]
+    low, high = (np.clip(means + extra * end, *value_range) for end in value_range)
+    return Estimate(float(values.mean()), *_interval(low, high))
+
+
+def median_of(values: Floats, value_range: tuple[float, float]) -> Estimate:
+    """Estimate the median over all inputs, as `mean_of` estimates the mean.
+
+    Examples
+    --------
+    >>> median_of(np.arange(101.0)[:, None], (0.0, 100.0)).value
+    50.0
+    """
+    picked, weights = _made_up(values)
+    low, high = (_medians(picked, weights, end) for end in value_range)
+    return Estimate(float(np.median(values)), *_interval(low, high))
+
+
+def _made_up(values: Floats) -> tuple[Floats, Floats]:
+    """Return values of shape (_TIMES, n_inputs), and weights of them and of one more input."""
+    generator = np.random.default_rng(0)
+    n_inputs, n_runs = values.shape
+    run = generator.integers(n_runs, size=(_TIMES, n_inputs))
+    weights = generator.standard_exponential((_TIMES, n_inputs + 1))
+    return values[np.arange(n_inputs), run], weights / weights.sum(axis=1, keepdims=True)
+
+
+def _medians(picked: Floats, weights: Floats, extra: float) -> Floats:
+    """Return the weighted median of each row and one more value."""
+    whole = np.column_stack([picked, np.full(len(picked), extra)])
+    order = whole.argsort(axis=1)
+    below_half = np.take_along_axis(weights, order, axis=1).cumsum(axis=1) < 0.5
+    middle = np.take_along_axis(order, below_half.sum(axis=1)[:, None], axis=1)
+    return np.take_along_axis(whole, middle, axis=1)[:, 0]
+
+
+def _interval(low: Floats, high: Floats) -> tuple[float, float]:
+    return float(np.quantile(low, _LEVEL / 2)), float(np.quantile(high, 1.0 - _LEVEL / 2))

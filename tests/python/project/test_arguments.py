@@ -26,6 +26,7 @@ from smoothbound.errors import CheckpointError, DataError, ModelError, StoreErro
 from smoothbound.models import checkpoint
 from smoothbound.noise import _lattice as lattice
 from smoothbound.noise._noise import Noise
+from smoothbound.recommend import _adaptive as adaptive_runs
 from smoothbound.recommend import _forecast as forecast
 from smoothbound.recommend import _pilots as pilots
 from smoothbound.recommend import _recommendation as recommend
@@ -305,6 +306,13 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
         {
             **{"pilots": [PILOT], "threshold": 0.7, "radius": 0.5, "band": "dkw", "alpha": 0.01},
             **{"max_draws": 100, "share": 0.9, "backend": None, "threads": 1},
+        },
+    ),
+    (
+        adaptive_runs.recommend_adaptive,
+        {
+            **{"pilots": [PILOT], "thresholds": [0.5], "radii": [0.0], "max_draws": 10**5},
+            **{"alpha": 0.01, "n_runs": 1, "seed": 0, "backend": None},
         },
     ),
     (recommend.draw_counts, {"threshold": 0.7, "max_draws": 100, "alpha": 0.01, "band": "dkw"}),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -21,15 +19,21 @@ from smoothbound._display.rounding import exact, floored
 from smoothbound._utils import checks
 from smoothbound.backends._names import BANDS
 from smoothbound.bounds._method import Method
-from smoothbound.cli._options import Alpha, Band
-from smoothbound.store._commands import FOLDER, certify_command
+from smoothbound.cli._commands import _recommend_adaptive as adaptive_runs
+from smoothbound.cli._commands._next_run import checkpoint_near, command_of, say_command, seed_after
+from smoothbound.cli._options import Alpha
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from smoothbound.recommend._pilots import Pilot
     from smoothbound.recommend._recommendation import Recommendation
+    from smoothbound.store._results import Results
     from smoothbound.store._settings import RunSettings
 
 __all__ = ["recommend"]
+
+_ADAPTIVE = "Adaptive runs"
 
 
 def recommend(
@@ -43,28 +47,61 @@ def recommend(
         ),
     ],
     threshold: Annotated[
-        float,
+        float | None,
         typer.Option(help="Threshold that the confidence should stay above.", show_default=False),
-    ],
+    ] = None,
     radius: Annotated[
-        float,
+        float | None,
         typer.Option(
             help="Radius within which it should stay above, in the units of the input.",
             show_default=False,
         ),
-    ],
-    band: Band = "ell",
+    ] = None,
+    band: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Confidence band of the bound 'cdf': {' or '.join(BANDS)}.", show_default="ell"
+        ),
+    ] = None,
     alpha: Alpha = 1e-3,
     max_draws: Annotated[
         int, typer.Option("--max-n", help="The most draws of an input to consider.")
     ] = 100_000,
     share: Annotated[
-        float,
+        float | None,
         typer.Option(
             help="Recommend the fewest draws that certify this share of the inputs that --max-n "
-            "draws would certify."
+            "draws would certify.",
+            show_default="0.95",
         ),
-    ] = 0.95,
+    ] = None,
+    adaptive: Annotated[
+        bool,
+        typer.Option(
+            "--adaptive",
+            help="Forecast runs of certify --adaptive: how many inputs they certify, how many "
+            "draws they take and how long. --radii and --thresholds state the questions.",
+            rich_help_panel=_ADAPTIVE,
+        ),
+    ] = False,
+    radii: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="With --adaptive: radii, in the units of the input, separated by commas.",
+            show_default=False,
+            rich_help_panel=_ADAPTIVE,
+        ),
+    ] = None,
+    thresholds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="With --adaptive: thresholds, separated by commas.",
+            show_default="the middle of the range",
+            rich_help_panel=_ADAPTIVE,
+        ),
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -83,25 +120,77 @@ def recommend(
     """Recommend the sigma and the number of draws for a threshold and a radius.
 
     The counted draws of the pilots stand for those of a longer run. For each sigma and n, they
-    forecast which inputs would be certified. A forecast is not a certificate, so the command to run
+    forecast which inputs would be certified. With --adaptive they forecast runs that draw each
+    input until its questions are answered. A forecast is not a certificate, so the command to run
     next is printed. Its seed differs from those of the pilots, because draws that chose sigma and n
     cannot also certify at alpha. If no sigma certifies anything, the answer says what would help,
     with exit status 0.
     """
-    from smoothbound.recommend import _recommendation as plan
-    from smoothbound.recommend._pilots import of_results
     from smoothbound.store import _results as store
 
-    runs = {str(folder): store.load(folder) for folder in pilots}
-    advice = plan.recommend(
-        [of_results(results, name) for name, results in runs.items()],
-        threshold=threshold,
-        radius=radius,
-        band=checks.choice("band", band, BANDS),
-        alpha=alpha,
-        max_draws=max_draws,
-        share=share,
+    _refuse_others(
+        adaptive,
+        {"threshold": threshold, "radius": radius, "band": band, "share": share},
+        {"radii": radii, "thresholds": thresholds},
     )
+    runs = {str(folder): store.load(folder) for folder in pilots}
+    if radii is not None:
+        adaptive_runs.answer(
+            runs,
+            radii=radii,
+            thresholds=thresholds,
+            max_draws=max_draws,
+            alpha=alpha,
+            data=data,
+            checkpoint=checkpoint,
+        )
+    elif threshold is not None and radius is not None:
+        _answer(
+            runs,
+            {"threshold": threshold, "radius": radius, "alpha": alpha, "max_draws": max_draws}
+            | {"band": checks.choice("band", band or "ell", BANDS)}
+            | {"share": 0.95 if share is None else share},
+            data=data,
+            checkpoint=checkpoint,
+        )
+
+
+def _refuse_others(adaptive: bool, fixed: dict[str, object], asked: dict[str, object]) -> None:
+    """Refuse options of the other kind of run, and a question that is not stated."""
+    stated = [name for name, value in (fixed if adaptive else asked).items() if value is not None]
+    if stated and adaptive:
+        raise ValueError(
+            f"--{stated[0]} belongs to runs with a fixed number of draws; with --adaptive state "
+            "--radii and --thresholds"
+        )
+    if stated:
+        raise ValueError(
+            f"--{stated[0]} needs --adaptive; without it state one --threshold and one --radius"
+        )
+    if adaptive and asked["radii"] is None:
+        raise ValueError(
+            "--radii must be stated with --adaptive, as in --radii 0,0.25 --thresholds 0.5: is the "
+            "confidence above 0.5 within 0 and within 0.25?"
+        )
+    if not adaptive and None in (fixed["threshold"], fixed["radius"]):
+        raise ValueError(
+            "--threshold and --radius must be stated, as in --threshold 0.5 --radius 0.25; for "
+            "adaptive runs, --adaptive with --thresholds 0.5 --radii 0,0.25"
+        )
+
+
+def _answer(
+    runs: Mapping[str, Results],
+    asked: dict[str, Any],
+    *,
+    data: str | None,
+    checkpoint: Path | None,
+) -> None:
+    """Print the forecast of runs with a fixed number of draws, and the command to run next."""
+    from smoothbound.recommend import _recommendation as plan
+    from smoothbound.recommend._pilots import of_results
+
+    advice = plan.recommend([of_results(one, name) for name, one in runs.items()], **asked)
     say(
         f"Forecast of certified accuracy, % of {advice.total} inputs: correct, and "
         f"{advice.pilots[0].sketch.measure} above {exact(advice.threshold)} within R = "
@@ -111,19 +200,11 @@ def recommend(
     for paragraph in _said(advice):
         say(paragraph)
     if advice.pilot is not None:
-        seed = 1 + max(results.settings.seed for results in runs.values())
-        say(
-            "\nTo run next, with another seed, because draws that chose σ and n cannot certify too:"
-        )
         settings = runs[advice.pilot.name].settings
-        file = checkpoint or _checkpoint(settings, Path(advice.pilot.name))
+        file = checkpoint or checkpoint_near(settings, Path(advice.pilot.name))
+        seed = seed_after(runs)
         command = next_command(advice, settings, seed, data=data, checkpoint=file)
-        say(f"  {command}")
-        if FOLDER in command:
-            say(
-                f"Put your folders in place of {FOLDER}, which no results hold, or give recommend "
-                "--data and --checkpoint."
-            )
+        say_command(command, "σ and n")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -307,23 +388,4 @@ def next_command(
         max_inputs=None,
         indices=None,
     )
-    out = _free(Path("results") / repr(settings.sigma))
-    return certify_command(wanted, out, data=data, checkpoint=checkpoint)
-
-
-def _free(folder: Path) -> Path:
-    """Return the folder, or a free name beside it, because certify replaces nothing."""
-    names = (folder, *(folder.with_name(f"{folder.name}-{k}") for k in range(2, 1000)))
-    return next((name for name in names if not name.exists()), folder)
-
-
-def _checkpoint(settings: RunSettings, pilot: Path) -> Path | None:
-    """Look here and near the pilot for the file with the recorded hash of the network."""
-    for folder in (Path(), pilot, *list(pilot.absolute().parents)[:2]):
-        file = folder / settings.checkpoint
-        with suppress(OSError):
-            if file.is_file() and sha256(file.read_bytes()).hexdigest() == (
-                settings.checkpoint_sha256
-            ):
-                return file
-    return None
+    return command_of(wanted, data=data, checkpoint=checkpoint)

@@ -1,0 +1,143 @@
+"""Adaptive runs on made-up draws, whose distribution is what the draws of a pilot suggest.
+
+A pilot does not tell the distribution of the scores exactly. So each run of an input makes up
+another one: the counted scores under random weights (the Bayesian bootstrap, Rubin 1981). Half a
+draw is spread evenly over the range, because there may be a tail that the pilot did not reach. The
+anytime test makes the same allowance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound.anytime._job import Plan
+from smoothbound.sampling._in_flight import CLEAR_LEAD
+from smoothbound.sketch._content import cell_centers
+from smoothbound.sketch._score_sketch import ScoreSketch
+
+__all__ = ["Population", "Runs", "select_class", "simulate"]
+
+Floats = NDArray[np.float64]
+
+_UNSEEN = 0.5  # draws
+
+
+class Runs(NamedTuple):
+    """Made-up runs of some inputs.
+
+    Attributes
+    ----------
+    certified : ndarray of bool, shape (n_inputs, n_runs)
+        Whether all questions were certified.
+    n_draws : ndarray of int64, shape (n_inputs, n_runs)
+        Number of draws, those that selected the class included.
+    """
+
+    certified: NDArray[np.bool_]
+    n_draws: NDArray[np.int64]
+
+
+class Population:
+    """A distribution of the scores of one input, made up from its counted draws.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, shape (n_cells,)
+        One score for each cell of a sketch, ascending; the first and the last are the range.
+    counts : ndarray of uint32, shape (n_cells,)
+        Number of draws in each cell.
+    generator : numpy.random.Generator
+        Makes up the weights, and later the draws.
+    """
+
+    def __init__(
+        self, scores: Floats, counts: NDArray[np.uint32], generator: np.random.Generator
+    ) -> None:
+        held = np.flatnonzero(counts)
+        weights = generator.standard_gamma(np.append(counts[held], _UNSEEN))
+        self._up_to = np.cumsum(weights[:-1] / weights.sum())
+        self._held = scores[held]
+        self._range = scores[0], scores[-1]
+        self._generator = generator
+
+    def draw(self, n: int) -> Floats:
+        """Make up the scores of n draws."""
+        cell = np.searchsorted(self._up_to, self._generator.random(n), side="right")
+        seen = cell < self._held.size
+        scores = self._generator.uniform(*self._range, size=n)
+        scores[seen] = self._held[cell[seen]]
+        return scores
+
+
+def select_class(population: Population, n0: int, middle: float) -> Floats:
+    """Make up the draws that select the class, and return their scores.
+
+    The selection ends as that of an adaptive run: when the class leads clearly, after n0 draws at
+    the latest. A draw counts for the class if its score is above the middle of the range. For votes
+    and margins that is exact. For the score the class may be on top with less, so that the
+    selection may end a little earlier than here.
+    """
+    scores = population.draw(n0)
+    lead = np.cumsum(np.where(scores > middle, 1, -1))
+    clear = np.flatnonzero(lead >= CLEAR_LEAD)
+    return scores[: clear[0] + 1] if clear.size else scores
+
+
+def simulate(
+    sketch: ScoreSketch,
+    rows: NDArray[np.int64],
+    plan: Plan,
+    *,
+    n0: int,
+    n_runs: int,
+    seed: int,
+    advance: Callable[[int], object] = lambda count: None,
+) -> Runs:
+    """Make up adaptive runs of some inputs of a sketch.
+
+    Parameters
+    ----------
+    sketch : ScoreSketch
+    rows : ndarray of int64, shape (n_inputs,)
+        Positions of the inputs in the sketch, each with draws.
+    plan : Plan
+        What is asked about each input.
+    n0 : int
+        Most draws that select a class.
+    n_runs : int
+        Number of runs of each input.
+    seed : int
+        Of the made-up draws.
+    advance : callable
+        Takes the number of inputs just done.
+
+    Returns
+    -------
+    Runs
+    """
+    scores, middle = cell_centers(sketch.edges), sum(sketch.score_range) / 2
+    counts = sketch.counts
+    certified = np.zeros((rows.size, n_runs), np.bool_)
+    n_draws = np.zeros((rows.size, n_runs), np.int64)
+    for i, row in enumerate(rows):
+        generator = np.random.default_rng([seed, int(sketch.index[row])])
+        for k in range(n_runs):
+            population = Population(scores, counts[row], generator)
+            first = select_class(population, n0, middle)
+            certified[i, k], n_estimation = _run(plan, population, first)
+            n_draws[i, k] = first.size + n_estimation
+        advance(1)
+    return Runs(certified, n_draws)
+
+
+def _run(plan: Plan, population: Population, first: Floats) -> tuple[bool, int]:
+    """Draw until the questions are answered; return whether all are certified, and the draws."""
+    job = plan.start()
+    job.begin(0, first)
+    while job.remaining:
+        job.update(population.draw(job.remaining))
+    return all(answer.certified for answer in job.test.answers), job.test.n_draws
