@@ -209,10 +209,14 @@ def describe_draws(results: store.Results) -> str:
     """
     n, count = results.settings.n, len(results.table)
     total = int(results.array("n_draws").sum())
+    selection = int(results.array("n_selection").sum()) / count
     saved = f"{percent(n * count - total, n * count)} % saved"
     ended = results.stopped_by_budget
     stopped = f"; the budget ended {ended} of {count} inputs" if ended else ""
-    return f"on average {total / count:.0f} of at most {n} an input ({saved}{stopped})"
+    return (
+        f"on average {total / count:.0f} of at most {n} an input ({saved}{stopped}), beside "
+        f"{selection:.0f} that selected its class"
+    )
 
 
 def _origin(settings: RunSettings) -> tuple[str, ...]:
@@ -254,16 +258,16 @@ def _noise_caveat(kind: Kind | None, displacement: float) -> tuple[str, ...]:
 def _notes(results: store.Results) -> tuple[str, ...]:
     settings = results.settings
     n = settings.n
-    draws = f"{n} draws"
+    draws, others = f"{n} draws", f"on {settings.n0} others, "
     if settings.adaptive is not None:
-        draws = f"adaptive draws, {describe_draws(results)},"
+        draws, others = f"adaptive draws, {describe_draws(results)},", ""
     cutoff = settings.cutoff
     split = "" if settings.split == "all" else f", {settings.split} split"
     notes = [
         f"{settings.arch} ({settings.checkpoint}) on {settings.data}{split}: "
         f"{settings.n_inputs} inputs{f', one in {settings.skip}' if settings.skip > 1 else ''}.",
         f"σ = {exact(settings.sigma)}, α = {exact(settings.alpha)}, {draws} to bound the "
-        f"{settings.measure} and {settings.n0} others to select the class by its "
+        f"{settings.measure}; the class is selected {others}by its "
         f"{_SELECTED[settings.select]}; "
         f"{settings.noise.kind} noise, {settings.precision}.",
         *_noise_caveat(settings.noise.kind, settings.displacement),
