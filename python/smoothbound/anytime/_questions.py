@@ -18,7 +18,9 @@ __all__ = [
     "FindRadius",
     "Question",
     "checked_question",
+    "checked_radius",
     "claim_of",
+    "radius_precision",
 ]
 
 MOST_CLAIMS = 2**14
@@ -143,21 +145,23 @@ def checked_question(
     if isinstance(question, Decide):
         return Decide(
             _threshold(question.threshold, score_range),
-            _radius(question.radius, sigma, displacement),
+            checked_radius("radius", question.radius, sigma, displacement),
         )
     if isinstance(question, FindRadius):
         return FindRadius(
-            _threshold(question.threshold, score_range), _precision(question.precision, 16.0)
+            _threshold(question.threshold, score_range),
+            radius_precision("precision", question.precision),
         )
     if isinstance(question, FindConfidence):
         a, b = score_range
-        precision = _precision(question.precision, b - a)
+        precision = _precision("precision", question.precision, b - a)
         if not (a < a + precision < b and a < b - precision < b):
             raise ValueError(
                 f"precision must lie between 0 and the width of the range ({a}, {b}), and be large "
                 f"enough to tell its ends from the next threshold, got {question.precision!r}"
             )
-        return FindConfidence(_radius(question.radius, sigma, displacement), precision)
+        radius = checked_radius("radius", question.radius, sigma, displacement)
+        return FindConfidence(radius, precision)
     raise TypeError(
         f"{name} must be Decide(threshold, radius), FindRadius(threshold, precision) or "
         f"FindConfidence(radius, precision), got {checks.shown(question)}"
@@ -171,22 +175,28 @@ def _threshold(value: object, score_range: tuple[float, float]) -> float:
     return threshold
 
 
-def _radius(value: object, sigma: float, displacement: float) -> float:
-    radius = checks.non_negative("radius", value)
+def checked_radius(name: str, value: object, sigma: float, displacement: float) -> float:
+    """Return a radius that a test can show something about; `name` is that of the argument."""
+    radius = checks.non_negative(name, value)
     if not radius + 2.0 * displacement <= MOST_SIGMAS * sigma:
         raise ValueError(
-            f"radius must be at most {MOST_SIGMAS:g} sigma = {MOST_SIGMAS * sigma:g}, because "
+            f"{name} must be at most {MOST_SIGMAS:g} sigma = {MOST_SIGMAS * sigma:g}, because "
             f"no test can show anything further out; got {value!r}"
         )
     return radius
 
 
-def _precision(value: object, reach: float) -> float:
+def radius_precision(name: str, value: object) -> float:
+    """Return a precision of radii; `name` is that of the argument."""
+    return _precision(name, value, 16.0)
+
+
+def _precision(name: str, value: object, reach: float) -> float:
     """Return a precision with which the claims reach far enough."""
-    precision = checks.positive("precision", value)
+    precision = checks.positive(name, value)
     if precision * MOST_CLAIMS < reach:
         raise ValueError(
-            f"precision must be at least {reach / MOST_CLAIMS:.3g}, which makes {MOST_CLAIMS} "
+            f"{name} must be at least {reach / MOST_CLAIMS:.3g}, which makes {MOST_CLAIMS} "
             f"claims, got {value!r}"
         )
     return precision

@@ -37,7 +37,8 @@ def concerns(results: Results, *, normalised: bool = False) -> Iterator[str]:
     drawn = (selected >= 0) & ~failed
     if not drawn.any():
         return
-    kept = drawn & (results.array("predicted") >= 0)
+    stopped = results.array("status") == "budget"
+    kept = drawn & ((results.array("predicted") >= 0) | stopped)
     if not kept.any():
         causes = [
             f"the network is not made for noise of sigma {exact(settings.sigma)} in the units of "

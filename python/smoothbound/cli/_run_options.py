@@ -93,7 +93,7 @@ class Question:
     n_bins: int | None
     adaptive: bool
     radius_precision: float | None
-    strictness: float
+    strictness: float | None
     correct_only: bool
     max_draws: int | None
     max_seconds: float | None
@@ -107,10 +107,11 @@ class Question:
             If options of adaptive draws are given without --adaptive, or --adaptive without its
             question, or a limit is out of its range.
         """
-        limits = (self.radius_precision, self.max_draws, self.max_seconds)
+        limits = (self.radius_precision, self.strictness, self.max_draws, self.max_seconds)
         if not self.adaptive and (self.correct_only or any(one is not None for one in limits)):
             raise ValueError(
-                "--radius-precision, --max-draws, --max-seconds and --correct-only need --adaptive"
+                "--radius-precision, --strictness, --max-draws, --max-seconds and --correct-only "
+                "need --adaptive"
             )
         if self.adaptive and self.radii is None and self.radius_precision is None:
             raise ValueError(
@@ -127,6 +128,7 @@ class Question:
             checks.count("max_draws", self.max_draws)
         if self.max_seconds is not None:
             checks.positive("max_seconds", self.max_seconds)
+        self.rules()
 
     def grids(self, score_range: tuple[float, float]) -> tuple[list[float], list[float]]:
         """Return the radii and the thresholds, for a measure of this range."""
@@ -154,7 +156,7 @@ class Question:
             return None
         return AdaptiveDraws(
             radius_precision=self.radius_precision,
-            strictness=self.strictness,
+            strictness=AdaptiveDraws.strictness if self.strictness is None else self.strictness,
             correct_only=self.correct_only,
             budget=Budget(draws=self.max_draws, seconds=self.max_seconds),
         )

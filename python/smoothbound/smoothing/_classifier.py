@@ -462,8 +462,9 @@ def _rules(
 ) -> AdaptiveDraws | None:
     """Return the rules of adaptive draws; None for a fixed number."""
     if not checks.flag("adaptive", adaptive):
-        if radius_precision is not None or budget is not None:
-            raise ValueError("radius_precision and budget are for adaptive=True")
+        changed = checks.non_negative("strictness", strictness) != AdaptiveDraws.strictness
+        if changed or radius_precision is not None or budget is not None:
+            raise ValueError("radius_precision, strictness and budget are for adaptive=True")
         return None
     return AdaptiveDraws(radius_precision=radius_precision, strictness=strictness, budget=budget)
 

@@ -133,6 +133,24 @@ def test_a_budget_ends_a_run_in_time(model: Path, whole: Path, tmp_path: Path) -
             assert repr({**row, "seconds": 0}) == repr({**other, "seconds": 0})  # NaN and all
 
 
+def test_a_budget_without_draws_is_no_fault_of_the_network(model: Path, tmp_path: Path) -> None:
+    result = run(model, tmp_path / "out", **{"max-seconds": 1e-9})
+    assert result.exit_code == 0, result.output
+    assert "the budget ended 10 of 10 inputs" in result.output
+    assert "note:" not in result.output
+
+
+@pytest.mark.parametrize(
+    "option", ["--strictness=3", "--radius-precision=0.1", "--max-draws=9", "--correct-only"]
+)
+def test_options_of_adaptive_draws_need_them(model: Path, tmp_path: Path, option: str) -> None:
+    options = arguments(model, option, out=tmp_path / "out")
+    options.remove("--adaptive")
+    result = CliRunner().invoke(app, options)
+    assert result.exit_code == 2
+    assert "need --adaptive" in " ".join(result.output.split())
+
+
 def test_a_resumed_budget_counts_the_draws_before(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,7 +202,9 @@ def test_kills_change_nothing(model: Path, tmp_path: Path) -> None:
         ({"bound": "cdf"}, "must be left out with --adaptive"),
         ({"n": 5}, "n = 5 draws are too few"),
         ({"max-draws": 0}, "draws must be at least 1"),
-        ({"strictness": -1}, "strictness must be"),
+        ({"strictness": -1}, "--strictness must be"),
+        ({"radius-precision": 1e-9}, "--radius-precision must be at least"),
+        ({"radii": 20}, "--radii[0] must be at most 50 sigma"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(

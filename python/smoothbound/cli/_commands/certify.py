@@ -111,7 +111,7 @@ def certify(
             help=f"One of {', '.join(BOUNDS)}. Give it more than once for several bounds, from the "
             "same draws. 'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' Theorem 2, 'tangent' is "
             "the tightest at one radius at a time.",
-            show_default="mean and cdf, tangent if adaptive",
+            show_default="mean and cdf",
         ),
     ] = None,
     band: Annotated[
@@ -119,7 +119,7 @@ def certify(
         typer.Option(
             help=f"Confidence band of the bound 'cdf': {' or '.join(BANDS)}. Give it more than "
             "once for several. 'dkw' is the paper's, 'ell' has equal local levels.",
-            show_default="all, ell if adaptive",
+            show_default="both",
         ),
     ] = None,
     n_bins: NBins = None,
@@ -226,14 +226,15 @@ def certify(
         ),
     ] = None,
     strictness: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="NUMBER",
             help="With --adaptive: standard errors by which a claim has to seem out of reach "
             "before it is given up. More give up later; none costs any alpha.",
+            show_default="2",
             rich_help_panel=_ADAPTIVE,
         ),
-    ] = 2.0,
+    ] = None,
     correct_only: Annotated[
         bool,
         typer.Option(
