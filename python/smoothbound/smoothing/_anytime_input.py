@@ -15,7 +15,13 @@ from smoothbound._utils import checks
 from smoothbound._version import __version__
 from smoothbound.anytime._chain import Answer
 from smoothbound.anytime._job import Budget, Job, Plan
-from smoothbound.anytime._questions import Decide, FindRadius, Question
+from smoothbound.anytime._questions import (
+    Decide,
+    FindRadius,
+    Question,
+    checked_radius,
+    radius_precision,
+)
 from smoothbound.anytime._sample_size import required_draws
 from smoothbound.backends import _select as backends
 from smoothbound.backends._names import Backend
@@ -66,7 +72,7 @@ class AdaptiveDraws:
 
     def __post_init__(self) -> None:
         if self.radius_precision is not None:
-            checks.positive("radius_precision", self.radius_precision)
+            radius_precision("radius_precision", self.radius_precision)
         checks.non_negative("strictness", self.strictness)
         checks.flag("correct_only", self.correct_only)
         checks.optional("budget", self.budget, Budget)
@@ -138,12 +144,16 @@ class AnytimeProcedure:
                 "thresholds=[0.5], with radii=[0.25] (is the confidence above 0.5 within 0.25?) or "
                 "radius_precision=0.05 (up to which radius is it?)"
             )
+        for i, radius in enumerate(request.radii):
+            checked_radius(f"radii[{i}]", radius, request.sigma, displacement)
         precision = rules.radius_precision
+        # Every confidence is above a cut-off that lies below the range.
+        cutoffs = [] if cutoff is None or cutoff < request.score_range[0] else [cutoff]
         decisions = [Decide(_above(c), R) for c in request.thresholds for R in request.radii]
         finds = [FindRadius(_above(c), precision) for c in request.thresholds if precision]
         plan = Plan(
             questions=(*decisions, *finds),
-            aside=() if cutoff is None else (Decide(_above(cutoff), 0.0),),
+            aside=tuple(Decide(_above(c), 0.0) for c in cutoffs),
             sigma=request.sigma,
             alpha=request.alpha,
             score_range=request.score_range,
@@ -217,7 +227,7 @@ class AnytimeProcedure:
             return failed_input(outcome, [self.request], len(self.request.radii))
         answers = job.test.answers
         bounds = self._bounds(answers)
-        abstains = self._abstains(bounds, answers)
+        abstains = self._abstains(answers)
         selected = outcome.selected
         status: Status = "abstained" if abstains else "certified"
         if job.outcome == "budget" or job.outcome == "misclassified":
@@ -255,15 +265,13 @@ class AnytimeProcedure:
         ]
         return MethodBounds(np.array(lower), None, np.array(radius))
 
-    def _abstains(self, bounds: MethodBounds, answers: Sequence[Answer]) -> bool:
-        """Say whether the confidence at R = 0 is not certified to be above the cut-off."""
-        if self.cutoff is None:
-            return False
-        assert bounds.lower is not None
-        assert bounds.radius is not None
-        high = np.asarray(self.request.thresholds) >= self.cutoff
-        shown = bool((bounds.lower > self.cutoff).any() or np.isfinite(bounds.radius[high]).any())
-        return not (shown or answers[-1].certified)
+    def _abstains(self, answers: Sequence[Answer]) -> bool:
+        """Say whether the confidence at R = 0 is not certified to be above the cut-off.
+
+        Only the question about the cut-off counts. To take whichever of several questions happens
+        to imply it would give a false claim further chances.
+        """
+        return bool(self.plan.aside) and not answers[-1].certified
 
     def _reason(self, job: Job, answers: Sequence[Answer], abstains: bool) -> str:
         """Say in words why drawing ended, and why the class is abstained from."""

@@ -71,6 +71,20 @@ def test_the_question_of_the_cut_off_is_answered_without_draws_of_its_own() -> N
     assert hard.predicted[0] == 0
 
 
+def test_a_class_is_abstained_from_if_the_cut_off_itself_is_not_certified() -> None:
+    smoothed = SmoothedClassifier(model, SIGMA, cutoff=0.9)
+    easy = smoothed.certify(inputs(1.0), n=20_000, radii=[0.0], thresholds=[0.6], adaptive=True)
+    assert easy.lower[0, 0] > 0.6
+    assert easy.predicted[0] == -1
+
+
+@pytest.mark.parametrize("cutoff", [-1.0, -np.inf])
+def test_a_cut_off_below_all_scores_is_always_exceeded(cutoff: float) -> None:
+    smoothed = SmoothedClassifier(model, SIGMA, cutoff=cutoff)
+    cert = smoothed.certify(inputs(0.02), n=100, radii=[0.0], thresholds=[0.6], adaptive=True)
+    assert cert.predicted[0] == cert.selected[0]
+
+
 @pytest.mark.parametrize("size", [1, 7, 399, 10_000])
 def test_packing_changes_nothing(size: int) -> None:
     x0, options = (0.5, 0.1, 2.0, 1.0, 0.9), {"n": 2000, "n0": 20}
@@ -168,13 +182,16 @@ def test_votes_certify_the_class_radius_of_cohen() -> None:
     [
         ({"thresholds": []}, "adaptive draws answer questions about thresholds"),
         ({"thresholds": [1.0]}, "thresholds"),
-        ({"radius_precision": 0.0}, "radius_precision must be"),
+        ({"radius_precision": 0.0}, "^radius_precision must be"),
+        ({"radius_precision": 1e-9}, "^radius_precision must be at least"),
+        ({"radii": [0.0, 60.0]}, r"^radii\[1\] must be at most 50 sigma"),
         ({"sides": "both"}, "sides must be 'lower' for adaptive draws"),
         ({"bound": "tangent"}, "must be left out for adaptive draws"),
         ({"n": 5}, "n = 5 draws are too few to certify any score .* at least n = "),
         ({"strictness": -1}, "strictness must"),
         ({"adaptive": False, "radius_precision": 0.1}, "are for adaptive=True"),
         ({"adaptive": False, "budget": Budget(draws=1)}, "are for adaptive=True"),
+        ({"adaptive": False, "strictness": 3.0}, "are for adaptive=True"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_before_a_draw(
