@@ -294,6 +294,8 @@ def test_the_table_and_the_command(pilots: Path, tmp_path: Path) -> None:
     assert "adaptive runs with at most n = 2000 draws, from 12 inputs, with 95 %" in said
     assert "its score above c within R" in said
     assert "0.6, 0.1 0.25" in said
+    rows = [line for line in result.output.splitlines() if line.count("–") == 4]
+    assert len(rows) == 2  # whole numbers with their intervals, also on a narrow screen
     assert "A run that answers the question takes" in said
     assert "minutes. A forecast, not a certificate: the 300 draws" in said
     *_, command = result.output.strip().splitlines()

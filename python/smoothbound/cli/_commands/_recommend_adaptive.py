@@ -110,8 +110,10 @@ def _table(advice: AdaptiveRecommendation) -> Table:
     """Return a table with a row for each question and pilot, and for all questions in one run."""
     table = Table(box=box.SIMPLE)
     table.add_column("c, R")
-    for name in ("σ", "% certified", "mean draws", "median", "s an input"):
+    table.add_column("σ", justify="right")
+    for name in ("% certified", "mean draws", "median", "s an input"):
         table.add_column(name, justify="right")
+        table.add_column("95 %")
     rows = [*zip(*advice.singly, strict=True)]
     if len(advice.questions) > 1:
         rows.append(advice.together)
@@ -130,12 +132,12 @@ def _asked(forecast: AdaptiveForecast) -> str:
 
 
 def _cells(advice: AdaptiveRecommendation, forecast: AdaptiveForecast) -> Iterator[Text]:
-    seconds = forecast.seconds
     yield Text(printable(_label(advice, forecast)))
-    yield Text(_range(forecast.certified.times(100.0)))
-    yield Text(_range(forecast.mean))
-    yield Text(_range(forecast.median))
-    yield Text("unknown" if seconds is None else _range(seconds))
+    certified = forecast.certified.times(100.0)
+    for estimate in (certified, forecast.mean, forecast.median, forecast.seconds):
+        value, low, high = ("unknown", "", "") if estimate is None else _digits(estimate)
+        yield Text(value)
+        yield Text(f"{low}–{high}" if low else "")
 
 
 def _label(advice: AdaptiveRecommendation, forecast: AdaptiveForecast) -> str:
@@ -145,11 +147,16 @@ def _label(advice: AdaptiveRecommendation, forecast: AdaptiveForecast) -> str:
     return exact(sigma) if alone else f"{exact(sigma)} ({forecast.pilot.name})"
 
 
-def _range(estimate: Estimate) -> str:
+def _digits(estimate: Estimate) -> tuple[str, str, str]:
     """Return an estimate and its interval, rounded outward, all in three digits."""
     value, low, high = estimate
     near = exact(float(f"{value:.2e}"))
-    return f"{near} ({floor_significant(low, 3)} to {ceil_significant(high, 3)})"
+    return near, floor_significant(low, 3), ceil_significant(high, 3)
+
+
+def _range(estimate: Estimate) -> str:
+    value, low, high = _digits(estimate)
+    return f"{value} ({low} to {high})"
 
 
 def _said(advice: AdaptiveRecommendation) -> Iterator[str]:
