@@ -12,20 +12,22 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from threading import Lock
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._utils import checks
+from smoothbound.anytime import _state as states
 from smoothbound.anytime._anytime_test import MOST_DRAWS, AnytimeTest
 from smoothbound.anytime._chain import Answer
 from smoothbound.anytime._questions import Question
 from smoothbound.anytime._sample_size import last_look, look_after
 from smoothbound.backends._names import Backend
 
-__all__ = ["Budget", "Job", "Outcome", "Plan"]
+__all__ = ["Budget", "Earlier", "Job", "Outcome", "Plan"]
 
 _FEWEST = 30  # draws, those of the first guess included, before a question is given up
 _SHARE = (
@@ -33,6 +35,8 @@ _SHARE = (
 )
 _LEAST_STEP = 8  # draws to the next look at the answers, if they are expected to take more;
 _STEP_SHARE = 4  # later a quarter of the draws so far
+
+_DIGITS = 40  # binary, to which a score is rounded for the mean; sums are then exact
 
 Outcome = Literal["answered", "exhausted", "budget", "misclassified"]
 """Why the draws of an input ended.
@@ -105,6 +109,62 @@ class Budget:
             return granted
 
 
+@dataclass(frozen=True, eq=False)
+class Earlier:
+    """A job that was stopped, from which another one goes on.
+
+    Attributes
+    ----------
+    selected : int
+        The selected class.
+    test : AnytimeTest
+        The test, with all draws that were made.
+    total : int
+        Sum of their scores, as `Job.total`.
+    open : list of int or None
+        Places of the questions for which more draws were to be made; None: of all.
+    """
+
+    selected: int
+    test: AnytimeTest
+    total: int
+    open: list[int] | None = None
+
+    @classmethod
+    def from_bytes(cls, state: bytes, selected: int) -> Earlier:
+        """Read what `Job.to_bytes` wrote.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it did not write this.
+        """
+        about, tests = states.unpack(state)
+        if set(about) != {"open", "total"} or len(tests) != 1:
+            raise ValueError("state must be that of a job that was stopped")
+        places = [checks.count("open", place, 0) for place in about["open"]]
+        return cls(selected, AnytimeTest.from_bytes(tests[0]), int(about["total"]), places)
+
+    def require_same(self, selected: int, questions: tuple[Question, ...], n_guess: int) -> None:
+        """Refuse to go on with another class, another first guess or other questions."""
+        if selected != self.selected:
+            raise ValueError(
+                f"the selection draws choose class {selected} now, and chose class "
+                f"{self.selected} before the input was stopped: it cannot go on, because the "
+                "network or its arithmetic has changed"
+            )
+        known: list[tuple[str, Any, Any]] = [
+            ("questions", self.test.questions, questions),
+            ("selection draws", self.test.n_guess, n_guess),
+        ]
+        for name, before, now in known:
+            if before != now:
+                raise ValueError(
+                    f"an input that was stopped cannot go on with other {name}: they were "
+                    f"{before}, and are {now}"
+                )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is asked of every input, and how many draws it may take.
@@ -175,9 +235,17 @@ class Plan:
             backend=self.backend,
         )
 
-    def start(self, budget: Budget | None = None, label: int | None = None) -> Job:
-        """Begin with an input; with a label, no draw is made if another class is selected."""
-        return Job(self, budget, label)
+    def start(
+        self,
+        budget: Budget | None = None,
+        label: int | None = None,
+        earlier: Earlier | None = None,
+    ) -> Job:
+        """Begin with an input, or go on from where it was stopped.
+
+        With a label, no draw is made if another class is selected.
+        """
+        return Job(self, budget, label, earlier)
 
 
 class Job:
@@ -190,16 +258,27 @@ class Job:
         The test, with all draws so far.
     outcome : {"answered", "exhausted", "budget", "misclassified"} or None
         Why drawing ended; None while it goes on.
+    total : int
+        Sum of the scores, each rounded to 40 binary digits of the greatest there may be. It is
+        exact, so that draws in several parts have the mean that they have in one.
     """
 
-    def __init__(self, plan: Plan, budget: Budget | None = None, label: int | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        budget: Budget | None = None,
+        label: int | None = None,
+        earlier: Earlier | None = None,
+    ) -> None:
         self.plan = plan
         self.outcome: Outcome | None = None
-        self.test = plan.test(())
-        self._budget, self._label = budget, label
+        self.test = plan.test(()) if earlier is None else earlier.test
+        self.total = 0 if earlier is None else earlier.total
+        self._budget, self._label, self._earlier = budget, label, earlier
         self._most = last_look(plan.n)
         self._remaining = 1  # not known before `begin`
         self._open = list(range(len(plan.questions)))  # places of the questions
+        self._unit = _unit(plan.score_range)
 
     @property
     def remaining(self) -> int:
@@ -217,22 +296,44 @@ class Job:
         answers = self.test.answers
         return max((answers[i].remaining for i in self._open), default=0.0)
 
+    @property
+    def mean(self) -> float:
+        """Mean of the scores; NaN if there are none."""
+        n_draws = self.test.n_draws
+        return float(self.total * self._unit / n_draws) if n_draws else math.nan
+
     def begin(self, selected: int, scores: NDArray[np.floating]) -> None:
         """Take the scores of the selected class in the selection draws, as the first guess."""
+        if self._earlier is not None:
+            asked = (*self.plan.questions, *self.plan.aside)
+            self._earlier.require_same(selected, asked, len(scores))
+            self.resume(self._earlier.test, self._earlier.open)
+            return
         self.test = self.plan.test(scores)
         if self._label is not None and selected != self._label:
             self.outcome = "misclassified"
         else:
             self._continue()
 
-    def resume(self, test: AnytimeTest) -> None:
-        """Go on with a test of the same questions that was stopped, in place of `begin`."""
+    def resume(self, test: AnytimeTest, places: list[int] | None = None) -> None:
+        """Go on with a test of the same questions that was stopped, in place of `begin`.
+
+        By default all questions are open; `places` are those of the ones that were.
+        """
         self.test = test
+        if places is not None:
+            self._open = list(places)
         self._look()
+
+    def to_bytes(self) -> bytes:
+        """Return the state of a job that is stopped, for `Earlier.from_bytes`."""
+        about = {"open": self._open, "total": self.total}
+        return states.pack(about, [self.test.to_bytes()])
 
     def update(self, scores: NDArray[np.floating]) -> None:
         """Take the scores of the next draws, at most `remaining` of them."""
         self.test.update(scores)
+        self.total += _in_units(scores, self._unit)
         self._remaining -= len(scores)
         if self._remaining == 0:
             self._look()
@@ -280,3 +381,21 @@ class Job:
         missing = max(0.0, -math.log(self.plan.alpha) - answer.log_wealth)
         slack = estimate.deviation * math.sqrt(2.0 * missing / (n - n_draws))
         return estimate.above + self.plan.strictness * error > slack
+
+
+def _unit(score_range: tuple[float, float]) -> Fraction:
+    """Return the unit in which scores of a range are summed, a power of two."""
+    return Fraction(math.ldexp(1.0, math.frexp(max(map(abs, score_range)))[1] - _DIGITS))
+
+
+def _in_units(scores: NDArray[np.floating], unit: Fraction) -> int:
+    """Return the exact sum of scores that are rounded to whole units.
+
+    Examples
+    --------
+    >>> _in_units(np.float32([0.5, 0.25]), Fraction(1, 8))
+    6
+    """
+    units = np.rint(scores.astype(np.float64) / float(unit)).astype(np.int64)
+    half = _DIGITS // 2  # so that no sum overflows
+    return (int((units >> half).sum()) << half) + int((units & ((1 << half) - 1)).sum())

@@ -7,6 +7,7 @@ command needs only the packages that it uses.
 from __future__ import annotations
 
 import os
+import signal
 from typing import Annotated, Any
 
 import typer
@@ -19,11 +20,19 @@ from smoothbound.cli._commands.demo import demo
 from smoothbound.cli._commands.recommend import recommend
 from smoothbound.cli._commands.report import report
 from smoothbound.cli._commands.train import train
-from smoothbound.cli._statuses import ERROR, STOPPED
+from smoothbound.cli._statuses import ERROR, STOPPED, TERMINATED
 from smoothbound.cli._typed import Command, as_typed, way_on
 from smoothbound.errors import SmoothboundError
 
 __all__ = ["app", "main"]
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
+
+def _end_as_by_hand(*_: object) -> None:
+    raise _Terminated
 
 
 class _Commands(typer.core.TyperGroup):
@@ -43,7 +52,7 @@ class _Commands(typer.core.TyperGroup):
             print_error(f"not enough memory: {error}" if error.args else "not enough memory")
         except KeyboardInterrupt as error:
             note(f"stopped: {error}" if error.args else f"stopped{way_on(ctx)}")
-            raise typer.Exit(STOPPED) from None
+            raise typer.Exit(TERMINATED if isinstance(error, _Terminated) else STOPPED) from None
         except ModuleNotFoundError as error:
             print_error(error)
         raise typer.Exit(ERROR)
@@ -92,4 +101,5 @@ for command in (demo, train, certify, recommend, bounds, report):
 def main() -> None:
     """Run the command line; the entry point of the `smoothbound` program."""
     readable_anywhere()
+    signal.signal(signal.SIGTERM, _end_as_by_hand)
     app()

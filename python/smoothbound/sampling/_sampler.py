@@ -261,6 +261,7 @@ class Sampler:
         early_selection: bool = False,
         known_good: bool = False,
         advance: Callable[[int], object] | None = None,
+        interrupted: Callable[[list[Outcome]], object] | None = None,
     ) -> Generator[Outcome]:
         """Draw the scores of many inputs of one shape, packed into shared batches.
 
@@ -287,6 +288,10 @@ class Sampler:
         advance : callable, optional
             Called with the number of draws whose scores have just arrived on the host. Draws made
             ahead of an `OpenEndedJob` are included, whether the job takes them or not.
+        interrupted : callable, optional
+            Called once if sampling is interrupted, or closed before its end. It is given the inputs
+            that were not yielded: those that have ended, and those in flight, with the draws that
+            their jobs have taken so far.
 
         Yields
         ------
@@ -326,7 +331,12 @@ class Sampler:
         batches = self._batches(first.x, noise, n_slots)
         with self.model.evaluating():
             outcomes = _outcomes(schedule, batches, ahead, advance)
-            yield from outcomes if known_good else _unless_all_fail(outcomes)
+            try:
+                yield from outcomes if known_good else _unless_all_fail(outcomes)
+            except (GeneratorExit, KeyboardInterrupt):
+                if interrupted is not None:
+                    interrupted(schedule.unfinished())
+                raise
 
     def preview(self, x: NDArray[np.floating] | Tensor, noise: Noise) -> OutputSummary:
         """Run the model on one batch of noisy copies of an input, and summarise its outputs.

@@ -209,6 +209,15 @@ class Schedule(Generic[Item]):
         if one.open:
             self._end(one, failure)
 
+    def unfinished(self) -> list[tuple[Item, Draws | Failure]]:
+        """Return the inputs that nobody has removed yet: those that ended, and those in flight.
+
+        An input in flight is left out if its job has not taken any draw.
+        """
+        begun = [one for one in self._in_flight.values() if one.estimation.n_taken]
+        drawn = [(one.item, one.estimation.draws(one.selection)) for one in begun]
+        return [*self.finished, *drawn]
+
     def give_back(self, segment: Segment[Item]) -> None:
         """Forget draws made ahead that failed. They are made again if the job asks for them."""
         segment.input.estimation.give_back(segment.first)

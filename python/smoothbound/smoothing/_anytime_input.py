@@ -14,7 +14,7 @@ from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._version import __version__
 from smoothbound.anytime._chain import Answer
-from smoothbound.anytime._job import Budget, Job, Plan
+from smoothbound.anytime._job import Budget, Earlier, Job, Plan
 from smoothbound.anytime._questions import (
     Decide,
     FindRadius,
@@ -169,9 +169,10 @@ class AnytimeProcedure:
         """Return the rules as plain values for JSON."""
         return self.rules.record()
 
-    def job(self, label: int | None = None) -> Job:
-        """Return the job of one input."""
-        return self.plan.start(self.rules.budget, label if self.rules.correct_only else None)
+    def job(self, label: int | None = None, earlier: Earlier | None = None) -> Job:
+        """Return the job of one input, which goes on from an earlier one if there is one."""
+        label = label if self.rules.correct_only else None
+        return self.plan.start(self.rules.budget, label, earlier)
 
     def check_feasible(self) -> Settings:
         """Test perfect scores, so that a hopeless procedure fails before the first draw.
@@ -221,29 +222,38 @@ class AnytimeProcedure:
         except ValueError:  # more than any run makes
             return math.inf
 
-    def certify(self, job: Job, outcome: Draws | Failure) -> InputResult:
-        """Return the result of an input from its finished job and what sampling it gave."""
+    def certify(
+        self, job: Job, outcome: Draws | Failure, earlier_top_count: int = 0
+    ) -> InputResult:
+        """Return the result of an input from its job and what sampling it gave.
+
+        A job that is not finished was stopped: its result is that of the draws so far.
+        `earlier_top_count` counts votes among the draws that were made before the job.
+        """
         if isinstance(outcome, Failure):
             return failed_input(outcome, [self.request], len(self.request.radii))
+        top_count = earlier_top_count + outcome.top_count
         answers = job.test.answers
         bounds = self._bounds(answers)
         abstains = self._abstains(answers)
         selected = outcome.selected
         status: Status = "abstained" if abstains else "certified"
-        if job.outcome == "budget" or job.outcome == "misclassified":
+        if job.outcome is None:
+            status = "stopped"
+        elif job.outcome == "budget" or job.outcome == "misclassified":
             status = job.outcome
         return InputResult(
             status=status,
             reason=self._reason(job, answers, abstains),
             selected=selected,
             predicted=-1 if abstains and status != "misclassified" else selected,
-            class_radius=self._class_radius(outcome),
+            class_radius=self._class_radius(top_count, job.test.n_draws),
             n_selection=outcome.n0,
             n_draws=job.test.n_draws,
-            top_count=outcome.top_count,
-            mean_score=outcome.mean,
+            top_count=top_count,
+            mean_score=job.mean,
             bounds=(bounds,),
-            state=job.test.to_bytes(),
+            state=job.to_bytes() if status == "stopped" else job.test.to_bytes(),
         )
 
     def _bounds(self, answers: Sequence[Answer]) -> MethodBounds:
@@ -285,6 +295,8 @@ class AnytimeProcedure:
             words += f", all that n = {n} allows"
         elif job.outcome == "budget":
             words = f"budget spent: {words}"
+        elif job.outcome is None:
+            words = f"stopped: {words}"
         elif shown < len(asked):
             words += f"; {n} are not expected to certify more"
         if abstains:
@@ -294,14 +306,12 @@ class AnytimeProcedure:
             )
         return words
 
-    def _class_radius(self, draws: Draws) -> float:
+    def _class_radius(self, top_count: int, n_draws: int) -> float:
         """Certify the class itself, from the votes of the same draws."""
-        if not len(draws.scores):
+        if not n_draws:
             return math.nan
         plan = self.plan
-        radius = anytime_class_radius(
-            draws.top_count, len(draws.scores), sigma=plan.sigma, alpha=plan.alpha
-        )
+        radius = anytime_class_radius(top_count, n_draws, sigma=plan.sigma, alpha=plan.alpha)
         return float(inward(radius, plan.displacement))
 
 

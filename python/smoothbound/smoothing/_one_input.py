@@ -56,7 +56,7 @@ class InputResult:
 
     Attributes
     ----------
-    status : {"certified", "abstained", "failed", "budget"}
+    status : {"certified", "abstained", "failed", "budget", "misclassified", "stopped"}
     reason : str
         The status explained in words for people.
     selected : int
@@ -74,7 +74,7 @@ class InputResult:
     bounds : tuple of MethodBounds
         One for each request of the procedure.
     state : bytes
-        The state of the test of an input whose draws stopped by themselves; else empty.
+        The state with which adaptive draws go on; empty if the number of draws was fixed.
     """
 
     status: Status

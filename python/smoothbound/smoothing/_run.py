@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
+from smoothbound.anytime._job import Earlier
+from smoothbound.anytime._job import Job as AdaptiveJob
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
 from smoothbound.data._loading import Dataset
 from smoothbound.errors import StoreError
-from smoothbound.sampling._jobs import Draws, Failure, Input, Job
+from smoothbound.sampling._jobs import Draws, Failure, Input
 from smoothbound.sketch import _host_counts as host_counts
 from smoothbound.sketch._content import SketchContent, no_counts
 from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure
@@ -86,7 +88,9 @@ def run(
     """Certify the inputs that `settings` select, each by all methods from the same draws.
 
     Every finished input is on the disk, so the run can be killed at any moment. An input on which
-    the model fails gets the status "failed" and a reason, and is not tried again.
+    the model fails gets the status "failed" and a reason, and is not tried again. If a run with
+    adaptive draws is interrupted, the inputs that it draws are on the disk too, with the status
+    "stopped" and what their draws certify, and go on from there.
 
     Parameters
     ----------
@@ -158,13 +162,17 @@ def run(
         ) as advance,
     ):
         done = frozenset(writer.done)
-        _require_same_inputs(folder, dataset, indices, writer.digests)
+        stopped = dict(writer.stopped)
+        digests = {i: bytes(row["digest"]) for i, row in stopped.items()}
+        _require_same_inputs(folder, dataset, indices, writer.digests | digests)
         if adaptive and adaptive.budget:
             adaptive.budget.resume(*writer.spent)
-        queue = (_labelled(dataset, i, procedure.job) for i in indices if i not in done)
+        queue = (_labelled(dataset, i, procedure, stopped.get(i)) for i in indices if i not in done)
+        left: list[tuple[Input, Draws | Failure]] = []
         with (
             _told_when_stopped(folder, writer, len(indices)),
             in_background(_RowWriter(settings, procedure, writer)) as write_later,
+            _written_when_stopped(left, write_later),
             closing(
                 # Nothing is written until one input succeeds or fails differently.
                 smoothed.sampler.sample(
@@ -174,6 +182,7 @@ def run(
                     early_selection=procedure.early_selection,
                     known_good=bool(done),
                     advance=None if adaptive else advance,
+                    interrupted=left.extend if adaptive else None,
                 )
             ) as outcomes,
         ):
@@ -197,11 +206,25 @@ def _told_when_stopped(folder: Path, writer: Writer, n_inputs: int) -> Iterator[
     """Say of a run that is stopped by hand how much is kept, and how it goes on."""
     try:
         yield
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"{len(writer.done)} of {n_inputs} inputs are finished and kept in {folder}; "
+    except KeyboardInterrupt as stop:
+        more = f", and {len(writer.stopped)} more with their draws" if writer.stopped else ""
+        raise type(stop)(
+            f"{len(writer.done)} of {n_inputs} inputs are finished and kept in {folder}{more}; "
             "go on with --resume"
         ) from None
+
+
+@contextmanager
+def _written_when_stopped(
+    left: list[tuple[Input, Draws | Failure]], write: Callable[..., None]
+) -> Iterator[None]:
+    """Write the inputs that an interrupted run was drawing, which are then in the list."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for item, outcome in left:
+            write(item, outcome)
+        raise
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,11 +233,21 @@ class _Labelled(Input):
 
     label: int
     digest: bytes
+    earlier: Mapping[str, Any] | None  # its row, if it was stopped
 
 
-def _labelled(dataset: Dataset, index: int, job: Callable[[int], Job]) -> _Labelled:
+def _labelled(
+    dataset: Dataset,
+    index: int,
+    procedure: Procedure | AnytimeProcedure,
+    row: Mapping[str, Any] | None,
+) -> _Labelled:
     image, label = dataset[index]
-    return _Labelled(image, index, job(label), label, _digest(image, label))
+    job, first_draw = procedure.job(label), 0
+    if row is not None and isinstance(procedure, AnytimeProcedure):
+        earlier = Earlier.from_bytes(row["state"], row["selected"])
+        job, first_draw = procedure.job(label, earlier), earlier.test.n_draws
+    return _Labelled(image, index, job, label, _digest(image, label), row, first_draw=first_draw)
 
 
 def _digest(image: Any, label: int) -> bytes:
@@ -292,7 +325,11 @@ class _RowWriter:
         self._last = time.perf_counter()
 
     def __call__(self, item: _Labelled, outcome: Draws | Failure) -> None:
-        result = self._procedure.certify(item.job, outcome)  # type: ignore[arg-type]
+        result, seconds = self._result(item, outcome), 0.0
+        if result is None:
+            return
+        if item.earlier is not None:
+            seconds = item.earlier["seconds"]
         sketch = b""
         if isinstance(outcome, Draws) and isinstance(self._procedure, Procedure):
             sketch = _sketch(outcome.scores, self._settings)
@@ -303,9 +340,20 @@ class _RowWriter:
             "sketch": sketch,
         }
         now = time.perf_counter()
-        row |= _columns(result, self._settings.methods) | {"seconds": now - self._last}
+        row |= _columns(result, self._settings.methods) | {"seconds": seconds + now - self._last}
         self._writer.append(row)
         self._last = now
+
+    def _result(self, item: _Labelled, outcome: Draws | Failure) -> InputResult | None:
+        """Return the result of an input; None if an interruption left its draws uncounted."""
+        if isinstance(self._procedure, Procedure):
+            return self._procedure.certify(item.job, outcome)
+        assert isinstance(item.job, AdaptiveJob)
+        n_draws = item.job.test.n_draws - item.first_draw
+        if isinstance(outcome, Draws) and len(outcome.scores) != n_draws:
+            return None
+        top_count = item.earlier["top_count"] if item.earlier is not None else 0
+        return self._procedure.certify(item.job, outcome, top_count)
 
 
 def _columns(result: InputResult, methods: Sequence[Method]) -> dict[str, object]:

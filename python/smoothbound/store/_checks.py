@@ -58,7 +58,7 @@ def _rules(
     status = column("status")
     yield "status", status, np.isin(status, STATUSES), f"one of {', '.join(STATUSES)}"
     has_class = np.isin(status, ("certified", "misclassified"))
-    has_class |= (status == "budget") & (predicted != -1)
+    has_class |= np.isin(status, ("budget", "stopped")) & (predicted != -1)
     right = predicted == np.where(has_class, selected, -1)
     yield "predicted", predicted, right, "the selected class, or -1, as the status says"
     selection = column("n_selection")

@@ -36,6 +36,7 @@ from smoothbound.store._schema import (
     schema,
     with_selection,
     with_status,
+    without_replaced,
 )
 from smoothbound.store._settings import RunSettings
 
@@ -67,7 +68,8 @@ class Results:
     settings : RunSettings
         The settings of the run.
     table : pyarrow.Table
-        One row per finished input, in the order of `index`; see `schema`.
+        One row per input, in the order of `index`; see `schema`. An unfinished run has the inputs
+        that are finished, and those that were drawn when it was stopped.
     complete : bool
         Whether the run is finished.
     """
@@ -77,7 +79,7 @@ class Results:
     complete: bool
 
     def __len__(self) -> int:
-        """Return the number of finished inputs."""
+        """Return the number of inputs in the table."""
         return self.table.num_rows
 
     def __repr__(self) -> str:
@@ -99,6 +101,11 @@ class Results:
     def stopped_by_budget(self) -> int:
         """Number of inputs whose adaptive draws a budget ended."""
         return self._count("budget")
+
+    @property
+    def stopped(self) -> int:
+        """Number of inputs that were being drawn when the run was stopped."""
+        return self._count("stopped")
 
     unpaid = formerly("unpaid", "stopped_by_budget")
 
@@ -297,7 +304,10 @@ def results_of(path: Path, table: pa.Table, *, complete: bool) -> Results:
         )
     if complete and len(table) != settings.n_inputs:
         raise StoreError(f"{path} holds {len(table)} inputs, its settings say {settings.n_inputs}")
+    table = table if complete else without_replaced(table)
     upgraded = with_selection(with_status(table.sort_by("index")), settings.n0)
     results = Results(settings, upgraded, complete)
     require_sound(path, settings, results.array)
+    if complete and results.stopped:
+        raise StoreError(f"{path} must not hold inputs that were stopped: it is of a finished run")
     return results

@@ -17,12 +17,13 @@ __all__ = [
     "schema",
     "with_selection",
     "with_status",
+    "without_replaced",
 ]
 
 SKETCH_EDGES = 4097  # of the counted scores: 4096 intervals
 SETTINGS_KEY = b"smoothbound"  # of the settings, in the metadata of the table
 
-Status = Literal["certified", "abstained", "failed", "budget", "misclassified"]
+Status = Literal["certified", "abstained", "failed", "budget", "misclassified", "stopped"]
 """The outcome of an input.
 
 - ``certified``: it has a class.
@@ -31,6 +32,8 @@ Status = Literal["certified", "abstained", "failed", "budget", "misclassified"]
 - ``budget``: a budget ended its adaptive draws. It has a class if the earlier draws certify one.
 - ``misclassified``: the selected class is not the label, and the run asked for certificates of
   correct classes only. It has the selected class, without certificates.
+- ``stopped``: the run was stopped while the input was drawn, and is not finished. What the earlier
+  draws certify holds already. It has a class if they certify one.
 """
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -50,8 +53,9 @@ def schema(settings: RunSettings) -> pa.Schema:
       fails.
 
     - `n_selection` and `n_draws` are the numbers of selection draws and of estimation draws.
-    - `state` is the state of the `AnytimeTest` of the input, with which its draws can go on. It is
-      empty if the number of draws was fixed or sampling failed.
+    - `state` is the state of the `AnytimeTest` of the input, with which its draws can go on; with
+      the status "stopped" that of its `smoothbound.anytime.Job`. It is empty if the number of draws
+      was fixed or sampling failed.
 
     If sampling failed, the numbers are NaN or 0. Tables of format 3 lack `digest`, those before
     format 5 `status`, and those before format 6 `n_selection` and `state`.
@@ -104,6 +108,16 @@ def with_selection(table: pa.Table, n0: int) -> pa.Table:
     table = table.append_column(pa.field("n_selection", pa.int64(), nullable=False), counts)
     states = pa.array([b""] * len(table), pa.binary())
     return table.append_column(pa.field("state", pa.binary(), nullable=False), states)
+
+
+def without_replaced(table: pa.Table) -> pa.Table:
+    """Return the rows of a journal without those of stopped inputs that a later row replaces."""
+    if "status" not in table.column_names:
+        return table
+    index, status = table["index"].to_pylist(), table["status"].to_pylist()
+    last = {one: place for place, one in enumerate(index)}
+    kept = [status[i] != "stopped" or last[one] == i for i, one in enumerate(index)]
+    return table.filter(pa.array(kept, pa.bool_()))
 
 
 def older_status(reason: str, predicted: int) -> Status:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,7 +33,7 @@ from smoothbound.store._results import (
     load_finished,
     results_of,
 )
-from smoothbound.store._schema import schema
+from smoothbound.store._schema import schema, without_replaced
 from smoothbound.store._settings import FORMAT, RunSettings
 
 __all__ = ["DAMAGED", "Writer"]
@@ -60,8 +61,10 @@ class Writer:
     ----------
     digests : dict of int to bytes
         Digest of each input that is finished and on the disk, and of its label, by index.
+    stopped : dict of int to dict
+        Row of each input that was drawn when the run was stopped, by index.
     spent : tuple of int and float
-        Number of draws and seconds of the inputs that were finished when the folder was opened.
+        Number of draws and seconds of the inputs that were there when the folder was opened.
 
     Raises
     ------
@@ -91,6 +94,7 @@ class Writer:
             )
         self.settings = settings
         self.digests: dict[int, bytes] = {}
+        self.stopped: dict[int, dict[str, Any]] = {}
         self.spent = 0, 0.0
         self._schema = schema(settings)
         self._finished: Results | None = None  # the finished run to which inputs are added
@@ -125,12 +129,13 @@ class Writer:
             self._fd = -1
 
     def append(self, row: Mapping[str, object]) -> None:
-        """Add a finished input; on return it is on the disk.
+        """Add an input; on return it is on the disk.
 
         Parameters
         ----------
         row : mapping
-            One value for each column of `schema`.
+            One value for each column of `schema`. With the status "stopped" the input is not
+            finished, and a later row replaces this one.
 
         Raises
         ------
@@ -152,7 +157,7 @@ class Writer:
         table = pa.Table.from_batches([batch])
         require_sound("row", self.settings, lambda name: as_array(table.column(name)))
         self._write(frame(batch.serialize().to_pybytes()))
-        self.digests[index] = bytes(row["digest"])  # type: ignore[call-overload]
+        self._know(dict(row))
 
     def finish(self) -> Path:
         """Turn the journal into `results.parquet` and return its path.
@@ -169,7 +174,8 @@ class Writer:
             raise StoreError(
                 f"{self.folder} holds {len(self.done)} of {self.settings.n_inputs} inputs"
             )
-        table = self._new(Journal.parse(self.folder / JOURNAL, self._read()).table())
+        rows = Journal.parse(self.folder / JOURNAL, self._read()).table()
+        table = self._new(without_replaced(rows))
         if self._finished is not None:
             table = pa.concat_tables([self._finished.table.cast(table.schema), table])
         try:
@@ -258,13 +264,26 @@ class Writer:
             raise StoreError(
                 f"cannot resume {self.folder} with other settings: {'; '.join(differences)}"
             )
-        digests = found.array("digest").tolist() if found.settings.format >= 4 else []
-        self.digests |= dict(zip(found.array("index").tolist(), digests, strict=True))
+        stopped = pa.array(found.array("status") == "stopped")
+        finished = found.table.filter(pc.invert(stopped))
+        for row in finished.select(["index", "status", "digest"]).to_pylist():
+            self._know(row)
+        for row in found.table.filter(stopped).to_pylist():
+            self._know(row)
         draws, seconds = self.spent
         self.spent = (
             draws + int(found.array("n_draws").sum()),
             seconds + float(found.array("seconds").sum()),
         )
+
+    def _know(self, row: dict[str, Any]) -> None:
+        """Count an input as finished or stopped."""
+        index = row["index"]
+        if row["status"] == "stopped":
+            self.stopped[index] = row
+        else:
+            self.stopped.pop(index, None)
+            self.digests[index] = bytes(row["digest"])
 
     def _salvage(self) -> None:
         """Replace a damaged journal by its whole frames, and keep a copy of it."""

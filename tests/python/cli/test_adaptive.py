@@ -16,7 +16,9 @@ from typer.testing import CliRunner, Result
 from smoothbound import store
 from smoothbound._display.rounding import floor_decimal
 from smoothbound.anytime import AnytimeTest
+from smoothbound.anytime._job import Job
 from smoothbound.cli._app import app
+from smoothbound.sampling._batches import Batches
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -31,6 +33,22 @@ OPTIONS: dict[str, Any] = {
     "batch-size": 100,
 }
 KILLS = 10
+TERMINATED = """
+import os, signal
+from smoothbound.cli import main
+from smoothbound.sampling._batches import Batches
+
+launch, launched = Batches.launch, []
+
+def terminated(self, segments):
+    launched.append(segments)
+    if len(launched) == 8:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return launch(self, segments)
+
+Batches.launch = terminated
+main()
+"""
 
 
 def arguments(model: Path, *flags: str, **changes: Any) -> list[str]:
@@ -165,6 +183,86 @@ def test_a_resumed_budget_counts_the_draws_before(
     assert run(model, out, "--resume", **{"max-draws": 300}).exit_code == 0
     assert store.load(out).complete
     assert store.load(out).array("n_draws").sum() <= 300
+
+
+def interrupt_at(batch: int, patch: pytest.MonkeyPatch) -> None:
+    """Let a run stop, as by Ctrl-C, instead of its batch of this number."""
+    launch, launched = Batches.launch, iter(range(1, batch + 1))
+
+    def interrupted(self: Batches, segments: Any) -> Any:
+        if next(launched, batch) == batch:
+            raise KeyboardInterrupt
+        return launch(self, segments)
+
+    patch.setattr(Batches, "launch", interrupted)
+
+
+def test_an_interrupted_run_goes_on_from_the_draws_it_made(
+    model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, drawn, most_stopped = tmp_path / "out", 0, 0
+    while drawn == 0 or not store.load(out).complete:
+        with monkeypatch.context() as patch:
+            interrupt_at(12, patch)
+            result = run(model, out, "--resume")
+        now = store.load(out)
+        if now.complete:
+            break
+        assert result.exit_code == 130, result.output
+        if now.stopped:
+            assert f"and {now.stopped} more with their draws" in " ".join(result.output.split())
+        before, drawn = drawn, int(now.array("n_draws").sum())
+        assert drawn >= before
+        most_stopped = max(most_stopped, now.stopped)
+    assert most_stopped > 0
+    assert contents(out) == contents(whole)
+
+
+def test_the_draws_of_a_stopped_input_certify_at_once(
+    model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        interrupt_at(8, patch)
+        run(model, out)
+    results, final = store.load(out), store.load(whole)
+    rows = np.flatnonzero(results.array("status") == "stopped")
+    assert rows.size
+    for i in rows:
+        (same,) = np.flatnonzero(final.array("index") == results.array("index")[i])
+        assert 0 < results.array("n_draws")[i] <= final.array("n_draws")[same]
+        assert (results.array("lower_anytime")[i] <= final.array("lower_anytime")[same]).all()
+        assert "questions certified after" in results.array("reason")[i]
+
+
+def test_sigterm_ends_a_run_as_by_hand(model: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = subprocess.run(
+        [sys.executable, "-c", TERMINATED, *arguments(model, out=out)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 143, process.stderr
+    assert "go on with --resume" in " ".join(process.stderr.split())
+    assert store.load(out).stopped
+    assert run(model, out, "--resume").exit_code == 0
+    assert contents(out) == contents(whole)
+
+
+def test_a_stopped_input_whose_class_has_changed_is_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        interrupt_at(8, patch)
+        run(model, out)
+    with monkeypatch.context() as patch:
+        begin = Job.begin
+        patch.setattr(Job, "begin", lambda self, selected, scores: begin(self, 11, scores))
+        result = run(model, out, "--resume")
+    assert result.exit_code == 2
+    assert "choose class 11 now, and chose class" in " ".join(result.output.split())
 
 
 def test_only_correct_classes_are_drawn_where_only_they_count(model: Path, tmp_path: Path) -> None:

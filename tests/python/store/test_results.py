@@ -687,3 +687,34 @@ def test_a_folder_that_cannot_be_is_told(folder: str) -> None:
     for act in (store.load, lambda folder: store.Writer(folder, SETTINGS)):
         with pytest.raises(StoreError, match=r"no results folder|cannot (read|write)"):
             act(folder)
+
+
+def test_a_stopped_input_is_read_until_a_later_row_replaces_it(tmp_path: Path) -> None:
+    state = {"status": "stopped", "state": b"as it was"}
+    with store.Writer(tmp_path, SETTINGS) as writer:
+        writer.append(row(0, **state, n_draws=100))
+        writer.append(row(0, **state, n_draws=200))
+        writer.append(row(2))
+        assert writer.done == {2}
+    unfinished = store.load(tmp_path)
+    assert unfinished.array("n_draws").tolist() == [200, 1000]
+    assert unfinished.stopped == 1
+    with store.Writer(tmp_path, SETTINGS, resume=True) as writer:
+        assert writer.done == {2}
+        assert writer.stopped[0]["state"] == b"as it was"
+        assert writer.spent[0] == 1200
+        for index in (0, 4, 6, 8):
+            writer.append(row(index))
+        assert not writer.stopped
+        writer.finish()
+    assert contents(tmp_path)[1].count("stopped") == 0
+    assert store.load(tmp_path).array("n_draws").tolist() == [1000] * 5
+
+
+def test_a_run_is_not_finished_while_an_input_is_stopped(tmp_path: Path) -> None:
+    with store.Writer(tmp_path, SETTINGS) as writer:
+        for index in INDICES[:-1]:
+            writer.append(row(index))
+        writer.append(row(INDICES[-1], status="stopped"))
+        with pytest.raises(StoreError, match="holds 4 of 5 inputs"):
+            writer.finish()
