@@ -265,8 +265,10 @@ def _forecast(
     sketch = pilot.sketch
     drawn = np.isin(index, sketch.index[sketch.n_draws > 0])
     rows = np.searchsorted(sketch.index, index[drawn])
-    runs = simulated(sketch, rows, plan, n0=pilot.n0)
-    right = pilot.selected[positions(pilot, index)] == label
+    place = positions(pilot, index)
+    top_count = None if pilot.top_count is None else pilot.top_count[place[drawn]]
+    runs = simulated(sketch, rows, plan, top_count=top_count, n0=pilot.n0)
+    right = pilot.selected[place] == label
     certified, n_draws = np.zeros((2, index.size, runs.n_draws.shape[1]))
     certified[drawn], n_draws[drawn] = runs
     most = float(pilot.n0 + plan.n)

@@ -44,6 +44,8 @@ class Pilot:
         Which images these are. Pilots of different images cannot be compared.
     seconds_per_draw : float, optional
         Time of one draw, if it is known.
+    top_count : ndarray of int64, shape (n_inputs,), optional
+        In how many of its draws the selected class had the largest output, if it is known.
 
     Raises
     ------
@@ -60,18 +62,20 @@ class Pilot:
     n0: int = 100
     data: str = ""
     seconds_per_draw: float | None = None
+    top_count: Ints | None = None
 
     def __post_init__(self) -> None:
         checks.count("n0", self.n0, 0)
         checks.instance("sketch", self.sketch, ScoreSketch)
-        for name in ("index", "label", "selected"):
+        arrays = ["index", "label", "selected"] + ["top_count"] * (self.top_count is not None)
+        for name in arrays:
             object.__setattr__(self, name, checks.positions(name, getattr(self, name)))
         if self.sketch.sigma is None:
             raise ValueError(f"the sketch of {self.name} must know the sigma of its draws")
         shape = self.index.shape
         if len(shape) != 1 or not shape[0] or np.unique(self.index).size != shape[0]:
             raise ValueError(f"index of {self.name} must name one or more inputs, each once")
-        for what in ("label", "selected"):
+        for what in arrays[1:]:
             if (got := getattr(self, what).shape) != shape:
                 raise ValueError(
                     f"{what} of {self.name} needs shape {shape}, that of index; got {got}"
@@ -156,6 +160,7 @@ def of_results(results: store.Results, name: str) -> Pilot:
         n0=settings.n0,
         data=f"{settings.data}, {settings.split} split",
         seconds_per_draw=_seconds_per_draw(results),
+        top_count=results.array("top_count"),
     )
 
 

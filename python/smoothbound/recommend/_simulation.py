@@ -19,7 +19,7 @@ from smoothbound.sampling._in_flight import CLEAR_LEAD
 from smoothbound.sketch._content import cell_centers
 from smoothbound.sketch._score_sketch import ScoreSketch
 
-__all__ = ["Population", "Runs", "select_class", "simulate"]
+__all__ = ["Population", "Runs", "least_on_top", "select_class", "simulate"]
 
 Floats = NDArray[np.float64]
 
@@ -73,16 +73,31 @@ class Population:
         return scores
 
 
-def select_class(population: Population, n0: int, middle: float) -> Floats:
+def least_on_top(scores: Floats, counts: NDArray[np.uint32], top_count: int) -> float:
+    """Return the least score with which the class is taken to be on top.
+
+    As many of the counted draws have it as those in which the class was on top; the votes of single
+    draws are not stored.
+
+    Examples
+    --------
+    >>> least_on_top(np.array([0.0, 0.5, 1.0]), np.array([5, 3, 2], np.uint32), 4)
+    0.5
+    """
+    reached = counts[::-1].cumsum(dtype=np.int64)
+    place = int(np.searchsorted(reached, top_count))
+    return float(scores[::-1][place]) if 0 < top_count <= reached[-1] else np.inf
+
+
+def select_class(population: Population, n0: int, on_top: float) -> Floats:
     """Make up the draws that select the class, and return their scores.
 
     The selection ends as that of an adaptive run: when the class leads clearly, after n0 draws at
-    the latest. A draw counts for the class if its score is above the middle of the range. For votes
-    and margins that is exact. For the score the class may be on top with less, so that the
-    selection may end a little earlier than here.
+    the latest. A draw counts for the class if its score is at least `on_top`, and otherwise for one
+    rival, so that the selection may take a little longer than with several.
     """
     scores = population.draw(n0)
-    lead = np.cumsum(np.where(scores > middle, 1, -1))
+    lead = np.cumsum(np.where(scores >= on_top, 1, -1))
     clear = np.flatnonzero(lead >= CLEAR_LEAD)
     return scores[: clear[0] + 1] if clear.size else scores
 
@@ -92,6 +107,7 @@ def simulate(
     rows: NDArray[np.int64],
     plan: Plan,
     *,
+    top_count: NDArray[np.int64] | None,
     n0: int,
     n_runs: int,
     seed: int,
@@ -106,6 +122,9 @@ def simulate(
         Positions of the inputs in the sketch, each with draws.
     plan : Plan
         What is asked about each input.
+    top_count : ndarray of int64, shape (n_inputs,), optional
+        In how many of the draws the class was on top; by default where its score was above the
+        middle of the range.
     n0 : int
         Most draws that select a class.
     n_runs : int
@@ -119,15 +138,17 @@ def simulate(
     -------
     Runs
     """
-    scores, middle = cell_centers(sketch.edges), sum(sketch.score_range) / 2
-    counts = sketch.counts
+    scores, counts = cell_centers(sketch.edges), sketch.counts
+    if top_count is None:
+        top_count = counts[rows][:, scores > sum(sketch.score_range) / 2].sum(axis=1)
     certified = np.zeros((rows.size, n_runs), np.bool_)
     n_draws = np.zeros((rows.size, n_runs), np.int64)
     for i, row in enumerate(rows):
         generator = np.random.default_rng([seed, int(sketch.index[row])])
+        on_top = least_on_top(scores, counts[row], int(top_count[i]))
         for k in range(n_runs):
             population = Population(scores, counts[row], generator)
-            first = select_class(population, n0, middle)
+            first = select_class(population, n0, on_top)
             certified[i, k], n_estimation = _run(plan, population, first)
             n_draws[i, k] = first.size + n_estimation
         advance(1)

@@ -113,6 +113,16 @@ def test_a_selection_ends_when_the_class_is_clear(score: float, n0: int, n_selec
     assert select_class(population, n0, 0.5).tolist() == [score] * n_selection
 
 
+def test_a_class_that_is_on_top_with_low_scores_is_soon_selected() -> None:
+    scores = np.full((6, 200), 0.3)  # one of many classes
+    options = {"thresholds": [0.1], "radii": [0.0], "max_draws": 500}
+    (unknown,) = recommend_adaptive([pilot_of(scores)], **options).together
+    pilot = pilot_of(scores, top_count=np.full(6, 200))
+    (known,) = recommend_adaptive([pilot], **options).together
+    assert unknown.certified.value == known.certified.value == 1
+    assert unknown.median.value - known.median.value == pytest.approx(90, abs=10)
+
+
 # --- forecasts ----------------------------------------------------------------------------------
 
 
