@@ -280,7 +280,8 @@ def _notes(results: store.Results) -> tuple[str, ...]:
         notes.append(
             f"Drawing stopped once the questions about c = "
             f"{', '.join(map(exact, settings.thresholds))} were answered or seemed out of reach: "
-            f"shares at other thresholds are lower than {n} draws of each input would give."
+            f"shares at other thresholds are lower than {n} draws of each input would give, and "
+            "more inputs are abstained from."
         )
     if results.failed:
         notes.append(

@@ -36,9 +36,11 @@ def show(results: Results, folder: Path) -> None:
         say(f"Adaptive draws: {describe_draws(results)}")
     correct, without = int(evaluation.correct.sum()), int((evaluation.predicted < 0).sum())
     failed = f"{results.failed} inputs failed; " if results.failed else ""
+    wrong = int((results.array("status") == "misclassified").sum())
+    skipped = f"{percent(wrong, total)} % wrong, without draws; " if wrong else ""
     say(
         f"{percent(correct, total)} % correct, "
-        f"{percent(without - results.failed, total)} % abstained; {failed}"
+        f"{percent(without - results.failed, total)} % abstained; {skipped}{failed}"
         f"{results.array('seconds').mean():.3g} s an input. Results: {folder}"
     )
 

@@ -149,11 +149,14 @@ class AnytimeProcedure:
         precision = rules.radius_precision
         # Every confidence is above a cut-off that lies below the range.
         cutoffs = [] if cutoff is None or cutoff < request.score_range[0] else [cutoff]
+        about_cutoff = tuple(Decide(_above(c), 0.0) for c in cutoffs)
+        # An answer about a lower threshold comes before it, and counts only if the class is kept.
+        awaited = any(min(request.thresholds) < c for c in cutoffs)
         decisions = [Decide(_above(c), R) for c in request.thresholds for R in request.radii]
         finds = [FindRadius(_above(c), precision) for c in request.thresholds if precision]
         plan = Plan(
-            questions=(*decisions, *finds),
-            aside=tuple(Decide(_above(c), 0.0) for c in cutoffs),
+            questions=(*decisions, *finds, *(about_cutoff if awaited else ())),
+            aside=() if awaited else about_cutoff,
             sigma=request.sigma,
             alpha=request.alpha,
             score_range=request.score_range,
@@ -164,6 +167,12 @@ class AnytimeProcedure:
             backend=backend,
         )
         return cls(request, rules, plan, cutoff)
+
+    @property
+    def _n_asked(self) -> int:
+        """The number of questions of the user; that about the cut-off may follow them."""
+        each = len(self.request.radii) + (self.rules.radius_precision is not None)
+        return each * len(self.request.thresholds)
 
     def record(self) -> dict[str, Any]:
         """Return the rules as plain values for JSON."""
@@ -188,7 +197,7 @@ class AnytimeProcedure:
             If `n` draws cannot certify any claim; it says how many can.
         """
         plan = self.plan
-        needed = min(map(self._needed, plan.questions))
+        needed = min(map(self._needed, plan.questions[: self._n_asked]))
         if needed > plan.n:
             raise ValueError(
                 f"n = {plan.n} draws are too few to certify any {plan.measure} above a threshold "
@@ -267,7 +276,7 @@ class AnytimeProcedure:
         shape = len(asked.thresholds), len(asked.radii)
         flags = [answer.certified for answer in answers[: shape[0] * shape[1]]]
         certified = np.array(flags, bool).reshape(shape)
-        found = [answer.radius for answer in answers[len(flags) : len(self.plan.questions)]]
+        found = [answer.radius for answer in answers[len(flags) : self._n_asked]]
         lower = [_last(np.asarray(asked.thresholds), certified[:, k], a) for k in range(shape[1])]
         lower = [_above(c) if c > a else a for c in lower]
         radius = found or [
@@ -281,14 +290,14 @@ class AnytimeProcedure:
         Only the question about the cut-off counts. To take whichever of several questions happens
         to imply it would give a false claim further chances.
         """
-        return bool(self.plan.aside) and not answers[-1].certified
+        return len(answers) > self._n_asked and not answers[-1].certified
 
     def _reason(self, job: Job, answers: Sequence[Answer], abstains: bool) -> str:
         """Say in words why drawing ended, and why the class is abstained from."""
         n_draws, n = job.test.n_draws, self.plan.n
         if job.outcome == "misclassified":
             return "the selected class is not the label, and certifies nothing that was asked for"
-        asked = answers[: len(self.plan.questions)]
+        asked = answers[: self._n_asked]
         shown = sum(answer.certified for answer in asked)
         words = f"{shown} of {len(asked)} questions certified after {n_draws} draws"
         if job.outcome == "exhausted":

@@ -14,7 +14,7 @@ from stopped_runs import contents, stop_after
 from typer.testing import CliRunner, Result
 
 from smoothbound import store
-from smoothbound._display.rounding import floor_decimal
+from smoothbound._display.rounding import floor_decimal, percent
 from smoothbound.anytime import AnytimeTest
 from smoothbound.anytime._job import Job
 from smoothbound.cli._app import app
@@ -267,13 +267,15 @@ def test_a_stopped_input_whose_class_has_changed_is_refused(
 
 def test_only_correct_classes_are_drawn_where_only_they_count(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert run(model, out, "--correct-only", skip=6).exit_code == 0
+    shown = run(model, out, "--correct-only", skip=6)
+    assert shown.exit_code == 0
     results = store.load(out)
     wrong = results.array("selected") != results.array("label")
     assert wrong.any()
     np.testing.assert_array_equal(results.array("status") == "misclassified", wrong)
     assert (results.array("n_draws")[wrong] == 0).all()
     assert (results.array("lower_anytime")[wrong] == 0.0).all()
+    assert f"{percent(int(wrong.sum()), len(wrong))} % wrong, without draws" in shown.output
 
 
 @pytest.mark.slow

@@ -72,10 +72,19 @@ def test_the_question_of_the_cut_off_is_answered_without_draws_of_its_own() -> N
 
 
 def test_a_class_is_abstained_from_if_the_cut_off_itself_is_not_certified() -> None:
-    smoothed = SmoothedClassifier(model, SIGMA, cutoff=0.9)
+    smoothed = SmoothedClassifier(model, SIGMA, cutoff=float(truth(np.array(1.0))) + 0.01)
     easy = smoothed.certify(inputs(1.0), n=20_000, radii=[0.0], thresholds=[0.6], adaptive=True)
     assert easy.lower[0, 0] > 0.6
     assert easy.predicted[0] == -1
+
+
+@pytest.mark.parametrize("precision", [None, 0.1])
+def test_an_answer_below_the_cut_off_waits_for_it(precision: float | None) -> None:
+    options: dict[str, Any] = {"radii": [0.0], "radius_precision": precision}
+    low = decide([0.6, 0.3], thresholds=[0.2], **options)
+    assert (low.lower[:, 0] > 0.2).all()
+    np.testing.assert_array_equal(low.predicted, low.selected)
+    assert low.reason[0].startswith(f"{1 + bool(precision)} of {1 + bool(precision)} questions")
 
 
 @pytest.mark.parametrize("cutoff", [-1.0, -np.inf])
