@@ -2,9 +2,11 @@
 #include <pybind11/stl.h>
 
 #include <memory>
+#include <vector>
 
 #include "convert.hpp"
 #include "register.hpp"
+#include "smoothbound/detail/aimed.hpp"
 #include "smoothbound/detail/tangent.hpp"
 
 namespace bindings {
@@ -86,6 +88,19 @@ double radius_of(sb::detail::TangentBound& tangent, double target) {
   return tangent.certified_radius(target);
 }
 
+// For tests against exact arithmetic: the bound with the pieces and the factors of its stakes.
+double bound_of_draws(sb::detail::AimedBets& bets, const Vector& draws) {
+  require(draws.size() > 0, "draws must not be empty");
+  for (const double x : view(draws)) require(x >= 0.0 && x <= 1.0, "draws must lie in [0, 1]");
+  return bets(view(draws));
+}
+
+Vector lines_of(const sb::detail::AimedBets& bets) {
+  std::vector<double> numbers;
+  for (const auto& line : bets.lines()) numbers.insert(numbers.end(), {line.height, line.slope});
+  return copy_of(numbers);
+}
+
 }  // namespace
 
 void register_bounds(py::module_& module) {
@@ -99,6 +114,18 @@ void register_bounds(py::module_& module) {
       .def_property_readonly("stake", &sb::detail::TangentBound::stake);
   module.def("TangentBound", &make_tangent, py::arg("mean"), py::arg("alpha"), py::arg("pilot"),
              py::arg("draws"));
+  class_made_by_function<sb::detail::AimedBets>(module, "AimedBets")
+      .def("__call__", &bound_of_draws, py::arg("draws"))
+      .def_property_readonly("lines", &lines_of)
+      .def_property_readonly(
+          "scales", [](const sb::detail::AimedBets& bets) { return copy_of(bets.scales()); });
+  module.def(
+      "AimedBets",
+      [](double alpha) {
+        require_alpha(alpha);
+        return sb::detail::AimedBets(alpha);
+      },
+      py::arg("alpha"));
   class_made_by_function<BoundPlan>(module, "Plan")
       .def("certify", &certify, py::arg("scores"), py::arg("first_row") = 0);
   module.def("Plan", &make_plan, py::arg("n_draws"), py::kw_only(), py::arg("sigma"),

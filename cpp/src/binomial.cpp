@@ -128,6 +128,15 @@ double poisson_pmf(std::size_t k, double mean) noexcept {
                        0.5 * gaussian::log(n));
 }
 
+double upper_tail(std::size_t k, std::size_t n, Proportion x) noexcept {
+  const auto count = static_cast<double>(k);
+  const auto draws = static_cast<double>(n);
+  if ((draws + 1.0) * x.p < count) return gaussian::exp(Tail(count, draws).at(x).log_value);
+  // Tail converges fast below the mean, and this is the other one.
+  const Tail opposite(draws - count + 1.0, draws);
+  return 1.0 - gaussian::exp(opposite.at({x.q, x.p}).log_value);
+}
+
 Proportion order_quantile(std::size_t k, std::size_t n_draws, double eta, double guess) noexcept {
   const Tail tail(static_cast<double>(k), static_cast<double>(n_draws));
   const double goal = gaussian::log(eta);

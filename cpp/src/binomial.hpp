@@ -19,4 +19,7 @@ struct Proportion {
 // \param guess  where to start, 0 < guess < 1
 Proportion order_quantile(std::size_t k, std::size_t n_draws, double eta, double guess) noexcept;
 
+// P(Binomial(n, x.p) >= k) for 1 <= k <= n. Relative error below 1e-11.
+double upper_tail(std::size_t k, std::size_t n, Proportion x) noexcept;
+
 }  // namespace smoothbound::detail

@@ -14,6 +14,7 @@
 #include "row_shares.hpp"
 #include "short_rows.hpp"
 #include "smoothbound/certify.hpp"
+#include "smoothbound/detail/aimed.hpp"
 #include "smoothbound/detail/mean.hpp"
 #include "smoothbound/detail/radius.hpp"
 #include "smoothbound/detail/tangent.hpp"
@@ -29,7 +30,8 @@ class RowCertifier {
         knots_(plan),
         shares_(plan.options),
         short_rows_(plan.band == nullptr ? nullptr : &plan.band->levels()),
-        tangent_(plan.options.mean, plan.options.alpha) {}
+        tangent_(plan.options.mean, plan.options.alpha),
+        aimed_(plan.options.alpha) {}
 
   // How many rows to certify in one call.
   static std::size_t rows_together(const PlanContents& plan) noexcept {
@@ -118,16 +120,13 @@ class RowCertifier {
       if (std::isnan(z)) return false;
     } else {
       const bool betting = plan_.options.mean == MeanKind::betting;
-      if (betting ? !fit_tangent(row, number) : !shares_.take_all(row)) return false;
-      const double share = betting ? tangent_at_0() : bernstein_share();
+      if (betting ? !shares_.take_in_order(row, number) : !shares_.take_all(row)) return false;
+      const double share = betting ? aimed_(shares_.draws()) : bernstein_share();
       z = lower_quantile(share, 1.0 - share);
     }
     curve_.add(plan_.range.width(), z);
     return true;
   }
-
-  // Betting is the tangent bound at r = 0, where every tangent is the identity.
-  double tangent_at_0() { return tangent_(0.0); }
 
   double bernstein_share() {
     constexpr std::array<double, 2> identity = {0.0, 1.0};
@@ -162,6 +161,7 @@ class RowCertifier {
   ShortRows short_rows_;
   BoundCurve curve_;
   TangentBound tangent_;
+  AimedBets aimed_;
   Tally tally_;
 };
 

@@ -48,9 +48,7 @@ Failure check(const Options& o, std::size_t n_draws) noexcept {
   if (o.bound == Bound::tangent && o.mean == MeanKind::hoeffding) {
     return bad("mean must be betting or bernstein for the tangent bound", 0.0);
   }
-  const bool needs_pilot =
-      o.bound == Bound::tangent || (o.bound == Bound::mean && o.mean == MeanKind::betting);
-  if (needs_pilot && !has_pilot(o, n_draws)) {
+  if (o.bound == Bound::tangent && !has_pilot(o, n_draws)) {
     return bad("n_pilot must be at least 1 and below n_draws", static_cast<double>(o.n_pilot));
   }
   if (o.bound == Bound::cdf && o.shared_band != nullptr && o.shared_band->n_draws() != n_draws) {

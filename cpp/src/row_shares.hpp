@@ -30,30 +30,50 @@ class RowShares {
   // its permutation. \return false if a score is NaN or outside the range
   bool split(Row<T> row, std::uint64_t number) {
     const std::size_t n_pilot = options_.n_pilot;
-    if (options_.order == Order::unknown) {
-      permuted_.resize(row.size);
-      for (std::size_t i = 0; i < row.size; ++i) permuted_[i] = row[i];
-      // The order within the pilot and within the rest has no effect.
-      permute(std::span<T>(permuted_), n_pilot, options_.seed, number);
-      row = {permuted_.data(), row.size, sizeof(T)};
-    }
+    // The order within the pilot and within the rest has no effect.
+    row = ordered(row, n_pilot, number);
     return fill({row.data, n_pilot, row.stride}, pilot_) && fill(row.after(n_pilot), draws_);
   }
 
-  // The shares, in ascending order.
+  // Takes all draws in their order, which `number` keys if it is unknown. A score at the far end of
+  // the range has the share 1. \return false if a score is NaN or outside the range
+  bool take_in_order(Row<T> row, std::uint64_t number) {
+    row = ordered(row, row.size, number);
+    const double far_end = range_.side == Side::lower ? range_.b : range_.a;
+    draws_.resize(row.size);
+    for (std::size_t i = 0; i < row.size; ++i) {
+      const double score = to_double(row[i]);
+      if (!(score >= range_.a && score <= range_.b)) return false;
+      draws_[i] = score == far_end ? 1.0 : share(score);
+    }
+    return true;
+  }
+
+  // The shares: in ascending order, or after take_in_order() in their own.
   std::span<const double> pilot() const noexcept { return pilot_; }
   std::span<const double> draws() const noexcept { return draws_; }
 
  private:
-  // The shares have an error of 3 units, and are lowered by at least as much.
+  // The row, permuted if its order is unknown: only its first n_first places have to be random.
+  Row<T> ordered(Row<T> row, std::size_t n_first, std::uint64_t number) {
+    if (options_.order != Order::unknown) return row;
+    permuted_.resize(row.size);
+    for (std::size_t i = 0; i < row.size; ++i) permuted_[i] = row[i];
+    permute(std::span<T>(permuted_), n_first, options_.seed, number);
+    return {permuted_.data(), row.size, sizeof(T)};
+  }
+
+  // A share has an error of 3 units, and is lowered by at least as much.
+  double share(double score) const noexcept {
+    return std::max(0.0, below(range_.distance(score) / range_.width() * (1.0 - 4 * unit)));
+  }
+
   bool fill(Row<T> row, std::vector<double>& shares) {
     if (!sort_(row, range_.a, range_.b)) return false;
     const bool lower = range_.side == Side::lower;
-    const double width = range_.width();
     shares.resize(row.size);
     for (std::size_t i = 0; i < row.size; ++i) {
-      const double distance = range_.distance(sort_[lower ? i : row.size - 1 - i]);
-      shares[i] = std::max(0.0, below(distance / width * (1.0 - 4 * unit)));
+      shares[i] = share(sort_[lower ? i : row.size - 1 - i]);
     }
     return true;
   }

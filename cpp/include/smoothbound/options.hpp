@@ -31,11 +31,11 @@ enum class BandKind {
 enum class MeanKind {
   hoeffding,  ///< Hoeffding 1963, the paper's
   bernstein,  ///< empirical Bernstein; Maurer & Pontil 2009, Theorem 4
-  betting,    ///< a stake fixed before the other draws; after Waudby-Smith & Ramdas 2024
+  betting,    ///< bets on one draw after the other (for `tangent`, a stake that the pilot fixes)
 };
 
-/// The order in which the draws of a row are used. Betting and the tangent bound set the first
-/// draws aside (the pilot) and bound the others, so the order must not depend on the values.
+/// The order in which the draws of a row are used. Betting uses one draw after the other, and the
+/// tangent bound sets the first ones aside (the pilot), so the order must not depend on the values.
 enum class Order {
   unknown,  ///< the order may depend on the values, so the positions are permuted first
   drawn,    ///< the order does not depend on the values, like that of drawing, and is kept
@@ -55,7 +55,7 @@ struct Options {
   const ConfidenceBand* shared_band = nullptr;
   MeanKind mean = MeanKind::hoeffding;  ///< for `mean` any, for `tangent` betting or bernstein
   /// How many draws of every row, the first in `order`, serve to choose stakes and tangents and for
-  /// nothing else; in [1, n_draws) for betting and for `tangent`, otherwise without effect.
+  /// nothing else; in [1, n_draws) for `tangent`, otherwise without effect.
   std::size_t n_pilot = 0;
   /// For Order::unknown, row i is permuted with the key (seed, Scores::first_row + i). Fix the seed
   /// before you see the scores.

@@ -77,7 +77,7 @@ enum {
   SMOOTHBOUND_MEAN_DEFAULT = 0,   /**< Hoeffding's for the bound MEAN, betting for TANGENT */
   SMOOTHBOUND_MEAN_HOEFFDING = 1, /**< Hoeffding's inequality; not for TANGENT */
   SMOOTHBOUND_MEAN_BERNSTEIN = 2, /**< empirical Bernstein */
-  SMOOTHBOUND_MEAN_BETTING = 3    /**< a stake that is chosen from the pilot draws */
+  SMOOTHBOUND_MEAN_BETTING = 3    /**< bets; Clopper and Pearson's bound if all scores are a or b */
 };
 
 /** Which band, for SMOOTHBOUND_BOUND_CDF. */
@@ -87,8 +87,8 @@ enum {
                                plan for many calls */
 };
 
-/** The order in which the draws of a row are used. Betting and the bound TANGENT set the first
- * draws aside, so the order must not depend on the values. */
+/** The order in which the draws of a row are used. Betting uses one draw after the other, and the
+ * bound TANGENT sets the first ones aside, so the order must not depend on the values. */
 enum {
   SMOOTHBOUND_ORDER_UNKNOWN = 0, /**< the positions are permuted first, with the key (seed, number
                                       of the input); alpha is over the draws and the key */
@@ -117,12 +117,12 @@ typedef struct smoothbound_options {
   size_t n_thresholds;      /**< 0 */
   int32_t mean;             /**< SMOOTHBOUND_MEAN_...; the bound's own */
   int32_t reserved;         /**< 0 */
-  uint64_t n_pilot;   /**< for betting and TANGENT: how many draws of each row, the first in its
-                           order, serve to choose stake and tangents; the others are bounded. Below
-                           n_draws. 0: a tenth of the draws, at least one */
-  int32_t order;      /**< SMOOTHBOUND_ORDER_...; unknown */
-  int32_t reserved_2; /**< 0 */
-  uint64_t seed;      /**< key of the permutation; 0. Fix it before you see the scores */
+  uint64_t n_pilot;         /**< for TANGENT: how many draws of each row, the first in its
+                                 order, serve to choose stake and tangents; the others are bounded. Below
+                                 n_draws. 0: a tenth of the draws, at least one */
+  int32_t order;            /**< SMOOTHBOUND_ORDER_...; unknown */
+  int32_t reserved_2;       /**< 0 */
+  uint64_t seed;            /**< key of the permutation; 0. Fix it before you see the scores */
   int32_t (*cancel)(void* context); /**< the calling thread asks it from time to time during every
                                          call with these options or with a plan of them; a result
                                          other than 0 ends the call. NULL: never asked */

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainccinv, betaincinv, ndtri
 
+from smoothbound._numba.aimed import AimedBets
 from smoothbound._numba.jit import jit
 from smoothbound._numba.order import permuted
 from smoothbound._numba.tangent import CDF_ERROR, UNIT, Tally, TangentBound, bernstein_lower
@@ -225,10 +226,21 @@ class Plan:
             radius[k] = tangent.certified_radius(target / self.width * (1.0 + 4 * UNIT))
 
     def tangent(self, row: NDArray[np.floating], number: int) -> TangentBound:
-        if self.order == "unknown":  # the order within the pilot and within the rest has no effect
-            row = permuted(row, self.n_pilot, self.seed, number)
+        row = self.ordered(row, self.n_pilot, number)  # within both parts it has no effect
         pilot, draws = row[: self.n_pilot], row[self.n_pilot :]
         return TangentBound(self.mean, self.alpha, self.shares(pilot), self.shares(draws))
+
+    def ordered(self, row: NDArray[np.floating], n_first: int, number: int) -> NDArray[np.floating]:
+        """Permute a row whose order is unknown: its first places have to be random."""
+        return permuted(row, n_first, self.seed, number) if self.order == "unknown" else row
+
+    def shares_in_order(self, row: NDArray[np.floating]) -> Vector:
+        """Distances in units of the range, rounded down; 1 at the far end of the range."""
+        scores = row.astype(np.float64)
+        shares = self.distance(scores) / self.width * (1.0 - 4 * UNIT)
+        lowered = np.maximum(np.nextafter(shares, -np.inf), 0.0)
+        far_end = self.b if self.side == "lower" else self.a
+        return np.where(scores == far_end, 1.0, lowered)
 
     def shares(self, row: NDArray[np.floating]) -> Vector:
         """Distances in units of the range, rounded down, in ascending order."""
@@ -252,7 +264,8 @@ class Plan:
     def share_of_mean(self, row: NDArray[np.floating], number: int) -> float:
         """Bound the mean distance, in units of the range, by betting or Bernstein's inequality."""
         if self.mean == "betting":
-            return self.tangent(row, number)(0.0)
+            ordered = self.ordered(row, len(row), number)
+            return AimedBets(self.alpha)(self.shares_in_order(ordered))
         identity = np.array([0.0, 1.0])
         return bernstein_lower(Tally(identity, self.shares(row)), identity, self.alpha)
 

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import betaincinv, ndtr, ndtri
-from scipy.stats import poisson
+from scipy.stats import beta, binom, poisson
 
 __all__ = [
     "Tangent",
+    "aimed",
     "bernstein",
     "betting",
+    "binom_quantiles",
     "certified_radius",
     "dkw",
     "ell",
@@ -125,6 +127,53 @@ def betting(values: Vector, stake: float, alpha: float) -> float:
     return float(brentq(lambda mu: capital(mu) - math.log(1.0 / alpha), 0.0, high, xtol=1e-15))
 
 
+def aimed(values: Vector, alpha: float) -> float:
+    """Bound the mean of draws in [0, 1] from below, by bets that aim at the last draw.
+
+    The smallest mean at which the wealth, alpha before the first draw, stays below 1. Up to the
+    first value that is not 0 or 1 the player bets as if the count of ones were to decide.
+    """
+    n = len(values)
+    votes = 0
+    while votes < n and values[votes] in (0.0, 1.0):
+        votes += 1
+    ones = int(np.sum(values[:votes]))
+    exact = binom_quantiles(n, alpha)
+    if votes == n:
+        return float(exact[ones])
+    # The mean and the standard deviation before each draw, with two draws of deviation 1/2.
+    deviations = [0.5]
+    for i in range(1, n):
+        squares = 0.5 + i * float(np.var(values[:i]))
+        deviations.append(math.sqrt(squares / (i + 2)))
+
+    def final_wealth(mu: float) -> float:
+        k = int(np.searchsorted(exact, mu))
+        if k > n:
+            return 0.0
+        zero = float(binom.sf(k - ones - 1, n - votes - 1, exact[k]))
+        one = float(binom.sf(k - ones - 2, n - votes - 1, exact[k]))
+        wealth = zero + (one - zero) * float(values[votes])
+        for i in range(votes + 1, n):
+            if wealth >= 1.0 or wealth <= 0.0:
+                break
+            height = math.exp(-0.5 * float(ndtri(0.9 * wealth)) ** 2) / math.sqrt(2 * math.pi)
+            stake = height / 0.9 / (deviations[i] * math.sqrt(n - i))
+            wealth += min(stake, wealth / (mu + 1e-3)) * (float(values[i]) - mu)
+        return wealth
+
+    low, high = 0.0, float(np.mean(values))
+    while high - low > 1e-6:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if final_wealth(middle) >= 1.0 else (low, middle)
+    return low
+
+
+def binom_quantiles(n: int, alpha: float) -> Vector:
+    """Return the means at which P(Binomial(n, c) >= k) = alpha, of k = 0, ..., n."""
+    return np.concatenate([[0.0], beta.ppf(alpha, np.arange(1, n + 1), np.arange(n, 0, -1))])
+
+
 def equal_count_knots(scores: Vector, n_bins: int | None = None) -> Vector:
     """Return the scores at positions floor(i n_draws / n_knots) of the ascending order."""
     ordered = np.sort(np.asarray(scores, dtype=np.float64))
@@ -210,7 +259,6 @@ def lower_mean(
     alpha: float,
     score_range: tuple[float, float] = (0.0, 1.0),
     mean: str = "hoeffding",
-    n_pilot: int = 0,
 ) -> float:
     """Theorem 1: the mean bounded by one of the inequalities above, then shifted."""
     a, b = score_range
@@ -220,8 +268,7 @@ def lower_mean(
     elif mean == "bernstein":
         p = bernstein(x, alpha)
     else:
-        tangent = tangent_from_pilot(x[:n_pilot], 0.0, alpha, len(x) - n_pilot)
-        p = betting(x[n_pilot:], tangent.stake, alpha)
+        p = aimed(x, alpha)
     return a + (b - a) * shift(max(p, 0.0), r)
 
 

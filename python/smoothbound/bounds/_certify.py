@@ -73,17 +73,18 @@ def certify_scores(
         draw is a knot, which is the tightest.
     mean : {"hoeffding", "bernstein", "betting"}, optional
         How a mean is bounded. The default for ``bound="mean"`` is Hoeffding's inequality, as in the
-        paper. For ``bound="tangent"`` it is betting, and "bernstein" is the other choice.
+        paper; "betting" is the tightest. For ``bound="tangent"`` it is betting, and "bernstein" is
+        the other choice.
     pilot : float
-        Share of each row's draws, in (0, 1), that choose the stakes of betting and the tangents:
-        the first draws in the `order`. The bound rests on the others. Other methods ignore it.
+        Share of each row's draws, in (0, 1), that choose the tangents of ``bound="tangent"``: the
+        first draws in the `order`. The bound rests on the others. Other methods ignore it.
     sides : {"lower", "upper", "both"}
         The side to bound. "both" gives each side alpha / 2.
     order : {"unknown", "drawn"}
-        Order in which a method with a pilot uses the draws. "unknown": the positions of each row
-        are permuted at random first, because the row may be sorted or arranged by value. "drawn":
-        the row is in the order of drawing, or in another that does not depend on the values, and
-        the order is kept. Other methods ignore it.
+        Order in which betting and the tangent bound use the draws. "unknown": the positions of each
+        row are permuted at random first, because the row may be sorted or arranged by value.
+        "drawn": the row is in the order of drawing, or in another that does not depend on the
+        values, and the order is kept. Other methods ignore it.
     seed : int
         Key of the permutation, together with the number of the row, from 0 to 2^64 - 1. `alpha` is
         then a probability over the draws and the key, so fix the seed before you see the scores.

@@ -85,7 +85,7 @@ class Method:
     @property
     def splits_pilot(self) -> bool:
         """Whether the first draws choose stakes and tangents, and the bound rests on the others."""
-        return self.bound == "tangent" or self.mean == "betting"
+        return self.bound == "tangent"
 
     @property
     def holds_at_all_radii(self) -> bool:

@@ -52,10 +52,10 @@ class Request:
         l2 radii, in the units of the model's input, and confidence thresholds.
     method : Method
     pilot : float
-        Share of the draws from which a method with pilot draws chooses stakes and tangents.
+        Share of the draws from which the tangent bound chooses stakes and tangents.
     sides : {"lower", "upper", "both"}
     order : {"unknown", "drawn"}
-        Whether a method with pilot draws permutes the positions of each row first, or keeps them.
+        Whether betting and the tangent bound permute the positions of each row first, or keep them.
     order_seed : int
         Key of that permutation, together with the number of the row.
 

@@ -104,7 +104,7 @@ def _draws_of_ell(share: float, alpha: float) -> int:
 
 def _least_draws(share: float, alpha: float, method: Method, pilot: float) -> int:
     """Find the least n whose perfect scores are certified above a share of the range."""
-    low, high = 1, 2
+    low, high = 0, 1
     while not _perfect(high, alpha, method, pilot) > share:
         low, high = high, 2 * high
         if high > _MOST_DRAWS:

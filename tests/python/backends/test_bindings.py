@@ -36,6 +36,7 @@ band = lambda: _core.ConfidenceBand("dkw", 50, 0.1, rng.choice([0, 7]), 0.0)
 whole = lambda n: draw.integers(0, 2, n).astype(np.int64)
 made_as = {"Plan": lambda: made(), "ConfidenceBand": lambda: band(),
            "ScoreCounter": lambda: _core.ScoreCounter(np.linspace(0, 1, 5)),
+           "AimedBets": lambda: _core.AimedBets(0.1),
            "TangentBound": lambda: _core.TangentBound("betting", 0.1, np.ones(3), np.ones(9))}
 
 
@@ -83,6 +84,8 @@ calls = [
     lambda: (bare("Plan").certify, dict(scores=row())),
     lambda: (bare("ConfidenceBand").quantile, dict(count=3)),
     lambda: (bare("TangentBound"), dict(r=1.0)),
+    lambda: (bare("AimedBets"), dict(draws=number())), lambda: (_core.AimedBets, dict(alpha=0.1)),
+    lambda: (_core.AimedBets(0.1), dict(draws=number())),
     lambda: (bare("ScoreCounter").count, dict(scores=row(), counts=np.zeros((3, 9), np.uint32),
                                               threads=1)),
     lambda: (_core.ScoreCounter(np.linspace(0, 1, 5)).count,

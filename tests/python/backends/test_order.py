@@ -224,7 +224,13 @@ def test_arranged_rows_fail_at_most_as_often_as_stated(arranged, bound, mean):
         assert max(share_of_failures(scores, truth, bound, mean, seed=seed)) <= allowed
     # ... which the order that the rows have does not do, so the test can fail.
     if mean == "betting":
-        assert min(share_of_failures(scores, truth, bound, mean, order="drawn")) > 0.2
+        kept = min(share_of_failures(scores, truth, bound, mean, order="drawn"))
+        if bound == "tangent":
+            assert kept > 0.2
+        elif draw is binary:  # whose bound on the mean depends on the number of ones alone
+            assert kept <= allowed
+        else:
+            assert kept > allowed
 
 
 def test_certified_radii_of_arranged_rows_cover():

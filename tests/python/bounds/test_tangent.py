@@ -219,6 +219,9 @@ def test_required_draws_is_the_least_number_that_can_certify(threshold, bound, m
     n = sb.required_draws(threshold, bound=bound, mean=mean)
     options = {"sigma": 1.0, "bound": bound, "mean": mean}
     assert sb.certify_scores(np.ones((1, n)), **options).lower[0, 0] > threshold
+    if n == 1:
+        assert (threshold, bound, mean) == (0.0, "mean", "betting")
+        return
     with pytest.raises(ValueError, match=f"at least n = {n} are needed"):
         sb.certify_scores(
             np.ones((1, n - 1)), thresholds=[threshold] if threshold else [], **options

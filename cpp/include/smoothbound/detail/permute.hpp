@@ -1,8 +1,8 @@
 /// \file detail/permute.hpp
 /// The permutation of draws whose order is unknown (Order::unknown).
 ///
-/// Betting and the tangent bound set the first draws of a row aside (the pilot) and bound the
-/// others, so the order must not depend on the values. Draws of unknown history may be sorted or
+/// Betting uses one draw after the other, and the tangent bound sets the first ones aside (the
+/// pilot), so the order must not depend on the values. Draws of unknown history may be sorted or
 /// arranged by value. All their positions are therefore permuted first, by a pseudo-random
 /// permutation whose key is (seed, number of the row). The failure probability alpha is then over
 /// the draws and the key, for every arrangement that does not depend on the key.
