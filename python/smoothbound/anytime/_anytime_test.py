@@ -330,11 +330,17 @@ class AnytimeTest:
         """Estimate what can be shown of the claim that question `i` tests now.
 
         The distribution is that of the scores so far, with the first guess. Nothing is certified.
+
+        Raises
+        ------
+        ValueError
+            If all claims of the question are certified.
         """
         with self._lock:
             asked, record = self._asked[i], self._records[0]
             claim = asked.chains[0].claim
-            assert claim is not None
+            if claim is None:
+                raise ValueError(f"i must be a question with an open claim, got {i}")
             return self._setting.estimate(self._core, record, claim)
 
     @staticmethod

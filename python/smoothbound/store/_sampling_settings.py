@@ -60,7 +60,7 @@ class SamplingSettings:
         How the model ran, which changes its rounding; see `smoothbound.SmoothedClassifier`. A value
         that was chosen automatically is recorded as it was chosen.
     adaptive : dict or None
-        Plan and budget of adaptive draws; None if every input has the same number of draws.
+        Rules and budget of adaptive draws; None if every input has the same number of draws.
     select : {"score", "votes"}
         Whether mean scores or votes selected the class. Older files, which lack this, used votes.
     threads : int or None

@@ -329,3 +329,11 @@ def test_it_shows_what_it_is():
         "precision=0.1)], sigma=0.25, alpha=0.001, score_range=(0.0, 1.0), measure='score', "
         "side='lower') after 3000 draws"
     )
+
+
+def test_a_question_that_is_answered_has_no_estimate() -> None:
+    test = AnytimeTest(Decide(0.5, 0.0), sigma=0.25)
+    test.update(np.ones(100))
+    assert test.answers[0].certified
+    with pytest.raises(ValueError, match="i must be a question with an open claim, got 0"):
+        test.estimate(0)
