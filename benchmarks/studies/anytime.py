@@ -213,24 +213,26 @@ def verdict(value: float, most: float) -> str:
 
 
 def print_bill(all_cases: list[Case]) -> None:
-    """Compare all draws of all inputs, and those of the inputs that are not certified."""
-    print("| c | R/σ | not certified | draws of each | stages | all draws | stages | ratio |")
-    print("|---|---|---|---|---|---|---|---|")
+    """Compare all draws of all inputs, those that are not certified included."""
+    columns = "not certified | draws of each | stages | all draws | of certified | stages | ratio"
+    print(f"| c | R/σ | {columns} |\n{'|---' * 9}|")
+    sums = np.zeros(3, int)
     for case in all_cases:
-        means = [
-            np.mean([one.n_draws for one in ended if not one.certified] or [math.nan])
+        missing = [
+            [one.n_draws for one in ended if not one.certified]
             for ended in (case.anytime(), case.stages)
         ]
-        counts = total(case.anytime()), total(case.stages)
-        cells = [f"{len(case.inputs) - n_certified(case.anytime())}"]
-        cells += [f"{value:.0f}" for value in (*means, *counts)]
-        print(case.name, " | ".join(cells), f"| {counts[0] / counts[1]:.2f} |")
-    sums = [sum(map(total, ended)) for ended in zip(*both(all_cases), strict=True)]
-    print(f"| all | | | | | {sums[0]} | {sums[1]} | {sums[0] / sums[1]:.2f} |")
+        certified = [one for one in case.anytime() if one.certified]
+        counts = np.array([*map(total, (case.anytime(), certified, case.stages))])
+        sums += counts
+        cells = [len(missing[0]), *(f"{np.mean(draws or [0]):.0f}" for draws in missing)]
+        print(case.name, " | ".join(map(str, cells)), bill(counts))
+    print("| all | | | | ", bill(sums))
 
 
-def both(all_cases: list[Case]) -> list[tuple[list[Ended], list[Ended]]]:
-    return [(case.anytime(), case.stages) for case in all_cases]
+def bill(counts: NDArray[np.int_]) -> str:
+    """Return the last cells of a row: draws of all, of the certified, and in stages; the ratio."""
+    return f"| {' | '.join(map(str, counts))} | {counts[0] / counts[2]:.2f} |"
 
 
 def draw(all_cases: list[Case], path: Path) -> None:
@@ -239,27 +241,26 @@ def draw(all_cases: list[Case], path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
     styles: dict[str, tuple[Callable[[Case], list[Ended]], str, str]] = {
-        "stages": (lambda case: case.stages, "#d95f02", "x"),
-        "anytime": (lambda case: case.anytime(), "#1b6ca8", "o"),
+        "x": (lambda case: case.stages, "#d95f02", "in stages"),
+        "o": (lambda case: case.anytime(), "#1b6ca8", "anytime"),
     }
-    for name, (ended, colour, marker) in styles.items():
+    for marker, (ended, colour, _) in styles.items():
         points = [
             (limit, one.n_draws)
             for case in all_cases
             for limit, one in zip(case.limits, ended(case), strict=True)
             if one.certified
         ]
-        axes.scatter(
-            *np.transpose(points), s=10, c=colour, marker=marker, linewidths=0.7, alpha=0.6,
-            label=name,
-        )  # fmt: skip
-    ends = np.array([8.0, N])
-    axes.axhline(N + N_SELECTION, color="#666666", linewidth=1, label="fixed n")
-    axes.plot(ends, ends, color="black", linewidth=1, label="the limit itself")
-    axes.set(xscale="log", yscale="log", xlim=(8, 1.5 * N), ylim=(8, 1.5 * N))
+        axes.scatter(*np.transpose(points), s=10, c=colour, marker=marker, lw=0.7, alpha=0.6)
+    axes.axhline(N + N_SELECTION, color="#666666", linewidth=1)
+    axes.plot([8, N], [8, N], color="black", linewidth=1)
+    axes.set(xscale="log", yscale="log", xlim=(8, 2 * N), ylim=(8, 2 * N))
     axes.set(xlabel="least mean number of draws of any test, ln(1/α) / KL_inf")
     axes.set(ylabel="draws until certified, selection included")
-    axes.legend(frameon=False)
+    axes.text(10, 1.1 * N, "a fixed number")
+    axes.text(10, 570, styles["x"][2], color=styles["x"][1])
+    axes.text(9, 60, styles["o"][2], color=styles["o"][1])
+    axes.text(20, 13, "the limit")
     figure.savefig(path, dpi=110)
 
 
@@ -390,7 +391,9 @@ def main() -> None:
         if run is decide:
             command.add_argument("--figure", type=Path)
         if run is strictness:
-            command.add_argument("--values", type=float, nargs="+", default=[1.0, 1.64, 2.0, 2.5])
+            command.add_argument(
+                "--values", type=float, nargs="+", default=[0.0, 0.125, 0.25, 0.5, 1.0]
+            )
     args = parser.parse_args()
     args.run(args)
 

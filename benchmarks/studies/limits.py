@@ -17,7 +17,7 @@ from scipy.special import ndtr, ndtri
 
 Vector = NDArray[np.float64]
 
-POINTS, STEPS = 2048, 40
+POINTS, STEPS = 2048, 30
 SPREAD = 1e-9  # mass at 0, where the nearest Q may have some though P has none
 
 
@@ -37,14 +37,19 @@ def least_draws(scores: NDArray[Any], c: float, r: float, alpha: float) -> float
 
 
 def atoms(scores: NDArray[Any]) -> tuple[Vector, Vector]:
-    """Return some points and their shares of the scores, each rounded down to a point."""
-    shares = np.linspace(0.0, 1.0, POINTS + 1)
-    points = np.unique(np.quantile(scores.astype(np.float64), shares, method="lower"))
-    points = np.unique(np.concatenate([[0.0], points]))
+    """Return some points and their shares of the scores, each rounded down to a point.
+
+    The points are dense where scores are, in the tails, and near both ends.
+    """
+    crowded = np.quantile(scores, np.linspace(0.0, 1.0, POINTS + 1), method="lower")
+    near = 2.0 ** np.linspace(-24.0, -9.0, 256)
+    even = np.linspace(0.0, 1.0, POINTS + 1)
+    points = np.unique(np.concatenate([crowded.astype(np.float64), near, even, 1.0 - near]))
     counts = np.bincount(np.searchsorted(points, scores, side="right") - 1, minlength=points.size)
     p = counts / counts.sum()
     p[0] += SPREAD
-    return points, p / p.sum()
+    kept = p > 0.0
+    return points[kept], p[kept] / p.sum()
 
 
 def tangent(at: Vector, q: Vector, c: float, r: float) -> tuple[Vector, float]:

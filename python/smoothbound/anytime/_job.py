@@ -25,6 +25,7 @@ from smoothbound.anytime._anytime_test import MOST_DRAWS, AnytimeTest
 from smoothbound.anytime._chain import Answer
 from smoothbound.anytime._questions import Question
 from smoothbound.anytime._sample_size import last_look, look_after
+from smoothbound.backends import gaussian
 from smoothbound.backends._names import Backend
 
 __all__ = ["Budget", "Earlier", "Job", "Outcome", "Plan"]
@@ -180,10 +181,10 @@ class Plan:
     n : int
         Most draws of an input. It is judged for the last time at the last look at or before n.
     strictness : float
-        z, >= 0. A claim is given up when even an estimate z standard errors above the present one
-        would not let the remaining draws prove it. A greater z gives up later: fewer inputs are
-        lost that n draws would have certified, and those that cannot be certified take more draws.
-        That costs no alpha.
+        >= 0, how many draws a certificate is worth, as a share of n. After t draws a claim is given
+        up when the chance to prove it is below t / (strictness n), but not if more than even. A
+        greater number gives up later: fewer inputs are lost that n draws would have certified, and
+        those that cannot be certified take more draws. That costs no alpha.
 
     Raises
     ------
@@ -209,7 +210,7 @@ class Plan:
     score_range: tuple[float, float] = (0.0, 1.0)
     measure: str = "score"
     n: int = 100_000
-    strictness: float = 2.0
+    strictness: float = 0.25
     displacement: float = 0.0
     backend: Backend | None = None
 
@@ -374,13 +375,26 @@ class Job:
             return False
         n_draws, n = self.test.n_draws, self.plan.n
         seen = n_draws + self.test.n_guess
-        if seen < _FEWEST or n_draws >= n:
+        if seen < _FEWEST or not 0 < n_draws < self._most:
             return True
-        estimate = self.test.estimate(i)
-        error = estimate.deviation / math.sqrt(seen) * math.sqrt(1.0 - n_draws / n)
         missing = max(0.0, -math.log(self.plan.alpha) - answer.log_wealth)
-        slack = estimate.deviation * math.sqrt(2.0 * missing / (n - n_draws))
-        return estimate.above + self.plan.strictness * error > slack
+        worth = self.plan.strictness * n
+        (z,) = -gaussian.quantile([n_draws / worth if n_draws < worth / 2.0 else 0.5])
+        error = math.sqrt((1.0 - n_draws / n) / seen)
+        needed = math.sqrt(2.0 * missing / (n - n_draws))
+        return bool(self._distance(i, answer, missing) + z * error > needed)
+
+    def _distance(self, i: int, answer: Answer, missing: float) -> float:
+        """Return how far the estimate is above what the claim says, in deviations by one draw.
+
+        A normal mean at this distance d would let the wealth grow by d^2 / 2 a draw.
+        """
+        if answer.remaining < math.inf:
+            return math.sqrt(2.0 * missing / answer.remaining)
+        estimate = self.test.estimate(i)
+        if estimate.above >= 0.0:
+            return 0.0
+        return estimate.above / estimate.deviation if estimate.deviation > 0.0 else -math.inf
 
 
 def _unit(score_range: tuple[float, float]) -> Fraction:

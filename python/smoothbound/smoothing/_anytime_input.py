@@ -52,8 +52,7 @@ class AdaptiveDraws:
         Precision of certified radii, in multiples of sigma. With it the radius of each threshold is
         looked for; without, each threshold is only asked about at each radius.
     strictness : float
-        Standard errors by which a claim has to seem out of reach before it is given up; see
-        `smoothbound.anytime.Plan`.
+        How many draws a certificate is worth, as a share of n; see `smoothbound.anytime.Plan`.
     correct_only : bool
         Whether an input is given up if the selected class is not its label.
     budget : Budget, optional

@@ -309,9 +309,9 @@ class SmoothedClassifier:
         radius_precision : float, optional
             Look also for the certified radius of each threshold, in steps of this, in multiples of
             sigma.
-        strictness : float, default 2
-            Standard errors by which a claim has to seem out of reach of n draws before it is given
-            up. More give up later.
+        strictness : float, default 0.25
+            How many draws a certificate is worth, as a share of n. A greater number gives up later;
+            see `smoothbound.anytime.Plan`.
         budget : Budget, optional
             Limit on the draws or seconds of all inputs together; `smoothbound.anytime.Budget`. What
             is certified when it is spent is kept. The batch size and the clock decide which inputs

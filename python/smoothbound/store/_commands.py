@@ -75,7 +75,7 @@ def certify_command(
         "--compile": (settings.compile, None),
         "--noise": (settings.noise.kind, "lattice"),
         "--radius-precision": (precision, None),
-        "--strictness": (plan.get("strictness", 2.0), 2.0),
+        "--strictness": (plan.get("strictness", 0.25), 0.25),
         "--max-draws": (budget.get("draws"), None),
         "--max-seconds": (budget.get("seconds"), None),
     }

@@ -229,9 +229,9 @@ def certify(
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="With --adaptive: standard errors by which a claim has to seem out of reach "
-            "before it is given up. More give up later; none costs any alpha.",
-            show_default="2",
+            help="With --adaptive: how many draws a certificate is worth, as a share of n. A "
+            "greater number gives up later; none costs any alpha.",
+            show_default="0.25",
             rich_help_panel=_ADAPTIVE,
         ),
     ] = None,
