@@ -18,6 +18,7 @@ from scipy.special import ndtr, ndtri
 Vector = NDArray[np.float64]
 
 POINTS, STEPS = 2048, 30
+KEPT = 0.3  # of q in a step: whole steps may go to and fro
 SPREAD = 1e-9  # mass at 0, where the nearest Q may have some though P has none
 
 
@@ -32,7 +33,7 @@ def least_draws(scores: NDArray[Any], c: float, r: float, alpha: float) -> float
             break
         stake = best_stake(p, x, most)
         growth = max(growth, float(p @ np.log1p(stake * x)))
-        q = p / (1 + stake * x)
+        q = KEPT * q + (1 - KEPT) * p / (1 + stake * x)
     return math.log(1 / alpha) / growth if growth > 0.0 else math.inf
 
 
