@@ -146,6 +146,13 @@ class Earlier:
         places = [checks.count("open", place, 0) for place in about["open"]]
         return cls(selected, AnytimeTest.from_bytes(tests[0]), int(about["total"]), places)
 
+    @classmethod
+    def finished(cls, selected: int, test: AnytimeTest, mean: float) -> Earlier:
+        """Return a job that was finished, by its test and the mean of the scores."""
+        n_draws = test.n_draws
+        total = round(Fraction(mean) * n_draws / _unit(test.score_range)) if n_draws else 0
+        return cls(selected, test, total)
+
     def require_same(self, selected: int, questions: tuple[Question, ...], n_guess: int) -> None:
         """Refuse to go on with another class, another first guess or other questions."""
         if selected != self.selected:

@@ -14,6 +14,7 @@ import typer
 
 from smoothbound._display.console import note, print_error, readable_anywhere
 from smoothbound._utils.extras import name_the_extra
+from smoothbound.cli._commands._continued import ContinuedCommand
 from smoothbound.cli._commands.bounds import bounds
 from smoothbound.cli._commands.certify import certify
 from smoothbound.cli._commands.demo import demo
@@ -95,7 +96,7 @@ def _options(
 
 
 for command in (demo, train, certify, recommend, bounds, report):
-    app.command(cls=Command)(command)
+    app.command(cls=ContinuedCommand if command is certify else Command)(command)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._version import __version__
+from smoothbound.anytime._anytime_test import AnytimeTest
 from smoothbound.anytime._chain import Answer
 from smoothbound.anytime._job import Budget, Earlier, Job, Plan
 from smoothbound.anytime._questions import (
@@ -34,7 +35,7 @@ from smoothbound.smoothing._one_input import InputResult, MethodBounds, failed_i
 if TYPE_CHECKING:
     from smoothbound.store._schema import Status
 
-__all__ = ["AdaptiveDraws", "AnytimeProcedure"]
+__all__ = ["AdaptiveDraws", "AnytimeProcedure", "earlier_of"]
 
 
 def _above(threshold: float) -> float:
@@ -182,6 +183,14 @@ class AnytimeProcedure:
         label = label if self.rules.correct_only else None
         return self.plan.start(self.rules.budget, label, earlier)
 
+    def goes_on(self, row: Mapping[str, Any]) -> bool:
+        """Say whether more draws, up to n, may answer a question about an input that has a row."""
+        if row["status"] in ("failed", "misclassified") or not row["state"]:
+            return False
+        job = self.plan.start()
+        job.resume(earlier_of(row).test)
+        return job.outcome is None
+
     def check_feasible(self) -> Settings:
         """Test perfect scores, so that a hopeless procedure fails before the first draw.
 
@@ -321,6 +330,14 @@ class AnytimeProcedure:
         plan = self.plan
         radius = anytime_class_radius(top_count, n_draws, sigma=plan.sigma, alpha=plan.alpha)
         return float(inward(radius, plan.displacement))
+
+
+def earlier_of(row: Mapping[str, Any]) -> Earlier:
+    """Return the job from which the input of a row of the results goes on."""
+    state, selected = row["state"], row["selected"]
+    if row["status"] == "stopped":
+        return Earlier.from_bytes(state, selected)
+    return Earlier.finished(selected, AnytimeTest.from_bytes(state), row["mean_score"])
 
 
 def _last(values: NDArray[np.float64], certified: NDArray[np.bool_], none: float) -> float:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
-from smoothbound.anytime._job import Earlier
 from smoothbound.anytime._job import Job as AdaptiveJob
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
@@ -25,12 +24,12 @@ from smoothbound.errors import StoreError
 from smoothbound.sampling._jobs import Draws, Failure, Input
 from smoothbound.sketch import _host_counts as host_counts
 from smoothbound.sketch._content import SketchContent, no_counts
-from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure
+from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure, earlier_of
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
 from smoothbound.store import _packed_counts as packed_counts
-from smoothbound.store._results import Results, load
+from smoothbound.store._results import Results, load, require_anytime
 from smoothbound.store._schema import SKETCH_EDGES
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._writer import Writer
@@ -83,6 +82,7 @@ def run(
     adaptive: AdaptiveDraws | None = None,
     resume: bool = False,
     salvage: bool = False,
+    more_draws: bool = False,
     progress: Progress | None = None,
 ) -> Results:
     """Certify the inputs that `settings` select, each by all methods from the same draws.
@@ -113,6 +113,10 @@ def run(
         again first, and compared with the ones that were certified.
     salvage : bool
         Whether to go on with the whole rows of a damaged journal; see `smoothbound.store.Writer`.
+    more_draws : bool
+        Whether to go on with a finished run with adaptive draws: inputs with an open question that
+        the larger ``settings.n`` may answer are drawn further, at the same alpha, and the others
+        keep their rows. It implies `resume`.
     progress : callable, optional
         Shows the progress of the run. It is called as ``progress(what, total, done=...,
         steps=...)`` and returns a context manager, which yields a function of the number of steps
@@ -147,13 +151,22 @@ def run(
     noise = smoothed.sampler.noise(kind, seed=settings.seed, grid=grid)
     # The bounds must allow for the displacement of this noise, so it replaces that of the settings.
     settings = replace(settings, noise=noise.describe(math.prod(dataset.shape)))
+    resume = resume or more_draws
+    if more_draws:
+        _require_more_draws(folder, settings)
     if resume:
         smoothed = as_recorded(folder, smoothed)
         settings = replace(settings, **vars(smoothed.sampler.describe(dataset[indices[0]][0])))
     procedure = _procedure(settings, adaptive)
     settings = replace(settings, adaptive=procedure.record())
     with (
-        Writer(folder, settings, resume=resume, salvage=salvage) as writer,
+        Writer(
+            folder,
+            settings,
+            resume=resume,
+            salvage=salvage,
+            goes_on=_goes_on(procedure) if more_draws else None,
+        ) as writer,
         (progress or _silent)(
             "inputs certified",
             len(indices),
@@ -170,7 +183,7 @@ def run(
         queue = (_labelled(dataset, i, procedure, stopped.get(i)) for i in indices if i not in done)
         left: list[tuple[Input, Draws | Failure]] = []
         with (
-            _told_when_stopped(folder, writer, len(indices)),
+            _told_when_stopped(folder, writer, len(indices), more_draws),
             in_background(_RowWriter(settings, procedure, writer)) as write_later,
             _written_when_stopped(left, write_later),
             closing(
@@ -201,8 +214,27 @@ def _check_arguments(settings: object, smoothed: object, dataset: object, adapti
     checks.optional("adaptive", adaptive, AdaptiveDraws)
 
 
+def _require_more_draws(folder: Path, settings: RunSettings) -> None:
+    """Refuse to go on with a run that is not finished, is not adaptive, or has as many draws."""
+    before = load(folder)
+    require_anytime(folder, before)
+    if settings.n <= before.settings.n:
+        raise ValueError(
+            f"n must be larger than the n = {before.settings.n} of {folder} to go on with it, got "
+            f"{settings.n}"
+        )
+
+
+def _goes_on(procedure: Procedure | AnytimeProcedure) -> Callable[[dict[str, Any]], bool]:
+    """Return a function of a row: whether more draws may answer a question about its input."""
+    assert isinstance(procedure, AnytimeProcedure)  # a fixed number of draws was refused before
+    return procedure.goes_on
+
+
 @contextmanager
-def _told_when_stopped(folder: Path, writer: Writer, n_inputs: int) -> Iterator[None]:
+def _told_when_stopped(
+    folder: Path, writer: Writer, n_inputs: int, more_draws: bool
+) -> Iterator[None]:
     """Say of a run that is stopped by hand how much is kept, and how it goes on."""
     try:
         yield
@@ -210,7 +242,7 @@ def _told_when_stopped(folder: Path, writer: Writer, n_inputs: int) -> Iterator[
         more = f", and {len(writer.stopped)} more with their draws" if writer.stopped else ""
         raise type(stop)(
             f"{len(writer.done)} of {n_inputs} inputs are finished and kept in {folder}{more}; "
-            "go on with --resume"
+            + ("the same command goes on" if more_draws else "go on with --resume")
         ) from None
 
 
@@ -245,7 +277,7 @@ def _labelled(
     image, label = dataset[index]
     job, first_draw = procedure.job(label), 0
     if row is not None and isinstance(procedure, AnytimeProcedure):
-        earlier = Earlier.from_bytes(row["state"], row["selected"])
+        earlier = earlier_of(row)
         job, first_draw = procedure.job(label, earlier), earlier.test.n_draws
     return _Labelled(image, index, job, label, _digest(image, label), row, first_draw=first_draw)
 

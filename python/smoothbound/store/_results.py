@@ -53,6 +53,7 @@ __all__ = [
     "is_there",
     "load",
     "load_finished",
+    "require_anytime",
     "results_of",
 ]
 
@@ -272,6 +273,29 @@ def is_there(path: Path) -> bool:
         return path.is_symlink() or path.exists()
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}") from error
+
+
+def require_anytime(folder: str | Path, results: Results) -> None:
+    """Refuse results that cannot go on with more draws.
+
+    Raises
+    ------
+    StoreError
+        If the run is not finished, or its draws do not rest on the anytime test.
+    """
+    if not results.complete:
+        raise StoreError(f"the run of {folder} was stopped: finish it with --resume first")
+    adaptive = results.settings.adaptive
+    if adaptive is None:
+        raise StoreError(
+            f"{folder} holds a run with a fixed number of draws, to which none may be added after "
+            "a look at its results; only draws of certify --adaptive go on (docs/anytime.md)"
+        )
+    if adaptive.get("test") != "anytime":
+        raise StoreError(
+            f"{folder} holds adaptive draws in stages, which an older version made and which "
+            "cannot go on; certify into another folder"
+        )
 
 
 def load_finished(path: Path) -> Results:

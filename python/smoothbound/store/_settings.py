@@ -132,14 +132,18 @@ compile, adaptive, select, threads
             words = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise StoreError(f"the settings of the results cannot be read: {words}") from error
 
-    def goes_on_as(self, other: RunSettings) -> bool:
+    def goes_on_as(self, other: RunSettings, *, more_draws: bool = False) -> bool:
         """Return whether a run of these settings can go on with the same ones, or more inputs.
 
         Parameters
         ----------
         other : RunSettings
             The settings that are wanted now. `self` has the recorded ones.
+        more_draws : bool
+            Whether adaptive draws may go on to a larger `n` instead.
         """
+        if more_draws and self.adaptive is not None and other.n > self.n:
+            return not replace(self, n=other.n).differences(other)
         before, now = self.max_inputs, other.max_inputs
         more = before is not None and (now is None or now > before)
         if more and other.n_inputs >= self.n_inputs:

@@ -7,7 +7,7 @@ input begins. A kill can cut the last frame only; that frame is dropped when the
 from __future__ import annotations
 
 import os
-from collections.abc import KeysView, Mapping
+from collections.abc import Callable, KeysView, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +39,10 @@ from smoothbound.store._settings import FORMAT, RunSettings
 __all__ = ["DAMAGED", "Writer"]
 
 DAMAGED = "journal.damaged"
+_ONLY_N = (
+    ". Only n may be larger: a question or an alpha that is chosen after a look needs later draws "
+    "of its own (docs/anytime.md)"
+)
 
 
 class Writer:
@@ -56,15 +60,16 @@ class Writer:
     salvage : bool
         Whether to keep the whole frames of a damaged journal, and a copy of the damaged file as
         `journal.damaged`.
+    goes_on : callable, optional
+        Whether a row of a finished run, a dict, is drawn further, with the larger `n` of the
+        settings. A new row then replaces it when the run is finished. By default none is.
 
     Attributes
     ----------
     digests : dict of int to bytes
         Digest of each input that is finished and on the disk, and of its label, by index.
     stopped : dict of int to dict
-        Row of each input that was drawn when the run was stopped, by index.
-    spent : tuple of int and float
-        Number of draws and seconds of the inputs that were there when the folder was opened.
+        Row of each input that was drawn when the run was stopped, or is drawn further, by index.
 
     Raises
     ------
@@ -85,6 +90,7 @@ class Writer:
         *,
         resume: bool = False,
         salvage: bool = False,
+        goes_on: Callable[[dict[str, Any]], bool] | None = None,
     ) -> None:
         self.folder = checks.path("folder", folder)
         if settings.format != FORMAT:
@@ -95,7 +101,8 @@ class Writer:
         self.settings = settings
         self.digests: dict[int, bytes] = {}
         self.stopped: dict[int, dict[str, Any]] = {}
-        self.spent = 0, 0.0
+        self._goes_on = goes_on
+        self._spent: dict[int, tuple[int, float]] = {}
         self._schema = schema(settings)
         self._finished: Results | None = None  # the finished run to which inputs are added
         self._end = 0
@@ -110,6 +117,12 @@ class Writer:
     def done(self) -> KeysView[int]:
         """Indices of the inputs that are finished and on the disk."""
         return self.digests.keys()
+
+    @property
+    def spent(self) -> tuple[int, float]:
+        """Number of draws and seconds of the inputs that are on the disk."""
+        draws, seconds = zip(*self._spent.values(), strict=True) if self._spent else ((), ())
+        return sum(draws), sum(seconds, 0.0)
 
     def __enter__(self) -> Writer:
         return self
@@ -175,9 +188,11 @@ class Writer:
                 f"{self.folder} holds {len(self.done)} of {self.settings.n_inputs} inputs"
             )
         rows = Journal.parse(self.folder / JOURNAL, self._read()).table()
-        table = self._new(without_replaced(rows))
+        table = self._new(without_replaced(rows), self.settings)
         if self._finished is not None:
-            table = pa.concat_tables([self._finished.table.cast(table.schema), table])
+            finished = self._finished.table
+            kept = finished.filter(pc.invert(pc.is_in(finished["index"], table["index"])))
+            table = pa.concat_tables([kept.cast(table.schema), table])
         try:
             sealed.write_table(table.sort_by("index"), path)
         except StoreError as error:
@@ -213,11 +228,12 @@ class Writer:
         left = results_of(path, journal.table(), complete=False) if journal.rows else None
         if left is not None and self._finished is not None:
             self._require_same_run(left)
-            left = replace(left, table=self._new(left.table))
+            left = replace(left, table=self._new(left.table, left.settings))
+            left = left if len(left.table) else None
         if self._has_finished():
             # A kill between the last two steps of `finish` leaves a journal without new inputs. A
             # journal with new inputs belongs to a run with more of them, and stays.
-            if left is None or not len(left.table):
+            if left is None:
                 path.unlink(missing_ok=True)
             self.close()
             return
@@ -236,16 +252,16 @@ class Writer:
         finished = self._finished
         return finished is not None and not finished.settings.differences(self.settings)
 
-    def _new(self, table: pa.Table) -> pa.Table:
-        """Return the rows of the inputs that the finished run does not have."""
-        if self._finished is None:
+    def _new(self, table: pa.Table, settings: RunSettings) -> pa.Table:
+        """Return the rows of a journal that the finished run does not have."""
+        if self._finished is None or settings.n > self._finished.settings.n:
             return table
         return table.filter(pc.invert(pc.is_in(table["index"], self._finished.table["index"])))
 
     def _require_same_run(self, left: Results) -> None:
         assert self._finished is not None
         settings = self._finished.settings
-        if not settings.goes_on_as(left.settings):
+        if not settings.goes_on_as(left.settings, more_draws=True):
             differences = settings.differences(left.settings)
             raise StoreError(
                 f"{self.folder} holds two runs: {JOURNAL} is not of the run that finished in "
@@ -259,27 +275,22 @@ class Writer:
                 f"{self.folder} already holds the results of {state} ({len(found.table)} of "
                 f"{found.settings.n_inputs} inputs); go on with --resume, or choose another folder"
             )
-        if not found.settings.goes_on_as(self.settings):
-            differences = found.settings.differences(self.settings)
+        more_draws = found.complete and self._goes_on is not None
+        if not found.settings.goes_on_as(self.settings, more_draws=more_draws):
+            wanted = replace(self.settings, n=found.settings.n) if more_draws else self.settings
             raise StoreError(
-                f"cannot resume {self.folder} with other settings: {'; '.join(differences)}"
+                f"cannot resume {self.folder} with other settings: "
+                f"{'; '.join(found.settings.differences(wanted))}{_ONLY_N if more_draws else ''}"
             )
-        stopped = pa.array(found.array("status") == "stopped")
-        finished = found.table.filter(pc.invert(stopped))
-        for row in finished.select(["index", "status", "digest"]).to_pylist():
-            self._know(row)
-        for row in found.table.filter(stopped).to_pylist():
-            self._know(row)
-        draws, seconds = self.spent
-        self.spent = (
-            draws + int(found.array("n_draws").sum()),
-            seconds + float(found.array("seconds").sum()),
-        )
+        for row in found.table.drop_columns(["sketch"]).to_pylist():
+            self._know(row, more_draws and self._goes_on is not None and self._goes_on(row))
 
-    def _know(self, row: dict[str, Any]) -> None:
-        """Count an input as finished or stopped."""
+    def _know(self, row: dict[str, Any], goes_on: bool = False) -> None:
+        """Count an input as finished, or as one that is drawn further."""
         index = row["index"]
-        if row["status"] == "stopped":
+        self._spent[index] = row["n_draws"], row["seconds"]
+        if row["status"] == "stopped" or goes_on:
+            self.digests.pop(index, None)
             self.stopped[index] = row
         else:
             self.stopped.pop(index, None)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stopped_runs import contents, stop_after
+from stopped_runs import contents, interrupt_at, stop_after
 from typer.testing import CliRunner, Result
 
 from smoothbound import store
@@ -18,7 +18,6 @@ from smoothbound._display.rounding import floor_decimal, percent
 from smoothbound.anytime import AnytimeTest
 from smoothbound.anytime._job import Job
 from smoothbound.cli._app import app
-from smoothbound.sampling._batches import Batches
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -183,18 +182,6 @@ def test_a_resumed_budget_counts_the_draws_before(
     assert run(model, out, "--resume", **{"max-draws": 300}).exit_code == 0
     assert store.load(out).complete
     assert store.load(out).array("n_draws").sum() <= 300
-
-
-def interrupt_at(batch: int, patch: pytest.MonkeyPatch) -> None:
-    """Let a run stop, as by Ctrl-C, instead of its batch of this number."""
-    launch, launched = Batches.launch, iter(range(1, batch + 1))
-
-    def interrupted(self: Batches, segments: Any) -> Any:
-        if next(launched, batch) == batch:
-            raise KeyboardInterrupt
-        return launch(self, segments)
-
-    patch.setattr(Batches, "launch", interrupted)
 
 
 def test_an_interrupted_run_goes_on_from_the_draws_it_made(

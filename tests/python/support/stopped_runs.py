@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from smoothbound import store
+from smoothbound.sampling._batches import Batches
 from smoothbound.store._settings import RunSettings
 
 
@@ -21,6 +22,18 @@ def stop_after(count: int, patch: pytest.MonkeyPatch) -> None:
         append(self, row)
 
     patch.setattr(store.Writer, "append", stopped)
+
+
+def interrupt_at(batch: int, patch: pytest.MonkeyPatch) -> None:
+    """Let a run stop, as by Ctrl-C, instead of its batch of this number."""
+    launch, launched = Batches.launch, iter(range(1, batch + 1))
+
+    def interrupted(self: Batches, segments: Any) -> Any:
+        if next(launched, batch) == batch:
+            raise KeyboardInterrupt
+        return launch(self, segments)
+
+    patch.setattr(Batches, "launch", interrupted)
 
 
 def contents(folder: Path) -> tuple[RunSettings, str]:

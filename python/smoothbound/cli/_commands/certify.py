@@ -270,6 +270,18 @@ def certify(
             rich_help_panel=_STOPPED,
         ),
     ] = False,
+    continued: Annotated[
+        Path | None,
+        typer.Option(
+            "--continue",
+            metavar="FOLDER",
+            help="Go on with a finished run with --adaptive, in its folder: draw the inputs with "
+            "open questions further, up to a larger --n, at the same alpha. State --data, "
+            "--checkpoint and --n; the folder has the other options.",
+            show_default=False,
+            rich_help_panel=_STOPPED,
+        ),
+    ] = None,
     salvage: Annotated[
         bool,
         typer.Option(
@@ -326,10 +338,11 @@ def certify(
         threads=threads,
     )
     question.check()
-    if salvage and not resume:
+    if salvage and not (resume or continued):
         raise ValueError("--salvage needs --resume")
     network.check()
-    results, seen = _run(inputs, draws, question, network, out, resume=resume, salvage=salvage)
+    modes = {"resume": resume, "salvage": salvage, "more_draws": continued is not None}
+    results, seen = _run(inputs, draws, question, network, out, modes)
     show(results, out)
     for concern in concerns(results, normalised=seen is None or seen.normalised):
         note(concern)
@@ -343,9 +356,7 @@ def _run(
     question: Question,
     network: Network,
     out: Path,
-    *,
-    resume: bool,
-    salvage: bool,
+    modes: dict[str, bool],
 ) -> tuple[Results, OutputSummary | None]:
     """Load data and network, and certify; return also what the network returned for one image."""
     from smoothbound._display.progress import progress
@@ -355,7 +366,7 @@ def _run(
     dataset, selected = inputs.load()
     model, info = network.load(dataset, inputs.data)
     smoothed = network.smoothed(model, question.sigma)
-    if resume:
+    if modes["resume"] or modes["more_draws"]:
         smoothed = as_recorded(out, smoothed)
     noise = draws.noise_of(smoothed, dataset)
     seen = network.introduce(smoothed, noise, dataset)
@@ -387,5 +398,5 @@ def _run(
         **vars(smoothed.sampler.describe(dataset[0][0])),
         versions=versions(),
     )
-    options: dict[str, Any] = {"resume": resume, "salvage": salvage, "progress": progress}
-    return run(out, settings, smoothed, dataset, adaptive=question.rules(), **options), seen
+    options: dict[str, Any] = {"adaptive": question.rules(), "progress": progress, **modes}
+    return run(out, settings, smoothed, dataset, **options), seen
