@@ -330,6 +330,17 @@ class AnytimeTest:
         """Estimate what can be shown of the claim that question `i` tests now.
 
         The distribution is that of the scores so far, with the first guess. Nothing is certified.
+        With ``side="both"`` the estimate is of the lower side.
+
+        Parameters
+        ----------
+        i : int
+            Place of the question in `questions`.
+
+        Returns
+        -------
+        Estimate
+            In units of the range of the scores.
 
         Raises
         ------

@@ -34,8 +34,8 @@ class Estimate(NamedTuple):
     Attributes
     ----------
     above : float
-        How far the lower bound of Theorem 2, of the distribution of the scores so far, is above the
-        threshold at the radius.
+        How far the bound of Theorem 2, of the distribution of the scores so far, is beyond the
+        threshold at the radius: above it for the lower side, below it for the upper.
     deviation : float
         Standard deviation, by one draw, of the mean that this rests on.
     """
@@ -158,8 +158,8 @@ class Setting:
         return claim_of(question, i, sigma=self.sigma, score_range=self.score_range, side=side)
 
     def estimate(self, backend: ModuleType, record: Any, claim: Claim) -> Estimate:
-        """Estimate what the draws of a record can show of a claim on its lower side."""
-        target, r = self.scaled(claim, "lower")
+        """Estimate what the draws of a record can show of a claim on the side of the record."""
+        target, r = self.scaled(claim, record.side)
         value, deviation = backend.estimate_functional(record, r)
         return Estimate(value - target, deviation)
 

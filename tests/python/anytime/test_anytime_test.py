@@ -2,6 +2,7 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -337,3 +338,13 @@ def test_a_question_that_is_answered_has_no_estimate() -> None:
     assert test.answers[0].certified
     with pytest.raises(ValueError, match="i must be a question with an open claim, got 0"):
         test.estimate(0)
+
+
+def test_the_estimate_of_the_upper_side_is_that_of_the_reflected_scores(backend: Any) -> None:
+    scores = np.random.default_rng(3).beta(3, 1.5, size=400)
+    options = {"sigma": SIGMA, "backend": backend}
+    upper = AnytimeTest(Decide(0.9, 0.5 * SIGMA), side="upper", **options)
+    upper.update(scores)
+    reflected = AnytimeTest(Decide(0.1, 0.5 * SIGMA), **options)
+    reflected.update(1.0 - scores)
+    np.testing.assert_allclose(upper.estimate(0), reflected.estimate(0), atol=1e-3)
