@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from smoothbound._utils import checks
 from smoothbound._utils.checks import SUM_TOLERANCE
 from smoothbound.analysis import logs
 from smoothbound.analysis.evaluation import Bounds, Evaluation, StoredSketches
+from smoothbound.anytime._record import AdaptiveRecord
 from smoothbound.bounds._certificate import Certificate
 from smoothbound.errors import DataError, StoreError
 from smoothbound.noise._kinds import Kind
@@ -197,9 +197,9 @@ def evaluate(results: store.Results, name: str) -> Evaluation:
     )
 
 
-def _decided(adaptive: Mapping[str, Any] | None) -> bool:
-    """Say whether the run asked about one radius; the bound there then has the whole answer."""
-    return (adaptive or {}).get("asked") == "Decide"
+def _decided(adaptive: AdaptiveRecord | None) -> bool:
+    """Say whether the run looked for no radius; the bounds then have the whole answer."""
+    return adaptive is not None and adaptive.asked == "Decide"
 
 
 def describe_draws(results: store.Results) -> str:

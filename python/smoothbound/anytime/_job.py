@@ -94,10 +94,6 @@ class Budget:
             self.spent += draws
             self._start = (self._clock() if self._start is None else self._start) - seconds
 
-    def record(self) -> dict[str, float | None]:
-        """Return the limits, to be stored as JSON."""
-        return {"draws": self.draws, "seconds": self.seconds}
-
     def take(self, draws: int) -> int:
         """Pay for as many of these draws as there are left; return their number."""
         with self._lock:

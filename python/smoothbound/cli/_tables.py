@@ -22,7 +22,7 @@ _MOST_COLUMNS = 7
 
 def show(results: Results, folder: Path) -> None:
     """Print the certified accuracy of a finished run, one table for each threshold."""
-    evaluation = evaluate(results, folder.name)
+    evaluation, adaptive = evaluate(results, folder.name), results.settings.adaptive
     total = len(evaluation.index)
     for threshold in results.settings.thresholds:
         say(
@@ -30,9 +30,9 @@ def show(results: Results, folder: Path) -> None:
             f"{exact(threshold)} within R"
         )
         say_table(_accuracy(evaluation, threshold))
-        if (results.settings.adaptive or {}).get("asked") == "FindRadius":
+        if adaptive is not None and adaptive.asked == "FindRadius":
             say(_radii_found(evaluation, threshold))
-    if results.settings.adaptive is not None:
+    if adaptive is not None:
         say(f"Adaptive draws: {describe_draws(results)}")
     correct, without = int(evaluation.correct.sum()), int((evaluation.predicted < 0).sum())
     failed = f"{results.failed} inputs failed; " if results.failed else ""

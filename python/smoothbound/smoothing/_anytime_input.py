@@ -23,6 +23,7 @@ from smoothbound.anytime._questions import (
     checked_radius,
     radius_precision,
 )
+from smoothbound.anytime._record import AdaptiveRecord, BudgetRecord
 from smoothbound.anytime._sample_size import required_draws
 from smoothbound.backends import _select as backends
 from smoothbound.backends._names import Backend
@@ -77,16 +78,16 @@ class AdaptiveDraws:
         checks.flag("correct_only", self.correct_only)
         checks.optional("budget", self.budget, Budget)
 
-    def record(self) -> dict[str, Any]:
-        """Return the rules as plain values for JSON."""
-        return {
-            "asked": "Decide" if self.radius_precision is None else "FindRadius",
-            "test": "anytime",
-            "precision": self.radius_precision,
-            "strictness": self.strictness,
-            "correct_only": self.correct_only,
-            "budget": (self.budget or Budget()).record(),
-        }
+    def record(self) -> AdaptiveRecord:
+        """Return the rules as results record them."""
+        budget = self.budget or Budget()
+        return AdaptiveRecord(
+            asked="Decide" if self.radius_precision is None else "FindRadius",
+            precision=self.radius_precision,
+            strictness=self.strictness,
+            correct_only=self.correct_only,
+            budget=BudgetRecord(draws=budget.draws, seconds=budget.seconds),
+        )
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,8 @@ class AnytimeProcedure:
         each = len(self.request.radii) + (self.rules.radius_precision is not None)
         return each * len(self.request.thresholds)
 
-    def record(self) -> dict[str, Any]:
-        """Return the rules as plain values for JSON."""
+    def record(self) -> AdaptiveRecord:
+        """Return the rules as results record them."""
         return self.rules.record()
 
     def job(self, label: int | None = None, earlier: Earlier | None = None) -> Job:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ class SmoothedSettings(SamplingSettings, DrawnSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_fields(self, SAMPLING_CHECKS)
+
+    def _plain(self) -> dict[str, Any]:
+        return super()._plain() | self._records()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -6,6 +6,7 @@ import math
 import shlex
 from pathlib import Path
 
+from smoothbound.anytime._record import AdaptiveRecord
 from smoothbound.backends._names import BANDS
 from smoothbound.data._specs import PLACES
 from smoothbound.store._settings import RunSettings
@@ -42,14 +43,13 @@ def certify_command(
     str
         One line for a POSIX shell.
     """
-    plan = settings.adaptive or {}
-    precision = plan.get("precision", plan.get("question", {}).get("precision"))
-    budget = plan.get("budget", {})
+    rules = settings.adaptive or AdaptiveRecord(asked="Decide")
+    strictness, precision = rules.strictness, rules.precision
     a, b = settings.score_range
     words = ["smoothbound", "certify", *_network(settings, checkpoint)]
     words += ["--data", data or _data(settings.data), "--sigma", repr(settings.sigma)]
     words += ["--n", str(settings.n)]
-    if precision is None or plan.get("test"):
+    if precision is None or rules.stages is None:
         words += ["--radii", _listed(settings.radii)]
     words.append(f"--thresholds={_listed(settings.thresholds)}")
     for bound in dict.fromkeys(method.bound for method in settings.methods):
@@ -75,16 +75,16 @@ def certify_command(
         "--compile": (settings.compile, None),
         "--noise": (settings.noise.kind, "lattice"),
         "--radius-precision": (precision, None),
-        "--strictness": (plan.get("strictness", 0.25), 0.25),
-        "--max-draws": (budget.get("draws"), None),
-        "--max-seconds": (budget.get("seconds"), None),
+        "--strictness": (strictness, 0.25),
+        "--max-draws": (rules.budget.draws, None),
+        "--max-seconds": (rules.budget.seconds, None),
     }
     words += [
         f"{name}={value}" for name, (value, usual) in optional.items() if value not in (usual, None)
     ]
     words.append("--channels-last" if settings.channels_last else "--no-channels-last")
-    words += ["--adaptive"] if plan else []
-    words += ["--correct-only"] if plan.get("correct_only") else []
+    words += [] if settings.adaptive is None else ["--adaptive"]
+    words += ["--correct-only"] if rules.correct_only else []
     return shlex.join([*words, "--out", str(out)])
 
 

@@ -291,7 +291,7 @@ def require_anytime(folder: str | Path, results: Results) -> None:
             f"{folder} holds a run with a fixed number of draws, to which none may be added after "
             "a look at its results; only draws of certify --adaptive go on (docs/anytime.md)"
         )
-    if adaptive.get("test") != "anytime":
+    if adaptive.stages is not None:
         raise StoreError(
             f"{folder} holds adaptive draws in stages, which an older version made and which "
             "cannot go on; certify into another folder"

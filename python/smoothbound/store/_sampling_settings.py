@@ -18,6 +18,7 @@ from smoothbound.adapters._names import (
     Precision,
     Select,
 )
+from smoothbound.anytime._record import AdaptiveRecord
 from smoothbound.noise._record import NoiseRecord
 
 __all__ = [
@@ -59,7 +60,7 @@ class SamplingSettings:
     batch_size, precision, channels_last, compile : int, str, bool, str or None
         How the model ran, which changes its rounding; see `smoothbound.SmoothedClassifier`. A value
         that was chosen automatically is recorded as it was chosen.
-    adaptive : dict or None
+    adaptive : AdaptiveRecord or None
         Rules and budget of adaptive draws; None if every input has the same number of draws.
     select : {"score", "votes"}
         Whether mean scores or votes selected the class. Older files, which lack this, used votes.
@@ -79,7 +80,7 @@ class SamplingSettings:
     precision: Precision
     channels_last: bool
     compile: Compile | None
-    adaptive: dict[str, Any] | None = None
+    adaptive: AdaptiveRecord | None = None
     select: Select = "votes"
     threads: int | None = None
 
@@ -87,6 +88,11 @@ class SamplingSettings:
     def displacement(self) -> float:
         """Largest distance between an input and its lattice point; see `smoothbound.noise`."""
         return self.noise.displacement or 0.0
+
+    def _records(self) -> dict[str, Any]:
+        """Return the records among the settings as JSON holds them."""
+        adaptive = None if self.adaptive is None else self.adaptive.to_dict()
+        return {"noise": self.noise.to_dict(), "adaptive": adaptive}
 
 
 def check_fields(settings: object, checked: Mapping[str, Check]) -> None:
@@ -146,27 +152,8 @@ def _noise(name: str, value: Any) -> NoiseRecord:
     return record
 
 
-def _adaptive(name: str, value: Any) -> dict[str, Any]:
-    plan: dict[str, Any] = _plain(name, instance(dict)(name, value))
-    _text(f"{name} asked", plan.get("asked"))
-    for part in ("question", "budget"):
-        for key, limit in instance(dict)(f"{name} {part}", plan.get(part, {})).items():
-            if limit is not None:
-                number(f"{name} {part} {key}", limit)
-    return plan
-
-
-def _plain(name: str, value: Any) -> Any:
-    """Return a value that was read from JSON if all its numbers are finite."""
-    if isinstance(value, dict):
-        for key, one in value.items():
-            _plain(f"{name} {_text(name, key):.40}", one)
-    elif isinstance(value, list | tuple):
-        for i, one in enumerate(value):
-            _plain(f"{name}[{i}]", one)
-    elif value is not None and not isinstance(value, bool | str):
-        number(name, value)
-    return value
+def _adaptive(name: str, value: Any) -> AdaptiveRecord:
+    return value if isinstance(value, AdaptiveRecord) else AdaptiveRecord.from_dict(value)
 
 
 _text = instance(str)

@@ -107,7 +107,7 @@ compile, adaptive, select, threads
 
     def _plain(self) -> dict[str, Any]:
         """Return the settings as JSON holds them."""
-        return asdict(self) | {"noise": self.noise.to_dict()}
+        return asdict(self) | self._records()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RunSettings:

@@ -17,6 +17,7 @@ from smoothbound import store
 from smoothbound._display.rounding import floor_decimal, percent
 from smoothbound.anytime import AnytimeTest
 from smoothbound.anytime._job import Job
+from smoothbound.anytime._record import BudgetRecord
 from smoothbound.cli._app import app
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -82,8 +83,8 @@ def test_a_run_answers_with_few_draws_and_keeps_its_rules(
     results = store.load(whole)
     settings = results.settings
     assert settings.adaptive is not None
-    assert settings.adaptive["asked"] == "Decide"
-    assert settings.adaptive["budget"] == {"draws": None, "seconds": None}
+    assert settings.adaptive.asked == "Decide"
+    assert settings.adaptive.budget == BudgetRecord()
     assert [method.name for method in settings.methods] == ["anytime"]
     draws, lower = results.array("n_draws"), results.array("lower_anytime")
     assert 10 < draws.mean() < 2000
@@ -115,7 +116,8 @@ def test_a_radius_is_found(model: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     results = store.load(tmp_path / "out")
     assert results.settings.adaptive is not None
-    assert results.settings.adaptive["asked"] == "FindRadius"
+    assert results.settings.adaptive.asked == "FindRadius"
+    assert results.settings.adaptive.precision == 0.1
     radius, lower = results.array("radius_anytime")[:, 0], results.array("lower_anytime")[:, 0]
     assert np.nanmax(radius) > 0.2
     np.testing.assert_array_equal(np.isnan(radius), lower <= 0.6)

@@ -26,11 +26,13 @@ from stored import INDICES, SETTINGS, contents, counts, frame_ends, row, write
 
 from smoothbound import store
 from smoothbound._files import atomic, sealed
+from smoothbound.anytime._record import AdaptiveRecord, BudgetRecord
 from smoothbound.bounds._method import Method
 from smoothbound.errors import StoreError
 from smoothbound.sketch import _content
 from smoothbound.store import _packed_counts as packed_counts
 from smoothbound.store import _results, _writer
+from smoothbound.store._commands import certify_command
 from smoothbound.store._schema import schema
 from smoothbound.store._settings import RunSettings
 
@@ -144,6 +146,57 @@ def test_a_plan_that_is_no_object_is_refused() -> None:
     text = SETTINGS.to_json().replace('"adaptive": null', '"adaptive": [1]')
     with pytest.raises(StoreError, match="adaptive must be an object"):
         RunSettings.from_json(text)
+
+
+def test_rules_of_adaptive_draws_come_back_as_they_were() -> None:
+    rules = AdaptiveRecord(
+        asked="FindRadius",
+        precision=0.1,
+        strictness=0.5,
+        correct_only=True,
+        budget=BudgetRecord(draws=7, seconds=2.5),
+    )
+    made = dataclasses.replace(SETTINGS, adaptive=rules)
+    assert RunSettings.from_json(made.to_json()) == made
+    assert "--radius-precision=0.1" in certify_command(made, "out")
+    assert "--max-draws=7" in certify_command(made, "out")
+    other = dataclasses.replace(made, adaptive=dataclasses.replace(rules, correct_only=False))
+    assert made.differences(other) == ["adaptive correct_only: was True, now False"]
+
+
+@pytest.mark.parametrize("version", [3, 4, 5])
+def test_rules_of_draws_in_stages_are_read_and_kept(version: int) -> None:
+    stages = {
+        "asked": "FindRadius",
+        "question": {"threshold": 0.5, "precision": 0.05},
+        "sigma": 0.25,
+        "stages": [{"n": 100, "alpha": 0.0005}, {"n": 1000, "alpha": 0.0005}],
+        "budget": {"draws": 500, "seconds": None},
+    }
+    plain = json.loads(SETTINGS.to_json()) | {"format": version, "adaptive": stages}
+    made = RunSettings.from_json(json.dumps(plain))
+    assert made.adaptive is not None
+    assert (made.adaptive.asked, made.adaptive.precision) == ("FindRadius", 0.05)
+    assert made.adaptive.budget == BudgetRecord(draws=500)
+    assert json.loads(made.to_json())["adaptive"] == stages
+    command = certify_command(made, "out")
+    assert "--radii" not in command
+    assert "--adaptive --out out" in command
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {}, {"asked": "Guess"}, {"asked": "Decide", "strictness": -1}, {"asked": "Decide", "x": 1},
+        {"asked": "Decide", "budget": {"hours": 1}}, {"asked": "Decide", "stages": {}},
+        {"asked": "Decide", "budget": {"draws": 0}}, {"asked": "Decide", "correct_only": 1},
+        {"asked": "FindRadius", "precision": 0.0},
+    ],
+)  # fmt: skip
+def test_rules_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
+    plain = json.loads(SETTINGS.to_json()) | {"adaptive": {"test": "anytime", **wrong}}
+    with pytest.raises(StoreError, match="adaptive"):
+        RunSettings.from_json(json.dumps(plain))
 
 
 @pytest.mark.parametrize("name", ["methods", "radii", "thresholds"])
