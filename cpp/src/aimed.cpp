@@ -40,13 +40,9 @@ Proportion vote_quantile(std::size_t k, std::size_t n_draws, double alpha) noexc
   return order_quantile(k, n_draws, vote_level(alpha), guess);
 }
 
-}  // namespace
-
-AimedBets::AimedBets(double alpha) : alpha_(alpha) { fill_lines(); }
-
 // The stake phi(Phi^-1(u / goal)) goal is concave in the wealth u. So are its chords between the
 // knots 2^-e (1 + i/16), and the line from 0 to the first knot.
-void AimedBets::fill_lines() {
+std::vector<AimedBets::Line> stake_lines() {
   std::vector<double> wealth(n_lines), z(n_lines);
   for (std::size_t i = 0; i < n_lines; ++i) {
     const double part = 1.0 + static_cast<double>(i % pieces) / pieces;
@@ -58,11 +54,19 @@ void AimedBets::fill_lines() {
   const auto stake = [&](std::size_t i) {
     return goal * height * gaussian::exp(-0.5 * z[i] * z[i]);
   };
-  lines_.assign(n_lines, {0.0, stake(0) / wealth[0]});
+  std::vector<AimedBets::Line> lines(n_lines, {0.0, stake(0) / wealth[0]});
   for (std::size_t i = 0; i + 1 < n_lines; ++i) {
     const double slope = (stake(i + 1) - stake(i)) / (wealth[i + 1] - wealth[i]);
-    lines_[i + 1] = {stake(i) - slope * wealth[i], slope};
+    lines[i + 1] = {stake(i) - slope * wealth[i], slope};
   }
+  return lines;
+}
+
+}  // namespace
+
+AimedBets::AimedBets(double alpha) : alpha_(alpha) {
+  static const std::vector<Line> lines = stake_lines();  // for all objects: they take long
+  lines_ = lines;
 }
 
 // The exponent and the first four bits of the fraction number the pieces.

@@ -50,7 +50,6 @@ class AimedBets {
     double low, high;  // the wealth if the first draw that is no vote were 0, or 1; rounded down
   };
 
-  void fill_lines();
   std::size_t line_of(double wealth) const noexcept;
   void choose_scales(std::span<const double> draws);
   double start(std::span<const double> draws, double c);
@@ -61,7 +60,7 @@ class AimedBets {
   double search(std::span<const double> draws);
 
   double alpha_;
-  std::vector<Line> lines_;               // the stake as a function of the wealth, in pieces
+  std::span<const Line> lines_;           // the stake as a function of the wealth, in pieces
   std::vector<double> scales_;            // 1 / (s sqrt(N)) before each draw
   std::size_t n_votes_ = 0, n_ones_ = 0;  // of the votes, the draws before the first other one
   std::vector<Count> counts_;             // those of this row that the search came across
