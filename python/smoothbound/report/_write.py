@@ -10,6 +10,7 @@ from pathlib import Path
 from smoothbound._display.printable import markdown, printable
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
+from smoothbound._utils.renamed import renamed
 from smoothbound.analysis import comparison, concentration
 from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.analysis.reading import read
@@ -51,6 +52,7 @@ DEFINITION = (
 )
 
 
+@renamed(example="index")
 @name_the_extra()
 def write_report(
     inputs: Sequence[str | Path],
@@ -59,7 +61,7 @@ def write_report(
     class_radius: Sequence[str | Path] = (),
     thresholds: Sequence[float] = (),
     radii: Sequence[float] = (),
-    example: int | None = None,
+    index: int | None = None,
     compare: bool = False,
 ) -> list[Path]:
     """Write figures (PNG and SVG), tables (CSV) and a page that holds both (HTML and Markdown).
@@ -80,9 +82,9 @@ def write_report(
     radii : sequence of float
         Radii R of the figure over the threshold, in the units of the input, among the certified
         radii. By default up to three, evenly spread. The table has all.
-    example : int, optional
-        Index of the input whose certified confidence is drawn. By default the correct input of
-        median confidence.
+    index : int, optional
+        Position in the data set of the input whose certified confidence is drawn. By default the
+        correct input of median confidence.
     compare : bool
         Show only the inputs side by side, without the figures of each one. Inputs of the same
         images are put side by side in any case.
@@ -107,12 +109,12 @@ def write_report(
         checks.vector(name, values).tolist()
         for name, values in (("thresholds", thresholds), ("radii", radii))
     )
-    if example is not None:
-        checks.count("example", example, 0)
+    if index is not None:
+        checks.count("index", index, 0)
     checks.flag("compare", compare)
     evaluations = read(inputs, class_radius)
-    if example is not None and not compare:
-        _check_example(evaluations, example)
+    if index is not None and not compare:
+        _check_index(evaluations, index)
     groups = comparison.side_by_side(evaluations)
     pairs = concentration.pairs(evaluations)
     if compare and not (groups or pairs):
@@ -129,26 +131,16 @@ def write_report(
         shown = thresholds_of(one, thresholds)
         rows += table_rows(one, shown)
         if not compare:
-            parts.append(single(one, shown, radii, example))
+            parts.append(single(one, shown, radii, index))
     headline = headline_of(evaluations, thresholds)
     missing = _missing(parts, bool(pairs), bool(groups))
     sections = [page_section(part, number) for number, part in enumerate(parts)]
     about, made = _about(evaluations), _made(evaluations, _command(inputs, class_radius))
-    text = [
-        "# Certified confidence\n",
-        f"{markdown(PAPER)}\n",
-        f"{markdown_rows(headline)}\n",
-        *map(_line, about),
-        f"\n{markdown(missing)}\n",
-        *map(markdown_section, parts),
-        "## How this was made\n",
-        *map(_line, made),
-        "",
-    ]
+    text = _markdown(about, headline, missing, parts, made)
     html = page.render(PAPER, about, headline, missing, sections, made)
     files = {
         "report.html": html.encode(),
-        "report.md": "\n".join(text).encode(),
+        "report.md": text.encode(),
         "certified_accuracy.csv": csv_of(rows).encode(),
     }
     return folder.write(Path(out), files | _figure_files(parts))
@@ -166,14 +158,36 @@ def _figure_files(parts: Sequence[Part]) -> dict[str, bytes]:
     return files | {f"{table}.csv": csv_of(numbers).encode() for table, numbers in tables.items()}
 
 
-def _check_example(evaluations: Sequence[Evaluation], example: int) -> None:
+def _check_index(evaluations: Sequence[Evaluation], index: int) -> None:
     """Refuse, before anything is drawn, an input that one of the results does not hold."""
     for one in evaluations:
-        if example not in one.index:
+        if index not in one.index:
             raise ValueError(
-                f"example must be the index of an input: {one.name} has no input {example}; it has "
+                f"index must be that of an input: {one.name} has no input {index}; it has "
                 f"{len(one.index)} inputs from {one.index.min()} to {one.index.max()}"
             )
+
+
+def _markdown(
+    about: Sequence[tuple[str, str]],
+    headline: Sequence[Sequence[str]],
+    missing: str,
+    parts: Sequence[Part],
+    made: Sequence[tuple[str, str]],
+) -> str:
+    """Write the report in Markdown; the arguments are those of `page.render`."""
+    text = [
+        "# Certified confidence\n",
+        f"{markdown(PAPER)}\n",
+        f"{markdown_rows(headline)}\n",
+        *map(_line, about),
+        f"\n{markdown(missing)}\n",
+        *map(markdown_section, parts),
+        "## How this was made\n",
+        *map(_line, made),
+        "",
+    ]
+    return "\n".join(text)
 
 
 def _line(entry: tuple[str, str]) -> str:

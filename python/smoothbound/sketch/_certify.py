@@ -117,11 +117,7 @@ def certify_content(
     )
     backend = backends.resolve(backend)
     counts, n = content.counts, content.n_draws
-    if not n.all():
-        raise ValueError(
-            f"input {content.index[int(np.argmin(n))]} has no draws; update the sketch first"
-        )
-    require_draws(int(n.min()), request)
+    _require_draws(content, request)
     run = partial(
         bound_counts,
         content.edges,
@@ -154,6 +150,16 @@ def certify_content(
     return SketchCertificate(
         settings, lower, upper, radius, content.index.copy(), content.selected.copy(), n, loss
     )
+
+
+def _require_draws(content: SketchContent, request: Request) -> None:
+    """Refuse a sketch with an input that has no draws, or too few to certify anything."""
+    n = content.n_draws
+    if not n.all():
+        raise ValueError(
+            f"input {content.index[int(np.argmin(n))]} has no draws; update the sketch first"
+        )
+    require_draws(int(n.min()), request)
 
 
 def bound_counts(

@@ -181,10 +181,7 @@ def train(
         start = time.perf_counter()
         with running_in(threads):
             loss, accuracy, rate = one_epoch(number)
-        if not math.isfinite(loss):
-            raise ModelError(
-                f"training diverged: the loss is {loss} after epoch {number}; lower lr ({lr})"
-            )
+        _require_finite(loss, number, lr)
         if on_epoch:
             seconds = time.perf_counter() - start
             on_epoch(Epoch(number, epochs, loss, accuracy, rate, seconds, model, optimizer))
@@ -228,6 +225,14 @@ class _OneEpoch:
         return float(loss_sum) / count, float(right) / count, rate
 
 
+def _require_finite(loss: float, number: int, lr: float) -> None:
+    """Refuse to go on with a network whose loss is NaN or infinite after an epoch."""
+    if not math.isfinite(loss):
+        raise ModelError(
+            f"training diverged: the loss is {loss} after epoch {number}; lower lr ({lr})"
+        )
+
+
 def _optimizer(model: nn.Module, recipe: Recipe, lr: float) -> SGD:
     return SGD(
         model.parameters(),
@@ -262,7 +267,7 @@ def _initialised(
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
         torch.default_generator.manual_seed(seed)
         model = build(arch, num_classes).to(device)
-    model.to(memory_format=layout)  # type: ignore[call-overload]  # torch's stubs want a tensor
+    model.to(memory_format=layout)  # type: ignore[call-overload]  # torch's stubs ask for a tensor
     return model
 
 

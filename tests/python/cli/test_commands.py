@@ -675,8 +675,9 @@ def test_errors_about_a_model_name_options_too(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--example", "70"], "error: --example must be the index of an input: b has no input 70"),
-        (["--example=-1"], "error: --example must be at least 0, got -1"),
+        (["--index", "70"], "error: --index must be that of an input: b has no input 70"),
+        (["--index=-1"], "error: --index must be at least 0, got -1"),
+        (["--index=0", "--example=0"], "--example is now called --index: give one of the two"),
         (["--thresholds", "0.5,2"], "b: --thresholds must .*, got --thresholds[1] = 2"),
         (["--radii", "0.3"], "error: --radii: b has no bound at 0.3"),
         (["--radii", "0,nan"], "error: --radii"),
@@ -692,6 +693,17 @@ def test_errors_of_a_report_name_options_as_they_were_typed(
     words = map(re.escape, said.split(".*"))
     assert re.search(".*".join(words), last), last
     assert not out.exists()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_old_name_of_an_option_works_and_is_noted(scores: Path) -> None:
+    results, out = scores.with_name("b.parquet"), scores.with_name("report")
+    smoothbound("bounds", scores, "--sigma", 0.25, "--radii", "0,1", "--out", results)
+    done = smoothbound("report", results, "--out", out, "--example", 7)
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count("note: --example is now called --index") == 1
+    assert "input 7 (as asked for)" in (out / "report.md").read_text()
+    assert "--example" not in smoothbound("report", "--help").output
 
 
 @pytest.mark.parametrize(

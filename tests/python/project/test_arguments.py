@@ -321,7 +321,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
         report.write_report,
         {
             **{"inputs": ["missing"], "out": "out", "class_radius": [], "thresholds": [0.5]},
-            **{"radii": [0.5], "example": 0, "compare": False},
+            **{"radii": [0.5], "index": 0, "compare": False},
         },
     ),
     (rounding.exact, {"x": 0.5}),

@@ -155,7 +155,7 @@ def test_several_inputs_get_names_of_their_own(tmp_path: Path) -> None:
 
 def test_many_thresholds_and_one_radius_still_draw(tmp_path: Path) -> None:
     written = report.write_report(
-        [SCORES], tmp_path, thresholds=[0.5, 0.6, 0.7, 0.8], radii=[0.25], example=340
+        [SCORES], tmp_path, thresholds=[0.5, 0.6, 0.7, 0.8], radii=[0.25], index=340
     )
     assert all(path.stat().st_size < 100_000 for path in images(written))
     assert "input 340 (as asked for)" in written[1].read_text()
@@ -194,9 +194,16 @@ def test_wrong_arguments_are_named(tmp_path: Path) -> None:
         report.write_report([SCORES], tmp_path, thresholds=[1.0])
     with pytest.raises(ValueError, match=r"no bound at 0\.3; it has 0, 0\.25"):
         report.write_report([SCORES], tmp_path, radii=[0.3])
-    with pytest.raises(ValueError, match=r"example must be .* has no input 7; it has .* from"):
-        report.write_report([SCORES], tmp_path, example=7)
+    with pytest.raises(ValueError, match=r"index must be .* has no input 7; it has .* from"):
+        report.write_report([SCORES], tmp_path, index=7)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_old_name_of_index_works_and_warns(tmp_path: Path) -> None:
+    with pytest.warns(DeprecationWarning, match="example is now called index"):
+        written = report.write_report([SCORES], tmp_path, example=340)  # type: ignore[call-arg]
+    assert "input 340 (as asked for)" in written[1].read_text()
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -49,10 +49,10 @@ def report(
             show_default="up to three",
         ),
     ] = None,
-    example: Annotated[
+    index: Annotated[
         int | None,
         typer.Option(
-            help="Index of the input whose certified confidence is drawn.",
+            help="Position in the data set of the input whose certified confidence is drawn.",
             show_default="the correct input of median confidence",
         ),
     ] = None,
@@ -62,6 +62,7 @@ def report(
             "--compare", help="Put the inputs side by side, without the figures of each one."
         ),
     ] = False,
+    example: Annotated[int | None, typer.Option(hidden=True)] = None,  # the old name of index
 ) -> None:
     """Write figures, tables and a page about one or several results.
 
@@ -71,13 +72,18 @@ def report(
     from smoothbound.report import _folder as folder
     from smoothbound.report._write import write_report
 
+    if example is not None:
+        if index is not None:
+            raise ValueError("--example is now called --index: give one of the two")
+        note("--example is now called --index")
+        index = example
     written = write_report(
         inputs,
         out,
         class_radius=class_radius or [],
         thresholds=[] if thresholds is None else numbers("--thresholds", thresholds),
         radii=[] if radii is None else numbers("--radii", radii),
-        example=example,
+        index=index,
         compare=compare,
     )
     for path in written:

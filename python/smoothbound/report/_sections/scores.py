@@ -26,13 +26,12 @@ _NO_SCORES = "(certify without --adaptive; a log has no scores)"
 
 
 def one_input(
-    evaluation: Evaluation, thresholds: Sequence[float], example: int | None
+    evaluation: Evaluation, thresholds: Sequence[float], index: int | None
 ) -> Figure | str:
     """Draw the scores of one input, their band, and the certified confidence over the radius."""
-    index = evaluation.typical() if example is None else example
-    if index is None:
+    chosen = "the correct input of median confidence" if index is None else "as asked for"
+    if index is None and (index := evaluation.typical()) is None:
         return "one input in full (none is of the true class and not abstained from)"
-    chosen = "the correct input of median confidence" if example is None else "as asked for"
     if index in evaluation.with_scores and evaluation.alpha is not None:
         with suppress(ValueError):  # with too few draws for a band, show only the certificate
             return _of_one(evaluation, thresholds, index, chosen, scores=True)

@@ -18,13 +18,13 @@ def single(
     evaluation: Evaluation,
     thresholds: Sequence[float],
     radii: Sequence[float],
-    example: int | None,
+    index: int | None,
 ) -> Part:
     """Return the part with the figures of one evaluation; `absent` names figures without data."""
     made = [
         *accuracy_figures(evaluation, thresholds, radii),
         against_class_radius(evaluation),
-        one_input(evaluation, thresholds, example),
+        one_input(evaluation, thresholds, index),
         knots_compared(evaluation, thresholds),
         calibration_under_attack(evaluation) if evaluation.measure == "score" else None,
     ]
