@@ -50,15 +50,14 @@ class EProcess {
   double log_wealth() const noexcept { return log_wealth_; }
   double highest() const noexcept { return highest_; }
 
-  /// What the draws up to the last refresh say: the expected growth of the logarithm of the wealth
-  /// by one draw, 0 if the null hypothesis seems to hold. ln(1/alpha) / growth is about how many
-  /// draws it takes.
+  /// The expected growth of the logarithm of the wealth by one draw, estimated at the last refresh;
+  /// 0 if the null hypothesis seems to hold. ln(1/alpha) / growth is about how many draws it takes.
   double growth() const noexcept { return growth_; }
 
   /// Whether the wealth has ever been at least 1 / alpha.
   bool reached(double alpha) const noexcept;
 
-  /// What the next draws are bet on: the tangents, the stake s, and m, rounded up.
+  /// The bet on the next draws: the tangents, the stake s, and m, rounded up.
   const detail::Tangents& tangents() const noexcept { return tangents_; }
   double stake() const noexcept { return stake_; }
   double null_mean() const noexcept { return null_mean_; }

@@ -194,7 +194,7 @@ struct Kernels {
   bool (*places_float)(const float* x, std::size_t n, const Range& range, std::uint32_t* out);
   bool (*places_double)(const double* x, std::size_t n, const Range& range, std::uint32_t* out);
 
-  // What a stake on v at these masses, with the mean m under the null hypothesis, leads to.
+  // The growth by a stake on v at these masses, with the mean m under the null hypothesis.
   //   Range:    masses, v, m and stake not negative
   //   Error:    in proportion to the terms; the same everywhere
   //   Monotone: no

@@ -125,18 +125,18 @@ class EProcess:
         enough = _evidence(alpha)
         if self._look == 0:
             self._counts, self._seen = record.guessed / MASS, record.n_guess
-        if self._judge(enough):
+        if self._is_shown(enough):
             return self._n_draws
         for n_draws, block in record.blocks_from(self._look):
             self._take(block / MASS, n_draws - self._n_draws)
             self._n_draws = n_draws
             self._look += 1
-            if self._judge(enough):
+            if self._is_shown(enough):
                 return n_draws
         return 0
 
-    def _judge(self, enough: float) -> bool:
-        """Return whether the wealth is enough; if not, choose the next bet where it is time."""
+    def _is_shown(self, enough: float) -> bool:
+        """Return whether the claim is shown; if not, choose the next bet when it is time."""
         if self._look < self._first:
             return False
         if self.log_wealth >= enough:

@@ -284,7 +284,7 @@ class Plan:
 
 
 def quiet() -> np.errstate:
-    """Ignore infinities and underflow, whatever the caller's settings of NumPy are."""
+    """Ignore infinities and underflow, for any settings of NumPy by the caller."""
     return np.errstate(all="ignore")
 
 

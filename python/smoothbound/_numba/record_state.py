@@ -23,7 +23,7 @@ _LEAST_WIDTH = 1e-300
 
 
 class Contents(NamedTuple):
-    """What a record holds: the range, and the masses at the knots.
+    """The contents of a record: the range, and the masses at the knots.
 
     `blocks` are those of the draws between looks, and at the end of those after the last look.
     """
@@ -106,7 +106,7 @@ class _Reader:
         return n
 
     def masses(self, n_draws: int) -> NDArray[np.int64]:
-        """Read the masses of so many draws together."""
+        """Read the masses of a number of draws together."""
         dense = np.zeros(len(KNOTS), np.int64)
         following = 0
         for _ in range(self.number()):

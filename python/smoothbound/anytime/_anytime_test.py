@@ -70,7 +70,7 @@ class AnytimeTest:
         the greatest such threshold), that it is below, or both.
     guess : array-like of float, shape (k,)
         Scores that serve as the first guess of the distribution and for nothing else, such as those
-        of the draws that selected the class; none by default. They must not be fed as draws.
+        of the draws that selected the class; none by default. Do not pass them to `update` too.
     displacement : float, default 0
         Distance, at most, between the input and the lattice point that is drawn around, in the
         units of the input; every certificate allows for it (`smoothbound.noise._displaced`).
@@ -84,8 +84,8 @@ class AnytimeTest:
 
     Notes
     -----
-    Draws are judged at fixed numbers of draws: each up to 64, then each larger than the one before
-    by 1/32. The answers are the same however the draws are cut into calls.
+    The test looks at fixed numbers of draws: each up to 64, then each larger than the one before by
+    1/32. The answers are the same however the draws are cut into calls.
 
     References
     ----------
@@ -145,7 +145,7 @@ class AnytimeTest:
         self._asked: list[_Asked] = []
         self._lock = RLock()
 
-    # What it holds
+    # Contents
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -212,7 +212,7 @@ class AnytimeTest:
             carry their numbers with them, and what they are draws of.
         first_draw : int, optional
             Number of the first of them; by default `n_draws`, which says that they are the draws
-            after those before. With another number the draws are refused: some were fed before,
+            after those before. With another number the draws are refused: some were passed before,
             or some were left out.
 
         Raises
@@ -258,12 +258,12 @@ class AnytimeTest:
         if first < due:
             raise ValueError(
                 f"first_draw must be {due}, the number of the next draw, got {first}: a draw "
-                "must be fed once only; feed the draws that are new"
+                "must be passed once only; pass the draws that are new"
             )
         if first > due:
             raise ValueError(
                 f"first_draw must be {due}, the number of the next draw, got {first}: no draw "
-                "may be left out; feed those before first"
+                "may be left out; pass those before first"
             )
         if n > MOST_DRAWS - due:
             raise ValueError(f"scores must be at most {MOST_DRAWS} draws in all, got {due + n}")
@@ -312,10 +312,10 @@ class AnytimeTest:
 
     @property
     def answers(self) -> tuple[Answer, ...]:
-        """What the draws so far say, to each question in the order in which they were asked.
+        """The answers so far, one to each question, in the order in which they were asked.
 
         With ``side="both"`` there are two answers to each, the lower side before the upper.
-        Answers are worked out when they are asked for, from the draws that came since.
+        Reading them takes the draws since the last reading into account.
         """
         with self._lock:
             return tuple(

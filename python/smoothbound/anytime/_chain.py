@@ -1,9 +1,9 @@
 """A chain of claims, each of which implies those before it, tested on the draws of one input.
 
-What a chain has shown is the last claim such that it and all claims before it were shown. That
-needs no correction for their number. The claims are false from some number on, which the draws do
-not choose, and to show a false one the test of the first false one has to fail: it does so with
-probability at most alpha (docs/anytime.md).
+A chain has shown its last claim such that this claim and all before it were shown. No correction
+for their number is needed: the claims are false from some number on, which does not depend on the
+draws. To show a false claim, the test of the first false one must fail, which has a probability of
+at most alpha (docs/anytime.md).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Chain:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the draws so far say to a question on one side.
+    """The answer of the draws so far to a question, on one side.
 
     The confidence is certified to be strictly above `confidence` (below, on the upper side) at
     all points within `radius`. That is false with probability at most `alpha`, whenever and for

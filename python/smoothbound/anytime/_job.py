@@ -2,7 +2,7 @@
 
 A `Plan` says what is asked of every input. A `Job` is one input: it asks for draws, takes their
 scores, and ends when each question is answered or seems out of reach, or when the draws or a budget
-are spent. When it ends is free: what its test has certified holds whatever the reason.
+are spent. It may end at any time, because the certificates of its test hold whenever drawing stops.
 docs/anytime.md explains the rules.
 """
 
@@ -171,7 +171,7 @@ class Earlier:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is asked of every input, and how many draws it may take.
+    """The questions about every input, and the largest number of its draws.
 
     Parameters
     ----------
@@ -182,12 +182,12 @@ class Plan:
     sigma, alpha, score_range, measure, displacement, backend
         As for `AnytimeTest`.
     n : int
-        Most draws of an input. It is judged for the last time at the last look at or before n.
+        Most draws of an input. The last look is the last one at or before n.
     strictness : float
         >= 0, how many draws a certificate is worth, as a share of n. After t draws a claim is given
         up when the chance to prove it is below t / (strictness n), but not if more than even. A
         greater number gives up later: fewer inputs are lost that n draws would have certified, and
-        those that cannot be certified take more draws. That costs no alpha.
+        those that cannot be certified take more draws. Each certificate still holds at `alpha`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Numbers of draws: the looks, at which tests are judged, and how many draws a claim needs.
+"""Numbers of draws: the looks of a test, and how many draws a claim needs.
 
 The looks are 0, 1, 2, ..., 64, 66, 68, ..., each 1/32 larger than the one before, as in the core
 (draw_record.hpp). They depend on nothing else, so that a result is the same however the draws are
@@ -81,7 +81,7 @@ def required_draws(
 ) -> int:
     """Count the draws with which perfect scores would certify anything.
 
-    With fewer, no input whatever gets a certificate.
+    With fewer, no input can get a certificate.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def required_draws(
     Returns
     -------
     int
-        A number of draws at which tests are judged.
+        The number of draws at a look.
 
     Raises
     ------

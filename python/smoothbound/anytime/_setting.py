@@ -1,4 +1,4 @@
-"""What the draws of a test are, and the claims of a question as the core tests them."""
+"""The setting of a test (noise, range, measure, side), and the claims of a question in it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What the draws are, and on which sides claims are made. All is checked when it is made.
+    """The facts about the draws, and the sides of the claims. Each is checked when it is made.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What computes the bounds: the C++ core, numba where there is no core, and the slow oracle."""
+"""Implementations of the bounds: the C++ core, numba where there is no core, the slow oracle."""
 
 from smoothbound._utils.faces import face
 

@@ -47,7 +47,7 @@ PLACES: Vector = np.append(
 
 
 def looks(n_draws: int) -> list[int]:
-    """Return the numbers of draws, up to this one, at which the test is judged."""
+    """Return the numbers of draws, up to this one, at which the test looks."""
     found = [0]
     while True:
         last = found[-1]

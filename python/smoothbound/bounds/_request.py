@@ -188,13 +188,13 @@ class Settings(Request):
 
     @classmethod
     def _objects(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Return settings that JSON holds with objects in place of the dicts of some."""
+        """Return settings from JSON, in which some dicts become objects."""
         return values | {"method": Method(**values["method"])}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnSettings(Settings):
-    """What was asked for, of scores whose measure and noise are recorded.
+    """The settings of a certificate of scores whose measure and noise are recorded.
 
     Beside what `Settings` has:
 

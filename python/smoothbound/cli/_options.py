@@ -81,7 +81,7 @@ Thresholds = Annotated[
     str | None,
     typer.Option(
         metavar="NUMBERS",
-        help="Thresholds whose certified radius is wanted, separated by commas.",
+        help="Thresholds to certify the radius of, separated by commas.",
         show_default="the middle of the range",
     ),
 ]

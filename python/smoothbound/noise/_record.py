@@ -1,4 +1,4 @@
-"""What a result says about the noise of its draws."""
+"""The record of the noise of the draws behind a result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["NoiseRecord"]
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseRecord:
-    """What a result says about the noise of its draws, as far as it is known.
+    """The noise of the draws behind a result, as far as it is known.
 
     Attributes
     ----------

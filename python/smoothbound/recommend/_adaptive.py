@@ -1,4 +1,4 @@
-"""Forecasts of adaptive runs: inputs certified, draws and time, with what few inputs leave open."""
+"""Forecasts of adaptive runs: inputs certified, draws and time, with their uncertainty."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MOST_RUNS = 1000
 
 @dataclass(frozen=True, eq=False)
 class AdaptiveForecast:
-    """What an adaptive run of one sigma would give, as far as its pilot tells.
+    """The forecast of an adaptive run of one sigma, from its pilot.
 
     The intervals are of the averages over all the images that the inputs were taken from.
 
@@ -41,7 +41,7 @@ class AdaptiveForecast:
     ----------
     pilot : Pilot
     questions : tuple of Decide
-        What the run asks about each input: it draws until each of them is answered.
+        The questions about each input: the run draws until each of them is answered.
     certified : Estimate
         Share of the inputs that are of the true class, and for which all questions are certified.
     mean, median : Estimate
@@ -120,7 +120,7 @@ def recommend_adaptive(
 
     For each input of each pilot a few runs are made up: the draws of a run come from a distribution
     that the counted draws suggest, and it selects the class, asks and stops as a run of ``certify
-    --adaptive``. What few draws and few inputs leave open is in the intervals.
+    --adaptive``. The intervals allow for the small numbers of draws and of inputs.
 
     Parameters
     ----------

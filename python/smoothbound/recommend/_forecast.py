@@ -49,7 +49,7 @@ def scaled(counts: NDArray[np.uint32], n: int) -> NDArray[np.uint32]:
     counts : ndarray of uint32, shape (n_inputs, n_cells)
         Counts of n_draws >= 1 draws of each input over cells in ascending order.
     n : int
-        Number of draws wanted, at most `MOST_DRAWS`.
+        Number of draws to scale to, at most `MOST_DRAWS`.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def _checked_n(n: int) -> int:
 
 
 def _rows(sketch: ScoreSketch, index: ArrayLike | None) -> NDArray[np.int64]:
-    """Return the rows of the wanted inputs in the sketch, each with draws."""
+    """Return the rows of these inputs in the sketch, each with draws."""
     rows = rows_of(sketch.index, "index", index)
     drawn = sketch.n_draws[rows] > 0
     if not drawn.all():

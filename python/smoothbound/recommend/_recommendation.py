@@ -1,4 +1,4 @@
-"""Recommendations of sigma and of the number of draws for a wanted threshold and radius.
+"""Recommendations of sigma and of the number of draws for a given threshold and radius.
 
 A larger sigma costs confidence nearby and reaches further, so the best sigma grows with the radius
 (Kumar et al. 2020, answer to the reviewers). Which sigma is best depends on the networks and the

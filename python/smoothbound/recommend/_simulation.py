@@ -1,4 +1,4 @@
-"""Adaptive runs on made-up draws, whose distribution is what the draws of a pilot suggest.
+"""Adaptive runs on made-up draws, whose distribution is one that the draws of a pilot suggest.
 
 A pilot does not tell the distribution of the scores exactly. So each run of an input makes up
 another one: the counted scores under random weights (the Bayesian bootstrap, Rubin 1981). Half a
@@ -121,7 +121,7 @@ def simulate(
     rows : ndarray of int64, shape (n_inputs,)
         Positions of the inputs in the sketch, each with draws.
     plan : Plan
-        What is asked about each input.
+        The questions about each input.
     top_count : ndarray of int64, shape (n_inputs,), optional
         In how many of the draws the class was on top; by default where its score was above the
         middle of the range.

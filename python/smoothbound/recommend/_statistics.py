@@ -18,7 +18,7 @@ _TIMES = 4000  # that weights are made up for an interval
 
 
 class Estimate(NamedTuple):
-    """A number that a few inputs tell, with its 95 % interval.
+    """An estimate from a few inputs, with its 95 % interval.
 
     Attributes
     ----------

@@ -38,7 +38,7 @@ class Attempt:
     record : Tensor or Failure
         The record of `Scorer.record` on the host, or the failure of the batch.
     outputs : tuple of Tensor or None
-        For each segment its outputs on the host, if its job wants the scores of these selection
+        For each segment its outputs on the host, if its job needs the scores of these selection
         draws.
     arrived : torch.cuda.Event or None
         Occurs when record and outputs have arrived; None if they are there already.
@@ -91,7 +91,7 @@ class Batches:
     def launch(self, segments: list[Segment[Input]]) -> list[Attempt]:
         """Run a batch; if it fails, run each of its inputs alone, in the same rows.
 
-        Draws that were made ahead of their job run apart, because the job may never want them.
+        Draws that were made ahead of their job run apart, because the job may never ask for them.
         """
         self._place_new(segments)
         try:

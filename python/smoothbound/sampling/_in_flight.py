@@ -50,7 +50,7 @@ class Selection:
     selected : int
         The class that the draws so far select; -1 before the first.
     outputs : list of Tensor
-        Outputs of these draws, if the job wants their scores.
+        Outputs of these draws, if the job needs their scores.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class Estimation:
         return self.n_taken + self._open_ended.most_remaining - self.n_handed_out
 
     def ask(self) -> int:
-        """Let the job ask for draws; return how many it still wants."""
+        """Let the job ask for draws; return how many it still needs."""
         remaining = self._job.remaining
         self.n_wanted = self.n_taken + remaining
         return remaining

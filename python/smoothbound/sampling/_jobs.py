@@ -69,7 +69,7 @@ def as_open_ended(job: Job) -> OpenEndedJob | None:
 
 
 class FixedJob:
-    """Asks for n draws, whatever their scores are.
+    """Asks for n draws, for any scores.
 
     Examples
     --------
@@ -123,7 +123,7 @@ class Draws:
     scores : ndarray of float32, shape (n,)
         The measure of the selected class in each of the n estimation draws, in their order.
     selected : int
-        The class that the selection draws chose; -1 if the job wanted no draws at all. `scores`
+        The class that the selection draws chose; -1 if the job asked for no draws. `scores`
         holds no selection draws.
     top_count : int
         In how many of the n estimation draws the selected class had the largest output.

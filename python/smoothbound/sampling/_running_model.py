@@ -129,7 +129,7 @@ class RunningModel:
     def with_choices(
         self, *, batch_size: int, channels_last: bool, threads: int | None
     ) -> RunningModel:
-        """Return the same model with the given values in place of automatic ones."""
+        """Return the same model with the given values instead of automatic ones."""
         made = copy(self)
         made._chosen = {}
         if self.batch_size == "auto":

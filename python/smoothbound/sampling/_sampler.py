@@ -149,7 +149,7 @@ class Sampler:
         )
 
     def with_choices(self, *, batch_size: int, channels_last: bool, threads: int | None) -> Sampler:
-        """Return a sampler of the same model with the given values in place of automatic ones."""
+        """Return a sampler of the same model with the given values instead of automatic ones."""
         made = copy(self)
         made.model = self.model.with_choices(
             batch_size=batch_size, channels_last=channels_last, threads=threads
@@ -315,8 +315,8 @@ class Sampler:
         size = self.model.batch_size_for(first.x)
         ahead = _BATCHES_AHEAD if self.device.type == "cuda" else 0
         early_selection = checks.flag("early_selection", early_selection)
-        # Each input in flight has at least so many draws in the batches in flight, or about so many
-        # if its selection may end early.
+        # Each input in flight has at least this number of draws in the batches in flight, or about
+        # this number if its selection may end early.
         n_draws = checks.count("n0", n0, 1, MAX_DRAWS)
         if early_selection:
             n_draws = min(n_draws, _FEW_DRAWS)

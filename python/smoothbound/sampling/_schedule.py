@@ -60,7 +60,7 @@ class Segment(Generic[Item]):
 
     @property
     def keeps_outputs(self) -> bool:
-        """Whether the job wants the scores of these selection draws."""
+        """Whether the job needs the scores of these selection draws."""
         return self.stream is Stream.SELECTION and self.input.open_ended is not None
 
 
@@ -70,14 +70,14 @@ class Schedule(Generic[Item]):
     An input is admitted only when those in flight cannot fill a batch. Inputs are served in the
     order in which they asked for draws. The selection draws of an input come before its estimation
     draws, so that the class is known before an estimation draw is measured. If the selection may
-    end early, or the job wants the scores of the selection draws, the estimation draws wait for the
+    end early, or the job needs the scores of the selection draws, the estimation draws wait for the
     end of the selection. Rows that would be empty hold draws that open-ended jobs in flight have
     not asked for yet.
 
     Parameters
     ----------
     inputs : iterable of (item, Job)
-        The inputs. One is read when there is room for it. If its job wants no draws, it ends at
+        The inputs. One is read when there is room for it. If its job asks for no draws, it ends at
         once.
     n0 : int
         Most selection draws of each input.
@@ -239,7 +239,7 @@ class Schedule(Generic[Item]):
         return False
 
     def _ask(self, one: InFlight[Item]) -> None:
-        """Queue the draws that the job wants, or end the input."""
+        """Queue the draws that the job asks for, or end the input."""
         if one.estimation.ask():
             self._queue(one)
         else:

@@ -183,7 +183,7 @@ class SketchContent:
             raise ValueError(f"an input can have at most {MAX_DRAWS} draws, got {most}")
         return np.column_stack([self.index[rows], first, first + n])
 
-    # What is known of the draws
+    # Facts about the draws
 
     def told(self, selected: Ints, sigma: float | None, noise: Kind | None) -> SketchContent:
         """Return the same data with this class, sigma and noise; refuse a contradiction."""

@@ -20,7 +20,7 @@ from smoothbound.sketch._repeats import Seen
 __all__ = ["FORMAT", "read", "write"]
 
 FORMAT = 4
-# Older files have "stretches" in place of "sample". Their keys were made otherwise and are ignored.
+# Older files have "stretches" instead of "sample". Their keys were made otherwise and are ignored.
 # Format 1 has no checksum. Before format 3 the index was called input, before format 4 the selected
 # class was called predicted.
 _READABLE = (1, 2, 3, 4)

@@ -23,7 +23,7 @@ def in_background(
         The function, whose results are dropped. If it releases the interpreter's lock, as the C++
         core does, the calling thread goes on at full speed.
     waiting : int
-        Largest number of calls that wait. With so many, the next one waits until the first is done.
+        Largest number of calls that wait; a further call blocks until the first is done.
 
     Yields
     ------

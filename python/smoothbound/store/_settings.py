@@ -138,7 +138,7 @@ compile, adaptive, select, threads
         Parameters
         ----------
         other : RunSettings
-            The settings that are wanted now. `self` has the recorded ones.
+            The new settings. `self` has the recorded ones.
         more_draws : bool
             Whether adaptive draws may go on to a larger `n` instead.
         """
@@ -156,7 +156,7 @@ compile, adaptive, select, threads
         Parameters
         ----------
         other : RunSettings
-            The settings that are wanted now. `self` has the recorded ones.
+            The new settings. `self` has the recorded ones.
         """
         before, now = self._plain(), other._plain()
         for values in (before, now):

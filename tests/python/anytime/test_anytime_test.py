@@ -84,7 +84,7 @@ def test_answers_are_the_same_however_the_draws_are_cut_and_read():
     assert repr(parts.answers) == repr(whole.answers)  # which has NaN in it
 
 
-def test_threads_may_read_while_another_feeds():
+def test_threads_may_read_while_another_updates():
     scores = scores_of(2000)
     test = asked(ALL, scores[:0])
     with ThreadPoolExecutor(4) as threads:
@@ -221,7 +221,7 @@ def unchanged(test, call, kind, match):
         ([[0.5]], {}, TypeError, "scores must be one row"),
         (np.ones(3, int), {}, TypeError, "scores must be one row .* of int64"),
         ("half", {}, TypeError, "scores must be one row"),
-        ([0.5], {"first_draw": 2999}, ValueError, "must be 3000, .* fed once only"),
+        ([0.5], {"first_draw": 2999}, ValueError, "must be 3000, .* passed once only"),
         ([0.5], {"first_draw": 3001}, ValueError, "must be 3000, .* left out"),
         ([0.5], {"first_draw": -1}, ValueError, "first_draw must be at least 0"),
         ([0.5], {"first_draw": "0"}, TypeError, "first_draw must be a whole number"),
@@ -235,7 +235,7 @@ def test_bad_scores_change_nothing(scores, options, kind, match):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"first_draw": 40}, "must be 50, .* fed once only"),
+        ({"first_draw": 40}, "must be 50, .* passed once only"),
         ({"first_draw": 60}, "must be 50, .* left out"),
         ({"index": 8}, "index = 7, as those before, got draws with index = 8"),
         ({"seed": 2}, "seed = 1, as those before"),
@@ -256,7 +256,7 @@ def test_draws_of_something_else_change_nothing(options, match):
 def test_draws_that_are_given_again_are_refused_by_their_number():
     once = draws(scores_of(50))
     test = asked(DECIDE, once)
-    unchanged(test, lambda: test.update(once), ValueError, "fed once only")
+    unchanged(test, lambda: test.update(once), ValueError, "passed once only")
     renumbered = "first_draw must be 0, the number that the draws carry"
     unchanged(test, lambda: test.update(once, first_draw=50), ValueError, renumbered)
 
