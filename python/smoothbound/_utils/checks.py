@@ -252,10 +252,15 @@ def vector(name: str, values: object) -> NDArray[np.float64]:
     return raw.astype(np.float64)
 
 
+def _is_exact(value: object) -> bool:
+    """Whether `value` is a float of Python, or an int that a float holds."""
+    return type(value) is float or (type(value) is int and abs(value) <= 2**53)
+
+
 def floats(name: str, values: ArrayLike) -> tuple[float, ...]:
     """Return `values` as a tuple if they are real numbers in one dimension, or a single one."""
-    if isinstance(values, tuple):  # the most common case, for which NumPy is slow
-        plain = tuple(one for one in values if type(one) is float)
+    if isinstance(values, tuple | list):  # the most common case, for which NumPy is slow
+        plain = tuple(float(one) for one in values if _is_exact(one))
         if len(plain) == len(values):
             return plain
     return tuple(vector(name, values).tolist())

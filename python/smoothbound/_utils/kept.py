@@ -13,6 +13,22 @@ __all__ = ["kept"]
 Result = TypeVar("Result")
 
 
+class _Key:
+    """The arguments of a call, whose hash takes long."""
+
+    __slots__ = ("arguments", "hash")
+
+    def __init__(self, arguments: tuple[Any, ...]) -> None:
+        self.arguments = arguments
+        self.hash = hash(arguments)
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.arguments == other.arguments
+
+
 def kept(
     *, most: int, size: Callable[..., int]
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
@@ -42,19 +58,21 @@ def kept(
     """
 
     def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
-        results: OrderedDict[tuple[Any, ...], tuple[Result, int]] = OrderedDict()
+        results: OrderedDict[_Key, tuple[Result, int]] = OrderedDict()
         lock = Lock()
 
         @wraps(function)
         def call(*arguments: Any) -> Result:
+            key = _Key(arguments)
             with lock:
-                if arguments in results:
-                    results.move_to_end(arguments)
-                    return results[arguments][0]
+                known = results.pop(key, None)
+                if known is not None:
+                    results[key] = known  # now the one that was used last
+                    return known[0]
             result, weight = function(*arguments), size(*arguments)
             if weight <= most:
                 with lock:
-                    results[arguments] = result, weight
+                    results[key] = result, weight
                     while sum(each for _, each in results.values()) > most:
                         results.popitem(last=False)
             return result
