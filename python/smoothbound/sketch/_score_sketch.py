@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,16 +16,12 @@ from smoothbound._utils.renamed import formerly, renamed
 from smoothbound.backends._names import Backend, Band, Sides
 from smoothbound.errors import StoreError
 from smoothbound.noise._kinds import Kind, stated
-from smoothbound.scores._arrays import as_scores
 from smoothbound.sketch import _arguments as arguments
 from smoothbound.sketch import _draw_numbers as draw_numbers
-from smoothbound.sketch import _host_counts as host_counts
 from smoothbound.sketch._certify import SketchCertificate, certify_content
 from smoothbound.sketch._content import SketchContent
+from smoothbound.sketch._counting import SharedContent, locked
 from smoothbound.sketch._draw_numbers import Draws
-
-if TYPE_CHECKING:
-    from smoothbound.sketch._device_counts import PendingCounts
 
 __all__ = ["ScoreSketch"]
 
@@ -134,10 +127,12 @@ class ScoreSketch:
 
     def _hold(self, content: SketchContent, unusable: str = "") -> None:
         """Hold data that is consistent and that nothing else changes."""
-        self._content = content
-        self._pending: PendingCounts | None = None  # counts that have not come back yet
-        self._unusable = unusable  # the reason why the sketch cannot be used any more
-        self._lock = threading.RLock()
+        self._shared = SharedContent(content, unusable)
+
+    @property
+    def _content(self) -> SketchContent:
+        """The data, without counts that have not come back from other devices."""
+        return self._shared.content
 
     # Contents
 
@@ -193,9 +188,8 @@ class ScoreSketch:
         j and j + 1. Reading this property waits for scores that are being counted on other devices.
         Later updates change the array. Copy it to keep the counts of now.
         """
-        with self._lock:
-            self._collect()
-            return _frozen(self._content.counts)
+        with self._shared.lock:
+            return _frozen(self._shared.current().counts)
 
     @property
     def n_draws(self) -> NDArray[np.int64]:
@@ -225,13 +219,13 @@ class ScoreSketch:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ScoreSketch):
             return NotImplemented
-        with _locked(self, other):
-            return self._current().same_as(other._current())
+        with locked(self._shared, other._shared):
+            return self._shared.current().same_as(other._shared.current())
 
     __hash__ = None  # type: ignore[assignment]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"content": self._copied(), "unusable": self._unusable}
+        return {"content": self._shared.copy(), "unusable": self._shared.unusable}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._hold(**state)
@@ -276,8 +270,7 @@ class ScoreSketch:
         classes = arguments.checked_classes(selected, self.index.size)
         sigma = None if sigma is None else checks.positive("sigma", sigma)
         noise = stated(noise)
-        with self._lock:
-            self._content = self._content.told(classes, sigma, noise)
+        self._shared.tell(classes, sigma, noise)
 
     # Counting
 
@@ -327,128 +320,10 @@ class ScoreSketch:
         chunks = scores if arguments.is_stream(scores) else (scores,)
         for chunk in chunks:
             if arguments.is_draws(chunk):
-                n = self._update_draws(chunk, index, first_draw, backend, threads)
+                n = self._shared.add_draws(chunk, index, first_draw, backend, threads)
             else:
-                n = self._update(chunk, rows, first_draw, backend, threads)
+                n = self._shared.add(chunk, rows, first_draw, backend, threads)
             first_draw = None if first_draw is None else first_draw + n
-
-    def _update_draws(
-        self,
-        draws: Any,
-        index: ArrayLike | None,
-        first_draw: int | None,
-        backend: Backend | None,
-        threads: int | None,
-    ) -> int:
-        """Count draws of a sampler, which carry their class, sigma and kind of noise."""
-        if index is None and draws.index is not None:
-            index = [draws.index]
-        rows = self._content.rows("index", index)
-        first = draws.first_draw if first_draw is None else first_draw
-        with self._lock:
-            self._content.refuse_others(draws, rows)
-            n = self._update(draws.scores[None], rows, first, backend, threads, drawn=True)
-            self._content.selected[rows] = draws.selected
-            for name in ("sigma", "noise"):
-                if getattr(draws, name) is not None:
-                    setattr(self._content, name, getattr(draws, name))
-        return n
-
-    def _update(
-        self,
-        scores: Any,
-        rows: NDArray[np.int64],
-        first_draw: int | None,
-        backend: Backend | None,
-        threads: int | None,
-        *,
-        drawn: bool = False,
-    ) -> int:
-        """Count the scores of one array; return the number of draws of an input.
-
-        Draws of a sampler (`drawn`) are also refused if they come again under other numbers.
-        """
-        elsewhere = arguments.is_elsewhere(scores)
-        table: Any = arguments.checked_tensor(scores) if elsewhere else as_scores(scores)
-        if table.shape[0] != rows.size:
-            raise ValueError(
-                f"scores must have a row for each of the {rows.size} inputs, got the shape "
-                f"{tuple(table.shape)}; name the inputs of the rows in index"
-            )
-        numbered = first_draw is not None and not drawn
-        with self._lock:
-            self._check_usable()
-            new = self._content.next_draws(rows, first_draw, int(table.shape[1]))
-            draws = draw_numbers.join(self._content.draws, new)
-            if elsewhere:
-                with self._as_a_whole():
-                    self._on_devices().add(table, rows, new, numbered)
-                    self._content.draws = draws
-                return int(table.shape[1])
-            seen = self._content.seen
-            marks = seen.marks(new[:, 0], table)
-            if not numbered and seen.has(marks):
-                raise ValueError(
-                    "scores must be of other draws than those counted before, and are in part "
-                    "the very same ones; a draw must be counted once only (if they are other "
-                    "draws all the same, number them with first_draw)"
-                )
-            with self._as_a_whole():
-                host_counts.count(self._content, table, rows, new, backend=backend, threads=threads)
-                self._content.draws = draws
-            seen.add(marks)
-        return int(table.shape[1])
-
-    @contextmanager
-    def _as_a_whole(self) -> Iterator[None]:
-        """Make the sketch unusable if it is interrupted between counting and recording draws."""
-        self._unusable = (
-            "an update of the sketch was interrupted, so that its counts may be of other draws "
-            "than it records; begin a new sketch"
-        )
-        try:
-            yield
-        except (TypeError, ValueError):  # raised before anything is counted
-            self._unusable = ""
-            raise
-        self._unusable = ""
-
-    def _check_usable(self) -> None:
-        if self._unusable:
-            raise ValueError(self._unusable)
-
-    def _on_devices(self) -> PendingCounts:
-        """Return the counts that have not come back from other devices."""
-        from smoothbound.sketch._device_counts import PendingCounts
-
-        if self._pending is None:
-            self._pending = PendingCounts(self._content.edges, self._content.index.size)
-        return self._pending
-
-    def _collect(self) -> None:
-        """Wait for the counts from other devices and add them."""
-        self._check_usable()
-        if self._pending is None:
-            return
-        try:
-            from_devices = self._pending.take(self._content.seen)
-        except ValueError as error:
-            self._unusable = str(error)
-            raise
-        with self._as_a_whole():
-            for counts in from_devices:
-                self._content.counts += counts
-            self._pending = None
-
-    def _current(self) -> SketchContent:
-        """Return the data with the counts of all devices. The caller must hold the lock."""
-        self._collect()
-        return self._content
-
-    def _copied(self) -> SketchContent:
-        """Return a copy of the data with the counts of all devices."""
-        with self._lock:
-            return self._current().copy()
 
     # Merging
 
@@ -464,8 +339,8 @@ class ScoreSketch:
         """
         if not isinstance(other, ScoreSketch):
             return NotImplemented
-        with _locked(self, other):
-            return self._holding(self._current().merge(other._current()))
+        with locked(self._shared, other._shared):
+            return self._holding(self._shared.current().merge(other._shared.current()))
 
     @renamed(inputs="index")
     def select(self, index: ArrayLike) -> ScoreSketch:
@@ -481,8 +356,8 @@ class ScoreSketch:
         TypeError, ValueError
             If one of them is not in the sketch.
         """
-        with self._lock:
-            return self._holding(self._current().select(index))
+        with self._shared.lock:
+            return self._holding(self._shared.current().select(index))
 
     only = formerly("only", "select")
 
@@ -509,8 +384,8 @@ class ScoreSketch:
         True
         """
         places = arguments.checked_kept(kept, self.edges.size)
-        with self._lock:
-            return self._holding(self._current().coarsen(places))
+        with self._shared.lock:
+            return self._holding(self._shared.current().coarsen(places))
 
     at = formerly("at", "coarsen")
 
@@ -534,7 +409,7 @@ class ScoreSketch:
         with name_the_extra():
             from smoothbound.sketch._file import write
 
-        write(checks.path("path", path), self._copied())
+        write(checks.path("path", path), self._shared.copy())
 
     @classmethod
     def load(cls, path: str | Path) -> ScoreSketch:
@@ -620,9 +495,9 @@ class ScoreSketch:
             If an argument is not of the kind or in the range stated above, or if an input has no
             draws or too few to certify anything at this alpha.
         """
-        with self._lock:
+        with self._shared.lock:
             return certify_content(
-                self._current(),
+                self._shared.current(),
                 sigma=self._check_sigma(sigma),
                 radii=radii,
                 thresholds=thresholds,
@@ -643,15 +518,6 @@ class ScoreSketch:
         if known is None:
             raise ValueError("sigma must be given: the noise level of the draws is not recorded")
         return known
-
-
-@contextmanager
-def _locked(*sketches: ScoreSketch) -> Iterator[None]:
-    """Hold the locks of sketches, taken in an order that is the same for all threads."""
-    with ExitStack() as stack:
-        for sketch in sorted(sketches, key=id):
-            stack.enter_context(sketch._lock)
-        yield
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

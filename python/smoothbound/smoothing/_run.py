@@ -22,7 +22,7 @@ from smoothbound.bounds._request import Request
 from smoothbound.data._loading import Dataset
 from smoothbound.errors import StoreError
 from smoothbound.sampling._jobs import Draws, Failure, Input
-from smoothbound.sketch import _host_counts as host_counts
+from smoothbound.sketch import _counting as counting
 from smoothbound.sketch._content import SketchContent, no_counts
 from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure, earlier_of
 from smoothbound.smoothing._background import in_background
@@ -415,5 +415,5 @@ def _sketch(scores: NDArray[np.float32], settings: RunSettings) -> bytes:
         measure=settings.measure,
         sigma=settings.sigma,
     )
-    host_counts.count(content, scores[None], one, content.draws, backend=None, threads=None)
+    counting.count(content, scores[None], one, content.draws, backend=None, threads=None)
     return packed_counts.pack(content.counts[0])

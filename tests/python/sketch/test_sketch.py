@@ -13,7 +13,7 @@ from sketches import filled, sketched, slow_counts
 from smoothbound import ScoreSketch
 from smoothbound.errors import StoreError
 from smoothbound.sampling._sampler import Sampler
-from smoothbound.sketch import _host_counts as host_counts
+from smoothbound.sketch import _counting as counting
 
 RADII = np.array([0.0, 0.3, 1.0, 3.0, 9.0])
 
@@ -568,7 +568,7 @@ def test_threads_share_a_sketch_without_losing_a_draw():
 def test_an_update_that_was_interrupted_leaves_no_sketch_to_certify(rows, monkeypatch):
     scores = np.random.default_rng(0).uniform(size=(2, 1000))[: 2 if rows is None else 1]
     sketch = ScoreSketch(2, sigma=1.0)
-    counter = host_counts._counter
+    counter = counting._counter
 
     class Interrupted:
         def __init__(self, *about):
@@ -579,7 +579,7 @@ def test_an_update_that_was_interrupted_leaves_no_sketch_to_certify(rows, monkey
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(host_counts, "_counter", Interrupted)
+        patch.setattr(counting, "_counter", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             sketch.update(scores, index=rows)
     for act in (
