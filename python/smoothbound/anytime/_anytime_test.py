@@ -18,6 +18,7 @@ from smoothbound.anytime._sample_size import first_look_from, last_look, look_af
 from smoothbound.anytime._setting import Estimate, Setting, Source
 from smoothbound.backends import _select as backends
 from smoothbound.backends._names import Backend, Sides
+from smoothbound.noise._streams import MAX_DRAWS
 from smoothbound.sampling._jobs import Draws
 from smoothbound.scores._arrays import outside_range
 
@@ -71,6 +72,9 @@ class AnytimeTest:
     guess : array-like of float, shape (k,)
         Scores that serve as the first guess of the distribution and for nothing else, such as those
         of the draws that selected the class; none by default. Do not pass them to `update` too.
+    first_draw : int, default 0
+        Number of the first draw. Draws with smaller numbers were made before, and may have led to
+        the questions; see `follow_up`.
     displacement : float, default 0
         Distance, at most, between the input and the lattice point that is drawn around, in the
         units of the input; every certificate allows for it (`smoothbound.noise._displaced`).
@@ -119,6 +123,7 @@ class AnytimeTest:
         measure: str = "score",
         side: Sides = "lower",
         guess: ArrayLike = (),
+        first_draw: int = 0,
         displacement: float = 0.0,
         backend: Backend | None = None,
     ) -> None:
@@ -129,16 +134,17 @@ class AnytimeTest:
             side=side,
             displacement=displacement,
         )
-        self._begin(setting, checks.alpha("alpha", alpha), backends.resolve(backend))
+        first_draw = checks.count("first_draw", first_draw, 0, MAX_DRAWS)
+        self._begin(setting, checks.alpha("alpha", alpha), backends.resolve(backend), first_draw)
         first_guess = self._row("guess", guess)
         for record in self._records:
             if record.guess(first_guess) >= 0:
                 raise outside_range(first_guess[0], setting.score_range, name="guess")
         self._asked += [self._ask(one, self.alpha) for one in setting.asked(questions)]
 
-    def _begin(self, setting: Setting, alpha: float, backend: Backend) -> None:
+    def _begin(self, setting: Setting, alpha: float, backend: Backend, first_draw: int) -> None:
         """Become a test without draws and questions."""
-        self.alpha, self.backend = alpha, backend
+        self.alpha, self.backend, self.first_draw = alpha, backend, first_draw
         self._setting, self._source = setting, Source()
         self._core = backends.load(backend)
         self._records = [setting.record(self._core, side) for side in setting.sides]
@@ -179,8 +185,13 @@ class AnytimeTest:
 
     @property
     def n_draws(self) -> int:
-        """Number of draws, which is the number of the next one."""
+        """Number of draws so far."""
         return int(self._records[-1].n_draws)
+
+    @property
+    def next_draw(self) -> int:
+        """Number of the next draw, `first_draw` + `n_draws`."""
+        return self.first_draw + self.n_draws
 
     @property
     def n_guess(self) -> int:
@@ -198,6 +209,7 @@ class AnytimeTest:
             f"AnytimeTest([{shown}], sigma={self.sigma:g}, alpha={self.alpha:g}, "
             f"score_range={self.score_range}, measure={self.measure!r}, side={self.side!r}) "
             f"after {self.n_draws} draws"
+            + (f" from number {self.first_draw} on" if self.first_draw else "")
         )
 
     # Draws
@@ -211,7 +223,7 @@ class AnytimeTest:
             In the order of drawing, which must not depend on their values. `Draws` of a sampler
             carry their numbers with them, and what they are draws of.
         first_draw : int, optional
-            Number of the first of them; by default `n_draws`, which says that they are the draws
+            Number of the first of them; by default `next_draw`, which says that they are the draws
             after those before. With another number the draws are refused: some were passed before,
             or some were left out.
 
@@ -253,7 +265,7 @@ class AnytimeTest:
     def _refuse_numbers(self, first_draw: int | None, n: int) -> None:
         """Refuse draws that are not the next ones, or too many."""
         self._refuse_interrupted()
-        due = self.n_draws
+        due = self.next_draw
         first = due if first_draw is None else checks.count("first_draw", first_draw, 0)
         if first < due:
             raise ValueError(
@@ -265,8 +277,9 @@ class AnytimeTest:
                 f"first_draw must be {due}, the number of the next draw, got {first}: no draw "
                 "may be left out; pass those before first"
             )
-        if n > MOST_DRAWS - due:
-            raise ValueError(f"scores must be at most {MOST_DRAWS} draws in all, got {due + n}")
+        if n > MOST_DRAWS - self.n_draws:
+            total = self.n_draws + n
+            raise ValueError(f"scores must be at most {MOST_DRAWS} draws in all, got {total}")
 
     def _refuse_interrupted(self) -> None:
         """Refuse to go on where one side has draws that the other lacks."""
@@ -283,7 +296,8 @@ class AnytimeTest:
 
         Only the draws after the present look count for it, because its choice may depend on those
         before; they serve as its first guess. Its answer holds at an alpha of its own: all answers
-        together hold at the sum of the alphas.
+        together hold at the sum of the alphas. It is judged at the looks of this test. After many
+        draws they are far apart, and `follow_up` answers easy questions sooner.
 
         Parameters
         ----------
@@ -309,6 +323,56 @@ class AnytimeTest:
             for side in self._setting.sides
         )
         return _Asked(question, alpha, first_draw, chains)
+
+    def follow_up(
+        self, questions: Question | Sequence[Question], *, alpha: float | None = None
+    ) -> AnytimeTest:
+        """Begin a test of other questions, on the draws after those so far.
+
+        The questions may depend on all draws so far, which serve as the first guess of the new test
+        and for nothing else. This test stays as it is and may go on, too. An answer of this test
+        and one of the new test hold together with probability at least 1 minus the sum of their
+        alphas.
+
+        Parameters
+        ----------
+        questions : Decide, FindRadius or FindConfidence, or a list of them
+        alpha : float, optional
+            Failure probability of each answer; by default that of this test.
+
+        Returns
+        -------
+        AnytimeTest
+            Its `first_draw` is the `next_draw` of this test.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a question is not such, or outside its range.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from smoothbound.anytime import Decide
+        >>> test = AnytimeTest(Decide(0.5, radius=0.5), sigma=0.25)
+        >>> test.update(np.full(100, 0.8))
+        >>> later = test.follow_up(Decide(0.6, radius=0.0), alpha=0.01)
+        >>> later.update(np.full(100, 0.8), first_draw=100)
+        >>> later.answers[0].certified, later.answers[0].first_draw
+        (True, 100)
+        """
+        with self._lock:
+            self._refuse_interrupted()
+            made = AnytimeTest(
+                questions,
+                **asdict(self._setting),
+                alpha=self.alpha if alpha is None else alpha,
+                guess=self._setting.scores_like(self._core, self._records[0]),
+                first_draw=self.next_draw,
+                backend=self.backend,
+            )
+            made._source = self._source
+        return made
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -354,10 +418,9 @@ class AnytimeTest:
                 raise ValueError(f"i must be a question with an open claim, got {i}")
             return self._setting.estimate(self._core, record, claim)
 
-    @staticmethod
-    def _answer(asked: _Asked, side: Any, record: Any, chain: Chain) -> Answer:
+    def _answer(self, asked: _Asked, side: Any, record: Any, chain: Chain) -> Answer:
         chain.advance(record)
-        return Answer.of(asked.question, side, asked.first_draw, chain)
+        return Answer.of(asked.question, side, self.first_draw + asked.first_draw, chain)
 
     # States
 
@@ -372,6 +435,7 @@ class AnytimeTest:
             about = {
                 **asdict(self._setting),
                 "alpha": self.alpha,
+                "first_draw": self.first_draw,
                 "source": asdict(self._source),
                 "asked": [
                     {
@@ -422,7 +486,8 @@ class AnytimeTest:
     def _take_state(self, about: dict[str, Any], records: list[bytes], backend: Backend) -> None:
         asked, source = about.pop("asked"), Source(**about.pop("source"))
         alpha = checks.alpha("alpha", about.pop("alpha"))
-        self._begin(Setting(**about), alpha, backend)
+        first_draw = checks.count("first_draw", about.pop("first_draw", 0), 0, MAX_DRAWS)
+        self._begin(Setting(**about), alpha, backend, first_draw)
         new, self._records = self._records, [self._core.record_from_bytes(one) for one in records]
         kinds = [[(one.a, one.b, one.side) for one in some] for some in (new, self._records)]
         if kinds[0] != kinds[1]:

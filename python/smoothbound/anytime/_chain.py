@@ -111,7 +111,7 @@ class Answer:
     radius, confidence : float
         The certificate; NaN where there is none.
     n_draws : int
-        Number of draws at which it was reached, counted from draw 0; 0 where there is none.
+        Number of draws of the test at which it was reached; 0 where there is none.
     log_wealth : float
         Logarithm of the wealth of the claim that is tested now: the one asked about, or the
         next radius or confidence of the grid. It is shown at ln(1/alpha).

@@ -11,6 +11,9 @@ from itertools import takewhile
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smoothbound._utils import checks
 from smoothbound.anytime._chain import Chain
 from smoothbound.anytime._questions import (
@@ -138,6 +141,18 @@ class Setting:
         """Begin the record of the draws for one side."""
         a, b = self.score_range
         return backend.DrawRecord(a, b, side)
+
+    def scores_like(self, backend: ModuleType, record: Any) -> NDArray[np.float64]:
+        """Return as many scores on the knots as a record has draws, distributed as they are."""
+        masses = record.guessed + record.since_last_look
+        masses = masses + record.between_looks.sum(axis=0, dtype=np.uint64)
+        up_to = np.cumsum(masses.astype(np.float64)) / max(1.0, float(masses.sum()))
+        n = record.n_guess + record.n_draws
+        counts = np.diff(np.floor(up_to * n + 0.5), prepend=0.0).astype(np.int64)
+        a, b = self.score_range
+        distances = (b - a) * backend.anytime_knots
+        at_knots = a + distances if record.side == "lower" else b - distances
+        return np.repeat(np.clip(at_knots, a, b), counts)
 
     def chain(
         self, backend: ModuleType, question: Question, side: Side, alpha: float, first: int = 0

@@ -203,6 +203,95 @@ def test_a_question_before_the_first_draw_is_like_those_before_it():
     assert one == other
 
 
+# other questions, on the draws after those so far -------------------------------------------------
+
+
+def test_a_test_that_follows_counts_later_draws_alone():
+    test = asked(DECIDE, np.ones(1000))
+    later = test.follow_up(Decide(0.6, SIGMA), alpha=1e-4)
+    assert (later.alpha, later.first_draw, later.next_draw, later.n_draws) == (1e-4, 1000, 1000, 0)
+    assert later.questions == (Decide(0.6, SIGMA),)
+    later.update(np.zeros(1000), first_draw=1000)
+    assert not later.answers[0].certified
+    assert test.answers[0].certified  # and stays as it was
+    assert test.n_draws == 1000
+    test.update(np.ones(10))
+
+
+@pytest.mark.parametrize("side", ["lower", "upper", "both"])
+def test_the_first_guess_of_a_test_that_follows_is_all_that_was_drawn(backend, side):
+    options = {"score_range": (-2.0, 3.0), "guess": 5 * scores_of(50, 1) - 2, "side": side}
+    test = asked(Decide(1.0, 0.0), 5 * scores_of(971, 2) - 2, backend=backend, **options)
+    later = test.follow_up(Decide(2.0, 0.0))
+    assert later.n_guess == 1021
+    assert later.first_draw == 971
+    assert later.backend == backend
+    whole = asked(Decide(2.0, 0.0), scores_of(0), backend=backend, **options | {"guess": ()})
+    whole.update(np.concatenate([5 * scores_of(50, 1) - 2, 5 * scores_of(971, 2) - 2]))
+    mine, theirs = later.estimate(0), whole.estimate(0)
+    # The upper side sees the record of the lower side, or 971 draws up to a look.
+    assert mine.above == pytest.approx(theirs.above, abs=0.01)
+    assert mine.deviation == pytest.approx(theirs.deviation, rel=0.05)
+
+
+def test_a_test_that_follows_decides_soon_what_the_draws_before_have_shown():
+    test = asked(Decide(0.8, SIGMA), scores_of(50_000), guess=())
+    easy = test.follow_up(Decide(0.5, 0.0))
+    easy.update(scores_of(1000, 3))
+    assert 0 < easy.answers[0].n_draws < 20
+
+
+def test_a_test_that_follows_goes_on_from_its_state_and_has_followers_of_its_own():
+    source = {"index": 7, "seed": 1}
+    test = AnytimeTest(DECIDE, sigma=SIGMA)
+    test.update(draws(scores_of(50), **source))
+    later = test.follow_up(FindRadius(0.5, 0.1))
+    later.update(draws(scores_of(60, 2), first_draw=50, **source))
+    state = AnytimeTest.from_bytes(later.to_bytes())
+    assert (state.first_draw, state.next_draw) == (50, 110)
+    assert repr(state) == repr(later)
+    assert repr(state).endswith("after 60 draws from number 50 on")
+    with pytest.raises(ValueError, match=r"must be 110, .* once only"):
+        state.update(draws(scores_of(60, 2), first_draw=50, **source))
+    with pytest.raises(ValueError, match="index = 7, as those before"):
+        state.update(draws(scores_of(5), first_draw=110, **source | {"index": 8}))
+    assert state.follow_up(DECIDE).first_draw == 110
+    state.ask(DECIDE)
+    assert [answer.first_draw for answer in state.answers] == [50, 110]
+
+
+def test_a_question_that_the_draws_chose_is_false_no_more_often_than_alpha():
+    """The claim is false by nothing, and asked when the draws so far speak for it most."""
+    p, repeats, alpha, false, tempting = 0.9, 300, 0.1, 0, 0.0
+    c = float(ndtr(ndtri(p) - 1.0))
+    rng = np.random.default_rng(6)
+    for _ in range(repeats):
+        votes = np.float32(rng.random(600) < p)
+        shares = np.cumsum(votes) / np.arange(1, 601)
+        n = 100 + int(np.argmax(shares[100:]))
+        tempting += shares[n] / repeats
+        later = asked(Decide(0.5, 0.0), votes[:n], guess=()).follow_up(
+            Decide(c, SIGMA), alpha=alpha
+        )
+        later.update(np.float32(rng.random(400) < p))
+        false += later.answers[0].certified
+    assert tempting > p + 0.01
+    assert 0 < false / repeats < alpha + 3 * math.sqrt(alpha * (1 - alpha) / repeats)
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda test: test.follow_up([]), "questions must be a question or a list"),
+        (lambda test: test.follow_up(Decide(1.0, 0.0)), "threshold must"),
+        (lambda test: test.follow_up(DECIDE, alpha=0.0), "alpha must"),
+    ],
+)
+def test_a_test_that_follows_needs_questions(call, match):
+    with pytest.raises((TypeError, ValueError), match=match):
+        call(asked(DECIDE))
+
+
 # what is refused ----------------------------------------------------------------------------------
 
 
