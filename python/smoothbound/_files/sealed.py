@@ -9,8 +9,10 @@ therefore gets the settings and columns that were written, or an error.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,11 +20,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from smoothbound._files.atomic import atomic_write
-from smoothbound._files.checksum import DIGEST, digest
-from smoothbound._files.plain import memory_limit, read_plain
+from smoothbound._files.checksum import DIGEST
+from smoothbound._files.plain import memory_limit, open_plain, read_plain
 from smoothbound.errors import StoreError
 
-__all__ = ["METADATA_KEY", "read_table", "require", "seal", "write_table"]
+__all__ = [
+    "METADATA_KEY",
+    "batches",
+    "open_file",
+    "read_table",
+    "require",
+    "seal",
+    "write_table",
+    "writing",
+]
 
 METADATA_KEY = b"smoothbound"  # of the metadata: the JSON that describes the table
 _MAGIC = b"SBSEAL01"
@@ -30,6 +41,9 @@ _SEAL = len(_MAGIC) + DIGEST
 _TAIL = 8  # bytes after the footer: its length, and "PAR1"
 _BLOCK = 1 << 20  # bytes read at a time, so that a small file cannot fill the memory at once
 _UNKNOWN = 4096  # bytes that are allowed for a value of no fixed width
+_BATCH = 1 << 24  # bytes of a batch, by the widths of its columns
+_MOST_ROWS = 1 << 16  # of a batch
+_ROW_GROUP = 1 << 14  # rows: a reader holds those of a few columns at a time
 
 
 def write_table(table: pa.Table, path: str | Path, **options: Any) -> None:
@@ -50,6 +64,50 @@ def write_table(table: pa.Table, path: str | Path, **options: Any) -> None:
     """
     with atomic_write(Path(path)) as file:
         pq.write_table(table, file, write_page_checksum=True, **options)
+        seal(file)
+
+
+@contextmanager
+def writing(
+    path: str | Path, schema: pa.Schema, **options: Any
+) -> Iterator[Callable[[pa.Table], None]]:
+    """Write a table to a sealed Parquet file, some rows at a time.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file takes the place of `path` once it is complete.
+    schema : pyarrow.Schema
+        Its metadata are kept and sealed too.
+    **options
+        Of `pyarrow.parquet.ParquetWriter`.
+
+    Yields
+    ------
+    callable
+        To be called with a table of the next rows.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written; `path` is then as it was.
+    """
+    waiting: list[pa.Table] = []
+
+    def write(table: pa.Table) -> None:
+        waiting.append(table.cast(schema))
+        if sum(map(len, waiting)) >= _ROW_GROUP:
+            flush()
+
+    def flush() -> None:
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting), _ROW_GROUP)
+            waiting.clear()
+
+    with atomic_write(Path(path)) as file:
+        with pq.ParquetWriter(file, schema, write_page_checksum=True, **options) as writer:
+            yield write
+            flush()
         seal(file)
 
 
@@ -88,7 +146,7 @@ def read_table(path: str | Path) -> tuple[pa.Table, bool]:
         If there is no such file, it is damaged or not Parquet, or memory does not hold it.
     """
     data = read_plain(path)
-    sealed = _check(path, data)
+    sealed = _check(path, io.BytesIO(data))
     try:
         # Read from memory, because pyarrow takes a parent folder such as sigma=0.25 for a column.
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
@@ -105,7 +163,7 @@ def read_table(path: str | Path) -> tuple[pa.Table, bool]:
     except StoreError:
         raise
     except Exception as error:  # pyarrow raises more kinds on damaged files than it documents
-        raise StoreError(f"{path} is cut short, damaged or not Parquet: {error}") from error
+        raise _not_readable(path, error) from error
 
 
 def require(path: str | Path, sealed: bool) -> None:
@@ -123,7 +181,85 @@ def require(path: str | Path, sealed: bool) -> None:
         )
 
 
-def _check(path: str | Path, data: bytes) -> bool:
+def open_file(path: str | Path) -> tuple[pq.ParquetFile, bool]:
+    """Open a Parquet file of any size, after a check of its seal.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    file : pyarrow.parquet.ParquetFile
+        To be closed with ``close(force=True)``. `batches` reads from it.
+    sealed : bool
+        As for `read_table`.
+
+    Raises
+    ------
+    StoreError
+        If there is no such file, it is damaged or not Parquet.
+    """
+    file = open_plain(path)
+    try:
+        sealed = _check(path, file)
+        file.seek(0)
+        # A row group may hold the whole file, so that its pages are read one by one.
+        return (
+            pq.ParquetFile(
+                file, pre_buffer=False, buffer_size=_BLOCK, page_checksum_verification=True
+            ),
+            sealed,
+        )
+    except BaseException as error:
+        file.close()
+        if isinstance(error, StoreError) or not isinstance(error, Exception):
+            raise
+        raise _not_readable(path, error) from error
+
+
+def batches(
+    path: str | Path,
+    file: pq.ParquetFile,
+    columns: list[str],
+    row_groups: Iterable[int] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of an open file, a few megabytes at a time.
+
+    Parameters
+    ----------
+    path : str or Path
+        For errors.
+    file : pyarrow.parquet.ParquetFile
+    columns : list of str
+    row_groups : iterable of int, optional
+        By default all.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged, or a batch is more than memory holds.
+    """
+    width = sum(_width(file.schema_arrow.field(name).type) for name in columns)
+    rows = min(max(_BATCH // max(width, 1), 1), _MOST_ROWS)
+    groups = None if row_groups is None else list(row_groups)
+    try:
+        for batch in file.iter_batches(rows, row_groups=groups, columns=columns):
+            if batch.nbytes > memory_limit():
+                raise StoreError(f"{path} cannot be read: its columns are more than memory holds")
+            batch.validate(full=True)
+            yield batch
+    except StoreError:
+        raise
+    except Exception as error:  # pyarrow raises more kinds on damaged files than it documents
+        raise _not_readable(path, error) from error
+
+
+def _not_readable(path: str | Path, error: Exception) -> StoreError:
+    return StoreError(f"{path} is cut short, damaged or not Parquet: {error}")
+
+
+def _check(path: str | Path, file: BinaryIO) -> bool:
     """Return whether a file has a seal.
 
     Raises
@@ -131,12 +267,25 @@ def _check(path: str | Path, data: bytes) -> bool:
     StoreError
         If the seal does not match the bytes.
     """
-    footer = len(data) - _TAIL - int.from_bytes(data[-_TAIL:-4], "little")
-    at = footer - _SEAL
-    if at < 0 or data[at : at + len(_MAGIC)] != _MAGIC:
+    size = file.seek(0, os.SEEK_END)
+    if size < _TAIL:
         return False
-    whole = memoryview(data)
-    if digest(whole[:at], whole[footer:]) != data[at + len(_MAGIC) : footer]:
+    file.seek(size - _TAIL)
+    footer = size - _TAIL - int.from_bytes(file.read(4), "little")
+    at = footer - _SEAL
+    if at < 0:
+        return False
+    file.seek(at)
+    found = file.read(_SEAL)
+    if not found.startswith(_MAGIC):
+        return False
+    made = hashlib.blake2b(digest_size=DIGEST)
+    for start, end in ((0, at), (footer, size)):
+        file.seek(start)
+        while start < end and (block := file.read(min(_BLOCK, end - start))):
+            made.update(block)
+            start += len(block)
+    if made.digest() != found[len(_MAGIC) :]:
         raise StoreError(
             f"{path} is damaged: its bytes are not those that were written; restore it from a copy"
         )

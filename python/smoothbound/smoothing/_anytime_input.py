@@ -34,7 +34,7 @@ from smoothbound.smoothing._class_radius import anytime_class_radius
 from smoothbound.smoothing._one_input import InputResult, MethodBounds, failed_input
 
 if TYPE_CHECKING:
-    from smoothbound.store._schema import Status
+    from smoothbound.store._table.schema import Status
 
 __all__ = ["AdaptiveDraws", "AnytimeProcedure", "earlier_of"]
 

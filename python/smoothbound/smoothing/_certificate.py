@@ -16,7 +16,7 @@ from smoothbound.store._sampling_settings import SAMPLING_CHECKS, SamplingSettin
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from smoothbound.store._schema import Status
+    from smoothbound.store._table.schema import Status
 
 __all__ = ["SmoothedCertificate", "SmoothedSettings"]
 
@@ -102,7 +102,7 @@ class SmoothedCertificate(Certificate):
     @classmethod
     def upgraded(cls, table: pa.Table, settings: Settings) -> pa.Table:
         """Return the table of a file with the columns of this version."""
-        from smoothbound.store._schema import with_selection, with_status
+        from smoothbound.store._table.schema import with_selection, with_status
 
         assert isinstance(settings, SmoothedSettings)
         return with_selection(with_status(super().upgraded(table, settings)), settings.n0)

@@ -21,7 +21,7 @@ from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Job
 from smoothbound.smoothing._class_radius import class_radius
 
 if TYPE_CHECKING:
-    from smoothbound.store._schema import Status
+    from smoothbound.store._table.schema import Status
 
 __all__ = [
     "InputResult",

@@ -28,10 +28,10 @@ from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
-from smoothbound.store import _packed_counts as packed_counts
 from smoothbound.store._results import Results, load, require_anytime
-from smoothbound.store._schema import SKETCH_EDGES
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._table import packed_counts
+from smoothbound.store._table.schema import SKETCH_EDGES
 from smoothbound.store._writer import Writer
 
 __all__ = ["as_recorded", "run"]

@@ -1,8 +1,8 @@
 """Reading of a results folder, finished or not, as one table.
 
 A finished run is one Parquet file, `results.parquet`, with the settings as JSON in its metadata
-(key ``smoothbound``). An unfinished run is a journal (`_journal`). A folder holds both while a
-finished run is resumed with more inputs.
+(key ``smoothbound``). An unfinished run is a journal (`_table.journal`). A folder holds both while
+a finished run is resumed with more inputs.
 
 Checksums cover every byte, and every setting and number is checked when it is read.
 """
@@ -26,19 +26,18 @@ from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
 from smoothbound._utils.renamed import formerly, renamed
 from smoothbound.errors import StoreError
-from smoothbound.store import _packed_counts as packed_counts
-from smoothbound.store._checks import require_sound
-from smoothbound.store._journal import Journal
-from smoothbound.store._schema import (
+from smoothbound.store._settings import RunSettings
+from smoothbound.store._table import packed_counts
+from smoothbound.store._table.checks import require_sound
+from smoothbound.store._table.journal import Journal
+from smoothbound.store._table.schema import (
     SETTINGS_KEY,
     SKETCH_EDGES,
     Status,
     schema,
-    with_selection,
-    with_status,
+    upgraded,
     without_replaced,
 )
-from smoothbound.store._settings import RunSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +53,11 @@ __all__ = [
     "load",
     "load_finished",
     "require_anytime",
+    "require_folder",
     "results_of",
+    "settings_of",
+    "sketch_of",
+    "summary",
 ]
 
 RESULTS, JOURNAL = "results.parquet", "journal.bin"
@@ -84,14 +87,7 @@ class Results:
         return self.table.num_rows
 
     def __repr__(self) -> str:
-        settings = self.settings
-        names = ", ".join(method.name for method in settings.methods)
-        state = "complete" if self.complete else f"of {settings.n_inputs}, not complete"
-        return printable(
-            f"Results of {len(self)} inputs ({state}): {settings.measure} of {settings.arch} on "
-            f"{settings.data}, {names}, n = {settings.n}, sigma = {exact(settings.sigma)}, "
-            f"alpha = {exact(settings.alpha)}"
-        )
+        return printable(f"Results of {summary(self.settings, len(self), self.complete)}")
 
     @property
     def failed(self) -> int:
@@ -139,11 +135,7 @@ class Results:
             Counts of adaptive draws certify nothing by themselves, because the scores decided how
             many draws there are.
         """
-        from smoothbound.sketch._content import SketchContent, no_counts
-        from smoothbound.sketch._score_sketch import ScoreSketch
-
-        settings = self.settings
-        if settings.adaptive is not None:
+        if self.settings.adaptive is not None:
             raise StoreError("adaptive draws leave no sketch: certify without --adaptive")
         if not len(self.with_scores):
             raise StoreError("no input has a sketch: none is finished, or all have failed")
@@ -154,30 +146,9 @@ class Results:
         )
         if missing := np.setdiff1d(wanted, self.with_scores).tolist():
             raise StoreError(f"input {missing[0]} has no sketch: it is not there, or has failed")
-        rows = np.searchsorted(self.array("index"), wanted)
-        n, packed = self.array("n_draws")[rows], self.table["sketch"]
-        try:
-            counts = no_counts(len(rows), SKETCH_EDGES)
-        except ValueError as error:
-            raise StoreError(f"name fewer inputs: {error}") from error
-        try:
-            for k, row in enumerate(rows.tolist()):
-                counts[k] = packed_counts.unpack(packed[row].as_py() or b"", counts.shape[1])
-            return ScoreSketch.from_content(
-                SketchContent(
-                    index=wanted,
-                    selected=self.array("selected")[rows],
-                    draws=np.column_stack([wanted, np.zeros_like(n), n]),
-                    counts=counts,
-                    edges=np.linspace(*settings.score_range, SKETCH_EDGES),
-                    measure=settings.measure,
-                    sigma=settings.sigma,
-                    displacement=settings.displacement,
-                    noise=settings.noise.kind,
-                )
-            )
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"the sketches of the results are damaged: {error}") from error
+        return sketch_of(
+            self.settings, self.table.take(np.searchsorted(self.array("index"), wanted))
+        )
 
     def array(self, name: str) -> NDArray[Any]:
         """Return a column as an array of shape (n_inputs,), or (n_inputs, k) for a list column.
@@ -212,6 +183,53 @@ class Results:
         return frame
 
 
+def summary(settings: RunSettings, n_inputs: int, complete: bool) -> str:
+    """Describe results in a line."""
+    names = ", ".join(method.name for method in settings.methods)
+    state = "complete" if complete else f"of {settings.n_inputs}, not complete"
+    return (
+        f"{n_inputs} inputs ({state}): {settings.measure} of {settings.arch} on "
+        f"{settings.data}, {names}, n = {settings.n}, sigma = {exact(settings.sigma)}, "
+        f"alpha = {exact(settings.alpha)}"
+    )
+
+
+def sketch_of(settings: RunSettings, table: pa.Table) -> ScoreSketch:
+    """Return the counted scores of the inputs of a table, all of which were kept.
+
+    Raises
+    ------
+    StoreError
+        If the counts are damaged, or more than memory holds.
+    """
+    from smoothbound.sketch._content import SketchContent, no_counts
+    from smoothbound.sketch._score_sketch import ScoreSketch
+
+    index, selected, n = (as_array(table[name]) for name in ("index", "selected", "n_draws"))
+    try:
+        counts = no_counts(len(table), SKETCH_EDGES)
+    except ValueError as error:
+        raise StoreError(f"name fewer inputs: {error}") from error
+    try:
+        for k, packed in enumerate(table["sketch"]):
+            counts[k] = packed_counts.unpack(packed.as_py() or b"", counts.shape[1])
+        return ScoreSketch.from_content(
+            SketchContent(
+                index=index,
+                selected=selected,
+                draws=np.column_stack([index, np.zeros_like(n), n]),
+                counts=counts,
+                edges=np.linspace(*settings.score_range, SKETCH_EDGES),
+                measure=settings.measure,
+                sigma=settings.sigma,
+                displacement=settings.displacement,
+                noise=settings.noise.kind,
+            )
+        )
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"the sketches of the results are damaged: {error}") from error
+
+
 def as_array(column: pa.ChunkedArray[Any]) -> NDArray[Any]:
     """Return a column as `Results.array` does."""
     if isinstance(column.type, pa.FixedSizeListType):
@@ -238,14 +256,10 @@ def load(folder: str | Path, *, salvage: bool = False) -> Results:
     StoreError
         If there is no such folder, it holds no results, or they are damaged.
     """
-    folder = checks.path("folder", folder)
-    if not is_there(folder) or not folder.is_dir():
-        raise StoreError(f"there is no results folder {folder}")
+    folder = require_folder(folder)
     finished, path = folder / RESULTS, folder / JOURNAL
     if is_there(finished):
         return load_finished(finished)
-    if not is_there(path) and not is_there(finished):
-        raise StoreError(f"{folder} holds no results: neither {RESULTS} nor {JOURNAL} is in it")
     try:
         data = read_plain(path)
     except StoreError:
@@ -256,6 +270,22 @@ def load(folder: str | Path, *, salvage: bool = False) -> Results:
     if journal.schema is None:
         raise StoreError(f"{folder} holds no results yet: its run was stopped at the very start")
     return results_of(path, journal.table(), complete=False)
+
+
+def require_folder(folder: str | Path) -> Path:
+    """Return the path of a results folder.
+
+    Raises
+    ------
+    StoreError
+        If there is no such folder, or it holds neither of the files of a run.
+    """
+    path = checks.path("folder", folder)
+    if not is_there(path) or not path.is_dir():
+        raise StoreError(f"there is no results folder {path}")
+    if not any(is_there(path / name) for name in (RESULTS, JOURNAL, RESULTS)):  # it may finish now
+        raise StoreError(f"{path} holds no results: neither {RESULTS} nor {JOURNAL} is in it")
+    return path
 
 
 def _parse(path: Path, data: bytes, *, salvage: bool) -> Journal:
@@ -315,23 +345,34 @@ def results_of(path: Path, table: pa.Table, *, complete: bool) -> Results:
     StoreError
         If the table is not one that a run writes. The error names `path`.
     """
-    try:
-        settings = RunSettings.from_json((table.schema.metadata or {})[SETTINGS_KEY])
-    except KeyError:
-        raise StoreError(f"{path} was not written by smoothbound certify: no settings") from None
-    except StoreError as error:
-        raise StoreError(f"{path}: {error}") from error
-    if not table.schema.equals(schema(settings)):
-        raise StoreError(
-            f"{path} does not have the columns of its settings; expected\n{schema(settings)}\n"
-            f"found\n{table.schema}"
-        )
+    settings = settings_of(path, table.schema)
     if complete and len(table) != settings.n_inputs:
         raise StoreError(f"{path} holds {len(table)} inputs, its settings say {settings.n_inputs}")
     table = table if complete else without_replaced(table)
-    upgraded = with_selection(with_status(table.sort_by("index")), settings.n0)
-    results = Results(settings, upgraded, complete)
+    results = Results(settings, upgraded(table.sort_by("index"), settings), complete)
     require_sound(path, settings, results.array)
     if complete and results.stopped:
         raise StoreError(f"{path} must not hold inputs that were stopped: it is of a finished run")
     return results
+
+
+def settings_of(path: Path, found: pa.Schema) -> RunSettings:
+    """Return the settings that the metadata of a table hold, whose columns fit to them.
+
+    Raises
+    ------
+    StoreError
+        If the table is not one that a run writes. The error names `path`.
+    """
+    try:
+        settings = RunSettings.from_json((found.metadata or {})[SETTINGS_KEY])
+    except KeyError:
+        raise StoreError(f"{path} was not written by smoothbound certify: no settings") from None
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}") from error
+    if not found.equals(schema(settings)):
+        raise StoreError(
+            f"{path} does not have the columns of its settings; expected\n{schema(settings)}\n"
+            f"found\n{found}"
+        )
+    return settings

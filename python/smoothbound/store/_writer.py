@@ -1,7 +1,7 @@
 """Writing of a results folder, one finished input at a time, so that a kill loses none of them.
 
-Every finished input is one frame of the journal (`_journal`), forced to the disk before the next
-input begins. A kill can cut the last frame only; that frame is dropped when the run is resumed.
+Every finished input is one frame of the journal (`_table.journal`), forced to the disk before the
+next input begins. A kill can cut the last frame only, which is dropped when the run is resumed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from smoothbound._files.atomic import atomic_write, clear_drafts, file_identity,
 from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
 from smoothbound.errors import StoreError
-from smoothbound.store._checks import require_sound
-from smoothbound.store._journal import Journal, beginning, frame, schema_frames
 from smoothbound.store._results import (
     JOURNAL,
     RESULTS,
@@ -33,8 +31,10 @@ from smoothbound.store._results import (
     load_finished,
     results_of,
 )
-from smoothbound.store._schema import schema, without_replaced
 from smoothbound.store._settings import FORMAT, RunSettings
+from smoothbound.store._table.checks import require_sound
+from smoothbound.store._table.journal import Journal, beginning, frame, schema_frames
+from smoothbound.store._table.schema import schema, without_replaced
 
 __all__ = ["DAMAGED", "Writer"]
 

@@ -15,8 +15,8 @@ from smoothbound import store
 from smoothbound._files import sealed
 from smoothbound.analysis.reading import evaluate
 from smoothbound.errors import SmoothboundError, StoreError
-from smoothbound.store._journal import Journal
-from smoothbound.store._schema import schema
+from smoothbound.store._table.journal import Journal
+from smoothbound.store._table.schema import schema
 
 ODD: list[Any] = [
     None, True, -1, 0, 2.5, 1e308, 10**400, 2**63, "", "x", "1", [], [None], [-1], [2], [10**400],

@@ -15,7 +15,7 @@ from stored import INDICES, SETTINGS, contents, frame_ends, row, write
 from smoothbound import store
 from smoothbound._files import sealed
 from smoothbound.errors import StoreError
-from smoothbound.store._journal import Journal
+from smoothbound.store._table.journal import Journal
 
 FEW = dataclasses.replace(SETTINGS, max_inputs=3, n_inputs=3)
 MORE = dataclasses.replace(SETTINGS, max_inputs=5, n_inputs=5)

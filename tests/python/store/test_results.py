@@ -30,11 +30,11 @@ from smoothbound.anytime._record import AdaptiveRecord, BudgetRecord
 from smoothbound.bounds._method import Method
 from smoothbound.errors import StoreError
 from smoothbound.sketch import _content
-from smoothbound.store import _packed_counts as packed_counts
 from smoothbound.store import _results, _writer
 from smoothbound.store._commands import certify_command
-from smoothbound.store._schema import schema
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._table import packed_counts
+from smoothbound.store._table.schema import schema
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from smoothbound import store
 from smoothbound.bounds._method import Method
 from smoothbound.noise._record import NoiseRecord
 from smoothbound.sketch._score_sketch import ScoreSketch
-from smoothbound.store import _packed_counts as packed_counts
-from smoothbound.store._schema import SKETCH_EDGES
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._table import packed_counts
+from smoothbound.store._table.schema import SKETCH_EDGES
 
 SETTINGS = RunSettings(
     sigma=0.5,

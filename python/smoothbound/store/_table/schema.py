@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal, get_args
 
 import pyarrow as pa
@@ -13,8 +14,11 @@ __all__ = [
     "SKETCH_EDGES",
     "STATUSES",
     "Status",
+    "column_names",
     "older_status",
+    "read_for",
     "schema",
+    "upgraded",
     "with_selection",
     "with_status",
     "without_replaced",
@@ -88,6 +92,41 @@ def schema(settings: RunSettings) -> pa.Schema:
         [pa.field(name, kind, nullable=False) for name, kind in columns],
         metadata={SETTINGS_KEY: settings.to_json().encode()},
     )
+
+
+# The columns that older formats lack, and those from which they are made.
+_MADE_OF = {
+    "status": ("reason", "predicted"),
+    "n_selection": ("selected",),
+    "state": ("selected",),
+}
+
+
+def column_names(settings: RunSettings) -> list[str]:
+    """Return the names of the columns in the form of this version."""
+    names = schema(settings).names
+    return [*names, *(name for name in _MADE_OF if name not in names)]
+
+
+def read_for(settings: RunSettings, names: Collection[str]) -> list[str]:
+    """Return the columns of a file from which `upgraded` makes these columns."""
+    held = schema(settings).names
+    wanted = {
+        source
+        for name in names
+        for source in ([name] if name in held else _MADE_OF.get(name, [name]))
+    }
+    return [name for name in held if name in wanted]
+
+
+def upgraded(table: pa.Table, settings: RunSettings) -> pa.Table:
+    """Return a table of any readable format, or some columns of it, in the form of this version."""
+    held = schema(settings).names
+    if "status" not in held and {"reason", "predicted"} <= {*table.column_names}:
+        table = with_status(table)
+    if "n_selection" not in held and "selected" in table.column_names:
+        table = with_selection(table, settings.n0)
+    return table
 
 
 def with_status(table: pa.Table) -> pa.Table:
