@@ -24,6 +24,7 @@ from smoothbound.models.architectures import ARCHITECTURES, build
 from smoothbound.sampling._jobs import Draws, FixedJob, Input
 from smoothbound.sampling._sampler import Sampler
 
+GROUP = "Sampler, µs a draw"
 N0 = 100
 
 
@@ -188,8 +189,16 @@ def test_anytime_draws(measure: Measure, runs: str) -> None:
     race = AnytimeRace(Case("cifar_resnet20", "cpu", 16, 400, {"channels_last": False}))
     rows = -(-race.total // race.size) * race.size if runs == "bare model" else race.total
     run = race.bare if runs == "bare model" else race.sample
-    measure.benchmark.group = f"Sampler: {race.case.name}, anytime draws, µs a draw"
-    found = measure(run, row=runs, column="time", items=rows, unit="µs", rounds=5)
+    measure.benchmark.group = GROUP
+    found = measure(
+        run,
+        row=f"{race.case.name}, adaptive",
+        column=runs,
+        items=rows,
+        unit="µs",
+        rounds=5,
+        against="first column",
+    )
     if runs == "sampler":
         assert len(found) == race.case.inputs
         assert {len(draws.scores) <= 400 for draws in found} == {True}
@@ -204,8 +213,16 @@ def test_sampler(measure: Measure, case: Case, runs: str) -> None:
     race = Race(case)
     rows = -(-race.total // race.size) * race.size if runs == "bare model" else race.total
     run = {"bare model": race.bare, "sampler": race.sample, "published loop": race.published}[runs]
-    measure.benchmark.group = f"Sampler: {case.name}, batches of {race.size}, µs a draw"
-    found = measure(run, row=runs, column="time", items=rows, unit="µs", rounds=10)
+    measure.benchmark.group = GROUP
+    found = measure(
+        run,
+        row=f"{case.name}, batches of {race.size}",
+        column=runs,
+        items=rows,
+        unit="µs",
+        rounds=10,
+        against="first column",
+    )
     if runs == "bare model":
         return
     assert len(found) == case.inputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ def draw(n_inputs: int, n_draws: int) -> Scores:
 
 @dataclass
 class Measure:
-    """One cell of a table: `table.py` prints the time of one item, and the ratio to the first row.
+    """One cell of a table: `table.py` prints the time of one item, and a ratio.
 
     The table is the group of the benchmark. Nothing here reads a clock, so that all benchmarks run
     with `--benchmark-disable` too.
@@ -39,12 +39,15 @@ class Measure:
         items: float = 1,
         unit: str = "ms",
         rounds: int | None = None,
+        against: Literal["first row", "first column"] = "first row",
     ) -> Any:
         """Time a call that treats `items` items, and return what it returns.
 
-        `rounds` sets how often it is called; by default pytest-benchmark decides.
+        `rounds` sets how often it is called; by default pytest-benchmark decides. The ratio of the
+        cell is to the first row of its column, or to the first column of its row.
         """
-        self.benchmark.extra_info.update(row=row, column=column, items=items, unit=unit)
+        cell = {"row": row, "column": column, "items": items, "unit": unit, "against": against}
+        self.benchmark.extra_info.update(cell)
         if rounds is None:
             return self.benchmark(function, *arguments)
         return self.benchmark.pedantic(function, arguments, rounds=rounds)
