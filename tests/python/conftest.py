@@ -2,10 +2,6 @@
 
 import importlib.util
 import os
-import shutil
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 
 # Before torch is imported: small networks gain nothing from threads, and lose on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -49,62 +45,6 @@ def torchvision():
     torchvision = pytest.importorskip("torchvision", exc_type=(ImportError, RuntimeError))
     importlib.import_module("torchvision.transforms")
     return torchvision
-
-
-@dataclass(frozen=True)
-class Native:
-    """The core as CMake builds it, without Python."""
-
-    root: Path
-    prefix: Path  # a static core and the C interface, installed
-    subdirectory: Path  # the example, built with a shared core by add_subdirectory
-    shared: Path  # which was then installed
-
-    @property
-    def example(self):
-        return self.root / "cpp" / "examples" / "embed"
-
-    @staticmethod
-    def run(*command, input=None, fails=False):
-        """Run a command; returns what it printed, or its errors where it must fail."""
-        words = [str(word) for word in command]
-        done = subprocess.run(words, capture_output=True, text=True, input=input, check=False)
-        assert (done.returncode != 0) == fails, done.stdout + done.stderr
-        return done.stderr if fails else done.stdout
-
-
-@pytest.fixture(scope="session")
-def native(tmp_path_factory):
-    """Build and install the core, without its own tests; skipped where there is no compiler.
-
-    It is not optimised, because that takes most of the time and no bit depends on it.
-    """
-    if shutil.which("cmake") is None or shutil.which("c++") is None:
-        pytest.skip("needs cmake and a C++ compiler")
-    paths = [tmp_path_factory.mktemp(name) for name in ("prefix", "subdirectory", "shared")]
-    native = Native(Path(__file__).parents[2], *paths)
-    build = tmp_path_factory.mktemp("build")
-    native.run(
-        "cmake",
-        f"-S{native.root}",
-        f"-B{build}",
-        "-DCMAKE_BUILD_TYPE=None",
-        "-DCMAKE_DISABLE_FIND_PACKAGE_Python=ON",
-    )
-    native.run("cmake", "--build", build, "--parallel", "2")
-    native.run("cmake", "--install", build, "--prefix", native.prefix)
-    native.run(
-        "cmake",
-        f"-S{native.example}",
-        f"-B{native.subdirectory}",
-        f"-DSMOOTHBOUND_SOURCE={native.root}",
-        "-DSMOOTHBOUND_INSTALL=ON",
-        "-DBUILD_SHARED_LIBS=ON",
-        "-DCMAKE_BUILD_TYPE=None",
-    )
-    native.run("cmake", "--build", native.subdirectory, "--parallel", "2")
-    native.run("cmake", "--install", native.subdirectory, "--prefix", native.shared)
-    return native
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 CERTIFY = """
 import numpy as np, smoothbound as sb
 cert = sb.certify_scores(np.full((2, 500), 0.9), sigma=0.5, alpha=0.1, radii=[0, 0.1])

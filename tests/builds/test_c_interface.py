@@ -84,9 +84,9 @@ def pointer(array):
 
 
 @pytest.fixture(scope="module", params=["static core", "shared core"])
-def library(request, native):
+def library(request, builds):
     """The installed shared library, by itself and on top of a shared core."""
-    prefix = native.prefix if request.param == "static core" else native.shared
+    prefix = builds.installed if request.param == "static core" else builds.shared
     (path,) = prefix.rglob("libsmoothbound_c.so")
     library = ctypes.CDLL(str(path))
     library.smoothbound_version.restype = ctypes.c_char_p
