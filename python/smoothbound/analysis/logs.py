@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,10 +27,11 @@ from smoothbound.analysis.evaluation import Bounds, Evaluation
 from smoothbound.bounds._method import Method
 from smoothbound.errors import DataError
 
-__all__ = ["read_log", "with_class_radius"]
+__all__ = ["named", "read_log", "with_class_radius"]
 
 _METHODS = {"exp": Method("mean"), "exp_cdf": Method("cdf", "dkw", 10_000)}
 _SIGMA = re.compile(r"(?:sigma|noise)_?(\d{1,9}(?:\.\d{1,99})?)$")
+_PRINTED = 3  # significant digits of a bound in a published log
 _BOUND = re.compile(r"(exp(?:_cdf)?)_(\d{1,9})")
 
 
@@ -71,11 +73,10 @@ def read_log(path: str | Path) -> Evaluation:
         raise DataError(
             f"{path}: bounds must lie in [0, 1] (score) or [-1, 1] (margin), got {low} to {high}"
         )
-    name = path.name.removesuffix(".tsv")
-    sigma = _SIGMA.search(name)
-    is_margin = low < 0 or path.absolute().parent.name == "margin"
+    is_margin, sigma = named(path)
+    is_margin |= low < 0
     return Evaluation(
-        name=name,
+        name=path.name.removesuffix(".tsv"),
         measure="margin" if is_margin else "score",
         score_range=(-1.0 if is_margin else 0.0, 1.0),
         radii=np.asarray(radii) / 100,
@@ -83,18 +84,49 @@ def read_log(path: str | Path) -> Evaluation:
         label=_integers(path, columns, "label"),
         predicted=_integers(path, columns, "predict"),
         bounds=bounds,
-        sigma=float(sigma[1]) if sigma else None,
-        notes=(
-            "Read from a log that prints bounds to three significant digits, rounded to nearest: "
-            "they may stand above the certified value by half a unit of the last digit.",
-        ),
+        sigma=sigma,
+        notes=(_note(columns[name] for by_r in by_method.values() for name in by_r.values()),),
     )
+
+
+def named(path: Path) -> tuple[bool, float | None]:
+    """Return what the place of a log says: whether it is of the margin, and sigma if it is known.
+
+    Examples
+    --------
+    >>> named(Path("margin/noise_0.25")), named(Path("imagenet_sigma0.5.tsv")), named(Path("a.tsv"))
+    ((True, 0.25), (False, 0.5), (False, None))
+    """
+    sigma = _SIGMA.search(path.name.removesuffix(".tsv"))
+    return path.absolute().parent.name == "margin", float(sigma[1]) if sigma else None
+
+
+def _note(bounds: Iterable[list[str]]) -> str:
+    """Say how the bounds were printed."""
+    if any(len(_digits(cell)) > _PRINTED for column in bounds for cell in column):
+        return "Read from a log that prints bounds with all their digits."
+    return (
+        "Read from a log that prints bounds to three significant digits, rounded to nearest: "
+        "they may stand above the certified value by half a unit of the last digit."
+    )
+
+
+def _digits(cell: str) -> str:
+    """Return the significant digits of a number as it was printed.
+
+    Examples
+    --------
+    >>> _digits("-0.00407"), _digits("5.15e-05"), _digits("0.8123456")
+    ('407', '515', '8123456')
+    """
+    return re.sub(r"\D", "", cell.lower().partition("e")[0]).lstrip("0")
 
 
 def with_class_radius(evaluation: Evaluation, path: str | Path) -> Evaluation:
     """Join a log of class radii to an evaluation of the same model and inputs, on `idx`.
 
-    An input has a class radius where neither log abstained and both predict the same class.
+    An input has a class radius where neither log abstained and both predict the same class. A
+    radius of nan is not certified.
 
     Parameters
     ----------
@@ -118,7 +150,7 @@ def with_class_radius(evaluation: Evaluation, path: str | Path) -> Evaluation:
     columns = _read_columns(path)
     label = _integers(path, columns, "label")
     predicted = _integers(path, columns, "predict")
-    radius = _numbers(path, columns, "radius")
+    radius = _numbers(path, columns, "radius", nan=True)
     if (radius < 0).any():
         raise DataError(f"{path}: column 'radius' must not be negative, got {radius.min()}")
     _, ours, theirs = np.intersect1d(
@@ -178,15 +210,18 @@ def _bound_columns(path: Path, columns: dict[str, list[str]]) -> dict[str, dict[
     return found
 
 
-def _numbers(path: Path, columns: dict[str, list[str]], name: str) -> NDArray[np.float64]:
+def _numbers(
+    path: Path, columns: dict[str, list[str]], name: str, *, nan: bool = False
+) -> NDArray[np.float64]:
     if name not in columns:
         raise DataError(f"{path} has no column {name!r}; it has {', '.join(columns)}")
     try:
         values = np.array(columns[name], dtype=np.float64)
     except ValueError as error:
         raise DataError(f"{path}: column {name!r} must be numbers: {error}") from error
-    if not np.isfinite(values).all():
-        row = int(np.argmin(np.isfinite(values))) + 1
+    right = np.isfinite(values) | (nan & np.isnan(values))
+    if not right.all():
+        row = int(np.argmin(right)) + 1
         raise DataError(f"{path}: column {name!r} must be finite, got {values[row - 1]}, row {row}")
     return values
 

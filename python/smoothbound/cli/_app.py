@@ -18,8 +18,9 @@ from smoothbound.cli._commands._continued import ContinuedCommand
 from smoothbound.cli._commands.bounds import bounds
 from smoothbound.cli._commands.certify import certify
 from smoothbound.cli._commands.demo import demo
-from smoothbound.cli._commands.recommend import recommend
-from smoothbound.cli._commands.report import report
+from smoothbound.cli._commands.of_results.export import export
+from smoothbound.cli._commands.of_results.recommend import recommend
+from smoothbound.cli._commands.of_results.report import report
 from smoothbound.cli._commands.train import train
 from smoothbound.cli._statuses import ERROR, STOPPED, TERMINATED
 from smoothbound.cli._typed import Command, as_typed, way_on
@@ -95,7 +96,7 @@ def _options(
     pass
 
 
-for command in (demo, train, certify, recommend, bounds, report):
+for command in (demo, train, certify, recommend, bounds, report, export):
     app.command(cls=ContinuedCommand if command is certify else Command)(command)
 
 

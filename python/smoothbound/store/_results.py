@@ -29,6 +29,7 @@ from smoothbound.errors import StoreError
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._table import packed_counts
 from smoothbound.store._table.checks import require_sound
+from smoothbound.store._table.flat import flat
 from smoothbound.store._table.journal import Journal
 from smoothbound.store._table.schema import (
     SETTINGS_KEY,
@@ -170,16 +171,10 @@ class Results:
         with name_the_extra():
             import pandas as pd
 
-        grids = {"lower": self.settings.radii, "radius": self.settings.thresholds}
-        columns: dict[str, NDArray[Any]] = {}
-        for field in self.table.schema:
-            if pa.types.is_fixed_size_list(field.type):
-                grid = grids[field.name.partition("_")[0]]
-                parts = zip(grid, self.array(field.name).T, strict=True)
-                columns |= {f"{field.name}@{exact(at)}": values for at, values in parts}
-            elif not pa.types.is_binary(field.type):
-                columns[field.name] = self.array(field.name)
-        frame: pd.DataFrame = pd.DataFrame(columns)
+        made = flat(self.table, self.settings)
+        frame: pd.DataFrame = pd.DataFrame(
+            {name: as_array(made[name]) for name in made.column_names}
+        )
         return frame
 
 

@@ -55,6 +55,8 @@ class StoredResults:
         The settings of the run.
     complete : bool
         Whether the run is finished.
+    name : str
+        Name of the folder.
 
     Examples
     --------
@@ -69,6 +71,7 @@ class StoredResults:
     ) -> None:
         self.settings = settings
         self.complete = file is not None
+        self.name = (path if file is None else path.parent).resolve().name or "results"
         self._path, self._n, self._read, self._file = path, n, read, file
 
     def __len__(self) -> int:
@@ -121,7 +124,7 @@ class StoredResults:
         ValueError
             If there is no such column.
         """
-        wanted = self.column_names if columns is None else list(columns)
+        wanted = self.column_names if columns is None else list(dict.fromkeys(columns))
         expression, tested = None, list[str]()
         if filters is not None:
             expression = pq.filters_to_expression(list(filters))

@@ -32,6 +32,7 @@ smoothing analysis
 recommend
 figures
 report
+export
 cli
 """
 FLOOR_OF = {name: i for i, line in enumerate(FLOORS.split("\n")) for name in line.split()}

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from smoothbound import ScoreSketch, store
 from smoothbound.anytime import Decide, Plan
 from smoothbound.cli._app import app
-from smoothbound.cli._commands._recommend_adaptive import settings_for
+from smoothbound.cli._commands.of_results._recommend_adaptive import settings_for
 from smoothbound.recommend import Estimate, Pilot, recommend_adaptive
 from smoothbound.recommend._simulation import Population, select_class
 from smoothbound.recommend._statistics import mean_of, median_of

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from smoothbound import ScoreSketch, store
 from smoothbound.cli._app import app
-from smoothbound.cli._commands.recommend import next_command
+from smoothbound.cli._commands.of_results.recommend import next_command
 from smoothbound.errors import StoreError
 from smoothbound.noise._record import NoiseRecord
 from smoothbound.recommend._forecast import forecast

@@ -11,7 +11,7 @@ import typer
 
 from smoothbound._display.console import say
 from smoothbound.cli._commands.certify import certify
-from smoothbound.cli._commands.report import report
+from smoothbound.cli._commands.of_results.report import report
 from smoothbound.cli._commands.train import train
 
 __all__ = ["demo"]

@@ -15,7 +15,12 @@ from smoothbound._display.console import say, say_table
 from smoothbound._display.printable import printable
 from smoothbound._display.progress import progress
 from smoothbound._display.rounding import ceil_significant, exact, floor_significant
-from smoothbound.cli._commands._next_run import checkpoint_near, command_of, say_command, seed_after
+from smoothbound.cli._commands.of_results._next_run import (
+    checkpoint_near,
+    command_of,
+    say_command,
+    seed_after,
+)
 from smoothbound.cli._options import numbers
 
 if TYPE_CHECKING:

@@ -19,8 +19,13 @@ from smoothbound._display.rounding import exact, floored
 from smoothbound._utils import checks
 from smoothbound.backends._names import BANDS
 from smoothbound.bounds._method import Method
-from smoothbound.cli._commands import _recommend_adaptive as adaptive_runs
-from smoothbound.cli._commands._next_run import checkpoint_near, command_of, say_command, seed_after
+from smoothbound.cli._commands.of_results import _recommend_adaptive as adaptive_runs
+from smoothbound.cli._commands.of_results._next_run import (
+    checkpoint_near,
+    command_of,
+    say_command,
+    seed_after,
+)
 from smoothbound.cli._options import Alpha
 
 if TYPE_CHECKING:
