@@ -194,6 +194,11 @@ class AnytimeTest:
         return self.first_draw + self.n_draws
 
     @property
+    def records(self) -> tuple[Any, ...]:
+        """The draws as they are kept, one `DrawRecord` for each side; they must not be changed."""
+        return tuple(self._records)
+
+    @property
     def n_guess(self) -> int:
         """Number of scores that served as the first guess."""
         return int(self._records[-1].n_guess)

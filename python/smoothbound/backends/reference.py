@@ -24,6 +24,7 @@ __all__ = [
     "betting",
     "binom_quantiles",
     "certified_radius",
+    "class_radius",
     "dkw",
     "ell",
     "ell_failure",
@@ -33,10 +34,12 @@ __all__ = [
     "lower_cdf",
     "lower_edges",
     "lower_mean",
+    "lower_steps",
     "lower_tangent",
     "permutation",
     "philox",
     "stay_probability",
+    "survival_bounds",
     "tangent_from_pilot",
     "upper_bound",
     "upper_edges",
@@ -312,6 +315,31 @@ def lower_edges(
         p = dkw(count, len(x), alpha) if level is None else ell(count, len(x), level)
         terms.append((edge - previous) * shift(p, r))
     return float(edges[0]) + math.fsum(terms)
+
+
+def survival_bounds(
+    n_draws: int, alpha: float, level: float | None = None, n_bins: int | None = None
+) -> Vector:
+    """Return `dkw`, or `ell` if `level` is given, of all counts 0, ..., n_draws."""
+    counts = np.arange(n_draws + 1)
+    if level is None:
+        return np.maximum(counts / n_draws - deviation(n_draws, alpha), 0.0)
+    ranks, bounds = ell_bounds(n_draws, level, n_bins)
+    return np.concatenate([[0.0], bounds])[np.searchsorted(ranks, counts, side="right")]
+
+
+def lower_steps(knots: Vector, z: Vector, r: Vector, a: float) -> Vector:
+    """Theorem 2 for knots above a, ascending, at each r; Phi(z) bounds the survival function."""
+    widths = np.diff(knots, prepend=a)
+    return np.array([a + math.fsum(widths * ndtr(z - one)) for one in r])
+
+
+def class_radius(top_count: int, n_draws: int, sigma: float, alpha: float) -> float:
+    """Return the radius of Cohen et al. 2019, Theorem 1, with p_B = 1 - p_A; NaN without one."""
+    if not top_count:
+        return math.nan
+    p = float(beta.ppf(alpha, top_count, n_draws - top_count + 1))
+    return sigma * float(ndtri(p)) if p > 0.5 else math.nan
 
 
 def upper_edges(

@@ -7,14 +7,15 @@ coarsely. So the fast backends have no more wealth than this with the same bets.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
+from scipy.special import betaln, ndtr, ndtri
 
 from smoothbound.backends.reference import shift
 
@@ -26,6 +27,7 @@ __all__ = [
     "best_bet",
     "best_stake",
     "bet_at",
+    "class_radius",
     "crossing",
     "functional",
     "looks",
@@ -33,6 +35,7 @@ __all__ = [
     "shares",
     "touching_points",
     "wealth",
+    "wealth_of_blocks",
 ]
 
 Vector = NDArray[np.float64]
@@ -198,17 +201,47 @@ def wealth(
         The number of the look from which the draws count.
     """
     schedule = looks(len(draws))
+    blocks = [draws[start:end].sum(axis=0) for start, end in pairwise(schedule)]
+    return wealth_of_blocks(
+        schedule, blocks, guess.sum(axis=0), len(guess), target=target, r=r, first=first
+    )
+
+
+def wealth_of_blocks(
+    schedule: list[int],
+    blocks: Sequence[Vector],
+    guess: Vector,
+    n_guess: int,
+    *,
+    target: float,
+    r: float,
+    first: int = 0,
+) -> Iterator[tuple[int, float, Bet | None]]:
+    """Yield what `wealth` yields, of draws that are known between the looks of a schedule alone.
+
+    Parameters
+    ----------
+    schedule
+        The numbers of draws at the looks, from 0.
+    blocks
+        The sum of the masses of the draws between each look and the next.
+    guess, n_guess
+        The sum of the masses of the first guess, and the number of its scores.
+    target, r, first
+        As for `wealth`.
+    """
     total, refresh_at = 0.0, 0
+    counts = guess.copy()
     state: State | None = None
     for look, n in enumerate(schedule):
         if look >= first and n >= refresh_at:
-            p = draws[:n].sum(axis=0) + guess.sum(axis=0) + 0.5 / len(KNOTS)
-            p /= n + len(guess) + 0.5
+            p = (counts + 0.5 / len(KNOTS)) / (n + n_guess + 0.5)
             state = best_bet(p, target, r, state if state and state.bet.stake else None)
             refresh_at = n + 2 + n // 4
         yield n, total, state.bet if state else None
-        if state and look + 1 < len(schedule):
-            total += state.bet.log_factor(draws[n : schedule[look + 1]].sum(axis=0))
+        if look + 1 < len(schedule):
+            counts = counts + blocks[look]
+            total += state.bet.log_factor(blocks[look]) if state else 0.0
 
 
 def crossing(
@@ -219,3 +252,27 @@ def crossing(
         if log_wealth >= math.log(1 / alpha):
             return n
     return 0
+
+
+def class_radius(top_count: int, n_draws: int, sigma: float, alpha: float) -> float:
+    """Return the radius within which a class wins the vote, of draws that stopped at any time.
+
+    The bound on its probability is where the mixture of Beta(1/2, 1/2) and Beta(10, 1/2) has the
+    likelihood ratio 1 / alpha; NaN if it is not above 1/2.
+    """
+    k, n = top_count, n_draws
+
+    def log_ratio(p: float) -> float:
+        parts = [
+            betaln(a + k, b + n - k) - betaln(a, b) - k * math.log(p) - (n - k) * math.log1p(-p)
+            for a, b in ((0.5, 0.5), (10.0, 0.5))
+        ]
+        return float(np.logaddexp(parts[0], parts[1])) - math.log(2.0)
+
+    if 2 * k <= n or log_ratio(0.5) <= math.log(1 / alpha):
+        return math.nan
+    high = min(k / n, 1.0 - 1e-16)
+    if log_ratio(high) > math.log(1 / alpha):
+        return sigma * float(ndtri(high))
+    p = brentq(lambda p: log_ratio(p) - math.log(1 / alpha), 0.5, high, xtol=1e-16, rtol=1e-15)
+    return sigma * float(ndtri(p))

@@ -21,6 +21,7 @@ from smoothbound.cli._commands.demo import demo
 from smoothbound.cli._commands.of_results.export import export
 from smoothbound.cli._commands.of_results.recommend import recommend
 from smoothbound.cli._commands.of_results.report import report
+from smoothbound.cli._commands.of_results.verify import verify
 from smoothbound.cli._commands.train import train
 from smoothbound.cli._statuses import ERROR, STOPPED, TERMINATED
 from smoothbound.cli._typed import Command, as_typed, way_on
@@ -96,7 +97,7 @@ def _options(
     pass
 
 
-for command in (demo, train, certify, recommend, bounds, report, export):
+for command in (demo, train, certify, recommend, bounds, report, export, verify):
     app.command(cls=ContinuedCommand if command is certify else Command)(command)
 
 

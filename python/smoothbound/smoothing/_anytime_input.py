@@ -34,9 +34,10 @@ from smoothbound.smoothing._class_radius import anytime_class_radius
 from smoothbound.smoothing._one_input import InputResult, MethodBounds, failed_input
 
 if TYPE_CHECKING:
+    from smoothbound.store._settings import RunSettings
     from smoothbound.store._table.schema import Status
 
-__all__ = ["AdaptiveDraws", "AnytimeProcedure", "earlier_of"]
+__all__ = ["AdaptiveDraws", "AnytimeProcedure", "earlier_of", "recorded_procedure"]
 
 
 def _above(threshold: float) -> float:
@@ -252,8 +253,8 @@ class AnytimeProcedure:
             return failed_input(outcome, [self.request], len(self.request.radii))
         top_count = earlier_top_count + outcome.top_count
         answers = job.test.answers
-        bounds = self._bounds(answers)
-        abstains = self._abstains(answers)
+        bounds = self.bounds(answers)
+        abstains = self.abstains(answers)
         selected = outcome.selected
         status: Status = "abstained" if abstains else "certified"
         if job.outcome is None:
@@ -274,7 +275,7 @@ class AnytimeProcedure:
             state=job.to_bytes() if status == "stopped" else job.test.to_bytes(),
         )
 
-    def _bounds(self, answers: Sequence[Answer]) -> MethodBounds:
+    def bounds(self, answers: Sequence[Answer]) -> MethodBounds:
         """Return what the answers say at each radius and for each threshold.
 
         A claim about a greater threshold or radius implies those about smaller ones. The greatest
@@ -293,7 +294,7 @@ class AnytimeProcedure:
         ]
         return MethodBounds(np.array(lower), None, np.array(radius))
 
-    def _abstains(self, answers: Sequence[Answer]) -> bool:
+    def abstains(self, answers: Sequence[Answer]) -> bool:
         """Say whether the confidence at R = 0 is not certified to be above the cut-off.
 
         Only the question about the cut-off counts. To take whichever of several questions happens
@@ -331,6 +332,33 @@ class AnytimeProcedure:
         plan = self.plan
         radius = anytime_class_radius(top_count, n_draws, sigma=plan.sigma, alpha=plan.alpha)
         return float(inward(radius, plan.displacement))
+
+
+def recorded_procedure(settings: RunSettings) -> AnytimeProcedure:
+    """Return the procedure of a run with adaptive draws, as its settings record it."""
+    rules = settings.adaptive
+    assert rules is not None
+    (method,) = settings.methods
+    return AnytimeProcedure.of(
+        Request(
+            sigma=settings.sigma,
+            alpha=settings.alpha,
+            score_range=settings.score_range,
+            radii=settings.radii,
+            thresholds=settings.thresholds,
+            method=method,
+            order="drawn",
+        ),
+        AdaptiveDraws(
+            radius_precision=rules.precision,
+            strictness=Plan.strictness if rules.strictness is None else rules.strictness,
+            correct_only=rules.correct_only,
+        ),
+        n=settings.n,
+        cutoff=settings.cutoff,
+        measure=settings.measure,
+        displacement=settings.displacement,
+    )
 
 
 def earlier_of(row: Mapping[str, Any]) -> Earlier:

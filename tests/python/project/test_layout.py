@@ -29,7 +29,7 @@ anytime
 sketch
 store
 smoothing analysis
-recommend
+recommend verify
 figures
 report
 export

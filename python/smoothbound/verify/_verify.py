@@ -1,0 +1,87 @@
+"""A whole folder, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from smoothbound._utils.extras import name_the_extra
+from smoothbound.errors import StoreError
+from smoothbound.store._results import as_array
+from smoothbound.store._stored import StoredResults, open_folder
+from smoothbound.verify._counts import CountsVerifier
+from smoothbound.verify._states import StatesVerifier
+from smoothbound.verify._verification import Finding, Verification
+
+__all__ = ["verify_results"]
+
+_NOT_READ = {"label", "reason", "seconds", "digest"}
+
+
+@name_the_extra()
+def verify_results(
+    results: str | Path | StoredResults,
+    *,
+    advance: Callable[[int], object] = lambda count: None,
+) -> Verification:
+    """Compute every certificate of a results folder again, without the model and the data.
+
+    The slow reference (`smoothbound.backends.reference`) computes them from the counted scores, or
+    from the states of adaptive draws. docs/results.md says what is compared.
+
+    Parameters
+    ----------
+    results : str, Path or StoredResults
+        Results folder, finished or not, or one that is open. It is read a few rows at a time.
+    advance : callable
+        Is called with the number of inputs that were just verified.
+
+    Returns
+    -------
+    Verification
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be read, its bytes are not those that were written, or it holds no
+        input.
+    """
+    found = Verification()
+    with _opened(results) as stored:
+        if not len(stored):
+            raise StoreError(f"{stored.name} has no finished input yet")
+        settings = stored.settings
+        verifier = (CountsVerifier if settings.adaptive is None else StatesVerifier)(
+            settings, found
+        )
+        names = [name for name in stored.column_names if name not in _NOT_READ]
+        for table in stored.batches(names):
+            for row in _rows(table):
+                findings: list[Finding] = verifier.row(row)
+                found.found(findings)
+                found.n_inputs += 1
+                advance(1)
+    return found
+
+
+def _opened(results: str | Path | StoredResults) -> AbstractContextManager[StoredResults]:
+    return nullcontext(results) if isinstance(results, StoredResults) else open_folder(results)
+
+
+def _rows(table: pa.Table) -> Iterator[Mapping[str, Any]]:
+    """Yield each row; lists are arrays."""
+    columns = {
+        name: table[name]
+        if pa.types.is_binary(table.schema.field(name).type)
+        else as_array(table[name])
+        for name in table.column_names
+    }
+    for i in range(len(table)):
+        yield {
+            name: column[i].as_py() if isinstance(column, pa.ChunkedArray) else column[i]
+            for name, column in columns.items()
+        }
