@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import typer
+from scored import FIXED, make
 from typer.testing import CliRunner
 
 import smoothbound as sb
@@ -161,9 +162,15 @@ def images_of_one_class() -> dict[str, Any]:
     return {}
 
 
+def a_results_folder() -> dict[str, Any]:
+    make(Path("results"), FIXED)
+    return {}
+
+
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "models.md": models_of_other_libraries,
     "scores.md": a_file_of_scores,
+    "results.md": a_results_folder,
     "reproduction.md": images_of_one_class,
 }
 
@@ -215,6 +222,12 @@ def check_anytime(names: dict[str, Any]) -> None:
     assert names["answers"].certified.all()
 
 
+def check_results(names: dict[str, Any]) -> None:
+    assert names["settings"]["format"] == names["results"].settings.format
+    assert names["part"].column_names == ["index", "lower_cdf_ell"]
+    assert len(names["frame"]) == 8
+
+
 def check_harness(names: dict[str, Any]) -> None:
     assert names["y"] >= 0
     assert sum(row["correct"] for row in names["rows"]) >= 15
@@ -230,6 +243,7 @@ CHECKS = {
     "models.md": check_models,
     "command-line.md": check_command_line,
     "harness.md": check_harness,
+    "results.md": check_results,
     "reproduction.md": check_reproduction,
 }
 
