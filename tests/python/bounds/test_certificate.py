@@ -252,16 +252,20 @@ def test_what_is_no_path_is_named(path: Any) -> None:
         sb.Certificate.load(path)
 
 
-def test_every_flipped_bit_of_a_saved_certificate_is_told(tmp_path: Path) -> None:
+def test_every_flipped_bit_of_a_saved_certificate_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "cert.parquet"
     cert = sb.certify_scores(SCORES[:1], sigma=0.25, alpha=0.1, thresholds=[0.5])
     cert.save(path)
     content = path.read_bytes()
+    damaged = bytearray(content)
+    monkeypatch.setattr(sealed, "read_plain", lambda _: bytes(damaged))  # nothing is written
     for bit in range(8 * len(content)):
-        damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(damaged)
         assert loaded_or_none(path) in (None, cert)
+        damaged[bit // 8] ^= 1 << bit % 8
+    assert damaged == content
 
 
 def test_a_certificate_whose_seal_is_damaged_too_is_refused(tmp_path: Path) -> None:
