@@ -28,57 +28,72 @@ def run(code: str, **extra: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_interpreted_kernels_make_the_bits_of_torch(dtype: str) -> None:
-    code = f"""
+INTERPRETED = """
 import torch
 from smoothbound.noise import _torch as _noise_torch, _triton as _noise_triton
 from smoothbound.noise._lattice import fine_lattice, lattice
 
-dtype, seed, grids = torch.{dtype}, 2**63 + 12345, (lattice(1.0, 255), fine_lattice(0.3))
-draw = torch.Generator().manual_seed(0)
-for size in (3, 9, 2100):  # of the last, each row takes two programs
-    key = [torch.randint(0, most, (2,), generator=draw) for most in (2, 2**31, 2**32, 2)]
-    key = _noise_torch.Key(*key)
-    whole = torch.randint(0, 256, (2, size), generator=draw, dtype=torch.int32)
-    real = torch.rand(2, size, generator=draw, dtype=dtype)
-    one, two = torch.empty(2, size, dtype=dtype), torch.empty(2, size, dtype=dtype)
-    for grid, points in zip(grids, (whole, whole * 1_000_003)):  # beyond what float32 holds
+seed, grids = 2**63 + 12345, (lattice(1.0, 255), fine_lattice(0.3))
+
+def check(dtype):
+    draw = torch.Generator().manual_seed(0)
+    for size in (3, 9, 2100):  # of the last, each row takes two programs
+        key = [torch.randint(0, most, (2,), generator=draw) for most in (2, 2**31, 2**32, 2)]
+        key = _noise_torch.Key(*key)
+        whole = torch.randint(0, 256, (2, size), generator=draw, dtype=torch.int32)
+        real = torch.rand(2, size, generator=draw, dtype=dtype)
+        one, two = torch.empty(2, size, dtype=dtype), torch.empty(2, size, dtype=dtype)
+        for grid, points in zip(grids, (whole, whole * 1_000_003)):  # beyond what float32 holds
+            for module, out in ((_noise_torch, one), (_noise_triton, two)):
+                module.add_lattice(points, key, out, lattice=grid, seed=seed)
+            assert torch.equal(one, two), (size, dtype)
         for module, out in ((_noise_torch, one), (_noise_triton, two)):
-            module.add_lattice(points, key, out, lattice=grid, seed=seed)
-        assert torch.equal(one, two), size
-    for module, out in ((_noise_torch, one), (_noise_triton, two)):
-        module.add_gaussian(real, key, out, sigma=0.25, seed=seed)
-    assert torch.equal(one, two), size
-print("equal")
+            module.add_gaussian(real, key, out, sigma=0.25, seed=seed)
+        assert torch.equal(one, two), (size, dtype)
+    print(dtype, "equal")
+
+for dtype in (torch.float32, torch.float64):
+    check(dtype)
 """
-    assert run(code, TRITON_INTERPRET="1") == "equal\n"
 
-
-@pytest.mark.parametrize("dtype", ["fp32", "fp64"])
-def test_compiled_kernels_fuse_nothing_and_approximate_nothing(dtype: str) -> None:
-    code = f"""
+COMPILED = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from smoothbound.noise import _triton as _noise_triton
 
-key = dict.fromkeys(("rows", "indices", "draws", "streams"), "*i64")
-sizes = dict.fromkeys(("size", "chunks"), "i32") | {{"seed": "u64"}}
-table = {{"high": "*i32", "low": "*i64", "largest": "i32", "steps": "*{dtype}"}}
-real = dict.fromkeys(("points", "out", "scale"), "*{dtype}")
-for kernel, types, constants in (
-    (_noise_triton._lattice, table | {{"points": "*i32", "out": "*{dtype}"}}, {{"BITS": 10}}),
-    (_noise_triton._gaussian, real, {{}}),
-):
-    constants |= {{"WIDTH": 256}}
-    types |= key | sizes | dict.fromkeys(constants, "constexpr")
-    source = ASTSource(fn=kernel, signature=types, constexprs=constants)
-    target = GPUTarget("cuda", 80, 32)
-    print(triton.compile(source, target=target, options=_noise_triton.EXACT).asm["ptx"])
+def compile(dtype):
+    key = dict.fromkeys(("rows", "indices", "draws", "streams"), "*i64")
+    sizes = dict.fromkeys(("size", "chunks"), "i32") | {"seed": "u64"}
+    table = {"high": "*i32", "low": "*i64", "largest": "i32", "steps": f"*{dtype}"}
+    real = dict.fromkeys(("points", "out", "scale"), f"*{dtype}")
+    for kernel, types, constants in (
+        (_noise_triton._lattice, table | {"points": "*i32", "out": f"*{dtype}"}, {"BITS": 10}),
+        (_noise_triton._gaussian, real, {}),
+    ):
+        constants |= {"WIDTH": 256}
+        types |= key | sizes | dict.fromkeys(constants, "constexpr")
+        source = ASTSource(fn=kernel, signature=types, constexprs=constants)
+        target = GPUTarget("cuda", 80, 32)
+        print(triton.compile(source, target=target, options=_noise_triton.EXACT).asm["ptx"])
+
+compile("fp32")
+print("---")
+compile("fp64")
 """
-    operations = set(
-        re.findall(r"^\s+((?:fma|div|sqrt|rcp|mul|add|sub)\.\S*f(?:32|64))", run(code), re.M)
-    )
-    assert {"div.rn.f" + dtype[2:], "sqrt.rn.f32", "mul.rn.f32", "add.rn.f32"} <= operations
-    assert all(re.fullmatch(r"(div|sqrt|mul|add|sub)\.rn\.f(32|64)", word) for word in operations)
+
+
+def test_interpreted_kernels_make_the_bits_of_torch() -> None:
+    said = run(INTERPRETED, TRITON_INTERPRET="1")
+    assert said.splitlines() == ["torch.float32 equal", "torch.float64 equal"]
+
+
+def test_compiled_kernels_fuse_nothing_and_approximate_nothing() -> None:
+    for bits, code in zip((32, 64), run(COMPILED).split("---\n"), strict=True):
+        operations = set(
+            re.findall(r"^\s+((?:fma|div|sqrt|rcp|mul|add|sub)\.\S*f(?:32|64))", code, re.M)
+        )
+        assert {f"div.rn.f{bits}", "sqrt.rn.f32", "mul.rn.f32", "add.rn.f32"} <= operations
+        assert all(
+            re.fullmatch(r"(div|sqrt|mul|add|sub)\.rn\.f(32|64)", word) for word in operations
+        )
