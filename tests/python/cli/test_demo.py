@@ -13,6 +13,7 @@ from smoothbound.cli._app import app
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("plainly_drawn")
 def test_the_demo_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     demo = importlib.import_module("smoothbound.cli._commands.demo")
     monkeypatch.setattr(demo, "_SKIP", 60)

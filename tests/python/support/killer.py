@@ -16,13 +16,16 @@ import time
 from pathlib import Path
 
 import torch
+import typer
 
 from smoothbound.cli._app import app
+
+COMMAND = typer.main.get_command(app)  # made once, because that takes a third of a run
 
 
 def run(out: Path, arguments: list[str]) -> None:
     """Begin a run, or go on with it."""
-    app([*arguments, "--out", str(out), "--resume"], standalone_mode=False)
+    COMMAND([*arguments, "--out", str(out), "--resume"], standalone_mode=False)
 
 
 def begin(out: Path, arguments: list[str]) -> int:
