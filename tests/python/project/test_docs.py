@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -98,11 +98,19 @@ def run_python(block: Block, names: dict[str, Any]) -> None:
     exec(compile("\n" * (block.line - 1) + text, block.page, "exec"), names)
 
 
+def run_script(path: Path, words: list[str]) -> None:
+    """Run a script as its own program does, but in this process, which has imported torch."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [str(path), *words])
+        patch.syspath_prepend(path.parent)
+        runpy.run_path(str(path), run_name="__main__")
+
+
 def run_shell(block: Block) -> None:
     for line in block.text.replace("\\\n", " ").splitlines():
         program, first, *words = shlex.split(line)
         if program == "python":
-            subprocess.run([sys.executable, ROOT / first, *words], check=True)
+            run_script(ROOT / first, words)
         else:
             assert program == "smoothbound", line
             result = CliRunner().invoke(app, [first, *words, *QUICK[first]])

@@ -74,9 +74,17 @@ def test_report_without_class_radii_leaves_that_figure_out(tmp_path: Path) -> No
     assert len(images(written)) == 3
 
 
-def test_pictures_are_small_and_carry_their_caption(tmp_path: Path) -> None:
-    written = report.write_report([make_run(tmp_path / "run")], tmp_path / "out")
-    assert [path.stem.removeprefix("run_") for path in images(written)] == [
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    """Return a run, and the files of a report of it whose figures are drawn in full."""
+    folder = tmp_path_factory.mktemp("drawn")
+    run = make_run(folder / "my $x_$ run")
+    return run, report.write_report([run], folder / "out")
+
+
+def test_pictures_are_small_and_carry_their_caption(drawn: tuple[Path, list[Path]]) -> None:
+    _, written = drawn
+    assert [path.stem.removeprefix("my $x_$ run_") for path in images(written)] == [
         "accuracy_vs_radius",
         "accuracy_vs_threshold",
         "score_vs_class_radius",
@@ -93,9 +101,10 @@ def test_pictures_are_small_and_carry_their_caption(tmp_path: Path) -> None:
             assert len(np.unique(np.asarray(image.convert("L")))) > 10
 
 
-def test_page_shows_every_figure_and_is_the_same_each_time(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "my $x_$ run")
-    written = report.write_report([run], tmp_path / "out")
+def test_page_shows_every_figure_and_is_the_same_each_time(
+    drawn: tuple[Path, list[Path]],
+) -> None:
+    run, written = drawn
     page = written[1].read_text()
     shown = {unquote(name) for name in re.findall(r"\]\(([^ )]+\.png)\)", page)}
     assert shown == {path.name for path in images(written)}
@@ -103,7 +112,7 @@ def test_page_shows_every_figure_and_is_the_same_each_time(tmp_path: Path) -> No
         assert words in page
     assert "Unfinished" not in page
     before = [path.read_bytes() for path in written]
-    again = report.write_report([run], tmp_path / "out")
+    again = report.write_report([run], written[0].parent)
     assert [path.read_bytes() for path in again] == before
 
 
@@ -161,6 +170,7 @@ def test_many_thresholds_and_one_radius_still_draw(tmp_path: Path) -> None:
     assert "input 340 (as asked for)" in written[1].read_text()
 
 
+@pytest.mark.usefixtures("plainly_drawn")
 def test_all_abstained_is_a_report_too(tmp_path: Path) -> None:
     log = tmp_path / "none.tsv"
     rows = "".join(f"{i}\t1\t-1\t0.0\t0.0\n" for i in range(3))
@@ -258,6 +268,7 @@ def copies(folder: Path) -> list[Path]:
     return paths
 
 
+@pytest.mark.usefixtures("plainly_drawn")
 def test_several_inputs_stand_side_by_side_first(tmp_path: Path) -> None:
     written = report.write_report(copies(tmp_path), tmp_path / "out")
     html = written[0].read_text()
@@ -316,6 +327,7 @@ def test_nothing_is_missing_from_runs_of_the_same_images_by_both_measures(tmp_pa
     assert "Every figure is shown." in page
 
 
+@pytest.mark.usefixtures("plainly_drawn")
 def test_score_and_margin_of_the_same_images_are_compared(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / "score"), make_run(tmp_path / "margin", MARGIN)]
     written = report.write_report(runs, tmp_path / "out")
@@ -380,6 +392,7 @@ def test_tables_have_the_numbers_of_the_figures(tmp_path: Path) -> None:
         assert lower[0] < upper[0]
 
 
+@pytest.mark.usefixtures("plainly_drawn")
 def test_failed_inputs_cost_no_figure(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / "score", failed=[5]), make_run(tmp_path / "margin", MARGIN)]
     written = report.write_report(runs, tmp_path / "out")
@@ -573,6 +586,7 @@ def test_the_best_of_several_runs_is_said_to_be_chosen_after_looking(tmp_path: P
         ({"split": "all"}, "(digits.pt) on digits: 12 inputs"),
     ],
 )
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_counts_threads_and_names_a_split_where_there_is_one(
     tmp_path: Path, changes: dict[str, Any], words: str
 ) -> None:
@@ -581,6 +595,7 @@ def test_the_page_counts_threads_and_names_a_split_where_there_is_one(
     assert words in (tmp_path / "out" / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_title_of_a_table_breaks_at_no_equals_sign(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     report.write_report([run], tmp_path / "out")
@@ -589,6 +604,7 @@ def test_a_title_of_a_table_breaks_at_no_equals_sign(tmp_path: Path) -> None:
     assert not any(" =" in title or "= " in title for title in titles)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_says_how_it_was_made_and_shows_the_main_curve_first(tmp_path: Path) -> None:
     settings = replace(SETTINGS, skip=3, versions={"smoothbound": "0.1", "torch": "2"})
     run = make_run(tmp_path / "run", settings)
@@ -649,9 +665,8 @@ def test_a_report_of_adaptive_certificates_knows_what_was_drawn_for(tmp_path: Pa
         assert beyond.tolist() == ([2, -1] if name == "decided" else [2, 0])
 
 
-def test_a_narrow_screen_gets_every_panel_alone(tmp_path: Path) -> None:
-    report.write_report([make_run(tmp_path / "run")], tmp_path / "out")
-    page = (tmp_path / "out" / "report.html").read_text()
+def test_a_narrow_screen_gets_every_panel_alone(drawn: tuple[Path, list[Path]]) -> None:
+    page = drawn[1][0].read_text()
     first = page[page.index("<figure>") : page.index("</figure>")]
     boxes = re.findall(r'<svg viewBox="([^"]+)" aria-hidden="true"', first)
     assert len(boxes) == 4  # three thresholds and the legend
