@@ -20,8 +20,9 @@ from smoothbound.bounds._certificate import Certificate
 from smoothbound.errors import DataError, StoreError
 from smoothbound.noise._kinds import Kind
 from smoothbound.noise._record import NoiseRecord
-from smoothbound.store import _results as store
+from smoothbound.store import _stored as store
 from smoothbound.store._commands import certify_command
+from smoothbound.store._results import JOURNAL, RESULTS, Results
 from smoothbound.store._settings import RunSettings
 
 _SELECTED = {"score": "mean score", "votes": "votes"}
@@ -141,12 +142,12 @@ def _read_log(path: Path) -> Evaluation:
         ) from error
 
 
-def evaluate(results: store.Results, name: str) -> Evaluation:
+def evaluate(results: Results, name: str) -> Evaluation:
     """Make an evaluation of a results folder.
 
     Parameters
     ----------
-    results : store.Results
+    results : Results
         A finished or unfinished run.
     name : str
         Its name in figures, tables and files.
@@ -202,7 +203,7 @@ def _decided(adaptive: AdaptiveRecord | None) -> bool:
     return adaptive is not None and adaptive.asked == "Decide"
 
 
-def describe_draws(results: store.Results) -> str:
+def describe_draws(results: Results) -> str:
     """Say how many adaptive draws were made, and how many draws this saved.
 
     A draw of an input that failed is not counted.
@@ -233,7 +234,7 @@ def _origin(settings: RunSettings) -> tuple[str, ...]:
 
 def _day(path: Path) -> str:
     """Return the day, by universal time, on which an input was last written."""
-    files = [path] if path.is_file() else [path / store.RESULTS, path / store.JOURNAL]
+    files = [path] if path.is_file() else [path / RESULTS, path / JOURNAL]
     last = max(file.stat().st_mtime for file in files if file.exists())
     return datetime.fromtimestamp(last, tz=timezone.utc).strftime("%Y-%m-%d")
 
@@ -255,7 +256,7 @@ def _noise_caveat(kind: Kind | None, displacement: float) -> tuple[str, ...]:
     )
 
 
-def _notes(results: store.Results) -> tuple[str, ...]:
+def _notes(results: Results) -> tuple[str, ...]:
     settings = results.settings
     n = settings.n
     draws, others = f"{n} draws", f"on {settings.n0} others, "

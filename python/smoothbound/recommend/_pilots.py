@@ -14,7 +14,8 @@ from smoothbound._utils import checks
 from smoothbound._utils.renamed import formerly, renamed
 from smoothbound.errors import StoreError
 from smoothbound.sketch._score_sketch import ScoreSketch
-from smoothbound.store import _results as store
+from smoothbound.store import _stored as store
+from smoothbound.store._results import Results
 
 __all__ = ["Pilot", "common_inputs", "of_results", "positions", "read"]
 
@@ -124,12 +125,12 @@ def read(folders: Sequence[str | Path]) -> list[Pilot]:
     return [of_results(store.load(folder), str(folder)) for folder in paths]
 
 
-def of_results(results: store.Results, name: str) -> Pilot:
+def of_results(results: Results, name: str) -> Pilot:
     """Make a pilot of a results folder.
 
     Parameters
     ----------
-    results : store.Results
+    results : Results
         A run with a fixed number of draws.
     name : str
         Its name in messages and tables.
@@ -143,7 +144,7 @@ def of_results(results: store.Results, name: str) -> Pilot:
     StoreError
         If no input is finished, or the folder holds no sketch.
     """
-    settings = checks.instance("results", results, store.Results).settings
+    settings = checks.instance("results", results, Results).settings
     if not len(results.table):
         raise StoreError(f"{name} has no finished input yet")
     try:
@@ -164,7 +165,7 @@ def of_results(results: store.Results, name: str) -> Pilot:
     )
 
 
-def _seconds_per_draw(results: store.Results) -> float | None:
+def _seconds_per_draw(results: Results) -> float | None:
     n = results.array("n_draws")
     drawn = n > 0
     if not drawn.any():

@@ -28,8 +28,9 @@ from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
-from smoothbound.store._results import Results, load, require_anytime
+from smoothbound.store._results import Results, require_anytime
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._stored import load
 from smoothbound.store._table import packed_counts
 from smoothbound.store._table.schema import SKETCH_EDGES
 from smoothbound.store._writer import Writer

@@ -32,10 +32,9 @@ from smoothbound.store._table.checks import require_sound
 from smoothbound.store._table.flat import flat
 from smoothbound.store._table.journal import Journal
 from smoothbound.store._table.schema import (
-    SETTINGS_KEY,
     SKETCH_EDGES,
     Status,
-    schema,
+    settings_of,
     upgraded,
     without_replaced,
 )
@@ -51,12 +50,11 @@ __all__ = [
     "Results",
     "as_array",
     "is_there",
-    "load",
     "load_finished",
+    "load_single",
     "require_anytime",
     "require_folder",
     "results_of",
-    "settings_of",
     "sketch_of",
     "summary",
 ]
@@ -233,25 +231,8 @@ def as_array(column: pa.ChunkedArray[Any]) -> NDArray[Any]:
     return np.asarray(column.to_numpy())
 
 
-def load(folder: str | Path, *, salvage: bool = False) -> Results:
-    """Read a results folder, finished or not, without disturbing a run that writes to it.
-
-    Parameters
-    ----------
-    folder : str or Path
-    salvage : bool
-        Whether to return the whole rows if the journal of an unfinished run is damaged.
-
-    Returns
-    -------
-    Results
-
-    Raises
-    ------
-    StoreError
-        If there is no such folder, it holds no results, or they are damaged.
-    """
-    folder = require_folder(folder)
+def load_single(folder: Path, *, salvage: bool = False) -> Results:
+    """Read a results folder that one run at a time writes; see `smoothbound.store.load`."""
     finished, path = folder / RESULTS, folder / JOURNAL
     if is_there(finished):
         return load_finished(finished)
@@ -349,25 +330,3 @@ def results_of(path: Path, table: pa.Table, *, complete: bool) -> Results:
     if complete and results.stopped:
         raise StoreError(f"{path} must not hold inputs that were stopped: it is of a finished run")
     return results
-
-
-def settings_of(path: Path, found: pa.Schema) -> RunSettings:
-    """Return the settings that the metadata of a table hold, whose columns fit to them.
-
-    Raises
-    ------
-    StoreError
-        If the table is not one that a run writes. The error names `path`.
-    """
-    try:
-        settings = RunSettings.from_json((found.metadata or {})[SETTINGS_KEY])
-    except KeyError:
-        raise StoreError(f"{path} was not written by smoothbound certify: no settings") from None
-    except StoreError as error:
-        raise StoreError(f"{path}: {error}") from error
-    if not found.equals(schema(settings)):
-        raise StoreError(
-            f"{path} does not have the columns of its settings; expected\n{schema(settings)}\n"
-            f"found\n{found}"
-        )
-    return settings

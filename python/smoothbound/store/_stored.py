@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._display.printable import printable
-from smoothbound._files import sealed
 from smoothbound._utils import checks
 from smoothbound.errors import StoreError
 from smoothbound.store._results import (
@@ -21,25 +20,39 @@ from smoothbound.store._results import (
     Results,
     as_array,
     is_there,
-    load,
+    load_single,
     require_folder,
-    settings_of,
     sketch_of,
     summary,
 )
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._table.checks import require_sound
-from smoothbound.store._table.schema import column_names, read_for, schema, upgraded
+from smoothbound.store._table.finished import FinishedFile
+from smoothbound.store._table.memory import MemoryTable
+from smoothbound.store._table.schema import column_names, schema, upgraded
 
 if TYPE_CHECKING:
     from smoothbound.sketch._score_sketch import ScoreSketch
 
-__all__ = ["StoredResults", "open_folder"]
+__all__ = ["StoredResults", "load", "open_folder"]
 
-_Read = Callable[[set[str], NDArray[np.int64] | None], Iterator[pa.Table]]
-
-_ROWS = 1 << 14  # of an unfinished run, at a time
 _SKETCHES = 1000  # inputs whose counts are in memory at once: 32 MiB
+
+
+class _Rows(Protocol):
+    """Where the rows of a folder are."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def settings(self) -> RunSettings: ...
+    @property
+    def complete(self) -> bool: ...
+    def __len__(self) -> int: ...
+    def close(self) -> None: ...
+    def read(
+        self, names: set[str], index: NDArray[np.int64] | None = None
+    ) -> Iterator[pa.Table]: ...
 
 
 class StoredResults:
@@ -66,17 +79,15 @@ class StoredResults:
     ...         print(part["index"], part["lower_cdf_ell"])
     """
 
-    def __init__(
-        self, path: Path, settings: RunSettings, n: int, read: _Read, file: pq.ParquetFile | None
-    ) -> None:
-        self.settings = settings
-        self.complete = file is not None
-        self.name = (path if file is None else path.parent).resolve().name or "results"
-        self._path, self._n, self._read, self._file = path, n, read, file
+    def __init__(self, folder: Path, rows: _Rows) -> None:
+        self.settings = rows.settings
+        self.complete = rows.complete
+        self.name = folder.resolve().name or "results"
+        self._rows = rows
 
     def __len__(self) -> int:
         """Return the number of inputs."""
-        return self._n
+        return len(self._rows)
 
     def __repr__(self) -> str:
         return printable(f"StoredResults of {summary(self.settings, len(self), self.complete)}")
@@ -94,8 +105,7 @@ class StoredResults:
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close(force=True)
+        self._rows.close()
 
     @property
     def column_names(self) -> list[str]:
@@ -143,8 +153,8 @@ class StoredResults:
         """
         needed = names | {"index"} | ({"selected", "status"} if "predicted" in names else set())
         last = -1
-        for table in self._read(needed, index):
-            require_sound(self._path, self.settings, _reading(table), names=needed, after=last)
+        for table in self._rows.read(needed, index):
+            require_sound(self._rows.path, self.settings, _reading(table), names=needed, after=last)
             last = int(as_array(table["index"])[-1]) if len(table) else last
             yield table
 
@@ -222,53 +232,36 @@ def open_folder(folder: str | Path) -> StoredResults:
         If there is no such folder, it holds no results, or they are damaged.
     """
     folder = require_folder(folder)
+    return StoredResults(folder, _rows_of(folder))
+
+
+def _rows_of(folder: Path) -> _Rows:
     finished = folder / RESULTS
-    return _open_finished(finished) if is_there(finished) else _of_memory(folder, load(folder))
+    if is_there(finished):
+        return FinishedFile.open(finished)
+    results = load_single(folder)
+    return MemoryTable(folder, results.settings, results.table, results.complete)
 
 
-def _open_finished(path: Path) -> StoredResults:
-    file, is_sealed = sealed.open_file(path)
-    try:
-        settings = settings_of(path, file.schema_arrow)
-        if settings.format >= 4:
-            sealed.require(path, is_sealed)
-        n = file.metadata.num_rows
-        if n != settings.n_inputs:
-            raise StoreError(f"{path} holds {n} inputs, its settings say {settings.n_inputs}")
-    except BaseException:
-        file.close(force=True)
-        raise
+def load(folder: str | Path, *, salvage: bool = False) -> Results:
+    """Read a results folder, finished or not, without disturbing a run that writes to it.
 
-    def read(names: set[str], index: NDArray[np.int64] | None) -> Iterator[pa.Table]:
-        groups = None if index is None else _groups(file, index)
-        for batch in sealed.batches(path, file, read_for(settings, names), groups):
-            yield upgraded(pa.Table.from_batches([batch]), settings)
+    Parameters
+    ----------
+    folder : str or Path
+    salvage : bool
+        Whether to return the whole rows if the journal of an unfinished run is damaged.
 
-    return StoredResults(path, settings, n, read, file)
+    Returns
+    -------
+    Results
 
-
-def _of_memory(folder: Path, results: Results) -> StoredResults:
-    """Return the rows of a journal, which are read at once."""
-
-    def read(names: set[str], index: NDArray[np.int64] | None) -> Iterator[pa.Table]:
-        chosen = results.table.select([one for one in results.table.column_names if one in names])
-        for start in range(0, len(chosen), _ROWS):
-            yield chosen.slice(start, _ROWS)
-
-    return StoredResults(folder, results.settings, len(results), read, None)
-
-
-def _groups(file: pq.ParquetFile, index: NDArray[np.int64]) -> list[int]:
-    """Return the row groups that may hold one of these inputs, by their statistics."""
-    metadata = file.metadata
-    place = file.schema_arrow.get_field_index("index")  # the first column, which is no list
-    found = []
-    for i in range(metadata.num_row_groups):
-        known = metadata.row_group(i).column(place).statistics
-        low, high = (known.min, known.max) if known and known.has_min_max else (None, None)
-        if low is None or high is None or ((index >= low) & (index <= high)).any():
-            found.append(i)
-    return found
+    Raises
+    ------
+    StoreError
+        If there is no such folder, it holds no results, or they are damaged.
+    """
+    return load_single(require_folder(folder), salvage=salvage)
 
 
 def _columns_of(filters: Sequence[Any]) -> list[str]:

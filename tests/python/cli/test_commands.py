@@ -535,7 +535,7 @@ def test_what_the_system_refuses_is_one_line(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(tmp_path / "secret\x1b[2J"))
 
-    for name in ("smoothbound.store._results.load", "smoothbound.scores._files.open_scores"):
+    for name in ("smoothbound.store._stored.load", "smoothbound.scores._files.open_scores"):
         monkeypatch.setattr(name, refuse)
     (tmp_path / "in").mkdir()
     rest = {
@@ -553,7 +553,7 @@ def test_ctrl_c_ends_every_command_with_130_and_a_word(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("smoothbound.store._results.load", interrupt)
+    monkeypatch.setattr("smoothbound.store._stored.load", interrupt)
     (tmp_path / "in").mkdir()
     result = smoothbound("report", tmp_path / "in", "--out", tmp_path / "out")
     assert result.exit_code == 130

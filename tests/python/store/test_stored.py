@@ -18,7 +18,7 @@ from stored import INDICES, SETTINGS, row
 from smoothbound import store
 from smoothbound._files import sealed
 from smoothbound.errors import StoreError
-from smoothbound.store import _stored
+from smoothbound.store._table import memory
 from smoothbound.store._table.schema import schema
 
 MANY = list(range(0, 200, 2))
@@ -54,7 +54,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sealed, "_ROW_GROUP", 16)
     monkeypatch.setattr(sealed, "_MOST_ROWS", 5)
-    monkeypatch.setattr(_stored, "_ROWS", 5)
+    monkeypatch.setattr(memory, "_ROWS", 5)
 
 
 def test_the_rows_are_those_of_the_table_in_memory(folder: Path) -> None:

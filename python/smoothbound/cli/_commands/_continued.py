@@ -42,7 +42,8 @@ def _typed(name: str, args: list[str]) -> str | None:
 def _recorded(folder: str, args: list[str]) -> list[str]:
     """Return the options of the run in a folder."""
     from smoothbound.store._commands import certify_command
-    from smoothbound.store._results import load, require_anytime
+    from smoothbound.store._results import require_anytime
+    from smoothbound.store._stored import load
 
     results = load(folder)
     require_anytime(folder, results)

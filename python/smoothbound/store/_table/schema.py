@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Literal, get_args
 
 import pyarrow as pa
 
+from smoothbound.errors import StoreError
 from smoothbound.store._settings import RunSettings
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "older_status",
     "read_for",
     "schema",
+    "settings_of",
     "upgraded",
     "with_selection",
     "with_status",
@@ -92,6 +95,28 @@ def schema(settings: RunSettings) -> pa.Schema:
         [pa.field(name, kind, nullable=False) for name, kind in columns],
         metadata={SETTINGS_KEY: settings.to_json().encode()},
     )
+
+
+def settings_of(path: Path, found: pa.Schema) -> RunSettings:
+    """Return the settings that the metadata of a table hold, whose columns fit to them.
+
+    Raises
+    ------
+    StoreError
+        If the table is not one that a run writes. The error names `path`.
+    """
+    try:
+        settings = RunSettings.from_json((found.metadata or {})[SETTINGS_KEY])
+    except KeyError:
+        raise StoreError(f"{path} was not written by smoothbound certify: no settings") from None
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}") from error
+    if not found.equals(schema(settings)):
+        raise StoreError(
+            f"{path} does not have the columns of its settings; expected\n{schema(settings)}\n"
+            f"found\n{found}"
+        )
+    return settings
 
 
 # The columns that older formats lack, and those from which they are made.

@@ -131,7 +131,7 @@ def recommend(
     cannot also certify at alpha. If no sigma certifies anything, the answer says what would help,
     with exit status 0.
     """
-    from smoothbound.store import _results as store
+    from smoothbound.store import _stored as store
 
     _refuse_others(
         adaptive,
