@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from smoothbound._utils import checks
-from smoothbound._utils.devices import resolved
+from smoothbound._utils.devices import resolved, sent
 from smoothbound._utils.renamed import renamed
 from smoothbound.noise._kinds import KINDS, Kind
 from smoothbound.noise._lattice import MAX_FINE_NUMBER, MAX_NUMBER, fine_lattice, lattice
@@ -131,7 +131,7 @@ class Noise:
             numbers = x
         else:
             numbers = self._nearest(x) if self.lattice.fine else self._on_grid(x)
-        return numbers.to(self.device).contiguous()
+        return sent(numbers, self.device).contiguous()
 
     def displacement(self, elements: int) -> float:
         """Bound the distance between an input and the point of the lattice that stands for it.

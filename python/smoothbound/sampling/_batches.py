@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from smoothbound._utils.devices import sent
 from smoothbound.errors import ModelError, said
 from smoothbound.measures import BUILT_IN
 from smoothbound.noise._noise import Noise
@@ -151,9 +152,10 @@ class Batches:
         selects = any(segment.stream is Stream.SELECTION for segment in segments)
         with self.model.without_autocast():
             record, outputs = self.scorer.record(outputs, key[0], key[4] if selects else None)
-            if row is not None:
+            attempt = self._sent(segments, record, outputs)
+            if row is not None:  # last, because another call of the model may overwrite its outputs
                 self._check_rows(key, row)
-        return self._sent(segments, record, outputs)
+        return attempt
 
     def _sent(self, segments: list[Segment[Input]], record: Tensor, outputs: Tensor) -> Attempt:
         """Send to the host the record of a batch, and the outputs that its inputs keep."""
@@ -162,7 +164,7 @@ class Batches:
             host, arrived = _to_host(record)
             return Attempt(segments, host, arrived=arrived)
         rows = np.concatenate([np.r_[s.rows] for s in keeping])
-        kept, _ = _to_host(outputs[self._on_device(torch.from_numpy(rows))])
+        kept, _ = _to_host(outputs[sent(torch.from_numpy(rows), outputs.device)])
         host, arrived = _to_host(record)
         parts = iter(torch.split(kept, [len(s) for s in keeping]))
         held = tuple(next(parts) if s.keeps_outputs else None for s in segments)
@@ -178,20 +180,14 @@ class Batches:
         key[4] = 0
         key[:, start:stop] = np.repeat(firsts, [len(segment) for segment in segments], axis=0).T
         key[2, start:stop] += np.arange(start, stop)
-        return self._on_device(torch.from_numpy(key))
-
-    def _on_device(self, numbers: Tensor) -> Tensor:
-        """Return numbers of the host on the device, which they reach in their turn."""
-        if self.model.device.type != "cuda":
-            return numbers
-        return numbers.pin_memory().to(self.model.device, non_blocking=True)
+        return sent(torch.from_numpy(key), self.model.device)
 
     def _copies(self, key: Tensor) -> Tensor:
         """Make the noisy copies of a key. The model may change them in place."""
         assert self._points is not None
         slots, indices, draws, streams = key[:4]
         self._noise.add(self._points, slots, indices, draws, streams, self._noisy)
-        return in_format(self._noisy.detach(), self._channels_last)
+        return self._noisy.detach()
 
     def _warn_of_probabilities(self, outputs: Tensor) -> None:
         """Warn if outputs that are taken for logits by default look like probabilities."""
@@ -272,7 +268,7 @@ class Batches:
 
     def _call(self, batch: Tensor) -> Tensor:
         try:
-            outputs: object = self.model(batch)
+            outputs: object = self.model(in_format(batch, self._channels_last))
         except (Exception, SystemExit) as error:
             kind = "out of memory" if is_out_of_memory(error) else type(error).__name__
             raise BatchError(
@@ -292,7 +288,7 @@ def _to_host(numbers: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
     host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
     host.copy_(numbers, non_blocking=True)
     arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    arrived.record()
+    arrived.record(torch.cuda.current_stream(numbers.device))  # another GPU may be the current one
     return host, arrived
 
 

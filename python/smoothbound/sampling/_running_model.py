@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from smoothbound._utils import checks
-from smoothbound._utils.devices import resolved
+from smoothbound._utils.devices import resolved, tensor_float
 from smoothbound._utils.threads import checked as checked_threads
 from smoothbound._utils.threads import multiplications, running_in, suited
 from smoothbound.adapters._base import BaseClassifier, TensorModel
@@ -148,7 +148,8 @@ class RunningModel:
         """Return the number of rows of a batch of inputs like `x`.
 
         With ``batch_size="auto"`` it is doubled on a GPU as long as the model becomes faster and
-        memory holds the batch. This is measured once for each shape. Elsewhere it is the number of
+        memory holds the batch. This is measured once for each shape, for a compiled module before
+        it is compiled, because it would be compiled for each size. Elsewhere it is the number of
         inputs in a megabyte of float32, but at least 16 and at most 1000.
         """
         if self.batch_size != "auto":
@@ -184,7 +185,9 @@ class RunningModel:
 
     @contextmanager
     def running(self, threads: int | None = None) -> Iterator[None]:
-        """Set the stated precision, and turn gradients off except where a model turns them on.
+        """Set the device and the stated precision, and turn gradients off.
+
+        A model may turn gradients on for itself.
 
         Parameters
         ----------
@@ -200,7 +203,8 @@ class RunningModel:
                 torch.autocast(self.device.type, dtype=half, enabled=half is not None)
             )
             if self.device.type == "cuda":
-                stack.enter_context(_tensor_float(self.precision == "tf32"))
+                stack.enter_context(torch.cuda.device(self.device))
+                stack.enter_context(tensor_float(self.precision == "tf32"))
             yield
 
     def evaluating(self) -> AbstractContextManager[None]:
@@ -242,7 +246,7 @@ class RunningModel:
             return in_format(self._copies(x, size), self.channels_last is True)
 
         with self.running(), self.evaluating():
-            return rows_per_second(self, make_batch, self.device)
+            return rows_per_second(self.base, make_batch, self.device)
 
     def _prefers_channels_last(self, x: NDArray[np.floating] | Tensor) -> bool:
         """Measure whether batches like those of the run are faster in channels-last order."""
@@ -270,18 +274,6 @@ def _is_auto(name: str, value: object, otherwise: str) -> bool:
 def _convolves(model: TensorModel) -> bool:
     """Return whether a module has weights of convolutions in two dimensions."""
     return isinstance(model, nn.Module) and any(p.ndim == 4 for p in model.parameters())
-
-
-@contextmanager
-def _tensor_float(allowed: bool) -> Iterator[None]:
-    """Allow or forbid TF32 in float32 matrix products and convolutions."""
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    matmul.allow_tf32 = cudnn.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
 def _check_parameters(module: nn.Module) -> None:

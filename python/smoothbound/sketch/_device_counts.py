@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from smoothbound._utils.devices import sent
 from smoothbound.sketch import _repeats as repeats
 from smoothbound.sketch._content import n_cells
 from smoothbound.sketch._draw_numbers import Draws
@@ -52,8 +53,8 @@ class DeviceCounts:
             least = np.where(near.astype(np.float64) < self._edges, above, near)
             on_edge = least.astype(np.float64) == self._edges
             self._of_type[dtype] = (
-                torch.from_numpy(least).to(self._device),
-                torch.from_numpy(on_edge).to(self._device),
+                sent(torch.from_numpy(least), self._device),
+                sent(torch.from_numpy(on_edge), self._device),
             )
         return self._of_type[dtype]
 
@@ -163,10 +164,9 @@ class PendingCounts:
         device = scores.device
         if device not in self._counts:
             self._counts[device] = DeviceCounts(device, self._edges, self._n_inputs)
-        # The rows are sent to the device only if they are needed, because sending waits for it.
         every = np.array_equal(rows, np.arange(self._n_inputs))
         start = self._counts[device].add(
-            scores, None if every else torch.from_numpy(rows).to(device)
+            scores, None if every else sent(torch.from_numpy(rows), device)
         )
         some, beginning = repeats.begin(scores.detach())
         wide = torch.stack(beginning).to(torch.promote_types(scores.dtype, torch.float32))
