@@ -5,7 +5,8 @@ Every image of every batch gets its own noise N(0, sigma^2 I), as in Cohen, Rose
 photographs are first shifted and mirrored, and images of ImageNet cropped and mirrored.
 
 The order, augmentation and noise of an epoch depend only on the seed and the number of the epoch.
-So a run that goes on from a checkpoint gives the same network as an uninterrupted one.
+So a run that goes on from a checkpoint gives the same network as an uninterrupted one, on a GPU up
+to rounding.
 """
 
 from __future__ import annotations
@@ -114,7 +115,8 @@ def train(
         Threads of the CPU; by default `best_threads`. The number changes the rounding of sums.
     seed : int
         Seed of the initialisation, the order, the noise and the augmentation. The same seed on the
-        same machine and device, with the same number of threads, gives the same network.
+        same machine, on the CPU with the same number of threads, gives the same network. On a GPU
+        two runs differ by rounding, because it adds some sums in no fixed order.
     device : device, optional
         Where to train; by default CUDA if there is a CUDA device, otherwise the CPU.
     resume : path, optional

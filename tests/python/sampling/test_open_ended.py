@@ -283,3 +283,18 @@ def test_cuda_agrees_with_the_cpu(batch_size: int) -> None:
         assert job.guess is not None
         assert other_job.guess is not None
         np.testing.assert_array_equal(other_job.guess[1], job.guess[1])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+def test_outputs_that_are_kept_outlive_a_cuda_graph() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Softmax(dim=1))
+    options: dict[str, Any] = {"model": model, "outputs": "probabilities", "device": "cuda"}
+    plain = sampled(points(*X0), **options)
+    graphs = sampled(points(*X0), compile="reduce-overhead", **options)
+    for (job, _), (other_job, _) in zip(plain, graphs, strict=True):
+        assert job.guess is not None
+        assert other_job.guess is not None
+        np.testing.assert_allclose(other_job.guess[1], job.guess[1], atol=1e-5)

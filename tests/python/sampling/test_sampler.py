@@ -18,7 +18,7 @@ from smoothbound.errors import ModelError
 from smoothbound.measures import MARGIN, SCORE, custom
 from smoothbound.noise._noise import Noise
 from smoothbound.noise._streams import Stream
-from smoothbound.sampling._batch_size import fastest
+from smoothbound.sampling._batch_size import fastest, in_format
 from smoothbound.sampling._jobs import Draws, FixedJob, Input
 from smoothbound.sampling._sampler import Sampler
 
@@ -311,6 +311,7 @@ def test_host_reads_do_not_grow_with_the_number_of_batches(
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.mark.filterwarnings("ignore:called a synchronizing CUDA operation")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 def test_cuda_agrees_with_the_cpu_and_never_waits_for_a_batch() -> None:
     def waits(batches: int) -> int:
         sampler = Sampler(linear(), 0.5, device="cuda", measure="margin", batch_size=10)
@@ -451,6 +452,31 @@ def test_cuda_options(precision: str) -> None:
     atol = 1e-5 if precision == "float32" else 0.02
     np.testing.assert_allclose(draws.scores, plain.scores, atol=atol)
     assert torch.backends.cudnn.allow_tf32 == before
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+def test_cuda_graphs_change_only_rounding() -> None:
+    model = nn.Sequential(linear(), nn.Softmax(dim=1))  # whose outputs are kept as they are
+    options: dict[str, Any] = {"outputs": "probabilities", "device": "cuda"}
+    plain = Sampler(model, 0.5, batch_size=64, **options).draw(X, n0=10, n=1000)
+    graphs = Sampler(model, 0.5, batch_size=64, compile="reduce-overhead", **options)
+    for _ in range(2):
+        draws = graphs.draw(X, n0=10, n=1000)
+        assert draws.selected == plain.selected
+        np.testing.assert_allclose(draws.scores, plain.scores, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_a_gpu_that_is_not_the_current_one_gives_the_same() -> None:
+    first, second = (
+        Sampler(linear(), 0.5, device=f"cuda:{i}", batch_size=100).draw(X, n0=10, n=20_000)
+        for i in range(2)
+    )
+    assert torch.cuda.current_device() == 0
+    assert same(first, second)
 
 
 # --- what is refused -------------------------------------------------------------------------
@@ -620,6 +646,25 @@ def test_a_retry_after_out_of_memory_gets_fresh_copies(words: str) -> None:
         pieces = Sampler(model_with(30), 0.5, batch_size=100).draw(X, n0=20, n=300)
     np.testing.assert_allclose(pieces.scores, whole.scores, atol=1e-6)
     assert pieces.selected == whole.selected
+
+
+def test_the_order_of_channels_may_take_more_memory_than_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, CLASSES))
+    x = torch.rand(3, 3, 3)
+
+    def small(batch: Tensor, channels_last: bool) -> Tensor:
+        if len(batch) > 30:
+            raise torch.cuda.OutOfMemoryError("no memory for so many rows")
+        return in_format(batch, channels_last)
+
+    options: dict[str, Any] = {"batch_size": 100, "channels_last": True}
+    whole = Sampler(model, 0.5, **options).draw(x, n0=20, n=300)
+    monkeypatch.setattr("smoothbound.sampling._batches.in_format", small)
+    with pytest.warns(RuntimeWarning, match="25 rows at a time"):
+        pieces = Sampler(model, 0.5, **options).draw(x, n0=20, n=300)
+    np.testing.assert_allclose(pieces.scores, whole.scores, atol=1e-6)
 
 
 @pytest.mark.parametrize("outer", [torch.inference_mode, torch.no_grad, torch.enable_grad])

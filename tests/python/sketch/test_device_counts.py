@@ -103,6 +103,7 @@ def test_draws_are_recorded_at_once(elsewhere):
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 def test_scores_on_a_gpu_are_counted_there():
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
