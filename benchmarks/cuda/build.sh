@@ -33,8 +33,10 @@ for name in $missing; do
   "$python" -m zipfile -e "$wheel" "$work/site"
 done
 
+built=0
 core=$("$python" -c 'import smoothbound._core as core; print(core.__file__)' 2> /dev/null || true)
 if [[ -z $core || -n $(find cpp CMakeLists.txt setup.py -newer "$core" -print -quit) ]]; then
-  "$python" setup.py -q build_ext --inplace --build-temp "$work/core"
+  "$python" setup.py -q build_ext --inplace --build-temp "$work/core" || built=$?
 fi
 "$python" "$here/records.py" --out "$results"
+exit "$built"

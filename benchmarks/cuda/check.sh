@@ -5,12 +5,13 @@ set -uo pipefail
 
 usage() {
   cat << 'TEXT'
-check.sh [--out FOLDER] [--data cifar10:DIR] [--wheels FOLDER] [--only STEPS] [--small]
+check.sh [--out FOLDER] [--data cifar10:DIR] [--wheels FOLDER] [--only STEPS] [--seconds N] [--small]
 
   --out FOLDER     where results.jsonl, log.txt and table.md go; by default $OUT, or build/cuda/out
   --data SPEC      images, such as cifar10:DIR; without them some steps use random images
   --wheels FOLDER  what wheels.sh downloaded, if the machine lacks packages
   --only STEPS     some steps, such as noise,speed
+  --seconds N      the time of all steps together, 540 by default; each has a share of it
   --small          small numbers on the CPU, which show that the steps run
 
 Steps: build tests noise speed compiled run training memory sanitizer. PYTHON names the interpreter.
@@ -18,12 +19,12 @@ TEXT
 }
 refuse() { echo "check.sh: $1" >&2; exit 2; }
 
-out=${OUT:-} data=() wheels='' only='' small=()
+out=${OUT:-} data=() wheels='' only='' all=540 small=()
 while (($#)); do
   case $1 in
     --small) small=(--small); shift; continue ;;
     --help | -h) usage; exit 0 ;;
-    --out | --data | --wheels | --only) (($# > 1)) || refuse "$1 needs a value" ;;
+    --out | --data | --wheels | --only | --seconds) (($# > 1)) || refuse "$1 needs a value" ;;
     *) usage >&2; refuse "there is no option $1" ;;
   esac
   case $1 in
@@ -31,6 +32,7 @@ while (($#)); do
     --data) data=(--data "$2") ;;
     --wheels) wheels=$2 ;;
     --only) only=$2 ;;
+    --seconds) [[ $2 =~ ^[1-9][0-9]{0,5}$ ]] && all=$2 || refuse "--seconds must be a whole number above 0, got $2" ;;
   esac
   shift 2
 done
@@ -54,20 +56,22 @@ for name in ${only//,/ }; do
 done
 
 command -v "$python" > /dev/null || refuse "there is no program $python; PYTHON names an interpreter"
-if ! said=$("$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>&1); then
-  [[ -z $said ]] || refuse "$python cannot import torch: ${said##*$'\n'}"
-  [[ -n ${small[*]} ]] ||
-    refuse 'torch finds no CUDA device on this machine; --small runs the steps on the CPU'
+code=0
+said=$("$python" -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else 3)' 2>&1) || code=$?
+if ((code == 3)) && [[ -z ${small[*]} ]]; then
+  refuse "torch finds no CUDA device on this machine${said:+ (${said##*$'\n'})}; --small runs the steps on the CPU"
+elif ((code != 0 && code != 3)); then
+  refuse "$python must be able to import torch: ${said##*$'\n'}"
 fi
 
-# Runs a step. Its time limit is its own share, and what the steps before it have left of theirs.
+# Runs a step. Its limit is its own share of the time, and what the steps before it have left of theirs.
 deadline=0 failed=0 running=''
 step() {
   local name=$1 share=$2 start=$SECONDS code status before
   shift 2
   [[ -z $only || ,$only, == *",$name,"* ]] || return 0
   deadline=$((deadline + share))
-  local limit=$((deadline - SECONDS))
+  local limit=$((deadline * all / 540 - SECONDS)) # the shares add up to 540
   ((limit > 0)) || limit=1
   echo "== $name, at most $limit s" | tee -a "$log"
   before=$(wc -c < "$log")
@@ -115,12 +119,14 @@ program compiled 85 check_speed.py --compiled
 program run 95 check_run.py
 program training 70 check_training.py
 program memory 20 check_memory.py
-under=("$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer)" --tool memcheck --error-exitcode 1)
+sanitizer=$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer)
 if [[ -n ${small[*]} ]]; then
   skip sanitizer 'it needs a GPU'
-elif [[ -z ${under[0]} ]]; then
+elif [[ -z $sanitizer ]]; then
   skip sanitizer 'there is no compute-sanitizer on this machine'
 else
+  # Without torch's cache of memory each tensor has bounds of its own.
+  under=(env PYTORCH_NO_CUDA_MEMORY_CACHING=1 "$sanitizer" --tool memcheck --error-exitcode 1)
   program sanitizer 30 check_tests.py --name sanitizer --keyword 'bits_of_the_cpu and shape0'
 fi
 

@@ -11,10 +11,10 @@ import warnings
 from typing import Any
 
 import numpy as np
-import records
 import torch
 from torch import Tensor, nn
 
+import records
 from bench_sampler import network
 from measure import SIGMA
 from smoothbound.sampling._sampler import Sampler

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-import records
 import torch
 
+import records
 from bench_noise import KINDS, SHAPES, Filler
 
 COMPARED = 40  # draws whose bits are compared

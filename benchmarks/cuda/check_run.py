@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import records
 import torch
 from torch import Tensor, nn
 
+import records
 import smoothbound as sb
 from bench_sampler import network, run_bare
 from measure import ALPHA, SIGMA, THRESHOLD

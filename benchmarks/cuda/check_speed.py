@@ -16,9 +16,9 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
-import records
 import torch
 
+import records
 from bench_noise import Filler
 from bench_sampler import N0, Case, Race
 

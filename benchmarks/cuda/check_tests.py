@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 import records
 
 ROOT = Path(__file__).parents[2]

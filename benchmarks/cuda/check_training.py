@@ -6,7 +6,6 @@ import sys
 from time import perf_counter
 
 import records
-
 from bench_sampler import CLASSES
 from measure import SIGMA
 

@@ -120,7 +120,7 @@ def train(
 
     The checkpoint and a table of the epochs beside it, OUT.tsv, are written after every epoch. A
     run that is killed keeps its last finished epoch and goes on with --resume. It ends with the
-    same network as a run that was not stopped.
+    same network as a run that was not stopped, on a GPU up to rounding.
     """
     from smoothbound._utils.threads import checked
     from smoothbound.models import checkpoint
