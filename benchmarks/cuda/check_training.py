@@ -18,8 +18,8 @@ def main() -> None:
         from smoothbound.data import Dataset
         from smoothbound.train import Epoch, accuracy_under_noise, train
     except ImportError as error:
-        step.write(status="skipped", why=str(error))
-        return
+        step.write(what="skipped", why=str(error))
+        sys.exit(records.SKIPPED)
     images = None if step.small else step.images("train")
     generated = images is None
     if images is None:

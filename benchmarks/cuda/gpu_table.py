@@ -64,7 +64,8 @@ def heading(records: list[Record]) -> list[str]:
 def steps(records: list[Record]) -> list[str]:
     rows = []
     for one in [one for one in records if "status" in one]:
-        result = f"{one['status']}: {one['why']}" if "why" in one else one["status"]
+        why = [each["why"] for each in (one, *of(records, one["step"], "skipped")) if "why" in each]
+        result = ": ".join([one["status"], *why])
         passed = one["status"] in ("passed", "skipped")
         times = [str(one.get(name, "")) for name in ("seconds", "limit")]
         rows.append([one["step"], result if passed else f"**{result}**", *times])

@@ -27,6 +27,8 @@ from smoothbound.errors import DataError
 if TYPE_CHECKING:
     from smoothbound.data import Dataset
 
+SKIPPED = 77  # the exit code of a step that cannot run here
+
 
 @dataclass(frozen=True)
 class Step:
