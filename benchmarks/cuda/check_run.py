@@ -25,6 +25,7 @@ from measure import ALPHA, SIGMA, THRESHOLD
 ARCH, GRID = "cifar_resnet20", 255
 EPOCHS = 2
 RADII = (0.0, SIGMA)
+BATCHES = 4  # in one call of the bare model, whose start takes time
 
 
 class Busy:
@@ -83,8 +84,10 @@ def bare_rate(smoothed: sb.SmoothedClassifier, x: Tensor, seconds: float) -> flo
     batch = torch.rand((size, *x.shape), device=sampler.device)
     if sampler.model.channels_last_for(x):
         batch = batch.to(memory_format=torch.channels_last)
-    return size / records.seconds_a_call(
-        lambda: run_bare(sampler, batch, 1), sampler.device, seconds
+    return (
+        BATCHES
+        * size
+        / records.seconds_a_call(lambda: run_bare(sampler, batch, BATCHES), sampler.device, seconds)
     )
 
 

@@ -97,8 +97,10 @@ def noise(records: list[Record]) -> list[str]:
 
 
 def speed(records: list[Record]) -> list[str]:
-    rows = []
+    rows, failed = [], []
     for one in [*of(records, "speed"), *of(records, "compiled")]:
+        if "error" in one:
+            failed += [f"- `{one['network']}` with {one['options']} failed: {one['error']}", ""]
         if "bare" not in one:
             continue
         how = [one["precision"], *(["channels last"] if one["channels_last"] else [])]
@@ -119,7 +121,7 @@ def speed(records: list[Record]) -> list[str]:
             ]
         )
     head = "network | how | batch | draws/s | of the bare model | over the loop | noise"
-    return table(head, rows) if rows else []
+    return [*(table(head, rows) if rows else []), *failed]
 
 
 def run(records: list[Record]) -> list[str]:

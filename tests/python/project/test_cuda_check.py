@@ -159,7 +159,8 @@ MACHINE = {
 
 def test_the_tables_name_card_and_driver_and_mark_what_is_missed() -> None:
     ended = {"step": "speed", "status": "out of time", "seconds": 95, "limit": 95}
-    text = gpu_table.section([MACHINE, measured(970.0, 0.01), measured(700.0, 0.04), ended])
+    failed = {"step": "compiled", "network": "resnet50", "options": {}, "error": "no luck"}
+    text = gpu_table.section([MACHINE, measured(970.0, 0.01), measured(700.0, 0.04), failed, ended])
     assert "NVIDIA H100 (80 GiB), driver 580.1, 16 processor cores; torch 2.11.0" in text
     good, bad = (line for line in text.splitlines() if line.startswith("| resnet50"))
     assert good == (
@@ -167,6 +168,7 @@ def test_the_tables_name_card_and_driver_and_mark_what_is_missed() -> None:
     )
     assert bad.endswith("| **0.700 (0.700), missed** | **3.5, missed** | **4.0%, missed** |")
     assert "| speed | **out of time** | 95 | 95 |" in text
+    assert "- `resnet50` with {} failed: no luck" in text
 
 
 def test_training_tells_when_it_has_most_of_its_accuracy() -> None:

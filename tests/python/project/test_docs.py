@@ -28,7 +28,11 @@ from smoothbound.cli._app import app
 
 ROOT = Path(__file__).parents[3]
 PAGES = {page.name: page for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
-OTHER_PAGES = [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "benchmarks" / "README.md"]
+OTHER_PAGES = [
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *(ROOT / "benchmarks" / folder / "README.md" for folder in (".", "cuda")),
+]
 ALL_PAGES = [*PAGES.values(), *OTHER_PAGES]
 EXAMPLES = {"nets.py"}  # files of the reader
 
