@@ -27,7 +27,7 @@ from smoothbound.store._settings import RunSettings
 
 _SELECTED = {"score": "mean score", "votes": "votes"}
 
-__all__ = ["describe_draws", "evaluate", "of_certificate", "read"]
+__all__ = ["describe_draws", "describe_family", "evaluate", "of_certificate", "read"]
 
 
 def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) -> list[Evaluation]:
@@ -220,6 +220,31 @@ def describe_draws(results: Results) -> str:
     )
 
 
+def describe_family(results: Results, *, of: str = "α") -> str:
+    """Say which run the questions follow, and at which level both hold; empty if they follow none.
+
+    Parameters
+    ----------
+    results : Results
+    of : str
+        The name of alpha.
+    """
+    settings = results.settings
+    follows = None if settings.adaptive is None else settings.adaptive.follows
+    if follows is None:
+        return ""
+    earlier = results.array("first_draw")
+    levels = " + ".join(map(exact, (*follows.alphas, settings.alpha)))
+    which = follows.name or "earlier draws"
+    return (
+        f"These questions were added after {which} (its settings have the fingerprint "
+        f"{follows.fingerprint[:8]}); they are a family of their own at {of} = "
+        f"{exact(settings.alpha)}, on later draws alone (the first has a number from "
+        f"{earlier.min()} to {earlier.max()}). For an input, one certificate of each family hold "
+        f"together with probability at least 1 - ({levels})."
+    )
+
+
 def _origin(settings: RunSettings) -> tuple[str, ...]:
     """Say how to make the results again: by which versions and which command."""
     count = settings.threads
@@ -284,6 +309,8 @@ def _notes(results: Results) -> tuple[str, ...]:
             f"shares at other thresholds are lower than {n} draws of each input would give, and "
             "more inputs are abstained from."
         )
+    if family := describe_family(results):
+        notes.append(family)
     if results.failed:
         notes.append(
             f"**Failed inputs**: the model failed on {results.failed} of {len(results.table)}; "

@@ -108,14 +108,16 @@ class Budget:
 
 @dataclass(frozen=True, eq=False)
 class Earlier:
-    """A job that was stopped, from which another one goes on.
+    """The draws of an input so far, from which a job goes on.
 
     Attributes
     ----------
     selected : int
         The selected class.
+    n_selection : int
+        Number of draws that selected it.
     test : AnytimeTest
-        The test, with all draws that were made.
+        The test, with all draws that were made of it.
     total : int
         Sum of their scores, as `Job.total`.
     open : list of int or None
@@ -123,12 +125,13 @@ class Earlier:
     """
 
     selected: int
+    n_selection: int
     test: AnytimeTest
-    total: int
+    total: int = 0
     open: list[int] | None = None
 
     @classmethod
-    def from_bytes(cls, state: bytes, selected: int) -> Earlier:
+    def from_bytes(cls, state: bytes, selected: int, n_selection: int) -> Earlier:
         """Read what `Job.to_bytes` wrote.
 
         Raises
@@ -140,17 +143,20 @@ class Earlier:
         if set(about) != {"open", "total"} or len(tests) != 1:
             raise ValueError("state must be that of a job that was stopped")
         places = [checks.count("open", place, 0) for place in about["open"]]
-        return cls(selected, AnytimeTest.from_bytes(tests[0]), int(about["total"]), places)
+        test, total = AnytimeTest.from_bytes(tests[0]), int(about["total"])
+        return cls(selected, n_selection, test, total, places)
 
     @classmethod
-    def finished(cls, selected: int, test: AnytimeTest, mean: float) -> Earlier:
+    def finished(cls, selected: int, n_selection: int, test: AnytimeTest, mean: float) -> Earlier:
         """Return a job that was finished, by its test and the mean of the scores."""
         n_draws = test.n_draws
         total = round(Fraction(mean) * n_draws / _unit(test.score_range)) if n_draws else 0
-        return cls(selected, test, total)
+        return cls(selected, n_selection, test, total)
 
-    def require_same(self, selected: int, questions: tuple[Question, ...], n_guess: int) -> None:
-        """Refuse to go on with another class, another first guess or other questions."""
+    def require_same(
+        self, selected: int, questions: tuple[Question, ...], n_selection: int
+    ) -> None:
+        """Refuse to go on with another class, another selection or other questions."""
         if selected != self.selected:
             raise ValueError(
                 f"the selection draws choose class {selected} now, and chose class "
@@ -159,7 +165,7 @@ class Earlier:
             )
         known: list[tuple[str, Any, Any]] = [
             ("questions", self.test.questions, questions),
-            ("selection draws", self.test.n_guess, n_guess),
+            ("numbers of selection draws", self.n_selection, n_selection),
         ]
         for name, before, now in known:
             if before != now:
@@ -308,16 +314,17 @@ class Job:
 
     def begin(self, selected: int, scores: NDArray[np.floating]) -> None:
         """Take the scores of the selected class in the selection draws, as the first guess."""
-        if self._earlier is not None:
+        if self._earlier is None:
+            self.test = self.plan.test(scores)
+        else:
             asked = (*self.plan.questions, *self.plan.aside)
             self._earlier.require_same(selected, asked, len(scores))
-            self.resume(self._earlier.test, self._earlier.open)
-            return
-        self.test = self.plan.test(scores)
         if self._label is not None and selected != self._label:
             self.outcome = "misclassified"
-        else:
+        elif self._earlier is None:
             self._continue()
+        else:
+            self.resume(self._earlier.test, self._earlier.open)
 
     def resume(self, test: AnytimeTest, places: list[int] | None = None) -> None:
         """Go on with a test of the same questions that was stopped, in place of `begin`.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypeVar, get_args
 
 from smoothbound._utils import checks
 
-__all__ = ["AdaptiveRecord", "BudgetRecord"]
+__all__ = ["AdaptiveRecord", "BudgetRecord", "FollowedRun"]
 
 Asked = Literal["Decide", "FindRadius"]
+Part = TypeVar("Part", "BudgetRecord", "FollowedRun")
 
 _MOST = 2**63 - 1  # a column holds no greater number
 
@@ -38,6 +39,37 @@ class BudgetRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FollowedRun:
+    """The run whose results were known when the questions were chosen.
+
+    Attributes
+    ----------
+    name : str
+        Name of its results folder, for people; empty if it has none.
+    fingerprint : str
+        Digest of its settings, in hexadecimal digits.
+    alphas : tuple of float
+        Failure probability of each certificate of that run, and of the runs that it follows in
+        turn, the first run first.
+    """
+
+    name: str
+    fingerprint: str
+    alphas: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        checks.instance("adaptive follows name", self.name, str)
+        checks.instance("adaptive follows fingerprint", self.fingerprint, str)
+        if not isinstance(self.alphas, list | tuple) or not self.alphas:
+            raise TypeError(
+                f"adaptive follows alphas must be numbers, got {checks.shown(self.alphas)}"
+            )
+        vars(self)["alphas"] = tuple(  # the class is frozen
+            checks.probability("adaptive follows alphas", one) for one in self.alphas
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdaptiveRecord:
     """The rules of adaptive draws, as far as they are known.
 
@@ -53,6 +85,9 @@ class AdaptiveRecord:
         Whether an input was given up if the selected class was not its label.
     budget : BudgetRecord
         The limits on the draws of all inputs together.
+    follows : FollowedRun or None
+        The run whose draws the questions may depend on. Only later draws count for them. None: they
+        were fixed before the first draw.
     stages : dict or None
         All that an older version recorded of draws in stages; None: the draws rest on the anytime
         test.
@@ -76,6 +111,7 @@ class AdaptiveRecord:
     strictness: float | None = None
     correct_only: bool = False
     budget: BudgetRecord = field(default_factory=BudgetRecord)
+    follows: FollowedRun | None = None
     stages: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -88,6 +124,8 @@ class AdaptiveRecord:
             return self.stages
         values = asdict(self)
         del values["stages"]
+        if self.follows is None:
+            del values["follows"]
         return {"test": "anytime", **values}
 
     @classmethod
@@ -102,14 +140,17 @@ class AdaptiveRecord:
         if not isinstance(values, dict):
             raise TypeError(f"adaptive must be an object, got {checks.shown(values)}")
         known = dict(values)
-        budget = _budget(known.pop("budget", {}))
+        budget = _made(BudgetRecord, "adaptive budget", known.pop("budget", {}))
         if known.pop("test", None) != "anytime":
             return cls._of_stages(values, budget)
         if unknown := known.keys() - cls.__dataclass_fields__.keys() | known.keys() & {"stages"}:
             raise ValueError(f"adaptive has an unknown entry {checks.shown(min(unknown))}")
         if "asked" not in known:
             raise ValueError("adaptive must say what was asked")
-        return cls(**known, budget=budget)
+        follows = known.pop("follows", None)
+        if follows is not None:
+            follows = _made(FollowedRun, "adaptive follows", follows)
+        return cls(**known, budget=budget, follows=follows)
 
     @classmethod
     def _of_stages(cls, values: dict[str, Any], budget: BudgetRecord) -> AdaptiveRecord:
@@ -123,11 +164,15 @@ class AdaptiveRecord:
         )
 
 
-def _budget(values: object) -> BudgetRecord:
-    limits = checks.instance("adaptive budget", values, dict)
-    if unknown := limits.keys() - BudgetRecord.__dataclass_fields__.keys():
-        raise ValueError(f"adaptive budget has an unknown entry {checks.shown(min(unknown))}")
-    return BudgetRecord(**limits)
+def _made(kind: type[Part], name: str, values: object) -> Part:
+    """Return a part of a record from what JSON holds of it."""
+    known = checks.instance(name, values, dict)
+    if unknown := known.keys() - {one.name for one in fields(kind)}:
+        raise ValueError(f"{name} has an unknown entry {checks.shown(min(unknown))}")
+    try:
+        return kind(**known)
+    except TypeError as error:
+        raise TypeError(str(error) if name in str(error) else f"{name}: {error}") from None
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -154,5 +199,6 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "strictness": _some(checks.non_negative),
     "correct_only": checks.flag,
     "budget": lambda name, value: checks.instance(name, value, BudgetRecord),
+    "follows": lambda name, value: checks.optional(name, value, FollowedRun),
     "stages": lambda name, value: checks.optional(name, value, dict),
 }

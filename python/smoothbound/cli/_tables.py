@@ -11,7 +11,7 @@ from rich.table import Table
 from smoothbound._display.console import say, say_table
 from smoothbound._display.rounding import exact, floor_decimal, percent
 from smoothbound.analysis.evaluation import Evaluation, share
-from smoothbound.analysis.reading import describe_draws, evaluate
+from smoothbound.analysis.reading import describe_draws, describe_family, evaluate
 from smoothbound.report._defaults import radii_to_tell
 from smoothbound.store._results import Results
 
@@ -34,6 +34,8 @@ def show(results: Results, folder: Path) -> None:
             say(_radii_found(evaluation, threshold))
     if adaptive is not None:
         say(f"Adaptive draws: {describe_draws(results)}")
+    if family := describe_family(results, of="alpha"):
+        say(family)
     correct, without = int(evaluation.correct.sum()), int((evaluation.predicted < 0).sum())
     failed = f"{results.failed} inputs failed; " if results.failed else ""
     wrong = int((results.array("status") == "misclassified").sum())

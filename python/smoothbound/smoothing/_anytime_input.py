@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._display.rounding import exact
+from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
 from smoothbound._version import __version__
 from smoothbound.anytime._anytime_test import AnytimeTest
@@ -23,7 +24,7 @@ from smoothbound.anytime._questions import (
     checked_radius,
     radius_precision,
 )
-from smoothbound.anytime._record import AdaptiveRecord, BudgetRecord
+from smoothbound.anytime._record import AdaptiveRecord, BudgetRecord, FollowedRun
 from smoothbound.anytime._sample_size import required_draws
 from smoothbound.backends import _select as backends
 from smoothbound.backends._names import Backend
@@ -34,10 +35,17 @@ from smoothbound.smoothing._class_radius import anytime_class_radius
 from smoothbound.smoothing._one_input import InputResult, MethodBounds, failed_input
 
 if TYPE_CHECKING:
+    from smoothbound.smoothing._certificate import SmoothedSettings
     from smoothbound.store._settings import RunSettings
     from smoothbound.store._table.schema import Status
 
-__all__ = ["AdaptiveDraws", "AnytimeProcedure", "earlier_of", "recorded_procedure"]
+__all__ = [
+    "AdaptiveDraws",
+    "AnytimeProcedure",
+    "earlier_of",
+    "followed_run",
+    "recorded_procedure",
+]
 
 
 def _above(threshold: float) -> float:
@@ -107,12 +115,16 @@ class AnytimeProcedure:
     cutoff : float or None
         A class is abstained from if its confidence at R = 0 is not certified to be above this;
         None: no abstention.
+    follows : FollowedRun or None
+        The run that was known when the questions were chosen; None: they were fixed before the
+        first draw.
     """
 
     request: Request
     rules: AdaptiveDraws
     plan: Plan
     cutoff: float | None
+    follows: FollowedRun | None = None
 
     early_selection: ClassVar[bool] = True
 
@@ -127,6 +139,7 @@ class AnytimeProcedure:
         measure: str,
         displacement: float = 0.0,
         backend: Backend | None = None,
+        follows: FollowedRun | None = None,
     ) -> AnytimeProcedure:
         """Make the questions of a request.
 
@@ -168,7 +181,7 @@ class AnytimeProcedure:
             displacement=displacement,
             backend=backend,
         )
-        return cls(request, rules, plan, cutoff)
+        return cls(request, rules, plan, cutoff, follows)
 
     @property
     def _n_asked(self) -> int:
@@ -178,12 +191,22 @@ class AnytimeProcedure:
 
     def record(self) -> AdaptiveRecord:
         """Return the rules as results record them."""
-        return self.rules.record()
+        return replace(self.rules.record(), follows=self.follows)
 
     def job(self, label: int | None = None, earlier: Earlier | None = None) -> Job:
         """Return the job of one input, which goes on from an earlier one if there is one."""
         label = label if self.rules.correct_only else None
         return self.plan.start(self.rules.budget, label, earlier)
+
+    def following(self, row: Mapping[str, Any]) -> Earlier:
+        """Return where the questions begin for an input, by its row of the run that they follow.
+
+        Its draws are the first guess, and the questions count those after them.
+        """
+        before = AnytimeTest.from_bytes(row["state"], backend=self.plan.backend)
+        asked = (*self.plan.questions, *self.plan.aside)
+        test = before.follow_up(asked, alpha=self.plan.alpha)
+        return Earlier(row["selected"], row["n_selection"], test)
 
     def goes_on(self, row: Mapping[str, Any]) -> bool:
         """Say whether more draws, up to n, may answer a question about an input that has a row."""
@@ -358,15 +381,28 @@ def recorded_procedure(settings: RunSettings) -> AnytimeProcedure:
         cutoff=settings.cutoff,
         measure=settings.measure,
         displacement=settings.displacement,
+        follows=rules.follows,
     )
 
 
 def earlier_of(row: Mapping[str, Any]) -> Earlier:
     """Return the job from which the input of a row of the results goes on."""
-    state, selected = row["state"], row["selected"]
+    state, selected, n_selection = row["state"], row["selected"], row["n_selection"]
     if row["status"] == "stopped":
-        return Earlier.from_bytes(state, selected)
-    return Earlier.finished(selected, AnytimeTest.from_bytes(state), row["mean_score"])
+        return Earlier.from_bytes(state, selected, n_selection)
+    test = AnytimeTest.from_bytes(state)
+    return Earlier.finished(selected, n_selection, test, row["mean_score"])
+
+
+def followed_run(settings: RunSettings | SmoothedSettings, name: str = "") -> FollowedRun:
+    """Return what later questions record of a run: its settings, and what was asked before it."""
+    assert settings.adaptive is not None
+    before = settings.adaptive.follows
+    return FollowedRun(
+        name=name,
+        fingerprint=digest(settings.to_json().encode()).hex(),
+        alphas=(*(() if before is None else before.alphas), settings.alpha),
+    )
 
 
 def _last(values: NDArray[np.float64], certified: NDArray[np.bool_], none: float) -> float:

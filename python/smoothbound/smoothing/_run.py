@@ -6,36 +6,45 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from copy import copy
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
+from smoothbound.anytime._job import Earlier
 from smoothbound.anytime._job import Job as AdaptiveJob
+from smoothbound.anytime._record import FollowedRun
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
 from smoothbound.data._loading import Dataset
-from smoothbound.errors import StoreError
+from smoothbound.noise._noise import Noise
 from smoothbound.sampling._jobs import Draws, Failure, Input
 from smoothbound.sketch import _counting as counting
 from smoothbound.sketch._content import SketchContent, no_counts
 from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure, earlier_of
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._classifier import SmoothedClassifier
+from smoothbound.smoothing._going_on import (
+    Before,
+    as_recorded,
+    digest_of,
+    family_of,
+    require_more_draws,
+    require_same_inputs,
+)
 from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
-from smoothbound.store._results import Results, require_anytime
+from smoothbound.store._results import Results
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._stored import load
 from smoothbound.store._table import packed_counts
 from smoothbound.store._table.schema import SKETCH_EDGES
 from smoothbound.store._writer import Writer
 
-__all__ = ["as_recorded", "run"]
+__all__ = ["run"]
 
 Progress = Callable[..., AbstractContextManager[Callable[[int], object]]]
 
@@ -43,35 +52,6 @@ Progress = Callable[..., AbstractContextManager[Callable[[int], object]]]
 def _silent(*_: object, **__: object) -> AbstractContextManager[Callable[[int], object]]:
     """Show nothing."""
     return nullcontext(lambda count: None)
-
-
-def as_recorded(folder: str | Path, smoothed: SmoothedClassifier) -> SmoothedClassifier:
-    """Return a classifier with the automatic choices that the run of a folder made.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Results folder of the run to resume.
-    smoothed : SmoothedClassifier
-        The classifier. The folder decides its batch size and memory format if they are "auto", and
-        its threads if they are None, because the bits of the numbers depend on them.
-
-    Returns
-    -------
-    SmoothedClassifier
-        A new object with the same model; `smoothed` itself if the folder holds no run.
-    """
-    try:
-        before = load(folder, salvage=True).settings
-    except StoreError:  # the writer will say why
-        return smoothed
-    made = copy(smoothed)
-    made.sampler = smoothed.sampler.with_choices(
-        batch_size=before.batch_size,
-        channels_last=before.channels_last,
-        threads=before.threads,
-    )
-    return made
 
 
 def run(
@@ -84,6 +64,7 @@ def run(
     resume: bool = False,
     salvage: bool = False,
     more_draws: bool = False,
+    follow: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Results:
     """Certify the inputs that `settings` select, each by all methods from the same draws.
@@ -118,6 +99,12 @@ def run(
         Whether to go on with a finished run with adaptive draws: inputs with an open question that
         the larger ``settings.n`` may answer are drawn further, at the same alpha, and the others
         keep their rows. It implies `resume`.
+    follow : str or Path, optional
+        Results folder of a finished run with adaptive draws, whose results were known when the
+        questions of `settings` were chosen. Each of its inputs that has a selected class takes
+        further draws, numbered after those of that run, and only these count, at the alpha of
+        `settings`. The other settings must be those of that run. It implies `resume`: a run that
+        was stopped goes on by the same call.
     progress : callable, optional
         Shows the progress of the run. It is called as ``progress(what, total, done=...,
         steps=...)`` and returns a context manager, which yields a function of the number of steps
@@ -145,67 +132,71 @@ def run(
     """
     folder = checks.path("folder", folder)
     _check_arguments(settings, smoothed, dataset, adaptive)
-    checks.flag("resume", resume)
-    checks.flag("salvage", salvage)
+    for name, flag in (("resume", resume), ("salvage", salvage), ("more_draws", more_draws)):
+        checks.flag(name, flag)
+    before = None if follow is None else Before.load(checks.path("follow", follow), folder)
     indices = dataset.select(settings.skip, settings.max_inputs, settings.indices).tolist()
     kind, grid = settings.noise.kind, settings.noise.grid
     noise = smoothed.sampler.noise(kind, seed=settings.seed, grid=grid)
     # The bounds must allow for the displacement of this noise, so it replaces that of the settings.
     settings = replace(settings, noise=noise.describe(math.prod(dataset.shape)))
-    resume = resume or more_draws
-    if more_draws:
-        _require_more_draws(folder, settings)
+    follows = family_of(folder, before, resume=resume and not more_draws)
+    resume = resume or more_draws or before is not None
     if resume:
-        smoothed = as_recorded(folder, smoothed)
+        smoothed = as_recorded(folder if before is None else before.folder, smoothed)
         settings = replace(settings, **vars(smoothed.sampler.describe(dataset[indices[0]][0])))
-    procedure = _procedure(settings, adaptive)
+    procedure = _procedure(settings, adaptive, follows)
     settings = replace(settings, adaptive=procedure.record())
-    with (
-        Writer(
-            folder,
-            settings,
-            resume=resume,
-            salvage=salvage,
-            goes_on=_goes_on(procedure) if more_draws else None,
-        ) as writer,
-        (progress or _silent)(
-            "inputs certified",
-            len(indices),
-            done=len(writer.done),
-            steps=1 if adaptive else settings.n0 + settings.n,
-        ) as advance,
-    ):
-        done = frozenset(writer.done)
-        stopped = dict(writer.stopped)
-        digests = {i: bytes(row["digest"]) for i, row in stopped.items()}
-        _require_same_inputs(folder, dataset, indices, writer.digests | digests)
+    if more_draws:
+        require_more_draws(folder, settings)
+    if before is not None:
+        before.require_same_draws(settings)
+    goes_on = _goes_on(procedure) if more_draws else None
+    with Writer(folder, settings, resume=resume, salvage=salvage, goes_on=goes_on) as writer:
+        items = _Items(dataset, indices, procedure, before, writer)
         if adaptive and adaptive.budget:
             adaptive.budget.resume(*writer.spent)
-        queue = (_labelled(dataset, i, procedure, stopped.get(i)) for i in indices if i not in done)
-        left: list[tuple[Input, Draws | Failure]] = []
-        with (
-            _told_when_stopped(folder, writer, len(indices), more_draws),
-            in_background(_RowWriter(settings, procedure, writer)) as write_later,
-            _written_when_stopped(left, write_later),
-            closing(
-                # Nothing is written until one input succeeds or fails differently.
-                smoothed.sampler.sample(
-                    queue,
-                    n0=settings.n0,
-                    noise=noise,
-                    early_selection=procedure.early_selection,
-                    known_good=bool(done),
-                    advance=None if adaptive else advance,
-                    interrupted=left.extend if adaptive else None,
-                )
-            ) as outcomes,
-        ):
-            for item, outcome in outcomes:
-                write_later(item, outcome)
-                if adaptive is not None:  # the number of draws is not known in advance
-                    advance(1)
+        with _told_when_stopped(writer, same_command=more_draws or before is not None):
+            _certify(items, settings, smoothed, noise, writer, progress or _silent)
         writer.finish()
     return load(folder)
+
+
+def _certify(
+    items: _Items,
+    settings: RunSettings,
+    smoothed: SmoothedClassifier,
+    noise: Noise,
+    writer: Writer,
+    progress: Progress,
+) -> None:
+    """Draw the inputs that are not finished, and write a row of the results for each."""
+    procedure = items.procedure
+    adaptive = isinstance(procedure, AnytimeProcedure)
+    n_done, n_inputs = len(writer.done), settings.n_inputs
+    steps = 1 if adaptive else settings.n0 + settings.n
+    left: list[tuple[Input, Draws | Failure]] = []
+    with (
+        progress("inputs certified", n_inputs, done=n_done, steps=steps) as advance,
+        in_background(_RowWriter(settings, procedure, writer)) as write_later,
+        _written_when_stopped(left, write_later),
+        closing(
+            # Nothing is written until one input succeeds or fails differently.
+            smoothed.sampler.sample(
+                items.waiting(),
+                n0=settings.n0,
+                noise=noise,
+                early_selection=procedure.early_selection,
+                known_good=n_done > 0,
+                advance=None if adaptive else advance,
+                interrupted=left.extend if adaptive else None,
+            )
+        ) as outcomes,
+    ):
+        for item, outcome in chain(items.failed_before(), outcomes):
+            write_later(item, outcome)
+            if adaptive:  # the number of draws is not known in advance
+                advance(1)
 
 
 def _check_arguments(settings: object, smoothed: object, dataset: object, adaptive: object) -> None:
@@ -215,17 +206,6 @@ def _check_arguments(settings: object, smoothed: object, dataset: object, adapti
     checks.optional("adaptive", adaptive, AdaptiveDraws)
 
 
-def _require_more_draws(folder: Path, settings: RunSettings) -> None:
-    """Refuse to go on with a run that is not finished, is not adaptive, or has as many draws."""
-    before = load(folder)
-    require_anytime(folder, before)
-    if settings.n <= before.settings.n:
-        raise ValueError(
-            f"n must be larger than the n = {before.settings.n} of {folder} to go on with it, got "
-            f"{settings.n}"
-        )
-
-
 def _goes_on(procedure: Procedure | AnytimeProcedure) -> Callable[[dict[str, Any]], bool]:
     """Return a function of a row: whether more draws may answer a question about its input."""
     assert isinstance(procedure, AnytimeProcedure)  # a fixed number of draws was refused before
@@ -233,17 +213,16 @@ def _goes_on(procedure: Procedure | AnytimeProcedure) -> Callable[[dict[str, Any
 
 
 @contextmanager
-def _told_when_stopped(
-    folder: Path, writer: Writer, n_inputs: int, more_draws: bool
-) -> Iterator[None]:
+def _told_when_stopped(writer: Writer, *, same_command: bool) -> Iterator[None]:
     """Say of a run that is stopped by hand how much is kept, and how it goes on."""
     try:
         yield
     except KeyboardInterrupt as stop:
         more = f", and {len(writer.stopped)} more with their draws" if writer.stopped else ""
         raise type(stop)(
-            f"{len(writer.done)} of {n_inputs} inputs are finished and kept in {folder}{more}; "
-            + ("the same command goes on" if more_draws else "go on with --resume")
+            f"{len(writer.done)} of {writer.settings.n_inputs} inputs are finished and kept in "
+            f"{writer.folder}{more}; "
+            + ("the same command goes on" if same_command else "go on with --resume")
         ) from None
 
 
@@ -269,44 +248,80 @@ class _Labelled(Input):
     earlier: Mapping[str, Any] | None  # its row, if it was stopped
 
 
-def _labelled(
-    dataset: Dataset,
-    index: int,
-    procedure: Procedure | AnytimeProcedure,
-    row: Mapping[str, Any] | None,
-) -> _Labelled:
-    image, label = dataset[index]
-    job, first_draw = procedure.job(label), 0
-    if row is not None and isinstance(procedure, AnytimeProcedure):
-        earlier = earlier_of(row)
-        job, first_draw = procedure.job(label, earlier), earlier.test.n_draws
-    return _Labelled(image, index, job, label, _digest(image, label), row, first_draw=first_draw)
+class _Items:
+    """The inputs of a run that are not finished, each with its job.
 
+    Parameters
+    ----------
+    dataset, indices
+        The inputs are those of these indices.
+    procedure : Procedure or AnytimeProcedure
+        Makes the jobs.
+    before : Before or None
+        The run after which they are drawn further.
+    writer : Writer
+        Tells what its folder holds of them.
 
-def _digest(image: Any, label: int) -> bytes:
-    """Return a digest of an input and its label."""
-    pixels = np.ascontiguousarray(image)
-    kind = f"{pixels.dtype.str} {pixels.shape} {label}"
-    return digest(kind.encode(), pixels.tobytes())
+    Raises
+    ------
+    StoreError
+        If an input is not the one that was certified.
+    """
 
+    def __init__(
+        self,
+        dataset: Dataset,
+        indices: Sequence[int],
+        procedure: Procedure | AnytimeProcedure,
+        before: Before | None,
+        writer: Writer,
+    ) -> None:
+        self.procedure = procedure
+        self._dataset, self._before = dataset, before
+        self._stopped = dict(writer.stopped)
+        if before is None:
+            digests = {i: bytes(row["digest"]) for i, row in self._stopped.items()}
+            require_same_inputs(writer.folder, dataset, indices, digests | writer.digests)
+        else:
+            require_same_inputs(before.folder, dataset, indices, before.digests)
+        self._failed = frozenset(before.failed if before is not None else ())
+        done = frozenset(writer.done)
+        self._left = [i for i in indices if i not in done]
 
-def _require_same_inputs(
-    folder: str | Path, dataset: Dataset, indices: Sequence[int], digests: Mapping[int, bytes]
-) -> None:
-    """Refuse to go on if an input has changed since it was certified."""
-    if other := sorted(digests.keys() - set(indices)):
-        raise StoreError(f"{folder} holds input {other[0]}, which the data set does not select now")
-    for index in sorted(digests):
-        if _digest(*dataset[index]) != digests[index]:
-            raise StoreError(
-                f"cannot resume {folder}: input {index} of {dataset.name} is not the one that was "
-                "certified: its image or its label was changed, or images are decoded by another "
-                "version; certify into another folder"
-            )
+    def waiting(self) -> Iterator[_Labelled]:
+        """Yield the inputs to be drawn."""
+        return (self._item(i) for i in self._left if i not in self._failed)
+
+    def failed_before(self) -> Iterator[tuple[_Labelled, Failure]]:
+        """Yield the inputs that failed in the run before, and so have no class to draw further."""
+        for i in self._left:
+            if i in self._failed:
+                assert self._before is not None
+                reason = self._before.row(i)["reason"]
+                yield self._item(i), Failure("before", reason.removeprefix("failed: "))
+
+    def _item(self, i: int) -> _Labelled:
+        image, label = self._dataset[i]
+        row, procedure = self._stopped.get(i), self.procedure
+        job, first_draw = procedure.job(label), 0
+        if isinstance(procedure, AnytimeProcedure):
+            job = procedure.job(label, self._earlier(i, row, procedure))
+            first_draw = job.test.next_draw
+        return _Labelled(image, i, job, label, digest_of(image, label), row, first_draw=first_draw)
+
+    def _earlier(
+        self, i: int, row: Mapping[str, Any] | None, procedure: AnytimeProcedure
+    ) -> Earlier | None:
+        """Return where the draws of an input go on; None if it has none."""
+        if row is not None:
+            return earlier_of(row)
+        if self._before is None or i in self._failed:
+            return None
+        return procedure.following(self._before.row(i))
 
 
 def _procedure(
-    settings: RunSettings, adaptive: AdaptiveDraws | None
+    settings: RunSettings, adaptive: AdaptiveDraws | None, follows: FollowedRun | None
 ) -> Procedure | AnytimeProcedure:
     """Return the procedure of a run: all methods certify the same draws.
 
@@ -330,6 +345,7 @@ def _procedure(
             cutoff=settings.cutoff,
             measure=measure,
             displacement=displacement,
+            follows=follows,
         )
     procedure.check_feasible()
     return procedure
@@ -355,6 +371,7 @@ class _RowWriter:
         self, settings: RunSettings, procedure: Procedure | AnytimeProcedure, writer: Writer
     ) -> None:
         self._settings, self._procedure, self._writer = settings, procedure, writer
+        self._follows = isinstance(procedure, AnytimeProcedure) and procedure.follows is not None
         self._last = time.perf_counter()
 
     def __call__(self, item: _Labelled, outcome: Draws | Failure) -> None:
@@ -374,6 +391,9 @@ class _RowWriter:
         }
         now = time.perf_counter()
         row |= _columns(result, self._settings.methods) | {"seconds": seconds + now - self._last}
+        if self._follows:
+            assert isinstance(item.job, AdaptiveJob)
+            row["first_draw"] = item.job.test.first_draw
         self._writer.append(row)
         self._last = now
 
@@ -382,7 +402,7 @@ class _RowWriter:
         if isinstance(self._procedure, Procedure):
             return self._procedure.certify(item.job, outcome)
         assert isinstance(item.job, AdaptiveJob)
-        n_draws = item.job.test.n_draws - item.first_draw
+        n_draws = item.job.test.next_draw - item.first_draw
         if isinstance(outcome, Draws) and len(outcome.scores) != n_draws:
             return None
         top_count = item.earlier["top_count"] if item.earlier is not None else 0

@@ -162,7 +162,7 @@ compile, adaptive, select, threads
         for values in (before, now):
             versions, noise = values.pop("versions"), values.pop("noise")
             plan = values.pop("adaptive") or {}
-            values.update({f"adaptive {name}": v for name, v in plan.items() if name not in values})
+            values.update({f"adaptive {name}": value for name, value in plan.items()})
             values.update({f"version of {name}": text for name, text in versions.items()})
             values.update({f"noise {name}": v for name, v in noise.items() if name not in values})
         return [

@@ -39,10 +39,6 @@ from smoothbound.store._table.schema import schema, without_replaced
 __all__ = ["DAMAGED", "Writer"]
 
 DAMAGED = "journal.damaged"
-_ONLY_N = (
-    ". Only n may be larger: a question or an alpha that is chosen after a look needs later draws "
-    "of its own (docs/anytime.md)"
-)
 
 
 class Writer:
@@ -280,7 +276,7 @@ class Writer:
             wanted = replace(self.settings, n=found.settings.n) if more_draws else self.settings
             raise StoreError(
                 f"cannot resume {self.folder} with other settings: "
-                f"{'; '.join(found.settings.differences(wanted))}{_ONLY_N if more_draws else ''}"
+                f"{'; '.join(found.settings.differences(wanted))}"
             )
         for row in found.table.drop_columns(["sketch"]).to_pylist():
             self._know(row, more_draws and self._goes_on is not None and self._goes_on(row))

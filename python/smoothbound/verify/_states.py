@@ -98,7 +98,7 @@ class StatesVerifier:
             test = self._test(row)
         except (TypeError, ValueError) as error:
             return [Finding(index, "state", f"is damaged: {error}")]
-        if other := self._other(test, int(row["n_draws"])):
+        if other := self._other(test, int(row["n_draws"]), int(row.get("first_draw", 0))):
             return [Finding(index, "state", other)]
         answers = self._confirmed(test)
         findings = self._certificates(index, row, answers)
@@ -109,7 +109,8 @@ class StatesVerifier:
 
     def _test(self, row: Mapping[str, Any]) -> AnytimeTest:
         if row["status"] == "stopped":
-            return Earlier.from_bytes(row["state"], int(row["selected"])).test
+            selected, n_selection = int(row["selected"]), int(row["n_selection"])
+            return Earlier.from_bytes(row["state"], selected, n_selection).test
         return AnytimeTest.from_bytes(row["state"])
 
     def _without_state(self, index: int, row: Mapping[str, Any]) -> list[Finding]:
@@ -128,7 +129,7 @@ class StatesVerifier:
                 self._found.cannot(kind, unproved, "no state of the draws was kept")
         return []
 
-    def _other(self, test: AnytimeTest, n_draws: int) -> str:
+    def _other(self, test: AnytimeTest, n_draws: int, first_draw: int) -> str:
         """Say in what a state differs from the run; empty if it does not."""
         plan, settings = self._procedure.plan, self._settings  # type: ignore[union-attr]
         pairs = (
@@ -140,6 +141,7 @@ class StatesVerifier:
             ("side", test.side, "lower"),
             ("displacement", test.displacement, settings.displacement),
             ("number of draws", test.n_draws, n_draws),
+            ("number of the first draw", test.first_draw, first_draw),
         )
         return "; ".join(
             f"has other {name} than the row and the run: {mine!r}, not {theirs!r}"

@@ -18,7 +18,7 @@ from smoothbound.anytime import AnytimeTest
 from smoothbound.cli._app import app
 from smoothbound.errors import StoreError
 from smoothbound.models import checkpoint
-from smoothbound.smoothing import _run as runs
+from smoothbound.smoothing import _going_on as going_on
 from smoothbound.store._results import require_anytime
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -149,7 +149,12 @@ def test_a_run_killed_at_its_very_end_is_whole_and_goes_on_again(
             ["--n", MANY, "--thresholds", "0.5"],
             "thresholds: was (0.6, 0.7), now (0.5,). Only n",
         ),
-        (["--n", MANY, "--out", "elsewhere"], "--out must be left out with --continue"),
+        (["--thresholds", "0.5"], "needs later draws of its own: add --out and another folder"),
+        (["--n", MANY, "--radius-precision", "0.1"], "adaptive precision: was None, now 0.1"),
+        (
+            ["--n", MANY, "--out", "elsewhere"],
+            "--thresholds or --radii or --radius-precision or --alpha must be stated",
+        ),
     ],
 )
 def test_what_does_not_go_on_is_refused(
@@ -199,7 +204,7 @@ def test_another_network_is_refused(model: Path, folder: Path, tmp_path: Path) -
 def test_other_inputs_are_refused(
     model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "_digest", lambda image, label: b"another")
+    monkeypatch.setattr(going_on, "digest_of", lambda image, label: b"another")
     result = certify(model, "--continue", folder, "--n", MANY)
     assert result.exit_code == 2
     assert "input 0 of digits is not the one that was certified" in said(result)

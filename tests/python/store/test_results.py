@@ -162,6 +162,9 @@ def test_rules_of_adaptive_draws_come_back_as_they_were() -> None:
     assert "--max-draws=7" in certify_command(made, "out")
     other = dataclasses.replace(made, adaptive=dataclasses.replace(rules, correct_only=False))
     assert made.differences(other) == ["adaptive correct_only: was True, now False"]
+    finer = dataclasses.replace(made, adaptive=dataclasses.replace(rules, precision=0.05))
+    assert made.differences(finer) == ["adaptive precision: was 0.1, now 0.05"]
+    assert not made.goes_on_as(finer)
 
 
 @pytest.mark.parametrize("version", [3, 4, 5])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ __all__ = ["ContinuedCommand"]
 
 _FOLDER = "--continue"
 _PLACES = ("--data", "--checkpoint")  # which the settings of a run do not record
+_REACHES = ("--radii", "--radius-precision")
+_QUESTIONS = ("--thresholds", *_REACHES, "--alpha")
 
 
 class ContinuedCommand(Command):
@@ -40,22 +43,50 @@ def _typed(name: str, args: list[str]) -> str | None:
 
 
 def _recorded(folder: str, args: list[str]) -> list[str]:
-    """Return the options of the run in a folder."""
+    """Return the options of the run in a folder that those typed do not replace."""
+    from smoothbound.anytime._record import BudgetRecord
     from smoothbound.store._commands import certify_command
     from smoothbound.store._results import require_anytime
     from smoothbound.store._stored import load
 
     results = load(folder)
     require_anytime(folder, results)
-    out = _typed("--out", args)
-    if out is not None and Path(out).resolve() != Path(folder).resolve():
-        raise ValueError(f"--out must be left out with {_FOLDER}, which goes on in {folder}")
-    data, checkpoint = (_typed(name, args) for name in _PLACES)
-    words = shlex.split(
-        certify_command(results.settings, folder, data=data, checkpoint=checkpoint)
-    )[2:]
-    for name, value in zip(_PLACES, (data, checkpoint), strict=True):
-        if value is None and name in words:
+    typed = {name: _typed(name, args) for name in (*_PLACES, *_QUESTIONS, "--out")}
+    asks_more = _asks_more(folder, typed)
+    settings = results.settings
+    assert settings.adaptive is not None
+    rules = replace(settings.adaptive, budget=BudgetRecord())
+    left_out = [name for name in _PLACES if typed[name] is None]
+    if asks_more and any(typed[name] for name in _REACHES):
+        rules = replace(rules, precision=None)
+        left_out.append("--radii")
+    command = certify_command(
+        replace(settings, adaptive=rules),
+        folder,
+        data=typed["--data"],
+        checkpoint=typed["--checkpoint"],
+    )
+    words = shlex.split(command)[2:]
+    for name in left_out:
+        if name in words:
             place = words.index(name)
             del words[place : place + 2]
     return words
+
+
+def _asks_more(folder: str, typed: dict[str, str | None]) -> bool:
+    """Say whether other questions are asked, into a folder of their own.
+
+    Raises
+    ------
+    ValueError
+        If other questions have no folder of their own, or such a folder has no questions.
+    """
+    out, others = typed["--out"], [name for name in _QUESTIONS if typed[name] is not None]
+    own = out is not None and Path(out).resolve() != Path(folder).resolve()
+    if own and not others:
+        raise ValueError(
+            f"{' or '.join(_QUESTIONS)} must be stated with {_FOLDER} and --out: what is to be "
+            f"asked beside the questions of {folder}? To draw these further, leave out --out"
+        )
+    return own

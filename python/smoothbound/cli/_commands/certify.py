@@ -275,9 +275,10 @@ def certify(
         typer.Option(
             "--continue",
             metavar="FOLDER",
-            help="Go on with a finished run with --adaptive, in its folder: draw the inputs with "
-            "open questions further, up to a larger --n, at the same alpha. State --data, "
-            "--checkpoint and --n; the folder has the other options.",
+            help="Go on with a finished run with --adaptive, which has the options but for --data "
+            "and --checkpoint. With a larger --n: draw the inputs with open questions further, in "
+            "its folder, at the same alpha. With --out and other --thresholds, --radii, "
+            "--radius-precision or --alpha: ask more after a look, on later draws of all inputs.",
             show_default=False,
             rich_help_panel=_STOPPED,
         ),
@@ -341,7 +342,9 @@ def certify(
     if salvage and not (resume or continued):
         raise ValueError("--salvage needs --resume")
     network.check()
-    modes = {"resume": resume, "salvage": salvage, "more_draws": continued is not None}
+    follow = continued if continued is not None and continued.resolve() != out.resolve() else None
+    more_draws = continued is not None and follow is None
+    modes = {"resume": resume, "salvage": salvage, "more_draws": more_draws, "follow": follow}
     results, seen = _run(inputs, draws, question, network, out, modes)
     show(results, out)
     for concern in concerns(results, normalised=seen is None or seen.normalised):
@@ -356,18 +359,19 @@ def _run(
     question: Question,
     network: Network,
     out: Path,
-    modes: dict[str, bool],
+    modes: dict[str, Any],
 ) -> tuple[Results, OutputSummary | None]:
     """Load data and network, and certify; return also what the network returned for one image."""
     from smoothbound._display.progress import progress
-    from smoothbound.smoothing._run import as_recorded, run
+    from smoothbound.smoothing._going_on import as_recorded
+    from smoothbound.smoothing._run import run
     from smoothbound.store._settings import RunSettings
 
     dataset, selected = inputs.load()
     model, info = network.load(dataset, inputs.data)
     smoothed = network.smoothed(model, question.sigma)
-    if modes["resume"] or modes["more_draws"]:
-        smoothed = as_recorded(out, smoothed)
+    if modes["resume"] or modes["more_draws"] or modes["follow"]:
+        smoothed = as_recorded(modes["follow"] or out, smoothed)
     noise = draws.noise_of(smoothed, dataset)
     seen = network.introduce(smoothed, noise, dataset)
     network.compare(info, question.sigma, dataset.num_classes)

@@ -85,6 +85,9 @@ def _rules(
         yield name, selection, right, f"from 0 to {settings.n0}"
     for name, draws in those_of("n_draws", "top_count"):
         yield name, draws, (draws >= 0) & (draws <= n), f"from 0 to {n}"
+    if settings.adaptive is not None and settings.adaptive.follows is not None:
+        for name, first in those_of("first_draw"):
+            yield name, first, first >= 0, "at least 0"
     for name, seconds in those_of("seconds"):
         yield name, seconds, (seconds >= 0) & np.isfinite(seconds), "finite and at least 0"
     for name, mean in those_of("mean_score"):

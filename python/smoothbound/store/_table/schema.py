@@ -63,6 +63,8 @@ def schema(settings: RunSettings) -> pa.Schema:
     - `state` is the state of the `AnytimeTest` of the input, with which its draws can go on; with
       the status "stopped" that of its `smoothbound.anytime.Job`. It is empty if the number of draws
       was fixed or sampling failed.
+    - `first_draw` is the number of the first estimation draw. Only questions that follow another
+      run have it, whose draws have the smaller numbers.
 
     If sampling failed, the numbers are NaN or 0. Tables of format 3 lack `digest`, those before
     format 5 `status`, and those before format 6 `n_selection` and `state`.
@@ -86,6 +88,8 @@ def schema(settings: RunSettings) -> pa.Schema:
         columns.append(("status", pa.string()))
     if settings.format >= 6:
         columns += [("n_selection", pa.int64()), ("state", pa.binary())]
+    if settings.adaptive is not None and settings.adaptive.follows is not None:
+        columns.append(("first_draw", pa.int64()))
     for method in settings.methods:
         columns += [
             (f"lower_{method.name}", pa.list_(pa.float64(), len(settings.radii))),

@@ -1,0 +1,190 @@
+"""From where a run goes on: from what its own folder holds, or after the run of another folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smoothbound._files.checksum import digest
+from smoothbound.anytime._record import FollowedRun
+from smoothbound.data._loading import Dataset
+from smoothbound.errors import StoreError
+from smoothbound.smoothing._anytime_input import followed_run
+from smoothbound.smoothing._classifier import SmoothedClassifier
+from smoothbound.store._results import Results, require_anytime
+from smoothbound.store._settings import RunSettings
+from smoothbound.store._stored import load
+
+__all__ = [
+    "Before",
+    "as_recorded",
+    "digest_of",
+    "family_of",
+    "require_more_draws",
+    "require_same_inputs",
+]
+
+_OF_THE_QUESTIONS = ("alpha", "n", "radii", "thresholds", "adaptive", "versions")
+
+
+def as_recorded(folder: str | Path, smoothed: SmoothedClassifier) -> SmoothedClassifier:
+    """Return a classifier with the automatic choices that the run of a folder made.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Results folder of the run to go on with.
+    smoothed : SmoothedClassifier
+        The classifier. The folder decides its batch size and memory format if they are "auto", and
+        its threads if they are None, because the bits of the numbers depend on them.
+
+    Returns
+    -------
+    SmoothedClassifier
+        A new object with the same model; `smoothed` itself if the folder holds no run.
+    """
+    try:
+        before = load(folder, salvage=True).settings
+    except StoreError:  # the writer will say why
+        return smoothed
+    made = copy(smoothed)
+    made.sampler = smoothed.sampler.with_choices(
+        batch_size=before.batch_size,
+        channels_last=before.channels_last,
+        threads=before.threads,
+    )
+    return made
+
+
+@dataclass(frozen=True, eq=False)
+class Before:
+    """A finished run, after which its inputs take further draws for other questions."""
+
+    folder: Path
+    results: Results
+
+    @classmethod
+    def load(cls, folder: Path, out: Path) -> Before:
+        """Read the run of a folder, whose inputs will be written to `out`.
+
+        Raises
+        ------
+        StoreError
+            If it is not finished, or its draws cannot go on.
+        ValueError
+            If both are one folder.
+        """
+        if folder.resolve() == out.resolve():
+            raise ValueError(
+                f"follow must be another folder than {out}, because questions that are added after "
+                "a look have results of their own"
+            )
+        results = load(folder)
+        require_anytime(folder, results)
+        return cls(folder, results)
+
+    @property
+    def record(self) -> FollowedRun:
+        """What the settings of the later run say of this one."""
+        return followed_run(self.results.settings, self.folder.resolve().name)
+
+    @property
+    def digests(self) -> dict[int, bytes]:
+        """Digest of each input and its label, by index."""
+        names, digests = self.results.array("index"), self.results.array("digest")
+        return dict(zip(names.tolist(), digests.tolist(), strict=True))
+
+    @property
+    def failed(self) -> list[int]:
+        """Index of each input that failed, and so has no class to draw further."""
+        failed = self.results.array("status") == "failed"
+        return list(self.results.array("index")[failed].tolist())
+
+    def row(self, index: int) -> dict[str, Any]:
+        """Return the row of an input."""
+        place = int(np.searchsorted(self.results.array("index"), index))
+        row: dict[str, Any] = self.results.table.slice(place, 1).to_pylist()[0]
+        return row
+
+    def require_same_draws(self, settings: RunSettings) -> None:
+        """Refuse settings by which the draws would be others than those after this run.
+
+        Raises
+        ------
+        StoreError
+            It names each setting that differs.
+        """
+        own = {name: getattr(settings, name) for name in _OF_THE_QUESTIONS}
+        if differences := replace(self.results.settings, **own).differences(settings):
+            raise StoreError(
+                f"the draws must be those after the run of {self.folder}, with the same settings: "
+                f"{'; '.join(differences)}"
+            )
+
+
+def family_of(folder: Path, before: Before | None, *, resume: bool) -> FollowedRun | None:
+    """Return the run that the questions of a folder follow, None if they follow none.
+
+    Raises
+    ------
+    StoreError
+        If a run of the folder is resumed without the run that it follows.
+    """
+    if before is not None:
+        return before.record
+    try:
+        adaptive = load(folder, salvage=True).settings.adaptive
+    except StoreError:  # the writer will say why
+        return None
+    follows = None if adaptive is None else adaptive.follows
+    if follows is not None and resume:
+        name = follows.name or "the folder before"
+        raise StoreError(
+            f"the run of {folder} follows that of {name}, and needs it to go on: state both, as in "
+            f"certify --continue {name} --out {folder.name}"
+        )
+    return follows
+
+
+def require_more_draws(folder: Path, settings: RunSettings) -> None:
+    """Refuse to go on with a run that is not finished or not adaptive, or with other questions."""
+    before = load(folder)
+    require_anytime(folder, before)
+    if differences := replace(before.settings, n=settings.n).differences(settings):
+        raise StoreError(
+            f"cannot go on with {folder} with other settings: {'; '.join(differences)}. Only n may "
+            "be larger. A question or an alpha that is chosen after a look needs later draws of "
+            "its own: add --out and another folder (docs/anytime.md)"
+        )
+    if settings.n <= before.settings.n:
+        raise ValueError(
+            f"n must be larger than the n = {before.settings.n} of {folder} to go on with it, got "
+            f"{settings.n}"
+        )
+
+
+def digest_of(image: Any, label: int) -> bytes:
+    """Return a digest of an input and its label."""
+    pixels = np.ascontiguousarray(image)
+    kind = f"{pixels.dtype.str} {pixels.shape} {label}"
+    return digest(kind.encode(), pixels.tobytes())
+
+
+def require_same_inputs(
+    folder: str | Path, dataset: Dataset, indices: Sequence[int], digests: Mapping[int, bytes]
+) -> None:
+    """Refuse to go on if an input has changed since it was certified."""
+    if other := sorted(digests.keys() - set(indices)):
+        raise StoreError(f"{folder} holds input {other[0]}, which the data set does not select now")
+    for index in sorted(digests):
+        if digest_of(*dataset[index]) != digests[index]:
+            raise StoreError(
+                f"cannot go on with {folder}: input {index} of {dataset.name} is not the one that "
+                "was certified: its image or its label was changed, or images are decoded by "
+                "another version; certify into another folder"
+            )
