@@ -126,8 +126,9 @@ if [[ -n ${small[*]} ]]; then
 elif [[ -z $sanitizer ]]; then
   skip sanitizer 'there is no compute-sanitizer on this machine'
 else
-  # Without torch's cache of memory each tensor has bounds of its own.
-  under=(env PYTORCH_NO_CUDA_MEMORY_CACHING=1 "$sanitizer" --tool memcheck --error-exitcode 1)
+  # Without torch's cache of memory each tensor has bounds of its own. Errors of CUDA's functions do not
+  # count, because torch tries some that may fail.
+  under=(env PYTORCH_NO_CUDA_MEMORY_CACHING=1 "$sanitizer" --tool memcheck --report-api-errors no --error-exitcode 1)
   program sanitizer 30 check_tests.py --name sanitizer --keyword 'bits_of_the_cpu and shape0'
 fi
 

@@ -41,8 +41,7 @@ def main() -> None:
     tests = sorted((ROOT / "tests" / "python").rglob("test_*.py"))
     files = [path for path in tests if "pytest.mark.gpu" in path.read_text(encoding="utf-8")]
     options = ["-m", "gpu", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}"]
-    # Other versions of other packages than the project is tested with may warn here.
-    options += ["-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning"]
+    options += ["-W", "default"]  # other versions than the project is tested with may warn
     options += ["-k", given.keyword] if given.keyword else []
     writer = Writer(step)
     status = pytest.main([*options, *map(str, files)], plugins=[writer])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -83,17 +83,18 @@ def tensor_float(allowed: bool) -> Iterator[None]:
     overrule a newer one that stands for all operations, and torch refuses to read them if the two
     disagree. Both are therefore set here, and both are restored.
     """
-    cudnn = torch.backends.cudnn
-    owners = torch.backends.cuda.matmul, getattr(cudnn, "conv", None), getattr(cudnn, "rnn", None)
-    newer = [owner for owner in owners if hasattr(owner, "fp32_precision")]
-    touched = [*newer, torch.backends.mkldnn.matmul] if newer else []  # by the older switches too
-    before = [owner.fp32_precision for owner in touched]
+    cuda, cudnn, cpu = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
+    owners = [(cuda, "matmul"), (cudnn, "conv"), (cudnn, "rnn"), (cpu, "matmul")]
+    touched: list[Any] = [getattr(owner, part, None) for owner, part in owners]
+    touched = [part for part in touched if hasattr(part, "fp32_precision")]
+    newer = touched[:3]  # the older switches change that of the CPU too
+    before = [part.fp32_precision for part in touched]
     products = _readable(torch.get_float32_matmul_precision)
     convolutions = _readable(lambda: cudnn.allow_tf32)
     torch.set_float32_matmul_precision("high" if allowed else "highest")
     cudnn.allow_tf32 = allowed
-    for owner in newer:
-        owner.fp32_precision = "tf32" if allowed else "ieee"
+    for part in newer:
+        part.fp32_precision = "tf32" if allowed else "ieee"
     try:
         yield
     finally:
@@ -101,8 +102,8 @@ def tensor_float(allowed: bool) -> Iterator[None]:
             torch.set_float32_matmul_precision(products)
         if convolutions is not None:
             cudnn.allow_tf32 = convolutions
-        for owner, precision in zip(touched, before, strict=True):
-            owner.fp32_precision = precision
+        for part, precision in zip(touched, before, strict=True):
+            part.fp32_precision = precision
 
 
 def _readable(read: Callable[[], _T]) -> _T | None:

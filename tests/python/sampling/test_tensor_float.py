@@ -78,6 +78,6 @@ def test_tf32_changes_the_result_on_a_gpu_only_where_it_is_asked_for(convolves: 
         with model.running():
             return float((model(x.cuda()).cpu() - exact).abs().max() / exact.abs().max())
 
-    assert error("float32") < 1e-5
+    assert error("float32") < 5e-5
     if torch.cuda.get_device_capability() >= (8, 0):
-        assert 1e-5 < error("tf32") < 1e-2
+        assert 5e-5 < error("tf32") < 1e-2
