@@ -59,6 +59,7 @@ class Certificate:
     radius: NDArray[np.float64] | None
 
     _own_columns: ClassVar[tuple[str, ...]] = ()  # attributes that only a subclass has
+    _in_files_only: ClassVar[tuple[str, ...]] = ()  # columns that no frame and no text shows
 
     def __len__(self) -> int:
         """Return the number of inputs."""
@@ -268,6 +269,8 @@ class Certificate:
         names: list[str] = []
         columns: list[Any] = []
         for name, values in self._columns().items():
+            if name in self._in_files_only:
+                continue
             grid = grids.get(name)
             names += [name] if grid is None else [f"{name}@{exact(at)}" for at in grid]
             columns += [values] if grid is None else list(values.T)

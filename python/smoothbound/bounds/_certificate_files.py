@@ -90,7 +90,7 @@ def _part(name: str, settings: Settings, table: pa.Table) -> Any:
         column = table[name].combine_chunks()
         if column.null_count:
             raise ValueError(f"{name} must not be empty")
-        if pa.types.is_string(column.type):
+        if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
             return tuple(column.to_pylist())
         return np.array(column.to_numpy(zero_copy_only=False))
     if side is None:

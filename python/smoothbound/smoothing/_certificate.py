@@ -68,8 +68,15 @@ class SmoothedCertificate(Certificate):
         units of sigma; NaN if no radius could be certified.
     n_selection, n_draws : ndarray of int64, shape (n_inputs,)
         Number of selection draws and of estimation draws.
+    top_count : ndarray of int64, shape (n_inputs,)
+        In how many of the estimation draws the selected class had the largest output; -1 if an
+        older file does not tell.
     mean_score : ndarray of float64, shape (n_inputs,)
         Mean of the estimation draws: an estimate, not a certificate.
+    state : tuple of bytes
+        State of the `smoothbound.anytime.AnytimeTest` of each input, with which its draws go on
+        (`SmoothedClassifier.certify_further`); empty if the number of draws was fixed or sampling
+        failed. Frames leave it out.
     """
 
     settings_class: ClassVar[type[Settings]] = SmoothedSettings
@@ -82,8 +89,10 @@ class SmoothedCertificate(Certificate):
     class_radius: NDArray[np.float64]
     n_selection: NDArray[np.int64]
     n_draws: NDArray[np.int64]
+    top_count: NDArray[np.int64]
     mean_score: NDArray[np.float64]
     selected: NDArray[np.int64]
+    state: tuple[bytes, ...]
 
     example = formerly("example", "index")
 
@@ -96,13 +105,22 @@ class SmoothedCertificate(Certificate):
         "class_radius",
         "n_selection",
         "n_draws",
+        "top_count",
         "mean_score",
+        "state",
     )
+    _in_files_only: ClassVar[tuple[str, ...]] = ("state",)
 
     @classmethod
     def upgraded(cls, table: pa.Table, settings: Settings) -> pa.Table:
         """Return the table of a file with the columns of this version."""
+        import pyarrow as pa
+
         from smoothbound.store._table.schema import with_selection, with_status
 
         assert isinstance(settings, SmoothedSettings)
-        return with_selection(with_status(super().upgraded(table, settings)), settings.n0)
+        made = with_selection(with_status(super().upgraded(table, settings)), settings.n0)
+        for name, value in (("top_count", -1), ("state", b"")):
+            if name not in made.column_names:
+                made = made.append_column(name, pa.array([value] * len(made)))
+        return made

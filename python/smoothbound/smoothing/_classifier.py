@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,11 +33,11 @@ from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
+from smoothbound.smoothing._further import Further, columns_of
 from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
 
 __all__ = ["SmoothedClassifier"]
 
-_NUMBERS = "predicted", "selected", "class_radius", "n_selection", "n_draws", "mean_score"
 _CALLER = 4  # frames from a warning to the caller of `certify`, which has a wrapper
 
 
@@ -359,11 +360,130 @@ class SmoothedClassifier:
         for i in range(len(x)):  # an input that the noise refuses is refused before any draw
             made.point(tensor_of(x[i, ...]))
         _warn_of_grid_and_units(x, made)
-        results = self._results(x, indices, procedure, made, n0, progress)
+        items = (_Row(x[i, ...], indices[i], procedure.job(), i) for i in range(len(x)))
+        results = self._results(x, items, len(x), procedure, made, n0, progress)
         return SmoothedCertificate(
             settings=self._settings(settings, procedure, made, n0, x[0]),
             index=indices,
-            **_columns(results),
+            **columns_of([results[i] for i in range(len(x))]),
+        )
+
+    def certify_further(
+        self,
+        x: NDArray[np.floating] | Tensor,
+        certificate: SmoothedCertificate,
+        *,
+        n: int | None = None,
+        radii: ArrayLike | None = None,
+        thresholds: ArrayLike | None = None,
+        radius_precision: float | None = None,
+        alpha: float | None = None,
+        budget: Budget | None = None,
+        backend: Backend | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> SmoothedCertificate:
+        """Go on with the draws of a certificate of ``certify(adaptive=True)``.
+
+        With a larger `n` alone the questions stay: inputs with an open question that `n` draws may
+        answer are drawn further, at the same alpha, and the others keep what they have. The same
+        holds for inputs that a budget ended.
+
+        With `radii`, `thresholds`, `radius_precision` or `alpha` the questions are other ones,
+        which may have been chosen after a look at the certificate. They are a family of their own:
+        every input that has a class is drawn further, and only these draws count. A statement of
+        the certificate and one of the new certificate hold together with probability at least 1
+        minus the sum of their alphas (docs/anytime.md).
+
+        Parameters
+        ----------
+        x : ndarray or Tensor of float32 or float64, shape (n_inputs, ...)
+            The inputs of the certificate.
+        certificate : SmoothedCertificate
+            Of this classifier, as it runs now. It decides what is not stated below.
+        n : int, optional
+            Most draws of an input, those of the certificate included if its questions stay.
+        radii, thresholds, radius_precision, alpha
+            As for `certify`; by default those of the certificate. With `radii` or
+            `radius_precision` stated, the other one is not taken from the certificate.
+        budget : Budget, optional
+            Limit on the further draws, or their seconds, of all inputs together.
+        backend, progress
+            As for `certify`.
+
+        Returns
+        -------
+        SmoothedCertificate
+            Its row of each input. For other questions `n_draws`, `mean_score` and `class_radius`
+            are those of the further draws.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong kind or outside its range, the certificate is not one of
+            this classifier or cannot go on, or an input has another class now.
+        ModelError
+            As for `certify`.
+
+        Examples
+        --------
+        >>> smoothed = SmoothedClassifier(lambda x: torch.cat([x, -x], dim=1), sigma=0.5)
+        >>> x = torch.tensor([[1.5], [0.4]])
+        >>> cert = smoothed.certify(x, n=1000, radii=[0.25], thresholds=[0.5], adaptive=True)
+        >>> later = smoothed.certify_further(x, cert, thresholds=[0.6], radii=[0.0])
+        >>> later.settings.thresholds, later.settings.adaptive.follows.alphas
+        ((0.6,), (0.001,))
+        """
+        self._check_batch(x)
+        asked = Further.of(
+            certificate,
+            n=n,
+            radii=radii,
+            thresholds=thresholds,
+            radius_precision=radius_precision,
+            alpha=alpha,
+            budget=budget,
+        )
+        of, total = asked.settings, len(asked.certificate)
+        if len(x) != total:
+            raise ValueError(f"x must hold the {total} inputs of the certificate, got {len(x)}")
+        if progress is not None:
+            checks.function("progress", progress)
+        made = copy(self)
+        made.sampler = self.sampler.with_choices(
+            batch_size=of.batch_size, channels_last=of.channels_last, threads=of.threads
+        )
+        how = made.sampler.describe(x[0])
+        asked.require_same_model(self.sigma, self.measure.name, self.cutoff, how)
+        noise = self.sampler.noise(of.noise.kind, seed=of.seed, grid=of.noise.grid)
+        displacement = noise.displacement(int(np.prod(x.shape[1:])))
+        procedure = AnytimeProcedure.of(
+            asked.request,
+            asked.rules,
+            n=asked.n,
+            cutoff=of.cutoff,
+            measure=of.measure,
+            displacement=displacement,
+            backend=backend,
+            follows=asked.follows,
+        )
+        settings = procedure.check_feasible()
+        starts = asked.starts(procedure)
+        items = (
+            _Row(
+                x[i, ...],
+                asked.certificate.index[i],
+                procedure.job(earlier=earlier),
+                i,
+                top_count,
+                first_draw=earlier.test.next_draw,
+            )
+            for i, (earlier, top_count) in starts.items()
+        )
+        results = made._results(x, items, len(starts), procedure, noise, of.n0, progress)
+        return SmoothedCertificate(
+            settings=made._settings(settings, procedure, noise, of.n0, x[0]),
+            index=asked.certificate.index,
+            **columns_of([asked.result(i, results.get(i)) for i in range(total)]),
         )
 
     def _check_batch(self, x: NDArray[np.floating] | Tensor) -> None:
@@ -420,32 +540,33 @@ class SmoothedClassifier:
     def _results(
         self,
         x: NDArray[np.floating] | Tensor,
-        indices: NDArray[np.int64],
+        items: Iterable[_Row],
+        n_items: int,
         procedure: Procedure | AnytimeProcedure,
         noise: Noise,
         n0: int,
         progress: Callable[[int, int], object] | None,
-    ) -> list[InputResult]:
-        """Sample all inputs and certify each in the background, in their order."""
+    ) -> dict[int, InputResult]:
+        """Sample inputs and certify each in the background; return the results by their rows."""
         results: dict[int, InputResult] = {}
 
         def certify(item: _Row, outcome: Draws | Failure) -> None:
-            results[item.row] = procedure.certify(item.job, outcome)  # type: ignore[arg-type]
+            votes = {"earlier_top_count": item.top_count} if item.top_count else {}
+            results[item.row] = procedure.certify(item.job, outcome, **votes)  # type: ignore[arg-type]
 
-        queue = (_Row(x[i, ...], indices[i], procedure.job(), i) for i in range(len(x)))
         try:
             with (
                 in_background(certify) as certify_later,
                 closing(
                     self.sampler.sample(
-                        queue, n0=n0, noise=noise, early_selection=procedure.early_selection
+                        items, n0=n0, noise=noise, early_selection=procedure.early_selection
                     )
                 ) as outcomes,
             ):
                 for done, (item, outcome) in enumerate(outcomes, 1):
                     certify_later(item, outcome)
                     if progress is not None:
-                        progress(done, len(x))
+                        progress(done, n_items)
         except ModelError as error:
             if error.__cause__ is None:  # the model ran, so that the shape is right
                 raise
@@ -454,7 +575,7 @@ class SmoothedClassifier:
                 f"{error}; x of shape {tuple(x.shape)} was read as {most} inputs of shape {one}. "
                 "A single input is x[None]"
             ) from error.__cause__
-        return [results[i] for i in range(len(x))]
+        return results
 
 
 def _rules(
@@ -485,29 +606,6 @@ def _method(
             f"their own (docs/anytime.md); got {bound!r}, {n_bins!r} and {mean!r}"
         )
     return Method("anytime")
-
-
-def _columns(results: list[InputResult]) -> dict[str, Any]:
-    """Return the results of the inputs as the arrays and tuples of a certificate, by name."""
-    arrays = {
-        name: np.array([getattr(one, name) for one in results])
-        for name in (
-            "predicted",
-            "selected",
-            "class_radius",
-            "n_selection",
-            "n_draws",
-            "mean_score",
-        )
-    }
-    texts = {name: tuple(getattr(one, name) for one in results) for name in ("status", "reason")}
-    bounds = {
-        name: None
-        if getattr(results[0].bounds[0], name) is None
-        else np.stack([getattr(one.bounds[0], name) for one in results])
-        for name in ("lower", "upper", "radius")
-    }
-    return arrays | texts | bounds
 
 
 def _warn_of_grid_and_units(x: NDArray[np.floating] | Tensor, noise: Noise) -> None:
@@ -563,3 +661,4 @@ class _Row(Input):
     """An input and its row in the certificate."""
 
     row: int
+    top_count: int = 0  # of the draws that were made before

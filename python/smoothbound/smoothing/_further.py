@@ -1,0 +1,209 @@
+"""The draws of a certificate go on: up to a larger n, or for questions that are added after a look.
+
+A certificate keeps the state of each input. Whoever goes on with it states what is new, and the
+rest is as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from smoothbound._utils import checks
+from smoothbound.anytime._job import Budget, Earlier, Plan
+from smoothbound.anytime._record import FollowedRun
+from smoothbound.bounds._method import Method
+from smoothbound.bounds._request import Request
+from smoothbound.noise._streams import MAX_DRAWS
+from smoothbound.sampling._jobs import Failure
+from smoothbound.sampling._sampler import SamplerRecord
+from smoothbound.smoothing._anytime_input import (
+    AdaptiveDraws,
+    AnytimeProcedure,
+    earlier_of,
+    followed_run,
+)
+from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
+from smoothbound.smoothing._one_input import InputResult, MethodBounds, failed_input
+
+__all__ = ["Further", "after_failure", "columns_of"]
+
+_NUMBERS = (
+    "predicted",
+    "selected",
+    "class_radius",
+    "n_selection",
+    "n_draws",
+    "top_count",
+    "mean_score",
+)
+_TEXTS = ("status", "reason", "state")
+
+
+@dataclass(frozen=True)
+class Further:
+    """What the draws of a certificate go on for.
+
+    Attributes
+    ----------
+    certificate : SmoothedCertificate
+    request : Request
+    rules : AdaptiveDraws
+    n : int
+        Most draws of an input, those of the certificate included if they count.
+    follows : FollowedRun or None
+        The draws of the certificate, if the questions are other ones; else those that the
+        certificate followed itself.
+    later : bool
+        Whether the questions are other ones, so that only later draws count.
+    """
+
+    certificate: SmoothedCertificate
+    request: Request
+    rules: AdaptiveDraws
+    n: int
+    follows: FollowedRun | None
+    later: bool
+
+    @classmethod
+    def of(
+        cls,
+        certificate: object,
+        *,
+        n: int | None,
+        radii: ArrayLike | None,
+        thresholds: ArrayLike | None,
+        radius_precision: float | None,
+        alpha: float | None,
+        budget: Budget | None,
+    ) -> Further:
+        """Join what is new with what the certificate was asked.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong kind or outside its range, the certificate does not hold
+            adaptive draws with their states, or there is nothing to go on for.
+        """
+        known = checks.instance("certificate", certificate, SmoothedCertificate)
+        of, adaptive = known.settings, known.settings.adaptive
+        if adaptive is None or not any(known.state):
+            raise ValueError(
+                "certificate must hold draws that can go on, those of certify(adaptive=True), and "
+                "has none: a fixed number of draws may not grow after a look at its results"
+            )
+        later = any(one is not None for one in (radii, thresholds, radius_precision, alpha))
+        n = of.n if n is None else checks.count("n", n, 1, MAX_DRAWS)
+        if not later and n <= of.n and "budget" not in known.status:
+            raise ValueError(
+                f"n must be larger than the n = {of.n} of the certificate to go on with its "
+                f"questions, got {n}; to ask other questions, on later draws, state thresholds, "
+                "radii, radius_precision or alpha"
+            )
+        if radii is None and radius_precision is None:
+            asked, precision = of.radii, adaptive.precision
+        else:
+            asked = tuple(checks.radii("radii", [0.0] if radii is None else radii).tolist())
+            precision = radius_precision
+        request = Request(
+            sigma=of.sigma,
+            alpha=of.alpha if alpha is None else alpha,
+            score_range=of.score_range,
+            radii=asked,
+            thresholds=of.thresholds
+            if thresholds is None
+            else checks.floats("thresholds", thresholds),
+            method=Method("anytime"),
+            order="drawn",
+        )
+        rules = AdaptiveDraws(
+            radius_precision=precision,
+            strictness=Plan.strictness if adaptive.strictness is None else adaptive.strictness,
+            budget=budget,
+        )
+        follows = followed_run(of) if later else adaptive.follows
+        return cls(known, request, rules, n, follows, later)
+
+    @property
+    def settings(self) -> SmoothedSettings:
+        """The settings of the certificate."""
+        return self.certificate.settings
+
+    def require_same_model(
+        self, sigma: float, measure: str, cutoff: float | None, how: SamplerRecord
+    ) -> None:
+        """Refuse a classifier that is not the certified one.
+
+        Raises
+        ------
+        ValueError
+            It names what differs.
+        """
+        of = self.settings
+        now = {"sigma": sigma, "measure": measure, "cutoff": cutoff, **vars(how)}
+        if differences := [
+            f"{name} was {getattr(of, name)!r}, and is {value!r}"
+            for name, value in now.items()
+            if getattr(of, name) != value
+        ]:
+            raise ValueError(
+                f"certificate must be one of this classifier as it runs now: "
+                f"{'; '.join(differences)}"
+            )
+
+    def starts(self, procedure: AnytimeProcedure) -> dict[int, tuple[Earlier, int]]:
+        """Return the rows that are drawn further: where each begins, and its votes so far."""
+        found = {}
+        for i in range(len(self.certificate)):
+            row = self._row(i)
+            if not row["state"]:  # it failed, and has no class
+                continue
+            if self.later:
+                found[i] = procedure.following(row), 0
+            elif procedure.goes_on(row):
+                found[i] = earlier_of(row), row["top_count"]
+        return found
+
+    def result(self, i: int, drawn: InputResult | None) -> InputResult:
+        """Return the result of an input that was drawn further, or not.
+
+        Without further draws, or if they failed, it has what it had. For other questions an input
+        without a class has nothing.
+        """
+        known, row = self.certificate, self._row(i)
+        if self.later and drawn is None:
+            failure = Failure("before", row["reason"].removeprefix("failed: "))
+            return failed_input(failure, [self.request], len(self.request.radii))
+        if drawn is not None and (self.later or drawn.status != "failed"):
+            return drawn
+        if drawn is not None:
+            row["reason"] = after_failure(row["reason"], drawn.reason)
+        assert known.lower is not None  # adaptive draws are about the lower side
+        assert known.radius is not None
+        return InputResult(**row, bounds=(MethodBounds(known.lower[i], None, known.radius[i]),))
+
+    def _row(self, i: int) -> dict[str, Any]:
+        numbers = {name: getattr(self.certificate, name)[i].item() for name in _NUMBERS}
+        return numbers | {name: getattr(self.certificate, name)[i] for name in _TEXTS}
+
+
+def after_failure(reason: str, failure: str) -> str:
+    """Return the reason of an input that keeps what it had, because further draws failed."""
+    return f"{reason}; further draws {failure}"
+
+
+def columns_of(results: Sequence[InputResult]) -> dict[str, Any]:
+    """Return the results of the inputs as the arrays and tuples of a certificate, by name."""
+    arrays = {name: np.array([getattr(one, name) for one in results]) for name in _NUMBERS}
+    texts = {name: tuple(getattr(one, name) for one in results) for name in _TEXTS}
+    bounds = {
+        name: None
+        if getattr(results[0].bounds[0], name) is None
+        else np.stack([getattr(one.bounds[0], name) for one in results])
+        for name in ("lower", "upper", "radius")
+    }
+    return arrays | texts | bounds
