@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FEW",
     "UNKNOWN",
+    "WITHOUT_DRAWS",
     "Bounds",
     "Evaluation",
     "StoredSketches",
@@ -43,6 +44,9 @@ FEW = 3
 """The least number of points for which a correlation is computed."""
 
 _AT_A_TIME = 1000  # number of inputs whose counts are in memory at once: 32 MiB
+
+WITHOUT_DRAWS = "inputs whose selected class is not the label took no draws (--correct-only)"
+"""Why nothing about all classes is known of a run."""
 
 UNKNOWN = -1
 """A count of inputs at a radius and threshold at which nothing was computed."""
@@ -115,6 +119,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "thresholds": checks.vector,
     "class_radius": lambda name, values: None if values is None else checks.vector(name, values),
     "scores": partial(checks.optional, kind=StoredSketches),
+    "correct_only": checks.flag,
     "title": partial(checks.instance, kind=str),
 }
 
@@ -154,6 +159,9 @@ class Evaluation:
     adaptive : bool
         Whether drawing stopped once the question about `thresholds` was answered. The bounds hold
         for other thresholds, too, but no draws were made for these, so they count as not known.
+    correct_only : bool
+        Whether inputs whose selected class is not the label took no draws. Certified accuracy is
+        then known, and nothing that is about all classes: abstention, mean confidence, calibration.
     labelled : bool
         Whether `label` is known; otherwise it is the predicted class, or 0 where none is known.
     title : str
@@ -198,6 +206,7 @@ class Evaluation:
     data: str | None = None
     network: str | None = None
     adaptive: bool = False
+    correct_only: bool = False
     labelled: bool = True
     title: str = ""
     origin: tuple[str, ...] = ()
@@ -243,6 +252,33 @@ class Evaluation:
         """Whether each input is not abstained from and its predicted class is the true one."""
         right: NDArray[np.bool_] = (self.predicted >= 0) & (self.predicted == self.label)
         return right
+
+    @property
+    def abstained(self) -> NDArray[np.bool_]:
+        """Whether each input is abstained from, or failed.
+
+        Raises
+        ------
+        ValueError
+            If inputs of a wrong class took no draws, which would tell.
+        """
+        self.require_all_classes("abstention")
+        without: NDArray[np.bool_] = self.predicted < 0
+        return without
+
+    def require_all_classes(self, what: str) -> None:
+        """Refuse to tell what is about all classes, if inputs of a wrong class took no draws.
+
+        Raises
+        ------
+        ValueError
+            It names `what` is not known.
+        """
+        if self.correct_only:
+            raise ValueError(
+                f"{what} of {self.name} is not known: {WITHOUT_DRAWS}; certify without "
+                "--correct-only"
+            )
 
     @property
     def with_scores(self) -> Ints:

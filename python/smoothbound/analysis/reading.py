@@ -14,7 +14,7 @@ from smoothbound._display.rounding import ceil_significant, exact, percent
 from smoothbound._utils import checks
 from smoothbound._utils.checks import SUM_TOLERANCE
 from smoothbound.analysis import logs
-from smoothbound.analysis.evaluation import Bounds, Evaluation, StoredSketches
+from smoothbound.analysis.evaluation import WITHOUT_DRAWS, Bounds, Evaluation, StoredSketches
 from smoothbound.anytime._record import AdaptiveRecord
 from smoothbound.bounds._certificate import Certificate
 from smoothbound.errors import DataError, StoreError
@@ -187,6 +187,7 @@ def evaluate(results: Results, name: str) -> Evaluation:
         notes=tuple(map(printable, _notes(results))),
         alpha=settings.alpha,
         adaptive=settings.adaptive is not None,
+        correct_only=settings.adaptive is not None and settings.adaptive.correct_only,
         scores=StoredSketches(results.with_scores, results.sketch),
         data=f"{settings.data}, {settings.split}",
         network=f"{settings.arch}, {settings.checkpoint_sha256}",
@@ -309,6 +310,11 @@ def _notes(results: Results) -> tuple[str, ...]:
             f"shares at other thresholds are lower than {n} draws of each input would give, and "
             "more inputs are abstained from."
         )
+        if settings.adaptive.correct_only:
+            notes.append(
+                f"**Certified accuracy alone**: {WITHOUT_DRAWS}, so that abstention, mean "
+                "confidence and calibration are not known."
+            )
     if family := describe_family(results):
         notes.append(family)
     if results.failed:

@@ -36,15 +36,24 @@ def show(results: Results, folder: Path) -> None:
         say(f"Adaptive draws: {describe_draws(results)}")
     if family := describe_family(results, of="alpha"):
         say(family)
-    correct, without = int(evaluation.correct.sum()), int((evaluation.predicted < 0).sum())
     failed = f"{results.failed} inputs failed; " if results.failed else ""
-    wrong = int((results.array("status") == "misclassified").sum())
-    skipped = f"{percent(wrong, total)} % wrong, without draws; " if wrong else ""
+    correct = percent(int(evaluation.correct.sum()), total)
     say(
-        f"{percent(correct, total)} % correct, "
-        f"{percent(without - results.failed, total)} % abstained; {skipped}{failed}"
-        f"{results.array('seconds').mean():.3g} s an input. Results: {folder}"
+        f"{correct} % correct, {_others(results, evaluation)}; "
+        f"{failed}{results.array('seconds').mean():.3g} s an input. Results: {folder}"
     )
+
+
+def _others(results: Results, evaluation: Evaluation) -> str:
+    """State the share that is abstained from, or why it is not known."""
+    total = len(evaluation.index)
+    if evaluation.correct_only:
+        wrong = int((results.array("status") == "misclassified").sum())
+        return (
+            f"{percent(wrong, total)} % wrong, without draws; abstention is not known, because "
+            "--correct-only asks for certified accuracy alone"
+        )
+    return f"{percent(int(evaluation.abstained.sum()) - results.failed, total)} % abstained"
 
 
 def _accuracy(evaluation: Evaluation, threshold: float) -> Table:

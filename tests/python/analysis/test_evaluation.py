@@ -238,6 +238,15 @@ def test_what_was_not_computed_is_unknown_and_not_zero() -> None:
     assert share(0, 3) == "0.0"
 
 
+def test_without_draws_of_wrong_classes_abstention_is_not_known() -> None:
+    one = replace(decided([0.8, 0.6, 0.6]), predicted=np.array([0, -1, 0]))
+    assert one.abstained.tolist() == [False, True, False]
+    with pytest.raises(ValueError, match=r"decided is not known: .* without --correct-only"):
+        replace(one, correct_only=True).abstained  # noqa: B018
+    with pytest.raises(TypeError, match="correct_only must be True or False"):
+        replace(one, correct_only="yes")
+
+
 def test_the_best_is_never_one_that_is_unknown() -> None:
     reached = np.array([[0.9, 0.8], [0.6, 0.5], [0.6, 0.5]])
     other = replace(

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from smoothbound import store
 from smoothbound._display.rounding import floor_decimal, percent
+from smoothbound.analysis.reading import evaluate
 from smoothbound.anytime import AnytimeTest
 from smoothbound.anytime._job import Job
 from smoothbound.anytime._record import BudgetRecord
@@ -254,6 +255,7 @@ def test_a_stopped_input_whose_class_has_changed_is_refused(
     assert "choose class 11 now, and chose class" in " ".join(result.output.split())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_only_correct_classes_are_drawn_where_only_they_count(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shown = run(model, out, "--correct-only", skip=6)
@@ -264,7 +266,19 @@ def test_only_correct_classes_are_drawn_where_only_they_count(model: Path, tmp_p
     np.testing.assert_array_equal(results.array("status") == "misclassified", wrong)
     assert (results.array("n_draws")[wrong] == 0).all()
     assert (results.array("lower_anytime")[wrong] == 0.0).all()
-    assert f"{percent(int(wrong.sum()), len(wrong))} % wrong, without draws" in shown.output
+    said = " ".join(shown.output.split())
+    assert f"{percent(int(wrong.sum()), len(wrong))} % wrong, without draws" in said
+    assert "% abstained" not in said
+    assert "abstention is not known, because --correct-only asks for certified accuracy" in said
+    evaluation = evaluate(results, "correct")
+    with pytest.raises(ValueError, match="abstention of correct is not known: inputs whose"):
+        evaluation.abstained  # noqa: B018
+
+    report = CliRunner().invoke(app, ["report", str(out), "--out", str(tmp_path / "report")])
+    assert report.exit_code == 0, report.output
+    page = (tmp_path / "report" / "report.md").read_text()
+    assert "abstention, mean confidence and calibration (inputs whose selected class" in page
+    assert "**Certified accuracy alone**: inputs whose selected class is not the label" in page
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import numpy as np
 from smoothbound._display.rounding import exact
 from smoothbound._utils.spread import evenly_spread
 from smoothbound.analysis import calibration, knots
-from smoothbound.analysis.evaluation import Evaluation
+from smoothbound.analysis.evaluation import WITHOUT_DRAWS, Evaluation
 from smoothbound.figures._calibration import certified_calibration
 from smoothbound.figures._confidence import certified_confidence
 from smoothbound.figures._distribution import score_distribution, survival_function
@@ -121,7 +121,9 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
     Both follow from lower and upper certified scores; see docs/calibration.md.
     """
     what = "calibration under attack"
-    kept = np.isin(evaluation.index, evaluation.with_scores) & (evaluation.predicted >= 0)
+    if evaluation.correct_only:
+        return f"abstention, mean confidence and calibration ({WITHOUT_DRAWS})"
+    kept = np.isin(evaluation.index, evaluation.with_scores) & ~evaluation.abstained
     if evaluation.alpha is None or not len(evaluation.with_scores):
         return f"{what} {_NO_SCORES}"
     if not kept.any():

@@ -26,7 +26,9 @@ def single(
         against_class_radius(evaluation),
         one_input(evaluation, thresholds, index),
         knots_compared(evaluation, thresholds),
-        calibration_under_attack(evaluation) if evaluation.measure == "score" else None,
+        calibration_under_attack(evaluation)
+        if evaluation.measure == "score" or evaluation.correct_only
+        else None,
     ]
     figures = [one for one in made if isinstance(one, Figure)]
     absent = [one for one in made if isinstance(one, str)]
