@@ -159,6 +159,11 @@ class AnytimeProcedure:
                 "thresholds=[0.5], with radii=[0.25] (is the confidence above 0.5 within 0.25?) or "
                 "radius_precision=0.05 (up to which radius is it?)"
             )
+        if not request.radii and rules.radius_precision is None:
+            raise ValueError(
+                "radii must hold at least one radius for adaptive draws, or radius_precision must "
+                "be stated, to look for the radius of each threshold"
+            )
         for i, radius in enumerate(request.radii):
             checked_radius(f"radii[{i}]", radius, request.sigma, displacement)
         precision = rules.radius_precision

@@ -73,6 +73,8 @@ MADE += ("compile", "cutoff", "check_rows", "select", "threads", "model")
 CERTIFIED = ("x", "n0", "n", "alpha", "radii", "thresholds", "seed", "noise", "grid", "index")
 CERTIFIED += ("bound", "band", "n_bins", "pilot", "sides", "backend", "threads", "adaptive")
 CERTIFIED += ("radius_precision", "strictness", "budget", "progress")
+FURTHER = ("x", "certificate", "n", "radii", "thresholds", "radius_precision", "alpha")
+FURTHER += ("budget", "backend", "progress")
 DRAWN = ("x", "n0", "n", "seed", "index", "first_draw", "noise", "grid")
 
 
@@ -89,11 +91,19 @@ def draw(**options: Any) -> None:
     SmoothedClassifier(NET, 0.5).draw(**({"x": X[0], "n": 100, "n0": 5} | options))
 
 
+def certify_further(**options: Any) -> None:
+    smoothed = SmoothedClassifier(NET, 0.5)
+    asked = {"n": 100, "n0": 5, "thresholds": [0.1], "adaptive": True}
+    given = {"x": X, "certificate": smoothed.certify(X, **asked), "n": 200} | options
+    smoothed.certify_further(**given)
+
+
 @pytest.mark.parametrize(
     ("call", "name"),
     [
         *((make, name) for name in MADE),
         *((certify, name) for name in CERTIFIED),
+        *((certify_further, name) for name in FURTHER),
         *((draw, name) for name in DRAWN),
     ],
 )

@@ -191,6 +191,7 @@ def test_votes_certify_the_class_radius_of_cohen() -> None:
     [
         ({"thresholds": []}, "adaptive draws answer questions about thresholds"),
         ({"thresholds": [1.0]}, "thresholds"),
+        ({"radii": []}, "^radii must hold at least one radius for adaptive draws"),
         ({"radius_precision": 0.0}, "^radius_precision must be"),
         ({"radius_precision": 1e-9}, "^radius_precision must be at least"),
         ({"radii": [0.0, 60.0]}, r"^radii\[1\] must be at most 50 sigma"),
