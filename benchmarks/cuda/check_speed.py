@@ -6,7 +6,6 @@ convolutions on CUDA may use TF32.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import math
 import sys
@@ -103,9 +102,7 @@ def measure(step: records.Step, case: Case) -> None:
 
 
 def main() -> None:
-    step, given = records.step(
-        "speed", compiled={"action": argparse.BooleanOptionalAction, "default": False}
-    )
+    step, given = records.step("speed", compiled={"action": "store_true"})
     if given.compiled:
         step = records.Step("compiled", step.path, step.small, step.data)
     failed = 0
