@@ -32,6 +32,14 @@ def cdf(z):
     return mp.erfc(-z / mp.sqrt(2)) / 2
 
 
+def tangent(z, r):
+    """Slope of the tangent to psi_r at Phi(z), and its value at 1."""
+    if r == 0:
+        return mp.mpf(1), mp.mpf(1)
+    slope = mp.exp(r * z - r * r / 2)
+    return slope, cdf(z - r) + slope * cdf(-z)
+
+
 class Case(NamedTuple):
     """Scores that are a first guess, those of the draws, and a question."""
 
@@ -64,9 +72,9 @@ class Exact:
             zip(process.z.tolist(), process.weights.tolist(), strict=True)
         ):
             if (z, weight) not in lines:
-                slope = mp.exp(r * z - r * r / 2)
+                slope, height = tangent(mp.mpf(z), r)
                 assert slope <= weight <= max(slope * (1 + mp.mpf(2e-12)), 1e-303)
-                lines[z, weight] = mp.mpf(weight), cdf(mp.mpf(z) - r) + slope * cdf(-mp.mpf(z))
+                lines[z, weight] = mp.mpf(weight), height
             weight, height = lines[z, weight]
             length = KNOTS[i + 1] - KNOTS[i]
             phi.append(phi[-1] + length * weight)
@@ -74,7 +82,7 @@ class Exact:
         self.v = [value / phi[-1] for value in phi]
         self.null_mean = 1 - (constant - mp.mpf(target)) / phi[-1]
         assert 0 <= self.null_mean <= process.null_mean or not self.stake
-        self.logs = [mp.log1p(self.stake * v) for v in self.v]
+        self.logs = {}
         self.log_null = mp.log1p(self.stake * self.null_mean)
 
     def gain(self, shares):
@@ -90,11 +98,19 @@ class Exact:
     def gain_of_masses(self, masses):
         """The same of the masses at the knots."""
         at = np.flatnonzero(masses).tolist()
-        return mp.fsum(mp.mpf(float(masses[k])) * (self.logs[k] - self.log_null) for k in at)
+        return mp.fsum(mp.mpf(float(masses[k])) * (self.log(k) - self.log_null) for k in at)
+
+    def log(self, k):
+        """Return log(1 + stake v) at knot k; few bets ask for it at every knot."""
+        if k not in self.logs:
+            self.logs[k] = mp.log1p(self.stake * self.v[k])
+        return self.logs[k]
 
     def slack(self, error):
         """What a draw may lose where the null mean and 1 + stake v have this error."""
-        return error * (1 + self.logs[-1] + self.stake / (1 + self.stake * self.null_mean))
+        return error * (
+            1 + self.log(len(KNOTS) - 1) + self.stake / (1 + self.stake * self.null_mean)
+        )
 
 
 def check(case, backend):

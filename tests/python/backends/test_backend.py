@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forks import run_code
 
 import smoothbound as sb
 from smoothbound._numba import tangent
@@ -95,7 +96,8 @@ def test_every_tier_gives_the_same_bits_for_rows_of_every_kind():
     if not sb.build_info()["extension"]:
         pytest.skip("no C++ core")
     code = "import numpy as np, smoothbound as sb" + CERTIFY_ALL
-    digests = {run(code, SMOOTHBOUND_TIER=tier)[0] for tier in ("baseline", "avx2", "avx512")}
+    tiers = ("baseline", "avx2", "avx512")
+    digests = {run_code(code, SMOOTHBOUND_TIER=tier).split()[0] for tier in tiers}
     assert len(digests) == 1
 
 
@@ -104,8 +106,8 @@ def test_every_tier_gives_the_same_bits(tier):
     if not sb.build_info()["extension"]:
         pytest.skip("no C++ core")
     code = "import numpy as np, smoothbound as sb" + CERTIFY + "print(sb.build_info()['tier'])"
-    *capped, used = run(code, SMOOTHBOUND_TIER=tier)
-    *best, _ = run(code)
+    *capped, used = run_code(code, SMOOTHBOUND_TIER=tier).split()
+    *best, _ = run_code(code).split()
     order = ["baseline", "avx2", "avx512"]
     assert order.index(used) <= order.index(tier)
     assert capped == best

@@ -83,22 +83,25 @@ class Exact:
         w = mp.exp(r * z - r * r / 2)
         return w, cdf(z - r) + w * cdf(-z)
 
-    def at(self, x, values):
-        """Interpolate at x between values at the knots."""
+    def at(self, x, value):
+        """Interpolate at x between the values at the knots, which `value` returns."""
         i = int(np.searchsorted(self.floats, float(x), side="right")) - 1
         i = min(max(i, 0), len(self.knots) - 2)
         low, high = self.knots[i], self.knots[i + 1]
-        return values[i] + (x - low) / (high - low) * (values[i + 1] - values[i])
+        return value(i) + (x - low) / (high - low) * (value(i + 1) - value(i))
+
+    def value(self, x):
+        return self.at(x, self.v.__getitem__)
 
     def bernstein(self, draws, alpha):
-        return bernstein([(self.at(x, self.v), n) for x, n in draws], alpha)
+        return bernstein([(self.value(x), n) for x, n in draws], alpha)
 
     def betting(self, draws, alpha, *, chords):
         if chords:
-            logs = [mp.log1p(self.stake * v) for v in self.v]
-            total = mp.fsum(n * self.at(x, logs) for x, n in draws)
+            log = cache(lambda i: mp.log1p(self.stake * self.v[i]))
+            total = mp.fsum(n * self.at(x, log) for x, n in draws)
         else:
-            total = mp.fsum(n * mp.log1p(self.stake * self.at(x, self.v)) for x, n in draws)
+            total = mp.fsum(n * mp.log1p(self.stake * self.value(x)) for x, n in draws)
         growth = (total + mp.log(mp.mpf(alpha))) / sum(n for _, n in draws)
         return max(mp.mpf(0), mp.expm1(growth) / self.stake)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import forks
 import numpy as np
 import pytest
-from stopped_runs import contents, interrupt_at, stop_after
+from forks import run_command
+from killer import kill_and_resume
+from stopped_runs import contents, interrupt_at, stop_after, terminate_at
 from typer.testing import CliRunner, Result
 
 from smoothbound import store
@@ -34,22 +36,6 @@ OPTIONS: dict[str, Any] = {
     "batch-size": 100,
 }
 KILLS = 10
-TERMINATED = """
-import os, signal
-from smoothbound.cli import main
-from smoothbound.sampling._batches import Batches
-
-launch, launched = Batches.launch, []
-
-def terminated(self, segments):
-    launched.append(segments)
-    if len(launched) == 8:
-        os.kill(os.getpid(), signal.SIGTERM)
-    return launch(self, segments)
-
-Batches.launch = terminated
-main()
-"""
 
 
 def arguments(model: Path, *flags: str, **changes: Any) -> list[str]:
@@ -227,12 +213,7 @@ def test_the_draws_of_a_stopped_input_certify_at_once(
 
 def test_sigterm_ends_a_run_as_by_hand(model: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    process = subprocess.run(
-        [sys.executable, "-c", TERMINATED, *arguments(model, out=out)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    process = run_command(arguments(model, out=out), partial(terminate_at, 8))
     assert process.returncode == 143, process.stderr
     assert "go on with --resume" in " ".join(process.stderr.split())
     assert store.load(out).stopped
@@ -285,13 +266,7 @@ def test_only_correct_classes_are_drawn_where_only_they_count(model: Path, tmp_p
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_kills_change_nothing(model: Path, tmp_path: Path) -> None:
     undisturbed, folder = tmp_path / "whole", tmp_path / "killed"
-    killer = [sys.executable, str(Path(__file__).parents[1] / "support" / "killer.py")]
-    done = subprocess.run(
-        [*killer, str(KILLS), str(undisturbed), str(folder), *arguments(model)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forks.run(kill_and_resume, KILLS, undisturbed, folder, arguments(model))
     assert done.returncode == 0, done.stderr
     expected = contents(undisturbed)
     for one in folder.iterdir():

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 from bisect import bisect_right
 from fractions import Fraction
 from functools import cache
@@ -16,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from forks import run_code
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -245,17 +243,7 @@ for kind, grid in (("lattice", 255), ("lattice", None), ("gaussian", None)):
         print(hashlib.sha256(out.numpy()).hexdigest())
 """
 
-    def run(**extra: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env=os.environ | extra,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout
-
-    assert run(SMOOTHBOUND_TIER=tier) == run()
+    assert run_code(code, SMOOTHBOUND_TIER=tier) == run_code(code)
 
 
 # --- noise belongs to the input --------------------------------------------------------------

@@ -1,12 +1,10 @@
 """Certificates from sketches: within a cell of the exact ones, never on the wrong side."""
 
-import os
-import subprocess
-import sys
 from copy import deepcopy
 
 import numpy as np
 import pytest
+from forks import run_code
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from sketches import filled, sketched
@@ -148,17 +146,7 @@ for kind in ("f2", "f4", "f8"):
 def test_every_tier_gives_the_same_bits(tier):
     if not sb.build_info()["extension"]:
         pytest.skip("no C++ core")
-    capped, best = (
-        subprocess.run(
-            [sys.executable, "-c", PRINT_BITS],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, **environment},
-        ).stdout
-        for environment in ({"SMOOTHBOUND_TIER": tier}, {})
-    )
-    assert capped == best
+    assert run_code(PRINT_BITS, SMOOTHBOUND_TIER=tier) == run_code(PRINT_BITS)
 
 
 def test_certificates_say_what_they_are_of():

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.torch
-from stopped_runs import contents, stop_after
+from forks import run_command
+from stopped_runs import contents, fill_the_disk, kill_after, stop_after
 from typer.testing import CliRunner, Result
 
 from smoothbound import store
@@ -34,25 +35,6 @@ OPTIONS: dict[str, Any] = {
     "n0": 10,
     "batch-size": 500,
 }
-# Without bytecode: Python leaves half a file of it on a full disk, which no process can import.
-PROGRAM = [sys.executable, "-B", "-c"]
-WHOLE = "from smoothbound.cli import main; main()"
-KILLED = """
-import os, signal
-from smoothbound import store
-from smoothbound.cli import main
-
-append, appended = store.Writer.append, []
-
-def killed(self, row):
-    append(self, row)
-    appended.append(row)
-    if len(appended) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-store.Writer.append = killed
-main()
-"""  # by itself, because others see how far it is too late on a busy machine
 
 
 def command(model: Path, out: Path, *flags: str, **changes: Any) -> list[str]:
@@ -96,12 +78,7 @@ def test_a_run_killed_twice_gives_the_same_result(
 ) -> None:
     out = tmp_path / "results"
     for kept in (2, 4):
-        process = subprocess.run(
-            [*PROGRAM, KILLED, *command(model, out, "--resume")],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        process = run_command(command(model, out, "--resume"), partial(kill_after, 2))
         assert process.returncode == -signal.SIGKILL, process.stderr
         assert finished(out) == kept
         assert not store.load(out).complete
@@ -126,13 +103,7 @@ def test_a_run_stopped_at_the_keyboard_says_how_to_go_on(
 
 def test_a_full_disk_loses_nothing(model: Path, uninterrupted: Path, tmp_path: Path) -> None:
     out = tmp_path / "results"
-    limited = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash"]  # no file above 20 KiB
-    process = subprocess.run(
-        [*limited, *PROGRAM, WHOLE, *command(model, out)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    process = run_command(command(model, out), partial(fill_the_disk, 20 * 1024))
     assert process.returncode == 2, process.stderr
     assert "Traceback" not in process.stderr
     kept = finished(out)
@@ -236,7 +207,7 @@ def test_a_measured_memory_format_stays_what_it_was(
 def test_a_run_goes_on_from_python_as_it_was_begun(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = {"batch-size": 48, "threads": 2, "n": 300}
+    words = {"batch-size": 48, "threads": 2, "n": 100}
     out, whole = tmp_path / "results", tmp_path / "whole"
     with monkeypatch.context() as patch:
         stop_after(3, patch)

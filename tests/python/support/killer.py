@@ -1,17 +1,10 @@
-"""Starts one run of certify after the other and kills them at random moments; see test_killed.py.
-
-Run as ``python killer.py KILLS WHOLE FOLDER ARGUMENTS...``: the run into the folder WHOLE is left
-alone, those into FOLDER/0, FOLDER/1, ... are killed and resumed until they end, and the last one
-when KILLS have been made. Prints how many folders were finished. Each run after the first is a fork
-of this process, which has run the first, so that a killed run has nothing to import or to compile.
-"""
+"""Runs certify again and again and kills the runs at random moments; see test_killed.py."""
 
 from __future__ import annotations
 
 import os
 import random
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -52,9 +45,14 @@ def wait(child: int, seconds: float) -> int | None:
     return None
 
 
-def main() -> None:
-    kills, whole, folder = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-    arguments = sys.argv[4:]
+def kill_and_resume(kills: int, whole: Path, folder: Path, arguments: list[str]) -> None:
+    """Run certify into the folder `whole`, and into folder/0, folder/1, ... with this many kills.
+
+    The latter are killed and resumed until they end, and the last one when all kills have been
+    made. Prints how many folders were finished. Each run after the first is a fork of this process,
+    which has run the first, so that a killed run has nothing to import or to compile.
+    """
+    torch.set_num_threads(1)
     run(whole, arguments)
     alone = float("inf")  # seconds that a whole run takes: the first one is not killed
     moments = random.Random(0)
@@ -77,8 +75,3 @@ def main() -> None:
         if not kills:
             print(rounds)
             return
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    main()

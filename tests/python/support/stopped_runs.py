@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,42 @@ def interrupt_at(batch: int, patch: pytest.MonkeyPatch) -> None:
         return launch(self, segments)
 
     patch.setattr(Batches, "launch", interrupted)
+
+
+def kill_after(count: int) -> None:
+    """Let this process be killed when this many inputs were appended.
+
+    By itself, because another process would see too late on a busy machine how far it is.
+    """
+    append, appended = store.Writer.append, []
+
+    def killed(self: store.Writer, row: Any) -> None:
+        append(self, row)
+        appended.append(row)
+        if len(appended) == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    store.Writer.append = killed  # type: ignore[method-assign]
+
+
+def terminate_at(batch: int) -> None:
+    """Let this process get SIGTERM when it begins its batch of this number."""
+    launch, launched = Batches.launch, []
+
+    def terminated(self: Batches, segments: Any) -> Any:
+        launched.append(segments)
+        if len(launched) == batch:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return launch(self, segments)
+
+    Batches.launch = terminated  # type: ignore[method-assign]
+
+
+def fill_the_disk(size: int) -> None:
+    """Let this process write no file of more than this many bytes."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def contents(folder: Path) -> tuple[RunSettings, str]:
