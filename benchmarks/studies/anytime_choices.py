@@ -27,7 +27,7 @@ Sampler = Callable[[np.random.Generator, int], Vector]
 
 ALPHA = 1e-3
 REPEATS, MOST_DRAWS, POPULATION = 40, 20_000, 200_000
-SPAN = 256  # places between two knots
+SPAN = 512  # places between two knots
 
 
 def mixture(low: float) -> Sampler:
@@ -61,8 +61,8 @@ class Choice:
     by_length: bool = False  # whether a knot has them in proportion to its intervals
     refresh: int = 4  # bets are chosen again when the draws have grown by one part in so many
     look: int = 32  # the same for looks
-    first_steps: int = 12
-    later_steps: int = 2
+    first_steps: int = 5
+    later_steps: int = 1
     kept: float = 0.3  # of the distribution before a step
     n_guess: int = 10
 
@@ -89,9 +89,9 @@ def main() -> None:
         "bets chosen again after": [(f"1/{n}", replace(usual, refresh=n)) for n in (2, 8)],
         "looks after": [(f"1/{n}", replace(usual, look=n)) for n in (16, 64)],
         "steps": [
-            ("12, then 1", replace(usual, later_steps=1)),
-            ("12, then 4", replace(usual, later_steps=4)),
-            ("4, then 2", replace(usual, first_steps=4)),
+            ("5, then 2", replace(usual, later_steps=2)),
+            ("5, then 4", replace(usual, later_steps=4)),
+            ("11, then 1", replace(usual, first_steps=11)),
         ],
         "kept by a step": [(f"{kept:g}", replace(usual, kept=kept)) for kept in (0.0, 0.5)],
     }
@@ -179,15 +179,20 @@ def growths(bet: Bet) -> Vector:
 def approach(
     p: Vector, q: Vector, c: float, r: float, stake: float, steps: int, kept: float
 ) -> tuple[Bet, Vector]:
-    """Return the bet after some steps towards the projection of p, and the last one before it."""
+    """Return the bet after some steps towards the projection of p, and where its tangents touch."""
+    bet = best_at(q, p, c, r, stake)
     for _ in range(steps):
-        bet = Bet(c, r, touching_points(q), 0.0, KNOTS)
-        stake = best_stake(p, bet.values, bet.null_mean, stake)
-        bet = replace(bet, stake=stake)
-        if stake == 0.0:
+        if bet.stake == 0.0:
             break
         q = kept * q + (1 - kept) * bet.tilted(p)
+        bet = best_at(q, p, c, r, bet.stake)
     return bet, q
+
+
+def best_at(q: Vector, p: Vector, c: float, r: float, guess: float) -> Bet:
+    """Return the bet whose tangents touch at q, with the best stake for draws of p."""
+    bet = Bet(c, r, touching_points(q), 0.0, KNOTS)
+    return replace(bet, stake=best_stake(p, bet.values, bet.null_mean, guess))
 
 
 def best_stake(p: Vector, v: Vector, m: float, guess: float) -> float:

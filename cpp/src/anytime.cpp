@@ -19,8 +19,8 @@ using detail::unit;
 // Nothing in this block needs to be exact: whatever the test bets on, its wealth is a
 // supermartingale.
 constexpr double prior_weight = 0.5;  // in draws, spread evenly over the knots
-constexpr int first_steps = 12;       // towards the projection, from the draws themselves
-constexpr int later_steps = 2;        // from the projection before
+constexpr int first_steps = 5;        // towards the projection, from the draws themselves
+constexpr int later_steps = 1;        // from the one before
 constexpr double kept = 0.3;          // of the masses before a step: whole steps may go to and fro
 constexpr double settled_step = 0x1p-8, longest_step = 2.0;  // of log stake
 constexpr int most_root_steps = 40;
@@ -38,7 +38,7 @@ double best_stake(std::span<const double> masses, std::span<const double> v, dou
   const auto at_stake = [&](double stake) {
     return kernels().growth_slope(masses.data(), v.data(), masses.size(), m, stake);
   };
-  if (!(at_stake(0.0).slope > 0.0)) return 0.0;
+  if (!(m < 1.0 && at_stake(0.0).slope > 0.0)) return 0.0;
   double low = least_log_stake;
   double high = greatest_log_stake;
   double x = std::clamp(gaussian::log(guess), low, high);
@@ -113,13 +113,7 @@ void EProcess::suggest_masses() noexcept {
 // Tangents and stake from the draws so far.
 void EProcess::choose_bet() noexcept {
   suggest_masses();
-  if (stake_ > 0.0) {
-    approach_projection(later_steps);
-  } else {
-    worst_ = masses_;
-    stake_ = 1.0;
-    approach_projection(first_steps);
-  }
+  approach_projection();
   const std::span<const double> v = tangents_.values();
   for (std::size_t k = 0; k < logs_.size(); ++k) logs_[k] = 1.0 + stake_ * v[k];
   gaussian::log(logs_, logs_);
@@ -130,21 +124,32 @@ void EProcess::choose_bet() noexcept {
 
 // The tangents that grow the wealth most touch at the distribution nearest to the masses p, in
 // Kullback-Leibler divergence, that the null hypothesis allows: q = p (1 + stake m) / (1 + stake v)
-// with the best stake for these tangents. Each step lays the tangents at the q before, and goes
-// most of the way to the next.
-void EProcess::approach_projection(int steps) noexcept {
-  for (int step = 0; step < steps; ++step) {
+// with the best stake for these tangents. Each step goes most of the way from the q before to the
+// next, and lays the tangents there.
+void EProcess::approach_projection() noexcept {
+  int steps = later_steps;
+  if (stake_ == 0.0) {
+    worst_ = masses_;
     tangents_.touch(worst_, r_);
-    null_mean_ = tangents_.null_mean(target_);
-    const std::span<const double> v = tangents_.values();
-    stake_ = null_mean_ < 1.0 ? best_stake(masses_, v, null_mean_, stake_) : 0.0;
-    if (stake_ == 0.0) return;
+    stake_ = 1.0;
+    steps = first_steps;
+  }
+  choose_stake();
+  const std::span<const double> v = tangents_.values();
+  for (int step = 0; step < steps && stake_ > 0.0; ++step) {
     const double before = 1.0 + stake_ * null_mean_;
     for (std::size_t k = 0; k < worst_.size(); ++k) {
       const double next = masses_[k] * before / (1.0 + stake_ * v[k]);
       worst_[k] = kept * worst_[k] + (1.0 - kept) * next;
     }
+    tangents_.touch(worst_, r_);
+    choose_stake();
   }
+}
+
+void EProcess::choose_stake() noexcept {
+  null_mean_ = tangents_.null_mean(target_);
+  stake_ = best_stake(masses_, tangents_.values(), null_mean_, stake_);
 }
 
 // One look's draws. A value known to 8 units of itself, the rounding of 1 + stake v, and 8 units of

@@ -17,6 +17,8 @@ using namespace detail;
 namespace {
 
 static_assert(DrawRecord::n_knots == n_intervals + 1 && DrawRecord::one == places_per_interval);
+// The draws between two looks are less than a 32nd of all, so that an entry can hold their mass.
+static_assert(most_recorded_draws / 32 * DrawRecord::one <= std::uint64_t{1} << 32);
 
 std::array<double, DrawRecord::n_knots> make_knots() noexcept {
   std::array<double, DrawRecord::n_knots> knots{};
@@ -26,7 +28,7 @@ std::array<double, DrawRecord::n_knots> make_knots() noexcept {
     knots[1 + i] = std::ldexp(1.0 + within, octave - 17);
   }
   for (std::size_t i = 0; i <= middle_intervals; ++i) {
-    knots[tail_intervals + i] = 0x1p-5 + static_cast<double>(i) / 128;
+    knots[tail_intervals + i] = 0x1p-5 + static_cast<double>(i) / 256;
   }
   for (std::size_t i = 0; i <= tail_intervals; ++i) knots[n_intervals - i] = 1.0 - knots[i];
   return knots;

@@ -1,7 +1,7 @@
 // A record of draws in bytes. Whole numbers are little endian, in groups of seven bits with the
 // eighth set in all but the last ("n" below), or of fixed size:
 //
-//     "SBDR", version 1 (1 byte), side (1 byte: 0 lower, 1 upper), a, b (8 bytes each)
+//     "SBDR", version 2 (1 byte), side (1 byte: 0 lower, 1 upper), a, b (8 bytes each)
 //     n draws of the guess, its masses
 //     n draws, the masses between every two looks that they have reached, those after the last look
 //     checksum of all bytes before (8 bytes): FNV-1a, 64 bits
@@ -23,7 +23,7 @@ using namespace detail;
 namespace {
 
 constexpr std::array<std::uint8_t, 4> magic = {'S', 'B', 'D', 'R'};
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = 2;
 constexpr std::size_t checksum_size = 8;
 
 std::uint64_t checksum(std::span<const std::uint8_t> bytes) noexcept {
@@ -155,7 +155,10 @@ Failure check_seal(std::span<const std::uint8_t> bytes) noexcept {
     return refused("state must be what a record was saved to", size);
   }
   if (bytes[magic.size()] != version) {
-    return refused("state must be of version 1", bytes[magic.size()]);
+    return refused(
+        "state must be of version 2 (or read it with the smoothbound that wrote it, or "
+        "make the draws again)",
+        bytes[magic.size()]);
   }
   const auto contents = bytes.first(bytes.size() - checksum_size);
   if (Reader(bytes.last(checksum_size)).fixed() == checksum(contents)) return {};

@@ -57,7 +57,7 @@ std::uint32_t place_of(T x, double a = 0.0, double b = 1.0, Side side = Side::lo
   return static_cast<std::uint32_t>(place);
 }
 
-// Where a place lies, exactly: a place is a 256th of the interval that it lies in.
+// Where a place lies, exactly: a place is a 512th of the interval that it lies in.
 long double at_place(std::uint32_t place) {
   const auto knots = DrawRecord::knots();
   const std::uint32_t i = place / DrawRecord::one;
@@ -125,13 +125,13 @@ std::uint64_t shown_at(const DrawRecord& record, double target, double r, std::s
 CASE("the knots ascend from 0 to 1, mirror each other, and are those of the layout") {
   const auto knots = DrawRecord::knots();
   CHECK(knots.front() == 0.0 && knots.back() == 1.0);
-  CHECK(knots[1] == 0x1p-17 && knots[detail::tail_intervals] == 0x1p-5 && knots[109] == 0.5);
+  CHECK(knots[1] == 0x1p-17 && knots[detail::tail_intervals] == 0x1p-5 && knots[217] == 0.5);
   for (std::size_t k = 0; k + 1 < knots.size(); ++k) {
     CHECK(knots[k] < knots[k + 1]);
     CHECK(knots[knots.size() - 1 - k] == 1.0 - knots[k]);
   }
   for (std::size_t k = 1; k < detail::tail_intervals; ++k) {
-    CHECK(knots[k + 1] / knots[k] <= 1.25);
+    CHECK(knots[k + 1] / knots[k] <= 1.125);
   }
 }
 

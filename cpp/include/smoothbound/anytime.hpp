@@ -65,7 +65,8 @@ class EProcess {
  private:
   void suggest_masses() noexcept;
   void choose_bet() noexcept;
-  void approach_projection(int steps) noexcept;
+  void approach_projection() noexcept;
+  void choose_stake() noexcept;
   void take(std::span<const DrawRecord::Entry> block, std::uint64_t n_draws) noexcept;
 
   double target_, r_;
@@ -76,7 +77,7 @@ class EProcess {
   double stake_ = 0.0, null_mean_ = 1.0;
   DrawRecord::Masses counts_{};
   std::vector<double> masses_;  // the distribution that the draws so far suggest
-  std::vector<double> worst_;   // its projection onto the null hypothesis
+  std::vector<double> worst_;   // its projection onto the null hypothesis, where tangents touch
   std::vector<double> logs_;    // log(1 + stake v) at the knots
   double log_null_ = 0.0;       // log(1 + stake null_mean), rounded up
 };

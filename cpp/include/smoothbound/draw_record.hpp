@@ -2,14 +2,14 @@
 /// The draws of one input, as the anytime test keeps them (anytime.hpp).
 ///
 /// A score z is a share u of the range: its distance from the safe end in units of the width,
-/// rounded down to a multiple of 1/256 of an interval between fixed knots. Its mass 1 is shared
+/// rounded down to a multiple of 1/512 of an interval between fixed knots. Its mass 1 is shared
 /// between the two knots beside it in proportion to their nearness, so that a score on a knot, such
 /// as 0 or 1, lies on this knot alone. What the test multiplies is the exponential of a function
 /// that is concave between the knots, and so takes no more from the shared mass than from the
 /// score.
 ///
-/// Knots are the multiples of 1/128, and near both ends, where scores crowd, four an octave down to
-/// 2^-17. They are the same for all inputs and do not depend on the draws.
+/// Knots are the multiples of 1/256, and near both ends, where scores crowd, eight an octave down
+/// to 2^-17. They are the same for all inputs and do not depend on the draws.
 ///
 /// The record keeps the masses of the draws between the *looks*, fixed numbers of draws: 0, 1, 2,
 /// ..., 64, 66, 68, ..., each 1/32 larger than the one before. They depend on the number of draws
@@ -41,9 +41,9 @@ std::size_t first_look_from(std::uint64_t n_draws) noexcept;
 
 class DrawRecord {
  public:
-  static constexpr std::size_t n_knots = 219;
+  static constexpr std::size_t n_knots = 435;
   /// The mass of one draw.
-  static constexpr std::uint32_t one = 256;
+  static constexpr std::uint32_t one = 512;
   using Masses = std::array<std::uint64_t, n_knots>;
 
   /// The mass at one knot of the draws between two looks.

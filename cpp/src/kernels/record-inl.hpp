@@ -21,12 +21,12 @@ SMOOTHBOUND_INLINE double whole(double x, bool up) {
 }
 
 // The place of a distance d < 2^-5 from an end. In the octaves, the exponent of a double and the
-// first ten bits of its mantissa count the places.
+// first twelve bits of its mantissa count the places.
 SMOOTHBOUND_INLINE double place_in_tail(double d, bool up) {
   const std::uint64_t above =
-      to_bits(d) - to_bits(0x1p-17) + (up ? (std::uint64_t{1} << 42) - 1 : 0);
-  const double in_octaves = from_bits((above >> 42) | to_bits(0x1p52)) - 0x1p52;
-  return d < 0x1p-17 ? whole(d * 0x1p25, up) : places_per_interval + in_octaves;
+      to_bits(d) - to_bits(0x1p-17) + (up ? (std::uint64_t{1} << 40) - 1 : 0);
+  const double in_octaves = from_bits((above >> 40) | to_bits(0x1p52)) - 0x1p52;
+  return d < 0x1p-17 ? whole(d * 0x1p26, up) : places_per_interval + in_octaves;
 }
 
 // The place of u in [0, 1], rounded down. No step but the last is inexact: 1 - u is near 0, and
@@ -36,7 +36,7 @@ SMOOTHBOUND_INLINE double place_of(double u) {
   const bool low = u < 0x1p-5;
   const bool high = u > 1.0 - 0x1p-5;
   const double tail = place_in_tail(high ? 1.0 - u : u, high);
-  const double middle = middle_begin + whole(low ? 0.0 : (u - 0x1p-5) * 0x1p15, false);
+  const double middle = middle_begin + whole(low ? 0.0 : (u - 0x1p-5) * 0x1p17, false);
   const double lower = low ? tail : middle;
   return high ? last_place - tail : lower;
 }

@@ -26,7 +26,7 @@ Vector = NDArray[np.float64]
 
 _LENGTHS = np.diff(KNOTS)
 _PRIOR_WEIGHT = 0.5
-_FIRST_STEPS, _LATER_STEPS, _KEPT = 12, 2, 0.3
+_FIRST_STEPS, _LATER_STEPS, _KEPT = 5, 1, 0.3
 _SETTLED_STEP, _LONGEST_STEP, _MOST_ROOT_STEPS = 2.0**-8, 2.0, 40
 _LEAST_LOG_STAKE, _GREATEST_LOG_STAKE = -30.0, 40.0
 
@@ -47,7 +47,7 @@ def _growth_slope(masses: Vector, v: Vector, m: float, stake: float) -> tuple[fl
 @jit
 def _best_stake(masses: Vector, v: Vector, m: float, guess: float) -> float:
     """Find the stake that grows the wealth most, by Newton's method; 0 where every stake loses."""
-    if not _growth_slope(masses, v, m, 0.0)[0] > 0.0:
+    if not (m < 1.0 and _growth_slope(masses, v, m, 0.0)[0] > 0.0):
         return 0.0
     low, high = _LEAST_LOG_STAKE, _GREATEST_LOG_STAKE
     x = min(max(math.log(guess), low), high)
@@ -148,25 +148,28 @@ class EProcess:
 
     def _choose_bet(self) -> None:
         masses = (self._counts + _PRIOR_WEIGHT / len(KNOTS)) / (self._seen + _PRIOR_WEIGHT)
-        if self.stake > 0.0:
-            self._approach_projection(masses, _LATER_STEPS)
-        else:
-            self._worst, self.stake = masses, 1.0
-            self._approach_projection(masses, _FIRST_STEPS)
+        self._approach_projection(masses)
         self._logs = np.log1p(self.stake * self._tangents.values)
         self._log_null = math.log1p(self.stake * self.null_mean)
         self.growth = max(float(masses @ self._logs) - self._log_null, 0.0)
 
-    def _approach_projection(self, masses: Vector, steps: int) -> None:
-        for _ in range(steps):
+    def _approach_projection(self, masses: Vector) -> None:
+        steps = _LATER_STEPS
+        if self.stake == 0.0:
+            self._worst, self.stake, steps = masses, 1.0, _FIRST_STEPS
             self._tangents = _Tangents(self._worst, self._r)
-            self.null_mean = m = self._tangents.null_mean(self._target)
-            v = self._tangents.values
-            self.stake = _best_stake(masses, v, m, self.stake) if m < 1.0 else 0.0
+        self._choose_stake(masses)
+        for _ in range(steps):
             if self.stake == 0.0:
                 return
-            following = masses * (1.0 + self.stake * m) / (1.0 + self.stake * v)
-            self._worst = _KEPT * self._worst + (1.0 - _KEPT) * following
+            odds = (1.0 + self.stake * self.null_mean) / (1.0 + self.stake * self._tangents.values)
+            self._worst = _KEPT * self._worst + (1.0 - _KEPT) * masses * odds
+            self._tangents = _Tangents(self._worst, self._r)
+            self._choose_stake(masses)
+
+    def _choose_stake(self, masses: Vector) -> None:
+        self.null_mean = self._tangents.null_mean(self._target)
+        self.stake = _best_stake(masses, self._tangents.values, self.null_mean, self.stake)
 
     def _take(self, block: Vector, n_draws: int) -> None:
         """Take the draws between two looks.

@@ -14,9 +14,9 @@ Vector = NDArray[np.float64]
 Masses = NDArray[np.int64]
 
 MOST_DRAWS = 2**28
-MASS = 256  # the mass of one draw, and places in an interval
-_TAIL = np.append(0.0, [2.0**k * (1 + i / 4) for k in range(-17, -5) for i in range(4)])
-KNOTS: Vector = np.concatenate([_TAIL, np.arange(4, 125) / 128, 1.0 - _TAIL[::-1]])
+MASS = 512  # the mass of one draw, and places in an interval
+_TAIL = np.append(0.0, [2.0**k * (1 + i / 8) for k in range(-17, -5) for i in range(8)])
+KNOTS: Vector = np.concatenate([_TAIL, np.arange(8, 249) / 256, 1.0 - _TAIL[::-1]])
 _LAST_PLACE = MASS * (len(KNOTS) - 1)
 
 
@@ -28,22 +28,22 @@ def look_after(look: int) -> int:
 def _places_in_tail(d: Vector, *, up: bool) -> Masses:
     """Return the places of distances below 2^-5 from an end, rounded down or up.
 
-    The exponent of a double and the first ten bits of its mantissa count the places.
+    The exponent of a double and the first twelve bits of its mantissa count the places.
     """
     first = np.float64(2.0**-17).view(np.int64)
-    places = (d.view(np.int64) - first + (2**42 - 1 if up else 0)) >> 42
-    near = (np.ceil if up else np.floor)(d * 2.0**25)
+    places = (d.view(np.int64) - first + (2**40 - 1 if up else 0)) >> 40
+    near = (np.ceil if up else np.floor)(d * 2.0**26)
     return np.where(d < 2.0**-17, near.astype(np.int64), MASS + places)
 
 
 def places(u: Vector) -> Masses:
-    """Return where shares lie among the knots, in 256ths of an interval, rounded down.
+    """Return where shares lie among the knots, in 512ths of an interval, rounded down.
 
     No difference is inexact: 1 - u is near 0, and u - 2^-5 has no more digits than u.
     """
     low = _places_in_tail(u, up=False)
     high = _LAST_PLACE - _places_in_tail(1.0 - u, up=True)
-    middle = MASS * len(_TAIL) + np.floor((u - 2.0**-5) * 2.0**15).astype(np.int64)
+    middle = MASS * len(_TAIL) + np.floor((u - 2.0**-5) * 2.0**17).astype(np.int64)
     return np.where(u < 2.0**-5, low, np.where(u > 1.0 - 2.0**-5, high, middle))
 
 

@@ -17,7 +17,7 @@ from smoothbound.backends._names import Side
 
 __all__ = ["Contents", "checksum", "from_bytes", "to_bytes"]
 
-_MAGIC, _VERSION = b"SBDR", 1
+_MAGIC, _VERSION = b"SBDR", 2
 _CHECKSUM_SIZE = 8
 _LEAST_WIDTH = 1e-300
 
@@ -132,7 +132,10 @@ def from_bytes(state: bytes) -> Contents:
     if len(state) < len(_MAGIC) + 1 + _CHECKSUM_SIZE or not state.startswith(_MAGIC):
         raise ValueError("state must be what a record was saved to" + size)
     if state[len(_MAGIC)] != _VERSION:
-        raise ValueError(f"state must be of version {_VERSION}, got {state[len(_MAGIC)]}")
+        raise ValueError(
+            f"state must be of version {_VERSION} (or read it with the smoothbound that wrote it, "
+            f"or make the draws again), got {state[len(_MAGIC)]}"
+        )
     contents = state[:-_CHECKSUM_SIZE]
     if state[-_CHECKSUM_SIZE:] != checksum(contents):
         raise ValueError("state must be whole and unchanged, as its checksum is" + size)

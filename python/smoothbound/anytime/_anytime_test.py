@@ -433,7 +433,7 @@ class AnytimeTest:
         """Return the state of the test: its questions and the records of its draws.
 
         A test that `from_bytes` makes of it goes on as this one would. The size grows with the
-        logarithm of the number of draws: 34 kB after 100 000 spread scores.
+        logarithm of the number of draws: 85 kB after 100 000 spread scores.
         """
         with self._lock:
             self._refuse_interrupted()

@@ -17,7 +17,7 @@ from smoothbound._utils import checks
 
 __all__ = ["VERSION", "pack", "unpack"]
 
-VERSION = 1
+VERSION = 2
 
 _START = struct.Struct("<4sBB")  # the magic word, the version, the number of parts
 _LENGTH = struct.Struct("<Q")
@@ -67,7 +67,10 @@ def unpack(state: object) -> tuple[dict[str, Any], list[bytes]]:
         )
     _, version, n_parts = _START.unpack_from(body)
     if version != VERSION:
-        raise ValueError(f"state has version {version}, and this program reads version {VERSION}")
+        raise ValueError(
+            f"state must be of version {VERSION} (or read it with the smoothbound that wrote it, "
+            f"or make the draws again), got {version}"
+        )
     if digest(body) != whole[-DIGEST:]:
         raise ValueError("state is damaged: its checksum is that of other bytes")
     begin = _START.size + n_parts * _LENGTH.size

@@ -40,12 +40,12 @@ __all__ = [
 
 Vector = NDArray[np.float64]
 
-_TAIL = [2.0**octave * (1 + quarter / 4) for octave in range(-17, -5) for quarter in range(4)]
-_MIDDLE = [i / 128 for i in range(4, 125)]
+_TAIL = [2.0**octave * (1 + eighth / 8) for octave in range(-17, -5) for eighth in range(8)]
+_MIDDLE = [i / 256 for i in range(8, 249)]
 KNOTS: Vector = np.array([0.0, *_TAIL, *_MIDDLE, *(1 - x for x in reversed(_TAIL)), 1.0])
-# Where a score may lie: multiples of 1/256 of an interval between knots. All are exact doubles.
+# Where a score may lie: multiples of 1/512 of an interval between knots. All are exact doubles.
 PLACES: Vector = np.append(
-    (KNOTS[:-1, None] + np.diff(KNOTS)[:, None] * np.arange(256) / 256).ravel(), 1.0
+    (KNOTS[:-1, None] + np.diff(KNOTS)[:, None] * np.arange(512) / 512).ravel(), 1.0
 )
 
 
@@ -75,10 +75,10 @@ def masses(
     place = np.searchsorted(PLACES, shares(scores, score_range, side), side="right") - 1
     out = np.zeros((len(place), len(KNOTS)))
     for row, at in zip(out, place.tolist(), strict=True):
-        knot, beyond = divmod(at, 256)
-        row[knot] = 1 - beyond / 256
+        knot, beyond = divmod(at, 512)
+        row[knot] = 1 - beyond / 512
         if beyond:
-            row[knot + 1] = beyond / 256
+            row[knot + 1] = beyond / 512
     return out
 
 
@@ -164,7 +164,7 @@ def bet_at(q: Vector, p: Vector, target: float, r: float, knots: Vector = KNOTS)
 
 @dataclass(frozen=True)
 class State:
-    """A bet, and the distribution nearest to the draws that the null hypothesis allows."""
+    """A bet, and the distribution at which its tangents touch."""
 
     bet: Bet
     worst: Vector
@@ -176,14 +176,13 @@ def best_bet(
     """Return the bet that grows the wealth most if the draws have the distribution p.
 
     The tangents touch at the projection of p onto the null hypothesis, which is the p tilted by
-    the bet itself. Twelve steps from p, or two from the q before, come near. A step keeps 0.3 of
+    the bet itself. Five steps from p, or one from the q before, come near. A step keeps 0.3 of
     the q before, because whole steps may go to and fro.
     """
     q = p if before is None else before.worst
-    for _ in range(12 if before is None else 2):
-        bet = bet_at(q, p, target, r, knots)
-        q = 0.3 * q + 0.7 * bet.tilted(p)
-    return State(bet, q)
+    for _ in range(5 if before is None else 1):
+        q = 0.3 * q + 0.7 * bet_at(q, p, target, r, knots).tilted(p)
+    return State(bet_at(q, p, target, r, knots), q)
 
 
 def wealth(

@@ -126,7 +126,7 @@ def test_knots_and_places():
 
 def test_a_score_beside_a_place_has_the_masses_of_the_place_below(backend):
     """No rounding carries a score past a place: with r = 0, one draw changes the wealth by it."""
-    places = reference.PLACES[1 : -1 : 37 if backend == "cpp" else 351]
+    places = reference.PLACES[1 : -1 : 149 if backend == "cpp" else 1409]
     for scores in (np.nextafter(places, 0.0), places, np.nextafter(places, 1.0)):
         for score in scores:
             draws = np.full(2, score)
@@ -137,14 +137,15 @@ def test_a_score_beside_a_place_has_the_masses_of_the_place_below(backend):
 def test_a_bet_is_fair_where_the_null_hypothesis_holds():
     """E v <= m for every distribution whose functional is at most the target, and = m for one."""
     rng = np.random.default_rng(3)
-    p = rng.dirichlet(np.full(219, 0.1))
+    n = len(reference.KNOTS)
+    p = rng.dirichlet(np.full(n, 0.1))
     state = reference.best_bet(p, 0.1, 1.0)
     for _ in range(40):
         state = reference.best_bet(p, 0.1, 1.0, state)
     assert reference.functional(state.worst, 1.0) == pytest.approx(0.1, abs=1e-9)
     assert state.worst @ state.bet.values == pytest.approx(state.bet.null_mean, abs=1e-9)
     for _ in range(200):
-        other = rng.dirichlet(np.full(219, rng.choice([0.01, 0.1, 1.0])))
+        other = rng.dirichlet(np.full(n, rng.choice([0.01, 0.1, 1.0])))
         bet = reference.Bet(
             reference.functional(other, 1.0), 1.0, state.bet.z, 1.0, reference.KNOTS
         )
