@@ -117,7 +117,7 @@ def record(args: Namespace) -> None:
         threads=1,
     )
     images = sb.data.load(args.data, "test")
-    for index in range(0, args.inputs * args.skip, args.skip):
+    for index in range(0, len(images), args.skip)[: args.inputs]:
         path = args.scores / f"{index}.npy"
         if path.exists():
             continue
