@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from forks import run_command
 from killer import kill_and_resume
-from stopped_runs import contents, interrupt_at, stop_after, terminate_at
+from stopped_runs import certify_words, contents, interrupted_at, stopped_after, terminate_at
 from typer.testing import CliRunner, Result
 
 from smoothbound import store
@@ -26,7 +26,6 @@ from smoothbound.cli._app import app
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 OPTIONS: dict[str, Any] = {
-    "data": "digits",
     "sigma": 0.25,
     "skip": 30,
     "n0": 20,
@@ -39,14 +38,11 @@ KILLS = 10
 
 
 def arguments(model: Path, *flags: str, **changes: Any) -> list[str]:
-    options = OPTIONS | {"checkpoint": model} | changes
-    parts = (str(p) for k, v in options.items() if v is not None for p in (f"--{k}", v))
-    # In a stated memory format, because a measured one may differ from run to run.
-    return ["certify", "--adaptive", "--no-channels-last", *flags, *parts]
+    return certify_words(model, "--adaptive", *flags, **OPTIONS | changes)
 
 
 def run(model: Path, out: Path, *flags: str, **changes: Any) -> Result:
-    return CliRunner().invoke(app, arguments(model, *flags, **changes | {"out": out}))
+    return CliRunner().invoke(app, arguments(model, *flags, **changes, out=out))
 
 
 @pytest.fixture(scope="module")
@@ -157,12 +153,9 @@ def test_options_of_adaptive_draws_need_them(model: Path, tmp_path: Path, option
     assert "need --adaptive" in " ".join(result.output.split())
 
 
-def test_a_resumed_budget_counts_the_draws_before(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_budget_counts_the_draws_before(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with monkeypatch.context() as patch:
-        stop_after(3, patch)
+    with stopped_after(3):
         assert run(model, out, **{"max-draws": 300}).exit_code == 130
     assert 0 < store.load(out).array("n_draws").sum() <= 300
     other = run(model, out, "--resume", **{"max-draws": 400})
@@ -174,12 +167,11 @@ def test_a_resumed_budget_counts_the_draws_before(
 
 
 def test_an_interrupted_run_goes_on_from_the_draws_it_made(
-    model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, whole: Path, tmp_path: Path
 ) -> None:
     out, drawn, most_stopped = tmp_path / "out", 0, 0
     while drawn == 0 or not store.load(out).complete:
-        with monkeypatch.context() as patch:
-            interrupt_at(12, patch)
+        with interrupted_at(12):
             result = run(model, out, "--resume")
         now = store.load(out)
         if now.complete:
@@ -195,11 +187,10 @@ def test_an_interrupted_run_goes_on_from_the_draws_it_made(
 
 
 def test_the_draws_of_a_stopped_input_certify_at_once(
-    model: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    with monkeypatch.context() as patch:
-        interrupt_at(8, patch)
+    with interrupted_at(8):
         run(model, out)
     results, final = store.load(out), store.load(whole)
     rows = np.flatnonzero(results.array("status") == "stopped")
@@ -225,8 +216,7 @@ def test_a_stopped_input_whose_class_has_changed_is_refused(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    with monkeypatch.context() as patch:
-        interrupt_at(8, patch)
+    with interrupted_at(8):
         run(model, out)
     with monkeypatch.context() as patch:
         begin = Job.begin

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from stopped_runs import contents, interrupt_at
-from typer.testing import CliRunner, Result
+from stopped_runs import FOUR_QUESTIONS, certify, contents, interrupted_at, said
+from typer.testing import CliRunner
 
 from smoothbound import store
 from smoothbound.anytime import AnytimeTest
@@ -24,17 +24,7 @@ from smoothbound.store._results import require_anytime
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 FEW, MANY = 100, 3000
-ASKED = ["--radii", "0,0.2", "--thresholds", "0.6,0.7", "--n0", "20", "--skip", "30"]
-RUN = ["--sigma", "0.25", "--no-channels-last", "--batch-size", "100", "--n", str(FEW), *ASKED]
-
-
-def certify(model: Path, *options: Any) -> Result:
-    words = ["certify", "--data", "digits", "--checkpoint", model, *options]
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-def said(result: Result) -> str:
-    return " ".join(result.output.split())
+RUN = [*FOUR_QUESTIONS, "--n", FEW]
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +87,11 @@ def test_the_mean_is_that_of_all_draws(model: Path, few: Path, continued: Path) 
 
 
 def test_a_continued_run_may_be_stopped_at_any_moment(
-    model: Path, folder: Path, continued: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, folder: Path, continued: Path
 ) -> None:
     stops = 0
     while store.load(folder).settings.n == FEW:
-        with monkeypatch.context() as patch:
-            interrupt_at(8, patch)
+        with interrupted_at(8):
             result = certify(model, "--continue", folder, "--n", MANY)
         if result.exit_code == 0:
             break
@@ -180,12 +169,9 @@ def test_runs_with_a_fixed_number_of_draws_do_not_go_on(model: Path, tmp_path: P
     assert "a run with a fixed number of draws, to which none may be added" in said(result)
 
 
-def test_a_stopped_run_is_finished_first(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_run_is_finished_first(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with monkeypatch.context() as patch:
-        interrupt_at(4, patch)
+    with interrupted_at(4):
         certify(model, "--adaptive", *RUN, "--out", out)
     result = certify(model, "--continue", out, "--n", MANY)
     assert result.exit_code == 2

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from stopped_runs import contents, interrupt_at, stop_after
-from typer.testing import CliRunner, Result
+from stopped_runs import FOUR_QUESTIONS, certify, contents, interrupted_at, said, stopped_after
+from typer.testing import CliRunner
 
 from smoothbound import store
 from smoothbound._files.checksum import digest
@@ -24,18 +24,8 @@ from smoothbound.sampling import Sampler
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 N = 1000
-ASKED = ["--radii", "0,0.2", "--thresholds", "0.6,0.7", "--n0", "20", "--skip", "30"]
-RUN = ["--sigma", "0.25", "--no-channels-last", "--batch-size", "100", "--n", str(N), *ASKED]
+RUN = [*FOUR_QUESTIONS, "--n", N]
 MORE = ["--radii", "0.1", "--thresholds", "0.5,0.8", "--alpha", "0.01"]
-
-
-def certify(model: Path, *options: Any) -> Result:
-    words = ["certify", "--data", "digits", "--checkpoint", model, *options]
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-def said(result: Result) -> str:
-    return " ".join(result.output.split())
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +106,11 @@ def test_a_report_says_that_they_are_a_family_of_their_own(later: Path, tmp_path
 
 
 def test_the_same_command_goes_on_wherever_it_was_stopped(
-    model: Path, first: Path, later: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, first: Path, later: Path, tmp_path: Path
 ) -> None:
     out, stops = tmp_path / "more", 0
     while True:
-        with monkeypatch.context() as patch:
-            interrupt_at(3 + stops, patch)  # the selections alone take two batches or more
+        with interrupted_at(3 + stops):  # the selections alone take two batches or more
             result = certify(model, "--continue", first, "--out", out, *MORE)
         if result.exit_code == 0:
             break
@@ -136,11 +125,10 @@ def test_the_same_command_goes_on_wherever_it_was_stopped(
 
 
 def test_a_run_that_follows_is_resumed_with_the_run_that_it_follows(
-    model: Path, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, first: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "more"
-    with monkeypatch.context() as patch:
-        stop_after(3, patch)
+    with stopped_after(3):
         certify(model, "--continue", first, "--out", out, *MORE)
     alone = certify(model, "--adaptive", *RUN, *MORE, "--resume", "--out", out)
     assert alone.exit_code == 2
@@ -261,12 +249,9 @@ def test_a_class_that_has_changed_is_refused(
     assert "choose class 11 now, and chose class" in said(result)
 
 
-def test_a_run_that_is_not_finished_is_not_followed(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_is_not_finished_is_not_followed(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with monkeypatch.context() as patch:
-        interrupt_at(4, patch)
+    with interrupted_at(4):
         certify(model, "--adaptive", *RUN, "--out", out)
     result = certify(model, "--continue", out, "--out", tmp_path / "more", *MORE)
     assert result.exit_code == 2

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from stopped_runs import contents, stop_after
+from stopped_runs import contents, stopped_after
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
@@ -249,10 +249,9 @@ def test_a_run_with_failed_inputs_ends_with_status_3(command: list[str], tmp_pat
 
 
 def test_a_run_that_was_stopped_before_a_failing_input_ends_as_it_would_have(
-    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: list[str], tmp_path: Path
 ) -> None:
-    with monkeypatch.context() as patch:
-        stop_after(6, patch)
+    with stopped_after(6):
         assert CliRunner().invoke(app, command).exit_code == 130
     assert CliRunner().invoke(app, [*command, "--resume"]).exit_code == 3
     whole = [*command[:-1], str(tmp_path / "whole")]

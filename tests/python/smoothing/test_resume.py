@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 from forks import run_command
-from stopped_runs import contents, fill_the_disk, kill_after, stop_after
+from stopped_runs import certify_words, contents, fill_the_disk, kill_after, stopped_after
 from typer.testing import CliRunner, Result
 
 from smoothbound import store
@@ -28,7 +28,6 @@ from smoothbound.smoothing._classifier import SmoothedClassifier
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 OPTIONS: dict[str, Any] = {
-    "data": "digits",
     "sigma": 0.25,
     "skip": 30,
     "n": 3000,
@@ -38,14 +37,7 @@ OPTIONS: dict[str, Any] = {
 
 
 def command(model: Path, out: Path, *flags: str, **changes: Any) -> list[str]:
-    options = OPTIONS | changes | {"checkpoint": model, "out": out}
-    # In a stated memory format, because a measured one may differ from run to run.
-    return [
-        "certify",
-        "--no-channels-last",
-        *flags,
-        *(str(part) for k, v in options.items() for part in (f"--{k}", v)),
-    ]
+    return certify_words(model, *flags, **OPTIONS | changes, out=out)
 
 
 def run(*args: Any, **changes: Any) -> Result:
@@ -88,11 +80,10 @@ def test_a_run_killed_twice_gives_the_same_result(
 
 
 def test_a_run_stopped_at_the_keyboard_says_how_to_go_on(
-    model: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "results"
-    with monkeypatch.context() as patch:
-        stop_after(3, patch)
+    with stopped_after(3):
         result = run(model, out)
     assert result.exit_code == 130
     assert "3 of 10 inputs are finished and kept" in result.output
@@ -188,9 +179,8 @@ def test_a_measured_memory_format_stays_what_it_was(
 ) -> None:
     out, whole = tmp_path / "results", tmp_path / "whole"
     words = [word for word in command(model, out) if word != "--no-channels-last"]
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, stopped_after(3):
         patch.setattr(RunningModel, "_prefers_channels_last", lambda *_: True)
-        stop_after(3, patch)
         assert CliRunner().invoke(app, words).exit_code == 130
 
     def never(*_: object) -> bool:
@@ -204,13 +194,10 @@ def test_a_measured_memory_format_stays_what_it_was(
     assert contents(out) == contents(whole)
 
 
-def test_a_run_goes_on_from_python_as_it_was_begun(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_goes_on_from_python_as_it_was_begun(model: Path, tmp_path: Path) -> None:
     words = {"batch-size": 48, "threads": 2, "n": 100}
     out, whole = tmp_path / "results", tmp_path / "whole"
-    with monkeypatch.context() as patch:
-        stop_after(3, patch)
+    with stopped_after(3):
         assert run(model, out, "--channels-last", **words).exit_code == 130
     before = store.load(out).settings
     network, _ = checkpoint.load(model)
@@ -239,16 +226,13 @@ def test_another_network_is_refused(model: Path, uninterrupted: Path, tmp_path: 
     assert "arch" not in result.output
 
 
-def test_a_checkpoint_with_one_flipped_bit_is_refused(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkpoint_with_one_flipped_bit_is_refused(model: Path, tmp_path: Path) -> None:
     """Safetensors has no checksum, so that the file loads as another network."""
     weights = tmp_path / "model.safetensors"
     network, _ = checkpoint.load(model)
     safetensors.torch.save_file(network.state_dict(), weights)
     out = tmp_path / "results"
-    with monkeypatch.context() as patch:
-        stop_after(1, patch)
+    with stopped_after(1):
         assert run(weights, out, arch="digits_cnn").exit_code == 130
     before = (out / "journal.bin").read_bytes()
     content = bytearray(weights.read_bytes())
@@ -262,16 +246,13 @@ def test_a_checkpoint_with_one_flipped_bit_is_refused(
 
 
 @pytest.mark.parametrize("changed", ["image", "label"])
-def test_data_that_were_replaced_are_refused(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
-) -> None:
+def test_data_that_were_replaced_are_refused(model: Path, tmp_path: Path, changed: str) -> None:
     images = np.random.default_rng(0).integers(0, 256, (12, 1, 8, 8)).astype(np.uint8)
     labels = np.arange(12) % 10
     path, out = tmp_path / "data.npz", tmp_path / "results"
     np.savez(path, images=images, labels=labels)
     options = {"data": f"npz:{path}", "skip": 1, "n": 100}
-    with monkeypatch.context() as patch:
-        stop_after(4, patch)
+    with stopped_after(4):
         assert run(model, out, **options).exit_code == 130
     before = (out / "journal.bin").read_bytes()
     if changed == "image":
@@ -296,11 +277,10 @@ def test_a_run_goes_on_with_more_inputs(model: Path, uninterrupted: Path, tmp_pa
 
 
 def test_a_damaged_journal_is_salvaged_when_asked(
-    model: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "results"
-    with monkeypatch.context() as patch:
-        stop_after(5, patch)
+    with stopped_after(5):
         run(model, out)
     journal = out / "journal.bin"
     data = bytearray(journal.read_bytes())

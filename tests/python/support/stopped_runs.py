@@ -4,18 +4,46 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from smoothbound import store
+from smoothbound.cli._app import app
 from smoothbound.sampling._batches import Batches
 from smoothbound.store._settings import RunSettings
 
+# The options of adaptive runs with four questions about each of ten inputs, but for "--n".
+FOUR_QUESTIONS = ["--sigma", "0.25", "--no-channels-last", "--batch-size", "100", "--skip", "30"]
+FOUR_QUESTIONS += ["--n0", "20", "--radii", "0,0.2", "--thresholds", "0.6,0.7"]
 
-def stop_after(count: int, patch: pytest.MonkeyPatch) -> None:
-    """Let a run stop, as by Ctrl-C, when this many inputs are finished."""
+
+def certify_words(network: Path, *flags: str, **options: Any) -> list[str]:
+    """Return the words of a run of certify on digits; an option of None is left out."""
+    options = {"data": "digits", "checkpoint": network, **options}
+    words = (str(part) for k, v in options.items() if v is not None for part in (f"--{k}", v))
+    # In a stated memory format, because a measured one may differ from run to run.
+    return ["certify", "--no-channels-last", *flags, *words]
+
+
+def certify(network: Path, *words: object) -> Result:
+    """Run certify on digits, with these words."""
+    command = ["certify", "--data", "digits", "--checkpoint", network, *words]
+    return CliRunner().invoke(app, [str(word) for word in command])
+
+
+def said(result: Result) -> str:
+    """Return the output of a command without its line breaks."""
+    return " ".join(result.output.split())
+
+
+@contextmanager
+def stopped_after(count: int) -> Iterator[None]:
+    """Stop runs inside, as by Ctrl-C, when this many inputs are finished."""
     append = store.Writer.append
 
     def stopped(self: store.Writer, row: Any) -> None:
@@ -23,11 +51,14 @@ def stop_after(count: int, patch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         append(self, row)
 
-    patch.setattr(store.Writer, "append", stopped)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store.Writer, "append", stopped)
+        yield
 
 
-def interrupt_at(batch: int, patch: pytest.MonkeyPatch) -> None:
-    """Let a run stop, as by Ctrl-C, instead of its batch of this number."""
+@contextmanager
+def interrupted_at(batch: int) -> Iterator[None]:
+    """Stop runs inside, as by Ctrl-C, instead of their batch of this number."""
     launch, launched = Batches.launch, iter(range(1, batch + 1))
 
     def interrupted(self: Batches, segments: Any) -> Any:
@@ -35,7 +66,9 @@ def interrupt_at(batch: int, patch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         return launch(self, segments)
 
-    patch.setattr(Batches, "launch", interrupted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Batches, "launch", interrupted)
+        yield
 
 
 def kill_after(count: int) -> None:
