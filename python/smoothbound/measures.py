@@ -17,7 +17,7 @@ from torch import Tensor
 
 from smoothbound._utils import checks
 
-__all__ = ["BUILT_IN", "MARGIN", "SCORE", "VOTE", "Measure", "custom", "measure"]
+__all__ = ["BUILT_IN", "MARGIN", "SCORE", "TOP_CLASS", "VOTE", "Measure", "custom", "measure"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,10 @@ def _vote(outputs: Tensor, selected: Tensor) -> Tensor:
     return (outputs.argmax(dim=1) == selected).to(outputs.dtype)
 
 
+def _top_class(outputs: Tensor, selected: Tensor) -> Tensor:
+    return outputs.argmax(dim=1).to(torch.float32)
+
+
 SCORE = Measure("score", (0.0, 1.0), 0.5, _score)
 """h_y(x): the softmax score of the selected class y.
 
@@ -83,6 +87,13 @@ VOTE = Measure("vote", (0.0, 1.0), 0.5, _vote)
 Its mean is the probability that the base classifier returns this class. If the mean is above the
 cut-off of 1/2, the smoothed classifier of Cohen et al. 2019 returns this class, and the certified
 radius of the threshold 1/2 is their radius.
+"""
+
+TOP_CLASS = Measure("top class", (0.0, 2.0**24), None, _top_class)
+"""The number of the class with the largest output in the draw, to count the votes of all classes.
+
+float32 holds every number of the range exactly. A mean of class numbers says nothing, so that this
+measure has no name for `measure`.
 """
 
 BUILT_IN = (SCORE, MARGIN, VOTE)

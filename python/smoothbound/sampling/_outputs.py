@@ -13,7 +13,7 @@ from torch import Tensor
 from smoothbound._utils import checks
 from smoothbound.adapters._names import SELECTS, Outputs, Select
 from smoothbound.errors import said
-from smoothbound.measures import MARGIN, SCORE, VOTE, Measure
+from smoothbound.measures import MARGIN, SCORE, TOP_CLASS, VOTE, Measure
 from smoothbound.sampling._jobs import Failure
 
 __all__ = ["BatchError", "OutputSummary", "Scorer", "select_for"]
@@ -248,7 +248,7 @@ class Scorer:
             outputs = outputs.softmax(dim=1)
         assert self._selected is not None
         scores = self._scores(outputs, self._selected[slot].expand(len(outputs)))
-        if self.measure is VOTE:  # rounding can change the vote of any draw
+        if self.measure in (VOTE, TOP_CLASS):  # rounding can change the vote of any draw
             scores = torch.zeros_like(scores)
         outputs = outputs.double()
         if self.outputs == "raw":

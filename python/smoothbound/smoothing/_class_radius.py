@@ -1,4 +1,4 @@
-"""The radius within which the selected class is certified to win the majority vote.
+"""The class that wins the majority vote, and the radius within which it is certified to win.
 
 The radius is that of Cohen, Rosenfeld, Kolter, *Certified Adversarial Robustness via Randomized
 Smoothing*, ICML 2019, Theorem 1, with p_B bounded by 1 - p_A (their section 3.2.2). It comes from
@@ -7,6 +7,7 @@ the draws that bound the confidence, and says nothing about the confidence.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,13 @@ from scipy.special import betainc, betaincinv, betaln, ndtri, xlog1py, xlogy
 from smoothbound._utils import checks
 from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
 
-__all__ = ["anytime_class_radius", "class_radius", "clopper_pearson_lower"]
+__all__ = [
+    "anytime_class_radius",
+    "class_radius",
+    "clopper_pearson_lower",
+    "least_votes",
+    "majority_class",
+]
 
 _MOST_DRAWS = 2**32 - 1  # the limit of the core
 _LOG_SLACK = 1e-12  # a draw: the logarithms of the gamma function err by less
@@ -82,6 +89,63 @@ def _lower(k: NDArray[np.integer[Any]], n: int, alpha: float) -> NDArray[np.floa
         step *= 2.0
     # betaincinv returns NaN if it fails.
     return np.where((k == 0) | np.isnan(bound), 0.0, bound)
+
+
+def majority_class(counts: ArrayLike, alpha: float) -> int:
+    """Return the class that wins the majority vote, or -1 if the votes do not tell.
+
+    Let n_A and n_B be the votes of the two classes that have most. The class A is returned if a
+    fair coin gives n_A or more heads in n_A + n_B throws with probability at most alpha / 2: the
+    two-sided binomial test of Predict of Cohen et al. 2019. The probability that it returns a class
+    other than the most probable one is at most alpha (Hung & Fithian 2019).
+
+    Parameters
+    ----------
+    counts : array_like of int, shape (n_classes,)
+        Number of draws in which each class had the largest output.
+    alpha : float
+        Largest probability that another class is returned, in (0, 1).
+
+    Returns
+    -------
+    int
+        The class, or -1: the classifier abstains.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or outside its range.
+
+    References
+    ----------
+    Cohen, Rosenfeld, Kolter, "Certified Adversarial Robustness via Randomized Smoothing",
+    ICML 2019, section 3.2.1. Hung & Fithian, "Rank verification for exponential families", Annals
+    of Statistics 47, 2019.
+
+    Examples
+    --------
+    >>> majority_class([3, 90, 7], alpha=0.001), majority_class([50, 45, 5], alpha=0.001)
+    (1, -1)
+    """
+    votes, alpha = _counts("counts", counts, _MOST_DRAWS), checks.alpha("alpha", alpha)
+    if votes.ndim != 1 or not votes.size:
+        raise ValueError(f"counts must hold one number a class, got shape {votes.shape}")
+    first, second = np.sort(np.append(votes, 0))[:-3:-1].tolist()
+    if first == 0 or _lower(np.array([first]), first + second, alpha / 2)[0] <= 0.5:
+        return -1
+    return int(votes.argmax())
+
+
+def least_votes(alpha: float) -> int:
+    """Return how many votes of one class, without any for another, `majority_class` needs.
+
+    Examples
+    --------
+    >>> least_votes(0.001)
+    11
+    """
+    below = max(1, int(-np.log2(alpha)))  # 2^(1 - n) must be less than alpha
+    return next(n for n in count(below) if majority_class([n], alpha) == 0)
 
 
 def class_radius(

@@ -23,16 +23,17 @@ from smoothbound.backends._names import Backend, Band, Bound, Mean, Sides
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request, Settings
 from smoothbound.errors import ModelError
-from smoothbound.measures import Measure, check_cutoff
+from smoothbound.measures import TOP_CLASS, Measure, check_cutoff
 from smoothbound.noise._kinds import Kind
 from smoothbound.noise._noise import Noise
 from smoothbound.noise._streams import MAX_DRAWS, MAX_INDEX
 from smoothbound.sampling._inputs import tensor_of
-from smoothbound.sampling._jobs import Draws, Failure, Input
+from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input
 from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
+from smoothbound.smoothing._class_radius import least_votes, majority_class
 from smoothbound.smoothing._further import Further, columns_of
 from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
 
@@ -367,6 +368,77 @@ class SmoothedClassifier:
             index=indices,
             **columns_of([results[i] for i in range(len(x))]),
         )
+
+    def predict(
+        self,
+        x: NDArray[np.floating] | Tensor,
+        *,
+        n: int = 1_000,
+        alpha: float = 1e-3,
+        seed: int = 0,
+        noise: Kind | None = None,
+        grid: int | None = None,
+        index: Sequence[int] | NDArray[np.integer] | None = None,
+    ) -> NDArray[np.int64]:
+        """Predict the class that wins the majority vote over the noise, without a certificate.
+
+        This is Predict of Cohen et al. 2019. It needs far fewer draws than `certify`, and bounds
+        neither a radius nor a confidence. The majority vote is that of `class_radius`; the measure
+        and the cut-off of this object do not matter.
+
+        Parameters
+        ----------
+        x : ndarray or Tensor of float32 or float64, shape (n_inputs, ...)
+            The inputs, each in the shape that the model takes.
+        n : int, default 1000
+            Number of draws of each input, from 1 to 2^32.
+        alpha : float, default 0.001
+            Largest probability, for each input, of another class than the one that wins the vote
+            at the point around which the draws are made.
+        seed, noise, grid, index
+            As for `certify`. The draws are the first n estimation draws of the same seed and index,
+            so that a prediction and a certificate are independent only with different seeds.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_inputs,)
+            The class of each input; -1 where the votes of the two first classes do not tell which
+            one wins (`smoothbound.smoothing.majority_class`).
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong kind or outside its range, or `n` is too small to predict
+            anything. The error states the n that is needed.
+        ModelError
+            If the model fails on an input: it raised an exception, or returned other values than
+            stated.
+
+        Examples
+        --------
+        >>> smoothed = SmoothedClassifier(lambda x: torch.cat([x, -x], dim=1), sigma=0.5)
+        >>> smoothed.predict(torch.tensor([[1.5], [0.0], [-1.5]])).tolist()
+        [0, -1, 1]
+        """
+        self._check_batch(x)
+        indices, n = _indices(index, len(x)), checks.count("n", n, 1, MAX_DRAWS)
+        if n < (needed := least_votes(checks.alpha("alpha", alpha))):
+            raise ValueError(
+                f"n = {n} draws are too few to predict any class at alpha = {alpha:g}, even if all "
+                f"of them agree; at least n = {needed} are needed"
+            )
+        voting, made = copy(self.sampler), self.sampler.noise(noise, seed=seed, grid=grid)
+        voting.measure, voting.select = TOP_CLASS, "votes"
+        items = (_Row(x[i, ...], indices[i], FixedJob(n), i) for i in range(len(x)))
+        predicted = np.empty(len(x), np.int64)
+        for item, outcome in voting.sample(items, n0=1, noise=made):
+            assert isinstance(item, _Row)
+            if isinstance(outcome, Failure):
+                raise ModelError(f"input {item.row}: {outcome.reason}") from outcome.error
+            predicted[item.row] = majority_class(
+                np.bincount(outcome.scores.astype(np.int64)), alpha
+            )
+        return predicted
 
     def certify_further(
         self,

@@ -73,6 +73,7 @@ MADE += ("compile", "cutoff", "check_rows", "select", "threads", "model")
 CERTIFIED = ("x", "n0", "n", "alpha", "radii", "thresholds", "seed", "noise", "grid", "index")
 CERTIFIED += ("bound", "band", "n_bins", "pilot", "sides", "backend", "threads", "adaptive")
 CERTIFIED += ("radius_precision", "strictness", "budget", "progress")
+PREDICTED = ("x", "n", "alpha", "seed", "noise", "grid", "index")
 FURTHER = ("x", "certificate", "n", "radii", "thresholds", "radius_precision", "alpha")
 FURTHER += ("budget", "backend", "progress")
 DRAWN = ("x", "n0", "n", "seed", "index", "first_draw", "noise", "grid")
@@ -85,6 +86,10 @@ def make(**options: Any) -> None:
 
 def certify(**options: Any) -> None:
     SmoothedClassifier(NET, 0.5).certify(**({"x": X, "n": 100, "n0": 5} | options))
+
+
+def predict(**options: Any) -> None:
+    SmoothedClassifier(NET, 0.5).predict(**({"x": X, "n": 100} | options))
 
 
 def draw(**options: Any) -> None:
@@ -103,6 +108,7 @@ def certify_further(**options: Any) -> None:
     [
         *((make, name) for name in MADE),
         *((certify, name) for name in CERTIFIED),
+        *((predict, name) for name in PREDICTED),
         *((certify_further, name) for name in FURTHER),
         *((draw, name) for name in DRAWN),
     ],
@@ -241,6 +247,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
         },
     ),
     (sb.smoothing.class_radius, {"top_count": [90], "n": 100, "sigma": 0.5, "alpha": 0.01}),
+    (sb.smoothing.majority_class, {"counts": [90, 2], "alpha": 0.01}),
     (sb.smoothing.clopper_pearson_lower, {"successes": [90], "n": 100, "alpha": 0.01}),
     (comparison.best_by_radius, SIDE_BY_SIDE),
     (comparison.on_common_inputs, {"evaluations": [EVALUATION]}),

@@ -12,6 +12,8 @@ from smoothbound.smoothing._class_radius import (
     anytime_class_radius,
     class_radius,
     clopper_pearson_lower,
+    least_votes,
+    majority_class,
 )
 
 mpmath = pytest.importorskip("mpmath")
@@ -174,3 +176,42 @@ def test_the_anytime_radius_is_rounded_down() -> None:
         )
         wealth = mixture / 2 / (found**k * (1 - found) ** (n - k))
         assert 1 / alpha < wealth < 1.001 / alpha
+
+
+# --- the class that wins the vote ---------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 400), min_size=1, max_size=5), alphas)
+def test_the_class_of_the_vote_is_that_of_the_two_sided_binomial_test(
+    votes: list[int], alpha: float
+) -> None:
+    second, first = sorted([0, *votes])[-2:]
+    p = stats.binomtest(first, first + second).pvalue if first else 1.0
+    if abs(p / alpha - 1) > 1e-6:  # where neither rounding decides
+        assert majority_class(votes, alpha) == (votes.index(first) if p < alpha else -1)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.05, 0.001, 1e-12, 1e-150, 1e-250, 1e-300])
+def test_the_least_votes_are_the_fewest_that_name_a_class(alpha: float) -> None:
+    n = least_votes(alpha)
+    assert majority_class([n], alpha) == 0
+    assert majority_class([n - 1], alpha) == -1
+    assert n - 1 <= 1 - np.log2(alpha) <= n + 1e-9  # 2^(1 - n) <= alpha
+
+
+def test_another_class_is_returned_no_more_often_than_alpha() -> None:
+    """Exactly, for three classes of which two share the lead, the worst case for the test."""
+    n, alpha = 40, 0.05
+    wrong = 0.0
+    for k in range(n + 1):  # votes of the third class, which loses
+        for j in range(n - k + 1):
+            if majority_class([j, n - k - j, k], alpha) not in (-1, 0):
+                wrong += stats.multinomial.pmf([j, n - k - j, k], n, [0.45, 0.45, 0.1])
+    assert 0.01 < wrong <= alpha  # one half of the two-sided test
+
+
+@pytest.mark.parametrize("counts", [[], [[1, 2]], [-1, 3], [0.5], 7])
+def test_votes_of_another_kind_are_refused(counts: object) -> None:
+    with pytest.raises((TypeError, ValueError), match="counts must"):
+        majority_class(counts, 0.05)  # type: ignore[arg-type]

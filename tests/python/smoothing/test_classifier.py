@@ -25,7 +25,7 @@ from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._kinds import CAVEAT
 from smoothbound.noise._noise import Noise
 from smoothbound.smoothing._certificate import SmoothedCertificate
-from smoothbound.smoothing._class_radius import class_radius
+from smoothbound.smoothing._class_radius import class_radius, majority_class
 from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.smoothing._one_input import abstention
 
@@ -113,6 +113,61 @@ def test_the_radius_of_the_vote_is_that_of_the_class(bound: Any) -> None:
     draws = voting.draw(inputs(0.2)[0], n=20_000)
     assert set(draws.scores.tolist()) == {0.0, 1.0}
     assert draws.top_count == draws.scores.sum() == pytest.approx(20_000 * cert.mean_score[0])
+
+
+# --- the class without a certificate ------------------------------------------------------------
+
+
+def test_predict_is_the_vote_of_the_draws_and_abstains_on_the_boundary() -> None:
+    x0 = [2.0, 0.3, 0.0, -0.3, -2.0]
+    smoothed = SmoothedClassifier(exact, SIGMA, batch_size=700)
+    predicted = smoothed.predict(inputs(*x0), n=400, seed=3, index=[9, 8, 7, 6, 5])
+    assert predicted.tolist() == [0, 0, -1, 1, 1]
+    draws = smoothed.draw(inputs(0.3)[0], n=400, seed=3, index=8)
+    assert majority_class([draws.top_count, 400 - draws.top_count], 1e-3) == 0
+    # The measure, the cut-off and the order of the inputs do not matter.
+    other = SmoothedClassifier(exact, SIGMA, measure="margin", cutoff=0.9)
+    np.testing.assert_array_equal(
+        other.predict(inputs(*x0[::-1]), n=400, seed=3, index=[5, 6, 7, 8, 9]), predicted[::-1]
+    )
+    assert other.measure.name == "margin"
+
+
+def test_predict_is_wrong_no_more_often_than_alpha() -> None:
+    repetitions, alpha = 1000, 0.2
+    x = np.repeat(inputs(0.01), repetitions, axis=0)  # class 0 has the probability 0.508
+    predicted = SmoothedClassifier(exact, SIGMA).predict(x, n=60, alpha=alpha)
+    assert 0 < (predicted == 1).sum() <= stats.binom.ppf(1 - 1e-6, repetitions, alpha)
+    assert (predicted == -1).mean() > 0.5
+
+
+def test_predict_counts_the_votes_of_many_classes_of_any_kind_of_outputs() -> None:
+    def raw(x: Tensor) -> Tensor:  # class 700 wins where the noise does not make 0.9 negative
+        outputs = torch.zeros(len(x), 1000)
+        outputs[:, 700] = x[:, 0]
+        outputs[:, 31] = 0.001
+        return outputs
+
+    measure = custom(lambda out, _: out[:, 5], (-1.0, 1.0))
+    smoothed = SmoothedClassifier(raw, SIGMA, outputs="raw", measure=measure)
+    assert smoothed.predict(inputs(0.9, -0.9), n=200).tolist() == [700, 31]
+
+
+def test_predict_refuses_what_it_cannot_do() -> None:
+    smoothed = SmoothedClassifier(model, SIGMA)
+    assert smoothed.predict(inputs(9.0), n=11).tolist() == [0]
+    with pytest.raises(ValueError, match=r"n = 10 draws are too few .* at least n = 11 are needed"):
+        smoothed.predict(inputs(9.0), n=10)
+    with pytest.raises(ValueError, match="index must be 1 whole numbers"):
+        smoothed.predict(inputs(9.0), index=[1, 2])
+
+    def fails_below(x: Tensor) -> Tensor:
+        if bool((x[:, 0] < -5).any()):
+            raise RuntimeError("too dark")
+        return model(x)
+
+    with pytest.raises(ModelError, match=r"input 1: the model raised RuntimeError.*too dark"):
+        SmoothedClassifier(fails_below, SIGMA, check_rows=False).predict(inputs(9.0, -9.0))
 
 
 # --- in floating point too -----------------------------------------------------------------------
@@ -313,7 +368,7 @@ def test_files_of_older_versions_have_a_status_too(tmp_path: Path) -> None:
     smoothed = SmoothedClassifier(model, SIGMA, batch_size=32)
     cert = smoothed.certify(inputs(3.0, 0.0), n0=7, n=200, radii=[0.1])
     assert cert.status == ("certified", "abstained")
-    older = cert.to_arrow().drop_columns(["status", "n_selection"])
+    older = cert.to_arrow().drop_columns(["status", "n_selection", "state"])
     sealed.write_table(older, tmp_path / "old.parquet")
     assert SmoothedCertificate.load(tmp_path / "old.parquet") == cert
 
@@ -333,7 +388,9 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
         "class_radius",
         "n_selection",
         "n_draws",
+        "top_count",
         "mean_score",
+        "state",
         "lower",
         "radius",
     ]
