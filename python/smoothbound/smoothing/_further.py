@@ -98,7 +98,7 @@ class Further:
             )
         later = any(one is not None for one in (radii, thresholds, radius_precision, alpha))
         n = of.n if n is None else checks.count("n", n, 1, MAX_DRAWS)
-        if not later and n <= of.n and "budget" not in known.status:
+        if not later and (n < of.n or (n == of.n and "budget" not in known.status)):
             raise ValueError(
                 f"n must be larger than the n = {of.n} of the certificate to go on with its "
                 f"questions, got {n}; to ask other questions, on later draws, state thresholds, "
@@ -164,7 +164,7 @@ class Further:
                 continue
             if self.later:
                 found[i] = procedure.following(row), 0
-            elif procedure.goes_on(row):
+            elif (self.n > self.settings.n or row["status"] == "budget") and procedure.goes_on(row):
                 found[i] = earlier_of(row), row["top_count"]
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +14,10 @@ from smoothbound._files.checksum import digest
 from smoothbound.anytime._record import FollowedRun
 from smoothbound.data._loading import Dataset
 from smoothbound.errors import StoreError
-from smoothbound.smoothing._anytime_input import followed_run
+from smoothbound.sampling._jobs import Failure
+from smoothbound.smoothing._anytime_input import AnytimeProcedure, earlier_of, followed_run
 from smoothbound.smoothing._classifier import SmoothedClassifier
+from smoothbound.smoothing._further import after_failure
 from smoothbound.store._results import Results, require_anytime
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._stored import load
@@ -25,8 +27,9 @@ __all__ = [
     "as_recorded",
     "digest_of",
     "family_of",
-    "require_more_draws",
+    "kept_after_failure",
     "require_same_inputs",
+    "rows_to_draw",
 ]
 
 _OF_THE_QUESTIONS = ("alpha", "n", "radii", "thresholds", "adaptive", "versions")
@@ -151,21 +154,67 @@ def family_of(folder: Path, before: Before | None, *, resume: bool) -> FollowedR
     return follows
 
 
-def require_more_draws(folder: Path, settings: RunSettings) -> None:
-    """Refuse to go on with a run that is not finished or not adaptive, or with other questions."""
+def rows_to_draw(
+    folder: Path, settings: RunSettings, procedure: AnytimeProcedure
+) -> Callable[[dict[str, Any]], bool]:
+    """Return a function of a row of a finished run: whether its input is drawn further.
+
+    That is so if more draws may answer a question about it. With the same n only inputs that a
+    budget ended are drawn further.
+
+    Raises
+    ------
+    StoreError
+        If the run is not finished or not adaptive, or the questions are other ones.
+    ValueError
+        If there is nothing to go on for, or the budget is spent.
+    """
     before = load(folder)
     require_anytime(folder, before)
-    if differences := replace(before.settings, n=settings.n).differences(settings):
+    if differences := before.settings.with_draws_of(settings).differences(settings):
         raise StoreError(
             f"cannot go on with {folder} with other settings: {'; '.join(differences)}. Only n may "
             "be larger. A question or an alpha that is chosen after a look needs later draws of "
             "its own: add --out and another folder (docs/anytime.md)"
         )
-    if settings.n <= before.settings.n:
+    n = before.settings.n
+    if settings.n < n or (settings.n == n and not before.stopped_by_budget):
         raise ValueError(
-            f"n must be larger than the n = {before.settings.n} of {folder} to go on with it, got "
-            f"{settings.n}"
+            f"n must be larger than the n = {n} of {folder} to go on with it, got {settings.n}"
         )
+    _require_some_budget(folder, before, settings)
+    if settings.n > n:
+        return procedure.goes_on
+    return lambda row: row["status"] == "budget" and procedure.goes_on(row)
+
+
+def _require_some_budget(folder: Path, before: Results, settings: RunSettings) -> None:
+    """Refuse a budget that the draws of the folder have spent, because it counts them too."""
+    assert settings.adaptive is not None
+    limits, draws = settings.adaptive.budget, int(before.array("n_draws").sum())
+    seconds = float(before.array("seconds").sum())
+    for name, limit, spent in (
+        ("max_draws", limits.draws, draws),
+        ("max_seconds", limits.seconds, seconds),
+    ):
+        if limit is not None and limit <= spent:
+            raise ValueError(
+                f"{name} must be larger than the {spent:.10g} of {folder}, because a budget counts "
+                f"all that is in the folder; got {limit}"
+            )
+
+
+def kept_after_failure(row: Mapping[str, Any], failure: Failure) -> dict[str, Any]:
+    """Return the row of an input whose further draws failed: what the draws before certify.
+
+    Of an input that was stopped it is what it would have been if its draws had ended then.
+    """
+    kept = {**row, "sketch": b"", "reason": after_failure(row["reason"], str(failure))}
+    if row["status"] == "stopped":
+        kept["status"] = "certified" if row["predicted"] >= 0 else "abstained"
+        kept["reason"] = kept["reason"].replace("stopped: ", "", 1)
+        kept["state"] = earlier_of(row).test.to_bytes()
+    return kept
 
 
 def digest_of(image: Any, label: int) -> bytes:

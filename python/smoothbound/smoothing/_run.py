@@ -33,8 +33,9 @@ from smoothbound.smoothing._going_on import (
     as_recorded,
     digest_of,
     family_of,
-    require_more_draws,
+    kept_after_failure,
     require_same_inputs,
+    rows_to_draw,
 )
 from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
 from smoothbound.store._results import Results
@@ -98,7 +99,9 @@ def run(
     more_draws : bool
         Whether to go on with a finished run with adaptive draws: inputs with an open question that
         the larger ``settings.n`` may answer are drawn further, at the same alpha, and the others
-        keep their rows. It implies `resume`.
+        keep their rows. With the same n only inputs that a budget ended are drawn further. The
+        budget of `adaptive` counts all draws of the folder, those before included. An input on
+        which the model fails now keeps what it had. It implies `resume`.
     follow : str or Path, optional
         Results folder of a finished run with adaptive draws, whose results were known when the
         questions of `settings` were chosen. Each of its inputs that has a selected class takes
@@ -147,11 +150,11 @@ def run(
         settings = replace(settings, **vars(smoothed.sampler.describe(dataset[indices[0]][0])))
     procedure = _procedure(settings, adaptive, follows)
     settings = replace(settings, adaptive=procedure.record())
+    goes_on = None
     if more_draws:
-        require_more_draws(folder, settings)
+        goes_on = _rows_to_draw(folder, settings, procedure)
     if before is not None:
         before.require_same_draws(settings)
-    goes_on = _goes_on(procedure) if more_draws else None
     with Writer(folder, settings, resume=resume, salvage=salvage, goes_on=goes_on) as writer:
         items = _Items(dataset, indices, procedure, before, writer)
         if adaptive and adaptive.budget:
@@ -206,10 +209,15 @@ def _check_arguments(settings: object, smoothed: object, dataset: object, adapti
     checks.optional("adaptive", adaptive, AdaptiveDraws)
 
 
-def _goes_on(procedure: Procedure | AnytimeProcedure) -> Callable[[dict[str, Any]], bool]:
-    """Return a function of a row: whether more draws may answer a question about its input."""
-    assert isinstance(procedure, AnytimeProcedure)  # a fixed number of draws was refused before
-    return procedure.goes_on
+def _rows_to_draw(
+    folder: Path, settings: RunSettings, procedure: Procedure | AnytimeProcedure
+) -> Callable[[dict[str, Any]], bool]:
+    if not isinstance(procedure, AnytimeProcedure):
+        raise ValueError(
+            "more_draws must be False for a fixed number of draws, to which none may be added "
+            "after a look at the results; got True"
+        )
+    return rows_to_draw(folder, settings, procedure)
 
 
 @contextmanager
@@ -375,11 +383,21 @@ class _RowWriter:
         self._last = time.perf_counter()
 
     def __call__(self, item: _Labelled, outcome: Draws | Failure) -> None:
-        result, seconds = self._result(item, outcome), 0.0
-        if result is None:
+        row = self._row(item, outcome)
+        if row is None:
             return
-        if item.earlier is not None:
-            seconds = item.earlier["seconds"]
+        seconds = 0.0 if item.earlier is None else item.earlier["seconds"]
+        now = time.perf_counter()
+        self._writer.append(row | {"seconds": seconds + now - self._last})
+        self._last = now
+
+    def _row(self, item: _Labelled, outcome: Draws | Failure) -> dict[str, object] | None:
+        """Return the row of an input; None if an interruption left its draws uncounted."""
+        if isinstance(outcome, Failure) and item.earlier is not None:
+            return kept_after_failure(item.earlier, outcome)
+        result = self._result(item, outcome)
+        if result is None:
+            return None
         sketch = b""
         if isinstance(outcome, Draws) and isinstance(self._procedure, Procedure):
             sketch = _sketch(outcome.scores, self._settings)
@@ -389,13 +407,11 @@ class _RowWriter:
             "digest": item.digest,
             "sketch": sketch,
         }
-        now = time.perf_counter()
-        row |= _columns(result, self._settings.methods) | {"seconds": seconds + now - self._last}
+        row |= _columns(result, self._settings.methods)
         if self._follows:
             assert isinstance(item.job, AdaptiveJob)
             row["first_draw"] = item.job.test.first_draw
-        self._writer.append(row)
-        self._last = now
+        return row
 
     def _result(self, item: _Labelled, outcome: Draws | Failure) -> InputResult | None:
         """Return the result of an input; None if an interruption left its draws uncounted."""

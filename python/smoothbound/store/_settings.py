@@ -140,15 +140,28 @@ compile, adaptive, select, threads
         other : RunSettings
             The new settings. `self` has the recorded ones.
         more_draws : bool
-            Whether adaptive draws may go on to a larger `n` instead.
+            Whether adaptive draws may go on instead, to a larger `n` or with another budget.
         """
-        if more_draws and self.adaptive is not None and other.n > self.n:
-            return not replace(self, n=other.n).differences(other)
+        if more_draws and other.draws_further_than(self):
+            return not self.with_draws_of(other).differences(other)
         before, now = self.max_inputs, other.max_inputs
         more = before is not None and (now is None or now > before)
         if more and other.n_inputs >= self.n_inputs:
             return not replace(self, max_inputs=now, n_inputs=other.n_inputs).differences(other)
         return not self.differences(other)
+
+    def draws_further_than(self, other: RunSettings) -> bool:
+        """Return whether adaptive draws of these settings have a larger `n`, or another budget."""
+        if self.adaptive is None or other.adaptive is None or self.n < other.n:
+            return False
+        return self.n > other.n or self.adaptive.budget != other.adaptive.budget
+
+    def with_draws_of(self, other: RunSettings) -> RunSettings:
+        """Return these settings with the `n` and the budget of others with adaptive draws."""
+        if self.adaptive is None or other.adaptive is None:
+            return replace(self, n=other.n)
+        rules = replace(self.adaptive, budget=other.adaptive.budget)
+        return replace(self, n=other.n, adaptive=rules)
 
     def differences(self, other: RunSettings) -> list[str]:
         """Return a line for each setting that differs, such as ``"sigma: was 0.25, now 0.5"``.

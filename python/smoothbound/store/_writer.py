@@ -57,8 +57,8 @@ class Writer:
         Whether to keep the whole frames of a damaged journal, and a copy of the damaged file as
         `journal.damaged`.
     goes_on : callable, optional
-        Whether a row of a finished run, a dict, is drawn further, with the larger `n` of the
-        settings. A new row then replaces it when the run is finished. By default none is.
+        Whether a row of a finished run, a dict, is drawn further, with the larger `n` or the budget
+        of the settings. A new row then replaces it when the run is finished. By default none is.
 
     Attributes
     ----------
@@ -250,7 +250,7 @@ class Writer:
 
     def _new(self, table: pa.Table, settings: RunSettings) -> pa.Table:
         """Return the rows of a journal that the finished run does not have."""
-        if self._finished is None or settings.n > self._finished.settings.n:
+        if self._finished is None or settings.draws_further_than(self._finished.settings):
             return table
         return table.filter(pc.invert(pc.is_in(table["index"], self._finished.table["index"])))
 
@@ -273,10 +273,9 @@ class Writer:
             )
         more_draws = found.complete and self._goes_on is not None
         if not found.settings.goes_on_as(self.settings, more_draws=more_draws):
-            wanted = replace(self.settings, n=found.settings.n) if more_draws else self.settings
             raise StoreError(
                 f"cannot resume {self.folder} with other settings: "
-                f"{'; '.join(found.settings.differences(wanted))}"
+                f"{'; '.join(found.settings.differences(self.settings))}"
             )
         for row in found.table.drop_columns(["sketch"]).to_pylist():
             self._know(row, more_draws and self._goes_on is not None and self._goes_on(row))

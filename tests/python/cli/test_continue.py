@@ -18,6 +18,9 @@ from smoothbound.anytime import AnytimeTest
 from smoothbound.cli._app import app
 from smoothbound.errors import StoreError
 from smoothbound.models import checkpoint
+from smoothbound.noise._streams import Stream
+from smoothbound.sampling._batches import Batches
+from smoothbound.sampling._outputs import BatchError
 from smoothbound.smoothing import _going_on as going_on
 from smoothbound.store._results import require_anytime
 
@@ -154,6 +157,123 @@ def test_what_does_not_go_on_is_refused(
     assert result.exit_code == 2
     assert words in said(result)
     assert contents(folder) == before
+
+
+@pytest.fixture(scope="module")
+def short(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run that a budget of 150 draws ended."""
+    out = tmp_path_factory.mktemp("short") / "results"
+    result = certify(model, "--adaptive", *RUN, "--out", out, "--max-draws", 150)
+    assert result.exit_code == 0, result.output
+    assert store.load(out).stopped_by_budget > 2
+    return out
+
+
+def test_a_budget_holds_for_the_run_that_had_it_alone(
+    model: Path, few: Path, short: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(short, tmp_path / "results"))
+    result = certify(model, "--continue", folder)
+    assert result.exit_code == 0, result.output
+    after, whole, before = store.load(folder), store.load(few), store.load(short)
+    assert after.settings == whole.settings
+    ended = before.array("status") == "budget"
+    rows = zip(after.table.to_pylist(), whole.table.to_pylist(), ended, strict=True)
+    for row, other, drawn in rows:
+        assert row["lower_anytime"] == other["lower_anytime"]
+        if not drawn:
+            assert repr({**row, "seconds": 0}) == repr({**other, "seconds": 0})
+    again = certify(model, "--continue", folder)
+    assert again.exit_code == 2
+    assert "--n must be larger than the n = 100" in said(again)
+
+
+def test_a_new_budget_counts_all_draws_of_the_folder(
+    model: Path, short: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(short, tmp_path / "results"))
+    spent = certify(model, "--continue", folder, "--max-draws", 150)
+    assert spent.exit_code == 2
+    assert "--max-draws must be larger than the 150 of" in said(spent)
+    assert "--max-seconds must be larger than" in said(
+        certify(model, "--continue", folder, "--max-seconds", 1e-9)
+    )
+    with interrupted_at(2):
+        stopped = certify(model, "--continue", folder, "--max-draws", 250)
+    assert stopped.exit_code == 130
+    assert store.load(folder).settings == store.load(short).settings
+    result = certify(model, "--continue", folder, "--max-draws", 250)
+    assert result.exit_code == 0, result.output
+    after = store.load(folder)
+    assert after.settings.adaptive is not None
+    assert after.settings.adaptive.budget.draws == 250
+    assert 150 < after.array("n_draws").sum() <= 250
+    assert (after.array("n_draws") >= store.load(short).array("n_draws")).all()
+    assert after.stopped_by_budget
+    assert certify(model, "--continue", folder, "--n", MANY).exit_code == 0
+    assert not store.load(folder).stopped_by_budget
+
+
+def failing(patch: pytest.MonkeyPatch, which: int) -> None:
+    """Let the network fail on the estimation draws of one input."""
+    key = Batches._key
+
+    def outputs_of(self: Batches, segments: Any) -> Any:
+        if any(s.input.item.index == which and s.stream is Stream.ESTIMATION for s in segments):
+            raise BatchError("RuntimeError", "the model raised RuntimeError: no memory is left")
+        return key(self, segments)
+
+    patch.setattr(Batches, "_key", outputs_of)
+
+
+def test_an_input_that_fails_when_it_is_drawn_further_keeps_its_certificates(
+    model: Path, few: Path, continued: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown = store.load(continued).array("n_draws") > store.load(few).array("n_draws")
+    which = int(np.flatnonzero(grown)[0])
+    index = int(store.load(few).array("index")[which])
+    with monkeypatch.context() as patch:
+        failing(patch, index)
+        result = certify(model, "--continue", folder, "--n", MANY)
+    assert result.exit_code == 0, result.output
+    rows = [store.load(one).table.to_pylist()[which] for one in (few, folder)]
+    assert rows[1]["reason"] == (
+        f"{rows[0]['reason']}; further draws failed: the model raised RuntimeError: no memory is "
+        "left"
+    )
+    for row in rows:
+        del row["reason"], row["seconds"]
+    assert repr(rows[0]) == repr(rows[1])
+    others = [store.load(one).array("n_draws")[grown][1:] for one in (folder, continued)]
+    np.testing.assert_array_equal(*others)
+    verified = CliRunner().invoke(app, ["verify", str(folder)])
+    assert verified.exit_code == 0, verified.output
+
+
+def test_a_stopped_input_that_fails_keeps_its_certificates(
+    model: Path, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with interrupted_at(6):
+        certify(model, "--adaptive", *RUN, "--out", out)
+    stopped = store.load(out)
+    (places, *_) = np.nonzero(stopped.array("status") == "stopped")
+    assert places.size
+    before = stopped.table.to_pylist()[places[0]]
+    with monkeypatch.context() as patch:
+        failing(patch, before["index"])
+        result = certify(model, "--adaptive", *RUN, "--out", out, "--resume")
+    assert result.exit_code == 0, result.output
+    results = store.load(out)
+    (row,) = [one for one in results.table.to_pylist() if one["index"] == before["index"]]
+    assert row["lower_anytime"] == before["lower_anytime"]
+    assert row["n_draws"] == before["n_draws"]
+    assert row["status"] == ("certified" if before["predicted"] >= 0 else "abstained")
+    assert "further draws failed: the model raised RuntimeError" in row["reason"]
+    assert "stopped" not in row["reason"]
+    assert AnytimeTest.from_bytes(row["state"]).n_draws == before["n_draws"]
+    verified = CliRunner().invoke(app, ["verify", str(out)])
+    assert verified.exit_code == 0, verified.output
 
 
 def test_options_that_agree_may_be_stated(model: Path, folder: Path) -> None:

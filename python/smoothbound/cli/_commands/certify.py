@@ -248,7 +248,7 @@ def certify(
         int | None,
         typer.Option(
             help="With --adaptive: limit on the draws of all inputs together; an input without "
-            "draws is abstained from.",
+            "draws is abstained from. With --continue it counts those before, too.",
             show_default="no limit",
             rich_help_panel=_ADAPTIVE,
         ),
@@ -256,7 +256,8 @@ def certify(
     max_seconds: Annotated[
         float | None,
         typer.Option(
-            help="With --adaptive: time in seconds after which no more draws begin.",
+            help="With --adaptive: time in seconds after which no more draws begin. With "
+            "--continue it counts that before, too.",
             show_default="no limit",
             rich_help_panel=_ADAPTIVE,
         ),
