@@ -56,9 +56,7 @@ class DrawRecord:
         """Return the places of a row and -1, or nothing and where the first bad score is."""
         x = scores[0].astype(np.float64)
         if before + len(x) > MOST_DRAWS:
-            raise ValueError(
-                f"the number of draws must be at most 2^28, got {float(before + len(x)):g}"
-            )
+            raise ValueError(f"the number of draws must be at most 2^28, got {before + len(x)}")
         bad = np.flatnonzero(~((x >= self.a) & (x <= self.b)))
         if len(bad):
             return np.empty(0, np.int64), int(bad[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.backends._names import Side
 
@@ -169,9 +170,12 @@ def checked_question(
 
 
 def _threshold(value: object, score_range: tuple[float, float]) -> float:
-    (threshold,) = checks.tuple_of_thresholds(
-        "threshold", (checks.number("threshold", value),), score_range
-    )
+    threshold, (a, b) = checks.number("threshold", value), score_range
+    if not a < threshold < b:
+        raise ValueError(
+            f"threshold must lie strictly inside the range of the scores ({a}, {b}), got "
+            f"{threshold!r}"
+        )
     return threshold
 
 
@@ -180,7 +184,7 @@ def checked_radius(name: str, value: object, sigma: float, displacement: float) 
     radius = checks.non_negative(name, value)
     if not radius + 2.0 * displacement <= MOST_SIGMAS * sigma:
         raise ValueError(
-            f"{name} must be at most {MOST_SIGMAS:g} sigma = {MOST_SIGMAS * sigma:g}, because "
+            f"{name} must be at most {MOST_SIGMAS:g} sigma = {exact(MOST_SIGMAS * sigma)}, because "
             f"no test can show anything further out; got {value!r}"
         )
     return radius
@@ -196,7 +200,7 @@ def _precision(name: str, value: object, reach: float) -> float:
     precision = checks.positive(name, value)
     if precision * MOST_CLAIMS < reach:
         raise ValueError(
-            f"{name} must be at least {reach / MOST_CLAIMS:.3g}, which makes {MOST_CLAIMS} "
+            f"{name} must be at least {exact(reach / MOST_CLAIMS)}, which makes {MOST_CLAIMS} "
             f"claims, got {value!r}"
         )
     return precision

@@ -17,6 +17,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from smoothbound._display.rounding import exact, floor_significant
 from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved, sent
 from smoothbound._utils.renamed import renamed
@@ -202,9 +203,10 @@ class Noise:
         numbers = (x.double() * self.lattice.levels).round()
         if bool((numbers.abs() > most).any()):
             raise ValueError(
-                f"x must lie within {most / self.lattice.levels:.6g} of 0 for lattice noise of "
-                f"sigma = {self.sigma}, got {float(x.abs().max()):.6g}: subtract a constant from x "
-                "and add it in the model, or use noise='gaussian', which proves less"
+                f"x must lie within {floor_significant(most / self.lattice.levels)} of 0 for "
+                f"lattice noise of sigma = {self.sigma}, got {exact(float(x.abs().max()))}: "
+                "subtract a constant from x and add it in the model, or use noise='gaussian', "
+                "which proves less"
             )
         return numbers.int()
 
@@ -219,16 +221,17 @@ class Noise:
             raise ValueError(
                 f"x must lie on the grid of whole multiples of 1/{levels}, and {int(off.sum())} of "
                 f"{x.numel()} elements do not, the first {float(x.flatten()[first])!r} = "
-                f"{float(scaled.flatten()[first]):.6g}/{levels}. Pass x before normalisation, "
+                f"{exact(float(scaled.flatten()[first]))}/{levels}. Pass x before normalisation, "
                 "state another grid, or leave grid out, so that x is placed on a fine lattice"
             )
         steps = 2**self.lattice.refine
         most = (MAX_NUMBER - 1 - self.lattice.largest) // steps
         if bool((nearest.abs() > most).any()):
             raise ValueError(
-                f"x must lie within {most / levels:.6g} of 0, got {float(x.abs().max()):.6g}: "
-                f"beyond, float32 does not hold multiples of 1/{self.lattice.denominator}. Leave "
-                "grid out, so that x is placed on a fine lattice"
+                f"x must lie within {floor_significant(most / levels)} of 0, got "
+                f"{exact(float(x.abs().max()))}: beyond, float32 does not hold multiples of "
+                f"1/{self.lattice.denominator}. Leave grid out, so that x is placed on a fine "
+                "lattice"
             )
         return nearest.mul(steps).int()
 

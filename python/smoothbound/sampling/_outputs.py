@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from smoothbound._display.rounding import ceil_significant, exact
 from smoothbound._utils import checks
 from smoothbound.adapters._names import SELECTS, Outputs, Select
 from smoothbound.errors import said
@@ -215,8 +216,9 @@ class Scorer:
                 return Failure(
                     "no probabilities",
                     "the model was stated to return probabilities, in [0, 1] with rows that sum to "
-                    f"1; they lie in [{low.min():.6g}, {high.max():.6g}] and the sum of a row is "
-                    f"off by {drift:.3g}. State outputs='logits' if they are logits, or "
+                    f"1; they lie in [{exact(float(low.min()))}, {exact(float(high.max()))}] and "
+                    f"the sum of a row is off by {ceil_significant(drift, 3)}, of at most "
+                    f"{checks.SUM_TOLERANCE}. State outputs='logits' if they are logits, or "
                     "outputs='raw' for a custom measure",
                 )
         return None if first is None else self._outside(scores, first, "draw")

@@ -53,6 +53,16 @@ def _above(threshold: float) -> float:
     return math.nextafter(threshold, math.inf)
 
 
+def _asked(name: str, threshold: float, b: float) -> float:
+    """Return what is asked for a threshold; `name` is that of the argument."""
+    if not _above(threshold) < b:
+        raise ValueError(
+            f"{name} must leave a float between it and {b}, the end of the score range, for "
+            f"adaptive draws; got {threshold!r}"
+        )
+    return _above(threshold)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveDraws:
     """When the draws of an input end, beside the number n that they may not exceed.
@@ -169,11 +179,13 @@ class AnytimeProcedure:
         precision = rules.radius_precision
         # Every confidence is above a cut-off that lies below the range.
         cutoffs = [] if cutoff is None or cutoff < request.score_range[0] else [cutoff]
-        about_cutoff = tuple(Decide(_above(c), 0.0) for c in cutoffs)
+        b = request.score_range[1]
+        about_cutoff = tuple(Decide(_asked("cutoff", c, b), 0.0) for c in cutoffs)
         # An answer about a lower threshold comes before it, and counts only if the class is kept.
         awaited = any(min(request.thresholds) < c for c in cutoffs)
-        decisions = [Decide(_above(c), R) for c in request.thresholds for R in request.radii]
-        finds = [FindRadius(_above(c), precision) for c in request.thresholds if precision]
+        asked = [_asked(f"thresholds[{i}]", c, b) for i, c in enumerate(request.thresholds)]
+        decisions = [Decide(c, R) for c in asked for R in request.radii]
+        finds = [FindRadius(c, precision) for c in asked if precision]
         plan = Plan(
             questions=(*decisions, *finds, *(about_cutoff if awaited else ())),
             aside=() if awaited else about_cutoff,
@@ -236,15 +248,16 @@ class AnytimeProcedure:
         """
         plan = self.plan
         needed = min(map(self._needed, plan.questions[: self._n_asked]))
+        if math.isinf(needed):
+            raise ValueError(
+                f"no run can certify any {plan.measure} above a threshold at alpha = "
+                f"{plan.alpha:g}, even if every score were perfect: ask for lower thresholds, "
+                "smaller radii or a larger alpha"
+            )
         if needed > plan.n:
             raise ValueError(
                 f"n = {plan.n} draws are too few to certify any {plan.measure} above a threshold "
-                f"at alpha = {plan.alpha:g}; "
-                + (
-                    "no number would do"
-                    if math.isinf(needed)
-                    else f"at least n = {needed} would do"
-                )
+                f"at alpha = {plan.alpha:g}; at least n = {needed} are needed"
             )
         return Settings(
             **vars(self.request),

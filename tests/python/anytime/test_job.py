@@ -7,6 +7,7 @@ import pytest
 from scipy.special import expit
 
 from smoothbound.anytime import Budget, Decide, FindConfidence, FindRadius, Plan
+from smoothbound.anytime._chain import Chain
 
 SIGMA = 0.25
 
@@ -138,6 +139,41 @@ def test_a_wrong_class_takes_no_draw_where_only_correct_ones_count():
     job.begin(4, np.ones(10, np.float32))
     assert job.outcome is None
     assert job.remaining > 0
+
+
+@pytest.mark.parametrize("error", [-0.5, -1e-9, 1e-9, 1.0])
+def test_what_is_certified_does_not_depend_on_the_forecast(monkeypatch, error):
+    """It decides when the answers are read, and what they say follows from the draws.
+
+    Last digits of the forecast are those of the machine where the core is missing.
+    """
+    made = plan(Decide(0.5, SIGMA), Decide(0.8, 0.5 * SIGMA), n=3000)
+    inputs = [logistic(4, 1.5, 4000, seed) for seed in range(10)]
+    usual = [played(made, scores) for scores in inputs]
+    forecast = Chain.remaining.fget
+    monkeypatch.setattr(Chain, "remaining", property(lambda chain: forecast(chain) * (1 + error)))
+    for scores, job in zip(inputs, usual, strict=True):
+        other = played(made, scores)
+        assert other.outcome == job.outcome == "answered"
+        for one, two in zip(other.test.answers, job.test.answers, strict=True):
+            assert one.certified
+            assert (one.certified, one.n_draws) == (two.certified, two.n_draws)
+        shown = max(answer.n_draws for answer in job.test.answers)
+        assert shown <= other.test.n_draws <= max(shown + 8, 1.25 * shown * 33 / 32)
+        if abs(error) < 1e-6:
+            assert other.test.n_draws == job.test.n_draws
+
+
+def test_the_fallback_makes_the_draws_of_the_core():
+    pytest.importorskip("smoothbound._core")
+    for seed, mean in enumerate((1, 3, 5)):
+        scores = logistic(mean, 1.5, 4000, seed)
+        core, own = (
+            played(plan(Decide(0.5, SIGMA), n=1000, backend=one), scores)
+            for one in ("cpp", "numba")
+        )
+        assert own.test.n_draws == core.test.n_draws
+        assert own.outcome == core.outcome
 
 
 def test_what_is_expected_falls_as_the_wealth_grows():

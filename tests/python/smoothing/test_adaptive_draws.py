@@ -197,7 +197,12 @@ def test_votes_certify_the_class_radius_of_cohen() -> None:
         ({"radii": [0.0, 60.0]}, r"^radii\[1\] must be at most 50 sigma"),
         ({"sides": "both"}, "sides must be 'lower' for adaptive draws"),
         ({"bound": "tangent"}, "must be left out for adaptive draws"),
-        ({"n": 5}, "n = 5 draws are too few to certify any score .* at least n = "),
+        ({"n": 5}, "^n = 5 draws are too few to certify any score .* at least n = .* are needed$"),
+        ({"thresholds": [0.99], "radii": [12.0]}, "^no run can certify any score .* smaller radii"),
+        (
+            {"thresholds": [1.0 - 2.0**-53]},
+            r"^thresholds\[0\] must leave a float between it and 1\.0, .* got 0\.9999999999999999$",
+        ),
         ({"strictness": -1}, "strictness must"),
         ({"adaptive": False, "radius_precision": 0.1}, "are for adaptive=True"),
         ({"adaptive": False, "budget": Budget(draws=1)}, "are for adaptive=True"),
