@@ -59,11 +59,12 @@ def on_common_inputs(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     checks.items("evaluations", evaluations, Evaluation, least=1)
     if len({one.data for one in evaluations} - {None}) > 1:
         return []
+    if len(evaluations) == 1:
+        return list(evaluations)
     common = reduce(np.intersect1d, (one.index for one in evaluations))
     reduced = [one.select(common) for one in evaluations] if len(common) else []
-    if any((one.label != reduced[0].label).any() for one in reduced):
-        return []
-    return reduced
+    labels = [one.label for one in reduced]
+    return [] if any((one != labels[0]).any() for one in labels) else reduced
 
 
 @dataclass(frozen=True, eq=False)

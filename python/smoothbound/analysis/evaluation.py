@@ -20,6 +20,7 @@ from smoothbound._display.printable import printable
 from smoothbound._display.rounding import exact, percent
 from smoothbound._utils import checks
 from smoothbound._utils.renamed import formerly
+from smoothbound.analysis._steps import Steps
 from smoothbound.bounds._method import Method
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "WITHOUT_DRAWS",
     "Bounds",
     "Evaluation",
+    "Rows",
     "StoredSketches",
     "correlation",
     "share",
@@ -70,6 +72,11 @@ class Bounds:
     lower: Floats
     radius: Floats | None = None
 
+    @property
+    def has_radius(self) -> bool:
+        """Whether the certified radius of each threshold is known."""
+        return self.radius is not None
+
     def __post_init__(self) -> None:
         checks.instance("method", self.method, Method)
         object.__setattr__(self, "lower", checks.numbers("lower", self.lower))
@@ -87,6 +94,8 @@ class StoredSketches:
         Positions in the data set of the inputs whose scores were kept, ascending.
     read : callable
         Takes some of these positions, ascending, and returns the sketch of these inputs.
+    stream : callable, optional
+        Takes the same, and yields the sketches of a few inputs at a time, in their order.
 
     Examples
     --------
@@ -98,6 +107,7 @@ class StoredSketches:
 
     index: Ints
     read: Callable[[Ints], ScoreSketch]
+    stream: Callable[[Ints], Iterator[ScoreSketch]] | None = None
 
     @classmethod
     def from_sketch(cls, sketch: ScoreSketch) -> StoredSketches:
@@ -106,6 +116,31 @@ class StoredSketches:
 
         checks.instance("sketch", sketch, ScoreSketch)
         return cls(np.array(sketch.index), sketch.select)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some inputs of an evaluation: the part of them that a statistic needs.
+
+    Attributes
+    ----------
+    index, label, predicted : ndarray of int64, shape (n,)
+    lower, radius, class_radius : ndarray or None
+        Bounds of one method, and the class radius; None where they were not asked for.
+    """
+
+    index: Ints
+    label: Ints
+    predicted: Ints
+    lower: Floats | None = None
+    radius: Floats | None = None
+    class_radius: Floats | None = None
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each input is not abstained from and its predicted class is the true one."""
+        right: NDArray[np.bool_] = (self.predicted >= 0) & (self.predicted == self.label)
+        return right
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
@@ -215,7 +250,7 @@ class Evaluation:
     def __repr__(self) -> str:
         labels = ", ".join(one.method.label for one in self.bounds)
         return printable(
-            f"Evaluation of {len(self.index)} inputs ({self.name}): {self.measure}, {labels}"
+            f"Evaluation of {self.n_inputs} inputs ({self.name}): {self.measure}, {labels}"
         )
 
     def __post_init__(self) -> None:
@@ -247,11 +282,59 @@ class Evaluation:
                     "asks for it"
                 )
 
+    def rows(
+        self,
+        bounds: Bounds | None = None,
+        *,
+        lower: bool = False,
+        radius: bool = False,
+        class_radius: bool = False,
+    ) -> Iterator[Rows]:
+        """Yield all inputs in their order, many at a time, with what is asked for of `bounds`."""
+        yield Rows(
+            self.index,
+            self.label,
+            self.predicted,
+            bounds.lower if lower and bounds is not None else None,
+            bounds.radius if radius and bounds is not None else None,
+            self.class_radius if class_radius else None,
+        )
+
+    def changed(self, **values: Any) -> Evaluation:
+        """Return the evaluation with other values of some fields, none of which is by input."""
+        return replace(self, **values)
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs."""
+        return len(self.index)
+
+    @property
+    def sample(self) -> Evaluation:
+        """The inputs, or as many of them as memory holds, spread evenly."""
+        return self
+
     @property
     def correct(self) -> NDArray[np.bool_]:
         """Whether each input is not abstained from and its predicted class is the true one."""
-        right: NDArray[np.bool_] = (self.predicted >= 0) & (self.predicted == self.label)
-        return right
+        return Rows(self.index, self.label, self.predicted).correct
+
+    @property
+    def n_correct(self) -> int:
+        """Number of correct inputs."""
+        return sum(int(rows.correct.sum()) for rows in self.rows())
+
+    @property
+    def n_abstained(self) -> int:
+        """Number of inputs that are abstained from, or failed.
+
+        Raises
+        ------
+        ValueError
+            If inputs of a wrong class took no draws, which would tell.
+        """
+        self.require_all_classes("abstention")
+        return sum(int((rows.predicted < 0).sum()) for rows in self.rows())
 
     @property
     def abstained(self) -> NDArray[np.bool_]:
@@ -320,6 +403,9 @@ class Evaluation:
             If the scores of one of them were not kept.
         """
         wanted = checks.positions("index", index)
+        if len(wanted) and self.scores is not None and self.scores.stream is not None:
+            yield from self.scores.stream(wanted)
+            return
         for start in range(0, len(wanted), _AT_A_TIME):
             yield self.sketch(wanted[start : start + _AT_A_TIME])
 
@@ -348,8 +434,12 @@ class Evaluation:
         ndarray of int64, shape (n_radii, n_thresholds)
         """
         checks.instance("bounds", bounds, Bounds)
-        above = bounds.lower[self.correct, :, None] > checks.vector("thresholds", thresholds)
-        counts: Ints = above.sum(axis=0, dtype=np.int64)
+        at = checks.vector("thresholds", thresholds)
+        counts = np.zeros((len(self.radii), len(at)), np.int64)
+        for rows in self.rows(bounds, lower=True):
+            assert rows.lower is not None
+            correct = rows.lower[rows.correct]
+            counts += np.stack([(correct > c).sum(axis=0, dtype=np.int64) for c in at], axis=1)
         return counts
 
     def column(self, radius: float) -> int:
@@ -383,11 +473,17 @@ class Evaluation:
             raise self._without(index)
         return int(rows[0])
 
+    def require(self, index: int) -> None:
+        """Raise ValueError if this input was not certified."""
+        if not any((rows.index == index).any() for rows in self.rows()):
+            raise self._without(index)
+
     def _without(self, index: int) -> ValueError:
         """Return the error about an input that was not certified."""
+        ends = [(rows.index.min(), rows.index.max()) for rows in self.rows() if len(rows.index)]
         return ValueError(
-            f"index: {self.name} has no input {index}; it has {len(self.index)} inputs "
-            f"from {self.index.min()} to {self.index.max()}"
+            f"index: {self.name} has no input {index}; it has {self.n_inputs} inputs "
+            f"from {min(low for low, _ in ends)} to {max(high for _, high in ends)}"
         )
 
     def select(self, index: Ints) -> Evaluation:
@@ -428,11 +524,29 @@ class Evaluation:
 
         It is None if no input is correct.
         """
-        rows = np.flatnonzero(self.correct)
-        if not len(rows):
+        steps = Steps()
+        for values, _ in self._nearest():
+            steps.add(values)
+        total = steps.total
+        if not total:
             return None
-        order = np.argsort(self.bounds[-1].lower[rows, 0], kind="stable")
-        return int(self.index[rows[order[len(order) // 2]]])
+        # The value of this rank, and which of the inputs that have it is meant.
+        rank = total // 2
+        place = int(np.argmax(total - steps.above > rank))
+        skipped = rank - (total - int(steps.at_least[place]))
+        value = steps.values[place]
+        for values, index in self._nearest():
+            alike = index[values == value]
+            if skipped < len(alike):
+                return int(alike[skipped])
+            skipped -= len(alike)
+        return None
+
+    def _nearest(self) -> Iterator[tuple[Floats, Ints]]:
+        """Yield the confidence of correct inputs at the smallest radius, and their index."""
+        for rows in self.rows(self.bounds[-1], lower=True):
+            assert rows.lower is not None
+            yield rows.lower[rows.correct, 0], rows.index[rows.correct]
 
     def tells(self, threshold: float) -> bool:
         """Whether the draws answer the question about this threshold; always, unless adaptive."""
@@ -441,11 +555,19 @@ class Evaluation:
     def reach(self, bounds: Bounds, threshold: float) -> Floats | None:
         """Return each input's certified radius for a threshold, or None where it is not known."""
         checks.instance("bounds", bounds, Bounds)
+        place = self._searched(bounds, threshold)
+        return None if place is None else np.concatenate([*self._reach(bounds, place, all_=True)])
+
+    def _searched(self, bounds: Bounds, threshold: float) -> int | None:
+        """Return the place of a threshold whose radii were searched; None if they were not."""
         at = np.flatnonzero(self.thresholds == checks.number("threshold", threshold))
-        if bounds.radius is None or not len(at):
-            return None
-        radii: Floats = bounds.radius[:, at[0]]
-        return radii
+        return int(at[0]) if bounds.has_radius and len(at) else None
+
+    def _reach(self, bounds: Bounds, place: int, *, all_: bool = False) -> Iterator[Floats]:
+        """Yield the certified radii of inputs at a threshold: of all, or of the correct ones."""
+        for rows in self.rows(bounds, radius=True):
+            assert rows.radius is not None
+            yield rows.radius[:, place] if all_ else rows.radius[rows.correct, place]
 
     def by_radius(self, bounds: Bounds, threshold: float) -> tuple[Floats, Floats, bool]:
         """Return the certified accuracy at `threshold` as a function of the radius.
@@ -461,15 +583,18 @@ class Evaluation:
             True if it comes from every input's certified radius, False if from the `radii`.
         """
         threshold = self.checked_threshold(threshold)
-        reach = self.reach(bounds, threshold)
-        if reach is None:
+        place = self._searched(bounds, threshold)
+        if place is None:
             counts = self.counts(bounds, [threshold])[:, 0]
-            return self.radii, counts / len(self.index), False
-        reach = reach[self.correct]
-        reach = np.sort(reach[reach >= self.radii[0]])  # NaN compares False
-        steps = np.unique(np.append(reach, self.radii[0]))
-        counts = len(reach) - np.searchsorted(reach, steps, side="left")
-        return steps, counts / len(self.index), True
+            return self.radii, counts / self.n_inputs, False
+        steps = Steps()
+        for reach in self._reach(bounds, place):
+            steps.add(reach[reach >= self.radii[0]])  # NaN compares False
+        radius, counts = steps.values, steps.at_least
+        if not len(radius) or radius[0] > self.radii[0]:
+            radius = np.insert(radius, 0, self.radii[0])
+            counts = np.insert(counts, 0, counts[0] if len(counts) else 0)
+        return radius, counts / self.n_inputs, True
 
     def counts_at(self, bounds: Bounds, threshold: float, radii: Sequence[float] | Floats) -> Ints:
         """Count the correct inputs certified above `threshold` within each of any `radii`.
@@ -486,11 +611,21 @@ class Evaluation:
         radii = checks.radii("radii", radii)
         if not self.tells(threshold):
             return np.full(len(radii), UNKNOWN, np.int64)
-        radius, accuracy, exact = self.by_radius(bounds, threshold)
-        beyond = 0.0 if exact or not accuracy[-1] else UNKNOWN / len(self.index)
-        counts = np.rint(np.append(accuracy, beyond) * len(self.index)).astype(np.int64)
-        found: Ints = counts[np.searchsorted(radius, radii, side="left")]
+        place = self._searched(bounds, self.checked_threshold(threshold))
+        if place is not None:
+            return self._reached(bounds, place, np.maximum(radii, self.radii[0]))
+        counts = self.counts(bounds, [threshold])[:, 0]
+        beyond = UNKNOWN if counts[-1] else 0
+        found: Ints = np.append(counts, beyond)[np.searchsorted(self.radii, radii, side="left")]
         return found
+
+    def _reached(self, bounds: Bounds, place: int, radii: Floats) -> Ints:
+        """Count the correct inputs whose certified radius is at least each of some radii."""
+        counts = np.zeros(len(radii), np.int64)
+        for reach in self._reach(bounds, place):
+            known = np.sort(reach[np.isfinite(reach)])
+            counts += len(known) - np.searchsorted(known, radii, side="left")
+        return counts
 
     def by_threshold(self, bounds: Bounds, radius: float) -> tuple[Floats, Floats]:
         """Return the certified accuracy at `radius` as a function of the threshold.
@@ -503,10 +638,15 @@ class Evaluation:
             Thresholds c_i, from one end of the range to the other, and the value at each.
         """
         checks.instance("bounds", bounds, Bounds)
-        lower = np.sort(bounds.lower[self.correct, self.column(radius)])
-        steps = np.unique(np.concatenate([lower, self.score_range]))
-        counts = len(lower) - np.searchsorted(lower, steps, side="right")
-        return steps, counts / len(self.index)
+        column, steps = self.column(radius), Steps()
+        for rows in self.rows(bounds, lower=True):
+            assert rows.lower is not None
+            lower = rows.lower[rows.correct, column]
+            steps.add(lower[~np.isnan(lower)])
+        at = np.union1d(steps.values, self.score_range)
+        counts = np.append(steps.total, steps.above)
+        counts = counts[np.searchsorted(steps.values, at, side="right")]
+        return at, counts / self.n_inputs
 
 
 def share(count: int, total: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -14,16 +14,17 @@ from smoothbound._display.rounding import ceil_significant, exact, percent
 from smoothbound._utils import checks
 from smoothbound._utils.checks import SUM_TOLERANCE
 from smoothbound.analysis import logs
-from smoothbound.analysis.evaluation import WITHOUT_DRAWS, Bounds, Evaluation, StoredSketches
+from smoothbound.analysis._stored import MOST_IN_MEMORY, StoredEvaluation, in_memory
+from smoothbound.analysis.evaluation import WITHOUT_DRAWS, Bounds, Evaluation
 from smoothbound.anytime._record import AdaptiveRecord
 from smoothbound.bounds._certificate import Certificate
 from smoothbound.errors import DataError, StoreError
 from smoothbound.noise._kinds import Kind
 from smoothbound.noise._record import NoiseRecord
-from smoothbound.store import _stored as store
 from smoothbound.store._commands import certify_command
 from smoothbound.store._results import JOURNAL, RESULTS, Results
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._stored import StoredResults, of_memory, open_folder
 
 _SELECTED = {"score": "mean score", "votes": "votes"}
 
@@ -55,13 +56,13 @@ def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) 
         elif path.suffix == ".parquet" and path.is_file():
             one = of_certificate(Certificate.load(path), path.stem)
         else:
-            one = evaluate(store.load(path), path.resolve().name or "results")
-        one = replace(one, origin=(*one.origin, f"Results of {_day(path)}."))
+            one = evaluate(open_folder(path), path.resolve().name or "results")
+        one = one.changed(origin=(*one.origin, f"Results of {_day(path)}."))
         taken = {file_stem(other.name) for other in evaluations}
         name = printable(one.name)
         names = (name if k == 1 else f"{name}-{k}" for k in range(1, len(paths) + 1))
         free = next(name for name in names if file_stem(name) not in taken)
-        evaluations.append(replace(one, name=free))
+        evaluations.append(one.changed(name=free))
     return evaluations
 
 
@@ -142,13 +143,14 @@ def _read_log(path: Path) -> Evaluation:
         ) from error
 
 
-def evaluate(results: Results, name: str) -> Evaluation:
+def evaluate(results: Results | StoredResults, name: str) -> Evaluation:
     """Make an evaluation of a results folder.
 
     Parameters
     ----------
-    results : Results
-        A finished or unfinished run.
+    results : Results or StoredResults
+        A finished or unfinished run. Stored results must stay open as long as the evaluation is
+        used. Those of many inputs stay on the disk, and are read anew for each statistic.
     name : str
         Its name in figures, tables and files.
 
@@ -162,41 +164,29 @@ def evaluate(results: Results, name: str) -> Evaluation:
         If no input is finished yet.
     """
     settings = results.settings
-    if not len(results.table):
+    if not len(results):
         raise StoreError(f"{name} has no finished input yet")
-    radii, columns = np.unique(np.asarray(settings.radii), return_index=True)
-    return Evaluation(
-        name=name,
-        measure=settings.measure,
-        score_range=settings.score_range,
-        sigma=settings.sigma,
-        radii=radii,
-        index=results.array("index"),
-        label=results.array("label"),
-        predicted=results.array("predicted"),
-        bounds=tuple(
-            Bounds(
-                method,
-                results.array(f"lower_{method.name}")[:, columns],
-                None if _decided(settings.adaptive) else results.array(f"radius_{method.name}"),
-            )
-            for method in settings.methods
-        ),
-        thresholds=np.asarray(settings.thresholds),
-        class_radius=results.array("class_radius"),
-        notes=tuple(map(printable, _notes(results))),
-        alpha=settings.alpha,
-        adaptive=settings.adaptive is not None,
-        correct_only=settings.adaptive is not None and settings.adaptive.correct_only,
-        scores=StoredSketches(results.with_scores, results.sketch),
-        data=f"{settings.data}, {settings.split}",
-        network=f"{settings.arch}, {settings.checkpoint_sha256}",
-        title=printable(
-            f"{settings.arch} on {settings.data}, {settings.measure}, σ = {exact(settings.sigma)}"
-        ),
-        origin=tuple(map(printable, _origin(settings))),
-        sum_error=SUM_TOLERANCE if settings.outputs == "probabilities" else Evaluation.sum_error,
-    )
+    adaptive, shown = settings.adaptive, exact(settings.sigma)
+    fields = {
+        "name": name,
+        "measure": settings.measure,
+        "score_range": settings.score_range,
+        "sigma": settings.sigma,
+        "radii": np.unique(np.asarray(settings.radii)),
+        "thresholds": np.asarray(settings.thresholds),
+        "notes": tuple(map(printable, _notes(results))),
+        "alpha": settings.alpha,
+        "adaptive": adaptive is not None,
+        "correct_only": adaptive is not None and adaptive.correct_only,
+        "data": f"{settings.data}, {settings.split}",
+        "network": f"{settings.arch}, {settings.checkpoint_sha256}",
+        "title": printable(f"{settings.arch} on {settings.data}, {settings.measure}, σ = {shown}"),
+        "origin": tuple(map(printable, _origin(settings))),
+        "sum_error": SUM_TOLERANCE if settings.outputs == "probabilities" else Evaluation.sum_error,
+    }
+    stored = of_memory(results) if isinstance(results, Results) else results
+    make = StoredEvaluation if len(results) > MOST_IN_MEMORY else in_memory
+    return make(stored, fields, searched=not _decided(adaptive))
 
 
 def _decided(adaptive: AdaptiveRecord | None) -> bool:
@@ -204,14 +194,14 @@ def _decided(adaptive: AdaptiveRecord | None) -> bool:
     return adaptive is not None and adaptive.asked == "Decide"
 
 
-def describe_draws(results: Results) -> str:
+def describe_draws(results: Results | StoredResults) -> str:
     """Say how many adaptive draws were made, and how many draws this saved.
 
     A draw of an input that failed is not counted.
     """
-    n, count = results.settings.n, len(results.table)
-    total = int(results.array("n_draws").sum())
-    selection = int(results.array("n_selection").sum()) / count
+    n, count = results.settings.n, len(results)
+    total = results.totals.n_draws
+    selection = results.totals.n_selection / count
     saved = f"{percent(n * count - total, n * count)} % saved"
     ended = results.stopped_by_budget
     stopped = f"; the budget ended {ended} of {count} inputs" if ended else ""
@@ -221,12 +211,12 @@ def describe_draws(results: Results) -> str:
     )
 
 
-def describe_family(results: Results, *, of: str = "α") -> str:
+def describe_family(results: Results | StoredResults, *, of: str = "α") -> str:
     """Say which run the questions follow, and at which level both hold; empty if they follow none.
 
     Parameters
     ----------
-    results : Results
+    results : Results or StoredResults
     of : str
         The name of alpha.
     """
@@ -234,14 +224,14 @@ def describe_family(results: Results, *, of: str = "α") -> str:
     follows = None if settings.adaptive is None else settings.adaptive.follows
     if follows is None:
         return ""
-    earlier = results.array("first_draw")
+    least, most = results.totals.first_draws
     levels = " + ".join(map(exact, (*follows.alphas, settings.alpha)))
     which = follows.name or "earlier draws"
     return (
         f"These questions were added after {which} (its settings have the fingerprint "
         f"{follows.fingerprint[:8]}); they are a family of their own at {of} = "
         f"{exact(settings.alpha)}, on later draws alone (the first has a number from "
-        f"{earlier.min()} to {earlier.max()}). For an input, one certificate of each family hold "
+        f"{least} to {most}). For an input, one certificate of each family hold "
         f"together with probability at least 1 - ({levels})."
     )
 
@@ -282,7 +272,7 @@ def _noise_caveat(kind: Kind | None, displacement: float) -> tuple[str, ...]:
     )
 
 
-def _notes(results: Results) -> tuple[str, ...]:
+def _notes(results: Results | StoredResults) -> tuple[str, ...]:
     settings = results.settings
     n = settings.n
     draws, others = f"{n} draws", f"on {settings.n0} others, "
@@ -319,12 +309,12 @@ def _notes(results: Results) -> tuple[str, ...]:
         notes.append(family)
     if results.failed:
         notes.append(
-            f"**Failed inputs**: the model failed on {results.failed} of {len(results.table)}; "
+            f"**Failed inputs**: the model failed on {results.failed} of {len(results)}; "
             "they count as not certified."
         )
     if not results.complete:
         notes.append(
-            f"**Unfinished run**: {len(results.table)} of {settings.n_inputs} inputs; every share "
+            f"**Unfinished run**: {len(results)} of {settings.n_inputs} inputs; every share "
             "is of these."
         )
     return tuple(notes)

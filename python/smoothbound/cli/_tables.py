@@ -23,7 +23,7 @@ _MOST_COLUMNS = 7
 def show(results: Results, folder: Path) -> None:
     """Print the certified accuracy of a finished run, one table for each threshold."""
     evaluation, adaptive = evaluate(results, folder.name), results.settings.adaptive
-    total = len(evaluation.index)
+    total = evaluation.n_inputs
     for threshold in results.settings.thresholds:
         say(
             f"Certified accuracy, % of {total} inputs: correct, and {evaluation.measure} above "
@@ -37,27 +37,27 @@ def show(results: Results, folder: Path) -> None:
     if family := describe_family(results, of="alpha"):
         say(family)
     failed = f"{results.failed} inputs failed; " if results.failed else ""
-    correct = percent(int(evaluation.correct.sum()), total)
+    correct = percent(evaluation.n_correct, total)
     say(
         f"{correct} % correct, {_others(results, evaluation)}; "
-        f"{failed}{results.array('seconds').mean():.3g} s an input. Results: {folder}"
+        f"{failed}{results.totals.seconds / total:.3g} s an input. Results: {folder}"
     )
 
 
 def _others(results: Results, evaluation: Evaluation) -> str:
     """State the share that is abstained from, or why it is not known."""
-    total = len(evaluation.index)
+    total = evaluation.n_inputs
     if evaluation.correct_only:
-        wrong = int((results.array("status") == "misclassified").sum())
+        wrong = results.totals.by_status.get("misclassified", 0)
         return (
             f"{percent(wrong, total)} % wrong, without draws; abstention is not known, because "
             "--correct-only asks for certified accuracy alone"
         )
-    return f"{percent(int(evaluation.abstained.sum()) - results.failed, total)} % abstained"
+    return f"{percent(evaluation.n_abstained - results.failed, total)} % abstained"
 
 
 def _accuracy(evaluation: Evaluation, threshold: float) -> Table:
-    total = len(evaluation.index)
+    total = evaluation.n_inputs
     radii = radii_to_tell(evaluation, threshold)
     counts = [evaluation.counts_at(one, threshold, radii) for one in evaluation.bounds]
     shown = _columns(int(np.count_nonzero(np.max(counts, axis=0))), len(radii))

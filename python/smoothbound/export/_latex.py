@@ -39,14 +39,14 @@ def latex_table(
     advance: Callable[[int], object],
 ) -> Iterator[bytes]:
     """Yield the table with a row for each radius and a column for each threshold and method."""
-    evaluation = evaluate(stored.load(), stored.name)
+    evaluation = evaluate(stored, stored.name)
     text = _table(evaluation, thresholds_of(evaluation, thresholds))
     advance(len(stored))
     yield text.encode()
 
 
 def _table(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
-    total, methods = len(evaluation.index), evaluation.bounds
+    total, methods = evaluation.n_inputs, evaluation.bounds
     radii = radii_to_tell(evaluation, thresholds[0])
     columns = [(c, one.method.label) for c in thresholds for one in methods]
     counts = [evaluation.counts_at(one, c, radii) for c in thresholds for one in methods]

@@ -8,13 +8,17 @@ import numpy as np
 
 from smoothbound._display.axes import radius_axis, require_axes
 from smoothbound._utils import checks
+from smoothbound._utils.spread import evenly_spread
 from smoothbound.analysis.evaluation import Evaluation, correlation
 from smoothbound.figures._style import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["score_vs_class_radius"]
+__all__ = ["MOST_MARKERS", "score_vs_class_radius"]
+
+MOST_MARKERS = 2000
+"""The greatest number of inputs that are drawn, because more take space and show no more."""
 
 
 def score_vs_class_radius(ax: Axes, evaluation: Evaluation) -> Axes:
@@ -22,6 +26,8 @@ def score_vs_class_radius(ax: Axes, evaluation: Evaluation) -> Axes:
 
     This is Figure 4 of Kumar et al. 2020. The certificates are those of the last method of the
     evaluation. The title states Pearson's and Spearman's correlation, if there are enough inputs.
+    Of many inputs, `MOST_MARKERS` are drawn, spread evenly. Legend and title are about all of them,
+    or about all of `Evaluation.sample` if memory does not hold more.
 
     Parameters
     ----------
@@ -42,24 +48,27 @@ def score_vs_class_radius(ax: Axes, evaluation: Evaluation) -> Axes:
     """
     require_axes(ax)
     checks.instance("evaluation", evaluation, Evaluation)
+    evaluation = evaluation.sample
     if evaluation.class_radius is None:
         raise ValueError(f"{evaluation.name} has no class radii")
     confidence = evaluation.bounds[-1].lower[:, evaluation.column(0.0)]
     shown = evaluation.paired
+    drawn = np.flatnonzero(shown)[evenly_spread(int(shown.sum()), MOST_MARKERS)]
     groups = (
-        ("correct class", evaluation.correct & shown, "#0072B2", "o", 0.45),
-        ("wrong class", ~evaluation.correct & shown, "#D55E00", "x", 0.9),
+        ("correct class", evaluation.correct, "#0072B2", "o", 0.45),
+        ("wrong class", ~evaluation.correct, "#D55E00", "x", 0.9),
     )
     for label, rows, color, marker, opacity in groups:
+        marked = drawn[rows[drawn]]
         ax.plot(
-            evaluation.class_radius[rows],
-            confidence[rows],
+            evaluation.class_radius[marked],
+            confidence[marked],
             linestyle="none",
             marker=marker,
             markeredgewidth=0.9 if marker == "x" else 0.0,
             color=color,
             alpha=opacity,
-            label=f"{label} ({rows.sum()})",
+            label=f"{label} ({(rows & shown).sum()})",
             clip_on=False,
         )
     pearson, spearman = correlation(evaluation.class_radius[shown], confidence[shown])

@@ -81,7 +81,7 @@ def best_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float
     threshold = evaluations[0].checked_threshold(threshold)
     reach = comparison.best_by_radius(evaluations, threshold)
     edges = np.append(0.0, reach.radius)
-    shares = 100 * reach.counts / len(evaluations[0].index)
+    shares = 100 * reach.counts / evaluations[0].n_inputs
     for place, one in enumerate(evaluations):
         height = np.where(reach.best == place, shares[place], np.nan)
         ax.stairs(

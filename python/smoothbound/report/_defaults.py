@@ -56,7 +56,7 @@ def _spread_over(evaluation: Evaluation, threshold: float, radii: Floats) -> lis
     0.25, or the multiples of sigma if no multiple of 0.25 is reached.
     """
     counts = evaluation.counts_at(evaluation.bounds[-1], threshold, radii)
-    last = int((20 * counts >= len(evaluation.index)).sum()) - 1
+    last = int((20 * counts >= evaluation.n_inputs).sum()) - 1
     if last < 1:
         return [float(radii[0])]
     known = _stated(radii[1 : last + 1].tolist(), radii, evaluation.sigma)

@@ -42,7 +42,7 @@ def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict
     >>> row["certified"], row["inputs"], row["certified_percent"]
     (2, 3, '66.6')
     """
-    total = len(evaluation.index)
+    total = evaluation.n_inputs
     rows: list[dict[str, object]] = []
     for bounds in evaluation.bounds:
         counts = evaluation.counts(bounds, thresholds)
@@ -81,7 +81,7 @@ def accuracy_table(evaluation: Evaluation, thresholds: Sequence[float]) -> list[
         for c in thresholds
         for one in evaluation.bounds
     ]
-    return percent_table(radii, columns, len(evaluation.index))
+    return percent_table(radii, columns, evaluation.n_inputs)
 
 
 def percent_table(
@@ -107,7 +107,7 @@ def headline(evaluations: Sequence[Evaluation], asked: Sequence[float]) -> list[
         threshold = thresholds_of(one, asked)[0]
         for bounds in one.bounds:
             counts = one.counts_at(bounds, threshold, radii)
-            shares = [share(count, len(one.index)) for count in counts]
+            shares = [share(count, one.n_inputs) for count in counts]
             rows.append([one.name, bounds.method.label, exact(threshold), *shares])
     return rows
 
@@ -121,7 +121,7 @@ def comparison_table(group: Sequence[Evaluation], thresholds: Sequence[float]) -
         for one in group
         if one.tells(c)
     ]
-    return percent_table(radii, columns, len(group[0].index))
+    return percent_table(radii, columns, group[0].n_inputs)
 
 
 def markdown_rows(table: Sequence[Sequence[str]]) -> str:

@@ -161,11 +161,11 @@ def _figure_files(parts: Sequence[Part]) -> dict[str, bytes]:
 def _check_index(evaluations: Sequence[Evaluation], index: int) -> None:
     """Refuse, before anything is drawn, an input that one of the results does not hold."""
     for one in evaluations:
-        if index not in one.index:
-            raise ValueError(
-                f"index must be that of an input: {one.name} has no input {index}; it has "
-                f"{len(one.index)} inputs from {one.index.min()} to {one.index.max()}"
-            )
+        try:
+            one.require(index)
+        except ValueError as error:
+            words = str(error).removeprefix("index: ")
+            raise ValueError(f"index must be that of an input: {words}") from None
 
 
 def _markdown(

@@ -9,9 +9,12 @@ Checksums cover every byte, and every setting and number is checked when it is r
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -47,7 +50,9 @@ if TYPE_CHECKING:
 __all__ = [
     "JOURNAL",
     "RESULTS",
+    "Counted",
     "Results",
+    "Totals",
     "as_array",
     "is_there",
     "load_finished",
@@ -63,7 +68,74 @@ RESULTS, JOURNAL = "results.parquet", "journal.bin"
 
 
 @dataclass(frozen=True)
-class Results:
+class Totals:
+    """Sums over the inputs of results.
+
+    Attributes
+    ----------
+    by_status : dict of str to int
+        Number of inputs with each status.
+    n_selection, n_draws : int
+        Number of selection draws and of estimation draws.
+    seconds : float
+    first_draws : tuple of int
+        The smallest and the largest number of a first draw; 0 where the table has none.
+    """
+
+    by_status: dict[str, int]
+    n_selection: int
+    n_draws: int
+    seconds: float
+    first_draws: tuple[int, int]
+
+    names: ClassVar[tuple[str, ...]] = (
+        *("status", "n_selection", "n_draws", "seconds", "first_draw"),
+    )
+
+    @classmethod
+    def of(cls, tables: Iterable[pa.Table]) -> Totals:
+        """Add up those of the columns `names` that tables have."""
+        by_status: Counter[str] = Counter()
+        selection = draws = 0
+        seconds, first = 0.0, list[int]()
+        for table in tables:
+            by_status.update(map(str, table["status"].to_pylist()))
+            selection += int(as_array(table["n_selection"]).sum())
+            draws += int(as_array(table["n_draws"]).sum())
+            seconds += float(as_array(table["seconds"]).sum())
+            if "first_draw" in table.column_names and len(table):
+                numbers = as_array(table["first_draw"])
+                first += [int(numbers.min()), int(numbers.max())]
+        ends = (min(first, default=0), max(first, default=0))
+        return cls(dict(by_status), selection, draws, seconds, ends)
+
+
+class Counted:
+    """Counts of inputs by their status."""
+
+    totals: Totals
+
+    @property
+    def failed(self) -> int:
+        """Number of inputs on which the model or the measure failed."""
+        return self._count("failed")
+
+    @property
+    def stopped_by_budget(self) -> int:
+        """Number of inputs whose adaptive draws a budget ended."""
+        return self._count("budget")
+
+    @property
+    def stopped(self) -> int:
+        """Number of inputs that were being drawn when the run was stopped."""
+        return self._count("stopped")
+
+    def _count(self, status: Status) -> int:
+        return self.totals.by_status.get(status, 0)
+
+
+@dataclass(frozen=True)
+class Results(Counted):
     """The contents of a results folder. They never change, so threads may share them.
 
     Parameters
@@ -88,25 +160,12 @@ class Results:
     def __repr__(self) -> str:
         return printable(f"Results of {summary(self.settings, len(self), self.complete)}")
 
-    @property
-    def failed(self) -> int:
-        """Number of inputs on which the model or the measure failed."""
-        return self._count("failed")
-
-    @property
-    def stopped_by_budget(self) -> int:
-        """Number of inputs whose adaptive draws a budget ended."""
-        return self._count("budget")
-
-    @property
-    def stopped(self) -> int:
-        """Number of inputs that were being drawn when the run was stopped."""
-        return self._count("stopped")
+    @cached_property
+    def totals(self) -> Totals:  # type: ignore[override]
+        """Sums over the inputs."""
+        return Totals.of([self.table])
 
     unpaid = formerly("unpaid", "stopped_by_budget")
-
-    def _count(self, status: Status) -> int:
-        return int((self.array("status") == status).sum())
 
     @property
     def with_scores(self) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,7 +18,9 @@ from smoothbound._utils import checks
 from smoothbound.errors import StoreError
 from smoothbound.store._results import (
     RESULTS,
+    Counted,
     Results,
+    Totals,
     as_array,
     is_there,
     load_single,
@@ -34,7 +37,7 @@ from smoothbound.store._table.schema import column_names, schema, upgraded
 if TYPE_CHECKING:
     from smoothbound.sketch._score_sketch import ScoreSketch
 
-__all__ = ["StoredResults", "load", "open_folder"]
+__all__ = ["StoredResults", "load", "of_memory", "open_folder"]
 
 _SKETCHES = 1000  # inputs whose counts are in memory at once: 32 MiB
 
@@ -55,7 +58,7 @@ class _Rows(Protocol):
     ) -> Iterator[pa.Table]: ...
 
 
-class StoredResults:
+class StoredResults(Counted):
     """The contents of a results folder, which stay on the disk; made by `open_folder`.
 
     Memory holds a few megabytes of them at a time, whatever the number of inputs. Close it after
@@ -84,6 +87,7 @@ class StoredResults:
         self.complete = rows.complete
         self.name = folder.resolve().name or "results"
         self._rows = rows
+        self._sound: set[str] = set()  # columns whose numbers were all checked
 
     def __len__(self) -> int:
         """Return the number of inputs."""
@@ -103,8 +107,12 @@ class StoredResults:
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        if hasattr(self, "_rows"):
+            self.close()
+
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, which also happens when the object is no longer used."""
         self._rows.close()
 
     @property
@@ -116,6 +124,8 @@ class StoredResults:
         self,
         columns: Iterable[str] | None = None,
         filters: Sequence[Any] | None = None,
+        *,
+        index: ArrayLike | None = None,
     ) -> Iterator[pa.Table]:
         """Yield the rows in the order of `index`, a few megabytes at a time.
 
@@ -126,6 +136,8 @@ class StoredResults:
         filters : list of tuple, optional
             Which rows to keep: ``[(column, operator, value), ...]``, all of which must hold, or a
             list of such lists, one of which must hold, as for `pyarrow.parquet.read_table`.
+        index : array-like of int, optional
+            Index of the inputs to keep; others are not read where they lie far from all of these.
 
         Raises
         ------
@@ -141,22 +153,31 @@ class StoredResults:
             tested = _columns_of(filters)
         for name in (*wanted, *tested):
             checks.choice("name", name, self.column_names)
-        for table in self._batches({*wanted, *tested}, None):
-            kept = table if expression is None else table.filter(expression)
-            if len(kept):
-                yield kept.select(wanted)
+        only = None if index is None else np.unique(checks.positions("index", index))
+        for table in self._batches({*wanted, *tested}, only):
+            if only is not None:
+                table = table.filter(pa.array(np.isin(as_array(table["index"]), only)))
+            if expression is not None:
+                table = table.filter(expression)
+            if len(table):
+                yield table.select(wanted)
 
     def _batches(self, names: set[str], index: NDArray[np.int64] | None) -> Iterator[pa.Table]:
         """Yield rows with these columns and those that their checks need, in this version's form.
 
         With an `index`, rows far from all of it may be left out.
         """
-        needed = names | {"index"} | ({"selected", "status"} if "predicted" in names else set())
-        last = -1
+        names = names | {"index"}
+        new = names - self._sound
+        needed = names | ({"selected", "status"} if "predicted" in new else set())
+        last, where = -1, self._rows.path
         for table in self._rows.read(needed, index):
-            require_sound(self._rows.path, self.settings, _reading(table), names=needed, after=last)
+            checked = {"index", *new}
+            require_sound(where, self.settings, _reading(table), names=checked, after=last)
             last = int(as_array(table["index"])[-1]) if len(table) else last
             yield table
+        if index is None:
+            self._sound |= new
 
     def sketches(
         self, index: ArrayLike | None = None, *, at_a_time: int = _SKETCHES
@@ -181,6 +202,12 @@ class StoredResults:
             for start in range(0, len(table), at_a_time):
                 yield sketch_of(self.settings, table.slice(start, at_a_time))
 
+    def sketch(self, index: ArrayLike) -> ScoreSketch:
+        """Return the counted scores of a few inputs; see `sketches`."""
+        wanted = np.unique(checks.positions("index", index))
+        tables = [table for table in self._with_scores(wanted) if len(table)]
+        return sketch_of(self.settings, pa.concat_tables(tables))
+
     def _with_scores(self, wanted: NDArray[np.int64] | None) -> Iterator[pa.Table]:
         """Yield the rows of the inputs whose scores were kept."""
         if self.settings.adaptive is not None:
@@ -199,6 +226,12 @@ class StoredResults:
         if wanted is not None and found < len(wanted):
             held = np.concatenate([as_array(t["index"]) for t in self._batches({"index"}, wanted)])
             raise _without_sketch(int(np.setdiff1d(wanted, held)[0]))
+
+    @cached_property
+    def totals(self) -> Totals:  # type: ignore[override]
+        """Sums over the inputs."""
+        names = [name for name in Totals.names if name in self.column_names]
+        return Totals.of(self.batches(names))
 
     def load(self) -> Results:
         """Read all of it into memory."""
@@ -239,7 +272,15 @@ def _rows_of(folder: Path) -> _Rows:
     finished = folder / RESULTS
     if is_there(finished):
         return FinishedFile.open(finished)
-    results = load_single(folder)
+    return _in_memory(load_single(folder), folder)
+
+
+def of_memory(results: Results) -> StoredResults:
+    """Return results that are in memory as stored ones."""
+    return StoredResults(Path("results"), _in_memory(results, Path("results")))
+
+
+def _in_memory(results: Results, folder: Path) -> MemoryTable:
     return MemoryTable(folder, results.settings, results.table, results.complete)
 
 

@@ -16,6 +16,7 @@ from forks import run_code
 from PIL import Image
 from reported import SETTINGS, make_run, table
 
+import many_rows
 import smoothbound as sb
 from smoothbound import store
 from smoothbound.analysis.reading import evaluate
@@ -750,3 +751,15 @@ def test_too_few_draws_for_alpha_cost_the_figures_that_need_them(tmp_path: Path)
     assert {"run_accuracy_vs_radius.png", "run_confidence.png"} <= names
     assert "run_knots.png" not in names
     assert "the choice of knots (" in (tmp_path / "out" / "report.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_report_of_fifty_thousand_inputs_takes_little_memory_and_a_small_page(
+    tmp_path: Path,
+) -> None:
+    """Their scores are counted; all fit into the memory of a laptop, and the page into an email."""
+    many_rows.write(tmp_path / "run", 50_000, scores=True)
+    _, memory = many_rows.run(many_rows.TASKS["report"], tmp_path / "run", tmp_path / "out")
+    assert memory < 1000
+    assert (tmp_path / "out" / "report.html").stat().st_size < 2e6
+    assert "2000 of the" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from smoothbound.figures._accuracy import (
     certified_accuracy_vs_radius,
     certified_accuracy_vs_threshold,
 )
-from smoothbound.figures._class_radius import score_vs_class_radius
+from smoothbound.figures._class_radius import MOST_MARKERS, score_vs_class_radius
 from smoothbound.report._defaults import radii_of
 from smoothbound.report._drawing import Figure, draw
 
@@ -50,6 +50,7 @@ def accuracy_figures(
 def against_class_radius(evaluation: Evaluation) -> Figure | str:
     """Draw confidence against class radius; a str is the reason why it is missing."""
     name, what = evaluation.name, f"{evaluation.measure} against class radius"
+    n_inputs, evaluation = evaluation.n_inputs, evaluation.sample
     if evaluation.class_radius is None:
         return f"{what} (for a log: --class-radius)"
     if evaluation.radii[0] != 0:
@@ -59,7 +60,7 @@ def against_class_radius(evaluation: Evaluation) -> Figure | str:
         evaluation.title,
         f"Certified {evaluation.measure} at R = 0 by {evaluation.bounds[-1].method.label} "
         "against the certified radius of the class (Cohen et al. 2019). "
-        f"{_ceiling(evaluation)}",
+        f"{_ceiling(evaluation)}{_sampled(evaluation, n_inputs)}",
         [partial(score_vs_class_radius, evaluation=evaluation)],
         table="class_radius",
         rows=[
@@ -83,6 +84,15 @@ def against_class_radius(evaluation: Evaluation) -> Figure | str:
     )
 
 
+def _sampled(evaluation: Evaluation, n_inputs: int) -> str:
+    """Say which inputs are drawn, if not all of them are."""
+    count = evaluation.n_inputs
+    text = "" if count == n_inputs else f" Of {n_inputs} inputs, {count} are shown, spread evenly."
+    if (pairs := int(evaluation.paired.sum())) > MOST_MARKERS:
+        text += f" {MOST_MARKERS} of the {pairs} are drawn."
+    return text
+
+
 def _how_computed(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
     """Return a sentence about how the curves over the radius were computed."""
     grid = (
@@ -91,7 +101,7 @@ def _how_computed(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
         "the last radius that was computed."
     )
     searched = [exact(c) for c in thresholds if c in evaluation.thresholds]
-    if not searched or any(one.radius is None for one in evaluation.bounds):
+    if not searched or not all(one.has_radius for one in evaluation.bounds):
         return grid.format("The curves are")
     text = f"At c = {', '.join(searched)}, the certified radius of every input is drawn."
     return text if len(searched) == len(thresholds) else f"{text} {grid.format('The others are')}"

@@ -67,11 +67,11 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
             )
         )
     notes = (
-        f"The {len(score.index)} inputs that both have, each by its last method: "
+        f"The {score.n_inputs} inputs that both have, each by its last method: "
         f"{score.bounds[-1].method.label}, {margin.bounds[-1].method.label}.",
     )
     absent = [] if spread is not None else ["how concentrated each is (a log has no scores)"]
-    return Part(title, notes, figures, measures_table(score, margin), len(score.index), absent)
+    return Part(title, notes, figures, measures_table(score, margin), score.n_inputs, absent)
 
 
 def _count_wins(score: Evaluation, margin: Evaluation) -> str:
@@ -109,4 +109,4 @@ def measures_table(score: Evaluation, margin: Evaluation) -> list[list[str]]:
         for one in (score, margin)
         for c in [one.threshold_at(fraction)]
     ]
-    return percent_table(score.radii, columns, len(score.index))
+    return percent_table(score.radii, columns, score.n_inputs)

@@ -11,6 +11,7 @@ import numpy as np
 from smoothbound._display.rounding import exact
 from smoothbound._utils.spread import evenly_spread
 from smoothbound.analysis import calibration, knots
+from smoothbound.analysis._stored import MOST_IN_MEMORY
 from smoothbound.analysis.evaluation import WITHOUT_DRAWS, Evaluation
 from smoothbound.figures._calibration import certified_calibration
 from smoothbound.figures._confidence import certified_confidence
@@ -32,10 +33,11 @@ def one_input(
     chosen = "the correct input of median confidence" if index is None else "as asked for"
     if index is None and (index := evaluation.typical()) is None:
         return "one input in full (none is of the true class and not abstained from)"
-    if index in evaluation.with_scores and evaluation.alpha is not None:
+    one = evaluation.select(np.array([index]))
+    if index in one.with_scores and one.alpha is not None:
         with suppress(ValueError):  # with too few draws for a band, show only the certificate
-            return _of_one(evaluation, thresholds, index, chosen, scores=True)
-    return _of_one(evaluation, thresholds, index, chosen, scores=False)
+            return _of_one(one, thresholds, index, chosen, scores=True)
+    return _of_one(one, thresholds, index, chosen, scores=False)
 
 
 def _of_one(
@@ -123,6 +125,8 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
     what = "calibration under attack"
     if evaluation.correct_only:
         return f"abstention, mean confidence and calibration ({WITHOUT_DRAWS})"
+    if evaluation.n_inputs > MOST_IN_MEMORY:
+        return f"{what} (more than {MOST_IN_MEMORY} inputs)"
     kept = np.isin(evaluation.index, evaluation.with_scores) & ~evaluation.abstained
     if evaluation.alpha is None or not len(evaluation.with_scores):
         return f"{what} {_NO_SCORES}"

@@ -23,7 +23,7 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
     thresholds = thresholds_of(first, asked)
     title = f"Side by side: {first.measure}"
     accuracy = (
-        f"Certified accuracy of {len(first.index)} inputs against the radius. Markers are what was "
+        f"Certified accuracy of {first.n_inputs} inputs against the radius. Markers are what was "
         "computed; between two stands the value of the larger radius."
     )
     best = (
@@ -51,12 +51,12 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
         ),
     ]
     notes = (
-        f"The {len(first.index)} inputs that all have, each by its last method: "
+        f"The {first.n_inputs} inputs that all have, each by its last method: "
         + ", ".join(f"{one.name} ({one.bounds[-1].method.label})" for one in group)
         + ".",
         *_rule(group, thresholds),
     )
-    return Part(title, notes, figures, comparison_table(group, thresholds), len(first.index))
+    return Part(title, notes, figures, comparison_table(group, thresholds), first.n_inputs)
 
 
 def _best(group: Sequence[Evaluation], threshold: float) -> str:
@@ -81,7 +81,7 @@ def _best_rows(group: Sequence[Evaluation], threshold: float) -> Iterator[dict[s
                 "best": group[place].name,
                 "sigma": group[place].sigma,
                 "certified": int(counts[place]),
-                "inputs": len(group[place].index),
+                "inputs": group[place].n_inputs,
             }
 
 

@@ -32,7 +32,7 @@ def single(
     ]
     figures = [one for one in made if isinstance(one, Figure)]
     absent = [one for one in made if isinstance(one, str)]
-    if any(one.radius is None for one in evaluation.bounds) and not evaluation.adaptive:
+    if not all(one.has_radius for one in evaluation.bounds) and not evaluation.adaptive:
         absent.insert(0, "curves from the certified radius of every input (certify --thresholds)")
     table = accuracy_table(evaluation, thresholds)
     name, title = evaluation.name, evaluation.title
@@ -41,7 +41,7 @@ def single(
         (),
         figures,
         table,
-        len(evaluation.index),
+        evaluation.n_inputs,
         absent,
         title="" if title == name else f"{name}: {title}",
     )
