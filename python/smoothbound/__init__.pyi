@@ -6,6 +6,7 @@ from . import bounds as bounds
 from . import data as data
 from . import errors as errors
 from . import figures as figures
+from . import harness as harness
 from . import measures as measures
 from . import models as models
 from . import noise as noise

@@ -21,6 +21,7 @@ EXTRAS = {
     "onnxruntime": "onnx",
     "jax": "jax",
     "torchvision": "torchvision",
+    "torchmetrics": "torchmetrics",
 }
 """The extra that installs a package, by the name under which it is imported."""
 

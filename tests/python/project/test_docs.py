@@ -179,7 +179,13 @@ def a_results_folder() -> dict[str, Any]:
     return {}
 
 
+def evaluation_libraries() -> dict[str, Any]:
+    pytest.importorskip("torchmetrics")
+    return {}
+
+
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
+    "harness.md": evaluation_libraries,
     "models.md": models_of_other_libraries,
     "scores.md": a_file_of_scores,
     "results.md": a_results_folder,
@@ -245,6 +251,11 @@ def check_harness(names: dict[str, Any]) -> None:
     assert sum(row["correct"] for row in names["rows"]) >= 15
     np.testing.assert_array_less(names["bounds"].lower - 1e-12, names["scores"].mean())
     np.testing.assert_array_less(names["later"].lower, names["bounds"].lower + 1e-12)
+    found = {name: float(value) for name, value in names["metrics"].compute().items()}
+    right = sum(row["correct"] for row in names["rows"]) / len(names["rows"])
+    assert 0.5 < found["accuracy"] <= right
+    assert found["confidence"] > found["accuracy"] / 2
+    assert found["radius"] > 0.05
 
 
 CHECKS = {

@@ -29,7 +29,7 @@ anytime
 sketch
 store
 smoothing analysis
-recommend verify
+recommend verify harness
 figures
 report
 export

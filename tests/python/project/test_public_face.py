@@ -131,6 +131,18 @@ def test_a_package_that_is_missing_is_named_with_its_extra(
     assert f'pip install "smoothbound[{extra}]"' in said
 
 
+@pytest.mark.parametrize(
+    ("code", "package", "extra"),
+    [("import smoothbound as sb; sb.harness.CertifiedAccuracy", "torchmetrics", "torchmetrics")],
+)
+def test_a_library_that_is_missing_beside_torch_is_named_with_its_extra(
+    tmp_path: Path, code: str, package: str, extra: str
+) -> None:
+    said = python(code, installed(tmp_path, {package}), "-S").stderr
+    assert f"ModuleNotFoundError: this part of smoothbound needs {package}" in said
+    assert f'pip install "smoothbound[{extra}]"' in said
+
+
 def test_imports_of_others_stay_as_they_are(bare: Path) -> None:
     code = "import sys; a = [*sys.meta_path]; import smoothbound; assert sys.meta_path == a; "
     code += "import importlib.util; print(importlib.util.find_spec('torch'))"

@@ -1,0 +1,3 @@
+from ._torchmetrics import CertifiedAccuracy as CertifiedAccuracy
+from ._torchmetrics import CertifiedConfidence as CertifiedConfidence
+from ._torchmetrics import CertifiedRadius as CertifiedRadius

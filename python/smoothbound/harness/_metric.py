@@ -1,0 +1,222 @@
+"""A mean over certified inputs as a metric of torchmetrics: its states and their sum."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities.plot import plot_curve
+
+from smoothbound._utils import checks
+from smoothbound._utils.extras import name_the_extra
+from smoothbound.harness._certified_batch import CertifiedBatch, Preds, Question, whole_numbers
+from smoothbound.harness._fixed_point import float32_below, mean_of_rows
+
+__all__ = ["CertifiedMean"]
+
+
+class CertifiedMean(Metric):
+    """A mean over inputs of numbers that are certified, at each of several places.
+
+    The states are whole numbers that add up, so that the mean has the same bits for any order,
+    batches and processes. Beside the sums there is a state by which a sum of states of other
+    settings is recognised.
+
+    Parameters
+    ----------
+    question : Question
+        What is asked of every input.
+    places : tuple of float
+        The radii or thresholds at which there is a mean.
+    single : bool
+        Whether the result is one number, and not a vector.
+    n_inputs : int, optional
+        Size of the data set; see `CertifiedAccuracy`.
+    **kwargs
+        As for `torchmetrics.Metric`.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+    plot_lower_bound: float | None = 0.0
+
+    sums: Tensor
+    counts: Tensor
+    n_updates: Tensor
+    marks: Tensor
+
+    def __init__(
+        self,
+        question: Question,
+        places: tuple[float, ...],
+        *,
+        single: bool,
+        n_inputs: int | None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.question, self._places, self._single = question, places, single
+        self.n_inputs = None if n_inputs is None else checks.count("n_inputs", n_inputs, 1, 2**31)
+        rows = self.n_inputs or 1
+        named = self._named_settings()
+        for name, shape in (
+            ("sums", (rows, len(places))),
+            ("counts", (rows,)),
+            ("n_updates", ()),
+            ("marks", (len(named), 2)),
+        ):
+            self.add_state(name, torch.zeros(shape, dtype=torch.int64), dist_reduce_fx="sum")
+        self._marks = [_mark(value) for value in named.values()]
+
+    def _named_settings(self) -> dict[str, object]:
+        """Return the settings that states must share to be added."""
+        of = self.question
+        return {
+            "kind of metric": type(self).__name__,
+            "measure": (of.measure.name, of.measure.score_range),
+            "sigma": of.sigma,
+            "alpha": of.alpha,
+            "radius": of.radii,
+            "threshold": of.thresholds,
+        }
+
+    def _units(self, batch: CertifiedBatch, correct: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the numbers of each input in units, shape (n_inputs, n_places)."""
+        raise NotImplementedError
+
+    def update(self, preds: Preds, target: Tensor, index: Tensor | None = None) -> None:
+        """Add the inputs of a batch.
+
+        Parameters
+        ----------
+        preds : SmoothedCertificate, Draws, sequence of Draws, or Tensor
+            What is known of the inputs: their certificate; the draws of each, from
+            `SmoothedClassifier.draw`; or the probabilities of all classes in every draw, shape
+            (n_inputs, n_draws, n_classes), of which the first n0 draws select the class.
+        target : Tensor of int, shape (n_inputs,)
+            The true classes.
+        index : Tensor of int, shape (n_inputs,), optional
+            Position of each input in the data set. It is needed if `n_inputs` is stated and `preds`
+            does not tell it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong kind or shape, or `preds` is about another noise level,
+            measure, alpha, radius or threshold.
+        """
+        batch = self.question.answer(preds)
+        labels = whole_numbers("target", target, len(batch.predicted))
+        rows = self._rows(batch, index)
+        correct = (batch.predicted == labels) & (labels >= 0)
+        units = torch.from_numpy(self._units(batch, correct)).to(self.device)
+        at = torch.from_numpy(rows).to(self.device)
+        self.sums = self.sums.index_add(0, at, units)
+        self.counts = self.counts.index_add(0, at, torch.ones_like(at))
+        self.n_updates = self.n_updates + 1
+        self.marks = self.marks + torch.tensor(self._marks, device=self.device)
+
+    def _rows(self, batch: CertifiedBatch, index: Tensor | None) -> NDArray[np.int64]:
+        """Return the row of the states to which each input adds."""
+        n, known = len(batch.predicted), batch.index
+        if index is not None:
+            stated = whole_numbers("index", index, n)
+            if known is not None and (stated != known).any():
+                raise ValueError(
+                    f"index must be that of the draws, {known.tolist()}, got {stated.tolist()}"
+                )
+            known = stated
+        if self.n_inputs is None:
+            return np.zeros(n, np.int64)
+        if known is None:
+            raise ValueError(
+                f"index must be stated for n_inputs = {self.n_inputs}: the positions of the {n} "
+                "inputs in the data set"
+            )
+        if n and not 0 <= known.min() <= known.max() < self.n_inputs:
+            raise ValueError(
+                f"index must lie between 0 and n_inputs - 1 = {self.n_inputs - 1}, got "
+                f"{known.min()} to {known.max()}"
+            )
+        return known
+
+    def compute(self) -> Tensor:
+        """Return the mean over all inputs, in float32, rounded down.
+
+        Returns
+        -------
+        Tensor
+            One number, or one for each radius or threshold; NaN if there was no input.
+
+        Raises
+        ------
+        ValueError
+            If states of other settings were added, on another process or by ``merge_state``.
+        """
+        expected = torch.tensor(self._marks) * self.n_updates.cpu()
+        same = (self.marks.cpu() == expected).all(dim=1).tolist()
+        if others := [name for name, s in zip(self._named_settings(), same, strict=True) if not s]:
+            raise ValueError(
+                f"states of {type(self).__name__} can be added only if they have the same "
+                f"{' and the same '.join(others)}: give the metric equal arguments on every process"
+            )
+        means = mean_of_rows(self.sums.cpu().numpy(), self.counts.cpu().numpy())
+        values = np.full(len(self._places), np.nan, np.float32)
+        if means is not None:
+            values[:] = [float32_below(self._scale(mean)) for mean in means]
+        found = torch.from_numpy(values).to(self.device)
+        return found[0] if self._single else found
+
+    def _scale(self, mean: Any) -> Any:
+        """Return the mean in the units of the result."""
+        return mean
+
+    def plot(self, val: Any = None, ax: Any = None) -> Any:
+        """Draw the metric: a curve over its radii or thresholds, or a point for a single number.
+
+        Parameters
+        ----------
+        val : Tensor or sequence of Tensor, optional
+            What `compute` or ``forward`` returned, once or several times. By default `compute` is
+            called.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        figure, axes
+            The figure is None if `ax` is given.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If Matplotlib is missing; the error names the extra that brings it.
+        """
+        with name_the_extra():
+            import matplotlib  # noqa: F401
+        val = self.compute() if val is None else val
+        if isinstance(val, Tensor) and val.ndim == 1:
+            names = (self.plot_legend_name or "", type(self).__name__)
+            return plot_curve(
+                (torch.tensor(self._places, dtype=torch.float64), val),  # type: ignore[arg-type]
+                ax=ax,
+                label_names=names,
+                name=type(self).__name__,
+            )
+        return self._plot(val, ax)
+
+
+def _mark(value: object) -> tuple[int, int]:
+    """Return two numbers, from 1 to 2^16, that stand for a setting.
+
+    They are so small that two that differ differ by more than 1e-5 of themselves, which is what
+    `torchmetrics.MetricCollection` takes for equal.
+    """
+    word = int.from_bytes(blake2b(repr(value).encode(), digest_size=4).digest(), "big")
+    return word // 2**16 + 1, word % 2**16 + 1
