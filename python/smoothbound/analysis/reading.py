@@ -244,7 +244,8 @@ def _origin(settings: RunSettings) -> tuple[str, ...]:
     return (
         f"Made with {versions}, on {settings.device}, in batches of {settings.batch_size}"
         f"{threads}; seed {settings.seed}.",
-        f"{certify_command(settings, 'results')}.",
+        f"{certify_command(settings, 'results')}"
+        f"{', and then smoothbound recertify results' if settings.from_counts else ''}.",
     )
 
 
@@ -293,6 +294,11 @@ def _notes(results: Results | StoredResults) -> tuple[str, ...]:
         else f"Abstains where the {settings.measure} certified at R = 0 is not above "
         f"{exact(cutoff)}.",
     ]
+    if settings.from_counts:
+        notes.append(
+            "Certified again from the counted scores alone: at most the width of a cell, 1/4096 of "
+            "the range, below the certificates of the scores."
+        )
     if settings.adaptive is not None:
         notes.append(
             f"Drawing stopped once the questions about c = "

@@ -19,6 +19,7 @@ from smoothbound.cli._commands.bounds import bounds
 from smoothbound.cli._commands.certify import certify
 from smoothbound.cli._commands.demo import demo
 from smoothbound.cli._commands.of_results.export import export
+from smoothbound.cli._commands.of_results.recertify import recertify
 from smoothbound.cli._commands.of_results.recommend import recommend
 from smoothbound.cli._commands.of_results.report import report
 from smoothbound.cli._commands.of_results.verify import verify
@@ -97,7 +98,7 @@ def _options(
     pass
 
 
-for command in (demo, train, certify, recommend, bounds, report, export, verify):
+for command in (demo, train, certify, recommend, bounds, report, export, verify, recertify):
     app.command(cls=ContinuedCommand if command is certify else Command)(command)
 
 

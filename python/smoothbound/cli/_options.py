@@ -27,6 +27,7 @@ __all__ = [
     "Radii",
     "Sigma",
     "Thresholds",
+    "checked_alpha",
     "default_radii",
     "indices_of",
     "introduce",
@@ -53,7 +54,7 @@ Sigma = Annotated[
 ]
 
 
-def _checked_alpha(alpha: float) -> float:
+def checked_alpha(alpha: float) -> float:
     if remark := checks.remark_on_alpha(alpha):
         note(remark)
     return alpha
@@ -62,7 +63,7 @@ def _checked_alpha(alpha: float) -> float:
 Alpha = Annotated[
     float,
     typer.Option(
-        callback=_checked_alpha,
+        callback=checked_alpha,
         help="Failure probability of each stated certificate. It holds only if alpha, the bound, "
         "the band, the numbers of draws and the seed are fixed before a look at any result: the "
         "best of 20 runs is false up to 20 times as often (docs/choices.md).",

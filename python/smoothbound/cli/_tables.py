@@ -14,13 +14,14 @@ from smoothbound.analysis.evaluation import Evaluation, share
 from smoothbound.analysis.reading import describe_draws, describe_family, evaluate
 from smoothbound.report._defaults import radii_to_tell
 from smoothbound.store._results import Results
+from smoothbound.store._stored import StoredResults
 
 __all__ = ["show"]
 
 _MOST_COLUMNS = 7
 
 
-def show(results: Results, folder: Path) -> None:
+def show(results: Results | StoredResults, folder: Path) -> None:
     """Print the certified accuracy of a finished run, one table for each threshold."""
     evaluation, adaptive = evaluate(results, folder.name), results.settings.adaptive
     total = evaluation.n_inputs
@@ -44,7 +45,7 @@ def show(results: Results, folder: Path) -> None:
     )
 
 
-def _others(results: Results, evaluation: Evaluation) -> str:
+def _others(results: Results | StoredResults, evaluation: Evaluation) -> str:
     """State the share that is abstained from, or why it is not known."""
     total = evaluation.n_inputs
     if evaluation.correct_only:

@@ -68,6 +68,8 @@ class RunSettings(SamplingSettings):
         Versions of the software.
     format : int
         Version of the layout of the folder.
+    from_counts : bool
+        Whether the certificates rest on the counted scores alone (`recertify`), not on the scores.
     measure, cutoff, outputs, n0, seed, noise, device, batch_size, precision, channels_last, \
 compile, adaptive, select, threads
         How inputs were drawn; see `SamplingSettings`.
@@ -96,6 +98,7 @@ compile, adaptive, select, threads
     checkpoint_sha256: str
     versions: dict[str, str]
     format: int = FORMAT
+    from_counts: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self, SAMPLING_CHECKS | _CHECKS)
@@ -243,4 +246,5 @@ _CHECKS: dict[str, Check] = {
     "checkpoint_sha256": _text,
     "versions": _versions,
     "format": count(1),
+    "from_counts": instance(bool),
 }

@@ -1,4 +1,4 @@
-"""Certificates of a results folder, computed again by the slow reference from what was kept."""
+"""Certificates computed again from what a folder kept: to verify them, or at other radii."""
 
 from smoothbound._utils.faces import face
 

@@ -196,6 +196,8 @@ class CountsVerifier:
 
         changes = np.append(np.diff(scores.at_least[1:]) != 0, True)  # else the steps are one
         proved = bound(edges[1:][changes], scores.at_least[1:][changes])
+        if self._settings.from_counts:
+            return _Bounds(proved, proved, proved)
         if method.n_bins is None or method.n_bins >= n:
             above = n - scores.up_to_up[:-1]
             changes = np.append(np.diff(above) != 0, True)

@@ -132,8 +132,8 @@ class StatesVerifier:
     def _other(self, test: AnytimeTest, n_draws: int, first_draw: int) -> str:
         """Say in what a state differs from the run; empty if it does not."""
         plan, settings = self._procedure.plan, self._settings  # type: ignore[union-attr]
+        lacking = [one for one in (*plan.questions, *plan.aside) if one not in test.questions]
         pairs = (
-            ("questions", test.questions, (*plan.questions, *plan.aside)),
             ("alpha", test.alpha, settings.alpha),
             ("sigma", test.sigma, settings.sigma),
             ("score_range", test.score_range, settings.score_range),
@@ -143,6 +143,8 @@ class StatesVerifier:
             ("number of draws", test.n_draws, n_draws),
             ("number of the first draw", test.first_draw, first_draw),
         )
+        if lacking:
+            return f"does not hold the questions {lacking}"
         return "; ".join(
             f"has other {name} than the row and the run: {mine!r}, not {theirs!r}"
             for name, mine, theirs in pairs
@@ -153,8 +155,10 @@ class StatesVerifier:
 
     def _confirmed(self, test: AnytimeTest) -> tuple[Answer, ...]:
         """Return the answers of a test, as far as the reference comes to them too."""
-        draws = _Draws.of(test)
-        return tuple(self._answer(test, draws, answer) for answer in test.answers)
+        plan, draws = self._procedure.plan, _Draws.of(test)  # type: ignore[union-attr]
+        by_question = {answer.question: answer for answer in test.answers}
+        asked = (*plan.questions, *plan.aside)
+        return tuple(self._answer(test, draws, by_question[one]) for one in asked)
 
     def _answer(self, test: AnytimeTest, draws: _Draws, answer: Answer) -> Answer:
         if not answer.certified:

@@ -59,6 +59,7 @@ QUICK = {
     "certify": ["--n", "350", "--n0", "10", "--max-inputs", "2", *ONE_WAY],
     "recommend": [],
     "report": [],
+    "recertify": [],
     "bounds": [],
 }
 
