@@ -51,7 +51,8 @@ certificates of correct classes were asked for.
 class Budget:
     """Draws or seconds that many jobs share; safe to share between threads.
 
-    Draws are paid for before they are made. Seconds count from the first request.
+    Draws are paid for before they are made. Seconds count from the first request. Runs of many
+    inputs give a limited budget to those first that need the fewest further draws (`Job.expected`).
 
     Parameters
     ----------
@@ -88,6 +89,17 @@ class Budget:
         self._start: float | None = None
         self._lock = Lock()
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit."""
+        return self.draws is not None or self.seconds is not None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is left."""
+        with self._lock:
+            return self._left(1) == 0
+
     def resume(self, draws: int, seconds: float) -> None:
         """Count what an earlier part of the same run spent."""
         with self._lock:
@@ -97,13 +109,17 @@ class Budget:
     def take(self, draws: int) -> int:
         """Pay for as many of these draws as there are left; return their number."""
         with self._lock:
-            now = self._clock()
-            self._start = now if self._start is None else self._start
-            if self.seconds is not None and now - self._start >= self.seconds:
-                return 0
-            granted = draws if self.draws is None else min(draws, self.draws - self.spent)
+            granted = self._left(draws)
             self.spent += granted
             return granted
+
+    def _left(self, draws: int) -> int:
+        """Return how many of these draws may still be made."""
+        now = self._clock()
+        self._start = now if self._start is None else self._start
+        if self.seconds is not None and now - self._start >= self.seconds:
+            return 0
+        return draws if self.draws is None else min(draws, self.draws - self.spent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,14 +302,39 @@ class Job:
         self.total = 0 if earlier is None else earlier.total
         self._budget, self._label, self._earlier = budget, label, earlier
         self._most = last_look(plan.n)
+        self._begun = False
         self._remaining = 1  # not known before `begin`
+        self._unpaid = 0  # of these
+        self._expected = math.inf
         self._open = list(range(len(plan.questions)))  # places of the questions
         self._unit = _unit(plan.score_range)
 
     @property
     def remaining(self) -> int:
-        """Return how many draws to make until the answers are looked at; 0 when all are made."""
+        """Return how many draws to make until the answers are looked at; 0 when all are made.
+
+        They are paid for when this is read. If the budget is spent before the first draw, there are
+        none.
+        """
+        if not self._begun and self._budget is not None and self._budget.exhausted:
+            self.outcome = "budget"
+        self.pay(self._unpaid)
+        return self.due
+
+    @property
+    def limited(self) -> bool:
+        """Return whether draws are paid for from a limited budget."""
+        return self._budget is not None and self._budget.limited
+
+    @property
+    def due(self) -> int:
+        """Return what `remaining` returns, without paying."""
         return 0 if self.outcome else self._remaining
+
+    @property
+    def unpaid(self) -> int:
+        """Return how many of the draws that are due are to be paid for by a limited budget."""
+        return 0 if self.outcome else self._unpaid
 
     @property
     def most_remaining(self) -> int:
@@ -302,9 +343,12 @@ class Job:
 
     @property
     def expected(self) -> float:
-        """Return about how many more draws the open questions take; infinite if that is unknown."""
-        answers = self.test.answers
-        return max((answers[i].remaining for i in self._open), default=0.0)
+        """Return about how many more draws the open questions take, as of the last look.
+
+        It is ln(1/alpha) / KL_inf of the draws so far, less what they have shown; infinite where
+        they do not speak for a claim.
+        """
+        return 0.0 if self.outcome else self._expected
 
     @property
     def mean(self) -> float:
@@ -314,6 +358,7 @@ class Job:
 
     def begin(self, selected: int, scores: NDArray[np.floating]) -> None:
         """Take the scores of the selected class in the selection draws, as the first guess."""
+        self._begun = True
         if self._earlier is None:
             self.test = self.plan.test(scores)
         else:
@@ -331,7 +376,7 @@ class Job:
 
         By default all questions are open; `places` are those of the ones that were.
         """
-        self.test = test
+        self.test, self._begun = test, True
         if places is not None:
             self._open = list(places)
         self._look()
@@ -348,6 +393,23 @@ class Job:
         self._remaining -= len(scores)
         if self._remaining == 0:
             self._look()
+
+    def pay(self, most: int) -> None:
+        """Pay for draws that are due, at most this many. If the budget is spent, no more are due.
+
+        Draws that are paid for may be made in any parts; `update` takes them when all are.
+        """
+        wanted = min(most, self.unpaid)
+        if wanted == 0:
+            return
+        assert self._budget is not None
+        granted = self._budget.take(wanted)
+        self._unpaid -= granted
+        if granted < wanted:
+            self._remaining -= self._unpaid
+            self._unpaid = 0
+            if self._remaining == 0:
+                self.outcome = "budget"
 
     def stop(self) -> None:
         """End here, as if the budget were spent."""
@@ -367,17 +429,18 @@ class Job:
     def _continue(self) -> None:
         """Ask for the draws up to the look at which the next answer may have changed."""
         n_draws, answers = self.test.n_draws, self.test.answers
-        expected = min(answers[i].remaining for i in self._open)
+        open_questions = [answers[i].remaining for i in self._open]
+        expected, self._expected = min(open_questions), max(open_questions)
         most = max(_LEAST_STEP, n_draws // _STEP_SHARE)
         aim = n_draws + max(1, min(most, math.floor(min(expected, most / _SHARE) * _SHARE)))
         look = last_look(n_draws)
         while look < aim:
             look = look_after(look)
-        wanted = min(look, self._most) - n_draws
-        granted = wanted if self._budget is None else self._budget.take(wanted)
-        self._remaining = granted
-        if granted == 0:
-            self.outcome = "budget"
+        self._remaining = min(look, self._most) - n_draws
+        if self.limited:
+            self._unpaid = self._remaining
+        elif self._budget is not None:
+            self._budget.take(self._remaining)
 
     def _worth_drawing(self, i: int, answer: Answer) -> bool:
         """Say whether question `i` is open, and more draws may answer it."""

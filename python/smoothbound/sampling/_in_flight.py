@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound.sampling._jobs import Draws, Job, OpenEndedJob, as_open_ended
+from smoothbound.sampling._jobs import Draws, Job, OpenEndedJob, as_budgeted, as_open_ended
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,13 +106,14 @@ class Estimation:
     Attributes
     ----------
     n_wanted, n_handed_out, n_taken : int
-        Numbers of draws so far: those asked for, those handed out, those that the job took. More
-        may be handed out than asked for, because draws are made ahead of an open-ended job.
+        Numbers of draws so far: those asked for and paid, those handed out, those that the job
+        took. More may be handed out than asked for, because draws are made ahead of an open-ended
+        job.
     """
 
     def __init__(self, job: Job, open_ended: OpenEndedJob | None) -> None:
         self.n_wanted = self.n_handed_out = self.n_taken = 0
-        self._job, self._open_ended = job, open_ended
+        self._job, self._open_ended, self._budgeted = job, open_ended, as_budgeted(job)
         self._draws_ahead = True
         self._taken: list[NDArray[np.float32]] = []  # each with a row of scores and one of hits
         self._spare = np.empty((2, 0), np.float32)
@@ -123,11 +125,32 @@ class Estimation:
             return 0
         return self.n_taken + self._open_ended.most_remaining - self.n_handed_out
 
+    @property
+    def unpaid(self) -> int:
+        """Number of draws that the job asks for and has not paid for."""
+        return 0 if self._budgeted is None else self._budgeted.unpaid
+
+    @property
+    def expected(self) -> float:
+        """About how many more draws a job with a budget takes."""
+        return math.inf if self._budgeted is None else self._budgeted.expected
+
+    @property
+    def _due(self) -> int:
+        """Number of draws that the job asks for."""
+        return self._job.remaining if self._budgeted is None else self._budgeted.due
+
     def ask(self) -> int:
-        """Let the job ask for draws; return how many it still needs."""
-        remaining = self._job.remaining
-        self.n_wanted = self.n_taken + remaining
-        return remaining
+        """Let the job ask for draws; return how many it still needs, paid or not."""
+        due = self._due
+        self.n_wanted = self.n_taken + due - self.unpaid
+        return due
+
+    def pay(self, most: int) -> None:
+        """Let the job pay for draws, at most this many, and give it those that are there."""
+        assert self._budgeted is not None
+        self._budgeted.pay(most)
+        self._give()
 
     def update(self, scores: NDArray[np.float32], hits: NDArray[np.bool_]) -> None:
         """Give the job the draws that it asks for, and keep the others for later.
@@ -142,10 +165,14 @@ class Estimation:
         new = np.empty((2, len(scores)), np.float32)
         new[0], new[1] = scores, hits
         self._spare = np.concatenate([self._spare, new], axis=1) if self._spare.size else new
-        while self._spare.size and (remaining := self._job.remaining):
-            if self._open_ended is not None and self._spare.shape[1] < remaining:
+        self._give()
+
+    def _give(self) -> None:
+        """Give the job the draws that it asks for, as far as they are there and paid for."""
+        while self._spare.size and (due := self._due) and not self.unpaid:
+            if self._open_ended is not None and self._spare.shape[1] < due:
                 break
-            taken, self._spare = self._spare[:, :remaining], self._spare[:, remaining:]
+            taken, self._spare = self._spare[:, :due], self._spare[:, due:]
             self._taken.append(taken)
             self.n_taken += taken.shape[1]
             self._job.update(taken[0])
@@ -180,6 +207,8 @@ class InFlight(Generic[Item]):
         The job, if it is open-ended.
     n_queued : int
         Number of its draws to hand out that the schedule has counted.
+    is_to_pay : bool
+        Whether the schedule will let it pay for draws.
     open : bool
         Whether the input has not ended yet.
     """
@@ -191,6 +220,7 @@ class InFlight(Generic[Item]):
     estimation: Estimation = field(init=False)
     open_ended: OpenEndedJob | None = field(init=False)
     n_queued: int = 0
+    is_to_pay: bool = False
     open: bool = True
 
     def __post_init__(self) -> None:

@@ -15,7 +15,17 @@ from smoothbound.noise._kinds import Kind
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Draws", "Failure", "FixedJob", "Input", "Job", "OpenEndedJob", "as_open_ended"]
+__all__ = [
+    "BudgetedJob",
+    "Draws",
+    "Failure",
+    "FixedJob",
+    "Input",
+    "Job",
+    "OpenEndedJob",
+    "as_budgeted",
+    "as_open_ended",
+]
 
 # Draws can be joined only if they agree in these.
 _SHARED = ("seed", "index", "selected", "n0", "displacement", "sigma", "measure", "noise")
@@ -61,6 +71,46 @@ class OpenEndedJob(Job, Protocol):
 
         `remaining` counts from here on; before, it only tells whether to draw at all.
         """
+
+
+class BudgetedJob(OpenEndedJob, Protocol):
+    """An open-ended job whose draws may have to be paid for, from a budget that many jobs share.
+
+    Attributes
+    ----------
+    limited : bool
+        Whether the budget has a limit.
+    due : int
+        As `remaining`, of which reading may pay.
+    unpaid : int
+        How many of the draws that are due are still to be paid for.
+    expected : float
+        About how many more draws the job takes in all. Those that need the fewest are paid first.
+    """
+
+    @property
+    def limited(self) -> bool:
+        """Return whether draws have to be paid for."""
+
+    @property
+    def due(self) -> int:
+        """Return how many draws to make until the scores are looked at."""
+
+    @property
+    def unpaid(self) -> int:
+        """Return how many of them are to be paid for."""
+
+    @property
+    def expected(self) -> float:
+        """Return about how many more draws there will be."""
+
+    def pay(self, most: int) -> None:
+        """Pay for draws, at most this many; if the budget is spent, fewer are due."""
+
+
+def as_budgeted(job: Job) -> BudgetedJob | None:
+    """Return the job, if it is budgeted."""
+    return cast(BudgetedJob, job) if hasattr(job, "pay") else None
 
 
 def as_open_ended(job: Job) -> OpenEndedJob | None:

@@ -31,7 +31,7 @@ from smoothbound.noise._noise import Noise
 from smoothbound.noise._streams import MAX_DRAWS, Stream
 from smoothbound.sampling._batches import Attempt, Batches
 from smoothbound.sampling._inputs import tensor_of
-from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input
+from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input, as_budgeted
 from smoothbound.sampling._outputs import OutputSummary, Scorer, select_for
 from smoothbound.sampling._running_model import RunningModel
 from smoothbound.sampling._schedule import Schedule, Segment
@@ -42,6 +42,8 @@ Outcome = tuple[Input, Draws | Failure]
 
 _BATCHES_AHEAD = 2  # batches queued on a GPU while the host reads the scores of an earlier one
 _FEW_DRAWS = 4  # draws that an input has in flight, about, if its selection may end early
+_MOST_WAITING = 4096  # inputs that need many draws, and wait while others use a budget
+_WAITING_BYTES = 1 << 26  # for these
 _EQUAL_FAILURES = 8  # if this many first inputs fail in the same way, the model is at fault
 
 
@@ -321,6 +323,9 @@ class Sampler:
         if early_selection:
             n_draws = min(n_draws, _FEW_DRAWS)
         n_slots = (ahead + 1) * -(-size // n_draws) + 1
+        if (budgeted := as_budgeted(first.job)) is not None and budgeted.limited:
+            room = _WAITING_BYTES // max(1, 4 * int(np.prod(first.x.shape)))
+            n_slots = max(n_slots, min(room, _MOST_WAITING))
         schedule = Schedule(
             ((item, item.job) for item in chain([first], queue)),
             n0=n0,

@@ -10,9 +10,12 @@ therefore decides when a draw is made, and never its value.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Schedule", "Segment"]
 
 Item = TypeVar("Item")
+
+_AT_FIRST = 30  # draws, about, that show how many an input takes
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,10 @@ class Schedule(Generic[Item]):
     """Packs the draws of many inputs into batches of one size.
 
     An input is admitted only when those in flight cannot fill a batch. Inputs are served in the
-    order in which they asked for draws. The selection draws of an input come before its estimation
-    draws, so that the class is known before an estimation draw is measured. If the selection may
+    order in which they asked for draws. Inputs with a budget pay, and are served, in the order of
+    the draws that they still need, the fewest first; new inputs come before those that need many.
+    The selection draws of an input come before its estimation draws, so that the class is known
+    before an estimation draw is measured. If the selection may
     end early, or the job needs the scores of the selection draws, the estimation draws wait for the
     end of the selection. Rows that would be empty hold draws that open-ended jobs in flight have
     not asked for yet.
@@ -132,6 +139,8 @@ class Schedule(Generic[Item]):
         self._free = list(range(self.n_slots - 1, -1, -1))
         self._in_flight: dict[int, InFlight[Item]] = {}  # by slot
         self._waiting: deque[InFlight[Item]] = deque()  # with draws to hand out
+        self._unpaid: list[tuple[float, int, InFlight[Item]]] = []  # heap: with draws to pay for
+        self._order = count()  # of those that need as many draws
         self._ready = 0  # number of draws to hand out
 
     def fill(self) -> int:
@@ -139,9 +148,24 @@ class Schedule(Generic[Item]):
 
         There may be fewer than `size` before the end, because inputs in flight may wait for scores.
         """
-        while self._ready < self.size and self._free and self._admit():
+        while self._ready < self.size and self._make_ready():
             pass
         return self._ready
+
+    def _make_ready(self) -> bool:
+        """Admit an input, or let the one that needs the fewest draws pay; say if there was one."""
+        while self._unpaid and not self._unpaid[0][-1].open:
+            heappop(self._unpaid)
+        expected = self._unpaid[0][0] if self._unpaid else math.inf
+        if expected > _AT_FIRST and self._free and self._admit():
+            return True
+        if not self._unpaid:
+            return False
+        _, _, nearest = heappop(self._unpaid)
+        nearest.is_to_pay = False
+        nearest.estimation.pay(self.size - self._ready)
+        self._ask(nearest)
+        return True
 
     def next_batch(self) -> list[Segment[Item]]:
         """Hand out the draws that are ready, at most `size` of them, and others ahead of them."""
@@ -240,10 +264,13 @@ class Schedule(Generic[Item]):
 
     def _ask(self, one: InFlight[Item]) -> None:
         """Queue the draws that the job asks for, or end the input."""
-        if one.estimation.ask():
-            self._queue(one)
-        else:
+        if not one.estimation.ask():
             self._end(one, one.estimation.draws(one.selection))
+            return
+        if one.estimation.unpaid and not one.is_to_pay:
+            one.is_to_pay = True
+            heappush(self._unpaid, (one.estimation.expected, next(self._order), one))
+        self._queue(one)
 
     def _queue(self, one: InFlight[Item]) -> None:
         """Let an input wait for its turn, if it has draws to hand out and does not wait yet."""

@@ -215,11 +215,13 @@ class AnytimeProcedure:
         label = label if self.rules.correct_only else None
         return self.plan.start(self.rules.budget, label, earlier)
 
-    def following(self, row: Mapping[str, Any]) -> Earlier:
+    def following(self, row: Mapping[str, Any]) -> Earlier | None:
         """Return where the questions begin for an input, by its row of the run that they follow.
 
-        Its draws are the first guess, and the questions count those after them.
+        Its draws are the first guess, and the questions count those after them. None: it has none.
         """
+        if not row["state"]:
+            return None
         before = AnytimeTest.from_bytes(row["state"], backend=self.plan.backend)
         asked = (*self.plan.questions, *self.plan.aside)
         test = before.follow_up(asked, alpha=self.plan.alpha)
@@ -227,10 +229,14 @@ class AnytimeProcedure:
 
     def goes_on(self, row: Mapping[str, Any]) -> bool:
         """Say whether more draws, up to n, may answer a question about an input that has a row."""
-        if row["status"] in ("failed", "misclassified") or not row["state"]:
+        if row["status"] in ("failed", "misclassified"):
             return False
+        if not row["state"]:  # a budget was spent before its first draw
+            return True
         job = self.plan.start()
-        job.resume(earlier_of(row).test)
+        earlier = earlier_of(row)
+        assert earlier is not None
+        job.resume(earlier.test)
         return job.outcome is None
 
     def check_feasible(self) -> Settings:
@@ -313,7 +319,7 @@ class AnytimeProcedure:
             top_count=top_count,
             mean_score=job.mean,
             bounds=(bounds,),
-            state=job.to_bytes() if status == "stopped" else job.test.to_bytes(),
+            state=_state(job, selected, status),
         )
 
     def bounds(self, answers: Sequence[Answer]) -> MethodBounds:
@@ -403,8 +409,17 @@ def recorded_procedure(settings: RunSettings) -> AnytimeProcedure:
     )
 
 
-def earlier_of(row: Mapping[str, Any]) -> Earlier:
-    """Return the job from which the input of a row of the results goes on."""
+def _state(job: Job, selected: int, status: Status) -> bytes:
+    """Return the state with which an input goes on; empty if not even its class is selected."""
+    if selected == -1:
+        return b""
+    return job.to_bytes() if status == "stopped" else job.test.to_bytes()
+
+
+def earlier_of(row: Mapping[str, Any]) -> Earlier | None:
+    """Return the job from which the input of a row of the results goes on; None if it begins."""
+    if not row["state"]:
+        return None
     state, selected, n_selection = row["state"], row["selected"], row["n_selection"]
     if row["status"] == "stopped":
         return Earlier.from_bytes(state, selected, n_selection)

@@ -547,7 +547,7 @@ class SmoothedClassifier:
                 procedure.job(earlier=earlier),
                 i,
                 top_count,
-                first_draw=earlier.test.next_draw,
+                first_draw=0 if earlier is None else earlier.test.next_draw,
             )
             for i, (earlier, top_count) in starts.items()
         )

@@ -91,7 +91,7 @@ class Further:
         """
         known = checks.instance("certificate", certificate, SmoothedCertificate)
         of, adaptive = known.settings, known.settings.adaptive
-        if adaptive is None or not any(known.state):
+        if adaptive is None or (known.n_draws.any() and not any(known.state)):
             raise ValueError(
                 "certificate must hold draws that can go on, those of certify(adaptive=True), and "
                 "has none: a fixed number of draws may not grow after a look at its results"
@@ -155,12 +155,12 @@ class Further:
                 f"{'; '.join(differences)}"
             )
 
-    def starts(self, procedure: AnytimeProcedure) -> dict[int, tuple[Earlier, int]]:
+    def starts(self, procedure: AnytimeProcedure) -> dict[int, tuple[Earlier | None, int]]:
         """Return the rows that are drawn further: where each begins, and its votes so far."""
-        found = {}
+        found: dict[int, tuple[Earlier | None, int]] = {}
         for i in range(len(self.certificate)):
             row = self._row(i)
-            if not row["state"]:  # it failed, and has no class
+            if row["status"] == "failed":  # it has no class
                 continue
             if self.later:
                 found[i] = procedure.following(row), 0
@@ -178,7 +178,7 @@ class Further:
         if self.later and drawn is None:
             failure = Failure("before", row["reason"].removeprefix("failed: "))
             return failed_input(failure, [self.request], len(self.request.radii))
-        if drawn is not None and (self.later or drawn.status != "failed"):
+        if drawn is not None and (self.later or drawn.status != "failed" or not row["state"]):
             return drawn
         if drawn is not None:
             row["reason"] = after_failure(row["reason"], drawn.reason)

@@ -213,7 +213,9 @@ def kept_after_failure(row: Mapping[str, Any], failure: Failure) -> dict[str, An
     if row["status"] == "stopped":
         kept["status"] = "certified" if row["predicted"] >= 0 else "abstained"
         kept["reason"] = kept["reason"].replace("stopped: ", "", 1)
-        kept["state"] = earlier_of(row).test.to_bytes()
+        earlier = earlier_of(row)
+        assert earlier is not None
+        kept["state"] = earlier.test.to_bytes()
     return kept
 
 

@@ -393,7 +393,7 @@ class _RowWriter:
 
     def _row(self, item: _Labelled, outcome: Draws | Failure) -> dict[str, object] | None:
         """Return the row of an input; None if an interruption left its draws uncounted."""
-        if isinstance(outcome, Failure) and item.earlier is not None:
+        if isinstance(outcome, Failure) and item.earlier is not None and item.earlier["state"]:
             return kept_after_failure(item.earlier, outcome)
         result = self._result(item, outcome)
         if result is None:

@@ -99,6 +99,41 @@ def test_a_budget_ends_the_draws_and_keeps_what_they_certify():
     assert second.test.n_draws == 0
 
 
+def test_draws_may_be_paid_for_in_parts():
+    scores, budget = logistic(4, 1.5, 60_000), Budget(draws=500)
+    made = plan(Decide(0.5, 0.0), FindRadius(0.5, precision=0.02))
+    job, at = made.start(budget=budget), 10
+    job.begin(0, scores[:10])
+    while job.due:
+        due = job.due
+        while job.unpaid:
+            before = job.unpaid, budget.spent
+            job.pay(3)
+            assert budget.spent - before[1] <= 3
+        assert job.due <= due
+        at += job.due
+        job.update(scores[at - job.due : at])
+    assert budget.spent == at - 10 == 500
+    whole = played(made, scores, budget=Budget(draws=500))
+    assert job.test.to_bytes() == whole.test.to_bytes()
+    assert job.outcome == whole.outcome == "budget"
+
+
+def test_a_budget_without_limits_only_counts():
+    scores, budget = logistic(5, 1.0, 60_000), Budget()
+    job = played(plan(Decide(0.5, SIGMA)), scores, budget=budget)
+    assert job.unpaid == 0
+    assert budget.spent == job.test.n_draws > 0
+    assert job.test.to_bytes() == played(plan(Decide(0.5, SIGMA)), scores).test.to_bytes()
+
+
+def test_no_input_begins_when_the_budget_is_spent():
+    budget = Budget(draws=1)
+    budget.take(1)
+    job = plan(Decide(0.5, SIGMA)).start(budget=budget)
+    assert (job.remaining, job.outcome) == (0, "budget")
+
+
 def test_seconds_end_the_draws_too():
     now = 0.0
 

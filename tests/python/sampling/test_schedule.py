@@ -63,6 +63,54 @@ class OpenEnded(Staged):
         self.began.append((selected, scores.tolist()))
 
 
+class Pot:
+    """Draws that jobs share, and how many of them each has paid for, in the order of paying."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.paid: list[tuple[int, int]] = []
+
+
+class Budgeted(OpenEnded):
+    """Pays for its draws, in any parts; ends where the pot is empty."""
+
+    def __init__(self, item: int, stages: list[int], beyond: int, pot: Pot) -> None:
+        super().__init__(item, stages, beyond)
+        self.pot, self.whole = pot, list(stages)
+        self.unpaid = self.stages[0] if self.stages else 0
+
+    @property
+    def due(self) -> int:
+        return super().remaining
+
+    @property
+    def remaining(self) -> int:
+        self.pay(self.unpaid)
+        return self.due
+
+    @property
+    def expected(self) -> float:
+        return sum(self.stages) - self.in_stage
+
+    def pay(self, most: int) -> None:
+        granted = min(most, self.unpaid, self.pot.left)
+        self.pot.left -= granted
+        self.unpaid -= granted
+        self.pot.paid.append((self.item, granted))
+        if granted < most and self.unpaid:
+            self.stages[0] -= self.unpaid
+            self.unpaid = 0
+            while len(self.stages) > 1:
+                self.stages.pop()
+            if not self.stages[0]:
+                self.stages.clear()
+
+    def update(self, scores: NDArray[np.float32]) -> None:
+        assert self.unpaid == 0
+        super().update(scores)
+        self.unpaid = self.stages[0] if self.stages else 0
+
+
 def numbers(item: int, first: int, count: int) -> NDArray[np.float32]:
     """A score for each draw of each item that tells both."""
     return (1000 * item + first + np.arange(count)).astype(np.float32)
@@ -193,6 +241,56 @@ def test_results_do_not_depend_on_the_draws_that_are_made_ahead(
         if total:
             assert early or draws.n0 == n0
             assert job.began == [(job.item % 3, list(range(draws.n0)))]
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 60), max_size=6), max_size=12),
+    st.integers(0, 500),
+    st.integers(0, 50),
+    st.integers(1, 40),
+    st.integers(1, 9),
+    st.integers(0, 3),
+)
+def test_a_budget_pays_for_each_draw_once_and_changes_no_input_that_it_does_not_end(
+    stages: list[list[int]], budget: int, beyond: int, size: int, n_slots: int, ahead: int
+) -> None:
+    pot = Pot(budget)
+    jobs = [Budgeted(item, wanted, beyond, pot) for item, wanted in enumerate(stages)]
+    totals = [sum(job.stages) for job in jobs]
+    inputs = [(job.item, job) for job in jobs]
+    schedule = Schedule(inputs, n0=20, size=size, n_slots=n_slots, early_selection=True)
+    for batch in run(schedule, ahead):
+        row = 0
+        for segment in batch:
+            assert segment.rows.start == row
+            row = segment.rows.stop
+        assert row <= size
+    outcomes = dict(schedule.finished)
+    assert sorted(outcomes) == list(range(len(stages)))
+    paid = [sum(k for item, k in pot.paid if item == job.item) for job in jobs]
+    assert pot.left == budget - sum(paid) == max(0, budget - sum(totals))
+    for job, total in zip(jobs, totals, strict=True):
+        draws = outcomes[job.item]
+        assert isinstance(draws, Draws)
+        assert len(draws.scores) == paid[job.item] <= total
+        np.testing.assert_array_equal(draws.scores, numbers(job.item, 0, paid[job.item]))
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_a_short_budget_goes_to_those_that_need_the_fewest_draws(ahead: int) -> None:
+    pot = Pot(2000)
+    wanted = [[10, 10, 2000] if item % 3 == 0 else [10, 10, 5] for item in range(60)]
+    jobs = [Budgeted(item, stages, 0, pot) for item, stages in enumerate(wanted)]
+    inputs = [(job.item, job) for job in jobs]
+    schedule = Schedule(inputs, n0=20, size=50, n_slots=26, early_selection=True)
+    for _ in run(schedule, ahead):
+        pass
+    ended = {item for item, draws in schedule.finished if len(draws.scores) == sum(wanted[item])}
+    easy = {item for item in range(60) if item % 3}
+    assert ended <= easy
+    # While their scores are on the way, full batches take draws of others.
+    assert len(easy - ended) <= ahead
+    assert pot.left == 0
 
 
 @pytest.mark.parametrize("ahead", [0, 2])

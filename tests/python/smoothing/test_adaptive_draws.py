@@ -135,6 +135,41 @@ def test_a_budget_keeps_what_is_certified() -> None:
             np.testing.assert_array_equal(cert.lower[i], whole.lower[i])
 
 
+@pytest.mark.parametrize("size", [50, 400])
+def test_a_short_budget_decides_those_first_that_need_the_fewest_draws(size: int) -> None:
+    x0 = [0.24, 2.0, 0.26, 3.0, 0.25, 2.5] * 5  # every second one is hard
+    options: dict[str, Any] = {"radii": [0.0], "thresholds": [0.69], "n": 5000, "strictness": 9.0}
+    whole = decide(x0, exact, size, **options)
+    easy = whole.n_draws < 100
+    assert easy.sum() == len(x0) / 2
+    assert (whole.n_draws[~easy] > 300).all()
+    spent = int(whole.n_draws[easy].sum()) + 300
+    cert = decide(x0, exact, size, **options, budget=Budget(draws=spent))
+    assert cert.n_draws.sum() == spent
+    for i in np.flatnonzero(easy):
+        assert cert.status[i] == whole.status[i]
+        assert cert.state[i] == whole.state[i]
+    assert [status == "budget" for status in cert.status] == (~easy).tolist()
+
+
+def test_inputs_that_a_budget_never_reached_begin_when_they_go_on() -> None:
+    smoothed, x = SmoothedClassifier(exact, SIGMA, batch_size=100), inputs(*X0)
+    asked: dict[str, Any] = {"radii": [0.0], "thresholds": [0.6], "adaptive": True, "n": 2000}
+    budget = Budget(draws=1)
+    budget.take(1)
+    none = smoothed.certify(x, budget=budget, **asked)
+    assert set(none.status) == {"budget"}
+    assert none.n_selection.sum() == 0
+    assert (none.selected == -1).all()
+    assert set(none.state) == {b""}
+    whole = smoothed.certify(x, **asked)
+    further = smoothed.certify_further(x, none)
+    for name in ("lower", "n_draws", "n_selection", "selected", "predicted", "state", "status"):
+        np.testing.assert_array_equal(getattr(further, name), getattr(whole, name))
+    later = smoothed.certify_further(x, none, thresholds=[0.7])
+    np.testing.assert_array_equal(later.selected, whole.selected)
+
+
 def test_without_a_single_draw_nothing_is_certified() -> None:
     cert = decide(X0, budget=Budget(seconds=1.0, clock=iter([0.0, *[10.0] * 1000]).__next__))
     none = cert.n_draws == 0
