@@ -20,7 +20,9 @@ from smoothbound.scores._score_file import (
     check_type,
     choose,
     readable,
+    regrouped,
     rows_per_chunk,
+    without_categories,
 )
 
 __all__ = ["open_arrow", "open_parquet"]
@@ -63,7 +65,7 @@ def open_parquet(path: Path, key: str | None) -> ScoreFile:
                 yield _rows(what, row, batch.column(0), n_draws)
                 row += len(batch)
 
-    chunks = readable(path, _regrouped(pieces(), rows))
+    chunks = readable(path, regrouped(pieces(), rows))
     return ScoreFile(n_inputs, n_draws, dtype, chunks, ids, left_out)
 
 
@@ -95,7 +97,7 @@ def open_arrow(path: Path, key: str | None) -> ScoreFile:
                 if hasattr(mmap, "MADV_DONTNEED"):  # pages that were read stay in memory otherwise
                     mapped.madvise(mmap.MADV_DONTNEED)
 
-    chunks = readable(path, _regrouped(pieces(), rows))
+    chunks = readable(path, regrouped(pieces(), rows))
     ids = _gathered(path, (each.select(kept) for each in _arrow_batches(mapped)[1]) if kept else ())
     return ScoreFile(n_inputs, n_draws, dtype, chunks, ids, left_out)
 
@@ -146,7 +148,7 @@ def _gathered(path: Path, batches: Iterable[pa.RecordBatch]) -> pa.Table:
     for batch in batches:
         batch.validate(full=True)  # texts may reach beyond the file
         for start in range(0, len(batch), _IDS_ROWS):
-            part = _plain(pa.Table.from_batches([batch[start : start + _IDS_ROWS]]))
+            part = without_categories(pa.Table.from_batches([batch[start : start + _IDS_ROWS]]))
             size += part.nbytes
             if size > memory_limit():
                 raise StoreError(
@@ -155,32 +157,6 @@ def _gathered(path: Path, batches: Iterable[pa.RecordBatch]) -> pa.Table:
                 )
             parts.append(part)
     return pa.concat_tables(parts) if parts else pa.table({})
-
-
-def _plain(ids: pa.Table) -> pa.Table:
-    """Replace categories by their values, because their codes may differ from chunk to chunk."""
-    for j, column in enumerate(ids.columns):
-        if pa.types.is_dictionary(column.type):
-            ids = ids.set_column(j, ids.column_names[j], column.cast(column.type.value_type))
-    return ids
-
-
-def _regrouped(pieces: Iterable[Scores], rows: int) -> Iterator[Scores]:
-    """Yield the rows of all pieces, `rows` at a time."""
-    waiting: list[Scores] = []
-    missing = rows
-    for piece in pieces:
-        start = 0
-        while start < len(piece):
-            part = piece[start : start + missing]
-            start += len(part)
-            missing -= len(part)
-            waiting.append(part)
-            if not missing:
-                yield np.concatenate(waiting) if len(waiting) > 1 else part
-                waiting, missing = [], rows
-    if waiting:
-        yield np.concatenate(waiting)
 
 
 def _rows(what: str, start: int, column: pa.Array[Any], n_draws: int | None) -> Scores:

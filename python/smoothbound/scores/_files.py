@@ -7,7 +7,7 @@ others are streamed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from smoothbound._files.plain import memory_limit, require_plain
@@ -15,23 +15,27 @@ from smoothbound._utils import checks
 from smoothbound.errors import StoreError
 from smoothbound.scores._arrow_files import open_arrow, open_parquet
 from smoothbound.scores._csv import open_csv
+from smoothbound.scores._many import files_of, is_folder, open_many
 from smoothbound.scores._numpy_files import open_npy, open_npz
 from smoothbound.scores._score_file import ScoreFile
 
 __all__ = ["open_scores"]
 
 
-def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
-    """Open a file of scores.
+def open_scores(path: str | Path | Sequence[str | Path], key: str | None = None) -> ScoreFile:
+    """Open a file of scores, several, or a folder of Parquet files.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path, or a sequence of them
         A .npy file, shape (n_inputs, n_draws); an .npz file with such an array; a Parquet file or
         an Arrow IPC file (.arrow, .feather) or stream (.arrows) with a column of lists, one list
         of scores per input; or a .csv file with one line per input. In a CSV file whose first line
         is a header, the scores are the columns whose names are one word with a number after it,
-        such as s0, s1, s2 or 0, 1, 2. Without a header all columns are scores.
+        such as s0, s1, s2 or 0, 1, 2. Without a header all columns are scores. Several files, or a
+        folder of Parquet files at any depth, are one table with the rows of all in their order, and
+        with the file of each row in the column "file". All rows need the same number of scores. A
+        folder named ``key=value`` gives a column ``key``.
     key : str, optional
         Name of the array, of the column, or of the columns of a CSV file without their numbers.
         Needed if there are several.
@@ -44,10 +48,22 @@ def open_scores(path: str | Path, key: str | None = None) -> ScoreFile:
     Raises
     ------
     StoreError
-        If the file is missing, damaged, of another kind, or does not hold a table of scores.
+        If a file is missing, damaged, of another kind, or does not hold a table of scores, or if
+        files do not fit together.
     """
-    path = checks.path("path", path)
     checks.optional("key", key, str)
+    if isinstance(path, str | Path) and not is_folder(checks.path("path", path)):
+        return _open_one(checks.path("path", path), key)
+    paths = checks.paths("path", [path] if isinstance(path, str | Path) else path)
+    found = files_of(paths)
+    if not found:
+        raise StoreError("path must name at least one file of scores, got none")
+    if len(found) == 1 and not found[0][1] and found[0][0] in paths:
+        return _open_one(found[0][0], key)
+    return open_many(found, key, _open_one)
+
+
+def _open_one(path: Path, key: str | None) -> ScoreFile:
     kinds: dict[str, Callable[[Path, str | None], ScoreFile]] = {
         ".npy": open_npy,
         ".npz": open_npz,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 from smoothbound.errors import StoreError
 
-__all__ = ["ScoreFile", "Scores", "check_type", "choose", "readable", "rows_per_chunk"]
+__all__ = [
+    "ScoreFile",
+    "Scores",
+    "check_type",
+    "choose",
+    "readable",
+    "regrouped",
+    "rows_per_chunk",
+    "without_categories",
+]
 
 Scores = NDArray[Any]
 
@@ -36,6 +45,8 @@ class ScoreFile:
         The columns beside the scores that hold numbers, texts or dates.
     left_out : tuple of str
         The names of the other columns, which are not read.
+    parts : tuple of (int, Path)
+        If the rows come from several files: the first row of each, and the file.
     """
 
     n_inputs: int
@@ -44,6 +55,7 @@ class ScoreFile:
     chunks: Iterator[Scores]
     ids: pa.Table = field(default_factory=lambda: pa.table({}))
     left_out: tuple[str, ...] = ()
+    parts: tuple[tuple[int, Path], ...] = ()
 
 
 def readable(path: Path, chunks: Iterator[Scores]) -> Iterator[Scores]:
@@ -74,6 +86,32 @@ def choose(path: Path, kind: str, key: str | None, names: list[str]) -> str:
     return names[0] if key is None else key
 
 
+def regrouped(pieces: Iterable[Scores], rows: int) -> Iterator[Scores]:
+    """Yield the rows of all pieces, `rows` at a time."""
+    waiting: list[Scores] = []
+    missing = rows
+    for piece in pieces:
+        start = 0
+        while start < len(piece):
+            part = piece[start : start + missing]
+            start += len(part)
+            missing -= len(part)
+            waiting.append(part)
+            if not missing:
+                yield np.concatenate(waiting) if len(waiting) > 1 else part
+                waiting, missing = [], rows
+    if waiting:
+        yield np.concatenate(waiting)
+
+
 def rows_per_chunk(n_draws: int, itemsize: int) -> int:
     """Return how many rows are read at a time."""
     return max(1, CHUNK_BYTES // (n_draws * itemsize))
+
+
+def without_categories(ids: pa.Table) -> pa.Table:
+    """Replace categories by their values, because their codes may differ from chunk to chunk."""
+    for j, column in enumerate(ids.columns):
+        if pa.types.is_dictionary(column.type):
+            ids = ids.set_column(j, ids.column_names[j], column.cast(column.type.value_type))
+    return ids

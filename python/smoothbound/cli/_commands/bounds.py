@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -42,14 +43,15 @@ _DRAWS, _MACHINE = "The scores", "How it runs"
 
 def bounds(
     scores: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            metavar="SCORES",
+            metavar="SCORES...",
             help="A .npy file of shape (inputs, draws); an .npz file with such an array, by any "
             "name; a .parquet, .arrow, .arrows or .feather file with a column of lists; or a .csv "
             "file with a line for each input. Other columns, such as ids, are kept. In a .csv file "
             "with a header, columns whose names are one word and a number (s0, s1, ...) are "
-            "scores; without a header, all columns are.",
+            "scores; without a header, all columns are. Several files, or a folder of Parquet "
+            "files, are one table, with the file of each row in the column 'file'.",
             show_default=False,
         ),
     ],
@@ -151,32 +153,48 @@ def bounds(
     implementation = backends.resolve(
         None if backend is None else checks.choice("backend", backend, BACKENDS)
     )
-    file = open_scores(scores, key)
+    file = open_scores(scores[0] if len(scores) == 1 else scores, key)
     first = next(file.chunks)
-    say(_understood(scores, file, first), Console(stderr=True))
+    named = str(scores[0]) if len(scores) == 1 else f"{len(scores)} places"
+    files_read = f" ({len(file.parts)} files)" if file.parts else ""
+    say(_understood(f"{named}{files_read}", file, first), Console(stderr=True))
     certify = partial(certify_rows, request=request, backend=implementation, threads=threads)
-    _write(out, file, _certificates(scores, chain([first], file.chunks), certify))
+    certificates = _certificates(named, file, chain([first], file.chunks), certify)
+    _write(out, file, certificates)
     say(f"{out}: {file.n_inputs} inputs, {file.n_draws} draws each")
 
 
 def _certificates(
-    scores: Path, chunks: Iterable[Scores], certify: Callable[..., Certificate]
+    named: str, file: ScoreFile, chunks: Iterable[Scores], certify: Callable[..., Certificate]
 ) -> Iterator[Certificate]:
     row = 0
     for chunk in chunks:
         try:
             yield certify(chunk, first_row=row)
         except ValueError as error:
-            if not row:
+            if not row and not file.parts:
                 raise
-            raise ValueError(f"in the rows of {scores} counted from {row}: {error}") from error
+            where = f"{named} counted from {row}{_begins_in(file, row, len(chunk))}"
+            raise ValueError(f"in the rows of {where}: {error}") from error
         row += len(chunk)
+
+
+def _begins_in(file: ScoreFile, row: int, count: int) -> str:
+    """Name the files of some rows, if there are several."""
+    starts = [start for start, _ in file.parts]
+    here = file.parts[max(bisect_right(starts, row) - 1, 0) : bisect_right(starts, row + count - 1)]
+    if not here:
+        return ""
+    (start, first), (_, last) = here[0], here[-1]
+    through = "" if first == last else f" to {last}"
+    return f" (row {row - start} of {first}{through})"
 
 
 def _write(out: Path, file: ScoreFile, certificates: Iterable[Certificate]) -> None:
     """Write certificates, each while the next one is made, with the ids of the file beside them."""
     from smoothbound._display.progress import progress
     from smoothbound.bounds._certificate_files import writing
+    from smoothbound.scores._score_file import without_categories
 
     with (
         writing(out) as write,
@@ -188,7 +206,8 @@ def _write(out: Path, file: ScoreFile, certificates: Iterable[Certificate]) -> N
         for certificate in certificates:
             if written is not None:
                 written.result()
-            written = pool.submit(write, file.ids[row : row + len(certificate)], certificate)
+            ids = without_categories(file.ids[row : row + len(certificate)])
+            written = pool.submit(write, ids, certificate)
             row += len(certificate)
             advance(len(certificate))
         if written is not None:
@@ -199,7 +218,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(name or "a column without a name" for name in names)
 
 
-def _understood(scores: Path, file: ScoreFile, chunk: Scores) -> str:
+def _understood(scores: str, file: ScoreFile, chunk: Scores) -> str:
     """Say how a file was read, so that a mistake shows before the work."""
     rows = "all" if len(chunk) == file.n_inputs else f"the first {len(chunk)}"
     low, high = floor_significant(chunk.min(), 4), ceil_significant(chunk.max(), 4)
