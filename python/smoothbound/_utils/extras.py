@@ -15,7 +15,7 @@ EXTRAS = {
     "matplotlib": "report",
     "jinja2": "report",
     "PIL": "data",
-    "sklearn": "data",
+    "sklearn": "sklearn",
     "pandas": "all",
     "safetensors": "safetensors",
     "onnxruntime": "onnx",

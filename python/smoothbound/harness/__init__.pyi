@@ -1,3 +1,4 @@
+from ._sklearn import SmoothedEstimator as SmoothedEstimator
 from ._torchmetrics import CertifiedAccuracy as CertifiedAccuracy
 from ._torchmetrics import CertifiedConfidence as CertifiedConfidence
 from ._torchmetrics import CertifiedRadius as CertifiedRadius

@@ -23,6 +23,7 @@ __all__ = [
     "clopper_pearson_lower",
     "least_votes",
     "majority_class",
+    "require_enough_votes",
 ]
 
 _MOST_DRAWS = 2**32 - 1  # the limit of the core
@@ -146,6 +147,22 @@ def least_votes(alpha: float) -> int:
     """
     below = max(1, int(-np.log2(alpha)))  # 2^(1 - n) must be less than alpha
     return next(n for n in count(below) if majority_class([n], alpha) == 0)
+
+
+def require_enough_votes(n: int, alpha: float) -> None:
+    """Refuse a number of draws with which `majority_class` always abstains.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or outside its range, or `n` is too small.
+    """
+    n, needed = checks.count("n", n, 1, _MOST_DRAWS), least_votes(checks.alpha("alpha", alpha))
+    if n < needed:
+        raise ValueError(
+            f"n = {n} draws are too few to predict any class at alpha = {alpha:g}, even if all "
+            f"of them agree; at least n = {needed} are needed"
+        )
 
 
 def class_radius(

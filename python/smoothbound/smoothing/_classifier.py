@@ -33,7 +33,7 @@ from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
-from smoothbound.smoothing._class_radius import least_votes, majority_class
+from smoothbound.smoothing._class_radius import majority_class, require_enough_votes
 from smoothbound.smoothing._further import Further, columns_of
 from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
 
@@ -420,25 +420,58 @@ class SmoothedClassifier:
         >>> smoothed.predict(torch.tensor([[1.5], [0.0], [-1.5]])).tolist()
         [0, -1, 1]
         """
+        require_enough_votes(n, alpha)
+        votes = self.votes(x, n=n, seed=seed, noise=noise, grid=grid, index=index)
+        return np.array([majority_class(row, alpha) for row in votes], np.int64)
+
+    def votes(
+        self,
+        x: NDArray[np.floating] | Tensor,
+        *,
+        n: int = 1_000,
+        seed: int = 0,
+        noise: Kind | None = None,
+        grid: int | None = None,
+        index: Sequence[int] | NDArray[np.integer] | None = None,
+    ) -> NDArray[np.int64]:
+        """Count the draws in which each class has the largest output.
+
+        The counts divided by n estimate how probable each class is under the noise.
+
+        Parameters
+        ----------
+        x, n, seed, noise, grid, index
+            As for `predict`, which makes the same draws.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_inputs, n_seen)
+            Classes after the last one that had a vote are left out.
+
+        Raises
+        ------
+        TypeError, ValueError, ModelError
+            As for `predict`.
+
+        Examples
+        --------
+        >>> smoothed = SmoothedClassifier(lambda x: torch.cat([x, -x], dim=1), sigma=0.5)
+        >>> smoothed.votes(torch.tensor([[9.0], [-9.0]]), n=50).tolist()
+        [[50, 0], [0, 50]]
+        """
         self._check_batch(x)
         indices, n = _indices(index, len(x)), checks.count("n", n, 1, MAX_DRAWS)
-        if n < (needed := least_votes(checks.alpha("alpha", alpha))):
-            raise ValueError(
-                f"n = {n} draws are too few to predict any class at alpha = {alpha:g}, even if all "
-                f"of them agree; at least n = {needed} are needed"
-            )
         voting, made = copy(self.sampler), self.sampler.noise(noise, seed=seed, grid=grid)
         voting.measure, voting.select = TOP_CLASS, "votes"
         items = (_Row(x[i, ...], indices[i], FixedJob(n), i) for i in range(len(x)))
-        predicted = np.empty(len(x), np.int64)
+        counts = [np.zeros(0, np.int64)] * len(x)
         for item, outcome in voting.sample(items, n0=1, noise=made):
             assert isinstance(item, _Row)
             if isinstance(outcome, Failure):
                 raise ModelError(f"input {item.row}: {outcome.reason}") from outcome.error
-            predicted[item.row] = majority_class(
-                np.bincount(outcome.scores.astype(np.int64)), alpha
-            )
-        return predicted
+            counts[item.row] = np.bincount(outcome.scores.astype(np.int64))
+        seen = max(map(len, counts))
+        return np.stack([np.pad(one, (0, seen - len(one))) for one in counts])
 
     def certify_further(
         self,

@@ -92,6 +92,10 @@ def predict(**options: Any) -> None:
     SmoothedClassifier(NET, 0.5).predict(**({"x": X, "n": 100} | options))
 
 
+def votes(**options: Any) -> None:
+    SmoothedClassifier(NET, 0.5).votes(**({"x": X, "n": 20} | options))
+
+
 def draw(**options: Any) -> None:
     SmoothedClassifier(NET, 0.5).draw(**({"x": X[0], "n": 100, "n0": 5} | options))
 
@@ -109,6 +113,7 @@ def certify_further(**options: Any) -> None:
         *((make, name) for name in MADE),
         *((certify, name) for name in CERTIFIED),
         *((predict, name) for name in PREDICTED),
+        *((votes, name) for name in PREDICTED if name != "alpha"),
         *((certify_further, name) for name in FURTHER),
         *((draw, name) for name in DRAWN),
     ],

@@ -254,6 +254,8 @@ def check_harness(names: dict[str, Any]) -> None:
     np.testing.assert_array_less(names["later"].lower, names["bounds"].lower + 1e-12)
     found = {name: float(value) for name, value in names["metrics"].compute().items()}
     right = sum(row["correct"] for row in names["rows"]) / len(names["rows"])
+    assert (names["guess"] == names["labels"][names["test"]]).mean() > 0.6
+    assert (names["table"].lower[:, 1] > 0.5).any()
     assert 0.5 < found["accuracy"] <= right
     assert found["confidence"] > found["accuracy"] / 2
     assert found["radius"] > 0.05

@@ -133,7 +133,10 @@ def test_a_package_that_is_missing_is_named_with_its_extra(
 
 @pytest.mark.parametrize(
     ("code", "package", "extra"),
-    [("import smoothbound as sb; sb.harness.CertifiedAccuracy", "torchmetrics", "torchmetrics")],
+    [
+        ("import smoothbound as sb; sb.harness.CertifiedAccuracy", "torchmetrics", "torchmetrics"),
+        ("import smoothbound as sb; sb.harness.SmoothedEstimator", "sklearn", "sklearn"),
+    ],
 )
 def test_a_library_that_is_missing_beside_torch_is_named_with_its_extra(
     tmp_path: Path, code: str, package: str, extra: str
