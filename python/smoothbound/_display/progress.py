@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -24,6 +26,7 @@ from smoothbound._display import console as printing
 __all__ = ["Running", "progress"]
 
 _SECONDS_BETWEEN_LINES = 30.0
+_SECONDS_BETWEEN_LOOKS = 0.1  # of a bar
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,14 @@ class Running:
 
 
 @contextmanager
-def progress(what: str, total: int, *, done: int = 0, steps: int = 1) -> Iterator[Running]:
+def progress(
+    what: str,
+    total: int,
+    *,
+    done: int = 0,
+    steps: int = 1,
+    describe: Callable[[], str] | None = None,
+) -> Iterator[Running]:
     """Show how far a run is, on the standard error stream.
 
     Parameters
@@ -63,6 +73,9 @@ def progress(what: str, total: int, *, done: int = 0, steps: int = 1) -> Iterato
         Number of inputs or other units in all, and of those that were done before.
     steps : int
         Steps in one unit. The time left is estimated from the steps.
+    describe : callable, optional
+        Returns what is shown in place of the number done and the time left. It is called when steps
+        are done; 0 steps bring it up to date.
 
     Yields
     ------
@@ -71,41 +84,54 @@ def progress(what: str, total: int, *, done: int = 0, steps: int = 1) -> Iterato
     """
     console = Console(stderr=True)
     show = _bar if console.is_terminal else _lines
-    with show(console, what, total, done, steps) as advance:
+    with show(console, what, total, done, steps, describe) as advance:
         yield Running(advance, console)
 
 
 @contextmanager
 def _bar(
-    console: Console, what: str, total: int, done: int, steps: int
+    console: Console,
+    what: str,
+    total: int,
+    done: int,
+    steps: int,
+    describe: Callable[[], str] | None,
 ) -> Iterator[Callable[[int], None]]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("gone,"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+    if describe is None:
+        columns += [TaskProgressColumn(), TimeElapsedColumn(), TextColumn("gone,")]
+        columns += [TimeRemainingColumn(), TextColumn("left")]
+    else:
+        columns += [TimeElapsedColumn(), TextColumn("gone")]
     # The estimate looks back an hour, because a single step can take minutes.
     with Progress(*columns, console=console, speed_estimate_period=3600) as bar:
 
-        def describe(completed: float) -> str:
-            return f"{int(completed) // steps} of {total} {what}"
+        def shown(completed: float) -> str:
+            return describe() if describe else f"{int(completed) // steps} of {total} {what}"
 
-        task = bar.add_task(describe(done * steps), total=total * steps, completed=done * steps)
+        task = bar.add_task(shown(done * steps), total=total * steps, completed=done * steps)
+        last = -math.inf
 
         def advance(count: int) -> None:
-            completed = bar.tasks[task].completed + count
-            bar.update(task, completed=completed, description=describe(completed))
+            nonlocal last
+            completed, now = bar.tasks[task].completed + count, time.monotonic()
+            if now - last < _SECONDS_BETWEEN_LOOKS and completed < total * steps:
+                bar.update(task, completed=completed)
+                return
+            last = now
+            bar.update(task, completed=completed, description=shown(completed))
 
         yield advance
 
 
 @contextmanager
 def _lines(
-    console: Console, what: str, total: int, done: int, steps: int
+    console: Console,
+    what: str,
+    total: int,
+    done: int,
+    steps: int,
+    describe: Callable[[], str] | None,
 ) -> Iterator[Callable[[int], None]]:
     completed = start = done * steps
     began = last = time.monotonic()
@@ -116,6 +142,9 @@ def _lines(
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_LINES:
             last = now
+            if describe is not None:
+                console.print(describe())
+                return
             left = (total * steps - completed) * (now - began) / (completed - start)
             console.print(
                 f"{completed // steps} of {total} {what}, {timedelta(seconds=int(left))} left"

@@ -95,6 +95,14 @@ class Budget:
         return self.draws is not None or self.seconds is not None
 
     @property
+    def left(self) -> tuple[float, float]:
+        """How many draws and seconds are left; infinite without a limit."""
+        with self._lock:
+            gone = 0.0 if self._start is None else self._clock() - self._start
+            draws = math.inf if self.draws is None else self.draws - self.spent
+            return draws, math.inf if self.seconds is None else max(0.0, self.seconds - gone)
+
+    @property
     def exhausted(self) -> bool:
         """Whether nothing is left."""
         with self._lock:
@@ -349,6 +357,19 @@ class Job:
         they do not speak for a claim.
         """
         return 0.0 if self.outcome else self._expected
+
+    @property
+    def forecast(self) -> float:
+        """Return about how many more draws there will be, also where a claim may be given up.
+
+        If the draws do not speak for a claim, these are as many again as there were.
+        """
+        if self.outcome:
+            return 0.0
+        further = self._expected
+        if math.isinf(further):
+            further = max(self.test.n_draws, _FEWEST)
+        return min(further, self.most_remaining)
 
     @property
     def mean(self) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smoothbound._display.outlook import Outlook
 from smoothbound._utils import checks
 from smoothbound.anytime._job import Earlier
 from smoothbound.anytime._job import Job as AdaptiveJob
@@ -46,6 +47,8 @@ from smoothbound.store._table.schema import SKETCH_EDGES
 from smoothbound.store._writer import Writer
 
 __all__ = ["run"]
+
+_MOMENT = 0.5  # seconds between two looks at how far a run is
 
 Progress = Callable[..., AbstractContextManager[Callable[[int], object]]]
 
@@ -110,8 +113,9 @@ def run(
         was stopped goes on by the same call.
     progress : callable, optional
         Shows the progress of the run. It is called as ``progress(what, total, done=...,
-        steps=...)`` and returns a context manager, which yields a function of the number of steps
-        just done. By default nothing is shown.
+        steps=...)``, or with adaptive draws as ``progress(what, total, done=..., describe=...)``,
+        where ``describe()`` says how far the run is. It returns a context manager, which yields a
+        function of the number of steps just done. By default nothing is shown.
 
     Returns
     -------
@@ -177,29 +181,54 @@ def _certify(
     procedure = items.procedure
     adaptive = isinstance(procedure, AnytimeProcedure)
     n_done, n_inputs = len(writer.done), settings.n_inputs
-    steps = 1 if adaptive else settings.n0 + settings.n
     left: list[tuple[Input, Draws | Failure]] = []
+    shown: dict[str, Any] = {"steps": settings.n0 + settings.n}
+    outlook = None
+    if isinstance(procedure, AnytimeProcedure):  # the number of draws is not known in advance
+        budget = procedure.rules.budget
+        outlook = Outlook(n_inputs, n_done, limits=None if budget is None else lambda: budget.left)
+        shown = {"describe": outlook.text}
     with (
-        progress("inputs certified", n_inputs, done=n_done, steps=steps) as advance,
+        progress("inputs certified", n_inputs, done=n_done, **shown) as advance,
         in_background(_RowWriter(settings, procedure, writer)) as write_later,
         _written_when_stopped(left, write_later),
         closing(
             # Nothing is written until one input succeeds or fails differently.
             smoothed.sampler.sample(
-                items.waiting(),
+                items.waiting(outlook),
                 n0=settings.n0,
                 noise=noise,
                 early_selection=procedure.early_selection,
                 known_good=n_done > 0,
-                advance=None if adaptive else advance,
+                advance=advance if outlook is None else _now_and_then(lambda _: advance(0)),
                 interrupted=left.extend if adaptive else None,
             )
         ) as outcomes,
     ):
         for item, outcome in chain(items.failed_before(), outcomes):
             write_later(item, outcome)
-            if adaptive:  # the number of draws is not known in advance
+            if outlook is not None:
+                outlook.end(item.index, _n_draws(outcome))
                 advance(1)
+
+
+def _n_draws(outcome: Draws | Failure) -> int:
+    """Return how many draws were made, those that selected the class included."""
+    return 0 if isinstance(outcome, Failure) else outcome.n0 + len(outcome.scores)
+
+
+def _now_and_then(call: Callable[[int], object]) -> Callable[[int], object]:
+    """Return a function that leaves out calls which follow another one within a moment."""
+    last = time.monotonic()
+
+    def called(count: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _MOMENT:
+            last = now
+            call(count)
+
+    return called
 
 
 def _check_arguments(settings: object, smoothed: object, dataset: object, adaptive: object) -> None:
@@ -255,6 +284,11 @@ class _Labelled(Input):
     digest: bytes
     earlier: Mapping[str, Any] | None  # its row, if it was stopped
 
+    def draws(self) -> tuple[float, float]:
+        """Return how many draws an adaptive job has taken now, and about how many more it will."""
+        assert isinstance(self.job, AdaptiveJob)
+        return self.job.test.next_draw - self.first_draw, self.job.forecast
+
 
 class _Items:
     """The inputs of a run that are not finished, each with its job.
@@ -296,9 +330,14 @@ class _Items:
         done = frozenset(writer.done)
         self._left = [i for i in indices if i not in done]
 
-    def waiting(self) -> Iterator[_Labelled]:
-        """Yield the inputs to be drawn."""
-        return (self._item(i) for i in self._left if i not in self._failed)
+    def waiting(self, outlook: Outlook | None = None) -> Iterator[_Labelled]:
+        """Yield the inputs to be drawn, and tell an outlook of each."""
+        for i in self._left:
+            if i not in self._failed:
+                item = self._item(i)
+                if outlook is not None:
+                    outlook.begin(i, item.draws)
+                yield item
 
     def failed_before(self) -> Iterator[tuple[_Labelled, Failure]]:
         """Yield the inputs that failed in the run before, and so have no class to draw further."""

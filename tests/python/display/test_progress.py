@@ -29,6 +29,23 @@ def test_progress_counts_whole_inputs_and_tells_the_time_left(
     assert "left" in shown
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_run_may_describe_itself(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, decided = io.StringIO(), 2
+    monkeypatch.setattr(
+        module, "Console", lambda stderr: Console(file=file, force_terminal=terminal, width=120)
+    )
+    monkeypatch.setattr(module, "_SECONDS_BETWEEN_LINES", 0.0)
+    with module.progress("inputs", 5, done=2, describe=lambda: f"{decided} decided") as advance:
+        advance(0)
+        decided = 5
+        advance(3)
+    shown = file.getvalue()
+    assert "5 decided" in shown
+    assert terminal or shown.splitlines() == ["2 decided", "5 decided"]
+    assert "left" not in shown
+
+
 def test_a_quick_run_is_quiet_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
     with module.progress("inputs certified", 5) as advance:
         advance(5)
