@@ -61,6 +61,15 @@ def digits_network(tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def fifty_digits():
+    """Let mpmath compute in 50 digits."""
+    import mpmath
+
+    with mpmath.workdps(50):
+        yield
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """Give torch one thread: small networks gain little from more, and lose on a busy machine."""

@@ -6,38 +6,21 @@ Any slope that is not below the tangent's gives a true inequality (docs/tangent.
 are checked to be such and then taken as they are.
 """
 
-from functools import cache
 from typing import NamedTuple
 
 import mpmath as mp
 import numpy as np
 import pytest
+from exact import RANGES, SMALLEST, cdf, tangent
 
 from smoothbound.backends import _select as backends
 from smoothbound.backends import reference_anytime as reference
 
 CLOSE = {"cpp": 1e-13, "numba": 1e-12}  # relative, of the null mean and 1 + stake v
+HARD_RANGES = [*RANGES, (-1e300, 1e300)]
 KNOTS = [mp.mpf(x) for x in reference.KNOTS.tolist()]
-SMALLEST = 5e-324
 
-
-@pytest.fixture(autouse=True)
-def _fifty_digits():
-    with mp.workdps(50):
-        yield
-
-
-@cache
-def cdf(z):
-    return mp.erfc(-z / mp.sqrt(2)) / 2
-
-
-def tangent(z, r):
-    """Slope of the tangent to psi_r at Phi(z), and its value at 1."""
-    if r == 0:
-        return mp.mpf(1), mp.mpf(1)
-    slope = mp.exp(r * z - r * r / 2)
-    return slope, cdf(z - r) + slope * cdf(-z)
+pytestmark = pytest.mark.usefixtures("fifty_digits")
 
 
 class Case(NamedTuple):
@@ -144,9 +127,6 @@ def masses_of(scores, case):
     return counts @ reference.masses(each, (case.a, case.b), case.side)
 
 
-RANGES = [(0.0, 1.0), (-1.0, 1.0), (0.0, 1e-300), (-3.0, 1e6), (1.0, 1.0 + 1e-9), (-1e300, 1e300)]
-
-
 def random_shares(rng, n):
     places = rng.choice(reference.PLACES if rng.uniform() < 0.5 else reference.KNOTS, n)
     return [
@@ -165,7 +145,7 @@ def random_shares(rng, n):
 
 def random_case(rng):
     """Hard scores, in hard ranges; r up to 40; targets near 0 and 1."""
-    a, b = RANGES[rng.integers(len(RANGES))]
+    a, b = HARD_RANGES[rng.integers(len(HARD_RANGES))]
     n, n_guess = int(rng.choice([3, 30, 80])), int(rng.choice([0, 1, 10]))
     u = random_shares(rng, n + n_guess)
     side = str(rng.choice(["lower", "upper"]))

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from layouts import LAYOUTS, laid_out
 
 import smoothbound as sb
 from smoothbound.backends import reference
@@ -109,16 +110,10 @@ def test_sorts_every_type_and_size(dtype, m):
         np.testing.assert_allclose(cpp.upper, numba.upper, rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("layout", ["transposed", "every second", "reversed", "read-only"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_any_memory_layout(backend, layout):
     scores = np.random.default_rng(0).uniform(size=(6, 800)).astype("f4")
-    view = {
-        "transposed": np.asfortranarray(scores),
-        "every second": np.repeat(scores, 2, axis=1)[:, ::2],
-        "reversed": scores[:, ::-1][:, ::-1],
-        "read-only": scores.copy(),
-    }[layout]
-    view.flags.writeable = layout != "read-only"
+    view = laid_out(scores, layout)
     options = {"sigma": 1.0, "radii": [0.0, 0.5], "backend": backend}
     expected = sb.certify_scores(scores, **options)
     np.testing.assert_array_equal(sb.certify_scores(view, **options).lower, expected.lower)

@@ -9,22 +9,14 @@ from functools import cache
 import mpmath as mp
 import numpy as np
 import pytest
+from exact import RANGES, SMALLEST, cdf
 
 import smoothbound as sb
 from smoothbound.bounds._band import local_level
 
 TOLERANCE = 1e-12
-SMALLEST = 5e-324
 
-
-@pytest.fixture(autouse=True)
-def _fifty_digits():
-    with mp.workdps(50):
-        yield
-
-
-def cdf(z):
-    return mp.erfc(-z / mp.sqrt(2)) / 2
+pytestmark = pytest.mark.usefixtures("fifty_digits")
 
 
 @cache
@@ -88,9 +80,6 @@ def check(scores, r, alpha, a, b, band, backend):
     assert lower <= exact <= lower + tolerance * (b - a) + 2 * np.spacing(abs(a))
     assert upper >= mirrored >= upper - tolerance * (b - a) - 2 * np.spacing(abs(b))
     return lower > a
-
-
-RANGES = [(0.0, 1.0), (-1.0, 1.0), (0.0, 1e-300), (-3.0, 1e6), (1.0, 1.0 + 1e-9)]
 
 
 def random_case(rng):

@@ -11,9 +11,11 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
+import exact
 import mpmath as mp
 import numpy as np
 import pytest
+from exact import RANGES, SMALLEST, cdf
 
 import smoothbound as sb
 from smoothbound._numba import tangent as _tangent
@@ -21,17 +23,11 @@ from smoothbound._numba import tangent as _tangent
 UNIT = 2.0**-53
 TOLERANCE = {"cpp": 1e-12, "numba": 1e-11}  # of a bound on a mean by betting, and of the rest
 ROOT_TOLERANCE = {"cpp": 1e-6, "numba": 5e-6}  # by Bernstein: the root of the error of a variance
-SMALLEST = 5e-324
+
+pytestmark = pytest.mark.usefixtures("fifty_digits")
 
 
-@pytest.fixture(autouse=True)
-def _fifty_digits():
-    with mp.workdps(50):
-        yield
-
-
-def cdf(z):
-    return mp.erfc(-z / mp.sqrt(2)) / 2
+tangent = cache(exact.tangent)  # bounds on a mean share touching points for the same draws
 
 
 class Choice(NamedTuple):
@@ -67,21 +63,12 @@ class Exact:
         phi, self.constant, tangents = [mp.mpf(0)], mp.mpf(0), {}
         for (low, high), z in zip(pairwise(self.knots), chosen.z.tolist(), strict=True):
             if z not in tangents:
-                tangents[z] = self.tangent(mp.mpf(z), r)
+                tangents[z] = tangent(mp.mpf(z), r)
             weight, height = tangents[z]
             phi.append(phi[-1] + (high - low) * weight)
             self.constant += (high - low) * height
         self.greatest = phi[-1]
         self.v = [value / phi[-1] for value in phi]
-
-    @staticmethod
-    @cache  # both bounds on a mean have the same touching points for the same draws
-    def tangent(z, r):
-        """Slope of the tangent to psi_r at Phi(z), and its value at 1."""
-        if r == 0:
-            return mp.mpf(1), mp.mpf(1)
-        w = mp.exp(r * z - r * r / 2)
-        return w, cdf(z - r) + w * cdf(-z)
 
     def at(self, x, value):
         """Interpolate at x between the values at the knots, which `value` returns."""
@@ -201,7 +188,6 @@ def check(case, bound, mean, backend):
     return lower > case.a
 
 
-RANGES = [(0.0, 1.0), (-1.0, 1.0), (0.0, 1e-300), (-3.0, 1e6), (1.0, 1.0 + 1e-9)]
 ALPHAS = [1 - 2.0**-53, 1 - 1e-12, 0.9, 0.5, 0.05, 1e-3, 1e-9]
 
 
