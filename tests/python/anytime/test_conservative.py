@@ -6,6 +6,7 @@ Any slope that is not below the tangent's gives a true inequality (docs/tangent.
 are checked to be such and then taken as they are.
 """
 
+from itertools import product
 from typing import NamedTuple
 
 import mpmath as mp
@@ -127,7 +128,10 @@ def masses_of(scores, case):
     return counts @ reference.masses(each, (case.a, case.b), case.side)
 
 
-def random_shares(rng, n):
+KINDS_OF_SHARES, KINDS_OF_R, KINDS_OF_TARGET = 10, 4, 4
+
+
+def random_shares(rng, n, kind):
     places = rng.choice(reference.PLACES if rng.uniform() < 0.5 else reference.KNOTS, n)
     return [
         places,
@@ -140,24 +144,28 @@ def random_shares(rng, n):
         10.0 ** rng.uniform(-320, 0, n),
         np.where(rng.uniform(size=n) < 0.9, 1.0, SMALLEST),
         rng.beta(20, 1, n),
-    ][rng.integers(10)]
+    ][kind]
 
 
-def random_case(rng):
+def random_case(rng, kind=None, kind_of_r=None, kind_of_target=None):
     """Hard scores, in hard ranges; r up to 40; targets near 0 and 1."""
+    if kind is None:
+        kind, kind_of_r, kind_of_target = rng.integers(
+            [KINDS_OF_SHARES, KINDS_OF_R, KINDS_OF_TARGET]
+        )
     a, b = HARD_RANGES[rng.integers(len(HARD_RANGES))]
     n, n_guess = int(rng.choice([3, 30, 80])), int(rng.choice([0, 1, 10]))
-    u = random_shares(rng, n + n_guess)
+    u = random_shares(rng, n + n_guess, kind)
     side = str(rng.choice(["lower", "upper"]))
     with np.errstate(over="ignore"):
         scores = np.clip(a + (b - a) * u if side == "lower" else b - (b - a) * u, a, b)
-    r = [0.0, rng.uniform(0, 1), rng.uniform(0, 4), rng.uniform(0, 40)][rng.integers(4)]
+    r = [0.0, rng.uniform(0, 1), rng.uniform(0, 4), rng.uniform(0, 40)][kind_of_r]
     target = [
         rng.uniform(),
         1 - 10.0 ** rng.uniform(-16, 0),
         10.0 ** rng.uniform(-5, 0),
         10.0 ** rng.uniform(-r * r / 4 - 5, 0),
-    ][rng.integers(4)]
+    ][kind_of_target]
     return Case(scores[:n_guess], scores[n_guess:], max(target, 1e-300), r, a, b, side)
 
 
@@ -168,11 +176,14 @@ def test_some_cases(backend, seed):
 
 
 @pytest.mark.slow
-def test_many_cases(backend):
+def test_scores_of_every_kind_with_every_kind_of_radius_and_of_target(backend):
     rng = np.random.default_rng(10)
-    cases = 100 if backend == "cpp" else 25
-    gained = sum(check(random_case(rng), backend) > 1 for _ in range(cases))
-    assert gained > cases // 8
+    pairs = list(product(range(KINDS_OF_SHARES), range(KINDS_OF_R)))
+    gained = sum(
+        check(random_case(rng, kind, one, (kind + one) % KINDS_OF_TARGET), backend) > 1
+        for kind, one in pairs
+    )
+    assert gained > len(pairs) // 8
 
 
 @pytest.mark.slow
