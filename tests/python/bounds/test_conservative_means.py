@@ -8,7 +8,7 @@ close to the exact bound with chords.
 
 from collections import Counter
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import exact
@@ -191,7 +191,10 @@ def check(case, bound, mean, backend):
 ALPHAS = [1 - 2.0**-53, 1 - 1e-12, 0.9, 0.5, 0.05, 1e-3, 1e-9]
 
 
-def random_case(rng):
+KINDS_OF_SHARES, KINDS_OF_R = 8, 4
+
+
+def random_case(rng, kind, kind_of_r, alpha):
     """Scores of one input, with ties, ends of the range and tiny gaps; a radius up to 60."""
     a, b = RANGES[rng.integers(len(RANGES))]
     m = int(rng.choice([2, 3, 7, 20, 60]))
@@ -204,26 +207,23 @@ def random_case(rng):
         10.0 ** rng.uniform(-320, 0, m),
         np.where(rng.uniform(size=m) < 0.8, 1.0, SMALLEST),
         rng.beta(20, 1, m),
-    ][rng.integers(8)]
+    ][kind]
     scores = np.clip(a + (b - a) * u, a, b)
-    r = [0.0, rng.uniform(0, 1), rng.uniform(0, 10), 60 * rng.uniform()][rng.integers(4)]
-    return Case(scores, r, float(rng.choice(ALPHAS)), a, b)
+    r = [0.0, rng.uniform(0, 1), rng.uniform(0, 10), 60 * rng.uniform()][kind_of_r]
+    return Case(scores, r, alpha, a, b)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("bound", "mean", "cases"),
-    [
-        ("mean", "bernstein", 1000),
-        ("tangent", "bernstein", 200),
-        ("tangent", "betting", 300),
-    ],
+    ("bound", "mean", "rounds"),
+    [("mean", "bernstein", 4), ("tangent", "bernstein", 1), ("tangent", "betting", 1)],
 )
-def test_many_cases(backend, bound, mean, cases):
+def test_every_kind_of_scores_radius_and_alpha(backend, bound, mean, rounds):
     rng = np.random.default_rng(0)
-    cases = cases if backend == "cpp" else cases // 4
-    certified = sum(check(random_case(rng), bound, mean, backend) for _ in range(cases))
-    assert certified > cases // 20
+    kinds = list(product(range(KINDS_OF_SHARES), range(KINDS_OF_R), ALPHAS)) * rounds
+    kinds = kinds if backend == "cpp" else kinds[::3]  # each pair of a kind and an alpha or r
+    certified = sum(check(random_case(rng, *kind), bound, mean, backend) for kind in kinds)
+    assert certified > len(kinds) // 20
 
 
 @pytest.mark.parametrize("m", [2, 1000, 100_000])

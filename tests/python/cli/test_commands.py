@@ -179,6 +179,7 @@ def test_a_missing_option_is_named(scores: Path) -> None:
 # --- certify and report -----------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("plainly_drawn")
 def test_certify_and_report_from_end_to_end(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "results"
     result = smoothbound(
@@ -244,6 +245,7 @@ def test_certify_agrees_with_the_python_interface(model: Path, tmp_path: Path) -
         np.testing.assert_array_equal(results.array(name), getattr(expected, name))
 
 
+@pytest.mark.usefixtures("plainly_drawn")
 def test_the_radius_of_the_vote_is_that_of_the_class(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "results"
     result = smoothbound(

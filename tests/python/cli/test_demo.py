@@ -14,7 +14,9 @@ from smoothbound.cli._app import app
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("plainly_drawn")
-def test_the_demo_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_from_end_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     demo = importlib.import_module("smoothbound.cli._commands.demo")
     monkeypatch.setattr(demo, "_SKIP", 60)
     monkeypatch.setattr(demo, "_N", 400)
@@ -38,6 +40,7 @@ def test_the_demo_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (out / "report" / "adaptive_accuracy_vs_radius.png").exists()
     assert not (out / "training.pt").exists()
 
+    request.getfixturevalue("undrawn")
     (out / "margin" / "results.parquet").unlink()
     (out / "training.pt").write_text("of a demo that was stopped")
     before = (out / "score" / "results.parquet").read_bytes()

@@ -32,7 +32,7 @@ METHODS = ["mean", "cdf_dkw", "cdf_ell", "tangent"]
 DRAWS = 15
 # Small batches, because one of each run tries the network and another its rows.
 QUICK = ["--n", str(DRAWS), "--n0", "2", "--batch-size", "3", "--device", "cpu"]
-QUICK += ["--no-channels-last"]  # because measuring what is faster takes most of the time
+QUICK += ["--no-channels-last", "--threads", "1"]  # because measuring them takes most of the time
 FAVOURITE = 3  # the class that the networks below predict
 
 

@@ -326,7 +326,7 @@ def test_nothing_is_missing_from_runs_of_the_same_images_by_both_measures(tmp_pa
     assert "Every figure is shown." in page
 
 
-@pytest.mark.usefixtures("plainly_drawn")
+@pytest.mark.usefixtures("undrawn")
 def test_score_and_margin_of_the_same_images_are_compared(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / "score"), make_run(tmp_path / "margin", MARGIN)]
     written = report.write_report(runs, tmp_path / "out")
