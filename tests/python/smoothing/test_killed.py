@@ -19,7 +19,7 @@ def test_a_hundred_kills_change_nothing(digits_network: Path, tmp_path: Path) ->
     whole, folder = tmp_path / "whole", tmp_path / "killed"
     run = ["certify", "--checkpoint", str(digits_network), "--data", "digits", "--sigma", "0.25"]
     run += ["--no-channels-last"]  # because a measured format may differ from run to run
-    sizes = ["--skip", "30", "--n0", "10", "--n", "200", "--batch-size", "100", "--radii", "0,0.25"]
+    sizes = ["--skip", "30", "--n0", "10", "--n", "100", "--batch-size", "50", "--radii", "0,0.25"]
     done = forks.run(kill_and_resume, KILLS, whole, folder, [*run, *sizes])
     assert done.returncode == 0, done.stderr
     expected = contents(whole)

@@ -6,10 +6,12 @@ import os
 import random
 import signal
 import time
+from functools import cache
 from pathlib import Path
 
 import torch
 import typer
+from sklearn import datasets
 
 from smoothbound.cli._app import app
 
@@ -50,9 +52,11 @@ def kill_and_resume(kills: int, whole: Path, folder: Path, arguments: list[str])
 
     The latter are killed and resumed until they end, and the last one when all kills have been
     made. Prints how many folders were finished. Each run after the first is a fork of this process,
-    which has run the first, so that a killed run has nothing to import or to compile.
+    which has run the first, so that a killed run has no data to read and nothing to import or to
+    compile.
     """
     torch.set_num_threads(1)
+    datasets.load_digits = cache(datasets.load_digits)
     run(whole, arguments)
     alone = float("inf")  # seconds that a whole run takes: the first one is not killed
     moments = random.Random(0)
