@@ -413,10 +413,11 @@ class AnytimeTest:
 
         Raises
         ------
-        ValueError
-            If all claims of the question are certified.
+        TypeError, ValueError
+            If there is no such question, or all its claims are certified.
         """
         with self._lock:
+            i = checks.count("i", i, 0, len(self._asked) - 1)
             asked, record = self._asked[i], self._records[0]
             claim = asked.chains[0].claim
             if claim is None:

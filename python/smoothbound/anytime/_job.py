@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from threading import Lock
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,19 +184,20 @@ class Earlier:
         if selected != self.selected:
             raise ValueError(
                 f"the selection draws choose class {selected} now, and chose class "
-                f"{self.selected} before the input was stopped: it cannot go on, because the "
+                f"{self.selected} before: the input cannot go on, because it, the network or its "
+                "arithmetic has changed"
+            )
+        if n_selection != self.n_selection:
+            raise ValueError(
+                f"{n_selection} selection draws choose class {selected} now, and "
+                f"{self.n_selection} chose it before: the input cannot go on, because it, the "
                 "network or its arithmetic has changed"
             )
-        known: list[tuple[str, Any, Any]] = [
-            ("questions", self.test.questions, questions),
-            ("numbers of selection draws", self.n_selection, n_selection),
-        ]
-        for name, before, now in known:
-            if before != now:
-                raise ValueError(
-                    f"an input that was stopped cannot go on with other {name}: they were "
-                    f"{before}, and are {now}"
-                )
+        if questions != self.test.questions:
+            raise ValueError(
+                f"an input cannot go on with other questions: they were {self.test.questions}, and "
+                f"are {questions}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

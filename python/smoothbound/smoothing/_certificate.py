@@ -77,6 +77,9 @@ class SmoothedCertificate(Certificate):
         State of the `smoothbound.anytime.AnytimeTest` of each input, with which its draws go on
         (`SmoothedClassifier.certify_further`); empty if the number of draws was fixed or sampling
         failed. Frames leave it out.
+    digest : tuple of bytes
+        Digest of each input, by which further draws are refused for any other input; empty if the
+        number of draws was fixed, or an older file does not tell. Frames leave it out.
     """
 
     settings_class: ClassVar[type[Settings]] = SmoothedSettings
@@ -93,6 +96,7 @@ class SmoothedCertificate(Certificate):
     mean_score: NDArray[np.float64]
     selected: NDArray[np.int64]
     state: tuple[bytes, ...]
+    digest: tuple[bytes, ...]
 
     example = formerly("example", "index")
 
@@ -108,8 +112,9 @@ class SmoothedCertificate(Certificate):
         "top_count",
         "mean_score",
         "state",
+        "digest",
     )
-    _in_files_only: ClassVar[tuple[str, ...]] = ("state",)
+    _in_files_only: ClassVar[tuple[str, ...]] = ("state", "digest")
 
     @classmethod
     def upgraded(cls, table: pa.Table, settings: Settings) -> pa.Table:
@@ -120,7 +125,7 @@ class SmoothedCertificate(Certificate):
 
         assert isinstance(settings, SmoothedSettings)
         made = with_selection(with_status(super().upgraded(table, settings)), settings.n0)
-        for name, value in (("top_count", -1), ("state", b"")):
+        for name, value in (("top_count", -1), ("state", b""), ("digest", b"")):
             if name not in made.column_names:
                 made = made.append_column(name, pa.array([value] * len(made)))
         return made

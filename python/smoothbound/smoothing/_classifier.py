@@ -34,7 +34,7 @@ from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
 from smoothbound.smoothing._class_radius import majority_class, require_enough_votes
-from smoothbound.smoothing._further import Further, columns_of
+from smoothbound.smoothing._further import Further, columns_of, digests_of
 from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
 
 __all__ = ["SmoothedClassifier"]
@@ -366,6 +366,7 @@ class SmoothedClassifier:
         return SmoothedCertificate(
             settings=self._settings(settings, procedure, made, n0, x[0]),
             index=indices,
+            digest=(b"",) * len(x) if rules is None else digests_of(x),
             **columns_of([results[i] for i in range(len(x))]),
         )
 
@@ -525,7 +526,8 @@ class SmoothedClassifier:
         ------
         TypeError, ValueError
             If an argument is of the wrong kind or outside its range, the certificate is not one of
-            this classifier or cannot go on, or an input has another class now.
+            this classifier or cannot go on, or an input is not that of the certificate or has
+            another class now.
         ModelError
             As for `certify`.
 
@@ -548,9 +550,8 @@ class SmoothedClassifier:
             alpha=alpha,
             budget=budget,
         )
+        asked.require_same_inputs(x)
         of, total = asked.settings, len(asked.certificate)
-        if len(x) != total:
-            raise ValueError(f"x must hold the {total} inputs of the certificate, got {len(x)}")
         if progress is not None:
             checks.function("progress", progress)
         made = copy(self)
@@ -588,6 +589,7 @@ class SmoothedClassifier:
         return SmoothedCertificate(
             settings=made._settings(settings, procedure, noise, of.n0, x[0]),
             index=asked.certificate.index,
+            digest=digests_of(x),
             **columns_of([asked.result(i, results.get(i)) for i in range(total)]),
         )
 

@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
+from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
 from smoothbound.anytime._job import Budget, Earlier, Plan
 from smoothbound.anytime._record import FollowedRun
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
 from smoothbound.noise._streams import MAX_DRAWS
+from smoothbound.sampling._inputs import tensor_of
 from smoothbound.sampling._jobs import Failure
 from smoothbound.sampling._sampler import SamplerRecord
 from smoothbound.smoothing._anytime_input import (
@@ -30,7 +34,7 @@ from smoothbound.smoothing._anytime_input import (
 from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
 from smoothbound.smoothing._one_input import InputResult, MethodBounds, failed_input
 
-__all__ = ["Further", "after_failure", "columns_of"]
+__all__ = ["Further", "after_failure", "columns_of", "digests_of"]
 
 _NUMBERS = (
     "predicted",
@@ -155,6 +159,25 @@ class Further:
                 f"{'; '.join(differences)}"
             )
 
+    def require_same_inputs(self, x: NDArray[np.floating] | Tensor) -> None:
+        """Refuse inputs that are not those of the certificate, one by one.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer of them, or one of them differs.
+        """
+        total = len(self.certificate)
+        if len(x) != total:
+            raise ValueError(f"x must hold the {total} inputs of the certificate, got {len(x)}")
+        for i, (before, now) in enumerate(zip(self.certificate.digest, digests_of(x), strict=True)):
+            if before and before != now:
+                raise ValueError(
+                    f"x[{i}] must be the input of row {i} of the certificate, got another one: "
+                    "draws of two inputs certify neither of them; pass the same inputs in the same "
+                    "order, or choose rows of the certificate, as in certificate[[2, 0]]"
+                )
+
     def starts(self, procedure: AnytimeProcedure) -> dict[int, tuple[Earlier | None, int]]:
         """Return the rows that are drawn further: where each begins, and its votes so far."""
         found: dict[int, tuple[Earlier | None, int]] = {}
@@ -194,6 +217,13 @@ class Further:
 def after_failure(reason: str, failure: str) -> str:
     """Return the reason of an input that keeps what it had, because further draws failed."""
     return f"{reason}; further draws {failure}"
+
+
+def digests_of(x: NDArray[np.floating] | Tensor) -> tuple[bytes, ...]:
+    """Return the digest of each input. It depends on its shape and its values alone."""
+    kind = str(tuple(x.shape[1:])).encode()
+    rows = (tensor_of(x[i, ...]).to("cpu", torch.float64).contiguous() for i in range(len(x)))
+    return tuple(digest(kind, row.numpy().tobytes()) for row in rows)
 
 
 def columns_of(results: Sequence[InputResult]) -> dict[str, Any]:

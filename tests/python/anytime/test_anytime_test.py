@@ -427,6 +427,9 @@ def test_a_question_that_is_answered_has_no_estimate() -> None:
     assert test.answers[0].certified
     with pytest.raises(ValueError, match="i must be a question with an open claim, got 0"):
         test.estimate(0)
+    for i in (-1, 1):
+        with pytest.raises(ValueError, match=f"i must .*got {i}"):
+            test.estimate(i)
 
 
 def test_the_estimate_of_the_upper_side_is_that_of_the_reflected_scores(backend: Any) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from two_classes import SIGMA, exact, inputs, model
 
 from smoothbound import SmoothedCertificate
+from smoothbound._files import sealed
 from smoothbound.anytime import AnytimeTest, Budget
 from smoothbound.smoothing._classifier import SmoothedClassifier
 
@@ -129,7 +130,7 @@ def test_an_input_that_fails_keeps_what_it_had(first: SmoothedCertificate) -> No
     smoothed, x = classifier(exact), inputs(*X0)
     x[4, 1] = 1000.0
     cert = smoothed.certify(x, n=300, **ASKED)
-    assert bits(cert) == bits(first)
+    assert bits(replace(cert, digest=first.digest)) == bits(first)
 
     def fragile(x: Tensor) -> Tensor:
         out = exact(x)
@@ -171,6 +172,8 @@ def test_an_input_without_a_class_has_nothing_to_say_to_other_questions() -> Non
         ({"n": 3, "alpha": 0.1}, "n = 3 draws are too few"),
         ({"certificate": None}, "certificate must be a SmoothedCertificate"),
         ({"x": inputs(1.0)}, "x must hold the 6 inputs of the certificate, got 1"),
+        ({"x": inputs(2.0, 3.0, *X0[2:])}, r"x\[0\] must be the input of row 0 .* another one"),
+        ({"x": inputs(2.0, 3.0, *X0[2:]), "radii": [0.1]}, r"x\[0\] must be the input of row 0"),
         ({"smoothed": SmoothedClassifier(exact, 1.0)}, "sigma was 0.5, and is 1.0"),
         ({"smoothed": classifier(exact, measure="margin")}, "measure was 'score', and is 'margin'"),
         ({"smoothed": classifier(exact, batch_size=7)}, "batch_size was 100, and is 7"),
@@ -188,8 +191,33 @@ def test_what_does_not_go_on_is_refused(
         smoothed.certify_further(x, cert, **options)
 
 
+def test_the_same_inputs_go_on_in_whatever_form(first: SmoothedCertificate) -> None:
+    smoothed, x = classifier(exact), inputs(*X0)
+    expected = smoothed.certify_further(x, first, n=1000)
+    assert smoothed.certify_further(torch.from_numpy(x), first, n=1000) == expected
+    forward = np.asfortranarray(x)
+    assert smoothed.certify_further(forward, first, n=1000) == expected
+    assert smoothed.certify_further(x, expected, n=2000).digest == first.digest
+
+
+def test_other_inputs_are_not_told_apart_by_a_file_without_digests(
+    first: SmoothedCertificate, tmp_path: Path
+) -> None:
+    sealed.write_table(first.to_arrow().drop_columns(["digest"]), tmp_path / "older.parquet")
+    read = SmoothedCertificate.load(tmp_path / "older.parquet")
+    assert read == replace(first, digest=(b"",) * len(first))
+    assert len(classifier(exact).certify_further(inputs(*X0), read, n=1000)) == len(X0)
+
+
+def test_another_number_of_selection_draws_is_refused(first: SmoothedCertificate) -> None:
+    cert = replace(first, n_selection=first.n_selection + 2)
+    with pytest.raises(ValueError, match="and 20 chose it before: the input"):
+        classifier(exact).certify_further(inputs(*X0), cert, n=900)
+
+
 def test_a_fixed_number_of_draws_does_not_grow() -> None:
     smoothed = classifier()
     cert = smoothed.certify(inputs(1.0), n=500)
+    assert cert.digest == (b"",)
     with pytest.raises(ValueError, match="may not grow after a look at its results"):
         smoothed.certify_further(inputs(1.0), cert, n=1000)
