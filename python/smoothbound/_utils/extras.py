@@ -22,6 +22,7 @@ EXTRAS = {
     "jax": "jax",
     "torchvision": "torchvision",
     "torchmetrics": "torchmetrics",
+    "art": "art",
 }
 """The extra that installs a package, by the name under which it is imported."""
 

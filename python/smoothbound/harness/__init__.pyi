@@ -1,3 +1,4 @@
+from ._art import PyTorchCertifiedSmoothing as PyTorchCertifiedSmoothing
 from ._sklearn import SmoothedEstimator as SmoothedEstimator
 from ._torchmetrics import CertifiedAccuracy as CertifiedAccuracy
 from ._torchmetrics import CertifiedConfidence as CertifiedConfidence

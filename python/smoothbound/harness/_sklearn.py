@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from smoothbound._utils import checks
 from smoothbound.adapters._sklearn import sklearn
+from smoothbound.harness._row_keys import row_keys
 from smoothbound.measures import Measure
 from smoothbound.noise._kinds import Kind
-from smoothbound.noise._streams import MAX_INDEX
 from smoothbound.smoothing._certificate import SmoothedCertificate
 from smoothbound.smoothing._class_radius import majority_class, require_enough_votes
 from smoothbound.smoothing._classifier import SmoothedClassifier
@@ -199,7 +198,7 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         rows = self._rows(X)
         own = {"alpha": self.alpha, "seed": self.seed, "grid": self.grid, "noise": self.noise}
-        return self._smoothed().certify(rows, index=_keys(rows), **(own | options))
+        return self._smoothed().certify(rows, index=row_keys(rows), **(own | options))
 
     def _smoothed(self) -> SmoothedClassifier:
         return SmoothedClassifier(sklearn(self.estimator_), self.sigma, measure=self.measure)
@@ -213,20 +212,6 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the votes of each row for each of `classes_`."""
         rows = self._rows(X)
         found = self._smoothed().votes(
-            rows, n=self.n, seed=self.seed, noise=self.noise, grid=self.grid, index=_keys(rows)
+            rows, n=self.n, seed=self.seed, noise=self.noise, grid=self.grid, index=row_keys(rows)
         )
         return np.pad(found, ((0, 0), (0, len(self.classes_) - found.shape[1])))
-
-
-def _keys(rows: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return a number for each row that depends on its content alone.
-
-    Examples
-    --------
-    >>> one, two, three = _keys(np.array([[0.0, 1.0], [-0.0, 1.0], [1.0, 0.0]])).tolist()
-    >>> one == two, one == three
-    (True, False)
-    """
-    plain = np.ascontiguousarray(rows + 0.0, dtype="<f8")  # -0.0 becomes 0.0
-    words = [int.from_bytes(blake2b(row, digest_size=4).digest(), "little") for row in plain]
-    return np.array(words, np.int64) & MAX_INDEX

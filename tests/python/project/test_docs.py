@@ -182,6 +182,7 @@ def a_results_folder() -> dict[str, Any]:
 
 def evaluation_libraries() -> dict[str, Any]:
     pytest.importorskip("torchmetrics")
+    pytest.importorskip("art")
     return {}
 
 
@@ -254,6 +255,8 @@ def check_harness(names: dict[str, Any]) -> None:
     np.testing.assert_array_less(names["later"].lower, names["bounds"].lower + 1e-12)
     found = {name: float(value) for name, value in names["metrics"].compute().items()}
     right = sum(row["correct"] for row in names["rows"]) / len(names["rows"])
+    assert (names["radius"] > 0.1).sum() >= 2
+    assert (names["prediction"] == names["certified"].predict(names["pixels"]).argmax(axis=1)).any()
     assert (names["guess"] == names["labels"][names["test"]]).mean() > 0.6
     assert (names["table"].lower[:, 1] > 0.5).any()
     assert 0.5 < found["accuracy"] <= right
