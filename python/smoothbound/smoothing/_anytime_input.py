@@ -220,9 +220,9 @@ class AnytimeProcedure:
 
         Its draws are the first guess, and the questions count those after them. None: it has none.
         """
-        if not row["state"]:
+        before = _kept_test(row, self.plan.backend)
+        if before is None:
             return None
-        before = AnytimeTest.from_bytes(row["state"], backend=self.plan.backend)
         asked = (*self.plan.questions, *self.plan.aside)
         test = before.follow_up(asked, alpha=self.plan.alpha)
         return Earlier(row["selected"], row["n_selection"], test)
@@ -231,11 +231,10 @@ class AnytimeProcedure:
         """Say whether more draws, up to n, may answer a question about an input that has a row."""
         if row["status"] in ("failed", "misclassified"):
             return False
-        if not row["state"]:  # a budget was spent before its first draw
+        earlier = earlier_of(row)
+        if earlier is None:  # a budget was spent before its first draw
             return True
         job = self.plan.start()
-        earlier = earlier_of(row)
-        assert earlier is not None
         job.resume(earlier.test)
         return job.outcome is None
 
@@ -418,13 +417,40 @@ def _state(job: Job, selected: int, status: Status) -> bytes:
 
 def earlier_of(row: Mapping[str, Any]) -> Earlier | None:
     """Return the job from which the input of a row of the results goes on; None if it begins."""
-    if not row["state"]:
+    test, selected, n_selection = _kept_test(row), row["selected"], row["n_selection"]
+    if test is None:
         return None
-    state, selected, n_selection = row["state"], row["selected"], row["n_selection"]
     if row["status"] == "stopped":
-        return Earlier.from_bytes(state, selected, n_selection)
-    test = AnytimeTest.from_bytes(state)
+        return Earlier.from_bytes(row["state"], selected, n_selection)
     return Earlier.finished(selected, n_selection, test, row["mean_score"])
+
+
+def _kept_test(row: Mapping[str, Any], backend: Backend | None = None) -> AnytimeTest | None:
+    """Return the test of a row of the results, with all its draws; None if it has none.
+
+    Raises
+    ------
+    ValueError
+        If the state is damaged or that of other draws.
+    """
+    whose = f"the state of input {row['index']}" if "index" in row else "a state"
+    state, stopped = row["state"], row["status"] == "stopped"
+    try:
+        if not state:
+            test = None
+        elif stopped:
+            test = Earlier.from_bytes(state, row["selected"], row["n_selection"]).test
+        else:
+            test = AnytimeTest.from_bytes(state, backend=backend)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"cannot go on with {whose}: {error}") from error
+    n_draws = 0 if test is None else test.n_draws
+    if n_draws != row["n_draws"]:
+        raise ValueError(
+            f"cannot go on with {whose}: it holds {n_draws} draws, and its row says "
+            f"{row['n_draws']}; restore the results from a copy"
+        )
+    return test
 
 
 def followed_run(settings: RunSettings | SmoothedSettings, name: str = "") -> FollowedRun:

@@ -47,6 +47,9 @@ def certify_command(
     strictness, precision = rules.strictness, rules.precision
     a, b = settings.score_range
     words = ["smoothbound", "certify", *_network(settings, checkpoint)]
+    begins = rules.follows is None  # else an option that is left out has the value of that run
+    if rules.follows is not None:
+        words += ["--continue", f"{FOLDER}/{rules.follows.name or 'results'}"]
     words += ["--data", data or _data(settings.data), "--sigma", repr(settings.sigma)]
     words += ["--n", str(settings.n)]
     if precision is None or rules.stages is None:
@@ -60,7 +63,7 @@ def certify_command(
     words += ["--seed", str(settings.seed)]
     cutoff = -math.inf if settings.cutoff is None else settings.cutoff
     optional: dict[str, tuple[object, object]] = {
-        "--alpha": (settings.alpha, 1e-3),
+        "--alpha": (settings.alpha, 1e-3 if begins else None),
         "--n0": (settings.n0, 100),
         "--n-bins": (next((m.n_bins for m in settings.methods if m.n_bins), None), None),
         "--measure": (settings.measure, "score"),
@@ -75,7 +78,7 @@ def certify_command(
         "--compile": (settings.compile, None),
         "--noise": (settings.noise.kind, "lattice"),
         "--radius-precision": (precision, None),
-        "--strictness": (strictness, 0.25),
+        "--strictness": (strictness, 0.25 if begins else None),
         "--max-draws": (rules.budget.draws, None),
         "--max-seconds": (rules.budget.seconds, None),
     }

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from stopped_runs import FOUR_QUESTIONS, certify, contents, interrupted_at, said, stopped_after
 from typer.testing import CliRunner
 
 from smoothbound import store
+from smoothbound._files import sealed
 from smoothbound._files.checksum import digest
 from smoothbound.anytime import AnytimeTest
 from smoothbound.cli._app import app
 from smoothbound.data._loading import load
 from smoothbound.models import checkpoint
 from smoothbound.sampling import Sampler
+from smoothbound.store._commands import FOLDER, certify_command
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -103,6 +107,39 @@ def test_a_report_says_that_they_are_a_family_of_their_own(later: Path, tmp_path
     page = (tmp_path / "report" / "report.md").read_text()
     assert "These questions were added after results" in page
     assert "they are a family of their own at α = 0.01, on later draws alone" in page
+
+
+def test_the_command_that_a_report_states_makes_the_results_again(
+    model: Path, first: Path, later: Path, tmp_path: Path
+) -> None:
+    stated = certify_command(
+        store.load(later).settings, tmp_path / "again", data="digits", checkpoint=model
+    )
+    words = shlex.split(stated.replace(FOLDER, str(first.parent)))
+    assert words[words.index("--continue") + 1] == str(first)
+    result = CliRunner().invoke(app, words[1:])
+    assert result.exit_code == 0, result.output
+    assert contents(tmp_path / "again") == contents(later)
+
+
+@pytest.mark.parametrize("damage", ["another", "cut", "gone"])
+def test_a_state_that_is_not_that_of_its_row_is_refused(
+    model: Path, first: Path, tmp_path: Path, damage: str
+) -> None:
+    folder = tmp_path / "results"
+    table = store.load(first).table
+    states = table["state"].to_pylist()
+    states[0] = {"another": states[1], "cut": states[0][:-5], "gone": b""}[damage]
+    place = table.schema.get_field_index("state")
+    table = table.set_column(place, table.schema.field(place), pa.array(states, pa.binary()))
+    folder.mkdir()
+    sealed.write_table(table, folder / "results.parquet")
+    before = (folder / "results.parquet").read_bytes()
+    for words in (["--n", 2000], ["--out", tmp_path / "more", *MORE]):
+        result = certify(model, "--continue", folder, *words)
+        assert result.exit_code == 2
+        assert "cannot go on with the state of input 0: " in said(result)
+        assert (folder / "results.parquet").read_bytes() == before
 
 
 def test_the_same_command_goes_on_wherever_it_was_stopped(

@@ -388,6 +388,8 @@ def test_each_setting_counts() -> None:
             changed = dataclasses.replace(value, grid=255)
         elif field.name == "adaptive":
             changed = {"asked": "Decide"}
+        elif isinstance(value, bool):
+            changed = not value
         elif isinstance(value, tuple):
             changed = value[::-1]
         elif isinstance(value, str):

@@ -55,7 +55,7 @@ def _recorded(folder: str, args: list[str]) -> list[str]:
     asks_more = _asks_more(folder, typed)
     settings = results.settings
     assert settings.adaptive is not None
-    rules = replace(settings.adaptive, budget=BudgetRecord())
+    rules = replace(settings.adaptive, budget=BudgetRecord(), follows=None)
     left_out = [name for name in _PLACES if typed[name] is None]
     if asks_more and any(typed[name] for name in _REACHES):
         rules = replace(rules, precision=None)
