@@ -12,7 +12,7 @@ from smoothbound._display.rounding import exact
 from smoothbound._utils.spread import evenly_spread
 from smoothbound.analysis import calibration, knots
 from smoothbound.analysis._stored import MOST_IN_MEMORY
-from smoothbound.analysis.evaluation import WITHOUT_DRAWS, Evaluation
+from smoothbound.analysis.evaluation import WITHOUT_DRAWS, Evaluation, Floats, Ints
 from smoothbound.figures._calibration import certified_calibration
 from smoothbound.figures._confidence import certified_confidence
 from smoothbound.figures._distribution import score_distribution, survival_function
@@ -135,18 +135,10 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
     order = np.argsort(evaluation.index)
     rows = order[kept[order]]  # as the sketch has them
     total = len(evaluation.index)
-    # Every input gets a share of alpha, also those abstained from, because the same draws decide
-    # which inputs these are. All intervals then hold at once.
-    lower, upper = np.empty((2, len(rows), len(evaluation.radii)))
-    done = 0
     try:
-        for sketch in evaluation.sketches(evaluation.index[rows]):
-            part = slice(done, done + len(sketch.index))
-            certified = sketch.certify(
-                radii=evaluation.radii, alpha=evaluation.alpha / total, sides="both"
-            )
-            lower[part], upper[part] = certified.lower, certified.upper
-            done = part.stop
+        # Every input gets a share of alpha, also those abstained from, because the same draws
+        # decide which inputs these are. All intervals then hold at once.
+        lower, upper = _intervals(evaluation, rows, evaluation.alpha / total)
     except ValueError as error:  # too few draws for so small a share
         return f"{what} ({error})"
     bounds = calibration.certified(
@@ -184,6 +176,18 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
             for i, radius in enumerate(evaluation.radii)
         ],
     )
+
+
+def _intervals(evaluation: Evaluation, rows: Ints, alpha: float) -> tuple[Floats, Floats]:
+    """Certify both sides of the confidence of inputs, each at a level, from their counts."""
+    lower, upper = np.empty((2, len(rows), len(evaluation.radii)))
+    done = 0
+    for sketch in evaluation.sketches(evaluation.index[rows]):
+        part = slice(done, done + len(sketch.index))
+        certified = sketch.certify(radii=evaluation.radii, alpha=alpha, sides="both")
+        lower[part], upper[part] = certified.lower, certified.upper
+        done = part.stop
+    return lower, upper
 
 
 def _winner(found: knots.KnotChoices) -> str:
