@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,6 +30,7 @@ __all__ = [
     "open_file",
     "read_table",
     "require",
+    "row_width",
     "seal",
     "write_table",
     "writing",
@@ -69,7 +70,7 @@ def write_table(table: pa.Table, path: str | Path, **options: Any) -> None:
 
 @contextmanager
 def writing(
-    path: str | Path, schema: pa.Schema, **options: Any
+    path: str | Path, schema: pa.Schema, *, once: bool = False, **options: Any
 ) -> Iterator[Callable[[pa.Table], None]]:
     """Write a table to a sealed Parquet file, some rows at a time.
 
@@ -79,6 +80,8 @@ def writing(
         The file takes the place of `path` once it is complete.
     schema : pyarrow.Schema
         Its metadata are kept and sealed too.
+    once : bool
+        As for `atomic_write`.
     **options
         Of `pyarrow.parquet.ParquetWriter`.
 
@@ -104,7 +107,7 @@ def writing(
             writer.write_table(pa.concat_tables(waiting), _ROW_GROUP)
             waiting.clear()
 
-    with atomic_write(Path(path)) as file:
+    with atomic_write(Path(path), once=once) as file:
         with pq.ParquetWriter(file, schema, write_page_checksum=True, **options) as writer:
             yield write
             flush()
@@ -150,12 +153,12 @@ def read_table(path: str | Path) -> tuple[pa.Table, bool]:
     try:
         # Read from memory, because pyarrow takes a parent folder such as sigma=0.25 for a column.
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
-            rows, width = file.metadata.num_rows, sum(map(_width, file.schema_arrow.types))
+            rows, width = file.metadata.num_rows, row_width(file.schema_arrow.types)
             if max(8 * rows, width) > memory_limit():
                 raise StoreError(
                     f"{path} claims {rows} rows of {width} bytes, which are more than memory holds"
                 )
-            at_a_time = max(1, _BLOCK // max(width, 1))
+            at_a_time = max(1, _BLOCK // width)
             batches = list(_bounded(path, file.iter_batches(at_a_time)))
             table = pa.Table.from_batches(batches, file.schema_arrow)
             table.validate(full=True)
@@ -181,12 +184,14 @@ def require(path: str | Path, sealed: bool) -> None:
         )
 
 
-def open_file(path: str | Path) -> tuple[pq.ParquetFile, bool]:
+def open_file(path: str | Path, *, check: bool = True) -> tuple[pq.ParquetFile, bool]:
     """Open a Parquet file of any size, after a check of its seal.
 
     Parameters
     ----------
     path : str or Path
+    check : bool
+        Whether to check the seal, for which the whole file is read.
 
     Returns
     -------
@@ -202,7 +207,7 @@ def open_file(path: str | Path) -> tuple[pq.ParquetFile, bool]:
     """
     file = open_plain(path)
     try:
-        sealed = _check(path, file)
+        sealed = _check(path, file) if check else True
         file.seek(0)
         # A row group may hold the whole file, so that its pages are read one by one.
         return (
@@ -240,8 +245,8 @@ def batches(
     StoreError
         If it is damaged, or a batch is more than memory holds.
     """
-    width = sum(_width(file.schema_arrow.field(name).type) for name in columns)
-    rows = min(max(_BATCH // max(width, 1), 1), _MOST_ROWS)
+    width = row_width([file.schema_arrow.field(name).type for name in columns])
+    rows = min(max(_BATCH // width, 1), _MOST_ROWS)
     groups = None if row_groups is None else list(row_groups)
     try:
         for batch in file.iter_batches(rows, row_groups=groups, columns=columns):
@@ -290,6 +295,11 @@ def _check(path: str | Path, file: BinaryIO) -> bool:
             f"{path} is damaged: its bytes are not those that were written; restore it from a copy"
         )
     return True
+
+
+def row_width(kinds: Sequence[pa.DataType]) -> int:
+    """Return how many bytes a row of columns of these types takes, about; at least one."""
+    return max(1, sum(map(_width, kinds)))
 
 
 def _width(kind: pa.DataType) -> int:

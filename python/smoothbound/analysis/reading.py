@@ -24,6 +24,7 @@ from smoothbound.noise._record import NoiseRecord
 from smoothbound.store._commands import certify_command
 from smoothbound.store._results import JOURNAL, RESULTS, Results
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._shards.parts import parts_of
 from smoothbound.store._stored import StoredResults, of_memory, open_folder
 
 _SELECTED = {"score": "mean score", "votes": "votes"}
@@ -252,6 +253,7 @@ def _origin(settings: RunSettings) -> tuple[str, ...]:
 def _day(path: Path) -> str:
     """Return the day, by universal time, on which an input was last written."""
     files = [path] if path.is_file() else [path / RESULTS, path / JOURNAL]
+    files += [part / name for part in parts_of(path) for name in (RESULTS, JOURNAL)]
     last = max(file.stat().st_mtime for file in files if file.exists())
     return datetime.fromtimestamp(last, tz=timezone.utc).strftime("%Y-%m-%d")
 

@@ -19,9 +19,11 @@ from smoothbound.cli._commands.bounds import bounds
 from smoothbound.cli._commands.certify import certify
 from smoothbound.cli._commands.demo import demo
 from smoothbound.cli._commands.of_results.export import export
+from smoothbound.cli._commands.of_results.merge import merge
 from smoothbound.cli._commands.of_results.recertify import recertify
 from smoothbound.cli._commands.of_results.recommend import recommend
 from smoothbound.cli._commands.of_results.report import report
+from smoothbound.cli._commands.of_results.status import status
 from smoothbound.cli._commands.of_results.verify import verify
 from smoothbound.cli._commands.train import train
 from smoothbound.cli._statuses import ERROR, STOPPED, TERMINATED
@@ -98,7 +100,9 @@ def _options(
     pass
 
 
-for command in (demo, train, certify, recommend, bounds, report, export, verify, recertify):
+for command in (
+    demo, train, certify, status, merge, recommend, bounds, report, export, verify, recertify
+):  # fmt: skip
     app.command(cls=ContinuedCommand if command is certify else Command)(command)
 
 

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from smoothbound.noise._noise import Noise
     from smoothbound.smoothing._anytime_input import AdaptiveDraws
     from smoothbound.smoothing._classifier import SmoothedClassifier
+    from smoothbound.store._shards.shard import Shard
 
-__all__ = ["DrawOptions", "Inputs", "Question"]
+__all__ = ["DrawOptions", "Inputs", "Question", "shard_of"]
 
 _BOUNDS = ["mean", "cdf"]  # the paper's, by default
 
@@ -60,6 +61,14 @@ class Inputs:
         selected = dataset.select(self.skip, self.max_inputs, self.positions)
         look_at(dataset, selected)
         return dataset, selected
+
+
+def shard_of(text: str) -> Shard:
+    """Return the shard of --shard."""
+    from smoothbound.store._shards.environment import shard_of_environment
+    from smoothbound.store._shards.shard import Shard
+
+    return shard_of_environment() if text == "auto" else Shard.parse(text)
 
 
 @dataclass(frozen=True)

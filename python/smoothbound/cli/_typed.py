@@ -40,7 +40,7 @@ def way_on(ctx: Any) -> str:
     params, args = ctx.meta.get(_KEY, ([], []))
     if all(param.name != "resume" for param in params):
         return ""
-    resuming = "--resume" in args
+    resuming = any(word.partition("=")[0] in ("--resume", "--shard") for word in args)
     return f": the same command{'' if resuming else ' with --resume'} goes on with what is finished"
 
 

@@ -20,7 +20,7 @@ from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.smoothing._further import after_failure
 from smoothbound.store._results import Results, require_anytime
 from smoothbound.store._settings import RunSettings
-from smoothbound.store._stored import load
+from smoothbound.store._stored import load, recorded_settings
 
 __all__ = [
     "Before",
@@ -52,7 +52,7 @@ def as_recorded(folder: str | Path, smoothed: SmoothedClassifier) -> SmoothedCla
         A new object with the same model; `smoothed` itself if the folder holds no run.
     """
     try:
-        before = load(folder, salvage=True).settings
+        before = recorded_settings(folder)
     except StoreError:  # the writer will say why
         return smoothed
     made = copy(smoothed)
@@ -141,7 +141,7 @@ def family_of(folder: Path, before: Before | None, *, resume: bool) -> FollowedR
     if before is not None:
         return before.record
     try:
-        adaptive = load(folder, salvage=True).settings.adaptive
+        adaptive = recorded_settings(folder).adaptive
     except StoreError:  # the writer will say why
         return None
     follows = None if adaptive is None else adaptive.follows

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._display.outlook import Outlook
+from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
 from smoothbound.anytime._job import Earlier
 from smoothbound.anytime._job import Job as AdaptiveJob
@@ -41,6 +42,9 @@ from smoothbound.smoothing._going_on import (
 from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
 from smoothbound.store._results import Results
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._shards.parts import join, record_first, require_same_run
+from smoothbound.store._shards.record import RunRecord
+from smoothbound.store._shards.shard import Shard
 from smoothbound.store._stored import load
 from smoothbound.store._table import packed_counts
 from smoothbound.store._table.schema import SKETCH_EDGES
@@ -69,6 +73,7 @@ def run(
     salvage: bool = False,
     more_draws: bool = False,
     follow: str | Path | None = None,
+    shard: Shard | None = None,
     progress: Progress | None = None,
 ) -> Results:
     """Certify the inputs that `settings` select, each by all methods from the same draws.
@@ -111,6 +116,11 @@ def run(
         further draws, numbered after those of that run, and only these count, at the alpha of
         `settings`. The other settings must be those of that run. It implies `resume`: a run that
         was stopped goes on by the same call.
+    shard : Shard, optional
+        The shard of the selected inputs to certify; `settings` are of all. All shards write to one
+        folder, each its own files, and have the settings and the automatic choices of the first. It
+        implies `resume`: a shard that was stopped goes on by the same call. It excludes a budget,
+        `more_draws` and `follow`.
     progress : callable, optional
         Shows the progress of the run. It is called as ``progress(what, total, done=...,
         steps=...)``, or with adaptive draws as ``progress(what, total, done=..., describe=...)``,
@@ -120,7 +130,7 @@ def run(
     Returns
     -------
     Results
-        The finished run.
+        The finished run, or the finished shard.
 
     Raises
     ------
@@ -142,28 +152,27 @@ def run(
     for name, flag in (("resume", resume), ("salvage", salvage), ("more_draws", more_draws)):
         checks.flag(name, flag)
     before = None if follow is None else Before.load(checks.path("follow", follow), folder)
-    indices = dataset.select(settings.skip, settings.max_inputs, settings.indices).tolist()
-    kind, grid = settings.noise.kind, settings.noise.grid
-    noise = smoothed.sampler.noise(kind, seed=settings.seed, grid=grid)
-    # The bounds must allow for the displacement of this noise, so it replaces that of the settings.
-    settings = replace(settings, noise=noise.describe(math.prod(dataset.shape)))
+    if shard is not None:
+        _require_shardable(adaptive, more_draws, before)
+        record, smoothed = _agreed(folder, settings, smoothed, dataset, adaptive, shard.count)
+        folder, settings = join(folder, record, shard, salvage=salvage), record.of(shard)
     follows = family_of(folder, before, resume=resume and not more_draws)
-    resume = resume or more_draws or before is not None
-    if resume:
+    same_command = more_draws or before is not None or shard is not None  # goes on
+    if resume := resume or same_command:
         smoothed = as_recorded(folder if before is None else before.folder, smoothed)
-        settings = replace(settings, **vars(smoothed.sampler.describe(dataset[indices[0]][0])))
-    procedure = _procedure(settings, adaptive, follows)
-    settings = replace(settings, adaptive=procedure.record())
+    settings, noise, procedure = _settled(settings, smoothed, dataset, adaptive, follows)
+    if shard is not None:
+        settings = record.of(shard)  # this device may have another number
     goes_on = None
     if more_draws:
         goes_on = _rows_to_draw(folder, settings, procedure)
     if before is not None:
         before.require_same_draws(settings)
     with Writer(folder, settings, resume=resume, salvage=salvage, goes_on=goes_on) as writer:
-        items = _Items(dataset, indices, procedure, before, writer)
+        items = _Items(dataset, _selected(settings, dataset), procedure, before, writer)
         if adaptive and adaptive.budget:
             adaptive.budget.resume(*writer.spent)
-        with _told_when_stopped(writer, same_command=more_draws or before is not None):
+        with _told_when_stopped(writer, same_command=same_command):
             _certify(items, settings, smoothed, noise, writer, progress or _silent)
         writer.finish()
     return load(folder)
@@ -229,6 +238,73 @@ def _now_and_then(call: Callable[[int], object]) -> Callable[[int], object]:
             call(count)
 
     return called
+
+
+def _require_shardable(
+    adaptive: AdaptiveDraws | None, more_draws: bool, before: Before | None
+) -> None:
+    """Refuse what a shard cannot do alone."""
+    if more_draws or before is not None:
+        raise ValueError(
+            "shard must be left out with more_draws and follow: join the shards by "
+            "smoothbound.store.merge, and go on with the joined run"
+        )
+    budget = adaptive and adaptive.budget
+    if budget and (budget.draws is not None or budget.seconds is not None):
+        raise ValueError(
+            "shard must be left out with a budget, because shards do not know what the others have "
+            "spent"
+        )
+
+
+def _agreed(
+    folder: Path,
+    settings: RunSettings,
+    smoothed: SmoothedClassifier,
+    dataset: Dataset,
+    adaptive: AdaptiveDraws | None,
+    shards: int,
+) -> tuple[RunRecord, SmoothedClassifier]:
+    """Return the record of a run in shards, and the classifier as its first shard runs it."""
+    indices = _selected(settings, dataset)
+    labels = np.ascontiguousarray(dataset.labels[indices]).tobytes()
+    data = digest(digest_of(*dataset[indices[0]]), labels).hex()
+
+    def own(smoothed: SmoothedClassifier) -> RunRecord:
+        settled, _, _ = _settled(settings, smoothed, dataset, adaptive, None)
+        return RunRecord(shards, data, settled)
+
+    record = record_first(folder, own(as_recorded(folder, smoothed)))
+    smoothed = as_recorded(folder, smoothed)
+    require_same_run(folder, record, own(smoothed))
+    return record, smoothed
+
+
+def _selected(settings: RunSettings, dataset: Dataset) -> list[int]:
+    """Return the indices of the inputs that settings select from a data set."""
+    indices = dataset.select(settings.skip, settings.max_inputs, settings.indices).tolist()
+    return indices if settings.shard is None else list(settings.shard.of(indices))
+
+
+def _settled(
+    settings: RunSettings,
+    smoothed: SmoothedClassifier,
+    dataset: Dataset,
+    adaptive: AdaptiveDraws | None,
+    follows: FollowedRun | None,
+) -> tuple[RunSettings, Noise, Procedure | AnytimeProcedure]:
+    """Return settings with all automatic choices, the noise, and the procedure for each input."""
+    kind, grid = settings.noise.kind, settings.noise.grid
+    noise = smoothed.sampler.noise(kind, seed=settings.seed, grid=grid)
+    first, _ = dataset[_selected(settings, dataset)[0]]
+    settings = replace(
+        settings,
+        # The bounds must allow for the displacement of this noise.
+        noise=noise.describe(math.prod(dataset.shape)),
+        **vars(smoothed.sampler.describe(first)),
+    )
+    procedure = _procedure(settings, adaptive, follows)
+    return replace(settings, adaptive=procedure.record()), noise, procedure
 
 
 def _check_arguments(settings: object, smoothed: object, dataset: object, adaptive: object) -> None:

@@ -1,5 +1,10 @@
 from ._results import Results as Results
 from ._settings import RunSettings as RunSettings
+from ._shards.merge import merge as merge
+from ._shards.shard import Shard as Shard
+from ._shards.status import RunStatus as RunStatus
+from ._shards.status import ShardStatus as ShardStatus
+from ._shards.status import status as status
 from ._stored import StoredResults as StoredResults
 from ._stored import load as load
 from ._stored import open_folder as open_folder

@@ -72,6 +72,7 @@ def certify_command(
         "--split": (settings.split, "test"),
         "--skip": (settings.skip, 1),
         "--max-inputs": (settings.max_inputs, None),
+        "--shard": (settings.shard, None),
         "--indices": (_listed(settings.indices or ()), ""),
         "--cutoff": (cutoff, (a + b) / 2),
         "--precision": (settings.precision, "float32"),

@@ -30,6 +30,7 @@ from smoothbound._utils.extras import name_the_extra
 from smoothbound._utils.renamed import formerly, renamed
 from smoothbound.errors import StoreError
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._shards.record import SHARDS
 from smoothbound.store._table import packed_counts
 from smoothbound.store._table.checks import require_sound
 from smoothbound.store._table.flat import flat
@@ -57,6 +58,7 @@ __all__ = [
     "is_there",
     "load_finished",
     "load_single",
+    "read_single",
     "require_anytime",
     "require_folder",
     "results_of",
@@ -292,6 +294,14 @@ def as_array(column: pa.ChunkedArray[Any]) -> NDArray[Any]:
 
 def load_single(folder: Path, *, salvage: bool = False) -> Results:
     """Read a results folder that one run at a time writes; see `smoothbound.store.load`."""
+    results = read_single(folder, salvage=salvage)
+    if results is None:
+        raise StoreError(f"{folder} holds no results yet: its run was stopped at the very start")
+    return results
+
+
+def read_single(folder: Path, *, salvage: bool = False) -> Results | None:
+    """Read a results folder as `load_single` does; None if its journal has no settings yet."""
     finished, path = folder / RESULTS, folder / JOURNAL
     if is_there(finished):
         return load_finished(finished)
@@ -303,7 +313,7 @@ def load_single(folder: Path, *, salvage: bool = False) -> Results:
         raise
     journal = _parse(path, data, salvage=salvage)
     if journal.schema is None:
-        raise StoreError(f"{folder} holds no results yet: its run was stopped at the very start")
+        return None
     return results_of(path, journal.table(), complete=False)
 
 
@@ -318,8 +328,11 @@ def require_folder(folder: str | Path) -> Path:
     path = checks.path("folder", folder)
     if not is_there(path) or not path.is_dir():
         raise StoreError(f"there is no results folder {path}")
-    if not any(is_there(path / name) for name in (RESULTS, JOURNAL, RESULTS)):  # it may finish now
-        raise StoreError(f"{path} holds no results: neither {RESULTS} nor {JOURNAL} is in it")
+    # The results come last too, because a run may finish at this moment.
+    if not any(is_there(path / name) for name in (RESULTS, JOURNAL, SHARDS, RESULTS)):
+        raise StoreError(
+            f"{path} holds no results: neither {RESULTS} nor {JOURNAL} nor {SHARDS} is in it"
+        )
     return path
 
 

@@ -8,6 +8,7 @@ default. Settings of how inputs are drawn belong to `SamplingSettings`.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -24,6 +25,8 @@ from smoothbound.store._sampling_settings import (
     number,
     optional,
 )
+from smoothbound.store._shards import shard as shards
+from smoothbound.store._shards.shard import Shard
 
 __all__ = ["FORMAT", "READABLE", "RunSettings"]
 
@@ -60,6 +63,8 @@ class RunSettings(SamplingSettings):
         Every `skip`-th input is taken, at most `max_inputs` of them.
     indices : tuple of int or None
         Positions of the inputs that `skip` and `max_inputs` choose from; None: of all.
+    shard : Shard or None
+        The shard of the selected inputs; None: all of them.
     n_inputs : int
         Number of inputs that this selects.
     arch, checkpoint, checkpoint_sha256 : str
@@ -92,6 +97,7 @@ compile, adaptive, select, threads
     skip: int
     max_inputs: int | None
     indices: tuple[int, ...] | None = None
+    shard: Shard | None = None
     n_inputs: int
     arch: str
     checkpoint: str
@@ -103,6 +109,15 @@ compile, adaptive, select, threads
     def __post_init__(self) -> None:
         check_fields(self, SAMPLING_CHECKS | _CHECKS)
         checks.thresholds("thresholds", self.thresholds, self.score_range)
+
+    @property
+    def inputs(self) -> Sequence[int]:
+        """Index of each selected input, in increasing order."""
+        shard, n = self.shard or Shard(0, 1), self.n_inputs
+        if self.indices is not None:
+            return shard.of(self.indices[:: self.skip])[:n]
+        ranks = range(shard.index, shard.index + n * shard.count, shard.count)
+        return range(ranks.start * self.skip, ranks.stop * self.skip, ranks.step * self.skip)
 
     def to_json(self) -> str:
         """Write the settings as one line of JSON; floats keep every digit."""
@@ -240,6 +255,7 @@ _CHECKS: dict[str, Check] = {
     "skip": count(1),
     "max_inputs": optional(count(1)),
     "indices": optional(_indices),
+    "shard": optional(shards.checked),
     "n_inputs": count(1),
     "arch": _text,
     "checkpoint": _text,

@@ -29,6 +29,8 @@ from smoothbound.store._results import (
     summary,
 )
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._shards.record import SHARDS, read_record
+from smoothbound.store._shards.union import open_shards
 from smoothbound.store._table.checks import require_sound
 from smoothbound.store._table.finished import FinishedFile
 from smoothbound.store._table.memory import MemoryTable
@@ -37,7 +39,7 @@ from smoothbound.store._table.schema import column_names, schema, upgraded
 if TYPE_CHECKING:
     from smoothbound.sketch._score_sketch import ScoreSketch
 
-__all__ = ["StoredResults", "load", "of_memory", "open_folder"]
+__all__ = ["StoredResults", "load", "of_memory", "open_folder", "recorded_settings"]
 
 _SKETCHES = 1000  # inputs whose counts are in memory at once: 32 MiB
 
@@ -224,8 +226,8 @@ class StoredResults(Counted):
             found += int(kept.sum())
             yield table.filter(pa.array(kept))
         if wanted is not None and found < len(wanted):
-            held = np.concatenate([as_array(t["index"]) for t in self._batches({"index"}, wanted)])
-            raise _without_sketch(int(np.setdiff1d(wanted, held)[0]))
+            held = [as_array(table["index"]) for table in self._batches({"index"}, wanted)]
+            raise _without_sketch(int(np.setdiff1d(wanted, np.concatenate([[], *held]))[0]))
 
     @cached_property
     def totals(self) -> Totals:  # type: ignore[override]
@@ -272,6 +274,8 @@ def _rows_of(folder: Path) -> _Rows:
     finished = folder / RESULTS
     if is_there(finished):
         return FinishedFile.open(finished)
+    if is_there(folder / SHARDS):
+        return open_shards(folder)
     return _in_memory(load_single(folder), folder)
 
 
@@ -282,6 +286,20 @@ def of_memory(results: Results) -> StoredResults:
 
 def _in_memory(results: Results, folder: Path) -> MemoryTable:
     return MemoryTable(folder, results.settings, results.table, results.complete)
+
+
+def recorded_settings(folder: str | Path) -> RunSettings:
+    """Return the settings of the run of a folder, also if its journal is damaged.
+
+    Raises
+    ------
+    StoreError
+        If it holds no run.
+    """
+    folder = require_folder(folder)
+    if not is_there(folder / RESULTS) and (record := read_record(folder)) is not None:
+        return record.settings
+    return load(folder, salvage=True).settings
 
 
 def load(folder: str | Path, *, salvage: bool = False) -> Results:
@@ -302,7 +320,11 @@ def load(folder: str | Path, *, salvage: bool = False) -> Results:
     StoreError
         If there is no such folder, it holds no results, or they are damaged.
     """
-    return load_single(require_folder(folder), salvage=salvage)
+    folder = require_folder(folder)
+    if is_there(folder / SHARDS) and not is_there(folder / RESULTS):
+        with open_folder(folder) as stored:
+            return stored.load()
+    return load_single(folder, salvage=salvage)
 
 
 def _columns_of(filters: Sequence[Any]) -> list[str]:

@@ -7,7 +7,7 @@ next input begins. A kill can cut the last frame only, which is dropped when the
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, KeysView, Mapping
+from collections.abc import Callable, Collection, KeysView, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -32,11 +32,12 @@ from smoothbound.store._results import (
     results_of,
 )
 from smoothbound.store._settings import FORMAT, RunSettings
+from smoothbound.store._shards.record import SHARDS
 from smoothbound.store._table.checks import require_sound
 from smoothbound.store._table.journal import Journal, beginning, frame, schema_frames
 from smoothbound.store._table.schema import schema, without_replaced
 
-__all__ = ["DAMAGED", "Writer"]
+__all__ = ["DAMAGED", "Writer", "refuse_other_files"]
 
 DAMAGED = "journal.damaged"
 
@@ -162,11 +163,42 @@ class Writer:
         index = row["index"]
         if not isinstance(index, int) or index in self.done:
             raise ValueError(f"index must be an int that is not done yet, got {index!r}")
-        batch = pa.RecordBatch.from_pylist([dict(row)], schema=self._schema)
-        table = pa.Table.from_batches([batch])
+        self._add(pa.Table.from_pylist([dict(row)], schema=self._schema))
+
+    def adopt(self, table: pa.Table) -> None:
+        """Add the rows of inputs that another writer of the same run has finished or stopped.
+
+        Inputs that are finished here, or were stopped after as many draws, are left out.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+            Rows with the columns of `schema`, each index once.
+
+        Raises
+        ------
+        StoreError
+            If they cannot be written, or a number cannot be right.
+        """
+        known = table.select(["index", "status", "n_draws"]).to_pylist()
+        news = [
+            row["index"] not in self.done
+            and (row["status"] != "stopped" or row["n_draws"] > self._draws(row["index"]))
+            for row in known
+        ]
+        if any(news):
+            self._add(table.filter(pa.array(news)).cast(self._schema))
+
+    def _draws(self, index: int) -> int:
+        """Return the number of draws of an input that was stopped; -1 if it is not there."""
+        return int(self.stopped[index]["n_draws"]) if index in self.stopped else -1
+
+    def _add(self, table: pa.Table) -> None:
         require_sound("row", self.settings, lambda name: as_array(table.column(name)))
-        self._write(frame(batch.serialize().to_pybytes()))
-        self._know(dict(row))
+        rows = [table.slice(i, 1).combine_chunks().to_batches()[0] for i in range(len(table))]
+        self._write(b"".join(frame(row.serialize().to_pybytes()) for row in rows))
+        for row in table.to_pylist():
+            self._know(row)
 
     def finish(self) -> Path:
         """Turn the journal into `results.parquet` and return its path.
@@ -206,7 +238,7 @@ class Writer:
             self._resume_from(self._finished, resume)
         if not is_there(path):
             if self._finished is None:
-                _refuse_foreign_files(self.folder)
+                refuse_other_files(self.folder)
             elif self._has_finished():
                 return
         self._fd = lock(path)
@@ -335,13 +367,24 @@ class Writer:
         )
 
 
-def _refuse_foreign_files(folder: Path) -> None:
-    """Refuse a folder for a new run that holds any file."""
+def refuse_other_files(folder: Path, but: Collection[str] = ()) -> None:
+    """Refuse a folder for a new run that holds any file, hidden ones and those of `but` apart.
+
+    Raises
+    ------
+    StoreError
+        If it does, or cannot be read.
+    """
     try:
         others = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
         raise StoreError(f"cannot read {folder}: {error.strerror}") from error
-    others = [name for name in others if not name.startswith(".")]
+    others = [name for name in others if not name.startswith(".") and name not in but]
+    if SHARDS in others:
+        raise StoreError(
+            f"{folder} holds a run in shards: state --shard i/n to go on with one of them, or "
+            "choose another folder"
+        )
     if others:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise StoreError(

@@ -60,6 +60,7 @@ QUICK = {
     "recommend": [],
     "report": [],
     "recertify": [],
+    "status": [],
     "bounds": [],
 }
 
@@ -264,6 +265,13 @@ def check_harness(names: dict[str, Any]) -> None:
     assert found["radius"] > 0.05
 
 
+def check_clusters(names: dict[str, Any]) -> None:
+    results = sb.store.load("results")
+    assert results.complete
+    assert len(results) == 2
+    assert len([*Path("results", "shards").glob("?-of-2.*")]) == 2
+
+
 CHECKS = {
     "anytime.md": check_anytime,
     "README.md": check_readme,
@@ -271,6 +279,7 @@ CHECKS = {
     "sketches.md": check_sketches,
     "models.md": check_models,
     "command-line.md": check_command_line,
+    "clusters.md": check_clusters,
     "harness.md": check_harness,
     "results.md": check_results,
     "reproduction.md": check_reproduction,

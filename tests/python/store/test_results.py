@@ -33,6 +33,7 @@ from smoothbound.sketch import _content
 from smoothbound.store import _results, _writer
 from smoothbound.store._commands import certify_command
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._shards.shard import Shard
 from smoothbound.store._table import packed_counts
 from smoothbound.store._table.schema import schema
 
@@ -388,10 +389,12 @@ def test_each_setting_counts() -> None:
             changed = dataclasses.replace(value, grid=255)
         elif field.name == "adaptive":
             changed = {"asked": "Decide"}
-        elif isinstance(value, bool):
-            changed = not value
+        elif field.name == "shard":
+            changed = Shard(0, 2)
         elif isinstance(value, tuple):
             changed = value[::-1]
+        elif isinstance(value, bool):
+            changed = not value
         elif isinstance(value, str):
             changed = value + "x"
         else:

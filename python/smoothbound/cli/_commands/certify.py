@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smoothbound._display.console import note
+from smoothbound._display.console import note, say
 from smoothbound.backends._names import BANDS, BOUNDS
 from smoothbound.cli._network import Network, versions
 from smoothbound.cli._options import Alpha, Data, NBins, Radii, Sigma, Thresholds
-from smoothbound.cli._run_options import DrawOptions, Inputs, Question
+from smoothbound.cli._run_options import DrawOptions, Inputs, Question, shard_of
 from smoothbound.cli._statuses import FAILED_INPUTS
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = ["certify"]
 
 _NETWORK, _INPUTS = "The network, and how it runs", "Which inputs"
 _ADAPTIVE, _STOPPED = "Adaptive draws", "Runs that were stopped"
+_SHARDS = "Runs in shards"
 
 
 def certify(
@@ -262,6 +263,17 @@ def certify(
             rich_help_panel=_ADAPTIVE,
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Certify the I-th of N shards of the inputs, from 0 to N - 1. All shards have the "
+            "same options and the same --out; a shard that was stopped goes on by the same "
+            "command. 'auto' takes I and N from the scheduler (docs/clusters.md).",
+            show_default="all inputs",
+            rich_help_panel=_SHARDS,
+        ),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -340,14 +352,29 @@ def certify(
         threads=threads,
     )
     question.check()
-    if salvage and not (resume or continued):
-        raise ValueError("--salvage needs --resume")
+    if salvage and not (resume or continued or shard):
+        raise ValueError("--salvage needs --resume or --shard")
+    part = None if shard is None else shard_of(shard)
+    if part is not None and (continued or max_draws is not None or max_seconds is not None):
+        raise ValueError(
+            "--shard must be left out with --continue, --max-draws and --max-seconds, because one "
+            "shard knows nothing of the others; to continue a run in shards, join them with "
+            "smoothbound merge"
+        )
     network.check()
     follow = continued if continued is not None and continued.resolve() != out.resolve() else None
     more_draws = continued is not None and follow is None
-    modes = {"resume": resume, "salvage": salvage, "more_draws": more_draws, "follow": follow}
+    modes = {
+        "resume": resume,
+        "salvage": salvage,
+        "more_draws": more_draws,
+        "follow": follow,
+        "shard": part,
+    }
     results, seen = _run(inputs, draws, question, network, out, modes)
     show(results, out)
+    if part is not None:
+        say(f"This is shard {part}. smoothbound status {out} shows the others.")
     for concern in concerns(results, normalised=seen is None or seen.normalised):
         note(concern)
     if results.failed:
@@ -371,7 +398,7 @@ def _run(
     dataset, selected = inputs.load()
     model, info = network.load(dataset, inputs.data)
     smoothed = network.smoothed(model, question.sigma)
-    if modes["resume"] or modes["more_draws"] or modes["follow"]:
+    if any(modes[name] for name in ("resume", "more_draws", "follow", "shard")):
         smoothed = as_recorded(modes["follow"] or out, smoothed)
     noise = draws.noise_of(smoothed, dataset)
     seen = network.introduce(smoothed, noise, dataset)

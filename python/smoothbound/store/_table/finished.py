@@ -35,15 +35,21 @@ class FinishedFile:
     _file: pq.ParquetFile
 
     @classmethod
-    def open(cls, path: Path) -> FinishedFile:
-        """Open a file after a check of its checksum, settings and number of rows.
+    def open(cls, path: Path, *, check: bool = True) -> FinishedFile:
+        """Open a file after a check of its settings, number of rows and checksum.
+
+        Parameters
+        ----------
+        path : Path
+        check : bool
+            Whether to check the checksum, for which the whole file is read.
 
         Raises
         ------
         StoreError
             If it is missing or damaged, or no file of a finished run.
         """
-        file, is_sealed = sealed.open_file(path)
+        file, is_sealed = sealed.open_file(path, check=check)
         try:
             settings = settings_of(path, file.schema_arrow)
             if settings.format >= 4:

@@ -1,0 +1,1 @@
+"""Runs in shards: one results folder that many processes write, each its own files."""
