@@ -22,14 +22,21 @@ from smoothbound.errors import DataError, StoreError
 from smoothbound.noise._kinds import Kind
 from smoothbound.noise._record import NoiseRecord
 from smoothbound.store._commands import certify_command
-from smoothbound.store._results import JOURNAL, RESULTS, Results
+from smoothbound.store._results import JOURNAL, RESULTS, Results, as_array
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._shards.parts import parts_of
 from smoothbound.store._stored import StoredResults, of_memory, open_folder
 
 _SELECTED = {"score": "mean score", "votes": "votes"}
 
-__all__ = ["describe_draws", "describe_family", "evaluate", "of_certificate", "read"]
+__all__ = [
+    "describe_draws",
+    "describe_family",
+    "describe_unreachable",
+    "evaluate",
+    "of_certificate",
+    "read",
+]
 
 
 def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) -> list[Evaluation]:
@@ -212,6 +219,28 @@ def describe_draws(results: Results | StoredResults) -> str:
     )
 
 
+def describe_unreachable(results: Results | StoredResults) -> tuple[str, ...]:
+    """Say for how many inputs each radius is certified to be out of reach; empty if not asked."""
+    settings = results.settings
+    if not settings.both_answers:
+        return ()
+    name = f"unreachable_{settings.methods[-1].name}"
+    stored = of_memory(results) if isinstance(results, Results) else results
+    radii = np.asarray(settings.radii)
+    counts = np.zeros((len(settings.thresholds), len(radii)), np.int64)
+    for part in stored.batches([name]):
+        counts += (as_array(part[name])[:, :, None] <= radii).sum(axis=0)
+    return tuple(
+        f"Certified no at c = {exact(c)}: by this theorem no number of draws certifies "
+        + ", ".join(
+            f"R = {exact(radius)} for {count} of {len(results)} inputs"
+            for radius, count in zip(radii.tolist(), row.tolist(), strict=True)
+        )
+        + "."
+        for c, row in zip(settings.thresholds, counts, strict=True)
+    )
+
+
 def describe_family(results: Results | StoredResults, *, of: str = "α") -> str:
     """Say which run the questions follow, and at which level both hold; empty if they follow none.
 
@@ -313,6 +342,12 @@ def _notes(results: Results | StoredResults) -> tuple[str, ...]:
                 f"**Certified accuracy alone**: {WITHOUT_DRAWS}, so that abstention, mean "
                 "confidence and calibration are not known."
             )
+    if unreachable := describe_unreachable(results):
+        notes += unreachable
+        notes.append(
+            f"Each of the two answers to a question holds at α / 2 = {exact(settings.alpha / 2)}. "
+            "That a radius is out of reach does not say that the class changes within it."
+        )
     if family := describe_family(results):
         notes.append(family)
     if results.failed:

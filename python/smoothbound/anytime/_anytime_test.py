@@ -17,7 +17,7 @@ from smoothbound.anytime._questions import KINDS, Question
 from smoothbound.anytime._sample_size import first_look_from, last_look, look_after
 from smoothbound.anytime._setting import Estimate, Setting, Source
 from smoothbound.backends import _select as backends
-from smoothbound.backends._names import Backend, Sides
+from smoothbound.backends._names import Backend, Side, Sides
 from smoothbound.noise._streams import MAX_DRAWS
 from smoothbound.sampling._jobs import Draws
 from smoothbound.scores._arrays import outside_range
@@ -330,7 +330,11 @@ class AnytimeTest:
         return _Asked(question, alpha, first_draw, chains)
 
     def follow_up(
-        self, questions: Question | Sequence[Question], *, alpha: float | None = None
+        self,
+        questions: Question | Sequence[Question],
+        *,
+        alpha: float | None = None,
+        side: Sides | None = None,
     ) -> AnytimeTest:
         """Begin a test of other questions, on the draws after those so far.
 
@@ -344,6 +348,8 @@ class AnytimeTest:
         questions : Decide, FindRadius or FindConfidence, or a list of them
         alpha : float, optional
             Failure probability of each answer; by default that of this test.
+        side : {"lower", "upper", "both"}, optional
+            The side of the new test; by default that of this test.
 
         Returns
         -------
@@ -368,9 +374,10 @@ class AnytimeTest:
         """
         with self._lock:
             self._refuse_interrupted()
+            setting = asdict(self._setting) | ({} if side is None else {"side": side})
             made = AnytimeTest(
                 questions,
-                **asdict(self._setting),
+                **setting,
                 alpha=self.alpha if alpha is None else alpha,
                 guess=self._setting.scores_like(self._core, self._records[0]),
                 first_draw=self.next_draw,
@@ -395,16 +402,17 @@ class AnytimeTest:
                 )
             )
 
-    def estimate(self, i: int) -> Estimate:
+    def estimate(self, i: int, side: Side | None = None) -> Estimate:
         """Estimate what can be shown of the claim that question `i` tests now.
 
         The distribution is that of the scores so far, with the first guess. Nothing is certified.
-        With ``side="both"`` the estimate is of the lower side.
 
         Parameters
         ----------
         i : int
             Place of the question in `questions`.
+        side : {"lower", "upper"}, optional
+            The side of the claim; by default that of the test, and the lower one of both.
 
         Returns
         -------
@@ -414,12 +422,15 @@ class AnytimeTest:
         Raises
         ------
         TypeError, ValueError
-            If there is no such question, or all its claims are certified.
+            If there is no such question, all its claims are certified, or the test is not about the
+            side.
         """
+        sides = self._setting.sides
+        place = sides.index(sides[0] if side is None else checks.choice("side", side, sides))
         with self._lock:
             i = checks.count("i", i, 0, len(self._asked) - 1)
-            asked, record = self._asked[i], self._records[0]
-            claim = asked.chains[0].claim
+            asked, record = self._asked[i], self._records[place]
+            claim = asked.chains[place].claim
             if claim is None:
                 raise ValueError(f"i must be a question with an open claim, got {i}")
             return self._setting.estimate(self._core, record, claim)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import zip_longest
 from threading import Lock
 from typing import Literal
 
@@ -23,10 +24,10 @@ from smoothbound._utils import checks
 from smoothbound.anytime import _state as states
 from smoothbound.anytime._anytime_test import MOST_DRAWS, AnytimeTest
 from smoothbound.anytime._chain import Answer
-from smoothbound.anytime._questions import Question
+from smoothbound.anytime._questions import Decide, Question
 from smoothbound.anytime._sample_size import last_look, look_after
 from smoothbound.backends import gaussian
-from smoothbound.backends._names import Backend
+from smoothbound.backends._names import Backend, Sides
 
 __all__ = ["Budget", "Earlier", "Job", "Outcome", "Plan"]
 
@@ -210,6 +211,9 @@ class Plan:
         On the lower side. Drawing goes on until each is answered.
     aside : tuple of Decide, FindRadius or FindConfidence
         Further questions, which are answered from the same draws; no draw is made for them.
+    opposite : tuple of Decide
+        On the upper side, the opposite of each of the first questions, which ends when either is
+        answered. Each side then has half of alpha.
     sigma, alpha, score_range, measure, displacement, backend
         As for `AnytimeTest`.
     n : int
@@ -239,6 +243,7 @@ class Plan:
 
     questions: tuple[Question, ...]
     aside: tuple[Question, ...] = ()
+    opposite: tuple[Decide, ...] = ()
     sigma: float
     alpha: float = 1e-3
     score_range: tuple[float, float] = (0.0, 1.0)
@@ -251,20 +256,55 @@ class Plan:
     def __post_init__(self) -> None:
         checks.count("n", self.n, 1, MOST_DRAWS)
         checks.non_negative("strictness", self.strictness)
-        for name, least in (("questions", "one question or more"), ("aside", "questions")):
+        for name, least in (
+            ("questions", "one question or more"),
+            ("aside", "questions"),
+            ("opposite", "questions"),
+        ):
             asked = getattr(self, name)
             if not isinstance(asked, tuple) or len(asked) < (name == "questions"):
                 raise TypeError(f"{name} must be a tuple of {least}, got {checks.shown(asked)}")
+        if len(self.opposite) > len(self.questions):
+            raise ValueError(
+                f"opposite must have at most one question for each of the {len(self.questions)} "
+                f"questions, got {len(self.opposite)}"
+            )
         self.test(())  # checks everything else
+
+    @property
+    def asked(self) -> tuple[Question, ...]:
+        """All questions of the test, in their order."""
+        return (*self.questions, *self.aside, *self.opposite)
+
+    @property
+    def side(self) -> Sides:
+        """The side of the test."""
+        return "both" if self.opposite else "lower"
+
+    @property
+    def alpha_of_each(self) -> float:
+        """Failure probability of each answer."""
+        return self.alpha / 2.0 if self.opposite else self.alpha
+
+    def lower(self, answers: Sequence[Answer]) -> Sequence[Answer]:
+        """Return the answers to the questions, and to those aside, among all of the test."""
+        if not self.opposite:
+            return answers
+        return answers[::2][: len(self.questions) + len(self.aside)]
+
+    def opposites(self, answers: Sequence[Answer]) -> Sequence[Answer]:
+        """Return the answers to the opposite questions among all of the test."""
+        return answers[1::2][len(self.questions) + len(self.aside) :] if self.opposite else ()
 
     def test(self, guess: NDArray[np.floating] | tuple[()]) -> AnytimeTest:
         """Begin the test of one input."""
         return AnytimeTest(
-            (*self.questions, *self.aside),
+            self.asked,
             sigma=self.sigma,
             alpha=self.alpha,
             score_range=self.score_range,
             measure=self.measure,
+            side=self.side,
             guess=guess,
             displacement=self.displacement,
             backend=self.backend,
@@ -384,8 +424,7 @@ class Job:
         if self._earlier is None:
             self.test = self.plan.test(scores)
         else:
-            asked = (*self.plan.questions, *self.plan.aside)
-            self._earlier.require_same(selected, asked, len(scores))
+            self._earlier.require_same(selected, self.plan.asked, len(scores))
         if self._label is not None and selected != self._label:
             self.outcome = "misclassified"
         elif self._earlier is None:
@@ -439,8 +478,8 @@ class Job:
 
     def _look(self) -> None:
         """Look at the answers, and decide how to go on."""
-        answers = self.test.answers
-        self._open = [i for i in self._open if self._worth_drawing(i, answers[i])]
+        pairs = self._answers()
+        self._open = [i for i in self._open if self._worth_drawing(i, *pairs[i])]
         if not self._open:
             self.outcome = "answered"
         elif self.test.n_draws >= self._most:
@@ -450,8 +489,8 @@ class Job:
 
     def _continue(self) -> None:
         """Ask for the draws up to the look at which the next answer may have changed."""
-        n_draws, answers = self.test.n_draws, self.test.answers
-        open_questions = [answers[i].remaining for i in self._open]
+        n_draws, pairs = self.test.n_draws, self._answers()
+        open_questions = [min(one.remaining for one in pairs[i] if one) for i in self._open]
         expected, self._expected = min(open_questions), max(open_questions)
         most = max(_LEAST_STEP, n_draws // _STEP_SHARE)
         aim = n_draws + max(1, min(most, math.floor(min(expected, most / _SHARE) * _SHARE)))
@@ -464,15 +503,28 @@ class Job:
         elif self._budget is not None:
             self._budget.take(self._remaining)
 
-    def _worth_drawing(self, i: int, answer: Answer) -> bool:
-        """Say whether question `i` is open, and more draws may answer it."""
-        if answer.remaining == 0.0:
+    def _answers(self) -> list[tuple[Answer, Answer | None]]:
+        """Return the answer to each question, and to its opposite."""
+        answers = self.test.answers
+        lower = self.plan.lower(answers)[: len(self.plan.questions)]
+        return list(zip_longest(lower, self.plan.opposites(answers)))
+
+    def _worth_drawing(self, i: int, answer: Answer, opposite: Answer | None) -> bool:
+        """Say whether question `i` is open, and more draws may answer it, either way."""
+        if answer.remaining == 0.0 or (opposite is not None and opposite.certified):
             return False
+        if self._may_be_shown(i, answer):
+            return True
+        place = len(self.plan.questions) + len(self.plan.aside) + i
+        return opposite is not None and self._may_be_shown(place, opposite)
+
+    def _may_be_shown(self, i: int, answer: Answer) -> bool:
+        """Say whether more draws may show the claim of question `i` of the test."""
         n_draws, n = self.test.n_draws, self.plan.n
         seen = n_draws + self.test.n_guess
         if seen < _FEWEST or not 0 < n_draws < self._most:
             return True
-        missing = max(0.0, -math.log(self.plan.alpha) - answer.log_wealth)
+        missing = max(0.0, -math.log(answer.alpha) - answer.log_wealth)
         worth = self.plan.strictness * n
         (z,) = -gaussian.quantile([n_draws / worth if n_draws < worth / 2.0 else 0.5])
         error = math.sqrt((1.0 - n_draws / n) / seen)
@@ -486,7 +538,7 @@ class Job:
         """
         if answer.remaining < math.inf:
             return math.sqrt(2.0 * missing / answer.remaining)
-        estimate = self.test.estimate(i)
+        estimate = self.test.estimate(i, answer.side)
         if estimate.above >= 0.0:
             return 0.0
         return estimate.above / estimate.deviation if estimate.deviation > 0.0 else -math.inf

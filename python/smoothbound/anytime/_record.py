@@ -83,6 +83,9 @@ class AdaptiveRecord:
         When a claim is given up; see `smoothbound.anytime.Plan`. None: not known.
     correct_only : bool
         Whether an input was given up if the selected class was not its label.
+    both_answers : bool
+        Whether the opposite answers were asked for too, each at half of alpha: that no number of
+        draws certifies a radius.
     budget : BudgetRecord
         The limits on the draws of all inputs together.
     follows : FollowedRun or None
@@ -110,6 +113,7 @@ class AdaptiveRecord:
     precision: float | None = None
     strictness: float | None = None
     correct_only: bool = False
+    both_answers: bool = False
     budget: BudgetRecord = field(default_factory=BudgetRecord)
     follows: FollowedRun | None = None
     stages: dict[str, Any] | None = None
@@ -124,8 +128,9 @@ class AdaptiveRecord:
             return self.stages
         values = asdict(self)
         del values["stages"]
-        if self.follows is None:
-            del values["follows"]
+        for name in ("both_answers", "follows"):  # where there is none, nothing is said of it
+            if not values[name]:
+                del values[name]
         return {"test": "anytime", **values}
 
     @classmethod
@@ -198,6 +203,7 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "precision": _some(checks.positive),
     "strictness": _some(checks.non_negative),
     "correct_only": checks.flag,
+    "both_answers": checks.flag,
     "budget": lambda name, value: checks.instance(name, value, BudgetRecord),
     "follows": lambda name, value: checks.optional(name, value, FollowedRun),
     "stages": lambda name, value: checks.optional(name, value, dict),

@@ -104,6 +104,7 @@ class Question:
     radius_precision: float | None
     strictness: float | None
     correct_only: bool
+    both_answers: bool
     max_draws: int | None
     max_seconds: float | None
 
@@ -117,10 +118,11 @@ class Question:
             question, or a limit is out of its range.
         """
         limits = (self.radius_precision, self.strictness, self.max_draws, self.max_seconds)
-        if not self.adaptive and (self.correct_only or any(one is not None for one in limits)):
+        flags = (self.correct_only, self.both_answers, *(one is not None for one in limits))
+        if not self.adaptive and any(flags):
             raise ValueError(
-                "--radius-precision, --strictness, --max-draws, --max-seconds and --correct-only "
-                "need --adaptive"
+                "--radius-precision, --strictness, --max-draws, --max-seconds, --correct-only and "
+                "--both-answers need --adaptive"
             )
         if self.adaptive and self.radii is None and self.radius_precision is None:
             raise ValueError(
@@ -167,5 +169,6 @@ class Question:
             radius_precision=self.radius_precision,
             strictness=AdaptiveDraws.strictness if self.strictness is None else self.strictness,
             correct_only=self.correct_only,
+            both_answers=self.both_answers,
             budget=Budget(draws=self.max_draws, seconds=self.max_seconds),
         )

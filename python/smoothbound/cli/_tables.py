@@ -11,7 +11,12 @@ from rich.table import Table
 from smoothbound._display.console import say, say_table
 from smoothbound._display.rounding import exact, floor_decimal, percent
 from smoothbound.analysis.evaluation import Evaluation, share
-from smoothbound.analysis.reading import describe_draws, describe_family, evaluate
+from smoothbound.analysis.reading import (
+    describe_draws,
+    describe_family,
+    describe_unreachable,
+    evaluate,
+)
 from smoothbound.report._defaults import radii_to_tell
 from smoothbound.store._results import Results
 from smoothbound.store._stored import StoredResults
@@ -35,6 +40,8 @@ def show(results: Results | StoredResults, folder: Path) -> None:
             say(_radii_found(evaluation, threshold))
     if adaptive is not None:
         say(f"Adaptive draws: {describe_draws(results)}")
+    for line in describe_unreachable(results):
+        say(line)
     if family := describe_family(results, of="alpha"):
         say(family)
     failed = f"{results.failed} inputs failed; " if results.failed else ""

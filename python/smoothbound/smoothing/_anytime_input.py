@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from smoothbound._display.rounding import exact
 from smoothbound._files.checksum import digest
@@ -53,6 +54,16 @@ def _above(threshold: float) -> float:
     return math.nextafter(threshold, math.inf)
 
 
+def _least_vote(threshold: float, radius: float, sigma: float) -> float:
+    """Return a share of votes from which on votes may be above a threshold within a radius.
+
+    With a smaller share q, Phi(Phi^-1(q) - radius / sigma) <= threshold. Rounded down.
+    """
+    z = float(ndtri(threshold)) + radius / sigma
+    share = float(ndtr(z - 1e-12 * (1.0 + abs(z)))) * (1.0 - 2.0**-50)
+    return min(share, math.nextafter(1.0, 0.0))
+
+
 def _asked(name: str, threshold: float, b: float) -> float:
     """Return what is asked for a threshold; `name` is that of the argument."""
     if not _above(threshold) < b:
@@ -76,6 +87,9 @@ class AdaptiveDraws:
         How many draws a certificate is worth, as a share of n; see `smoothbound.anytime.Plan`.
     correct_only : bool
         Whether an input is given up if the selected class is not its label.
+    both_answers : bool
+        Whether the opposite answers are asked for too, for votes: that no number of draws certifies
+        a radius. Each answer then has half of alpha.
     budget : Budget, optional
         Limit on the draws or seconds of all inputs together.
 
@@ -88,6 +102,7 @@ class AdaptiveDraws:
     radius_precision: float | None = None
     strictness: float = Plan.strictness
     correct_only: bool = False
+    both_answers: bool = False
     budget: Budget | None = None
 
     def __post_init__(self) -> None:
@@ -95,6 +110,7 @@ class AdaptiveDraws:
             radius_precision("radius_precision", self.radius_precision)
         checks.non_negative("strictness", self.strictness)
         checks.flag("correct_only", self.correct_only)
+        checks.flag("both_answers", self.both_answers)
         checks.optional("budget", self.budget, Budget)
 
     def record(self) -> AdaptiveRecord:
@@ -105,6 +121,7 @@ class AdaptiveDraws:
             precision=self.radius_precision,
             strictness=self.strictness,
             correct_only=self.correct_only,
+            both_answers=self.both_answers,
             budget=BudgetRecord(draws=budget.draws, seconds=budget.seconds),
         )
 
@@ -186,9 +203,21 @@ class AnytimeProcedure:
         asked = [_asked(f"thresholds[{i}]", c, b) for i, c in enumerate(request.thresholds)]
         decisions = [Decide(c, R) for c in asked for R in request.radii]
         finds = [FindRadius(c, precision) for c in asked if precision]
+        if rules.both_answers and measure != "vote":
+            raise ValueError(
+                f"both_answers must be False for the measure {measure!r}: only of votes, "
+                "measure='vote', it is certified that no number of draws certifies a radius"
+            )
+        opposite = tuple(
+            Decide(_least_vote(c, radius + 2.0 * displacement, request.sigma), 0.0)
+            for c in request.thresholds
+            for radius in request.radii
+            if rules.both_answers
+        )
         plan = Plan(
             questions=(*decisions, *finds, *(about_cutoff if awaited else ())),
             aside=() if awaited else about_cutoff,
+            opposite=opposite,
             sigma=request.sigma,
             alpha=request.alpha,
             score_range=request.score_range,
@@ -223,8 +252,8 @@ class AnytimeProcedure:
         before = _kept_test(row, self.plan.backend)
         if before is None:
             return None
-        asked = (*self.plan.questions, *self.plan.aside)
-        test = before.follow_up(asked, alpha=self.plan.alpha)
+        plan = self.plan
+        test = before.follow_up(plan.asked, alpha=plan.alpha, side=plan.side)
         return Earlier(row["selected"], row["n_selection"], test)
 
     def goes_on(self, row: Mapping[str, Any]) -> bool:
@@ -279,7 +308,7 @@ class AnytimeProcedure:
             return required_draws(
                 question,
                 sigma=plan.sigma,
-                alpha=plan.alpha,
+                alpha=plan.alpha_of_each,
                 score_range=plan.score_range,
                 displacement=plan.displacement,
                 backend=plan.backend,
@@ -298,8 +327,9 @@ class AnytimeProcedure:
         if isinstance(outcome, Failure):
             return failed_input(outcome, [self.request], len(self.request.radii))
         top_count = earlier_top_count + outcome.top_count
-        answers = job.test.answers
-        bounds = self.bounds(answers)
+        every = job.test.answers
+        answers = self.plan.lower(every)
+        bounds = replace(self.bounds(answers), unreachable=self.unreachable(every))
         abstains = self.abstains(answers)
         selected = outcome.selected
         status: Status = "abstained" if abstains else "certified"
@@ -339,6 +369,18 @@ class AnytimeProcedure:
             _last(np.asarray(asked.radii), certified[j], math.nan) for j in range(shape[0])
         ]
         return MethodBounds(np.array(lower), None, np.array(radius))
+
+    def unreachable(self, answers: Sequence[Answer]) -> NDArray[np.float64] | None:
+        """Return the smallest radius that is out of reach for each threshold; `answers` are all.
+
+        That no number of draws certifies a radius implies the same of larger ones.
+        """
+        if not self.rules.both_answers:
+            return None
+        radii = np.asarray(self.request.radii)
+        flags = [answer.certified for answer in self.plan.opposites(answers)]
+        shown = np.array(flags, bool).reshape(-1, len(radii))
+        return -np.array([_last(-radii, row, math.nan) for row in shown])
 
     def abstains(self, answers: Sequence[Answer]) -> bool:
         """Say whether the confidence at R = 0 is not certified to be above the cut-off.
@@ -399,6 +441,7 @@ def recorded_procedure(settings: RunSettings) -> AnytimeProcedure:
             radius_precision=rules.precision,
             strictness=Plan.strictness if rules.strictness is None else rules.strictness,
             correct_only=rules.correct_only,
+            both_answers=rules.both_answers,
         ),
         n=settings.n,
         cutoff=settings.cutoff,

@@ -43,11 +43,15 @@ class MethodBounds:
         Bounds on the confidence at the radii of the user; None for a side that was not asked for.
     radius : ndarray of float64, shape (n_thresholds,), or None
         Certified radii of the thresholds; None without the lower side.
+    unreachable : ndarray of float64, shape (n_thresholds,), or None
+        For each threshold the smallest radius of the user such that no number of draws certifies it
+        or a larger one; NaN if there is none. None if the opposite answers were not asked for.
     """
 
     lower: NDArray[np.float64] | None
     upper: NDArray[np.float64] | None
     radius: NDArray[np.float64] | None
+    unreachable: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -522,7 +522,7 @@ class _RowWriter:
             "digest": item.digest,
             "sketch": sketch,
         }
-        row |= _columns(result, self._settings.methods)
+        row |= _columns(result, self._settings)
         if self._follows:
             assert isinstance(item.job, AdaptiveJob)
             row["first_draw"] = item.job.test.first_draw
@@ -540,18 +540,22 @@ class _RowWriter:
         return self._procedure.certify(item.job, outcome, top_count)
 
 
-def _columns(result: InputResult, methods: Sequence[Method]) -> dict[str, object]:
+def _columns(result: InputResult, settings: RunSettings) -> dict[str, object]:
     """Return the columns of the results table that hold the result of an input."""
     columns: dict[str, object] = {
         name: getattr(result, name)
         for name in (field.name for field in fields(result))
         if name != "bounds"
     }
-    for method, bounds in zip(methods, result.bounds, strict=True):
+    for method, bounds in zip(settings.methods, result.bounds, strict=True):
         assert bounds.lower is not None  # results are about the lower side alone
         assert bounds.radius is not None
         columns[f"lower_{method.name}"] = bounds.lower.tolist()
         columns[f"radius_{method.name}"] = bounds.radius.tolist()
+        if settings.both_answers:
+            none = [math.nan] * len(settings.thresholds)
+            shown = bounds.unreachable
+            columns[f"unreachable_{method.name}"] = none if shown is None else shown.tolist()
     return columns
 
 

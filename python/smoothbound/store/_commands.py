@@ -89,6 +89,7 @@ def certify_command(
     words.append("--channels-last" if settings.channels_last else "--no-channels-last")
     words += [] if settings.adaptive is None else ["--adaptive"]
     words += ["--correct-only"] if rules.correct_only else []
+    words += ["--both-answers"] if rules.both_answers else []
     return shlex.join([*words, "--out", str(out)])
 
 

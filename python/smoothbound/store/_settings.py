@@ -119,6 +119,11 @@ compile, adaptive, select, threads
         ranks = range(shard.index, shard.index + n * shard.count, shard.count)
         return range(ranks.start * self.skip, ranks.stop * self.skip, ranks.step * self.skip)
 
+    @property
+    def both_answers(self) -> bool:
+        """Whether adaptive draws also show which radii no number of draws certifies."""
+        return self.adaptive is not None and self.adaptive.both_answers
+
     def to_json(self) -> str:
         """Write the settings as one line of JSON; floats keep every digit."""
         return json.dumps(self._plain(), allow_nan=False)

@@ -245,6 +245,12 @@ def _refuse_other_questions(
             )
 
 
+def _next_of(grid: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the least number of a grid that is not below each value; NaN if there is none."""
+    place = np.searchsorted(grid, np.nan_to_num(values, nan=np.inf))
+    return np.ascontiguousarray(np.append(grid, np.nan)[place])
+
+
 def _chosen(stored: StoredResults, made: RunSettings) -> Iterator[Columns]:
     """Yield the columns of all inputs, with the answers to some of the questions.
 
@@ -271,4 +277,7 @@ def _chosen(stored: StoredResults, made: RunSettings) -> Iterator[Columns]:
             place = np.searchsorted(grid[1:], np.nan_to_num(radius, nan=-1.0), side="right")
             radius = grid[place]
         columns[f"radius_{method.name}"] = np.ascontiguousarray(radius)
+        if made.both_answers:
+            name = f"unreachable_{method.name}"
+            columns[name] = _next_of(grid[1:], as_array(table[name])[:, at_cuts])
         yield columns

@@ -20,7 +20,7 @@ from smoothbound._display.rounding import exact
 from smoothbound.anytime._anytime_test import AnytimeTest
 from smoothbound.anytime._chain import Answer
 from smoothbound.anytime._job import Earlier
-from smoothbound.anytime._questions import MOST_CLAIMS, Claim, Question, claim_of
+from smoothbound.anytime._questions import MOST_CLAIMS, Claim, Decide, Question, claim_of
 from smoothbound.backends import _select as backends
 from smoothbound.backends import reference_anytime as reference
 from smoothbound.smoothing._anytime_input import AnytimeProcedure, recorded_procedure
@@ -45,8 +45,7 @@ class _Draws:
     n_guess: int
 
     @classmethod
-    def of(cls, test: AnytimeTest) -> _Draws:
-        (record,) = test.records
+    def of(cls, record: Any) -> _Draws:
         schedule = record.looks.astype(np.int64)
         sizes = np.diff(schedule)
         blocks = record.between_looks.astype(np.float64)
@@ -100,8 +99,9 @@ class StatesVerifier:
             return [Finding(index, "state", f"is damaged: {error}")]
         if other := self._other(test, int(row["n_draws"]), int(row.get("first_draw", 0))):
             return [Finding(index, "state", other)]
-        answers = self._confirmed(test)
-        findings = self._certificates(index, row, answers)
+        every = self._confirmed(test)
+        answers = tuple(self._procedure.plan.lower(every))
+        findings = self._certificates(index, row, answers) + self._unreachable(index, row, every)
         if self._procedure.abstains(answers) and row["status"] == "certified":
             words = "is certified, and the state does not certify a confidence above the cut-off"
             findings.append(Finding(index, "status", words))
@@ -132,13 +132,13 @@ class StatesVerifier:
     def _other(self, test: AnytimeTest, n_draws: int, first_draw: int) -> str:
         """Say in what a state differs from the run; empty if it does not."""
         plan, settings = self._procedure.plan, self._settings  # type: ignore[union-attr]
-        lacking = [one for one in (*plan.questions, *plan.aside) if one not in test.questions]
+        lacking = [one for one in plan.asked if one not in test.questions]
         pairs = (
             ("alpha", test.alpha, settings.alpha),
             ("sigma", test.sigma, settings.sigma),
             ("score_range", test.score_range, settings.score_range),
             ("measure", test.measure, settings.measure),
-            ("side", test.side, "lower"),
+            ("side", test.side, plan.side),
             ("displacement", test.displacement, settings.displacement),
             ("number of draws", test.n_draws, n_draws),
             ("number of the first draw", test.first_draw, first_draw),
@@ -155,24 +155,40 @@ class StatesVerifier:
 
     def _confirmed(self, test: AnytimeTest) -> tuple[Answer, ...]:
         """Return the answers of a test, as far as the reference comes to them too."""
-        plan, draws = self._procedure.plan, _Draws.of(test)  # type: ignore[union-attr]
-        by_question = {answer.question: answer for answer in test.answers}
-        asked = (*plan.questions, *plan.aside)
-        return tuple(self._answer(test, draws, by_question[one]) for one in asked)
+        assert self._procedure is not None
+        plan, answers = self._procedure.plan, test.answers
+        records = dict(zip(dict.fromkeys(one.side for one in answers), test.records, strict=True))
+        draws = {side: _Draws.of(record) for side, record in records.items()}
+        by_question = {(one.question, one.side): one for one in answers}
+        return tuple(
+            self._answer(records[side], draws[side], by_question[one, side])
+            for one in plan.asked
+            for side in records
+        )
 
-    def _answer(self, test: AnytimeTest, draws: _Draws, answer: Answer) -> Answer:
+    def _answer(self, record: Any, draws: _Draws, answer: Answer) -> Answer:
         if not answer.certified:
             return answer
+        if answer.side == "upper":
+            return self._upper(record, draws, answer)
         shown = None
         for claim in self._claims(answer.question):
             if claim.radius > answer.radius or claim.threshold > answer.confidence:
                 break
-            if not self._is_shown(test, draws, claim, answer.alpha):
+            if not self._is_shown(record, draws, claim, answer.alpha):
                 break
             shown = claim
         if shown is None:
             return replace(answer, certified=False, radius=math.nan, confidence=math.nan)
         return replace(answer, radius=shown.radius, confidence=shown.threshold)
+
+    def _upper(self, record: Any, draws: _Draws, answer: Answer) -> Answer:
+        """Return the answer to a decision on the upper side; no other one is stated anywhere."""
+        if not isinstance(answer.question, Decide):
+            return answer
+        claim = Claim(answer.question.threshold, answer.question.radius)
+        shown = self._is_shown(record, draws, claim, answer.alpha, upper=True)
+        return replace(answer, certified=shown)
 
     def _claims(self, question: Question) -> Iterator[Claim]:
         settings = self._settings
@@ -184,10 +200,13 @@ class StatesVerifier:
                 return
             yield claim
 
-    def _is_shown(self, test: AnytimeTest, draws: _Draws, claim: Claim, alpha: float) -> bool:
+    def _is_shown(
+        self, record: Any, draws: _Draws, claim: Claim, alpha: float, *, upper: bool = False
+    ) -> bool:
         """Say whether the reference certifies a claim."""
         a, b = self._settings.score_range
-        target = (claim.threshold - a) / (b - a)
+        # The record of the upper side is reflected.
+        target = (b - claim.threshold if upper else claim.threshold - a) / (b - a)
         r = (claim.radius + 2.0 * self._settings.displacement) / self._settings.sigma
         needed = -math.log(alpha)
         own = reference.wealth_of_blocks(
@@ -195,7 +214,7 @@ class StatesVerifier:
         )
         if any(log_wealth >= needed for _, log_wealth, _ in own):
             return True
-        return any(log_wealth >= needed for log_wealth in _wealth_of_run(test, draws, target, r))
+        return any(log_wealth >= needed for log_wealth in _wealth_of_run(record, draws, target, r))
 
     def _certificates(
         self, index: int, row: Mapping[str, Any], answers: tuple[Answer, ...]
@@ -223,6 +242,28 @@ class StatesVerifier:
                 findings.append(Finding(index, f"{column} at {at} = {exact(place)}", words))
         return findings
 
+    def _unreachable(
+        self, index: int, row: Mapping[str, Any], answers: tuple[Answer, ...]
+    ) -> list[Finding]:
+        """Compare the radii that are said to be out of reach with what the answers say."""
+        assert self._procedure is not None
+        least = self._procedure.unreachable(answers)
+        if least is None:
+            return []
+        column, findings = f"unreachable_{self._method.name}", []
+        tally = self._found.tally(column)
+        stated = np.asarray(row[column], np.float64)
+        grid = self._settings.thresholds
+        for c, x, proved in zip(grid, stated.tolist(), least.tolist(), strict=True):
+            if math.isnan(x) or x >= proved:
+                tally.proved += 1
+                continue
+            tally.wrong += 1
+            proves = "nothing" if math.isnan(proved) else f"no less than {shown(proved)}"
+            words = f"is {shown(x)}, and the state proves {proves}"
+            findings.append(Finding(index, f"{column} at c = {exact(c)}", words))
+        return findings
+
     def _class_radius(self, index: int, row: Mapping[str, Any], n_draws: int) -> list[Finding]:
         settings, top_count = self._settings, int(row["top_count"])
         if not top_count <= n_draws:
@@ -236,9 +277,8 @@ class StatesVerifier:
         return class_radius_findings(index, stated, most, settings.sigma, self._found)
 
 
-def _wealth_of_run(test: AnytimeTest, draws: _Draws, target: float, r: float) -> Iterator[float]:
+def _wealth_of_run(record: Any, draws: _Draws, target: float, r: float) -> Iterator[float]:
     """Yield the logarithm of the wealth at each look, of the bets of the fallback."""
-    (record,) = test.records
     process = backends.load("numba").EProcess(target, r)
     beginning = _Beginning(record)
     bet, total = None, 0.0

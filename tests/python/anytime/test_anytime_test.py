@@ -421,6 +421,16 @@ def test_it_shows_what_it_is():
     )
 
 
+def test_an_estimate_is_of_one_side() -> None:
+    test = asked(Decide(0.5, 0.0), np.float32(np.arange(1000) % 10 > 0), guess=(), side="both")
+    lower, upper = test.estimate(0, "lower"), test.estimate(0, "upper")
+    assert test.estimate(0) == lower
+    assert lower.above == pytest.approx(0.4, abs=0.01)
+    assert upper.above == pytest.approx(-0.4, abs=0.01)
+    with pytest.raises(ValueError, match="side must be one of 'lower'"):
+        asked(DECIDE).estimate(0, "upper")
+
+
 def test_a_question_that_is_answered_has_no_estimate() -> None:
     test = AnytimeTest(Decide(0.5, 0.0), sigma=0.25)
     test.update(np.ones(100))

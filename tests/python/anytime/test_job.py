@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, ndtr, ndtri
 
 from smoothbound.anytime import Budget, Decide, FindConfidence, FindRadius, Plan
 from smoothbound.anytime._chain import Chain
@@ -83,6 +83,53 @@ def test_questions_aside_cost_no_draws():
     with_it = played(plan(asked, aside=(aside,)), scores)
     assert with_it.test.n_draws == played(plan(asked), scores).test.n_draws
     assert with_it.test.answers[1].certified
+
+
+def votes(p, n, seed=0):
+    return np.float32(np.random.default_rng(seed).random(n) < p)
+
+
+def test_a_question_ends_when_its_opposite_is_shown():
+    """P(1) is 0.9, so that Phi^-1(0.9) sigma = 0.32 is the radius of the class."""
+    asked = (Decide(0.5, 0.25), Decide(0.5, 0.4))
+    opposite = tuple(Decide(float(ndtr(one.radius / SIGMA)), 0.0) for one in asked)
+    made = plan(*asked, aside=(Decide(0.6, 0.0),), opposite=opposite, measure="vote", n=20_000)
+    job = played(made, votes(0.9, 30_000))
+    assert job.outcome == "answered"
+    answers = job.test.answers
+    assert [one.alpha for one in answers] == [0.0005] * 10
+    near, far, aside = made.lower(answers)
+    assert near.certified
+    assert not far.certified
+    assert aside.certified
+    assert [one.certified for one in made.opposites(answers)] == [False, True]
+    assert job.test.n_draws < 2000
+    parts = played(made, votes(0.9, 30_000), cut=1)
+    assert parts.test.to_bytes() == job.test.to_bytes()
+
+
+def test_a_question_that_neither_answer_comes_near_is_given_up():
+    radius = float(ndtri(0.9)) * SIGMA
+    opposite = (Decide(0.9, 0.0),)
+    made = plan(Decide(0.5, radius), opposite=opposite, measure="vote", n=20_000)
+    job = played(made, votes(0.9, 30_000))
+    assert job.outcome == "answered"
+    assert not any(one.certified for one in job.test.answers)
+    assert job.test.n_draws < 15_000
+
+
+def test_false_answers_either_way_are_no_more_than_alpha():
+    """Both claims are false by nothing: P(1) is the share at which they meet."""
+    p, alpha, repeats, false = 0.9, 0.2, 300, np.zeros(2)
+    radius = float(ndtri(p)) * SIGMA
+    options = {"opposite": (Decide(p, 0.0),), "measure": "vote", "alpha": alpha, "n": 400}
+    made = plan(Decide(0.5, radius), **options, strictness=1e6)
+    for seed in range(repeats):
+        answers = played(made, votes(p, 500, seed)).test.answers
+        false += [made.lower(answers)[0].certified, made.opposites(answers)[0].certified]
+    half = alpha / 2
+    assert (false / repeats < half + 3 * math.sqrt(half * (1 - half) / repeats)).all()
+    assert (false > 0).all()
 
 
 def test_a_budget_ends_the_draws_and_keeps_what_they_certify():
@@ -233,6 +280,11 @@ def test_what_is_expected_falls_as_the_wealth_grows():
 def test_a_plan_refuses(options, words):
     with pytest.raises(ValueError, match=words):
         plan(Decide(0.5, 0.0), **options)
+
+
+def test_an_opposite_belongs_to_a_question():
+    with pytest.raises(ValueError, match="opposite must have at most one question for each"):
+        plan(Decide(0.5, 0.0), opposite=(Decide(0.5, 0.0), Decide(0.6, 0.0)))
 
 
 def test_a_plan_needs_a_question():

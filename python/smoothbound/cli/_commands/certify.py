@@ -245,6 +245,15 @@ def certify(
             rich_help_panel=_ADAPTIVE,
         ),
     ] = False,
+    both_answers: Annotated[
+        bool,
+        typer.Option(
+            "--both-answers",
+            help="With --adaptive and --measure vote: also certify where no number of draws "
+            "certifies a radius. Each of the two answers has half of alpha.",
+            rich_help_panel=_ADAPTIVE,
+        ),
+    ] = False,
     max_draws: Annotated[
         int | None,
         typer.Option(
@@ -333,6 +342,7 @@ def certify(
         radius_precision=radius_precision,
         strictness=strictness,
         correct_only=correct_only,
+        both_answers=both_answers,
         max_draws=max_draws,
         max_seconds=max_seconds,
     )

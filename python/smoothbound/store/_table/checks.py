@@ -94,7 +94,9 @@ def _rules(
         right = np.isnan(mean) | ((mean >= a - slack) & (mean <= b + slack))
         yield name, mean, right, f"in [{a}, {b}], or NaN"
     of_methods = [method.name for method in settings.methods]
-    for name, radius in those_of("class_radius", *(f"radius_{one}" for one in of_methods)):
+    radii = ["class_radius", *(f"radius_{one}" for one in of_methods)]
+    radii += [f"unreachable_{one}" for one in of_methods if settings.both_answers]
+    for name, radius in those_of(*radii):
         right = np.isnan(radius) | ((radius >= 0) & np.isfinite(radius))
         yield name, radius, right, "finite and at least 0, or NaN"
     for name, lower in those_of(*(f"lower_{one}" for one in of_methods)):

@@ -19,7 +19,8 @@ def flat(table: pa.Table, settings: RunSettings) -> pa.Table:
     Columns are named ``lower_<method>@R`` by the radius and ``radius_<method>@c`` by the threshold,
     both with all their digits. A radius that was asked for twice has one column.
     """
-    grids = {"lower": settings.radii, "radius": settings.thresholds}
+    thresholds = settings.thresholds
+    grids = {"lower": settings.radii, "radius": thresholds, "unreachable": thresholds}
     columns: dict[str, Any] = {}
     for field in table.schema:
         column = table[field.name]

@@ -66,6 +66,9 @@ def schema(settings: RunSettings) -> pa.Schema:
     - `first_draw` is the number of the first estimation draw. Only questions that follow another
       run have it, whose draws have the smaller numbers.
 
+    - ``unreachable_<name>`` holds, for each threshold, the smallest of the radii that no number of
+      draws certifies, NaN if there is none. Only runs that ask for both answers have it.
+
     If sampling failed, the numbers are NaN or 0. Tables of format 3 lack `digest`, those before
     format 5 `status`, and those before format 6 `n_selection` and `state`.
     """
@@ -95,6 +98,9 @@ def schema(settings: RunSettings) -> pa.Schema:
             (f"lower_{method.name}", pa.list_(pa.float64(), len(settings.radii))),
             (f"radius_{method.name}", pa.list_(pa.float64(), len(settings.thresholds))),
         ]
+        if settings.both_answers:
+            thresholds = pa.list_(pa.float64(), len(settings.thresholds))
+            columns.append((f"unreachable_{method.name}", thresholds))
     return pa.schema(
         [pa.field(name, kind, nullable=False) for name, kind in columns],
         metadata={SETTINGS_KEY: settings.to_json().encode()},
