@@ -92,6 +92,27 @@ def test_each_input_keeps_the_state_of_its_test(whole: Path) -> None:
         assert shown == [lower[i, k] > c for c in (0.6, 0.7) for k in range(2)]
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_curves_are_drawn_where_they_say_more_than_a_table(
+    model: Path, whole: Path, tmp_path: Path
+) -> None:
+    def figures(folder: Path) -> set[str]:
+        out = tmp_path / f"report of {folder.name}"
+        shown = CliRunner().invoke(app, ["report", str(folder), "--out", str(out)])
+        assert shown.exit_code == 0, shown.output
+        return {path.stem.partition("_")[2] for path in out.glob("*.png")}
+
+    assert {"accuracy_vs_radius", "confidence"} <= figures(whole)  # two thresholds, two radii
+    one = tmp_path / "one"
+    assert run(model, one, radii="0.2", thresholds="0.6").exit_code == 0
+    assert not figures(one)
+    found = tmp_path / "found"
+    changes = {"radii": None, "thresholds": "0.6", "radius-precision": 0.1}
+    assert run(model, found, **changes).exit_code == 0
+    assert "accuracy_vs_radius" in figures(found)
+    assert "confidence" not in figures(found)
+
+
 @pytest.mark.usefixtures("plainly_drawn")
 def test_a_radius_is_found(model: Path, tmp_path: Path) -> None:
     changes = {"radii": None, "thresholds": "0.6", "radius-precision": 0.1}

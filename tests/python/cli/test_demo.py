@@ -37,7 +37,11 @@ def test_the_demo_from_end_to_end(
     assert "Adaptive draws: on average" in first.output
     assert "% saved)" in first.output
     assert len(list((out / "report").glob("*.png"))) >= 6
-    assert (out / "report" / "adaptive_accuracy_vs_radius.png").exists()
+    assert not list((out / "report").glob("adaptive_*.png"))  # one question: curves are flat
+    page = (out / "report" / "report.md").read_text()
+    assert "certify one level at most, whose curve is flat" in page
+    assert "one radius was asked about, at one threshold: the table has the number" in page
+    assert "| R | anytime, c = 0.7 |" in page
     assert not (out / "training.pt").exists()
 
     request.getfixturevalue("undrawn")

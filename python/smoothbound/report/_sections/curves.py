@@ -23,16 +23,13 @@ def accuracy_figures(
 ) -> Iterator[Figure | str]:
     """Draw certified accuracy over radius and threshold; a str is the reason for a missing one."""
     name = evaluation.name
-    yield draw(
-        f"{name}_accuracy_vs_radius",
-        evaluation.title,
-        f"Certified accuracy against the radius, for the {evaluation.measure} to stay above each "
-        f"threshold. {_how_computed(evaluation, thresholds)}",
-        [
-            partial(certified_accuracy_vs_radius, evaluation=evaluation, threshold=c)
-            for c in thresholds
-        ],
-    )
+    if _is_one_number(evaluation, thresholds):
+        yield (
+            "certified accuracy against the radius (one radius was asked about, at one threshold: "
+            "the table has the number)"
+        )
+    else:
+        yield _against_the_radius(evaluation, thresholds)
     if evaluation.adaptive:
         yield "certified accuracy against the threshold (certify without --adaptive)"
         return
@@ -43,6 +40,27 @@ def accuracy_figures(
         [
             partial(certified_accuracy_vs_threshold, evaluation=evaluation, radius=r)
             for r in radii or radii_of(evaluation, thresholds[0])
+        ],
+    )
+
+
+def _is_one_number(evaluation: Evaluation, thresholds: Sequence[float]) -> bool:
+    """Say whether adaptive draws answer one question, whose curve would be flat."""
+    searched = any(one.has_radius for one in evaluation.bounds)
+    one = len(evaluation.radii) == len(thresholds) == 1
+    return evaluation.adaptive and one and not searched
+
+
+def _against_the_radius(evaluation: Evaluation, thresholds: Sequence[float]) -> Figure:
+    """Draw certified accuracy over the radius, a panel a threshold."""
+    return draw(
+        f"{evaluation.name}_accuracy_vs_radius",
+        evaluation.title,
+        f"Certified accuracy against the radius, for the {evaluation.measure} to stay above each "
+        f"threshold. {_how_computed(evaluation, thresholds)}",
+        [
+            partial(certified_accuracy_vs_radius, evaluation=evaluation, threshold=c)
+            for c in thresholds
         ],
     )
 

@@ -34,10 +34,25 @@ def one_input(
     if index is None and (index := evaluation.typical()) is None:
         return "one input in full (none is of the true class and not abstained from)"
     one = evaluation.select(np.array([index]))
+    if one.adaptive and len(_levels(one)) < 2:
+        return (
+            f"one input in full (the draws of input {index} certify one level at most, whose curve "
+            "is flat: certify without --adaptive, or ask about more --thresholds)"
+        )
     if index in one.with_scores and one.alpha is not None:
         with suppress(ValueError):  # with too few draws for a band, show only the certificate
             return _of_one(one, thresholds, index, chosen, scores=True)
     return _of_one(one, thresholds, index, chosen, scores=False)
+
+
+def _levels(one: Evaluation) -> set[float]:
+    """Return the levels above which the confidence of a single input is certified somewhere."""
+    bounds, (a, _) = one.bounds[-1], one.score_range
+    levels = {level for level in bounds.lower[0].tolist() if level > a}
+    if bounds.radius is not None:
+        found = np.nextafter(one.thresholds[np.isfinite(bounds.radius[0])], np.inf)
+        levels |= set(found.tolist())
+    return levels
 
 
 def _of_one(
