@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -97,11 +98,11 @@ def _columns(stored: StoredResults) -> Ints:
 class _StoredBounds(Bounds):
     """The certificates of every input by one method, which are read when they are asked for."""
 
-    _of: StoredEvaluation
+    _inputs: _Inputs
     _searched: bool
 
-    def __init__(self, of: StoredEvaluation, method: Method, searched: bool) -> None:
-        vars(self).update(method=method, _of=of, _searched=searched)
+    def __init__(self, inputs: _Inputs, method: Method, searched: bool) -> None:
+        vars(self).update(method=method, _inputs=inputs, _searched=searched)
 
     @property
     def has_radius(self) -> bool:
@@ -109,15 +110,49 @@ class _StoredBounds(Bounds):
 
     @property
     def lower(self) -> Floats:
-        found: Floats = np.concatenate([rows.lower for rows in self._of.rows(self, lower=True)])
-        return found
+        parts = self._inputs.rows(self, lower=True)
+        return np.concatenate([rows.lower for rows in parts if rows.lower is not None])
 
     @property
     def radius(self) -> Floats | None:
         if not self.has_radius:
             return None
-        found: Floats = np.concatenate([rows.radius for rows in self._of.rows(self, radius=True)])
-        return found
+        parts = self._inputs.rows(self, radius=True)
+        return np.concatenate([rows.radius for rows in parts if rows.radius is not None])
+
+
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    """The inputs of stored results, or those at some positions."""
+
+    stored: StoredResults
+    only: Ints | None
+
+    def rows(
+        self,
+        bounds: Bounds | None = None,
+        *,
+        lower: bool = False,
+        radius: bool = False,
+        class_radius: bool = False,
+    ) -> Iterator[Rows]:
+        """Yield all inputs; see `Evaluation.rows`."""
+        names = ["index", "label", "predicted"]
+        of_lower = f"lower_{bounds.method.name}" if lower and bounds is not None else None
+        of_radius = f"radius_{bounds.method.name}" if radius and bounds is not None else None
+        names += [name for name in (of_lower, of_radius) if name is not None]
+        names += ["class_radius"] if class_radius else []
+        order = _columns(self.stored)
+        for table in self.stored.batches(names, index=self.only):
+            index, label, predicted = (as_array(table[name]) for name in names[:3])
+            yield Rows(
+                index,
+                label,
+                predicted,
+                None if of_lower is None else as_array(table[of_lower])[:, order],
+                None if of_radius is None else as_array(table[of_radius]),
+                as_array(table["class_radius"]) if class_radius else None,
+            )
 
 
 class StoredEvaluation(Evaluation):
@@ -153,38 +188,17 @@ class StoredEvaluation(Evaluation):
         only: Ints | None = None,
     ) -> None:
         methods = stored.settings.methods
-        bounds = tuple(_StoredBounds(self, method, searched) for method in methods)
+        inputs = _Inputs(stored, only)
+        bounds = tuple(_StoredBounds(inputs, method, searched) for method in methods)
         vars(self).update(fields, bounds=bounds, _stored=stored, _fields=fields, _only=only)
         vars(self).update(_has_radii=searched, _counted={})
 
     def __repr__(self) -> str:
         return f"Stored{super().__repr__()}"
 
-    def rows(
-        self,
-        bounds: Bounds | None = None,
-        *,
-        lower: bool = False,
-        radius: bool = False,
-        class_radius: bool = False,
-    ) -> Iterator[Rows]:
+    def rows(self, bounds: Bounds | None = None, **which: bool) -> Iterator[Rows]:
         """Yield all inputs in their order, many at a time, with what is asked for of `bounds`."""
-        names = ["index", "label", "predicted"]
-        of_lower = f"lower_{bounds.method.name}" if lower and bounds is not None else None
-        of_radius = f"radius_{bounds.method.name}" if radius and bounds is not None else None
-        names += [name for name in (of_lower, of_radius) if name is not None]
-        names += ["class_radius"] if class_radius else []
-        order = _columns(self._stored)
-        for table in self._stored.batches(names, index=self._only):
-            index, label, predicted = (as_array(table[name]) for name in names[:3])
-            yield Rows(
-                index,
-                label,
-                predicted,
-                None if of_lower is None else as_array(table[of_lower])[:, order],
-                None if of_radius is None else as_array(table[of_radius]),
-                as_array(table["class_radius"]) if class_radius else None,
-            )
+        yield from _Inputs(self._stored, self._only).rows(bounds, **which)
 
     def changed(self, **values: Any) -> Evaluation:
         """Return the evaluation with other values of some fields, none of which is by input."""

@@ -64,6 +64,7 @@ __all__ = [
     "results_of",
     "sketch_of",
     "summary",
+    "whole_table",
 ]
 
 RESULTS, JOURNAL = "results.parquet", "journal.bin"
@@ -314,7 +315,21 @@ def read_single(folder: Path, *, salvage: bool = False) -> Results | None:
     journal = _parse(path, data, salvage=salvage)
     if journal.schema is None:
         return None
-    return results_of(path, journal.table(), complete=False)
+    return results_of(path, whole_table(path, journal), complete=False)
+
+
+def whole_table(path: Path, journal: Journal) -> pa.Table:
+    """Return all rows of a journal, if memory holds them.
+
+    Raises
+    ------
+    StoreError
+        If it does not.
+    """
+    try:
+        return journal.table()
+    except MemoryError as error:
+        raise StoreError(f"{path} cannot be read: {error}") from error
 
 
 def require_folder(folder: str | Path) -> Path:

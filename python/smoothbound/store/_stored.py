@@ -17,6 +17,7 @@ from smoothbound._display.printable import printable
 from smoothbound._utils import checks
 from smoothbound.errors import StoreError
 from smoothbound.store._results import (
+    JOURNAL,
     RESULTS,
     Counted,
     Results,
@@ -35,6 +36,7 @@ from smoothbound.store._table.checks import require_sound
 from smoothbound.store._table.finished import FinishedFile
 from smoothbound.store._table.memory import MemoryTable
 from smoothbound.store._table.schema import column_names, schema, upgraded
+from smoothbound.store._table.unfinished import UnfinishedFile
 
 if TYPE_CHECKING:
     from smoothbound.sketch._score_sketch import ScoreSketch
@@ -227,7 +229,8 @@ class StoredResults(Counted):
             yield table.filter(pa.array(kept))
         if wanted is not None and found < len(wanted):
             held = [as_array(table["index"]) for table in self._batches({"index"}, wanted)]
-            raise _without_sketch(int(np.setdiff1d(wanted, np.concatenate([[], *held]))[0]))
+            missing = np.setdiff1d(wanted, np.concatenate([wanted[:0], *held]))
+            raise _without_sketch(int(missing[0]))
 
     @cached_property
     def totals(self) -> Totals:  # type: ignore[override]
@@ -276,16 +279,19 @@ def _rows_of(folder: Path) -> _Rows:
         return FinishedFile.open(finished)
     if is_there(folder / SHARDS):
         return open_shards(folder)
-    return _in_memory(load_single(folder), folder)
+    try:
+        return UnfinishedFile.open(folder / JOURNAL)
+    except StoreError:
+        if is_there(finished):  # the run has finished since, and deleted its journal
+            return FinishedFile.open(finished)
+        raise
 
 
 def of_memory(results: Results) -> StoredResults:
     """Return results that are in memory as stored ones."""
-    return StoredResults(Path("results"), _in_memory(results, Path("results")))
-
-
-def _in_memory(results: Results, folder: Path) -> MemoryTable:
-    return MemoryTable(folder, results.settings, results.table, results.complete)
+    path = Path("results")
+    table = MemoryTable(path, results.settings, results.table, results.complete)
+    return StoredResults(path, table)
 
 
 def recorded_settings(folder: str | Path) -> RunSettings:

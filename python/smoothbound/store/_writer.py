@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, KeysView, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -30,12 +30,16 @@ from smoothbound.store._results import (
     is_there,
     load_finished,
     results_of,
+    whole_table,
 )
 from smoothbound.store._settings import FORMAT, RunSettings
 from smoothbound.store._shards.record import SHARDS
 from smoothbound.store._table.checks import require_sound
+from smoothbound.store._table.continued import ContinuedRows
+from smoothbound.store._table.finished import FinishedFile
 from smoothbound.store._table.journal import Journal, beginning, frame, schema_frames
-from smoothbound.store._table.schema import schema, without_replaced
+from smoothbound.store._table.schema import schema
+from smoothbound.store._table.unfinished import UnfinishedFile
 
 __all__ = ["DAMAGED", "Writer", "refuse_other_files"]
 
@@ -215,19 +219,31 @@ class Writer:
             raise StoreError(
                 f"{self.folder} holds {len(self.done)} of {self.settings.n_inputs} inputs"
             )
-        rows = Journal.parse(self.folder / JOURNAL, self._read()).table()
-        table = self._new(without_replaced(rows), self.settings)
-        if self._finished is not None:
-            finished = self._finished.table
-            kept = finished.filter(pc.invert(pc.is_in(finished["index"], table["index"])))
-            table = pa.concat_tables([kept.cast(table.schema), table])
         try:
-            sealed.write_table(table.sort_by("index"), path)
+            self._write_finished(path)
         except StoreError as error:
             raise StoreError(f"{error}. {self._what_is_kept()}") from error
         (self.folder / JOURNAL).unlink(missing_ok=True)
         self.close()
         return path
+
+    def _write_finished(self, path: Path) -> None:
+        """Write the rows of the journal, and those of the finished run that it goes on with."""
+        before = self._finished
+        replaces = before is None or self.settings.draws_further_than(before.settings)
+        with ExitStack() as stack:
+            later = stack.enter_context(UnfinishedFile.open(self.folder / JOURNAL))
+            earlier = None
+            if before is not None:
+                earlier = stack.enter_context(FinishedFile.open(path))
+            rows = ContinuedRows(earlier, later, replaces=replaces)
+            if len(rows) != self.settings.n_inputs:
+                raise StoreError(
+                    f"{self.folder} holds {len(rows)} of {self.settings.n_inputs} inputs"
+                )
+            with sealed.writing(path, self._schema) as write:
+                for table in rows.tables(self._schema.names):
+                    write(table)
 
     def _open(self, resume: bool, salvage: bool) -> None:
         """Compare the settings with those in the folder, lock the folder, and only then write."""
@@ -253,7 +269,9 @@ class Writer:
         if salvage:
             self._salvage()
         journal = Journal.parse(path, self._read())
-        left = results_of(path, journal.table(), complete=False) if journal.rows else None
+        left = None
+        if len(journal.rows):
+            left = results_of(path, whole_table(path, journal), complete=False)
         if left is not None and self._finished is not None:
             self._require_same_run(left)
             left = replace(left, table=self._new(left.table, left.settings))

@@ -109,7 +109,8 @@ def test_a_number_that_cannot_be_is_refused_by_its_column_and_input(
 
 def test_a_journal_of_made_up_rows_is_refused(tmp_path: Path) -> None:
     rows = pa.Table.from_pylist([row(0, lower_mean=[7.0, 0.1, 0.1])], schema=schema(SETTINGS))
-    made = Journal(rows.schema, rows.to_batches(), 0).to_bytes()
+    messages = [one.serialize().to_pybytes() for one in rows.to_batches()]
+    made = Journal(rows.schema, messages, 0).to_bytes()
     (tmp_path / "journal.bin").write_bytes(made)
     for act in (store.load, lambda folder: store.Writer(folder, SETTINGS, resume=True)):
         with pytest.raises(StoreError, match=r"journal\.bin: lower_mean of input 0 must be in"):

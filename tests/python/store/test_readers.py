@@ -97,6 +97,8 @@ def test_the_columns_are_those_of_the_document(path: Path) -> None:
         name.strip(" `"): kind.strip() for _, names, kind, *_ in table for name in names.split(",")
     }
     schema = pq.read_schema(path)
+    if "first_draw" not in schema.names:  # which only questions that follow a run have
+        documented.pop("first_draw")
     for field in schema:
         kind, _, _ = field.name.partition("_")
         name = f"{kind}_<method>" if kind in ("lower", "radius") else field.name

@@ -370,6 +370,7 @@ OTHERS = {
     "alpha": 0.002,
     "indices": (3, 4),
     "channels_last": True,
+    "from_counts": True,
     "compile": "default",
     "outputs": "raw",
     "precision": "tf32",

@@ -18,7 +18,7 @@ from stored import INDICES, SETTINGS, row
 from smoothbound import store
 from smoothbound._files import sealed
 from smoothbound.errors import StoreError
-from smoothbound.store._table import memory
+from smoothbound.store._table import journal
 from smoothbound.store._table.schema import schema
 
 MANY = list(range(0, 200, 2))
@@ -54,7 +54,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sealed, "_ROW_GROUP", 16)
     monkeypatch.setattr(sealed, "_MOST_ROWS", 5)
-    monkeypatch.setattr(memory, "_ROWS", 5)
+    monkeypatch.setattr(journal, "_AT_A_TIME", 5)
 
 
 def test_the_rows_are_those_of_the_table_in_memory(folder: Path) -> None:
@@ -193,7 +193,8 @@ def test_a_folder_that_is_replaced_while_it_is_read_is_read_as_it_was(tmp_path: 
     assert pa.concat_tables(found)["index"].to_pylist() == MANY
 
 
-def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", ["finished", "unfinished"])
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path, state: str) -> None:
     """Twenty times as many rows with counted scores take no more memory."""
     code = """
         import dataclasses, sys
@@ -201,16 +202,29 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         import stored as made
         from smoothbound import store
         from smoothbound._files import sealed
+        from smoothbound.store._table.journal import beginning, frame
         from smoothbound.store._table.schema import schema
 
-        n, path = int(sys.argv[1]), sys.argv[2]
+        n, path, state = int(sys.argv[1]), sys.argv[2], sys.argv[3]
         settings = dataclasses.replace(made.SETTINGS, n_inputs=n)
         one = made.row(0) | {"sketch": bytes(range(256)) * 40}
-        with sealed.writing(path + "/results.parquet", schema(settings), compression="none",
-                            use_dictionary=False) as write:
-            for start in range(0, n, 1000):
-                rows = [one | {"index": start + i} for i in range(1000)]
-                write(pa.Table.from_pylist(rows, schema=schema(settings)))
+        tables = (
+            pa.Table.from_pylist(
+                [one | {"index": start + i} for i in range(1000)], schema=schema(settings)
+            )
+            for start in range(0, n, 1000)
+        )
+        if state == "finished":
+            with sealed.writing(path + "/results.parquet", schema(settings), compression="none",
+                                use_dictionary=False) as write:
+                for table in tables:
+                    write(table)
+        else:
+            with open(path + "/journal.bin", "wb") as file:
+                file.write(beginning(schema(settings)))
+                for table in tables:
+                    for row in table.to_batches(max_chunksize=1):
+                        file.write(frame(row.serialize().to_pybytes()))
     """
     read = """
         import resource, sys
@@ -225,10 +239,10 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     for n in (2_000, 40_000):
         folder = tmp_path / str(n)
         folder.mkdir()
-        words = [str(n), str(folder)]
+        words = [str(n), str(folder), state]
         _run(code, *words)
         peaks.append(int(_run(read, *words)) / 1024)
-    assert (folder / "results.parquet").stat().st_size > 400e6
+    assert sum(path.stat().st_size for path in folder.iterdir()) > 400e6
     assert peaks[1] < peaks[0] + 100
 
 

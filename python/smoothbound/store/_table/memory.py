@@ -1,4 +1,4 @@
-"""Rows of results that are in memory, because a journal is read at once."""
+"""Rows of results that are in memory."""
 
 from __future__ import annotations
 
