@@ -537,8 +537,8 @@ def test_what_the_system_refuses_is_one_line(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(tmp_path / "secret\x1b[2J"))
 
-    for name in ("smoothbound.store._stored.load", "smoothbound.scores._files.open_scores"):
-        monkeypatch.setattr(name, refuse)
+    for name in ("analysis.reading.open_folder", "store._stored.load", "scores._files.open_scores"):
+        monkeypatch.setattr(f"smoothbound.{name}", refuse)
     (tmp_path / "in").mkdir()
     rest = {
         "report": ["--out", tmp_path / "out"],
@@ -555,7 +555,7 @@ def test_ctrl_c_ends_every_command_with_130_and_a_word(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("smoothbound.store._stored.load", interrupt)
+    monkeypatch.setattr("smoothbound.analysis.reading.open_folder", interrupt)
     (tmp_path / "in").mkdir()
     result = smoothbound("report", tmp_path / "in", "--out", tmp_path / "out")
     assert result.exit_code == 130
