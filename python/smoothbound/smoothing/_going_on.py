@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -192,7 +193,7 @@ def _require_some_budget(folder: Path, before: Results, settings: RunSettings) -
     """Refuse a budget that the draws of the folder have spent, because it counts them too."""
     assert settings.adaptive is not None
     limits, draws = settings.adaptive.budget, int(before.array("n_draws").sum())
-    seconds = float(before.array("seconds").sum())
+    seconds = math.ceil(10.0 * float(before.array("seconds").sum())) / 10.0
     for name, limit, spent in (
         ("max_draws", limits.draws, draws),
         ("max_seconds", limits.seconds, seconds),

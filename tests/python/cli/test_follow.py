@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import forks
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from killer import kill_and_resume
 from stopped_runs import FOUR_QUESTIONS, certify, contents, interrupted_at, said, stopped_after
 from typer.testing import CliRunner
 
@@ -159,6 +162,18 @@ def test_the_same_command_goes_on_wherever_it_was_stopped(
     again = certify(model, "--continue", first, "--out", out, *MORE)
     assert again.exit_code == 0
     assert contents(out) == contents(later)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_kills_change_no_answer_to_later_questions(
+    model: Path, first: Path, later: Path, tmp_path: Path
+) -> None:
+    words = ["certify", "--data", "digits", "--checkpoint", str(model), "--continue", str(first)]
+    done = forks.run(kill_and_resume, 6, tmp_path / "whole", tmp_path / "killed", [*words, *MORE])
+    assert done.returncode == 0, done.stderr
+    for one in [tmp_path / "whole", *(tmp_path / "killed").iterdir()]:
+        assert contents(one) == contents(later)
 
 
 def test_a_run_that_follows_is_resumed_with_the_run_that_it_follows(

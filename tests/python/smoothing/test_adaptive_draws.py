@@ -12,7 +12,7 @@ from torch import Tensor
 from two_classes import SIGMA, exact, inputs, model, truth
 
 from smoothbound.anytime import AnytimeTest, Budget, Decide, FindRadius
-from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure
+from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure, _least_vote
 from smoothbound.smoothing._classifier import SmoothedClassifier
 
 X0 = (3.0, 2.0, 1.0, 0.6, 0.3, 0.02)
@@ -273,3 +273,16 @@ def test_a_resumed_budget_counts_what_was_spent() -> None:
     assert budget.take(1) == 0
     budget.resume(0, 3.0)
     assert budget.take(0) == 0
+
+
+def test_the_vote_from_which_on_a_radius_is_in_reach_is_rounded_down() -> None:
+    mpmath = pytest.importorskip("mpmath")
+    rng = np.random.default_rng(0)
+    with mpmath.workdps(50):
+        for c, r in zip(rng.uniform(1e-6, 1.0, 300), rng.uniform(0.0, 9.0, 300), strict=True):
+            z = mpmath.sqrt(2) * mpmath.erfinv(2 * mpmath.mpf(c) - 1) + mpmath.mpf(r)
+            exactly = mpmath.erfc(-z / mpmath.sqrt(2)) / 2
+            share = _least_vote(float(c), float(r) * 0.25, 0.25)
+            assert 0.0 < share < 1.0
+            assert mpmath.mpf(share) <= exactly
+            assert exactly - share < 1e-11
