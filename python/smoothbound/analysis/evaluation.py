@@ -439,7 +439,8 @@ class Evaluation:
         for rows in self.rows(bounds, lower=True):
             assert rows.lower is not None
             correct = rows.lower[rows.correct]
-            counts += np.stack([(correct > c).sum(axis=0, dtype=np.int64) for c in at], axis=1)
+            for j, c in enumerate(at):
+                counts[:, j] += (correct > c).sum(axis=0, dtype=np.int64)
         return counts
 
     def column(self, radius: float) -> int:
@@ -554,12 +555,12 @@ class Evaluation:
 
     def reach(self, bounds: Bounds, threshold: float) -> Floats | None:
         """Return each input's certified radius for a threshold, or None where it is not known."""
-        checks.instance("bounds", bounds, Bounds)
         place = self._searched(bounds, threshold)
         return None if place is None else np.concatenate([*self._reach(bounds, place, all_=True)])
 
     def _searched(self, bounds: Bounds, threshold: float) -> int | None:
         """Return the place of a threshold whose radii were searched; None if they were not."""
+        checks.instance("bounds", bounds, Bounds)
         at = np.flatnonzero(self.thresholds == checks.number("threshold", threshold))
         return int(at[0]) if bounds.has_radius and len(at) else None
 
