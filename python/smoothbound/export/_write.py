@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -15,7 +15,7 @@ from smoothbound.errors import StoreError
 from smoothbound.export._latex import latex_table
 from smoothbound.export._log import log_parts
 from smoothbound.export._rows import csv_parts, jsonl_parts
-from smoothbound.store._stored import StoredResults, open_folder
+from smoothbound.store._stored import StoredResults, opened
 
 __all__ = ["FORMATS", "Format", "settings_beside", "write_export"]
 
@@ -80,7 +80,7 @@ def write_export(
     for one in files:
         if one.exists() or one.is_symlink():
             raise StoreError(f"{one} exists; delete it or choose another name")
-    with _opened(results) as stored:
+    with opened(results) as stored:
         if not len(stored):
             raise StoreError(f"{stored.name} has no finished input yet")
         if format == "latex":
@@ -94,10 +94,6 @@ def write_export(
                 about.write(f"{json.dumps(settings, indent=2)}\n".encode())
             for part in parts:
                 file.write(part)
-
-
-def _opened(results: str | Path | StoredResults) -> AbstractContextManager[StoredResults]:
-    return nullcontext(results) if isinstance(results, StoredResults) else open_folder(results)
 
 
 def _parts(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._display.printable import printable
+from smoothbound._files.closing import Closing
 from smoothbound._utils import checks
 from smoothbound.errors import StoreError
 from smoothbound.store._results import (
@@ -41,7 +42,7 @@ from smoothbound.store._table.unfinished import UnfinishedFile
 if TYPE_CHECKING:
     from smoothbound.sketch._score_sketch import ScoreSketch
 
-__all__ = ["StoredResults", "load", "of_memory", "open_folder", "recorded_settings"]
+__all__ = ["StoredResults", "load", "of_memory", "open_folder", "opened", "recorded_settings"]
 
 _SKETCHES = 1000  # inputs whose counts are in memory at once: 32 MiB
 
@@ -62,7 +63,7 @@ class _Rows(Protocol):
     ) -> Iterator[pa.Table]: ...
 
 
-class StoredResults(Counted):
+class StoredResults(Counted, Closing):
     """The contents of a results folder, which stay on the disk; made by `open_folder`.
 
     Memory holds a few megabytes of them at a time, whatever the number of inputs. Close it after
@@ -99,17 +100,6 @@ class StoredResults(Counted):
 
     def __repr__(self) -> str:
         return printable(f"StoredResults of {summary(self.settings, len(self), self.complete)}")
-
-    def __enter__(self) -> StoredResults:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_rows"):
@@ -248,6 +238,11 @@ class StoredResults(Counted):
     def schema(self) -> pa.Schema:
         """The columns with their types, and the settings as metadata."""
         return upgraded(schema(self.settings).empty_table(), self.settings).schema
+
+
+def opened(results: str | Path | StoredResults) -> AbstractContextManager[StoredResults]:
+    """Return results for a ``with`` statement, which closes a folder that it has opened itself."""
+    return nullcontext(results) if isinstance(results, StoredResults) else open_folder(results)
 
 
 def open_folder(folder: str | Path) -> StoredResults:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, KeysView, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 
 from smoothbound._files import sealed
 from smoothbound._files.atomic import atomic_write, clear_drafts, file_identity, lock, sync_folder
+from smoothbound._files.closing import Closing
 from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
 from smoothbound.errors import StoreError
@@ -46,7 +46,7 @@ __all__ = ["DAMAGED", "Writer", "refuse_other_files"]
 DAMAGED = "journal.damaged"
 
 
-class Writer:
+class Writer(Closing):
     """Write a results folder, one finished input at a time; use it in a ``with`` statement.
 
     Parameters
@@ -124,17 +124,6 @@ class Writer:
         """Number of draws and seconds of the inputs that are on the disk."""
         draws, seconds = zip(*self._spent.values(), strict=True) if self._spent else ((), ())
         return sum(draws), sum(seconds, 0.0)
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Release the lock on the folder. Appended inputs are already on the disk."""

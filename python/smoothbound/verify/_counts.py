@@ -306,7 +306,7 @@ class CountsVerifier:
             return (int(scores.at_edge[-1]),) * 2
         if settings.measure == "margin":
             return scores.above(middle + 1), int(scores.at_least[middle - 1])
-        if settings.measure == "score":
+        if settings.measure == "score" and settings.outputs != "raw":
             cells = int(SUM_TOLERANCE * (SKETCH_EDGES - 1)) + 1
             return scores.above(middle + cells), n
         return 0, n

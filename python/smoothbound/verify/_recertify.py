@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from smoothbound.smoothing._class_radius import class_radius
 from smoothbound.smoothing._one_input import abstention
 from smoothbound.store._results import RESULTS, as_array, is_there, sketch_of
 from smoothbound.store._settings import FORMAT, RunSettings
-from smoothbound.store._stored import StoredResults, open_folder
+from smoothbound.store._stored import StoredResults, opened
 from smoothbound.store._table.schema import schema
 
 __all__ = ["recertify_results"]
@@ -77,7 +76,7 @@ def recertify_results(
     """
     folder = checks.path("out", out)
     _require_free(folder)
-    with _opened(results) as stored:
+    with opened(results) as stored:
         if not stored.complete:
             raise StoreError(
                 f"{stored.name} holds a run that is not finished; finish it with certify --resume"
@@ -109,10 +108,6 @@ def recertify_results(
                 table = pa.table([_array(columns[f.name], f.type) for f in kinds], schema=kinds)
                 write(table)
                 advance(len(table))
-
-
-def _opened(results: str | Path | StoredResults) -> AbstractContextManager[StoredResults]:
-    return nullcontext(results) if isinstance(results, StoredResults) else open_folder(results)
 
 
 def _require_free(folder: Path) -> None:

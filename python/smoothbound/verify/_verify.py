@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pyarrow as pa
 from smoothbound._utils.extras import name_the_extra
 from smoothbound.errors import StoreError
 from smoothbound.store._results import as_array
-from smoothbound.store._stored import StoredResults, open_folder
+from smoothbound.store._stored import StoredResults, opened
 from smoothbound.verify._counts import CountsVerifier
 from smoothbound.verify._states import StatesVerifier
 from smoothbound.verify._verification import Finding, Verification
@@ -51,7 +50,7 @@ def verify_results(
         input.
     """
     found = Verification()
-    with _opened(results) as stored:
+    with opened(results) as stored:
         if not len(stored):
             raise StoreError(f"{stored.name} has no finished input yet")
         settings = stored.settings
@@ -66,10 +65,6 @@ def verify_results(
                 found.n_inputs += 1
                 advance(1)
     return found
-
-
-def _opened(results: str | Path | StoredResults) -> AbstractContextManager[StoredResults]:
-    return nullcontext(results) if isinstance(results, StoredResults) else open_folder(results)
 
 
 def _rows(table: pa.Table) -> Iterator[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import stored
 from numpy.typing import NDArray
 
 from smoothbound import store
@@ -16,7 +17,6 @@ from smoothbound._files import sealed
 from smoothbound.anytime._record import AdaptiveRecord
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
-from smoothbound.noise._record import NoiseRecord
 from smoothbound.sampling._jobs import Draws, Failure
 from smoothbound.sketch._score_sketch import ScoreSketch
 from smoothbound.smoothing._anytime_input import recorded_procedure
@@ -28,34 +28,12 @@ from smoothbound.store._table.schema import SKETCH_EDGES
 Scores = NDArray[np.float32]
 Maker = Callable[[np.random.Generator, int, int], Scores]
 
-FIXED = RunSettings(
-    sigma=0.25,
-    alpha=0.001,
-    n0=10,
-    n=1000,
-    seed=3,
-    measure="score",
-    score_range=(0.0, 1.0),
-    cutoff=0.5,
-    outputs="logits",
+FIXED = dataclasses.replace(
+    stored.SETTINGS,
     methods=(Method("mean"), Method("cdf", "dkw"), Method("cdf", "ell")),
     radii=(0.0, 0.0625, 0.125, 0.25),
-    thresholds=(0.5, 0.7),
-    data="digits",
-    split="test",
     skip=1,
-    max_inputs=None,
     n_inputs=8,
-    arch="digits_cnn",
-    checkpoint="model.pt",
-    checkpoint_sha256="0" * 64,
-    noise=NoiseRecord(kind="lattice", sigma=0.25, seed=3, grid=16),
-    device="cpu",
-    batch_size=1000,
-    precision="float32",
-    channels_last=False,
-    compile=None,
-    versions={"smoothbound": "0.1.0"},
     select="score",
 )
 DECIDE = dataclasses.replace(

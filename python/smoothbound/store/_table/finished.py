@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from smoothbound._files import sealed
+from smoothbound._files.closing import Closing
 from smoothbound.errors import StoreError
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._table.schema import read_for, settings_of, upgraded
@@ -21,7 +21,7 @@ __all__ = ["FinishedFile"]
 
 
 @dataclass(frozen=True, eq=False)
-class FinishedFile:
+class FinishedFile(Closing):
     """The open file of a finished run; close it after use, as at the end of a ``with`` statement.
 
     Attributes
@@ -69,17 +69,6 @@ class FinishedFile:
 
     def __len__(self) -> int:
         return self.settings.n_inputs
-
-    def __enter__(self) -> FinishedFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""

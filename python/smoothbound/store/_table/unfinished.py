@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from smoothbound._files.closing import Closing
 from smoothbound._files.plain import open_plain
 from smoothbound.errors import StoreError
 from smoothbound.store._settings import RunSettings
@@ -22,7 +22,7 @@ __all__ = ["UnfinishedFile"]
 
 
 @dataclass(frozen=True, eq=False)
-class UnfinishedFile:
+class UnfinishedFile(Closing):
     """An open journal, with the rows that it had when it was opened.
 
     A run that goes on only appends to it, or cuts what follows the last whole row.
@@ -71,17 +71,6 @@ class UnfinishedFile:
 
     def __len__(self) -> int:
         return len(self.index)
-
-    def __enter__(self) -> UnfinishedFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""
