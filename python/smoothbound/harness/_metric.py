@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from hashlib import blake2b
 from typing import Any
 
@@ -30,9 +31,8 @@ class CertifiedMean(Metric):
     Parameters
     ----------
     question : Question
-        What is asked of every input.
-    places : tuple of float
-        The radii or thresholds at which there is a mean.
+        What is asked of every input. There is a mean at each of its radii, or of its thresholds if
+        it has no radii.
     single : bool
         Whether the result is one number, and not a vector.
     n_inputs : int, optional
@@ -54,19 +54,19 @@ class CertifiedMean(Metric):
     def __init__(
         self,
         question: Question,
-        places: tuple[float, ...],
         *,
         single: bool,
         n_inputs: int | None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.question, self._places, self._single = question, places, single
+        self.question, self._single = question, single
+        self._places = question.radii or question.thresholds
         self.n_inputs = None if n_inputs is None else checks.count("n_inputs", n_inputs, 1, 2**31)
         rows = self.n_inputs or 1
         named = self._named_settings()
         for name, shape in (
-            ("sums", (rows, len(places))),
+            ("sums", (rows, len(self._places))),
             ("counts", (rows,)),
             ("n_updates", ()),
             ("marks", (len(named), 2)),
@@ -86,9 +86,9 @@ class CertifiedMean(Metric):
             "threshold": of.thresholds,
         }
 
+    @abstractmethod
     def _units(self, batch: CertifiedBatch, correct: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return the numbers of each input in units, shape (n_inputs, n_places)."""
-        raise NotImplementedError
 
     def update(self, preds: Preds, target: Tensor, index: Tensor | None = None) -> None:
         """Add the inputs of a batch.

@@ -85,11 +85,11 @@ class CertifiedAccuracy(CertifiedMean):
         **kwargs: Any,
     ) -> None:
         own = measure_of(measure)
-        places = _some("radius", checks.tuple_of_radii("radius", radius))
+        radii = _radii(radius)
         one = None if threshold is None else checks.number("threshold", threshold)
         (self._threshold,) = _thresholds(one, own)
-        question = _question(sigma, own, alpha, n0, places, ())
-        super().__init__(question, places, single=np.ndim(radius) == 0, n_inputs=n_inputs, **kwargs)
+        question = _question(sigma, own, alpha, n0, radii=radii)
+        super().__init__(question, single=np.ndim(radius) == 0, n_inputs=n_inputs, **kwargs)
 
     def _named_settings(self) -> dict[str, object]:
         return super()._named_settings() | {"threshold": self._threshold}
@@ -140,10 +140,8 @@ class CertifiedConfidence(CertifiedMean):
         n_inputs: int | None = None,
         **kwargs: Any,
     ) -> None:
-        own = measure_of(measure)
-        places = _some("radius", checks.tuple_of_radii("radius", radius))
-        question = _question(sigma, own, alpha, n0, places, ())
-        super().__init__(question, places, single=np.ndim(radius) == 0, n_inputs=n_inputs, **kwargs)
+        question = _question(sigma, measure_of(measure), alpha, n0, radii=_radii(radius))
+        super().__init__(question, single=np.ndim(radius) == 0, n_inputs=n_inputs, **kwargs)
 
     def _units(self, batch: CertifiedBatch, correct: NDArray[np.bool_]) -> NDArray[np.int64]:
         a, b = self.question.measure.score_range
@@ -206,15 +204,9 @@ class CertifiedRadius(CertifiedMean):
         **kwargs: Any,
     ) -> None:
         own = measure_of(measure)
-        places = _thresholds(threshold, own)
-        question = _question(sigma, own, alpha, n0, (), places)
-        super().__init__(
-            question,
-            places,
-            single=threshold is None or np.ndim(threshold) == 0,
-            n_inputs=n_inputs,
-            **kwargs,
-        )
+        question = _question(sigma, own, alpha, n0, thresholds=_thresholds(threshold, own))
+        single = threshold is None or np.ndim(threshold) == 0
+        super().__init__(question, single=single, n_inputs=n_inputs, **kwargs)
 
     def _units(self, batch: CertifiedBatch, correct: NDArray[np.bool_]) -> NDArray[np.int64]:
         known = correct[:, None] & (batch.radius > 0.0)  # False with NaN
@@ -222,6 +214,10 @@ class CertifiedRadius(CertifiedMean):
 
     def _scale(self, mean: Fraction) -> Fraction:
         return mean * Fraction(self.question.sigma)
+
+
+def _radii(value: Places) -> tuple[float, ...]:
+    return _some("radius", checks.tuple_of_radii("radius", value))
 
 
 def _thresholds(value: Places | None, measure: Measure) -> tuple[float, ...]:
@@ -247,8 +243,9 @@ def _question(
     measure: Measure,
     alpha: float,
     n0: int,
-    radii: tuple[float, ...],
-    thresholds: tuple[float, ...],
+    *,
+    radii: tuple[float, ...] = (),
+    thresholds: tuple[float, ...] = (),
 ) -> Question:
     return Question(
         sigma=checks.positive("sigma", sigma),

@@ -7,16 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from smoothbound._utils import checks
 from smoothbound._utils.renamed import formerly
 from smoothbound._version import __version__
 from smoothbound.backends import _select as backends
-from smoothbound.backends._names import Backend, Band, Sides
+from smoothbound.backends._names import Backend, Band
 from smoothbound.bounds import _band as bands
 from smoothbound.bounds._certificate import Certificate
-from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import DrawnSettings, Request, Settings
 from smoothbound.bounds._sample_size import require_draws
 from smoothbound.noise._displaced import inward, outward
@@ -94,27 +92,10 @@ class SketchCertificate(Certificate):
 
 
 def certify_content(
-    content: SketchContent,
-    *,
-    sigma: float,
-    radii: ArrayLike,
-    thresholds: ArrayLike,
-    alpha: float,
-    band: Band,
-    sides: Sides,
-    backend: Backend | None,
-    threads: int | None,
+    content: SketchContent, request: Request, *, backend: Backend | None, threads: int | None
 ) -> SketchCertificate:
-    """Certify every input of a sketch: `ScoreSketch.certify`, with the noise level stated."""
-    request = Request(
-        sigma=sigma,
-        alpha=alpha,
-        score_range=content.score_range,
-        radii=checks.floats("radii", radii),
-        thresholds=checks.floats("thresholds", thresholds),
-        method=Method("cdf", band),
-        sides=sides,
-    )
+    """Certify every input of a sketch; the method of the request is "cdf"."""
+    assert request.method.band is not None  # that of "cdf"
     backend = backends.resolve(backend)
     counts, n = content.counts, content.n_draws
     _require_draws(content, request)
@@ -122,11 +103,11 @@ def certify_content(
         bound_counts,
         content.edges,
         backend,
-        band,
+        request.method.band,
         counts,
         n,
         displacement=content.displacement,
-        sigma=sigma,
+        sigma=request.sigma,
         radii=request.radii,
         threads=backends.choose_threads(threads, counts.size),
     )

@@ -14,6 +14,8 @@ from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
 from smoothbound._utils.renamed import formerly, renamed
 from smoothbound.backends._names import Backend, Band, Sides
+from smoothbound.bounds._method import Method
+from smoothbound.bounds._request import Request
 from smoothbound.errors import StoreError
 from smoothbound.noise._kinds import Kind, stated
 from smoothbound.sketch import _arguments as arguments
@@ -496,17 +498,17 @@ class ScoreSketch:
             draws or too few to certify anything at this alpha.
         """
         with self._shared.lock:
-            return certify_content(
-                self._shared.current(),
+            content = self._shared.current()
+            request = Request(
                 sigma=self._check_sigma(sigma),
-                radii=radii,
-                thresholds=thresholds,
                 alpha=alpha,
-                band=band,
+                score_range=content.score_range,
+                radii=checks.floats("radii", radii),
+                thresholds=checks.floats("thresholds", thresholds),
+                method=Method("cdf", band),
                 sides=sides,
-                backend=backend,
-                threads=threads,
             )
+            return certify_content(content, request, backend=backend, threads=threads)
 
     def _check_sigma(self, sigma: float | None) -> float:
         known = self.sigma

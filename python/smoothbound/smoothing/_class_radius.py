@@ -196,8 +196,7 @@ def class_radius(
 
     References
     ----------
-    Cohen, Rosenfeld, Kolter, "Certified Adversarial Robustness via Randomized Smoothing",
-    ICML 2019, Theorem 1.
+    Cohen et al. 2019, Theorem 1; see `majority_class`.
 
     Examples
     --------
