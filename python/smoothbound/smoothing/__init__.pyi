@@ -1,4 +1,5 @@
 from ._certificate import SmoothedCertificate as SmoothedCertificate
+from ._class_radius import anytime_class_radius as anytime_class_radius
 from ._class_radius import class_radius as class_radius
 from ._class_radius import clopper_pearson_lower as clopper_pearson_lower
 from ._class_radius import majority_class as majority_class
