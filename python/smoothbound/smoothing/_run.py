@@ -50,7 +50,16 @@ from smoothbound.store._table import packed_counts
 from smoothbound.store._table.schema import SKETCH_EDGES
 from smoothbound.store._writer import Writer
 
-__all__ = ["run"]
+__all__ = [
+    "Items",
+    "Progress",
+    "agreed",
+    "certify_items",
+    "run",
+    "selected",
+    "settled",
+    "told_when_stopped",
+]
 
 _MOMENT = 0.5  # seconds between two looks at how far a run is
 
@@ -154,13 +163,13 @@ def run(
     before = None if follow is None else Before.load(checks.path("follow", follow), folder)
     if shard is not None:
         _require_shardable(adaptive, more_draws, before)
-        record, smoothed = _agreed(folder, settings, smoothed, dataset, adaptive, shard.count)
+        record, smoothed = agreed(folder, settings, smoothed, dataset, adaptive, shard.count)
         folder, settings = join(folder, record, shard, salvage=salvage), record.of(shard)
     follows = family_of(folder, before, resume=resume and not more_draws)
     same_command = more_draws or before is not None or shard is not None  # goes on
     if resume := resume or same_command:
         smoothed = as_recorded(folder if before is None else before.folder, smoothed)
-    settings, noise, procedure = _settled(settings, smoothed, dataset, adaptive, follows)
+    settings, noise, procedure = settled(settings, smoothed, dataset, adaptive, follows)
     if shard is not None:
         settings = record.of(shard)  # this device may have another number
     goes_on = None
@@ -169,25 +178,29 @@ def run(
     if before is not None:
         before.require_same_draws(settings)
     with Writer(folder, settings, resume=resume, salvage=salvage, goes_on=goes_on) as writer:
-        items = _Items(dataset, _selected(settings, dataset), procedure, before, writer)
+        indices = selected(settings, dataset)
+        _require_unchanged(dataset, indices, before, writer)
+        items = Items(dataset, indices, procedure, before, writer)
         if adaptive and adaptive.budget:
             adaptive.budget.resume(*writer.spent)
-        with _told_when_stopped(writer, same_command=same_command):
-            _certify(items, settings, smoothed, noise, writer, progress or _silent)
+        with told_when_stopped(writer, same_command=same_command):
+            known_good = len(writer.done) > 0
+            certify_items(items, smoothed, noise, writer, progress, known_good=known_good)
         writer.finish()
     return load(folder)
 
 
-def _certify(
-    items: _Items,
-    settings: RunSettings,
+def certify_items(
+    items: Items,
     smoothed: SmoothedClassifier,
     noise: Noise,
     writer: Writer,
-    progress: Progress,
+    progress: Progress | None = None,
+    *,
+    known_good: bool,
 ) -> None:
     """Draw the inputs that are not finished, and write a row of the results for each."""
-    procedure = items.procedure
+    settings, procedure = writer.settings, items.procedure
     adaptive = isinstance(procedure, AnytimeProcedure)
     n_done, n_inputs = len(writer.done), settings.n_inputs
     left: list[tuple[Input, Draws | Failure]] = []
@@ -198,7 +211,7 @@ def _certify(
         outlook = Outlook(n_inputs, n_done, limits=None if budget is None else lambda: budget.left)
         shown = {"describe": outlook.text}
     with (
-        progress("inputs certified", n_inputs, done=n_done, **shown) as advance,
+        (progress or _silent)("inputs certified", n_inputs, done=n_done, **shown) as advance,
         in_background(_RowWriter(settings, procedure, writer)) as write_later,
         _written_when_stopped(left, write_later),
         closing(
@@ -208,7 +221,7 @@ def _certify(
                 n0=settings.n0,
                 noise=noise,
                 early_selection=procedure.early_selection,
-                known_good=n_done > 0,
+                known_good=known_good,
                 advance=advance if outlook is None else _now_and_then(lambda _: advance(0)),
                 interrupted=left.extend if adaptive else None,
             )
@@ -257,7 +270,7 @@ def _require_shardable(
         )
 
 
-def _agreed(
+def agreed(
     folder: Path,
     settings: RunSettings,
     smoothed: SmoothedClassifier,
@@ -266,13 +279,13 @@ def _agreed(
     shards: int,
 ) -> tuple[RunRecord, SmoothedClassifier]:
     """Return the record of a run in shards, and the classifier as its first shard runs it."""
-    indices = _selected(settings, dataset)
+    indices = selected(settings, dataset)
     labels = np.ascontiguousarray(dataset.labels[indices]).tobytes()
     data = digest(digest_of(*dataset[indices[0]]), labels).hex()
 
     def own(smoothed: SmoothedClassifier) -> RunRecord:
-        settled, _, _ = _settled(settings, smoothed, dataset, adaptive, None)
-        return RunRecord(shards, data, settled)
+        with_choices, _, _ = settled(settings, smoothed, dataset, adaptive, None)
+        return RunRecord(shards, data, with_choices)
 
     record = record_first(folder, own(as_recorded(folder, smoothed)))
     smoothed = as_recorded(folder, smoothed)
@@ -280,13 +293,13 @@ def _agreed(
     return record, smoothed
 
 
-def _selected(settings: RunSettings, dataset: Dataset) -> list[int]:
+def selected(settings: RunSettings, dataset: Dataset) -> list[int]:
     """Return the indices of the inputs that settings select from a data set."""
     indices = dataset.select(settings.skip, settings.max_inputs, settings.indices).tolist()
     return indices if settings.shard is None else list(settings.shard.of(indices))
 
 
-def _settled(
+def settled(
     settings: RunSettings,
     smoothed: SmoothedClassifier,
     dataset: Dataset,
@@ -296,7 +309,7 @@ def _settled(
     """Return settings with all automatic choices, the noise, and the procedure for each input."""
     kind, grid = settings.noise.kind, settings.noise.grid
     noise = smoothed.sampler.noise(kind, seed=settings.seed, grid=grid)
-    first, _ = dataset[_selected(settings, dataset)[0]]
+    first, _ = dataset[selected(settings, dataset)[0]]
     settings = replace(
         settings,
         # The bounds must allow for the displacement of this noise.
@@ -314,6 +327,17 @@ def _check_arguments(settings: object, smoothed: object, dataset: object, adapti
     checks.optional("adaptive", adaptive, AdaptiveDraws)
 
 
+def _require_unchanged(
+    dataset: Dataset, indices: Sequence[int], before: Before | None, writer: Writer
+) -> None:
+    """Refuse to go on if an input is not the one that was certified."""
+    if before is not None:
+        require_same_inputs(before.folder, dataset, indices, before.digests)
+        return
+    stopped = {i: bytes(row["digest"]) for i, row in writer.stopped.items()}
+    require_same_inputs(writer.folder, dataset, indices, stopped | writer.digests)
+
+
 def _rows_to_draw(
     folder: Path, settings: RunSettings, procedure: Procedure | AnytimeProcedure
 ) -> Callable[[dict[str, Any]], bool]:
@@ -326,7 +350,7 @@ def _rows_to_draw(
 
 
 @contextmanager
-def _told_when_stopped(writer: Writer, *, same_command: bool) -> Iterator[None]:
+def told_when_stopped(writer: Writer, *, same_command: bool) -> Iterator[None]:
     """Say of a run that is stopped by hand how much is kept, and how it goes on."""
     try:
         yield
@@ -366,7 +390,7 @@ class _Labelled(Input):
         return self.job.test.next_draw - self.first_draw, self.job.forecast
 
 
-class _Items:
+class Items:
     """The inputs of a run that are not finished, each with its job.
 
     Parameters
@@ -379,11 +403,6 @@ class _Items:
         The run after which they are drawn further.
     writer : Writer
         Tells what its folder holds of them.
-
-    Raises
-    ------
-    StoreError
-        If an input is not the one that was certified.
     """
 
     def __init__(
@@ -397,11 +416,6 @@ class _Items:
         self.procedure = procedure
         self._dataset, self._before = dataset, before
         self._stopped = dict(writer.stopped)
-        if before is None:
-            digests = {i: bytes(row["digest"]) for i, row in self._stopped.items()}
-            require_same_inputs(writer.folder, dataset, indices, digests | writer.digests)
-        else:
-            require_same_inputs(before.folder, dataset, indices, before.digests)
         self._failed = frozenset(before.failed if before is not None else ())
         done = frozenset(writer.done)
         self._left = [i for i in indices if i not in done]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import platform
 import re
 import uuid
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from smoothbound.store._shards.shard import Shard
 from smoothbound.store._writer import Writer, refuse_other_files
 
 __all__ = [
+    "gather",
     "join",
     "machine",
     "parts_of",
@@ -139,12 +141,25 @@ def join(folder: Path, record: RunRecord, shard: Shard, *, salvage: bool = False
             )
     if others:
         with Writer(own, settings, resume=True, salvage=salvage) as writer:
-            for part in others:
-                held = read_single(part, salvage=salvage)
-                if held is not None:
-                    require_of_run(part, held.settings, record)
-                    writer.adopt(held.table)
+            gather(others, record, writer, salvage=salvage)
     return own
+
+
+def gather(
+    parts: Iterable[Path], record: RunRecord, writer: Writer, *, salvage: bool = False
+) -> None:
+    """Copy the rows of parts, whose writers may still be at work, into the part of a writer.
+
+    Raises
+    ------
+    StoreError
+        If a part is damaged or does not belong to the run.
+    """
+    for part in parts:
+        held = read_single(part, salvage=salvage)
+        if held is not None:
+            require_of_run(part, held.settings, record)
+            writer.adopt(held.table)
 
 
 def require_of_run(part: Path, settings: RunSettings, record: RunRecord) -> None:
