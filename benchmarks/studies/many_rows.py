@@ -4,7 +4,8 @@ Run it as `OMP_NUM_THREADS=1 python benchmarks/studies/many_rows.py`. It writes 
 inputs at 17 radii by three methods, and reads each with the commands and calls below, each in a
 process of its own. "MB" is the greatest resident memory of that process, the start of Python and
 its imports included. The run of 10 000 000 rows takes 5 GB on the disk; `--rows 10000 100000`
-leaves it out. `--scores` adds counted scores to the rows, for what reads them. Time is elapsed, and
+leaves it out. `--scores` adds counted scores to the rows, for what reads them, and `--shards 1000`
+writes the run in shards, which `merge` and `report` read. Time is elapsed, and
 the files are in the page cache as far as memory goes.
 """
 
@@ -29,6 +30,8 @@ from smoothbound._utils.radii import default_radii
 from smoothbound.bounds._method import Method
 from smoothbound.noise._record import NoiseRecord
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._shards.record import SHARDS, RunRecord, write_record
+from smoothbound.store._shards.shard import Shard
 from smoothbound.store._table import packed_counts
 from smoothbound.store._table.schema import SKETCH_EDGES, schema
 
@@ -88,6 +91,7 @@ with sb.store.open_folder(folder) as stored:
     "verify": 'main("verify", folder)',
     "report": TASKS["report"],
 }
+IN_SHARDS = {"merge": 'main("merge", folder, "--out", out + "-merged")', "report": TASKS["report"]}
 PROGRAM = """
 import pathlib, re, sys
 
@@ -115,9 +119,10 @@ def counts_of(shape: float, rng: np.random.Generator) -> bytes:
     return packed_counts.pack(counts)
 
 
-def columns(start: int, n: int, sketches: list[bytes] | None) -> dict[str, Any]:
-    """Make up the results of n inputs."""
-    rng = np.random.default_rng([1, start])
+def columns(index: NDArray[np.int64], sketches: list[bytes] | None) -> dict[str, Any]:
+    """Make up the results of inputs."""
+    n = len(index)
+    rng = np.random.default_rng([1, index[0]])
     z = rng.normal(1.5, 1.2, n)
     label = rng.integers(CLASSES, size=n)
     selected = np.where(rng.uniform(size=n) < 0.75, label, rng.integers(CLASSES, size=n))
@@ -132,7 +137,7 @@ def columns(start: int, n: int, sketches: list[bytes] | None) -> dict[str, Any]:
     if sketches is not None:
         packed = [sketches[i] for i in rng.integers(len(sketches), size=n)]
     return found | {
-        "index": np.arange(start, start + n),
+        "index": index,
         "label": label,
         "selected": selected,
         "predicted": np.where(certified, selected, -1),
@@ -150,17 +155,26 @@ def columns(start: int, n: int, sketches: list[bytes] | None) -> dict[str, Any]:
     }
 
 
-def write(folder: Path, rows: int, *, scores: bool) -> None:
-    """Write a finished run of made-up inputs."""
+def write(folder: Path, rows: int, *, scores: bool, shards: int = 0) -> None:
+    """Write a finished run of made-up inputs, in shards if there are any."""
     rng = np.random.default_rng(0)
     sketches = [counts_of(shape, rng) for shape in np.geomspace(0.5, 50, 200)] if scores else None
     settings = dataclasses.replace(SETTINGS, n_inputs=rows)
-    kinds = schema(settings)
-    folder.mkdir()
+    if not shards:
+        _write_part(folder, settings, sketches)
+        return
+    record = write_record(folder, RunRecord(shards, "0" * 32, settings))
+    for i in range(shards):
+        shard = Shard(i, shards)
+        _write_part(folder / SHARDS / f"{shard.name}.node", record.of(shard), sketches)
+
+
+def _write_part(folder: Path, settings: RunSettings, sketches: list[bytes] | None) -> None:
+    kinds, inputs = schema(settings), np.asarray(settings.inputs)
     plain: dict[str, Any] = {"use_dictionary": ["status", "reason", "label", "selected"]}
     with sealed.writing(folder / "results.parquet", kinds, compression="lz4", **plain) as put:
-        for start in range(0, rows, PART):
-            made = columns(start, min(PART, rows - start), sketches)
+        for start in range(0, len(inputs), PART):
+            made = columns(inputs[start : start + PART], sketches)
             put(pa.table([_array(made[field.name], field.type) for field in kinds], schema=kinds))
 
 
@@ -186,16 +200,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=list(ROWS))
     parser.add_argument("--scores", action="store_true", help="rows with counted scores")
+    parser.add_argument("--shards", type=int, default=0, help="of how many shards the run is")
     parser.add_argument("--tasks", nargs="+", help="by default all")
     parser.add_argument("--folder", type=Path, help="where to write; by default a temporary one")
     args = parser.parse_args()
-    tasks = WITH_SCORES if args.scores else TASKS
+    tasks = IN_SHARDS if args.shards else WITH_SCORES if args.scores else TASKS
     print("| rows | file, GB | task | s | MB |\n|---:|---:|---|---:|---:|")
     for rows in args.rows:
         with tempfile.TemporaryDirectory(dir=args.folder) as place:
             folder, out = Path(place) / "run", Path(place) / "out"
-            write(folder, rows, scores=args.scores)
-            size = (folder / "results.parquet").stat().st_size / 1e9
+            write(folder, rows, scores=args.scores, shards=args.shards)
+            size = sum(one.stat().st_size for one in folder.rglob("*.parquet")) / 1e9
             for name in args.tasks or tasks:
                 seconds, memory = run(tasks[name], folder, out)
                 print(

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from unittest.mock import Mock
 
 import forks
+import pyarrow as pa
 import pytest
-from sharded import RECORD, WHOLE, certify, contents, made, merge_and_die, whole
+from sharded import RECORD, WHOLE, certify, contents, made, merge, merge_and_die, whole
 
 from smoothbound import store
-from smoothbound._files import sealed
+from smoothbound._files import atomic, sealed
 from smoothbound.anytime._record import AdaptiveRecord, BudgetRecord
 from smoothbound.bounds._method import Method
 from smoothbound.errors import StoreError
 from smoothbound.store._settings import RunSettings
-from smoothbound.store._shards import union
+from smoothbound.store._shards import in_order
 from smoothbound.store._shards.record import RunRecord
+from smoothbound.store._table.finished import FinishedFile
 from smoothbound.store._table.schema import schema
 
 
@@ -45,11 +51,11 @@ def names(folder: Path) -> list[str]:
 # --- what belongs together ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("window", [1 << 26, 1])
+@pytest.mark.parametrize("held", [1 << 24, 1])
 def test_shards_of_one_folder_become_the_single_run(
-    tmp_path: Path, window: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(union, "_WINDOW", window)
+    monkeypatch.setattr(in_order, "_HELD", held)
     for index in range(3):
         certify(tmp_path / "a", index)
     counted: list[int] = []
@@ -255,6 +261,18 @@ def test_of_two_merges_at_once_the_second_compares(
     assert store.load(tmp_path / "x").array("index").tolist() == [1, 2, 3]
 
 
+def test_of_many_merges_at_once_one_writes(tmp_path: Path) -> None:
+    for index in range(3):
+        certify(tmp_path / "a", index)
+    for trial in range(3):
+        out = tmp_path / f"out{trial}"
+        with ThreadPoolExecutor(4) as pool:
+            every = [pool.submit(forks.run, merge, [tmp_path / "a"], out) for _ in range(4)]
+            assert [one.result().returncode for one in every] == [0] * 4
+        assert names(out) == ["results.parquet"]
+        assert contents(out) == contents(tmp_path / "a")
+
+
 @pytest.mark.parametrize("moment", ["seal", "sync_folder"])
 def test_a_merge_that_is_killed_leaves_no_half(tmp_path: Path, moment: str) -> None:
     folders = [run(tmp_path / "a", chosen(1, 2)), run(tmp_path / "b", chosen(3))]
@@ -280,6 +298,96 @@ def test_no_room_on_the_disk_leaves_nothing(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert names(tmp_path / "c") == []
     store.merge(folders, tmp_path / "c")
+
+
+class FullDisk:
+    """A file on a disk that has room for some more bytes."""
+
+    def __init__(self, file: BinaryIO, room: int) -> None:
+        self._file, self._room = file, room
+
+    def write(self, data: Any) -> int:
+        self._room -= len(memoryview(data).cast("B"))
+        if self._room < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self._file.write(data)
+
+    def __enter__(self) -> FullDisk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+@pytest.mark.parametrize("held", [1 << 24, 1])
+def test_a_full_disk_at_any_moment_leaves_nothing_half(
+    tmp_path: Path, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_order, "_HELD", held)
+    for index in range(3):
+        certify(tmp_path / "a", index)
+    before = contents(tmp_path / "a")
+    size = store.merge([tmp_path / "a"], tmp_path / "whole").stat().st_size
+    out, draft = tmp_path / "c", atomic._open_draft
+
+    def with_room(room: int) -> Callable[[Path], tuple[Path, Any]]:
+        def opened(path: Path) -> tuple[Path, Any]:
+            name, file = draft(path)
+            return name, FullDisk(file, room)
+
+        return opened
+
+    for room in (0, 4, size // 2, size - 24, size - 1):
+        with monkeypatch.context() as patch:
+            patch.setattr(atomic, "_open_draft", with_room(room))
+            with pytest.raises(StoreError, match=r"cannot write .*results\.parquet: No space left"):
+                store.merge([tmp_path / "a"], out)
+        assert names(out) == []
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    for function in ("fsync", "link"):
+        with monkeypatch.context() as patch:
+            patch.setattr(atomic.os, function, Mock(side_effect=full))
+            with pytest.raises(StoreError, match=r"cannot write .*results\.parquet: No space left"):
+                store.merge([tmp_path / "a"], out)
+        assert names(out) == []
+    store.merge([tmp_path / "a"], out)
+    assert contents(out) == contents(tmp_path / "a") == before
+
+
+@pytest.mark.parametrize("held", [1 << 24, 1])
+def test_each_part_is_read_once_whatever_its_rows_take(
+    tmp_path: Path, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_order, "_HELD", held)
+    for index in range(3):
+        certify(tmp_path / "a", index)
+    read, seen = FinishedFile.read, list[tuple[str, bool]]()
+
+    def counted(file: FinishedFile, columns: set[str], index: Any = None) -> Any:
+        seen.append((file.path.parent.name[0], "sketch" in columns))
+        return read(file, columns, index)
+
+    monkeypatch.setattr(FinishedFile, "read", counted)
+    store.merge([tmp_path / "a"], tmp_path / "c")
+    # The first look is at index and status alone.
+    assert seen == [(shard, whole) for whole in (False, True) for shard in "012"]
+
+
+def test_a_row_of_no_input_of_the_run_is_named(tmp_path: Path) -> None:
+    parts = [certify(tmp_path / "a", index) for index in range(3)]
+    path = parts[1] / "results.parquet"
+    table, _ = sealed.read_table(path)
+    moved = pa.array([1, 4, 77], pa.int64())
+    sealed.write_table(table.set_column(0, table.schema.field(0), moved), path)
+    with pytest.raises(StoreError, match=r"1-of-3.* holds input 77, which is none of the run of"):
+        store.load(tmp_path / "a")
+    whole(tmp_path / "b")
+    with pytest.raises(StoreError, match=r"1-of-3.* holds input 77, which is none of the run of"):
+        store.merge([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+    assert names(tmp_path / "c") == []
 
 
 def test_many_shards_take_few_open_files(tmp_path: Path) -> None:

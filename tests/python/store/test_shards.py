@@ -23,7 +23,7 @@ from smoothbound._files import atomic
 from smoothbound.errors import StoreError
 from smoothbound.store import Shard
 from smoothbound.store._settings import RunSettings
-from smoothbound.store._shards import parts, union
+from smoothbound.store._shards import in_order, parts
 from smoothbound.store._shards.environment import shard_of_environment
 from smoothbound.store._shards.record import RunRecord, read_record, write_record
 from smoothbound.store._table import memory
@@ -361,13 +361,13 @@ def test_the_look_of_another_program_at_a_lock_does_not_stop_a_run(tmp_path: Pat
 # --- reading -----------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=[1 << 26, 1], ids=["at once", "row by row"])
-def window(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(union, "_WINDOW", request.param)
+@pytest.fixture(params=[1 << 24, 1], ids=["in memory", "in a temporary file"])
+def held(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_order, "_HELD", request.param)
     monkeypatch.setattr(memory, "_ROWS", 2)
 
 
-@pytest.mark.usefixtures("window")
+@pytest.mark.usefixtures("held")
 def test_finished_shards_read_as_the_single_run(tmp_path: Path) -> None:
     for index in (2, 0, 1):
         certify(tmp_path / "shards", index)
@@ -388,7 +388,7 @@ def test_finished_shards_read_as_the_single_run(tmp_path: Path) -> None:
             next(a.sketches([12]))
 
 
-@pytest.mark.usefixtures("window")
+@pytest.mark.usefixtures("held")
 def test_unfinished_shards_read_as_what_there_is(tmp_path: Path) -> None:
     certify(tmp_path, 2)
     certify(tmp_path, 0, at_most=2)
@@ -466,20 +466,15 @@ def test_a_part_under_the_name_of_another_shard_is_refused(tmp_path: Path) -> No
         store.load(tmp_path)
 
 
-def test_a_file_that_is_replaced_while_it_is_read_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_replaced_after_its_check_is_noticed(tmp_path: Path) -> None:
     for index in range(SHARDS):
         part = certify(tmp_path, index)
-    monkeypatch.setattr(union, "_WINDOW", 1)
     with store.open_folder(tmp_path) as stored:
-        batches = stored.batches(["index"])
-        next(batches)
         path = part / "results.parquet"
         (part / "copy").write_bytes(path.read_bytes())
         (part / "copy").replace(path)
         with pytest.raises(StoreError, match="was replaced while it was read"):
-            list(batches)
+            list(stored.batches(["index"]))
 
 
 def test_other_files_among_the_shards_are_left_alone(tmp_path: Path) -> None:

@@ -55,6 +55,11 @@ def write_own_record(folder: Path, batch_size: int) -> None:
     print(write_record(folder, own).settings.batch_size)
 
 
+def merge(folders: list[Path], out: Path) -> None:
+    """Join folders."""
+    store.merge(folders, out)
+
+
 def merge_and_die(function: str, folders: list[Path], out: Path) -> None:
     """Join folders, and be killed at the call of a function that writes files."""
 

@@ -82,7 +82,7 @@ def merge(
     if not is_there(file):
         refuse_other_files(out)
         try:
-            _write(file, JoinedRows(out, settings, True, sources, repeats=True), advance)
+            _write(file, JoinedRows(out, settings, True, sources, True, out), advance)
         except FileExistsError:  # another merge was quicker
             pass
         else:
@@ -136,31 +136,32 @@ def _settings(opened: Sequence[JoinedRows]) -> RunSettings:
         If inputs are missing.
     """
     settings = opened[0].settings
-    there = np.unique(np.concatenate([_finished(one) for one in opened]))
     if not any(settings.differences(one.settings) for one in opened):
-        missing = np.setdiff1d(settings.inputs, there)
-        if len(missing):
-            raise _unfinished(opened, missing)
+        _require_all(opened)
         return settings
     for one in opened:
-        if not one.complete:
-            raise _unfinished([one], np.setdiff1d(one.settings.inputs, _finished(one)))
+        _require_all([one])
         budget = one.settings.adaptive and one.settings.adaptive.budget
         if budget and (budget.draws is not None or budget.seconds is not None):
             raise StoreError(
                 f"{one.path} has a budget for all its inputs together, so it cannot be joined with "
                 "another run"
             )
+    there = np.unique(np.concatenate([np.asarray(one.settings.inputs) for one in opened]))
     return replace(settings, **_selection(there), shard=None, n_inputs=len(there))
 
 
-def _finished(rows: JoinedRows) -> NDArray[np.int64]:
-    """Return the index of each finished input."""
-    found = [np.empty(0, np.int64)]
-    for source in rows.sources:
+def _require_all(opened: Sequence[JoinedRows]) -> None:
+    """Refuse folders of the same inputs if one of these is finished in none of them."""
+    inputs = np.asarray(opened[0].settings.inputs, np.int64)
+    done = np.zeros(len(inputs), np.bool_)
+    for source in (source for one in opened for source in one.sources):
         for table in source.read({"index", "status"}):
-            found.append(as_array(table["index"])[as_array(table["status"]) != "stopped"])
-    return np.concatenate(found)
+            finished = as_array(table["index"])[as_array(table["status"]) != "stopped"]
+            place = np.minimum(np.searchsorted(inputs, finished), len(inputs) - 1)
+            done[place[inputs[place] == finished]] = True
+    if not done.all():
+        raise _unfinished(opened, inputs[~done])
 
 
 def _unfinished(opened: Sequence[JoinedRows], missing: NDArray[np.int64]) -> StoreError:
@@ -209,7 +210,7 @@ def _require_same_results(file: Path, settings: RunSettings, sources: Sequence[S
     there = ClosedFile.check(file)
     differences = there.settings.differences(settings)
     if not differences:
-        rows = JoinedRows(file.parent, settings, True, [there, *sources], repeats=True)
+        rows = JoinedRows(file.parent, settings, True, [there, *sources], True, file.parent)
         try:
             for _ in rows.read({*schema(settings).names}):
                 pass

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from smoothbound._files import sealed
 from smoothbound._files.atomic import file_identity
 from smoothbound.errors import StoreError
 from smoothbound.store._results import RESULTS, as_array, is_there, read_single
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._shards.in_order import in_order
 from smoothbound.store._shards.parts import parts_of, require_of_run, shard_name
 from smoothbound.store._shards.record import RECORD, SHARDS, RunRecord, read_record
 from smoothbound.store._table.finished import FinishedFile
@@ -25,7 +25,6 @@ from smoothbound.store._table.schema import schema, upgraded
 
 __all__ = ["ClosedFile", "JoinedRows", "Source", "distinct", "open_shards"]
 
-_WINDOW = 1 << 26  # bytes of the rows that are in memory at once
 _ROWS = 1 << 14  # of a table that is yielded
 
 
@@ -94,6 +93,7 @@ class JoinedRows:
     complete: bool
     sources: Sequence[Source]
     repeats: bool = False  # whether sources may hold the same input
+    scratch: Path | None = None  # folder of temporary files; by default that of `tempfile`
 
     def __len__(self) -> int:
         return sum(map(len, self.sources))
@@ -107,41 +107,30 @@ class JoinedRows:
         Raises
         ------
         StoreError
-            If a row belongs to no input of the run, or rows are missing.
+            If a row belongs to no input of the run.
         """
         inputs = np.asarray(self.settings.inputs, np.int64)
-        wanted = inputs if index is None else np.intersect1d(inputs, index)
-        kinds = upgraded(schema(self.settings).empty_table(), self.settings).schema
-        width = sealed.row_width([kinds.field(name).type for name in names])
-        step, found, after = max(1, _WINDOW // width), 0, -1
-        for start in range(0, len(wanted), step):
-            window = wanted[start : start + step]
-            table = self._window(names, window, after)
-            after = int(window[-1])
-            found += len(table)
-            for first in range(0, len(table), _ROWS):
-                yield table.slice(first, _ROWS)
-        if index is None and not self.repeats and found != len(self):
-            raise StoreError(
-                f"{self.path} holds {len(self)} rows, of which only {found} are of inputs of the "
-                "run"
-            )
+        for table in in_order(self._tables(names, index, inputs), inputs, self.scratch):
+            whole = distinct(self.path, table) if self.repeats else table
+            for first in range(0, len(whole), _ROWS):
+                yield whole.slice(first, _ROWS)
 
-    def _window(self, names: set[str], window: NDArray[np.int64], after: int) -> pa.Table:
-        """Return the rows of the inputs of a window, and perhaps some between them."""
-        kept = []
+    def _tables(
+        self, names: set[str], index: NDArray[np.int64] | None, inputs: NDArray[np.int64]
+    ) -> Iterator[pa.Table]:
+        """Yield the rows of one source after the other, with the same columns."""
+        kinds = upgraded(schema(self.settings).empty_table(), self.settings).schema
+        columns = pa.schema([field for field in kinds if field.name in names])
         for source in self.sources:
-            for table in source.read(names, window):
+            for table in source.read(names, index):
                 here = as_array(table["index"])
-                inside = (here > after) & (here <= window[-1])
-                if inside.any():
-                    kept.append(table.filter(pa.array(inside)).combine_chunks())
-        if not kept:
-            empty = upgraded(schema(self.settings).empty_table(), self.settings)
-            return empty.select([name for name in empty.column_names if name in names])
-        first = kept[0].schema
-        table = pa.concat_tables([one.select(first.names).cast(first) for one in kept])
-        return distinct(self.path, table) if self.repeats else table.sort_by("index")
+                place = np.minimum(np.searchsorted(inputs, here), len(inputs) - 1)
+                if (others := here[inputs[place] != here]).size:
+                    raise StoreError(
+                        f"{source.path} holds input {others[0]}, which is none of the run of "
+                        f"{self.path}"
+                    )
+                yield table.select(columns.names).cast(columns)
 
 
 def open_shards(folder: Path) -> JoinedRows:
