@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from smoothbound.data._dataset import Dataset
     from smoothbound.noise._noise import Noise
-    from smoothbound.smoothing._anytime_input import AdaptiveDraws
     from smoothbound.smoothing._classifier import SmoothedClassifier
+    from smoothbound.smoothing._one_input.questions import AdaptiveDraws
     from smoothbound.store._shards.shard import Shard
 
 __all__ = ["DrawOptions", "Inputs", "Question", "shard_of"]
@@ -161,7 +161,7 @@ class Question:
     def rules(self) -> AdaptiveDraws | None:
         """Return the rules of adaptive draws; None for a fixed number."""
         from smoothbound.anytime._job import Budget
-        from smoothbound.smoothing._anytime_input import AdaptiveDraws
+        from smoothbound.smoothing._one_input.questions import AdaptiveDraws
 
         if not self.adaptive:
             return None

@@ -1,7 +1,8 @@
-"""Inputs as tensors, and the check that noise can be added to them."""
+"""Inputs as tensors, their indices, and the check that noise can be added to them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["check_inputs", "name_of", "tensor_of"]
+from smoothbound.noise._streams import MAX_INDEX
+
+__all__ = ["check_inputs", "in_bytes", "indices_of", "name_of", "tensor_of"]
 
 
 def tensor_of(x: NDArray[np.floating] | Tensor) -> Tensor:
@@ -68,3 +71,33 @@ def check_inputs(x: object, computes: torch.dtype | str | None) -> None:
     finite = np.isfinite(x) if isinstance(x, np.ndarray) else torch.isfinite(x)
     if not bool(finite.all()):
         raise ValueError("x must be finite, got NaN or infinity in it")
+
+
+def indices_of(index: Sequence[int] | NDArray[np.integer] | None, inputs: int) -> NDArray[np.int64]:
+    """Return the indices of the inputs, checked."""
+    try:
+        indices = np.arange(inputs) if index is None else np.asarray(index)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged, or a tensor with gradients
+        raise TypeError(
+            f"index must be {inputs} whole numbers, one for each input: {error}"
+        ) from None
+    if indices.dtype.kind not in "iu" or indices.shape != (inputs,):
+        raise ValueError(
+            f"index must be {inputs} whole numbers, one for each input; got shape {indices.shape} "
+            f"of {indices.dtype}"
+        )
+    if indices.min() < 0 or indices.max() > MAX_INDEX:
+        raise ValueError(
+            f"index must lie between 0 and {MAX_INDEX}, got {indices.min()} to {indices.max()}"
+        )
+    return indices.astype(np.int64)
+
+
+def in_bytes(x: NDArray[np.floating] | Tensor) -> bool:
+    """Return whether the first input looks like an image of 8 bits that was not scaled.
+
+    Inputs that look standardised are not a sign of a mistake, because sigma is in their units.
+    """
+    first = tensor_of(x[0, ...])
+    image = first.ndim >= 2 and float(first.min()) >= 0.0 and 127.0 < float(first.max()) <= 255.0
+    return image and bool((first == first.round()).all())

@@ -20,22 +20,23 @@ from smoothbound.adapters._names import Compile, Outputs, Precision, Select
 from smoothbound.adapters._recognise import Model
 from smoothbound.anytime._job import Budget, Plan
 from smoothbound.backends._names import Backend, Band, Bound, Mean, Sides
-from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request, Settings
 from smoothbound.errors import ModelError
 from smoothbound.measures import TOP_CLASS, Measure, check_cutoff
 from smoothbound.noise._kinds import Kind
 from smoothbound.noise._noise import Noise
-from smoothbound.noise._streams import MAX_DRAWS, MAX_INDEX
-from smoothbound.sampling._inputs import tensor_of
+from smoothbound.noise._streams import MAX_DRAWS
+from smoothbound.sampling._inputs import in_bytes, indices_of, tensor_of
 from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input
 from smoothbound.sampling._sampler import Sampler
-from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
 from smoothbound.smoothing._class_radius import majority_class, require_enough_votes
 from smoothbound.smoothing._further import Further, columns_of, digests_of
-from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
+from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
+from smoothbound.smoothing._one_input.fixed_draws import Procedure, radii_at_point
+from smoothbound.smoothing._one_input.questions import AdaptiveDraws, adaptive_draws, method_of
+from smoothbound.smoothing._one_input.result import InputResult
 
 __all__ = ["SmoothedClassifier"]
 
@@ -338,8 +339,8 @@ class SmoothedClassifier:
         """
         self._check_batch(x)
         n0, n = (checks.count(name, k, 1, MAX_DRAWS) for name, k in (("n0", n0), ("n", n)))
-        indices, asked = _indices(index, len(x)), checks.radii("radii", radii)
-        rules = _rules(adaptive, radius_precision, strictness, budget)
+        indices, asked = indices_of(index, len(x)), checks.radii("radii", radii)
+        rules = adaptive_draws(adaptive, radius_precision, strictness, budget)
         if progress is not None:
             checks.function("progress", progress)
         made = self.sampler.noise(noise, seed=seed, grid=grid)
@@ -349,7 +350,7 @@ class SmoothedClassifier:
             score_range=self.measure.score_range,
             radii=tuple(asked.tolist()),
             thresholds=checks.floats("thresholds", thresholds),
-            method=_method(rules, bound, band, n_bins, mean),
+            method=method_of(rules, bound, band, n_bins, mean),
             pilot=pilot,
             sides=sides,
             order="drawn",
@@ -358,9 +359,7 @@ class SmoothedClassifier:
             request, rules, n, made.displacement(int(np.prod(x.shape[1:]))), backend, threads
         )
         settings = replace(procedure.check_feasible(), radii=request.radii)
-        for i in range(len(x)):  # an input that the noise refuses is refused before any draw
-            made.point(tensor_of(x[i, ...]))
-        _warn_of_grid_and_units(x, made)
+        _check_points(x, made)
         items = (_Row(x[i, ...], indices[i], procedure.job(), i) for i in range(len(x)))
         results = self._results(x, items, len(x), procedure, made, n0, progress)
         return SmoothedCertificate(
@@ -461,7 +460,7 @@ class SmoothedClassifier:
         [[50, 0], [0, 50]]
         """
         self._check_batch(x)
-        indices, n = _indices(index, len(x)), checks.count("n", n, 1, MAX_DRAWS)
+        indices, n = indices_of(index, len(x)), checks.count("n", n, 1, MAX_DRAWS)
         voting, made = copy(self.sampler), self.sampler.noise(noise, seed=seed, grid=grid)
         voting.measure, voting.select = TOP_CLASS, "votes"
         items = (_Row(x[i, ...], indices[i], FixedJob(n), i) for i in range(len(x)))
@@ -685,38 +684,13 @@ class SmoothedClassifier:
         return results
 
 
-def _rules(
-    adaptive: bool, radius_precision: float | None, strictness: float, budget: Budget | None
-) -> AdaptiveDraws | None:
-    """Return the rules of adaptive draws; None for a fixed number."""
-    if not checks.flag("adaptive", adaptive):
-        changed = checks.non_negative("strictness", strictness) != AdaptiveDraws.strictness
-        if changed or radius_precision is not None or budget is not None:
-            raise ValueError("radius_precision, strictness and budget are for adaptive=True")
-        return None
-    return AdaptiveDraws(radius_precision=radius_precision, strictness=strictness, budget=budget)
+def _check_points(x: NDArray[np.floating] | Tensor, noise: Noise) -> None:
+    """Refuse inputs that the noise refuses, before any draw.
 
-
-def _method(
-    rules: AdaptiveDraws | None,
-    bound: Bound | None,
-    band: Band,
-    n_bins: int | None,
-    mean: Mean | None,
-) -> Method:
-    """Return the method: that of the arguments, or the test of adaptive draws."""
-    if rules is None:
-        return Method.of("cdf" if bound is None else bound, band, n_bins, mean)
-    if bound is not None or n_bins is not None or mean is not None:
-        raise ValueError(
-            f"bound, n_bins and mean must be left out for adaptive draws, which have a test of "
-            f"their own (docs/anytime.md); got {bound!r}, {n_bins!r} and {mean!r}"
-        )
-    return Method("anytime")
-
-
-def _warn_of_grid_and_units(x: NDArray[np.floating] | Tensor, noise: Noise) -> None:
-    """Warn if x lies on a grid that was not stated, or looks like images that were not scaled."""
+    Warn if they lie on a grid that was not stated, or look like images that were not scaled.
+    """
+    for i in range(len(x)):
+        noise.point(tensor_of(x[i, ...]))
     displacement = noise.displacement(int(np.prod(x.shape[1:])))
     if common := noise.common_grid(tensor_of(x[0, ...])):
         warnings.warn(
@@ -724,43 +698,13 @@ def _warn_of_grid_and_units(x: NDArray[np.floating] | Tensor, noise: Noise) -> N
             f"certificates need not give up the radius {2 * displacement:.3g} for rounding",
             stacklevel=_CALLER,
         )
-    if _in_bytes(x) and noise.sigma <= 2.0:
+    if in_bytes(x) and noise.sigma <= 2.0:
         warnings.warn(
             f"x holds whole numbers up to {float(x.max()):g}, as images of 8 bits, and sigma = "
             f"{noise.sigma:g} is less than 1 % of their range: sigma is in the units of x. "
             "Divide x by 255 if sigma was meant for images in [0, 1]",
             stacklevel=_CALLER,
         )
-
-
-def _in_bytes(x: NDArray[np.floating] | Tensor) -> bool:
-    """Return whether the first input looks like an image of 8 bits that was not scaled.
-
-    Inputs that look standardised are not a sign of a mistake, because sigma is in their units.
-    """
-    first = tensor_of(x[0, ...])
-    image = first.ndim >= 2 and float(first.min()) >= 0.0 and 127.0 < float(first.max()) <= 255.0
-    return image and bool((first == first.round()).all())
-
-
-def _indices(index: Sequence[int] | NDArray[np.integer] | None, inputs: int) -> NDArray[np.int64]:
-    """Return the indices of the inputs, checked."""
-    try:
-        indices = np.arange(inputs) if index is None else np.asarray(index)
-    except (ValueError, TypeError, RuntimeError) as error:  # ragged, or a tensor with gradients
-        raise TypeError(
-            f"index must be {inputs} whole numbers, one for each input: {error}"
-        ) from None
-    if indices.dtype.kind not in "iu" or indices.shape != (inputs,):
-        raise ValueError(
-            f"index must be {inputs} whole numbers, one for each input; got shape {indices.shape} "
-            f"of {indices.dtype}"
-        )
-    if indices.min() < 0 or indices.max() > MAX_INDEX:
-        raise ValueError(
-            f"index must lie between 0 and {MAX_INDEX}, got {indices.min()} to {indices.max()}"
-        )
-    return indices.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,14 +25,11 @@ from smoothbound.noise._streams import MAX_DRAWS
 from smoothbound.sampling._inputs import tensor_of
 from smoothbound.sampling._jobs import Failure
 from smoothbound.sampling._sampler import SamplerRecord
-from smoothbound.smoothing._anytime_input import (
-    AdaptiveDraws,
-    AnytimeProcedure,
-    earlier_of,
-    followed_run,
-)
 from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
-from smoothbound.smoothing._one_input import InputResult, MethodBounds, failed_input
+from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
+from smoothbound.smoothing._one_input.kept_state import earlier_of, followed_run
+from smoothbound.smoothing._one_input.questions import AdaptiveDraws
+from smoothbound.smoothing._one_input.result import InputResult, MethodBounds, failed_input
 
 __all__ = ["Further", "after_failure", "columns_of", "digests_of"]
 

@@ -16,9 +16,10 @@ from smoothbound.anytime._record import FollowedRun
 from smoothbound.data._loading import Dataset
 from smoothbound.errors import StoreError
 from smoothbound.sampling._jobs import Failure
-from smoothbound.smoothing._anytime_input import AnytimeProcedure, earlier_of, followed_run
 from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.smoothing._further import after_failure
+from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
+from smoothbound.smoothing._one_input.kept_state import earlier_of, followed_run
 from smoothbound.store._results import Results, require_anytime
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._stored import load, recorded_settings

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smoothbound._display.outlook import Outlook
 from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
-from smoothbound.anytime._job import Earlier
-from smoothbound.anytime._job import Job as AdaptiveJob
 from smoothbound.anytime._record import FollowedRun
-from smoothbound.bounds._method import Method
-from smoothbound.bounds._request import Request
 from smoothbound.data._loading import Dataset
 from smoothbound.noise._noise import Noise
 from smoothbound.sampling._jobs import Draws, Failure, Input
-from smoothbound.sketch import _counting as counting
-from smoothbound.sketch._content import SketchContent, no_counts
-from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure, earlier_of
 from smoothbound.smoothing._background import in_background
 from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.smoothing._going_on import (
@@ -35,23 +27,23 @@ from smoothbound.smoothing._going_on import (
     as_recorded,
     digest_of,
     family_of,
-    kept_after_failure,
     require_same_inputs,
     rows_to_draw,
 )
-from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
+from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
+from smoothbound.smoothing._one_input.fixed_draws import Procedure
+from smoothbound.smoothing._one_input.of_settings import procedure_of
+from smoothbound.smoothing._one_input.questions import AdaptiveDraws
+from smoothbound.smoothing._run_rows import Items, RowWriter
 from smoothbound.store._results import Results
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._shards.parts import join, record_first, require_same_run
 from smoothbound.store._shards.record import RunRecord
 from smoothbound.store._shards.shard import Shard
 from smoothbound.store._stored import load
-from smoothbound.store._table import packed_counts
-from smoothbound.store._table.schema import SKETCH_EDGES
 from smoothbound.store._writer import Writer
 
 __all__ = [
-    "Items",
     "Progress",
     "agreed",
     "certify_items",
@@ -212,7 +204,7 @@ def certify_items(
         shown = {"describe": outlook.text}
     with (
         (progress or _silent)("inputs certified", n_inputs, done=n_done, **shown) as advance,
-        in_background(_RowWriter(settings, procedure, writer)) as write_later,
+        in_background(RowWriter(settings, procedure, writer)) as write_later,
         _written_when_stopped(left, write_later),
         closing(
             # Nothing is written until one input succeeds or fails differently.
@@ -316,7 +308,7 @@ def settled(
         noise=noise.describe(math.prod(dataset.shape)),
         **vars(smoothed.sampler.describe(first)),
     )
-    procedure = _procedure(settings, adaptive, follows)
+    procedure = procedure_of(settings, adaptive, follows)
     return replace(settings, adaptive=procedure.record()), noise, procedure
 
 
@@ -374,216 +366,3 @@ def _written_when_stopped(
         for item, outcome in left:
             write(item, outcome)
         raise
-
-
-@dataclass(frozen=True, eq=False)
-class _Labelled(Input):
-    """An input of a data set, its label, and the digest of both."""
-
-    label: int
-    digest: bytes
-    earlier: Mapping[str, Any] | None  # its row, if it was stopped
-
-    def draws(self) -> tuple[float, float]:
-        """Return how many draws an adaptive job has taken now, and about how many more it will."""
-        assert isinstance(self.job, AdaptiveJob)
-        return self.job.test.next_draw - self.first_draw, self.job.forecast
-
-
-class Items:
-    """The inputs of a run that are not finished, each with its job.
-
-    Parameters
-    ----------
-    dataset, indices
-        The inputs are those of these indices.
-    procedure : Procedure or AnytimeProcedure
-        Makes the jobs.
-    before : Before or None
-        The run after which they are drawn further.
-    writer : Writer
-        Tells what its folder holds of them.
-    """
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        indices: Sequence[int],
-        procedure: Procedure | AnytimeProcedure,
-        before: Before | None,
-        writer: Writer,
-    ) -> None:
-        self.procedure = procedure
-        self._dataset, self._before = dataset, before
-        self._stopped = dict(writer.stopped)
-        self._failed = frozenset(before.failed if before is not None else ())
-        done = frozenset(writer.done)
-        self._left = [i for i in indices if i not in done]
-
-    def waiting(self, outlook: Outlook | None = None) -> Iterator[_Labelled]:
-        """Yield the inputs to be drawn, and tell an outlook of each."""
-        for i in self._left:
-            if i not in self._failed:
-                item = self._item(i)
-                if outlook is not None:
-                    outlook.begin(i, item.draws)
-                yield item
-
-    def failed_before(self) -> Iterator[tuple[_Labelled, Failure]]:
-        """Yield the inputs that failed in the run before, and so have no class to draw further."""
-        for i in self._left:
-            if i in self._failed:
-                assert self._before is not None
-                reason = self._before.row(i)["reason"]
-                yield self._item(i), Failure("before", reason.removeprefix("failed: "))
-
-    def _item(self, i: int) -> _Labelled:
-        image, label = self._dataset[i]
-        row, procedure = self._stopped.get(i), self.procedure
-        job, first_draw = procedure.job(label), 0
-        if isinstance(procedure, AnytimeProcedure):
-            job = procedure.job(label, self._earlier(i, row, procedure))
-            first_draw = job.test.next_draw
-        return _Labelled(image, i, job, label, digest_of(image, label), row, first_draw=first_draw)
-
-    def _earlier(
-        self, i: int, row: Mapping[str, Any] | None, procedure: AnytimeProcedure
-    ) -> Earlier | None:
-        """Return where the draws of an input go on; None if it has none."""
-        if row is not None:
-            return earlier_of(row)
-        if self._before is None or i in self._failed:
-            return None
-        return procedure.following(self._before.row(i))
-
-
-def _procedure(
-    settings: RunSettings, adaptive: AdaptiveDraws | None, follows: FollowedRun | None
-) -> Procedure | AnytimeProcedure:
-    """Return the procedure of a run: all methods certify the same draws.
-
-    Raises
-    ------
-    ValueError
-        If it can certify nothing.
-    """
-    measure, displacement = settings.measure, settings.displacement
-    procedure: Procedure | AnytimeProcedure
-    if adaptive is None:
-        radii = radii_at_point(settings.radii, displacement)
-        requests = tuple(_request(settings, method, radii) for method in settings.methods)
-        procedure = Procedure(requests, settings.n, settings.cutoff, measure, displacement)
-    else:
-        (method,) = settings.methods
-        procedure = AnytimeProcedure.of(
-            _request(settings, method, settings.radii),
-            adaptive,
-            n=settings.n,
-            cutoff=settings.cutoff,
-            measure=measure,
-            displacement=displacement,
-            follows=follows,
-        )
-    procedure.check_feasible()
-    return procedure
-
-
-def _request(settings: RunSettings, method: Method, radii: tuple[float, ...]) -> Request:
-    """Return what one method is asked for."""
-    return Request(
-        sigma=settings.sigma,
-        alpha=settings.alpha,
-        score_range=settings.score_range,
-        radii=radii,
-        thresholds=settings.thresholds,
-        method=method,
-        order="drawn",
-    )
-
-
-class _RowWriter:
-    """Certifies sampled inputs and writes a row of the results for each."""
-
-    def __init__(
-        self, settings: RunSettings, procedure: Procedure | AnytimeProcedure, writer: Writer
-    ) -> None:
-        self._settings, self._procedure, self._writer = settings, procedure, writer
-        self._follows = isinstance(procedure, AnytimeProcedure) and procedure.follows is not None
-        self._last = time.perf_counter()
-
-    def __call__(self, item: _Labelled, outcome: Draws | Failure) -> None:
-        row = self._row(item, outcome)
-        if row is None:
-            return
-        seconds = 0.0 if item.earlier is None else item.earlier["seconds"]
-        now = time.perf_counter()
-        self._writer.append(row | {"seconds": seconds + now - self._last})
-        self._last = now
-
-    def _row(self, item: _Labelled, outcome: Draws | Failure) -> dict[str, object] | None:
-        """Return the row of an input; None if an interruption left its draws uncounted."""
-        if isinstance(outcome, Failure) and item.earlier is not None and item.earlier["state"]:
-            return kept_after_failure(item.earlier, outcome)
-        result = self._result(item, outcome)
-        if result is None:
-            return None
-        sketch = b""
-        if isinstance(outcome, Draws) and isinstance(self._procedure, Procedure):
-            sketch = _sketch(outcome.scores, self._settings)
-        row: dict[str, object] = {
-            "index": item.index,
-            "label": item.label,
-            "digest": item.digest,
-            "sketch": sketch,
-        }
-        row |= _columns(result, self._settings)
-        if self._follows:
-            assert isinstance(item.job, AdaptiveJob)
-            row["first_draw"] = item.job.test.first_draw
-        return row
-
-    def _result(self, item: _Labelled, outcome: Draws | Failure) -> InputResult | None:
-        """Return the result of an input; None if an interruption left its draws uncounted."""
-        if isinstance(self._procedure, Procedure):
-            return self._procedure.certify(item.job, outcome)
-        assert isinstance(item.job, AdaptiveJob)
-        n_draws = item.job.test.next_draw - item.first_draw
-        if isinstance(outcome, Draws) and len(outcome.scores) != n_draws:
-            return None
-        top_count = item.earlier["top_count"] if item.earlier is not None else 0
-        return self._procedure.certify(item.job, outcome, top_count)
-
-
-def _columns(result: InputResult, settings: RunSettings) -> dict[str, object]:
-    """Return the columns of the results table that hold the result of an input."""
-    columns: dict[str, object] = {
-        name: getattr(result, name)
-        for name in (field.name for field in fields(result))
-        if name != "bounds"
-    }
-    for method, bounds in zip(settings.methods, result.bounds, strict=True):
-        assert bounds.lower is not None  # results are about the lower side alone
-        assert bounds.radius is not None
-        columns[f"lower_{method.name}"] = bounds.lower.tolist()
-        columns[f"radius_{method.name}"] = bounds.radius.tolist()
-        if settings.both_answers:
-            none = [math.nan] * len(settings.thresholds)
-            shown = bounds.unreachable
-            columns[f"unreachable_{method.name}"] = none if shown is None else shown.tolist()
-    return columns
-
-
-def _sketch(scores: NDArray[np.float32], settings: RunSettings) -> bytes:
-    """Count the scores of one input over the edges of a results folder, and pack the counts."""
-    one = np.zeros(1, np.int64)
-    content = SketchContent(
-        index=one,
-        selected=one,
-        draws=np.array([[0, 0, scores.size]]),
-        counts=no_counts(1, SKETCH_EDGES),
-        edges=np.linspace(*settings.score_range, SKETCH_EDGES),
-        measure=settings.measure,
-        sigma=settings.sigma,
-    )
-    counting.count(content, scores[None], one, content.draws, backend=None, threads=None)
-    return packed_counts.pack(content.counts[0])

@@ -23,7 +23,8 @@ from smoothbound.anytime._job import Earlier
 from smoothbound.anytime._questions import MOST_CLAIMS, Claim, Decide, Question, claim_of
 from smoothbound.backends import _select as backends
 from smoothbound.backends import reference_anytime as reference
-from smoothbound.smoothing._anytime_input import AnytimeProcedure, recorded_procedure
+from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
+from smoothbound.smoothing._one_input.of_settings import recorded_procedure
 from smoothbound.store._settings import RunSettings
 from smoothbound.verify._counts import class_radius_findings, shown
 from smoothbound.verify._verification import Finding, Verification

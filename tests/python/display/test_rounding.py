@@ -65,7 +65,7 @@ def test_messages_hold_every_digit_of_a_threshold():
 
 
 def test_the_reason_for_abstaining_holds_every_digit_of_the_cut_off():
-    one_input = pytest.importorskip("smoothbound.smoothing._one_input", exc_type=ImportError)
+    one_input = pytest.importorskip("smoothbound.smoothing._one_input.result", exc_type=ImportError)
     assert one_input.abstention(1, 0.4999, 0.4999999999) == (
         "the certified confidence of class 1 at R = 0 is 0.499, not above the cut-off 0.4999999999"
     )

@@ -12,8 +12,9 @@ from torch import Tensor
 from two_classes import SIGMA, exact, inputs, model, truth
 
 from smoothbound.anytime import AnytimeTest, Budget, Decide, FindRadius
-from smoothbound.smoothing._anytime_input import AdaptiveDraws, AnytimeProcedure, _least_vote
 from smoothbound.smoothing._classifier import SmoothedClassifier
+from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
+from smoothbound.smoothing._one_input.questions import AdaptiveDraws, _least_vote
 
 X0 = (3.0, 2.0, 1.0, 0.6, 0.3, 0.02)
 RADII, THRESHOLDS = [0.0, 0.4], [0.6, 0.8]

@@ -27,7 +27,7 @@ from smoothbound.noise._noise import Noise
 from smoothbound.smoothing._certificate import SmoothedCertificate
 from smoothbound.smoothing._class_radius import class_radius, majority_class
 from smoothbound.smoothing._classifier import SmoothedClassifier
-from smoothbound.smoothing._one_input import abstention
+from smoothbound.smoothing._one_input.result import abstention
 
 RADII = (0.0, 0.1, 0.25, 0.5)
 

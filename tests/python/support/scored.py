@@ -19,8 +19,9 @@ from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
 from smoothbound.sampling._jobs import Draws, Failure
 from smoothbound.sketch._score_sketch import ScoreSketch
-from smoothbound.smoothing._anytime_input import recorded_procedure
-from smoothbound.smoothing._one_input import InputResult, Procedure, radii_at_point
+from smoothbound.smoothing._one_input.fixed_draws import Procedure, radii_at_point
+from smoothbound.smoothing._one_input.of_settings import recorded_procedure
+from smoothbound.smoothing._one_input.result import InputResult
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._table import packed_counts
 from smoothbound.store._table.schema import SKETCH_EDGES

@@ -94,7 +94,7 @@ def settings_for(advice: AdaptiveRecommendation, settings: RunSettings, seed: in
         Another seed than those of the pilots, whose draws chose sigma.
     """
     from smoothbound.bounds._method import Method
-    from smoothbound.smoothing._anytime_input import AdaptiveDraws
+    from smoothbound.smoothing._one_input.questions import AdaptiveDraws
 
     return replace(
         settings,

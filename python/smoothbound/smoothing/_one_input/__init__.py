@@ -1,0 +1,1 @@
+"""One input: what is asked about it, how it is drawn, and its result."""
