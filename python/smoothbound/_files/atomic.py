@@ -13,7 +13,7 @@ import glob
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -21,7 +21,16 @@ from typing import BinaryIO
 from smoothbound._files.plain import open_plain, require_plain
 from smoothbound.errors import StoreError
 
-__all__ = ["atomic_write", "clear_drafts", "file_identity", "is_locked", "lock", "sync_folder"]
+__all__ = [
+    "atomic_write",
+    "clear_drafts",
+    "file_identity",
+    "is_locked",
+    "lock",
+    "missing_folders",
+    "remove_empty",
+    "sync_folder",
+]
 
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
 _TRIES, _PAUSE = 5, 0.05  # because `is_locked` holds a lock for a moment
@@ -190,3 +199,23 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def missing_folders(folder: Path) -> list[Path]:
+    """Return the folders that writing into a folder would make, the innermost first."""
+    found = []
+    for one in (folder, *folder.parents):
+        try:
+            if one.exists():
+                break
+        except (OSError, ValueError):  # ValueError: a null character in the name
+            break
+        found.append(one)
+    return found
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Delete folders, the first first, up to one that is missing or not empty."""
+    with suppress(OSError, ValueError):
+        for folder in folders:
+            folder.rmdir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from smoothbound._display.outlook import Outlook
+from smoothbound._files.atomic import missing_folders
 from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
 from smoothbound.anytime._record import FollowedRun
@@ -37,8 +38,13 @@ from smoothbound.smoothing._one_input.questions import AdaptiveDraws
 from smoothbound.smoothing._run_rows import Items, RowWriter
 from smoothbound.store._results import Results
 from smoothbound.store._settings import RunSettings
-from smoothbound.store._shards.parts import join, record_first, require_same_run
-from smoothbound.store._shards.record import RunRecord
+from smoothbound.store._shards.parts import (
+    join,
+    record_first,
+    require_same_run,
+    withdrawn_if_refused,
+)
+from smoothbound.store._shards.record import SHARDS, RunRecord
 from smoothbound.store._shards.shard import Shard
 from smoothbound.store._stored import load
 from smoothbound.store._writer import Writer
@@ -153,23 +159,26 @@ def run(
     for name, flag in (("resume", resume), ("salvage", salvage), ("more_draws", more_draws)):
         checks.flag(name, flag)
     before = None if follow is None else Before.load(checks.path("follow", follow), folder)
-    if shard is not None:
-        _require_shardable(adaptive, more_draws, before)
-        record, smoothed = agreed(folder, settings, smoothed, dataset, adaptive, shard.count)
-        folder, settings = join(folder, record, shard, salvage=salvage), record.of(shard)
-    follows = family_of(folder, before, resume=resume and not more_draws)
-    same_command = more_draws or before is not None or shard is not None  # goes on
-    if resume := resume or same_command:
-        smoothed = as_recorded(folder if before is None else before.folder, smoothed)
-    settings, noise, procedure = settled(settings, smoothed, dataset, adaptive, follows)
-    if shard is not None:
-        settings = record.of(shard)  # this device may have another number
-    goes_on = None
-    if more_draws:
-        goes_on = _rows_to_draw(folder, settings, procedure)
-    if before is not None:
-        before.require_same_draws(settings)
-    with Writer(folder, settings, resume=resume, salvage=salvage, goes_on=goes_on) as writer:
+    with ExitStack() as stack:
+        if shard is not None:
+            _require_shardable(adaptive, more_draws, before)
+            new_folders = missing_folders(folder / SHARDS)
+            record, smoothed = agreed(folder, settings, smoothed, dataset, adaptive, shard.count)
+            stack.enter_context(withdrawn_if_refused(folder, new_folders))
+            folder, settings = join(folder, record, shard, salvage=salvage), record.of(shard)
+        follows = family_of(folder, before, resume=resume and not more_draws)
+        same_command = more_draws or before is not None or shard is not None  # goes on
+        if resume := resume or same_command:
+            smoothed = as_recorded(folder if before is None else before.folder, smoothed)
+        settings, noise, procedure = settled(settings, smoothed, dataset, adaptive, follows)
+        if shard is not None:
+            settings = record.of(shard)  # this device may have another number
+        goes_on = _rows_to_draw(folder, settings, procedure) if more_draws else None
+        if before is not None:
+            before.require_same_draws(settings)
+        writer = stack.enter_context(
+            Writer(folder, settings, resume=resume, salvage=salvage, goes_on=goes_on)
+        )
         indices = selected(settings, dataset)
         _require_unchanged(dataset, indices, before, writer)
         items = Items(dataset, indices, procedure, before, writer)
@@ -347,6 +356,11 @@ def told_when_stopped(writer: Writer, *, same_command: bool) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
+        if not writer.done and not writer.stopped:
+            raise type(stop)(
+                f"no input is finished yet, and {writer.folder} is as it was; begin again with "
+                "the same command"
+            ) from None
         more = f", and {len(writer.stopped)} more with their draws" if writer.stopped else ""
         raise type(stop)(
             f"{len(writer.done)} of {writer.settings.n_inputs} inputs are finished and kept in "

@@ -17,7 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from smoothbound._files import sealed
-from smoothbound._files.atomic import atomic_write, clear_drafts, file_identity, lock, sync_folder
+from smoothbound._files.atomic import (
+    atomic_write,
+    clear_drafts,
+    file_identity,
+    lock,
+    missing_folders,
+    remove_empty,
+    sync_folder,
+)
 from smoothbound._files.closing import Closing
 from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
@@ -108,6 +116,8 @@ class Writer(Closing):
         self._finished: Results | None = None  # the finished run to which inputs are added
         self._end = 0
         self._fd = -1
+        self._undo: int | None = None  # length of the journal to which `close` returns
+        self._new_folders = missing_folders(self.folder)
         try:
             self._open(resume, salvage)
         except BaseException:
@@ -126,10 +136,25 @@ class Writer(Closing):
         return sum(draws), sum(seconds, 0.0)
 
     def close(self) -> None:
-        """Release the lock on the folder. Appended inputs are already on the disk."""
+        """Release the lock on the folder. Appended inputs are already on the disk.
+
+        If none was appended, the folder is again as it was before, so that a refusal leaves no
+        trace.
+        """
         if self._fd >= 0:
+            if self._undo is not None:
+                self._leave_no_trace(self._undo)
             os.close(self._fd)
             self._fd = -1
+        remove_empty(self._new_folders)
+
+    def _leave_no_trace(self, length: int) -> None:
+        """Take back what was written to the journal since it had a length."""
+        with suppress(OSError):
+            if length:
+                os.ftruncate(self._fd, length)
+            else:
+                (self.folder / JOURNAL).unlink()
 
     def append(self, row: Mapping[str, object]) -> None:
         """Add an input; on return it is on the disk.
@@ -190,6 +215,7 @@ class Writer(Closing):
         require_sound("row", self.settings, lambda name: as_array(table.column(name)))
         rows = [table.slice(i, 1).combine_chunks().to_batches()[0] for i in range(len(table))]
         self._write(b"".join(frame(row.serialize().to_pybytes()) for row in rows))
+        self._undo = None
         for row in table.to_pylist():
             self._know(row)
 
@@ -213,6 +239,7 @@ class Writer(Closing):
         except StoreError as error:
             raise StoreError(f"{error}. {self._what_is_kept()}") from error
         (self.folder / JOURNAL).unlink(missing_ok=True)
+        self._undo = None
         self.close()
         return path
 
@@ -255,9 +282,7 @@ class Writer(Closing):
                 "again or choose another folder"
             )
         clear_drafts(results)
-        if salvage:
-            self._salvage()
-        journal = Journal.parse(path, self._read())
+        journal, damaged = self._journal(path, salvage)
         left = None
         if len(journal.rows):
             left = results_of(path, whole_table(path, journal), complete=False)
@@ -265,6 +290,10 @@ class Writer(Closing):
             self._require_same_run(left)
             left = replace(left, table=self._new(left.table, left.settings))
             left = left if len(left.table) else None
+        if left is not None and not self._has_finished():
+            self._resume_from(left, resume)
+        if damaged:
+            self._replace(path, damaged, journal)
         if self._has_finished():
             # A kill between the last two steps of `finish` leaves a journal without new inputs. A
             # journal with new inputs belongs to a run with more of them, and stays.
@@ -273,12 +302,12 @@ class Writer(Closing):
             self.close()
             return
         if left is None:
+            self._undo = 0
             self._truncate()
             self._write(beginning(self._schema))
             sync_folder(self.folder)
             return
-        self._resume_from(left, resume)
-        self._end = journal.end
+        self._undo = self._end = journal.end
         self._truncate()
         if left.settings.differences(self.settings):
             self._write(schema_frames(self._schema))
@@ -330,24 +359,24 @@ class Writer(Closing):
             self.stopped.pop(index, None)
             self.digests[index] = bytes(row["digest"])
 
-    def _salvage(self) -> None:
-        """Replace a damaged journal by its whole frames, and keep a copy of it."""
-        path, data = self.folder / JOURNAL, self._read()
+    def _journal(self, path: Path, salvage: bool) -> tuple[Journal, bytes]:
+        """Return the journal, and the bytes that its whole frames will replace if it is damaged."""
+        data = read_plain(path)
         try:
-            Journal.parse(path, data)
+            return Journal.parse(path, data), b""
         except StoreError:
-            whole = Journal.salvage(path, data)
-        else:
-            return
+            if not salvage:
+                raise
+        return Journal.parse(path, Journal.salvage(path, data).to_bytes()), data
+
+    def _replace(self, path: Path, damaged: bytes, journal: Journal) -> None:
+        """Replace a damaged journal by its whole frames, and keep a copy of it."""
         with atomic_write(self.folder / DAMAGED) as file:
-            file.write(data)
+            file.write(damaged)
         with atomic_write(path) as file:
-            file.write(whole.to_bytes())
+            file.write(journal.to_bytes())
         held, self._fd = self._fd, lock(path)
         os.close(held)
-
-    def _read(self) -> bytes:
-        return read_plain(self.folder / JOURNAL)
 
     def _truncate(self) -> None:
         os.ftruncate(self._fd, self._end)

@@ -147,7 +147,8 @@ def test_the_report_is_that_of_an_evaluation_in_memory(
 
 
 def test_results_without_an_input_are_refused(tmp_path: Path) -> None:
-    with store.Writer(tmp_path / "empty", SETTINGS):
-        pass
-    with pytest.raises(StoreError, match="has no finished input yet"):
+    with (
+        store.Writer(tmp_path / "empty", SETTINGS),
+        pytest.raises(StoreError, match="has no finished input yet"),
+    ):
         evaluate(store.open_folder(tmp_path / "empty"), "empty")

@@ -98,7 +98,7 @@ def test_nothing_can_be_salvaged_without_settings_or_with_others(journal: Path) 
     journal.write_bytes(damaged)
     with pytest.raises(StoreError, match="seed: was 3, now 4"):
         store.Writer(journal.parent, other, resume=True, salvage=True)
-    assert (journal.parent / "journal.damaged").read_bytes() == damaged
+    assert files(journal.parent) == {"journal.bin": damaged}
     lost = whole[:8] + b"x" * (frame_ends(whole)[0] - 8) + whole[frame_ends(whole)[0] :]
     journal.write_bytes(lost)
     with pytest.raises(StoreError, match="both copies of its settings"):
@@ -342,3 +342,27 @@ def test_journals_of_the_older_format_open(tmp_path: Path) -> None:
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         with pytest.raises(StoreError, match="damaged at byte"):
             store.load(tmp_path)
+
+
+def test_a_writer_that_adds_no_input_leaves_no_trace(journal: Path, tmp_path: Path) -> None:
+    new = tmp_path / "some" / "new"
+    with pytest.raises(ZeroDivisionError), store.Writer(new, SETTINGS):
+        raise ZeroDivisionError
+    assert not new.parent.exists()
+    new.mkdir(parents=True)
+    with store.Writer(new, SETTINGS) as writer:
+        assert (new / "journal.bin").exists()
+        writer.close()
+    assert list(new.iterdir()) == []
+
+    fewer = dataclasses.replace(SETTINGS, max_inputs=5)
+    folder = tmp_path / "fewer"
+    with store.Writer(folder, fewer) as writer:
+        writer.append(row(0))
+    before = files(folder)
+    more = dataclasses.replace(SETTINGS, max_inputs=7, n_inputs=7)
+    with store.Writer(folder, more, resume=True) as writer:
+        assert files(folder) != before  # it holds the settings of more inputs
+    assert files(folder) == before
+    with store.Writer(folder, fewer, resume=True) as writer:
+        assert writer.done == {0}

@@ -107,6 +107,13 @@ def fill_the_disk(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+def files(folder: Path) -> dict[str, bytes]:
+    """Return every file in a folder."""
+    return {
+        str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()
+    }
+
+
 def contents(folder: Path) -> tuple[RunSettings, str]:
     """Return what a finished folder holds, apart from timings."""
     assert [path.name for path in folder.iterdir()] == ["results.parquet"]

@@ -159,6 +159,10 @@ def set_to(**values: object) -> Callable[[dict[str, Any]], None]:
     return lambda row: row.update(values)
 
 
+def of_version_1(row: dict[str, Any]) -> None:
+    row["state"] = row["state"][:4] + b"\1" + row["state"][5:]
+
+
 def counts_moved(by: int, share: float) -> Callable[[dict[str, Any]], None]:
     """Move draws of each cell by some cells."""
 
@@ -215,6 +219,7 @@ FORGED = [
     ("decide", 0, set_to(status="certified", predicted=1), "status"),
     ("decide", 6, set_to(n_draws=77), "state has other number of draws"),
     ("decide", 6, set_to(state=b"SBAT"), "state is damaged"),
+    ("decide", 6, of_version_1, "state has version 1, and this release reads version 2"),
     ("decide", 6, set_to(class_radius=0.9), "class_radius"),
     ("decide", 6, set_to(top_count=900), "top_count"),
     ("find", 6, raise_to("radius_anytime", 0, 0.05), "radius_anytime at c = 0.5"),
@@ -399,9 +404,10 @@ def test_a_band_that_fails_more_often_than_stated_is_refused(
 def test_folders_that_hold_nothing_to_verify(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no results folder"):
         verify_results(tmp_path / "none")
-    with store.Writer(tmp_path / "empty", FIXED):
-        pass
-    with pytest.raises(StoreError, match="has no finished input yet"):
+    with (
+        store.Writer(tmp_path / "empty", FIXED),
+        pytest.raises(StoreError, match="has no finished input yet"),
+    ):
         verify_results(tmp_path / "empty")
 
 

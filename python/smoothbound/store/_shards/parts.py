@@ -10,11 +10,12 @@ from __future__ import annotations
 import platform
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from smoothbound._files.atomic import is_locked
+from smoothbound._files.atomic import is_locked, remove_empty
 from smoothbound.errors import StoreError
 from smoothbound.store._results import JOURNAL, RESULTS, is_there, read_single
 from smoothbound.store._settings import RunSettings
@@ -37,6 +38,7 @@ __all__ = [
     "require_of_run",
     "require_same_run",
     "shard_name",
+    "withdrawn_if_refused",
 ]
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -97,6 +99,28 @@ def record_first(folder: Path, own: RunRecord) -> RunRecord:
         refuse_other_files(folder, but=(SHARDS,))
         record = write_record(folder, own)
     return record
+
+
+@contextmanager
+def withdrawn_if_refused(folder: Path, new_folders: Sequence[Path]) -> Iterator[None]:
+    """Delete a new record if the block fails and no shard has kept anything.
+
+    A refused shard then leaves no settings behind that the next command would have to agree with.
+
+    Parameters
+    ----------
+    folder : Path
+    new_folders : list of Path
+        The folders that were made for the record; if there are none, the record may be older.
+    """
+    try:
+        yield
+    except Exception:
+        if new_folders and not parts_of(folder):
+            with suppress(OSError):
+                (folder / SHARDS / RECORD).unlink(missing_ok=True)
+            remove_empty(new_folders)
+        raise
 
 
 def require_same_run(folder: Path, record: RunRecord, own: RunRecord) -> None:
