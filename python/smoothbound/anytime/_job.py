@@ -26,6 +26,7 @@ from smoothbound.anytime._anytime_test import MOST_DRAWS, AnytimeTest
 from smoothbound.anytime._chain import Answer
 from smoothbound.anytime._questions import Decide, Question
 from smoothbound.anytime._sample_size import last_look, look_after
+from smoothbound.backends import _select as backends
 from smoothbound.backends import gaussian
 from smoothbound.backends._names import Backend, Sides
 
@@ -37,6 +38,9 @@ _SHARE = (
 )
 _LEAST_STEP = 8  # draws to the next look at the answers, if they are expected to take more;
 _STEP_SHARE = 4  # later a quarter of the draws so far
+
+SAME_SCORES = 0.005
+"""How far the scores of the same draws may be apart on average, in shares of their range."""
 
 _DIGITS = 40  # binary, to which a score is rounded for the mean; sums are then exact
 
@@ -147,6 +151,8 @@ class Earlier:
         Sum of their scores, as `Job.total`.
     open : list of int or None
         Places of the questions for which more draws were to be made; None: of all.
+    guesser : AnytimeTest or None
+        A test whose first guess are the scores of the selection draws; None: none is known.
     """
 
     selected: int
@@ -154,6 +160,7 @@ class Earlier:
     test: AnytimeTest
     total: int = 0
     open: list[int] | None = None
+    guesser: AnytimeTest | None = None
 
     @classmethod
     def from_bytes(cls, state: bytes, selected: int, n_selection: int) -> Earlier:
@@ -178,10 +185,12 @@ class Earlier:
         total = round(Fraction(mean) * n_draws / _unit(test.score_range)) if n_draws else 0
         return cls(selected, n_selection, test, total)
 
-    def require_same(
-        self, selected: int, questions: tuple[Question, ...], n_selection: int
-    ) -> None:
-        """Refuse to go on with another class, another selection or other questions."""
+    def require_same(self, selected: int, anew: AnytimeTest) -> None:
+        """Refuse to go on with another class, another selection or other questions.
+
+        `anew` is a test that begins with the selection draws as they are now.
+        """
+        questions, n_selection = anew.questions, anew.n_guess
         if selected != self.selected:
             raise ValueError(
                 f"the selection draws choose class {selected} now, and chose class "
@@ -194,11 +203,34 @@ class Earlier:
                 f"{self.n_selection} chose it before: the input cannot go on, because it, the "
                 "network or its arithmetic has changed"
             )
+        if self.guesser is not None:
+            _require_same_scores(self.guesser, anew)
         if questions != self.test.questions:
             raise ValueError(
                 f"an input cannot go on with other questions: they were {self.test.questions}, and "
                 f"are {questions}"
             )
+
+
+def _require_same_scores(before: AnytimeTest, now: AnytimeTest) -> None:
+    """Refuse selection draws whose scores are not those of before.
+
+    Compared is the distance of the two distributions (Wasserstein), which is at most the mean
+    distance of the scores, draw by draw, in shares of the range.
+    """
+    knots = backends.load(now.backend).anytime_knots
+    masses = [one.records[0].guessed.astype(np.float64) for one in (before, now)]
+    shares = [mass / max(1.0, mass.sum()) for mass in masses]
+    apart = float(np.abs(np.cumsum(shares[1] - shares[0]))[:-1] @ np.diff(knots))
+    if apart > SAME_SCORES:
+        a, b = now.score_range
+        means = [a + (b - a) * float(share @ knots) for share in shares]
+        raise ValueError(
+            f"the {now.measure} of the selection draws is {means[1]:.4g} on average now, and was "
+            f"{means[0]:.4g} before: the distributions are {apart:.2g} of its range apart, and "
+            f"rounding explains at most {SAME_SCORES:g}; the input cannot go on, because it, the "
+            "network or its arithmetic has changed"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -424,7 +456,7 @@ class Job:
         if self._earlier is None:
             self.test = self.plan.test(scores)
         else:
-            self._earlier.require_same(selected, self.plan.asked, len(scores))
+            self._earlier.require_same(selected, self.plan.test(scores))
         if self._label is not None and selected != self._label:
             self.outcome = "misclassified"
         elif self._earlier is None:

@@ -179,6 +179,11 @@ def test_an_input_without_a_class_has_nothing_to_say_to_other_questions() -> Non
         ({"smoothed": classifier(exact, batch_size=7)}, "batch_size was 100, and is 7"),
         ({"smoothed": classifier(exact, cutoff=0.4)}, "cutoff was 0.5, and is 0.4"),
         ({"smoothed": classifier(lambda x: -exact(x))}, "choose class 1 now, and chose"),
+        ({"smoothed": classifier(lambda x: exact(x) / 500)}, r"is 0\.\S+ on average now, and was"),
+        (
+            {"smoothed": classifier(lambda x: exact(x) / 500), "alpha": 0.01},
+            r"score of the selection draws is 0\.\S+ on average now, and was 1 before",
+        ),
     ],
 )
 def test_what_does_not_go_on_is_refused(

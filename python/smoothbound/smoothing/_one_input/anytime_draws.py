@@ -116,6 +116,8 @@ class AnytimeProcedure:
     def job(self, label: int | None = None, earlier: Earlier | None = None) -> Job:
         """Return the job of one input, which goes on from an earlier one if there is one."""
         label = label if self.rules.correct_only else None
+        if earlier is not None and self.follows is None:  # the first guess is the selection draws
+            earlier = replace(earlier, guesser=earlier.test)
         return self.plan.start(self.rules.budget, label, earlier)
 
     def following(self, row: Mapping[str, Any]) -> Earlier | None:
@@ -128,7 +130,9 @@ class AnytimeProcedure:
             return None
         plan = self.plan
         test = before.follow_up(plan.asked, alpha=plan.alpha, side=plan.side)
-        return Earlier(row["selected"], row["n_selection"], test)
+        first = self.follows is not None and len(self.follows.alphas) == 1
+        guesser = before if first else None  # else its first guess are draws of the run before it
+        return Earlier(row["selected"], row["n_selection"], test, guesser=guesser)
 
     def goes_on(self, row: Mapping[str, Any]) -> bool:
         """Say whether more draws, up to n, may answer a question about an input that has a row."""
