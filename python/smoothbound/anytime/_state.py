@@ -15,13 +15,24 @@ from typing import Any
 from smoothbound._files.checksum import DIGEST, digest
 from smoothbound._utils import checks
 
-__all__ = ["VERSION", "pack", "unpack"]
+__all__ = ["VERSION", "OtherVersionError", "pack", "unpack"]
 
 VERSION = 2
 
 _START = struct.Struct("<4sBB")  # the magic word, the version, the number of parts
 _LENGTH = struct.Struct("<Q")
 _MAGIC = b"SBAT"
+
+
+class OtherVersionError(ValueError):
+    """A state of another version than this release reads."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(
+            f"state must be of version {VERSION} (or read it with the smoothbound that wrote it, "
+            f"or make the draws again), got {found}"
+        )
+        self.found = found
 
 
 def pack(about: dict[str, Any], records: Sequence[bytes]) -> bytes:
@@ -67,10 +78,7 @@ def unpack(state: object) -> tuple[dict[str, Any], list[bytes]]:
         )
     _, version, n_parts = _START.unpack_from(body)
     if version != VERSION:
-        raise ValueError(
-            f"state must be of version {VERSION} (or read it with the smoothbound that wrote it, "
-            f"or make the draws again), got {version}"
-        )
+        raise OtherVersionError(version)
     if digest(body) != whole[-DIGEST:]:
         raise ValueError("state is damaged: its checksum is that of other bytes")
     begin = _START.size + n_parts * _LENGTH.size

@@ -21,6 +21,7 @@ from smoothbound.anytime._anytime_test import AnytimeTest
 from smoothbound.anytime._chain import Answer
 from smoothbound.anytime._job import Earlier
 from smoothbound.anytime._questions import MOST_CLAIMS, Claim, Decide, Question, claim_of
+from smoothbound.anytime._state import VERSION, OtherVersionError
 from smoothbound.backends import _select as backends
 from smoothbound.backends import reference_anytime as reference
 from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
@@ -96,6 +97,9 @@ class StatesVerifier:
         assert self._procedure is not None
         try:
             test = self._test(row)
+        except OtherVersionError as error:
+            words = f"has version {error.found}, and this release reads version {VERSION}: verify "
+            return [Finding(index, "state", words + "it with the smoothbound that wrote it")]
         except (TypeError, ValueError) as error:
             return [Finding(index, "state", f"is damaged: {error}")]
         if other := self._other(test, int(row["n_draws"]), int(row.get("first_draw", 0))):
