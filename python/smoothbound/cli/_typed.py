@@ -67,7 +67,7 @@ def as_typed(text: str, ctx: Any) -> str:
     if not options:
         return text
     any_of = "|".join(map(re.escape, sorted(options, key=len, reverse=True)))
-    subject = rf"(?:^|(?<=within )|(?<= in )|(?<=: ))({any_of})"
+    subject = rf"(?:^|(?<=within )|(?<= in )|(?<=: )|(?<=; ))({any_of})"
     follows = r"( (?:must|takes|is|=) |: | \[|, e\.g\.)"
     text = re.sub(subject + follows, lambda m: options[m[1]] + m[2], text)
     text = re.sub(rf"(?<![\w.-])({any_of})(?=\[\d+\])", lambda m: options[m[1]], text)

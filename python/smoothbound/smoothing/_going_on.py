@@ -20,7 +20,8 @@ from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.smoothing._further import after_failure
 from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
 from smoothbound.smoothing._one_input.kept_state import earlier_of, followed_run
-from smoothbound.store._results import Results, require_anytime
+from smoothbound.smoothing._one_input.of_settings import recorded_procedure
+from smoothbound.store._results import RESULTS, Results, is_there, require_anytime
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._stored import load, recorded_settings
 
@@ -30,6 +31,7 @@ __all__ = [
     "digest_of",
     "family_of",
     "kept_after_failure",
+    "require_own_draws",
     "require_same_inputs",
     "rows_to_draw",
 ]
@@ -125,11 +127,9 @@ class Before:
             It names each setting that differs.
         """
         own = {name: getattr(settings, name) for name in _OF_THE_QUESTIONS}
-        if differences := replace(self.results.settings, **own).differences(settings):
-            raise StoreError(
-                f"the draws must be those after the run of {self.folder}, with the same settings: "
-                f"{'; '.join(differences)}"
-            )
+        changed = replace(self.results.settings, **own)
+        if refusal := _refusal(self.folder, changed, settings):
+            raise StoreError(refusal)
 
 
 def family_of(folder: Path, before: Before | None, *, resume: bool) -> FollowedRun | None:
@@ -173,12 +173,9 @@ def rows_to_draw(
     """
     before = load(folder)
     require_anytime(folder, before)
-    if differences := before.settings.with_draws_of(settings).differences(settings):
-        raise StoreError(
-            f"cannot go on with {folder} with other settings: {'; '.join(differences)}. Only n may "
-            "be larger. A question or an alpha that is chosen after a look needs later draws of "
-            "its own: add --out and another folder (docs/anytime.md)"
-        )
+    require_own_draws(folder, before)
+    if refusal := _refusal(folder, before.settings.with_draws_of(settings), settings):
+        raise StoreError(refusal)
     n = before.settings.n
     if settings.n < n or (settings.n == n and not before.stopped_by_budget):
         raise ValueError(
@@ -188,6 +185,83 @@ def rows_to_draw(
     if settings.n > n:
         return procedure.goes_on
     return lambda row: row["status"] == "budget" and procedure.goes_on(row)
+
+
+def require_own_draws(folder: str | Path, results: Results) -> None:
+    """Refuse a folder that is not written by a run: by its shards, or by `recertify`.
+
+    Raises
+    ------
+    StoreError
+        If it holds shards, or the states of its draws answer other questions than its settings.
+    """
+    if not is_there(Path(folder) / RESULTS):
+        raise StoreError(
+            f"{folder} holds a run in shards: join them with smoothbound merge {folder} --out "
+            "WHOLE, and go on with WHOLE"
+        )
+    asked = recorded_procedure(results.settings).plan.asked
+    rows = results.table.select(["index", "status", "n_draws", "state", "selected", "n_selection"])
+    for i in range(len(rows)):
+        earlier = earlier_of({**rows.slice(i, 1).to_pylist()[0], "mean_score": 0.0})
+        if earlier is None:
+            continue
+        if earlier.test.questions != asked:
+            raise StoreError(
+                f"{folder} holds some of the questions of a run, which recertify has chosen, and "
+                "its draws were made for all of them: go on with the folder of the run itself, as "
+                "in certify --continue RUN, and recertify that afterwards"
+            )
+        return
+
+
+# What the settings of a refused command are about, and the advice that works.
+_ASKED = {"alpha", "radii", "thresholds", "adaptive asked", "adaptive precision"}
+_ASKED |= {"adaptive correct_only", "adaptive both_answers"}
+_STATED = {"checkpoint", "checkpoint_sha256", "data", "device"}
+_SELECTED = {"split", "skip", "max_inputs", "indices", "n_inputs", "shard"}
+
+
+def _refusal(folder: str | Path, before: RunSettings, settings: RunSettings) -> str:
+    """Say why a run does not go on with settings, and how it does; empty if it does.
+
+    `before` are the settings of the run, with what may be new in its place.
+    """
+    lines = dict(line.split(": ", 1) for line in before.differences(settings))
+    if not lines:
+        return ""
+    names = set(lines)
+    if names & {"skip", "max_inputs", "indices"}:
+        lines.pop("n_inputs", None)  # it follows from them
+    advice = []
+    if names & _ASKED:
+        advice.append(
+            "Questions or an alpha that are chosen after a look need later draws of their own: "
+            "state --out, another folder, with --thresholds and --radii (docs/anytime.md)"
+        )
+    more_inputs = names & _SELECTED and before.goes_on_as(settings)
+    if more_inputs:
+        advice.append(
+            "To add inputs, certify them first, by certify --resume with the larger --max-inputs "
+            f"and all other options of the run, without --continue; then go on with {folder}"
+        )
+    versions = {name for name in names if name.startswith("version of ")}
+    if versions:
+        advice.append("Install the versions that the run had")
+    if names & _STATED:
+        advice.append("State the network and the data of the run, on a device like that of the run")
+    if names - _ASKED - _STATED - versions and not more_inputs:
+        advice.append(
+            "Leave out what differs, and it is as in the run; or certify into another folder "
+            "without --continue"
+        )
+    if "adaptive precision" in names:
+        lines["radius_precision"] = lines.pop("adaptive precision")
+        lines.pop("adaptive asked", None)  # it follows
+    shown = "; ".join(f"{name.removeprefix('adaptive ')}: {line}" for name, line in lines.items())
+    return (
+        f"cannot go on with the draws of {folder} with other settings: {shown}. {'. '.join(advice)}"
+    )
 
 
 def _require_some_budget(folder: Path, before: Results, settings: RunSettings) -> None:

@@ -376,8 +376,18 @@ def require_anytime(folder: str | Path, results: Results) -> None:
     StoreError
         If the run is not finished, or its draws do not rest on the anytime test.
     """
+    if not results.complete and is_there(Path(folder) / SHARDS):
+        raise StoreError(
+            f"{folder} holds shards that are not finished: finish them with certify --shard "
+            f"(smoothbound status {folder} shows which), and join them with smoothbound merge"
+        )
     if not results.complete:
         raise StoreError(f"the run of {folder} was stopped: finish it with --resume first")
+    if results.settings.shard is not None:
+        raise StoreError(
+            f"{folder} is shard {results.settings.shard} of a run: finish the other shards, join "
+            "them with smoothbound merge, and go on with what it writes"
+        )
     adaptive = results.settings.adaptive
     if adaptive is None:
         raise StoreError(

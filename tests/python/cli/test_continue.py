@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from stopped_runs import FOUR_QUESTIONS, certify, contents, interrupted_at, said
+from stopped_runs import FOUR_QUESTIONS, certify, contents, files, interrupted_at, said
 from typer.testing import CliRunner
 
 from smoothbound import store
@@ -136,13 +138,22 @@ def test_a_run_killed_at_its_very_end_is_whole_and_goes_on_again(
     [
         (["--n", FEW], "--n must be larger than the n = 100"),
         ([], "--n must be larger than the n = 100"),
-        (["--n", MANY, "--alpha", "0.01"], "alpha: was 0.001, now 0.01"),
+        (["--n", MANY, "--alpha", "0.01"], "--alpha: was 0.001, now 0.01. Questions or an alpha"),
         (
             ["--n", MANY, "--thresholds", "0.5"],
-            "thresholds: was (0.6, 0.7), now (0.5,). Only n",
+            "--thresholds: was (0.6, 0.7), now (0.5,). Questions or an alpha that are chosen after",
         ),
-        (["--thresholds", "0.5"], "needs later draws of its own: add --out and another folder"),
-        (["--n", MANY, "--radius-precision", "0.1"], "adaptive precision: was None, now 0.1"),
+        (["--thresholds", "0.5"], "state --out, another folder, with --thresholds and --radii"),
+        (
+            ["--n", MANY, "--radius-precision", "0.1"],
+            "--radius-precision: was None, now 0.1. Questions",
+        ),
+        (["--n", MANY, "--correct-only"], "--correct-only: was False, now True. Questions"),
+        (["--n", MANY, "--strictness", "1"], "--strictness: was 0.25, now 1.0. Leave out what"),
+        (["--n", MANY, "--max-inputs", "5"], "--max-inputs: was None, now 5. Leave out what"),
+        (["--n", MANY, "--n0", "7", "--seed", "1"], "--n0: was 20, now 7; --seed: was 0, now 1. L"),
+        (["--n", MANY, "--max-draws", "9"], "--max-draws must be larger than the "),
+        (["--n", MANY, "--shard", "0/2"], "--shard must be left out with --continue"),
         (
             ["--n", MANY, "--out", "elsewhere"],
             "--thresholds or --radii or --radius-precision or --alpha must be stated",
@@ -152,11 +163,91 @@ def test_a_run_killed_at_its_very_end_is_whole_and_goes_on_again(
 def test_what_does_not_go_on_is_refused(
     model: Path, folder: Path, options: list[Any], words: str
 ) -> None:
-    before = contents(folder)
+    before = files(folder)
     result = certify(model, "--continue", folder, *options)
     assert result.exit_code == 2
     assert words in said(result)
-    assert contents(folder) == before
+    assert files(folder) == before
+
+
+def test_more_inputs_are_added_before_the_draws_go_on(
+    model: Path, folder: Path, tmp_path: Path
+) -> None:
+    some = tmp_path / "some"
+    run = ("--adaptive", *RUN, "--out", some)
+    assert certify(model, *run, "--max-inputs", 4).exit_code == 0
+    refused = certify(model, "--continue", some, "--n", MANY, "--max-inputs", 8)
+    assert "--max-inputs: was 4, now 8. To add inputs, certify them first" in said(refused)
+    assert certify(model, *run, "--max-inputs", 8, "--resume").exit_code == 0
+    result = certify(model, "--continue", some, "--n", MANY)
+    assert result.exit_code == 0, result.output
+    assert len(store.load(some)) == 8
+
+
+def test_some_questions_of_a_run_do_not_go_on_without_the_others(
+    folder: Path, tmp_path: Path
+) -> None:
+    some = tmp_path / "some"
+    chosen = CliRunner().invoke(app, ["recertify", str(folder), "--radii", "0", "--out", str(some)])
+    assert chosen.exit_code == 0, chosen.output
+    before = files(some)
+    result = certify(Path("no network"), "--continue", some, "--n", MANY)  # nothing is loaded
+    assert result.exit_code == 2
+    assert "which recertify has chosen, and its draws were made for all of them" in said(result)
+    assert files(some) == before
+
+
+NETWORK = """
+import torch
+
+SCALE = {scale}
+
+class Network(torch.nn.Module):
+    def forward(self, x):
+        halves = torch.stack([x[..., :4].mean((1, 2, 3)), x[..., 4:].mean((1, 2, 3))], dim=1)
+        return torch.cat([SCALE * halves, torch.full((len(x), 8), -9.0)], dim=1)
+"""
+
+
+@pytest.fixture
+def scaled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that certifies by a network without parameters, of a scale."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def run(scale: float, *words: object) -> Any:
+        (tmp_path / "scaled_network.py").write_text(NETWORK.format(scale=scale))
+        sys.modules.pop("scaled_network", None)
+        importlib.invalidate_caches()
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        model = ["certify", "--data", "digits", "--model", "scaled_network:Network"]
+        return CliRunner().invoke(app, [*model, *map(str, words)])
+
+    return run
+
+
+def test_a_network_that_has_changed_is_noticed_by_its_selection_scores(
+    scaled: Any, tmp_path: Path
+) -> None:
+    out, more, stopped = tmp_path / "out", tmp_path / "more", tmp_path / "stopped"
+    ask = ["--radii", "0.1", "--thresholds", "0.5"]
+    assert scaled(20.0, "--adaptive", *RUN, "--out", out).exit_code == 0
+    with interrupted_at(5):
+        assert scaled(20.0, "--adaptive", *RUN, "--out", stopped).exit_code == 130
+    assert "stopped" in store.load(stopped).array("status")
+    kept = files(out), files(stopped)
+    for words in (
+        ["--continue", out, "--n", MANY],
+        ["--continue", out, "--out", more, *ask],
+        ["--adaptive", *RUN, "--out", stopped, "--resume"],
+    ):
+        result = scaled(25.0, *words)
+        assert result.exit_code == 2, result.output
+        assert "the score of the selection draws is 0." in said(result)
+        assert "it, the network or its arithmetic has changed" in said(result)
+    assert not more.exists()
+    assert (files(out), files(stopped)) == kept
+    assert scaled(20.0001, "--continue", out, "--out", more, *ask).exit_code == 0  # as by rounding
+    assert scaled(20.0001, "--continue", out, "--n", MANY).exit_code == 0
 
 
 @pytest.fixture(scope="module")

@@ -259,7 +259,8 @@ def test_only_correct_classes_may_count_for_later_questions(
         ([], "what is to be asked beside the questions of"),
         (["--radii", "0.1", "--seed", "1"], "seed: was 0, now 1"),
         (["--radii", "0.1", "--sigma", "0.5"], "sigma: was 0.25, now 0.5"),
-        (["--radii", "0.1", "--skip", "10"], "skip: was 30, now 10"),
+        (["--radii", "0.1", "--skip", "10"], "--skip: was 30, now 10. Leave out what differs"),
+        (["--radii", "0.1", "--shard", "0/2"], "--shard must be left out with --continue"),
         (["--radii", "0.1", "--n", "3"], "n = 3 draws are too few to certify any score"),
     ],
 )
@@ -280,6 +281,7 @@ def test_a_run_of_other_inputs_or_of_another_network_is_not_followed(
     torch.save(network.state_dict(), other)
     result = certify(other, "--continue", first, "--out", tmp_path / "more", *MORE)
     assert "checkpoint_sha256: was" in said(result)
+    assert "State the network and the data of the run" in said(result)
 
     from smoothbound.smoothing import _going_on as going_on
 
@@ -287,6 +289,7 @@ def test_a_run_of_other_inputs_or_of_another_network_is_not_followed(
     result = certify(model, "--continue", first, "--out", tmp_path / "more", *MORE)
     assert result.exit_code == 2
     assert "input 0 of digits is not the one that was certified" in said(result)
+    assert not (tmp_path / "more").exists()
 
 
 def test_a_class_that_has_changed_is_refused(
@@ -299,6 +302,20 @@ def test_a_class_that_has_changed_is_refused(
     result = certify(model, "--continue", first, "--out", tmp_path / "more", *MORE)
     assert result.exit_code == 2
     assert "choose class 11 now, and chose class" in said(result)
+    assert not (tmp_path / "more").exists()
+
+
+def test_a_run_that_is_stopped_before_its_first_input_leaves_nothing(
+    model: Path, first: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "some" / "more"
+    words = ("--continue", first, "--out", out, *MORE)
+    with interrupted_at(1):
+        result = certify(model, *words)
+    assert result.exit_code == 130
+    assert "is as it was; begin again with the same command" in said(result)
+    assert not out.parent.exists()
+    assert certify(model, *words).exit_code == 0
 
 
 def test_a_run_that_is_not_finished_is_not_followed(model: Path, tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from stopped_runs import interrupted_at, stopped_after
 from typer.testing import CliRunner, Result
 
 from smoothbound import store
 from smoothbound.cli._app import app
+from smoothbound.models import checkpoint
 from smoothbound.store import Shard
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -341,3 +343,46 @@ def test_the_command_of_a_shard_names_it(sharded: Path) -> None:
     assert results.settings.shard == Shard(2, 4)
     assert "--shard=2/4" in certify_command(results.settings, "results")
     assert "--shard" not in certify_command(store.load(sharded).settings, "results")
+
+
+def test_a_shard_that_is_refused_leaves_no_trace(
+    digits_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "some" / "out"
+    network, _ = checkpoint.load(digits_network)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(network), "forward", lambda self, x: x.flatten(1) * torch.nan)
+        refused = certify(digits_network, out, "--shard", f"0/{N}")
+        assert refused.exit_code == 2
+        assert not out.parent.exists()
+        assert certify(digits_network, out).exit_code == 2
+        assert not out.parent.exists()
+    assert certify(digits_network, out, "--shard", f"1/{N}").exit_code == 0
+    kept = sorted(out.rglob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(network), "forward", lambda self, x: x.flatten(1) * torch.nan)
+        assert certify(digits_network, out, "--shard", f"0/{N}").exit_code == 2
+    assert sorted(out.rglob("*")) == kept
+
+
+def test_shards_are_joined_before_their_draws_go_on(digits_network: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    more = ["certify", "--data", "digits", "--checkpoint", digits_network, "--n", 3000]
+    assert certify(digits_network, out, "--shard", "0/2", options=ADAPTIVE).exit_code == 0
+    (part,) = (out / "shards").glob("0-of-2.*")
+    for folder, words in (
+        (out, "holds shards that are not finished: finish them with certify --shard"),
+        (part, "is shard 0/2 of a run: finish the other shards, join them with smoothbound merge"),
+    ):
+        refused = smoothbound(*more, "--continue", folder)
+        assert refused.exit_code == 2
+        assert words in " ".join(refused.output.split())
+    assert certify(digits_network, out, "--shard", "1/2", options=ADAPTIVE).exit_code == 0
+    refused = smoothbound(*more, "--continue", out)
+    assert refused.exit_code == 2
+    assert "holds a run in shards: join them with smoothbound merge" in " ".join(
+        refused.output.split()
+    )
+    whole = tmp_path / "whole"
+    assert smoothbound("merge", out, "--out", whole).exit_code == 0
+    assert smoothbound(*more, "--continue", whole).exit_code == 0

@@ -45,6 +45,7 @@ def _typed(name: str, args: list[str]) -> str | None:
 def _recorded(folder: str, args: list[str]) -> list[str]:
     """Return the options of the run in a folder that those typed do not replace."""
     from smoothbound.anytime._record import BudgetRecord
+    from smoothbound.smoothing._going_on import require_own_draws
     from smoothbound.store._commands import certify_command
     from smoothbound.store._results import require_anytime
     from smoothbound.store._stored import load
@@ -53,6 +54,8 @@ def _recorded(folder: str, args: list[str]) -> list[str]:
     require_anytime(folder, results)
     typed = {name: _typed(name, args) for name in (*_PLACES, *_QUESTIONS, "--out")}
     asks_more = _asks_more(folder, typed)
+    if not asks_more:
+        require_own_draws(folder, results)
     settings = results.settings
     assert settings.adaptive is not None
     rules = replace(settings.adaptive, budget=BudgetRecord(), follows=None)
