@@ -39,7 +39,9 @@ class CMakeBuild(build_ext):
             f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target}",
             f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY_RELEASE={target}",
         )
-        run("cmake", "--build", build, "--config", "Release", "--parallel")
+        # Make would start all at once if it were not told how many.
+        jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL") or str(os.cpu_count() or 1)
+        run("cmake", "--build", build, "--config", "Release", "--parallel", jobs)
 
 
 def run(*command):

@@ -48,7 +48,8 @@ results=$out/results.jsonl log=$out/log.txt
 : > "$results" && : > "$log" || refuse "--out must be a folder that can be written, got $out"
 python=${PYTHON:-python3}
 export PYTHONPATH=$root/python:$work/site:$root/benchmarks:$here PYTHONUNBUFFERED=1
-[[ -z ${small[*]} ]] || export CUDA_VISIBLE_DEVICES=''
+export TRITON_CACHE_DIR=$work/triton TORCHINDUCTOR_CACHE_DIR=$work/inductor # a home may be read-only
+[[ -z ${small[*]} ]] || export CUDA_VISIBLE_DEVICES='' OMP_NUM_THREADS=1     # small networks gain nothing
 
 known='build tests noise speed compiled run training memory sanitizer'
 for name in ${only//,/ }; do
@@ -57,15 +58,18 @@ done
 
 command -v "$python" > /dev/null || refuse "there is no program $python; PYTHON names an interpreter"
 code=0
-said=$("$python" -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else 3)' 2>&1) || code=$?
+said=$(timeout --kill-after=5 90 "$python" -c \
+  'import sys, torch; sys.exit(0 if torch.cuda.is_available() else 3)' 2>&1) || code=$?
 if ((code == 3)) && [[ -z ${small[*]} ]]; then
   refuse "torch finds no CUDA device on this machine${said:+ (${said##*$'\n'})}; --small runs the steps on the CPU"
+elif ((code == 124 || code == 137)); then
+  refuse "$python must import torch and ask it for a GPU within 90 s, and had not ended by then"
 elif ((code != 0 && code != 3)); then
   refuse "$python must be able to import torch: ${said##*$'\n'}"
 fi
 
 # Runs a step. Its limit is its own share of the time, and what the steps before it have left of theirs.
-deadline=0 failed=0 running=''
+deadline=0 failed=0 running='' running_step=''
 step() {
   local name=$1 share=$2 start=$SECONDS code status before
   shift 2
@@ -74,9 +78,10 @@ step() {
   local limit=$((deadline * all / 540 - SECONDS)) # the shares add up to 540
   ((limit > 0)) || limit=1
   echo "== $name, at most $limit s" | tee -a "$log"
+  echo "{\"step\": \"$name\", \"what\": \"begun\", \"limit\": $limit}" >> "$results"
   before=$(wc -c < "$log")
   timeout --kill-after=5 "$limit" "$@" >> "$log" 2>&1 < /dev/null &
-  running=$!
+  running=$! running_step=$name
   wait "$running"
   code=$?
   running=''
@@ -92,8 +97,20 @@ step() {
   echo "{\"step\": \"$name\", \"status\": \"$status\", \"seconds\": $seconds, \"limit\": $limit}" >> "$results"
   echo "== $name: $status after $seconds s" | tee -a "$log"
 }
+
+# Ends with the tables of what was found so far.
+tables() {
+  "$python" "$here/gpu_table.py" "$results" > "$out/table.md" && cat "$out/table.md"
+  echo "results in $out; steps that did not pass: $failed"
+}
 stopped() {
-  [[ -z $running ]] || kill "$running" 2> /dev/null
+  trap '' INT TERM
+  if [[ -n $running ]]; then
+    kill "$running" 2> /dev/null
+    failed=$((failed + 1))
+    echo "{\"step\": \"$running_step\", \"status\": \"stopped\"}" >> "$results"
+  fi
+  tables
   exit "$1"
 }
 trap 'stopped 130' INT
@@ -132,6 +149,5 @@ else
   program sanitizer 30 check_tests.py --name sanitizer --keyword 'bits_of_the_cpu and shape0'
 fi
 
-"$python" "$here/gpu_table.py" "$results" > "$out/table.md" && cat "$out/table.md"
-echo "results in $out; steps that did not pass: $failed"
+tables
 ((failed == 0))

@@ -93,12 +93,13 @@ def bare_rate(smoothed: sb.SmoothedClassifier, x: Tensor, seconds: float) -> flo
 
 def certify(
     step: records.Step, smoothed: sb.SmoothedClassifier, x: Tensor, what: str, **how: Any
-) -> None:
-    """Certify images, and write the time, the draws, and how busy the GPU was."""
+) -> int:
+    """Certify images, and write time, draws, and how busy the GPU was; return how many failed."""
     with Busy(step.device) as busy:
         start = perf_counter()
         found = smoothed.certify(x, grid=GRID, alpha=ALPHA, radii=RADII, **how)
         elapsed = perf_counter() - start
+    failed = int(np.count_nonzero(np.array(found.status) == "failed"))
     draws = int(found.n_draws.sum() + found.n_selection.sum())
     step.write(
         what=what,
@@ -111,8 +112,9 @@ def certify(
         ),
         busy_percent=busy.percent,
         certified=int((found.lower[:, -1] > THRESHOLD).sum()),
-        failed=int(np.count_nonzero(np.array(found.status) == "failed")),
+        failed=failed,
     )
+    return failed
 
 
 def main() -> None:
@@ -138,9 +140,9 @@ def main() -> None:
         model_in_seconds=records.rounded(model_too),
         batch=smoothed.sampler.model.batch_size_for(x[0]),
     )
-    certify(step, smoothed, x[:few], "fixed", n=n)
-    certify(step, smoothed, x, "adaptive", n=n, thresholds=(THRESHOLD,), adaptive=True)
-    sys.exit(0)
+    failed = certify(step, smoothed, x[:few], "fixed", n=n)
+    failed += certify(step, smoothed, x, "adaptive", n=n, thresholds=(THRESHOLD,), adaptive=True)
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the steps of the check share: their options, and lines of JSON that are written at once.
 
     python records.py --out results.jsonl          # records the machine
+    python records.py --out results.jsonl --core   # records the core that was built
 
 Every line has the name of its step. A check that is cut short has then still told what it found.
 """
@@ -20,9 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-
-import smoothbound as sb
-from smoothbound.errors import DataError
 
 if TYPE_CHECKING:
     from smoothbound.data import Dataset
@@ -56,12 +54,13 @@ class Step:
         """Return the images that were given; None, with the reason written, if there are none."""
         why = "no --data was given"
         if self.data is not None:
-            try:
-                from smoothbound.train._batches import some
+            import smoothbound as sb
+            from smoothbound.train._batches import some
 
+            try:
                 found = sb.data.load(self.data, split)
                 return found if count is None else some(found, count, seed=0)
-            except (DataError, ImportError, ValueError) as error:
+            except (sb.errors.DataError, ImportError, ValueError) as error:
                 why = str(error)
         self.write(what="no data", split=split, why=why)
         return None
@@ -112,7 +111,7 @@ def random_images(shape: tuple[int, ...], count: int) -> Tensor:
 
 
 def machine() -> dict[str, Any]:
-    """Return the card, its driver, and the versions."""
+    """Return the card, its driver, and the versions; nothing here needs the package."""
     found: dict[str, Any] = {"card": None, "driver": None, "cores": os.cpu_count()}
     if torch.cuda.is_available():
         card = torch.cuda.get_device_properties(0)
@@ -126,7 +125,7 @@ def machine() -> dict[str, Any]:
         versions["triton"] = triton.__version__
     except ImportError:
         versions["triton"] = None
-    return found | {"versions": versions, "core": sb.build_info()}
+    return found | {"versions": versions}
 
 
 def asked_of_driver(what: str) -> str | None:
@@ -136,12 +135,25 @@ def asked_of_driver(what: str) -> str | None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.splitlines()[0].strip()
+    return done.stdout.partition("\n")[0].strip() or None
+
+
+def core() -> dict[str, Any]:
+    """Return how the core was built."""
+    import smoothbound as sb
+
+    return sb.build_info()
 
 
 def main() -> None:
-    this, _ = step("machine")
-    this.write(**machine())
+    this, given = step("machine", core={"action": "store_true"})
+    if not given.core:
+        this.write(**machine())
+        return
+    found = core()
+    Step("build", this.path, this.small, None).write(what="core", **found)
+    if not found["extension"]:
+        raise SystemExit(f"the core was built and cannot be imported: {found['extension_error']}")
 
 
 if __name__ == "__main__":

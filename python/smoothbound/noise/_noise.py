@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import importlib
 import math
+import warnings
 from dataclasses import replace
+from functools import cache
 from types import ModuleType
 
 import torch
@@ -21,6 +23,7 @@ from smoothbound._display.rounding import exact, floor_significant
 from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved, sent
 from smoothbound._utils.renamed import renamed
+from smoothbound.errors import said
 from smoothbound.noise._kinds import KINDS, Kind
 from smoothbound.noise._lattice import MAX_FINE_NUMBER, MAX_NUMBER, fine_lattice, lattice
 from smoothbound.noise._record import NoiseRecord
@@ -347,9 +350,29 @@ def _check_floats(x: object) -> None:
 
 
 def _implementation(device: torch.device) -> ModuleType:
-    """Import the fastest implementation for a device; torch's if the core or Triton is missing."""
+    """Import the fastest implementation that works on a device; `_torch` works on all, slowly."""
     name = {"cpu": "_cpp", "cuda": "_triton"}.get(device.type, "_torch")
     try:
-        return importlib.import_module(f"smoothbound.noise.{name}")
-    except ImportError:  # _torch makes the same bits, but slower
+        found = importlib.import_module(f"smoothbound.noise.{name}")
+    except ImportError:
+        found = None
+    if found is None or (name == "_triton" and not _runs(found, device)):
         return importlib.import_module("smoothbound.noise._torch")
+    return found
+
+
+@cache
+def _runs(kernels: ModuleType, device: torch.device) -> bool:
+    """Return whether Triton can compile and run kernels here; warn if it cannot."""
+    try:
+        kernels.try_out(device)
+    except Exception as error:  # of a subprocess, of the driver, of a folder that is read-only
+        warnings.warn(
+            f"Triton cannot run the kernels of the noise on {device}: {said(error)}. The noise is "
+            "made by torch instead, with the same bits but more slowly. Triton needs a C compiler, "
+            "the headers of Python, and a folder that it can write",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        return False
+    return True

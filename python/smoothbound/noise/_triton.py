@@ -16,7 +16,7 @@ from torch import Tensor
 from smoothbound.noise._lattice import Lattice
 from smoothbound.noise._torch import COSINE, LN2, LOG, ROOT_HALF, SINE, TURN, Key
 
-__all__ = ["EXACT", "add_gaussian", "add_lattice"]
+__all__ = ["EXACT", "add_gaussian", "add_lattice", "try_out"]
 
 EXACT = {"enable_fp_fusion": False}  # options of the compiler
 
@@ -28,6 +28,13 @@ _COSINE = tl.constexpr(COSINE)
 _LN2 = tl.constexpr(LN2)
 _TURN = tl.constexpr(TURN)
 _ROOT_HALF = tl.constexpr(ROOT_HALF)
+
+
+def try_out(device: torch.device) -> None:
+    """Make one number, so that whatever Triton lacks for compiling shows before a run."""
+    zero = torch.zeros(1, dtype=torch.int64, device=device)
+    out = torch.zeros((1, 1), device=device)
+    add_gaussian(out, Key(zero, zero, zero, zero), out.clone(), sigma=1.0, seed=0)
 
 
 def add_lattice(points: Tensor, key: Key, out: Tensor, *, lattice: Lattice, seed: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from bisect import bisect_right
 from fractions import Fraction
 from functools import cache
@@ -20,6 +21,7 @@ from scipy import stats
 from torch import Tensor
 
 from smoothbound import build_info
+from smoothbound.noise import _noise
 from smoothbound.noise import _torch as _noise_torch
 from smoothbound.noise._kinds import CAVEAT, DEFAULT, Kind
 from smoothbound.noise._lattice import Lattice, fine_lattice, lattice
@@ -597,6 +599,27 @@ def test_a_record_is_read_as_it_was_written(kind: Kind) -> None:
 def test_a_record_that_cannot_be_is_refused(wrong: object, said: str) -> None:
     with pytest.raises((TypeError, ValueError), match=said):
         NoiseRecord.from_dict(wrong)
+
+
+def test_noise_on_cuda_is_made_by_torch_where_triton_cannot_compile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = []
+
+    def try_out(device: torch.device) -> None:
+        tried.append(device)
+        if device.index == 0:
+            raise RuntimeError("Failed to find C compiler")
+
+    kernels = ModuleType("kernels")
+    kernels.try_out = try_out  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "smoothbound.noise._triton", kernels)
+    with pytest.warns(RuntimeWarning, match="on cuda:0: Failed to find C compiler. The noise is"):
+        found = _noise._implementation(torch.device("cuda", 0))
+    assert found is _noise_torch
+    assert _noise._implementation(torch.device("cuda", 0)) is _noise_torch  # and says it once
+    assert _noise._implementation(torch.device("cuda", 1)) is kernels
+    assert tried == [torch.device("cuda", 0), torch.device("cuda", 1)]
 
 
 @pytest.mark.gpu

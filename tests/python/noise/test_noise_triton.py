@@ -33,6 +33,7 @@ import torch
 from smoothbound.noise import _torch as _noise_torch, _triton as _noise_triton
 from smoothbound.noise._lattice import fine_lattice, lattice
 
+_noise_triton.try_out(torch.device("cpu"))
 seed, grids = 2**63 + 12345, (lattice(1.0, 255), fine_lattice(0.3))
 
 def check(dtype):
@@ -62,9 +63,9 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from smoothbound.noise import _triton as _noise_triton
 
-def compile(dtype):
+def compile(dtype, capability, seed):
     key = dict.fromkeys(("rows", "indices", "draws", "streams"), "*i64")
-    sizes = dict.fromkeys(("size", "chunks"), "i32") | {"seed": "u64"}
+    sizes = dict.fromkeys(("size", "chunks"), "i32") | {"seed": seed}
     table = {"high": "*i32", "low": "*i64", "largest": "i32", "steps": f"*{dtype}"}
     real = dict.fromkeys(("points", "out", "scale"), f"*{dtype}")
     for kernel, types, constants in (
@@ -74,12 +75,14 @@ def compile(dtype):
         constants |= {"WIDTH": 256}
         types |= key | sizes | dict.fromkeys(constants, "constexpr")
         source = ASTSource(fn=kernel, signature=types, constexprs=constants)
-        target = GPUTarget("cuda", 80, 32)
+        target = GPUTarget("cuda", capability, 32)
         print(triton.compile(source, target=target, options=_noise_triton.EXACT).asm["ptx"])
 
-compile("fp32")
+compile("fp32", 80, "u64")
 print("---")
-compile("fp64")
+compile("fp64", 80, "u64")
+print("---")
+compile("fp32", 90, "i32")  # a seed below 2^31, on an H100
 """
 
 
@@ -89,7 +92,7 @@ def test_interpreted_kernels_make_the_bits_of_torch() -> None:
 
 
 def test_compiled_kernels_fuse_nothing_and_approximate_nothing() -> None:
-    for bits, code in zip((32, 64), run(COMPILED).split("---\n"), strict=True):
+    for bits, code in zip((32, 64, 32), run(COMPILED).split("---\n"), strict=True):
         operations = set(
             re.findall(r"^\s+((?:fma|div|sqrt|rcp|mul|add|sub)\.\S*f(?:32|64))", code, re.M)
         )
