@@ -48,7 +48,7 @@ results=$out/results.jsonl log=$out/log.txt
 : > "$results" && : > "$log" || refuse "--out must be a folder that can be written, got $out"
 python=${PYTHON:-python3}
 export PYTHONPATH=$root/python:$work/site:$root/benchmarks:$here PYTHONUNBUFFERED=1
-export TRITON_CACHE_DIR=$work/triton TORCHINDUCTOR_CACHE_DIR=$work/inductor # a home may be read-only
+export TRITON_CACHE_DIR=${TRITON_CACHE_DIR:-$work/triton} # a home may be read-only
 [[ -z ${small[*]} ]] || export CUDA_VISIBLE_DEVICES='' OMP_NUM_THREADS=1     # small networks gain nothing
 
 known='build tests noise speed compiled run training memory sanitizer'

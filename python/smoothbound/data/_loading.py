@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from smoothbound._utils import checks
-from smoothbound.data._cifar10 import cifar10
+from smoothbound._utils.extras import name_the_extra
 from smoothbound.data._dataset import Dataset, Images, unit_scale
 from smoothbound.data._digits import digits
 from smoothbound.data._folders import imagenet, images
@@ -18,8 +18,17 @@ from smoothbound.errors import DataError
 __all__ = ["SPLITS", "Dataset", "Images", "load", "unit_scale"]
 
 SPLITS = ("train", "test")
+
+
+def _cifar10(path: Path, split: str) -> Dataset:
+    """Import PyArrow for this data set alone; the others and training do without."""
+    with name_the_extra():
+        from smoothbound.data._cifar10 import cifar10
+    return cifar10(path, split)
+
+
 _FROM_PATH: dict[str, Callable[[Path, str], Dataset]] = {  # the names in `PLACES` with a place
-    "cifar10": cifar10,
+    "cifar10": _cifar10,
     "imagenet": imagenet,
     "images": images,
     "npz": npz,

@@ -10,6 +10,8 @@ import os
 import pickle
 import re
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -862,6 +864,27 @@ def test_imagenet_with_classes_missing_is_refused(tmp_path: Path) -> None:
 
 
 # npz --------------------------------------------------------------------------------------------
+
+
+def test_only_cifar10_needs_pyarrow(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=np.zeros((2, 3, 8, 8), np.uint8), labels=np.zeros(2, int))
+    code = """
+import sys
+
+sys.modules["pyarrow"] = None
+from smoothbound.data import Dataset, load
+from smoothbound.train import train
+
+assert len(load(f"npz:{sys.argv[1]}/a.npz")) == 2
+try:
+    load(f"cifar10:{sys.argv[1]}")
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "needs pyarrow" in done.stdout, done.stderr
+    assert "smoothbound[store]" in done.stdout
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
