@@ -75,3 +75,15 @@ def test_the_record_costs_less_than_one_percent_of_the_draws(kind, r, limit):
     assert EVIDENCE / exact == pytest.approx(limit, rel=0.05)
     loss = exact / best_growth(shared, target, r, reference.KNOTS) - 1
     assert -1e-5 < loss < (1e-10 if kind == "votes" else 0.01)
+
+
+def test_few_values_off_the_knots_cost_much(monkeypatch):
+    values = (np.arange(10) + 0.5) / 10
+    monkeypatch.setitem(SCORES, "ten values", values[np.arange(2000) % 10])
+    monkeypatch.setattr(f"{__name__}.WEIGHTS", np.full(2000, 1 / 2000))
+    knots, p, shared = distributions("ten values")
+    for limit, stated in ((300, 0.027), (5000, 0.24), (50_000, 1.72)):  # as docs/anytime.md
+        target = target_for(limit, p, 2.0, knots)
+        exact = best_growth(p, target, 2.0, knots)
+        loss = exact / best_growth(shared, target, 2.0, reference.KNOTS) - 1
+        assert loss == pytest.approx(stated, rel=0.03)
