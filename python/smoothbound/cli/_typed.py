@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-__all__ = ["Command", "as_typed", "way_on"]
+__all__ = ["Command", "as_typed", "remember", "way_on"]
 
 _KEY = "smoothbound.typed"  # in what a context keeps
 
@@ -17,9 +17,14 @@ class Command(typer.core.TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse an option with an empty value, which as a path would be the current folder."""
-        ctx.meta[_KEY] = self.params, list(args)
+        remember(ctx, self.params, args)
         _require_some(self.params, args)
         return super().parse_args(ctx, args)
+
+
+def remember(ctx: Any, params: list[Any], args: list[str]) -> None:
+    """Keep the options of a command, and what was typed, in its context."""
+    ctx.meta[_KEY] = params, list(args)
 
 
 def _require_some(params: list[Any], args: list[str]) -> None:
@@ -40,7 +45,7 @@ def way_on(ctx: Any) -> str:
     params, args = ctx.meta.get(_KEY, ([], []))
     if all(param.name != "resume" for param in params):
         return ""
-    resuming = any(word.partition("=")[0] in ("--resume", "--shard") for word in args)
+    resuming = any(word.partition("=")[0] in ("--resume", "--shard", "--continue") for word in args)
     return f": the same command{'' if resuming else ' with --resume'} goes on with what is finished"
 
 

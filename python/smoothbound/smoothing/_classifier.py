@@ -499,6 +499,10 @@ class SmoothedClassifier:
         the certificate and one of the new certificate hold together with probability at least 1
         minus the sum of their alphas (docs/anytime.md).
 
+        For still other questions go on with the new certificate. To go on with one certificate
+        twice takes the same later draws for both families, which is right only if the questions of
+        the second were chosen before a look at the answers to the first.
+
         Parameters
         ----------
         x : ndarray or Tensor of float32 or float64, shape (n_inputs, ...)
@@ -525,8 +529,8 @@ class SmoothedClassifier:
         ------
         TypeError, ValueError
             If an argument is of the wrong kind or outside its range, the certificate is not one of
-            this classifier or cannot go on, or an input is not that of the certificate or has
-            another class now.
+            this classifier or cannot go on, or an input is not that of the certificate, or its
+            selection draws have another class or other scores now.
         ModelError
             As for `certify`.
 

@@ -414,6 +414,20 @@ def test_draws_in_stages_do_not_go_on(few: Path) -> None:
         require_anytime(few, replace(results, settings=settings))
 
 
+def test_a_run_that_is_stopped_before_it_draws_says_how_it_goes_on(
+    model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = files(folder)
+    monkeypatch.setattr("smoothbound.cli._network.Network.load", stopped)
+    result = certify(model, "--continue", folder, "--n", MANY)
+    assert result.exit_code == 130
+    assert "stopped: the same command goes on with what is finished" in said(result)
+    assert files(folder) == before
+
+
 def test_a_network_is_needed(folder: Path) -> None:
     words = ["certify", "--continue", str(folder), "--data", "digits", "--n", str(MANY)]
     result = CliRunner().invoke(app, words)

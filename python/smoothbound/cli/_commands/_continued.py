@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from smoothbound.cli._typed import Command
+from smoothbound.cli._typed import Command, remember
 
 __all__ = ["ContinuedCommand"]
 
@@ -22,6 +22,7 @@ class ContinuedCommand(Command):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the options of the run before those that were typed, which come last and win."""
+        remember(ctx, self.params, args)  # because the folder is read first
         folder = _typed(_FOLDER, args)
         return super().parse_args(ctx, [*_recorded(folder, args), *args] if folder else args)
 
