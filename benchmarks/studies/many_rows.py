@@ -175,10 +175,11 @@ def _write_part(folder: Path, settings: RunSettings, sketches: list[bytes] | Non
     with sealed.writing(folder / "results.parquet", kinds, compression="lz4", **plain) as put:
         for start in range(0, len(inputs), PART):
             made = columns(inputs[start : start + PART], sketches)
-            put(pa.table([_array(made[field.name], field.type) for field in kinds], schema=kinds))
+            put(pa.table([column(made[field.name], field.type) for field in kinds], schema=kinds))
 
 
-def _array(values: Any, kind: pa.DataType) -> Any:
+def column(values: Any, kind: pa.DataType) -> Any:
+    """Return values as a column of a type; arrays with two axes are fixed-size lists."""
     if isinstance(values, np.ndarray) and values.ndim == 2:
         flat: NDArray[np.float64] = values.ravel()
         return pa.FixedSizeListArray.from_arrays(pa.array(flat), type=kind)
