@@ -5,7 +5,8 @@ an input leaves; the times to list 50 000 made-up JPEG files of 500 x 375 pixels
 decode one, and to force a finished input to the disk. Then it writes runs of 50 000 made-up inputs
 in 1 to 1000 shards, with counts of 100 000 scores, as `certify` leaves them: finished, and with all
 inputs done but no shard finished ("journals"). `open_folder`, `status`, `merge` and `report` then
-read each folder, each in a process of its own; "MB of memory" is the greatest that was resident.
+read each folder, each in a process of its own; "s" is processor time, so that it holds on a
+busy machine too, and "MB of memory" is the greatest that was resident.
 `--rows` and `--shards` choose other sizes, and `--tasks` some of the commands.
 """
 
@@ -138,7 +139,9 @@ def times(place: Path, args: argparse.Namespace, shards: int, *, finished: bool)
     size = sum(path.stat().st_size for path in files) / 1e6
     name = f"{shards}" if finished else f"{shards}, journals"
     for task in args.tasks:
-        seconds, memory = many_rows.run(TASKS[task], folder, place / f"{task}.out")
+        before = sum(os.times()[2:4])
+        _, memory = many_rows.run(TASKS[task], folder, place / f"{task}.out")
+        seconds = sum(os.times()[2:4]) - before
         yield f"| {name} | {len(files)} | {size:.0f} | {task} | {seconds:.1f} | {memory:.0f} |"
 
 

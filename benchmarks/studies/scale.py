@@ -92,7 +92,7 @@ RATES = {  # published images a second of ResNet-50; docs/scale.md has the sourc
     "V100, PyTorch, float32": 1261.0,
     "V100, PyTorch, mixed precision": 3382.0,
     "RTX 4090, PyTorch, mixed precision": RATE,
-    "H100, TensorRT, 8-bit integers": 88714.3,
+    "H100, TensorRT, MLPerf": 88714.3,
 }
 QUIET = Losses("never", 1e15, 0.0)
 LOSSES = (Losses("4 h", 4 * HOUR, 600.0), Losses("30 min", HOUR / 2, 600.0))
@@ -225,6 +225,13 @@ def over_shards(value: Callable[[Vector], float], seconds: Vector, workers: int)
     return np.array([value(seconds[worker::workers]) for worker in range(workers)])
 
 
+def expectations(seconds: Vector, workers: int, start: float, losses: Losses) -> tuple[str, str]:
+    """Return the expected GPU hours of a run in shards, and the expected end of a shard."""
+    held = over_shards(lambda own: expected_held(own, start, losses), seconds, workers)
+    end = over_shards(lambda own: expected(own, start, losses), seconds, workers)
+    return f"{held.sum() / HOUR:.3g}", words(end.mean())
+
+
 def words(seconds: float) -> str:
     """Return a duration with three digits or fewer.
 
@@ -294,15 +301,14 @@ def cells(seconds: Vector, workers: int, losses: Losses, args: argparse.Namespac
         [simulate(seconds, workers, args.start, losses, rng, dealt=way) for _ in range(args.runs)]
         for way in (True, False)
     )
-    held = over_shards(lambda own: expected_held(own, args.start, losses), seconds, workers).sum()
-    end = over_shards(lambda own: expected(own, args.start, losses), seconds, workers).mean()
+    held, end = expectations(seconds, workers, args.start, losses)
     simulated = np.mean([one.held for one in dealt])
     return [
         f"{np.mean([one.losses for one in dealt]):.3g}",
-        f"{held / HOUR:.3g}",
+        held,
         f"{simulated / HOUR:.3g}",
         f"{100 * np.mean([one.wasted for one in dealt]) / simulated:.2g} %",
-        words(end),
+        end,
         words(float(np.mean([one.ends.mean() for one in dealt]))),
         words(float(np.mean([one.ends.max() for one in dealt]))),
         words(float(np.mean([one.ends.max() for one in shared]))),
