@@ -122,6 +122,11 @@ class AdaptiveRecord:
         for name, check in _CHECKS.items():
             check(f"adaptive {name}", getattr(self, name))
 
+    def gives_up_later_than(self, other: AdaptiveRecord) -> bool:
+        """Return whether claims are known to be given up later than by other rules."""
+        ours, theirs = self.strictness, other.strictness
+        return ours is not None and theirs is not None and ours > theirs
+
     def to_dict(self) -> dict[str, Any]:
         """Return the rules as plain values for JSON."""
         if self.stages is not None:

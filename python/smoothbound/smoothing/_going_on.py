@@ -161,8 +161,8 @@ def rows_to_draw(
 ) -> Callable[[dict[str, Any]], bool]:
     """Return a function of a row of a finished run: whether its input is drawn further.
 
-    That is so if more draws may answer a question about it. With the same n only inputs that a
-    budget ended are drawn further.
+    That is so if more draws may answer a question about it. With the same n and strictness only
+    inputs that a budget ended are drawn further.
 
     Raises
     ------
@@ -176,13 +176,17 @@ def rows_to_draw(
     require_own_draws(folder, before)
     if refusal := _refusal(folder, before.settings.with_draws_of(settings), settings):
         raise StoreError(refusal)
-    n = before.settings.n
-    if settings.n < n or (settings.n == n and not before.stopped_by_budget):
+    n, rules = before.settings.n, before.settings.adaptive
+    assert rules is not None
+    assert settings.adaptive is not None
+    later = settings.n > n or settings.adaptive.gives_up_later_than(rules)
+    if settings.n < n or not (later or before.stopped_by_budget):
         raise ValueError(
-            f"n must be larger than the n = {n} of {folder} to go on with it, got {settings.n}"
+            f"n must be larger than the n = {n} of {folder} to go on with it, got {settings.n}, or "
+            f"strictness larger than its {rules.strictness:g}"
         )
     _require_some_budget(folder, before, settings)
-    if settings.n > n:
+    if later:
         return procedure.goes_on
     return lambda row: row["status"] == "budget" and procedure.goes_on(row)
 

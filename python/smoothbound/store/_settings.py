@@ -163,7 +163,8 @@ compile, adaptive, select, threads
         other : RunSettings
             The new settings. `self` has the recorded ones.
         more_draws : bool
-            Whether adaptive draws may go on instead, to a larger `n` or with another budget.
+            Whether adaptive draws may go on instead: to a larger `n`, with another budget, or given
+            up later.
         """
         if more_draws and other.draws_further_than(self):
             return not self.with_draws_of(other).differences(other)
@@ -174,16 +175,21 @@ compile, adaptive, select, threads
         return not self.differences(other)
 
     def draws_further_than(self, other: RunSettings) -> bool:
-        """Return whether adaptive draws of these settings have a larger `n`, or another budget."""
+        """Return whether adaptive draws of these settings go on where those of others end."""
         if self.adaptive is None or other.adaptive is None or self.n < other.n:
             return False
-        return self.n > other.n or self.adaptive.budget != other.adaptive.budget
+        return (
+            self.n > other.n
+            or self.adaptive.gives_up_later_than(other.adaptive)
+            or self.adaptive.budget != other.adaptive.budget
+        )
 
     def with_draws_of(self, other: RunSettings) -> RunSettings:
-        """Return these settings with the `n` and the budget of others with adaptive draws."""
+        """Return these settings with the `n`, strictness and budget of others."""
         if self.adaptive is None or other.adaptive is None:
             return replace(self, n=other.n)
-        rules = replace(self.adaptive, budget=other.adaptive.budget)
+        now = other.adaptive
+        rules = replace(self.adaptive, strictness=now.strictness, budget=now.budget)
         return replace(self, n=other.n, adaptive=rules)
 
     def differences(self, other: RunSettings) -> list[str]:

@@ -81,6 +81,25 @@ def test_undecided_inputs_get_more_draws_and_the_others_keep_their_rows(
     assert (lower[1] > lower[0]).any()
 
 
+def test_inputs_that_were_given_up_go_on_with_a_larger_strictness(
+    model: Path, tmp_path: Path
+) -> None:
+    early, late = tmp_path / "early", tmp_path / "late"
+    run = ["--adaptive", *FOUR_QUESTIONS, "--n", MANY]
+    for folder, strictness in ((early, 0.001), (late, 1.0)):
+        result = certify(model, *run, "--strictness", strictness, "--out", folder)
+        assert result.exit_code == 0, result.output
+    before = store.load(early)
+    result = certify(model, "--continue", early, "--strictness", 1.0)
+    assert result.exit_code == 0, result.output
+    after, whole = store.load(early), store.load(late)
+    assert not after.settings.differences(whole.settings)
+    assert after.array("n_draws").sum() > before.array("n_draws").sum()
+    # A claim that was given up is taken up again, and ends as if it had never been given up.
+    for column in ("lower_anytime", "status", "n_draws"):
+        assert after.array(column).tolist() == whole.array(column).tolist()
+
+
 def test_the_mean_is_that_of_all_draws(model: Path, few: Path, continued: Path) -> None:
     before, after = store.load(few), store.load(continued)
     n, mean = after.array("n_draws"), after.array("mean_score")
@@ -149,7 +168,7 @@ def test_a_run_killed_at_its_very_end_is_whole_and_goes_on_again(
             "--radius-precision: was None, now 0.1. Questions",
         ),
         (["--n", MANY, "--correct-only"], "--correct-only: was False, now True. Questions"),
-        (["--n", MANY, "--strictness", "1"], "--strictness: was 0.25, now 1.0. Leave out what"),
+        (["--strictness", "0.2"], "--n must be larger than the n = 100"),
         (["--n", MANY, "--max-inputs", "5"], "--max-inputs: was None, now 5. Leave out what"),
         (["--n", MANY, "--n0", "7", "--seed", "1"], "--n0: was 20, now 7; --seed: was 0, now 1. L"),
         (["--n", MANY, "--max-draws", "9"], "--max-draws must be larger than the "),
