@@ -109,6 +109,20 @@ def test_all_readers_take_a_folder_of_shards_as_it_is(
     np.testing.assert_array_equal(a.radius, b.radius)
 
 
+def test_a_folder_of_shards_is_certified_again_like_the_single_run(
+    sharded: Path, single: Path, tmp_path: Path
+) -> None:
+    found = []
+    for name, folder in (("a", sharded), ("b", single)):
+        words = ("--radii", "0,0.1", "--thresholds", "0.6", "--band", "ell", "--out")
+        done = smoothbound("recertify", folder, *words, tmp_path / name)
+        assert done.exit_code == 0, done.output
+        assert smoothbound("verify", tmp_path / name).exit_code == 0
+        found.append(contents(tmp_path / name))
+    assert found[0] == found[1]
+    assert found[0][0].radii == (0.0, 0.1)
+
+
 def test_the_first_shard_decides_how_the_network_runs(digits_network: Path, tmp_path: Path) -> None:
     own = ["--n", "50", "--batch-size", "37", "--no-channels-last", "--threads", "1"]
     first = certify(digits_network, tmp_path, "--shard", "0/2", options=own)
@@ -130,6 +144,26 @@ def test_a_shard_that_is_stopped_goes_on_by_the_same_command(
     assert done.exit_code == 130
     assert "1 of 3 inputs are finished and kept in" in done.output
     assert "the same command goes on" in done.output
+    shards(digits_network, tmp_path)
+    assert contents(tmp_path) == contents(single)
+
+
+def test_a_damaged_shard_goes_on_with_what_is_whole(
+    digits_network: Path, single: Path, tmp_path: Path
+) -> None:
+    with stopped_after(2):
+        certify(digits_network, tmp_path, "--shard", "0/4")
+    (journal,) = tmp_path.glob("shards/0-of-4.*/journal.bin")
+    data = bytearray(journal.read_bytes())
+    data[-300] ^= 1  # in the second of two rows
+    journal.write_bytes(data)
+    done = certify(digits_network, tmp_path, "--shard", "0/4")
+    assert done.exit_code == 2
+    assert "is damaged at byte" in done.output
+    assert journal.read_bytes() == data
+    done = certify(digits_network, tmp_path, "--shard", "0/4", "--salvage")
+    assert done.exit_code == 0, done.output
+    assert (journal.parent / "journal.damaged").read_bytes() == data
     shards(digits_network, tmp_path)
     assert contents(tmp_path) == contents(single)
 

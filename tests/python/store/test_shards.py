@@ -25,6 +25,7 @@ from smoothbound.store import Shard
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._shards import in_order, parts
 from smoothbound.store._shards.environment import shard_of_environment
+from smoothbound.store._shards.parts import join
 from smoothbound.store._shards.record import RunRecord, read_record, write_record
 from smoothbound.store._table import memory
 
@@ -447,6 +448,23 @@ def test_a_damaged_journal_is_an_error_until_it_is_salvaged(tmp_path: Path) -> N
         with pytest.raises(StoreError, match="is damaged at byte"):
             act(tmp_path)
     assert store.status(tmp_path).shards[1].state == "damaged"
+
+
+def test_what_is_whole_of_a_damaged_part_of_another_machine_is_salvaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = certify(tmp_path, 1, at_most=2)
+    path = part / "journal.bin"
+    data = bytearray(path.read_bytes())
+    data[-300] ^= 1
+    path.write_bytes(data)
+    monkeypatch.setattr(parts, "machine", lambda: "other")
+    with pytest.raises(StoreError, match="is damaged at byte"):
+        join(tmp_path, RECORD, Shard(1, 3))
+    own = join(tmp_path, RECORD, Shard(1, 3), salvage=True)
+    assert own != part
+    assert store.load(own).array("index").tolist() == [1]
+    assert path.read_bytes() == data
 
 
 def test_a_part_of_another_run_is_refused(tmp_path: Path) -> None:
