@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, KeysView, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from smoothbound._files import sealed
 from smoothbound._files.atomic import (
@@ -27,25 +27,21 @@ from smoothbound._files.atomic import (
     sync_folder,
 )
 from smoothbound._files.closing import Closing
-from smoothbound._files.plain import read_plain
+from smoothbound._files.plain import open_plain, read_plain
 from smoothbound._utils import checks
 from smoothbound.errors import StoreError
 from smoothbound.store._results import (
     JOURNAL,
     RESULTS,
-    Results,
     as_array,
     is_there,
-    load_finished,
-    results_of,
-    whole_table,
 )
 from smoothbound.store._settings import FORMAT, RunSettings
 from smoothbound.store._shards.record import SHARDS
 from smoothbound.store._table.checks import require_sound
 from smoothbound.store._table.continued import ContinuedRows
 from smoothbound.store._table.finished import FinishedFile
-from smoothbound.store._table.journal import Journal, beginning, frame, schema_frames
+from smoothbound.store._table.journal import FileBytes, Journal, beginning, frame, schema_frames
 from smoothbound.store._table.schema import schema
 from smoothbound.store._table.unfinished import UnfinishedFile
 
@@ -113,7 +109,7 @@ class Writer(Closing):
         self._goes_on = goes_on
         self._spent: dict[int, tuple[int, float]] = {}
         self._schema = schema(settings)
-        self._finished: Results | None = None  # the finished run to which inputs are added
+        self._finished: RunSettings | None = None  # of the finished run to which inputs are added
         self._end = 0
         self._fd = -1
         self._undo: int | None = None  # length of the journal to which `close` returns
@@ -212,12 +208,11 @@ class Writer(Closing):
         return int(self.stopped[index]["n_draws"]) if index in self.stopped else -1
 
     def _add(self, table: pa.Table) -> None:
-        require_sound("row", self.settings, lambda name: as_array(table.column(name)))
+        require_sound("row", self.settings, _reading(table))
         rows = [table.slice(i, 1).combine_chunks().to_batches()[0] for i in range(len(table))]
         self._write(b"".join(frame(row.serialize().to_pybytes()) for row in rows))
         self._undo = None
-        for row in table.to_pylist():
-            self._know(row)
+        self._know(table)
 
     def finish(self) -> Path:
         """Turn the journal into `results.parquet` and return its path.
@@ -246,7 +241,7 @@ class Writer(Closing):
     def _write_finished(self, path: Path) -> None:
         """Write the rows of the journal, and those of the finished run that it goes on with."""
         before = self._finished
-        replaces = before is None or self.settings.draws_further_than(before.settings)
+        replaces = before is None or self.settings.draws_further_than(before)
         with ExitStack() as stack:
             later = stack.enter_context(UnfinishedFile.open(self.folder / JOURNAL))
             earlier = None
@@ -266,8 +261,9 @@ class Writer(Closing):
         results, path = self.folder / RESULTS, self.folder / JOURNAL
         seen = file_identity(results)
         if is_there(results):
-            self._finished = load_finished(results)
-            self._resume_from(self._finished, resume)
+            with FinishedFile.open(results) as finished:
+                self._finished = finished.settings
+                self._resume_from(finished, resume)
         if not is_there(path):
             if self._finished is None:
                 refuse_other_files(self.folder)
@@ -282,26 +278,27 @@ class Writer(Closing):
                 "again or choose another folder"
             )
         clear_drafts(results)
-        journal, damaged = self._journal(path, salvage)
-        left = None
-        if len(journal.rows):
-            left = results_of(path, whole_table(path, journal), complete=False)
-        if left is not None and self._finished is not None:
-            self._require_same_run(left)
-            left = replace(left, table=self._new(left.table, left.settings))
-            left = left if len(left.table) else None
-        if left is not None and not self._has_finished():
-            self._resume_from(left, resume)
+        with open_plain(path) as file:
+            journal, damaged = self._journal(path, file, salvage)
+            self._read_journal(journal, damaged, file, resume)
+
+    def _read_journal(self, journal: Journal, damaged: bytes, file: BinaryIO, resume: bool) -> None:
+        """Go on with the inputs of the journal, or begin it if it has none of its own."""
+        path = self.folder / JOURNAL
+        left = UnfinishedFile.of(path, journal, file) if len(journal.rows) else None
+        index = np.empty(0, np.int64) if left is None else self._new(left)
+        if left is not None and len(index) and not self._has_finished():
+            self._resume_from(left, resume, index)
         if damaged:
             self._replace(path, damaged, journal)
         if self._has_finished():
             # A kill between the last two steps of `finish` leaves a journal without new inputs. A
             # journal with new inputs belongs to a run with more of them, and stays.
-            if left is None:
+            if not len(index):
                 path.unlink(missing_ok=True)
             self.close()
             return
-        if left is None:
+        if left is None or not len(index):
             self._undo = 0
             self._truncate()
             self._write(beginning(self._schema))
@@ -313,30 +310,34 @@ class Writer(Closing):
             self._write(schema_frames(self._schema))
 
     def _has_finished(self) -> bool:
-        finished = self._finished
-        return finished is not None and not finished.settings.differences(self.settings)
+        return self._finished is not None and not self._finished.differences(self.settings)
 
-    def _new(self, table: pa.Table, settings: RunSettings) -> pa.Table:
-        """Return the rows of a journal that the finished run does not have."""
-        if self._finished is None or settings.draws_further_than(self._finished.settings):
-            return table
-        return table.filter(pc.invert(pc.is_in(table["index"], self._finished.table["index"])))
-
-    def _require_same_run(self, left: Results) -> None:
-        assert self._finished is not None
-        settings = self._finished.settings
-        if not settings.goes_on_as(left.settings, more_draws=True):
-            differences = settings.differences(left.settings)
+    def _new(self, left: UnfinishedFile) -> NDArray[np.int64]:
+        """Return the index of each input of a journal that the finished run does not have."""
+        if self._finished is None:
+            return left.index
+        if not self._finished.goes_on_as(left.settings, more_draws=True):
+            differences = self._finished.differences(left.settings)
             raise StoreError(
                 f"{self.folder} holds two runs: {JOURNAL} is not of the run that finished in "
                 f"{RESULTS} ({'; '.join(differences)}). Nothing was changed; move one of them away"
             )
+        if left.settings.draws_further_than(self._finished):
+            return left.index
+        return np.setdiff1d(left.index, np.array([*self._spent], np.int64))
 
-    def _resume_from(self, found: Results, resume: bool) -> None:
+    def _resume_from(
+        self,
+        found: FinishedFile | UnfinishedFile,
+        resume: bool,
+        index: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Compare the settings of a file with those of the run, and take its inputs as known."""
         if not resume:
             state = "a finished run" if found.complete else "a run that was stopped"
+            n = len(found) if index is None else len(index)
             raise StoreError(
-                f"{self.folder} already holds the results of {state} ({len(found.table)} of "
+                f"{self.folder} already holds the results of {state} ({n} of "
                 f"{found.settings.n_inputs} inputs); go on with --resume, or choose another folder"
             )
         more_draws = found.complete and self._goes_on is not None
@@ -345,28 +346,41 @@ class Writer(Closing):
                 f"cannot resume {self.folder} with other settings: "
                 f"{'; '.join(found.settings.differences(self.settings))}"
             )
-        for row in found.table.drop_columns(["sketch"]).to_pylist():
-            self._know(row, more_draws and self._goes_on is not None and self._goes_on(row))
+        after = -1
+        for table in found.read({*self._schema.names} - {"sketch"}, index):
+            require_sound(found.path, found.settings, _reading(table), after=after)
+            after = int(as_array(table["index"])[-1])
+            if found.complete and (as_array(table["status"]) == "stopped").any():
+                raise StoreError(
+                    f"{found.path} must not hold inputs that were stopped: it is of a finished run"
+                )
+            self._know(table, self._goes_on if more_draws else None)
 
-    def _know(self, row: dict[str, Any], goes_on: bool = False) -> None:
-        """Count an input as finished, or as one that is drawn further."""
-        index = row["index"]
-        self._spent[index] = row["n_draws"], row["seconds"]
-        if row["status"] == "stopped" or goes_on:
-            self.digests.pop(index, None)
-            self.stopped[index] = row
-        else:
+    def _know(
+        self, table: pa.Table, goes_on: Callable[[dict[str, Any]], bool] | None = None
+    ) -> None:
+        """Count inputs as finished, or as those that are drawn further."""
+        known = table.select(["index", "status", "n_draws", "seconds", "digest"]).to_pylist()
+        for i, row in enumerate(known):
+            index = row["index"]
+            self._spent[index] = row["n_draws"], row["seconds"]
+            if row["status"] == "stopped" or goes_on is not None:
+                (whole,) = table.slice(i, 1).to_pylist()
+                if row["status"] == "stopped" or (goes_on is not None and goes_on(whole)):
+                    self.digests.pop(index, None)
+                    self.stopped[index] = whole
+                    continue
             self.stopped.pop(index, None)
             self.digests[index] = bytes(row["digest"])
 
-    def _journal(self, path: Path, salvage: bool) -> tuple[Journal, bytes]:
+    def _journal(self, path: Path, file: BinaryIO, salvage: bool) -> tuple[Journal, bytes]:
         """Return the journal, and the bytes that its whole frames will replace if it is damaged."""
-        data = read_plain(path)
         try:
-            return Journal.parse(path, data), b""
+            return Journal.parse(path, FileBytes(file)), b""
         except StoreError:
             if not salvage:
                 raise
+        data = read_plain(path)
         return Journal.parse(path, Journal.salvage(path, data).to_bytes()), data
 
     def _replace(self, path: Path, damaged: bytes, journal: Journal) -> None:
@@ -401,6 +415,10 @@ class Writer(Closing):
             f"The {len(self.done)} finished inputs of {self.settings.n_inputs} are kept; "
             "put it right and go on with --resume"
         )
+
+
+def _reading(table: pa.Table) -> Callable[[str], NDArray[Any]]:
+    return lambda name: as_array(table.column(name))
 
 
 def refuse_other_files(folder: Path, but: Collection[str] = ()) -> None:

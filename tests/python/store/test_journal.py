@@ -6,6 +6,7 @@ import dataclasses
 import struct
 import zlib
 from pathlib import Path
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,8 @@ from stored import INDICES, SETTINGS, contents, frame_ends, row, write
 from smoothbound import store
 from smoothbound._files import sealed
 from smoothbound.errors import StoreError
+from smoothbound.store import _writer
+from smoothbound.store._table import journal as _journal
 from smoothbound.store._table.journal import Journal
 
 FEW = dataclasses.replace(SETTINGS, max_inputs=3, n_inputs=3)
@@ -366,3 +369,26 @@ def test_a_writer_that_adds_no_input_leaves_no_trace(journal: Path, tmp_path: Pa
     assert files(folder) == before
     with store.Writer(folder, fewer, resume=True) as writer:
         assert writer.done == {0}
+
+
+def test_a_run_goes_on_without_being_loaded_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.Writer(tmp_path / "whole", MORE) as writer:
+        for index in INDICES:
+            writer.append(row(index))
+        writer.finish()
+    expected = contents(tmp_path / "whole")
+    for module, name in ((Journal, "table"), (sealed, "read_table"), (_writer, "read_plain")):
+        monkeypatch.setattr(module, name, Mock(side_effect=AssertionError(name)))
+    monkeypatch.setattr(_journal, "_AT_A_TIME", 1)
+    for settings, parts in ((FEW, [[0], [2, 4], []]), (MORE, [[6], [8], []])):
+        for indices in parts:
+            with store.Writer(tmp_path / "run", settings, resume=True) as writer:
+                for index in indices:
+                    writer.append(row(index))
+                if not indices:
+                    writer.finish()
+    assert [*writer.done] == INDICES
+    monkeypatch.undo()
+    assert contents(tmp_path / "run") == expected

@@ -58,11 +58,16 @@ class UnfinishedFile(Closing):
                 raise StoreError(
                     f"{path.parent} holds no results yet: its run was stopped at the very start"
                 )
-            settings = settings_of(path, journal.schema)
-            return cls(path, settings, journal, *_order(journal), file)
+            return cls.of(path, journal, file)
         except BaseException:
             file.close()
             raise
+
+    @classmethod
+    def of(cls, path: Path, journal: Journal, file: BinaryIO) -> UnfinishedFile:
+        """Return a journal with settings that was parsed from the bytes of an open file."""
+        assert journal.schema is not None
+        return cls(path, settings_of(path, journal.schema), journal, *_order(journal), file)
 
     @property
     def complete(self) -> bool:
