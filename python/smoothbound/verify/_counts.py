@@ -38,6 +38,12 @@ Bound = Callable[[Vector], Vector]
 _BELOW = 1e-9  # of the range, or of sigma: how much lower than the reference a backend may be
 _RADIUS_STEP = 1e-6  # of sigma: how much smaller than the reference a radius may be
 _ROUNDING = 1e-12  # of the range: how far two ways to sum the same scores may lie apart
+# Why the counts of cells do not determine a bound.
+_TANGENT = "rests on which draws were the first ones, and counts keep no order"
+_NEEDS = {
+    "betting": "depends on the order of the draws, which counts do not keep",
+    "bernstein": "depends on the variance of the scores, which counts of cells only bound",
+}
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,8 @@ class CountsVerifier:
         self._found.cannot("class_radius", 1, reason)
 
     def _unknown(self, method: Method) -> None:
-        reason = f"{method.label} depends on more than the counts of the scores"
+        needs = _TANGENT if method.bound == "tangent" else _NEEDS[method.mean or ""]
+        reason = f"{method.label} {needs}"
         self._found.cannot(f"lower_{method.name}", len(self._settings.radii), reason)
         self._found.cannot(f"radius_{method.name}", len(self._settings.thresholds), reason)
 
