@@ -178,6 +178,8 @@ class StoredEvaluation(Evaluation):
     _has_radii: bool
     _only: Ints | None
     _counted: dict[tuple[str, float], Ints]  # by method and threshold: at each radius
+    _radial: dict[tuple[str, float], tuple[Floats, Floats, bool]]  # by method and threshold
+    _within: dict[tuple[str, int, bytes], Ints]  # by method, place of the threshold, and radii
 
     def __init__(
         self,
@@ -191,7 +193,7 @@ class StoredEvaluation(Evaluation):
         inputs = _Inputs(stored, only)
         bounds = tuple(_StoredBounds(inputs, method, searched) for method in methods)
         vars(self).update(fields, bounds=bounds, _stored=stored, _fields=fields, _only=only)
-        vars(self).update(_has_radii=searched, _counted={})
+        vars(self).update(_has_radii=searched, _counted={}, _radial={}, _within={})
 
     def __repr__(self) -> str:
         return f"Stored{super().__repr__()}"
@@ -229,6 +231,22 @@ class StoredEvaluation(Evaluation):
             found = super().counts(bounds, new)
             known.update({(bounds.method.name, c): found[:, j] for j, c in enumerate(new)})
         return np.stack([known[bounds.method.name, c] for c in at], axis=1)
+
+    def by_radius(self, bounds: Bounds, threshold: float) -> tuple[Floats, Floats, bool]:
+        """Return the certified accuracy at a threshold as a function of the radius."""
+        checks.instance("bounds", bounds, Bounds)
+        key = bounds.method.name, self.checked_threshold(threshold)
+        if key not in self._radial:
+            self._radial[key] = super().by_radius(bounds, threshold)
+        radius, accuracy, exact = self._radial[key]
+        return radius.copy(), accuracy.copy(), exact
+
+    def _reached(self, bounds: Bounds, place: int, radii: Floats) -> Ints:
+        key = bounds.method.name, place, radii.tobytes()
+        if key not in self._within:
+            self._within[key] = super()._reached(bounds, place, radii)
+        found: Ints = self._within[key].copy()
+        return found
 
     def select(self, index: Ints) -> Evaluation:
         """Keep the inputs at these positions in the data set, ascending.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -86,6 +88,21 @@ def test_every_statistic_is_that_of_the_evaluation_in_memory(
             assert same(mine.reach(one, c), theirs.reach(two, c)) or mine.reach(one, c) is None
         for radius in mine.radii.tolist():
             assert same(mine.by_threshold(one, radius), theirs.by_threshold(two, radius))
+
+
+def test_a_statistic_is_computed_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = stored(run, monkeypatch)
+    last, c = made.bounds[-1], float(made.thresholds[0])
+    ask = (
+        lambda: made.by_radius(last, c),
+        lambda: made.counts_at(last, c, RADII),
+        lambda: made.counts(last, [c]),
+    )
+    first = [one() for one in ask]
+    expected = copy.deepcopy(first)
+    first[0][1][:], first[1][:] = -1, -1  # answers are the caller's own
+    monkeypatch.setattr(_stored._Inputs, "rows", Mock(side_effect=AssertionError("read again")))
+    assert all(same(one(), answer) for one, answer in zip(ask, expected, strict=True))
 
 
 def test_some_inputs_of_it_are_in_memory_or_not(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -259,7 +259,7 @@ def test_a_billionth_is_found_where_what_was_kept_determines_the_bound(
     methods = settings.methods[:1] if name == "score" else store.load(folder).settings.methods
     for method in methods:
         column = f"lower_{method.name}"
-        for by, holds in ((1e-9, False), (-1e-10, True)):
+        for by, holds in ((1e-9, False), (-1e-9, True)):  # the second time it is moved back
 
             def moved(rows: Rows, column: str = column, by: float = by) -> None:
                 rows[6][column][2] += by
