@@ -7,6 +7,7 @@ from __future__ import annotations
 
 __all__ = [
     "CheckpointError",
+    "ClusterError",
     "DataError",
     "ModelError",
     "SmoothboundError",
@@ -33,6 +34,10 @@ class DataError(SmoothboundError):
 
 class ModelError(SmoothboundError):
     """A base classifier returned something that cannot be certified."""
+
+
+class ClusterError(SmoothboundError):
+    """A cluster cannot be reached, has no room for the workers of a run, or they die."""
 
 
 _MOST_SAID = 2000  # largest number of characters of a message

@@ -23,6 +23,7 @@ EXTRAS = {
     "torchvision": "torchvision",
     "torchmetrics": "torchmetrics",
     "art": "art",
+    "ray": "ray",
 }
 """The extra that installs a package, by the name under which it is imported."""
 

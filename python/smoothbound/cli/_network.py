@@ -46,8 +46,13 @@ class Network:
     device: str | None
     threads: int | None
 
-    def check(self) -> None:
+    def check(self, *, here: bool = True) -> None:
         """Refuse options that name no network or no device, before anything is loaded.
+
+        Parameters
+        ----------
+        here : bool
+            Whether the network runs in this process, which then needs the device.
 
         Raises
         ------
@@ -66,7 +71,8 @@ class Network:
                 "or --model package.module:factory, a function of your own that makes a trained "
                 "network, such as nets:make in nets.py"
             )
-        best_device(self.device)
+        if here:
+            best_device(self.device)
 
     def load(self, dataset: Dataset, data: str) -> tuple[nn.Module, Info]:
         """Return the network and the facts in its file, and print remarks about the file.

@@ -48,18 +48,20 @@ class Inputs:
         """The positions that were asked for; None for all."""
         return None if self.indices is None else indices_of(self.indices)
 
-    def load(self) -> tuple[Dataset, NDArray[np.int64]]:
+    def load(self, *, look: bool = True) -> tuple[Dataset, NDArray[np.int64]]:
         """Return the data set, and the positions of the inputs to certify.
 
         Prints a line about the data first. Files of images that cannot be read are an error now
-        rather than after hours.
+        rather than after hours. Without `look` neither is done.
         """
         from smoothbound.data._loading import load
 
         dataset = load(self.data, self.split)
-        introduce(dataset)
+        if look:
+            introduce(dataset)
         selected = dataset.select(self.skip, self.max_inputs, self.positions)
-        look_at(dataset, selected)
+        if look:
+            look_at(dataset, selected)
         return dataset, selected
 
 

@@ -56,6 +56,7 @@ __all__ = [
     "run",
     "selected",
     "settled",
+    "silent",
     "told_when_stopped",
 ]
 
@@ -64,7 +65,7 @@ _MOMENT = 0.5  # seconds between two looks at how far a run is
 Progress = Callable[..., AbstractContextManager[Callable[[int], object]]]
 
 
-def _silent(*_: object, **__: object) -> AbstractContextManager[Callable[[int], object]]:
+def silent(*_: object, **__: object) -> AbstractContextManager[Callable[[int], object]]:
     """Show nothing."""
     return nullcontext(lambda count: None)
 
@@ -212,7 +213,7 @@ def certify_items(
         outlook = Outlook(n_inputs, n_done, limits=None if budget is None else lambda: budget.left)
         shown = {"describe": outlook.text}
     with (
-        (progress or _silent)("inputs certified", n_inputs, done=n_done, **shown) as advance,
+        (progress or silent)("inputs certified", n_inputs, done=n_done, **shown) as advance,
         in_background(RowWriter(settings, procedure, writer)) as write_later,
         _written_when_stopped(left, write_later),
         closing(

@@ -73,6 +73,8 @@ class Writer(Closing):
     ----------
     digests : dict of int to bytes
         Digest of each input that is finished and on the disk, and of its label, by index.
+    failed : dict of int to str
+        Reason of each finished input that failed, by index.
     stopped : dict of int to dict
         Row of each input that was drawn when the run was stopped, or is drawn further, by index.
 
@@ -105,6 +107,7 @@ class Writer(Closing):
             )
         self.settings = settings
         self.digests: dict[int, bytes] = {}
+        self.failed: dict[int, str] = {}
         self.stopped: dict[int, dict[str, Any]] = {}
         self._goes_on = goes_on
         self._spent: dict[int, tuple[int, float]] = {}
@@ -360,10 +363,14 @@ class Writer(Closing):
         self, table: pa.Table, goes_on: Callable[[dict[str, Any]], bool] | None = None
     ) -> None:
         """Count inputs as finished, or as those that are drawn further."""
-        known = table.select(["index", "status", "n_draws", "seconds", "digest"]).to_pylist()
+        names = ["index", "status", "n_draws", "seconds", "digest", "reason"]
+        known = table.select(names).to_pylist()
         for i, row in enumerate(known):
             index = row["index"]
             self._spent[index] = row["n_draws"], row["seconds"]
+            self.failed.pop(index, None)
+            if row["status"] == "failed":
+                self.failed[index] = row["reason"]
             if row["status"] == "stopped" or goes_on is not None:
                 (whole,) = table.slice(i, 1).to_pylist()
                 if row["status"] == "stopped" or (goes_on is not None and goes_on(whole)):

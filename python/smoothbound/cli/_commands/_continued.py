@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from smoothbound.cli._commands._on_ray import with_address
 from smoothbound.cli._typed import Command, remember
 
 __all__ = ["ContinuedCommand"]
@@ -24,7 +25,8 @@ class ContinuedCommand(Command):
         """Put the options of the run before those that were typed, which come last and win."""
         remember(ctx, self.params, args)  # because the folder is read first
         folder = _typed(_FOLDER, args)
-        return super().parse_args(ctx, [*_recorded(folder, args), *args] if folder else args)
+        args = [*_recorded(folder, args), *args] if folder else args
+        return super().parse_args(ctx, with_address(args))
 
 
 def _typed(name: str, args: list[str]) -> str | None:

@@ -10,12 +10,14 @@ import typer
 
 from smoothbound._display.console import note, say
 from smoothbound.backends._names import BANDS, BOUNDS
+from smoothbound.cli._commands._on_ray import RayOptions, certified_on_ray
 from smoothbound.cli._network import Network, versions
 from smoothbound.cli._options import Alpha, Data, NBins, Radii, Sigma, Thresholds
 from smoothbound.cli._run_options import DrawOptions, Inputs, Question, shard_of
 from smoothbound.cli._statuses import FAILED_INPUTS
 
 if TYPE_CHECKING:
+    from smoothbound.harness._ray import PreparedRun
     from smoothbound.sampling._outputs import OutputSummary
     from smoothbound.store._results import Results
 
@@ -23,7 +25,7 @@ __all__ = ["certify"]
 
 _NETWORK, _INPUTS = "The network, and how it runs", "Which inputs"
 _ADAPTIVE, _STOPPED = "Adaptive draws", "Runs that were stopped"
-_SHARDS = "Runs in shards"
+_SHARDS, _RAY = "Runs in shards", "Runs on a cluster of Ray"
 
 
 def certify(
@@ -283,6 +285,37 @@ def certify(
             rich_help_panel=_SHARDS,
         ),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="[ADDRESS]",
+            help="Let Ray hand the inputs out to workers. HOST:PORT is that of a cluster; 'local' "
+            "starts one on this machine. By default it is the cluster of RAY_ADDRESS or the one "
+            "that this machine belongs to, and 'local' if there is none. A run that was stopped "
+            "goes on by the same command (docs/clusters.md).",
+            show_default="one process",
+            rich_help_panel=_RAY,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="With --ray: number of workers, each with a copy of the network.",
+            show_default="as many as there is room for",
+            rich_help_panel=_RAY,
+        ),
+    ] = None,
+    worker_gpus: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="With --ray: GPUs of each worker; 0.5 lets two share one. A worker has as many "
+            "CPUs as --threads, or one.",
+            show_default="1 if the cluster has GPUs, 0 with --device cpu",
+            rich_help_panel=_RAY,
+        ),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -371,7 +404,11 @@ def certify(
             "shard knows nothing of the others; to continue a run in shards, join them with "
             "smoothbound merge"
         )
-    network.check()
+    cluster = RayOptions(ray, workers, worker_gpus)
+    cluster.check(
+        one_process=bool(shard or continued or salvage or max_draws or max_seconds is not None)
+    )
+    network.check(here=ray is None)
     follow = continued if continued is not None and continued.resolve() != out.resolve() else None
     more_draws = continued is not None and follow is None
     modes = {
@@ -381,7 +418,11 @@ def certify(
         "follow": follow,
         "shard": part,
     }
-    results, seen = _run(inputs, draws, question, network, out, modes)
+    parts = inputs, draws, question, network
+    if ray is not None:
+        results, seen = certified_on_ray(cluster, prepare, parts, out), None
+    else:
+        results, seen = _run(*parts, out, modes)
     show(results, out)
     if part is not None:
         say(f"This is shard {part}. smoothbound status {out} shows the others.")
@@ -401,18 +442,56 @@ def _run(
 ) -> tuple[Results, OutputSummary | None]:
     """Load data and network, and certify; return also what the network returned for one image."""
     from smoothbound._display.progress import progress
-    from smoothbound.smoothing._going_on import as_recorded
     from smoothbound.smoothing._run import run
+
+    goes_on = any(modes[name] for name in ("resume", "more_draws", "follow", "shard"))
+    recorded = (modes["follow"] or out) if goes_on else None
+    prepared, seen = prepare(inputs, draws, question, network, recorded)
+    settings, smoothed, dataset, rules = prepared
+    options: dict[str, Any] = {"adaptive": rules, "progress": progress, **modes}
+    return run(out, settings, smoothed, dataset, **options), seen
+
+
+def prepare(
+    inputs: Inputs,
+    draws: DrawOptions,
+    question: Question,
+    network: Network,
+    recorded: Path | None,
+    *,
+    look: bool = True,
+) -> tuple[PreparedRun, OutputSummary | None]:
+    """Load data and network, and return what a run is made of.
+
+    Parameters
+    ----------
+    inputs, draws, question, network
+        The options of the run.
+    recorded : Path or None
+        Results folder of a run whose automatic choices are kept.
+    look : bool
+        Whether to check the images, and to describe data and network in a line each.
+
+    Returns
+    -------
+    PreparedRun
+    OutputSummary or None
+        What the network returned for one image; None if it failed or was not looked at.
+    """
+    from smoothbound.harness._ray import PreparedRun
+    from smoothbound.smoothing._going_on import as_recorded
     from smoothbound.store._settings import RunSettings
 
-    dataset, selected = inputs.load()
+    dataset, selected = inputs.load(look=look)
     model, info = network.load(dataset, inputs.data)
     smoothed = network.smoothed(model, question.sigma)
-    if any(modes[name] for name in ("resume", "more_draws", "follow", "shard")):
-        smoothed = as_recorded(modes["follow"] or out, smoothed)
+    if recorded is not None:
+        smoothed = as_recorded(recorded, smoothed)
     noise = draws.noise_of(smoothed, dataset)
-    seen = network.introduce(smoothed, noise, dataset)
-    network.compare(info, question.sigma, dataset.num_classes)
+    seen = None
+    if look:
+        seen = network.introduce(smoothed, noise, dataset)
+        network.compare(info, question.sigma, dataset.num_classes)
     radii, thresholds = question.grids(smoothed.measure.score_range)
     settings = RunSettings(
         sigma=question.sigma,
@@ -440,5 +519,4 @@ def _run(
         **vars(smoothed.sampler.describe(dataset[0][0])),
         versions=versions(),
     )
-    options: dict[str, Any] = {"adaptive": question.rules(), "progress": progress, **modes}
-    return run(out, settings, smoothed, dataset, **options), seen
+    return PreparedRun(settings, smoothed, dataset, question.rules()), seen
