@@ -1,4 +1,4 @@
-"""Adapters for evaluation libraries: certificates where people already evaluate.
+"""Adapters for evaluation libraries and for Ray: certificates where people already evaluate.
 
 Each file imports its library when it is first used.
 """

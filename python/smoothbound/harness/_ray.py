@@ -37,11 +37,10 @@ from smoothbound.errors import (
     said,
 )
 from smoothbound.sampling._jobs import FixedJob, Input
-from smoothbound.smoothing._anytime_input import AdaptiveDraws
 from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.smoothing._going_on import require_same_inputs
+from smoothbound.smoothing._one_input.questions import AdaptiveDraws
 from smoothbound.smoothing._run import (
-    Items,
     Progress,
     agreed,
     certify_items,
@@ -50,6 +49,7 @@ from smoothbound.smoothing._run import (
     silent,
     told_when_stopped,
 )
+from smoothbound.smoothing._run_rows import Items
 from smoothbound.store._results import JOURNAL, Results, as_array, read_single
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._shards.parts import gather, join, machine, parts_of

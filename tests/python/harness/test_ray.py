@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -274,6 +277,26 @@ def test_the_command(cluster: Any, digits_network: Path, tmp_path: Path, single:
         read = CliRunner().invoke(app, [command[0], str(tmp_path / "a"), *map(str, command[1:])])
         assert read.exit_code == 0, read.output
     assert contents(tmp_path / "b") == contents(single)
+
+
+def test_the_page_runs(
+    cluster: Any, digits_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Path(__file__).parents[3] / "docs" / "clusters.md"
+    section = page.read_text(encoding="utf-8").partition("\n## Ray\n")[2].partition("\n## ")[0]
+    (command,) = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
+    (script,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(digits_network, "net.pt")
+    program, *words = shlex.split(command.replace("10000", "200"))
+    assert program == "smoothbound"
+    done = smoothbound_on_ray(*words, *OPTIONS[4:6], *OPTIONS[-7:])
+    assert done.returncode == 0, done.stderr
+    Path("script.py").write_text(script, encoding="utf-8")
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "again") == contents(tmp_path / "on_ray")
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ EXAMPLES = {"nets.py"}  # files of the reader
 NOT_RUN = [
     ("README.md", "Quick start", "python3 -m venv", "makes an environment"),
     ("README.md", "Run the tests", "python3 -m venv", "makes an environment; .ci/run runs it"),
+    ("clusters.md", "Ray", "", "harness/test_ray.py runs it on a cluster"),
     ("reproduction.md", "(c) The published networks", "", "test_reproduction.py runs it"),
 ]
 # Data for reading, which nothing runs.

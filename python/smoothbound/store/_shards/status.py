@@ -53,6 +53,8 @@ class ShardStatus:
         Time that the finished inputs took.
     reason : str
         Why it is damaged; empty otherwise.
+    workers : int
+        Number of processes that certify it; a run on Ray can have many.
     """
 
     shard: Shard | None
@@ -63,18 +65,20 @@ class ShardStatus:
     n_draws: int = 0
     seconds: float = 0.0
     reason: str = ""
+    workers: int = 1
 
     @property
     def rate(self) -> float | None:
         """Draws per second of the finished inputs; None if there are none yet."""
-        return self.n_draws / self.seconds if self.seconds else None
+        return self.workers * self.n_draws / self.seconds if self.seconds else None
 
     @property
     def seconds_left(self) -> float | None:
         """Time for the other inputs at the rate of the finished ones; None if it is not known."""
         if self.done == self.n_inputs:
             return 0.0
-        return (self.n_inputs - self.done) * self.seconds / self.done if self.done else None
+        seconds = self.seconds / self.workers
+        return (self.n_inputs - self.done) * seconds / self.done if self.done else None
 
 
 @dataclass(frozen=True)
@@ -217,9 +221,10 @@ def _status(
     shard: Shard | None, n_inputs: int, parts: Iterable[Path], table: pa.Table | None
 ) -> ShardStatus:
     state: State = "stopped"
+    n_locked = 0
     if any(is_there(part / RESULTS) for part in parts):
         state = "finished"
-    elif any(is_locked(part / JOURNAL) for part in parts):
+    elif n_locked := sum(is_locked(part / JOURNAL) for part in parts):
         state = "running"
     if table is None:
         return ShardStatus(shard, state, n_inputs)
@@ -234,4 +239,5 @@ def _status(
         int((outcome == "failed").sum()),
         int(selection + draws),
         float(seconds),
+        workers=max(1, n_locked - 1),  # the driver of workers holds a part, too
     )
