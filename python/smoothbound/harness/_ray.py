@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import secrets
 import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, redirect_stderr, redirect_stdout
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -124,7 +125,8 @@ def certify_on_ray(
     folder : str or Path
         Results folder to write, on a file system that all nodes share.
     prepare : callable
-        Makes what the run is made of. It is called once in each worker, where it loads the model.
+        Makes what the run is made of. It is called once in each worker, where it loads the model,
+        in the current folder of this process.
     inputs : ray.data.Dataset, optional
         The inputs, of which the column `index` has the positions in the data set. No other column
         is read: each worker reads the images itself. By default all that the settings select.
@@ -172,7 +174,8 @@ def certify_on_ray(
             raise ValueError(f"inputs must have a column index, got the columns {names}")
     pool = _Pool.of(workers, checks.positive("cpus", cpus), checks.non_negative("gpus", gpus))
     _wait_for_earlier_workers(folder)
-    text = _first_worker(pool, first or prepare, folder)
+    prepare, first = (partial(_here, Path.cwd(), one) for one in (prepare, first or prepare))
+    text = _first_worker(pool, first, folder)
     if show is not None and text:
         show(text)
     record = _record(folder, "the machine of the driver")
@@ -196,6 +199,18 @@ def certify_on_ray(
         if inputs is None or len(writer.done) == writer.settings.n_inputs:
             writer.finish()
     return load(folder)
+
+
+def _here(folder: Path, prepare: Callable[[], PreparedRun]) -> PreparedRun:
+    """Prepare a run in the folder of the driver, from which paths may be named."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise StoreError(
+            f"a worker cannot enter {folder}: {error.strerror}. Start the run in a folder that all "
+            "nodes share"
+        ) from error
+    return PreparedRun(*prepare())
 
 
 def _record(folder: Path, where: str) -> RunRecord:
@@ -295,7 +310,7 @@ def _agree(prepare: Callable[[], PreparedRun], folder: Path) -> str:
     """
     printed = io.StringIO()
     with redirect_stdout(printed), redirect_stderr(printed):
-        settings, smoothed, dataset, adaptive = PreparedRun(*prepare())
+        settings, smoothed, dataset, adaptive = prepare()
     if read_record(folder) is None:
         _try_model(settings, smoothed, dataset, adaptive)
     record, _ = agreed(folder, settings, smoothed, dataset, adaptive, _ALL.count)
@@ -367,7 +382,7 @@ class _Part:
         self._deaths = sum(_n_rows(part) == len(self._writer.done) for part in earlier)
         if self._deaths > _MOST_DEATHS:
             return
-        settings, smoothed, self._dataset, adaptive = PreparedRun(*prepare())
+        settings, smoothed, self._dataset, adaptive = prepare()
         record, self._smoothed = agreed(
             folder, settings, smoothed, self._dataset, adaptive, _ALL.count
         )

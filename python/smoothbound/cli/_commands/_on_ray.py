@@ -19,7 +19,7 @@ from rich.console import Console
 from smoothbound._display.console import say
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
-from smoothbound.errors import ClusterError, StoreError
+from smoothbound.errors import ClusterError
 
 if TYPE_CHECKING:
     from smoothbound.harness._ray import PreparedRun
@@ -109,7 +109,7 @@ def certified_on_ray(
         gpus = options.gpus
         if gpus is None:
             gpus = float(n_gpus > 0 and parts[-1].device != "cpu")
-        there = partial(_prepared, Path.cwd(), prepare, parts, out.resolve())
+        there = partial(_prepared, prepare, parts, out)
         return certify_on_ray(
             out,
             partial(there, look=False),
@@ -123,16 +123,8 @@ def certified_on_ray(
 
 
 def _prepared(
-    cwd: Path, prepare: Callable[..., Any], parts: tuple[Any, ...], out: Path, look: bool = True
+    prepare: Callable[..., Any], parts: tuple[Any, ...], out: Path, look: bool = True
 ) -> PreparedRun:
-    """Prepare a run in a worker, from the folder to which the paths among the options belong."""
-    try:
-        os.chdir(cwd)
-    except OSError as error:
-        raise StoreError(
-            f"a worker cannot enter {cwd}: {error.strerror}. Start the command in a folder that is "
-            "the same on all nodes"
-        ) from error
     made: PreparedRun = prepare(*parts, out, look=look)[0]
     return made
 
