@@ -27,7 +27,7 @@ from smoothbound.harness import (  # noqa: E402
     CertifiedConfidence,
     CertifiedRadius,
 )
-from smoothbound.harness._fixed_point import (  # noqa: E402
+from smoothbound.harness._torchmetrics._fixed_point import (  # noqa: E402
     UNITS,
     float32_below,
     mean_of_rows,

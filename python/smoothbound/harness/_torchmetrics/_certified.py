@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._utils import checks
-from smoothbound.harness._certified_batch import CertifiedBatch, Question
-from smoothbound.harness._fixed_point import UNITS, whole_units
-from smoothbound.harness._metric import CertifiedMean
+from smoothbound.harness._torchmetrics._certified_batch import CertifiedBatch, Question
+from smoothbound.harness._torchmetrics._fixed_point import UNITS, whole_units
+from smoothbound.harness._torchmetrics._metric import CertifiedMean
 from smoothbound.measures import Measure
 from smoothbound.measures import measure as measure_of
 

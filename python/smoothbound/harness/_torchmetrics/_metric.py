@@ -15,8 +15,13 @@ from torchmetrics.utilities.plot import plot_curve
 
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
-from smoothbound.harness._certified_batch import CertifiedBatch, Preds, Question, whole_numbers
-from smoothbound.harness._fixed_point import float32_below, mean_of_rows
+from smoothbound.harness._torchmetrics._certified_batch import (
+    CertifiedBatch,
+    Preds,
+    Question,
+    whole_numbers,
+)
+from smoothbound.harness._torchmetrics._fixed_point import float32_below, mean_of_rows
 
 __all__ = ["CertifiedMean"]
 

@@ -1,0 +1,1 @@
+"""The metrics of torchmetrics: what they certify, and their states."""
