@@ -107,8 +107,8 @@ class Question:
     strictness: float | None
     correct_only: bool
     both_answers: bool
-    max_draws: int | None
-    max_seconds: float | None
+    budget_draws: int | None
+    budget_seconds: float | None
 
     def check(self) -> None:
         """Refuse options that contradict each other, before anything is loaded.
@@ -119,12 +119,12 @@ class Question:
             If options of adaptive draws are given without --adaptive, or --adaptive without its
             question, or a limit is out of its range.
         """
-        limits = (self.radius_precision, self.strictness, self.max_draws, self.max_seconds)
+        limits = (self.radius_precision, self.strictness, self.budget_draws, self.budget_seconds)
         flags = (self.correct_only, self.both_answers, *(one is not None for one in limits))
         if not self.adaptive and any(flags):
             raise ValueError(
-                "--radius-precision, --strictness, --max-draws, --max-seconds, --correct-only and "
-                "--both-answers need --adaptive"
+                "--radius-precision, --strictness, --budget-draws, --budget-seconds, "
+                "--correct-only and --both-answers need --adaptive"
             )
         if self.adaptive and self.radii is None and self.radius_precision is None:
             raise ValueError(
@@ -137,10 +137,10 @@ class Question:
                 "--bound, --band and --n-bins must be left out with --adaptive, whose draws have a "
                 "test of their own (docs/anytime.md)"
             )
-        if self.max_draws is not None:
-            checks.count("max_draws", self.max_draws)
-        if self.max_seconds is not None:
-            checks.positive("max_seconds", self.max_seconds)
+        if self.budget_draws is not None:
+            checks.count("budget_draws", self.budget_draws)
+        if self.budget_seconds is not None:
+            checks.positive("budget_seconds", self.budget_seconds)
         self.rules()
 
     def grids(self, score_range: tuple[float, float]) -> tuple[list[float], list[float]]:
@@ -172,5 +172,5 @@ class Question:
             strictness=AdaptiveDraws.strictness if self.strictness is None else self.strictness,
             correct_only=self.correct_only,
             both_answers=self.both_answers,
-            budget=Budget(draws=self.max_draws, seconds=self.max_seconds),
+            budget=Budget(draws=self.budget_draws, seconds=self.budget_seconds),
         )

@@ -7,16 +7,29 @@ from typing import Any
 
 import typer
 
+from smoothbound._display.console import note
+
 __all__ = ["Command", "as_typed", "remember", "way_on"]
 
 _KEY = "smoothbound.typed"  # in what a context keeps
+
+# The old names of options, by command: they still work, and they warn, until version 1.0.
+_FORMER = {
+    "certify": {"--max-draws": "--budget-draws", "--max-seconds": "--budget-seconds"},
+    "recommend": {"--max-n": "--max-draws"},
+    "report": {"--example": "--index"},
+}
 
 
 class Command(typer.core.TyperCommand):
     """A command that remembers its options and what was typed."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuse an option with an empty value, which as a path would be the current folder."""
+        """Refuse an option with an empty value, which as a path would be the current folder.
+
+        Options that were typed by an old name get their new one.
+        """
+        args = _renamed(_FORMER.get(self.name or "", {}), args)
         remember(ctx, self.params, args)
         _require_some(self.params, args)
         return super().parse_args(ctx, args)
@@ -25,6 +38,17 @@ class Command(typer.core.TyperCommand):
 def remember(ctx: Any, params: list[Any], args: list[str]) -> None:
     """Keep the options of a command, and what was typed, in its context."""
     ctx.meta[_KEY] = params, list(args)
+
+
+def _renamed(former: dict[str, str], args: list[str]) -> list[str]:
+    """Replace the old names of options by the new ones, with a note for each."""
+    typed = {word.partition("=")[0] for word in args}
+    for old in former.keys() & typed:
+        if former[old] in typed:
+            raise ValueError(f"{old} is now called {former[old]}: give one of the two")
+        note(f"{old} is now called {former[old]}")
+    words = (word.partition("=") for word in args)
+    return [former.get(name, name) + equals + value for name, equals, value in words]
 
 
 def _require_some(params: list[Any], args: list[str]) -> None:

@@ -274,8 +274,8 @@ def _require_some_budget(folder: Path, before: Results, settings: RunSettings) -
     limits, draws = settings.adaptive.budget, int(before.array("n_draws").sum())
     seconds = math.ceil(10.0 * float(before.array("seconds").sum())) / 10.0
     for name, limit, spent in (
-        ("max_draws", limits.draws, draws),
-        ("max_seconds", limits.seconds, seconds),
+        ("budget_draws", limits.draws, draws),
+        ("budget_seconds", limits.seconds, seconds),
     ):
         if limit is not None and limit <= spent:
             raise ValueError(

@@ -80,8 +80,8 @@ def certify_command(
         "--noise": (settings.noise.kind, "lattice"),
         "--radius-precision": (precision, None),
         "--strictness": (strictness, 0.25 if begins else None),
-        "--max-draws": (rules.budget.draws, None),
-        "--max-seconds": (rules.budget.seconds, None),
+        "--budget-draws": (rules.budget.draws, None),
+        "--budget-seconds": (rules.budget.seconds, None),
     }
     words += [
         f"{name}={value}" for name, (value, usual) in optional.items() if value not in (usual, None)

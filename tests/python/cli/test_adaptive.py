@@ -141,7 +141,7 @@ def test_a_radius_is_found(model: Path, tmp_path: Path) -> None:
 def test_a_budget_ends_a_run_in_time(model: Path, whole: Path, tmp_path: Path) -> None:
     out, unlimited = tmp_path / "out", store.load(whole)
     half = int(unlimited.array("n_draws").sum()) // 2
-    result = run(model, out, **{"max-draws": half})
+    result = run(model, out, **{"budget-draws": half})
     assert result.exit_code == 0, result.output
     results = store.load(out)
     assert results.complete
@@ -157,14 +157,14 @@ def test_a_budget_ends_a_run_in_time(model: Path, whole: Path, tmp_path: Path) -
 
 
 def test_a_budget_without_draws_is_no_fault_of_the_network(model: Path, tmp_path: Path) -> None:
-    result = run(model, tmp_path / "out", **{"max-seconds": 1e-9})
+    result = run(model, tmp_path / "out", **{"budget-seconds": 1e-9})
     assert result.exit_code == 0, result.output
     assert "the budget ended 10 of 10 inputs" in result.output
     assert "note:" not in result.output
 
 
 @pytest.mark.parametrize(
-    "option", ["--strictness=3", "--radius-precision=0.1", "--max-draws=9", "--correct-only"]
+    "option", ["--strictness=3", "--radius-precision=0.1", "--budget-draws=9", "--correct-only"]
 )
 def test_options_of_adaptive_draws_need_them(model: Path, tmp_path: Path, option: str) -> None:
     options = arguments(model, option, out=tmp_path / "out")
@@ -177,12 +177,12 @@ def test_options_of_adaptive_draws_need_them(model: Path, tmp_path: Path, option
 def test_a_resumed_budget_counts_the_draws_before(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with stopped_after(3):
-        assert run(model, out, **{"max-draws": 300}).exit_code == 130
+        assert run(model, out, **{"budget-draws": 300}).exit_code == 130
     assert 0 < store.load(out).array("n_draws").sum() <= 300
-    other = run(model, out, "--resume", **{"max-draws": 400})
+    other = run(model, out, "--resume", **{"budget-draws": 400})
     assert other.exit_code == 2
     assert "adaptive budget: was {'draws': 300" in other.output
-    assert run(model, out, "--resume", **{"max-draws": 300}).exit_code == 0
+    assert run(model, out, "--resume", **{"budget-draws": 300}).exit_code == 0
     assert store.load(out).complete
     assert store.load(out).array("n_draws").sum() <= 300
 
@@ -290,7 +290,7 @@ def test_kills_change_nothing(model: Path, tmp_path: Path) -> None:
         ({"radii": None}, "state --radii 0,0.25 and --thresholds"),
         ({"bound": "cdf"}, "must be left out with --adaptive"),
         ({"n": 5}, "n = 5 draws are too few"),
-        ({"max-draws": 0}, "draws must be at least 1"),
+        ({"budget-draws": 0}, "draws must be at least 1"),
         ({"strictness": -1}, "--strictness must be"),
         ({"radius-precision": 1e-9}, "--radius-precision must be at least"),
         ({"radii": 20}, "--radii[0] must be at most 50 sigma"),
@@ -310,5 +310,5 @@ def test_a_resumed_run_keeps_its_question(model: Path, whole: Path) -> None:
     fixed = CliRunner().invoke(app, options)
     assert fixed.exit_code == 2
     assert "adaptive asked: was 'Decide', now None" in fixed.output
-    limited = CliRunner().invoke(app, [*options, "--max-draws", "10"])
+    limited = CliRunner().invoke(app, [*options, "--budget-draws", "10"])
     assert "need --adaptive" in limited.output

@@ -624,7 +624,7 @@ def test_the_many_options_of_certify_stand_in_groups() -> None:
         "Adaptive draws",
         "Runs that were stopped",
     )
-    members = ("--threads", "--indices", "--max-draws", "--resume ")
+    members = ("--threads", "--indices", "--budget-draws", "--resume ")
     places = [text.index(f"{start} {words}") for pair in zip(groups, members, strict=True)
               for start, words in zip("─│", pair, strict=True)]  # fmt: skip
     assert places == sorted(places)
@@ -642,8 +642,11 @@ def test_the_many_options_of_certify_stand_in_groups() -> None:
         ([], "--checkpoint FILE.*--model package.module:factory"),
         (["--model", __file__], "is a file: give it as --checkpoint"),
         (["--model", "nets:"], "--model must be package.module:factory, got 'nets:'"),
-        (["--adaptive", "--max-draws=0", "--radii=0"], "--max-draws must be at least 1, got 0"),
-        (["--adaptive", "--max-seconds=0", "--radii=0"], "--max-seconds must be positive"),
+        (
+            ["--adaptive", "--budget-draws=0", "--radii=0"],
+            "--budget-draws must be at least 1, got 0",
+        ),
+        (["--adaptive", "--budget-seconds=0", "--radii=0"], "--budget-seconds must be positive"),
     ],
 )
 def test_errors_name_options_as_they_were_typed(
@@ -706,6 +709,27 @@ def test_the_old_name_of_an_option_works_and_is_noted(scores: Path) -> None:
     assert done.stderr.count("note: --example is now called --index") == 1
     assert "input 7 (as asked for)" in (out / "report.md").read_text()
     assert "--example" not in smoothbound("report", "--help").output
+
+
+@pytest.mark.parametrize(
+    ("command", "old", "new"),
+    [
+        ("certify", "--max-draws", "--budget-draws"),
+        ("certify", "--max-seconds", "--budget-seconds"),
+        ("recommend", "--max-n", "--max-draws"),
+    ],
+)
+def test_old_names_of_limits_reach_the_new_ones(command: str, old: str, new: str) -> None:
+    needed = {
+        "certify": ("--data", "digits", "--sigma", 0.25, "--out", "out", "--adaptive", "--radii=0"),
+        "recommend": ("none", "--threshold", 0.5, "--radius", 0),
+    }
+    for words in ((old, "many"), (f"{old}=many",)):
+        refused = smoothbound(command, *needed[command], *words)
+        assert refused.stderr.count(f"note: {old} is now called {new}") == 1
+        assert f"Invalid value for '{new}'" in refused.stderr
+    both = smoothbound(command, *needed[command], f"{new}=1", f"{old}=1")
+    assert f"{old} is now called {new}: give one of the two" in both.stderr
 
 
 @pytest.mark.parametrize(

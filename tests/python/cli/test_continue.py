@@ -171,7 +171,7 @@ def test_a_run_killed_at_its_very_end_is_whole_and_goes_on_again(
         (["--strictness", "0.2"], "--n must be larger than the n = 100"),
         (["--n", MANY, "--max-inputs", "5"], "--max-inputs: was None, now 5. Leave out what"),
         (["--n", MANY, "--n0", "7", "--seed", "1"], "--n0: was 20, now 7; --seed: was 0, now 1. L"),
-        (["--n", MANY, "--max-draws", "9"], "--max-draws must be larger than the "),
+        (["--n", MANY, "--budget-draws", "9"], "--budget-draws must be larger than the "),
         (["--n", MANY, "--shard", "0/2"], "--shard must be left out with --continue"),
         (
             ["--n", MANY, "--out", "elsewhere"],
@@ -273,7 +273,7 @@ def test_a_network_that_has_changed_is_noticed_by_its_selection_scores(
 def short(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run that a budget of 150 draws ended."""
     out = tmp_path_factory.mktemp("short") / "results"
-    result = certify(model, "--adaptive", *RUN, "--out", out, "--max-draws", 150)
+    result = certify(model, "--adaptive", *RUN, "--out", out, "--budget-draws", 150)
     assert result.exit_code == 0, result.output
     assert store.load(out).stopped_by_budget > 2
     return out
@@ -302,17 +302,17 @@ def test_a_new_budget_counts_all_draws_of_the_folder(
     model: Path, short: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(short, tmp_path / "results"))
-    spent = certify(model, "--continue", folder, "--max-draws", 150)
+    spent = certify(model, "--continue", folder, "--budget-draws", 150)
     assert spent.exit_code == 2
-    assert "--max-draws must be larger than the 150 of" in said(spent)
-    assert "--max-seconds must be larger than" in said(
-        certify(model, "--continue", folder, "--max-seconds", 1e-9)
+    assert "--budget-draws must be larger than the 150 of" in said(spent)
+    assert "--budget-seconds must be larger than" in said(
+        certify(model, "--continue", folder, "--budget-seconds", 1e-9)
     )
     with interrupted_at(2):
-        stopped = certify(model, "--continue", folder, "--max-draws", 250)
+        stopped = certify(model, "--continue", folder, "--budget-draws", 250)
     assert stopped.exit_code == 130
     assert store.load(folder).settings == store.load(short).settings
-    result = certify(model, "--continue", folder, "--max-draws", 250)
+    result = certify(model, "--continue", folder, "--budget-draws", 250)
     assert result.exit_code == 0, result.output
     after = store.load(folder)
     assert after.settings.adaptive is not None

@@ -222,7 +222,10 @@ def test_a_shard_of_another_checkpoint_is_refused(
         (["--shard", "0/5"], "other settings: number of shards: was 4, now 5"),
         (["--shard", "1/4", "--n", "401"], "other settings: --n: was 400, now 401"),
         (["--shard", "1/4", "--max-inputs", "9"], "--max-inputs: was None, now 9"),
-        (["--shard", "1/4", "--adaptive", "--max-draws", "99"], "left out with --continue, --max"),
+        (
+            ["--shard", "1/4", "--adaptive", "--budget-draws", "99"],
+            "left out with --continue, --budget",
+        ),
         (["--salvage"], "--salvage needs --resume or --shard"),
         ([], "holds a run in shards: state --shard i/n"),
         (["--resume"], "holds a run in shards: state --shard i/n"),

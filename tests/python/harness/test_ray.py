@@ -307,7 +307,7 @@ def test_the_page_runs(
     [
         (["--workers", "2"], "--workers and --worker-gpus need --ray"),
         (["--ray", "--shard", "0/2"], "--ray must be left out with --shard"),
-        (["--ray", "--adaptive", "--max-draws", "9"], "--ray must be left out with --shard"),
+        (["--ray", "--adaptive", "--budget-draws", "9"], "--ray must be left out with --shard"),
         (["--ray", "nowhere"], "--ray must be HOST:PORT"),
         (["--ray", "--workers", "0"], "--workers must be at least 1"),
         (["--ray", "--worker-gpus", "-1"], "--worker-gpus must be"),

@@ -297,7 +297,7 @@ def pilots(digits_network: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_the_table_and_the_command(pilots: Path, tmp_path: Path) -> None:
     result = smoothbound(
         "recommend", pilots / "0.5", pilots / "0.25", "--adaptive", "--radii", "0.1",
-        "--thresholds", "0.6", "--max-n", 2000,
+        "--thresholds", "0.6", "--max-draws", 2000,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     said = " ".join(result.output.split())
@@ -322,7 +322,7 @@ def test_the_table_and_the_command(pilots: Path, tmp_path: Path) -> None:
 
 def test_several_questions_have_a_row_each_and_one_together(pilots: Path) -> None:
     result = smoothbound(
-        "recommend", pilots / "0.25", "--adaptive", "--radii", "0,0.1", "--max-n", 400
+        "recommend", pilots / "0.25", "--adaptive", "--radii", "0,0.1", "--max-draws", 400
     )
     assert result.exit_code == 0, result.output
     said = " ".join(result.output.split())
@@ -334,7 +334,7 @@ def test_several_questions_have_a_row_each_and_one_together(pilots: Path) -> Non
 def test_none_of_these(pilots: Path) -> None:
     result = smoothbound(
         "recommend", pilots / "0.25", "--adaptive", "--radii", 0.5, "--thresholds", 0.9,
-        "--max-n", 20_000,
+        "--max-draws", 20_000,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "None of these: no input is forecast to be certified" in result.output
@@ -353,7 +353,7 @@ def test_none_of_these(pilots: Path) -> None:
         (["--radii", 0.1], "--radii needs --adaptive; without it state one --threshold"),
         (["--adaptive", "--radii", "far"], "--radii must be numbers separated by commas"),
         (["--adaptive", "--radii", 0, "--thresholds", 1], "--thresholds must lie strictly inside"),
-        (["--adaptive", "--radii", 0, "--max-n", 5], "--max-n must be at least 11, got 5"),
+        (["--adaptive", "--radii", 0, "--max-draws", 5], "--max-draws must be at least 11, got 5"),
     ],
 )
 def test_the_command_refuses(pilots: Path, options: list[Any], said: str) -> None:

@@ -246,7 +246,7 @@ def pilots(digits_network: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_the_command_explains_itself() -> None:
     result = smoothbound("recommend", "--help")
     assert result.exit_code == 0
-    for words in ("PILOTS", "--threshold", "--radius", "--max-n", "exit status 0"):
+    for words in ("PILOTS", "--threshold", "--radius", "--max-draws", "exit status 0"):
         assert words in " ".join(result.output.split())
 
 
@@ -269,7 +269,7 @@ def test_a_results_folder_becomes_a_pilot(pilots: Path) -> None:
 def test_the_recommended_command_certifies_what_was_forecast(pilots: Path, tmp_path: Path) -> None:
     folders = [pilots / "0.5", pilots / "0.25"]
     question = {"threshold": 0.6, "radius": 0.1}
-    options = ("--threshold", 0.6, "--radius", 0.1, "--max-n", 2000)
+    options = ("--threshold", 0.6, "--radius", 0.1, "--max-draws", 2000)
     result = smoothbound("recommend", *folders, *options)
     assert result.exit_code == 0, result.output
     advice = recommend(read(folders), **question, max_draws=2000)  # type: ignore[arg-type]
@@ -302,7 +302,9 @@ def test_the_recommended_command_certifies_what_was_forecast(pilots: Path, tmp_p
 
 def test_none_of_these(pilots: Path) -> None:
     folders = (pilots / "0.25", pilots / "0.5")
-    result = smoothbound("recommend", *folders, "--threshold", 0.9, "--radius", 2, "--max-n", 2000)
+    result = smoothbound(
+        "recommend", *folders, "--threshold", 0.9, "--radius", 2, "--max-draws", 2000
+    )
     assert result.exit_code == 0, result.output
     said = " ".join(result.output.split())
     assert "None of these: no input is forecast to be certified above 0.9 within R = 2" in said
@@ -328,7 +330,7 @@ def test_two_pilots_of_one_sigma_keep_their_names(pilots: Path, tmp_path: Path) 
         (["--radius", -1], "radius must be finite"),
         (["--band", "wide"], "band must be one of"),
         (["--alpha", 2], "alpha must lie strictly"),
-        (["--max-n", 10], "--max-n must lie in 19"),
+        (["--max-draws", 10], "--max-draws must lie in 19"),
         (["--share", 2], "share must lie in (0, 1]"),
     ],
 )

@@ -160,7 +160,7 @@ def test_rules_of_adaptive_draws_come_back_as_they_were() -> None:
     made = dataclasses.replace(SETTINGS, adaptive=rules)
     assert RunSettings.from_json(made.to_json()) == made
     assert "--radius-precision=0.1" in certify_command(made, "out")
-    assert "--max-draws=7" in certify_command(made, "out")
+    assert "--budget-draws=7" in certify_command(made, "out")
     other = dataclasses.replace(made, adaptive=dataclasses.replace(rules, correct_only=False))
     assert made.differences(other) == ["adaptive correct_only: was True, now False"]
     finer = dataclasses.replace(made, adaptive=dataclasses.replace(rules, precision=0.05))

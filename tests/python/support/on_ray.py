@@ -26,7 +26,7 @@ def prepared(network: Path, *, adaptive: bool = False, skip: int = 10, n: int = 
     question = Question(
         sigma=0.25, alpha=0.001, radii="0,0.25", thresholds="0.4,0.7", bound=None, band=None,
         n_bins=None, adaptive=adaptive, radius_precision=None, strictness=None, correct_only=False,
-        both_answers=False, max_draws=None, max_seconds=None,
+        both_answers=False, budget_draws=None, budget_seconds=None,
     )  # fmt: skip
     how = Network(
         checkpoint=network, arch=None, state_dict=None, measure="score", outputs=None, select=None,

@@ -73,9 +73,10 @@ class RayOptions:
             return
         if one_process:
             raise ValueError(
-                "--ray must be left out with --shard, --continue, --salvage, --max-draws and "
-                "--max-seconds. To mend a damaged run or to finish it in one process, use --shard "
-                "0/1 with or without --salvage; a finished run goes on after smoothbound merge"
+                "--ray must be left out with --shard, --continue, --salvage, --budget-draws and "
+                "--budget-seconds. To mend a damaged run or to finish it in one process, use "
+                "--shard 0/1 with or without --salvage; a finished run goes on after "
+                "smoothbound merge"
             )
         if self.workers is not None:
             checks.count("workers", self.workers)

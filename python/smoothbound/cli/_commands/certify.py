@@ -256,7 +256,7 @@ def certify(
             rich_help_panel=_ADAPTIVE,
         ),
     ] = False,
-    max_draws: Annotated[
+    budget_draws: Annotated[
         int | None,
         typer.Option(
             help="With --adaptive: limit on the draws of all inputs together; an input without "
@@ -265,7 +265,7 @@ def certify(
             rich_help_panel=_ADAPTIVE,
         ),
     ] = None,
-    max_seconds: Annotated[
+    budget_seconds: Annotated[
         float | None,
         typer.Option(
             help="With --adaptive: time in seconds after which no more draws begin. With "
@@ -376,8 +376,8 @@ def certify(
         strictness=strictness,
         correct_only=correct_only,
         both_answers=both_answers,
-        max_draws=max_draws,
-        max_seconds=max_seconds,
+        budget_draws=budget_draws,
+        budget_seconds=budget_seconds,
     )
     network = Network(
         checkpoint=checkpoint,
@@ -398,15 +398,17 @@ def certify(
     if salvage and not (resume or continued or shard):
         raise ValueError("--salvage needs --resume or --shard")
     part = None if shard is None else shard_of(shard)
-    if part is not None and (continued or max_draws is not None or max_seconds is not None):
+    if part is not None and (continued or budget_draws is not None or budget_seconds is not None):
         raise ValueError(
-            "--shard must be left out with --continue, --max-draws and --max-seconds, because one "
-            "shard knows nothing of the others; to continue a run in shards, join them with "
-            "smoothbound merge"
+            "--shard must be left out with --continue, --budget-draws and --budget-seconds, "
+            "because one shard knows nothing of the others; to continue a run in shards, join them "
+            "with smoothbound merge"
         )
     cluster = RayOptions(ray, workers, worker_gpus)
     cluster.check(
-        one_process=bool(shard or continued or salvage or max_draws or max_seconds is not None)
+        one_process=bool(
+            shard or continued or salvage or budget_draws or budget_seconds is not None
+        )
     )
     network.check(here=ray is None)
     follow = continued if continued is not None and continued.resolve() != out.resolve() else None

@@ -70,13 +70,13 @@ def recommend(
     ] = None,
     alpha: Alpha = 1e-3,
     max_draws: Annotated[
-        int, typer.Option("--max-n", help="The most draws of an input to consider.")
+        int, typer.Option(help="The most draws of an input to consider.")
     ] = 100_000,
     share: Annotated[
         float | None,
         typer.Option(
-            help="Recommend the fewest draws that certify this share of the inputs that --max-n "
-            "draws would certify.",
+            help="Recommend the fewest draws that certify this share of the inputs that "
+            "--max-draws draws would certify.",
             show_default="0.95",
         ),
     ] = None,

@@ -62,7 +62,6 @@ def report(
             "--compare", help="Put the inputs side by side, without the figures of each one."
         ),
     ] = False,
-    example: Annotated[int | None, typer.Option(hidden=True)] = None,  # the old name of index
 ) -> None:
     """Write figures, tables and a page about one or several results.
 
@@ -72,11 +71,6 @@ def report(
     from smoothbound.report import _folder as folder
     from smoothbound.report._write import write_report
 
-    if example is not None:
-        if index is not None:
-            raise ValueError("--example is now called --index: give one of the two")
-        note("--example is now called --index")
-        index = example
     written = write_report(
         inputs,
         out,
