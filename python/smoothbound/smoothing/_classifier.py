@@ -564,17 +564,7 @@ class SmoothedClassifier:
         how = made.sampler.describe(x[0])
         asked.require_same_model(self.sigma, self.measure.name, self.cutoff, how)
         noise = self.sampler.noise(of.noise.kind, seed=of.seed, grid=of.noise.grid)
-        displacement = noise.displacement(int(np.prod(x.shape[1:])))
-        procedure = AnytimeProcedure.of(
-            asked.request,
-            asked.rules,
-            n=asked.n,
-            cutoff=of.cutoff,
-            measure=of.measure,
-            displacement=displacement,
-            backend=backend,
-            follows=asked.follows,
-        )
+        procedure = asked.procedure(noise.displacement(int(np.prod(x.shape[1:]))), backend)
         settings = procedure.check_feasible()
         starts = asked.starts(procedure)
         items = (

@@ -19,6 +19,7 @@ from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
 from smoothbound.anytime._job import Budget, Earlier, Plan
 from smoothbound.anytime._record import FollowedRun
+from smoothbound.backends._names import Backend
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
 from smoothbound.noise._streams import MAX_DRAWS
@@ -174,6 +175,19 @@ class Further:
                     "draws of two inputs certify neither of them; pass the same inputs in the same "
                     "order, or choose rows of the certificate, as in certificate[[2, 0]]"
                 )
+
+    def procedure(self, displacement: float, backend: Backend | None) -> AnytimeProcedure:
+        """Return the way to draw each input further."""
+        return AnytimeProcedure.of(
+            self.request,
+            self.rules,
+            n=self.n,
+            cutoff=self.settings.cutoff,
+            measure=self.settings.measure,
+            displacement=displacement,
+            backend=backend,
+            follows=self.follows,
+        )
 
     def starts(self, procedure: AnytimeProcedure) -> dict[int, tuple[Earlier | None, int]]:
         """Return the rows that are drawn further: where each begins, and its votes so far."""
