@@ -69,7 +69,8 @@ def way_on(ctx: Any) -> str:
     params, args = ctx.meta.get(_KEY, ([], []))
     if all(param.name != "resume" for param in params):
         return ""
-    resuming = any(word.partition("=")[0] in ("--resume", "--shard", "--continue") for word in args)
+    going_on = ("--resume", "--shard", "--ray", "--continue")
+    resuming = any(word.partition("=")[0] in going_on for word in args)
     return f": the same command{'' if resuming else ' with --resume'} goes on with what is finished"
 
 

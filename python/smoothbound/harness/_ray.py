@@ -290,14 +290,17 @@ def _times(whole: float, share: float) -> float:
 def _first_worker(pool: _Pool, prepare: Callable[[], PreparedRun], folder: Path) -> str:
     import ray
 
-    call = ray.remote(**pool.resources)(_agree)
+    # Ray would try again forever if there is too little memory.
+    call = ray.remote(max_retries=0, **pool.resources)(_agree)
     try:
         return str(ray.get(call.remote(prepare, folder)))
     except ray.exceptions.RayTaskError as error:
         cause = getattr(error, "cause", error)
         raise cause if type(cause).__name__ in _ERRORS else error from None
     except ray.exceptions.RayError as error:
-        raise ClusterError(f"the first worker died: {said(error)}") from error
+        raise ClusterError(
+            f"the first worker died, before any input was certified: {said(error)}"
+        ) from error
 
 
 def _agree(prepare: Callable[[], PreparedRun], folder: Path) -> str:
@@ -496,18 +499,20 @@ class _Tally:
 
     def __init__(self, total: int, done: int, failed: Counter[str]) -> None:
         self._total, self._done, self._failed = total, done, failed
-        self._before, self._start = done, time.monotonic()
+        self._before, self._start = done, math.nan  # of the rate, without loading the model
 
     def add(self, reasons: Sequence[str]) -> None:
         """Count inputs, with the reason why each failed or ""."""
         self._done += len(reasons)
+        if math.isnan(self._start):
+            self._before, self._start = self._done, time.monotonic()
         self._failed.update(filter(None, reasons))
 
     def text(self) -> str:
         """Return in words how far the run is."""
         shown = f"{self._done} of {self._total} inputs"
-        rate = (self._done - self._before) / max(time.monotonic() - self._start, 1e-3)
-        if rate:
+        if self._done > self._before:
+            rate = (self._done - self._before) / max(time.monotonic() - self._start, 1e-3)
             shown += f", {rate:.3g} a second, {about((self._total - self._done) / rate)} left"
         for reason, count in self._failed.most_common(_SHOWN):
             shown += f"; {count} {reason[:_LONGEST]}"

@@ -228,6 +228,15 @@ def test_a_model_that_fails_on_all_inputs_writes_nothing(
     assert not (tmp_path / "ray").exists()
 
 
+def test_a_first_worker_that_dies_is_told(
+    cluster: Any, digits_network: Path, tmp_path: Path
+) -> None:
+    prepare = partial(on_ray.dying, digits_network)
+    with pytest.raises(ClusterError, match="the first worker died, before any input was"):
+        certify_on_ray(tmp_path / "ray", prepare, workers=WORKERS)
+    assert not (tmp_path / "ray").exists()
+
+
 def test_other_images_are_refused(
     cluster: Any, digits_network: Path, tmp_path: Path, single: Path
 ) -> None:
