@@ -24,6 +24,8 @@ EXTRAS = {
     "torchmetrics": "torchmetrics",
     "art": "art",
     "ray": "ray",
+    "transformers": "transformers",
+    "timm": "timm",
 }
 """The extra that installs a package, by the name under which it is imported."""
 

@@ -74,6 +74,13 @@ def _recognised(model: Model) -> TensorModel:
     """Adapt a model by its type, without loading a library that is not in use."""
     if isinstance(model, torch.fx.GraphModule) and "eval" in vars(model):  # overridden to refuse
         raise TypeError("model must be the torch.export program itself, not its module()")
+    transformers = sys.modules.get("transformers.modeling_utils")
+    if transformers is not None and isinstance(model, transformers.PreTrainedModel):
+        raise TypeError(
+            f"model is a {type(model).__name__} of Transformers, which takes normalised images or "
+            "tokens: give smoothbound.models.from_transformers(model, processor), or for text "
+            "smoothbound.models.TextClassifier(model, **tokens)"
+        )
     if isinstance(model, nn.Module | BaseClassifier):
         return model
     if isinstance(model, ExportedProgram):

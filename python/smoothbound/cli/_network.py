@@ -60,16 +60,19 @@ class Network:
             If there is no network, or no such device.
         """
         from smoothbound._utils.devices import best_device
+        from smoothbound.models._factory import TIMM
         from smoothbound.models.architectures import ARCHITECTURES
 
         arch = self.arch
         if arch is not None and arch not in ARCHITECTURES and Path(arch).is_file():
             raise ValueError(f"{arch} is a file: give it as --checkpoint; --arch names a network")
-        if self.checkpoint is None and (arch is None or arch in ARCHITECTURES):
+        needs_file = arch is None or arch in ARCHITECTURES or arch.startswith(TIMM)
+        if self.checkpoint is None and needs_file:
             raise ValueError(
                 "a checkpoint is needed: state --checkpoint FILE, the parameters of the network; "
                 "or --model package.module:factory, a function of your own that makes a trained "
-                "network, such as nets:make in nets.py"
+                "network, such as nets:make in nets.py; or --model hf:DIR, a folder that "
+                "Transformers saved"
             )
         if here:
             best_device(self.device)
@@ -85,11 +88,16 @@ class Network:
         """
         from smoothbound._utils.devices import best_device
         from smoothbound.models import checkpoint as checkpoints
+        from smoothbound.models._factory import LIBRARIES
 
-        if self.arch is not None and ":" in self.arch:
+        if self.arch is not None and ":" in self.arch and not self.arch.startswith(LIBRARIES):
             sys.path.insert(0, str(Path.cwd()))  # the user's own modules lie there
         model, info = checkpoints.load(
-            self.checkpoint, best_device(self.device), arch=self.arch, state_dict=self.state_dict
+            self.checkpoint,
+            best_device(self.device),
+            arch=self.arch,
+            state_dict=self.state_dict,
+            shape=dataset.shape,
         )
         for remark in info.remarks:
             note(f"{self.checkpoint}: {remark}")
@@ -97,10 +105,11 @@ class Network:
             info.num_classes is not None and info.num_classes < dataset.num_classes
         ):
             raise CheckpointError(
-                f"{self.checkpoint} takes images of shape {info.shape} and knows "
+                f"{self.checkpoint or info.arch} takes images of shape {info.shape} and knows "
                 f"{info.num_classes} classes; {data} has shape {dataset.shape} and "
                 f"{dataset.num_classes} classes"
             )
+        _check_names(getattr(model, "class_names", None), dataset)
         return model, info
 
     def smoothed(self, model: nn.Module, sigma: float) -> SmoothedClassifier:
@@ -184,6 +193,19 @@ class Network:
             )
         if info.num_classes is not None and info.num_classes > num_classes:
             note(f"{path.name} knows {info.num_classes} classes, and the data have {num_classes}")
+
+
+def _check_names(names: tuple[str, ...] | None, dataset: Dataset) -> None:
+    """Refuse data whose classes have the names of the network's in another order."""
+    if names is None or dataset.classes is None:
+        return
+    for label, name in enumerate(dataset.classes):
+        if name in names and names.index(name) != label:
+            raise CheckpointError(
+                f"the class {name!r} is the label {label} of the data, and the output "
+                f"{names.index(name)} of the network, so that every result would be wrong: give "
+                "the data labels in the order of the network"
+            )
 
 
 def _batch_size(text: str) -> Any:

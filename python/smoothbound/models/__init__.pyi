@@ -1,6 +1,10 @@
 from . import architectures as architectures
 from . import checkpoint as checkpoint
 from ._factory import from_factory as from_factory
+from ._hub.from_timm import from_timm as from_timm
+from ._hub.from_transformers import from_transformers as from_transformers
+from ._hub.pixels import PixelClassifier as PixelClassifier
+from ._hub.texts import TextClassifier as TextClassifier
 from ._networks import CifarResNet as CifarResNet
 from ._networks import DigitsCNN as DigitsCNN
 from ._networks import ImageNetResNet as ImageNetResNet

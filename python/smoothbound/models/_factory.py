@@ -15,7 +15,9 @@ from torch.nn.parameter import is_lazy
 from smoothbound._utils import checks
 from smoothbound.errors import ModelError, said
 
-__all__ = ["from_factory"]
+__all__ = ["HF", "LIBRARIES", "TIMM", "from_factory"]
+
+HF, TIMM = LIBRARIES = ("hf:", "timm:")  # names that begin so are no factories
 
 
 def from_factory(name: str) -> nn.Module:

@@ -25,7 +25,9 @@ from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
 from smoothbound._utils.devices import resolved
 from smoothbound.errors import CheckpointError, ModelError, said
-from smoothbound.models._factory import from_factory
+from smoothbound.models._factory import HF, TIMM, from_factory
+from smoothbound.models._hub.from_timm import timm_network, with_normalisation
+from smoothbound.models._hub.from_transformers import folder_digest, from_transformers
 from smoothbound.models._layout import read_content
 from smoothbound.models._parameters import check_claim, load_parameters, num_classes_of
 from smoothbound.models.architectures import ARCHITECTURES, build
@@ -40,8 +42,8 @@ class Info:
     Parameters
     ----------
     arch : str
-        Name in `smoothbound.models.ARCHITECTURES`, or the ``package.module:factory`` that was
-        asked for.
+        Name in `smoothbound.models.ARCHITECTURES`, or the ``package.module:factory`` or
+        ``timm:NAME`` that was asked for; ``hf:`` and the name of the folder alone.
     epoch : int or None
         Number of epochs it was trained for, if the file has it.
     num_classes : int or None
@@ -123,6 +125,7 @@ def load(
     *,
     arch: str | None = None,
     state_dict: str | None = None,
+    shape: tuple[int, int, int] | None = None,
 ) -> tuple[nn.Module, Info]:
     """Read a checkpoint into its network, in eval mode.
 
@@ -136,11 +139,16 @@ def load(
         Where the network goes.
     arch : str, optional
         Its network, if the file does not name it: a name in `smoothbound.models.ARCHITECTURES`, or
-        ``package.module:factory``, see `smoothbound.models.from_factory`. Other parts of the file
-        are then left out, and `Info.remarks` names them.
+        ``package.module:factory``, see `smoothbound.models.from_factory`; or ``timm:NAME``, see
+        `smoothbound.models.from_timm`. Other parts of the file are then left out, and
+        `Info.remarks` names them. With ``hf:DIR``, a folder as for
+        `smoothbound.models.from_transformers`, `path` must be None.
     state_dict : str, optional
         Which parameters to take, if the file holds several: a key of the file, such as
         ``"model_ema"``, or the beginning of names in its state_dict, such as ``"ema_model."``.
+    shape : tuple of int, optional
+        (channels, height, width) of the images for a network of timm that takes any size; by
+        default those of its data configuration.
 
     Returns
     -------
@@ -171,6 +179,8 @@ def load(
     """
     _check_names(arch, state_dict)
     where = resolved(device)
+    if arch is not None and arch.startswith(HF):
+        return _from_folder(path, arch, where)
     if path is None:
         return _from_factory_alone(arch, where)
     path = checks.path("path", path)
@@ -178,25 +188,30 @@ def load(
     content, remarks = read_content(path, data, arch, state_dict)
     arch, state = content["arch"], content["state_dict"]
     check_claim(path, state, len(data))
-    num_classes = shape = None
-    if ":" in arch:
+    num_classes = takes = None
+    if arch.startswith(TIMM):
+        model = timm_network(path, arch.removeprefix(TIMM), state)
+    elif ":" in arch:
         model = from_factory(arch)
     else:
         num_classes = num_classes_of(path, state)
-        shape = ARCHITECTURES[arch].shape
+        takes = ARCHITECTURES[arch].shape
         model = build(arch, num_classes)
     load_parameters(path, arch, state, model)
+    if arch.startswith(TIMM):
+        model, num_classes, remark = with_normalisation(model, shape)
+        takes, remarks = model.shape, [*remarks, *remark]
     info = Info(
         arch=arch,
         epoch=content.get("epoch"),
         num_classes=num_classes,
-        shape=shape,
+        shape=takes,
         sha256=hashlib.sha256(data).hexdigest(),
         training=content.get("training", {}),
         history=content.get("history", []),
         remarks=tuple(remarks),
     )
-    if ":" not in arch:
+    if ":" not in arch or arch.startswith(TIMM):
         model.eval()
     return _moved(model, where), info
 
@@ -209,12 +224,28 @@ def _check_names(arch: str | None, state_dict: str | None) -> None:
         raise ValueError(
             f"arch must be one of {', '.join(ARCHITECTURES)}, whose parameters are in a file, the "
             "checkpoint; or package.module:factory, a function of your own that makes the network, "
-            f"such as nets:make in nets.py; got {arch!r}"
+            "such as nets:make in nets.py; or timm:NAME, a network of timm; or hf:DIR, a folder of "
+            f"Transformers; got {arch!r}"
         )
 
 
+def _from_folder(
+    path: Path | str | None, arch: str, device: torch.device
+) -> tuple[nn.Module, Info]:
+    folder = Path(arch.removeprefix(HF))
+    if path is not None:
+        raise ValueError(
+            f"checkpoint must be left out with {arch}, because the folder holds the parameters, "
+            f"got {checks.shown(path)}"
+        )
+    made = from_transformers(folder)
+    sha256 = folder_digest(folder, made)
+    name = f"{HF}{folder.resolve().name}"
+    return _moved(made.eval(), device), Info(name, None, made.num_classes, made.shape, sha256)
+
+
 def _from_factory_alone(arch: str | None, device: torch.device) -> tuple[nn.Module, Info]:
-    if arch is None or ":" not in arch:
+    if arch is None or ":" not in arch or arch.startswith(TIMM):
         raise CheckpointError(
             "a checkpoint is needed: the file with the parameters of the network; or as arch a "
             f"package.module:factory that makes a trained network; got arch={arch!r} alone"

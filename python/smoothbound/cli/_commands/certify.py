@@ -47,7 +47,9 @@ def certify(
             "--arch",
             "--model",
             help="Network, if the checkpoint does not name it: digits_cnn, cifar_resnet20, "
-            "cifar_resnet110, resnet50, or your own package.module:factory, whose code is run.",
+            "cifar_resnet110, resnet50, or your own package.module:factory, whose code is run. "
+            "timm:NAME is a network of timm, whose parameters are the checkpoint. hf:DIR is a "
+            "folder that Transformers saved, with its parameters. Nothing is downloaded.",
             show_default=False,
             rich_help_panel=_NETWORK,
         ),

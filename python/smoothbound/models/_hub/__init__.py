@@ -1,0 +1,1 @@
+"""Classifiers of Transformers and timm as networks over pixels or embeddings, with their checks."""

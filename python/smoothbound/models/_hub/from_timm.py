@@ -1,0 +1,127 @@
+"""Image classifiers of timm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from smoothbound._utils import checks
+from smoothbound._utils.extras import name_the_extra
+from smoothbound.errors import CheckpointError, said
+from smoothbound.models._hub.pixels import PixelClassifier, check_parameters, checked_shape
+
+__all__ = ["from_timm", "timm_network", "with_normalisation"]
+
+
+def from_timm(model: nn.Module, *, shape: tuple[int, int, int] | None = None) -> PixelClassifier:
+    """Return an image classifier of timm as a network from pixels in [0, 1] to logits.
+
+    The mean and the standard deviation of its data configuration become a part of the network, so
+    that sigma and radii are in the units of the pixels. 8-bit images lie on ``grid=255``. Images
+    must already have the size of the model: resizing and cropping come before the noise.
+
+    Parameters
+    ----------
+    model : nn.Module
+        What ``timm.create_model`` returned. Nothing is downloaded here.
+    shape : tuple of int, optional
+        (channels, height, width) of an image. The default is ``input_size`` of the data
+        configuration. State it if the model was trained for images of another size.
+
+    Returns
+    -------
+    PixelClassifier
+        Shares the parameters of `model`. ``class_names`` are those of its configuration, if any.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `model` has no configuration of timm with mean and standard deviation, has no classifier
+        on top, or has parameters that are not in float32.
+    ModelError
+        If the model does not classify an image of this shape.
+    ModuleNotFoundError
+        If timm is not installed: ``pip install "smoothbound[timm]"``.
+
+    Examples
+    --------
+    >>> net = from_timm(timm.create_model("resnet18", pretrained=True))  # doctest: +SKIP
+    >>> smoothed = SmoothedClassifier(net, sigma=0.25)  # doctest: +SKIP
+    >>> smoothed.certify(images, grid=255)  # doctest: +SKIP
+    """
+    with name_the_extra():
+        from timm.data import resolve_model_data_config
+    given = getattr(checks.instance("model", model, nn.Module), "pretrained_cfg", None)
+    if not isinstance(given, Mapping) or not (given.get("mean") and given.get("std")):
+        raise TypeError(
+            "model must be what timm.create_model returned, with mean and std in its "
+            f"pretrained_cfg, got {type(model).__name__}"
+        )
+    classes = getattr(model, "num_classes", 0)
+    if classes < 2:
+        raise ValueError(
+            f"model must have a classifier of at least 2 classes, got num_classes={classes}: "
+            "timm.create_model(..., num_classes=10)"
+        )
+    check_parameters(model)
+    config = resolve_model_data_config(model)
+    usual = tuple(config["input_size"])
+    shape = usual if shape is None else checked_shape(shape, usual[0])
+    names = given.get("label_names")
+    names = names if names and len(names) == classes else None
+    return PixelClassifier(model, shape, config["mean"], config["std"], classes, names)
+
+
+def with_normalisation(
+    model: nn.Module, shape: tuple[int, int, int] | None
+) -> tuple[PixelClassifier, int, list[str]]:
+    """Return what `from_timm` makes for the images of a data set, its classes, and a remark.
+
+    The shape is that of the images if the network takes any size, and else its own.
+    """
+    given: Any = model.pretrained_cfg
+    usual = tuple(given["input_size"])
+    free = shape is not None and shape[0] == usual[0] and not given.get("fixed_input_size")
+    made = from_timm(model, shape=shape if free else None)
+    remark = f"the network is described for images of shape {usual}, and gets {made.shape}"
+    return made, made.num_classes, [] if made.shape == usual else [remark]
+
+
+def timm_network(path: object, name: str, state: Mapping[str, Any]) -> nn.Module:
+    """Return a network of timm by name, without weights, for as many classes as a state_dict has.
+
+    Raises
+    ------
+    ValueError
+        If timm has no such network in itself.
+    CheckpointError
+        If the state_dict does not tell the number of classes.
+    """
+    with name_the_extra():
+        import timm
+    if not timm.is_model(name):
+        raise ValueError(
+            f"timm:NAME must be a network of timm {timm.__version__}, see timm.list_models(); got "
+            f"{name!r}"
+        )
+    try:
+        head = timm.get_pretrained_cfg(name, allow_unregistered=False).classifier
+        classes = _rows(path, name, head, state)
+        made: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes)
+    except (RuntimeError, ValueError, AttributeError) as error:
+        raise ValueError(f"timm:{name} cannot be made: {said(error)}") from error
+    return made
+
+
+def _rows(path: object, name: str, head: Any, state: Mapping[str, Any]) -> int:
+    """Return the number of rows of the layer that classifies."""
+    layers = (head,) if isinstance(head, str) else tuple(head or ())
+    for found, value in state.items():
+        is_head = any(f".{found}".endswith(f".{layer}.weight") for layer in layers)
+        if is_head and isinstance(value, Tensor) and value.ndim:
+            return len(value)
+    raise CheckpointError(
+        f"{path} has no weights of the classifier of {name}, {' or '.join(layers) or 'none'}"
+    )
