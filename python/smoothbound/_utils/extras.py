@@ -23,6 +23,7 @@ EXTRAS = {
     "torchvision": "torchvision",
     "torchmetrics": "torchmetrics",
     "art": "art",
+    "inspect_ai": "inspect",
     "ray": "ray",
     "transformers": "transformers",
     "timm": "timm",

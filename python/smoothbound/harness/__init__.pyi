@@ -1,4 +1,5 @@
 from ._art import PyTorchCertifiedSmoothing as PyTorchCertifiedSmoothing
+from ._inspect import certified_mean as certified_mean
 from ._ray import PreparedRun as PreparedRun
 from ._ray import certify_on_ray as certify_on_ray
 from ._sklearn import SmoothedEstimator as SmoothedEstimator

@@ -42,6 +42,7 @@ NOT_RUN = [
     ("README.md", "Run the tests", "python3 -m venv", "makes an environment; .ci/run runs it"),
     ("clusters.md", "Ray", "", "harness/test_ray.py runs it on a cluster"),
     ("reproduction.md", "(c) The published networks", "", "test_reproduction.py runs it"),
+    ("harness.md", "inspect_ai", "", "tests/python/harness/test_inspect.py runs it"),
 ]
 # Data for reading, which nothing runs.
 OTHER_LANGUAGES = {"bibtex", "cmake", "text"}

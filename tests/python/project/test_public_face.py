@@ -137,6 +137,7 @@ def test_a_package_that_is_missing_is_named_with_its_extra(
         ("import smoothbound as sb; sb.harness.CertifiedAccuracy", "torchmetrics", "torchmetrics"),
         ("import smoothbound as sb; sb.harness.SmoothedEstimator", "sklearn", "sklearn"),
         ("import smoothbound as sb; sb.harness.PyTorchCertifiedSmoothing", "art", "art"),
+        ("import smoothbound as sb; sb.harness.certified_mean", "inspect_ai", "inspect"),
     ],
 )
 def test_a_library_that_is_missing_beside_torch_is_named_with_its_extra(
@@ -250,6 +251,11 @@ def test_the_extras_are_those_of_the_package() -> None:
     project = Path(__file__).parents[3] / "pyproject.toml"
     extras = tomllib.loads(project.read_text())["project"]["optional-dependencies"]
     assert set(EXTRAS.values()) <= set(extras)
-    names = {"sklearn": "scikit-learn", "PIL": "pillow", "art": "adversarial-robustness-toolbox"}
+    names = {
+        "sklearn": "scikit-learn",
+        "PIL": "pillow",
+        "art": "adversarial-robustness-toolbox",
+        "inspect_ai": "inspect-ai",
+    }
     for package, extra in EXTRAS.items():
         assert any(names.get(package, package) in needed for needed in extras[extra]), package

@@ -1,0 +1,12 @@
+"""Which examples of the package run: not those of an adapter whose library is missing here."""
+
+from importlib.util import find_spec
+
+LIBRARIES = {"inspect_ai": "_inspect.py"}
+"""Libraries with an environment of their own, and the adapter of each."""
+
+collect_ignore = [
+    f"smoothbound/harness/{file}"
+    for library, file in LIBRARIES.items()
+    if find_spec(library) is None
+]

@@ -1,0 +1,143 @@
+"""A metric of inspect_ai: a lower bound on the mean score, from the epochs of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from inspect_ai.scorer import Metric, SampleScore, Value, metric, value_to_float
+from numpy.typing import NDArray
+
+from smoothbound._utils import checks
+from smoothbound.bounds._certify import certify_scores
+
+__all__ = ["certified_mean"]
+
+
+@metric(scores="unreduced")  # type: ignore[untyped-decorator]
+def certified_mean(
+    epochs: int, alpha: float = 0.05, to_float: Callable[[Value], float] | None = None
+) -> Metric:
+    """Lower bound on the mean score, as a metric of inspect_ai.
+
+    The epochs of a sample are draws: a model that answers at random is asked the same again. The
+    metric is a number that the mean score over the samples, each in infinitely many epochs, falls
+    below with probability at most alpha.
+
+    For scores of 0 and 1 it is the bound of Clopper and Pearson (1934), which is exact for one
+    sample. The scores of one sample may be any numbers in [0, 1] (``mean="betting"`` of
+    `smoothbound.certify_scores`).
+
+    Parameters
+    ----------
+    epochs : int
+        Number of epochs of the evaluation, fixed before the first one. A score that is missing,
+        because an epoch is unscored or, while the evaluation runs, not yet scored, counts as 0.
+    alpha : float, default 0.05
+        Largest probability that the bound is above the mean, in (0, 1).
+    to_float : callable, optional
+        Turns the value of a score into a number in [0, 1]; by default ``value_to_float()`` of
+        inspect_ai, where "C" is 1 and "I" is 0.
+
+    Returns
+    -------
+    Metric
+        Called by inspect_ai with the score of each sample in each epoch. It raises a ValueError if
+        a score is not a number in [0, 1], if one of several samples has a score other than 0 and 1,
+        or if a sample has more scores than epochs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or outside its range.
+
+    Notes
+    -----
+    The bound is about these samples, and not about others that they may stand for. The epochs must
+    be independent: do not cache the model's answers across epochs, and do not stop when the scores
+    look good.
+
+    With several samples the k ones among n scores have different probabilities. Let p be their
+    mean. For every j >= n p + 1 there are j or more ones with at most the probability that
+    Bin(n, p) has (Hoeffding 1956, Theorem 4). The bound is the lesser of that of Clopper and
+    Pearson, c_k, and (k - 1) / n. Let j be the least number of ones with a bound above p. Then
+    j > n p + 1, and p is below c_j, so that there are j or more with probability at most alpha.
+
+    References
+    ----------
+    Hoeffding, "On the distribution of the number of successes in independent trials", Annals of
+    Mathematical Statistics 27, 1956.
+
+    Examples
+    --------
+    19 correct answers to one question in 20 epochs:
+
+    >>> from inspect_ai.scorer import Score
+    >>> answers = ["C"] * 19 + ["I"]
+    >>> scores = [SampleScore(score=Score(value=one), sample_id=1) for one in answers]
+    >>> round(certified_mean(epochs=20)(scores), 4)
+    0.7839
+    """
+    epochs = checks.count("epochs", epochs, 1, 2**31)
+    alpha = checks.alpha("alpha", alpha)
+    number = value_to_float() if to_float is None else checks.function("to_float", to_float)
+
+    def bound(scores: list[SampleScore]) -> float:
+        rows: dict[Any, list[float]] = {}
+        for one in scores:
+            rows.setdefault(one.sample_id, []).append(_number(one, number))
+        return _bound(rows, epochs, alpha)
+
+    return bound
+
+
+def _number(one: SampleScore, to_float: Callable[[Value], float]) -> float:
+    value = one.score.value
+    if not isinstance(value, str | int | float):
+        raise ValueError(
+            f"scores must be single values, got the {type(value).__name__} {value!r} of sample "
+            f"{one.sample_id!r}: state the metric of each of its values, as in "
+            '@scorer(metrics={"*": [certified_mean(epochs=20)]})'
+        )
+    found = to_float(value)
+    if not 0.0 <= found <= 1.0:
+        raise ValueError(
+            f"scores must be in [0, 1], got {found!r} of sample {one.sample_id!r}: state a "
+            "to_float that scales them"
+        )
+    return float(found)
+
+
+def _bound(rows: dict[Any, list[float]], epochs: int, alpha: float) -> float:
+    """Bound the mean of the scores of each sample in `epochs` epochs."""
+    if not rows:
+        return 0.0
+    for sample, found in rows.items():
+        if len(found) > epochs:
+            raise ValueError(
+                f"epochs must be that of the evaluation, got {epochs}, and sample {sample!r} has "
+                f"{len(found)} scores"
+            )
+    draws = _filled(rows, epochs)
+    several = len(rows) > 1
+    if several and not np.isin(draws, (0.0, 1.0)).all():
+        raise ValueError(
+            f"the scores of several samples, here {len(rows)}, must be 0 or 1, got "
+            f"{draws[(draws > 0.0) & (draws < 1.0)][0]!r}: state a to_float such as "
+            "lambda value: float(value >= 0.5)"
+        )
+    made = certify_scores(
+        draws[None], sigma=1.0, alpha=alpha, radii=[0.0], bound="mean", mean="betting"
+    )
+    assert made.lower is not None
+    lower = float(made.lower[0, 0])
+    if several:  # see the notes of `certified_mean`
+        lower = min(lower, float(np.nextafter((draws.sum() - 1.0) / draws.size, -1.0)))
+    return max(lower, 0.0)
+
+
+def _filled(rows: dict[Any, list[float]], epochs: int) -> NDArray[np.float64]:
+    """Return all scores as one vector, with 0 for each that is missing."""
+    draws = np.array([score for found in rows.values() for score in found], np.float64)
+    return np.concatenate([draws, np.zeros(epochs * len(rows) - draws.size)])
