@@ -178,12 +178,11 @@ def test_some_cases(backend, seed):
 @pytest.mark.slow
 def test_scores_of_every_kind_with_every_kind_of_radius_and_of_target(backend):
     rng = np.random.default_rng(10)
-    pairs = list(product(range(KINDS_OF_SHARES), range(KINDS_OF_R)))
-    gained = sum(
-        check(random_case(rng, kind, one, (kind + one) % KINDS_OF_TARGET), backend) > 1
-        for kind, one in pairs
-    )
-    assert gained > len(pairs) // 8
+    kinds = product(range(KINDS_OF_SHARES), range(KINDS_OF_R), range(KINDS_OF_TARGET))
+    # Either backend has every pair of kinds, the core thrice; both together have all kinds.
+    kinds = [one for one in kinds if (sum(one) % KINDS_OF_TARGET == 0) == (backend == "numba")]
+    gained = sum(check(random_case(rng, *one), backend) > 1 for one in kinds)
+    assert gained > len(kinds) // 8
 
 
 @pytest.mark.slow

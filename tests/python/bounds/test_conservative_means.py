@@ -216,7 +216,7 @@ def random_case(rng, kind, kind_of_r, alpha):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("bound", "mean", "rounds"),
-    [("mean", "bernstein", 4), ("tangent", "bernstein", 1), ("tangent", "betting", 1)],
+    [("mean", "bernstein", 5), ("tangent", "bernstein", 1), ("tangent", "betting", 2)],
 )
 def test_every_kind_of_scores_radius_and_alpha(backend, bound, mean, rounds):
     rng = np.random.default_rng(0)
