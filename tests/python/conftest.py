@@ -26,6 +26,22 @@ def backend(request):
     return request.param
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _commands_made_once():
+    """Keep the commands that typer makes, because making them takes most of a short call."""
+    if importlib.util.find_spec("typer") is None:
+        yield
+        return
+    from functools import cache
+
+    import typer.main
+    import typer.testing
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", cache(typer.main.get_command))
+        yield
+
+
 @pytest.fixture(scope="session")
 def torchvision():
     """Return torchvision to compare with, or skip where there is none.
