@@ -36,6 +36,7 @@ def images(written: Sequence[Path]) -> list[Path]:
     return [path for path in written if path.suffix == ".png"]
 
 
+@pytest.mark.usefixtures("plainly_drawn")
 def test_report_of_a_log(tmp_path: Path) -> None:
     written = report.write_report([SCORES], tmp_path / "out", class_radius=[CLASSES])
     assert {path.name for path in written} | {".report.json"} == {

@@ -371,9 +371,11 @@ def test_autocast_of_the_caller_does_not_reach_the_model() -> None:
 def test_nothing_of_the_run_reaches_the_caller_between_two_inputs() -> None:
     sampler = Sampler(linear(), 0.5, precision="bfloat16", batch_size=8)
     queue = [Input(X, i, FixedJob(20)) for i in range(3)]
-    for _ in sampler.sample(queue, n0=5, noise=sampler.noise()):
+    seen = 0
+    for seen, _ in enumerate(sampler.sample(queue, n0=5, noise=sampler.noise()), 1):  # noqa: B007
         assert not torch.is_inference_mode_enabled()
         assert not torch.is_autocast_enabled("cpu")
+    assert seen == 3
 
 
 def test_channels_last_reaches_the_model_and_changes_only_rounding() -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
+from forks import run_code
 from torch import nn
 
 from smoothbound.sampling._running_model import RunningModel
@@ -14,10 +12,13 @@ from smoothbound.sampling._running_model import RunningModel
 NEWER = hasattr(torch.backends.cudnn, "conv")  # torch 2.9
 # In a process of its own, because the switches belong to the process.
 CODE = """
+import warnings
+
 import torch
 from smoothbound._utils.devices import tensor_float
 
 matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+warnings.simplefilter("error")
 
 
 def newer():
@@ -57,10 +58,7 @@ def test_both_sets_of_switches_are_set_and_restored(prepare: str, readable: bool
     if not readable and not NEWER:
         pytest.skip("needs the switches of torch 2.9")
     code = CODE.format(prepare=prepare, readable=readable)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (0, "restored\n"), done.stderr
+    assert run_code(code) == "restored\n"
 
 
 @pytest.mark.gpu
