@@ -41,6 +41,7 @@ NOT_RUN = [
     ("README.md", "Quick start", "python3 -m venv", "makes an environment"),
     ("README.md", "Run the tests", "python3 -m venv", "makes an environment; .ci/run runs it"),
     ("clusters.md", "Ray", "", "harness/test_ray.py runs it on a cluster"),
+    ("harness.md", "Transformers and timm", "", "models/hub/test_page.py runs it"),
     ("reproduction.md", "(c) The published networks", "", "test_reproduction.py runs it"),
     ("harness.md", "inspect_ai", "", "tests/python/harness/test_inspect.py runs it"),
 ]
