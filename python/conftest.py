@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-LIBRARIES = {"inspect_ai": "_inspect.py"}
+LIBRARIES = {"ada_verona": "_toolboxes/_verona.py", "inspect_ai": "_inspect.py"}
 """Libraries with an environment of their own, and the adapter of each."""
 
 collect_ignore = [

@@ -24,6 +24,7 @@ EXTRAS = {
     "torchmetrics": "torchmetrics",
     "art": "art",
     "inspect_ai": "inspect",
+    "ada_verona": "verona",
     "ray": "ray",
     "transformers": "transformers",
     "timm": "timm",

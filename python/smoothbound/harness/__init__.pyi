@@ -1,8 +1,12 @@
-from ._art import PyTorchCertifiedSmoothing as PyTorchCertifiedSmoothing
 from ._inspect import certified_mean as certified_mean
 from ._ray import PreparedRun as PreparedRun
 from ._ray import certify_on_ray as certify_on_ray
 from ._sklearn import SmoothedEstimator as SmoothedEstimator
+from ._toolboxes._art import PyTorchCertifiedSmoothing as PyTorchCertifiedSmoothing
+from ._toolboxes._maite import MaiteMetric as MaiteMetric
+from ._toolboxes._maite import MaiteModel as MaiteModel
+from ._toolboxes._maite import MaitePrediction as MaitePrediction
+from ._toolboxes._verona import SmoothedVerificationModule as SmoothedVerificationModule
 from ._torchmetrics._certified import CertifiedAccuracy as CertifiedAccuracy
 from ._torchmetrics._certified import CertifiedConfidence as CertifiedConfidence
 from ._torchmetrics._certified import CertifiedRadius as CertifiedRadius

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from smoothbound._utils import checks
 from smoothbound.adapters._sklearn import sklearn
-from smoothbound.harness._row_keys import row_keys
+from smoothbound.harness._toolboxes._row_keys import row_keys
 from smoothbound.measures import Measure
 from smoothbound.noise._kinds import Kind
 from smoothbound.smoothing._certificate import SmoothedCertificate

@@ -44,6 +44,7 @@ NOT_RUN = [
     ("harness.md", "Transformers and timm", "", "models/hub/test_page.py runs it"),
     ("reproduction.md", "(c) The published networks", "", "test_reproduction.py runs it"),
     ("harness.md", "inspect_ai", "", "tests/python/harness/test_inspect.py runs it"),
+    ("harness.md", "VERONA", "", "tests/python/harness/test_verona.py runs it"),
 ]
 # Data for reading, which nothing runs.
 OTHER_LANGUAGES = {"bibtex", "cmake", "text"}
@@ -190,6 +191,7 @@ def a_results_folder() -> dict[str, Any]:
 def evaluation_libraries() -> dict[str, Any]:
     pytest.importorskip("torchmetrics")
     pytest.importorskip("art")
+    pytest.importorskip("maite")
     return {}
 
 
@@ -269,6 +271,7 @@ def check_harness(names: dict[str, Any]) -> None:
     assert 0.5 < found["accuracy"] <= right
     assert found["confidence"] > found["accuracy"] / 2
     assert found["radius"] > 0.05
+    assert names["result"]["certified_accuracy@0.25"] > 0.5
 
 
 def check_clusters(names: dict[str, Any]) -> None:

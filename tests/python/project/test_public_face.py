@@ -138,6 +138,11 @@ def test_a_package_that_is_missing_is_named_with_its_extra(
         ("import smoothbound as sb; sb.harness.SmoothedEstimator", "sklearn", "sklearn"),
         ("import smoothbound as sb; sb.harness.PyTorchCertifiedSmoothing", "art", "art"),
         ("import smoothbound as sb; sb.harness.certified_mean", "inspect_ai", "inspect"),
+        (
+            "import smoothbound as sb; sb.harness.SmoothedVerificationModule",
+            "ada_verona",
+            "verona",
+        ),
     ],
 )
 def test_a_library_that_is_missing_beside_torch_is_named_with_its_extra(
@@ -256,6 +261,7 @@ def test_the_extras_are_those_of_the_package() -> None:
         "PIL": "pillow",
         "art": "adversarial-robustness-toolbox",
         "inspect_ai": "inspect-ai",
+        "ada_verona": "ada-verona",
     }
     for package, extra in EXTRAS.items():
         assert any(names.get(package, package) in needed for needed in extras[extra]), package

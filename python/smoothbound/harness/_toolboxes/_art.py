@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from smoothbound._utils import checks
 from smoothbound.adapters._names import Outputs
-from smoothbound.harness._row_keys import row_keys
+from smoothbound.harness._toolboxes._row_keys import row_keys
 from smoothbound.measures import Measure
 from smoothbound.smoothing._certificate import SmoothedCertificate
 from smoothbound.smoothing._class_radius import majority_class, require_enough_votes
