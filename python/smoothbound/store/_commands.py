@@ -98,6 +98,9 @@ def _listed(values: tuple[float, ...] | tuple[int, ...]) -> str:
 
 
 def _network(settings: RunSettings, checkpoint: str | Path | None) -> list[str]:
+    kind, _, name = settings.arch.partition(":")
+    if kind == "hf":  # a folder of Transformers, whose name alone is recorded
+        return ["--model", f"hf:{FOLDER}/{name}"]
     if settings.checkpoint == settings.arch:  # a factory without a checkpoint
         return ["--model", settings.arch]
     file = checkpoint or f"{FOLDER}/{settings.checkpoint}"

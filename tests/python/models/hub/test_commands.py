@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import smoothbound as sb
 from smoothbound.cli._app import app
+from smoothbound.store._commands import certify_command
 
 pytestmark = pytest.mark.usefixtures("torchvision")
 
@@ -53,10 +54,24 @@ def test_a_folder_of_transformers(
     assert str(tmp_path) not in sys.path  # nothing is imported from where the user is
     settings = sb.store.load(tmp_path / "out").settings
     assert (settings.arch, settings.checkpoint) == ("hf:net", "hf:net")
+    assert "certify --model hf:DIR/net --data" in certify_command(settings, "results")
     again = certify(
         images, tmp_path / "out", "--model", f"hf:{folder}", "--cutoff", "0", "--resume"
     )
     assert again.exit_code == 0, again.output
+
+
+def test_a_finished_run_goes_on_where_the_folder_is(
+    folder: Path, images: Path, tmp_path: Path
+) -> None:
+    options = ["--model", f"hf:{folder}", "--cutoff", "0", "--adaptive"]
+    first = certify(images, tmp_path / "out", *options)
+    assert first.exit_code == 0, first.output
+    words = ["certify", "--continue", tmp_path / "out", "--data", f"npz:{images}", "--n", "200"]
+    words += ["--split", "test", "--model", f"hf:{folder}"]
+    more = CliRunner().invoke(app, list(map(str, words)))
+    assert more.exit_code == 0, more.output
+    assert sb.store.load(tmp_path / "out").settings.n == 200
 
 
 def test_a_network_of_timm(images: Path, tmp_path: Path) -> None:
