@@ -2,8 +2,13 @@
 
 from importlib.util import find_spec
 
-LIBRARIES = {"ada_verona": "_toolboxes/_verona.py", "inspect_ai": "_inspect.py"}
-"""Libraries with an environment of their own, and the adapter of each."""
+LIBRARIES = {
+    "ada_verona": "_toolboxes/_verona.py",
+    "inspect_ai": "_inspect.py",
+    "lightning": "_lightning.py",
+    "mlflow": "_mlflow.py",
+}
+"""Libraries that not every environment of the tests has, and the adapter of each."""
 
 collect_ignore = [
     f"smoothbound/harness/{file}"

@@ -25,6 +25,8 @@ EXTRAS = {
     "art": "art",
     "inspect_ai": "inspect",
     "ada_verona": "verona",
+    "lightning": "lightning",
+    "mlflow": "mlflow",
     "ray": "ray",
     "transformers": "transformers",
     "timm": "timm",

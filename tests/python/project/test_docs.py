@@ -43,6 +43,8 @@ NOT_RUN = [
     ("clusters.md", "Ray", "", "harness/test_ray.py runs it on a cluster"),
     ("harness.md", "Transformers and timm", "", "models/hub/test_page.py runs it"),
     ("reproduction.md", "(c) The published networks", "", "test_reproduction.py runs it"),
+    ("harness.md", "Lightning", "", "tests/python/harness/test_lightning.py runs it"),
+    ("harness.md", "MLflow", "", "tests/python/harness/test_mlflow.py runs it"),
     ("harness.md", "inspect_ai", "", "tests/python/harness/test_inspect.py runs it"),
     ("harness.md", "VERONA", "", "tests/python/harness/test_verona.py runs it"),
 ]

@@ -143,6 +143,8 @@ def test_a_package_that_is_missing_is_named_with_its_extra(
             "ada_verona",
             "verona",
         ),
+        ("import smoothbound as sb; sb.harness.CertifiedValidation", "lightning", "lightning"),
+        ("import smoothbound as sb; sb.harness.mlflow_metrics", "mlflow", "mlflow"),
     ],
 )
 def test_a_library_that_is_missing_beside_torch_is_named_with_its_extra(

@@ -65,7 +65,7 @@ class CertifiedMean(Metric):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.question, self._single = question, single
+        self.question, self.single = question, single
         self._places = question.radii or question.thresholds
         self.n_inputs = None if n_inputs is None else checks.count("n_inputs", n_inputs, 1, 2**31)
         rows = self.n_inputs or 1
@@ -176,7 +176,7 @@ class CertifiedMean(Metric):
         if means is not None:
             values[:] = [float32_below(self._scale(mean)) for mean in means]
         found = torch.from_numpy(values).to(self.device)
-        return found[0] if self._single else found
+        return found[0] if self.single else found
 
     def _scale(self, mean: Any) -> Any:
         """Return the mean in the units of the result."""
