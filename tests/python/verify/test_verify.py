@@ -347,6 +347,8 @@ def test_the_bets_of_the_run_decide_where_those_of_the_reference_are_less_lucky(
     for name in ("decide", "find"):
         found = verify_results(made(tmp_path / name, RUNS[name]))
         assert [str(one) for one in found.findings] == []
+        assert sum(tally.proved for tally in found.tallies.values()) > 0
+        assert not any(tally.unknown for tally in found.tallies.values())
 
 
 def test_a_number_of_an_input_that_failed_is_found(tmp_path: Path) -> None:
