@@ -69,7 +69,7 @@ def certify_command(
         "--measure": (settings.measure, "score"),
         "--outputs": (settings.outputs, "logits"),
         "--select": (settings.select, "score"),
-        "--split": (settings.split, "test"),
+        "--split": (None if settings.split == "all" else settings.split, "test"),
         "--skip": (settings.skip, 1),
         "--max-inputs": (settings.max_inputs, None),
         "--shard": (settings.shard, None),

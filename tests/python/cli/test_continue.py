@@ -15,7 +15,7 @@ import torch
 from stopped_runs import FOUR_QUESTIONS, certify, contents, files, interrupted_at, said
 from typer.testing import CliRunner
 
-from smoothbound import store
+from smoothbound import data, store
 from smoothbound.anytime import AnytimeTest
 from smoothbound.cli._app import app
 from smoothbound.errors import StoreError
@@ -389,6 +389,20 @@ def test_a_stopped_input_that_fails_keeps_its_certificates(
 def test_options_that_agree_may_be_stated(model: Path, folder: Path) -> None:
     result = certify(model, "--continue", folder, "--n", MANY, "--sigma", 0.25, "--out", folder)
     assert result.exit_code == 0, result.output
+
+
+def test_a_run_on_data_without_splits_goes_on(model: Path, tmp_path: Path) -> None:
+    digits = data.load("digits")
+    images = np.stack([digits[i][0] for i in range(3)])
+    np.savez(tmp_path / "three.npz", images=images, labels=digits.labels[:3])
+    out, source = tmp_path / "run", ("--data", f"npz:{tmp_path / 'three.npz'}")
+    asked = ("--sigma", 0.25, "--radii", 0.2, "--thresholds", 0.7, "--n", FEW)
+    first = certify(model, *source, "--adaptive", *asked, "--out", out)
+    assert first.exit_code == 0, first.output
+    assert store.load(out).settings.split == "all"
+    result = certify(model, *source, "--continue", out, "--n", MANY)
+    assert result.exit_code == 0, result.output
+    assert store.load(out).settings.n == MANY
 
 
 def test_runs_with_a_fixed_number_of_draws_do_not_go_on(model: Path, tmp_path: Path) -> None:

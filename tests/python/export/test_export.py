@@ -72,8 +72,8 @@ def test_csv_has_no_word_for_a_missing_number(run: Path, tmp_path: Path) -> None
 
 def test_a_text_that_a_spreadsheet_would_compute_is_harmless(tmp_path: Path) -> None:
     settings = dataclasses.replace(SETTINGS, n_inputs=1)
-    run = make_run(tmp_path / "one", settings, finished=0)
-    with store.Writer(run, settings, resume=True) as writer:
+    run = tmp_path / "one"
+    with store.Writer(run, settings) as writer:
         (first,) = make_rows(tmp_path, 1)
         writer.append(first | {"reason": '=HYPERLINK("http://x")', "status": "certified"})
         writer.finish()
@@ -257,14 +257,15 @@ def test_a_file_is_never_overwritten(run: Path, tmp_path: Path) -> None:
 
 
 def test_folders_that_hold_nothing_to_write(tmp_path: Path) -> None:
-    empty = make_run(tmp_path / "empty", finished=0)
-    for folder, said in (
-        (tmp_path / "none", "there is no results folder"),
-        (tmp_path, "holds no results"),
-        (empty, "has no finished input yet"),
-    ):
-        with pytest.raises(StoreError, match=said):
-            write_export(folder, tmp_path / "out.csv", "csv")
+    empty = tmp_path / "empty"
+    with store.Writer(empty, SETTINGS):
+        for folder, said in (
+            (tmp_path / "none", "there is no results folder"),
+            (tmp_path, "holds no results"),
+            (empty, "has no finished input yet"),
+        ):
+            with pytest.raises(StoreError, match=said):
+                write_export(folder, tmp_path / "out.csv", "csv")
     damaged = make_run(tmp_path / "damaged") / "results.parquet"
     data = bytearray(damaged.read_bytes())
     data[len(data) // 2] ^= 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reported import SETTINGS, make_run
+from reported import SETTINGS
 from scipy.special import expit, ndtri
 from scipy.stats import binomtest
 from typer.testing import CliRunner, Result
@@ -352,9 +352,11 @@ def test_pilots_need_draws_that_were_counted(pilots: Path, tmp_path: Path) -> No
     assert adaptive.exit_code == 0, adaptive.output
     with pytest.raises(StoreError, match="adaptive cannot be a pilot: adaptive draws"):
         read([tmp_path / "adaptive"])
-    unfinished = make_run(tmp_path / "run", finished=0)
-    with pytest.raises(StoreError, match="run has no finished input yet"):
-        of_results(store.load(unfinished), "run")
+    with (
+        store.Writer(tmp_path / "run", SETTINGS),
+        pytest.raises(StoreError, match="run has no finished input yet"),
+    ):
+        of_results(store.load(tmp_path / "run"), "run")
     with pytest.raises(TypeError, match="folders must be a list of paths, got"):
         read(pilots)  # type: ignore[arg-type]
 
@@ -365,7 +367,7 @@ def test_pilots_need_draws_that_were_counted(pilots: Path, tmp_path: Path) -> No
         ({}, "--checkpoint DIR/digits.pt --arch digits_cnn --data digits --sigma 0.5"),
         ({"data": "cifar10", "split": "train"}, "--data cifar10:DIR"),
         ({"data": "cifar10", "split": "train"}, "--split=train"),
-        ({"data": "npz:my photos.npz"}, "--data 'npz:DIR/my photos.npz'"),
+        ({"data": "npz:my photos.npz", "split": "all"}, "--data 'npz:DIR/my photos.npz'"),
         ({"arch": "mine:make", "checkpoint": "mine:make"}, "certify --model mine:make --data"),
         ({"arch": "mine:make"}, "--checkpoint DIR/digits.pt --arch mine:make"),
         ({"measure": "margin", "score_range": (-1.0, 1.0), "cutoff": 0.0}, "--measure=margin"),
@@ -385,6 +387,7 @@ def test_the_next_command(change: dict[str, Any], words: str) -> None:
     assert f"--n {advice.n} --radii 0.1 --thresholds=0.6 --bound cdf --band ell" in command
     assert "--seed 8 --alpha=0.01" in command
     assert ("--cutoff" in command) == (settings.cutoff in (None, 0.7))
+    assert ("--split" in command) == (settings.split == "train")
     assert "gaussian" not in command
     assert "--noise=gaussian" in next_command(advice, SETTINGS, seed=8)
 

@@ -233,8 +233,11 @@ def test_unfit_files_are_named(tmp_path: Path) -> None:
         report.write_report([tmp_path / "missing"], tmp_path / "out")
     with pytest.raises(StoreError, match="cannot write to"):
         report.write_report([SCORES], tmp_path / "scores.npy")
-    with pytest.raises(StoreError, match="no finished input yet"):
-        report.write_report([make_run(tmp_path / "run", finished=0)], tmp_path / "out")
+    with (
+        store.Writer(tmp_path / "run", SETTINGS),
+        pytest.raises(StoreError, match="no finished input yet"),
+    ):
+        report.write_report([tmp_path / "run"], tmp_path / "out")
 
 
 def test_html_page_needs_nothing_but_itself(tmp_path: Path) -> None:

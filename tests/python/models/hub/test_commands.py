@@ -68,7 +68,7 @@ def test_a_finished_run_goes_on_where_the_folder_is(
     first = certify(images, tmp_path / "out", *options)
     assert first.exit_code == 0, first.output
     words = ["certify", "--continue", tmp_path / "out", "--data", f"npz:{images}", "--n", "200"]
-    words += ["--split", "test", "--model", f"hf:{folder}"]
+    words += ["--model", f"hf:{folder}"]
     more = CliRunner().invoke(app, list(map(str, words)))
     assert more.exit_code == 0, more.output
     assert sb.store.load(tmp_path / "out").settings.n == 200
