@@ -218,6 +218,7 @@ def test_metrics_of_other_settings_share_no_state_in_a_collection(draws: Tensor)
             "surer": CertifiedAccuracy(0.25, 0.01, 0.8),
             "radius": CertifiedRadius(0.25),
             "again": CertifiedAccuracy(0.25, 0.01),
+            "by fewer": CertifiedAccuracy(0.25, 0.01, n0=20),
         }
     )
     collection.update(draws, wrong)
@@ -231,7 +232,7 @@ def test_metrics_of_other_settings_share_no_state_in_a_collection(draws: Tensor)
         assert found[name] == float(alone.compute())
     assert len({found["near"], found["far"], found["surer"]}) == 3
     assert found["near"] == found["again"]
-    assert len(collection.compute_groups) == 4  # the equal two share theirs
+    assert len(collection.compute_groups) == 5  # the equal two share theirs
 
 
 @pytest.mark.parametrize("n_inputs", [None, 7])
@@ -258,6 +259,16 @@ def test_processes_with_other_settings_are_refused_by_name(tmp_path: Path) -> No
         assert "only if they have the same alpha: give the metric equal" in one.stdout, one.stderr
 
 
+def test_processes_with_states_of_other_shapes_are_refused_by_name(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        meeting = str(tmp_path / "meeting")
+        done = list(pool.map(lambda rank: run(ranks.other_shapes, rank, meeting), range(2)))
+    for one in done:
+        assert "only if they have the same n_inputs and the same radius: give" in one.stdout, (
+            one.stderr
+        )
+
+
 def test_merged_states_of_other_settings_are_refused_by_name(draws: Tensor) -> None:
     one = CertifiedAccuracy(0.25, 0.1)
     one.update(draws, LABELS)
@@ -266,12 +277,49 @@ def test_merged_states_of_other_settings_are_refused_by_name(draws: Tensor) -> N
         "the same sigma:": CertifiedAccuracy(0.5, 0.1),
         "the same threshold:": CertifiedAccuracy(0.25, 0.1, 0.6),
         "the same measure and the same threshold:": CertifiedAccuracy(0.25, 0.1, measure="margin"),
+        "the same n0:": CertifiedAccuracy(0.25, 0.1, n0=50),
     }.items():
         other.update(draws, LABELS)
         merged = one.clone()
         merged.merge_state(other)
         with pytest.raises(ValueError, match=words):
             merged.compute()
+    single = CertifiedAccuracy(0.25, 0.1, n_inputs=1)  # of the shape of one without n_inputs
+    single.update(draws[:1], LABELS[:1], torch.tensor([0]))
+    single.merge_state(one)
+    with pytest.raises(ValueError, match="the same n_inputs:"):
+        single.compute()
+
+
+def test_states_of_other_shapes_are_not_merged(draws: Tensor) -> None:
+    one = CertifiedAccuracy(0.25, 0.1)
+    one.update(draws, LABELS)
+    before = one.compute()
+    for words, other in {
+        "the same radius:": CertifiedAccuracy(0.25, [0.1, 0.2]),
+        "the same n_inputs:": CertifiedAccuracy(0.25, 0.1, n_inputs=7),
+        "the same n_inputs and the same radius:": CertifiedAccuracy(0.25, [0, 0.1], n_inputs=9),
+    }.items():
+        other.update(draws, LABELS, torch.arange(7))
+        for incoming in (other, other.metric_state):
+            with pytest.raises(ValueError, match=words):
+                one.merge_state(incoming)
+    with pytest.raises(ValueError, match="Expected incoming state to be"):
+        one.merge_state(3)
+    one.merge_state(one.clone())
+    assert one.compute() == before
+    radius = CertifiedRadius(0.25)
+    with pytest.raises(ValueError, match="the same threshold:"):
+        radius.merge_state(CertifiedRadius(0.25, [0.5, 0.6]))
+
+
+def test_the_states_stay_whole_numbers(draws: Tensor) -> None:
+    metric = CertifiedConfidence(0.25).set_dtype(torch.float16).half()
+    metric.update(draws, LABELS)
+    assert all(state.dtype == torch.int64 for state in metric.metric_state.values())
+    plain = CertifiedConfidence(0.25)
+    plain.update(draws, LABELS)
+    assert torch.equal(metric.compute(), plain.compute())
 
 
 def test_inputs_that_come_twice_count_once(draws: Tensor) -> None:

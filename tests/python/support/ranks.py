@@ -10,7 +10,7 @@ from torchmetrics import MetricCollection
 
 from smoothbound.harness import CertifiedAccuracy, CertifiedConfidence, CertifiedRadius
 
-__all__ = ["metrics", "other_alpha", "uneven"]
+__all__ = ["metrics", "other_alpha", "other_shapes", "uneven"]
 
 SIGMA = 0.25
 
@@ -45,8 +45,18 @@ def uneven(rank: int, meeting: str, saved: str, n_inputs: int | None) -> None:
 def other_alpha(rank: int, meeting: str) -> None:
     """Print the error of ranks whose metrics have another alpha."""
     join(rank, meeting)
-    metric = CertifiedAccuracy(SIGMA, alpha=[0.001, 0.01][rank])
-    metric.update(torch.tensor([0.9, 0.1]).expand(1, 300, 2), torch.tensor([0]))
+    print_refusal(CertifiedAccuracy(SIGMA, alpha=[0.001, 0.01][rank]))
+
+
+def other_shapes(rank: int, meeting: str) -> None:
+    """Print the error of ranks whose states have other shapes."""
+    join(rank, meeting)
+    print_refusal(CertifiedAccuracy(SIGMA, [[0.0], [0.0, 0.1]][rank], n_inputs=[None, 7][rank]))
+
+
+def print_refusal(metric: CertifiedAccuracy) -> None:
+    draws = torch.tensor([0.9, 0.1]).expand(1, 300, 2)
+    metric.update(draws, torch.tensor([0]), torch.tensor([0]))
     try:
         metric.compute()
     except ValueError as error:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities.distributed import gather_all_tensors
 from torchmetrics.utilities.plot import plot_curve
 
 from smoothbound._utils import checks
@@ -89,6 +90,8 @@ class CertifiedMean(Metric):
             "alpha": of.alpha,
             "radius": of.radii,
             "threshold": of.thresholds,
+            "n0": of.n0,
+            "n_inputs": self.n_inputs,
         }
 
     @abstractmethod
@@ -166,17 +169,64 @@ class CertifiedMean(Metric):
         """
         expected = torch.tensor(self._marks) * self.n_updates.cpu()
         same = (self.marks.cpu() == expected).all(dim=1).tolist()
-        if others := [name for name, s in zip(self._named_settings(), same, strict=True) if not s]:
-            raise ValueError(
-                f"states of {type(self).__name__} can be added only if they have the same "
-                f"{' and the same '.join(others)}: give the metric equal arguments on every process"
-            )
+        self._refuse([name for name, s in zip(self._named_settings(), same, strict=True) if not s])
         means = mean_of_rows(self.sums.cpu().numpy(), self.counts.cpu().numpy())
         values = np.full(len(self._places), np.nan, np.float32)
         if means is not None:
             values[:] = [float32_below(self._scale(mean)) for mean in means]
         found = torch.from_numpy(values).to(self.device)
         return found[0] if self.single else found
+
+    def sync(self, dist_sync_fn: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Add the states of all processes, as a metric of torchmetrics does.
+
+        Raises
+        ------
+        ValueError
+            If their states have other shapes.
+        """
+        gather = dist_sync_fn or gather_all_tensors
+
+        def gather_alike(state: Tensor, group: Any = None) -> list[Tensor]:
+            found: list[Tensor] = gather(state, group=group)
+            for one in found:
+                self._require_shape(state, one)
+            return found
+
+        super().sync(gather_alike, *args, **kwargs)
+
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """Add the states of another metric, as a metric of torchmetrics does.
+
+        Raises
+        ------
+        ValueError
+            If its states have other shapes. Other differences are found by `compute`.
+        """
+        given = getattr(incoming_state, "metric_state", incoming_state)
+        if isinstance(given, dict):
+            for name, state in self.metric_state.items():
+                self._require_shape(state, given.get(name, state))
+        super().merge_state(incoming_state)
+
+    def _require_shape(self, state: Any, other: Any) -> None:
+        """Refuse a state of another shape, which is that of the inputs and the places."""
+        names = ("n_inputs", "radius" if self.question.radii else "threshold")
+        sizes = zip(names, state.shape, other.shape, strict=False)  # counts have no places
+        self._refuse([name for name, one, two in sizes if one != two])
+
+    def _refuse(self, settings: list[str]) -> None:
+        """Raise an error that names the settings, if there are any."""
+        if settings:
+            raise ValueError(
+                f"states of {type(self).__name__} can be added only if they have the same "
+                f"{' and the same '.join(settings)}: give the metric equal arguments on every "
+                "process"
+            )
+
+    def set_dtype(self, dst_type: Any) -> CertifiedMean:
+        """Return the metric as it is, because its states are whole numbers."""
+        return self
 
     def _scale(self, mean: Any) -> Any:
         """Return the mean in the units of the result."""
