@@ -39,7 +39,8 @@ def sklearn(estimator: Estimator) -> BaseClassifier:
     Raises
     ------
     TypeError
-        If the estimator has no ``predict_proba``.
+        If the estimator has no ``predict_proba``, or smooths already: it or a part of it has a
+        method ``certify``.
 
     Examples
     --------
@@ -48,6 +49,11 @@ def sklearn(estimator: Estimator) -> BaseClassifier:
     >>> sklearn(fitted)(torch.zeros(1, 1)).tolist()
     [[0.5, 0.5]]
     """
+    if (smoothed := _smoothed_part(estimator)) is not None:
+        raise TypeError(
+            f"model must be a base classifier, got {_called(estimator, smoothed)} with a method "
+            "certify, which smooths already: use that method, or give its base classifier"
+        )
     if not hasattr(estimator, "predict_proba"):
         raise TypeError(
             f"{type(estimator).__name__} has no predict_proba: calibrate it "
@@ -74,3 +80,18 @@ def sklearn(estimator: Estimator) -> BaseClassifier:
     return BaseClassifier(
         type(estimator).__name__, call, torch.device("cpu"), None, outputs="probabilities"
     )
+
+
+def _smoothed_part(estimator: Any) -> Any:
+    """Return the estimator, or a part that it is made of, if it smooths already; None if none."""
+    if hasattr(estimator, "certify"):
+        return estimator
+    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+        return None
+    found = map(_smoothed_part, estimator.get_params().values())  # its parts, of any depth
+    return next((part for part in found if part is not None), None)
+
+
+def _called(estimator: Any, part: Any) -> str:
+    name, inner = type(estimator).__name__, type(part).__name__
+    return name if part is estimator else f"{name} of a {inner}"

@@ -7,8 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
 
 from smoothbound._utils import checks
 from smoothbound.adapters._sklearn import sklearn
@@ -123,12 +129,13 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ------
         TypeError, ValueError
             If an argument is of the wrong kind or outside its range, the base classifier has no
-            ``predict_proba``, or -1 is a class and `abstain` is not stated.
+            ``predict_proba`` or smooths already, or -1 is a class and `abstain` is not stated.
         """
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         sigma = checks.positive("sigma", self.sigma)
         copies = checks.count("copies", self.copies, 0)
+        self._abstention()  # refuses several values
         if self.abstain is None and (np.unique(y) == -1).any():
             raise ValueError(
                 "abstain must be stated if -1 is a class: another value than the classes, such as "
@@ -157,14 +164,34 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         require_enough_votes(self.n, self.alpha)
         votes = self._votes(X)
-        abstain = np.asarray(-1 if self.abstain is None else self.abstain)
-        labels = self.classes_
+        abstain, labels = self._abstention(), self.classes_
         kinds = {labels.dtype.kind, abstain.dtype.kind}
         if not (kinds <= set("iuf") or len(kinds) == 1):
             labels, abstain = labels.astype(object), abstain.astype(object)
         choices = np.append(labels, abstain)  # a class of -1 takes the last
         found: NDArray[Any] = choices[[majority_class(row, self.alpha) for row in votes]]
         return found
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the share of the rows whose class is predicted; abstention is a wrong class.
+
+        Unlike the scorers of scikit-learn, it takes classes and `abstain` of different types.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (n_rows, n_features)
+        y : array-like, shape (n_rows,)
+            The true classes.
+        sample_weight : array-like of float, shape (n_rows,), optional
+
+        Returns
+        -------
+        float
+        """
+        predicted, true = self.predict(X), column_or_1d(y)
+        check_consistent_length(predicted, true)
+        right = [a == b for a, b in zip(predicted.tolist(), true.tolist(), strict=True)]
+        return float(accuracy_score([True] * len(right), right, sample_weight=sample_weight))
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the share of the noisy copies of each row that get each class.
@@ -199,6 +226,13 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows = self._rows(X)
         own = {"alpha": self.alpha, "seed": self.seed, "grid": self.grid, "noise": self.noise}
         return self._smoothed().certify(rows, index=row_keys(rows), **(own | options))
+
+    def _abstention(self) -> NDArray[Any]:
+        """Return what `predict` returns for abstention, as an array without dimensions."""
+        found = np.asarray(-1 if self.abstain is None else self.abstain)
+        if found.ndim:
+            raise ValueError(f"abstain must be one value, got {checks.shown(self.abstain)}")
+        return found
 
     def _smoothed(self) -> SmoothedClassifier:
         return SmoothedClassifier(sklearn(self.estimator_), self.sigma, measure=self.measure)

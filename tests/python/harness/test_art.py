@@ -135,6 +135,9 @@ def test_memory_does_not_grow_with_the_draws_as_the_toolbox_does(
 def test_what_cannot_be_certified_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match=r"model must inherit from `nn.Module`"):
         made(model=made())  # smoothed already
+    for kind in (PyTorchCertifiedSmoothing, PyTorchRandomizedSmoothing):
+        with pytest.raises(TypeError, match=f"got {kind.__name__} .* which smooths already"):
+            sb.SmoothedClassifier(made(kind), SCALE)
     with (
         pytest.raises(ValueError, match="preprocessing_defences must be left out"),
         pytest.warns(UserWarning, match="AFTER the application of preprocessing defences"),

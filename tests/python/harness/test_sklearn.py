@@ -10,11 +10,15 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -139,6 +143,24 @@ def test_abstention_is_a_value_of_your_choice(labels: Any, abstain: Any, expecte
     assert found.tolist() == expected
 
 
+@pytest.mark.parametrize("abstain", [None, "undecided", 0.5])
+@pytest.mark.parametrize("names", [[0, 1, 2], ["a", "b", "c"], [True, False, False]])
+def test_abstention_of_any_type_counts_as_a_wrong_class(names: Any, abstain: Any) -> None:
+    labels = np.array(names)[CLASSES]
+    smoothed = SmoothedEstimator(LogisticRegression(C=10), 2.0, n=50, abstain=abstain)
+    found = smoothed.fit(ROWS, labels).predict(ROWS).tolist()
+    right = [a == b for a, b in zip(found, labels.tolist(), strict=True)]
+    assert 0 < found.count(-1 if abstain is None else abstain) < len(ROWS)
+    assert smoothed.score(ROWS, labels) == np.mean(right)
+    weights = np.arange(len(ROWS))
+    weighted = np.average(right, weights=weights)
+    assert smoothed.score(ROWS, labels, sample_weight=weights) == weighted
+    folds = cross_val_score(smoothed, ROWS, labels, cv=2, error_score="raise")
+    assert ((folds > 0) & (folds < 1)).all()
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        smoothed.score(ROWS, labels[:3])
+
+
 def test_it_takes_part_in_a_search() -> None:
     search = GridSearchCV(
         SmoothedEstimator(LogisticRegression(), n=50), {"sigma": [0.1, 20.0]}, cv=2
@@ -150,6 +172,24 @@ def test_it_takes_part_in_a_search() -> None:
 def test_what_cannot_be_smoothed_is_refused_by_name(smoothed: SmoothedEstimator) -> None:
     with pytest.raises(TypeError, match="LinearSVC has no predict_proba"):
         SmoothedEstimator(LinearSVC()).fit(ROWS, CLASSES)
+    smooths = "model must be a base classifier, got {} with a method certify, which smooths already"
+    whole = make_pipeline(StandardScaler(), smoothed)
+    for name, estimator in (
+        ("SmoothedEstimator", smoothed),
+        ("Pipeline of a SmoothedEstimator", whole),
+        ("FrozenEstimator of a SmoothedEstimator", FrozenEstimator(whole)),
+        ("CalibratedClassifierCV of a SmoothedEstimator", CalibratedClassifierCV(smoothed)),
+    ):
+        with pytest.raises(TypeError, match=smooths.format(name)):
+            SmoothedEstimator(estimator).fit(ROWS, CLASSES)
+        with pytest.raises(TypeError, match=smooths.format(name)):
+            sb.SmoothedClassifier(estimator, SIGMA)
+    with pytest.raises(TypeError, match=smooths.format("SmoothedClassifier")):
+        sb.SmoothedClassifier(sb.SmoothedClassifier(smoothed.estimator_, SIGMA), SIGMA)
+    with pytest.raises(ValueError, match=r"abstain must be one value, got \[1, 2\]"):
+        SmoothedEstimator(LogisticRegression(), abstain=[1, 2]).fit(ROWS, CLASSES)
+    with pytest.raises(ValueError, match="abstain must be one value"):
+        clone(smoothed).fit(ROWS, CLASSES).set_params(abstain=[1, 2]).predict(ROWS)
     with pytest.raises(ValueError, match="abstain must be stated if -1 is a class"):
         SmoothedEstimator(LogisticRegression()).fit(ROWS, np.where(CLASSES == 0, -1, 1))
     with pytest.raises(NotFittedError):
