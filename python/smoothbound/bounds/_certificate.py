@@ -176,6 +176,8 @@ class Certificate:
     def plot(self, ax: Axes | None = None, inputs: ArrayLike | None = None) -> Axes:
         """Draw the certified confidence over the radius, one curve an input.
 
+        The curves have labels: ``cert.plot().legend()`` tells which is which.
+
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional

@@ -54,11 +54,13 @@ class Preview:
     def html(self) -> str:
         """Return the same as a fragment of HTML, for notebooks."""
         table, others = self._table()
-        head, *body = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in table]
-        rows = "".join(f"<tr>{row}</tr>" for row in body)
+        head, *body = table
+        names = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+        lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body)
+        rows = "".join(f"<tr>{line}</tr>" for line in lines)
         words = "".join(f"<p>{escape(line)}</p>" for line in self._more(others))
         return (
-            f"<div><p>{escape(printable(self.title))}</p><table><thead><tr>{head}</tr></thead>"
+            f"<div><p>{escape(printable(self.title))}</p><table><thead><tr>{names}</tr></thead>"
             f"<tbody>{rows}</tbody></table>{words}</div>"
         )
 

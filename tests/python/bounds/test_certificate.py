@@ -153,7 +153,7 @@ def test_what_is_printed_is_on_the_safe_side() -> None:
 def test_html_of_a_certificate_holds_no_markup_of_others(cert: sb.Certificate) -> None:
     html = cert._repr_html_()
     assert html.count("<tr>") == 5
-    assert "lower@0" in html
+    assert "<th>lower@0" in html
     torch = pytest.importorskip("torch")
     measure = sb.custom(lambda out, _: out[:, 0], (0.0, 1.0), name="<script>\x1b")
     smoothed = sb.SmoothedClassifier(
