@@ -150,6 +150,10 @@ def test_what_cannot_be_certified_is_refused_by_name() -> None:
     assert made(sample_size=10).predict(X, is_abstain=False).any()
     with pytest.raises(ValueError, match="nb_classes must be that of the model, got 2, and class"):
         made(model=nn.Sequential(FirstElement(), nn.ConstantPad1d((0, 1), 9.0))).predict(X)
+    for kind in (np.complex64, str, object):
+        for call in (made().predict, lambda x: made().certify(x, n=100)):
+            with pytest.raises(TypeError, match="x must hold real numbers, got"):
+                call(X.astype(kind))
     for name, value in (("scale", 0.0), ("alpha", 1.0), ("sample_size", 0), ("sample_size", 1.5)):
         with pytest.raises((TypeError, ValueError), match=name):
             made(**{name: value})

@@ -32,6 +32,9 @@ class PyTorchCertifiedSmoothing(PyTorchRandomizedSmoothing):  # type: ignore[mis
       content of an input and `seed` alone.
     - Radii are rounded down. `certify_confidence` certifies the confidence too.
 
+    Inputs of another type are rounded to float32, as everywhere in the toolbox. The certificate is
+    about the rounded input.
+
     Training and gradients are those of the toolbox.
 
     Parameters
@@ -251,4 +254,8 @@ class _Standardised(nn.Module):
 
 
 def _inputs(x: NDArray[Any]) -> NDArray[np.float32]:
-    return checks.array("x", x).astype(np.float32)
+    """Return the inputs in float32, as everywhere in the toolbox."""
+    rows = checks.array("x", x)
+    if rows.dtype.kind not in "biuf":
+        raise TypeError(f"x must hold real numbers, got {rows.dtype}")
+    return rows.astype(np.float32)
