@@ -341,13 +341,21 @@ def test_nothing_is_no_number(draws: Tensor) -> None:
 def test_a_metric_is_drawn(draws: Tensor) -> None:
     figure = pytest.importorskip("matplotlib.figure")
     ax = figure.Figure().subplots()
-    metric = CertifiedAccuracy(0.25, [0, 0.1, 0.2])
+    metric = CertifiedConfidence(0.25, [0.1, 0, 0.2])
     metric.update(draws, LABELS)
     metric.plot(ax=ax)
     (line,) = ax.get_lines()
     np.testing.assert_allclose(line.get_xdata(), [0, 0.1, 0.2])
-    np.testing.assert_allclose(line.get_ydata(), metric.compute())
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("radius", "CertifiedAccuracy")
+    np.testing.assert_allclose(line.get_ydata(), metric.compute()[[1, 0, 2]])
+    assert line.get_drawstyle() == "steps-pre"  # not more than is certified
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("radius", "CertifiedConfidence")
+    ax = figure.Figure().subplots()
+    metric.plot([metric.compute(), metric.compute()], ax=ax)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["radius 0.1", "radius 0", "radius 0.2"]
+    for val in (torch.zeros(4), [torch.zeros(2)]):
+        with pytest.raises(ValueError, match="val must have one number for each radius, 3, got"):
+            metric.plot(val, ax=ax)
     single = CertifiedRadius(0.25)
     single.update(draws, LABELS)
     ax = figure.Figure().subplots()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -14,6 +15,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities.distributed import gather_all_tensors
 from torchmetrics.utilities.plot import plot_curve
 
+from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
 from smoothbound.harness._torchmetrics._certified_batch import (
@@ -160,7 +162,8 @@ class CertifiedMean(Metric):
         Returns
         -------
         Tensor
-            One number, or one for each radius or threshold; NaN if there was no input.
+            One number, or one for each radius or threshold; NaN if there was no input. torchmetrics
+            turns a vector of one number into the number.
 
         Raises
         ------
@@ -235,6 +238,8 @@ class CertifiedMean(Metric):
     def plot(self, val: Any = None, ax: Any = None) -> Any:
         """Draw the metric: a curve over its radii or thresholds, or a point for a single number.
 
+        The curve has steps, because the number of a radius is what is certified within it.
+
         Parameters
         ----------
         val : Tensor or sequence of Tensor, optional
@@ -252,19 +257,37 @@ class CertifiedMean(Metric):
         ------
         ModuleNotFoundError
             If Matplotlib is missing; the error names the extra that brings it.
+        ValueError
+            If `val` has not one number for each radius or threshold.
         """
         with name_the_extra():
             import matplotlib  # noqa: F401
         val = self.compute() if val is None else val
         if isinstance(val, Tensor) and val.ndim == 1:
-            names = (self.plot_legend_name or "", type(self).__name__)
-            return plot_curve(
-                (torch.tensor(self._places, dtype=torch.float64), val),  # type: ignore[arg-type]
-                ax=ax,
-                label_names=names,
-                name=type(self).__name__,
-            )
+            return self._plot_curve(val, ax)
+        if isinstance(val, Sequence) and all(isinstance(v, Tensor) and v.ndim == 1 for v in val):
+            names = [f"{self.plot_legend_name} {exact(at)}" for at in self._places]
+            val = [dict(zip(names, self._one_a_place(v), strict=True)) for v in val]
         return self._plot(val, ax)
+
+    def _plot_curve(self, val: Tensor, ax: Any) -> Any:
+        places, order = torch.tensor(self._places, dtype=torch.float64).sort(stable=True)
+        made: Any = plot_curve(
+            (places, self._one_a_place(val).cpu()[order]),  # type: ignore[arg-type]
+            ax=ax,
+            label_names=(self.plot_legend_name or "", type(self).__name__),
+            name=type(self).__name__,
+        )
+        made[1].get_lines()[-1].set_drawstyle("steps-pre")
+        return made
+
+    def _one_a_place(self, val: Tensor) -> Tensor:
+        if len(val) != len(self._places):
+            raise ValueError(
+                f"val must have one number for each {self.plot_legend_name}, {len(self._places)}, "
+                f"got {len(val)}"
+            )
+        return val
 
 
 def _mark(value: object) -> tuple[int, int]:
