@@ -29,7 +29,7 @@ class Measure:
     Attributes
     ----------
     name : str
-        Name of the measure in results.
+        Name of the measure in results, which is not that of a measure of the library.
     score_range : tuple of float
         The range (a, b) that every value lies in. A value outside is an error, and never clipped.
     cutoff : float or None
@@ -153,7 +153,7 @@ def custom(
         The range (a, b) of the values. Draws are kept in float32, so both ends must be exact
         float32 numbers. An input with a value outside the range is reported as failed.
     name : str, default "custom"
-        Name of the measure in results.
+        Name of the measure in results, which is not that of a measure of the library.
     cutoff : float, optional
         Abstain if the certified value at R = 0 is not above this; by default never.
 
@@ -166,8 +166,8 @@ def custom(
     TypeError
         If `function` is not callable, or an argument is of the wrong kind.
     ValueError
-        If the range is not finite with a < b and exact in float32, or no certified value could
-        be above the cut-off.
+        If the range is not finite with a < b and exact in float32, no certified value could be
+        above the cut-off, or the name is taken.
 
     Examples
     --------
@@ -185,6 +185,11 @@ def custom(
         )
     if not isinstance(name, str) or not name:
         raise TypeError(f"name must be a non-empty string, got {checks.shown(name)}")
+    if name in (*_BY_NAME, TOP_CLASS.name):
+        raise ValueError(
+            f"name must not be that of a measure of the library, got {name!r}: results with this "
+            "name would be taken for those of the other measure"
+        )
     a, b = checks.score_range("score_range", score_range)
     for end, outward in ((a, -np.inf), (b, np.inf)):
         if float(np.float32(end)) != end:

@@ -105,6 +105,8 @@ def test_custom_keeps_what_it_is_given() -> None:
     [
         ({"function": 3}, TypeError, "function must be callable"),
         ({"name": ""}, TypeError, "name must be a non-empty string"),
+        ({"name": "score"}, ValueError, "name must not be that of a measure of the library"),
+        ({"name": "top class"}, ValueError, "name must not be that of a measure of the library"),
         ({"score_range": (1.0, 1.0)}, ValueError, "a < b"),
         ({"score_range": (0.0, float("inf"))}, ValueError, "finite"),
         ({"score_range": 1.0}, TypeError, "pair"),

@@ -373,6 +373,8 @@ def test_preds_about_something_else_are_refused_by_name(
     one = smoothed.draw(inputs(1.0)[0], n=200)
     label = torch.tensor([0])
     upper = smoothed.certify(inputs(1.0), n=200, sides="upper")
+    wide, narrow = (sb.custom(lambda p, _: p[:, 0], (0.0, b), name="own") for b in (2.0, 1.0))
+    of_wide = sb.SmoothedClassifier(model, SIGMA, measure=wide).certify(inputs(1.0), n=200)
     for words, metric, preds in (
         ("must have the sigma 0.3 of this metric, got 0.5", CertifiedAccuracy(0.3), cert[:1]),
         ("must have the sigma 0.3", CertifiedAccuracy(0.3), one),
@@ -381,6 +383,11 @@ def test_preds_about_something_else_are_refused_by_name(
         ("the alpha 0.01 of this metric, got 0.001", CertifiedAccuracy(SIGMA, alpha=0.01), cert),
         ("the radii 0.2, got 0.1, 0.4", CertifiedAccuracy(SIGMA, [0.1, 0.2]), cert[:1]),
         ("the thresholds 0.6, got 0.5, 0.7", CertifiedRadius(SIGMA, 0.6), cert[:1]),
+        (
+            r"the score_range \(0.0, 1.0\) of the measure 'own' of this metric, got \(0.0, 2.0\)",
+            CertifiedConfidence(SIGMA, measure=narrow),
+            of_wide,
+        ),
         ("from below, got sides='upper'", CertifiedAccuracy(SIGMA), upper),
         ("more draws of each input than n0 = 400", CertifiedAccuracy(0.25, n0=400), draws),
         ("take the softmax of logits first", CertifiedAccuracy(0.25), draws * 2),

@@ -39,7 +39,7 @@ class CertifiedAccuracy(CertifiedMean):
     threshold : float, optional
         The confidence to exceed; by default the cut-off of the measure, 0.5 for the score.
     measure : {"score", "margin", "vote"} or Measure, default "score"
-        The confidence; see `smoothbound.measures`.
+        The confidence; see `smoothbound.measures`. Custom ones are told apart by name and range.
     alpha : float, default 0.001
         Failure probability of the certificate of each input. The metric is a mean of certificates
         of single inputs, and alpha is not the failure probability of the mean.

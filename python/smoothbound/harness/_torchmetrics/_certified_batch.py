@@ -97,6 +97,11 @@ class Question:
     def _of_certificate(self, cert: SmoothedCertificate) -> CertifiedBatch:
         of = cert.settings
         self._require("certificates", sigma=of.sigma, measure=of.measure, alpha=of.alpha)
+        if of.score_range != self.measure.score_range:
+            raise ValueError(
+                f"certificates must have the score_range {self.measure.score_range} of the measure "
+                f"{self.measure.name!r} of this metric, got {of.score_range}"
+            )
         if cert.lower is None or cert.radius is None:
             raise ValueError("certificates must bound the confidence from below, got sides='upper'")
         columns = {}
