@@ -18,6 +18,7 @@ from smoothbound.analysis._stored import MOST_IN_MEMORY, StoredEvaluation, in_me
 from smoothbound.analysis.evaluation import WITHOUT_DRAWS, Bounds, Evaluation
 from smoothbound.anytime._record import AdaptiveRecord
 from smoothbound.bounds._certificate import Certificate
+from smoothbound.bounds._certificate_files import parts_in
 from smoothbound.errors import DataError, StoreError
 from smoothbound.noise._kinds import Kind
 from smoothbound.noise._record import NoiseRecord
@@ -61,7 +62,7 @@ def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) 
             one = _read_log(path)
             join = next(joins, None)
             one = one if join is None else logs.with_class_radius(one, join)
-        elif path.suffix == ".parquet" and path.is_file():
+        elif (path.suffix == ".parquet" and path.is_file()) or parts_in(path):
             one = of_certificate(Certificate.load(path), path.stem)
         else:
             one = evaluate(open_folder(path), path.resolve().name or "results")
@@ -283,6 +284,7 @@ def _day(path: Path) -> str:
     """Return the day, by universal time, on which an input was last written."""
     files = [path] if path.is_file() else [path / RESULTS, path / JOURNAL]
     files += [part / name for part in parts_of(path) for name in (RESULTS, JOURNAL)]
+    files += parts_in(path)
     last = max(file.stat().st_mtime for file in files if file.exists())
     return datetime.fromtimestamp(last, tz=timezone.utc).strftime("%Y-%m-%d")
 

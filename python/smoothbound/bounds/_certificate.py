@@ -154,6 +154,11 @@ class Certificate:
     def load(cls, path: str | Path) -> Self:
         """Read a certificate that `save` or ``smoothbound bounds`` wrote.
 
+        Parameters
+        ----------
+        path : str or Path
+            A .parquet file, or a folder with all shards of ``bounds --shard``.
+
         Returns
         -------
         Certificate

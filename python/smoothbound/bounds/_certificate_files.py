@@ -6,7 +6,8 @@ Settings and numbers that are read are checked like arguments.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from smoothbound._display.printable import spreadsheet_cell
+from smoothbound._display.printable import printable, spreadsheet_cell
 from smoothbound._files.atomic import atomic_write
 from smoothbound._files.sealed import METADATA_KEY, read_table, require, seal, write_table
 from smoothbound._utils import checks
@@ -24,11 +25,24 @@ from smoothbound.bounds._request import Settings
 from smoothbound.errors import StoreError
 from smoothbound.scores._arrays import as_scores
 
-__all__ = ["KINDS", "read", "require_kind", "settings_beside", "write", "writing"]
+__all__ = [
+    "KINDS",
+    "part_file",
+    "parts_in",
+    "read",
+    "require_kind",
+    "require_same_run",
+    "rows_of_part",
+    "settings_beside",
+    "write",
+    "writing",
+]
 
 KINDS = (".parquet", ".csv")
+_PART = re.compile(r"([0-9]{1,10})-of-([0-9]{1,10})\.parquet")
 
 CLASS_KEY = b"smoothbound class"  # of the metadata: the name of the class of certificates
+TABLE_KEY = b"smoothbound scores"  # of a shard: which table of scores it is a part of
 
 
 class Tabular(Protocol):
@@ -60,11 +74,13 @@ def read(path: str | Path, class_named: Callable[[str], Any]) -> Any:
     Parameters
     ----------
     path : str or Path
+        A file, or a folder with the files of all shards.
     class_named : callable
         Takes the name of a class of certificates, which the file states, and returns the class, or
         raises a LookupError.
     """
-    table, is_sealed = read_table(checks.path("path", path))
+    path = checks.path("path", path)
+    table, is_sealed = _of_all_parts(path) if path.is_dir() else read_table(path)
     metadata = table.schema.metadata or {}
     try:
         kind = class_named(metadata.get(CLASS_KEY, b"Certificate").decode())
@@ -106,6 +122,115 @@ def _part(name: str, settings: Settings, table: pa.Table) -> Any:
     return values
 
 
+def part_file(folder: Path, index: int, count: int) -> Path:
+    """Return the file of a shard. The names of the shards sort as their rows do."""
+    return folder / f"{index:0{len(str(count - 1))}}-of-{count}.parquet"
+
+
+def rows_of_part(index: int, count: int, n_inputs: int) -> range:
+    """Return the rows of a shard: rows in succession, so that files are read once by all shards.
+
+    Examples
+    --------
+    >>> [rows_of_part(i, 3, 10) for i in range(3)]
+    [range(0, 3), range(3, 6), range(6, 10)]
+    """
+    return range(n_inputs * index // count, n_inputs * (index + 1) // count)
+
+
+def parts_in(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return the files of finished shards in a folder, each with its shard and their number."""
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = {one: _PART.fullmatch(one.name) for one in files}
+    return {one: (int(name[1]), int(name[2])) for one, name in found.items() if name is not None}
+
+
+def require_same_run(
+    folder: Path, settings: Settings, count: int, scores: Mapping[str, object]
+) -> None:
+    """Refuse a folder with shards of another run.
+
+    Parameters
+    ----------
+    folder : Path
+    settings : Settings
+    count : int
+        Number of shards.
+    scores : mapping
+        What tells the table of all scores from others: its number of rows, and so on.
+
+    Raises
+    ------
+    StoreError
+        It names each setting that differs, with both values.
+    """
+    ours = json.loads(settings.to_json()) | dict(scores)
+    for path, (_, others) in parts_in(folder).items():
+        theirs = _said_by(path)
+        told: list[tuple[str, Any, Any]] = []
+        told += [("number of shards", others, count)] if others != count else []
+        told += [
+            (name, theirs.get(name), ours.get(name))
+            for name in theirs | ours
+            if theirs.get(name) != ours.get(name)
+        ]
+        if told:
+            words = printable(
+                "; ".join(f"{name}: was {was!r}, now {now!r}" for name, was, now in told)
+            )
+            raise StoreError(
+                f"{path} is a shard of another run: {words}. All shards need the same options; "
+                "state those of the others, or another --out"
+            )
+
+
+def _said_by(path: Path) -> dict[str, Any]:
+    """Return the settings of a shard and what it says of its scores, as JSON holds them."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        return dict(json.loads(metadata[METADATA_KEY])) | dict(json.loads(metadata[TABLE_KEY]))
+    except (
+        OSError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        pa.ArrowException,
+    ) as error:
+        raise StoreError(
+            f"{path} is no sound shard: {printable(str(error))}; delete it and make it again"
+        ) from error
+
+
+def _of_all_parts(folder: Path) -> tuple[pa.Table, bool]:
+    """Read the files of all shards as one table, with the metadata of each of them."""
+    parts = parts_in(folder)
+    if not parts:
+        raise StoreError(
+            f"{folder} holds no certificate: needed is a file, or a folder that bounds --shard "
+            "wrote"
+        )
+    counts = sorted({count for _, count in parts.values()})
+    if len(counts) > 1:
+        raise StoreError(f"{folder} holds shards of several runs: of {counts[0]} and {counts[1]}")
+    missing = sorted(set(range(counts[0])) - {index for index, _ in parts.values()})
+    if missing:
+        shown = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        raise StoreError(
+            f"{folder} lacks {len(missing)} of {counts[0]} shards: {shown}; make them by bounds "
+            "--shard"
+        )
+    read = [(path, *read_table(path)) for path in parts]
+    for path, table, _ in read:
+        if table.schema.metadata != read[0][1].schema.metadata:
+            raise StoreError(
+                f"{path} and {read[0][0]} have other settings, or are of other scores: delete one "
+                "of them and make it again"
+            )
+    joined = pa.concat_tables([table for _, table, _ in read], promote_options="permissive")
+    return joined, all(is_sealed for _, _, is_sealed in read)
+
+
 def require_kind(path: Path) -> None:
     """Refuse a file with an ending that cannot be written.
 
@@ -126,7 +251,7 @@ def settings_beside(path: Path) -> Path:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[_Write]:
+def writing(path: Path, scores: Mapping[str, object] | None = None) -> Iterator[_Write]:
     """Write a file of certificates, which replaces `path` once it is complete.
 
     Parameters
@@ -135,6 +260,8 @@ def writing(path: Path) -> Iterator[_Write]:
         Ends in .parquet, for the columns of `Certificate.to_arrow` with the settings in the
         metadata; or in .csv, for the columns of `Certificate.to_pandas`, with the settings in a
         file of their own, `settings_beside` it.
+    scores : mapping, optional
+        Of a shard: what tells the table of all scores from others. For .parquet.
 
     Yields
     ------
@@ -148,7 +275,7 @@ def writing(path: Path) -> Iterator[_Write]:
         If the file cannot be written, or one of the first columns has the name of another.
     """
     if path.suffix.lower() == ".parquet":
-        with atomic_write(path) as file, _parquet(file) as write:
+        with atomic_write(path) as file, _parquet(file, scores) as write:
             yield write
     else:
         with (
@@ -160,14 +287,15 @@ def writing(path: Path) -> Iterator[_Write]:
 
 
 @contextmanager
-def _parquet(file: BinaryIO) -> Iterator[_Write]:
+def _parquet(file: BinaryIO, scores: Mapping[str, object] | None) -> Iterator[_Write]:
     writer: pq.ParquetWriter | None = None
+    of_table = {} if scores is None else {TABLE_KEY: json.dumps(scores, sort_keys=True).encode()}
 
     def write(ids: pa.Table, certificate: Tabular) -> None:
         nonlocal writer
         table = certificate.to_arrow()
         joined = _joined(ids, table.column_names, table.columns)
-        joined = joined.replace_schema_metadata(table.schema.metadata)
+        joined = joined.replace_schema_metadata((table.schema.metadata or {}) | of_table)
         if writer is None:
             # A dictionary would only cost time, because hardly any number occurs twice.
             options: dict[str, Any] = {"use_dictionary": False, "write_page_checksum": True}

@@ -16,6 +16,7 @@ from smoothbound.errors import StoreError
 __all__ = [
     "ScoreFile",
     "Scores",
+    "between",
     "check_type",
     "choose",
     "readable",
@@ -66,6 +67,18 @@ def readable(path: Path, chunks: Iterator[Scores]) -> Iterator[Scores]:
         raise
     except Exception as error:
         raise StoreError(f"{path} cannot be read: {error}") from error
+
+
+def between(rows: range, chunks: Iterable[Scores]) -> Iterator[Scores]:
+    """Yield the parts of chunks that hold some rows in succession."""
+    at = 0
+    for chunk in chunks:
+        part = chunk[max(rows.start - at, 0) : max(rows.stop - at, 0)]
+        if len(part):
+            yield part
+        at += len(chunk)
+        if at >= rows.stop:
+            return
 
 
 def check_type(what: str, dtype: np.dtype[Any]) -> None:

@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 import smoothbound as sb
 from smoothbound._files import sealed
 from smoothbound.cli._app import app
+from smoothbound.errors import StoreError
 from smoothbound.scores import _score_file
 
 SCORES = np.random.default_rng(0).beta(8, 1, (5, 400))
@@ -239,3 +240,112 @@ def test_help_says_what_has_to_be_fixed_before_a_look(command: str) -> None:
     words = " ".join(shown.replace("│", " ").split())
     assert "are fixed before a look at any result" in words
     assert "docs/choices.md" in words
+
+
+@pytest.fixture
+def shards(table: Path, tmp_path: Path) -> Path:
+    """A folder with all shards of a run, made in no particular order."""
+    folder = tmp_path / "shards"
+    for shard in ("2/3", "0/3", "1/3"):
+        result = bounds(table, *OPTIONS, "--out", folder, "--shard", shard)
+        assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.mark.parametrize("options", [(), ("--bound", "tangent", "--seed", 5)])
+@pytest.mark.parametrize("rows_at_a_time", [1, 2, 100])
+def test_the_shards_of_a_table_are_the_table(
+    table: Path,
+    tmp_path: Path,
+    rows_at_a_time: int,
+    options: tuple[object, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert bounds(table, *OPTIONS, *options, "--out", tmp_path / "whole.parquet").exit_code == 0
+    monkeypatch.setattr(_score_file, "CHUNK_BYTES", rows_at_a_time * SCORES[0].nbytes)
+    folder = tmp_path / "shards"
+    for i in range(3):
+        result = bounds(table, *OPTIONS, *options, "--out", folder, "--shard", f"{i}/3")
+        assert result.exit_code == 0, result.output
+    assert [path.name for path in sorted(folder.iterdir())] == [
+        f"{i}-of-3.parquet" for i in range(3)
+    ]
+    whole = pq.read_table(tmp_path / "whole.parquet")
+    assert pa.concat_tables(map(pq.read_table, sorted(folder.iterdir()))).equals(whole)
+    one, joined = (sb.Certificate.load(tmp_path / name) for name in ("whole.parquet", "shards"))
+    np.testing.assert_array_equal(joined.lower, one.lower)
+    assert joined.settings == one.settings
+
+
+def test_a_shard_that_is_finished_is_left_as_it_is(table: Path, shards: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in shards.iterdir()}
+    result = bounds(table, *OPTIONS, "--out", shards, "--shard", "1/3")
+    assert result.exit_code == 0, result.output
+    assert "finished before" in result.output
+    assert {path: path.stat().st_mtime_ns for path in shards.iterdir()} == before
+
+
+def test_shards_are_those_of_the_scheduler(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    result = bounds(table, *OPTIONS, "--out", tmp_path / "shards", "--shard", "auto")
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in (tmp_path / "shards").iterdir()] == ["1-of-4.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("shard", "options", "words"),
+    [
+        ("1/4", (), "number of shards: was 3, now 4"),
+        ("1/3", ("--alpha", 0.01), "alpha: was 0.001, now 0.01"),
+        ("3/3", (), "shard must be i/n with i from 0 to 2"),
+        ("0/9", (), "--shard 0/9 is of more shards than the 5 rows of the scores"),
+    ],
+)
+def test_shards_that_do_not_fit_are_refused(
+    table: Path, shards: Path, shard: str, options: tuple[object, ...], words: str
+) -> None:
+    before = sorted(shards.iterdir())
+    result = bounds(table, *OPTIONS, *options, "--out", shards, "--shard", shard)
+    assert result.exit_code == 2
+    assert words in " ".join(result.output.split())
+    assert sorted(shards.iterdir()) == before
+
+
+def test_a_folder_of_shards_says_what_is_wrong_with_it(
+    table: Path, shards: Path, tmp_path: Path
+) -> None:
+    file = bounds(table, *OPTIONS, "--out", tmp_path / "b.parquet", "--shard", "0/3")
+    assert "--out must be a folder with --shard" in " ".join(file.output.split())
+    first, second, _ = sorted(shards.iterdir())
+    kept = first.read_bytes()
+    first.unlink()
+    with pytest.raises(StoreError, match="lacks 1 of 3 shards: 0"):
+        sb.Certificate.load(shards)
+    first.write_bytes(second.read_bytes()[:-9])
+    again = bounds(table, *OPTIONS, "--out", shards, "--shard", "0/3")
+    assert "is no sound shard" in " ".join(again.output.split())
+    first.unlink()
+    others = tmp_path / "others.npy"
+    np.save(others, SCORES[::-1])
+    refused = bounds(others, *OPTIONS, "--out", shards, "--shard", "0/3")
+    assert "digest of the first row: was" in " ".join(refused.output.split())
+    others_shard = tmp_path / "others"
+    assert bounds(others, *OPTIONS, "--out", others_shard, "--shard", "0/3").exit_code == 0
+    first.write_bytes((others_shard / first.name).read_bytes())
+    with pytest.raises(StoreError, match="or are of other scores"):
+        sb.Certificate.load(shards)
+    first.write_bytes(kept)
+    (shards / "0-of-2.parquet").write_bytes(kept)
+    with pytest.raises(StoreError, match="shards of several runs: of 2 and 3"):
+        sb.Certificate.load(shards)
+    with pytest.raises(StoreError, match="holds no certificate"):
+        sb.Certificate.load(tmp_path)
+
+
+def test_a_report_takes_the_shards_of_bounds(shards: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["report", str(shards), "--out", str(tmp_path / "report")])
+    assert result.exit_code == 0, result.output
+    assert "5 inputs" in (tmp_path / "report" / "report.html").read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from smoothbound._display.console import say
 from smoothbound._display.rounding import ceil_significant, floor_significant
+from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
 from smoothbound.backends._names import BACKENDS, BANDS, BOUNDS, ORDERS, SIDES
@@ -28,6 +30,7 @@ from smoothbound.cli._options import (
     default_radii,
     numbers,
 )
+from smoothbound.cli._run_options import shard_of
 from smoothbound.errors import StoreError
 
 if TYPE_CHECKING:
@@ -35,10 +38,11 @@ if TYPE_CHECKING:
 
     from smoothbound.bounds._certificate import Certificate
     from smoothbound.scores._score_file import ScoreFile, Scores
+    from smoothbound.store._shards.shard import Shard
 
 __all__ = ["bounds"]
 
-_DRAWS, _MACHINE = "The scores", "How it runs"
+_DRAWS, _MACHINE, _SHARDS = "The scores", "How it runs", "Runs in shards"
 
 
 def bounds(
@@ -60,7 +64,7 @@ def bounds(
         Path,
         typer.Option(
             help="File to write: .parquet, with the settings in its metadata; or .csv, with the "
-            "settings in a second file, whose name has .json appended.",
+            "settings in a second file, whose name has .json appended. With --shard, a folder.",
             show_default=False,
         ),
     ],
@@ -117,23 +121,30 @@ def bounds(
         int | None,
         typer.Option(help="Number of threads.", show_default="all cores", rich_help_panel=_MACHINE),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Certify the I-th of N equal parts of the rows, from 0 to N - 1, into a file in "
+            "the folder --out, which is one table once all parts are there. auto takes I and N "
+            "from the scheduler.",
+            show_default=False,
+            rich_help_panel=_SHARDS,
+        ),
+    ] = None,
 ) -> None:
     """Certify scores that you already have: one row of bounds for each row of scores.
 
     The scores are read, certified and written a few rows at a time, so a file can be larger than
     memory.
     """
-    from smoothbound.bounds._certificate_files import require_kind, settings_beside
     from smoothbound.bounds._certify import certify_rows
     from smoothbound.bounds._method import Method
     from smoothbound.bounds._request import Request
     from smoothbound.scores._files import open_scores
+    from smoothbound.scores._score_file import between
 
-    files = [out, settings_beside(out)] if out.suffix.lower() == ".csv" else [out]
-    for path in files:
-        if path.exists():
-            raise StoreError(f"{path} exists; delete it or choose another --out")
-    require_kind(out)
+    target = _Target.of(out, None if shard is None else shard_of(shard))
     a, b = score_range
     grid = default_radii(sigma) if radii is None else numbers("--radii", radii)
     cuts = [(a + b) / 2] if thresholds is None else numbers("--thresholds", thresholds)
@@ -154,25 +165,83 @@ def bounds(
         None if backend is None else checks.choice("backend", backend, BACKENDS)
     )
     file = open_scores(scores[0] if len(scores) == 1 else scores, key)
-    first = next(file.chunks)
+    rows, head = target.rows(file.n_inputs), next(file.chunks)
+    table = {"n_inputs": file.n_inputs, "digest of the first row": digest(head[0].tobytes()).hex()}
+    chunks = between(rows, chain([head], file.chunks))
+    first = next(chunks)
     named = str(scores[0]) if len(scores) == 1 else f"{len(scores)} places"
     files_read = f" ({len(file.parts)} files)" if file.parts else ""
     say(_understood(f"{named}{files_read}", file, first), Console(stderr=True))
     certify = partial(certify_rows, request=request, backend=implementation, threads=threads)
-    certificates = _certificates(named, file, chain([first], file.chunks), certify)
-    _write(out, file, certificates)
-    say(f"{out}: {file.n_inputs} inputs, {file.n_draws} draws each")
+    certificates = _certificates(named, file, rows.start, chain([first], chunks), certify)
+    made = next(certificates)
+    if target.is_done(made, table):
+        say(f"{target.path}: finished before, and left as it is")
+        return
+    of_table = None if target.shard is None else table
+    _write(target.path, file, rows, chain([made], certificates), of_table)
+    say(f"{target.path}: {len(rows)} inputs, {file.n_draws} draws each")
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The file to write, and the shard that it holds, if it does not hold all rows."""
+
+    path: Path
+    shard: Shard | None
+
+    @classmethod
+    def of(cls, out: Path, shard: Shard | None) -> _Target:
+        """Return the target of --out and --shard, and refuse what would be replaced."""
+        from smoothbound.bounds import _certificate_files as files
+
+        if shard is None:
+            files.require_kind(out)
+            beside = [files.settings_beside(out)] if out.suffix.lower() == ".csv" else []
+            for path in (out, *beside):
+                if path.exists():
+                    raise StoreError(f"{path} exists; delete it or choose another --out")
+            return cls(out, None)
+        if out.suffix.lower() in files.KINDS or (out.exists() and not out.is_dir()):
+            raise StoreError(f"--out must be a folder with --shard, got {out}")
+        return cls(files.part_file(out, shard.index, shard.count), shard)
+
+    def rows(self, n_inputs: int) -> range:
+        """Return the rows to certify."""
+        from smoothbound.bounds._certificate_files import rows_of_part
+
+        if self.shard is None:
+            return range(n_inputs)
+        if self.shard.count > n_inputs:
+            raise ValueError(
+                f"--shard {self.shard} is of more shards than the {n_inputs} rows of the scores"
+            )
+        return rows_of_part(self.shard.index, self.shard.count, n_inputs)
+
+    def is_done(self, certificate: Certificate, scores: dict[str, object]) -> bool:
+        """Say whether the shard is finished, after a look at the others; make their folder."""
+        from smoothbound.bounds._certificate_files import require_same_run
+
+        if self.shard is None:
+            return False
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        require_same_run(self.path.parent, certificate.settings, self.shard.count, scores)
+        return self.path.exists()
 
 
 def _certificates(
-    named: str, file: ScoreFile, chunks: Iterable[Scores], certify: Callable[..., Certificate]
+    named: str,
+    file: ScoreFile,
+    begin: int,
+    chunks: Iterable[Scores],
+    certify: Callable[..., Certificate],
 ) -> Iterator[Certificate]:
-    row = 0
+    row = begin
     for chunk in chunks:
         try:
             yield certify(chunk, first_row=row)
         except ValueError as error:
-            if not row and not file.parts:
+            if not row and not file.parts:  # the error counts rows as the file does
                 raise
             where = f"{named} counted from {row}{_begins_in(file, row, len(chunk))}"
             raise ValueError(f"in the rows of {where}: {error}") from error
@@ -190,18 +259,24 @@ def _begins_in(file: ScoreFile, row: int, count: int) -> str:
     return f" (row {row - start} of {first}{through})"
 
 
-def _write(out: Path, file: ScoreFile, certificates: Iterable[Certificate]) -> None:
+def _write(
+    out: Path,
+    file: ScoreFile,
+    rows: range,
+    certificates: Iterable[Certificate],
+    of_table: dict[str, object] | None,
+) -> None:
     """Write certificates, each while the next one is made, with the ids of the file beside them."""
     from smoothbound._display.progress import progress
     from smoothbound.bounds._certificate_files import writing
     from smoothbound.scores._score_file import without_categories
 
     with (
-        writing(out) as write,
-        progress("inputs certified", file.n_inputs) as advance,
+        writing(out, of_table) as write,
+        progress("inputs certified", len(rows)) as advance,
         ThreadPoolExecutor(1) as pool,
     ):
-        row = 0
+        row = rows.start
         written: Future[None] | None = None
         for certificate in certificates:
             if written is not None:
