@@ -196,11 +196,11 @@ class _Target:
         from smoothbound.bounds import _certificate_files as files
 
         if shard is None:
-            files.require_kind(out)
             beside = [files.settings_beside(out)] if out.suffix.lower() == ".csv" else []
             for path in (out, *beside):
                 if path.exists():
                     raise StoreError(f"{path} exists; delete it or choose another --out")
+            files.require_kind(out)
             return cls(out, None)
         if out.suffix.lower() in files.KINDS or (out.exists() and not out.is_dir()):
             raise StoreError(f"--out must be a folder with --shard, got {out}")
