@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from inspect_ai.scorer import Metric, SampleScore, Value, metric, value_to_float
-from numpy.typing import NDArray
 
 from smoothbound._utils import checks
 from smoothbound.bounds._certify import certify_scores
@@ -17,7 +16,10 @@ __all__ = ["certified_mean"]
 
 @metric(scores="unreduced")  # type: ignore[untyped-decorator]
 def certified_mean(
-    epochs: int, alpha: float = 0.05, to_float: Callable[[Value], float] | None = None
+    epochs: int,
+    alpha: float = 0.05,
+    to_float: Callable[[Value], float] | None = None,
+    samples: int = 1,
 ) -> Metric:
     """Lower bound on the mean score, as a metric of inspect_ai.
 
@@ -26,8 +28,9 @@ def certified_mean(
     below with probability at most alpha.
 
     For scores of 0 and 1 it is the bound of Clopper and Pearson (1934), which is exact for one
-    sample. The scores of one sample may be any numbers in [0, 1] (``mean="betting"`` of
-    `smoothbound.certify_scores`).
+    sample. The scores of one sample may be any numbers in [0, 1]. If all of them are there they are
+    bounded by ``mean="betting"`` of `smoothbound.certify_scores`, which depends on their order, and
+    else by ``bound="cdf"``, which does not.
 
     Parameters
     ----------
@@ -39,13 +42,16 @@ def certified_mean(
     to_float : callable, optional
         Turns the value of a score into a number in [0, 1]; by default ``value_to_float()`` of
         inspect_ai, where "C" is 1 and "I" is 0.
+    samples : int, default 1
+        Number of samples of the evaluation. inspect_ai does not tell a metric about a sample none
+        of whose epochs is scored. Its scores count as 0.
 
     Returns
     -------
     Metric
         Called by inspect_ai with the score of each sample in each epoch. It raises a ValueError if
         a score is not a number in [0, 1], if one of several samples has a score other than 0 and 1,
-        or if a sample has more scores than epochs.
+        if a sample has more scores than epochs, or if there are more samples than stated.
 
     Raises
     ------
@@ -80,6 +86,7 @@ def certified_mean(
     0.7839
     """
     epochs = checks.count("epochs", epochs, 1, 2**31)
+    samples = checks.count("samples", samples, 1, 2**31)
     alpha = checks.alpha("alpha", alpha)
     number = value_to_float() if to_float is None else checks.function("to_float", to_float)
 
@@ -87,7 +94,7 @@ def certified_mean(
         rows: dict[Any, list[float]] = {}
         for one in scores:
             rows.setdefault(one.sample_id, []).append(_number(one, number))
-        return _bound(rows, epochs, alpha)
+        return _bound(rows, epochs, alpha, samples)
 
     return bound
 
@@ -109,35 +116,36 @@ def _number(one: SampleScore, to_float: Callable[[Value], float]) -> float:
     return float(found)
 
 
-def _bound(rows: dict[Any, list[float]], epochs: int, alpha: float) -> float:
+def _bound(rows: dict[Any, list[float]], epochs: int, alpha: float, samples: int) -> float:
     """Bound the mean of the scores of each sample in `epochs` epochs."""
-    if not rows:
-        return 0.0
     for sample, found in rows.items():
         if len(found) > epochs:
             raise ValueError(
                 f"epochs must be that of the evaluation, got {epochs}, and sample {sample!r} has "
                 f"{len(found)} scores"
             )
-    draws = _filled(rows, epochs)
-    several = len(rows) > 1
-    if several and not np.isin(draws, (0.0, 1.0)).all():
+    if len(rows) > samples:
         raise ValueError(
-            f"the scores of several samples, here {len(rows)}, must be 0 or 1, got "
+            f"samples must be the number of samples of the evaluation, got {samples}, and "
+            f"{len(rows)} have scores"
+        )
+    known = np.array([score for found in rows.values() for score in found], np.float64)
+    if not known.any():
+        return 0.0
+    draws = np.concatenate([known, np.zeros(epochs * samples - known.size)])
+    votes = bool(np.isin(draws, (0.0, 1.0)).all())
+    if samples > 1 and not votes:
+        raise ValueError(
+            f"the scores of several samples, here {samples}, must be 0 or 1, got "
             f"{draws[(draws > 0.0) & (draws < 1.0)][0]!r}: state a to_float such as "
             "lambda value: float(value >= 0.5)"
         )
-    made = certify_scores(
-        draws[None], sigma=1.0, alpha=alpha, radii=[0.0], bound="mean", mean="betting"
-    )
+    # of fractions the order counts, and nothing tells the places of those that are missing
+    ordered = votes or known.size == draws.size
+    method: dict[str, Any] = {"bound": "mean", "mean": "betting"} if ordered else {"bound": "cdf"}
+    made = certify_scores(draws[None], sigma=1.0, alpha=alpha, radii=[0.0], **method)
     assert made.lower is not None
     lower = float(made.lower[0, 0])
-    if several:  # see the notes of `certified_mean`
+    if samples > 1:  # see the notes of `certified_mean`
         lower = min(lower, float(np.nextafter((draws.sum() - 1.0) / draws.size, -1.0)))
     return max(lower, 0.0)
-
-
-def _filled(rows: dict[Any, list[float]], epochs: int) -> NDArray[np.float64]:
-    """Return all scores as one vector, with 0 for each that is missing."""
-    draws = np.array([score for found in rows.values() for score in found], np.float64)
-    return np.concatenate([draws, np.zeros(epochs * len(rows) - draws.size)])

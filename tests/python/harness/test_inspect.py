@@ -80,6 +80,19 @@ def first_epoch_unscored() -> Any:
     return score
 
 
+@scorer(metrics=[certified_mean(epochs=20, samples=3)])
+def first_epoch_of_three_wrong() -> Any:
+    return first_epoch_wrong()
+
+
+@scorer(metrics=[certified_mean(epochs=20, samples=3)])
+def question_1_unscored() -> Any:
+    async def score(state: TaskState, target: Target) -> Score:
+        return Score.unscored() if "1" in state.input_text else Score(value="C")
+
+    return score
+
+
 def evaluated(scored_by: Any, n_samples: int, folder: Any) -> dict[str, float]:
     @task
     def questions() -> Task:
@@ -97,10 +110,11 @@ def evaluated(scored_by: Any, n_samples: int, folder: Any) -> dict[str, float]:
     return {name: one.value for score in log.results.scores for name, one in score.metrics.items()}
 
 
-@pytest.mark.parametrize("n_samples", [1, 3])
-def test_an_evaluation_with_19_of_20_right(tmp_path: Any, n_samples: int) -> None:
-    found = evaluated(first_epoch_wrong(), n_samples, tmp_path)
-    assert found["accuracy"] == pytest.approx(0.95)
+@pytest.mark.parametrize(
+    ("scored_by", "n_samples"), [(first_epoch_wrong, 1), (first_epoch_of_three_wrong, 3)]
+)
+def test_an_evaluation_with_19_of_20_right(tmp_path: Any, scored_by: Any, n_samples: int) -> None:
+    found = evaluated(scored_by(), n_samples, tmp_path)
     exact = clopper_pearson(19 * n_samples, 20 * n_samples)
     assert exact - 1e-8 < found["certified_mean"] <= exact
 
@@ -108,6 +122,11 @@ def test_an_evaluation_with_19_of_20_right(tmp_path: Any, n_samples: int) -> Non
 def test_what_inspect_leaves_unscored_counts_as_zero(tmp_path: Any) -> None:
     found = evaluated(first_epoch_unscored(), 1, tmp_path)
     assert found["certified_mean"] == pytest.approx(clopper_pearson(19, 20, 0.01), abs=1e-8)
+
+
+def test_a_sample_without_any_score_counts_as_zero(tmp_path: Any) -> None:
+    found = evaluated(question_1_unscored(), 3, tmp_path)
+    assert found["certified_mean"] == pytest.approx(clopper_pearson(40, 60), abs=1e-8)
 
 
 def test_the_page_runs_as_it_stands(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +177,7 @@ def test_samples_of_other_difficulty_are_covered(p: list[float], epochs: int, al
     for k in range(n + 1):
         ones = iter([1.0] * k + [0.0] * (n - k))
         made = {i: [next(ones) for _ in row] for i, row in rows.items()}
-        if _bound(made, epochs, alpha) > np.mean(p):
+        if _bound(made, epochs, alpha, len(p)) > np.mean(p):
             false += chances[k]
     assert false <= alpha + 1e-12
 
@@ -171,7 +190,7 @@ def test_a_single_one_among_several_samples_bounds_nothing() -> None:
         ).lower[0, 0]
         > 0.02
     )
-    assert certified_mean(epochs=1, alpha=0.0398)(scored([1], [0])) == 0.0
+    assert certified_mean(epochs=1, alpha=0.0398, samples=2)(scored([1], [0])) == 0.0
 
 
 def test_fractions_of_one_sample_are_bounded_by_betting() -> None:
@@ -180,6 +199,16 @@ def test_fractions_of_one_sample_are_bounded_by_betting() -> None:
     lower = [certified_mean(epochs=20)(scored(row.tolist())) for row in draws]
     assert np.mean(np.array(lower) > 0.8) <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
     assert np.mean(lower) > 0.6
+
+
+@pytest.mark.parametrize(("epochs", "alpha"), [(10, 0.05), (10, 0.01), (20, 0.05)])
+@pytest.mark.parametrize("value", [0.5, 0.9, 0.99])
+def test_fractions_with_unscored_epochs_are_covered(epochs: int, alpha: float, value: float) -> None:
+    """Scores of one value or none: those that are there come first, which their order must not."""
+    made = certified_mean(epochs=epochs, alpha=alpha)
+    lower = np.array([made(scored([value] * k)) for k in range(epochs + 1)])
+    for p in np.linspace(0.02, 0.98, 49):
+        assert binom.pmf(np.arange(epochs + 1)[lower > p * value], epochs, p).sum() <= alpha
 
 
 # --- bad input ------------------------------------------------------------------------------------
@@ -193,15 +222,16 @@ def test_fractions_of_one_sample_are_bounded_by_betting() -> None:
         ([[1.0, float("nan")]], r"scores must be in \[0, 1\], got nan"),
         ([[1.0] * 3], "epochs must be that of the evaluation, got 2, and sample 'sample 0' has 3"),
         ([[{"a": 1}]], "scores must be single values, got the dict"),
+        ([[1.0]] * 3, "samples must be the number of samples of the evaluation, got 2, and 3 have"),
     ],
 )
 def test_scores_that_it_cannot_bound_are_refused(rows: list[list[Any]], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        certified_mean(epochs=2)(scored(*rows))
+        certified_mean(epochs=2, samples=2)(scored(*rows))
 
 
 @pytest.mark.parametrize(
-    "given", [{"epochs": 0}, {"epochs": 2, "alpha": 0.0}, {"epochs": 2, "to_float": 3}]
+    "given", [{"epochs": 0}, {"epochs": 2, "alpha": 0.0}, {"epochs": 2, "to_float": 3}, {"epochs": 2, "samples": 0}]
 )
 def test_wrong_arguments_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError), match=list(given)[-1]):
