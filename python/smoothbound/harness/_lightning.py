@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import index as whole
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,8 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
     ------
     TypeError, ValueError
         If an argument is of the wrong kind or outside its range. At the start of a training also if
-        it has no validation, a strategy that splits the network, or processes whose callbacks have
-        other settings.
+        it has no validation, a strategy that splits the network, parameters that are not in float32,
+        or processes whose callbacks have other settings.
     DataError
         If the data set does not return an image and the number of its class, or returns another
         image the next time.
@@ -78,7 +79,8 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
     draws. To report its certificates, make them again with another `seed`. The metrics are means
     over certificates, and alpha is not the failure probability of a mean.
 
-    The strategy is one device or DDP. The callback belongs to the package ``lightning``, and not to
+    The strategy is one device or DDP. The network runs in float32, also where the training has
+    mixed precision: what is certified is the network without autocast. The callback belongs to the package ``lightning``, and not to
     ``pytorch_lightning``.
 
     Examples
@@ -131,6 +133,11 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
             raise TypeError(
                 "strategy must be one device or DDP, where each process has the whole network, got "
                 f"{type(trainer.strategy).__name__}"
+            )
+        if trainer.precision.endswith("-true") and trainer.precision != "32-true":
+            raise ValueError(
+                "precision must be '32-true' or a mixed one, whose parameters are in float32, got "
+                f"{trainer.precision!r}"
             )
         if trainer.world_size > len(self.index):
             raise ValueError(
@@ -238,7 +245,7 @@ def _loaded(dataset: Any, index: NDArray[np.int64]) -> tuple[torch.Tensor, torch
         try:
             image, label = dataset[position]
             images.append(torch.as_tensor(image))
-            labels.append(checks.count("label", int(label), 0))
+            labels.append(checks.count("label", whole(label), 0))
         except (TypeError, ValueError, RuntimeError) as error:
             raise DataError(
                 f"dataset[{position}] must be an image, as a tensor or an array, and the number of "

@@ -270,6 +270,8 @@ class Unlabelled(Disturbing):
         (Unlike(), r"must be of the shape \(2,\)"),
         ([torch.zeros(3)], r"dataset\[0\] must be an image"),
         ([(torch.zeros(2), -1)], "label must be at least 0"),
+        ([(torch.zeros(2), 0.7)], "the number of its class: .*float"),
+        ([(torch.zeros(2), torch.tensor(1.0))], "the number of its class"),
     ],
 )
 def test_images_that_are_not_fixed_and_labelled_are_refused(
@@ -341,6 +343,13 @@ def test_a_model_that_smooths_already_is_refused(tmp_path: Path) -> None:
     warnings.simplefilter("ignore")  # pytest sets the filters again
     with pytest.raises(ModelError, match="equal rows"):
         made.fit(Noisy(), *loaders)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+def test_parameters_in_other_precisions_are_refused(tmp_path: Path, precision: Any) -> None:
+    with pytest.raises(ValueError, match=f"precision must be '32-true' .*, got '{precision}'"):
+        trained(tmp_path, callback(), precision=precision)
 
 
 def test_a_strategy_that_splits_the_network_is_refused() -> None:

@@ -30,6 +30,11 @@ def maite_model(*args: Any, **given: Any) -> MaiteModel:
     return MaiteModel(smoothed(*args), 2, **asked)
 
 
+def own_measure(score_range: tuple[float, float]) -> MaiteModel:
+    of_first = sb.custom(lambda p, _: p[:, 0], score_range, name="of the first", cutoff=0.1)
+    return MaiteModel(smoothed(measure=of_first), 2, n=2000, radii=RADII, thresholds=[0.5])
+
+
 class Images:
     """A data set of MAITE."""
 
@@ -118,11 +123,13 @@ def test_reset_forgets() -> None:
         (lambda: maite_model(radii=[0.1]), "radii"),
         (lambda: maite_model(thresholds=[0.6]), "thresholds"),
         (lambda: MaiteModel(smoothed(measure="margin"), 2, n=2000, radii=RADII), "measure"),
+        (lambda: own_measure((-1.0, 1.0)), r"score_range \(0.0, 1.0\)"),
     ],
 )
 def test_predictions_of_other_settings_are_refused_by_name(other: Any, name: str) -> None:
     metric = MaiteMetric()
-    metric.update(maite_model()(IMAGES[:1]), TARGETS[:1], [{}])
+    first = own_measure((0.0, 1.0)) if name.startswith("score_range") else maite_model()
+    metric.update(first(IMAGES[:1]), TARGETS[:1], [{}])
     with pytest.raises(ValueError, match=f"predictions must have the {name}"):
         metric.update(other()(IMAGES[:1]), TARGETS[:1], [{}])
     assert metric.compute()["n_inputs"] == 1
@@ -160,9 +167,17 @@ def test_bad_batches_are_refused() -> None:
         ((2,), {"alpha": 0.0}, "alpha"),
         ((2,), {"n": 0}, "n must"),
         ((2,), {"id": 3}, "id"),
+        ((2,), {"thresholds": [1.5]}, "thresholds"),
+        ((2,), {"seed": -1}, "seed"),
+        ((2,), {"index2label": ["left", "right"]}, "index2label"),
     ],
 )
 def test_wrong_arguments_are_refused_by_name(args: Any, given: Any, name: str) -> None:
     args = args if callable(args[0]) else (smoothed(), *args)
     with pytest.raises((TypeError, ValueError), match=name):
         MaiteModel(*args, **given)
+
+
+def test_a_threshold_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="threshold must be finite, got nan"):
+        MaiteMetric(threshold=float("nan"))

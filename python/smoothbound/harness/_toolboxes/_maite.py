@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -114,13 +115,17 @@ class MaiteModel:
             "n": checks.count("n", n),
             "alpha": checks.alpha("alpha", alpha),
             "radii": own,
-            "thresholds": thresholds,
-            "seed": seed,
+            "thresholds": checks.tuple_of_thresholds(
+                "thresholds", thresholds, smoothed.measure.score_range
+            ),
+            "seed": checks.count("seed", seed, 0),
             "grid": grid,
         }
         self.metadata: dict[str, Any] = {"id": checks.instance("id", id, str)}
         if index2label is not None:
-            self.metadata["index2label"] = dict(index2label)
+            self.metadata["index2label"] = dict(
+                checks.instance("index2label", index2label, Mapping)  # type: ignore[type-abstract]
+            )
 
     def __call__(self, input_batch: Sequence[ArrayLike], /) -> list[MaitePrediction]:
         """Certify a batch of images.
@@ -174,6 +179,11 @@ class MaiteMetric:
     ----------
     metadata : dict
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or not finite.
+
     Notes
     -----
     alpha is the failure probability of the certificate of each input. The metric is a mean of such
@@ -182,6 +192,8 @@ class MaiteMetric:
 
     def __init__(self, threshold: float = 0.5, *, id: str = "smoothbound") -> None:
         self.threshold = checks.number("threshold", threshold)
+        if not math.isfinite(self.threshold):
+            raise ValueError(f"threshold must be finite, got {threshold}")
         self.metadata: dict[str, Any] = {"id": checks.instance("id", id, str)}
         self.reset()
 
@@ -212,7 +224,7 @@ class MaiteMetric:
         ------
         TypeError, ValueError
             If a prediction is not of `MaiteModel`, a target is not one-hot with as many classes, or
-            certificates differ in sigma, alpha, measure, noise, radii or thresholds.
+            certificates differ in sigma, alpha, measure or its range, noise, radii or thresholds.
         """
         if len(pred_batch) != len(target_batch):
             raise ValueError(
@@ -250,7 +262,7 @@ class MaiteMetric:
         return means | {"n_inputs": float(self._n)} | known
 
     def _require_equal(self, cert: SmoothedCertificate) -> None:
-        names = ("sigma", "alpha", "measure", "noise", "radii", "thresholds")
+        names = ("sigma", "alpha", "measure", "score_range", "noise", "radii", "thresholds")
         own = {name: getattr(cert.settings, name) for name in names}
         self._settings = self._settings or own
         for name, value in own.items():

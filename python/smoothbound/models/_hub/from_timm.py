@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,8 +39,8 @@ def from_timm(model: nn.Module, *, shape: tuple[int, int, int] | None = None) ->
     Raises
     ------
     TypeError, ValueError
-        If `model` has no configuration of timm with mean and standard deviation, has no classifier
-        on top, or has parameters that are not in float32.
+        If `model` has no configuration of timm with mean and standard deviation of each channel, has
+        no classifier on top, or has parameters that are not in float32.
     ModelError
         If the model does not classify an image of this shape.
     ModuleNotFoundError
@@ -69,9 +70,15 @@ def from_timm(model: nn.Module, *, shape: tuple[int, int, int] | None = None) ->
     config = resolve_model_data_config(model)
     usual = tuple(config["input_size"])
     shape = usual if shape is None else checked_shape(shape, usual[0])
+    mean, std = config["mean"], config["std"]
+    if not len(mean) == len(std) == usual[0] or not all(0 < one < math.inf for one in std):
+        raise ValueError(
+            f"model.pretrained_cfg must have a mean and a positive std for each of its {usual[0]} "
+            f"channels, got mean={mean} and std={std}"
+        )
     names = given.get("label_names")
     names = names if names and len(names) == classes else None
-    return PixelClassifier(model, shape, config["mean"], config["std"], classes, names)
+    return PixelClassifier(model, shape, mean, std, classes, names)
 
 
 def with_normalisation(

@@ -84,6 +84,11 @@ def test_what_is_refused(timm: Any) -> None:
     model.pretrained_cfg = {"input_size": SMALL}
     with pytest.raises(TypeError, match="mean and std"):
         from_timm(model)
+    for wrong in ({"std": (0.0, 1.0, 1.0)}, {"mean": (0.5,), "std": (0.5,)}):
+        model = resnet(timm)
+        model.pretrained_cfg = {**model.pretrained_cfg, **wrong}
+        with pytest.raises(ValueError, match="a positive std for each of its 3 channels"):
+            from_timm(model)
     with pytest.raises(ValueError, match="num_classes=0"):
         from_timm(timm.create_model("test_resnet", num_classes=0))
     with pytest.raises(ValueError, match=r"float32.*bfloat16"):
