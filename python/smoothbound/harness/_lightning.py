@@ -61,8 +61,8 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
     ------
     TypeError, ValueError
         If an argument is of the wrong kind or outside its range. At the start of a training also if
-        it has no validation, a strategy that splits the network, parameters that are not in float32,
-        or processes whose callbacks have other settings.
+        it has no validation, a strategy that splits the network, parameters that are not in
+        float32, or processes whose callbacks have other settings.
     DataError
         If the data set does not return an image and the number of its class, or returns another
         image the next time.
@@ -80,8 +80,8 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
     over certificates, and alpha is not the failure probability of a mean.
 
     The strategy is one device or DDP. The network runs in float32, also where the training has
-    mixed precision: what is certified is the network without autocast. The callback belongs to the package ``lightning``, and not to
-    ``pytorch_lightning``.
+    mixed precision: what is certified is the network without autocast. The callback belongs to the
+    package ``lightning``, and not to ``pytorch_lightning``.
 
     Examples
     --------

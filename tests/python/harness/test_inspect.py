@@ -203,7 +203,9 @@ def test_fractions_of_one_sample_are_bounded_by_betting() -> None:
 
 @pytest.mark.parametrize(("epochs", "alpha"), [(10, 0.05), (10, 0.01), (20, 0.05)])
 @pytest.mark.parametrize("value", [0.5, 0.9, 0.99])
-def test_fractions_with_unscored_epochs_are_covered(epochs: int, alpha: float, value: float) -> None:
+def test_fractions_with_unscored_epochs_are_covered(
+    epochs: int, alpha: float, value: float
+) -> None:
     """Scores of one value or none: those that are there come first, which their order must not."""
     made = certified_mean(epochs=epochs, alpha=alpha)
     lower = np.array([made(scored([value] * k)) for k in range(epochs + 1)])
@@ -231,7 +233,13 @@ def test_scores_that_it_cannot_bound_are_refused(rows: list[list[Any]], said: st
 
 
 @pytest.mark.parametrize(
-    "given", [{"epochs": 0}, {"epochs": 2, "alpha": 0.0}, {"epochs": 2, "to_float": 3}, {"epochs": 2, "samples": 0}]
+    "given",
+    [
+        {"epochs": 0},
+        {"epochs": 2, "alpha": 0.0},
+        {"epochs": 2, "to_float": 3},
+        {"epochs": 2, "samples": 0},
+    ],
 )
 def test_wrong_arguments_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError), match=list(given)[-1]):

@@ -117,6 +117,15 @@ def test_one_certificate_answers_for_all_epsilons(module: Any, context: Any) -> 
     assert sum(calls) > drawn
 
 
+def test_a_network_whose_weights_changed_is_certified_again(module: Any, context: Any) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
+    net[1].weight.data = torch.tensor([[1.0, 0, 0, 0], [-1.0, 0, 0, 0]])
+    ours, at = module(), context(1.0, net=net)
+    assert ours.verify(at, 0.1).result == "UNSAT"
+    net[1].weight.data *= -1
+    assert ours.verify(at, 0.1).result == "SAT"
+
+
 def test_the_l2_norm_of_an_epsilon_is_rounded_up(verona: Any) -> None:
     from smoothbound.harness._toolboxes._verona import _l2
 
@@ -133,6 +142,9 @@ def test_a_network_that_fails_is_an_error(module: Any, context: Any) -> None:
     found = module().verify(context(1.0, net=Fails()), 0.1)
     assert found.result == "ERR"
     assert "out of order" in found.err
+    one = module().verify(context(1.0, net=nn.Sequential(nn.Flatten(), nn.Linear(4, 1))), 0.1)
+    assert one.result == "ERR"
+    assert "at least 2 classes, got shape" in one.err
 
 
 def test_other_properties_and_epsilons_are_refused(verona: Any, module: Any, context: Any) -> None:
@@ -141,6 +153,10 @@ def test_other_properties_and_epsilons_are_refused(verona: Any, module: Any, con
         module().verify(context(1.0, generator=other), 0.1)
     with pytest.raises(ValueError, match="epsilon"):
         module().verify(context(1.0), -0.1)
+    for label in (0.7, "0", -1):
+        with pytest.raises((TypeError, ValueError), match="label of the data point must be"):
+            module().verify(context(1.0, label=label), 0.1)
+    assert module().verify(context(1.0, label=torch.tensor(0)), 0.1).result == "UNSAT"
     with pytest.raises(ValueError, match="alpha"):
         module(alpha=0.0)
 

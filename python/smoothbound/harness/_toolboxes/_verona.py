@@ -15,6 +15,7 @@ from ada_verona.verification_module.property_generator.one2any_property_generato
 from ada_verona.verification_module.verification_module import VerificationModule
 from torch import Tensor, nn
 
+from smoothbound._files.digests import state_digest
 from smoothbound._utils import checks
 from smoothbound.errors import ModelError
 from smoothbound.harness._toolboxes._row_keys import row_keys
@@ -82,7 +83,7 @@ class SmoothedVerificationModule(VerificationModule):  # type: ignore[misc]
             "seed": seed,
         }
         self.name = f"smoothbound [sigma={sigma:g}, alpha={alpha:g}, n={n}]"
-        self._last: tuple[Any, bytes, SmoothedCertificate] | None = None
+        self._last: tuple[Any, tuple[bytes, str], SmoothedCertificate] | None = None
 
     def verify(
         self, verification_context: VerificationContext, epsilon: float
@@ -106,7 +107,8 @@ class SmoothedVerificationModule(VerificationModule):  # type: ignore[misc]
         Raises
         ------
         TypeError, ValueError
-            If epsilon is negative or the property is another one.
+            If epsilon is negative, the property is another one, or the label of the data point is
+            no whole number >= 0.
         """
         epsilon = checks.non_negative("epsilon", epsilon)
         asked = verification_context.property_generator
@@ -117,12 +119,14 @@ class SmoothedVerificationModule(VerificationModule):  # type: ignore[misc]
             )
         start = time.perf_counter()
         point, labels = verification_context.data_point, None
+        label = point.label.item() if isinstance(point.label, Tensor) else point.label
+        label = checks.count("label of the data point", label, 0)
         try:
             cert = self._certificate(verification_context)
         except ModelError as error:
             result, why = VerificationResult.ERROR, str(error)
         else:
-            result, why = _answer(cert, int(point.label), _l2(epsilon, point.data.numel()))
+            result, why = _answer(cert, label, _l2(epsilon, point.data.numel()))
             labels = cert.selected
         return CompleteVerificationData(
             result=result,
@@ -135,10 +139,10 @@ class SmoothedVerificationModule(VerificationModule):  # type: ignore[misc]
     def _certificate(self, context: VerificationContext) -> SmoothedCertificate:
         """Certify the data point, once for all its epsilons."""
         network, rows = context.network, context.data_point.data.detach().cpu().numpy()[None]
-        content = rows.tobytes()
+        model = _AnyBatch(network.load_pytorch_model(), network.get_input_shape()).eval()
+        content = rows.tobytes(), state_digest(model.state_dict())  # weights may have changed
         if self._last is not None and self._last[0] is network and self._last[1] == content:
             return self._last[2]
-        model = _AnyBatch(network.load_pytorch_model(), network.get_input_shape()).eval()
         smoothed = SmoothedClassifier(model, self.sigma, measure="vote", outputs="raw")
         cert = smoothed.certify(rows, index=row_keys(rows), **self._asked)
         self._last = (network, content, cert)
@@ -176,4 +180,8 @@ class _AnyBatch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs of the model."""
         found: Tensor = self.model(x.reshape(len(x), *self.shape))
+        if found.ndim != 2 or found.shape[1] < 2:
+            raise ValueError(
+                f"the network must return at least 2 classes, got shape {tuple(found.shape)}"
+            )
         return found

@@ -39,8 +39,8 @@ def from_timm(model: nn.Module, *, shape: tuple[int, int, int] | None = None) ->
     Raises
     ------
     TypeError, ValueError
-        If `model` has no configuration of timm with mean and standard deviation of each channel, has
-        no classifier on top, or has parameters that are not in float32.
+        If `model` has no configuration of timm with mean and standard deviation of each channel,
+        has no classifier on top, or has parameters that are not in float32.
     ModelError
         If the model does not classify an image of this shape.
     ModuleNotFoundError
