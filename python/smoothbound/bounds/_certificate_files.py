@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -19,7 +20,14 @@ import pyarrow.parquet as pq
 
 from smoothbound._display.printable import printable, spreadsheet_cell
 from smoothbound._files.atomic import atomic_write
-from smoothbound._files.sealed import METADATA_KEY, read_table, require, seal, write_table
+from smoothbound._files.sealed import (
+    METADATA_KEY,
+    open_file,
+    read_table,
+    require,
+    seal,
+    write_table,
+)
 from smoothbound._utils import checks
 from smoothbound.bounds._request import Settings
 from smoothbound.errors import StoreError
@@ -32,6 +40,7 @@ __all__ = [
     "read",
     "require_kind",
     "require_same_run",
+    "require_whole_part",
     "rows_of_part",
     "settings_beside",
     "write",
@@ -43,6 +52,7 @@ _PART = re.compile(r"([0-9]{1,10})-of-([0-9]{1,10})\.parquet")
 
 CLASS_KEY = b"smoothbound class"  # of the metadata: the name of the class of certificates
 TABLE_KEY = b"smoothbound scores"  # of a shard: which table of scores it is a part of
+SHARD_KEY = b"smoothbound shard"  # of a shard: its name, because a file can be copied to another
 
 
 class Tabular(Protocol):
@@ -139,10 +149,17 @@ def rows_of_part(index: int, count: int, n_inputs: int) -> range:
 
 
 def parts_in(folder: Path) -> dict[Path, tuple[int, int]]:
-    """Return the files of finished shards in a folder, each with its shard and their number."""
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = {one: _PART.fullmatch(one.name) for one in files}
-    return {one: (int(name[1]), int(name[2])) for one, name in found.items() if name is not None}
+    """Return the files of finished shards in a folder, each with its shard and their number.
+
+    Other files are left out, also those whose names `part_file` does not write.
+    """
+    found = {}
+    for file in sorted(folder.iterdir()) if folder.is_dir() else []:
+        name = _PART.fullmatch(file.name)
+        index, count = (0, 0) if name is None else (int(name[1]), int(name[2]))
+        if index < count and file == part_file(folder, index, count):
+            found[file] = (index, count)
+    return found
 
 
 def require_same_run(
@@ -187,16 +204,11 @@ def require_same_run(
 def _said_by(path: Path) -> dict[str, Any]:
     """Return the settings of a shard and what it says of its scores, as JSON holds them."""
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        file, _ = open_file(path, check=False)
+        metadata = file.schema_arrow.metadata or {}
+        file.close(force=True)
         return dict(json.loads(metadata[METADATA_KEY])) | dict(json.loads(metadata[TABLE_KEY]))
-    except (
-        OSError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        pa.ArrowException,
-    ) as error:
+    except (StoreError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path} is no sound shard: {printable(str(error))}; delete it and make it again"
         ) from error
@@ -213,14 +225,14 @@ def _of_all_parts(folder: Path) -> tuple[pa.Table, bool]:
     counts = sorted({count for _, count in parts.values()})
     if len(counts) > 1:
         raise StoreError(f"{folder} holds shards of several runs: of {counts[0]} and {counts[1]}")
-    missing = sorted(set(range(counts[0])) - {index for index, _ in parts.values()})
-    if missing:
-        shown = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+    there, lacking = {index for index, _ in parts.values()}, counts[0] - len(parts)
+    if lacking:
+        missing = islice((i for i in range(counts[0]) if i not in there), 5)
+        shown = ", ".join(map(str, missing)) + (", ..." if lacking > 5 else "")
         raise StoreError(
-            f"{folder} lacks {len(missing)} of {counts[0]} shards: {shown}; make them by bounds "
-            "--shard"
+            f"{folder} lacks {lacking} of {counts[0]} shards: {shown}; make them by bounds --shard"
         )
-    read = [(path, *read_table(path)) for path in parts]
+    read = [(path, *_of_part(path)) for path in parts]
     for path, table, _ in read:
         if table.schema.metadata != read[0][1].schema.metadata:
             raise StoreError(
@@ -229,6 +241,36 @@ def _of_all_parts(folder: Path) -> tuple[pa.Table, bool]:
             )
     joined = pa.concat_tables([table for _, table, _ in read], promote_options="permissive")
     return joined, all(is_sealed for _, _, is_sealed in read)
+
+
+def _of_part(path: Path) -> tuple[pa.Table, bool]:
+    table, is_sealed = read_table(path)
+    metadata = dict(table.schema.metadata or {})
+    _require_made_as(path, metadata.pop(SHARD_KEY, b"no shard"))
+    return table.replace_schema_metadata(metadata), is_sealed
+
+
+def require_whole_part(path: Path) -> None:
+    """Check every byte of the file of a shard.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged, or was made as another shard.
+    """
+    file, is_sealed = open_file(path)
+    made_as = (file.schema_arrow.metadata or {}).get(SHARD_KEY, b"no shard")
+    file.close(force=True)
+    require(path, is_sealed)
+    _require_made_as(path, made_as)
+
+
+def _require_made_as(path: Path, made_as: bytes) -> None:
+    if made_as != path.stem.encode():
+        raise StoreError(
+            f"{path} was made as {printable(made_as.decode(errors='replace'))}; delete it and make "
+            "it again"
+        )
 
 
 def require_kind(path: Path) -> None:
@@ -275,7 +317,10 @@ def writing(path: Path, scores: Mapping[str, object] | None = None) -> Iterator[
         If the file cannot be written, or one of the first columns has the name of another.
     """
     if path.suffix.lower() == ".parquet":
-        with atomic_write(path) as file, _parquet(file, scores) as write:
+        of_shard: dict[bytes, bytes] = {}
+        if scores is not None:
+            of_shard = {SHARD_KEY: path.stem.encode(), TABLE_KEY: json.dumps(scores).encode()}
+        with atomic_write(path) as file, _parquet(file, of_shard) as write:
             yield write
     else:
         with (
@@ -287,15 +332,14 @@ def writing(path: Path, scores: Mapping[str, object] | None = None) -> Iterator[
 
 
 @contextmanager
-def _parquet(file: BinaryIO, scores: Mapping[str, object] | None) -> Iterator[_Write]:
+def _parquet(file: BinaryIO, of_shard: dict[bytes, bytes]) -> Iterator[_Write]:
     writer: pq.ParquetWriter | None = None
-    of_table = {} if scores is None else {TABLE_KEY: json.dumps(scores, sort_keys=True).encode()}
 
     def write(ids: pa.Table, certificate: Tabular) -> None:
         nonlocal writer
         table = certificate.to_arrow()
         joined = _joined(ids, table.column_names, table.columns)
-        joined = joined.replace_schema_metadata((table.schema.metadata or {}) | of_table)
+        joined = joined.replace_schema_metadata((table.schema.metadata or {}) | of_shard)
         if writer is None:
             # A dictionary would only cost time, because hardly any number occurs twice.
             options: dict[str, Any] = {"use_dictionary": False, "write_page_checksum": True}

@@ -345,6 +345,63 @@ def test_a_folder_of_shards_says_what_is_wrong_with_it(
         sb.Certificate.load(tmp_path)
 
 
+def test_a_file_is_only_the_shard_as_which_it_was_made(table: Path, shards: Path) -> None:
+    first, second, _ = sorted(shards.iterdir())
+    kept = second.read_bytes()
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(StoreError, match=r"1-of-3\.parquet was made as 0-of-3; delete it"):
+        sb.Certificate.load(shards)
+    again = bounds(table, *OPTIONS, "--out", shards, "--shard", "1/3")
+    assert "was made as 0-of-3; delete it" in " ".join(again.output.split())
+    second.write_bytes(kept[:200] + bytes([kept[200] ^ 1]) + kept[201:])
+    again = bounds(table, *OPTIONS, "--out", shards, "--shard", "1/3")
+    assert again.exit_code == 2
+    assert "its bytes are not those that were written" in " ".join(again.output.split())
+
+
+@pytest.mark.parametrize("name", ["00-of-3", "3-of-3", "0-of-0", "0000000001-of-9999999999"])
+def test_files_that_no_shard_writes_are_not_read(shards: Path, name: str) -> None:
+    before = sb.Certificate.load(shards)
+    (shards / f"{name}.parquet").write_bytes((shards / "0-of-3.parquet").read_bytes())
+    if name.endswith("9"):  # this is the name of a shard
+        with pytest.raises(StoreError, match="shards of several runs: of 3 and 9999999999"):
+            sb.Certificate.load(shards)
+        for i in range(3):
+            (shards / f"{i}-of-3.parquet").unlink()
+        with pytest.raises(StoreError, match="lacks 9999999998 of 9999999999 shards: 0, 2, 3, 4"):
+            sb.Certificate.load(shards)
+    else:
+        assert sb.Certificate.load(shards) == before
+
+
+def test_a_pipe_among_the_shards_is_refused(table: Path, shards: Path) -> None:
+    (shards / "0-of-3.parquet").unlink()
+    os.mkfifo(shards / "0-of-3.parquet")
+    result = bounds(table, *OPTIONS, "--out", shards, "--shard", "1/3")
+    assert result.exit_code == 2
+    assert "must be a plain file, and is a named pipe" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (
+            {"id": list("abcde"), "s": list(SCORES)},
+            "'name': 'string'}, now {'id': 'string'}",
+        ),
+        ({"s": list(SCORES[:, :-1])}, "n_draws: was 400, now 399"),
+    ],
+)
+def test_the_columns_and_draws_of_all_shards_are_the_same(
+    table: Path, shards: Path, columns: dict[str, Any], words: str
+) -> None:
+    others = table.with_name("others.parquet")
+    pq.write_table(pa.table(columns), others)
+    result = bounds(others, *OPTIONS, "--out", shards, "--shard", "1/3")
+    assert result.exit_code == 2
+    assert words in " ".join(result.output.split())
+
+
 def test_a_report_takes_the_shards_of_bounds(shards: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["report", str(shards), "--out", str(tmp_path / "report")])
     assert result.exit_code == 0, result.output

@@ -142,7 +142,7 @@ def bounds(
     from smoothbound.bounds._method import Method
     from smoothbound.bounds._request import Request
     from smoothbound.scores._files import open_scores
-    from smoothbound.scores._score_file import between
+    from smoothbound.scores._score_file import between, without_categories
 
     target = _Target.of(out, None if shard is None else shard_of(shard))
     a, b = score_range
@@ -166,7 +166,12 @@ def bounds(
     )
     file = open_scores(scores[0] if len(scores) == 1 else scores, key)
     rows, head = target.rows(file.n_inputs), next(file.chunks)
-    table = {"n_inputs": file.n_inputs, "digest of the first row": digest(head[0].tobytes()).hex()}
+    table = {
+        "n_inputs": file.n_inputs,
+        "n_draws": file.n_draws,
+        "columns": {one.name: str(one.type) for one in without_categories(file.ids[:0]).schema},
+        "digest of the first row": digest(head[0].tobytes()).hex(),
+    }
     chunks = between(rows, chain([head], file.chunks))
     first = next(chunks)
     named = str(scores[0]) if len(scores) == 1 else f"{len(scores)} places"
@@ -220,13 +225,16 @@ class _Target:
 
     def is_done(self, certificate: Certificate, scores: dict[str, object]) -> bool:
         """Say whether the shard is finished, after a look at the others; make their folder."""
-        from smoothbound.bounds._certificate_files import require_same_run
+        from smoothbound.bounds import _certificate_files as files
 
         if self.shard is None:
             return False
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        require_same_run(self.path.parent, certificate.settings, self.shard.count, scores)
-        return self.path.exists()
+        files.require_same_run(self.path.parent, certificate.settings, self.shard.count, scores)
+        is_there = self.path.exists()
+        if is_there:
+            files.require_whole_part(self.path)
+        return is_there
 
 
 def _certificates(
