@@ -47,9 +47,10 @@ def mlflow_metrics(
     ------
     TypeError, ValueError
         If an argument is of the wrong kind, or the certificate has another sigma, measure or alpha
-        than the metrics, or lacks one of their radii or thresholds. In the evaluation: if a row is
-        about an input that the certificate does not have, an input comes twice, or a prediction is
-        another one than the certificate's. MLflow passes the error on as an ``MlflowException``.
+        than the metrics, lacks one of their radii or thresholds, or has an index twice. In the
+        evaluation: if a row is about an input that the certificate does not have, an input comes
+        twice, or a prediction is another one than the certificate's. MLflow passes the error on as
+        an ``MlflowException``.
 
     Notes
     -----
@@ -67,6 +68,12 @@ def mlflow_metrics(
     ['accuracy_r0', 'accuracy_r0.25']
     """
     checks.instance("cert", cert, SmoothedCertificate)
+    values, times = np.unique(cert.index, return_counts=True)
+    if (times > 1).any():
+        raise ValueError(
+            "cert must have an index of its own for each input, because it names the row of the "
+            f"evaluation, got {values[times > 1][0]} for several: certify with other index"
+        )
     made = []
     for name, metric in metrics_by_name(metrics).items():
         metric.question.answer(cert)  # refuses a certificate of other settings

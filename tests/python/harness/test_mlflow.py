@@ -166,6 +166,13 @@ def test_what_is_not_of_the_certificate_is_refused(
             evaluated(data, made)
 
 
+def test_a_certificate_with_an_index_twice_is_refused() -> None:
+    smoothed = sb.SmoothedClassifier(lambda x: torch.cat([x, -x], dim=1), SIGMA)
+    two = smoothed.certify(torch.tensor([[0.9], [2.5]]), n=300, thresholds=[0.5], index=[3, 3])
+    with pytest.raises(ValueError, match=r"index of its own for each input, .* got 3 for several"):
+        mlflow_metrics(two, {"radius": CertifiedRadius(SIGMA)})
+
+
 def test_metrics_of_other_settings_are_refused_by_name(cert: sb.SmoothedCertificate) -> None:
     for words, given in (
         ("the sigma 0.3 of this metric, got 0.5", {"a": CertifiedAccuracy(0.3)}),

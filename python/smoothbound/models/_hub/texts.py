@@ -53,7 +53,8 @@ class TextClassifier(nn.Module):
         If an argument is of another kind or shape; if masks differ; if the model is for several
         labels an input or for regression, or its parameters are not in float32.
     ModelError
-        If the model computes something else from the embeddings than from the tokens.
+        If the model computes something else from the embeddings than from the tokens, or returns
+        no logits of a class of each text.
     ModuleNotFoundError
         If Transformers is not installed: ``pip install "smoothbound[transformers]"``.
 
@@ -121,6 +122,12 @@ class TextClassifier(nn.Module):
             raise ModelError(
                 f"the model does not classify embeddings of tokens: {said(error)}"
             ) from error
+        shape = len(ids), self.model.config.num_labels
+        if expected.shape != shape:
+            raise ModelError(
+                f"the model must return logits of shape {shape}, got {tuple(expected.shape)}: take "
+                "a model for the classification of sequences"
+            )
         limit = _TOLERANCE * (1 + float(expected.abs().max()))
         if found.shape != expected.shape or not bool(((found - expected).abs() <= limit).all()):
             raise ModelError(

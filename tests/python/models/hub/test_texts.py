@@ -106,6 +106,9 @@ def test_what_is_refused() -> None:
         TextClassifier(bert(problem_type="multi_label_classification"), IDS)
     with pytest.raises(ModelError, match="without them"):
         TextClassifier(bert().bert, IDS)
+    words = transformers.BertForTokenClassification(bert().config)
+    with pytest.raises(ModelError, match=r"logits of shape \(2, 3\), got \(2, 5, 3\)"):
+        TextClassifier(words, IDS)
     made = TextClassifier(bert(), IDS)
     with pytest.raises(ModelError, match=r"embeddings must have the shape \(5, 16\)"):
         sb.SmoothedClassifier(made, 0.05).draw(made.inputs[0, :4], n=10, n0=10)
