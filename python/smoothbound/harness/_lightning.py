@@ -62,7 +62,8 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
     TypeError, ValueError
         If an argument is of the wrong kind or outside its range. At the start of a training also if
         it has no validation, a strategy that splits the network, parameters that are not in
-        float32, or processes whose callbacks have other settings.
+        float32, or processes whose callbacks have other settings, and at the first values if the
+        training logs something else by one of their names.
     DataError
         If the data set does not return an image and the number of its class, or returns another
         image the next time.
@@ -106,7 +107,7 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
         outputs: Outputs | None = None,
     ) -> None:
         super().__init__()
-        self.dataset = dataset
+        self.dataset, self._is_new = dataset, True
         self.metrics = metrics_by_name(metrics)
         self.index = _positions(index, len(dataset))
         n0, n = (checks.count(name, k, 1, MAX_DRAWS) for name, k in (("n0", n0), ("n", n)))
@@ -177,6 +178,12 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
             metric.to(pl_module.device).reset()
             metric.update(cert, self._labels)
             values |= zip(names_of(name, metric), metric.compute().reshape(-1), strict=True)
+        if self._is_new and (taken := sorted(values.keys() & trainer.callback_metrics.keys())):
+            raise ValueError(
+                f"metrics must have names that the training does not log itself, got {taken[0]!r}, "
+                "of which one value would hide the other"
+            )
+        self._is_new = False
         # all processes have the same values already
         pl_module.log_dict(values, on_step=False, on_epoch=True, sync_dist=True, reduce_fx="min")
 

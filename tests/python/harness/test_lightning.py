@@ -352,6 +352,18 @@ def test_parameters_in_other_precisions_are_refused(tmp_path: Path, precision: A
         trained(tmp_path, callback(), precision=precision)
 
 
+def test_a_name_that_the_training_logs_itself_is_refused(tmp_path: Path) -> None:
+    class Logs(in_lightning.Network):
+        def validation_step(self, batch: Any, _: int) -> None:
+            self.log("certified_radius", 0.0)
+
+    made = trainer(tmp_path, callback())
+    loaders = DataLoader(images(), batch_size=8), DataLoader(images(40, 1))
+    warnings.simplefilter("ignore")  # pytest sets the filters again
+    with pytest.raises(ValueError, match="not log itself, got 'certified_radius'"):
+        made.fit(Logs(), *loaders)
+
+
 def test_a_strategy_that_splits_the_network_is_refused() -> None:
     from types import SimpleNamespace
 
