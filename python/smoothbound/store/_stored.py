@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,6 +31,7 @@ from smoothbound.store._results import (
     summary,
 )
 from smoothbound.store._settings import RunSettings
+from smoothbound.store._shards.parts import parts_of
 from smoothbound.store._shards.record import SHARDS, read_record
 from smoothbound.store._shards.union import open_shards
 from smoothbound.store._table.checks import require_sound
@@ -298,8 +299,12 @@ def recorded_settings(folder: str | Path) -> RunSettings:
         If it holds no run.
     """
     folder = require_folder(folder)
-    if not is_there(folder / RESULTS) and (record := read_record(folder)) is not None:
-        return record.settings
+    if not is_there(folder / RESULTS):
+        if (record := read_record(folder)) is not None:
+            return record.settings
+        for part in parts_of(folder):  # the record was deleted
+            with suppress(StoreError):
+                return load_single(part, salvage=True).settings
     return load(folder, salvage=True).settings
 
 

@@ -79,7 +79,8 @@ def recertify_results(
     with opened(results) as stored:
         if not stored.complete:
             raise StoreError(
-                f"{stored.name} holds a run that is not finished; finish it with certify --resume"
+                f"{stored.name} holds a run that is not finished; finish it with certify --resume, "
+                "or a run in shards with certify --shard"
             )
         before = stored.settings
         made = replace(

@@ -133,6 +133,19 @@ def test_the_first_shard_decides_how_the_network_runs(digits_network: Path, tmp_
     assert (settings.batch_size, settings.channels_last, settings.threads) == (37, False, 1)
 
 
+@pytest.mark.parametrize("choice", [True, False])
+def test_a_record_that_is_lost_is_written_with_the_choices_of_the_parts(
+    digits_network: Path, tmp_path: Path, choice: bool
+) -> None:
+    stated = ["--n", "50", "--batch-size", "37", f"--{'' if choice else 'no-'}channels-last"]
+    assert certify(digits_network, tmp_path, "--shard", "0/2", options=stated).exit_code == 0
+    (tmp_path / "shards" / "settings.json").unlink()
+    done = certify(digits_network, tmp_path, "--shard", "1/2", options=["--n", "50"])
+    assert done.exit_code == 0, done.output
+    settings = store.load(tmp_path).settings
+    assert (settings.batch_size, settings.channels_last) == (37, choice)
+
+
 # --- a shard that goes on -----------------------------------------------------------------------
 
 

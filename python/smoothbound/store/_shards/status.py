@@ -168,7 +168,10 @@ class StatusReader:
             return RunStatus(settings, (only,))
         record = read_record(folder)
         if record is None:
-            raise StoreError(f"{folder / SHARDS / RECORD} is missing: no shard has begun")
+            raise StoreError(
+                f"{folder / SHARDS / RECORD} is missing: no shard has begun, or it was deleted; "
+                "the next shard that runs writes it again"
+            )
         shards = [Shard(i, record.shards) for i in range(record.shards)]
         parts: dict[str, list[Path]] = {one.name: [] for one in shards}
         for part in parts_of(folder):
