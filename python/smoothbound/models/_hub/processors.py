@@ -84,7 +84,13 @@ def _check_sizes(processor: Any) -> None:
 
 def _normalisation(processor: Any, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation in units of pixels in [0, 1]."""
-    if not getattr(processor, "do_rescale", False):
+    if not hasattr(processor, "do_rescale"):
+        raise ValueError(
+            "processor must be an image processor of Transformers that says how it rescales, and "
+            f"{type(processor).__name__} has no do_rescale: a network of timm within Transformers, "
+            "model.timm_model, is for smoothbound.models.from_timm"
+        )
+    if not processor.do_rescale:
         raise ValueError(
             "processor.do_rescale must be True, because otherwise nothing says whether the model "
             "takes pixels in [0, 1] or in [0, 255]: set it, and rescale_factor, to those of the "

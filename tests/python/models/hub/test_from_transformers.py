@@ -178,6 +178,13 @@ def test_a_processor_that_says_too_little(options: dict[str, Any], match: str) -
         from_transformers(vit(), vit_processor(**options))
 
 
+def test_the_processor_of_a_network_of_timm_is_sent_to_from_timm() -> None:
+    pytest.importorskip("timm", exc_type=ImportError)
+    processor = transformers.TimmWrapperImageProcessor({"input_size": (3, 32, 32)})
+    with pytest.raises(ValueError, match=r"TimmWrapperImageProcessor has no .*from_timm"):
+        from_transformers(vit(), processor)
+
+
 def test_models_that_are_no_classifiers_of_one_label() -> None:
     with pytest.raises(ValueError, match="problem_type"):
         from_transformers(vit(problem_type="multi_label_classification"), vit_processor())
