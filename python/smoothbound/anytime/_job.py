@@ -56,7 +56,7 @@ certificates of correct classes were asked for.
 class Budget:
     """Draws or seconds that many jobs share; safe to share between threads.
 
-    Draws are paid for before they are made. Seconds count from the first request. Runs of many
+    Draws are taken from it before they are made. Seconds count from the first request. Runs of many
     inputs give a limited budget to those first that need the fewest further draws (`Job.expected`).
 
     Parameters
@@ -120,7 +120,7 @@ class Budget:
             self._start = (self._clock() if self._start is None else self._start) - seconds
 
     def take(self, draws: int) -> int:
-        """Pay for as many of these draws as there are left; return their number."""
+        """Take these draws, or as many of them as there are left; return their number."""
         with self._lock:
             granted = self._left(draws)
             self.spent += granted
@@ -385,7 +385,7 @@ class Job:
         self._most = last_look(plan.n)
         self._begun = False
         self._remaining = 1  # not known before `begin`
-        self._unpaid = 0  # of these
+        self._ungranted = 0  # of these
         self._expected = math.inf
         self._open = list(range(len(plan.questions)))  # places of the questions
         self._unit = _unit(plan.score_range)
@@ -394,28 +394,28 @@ class Job:
     def remaining(self) -> int:
         """Return how many draws to make until the answers are looked at; 0 when all are made.
 
-        They are paid for when this is read. If the budget is spent before the first draw, there are
-        none.
+        They are taken from the budget when this is read. If it is spent before the first draw,
+        there are none.
         """
         if not self._begun and self._budget is not None and self._budget.exhausted:
             self.outcome = "budget"
-        self.pay(self._unpaid)
+        self.take_budget(self._ungranted)
         return self.due
 
     @property
     def limited(self) -> bool:
-        """Return whether draws are paid for from a limited budget."""
+        """Return whether draws come from a limited budget."""
         return self._budget is not None and self._budget.limited
 
     @property
     def due(self) -> int:
-        """Return what `remaining` returns, without paying."""
+        """Return what `remaining` returns, without taking from the budget."""
         return 0 if self.outcome else self._remaining
 
     @property
-    def unpaid(self) -> int:
-        """Return how many of the draws that are due are to be paid for by a limited budget."""
-        return 0 if self.outcome else self._unpaid
+    def ungranted(self) -> int:
+        """Return how many of the draws that are due a limited budget has still to grant."""
+        return 0 if self.outcome else self._ungranted
 
     @property
     def most_remaining(self) -> int:
@@ -487,20 +487,20 @@ class Job:
         if self._remaining == 0:
             self._look()
 
-    def pay(self, most: int) -> None:
-        """Pay for draws that are due, at most this many. If the budget is spent, no more are due.
+    def take_budget(self, most: int) -> None:
+        """Let the budget grant draws, at most this many. If it is spent, no more are due.
 
-        Draws that are paid for may be made in any parts; `update` takes them when all are.
+        Draws that are granted may be made in any parts; `update` takes them when all are.
         """
-        wanted = min(most, self.unpaid)
+        wanted = min(most, self.ungranted)
         if wanted == 0:
             return
         assert self._budget is not None
         granted = self._budget.take(wanted)
-        self._unpaid -= granted
+        self._ungranted -= granted
         if granted < wanted:
-            self._remaining -= self._unpaid
-            self._unpaid = 0
+            self._remaining -= self._ungranted
+            self._ungranted = 0
             if self._remaining == 0:
                 self.outcome = "budget"
 
@@ -531,7 +531,7 @@ class Job:
             look = look_after(look)
         self._remaining = min(look, self._most) - n_draws
         if self.limited:
-            self._unpaid = self._remaining
+            self._ungranted = self._remaining
         elif self._budget is not None:
             self._budget.take(self._remaining)
 

@@ -106,7 +106,7 @@ class Estimation:
     Attributes
     ----------
     n_wanted, n_handed_out, n_taken : int
-        Numbers of draws so far: those asked for and paid, those handed out, those that the job
+        Numbers of draws so far: those asked for and granted, those handed out, those that the job
         took. More may be handed out than asked for, because draws are made ahead of an open-ended
         job.
     """
@@ -126,9 +126,9 @@ class Estimation:
         return self.n_taken + self._open_ended.most_remaining - self.n_handed_out
 
     @property
-    def unpaid(self) -> int:
-        """Number of draws that the job asks for and has not paid for."""
-        return 0 if self._budgeted is None else self._budgeted.unpaid
+    def ungranted(self) -> int:
+        """Number of draws that the job asks for and the budget has still to grant."""
+        return 0 if self._budgeted is None else self._budgeted.ungranted
 
     @property
     def expected(self) -> float:
@@ -141,15 +141,15 @@ class Estimation:
         return self._job.remaining if self._budgeted is None else self._budgeted.due
 
     def ask(self) -> int:
-        """Let the job ask for draws; return how many it still needs, paid or not."""
+        """Let the job ask for draws; return how many it still needs, granted or not."""
         due = self._due
-        self.n_wanted = self.n_taken + due - self.unpaid
+        self.n_wanted = self.n_taken + due - self.ungranted
         return due
 
-    def pay(self, most: int) -> None:
-        """Let the job pay for draws, at most this many, and give it those that are there."""
+    def take_budget(self, most: int) -> None:
+        """Let the budget grant draws, at most this many, and give the job those that are there."""
         assert self._budgeted is not None
-        self._budgeted.pay(most)
+        self._budgeted.take_budget(most)
         self._give()
 
     def update(self, scores: NDArray[np.float32], hits: NDArray[np.bool_]) -> None:
@@ -168,8 +168,8 @@ class Estimation:
         self._give()
 
     def _give(self) -> None:
-        """Give the job the draws that it asks for, as far as they are there and paid for."""
-        while self._spare.size and (due := self._due) and not self.unpaid:
+        """Give the job the draws that it asks for, as far as they are there and granted."""
+        while self._spare.size and (due := self._due) and not self.ungranted:
             if self._open_ended is not None and self._spare.shape[1] < due:
                 break
             taken, self._spare = self._spare[:, :due], self._spare[:, due:]
@@ -207,8 +207,8 @@ class InFlight(Generic[Item]):
         The job, if it is open-ended.
     n_queued : int
         Number of its draws to hand out that the schedule has counted.
-    is_to_pay : bool
-        Whether the schedule will let it pay for draws.
+    waits_for_budget : bool
+        Whether the schedule will let it take draws from the budget.
     open : bool
         Whether the input has not ended yet.
     """
@@ -220,7 +220,7 @@ class InFlight(Generic[Item]):
     estimation: Estimation = field(init=False)
     open_ended: OpenEndedJob | None = field(init=False)
     n_queued: int = 0
-    is_to_pay: bool = False
+    waits_for_budget: bool = False
     open: bool = True
 
     def __post_init__(self) -> None:

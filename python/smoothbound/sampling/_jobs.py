@@ -74,43 +74,43 @@ class OpenEndedJob(Job, Protocol):
 
 
 class BudgetedJob(OpenEndedJob, Protocol):
-    """An open-ended job whose draws may have to be paid for, from a budget that many jobs share.
+    """An open-ended job whose draws come from a budget that many jobs share.
 
     Attributes
     ----------
     limited : bool
         Whether the budget has a limit.
     due : int
-        As `remaining`, of which reading may pay.
-    unpaid : int
-        How many of the draws that are due are still to be paid for.
+        As `remaining`, which takes from the budget when it is read.
+    ungranted : int
+        How many of the draws that are due the budget has still to grant.
     expected : float
-        About how many more draws the job takes in all. Those that need the fewest are paid first.
+        About how many more draws the job takes in all. Those that need the fewest are served first.
     """
 
     @property
     def limited(self) -> bool:
-        """Return whether draws have to be paid for."""
+        """Return whether the budget has a limit."""
 
     @property
     def due(self) -> int:
         """Return how many draws to make until the scores are looked at."""
 
     @property
-    def unpaid(self) -> int:
-        """Return how many of them are to be paid for."""
+    def ungranted(self) -> int:
+        """Return how many of them the budget has still to grant."""
 
     @property
     def expected(self) -> float:
         """Return about how many more draws there will be."""
 
-    def pay(self, most: int) -> None:
-        """Pay for draws, at most this many; if the budget is spent, fewer are due."""
+    def take_budget(self, most: int) -> None:
+        """Let the budget grant draws, at most this many; if it is spent, fewer are due."""
 
 
 def as_budgeted(job: Job) -> BudgetedJob | None:
     """Return the job, if it is budgeted."""
-    return cast(BudgetedJob, job) if hasattr(job, "pay") else None
+    return cast(BudgetedJob, job) if hasattr(job, "take_budget") else None
 
 
 def as_open_ended(job: Job) -> OpenEndedJob | None:

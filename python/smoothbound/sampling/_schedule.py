@@ -73,13 +73,14 @@ class Schedule(Generic[Item]):
     """Packs the draws of many inputs into batches of one size.
 
     An input is admitted only when those in flight cannot fill a batch. Inputs are served in the
-    order in which they asked for draws. Inputs with a budget pay, and are served, in the order of
-    the draws that they still need, the fewest first; new inputs come before those that need many.
+    order in which they asked for draws. Inputs that share a budget take from it, and are served, in
+    the order of the draws that they still need, the fewest first; new inputs come before those that
+    need many.
+
     The selection draws of an input come before its estimation draws, so that the class is known
-    before an estimation draw is measured. If the selection may
-    end early, or the job needs the scores of the selection draws, the estimation draws wait for the
-    end of the selection. Rows that would be empty hold draws that open-ended jobs in flight have
-    not asked for yet.
+    before an estimation draw is measured. If the selection may end early, or the job needs the
+    scores of the selection draws, the estimation draws wait for the end of the selection. Rows that
+    would be empty hold draws that open-ended jobs in flight have not asked for yet.
 
     Parameters
     ----------
@@ -139,7 +140,7 @@ class Schedule(Generic[Item]):
         self._free = list(range(self.n_slots - 1, -1, -1))
         self._in_flight: dict[int, InFlight[Item]] = {}  # by slot
         self._waiting: deque[InFlight[Item]] = deque()  # with draws to hand out
-        self._unpaid: list[tuple[float, int, InFlight[Item]]] = []  # heap: with draws to pay for
+        self._ungranted: list[tuple[float, int, InFlight[Item]]] = []  # heap: need more budget
         self._order = count()  # of those that need as many draws
         self._ready = 0  # number of draws to hand out
 
@@ -153,17 +154,17 @@ class Schedule(Generic[Item]):
         return self._ready
 
     def _make_ready(self) -> bool:
-        """Admit an input, or let the one that needs the fewest draws pay; say if there was one."""
-        while self._unpaid and not self._unpaid[0][-1].open:
-            heappop(self._unpaid)
-        expected = self._unpaid[0][0] if self._unpaid else math.inf
+        """Admit an input, or let the one that needs the fewest draws take some; say if one was."""
+        while self._ungranted and not self._ungranted[0][-1].open:
+            heappop(self._ungranted)
+        expected = self._ungranted[0][0] if self._ungranted else math.inf
         if expected > _AT_FIRST and self._free and self._admit():
             return True
-        if not self._unpaid:
+        if not self._ungranted:
             return False
-        _, _, nearest = heappop(self._unpaid)
-        nearest.is_to_pay = False
-        nearest.estimation.pay(self.size - self._ready)
+        _, _, nearest = heappop(self._ungranted)
+        nearest.waits_for_budget = False
+        nearest.estimation.take_budget(self.size - self._ready)
         self._ask(nearest)
         return True
 
@@ -267,9 +268,9 @@ class Schedule(Generic[Item]):
         if not one.estimation.ask():
             self._end(one, one.estimation.draws(one.selection))
             return
-        if one.estimation.unpaid and not one.is_to_pay:
-            one.is_to_pay = True
-            heappush(self._unpaid, (one.estimation.expected, next(self._order), one))
+        if one.estimation.ungranted and not one.waits_for_budget:
+            one.waits_for_budget = True
+            heappush(self._ungranted, (one.estimation.expected, next(self._order), one))
         self._queue(one)
 
     def _queue(self, one: InFlight[Item]) -> None:

@@ -153,9 +153,9 @@ def test_draws_may_be_paid_for_in_parts():
     job.begin(0, scores[:10])
     while job.due:
         due = job.due
-        while job.unpaid:
-            before = job.unpaid, budget.spent
-            job.pay(3)
+        while job.ungranted:
+            before = job.ungranted, budget.spent
+            job.take_budget(3)
             assert budget.spent - before[1] <= 3
         assert job.due <= due
         at += job.due
@@ -169,7 +169,7 @@ def test_draws_may_be_paid_for_in_parts():
 def test_a_budget_without_limits_only_counts():
     scores, budget = logistic(5, 1.0, 60_000), Budget()
     job = played(plan(Decide(0.5, SIGMA)), scores, budget=budget)
-    assert job.unpaid == 0
+    assert job.ungranted == 0
     assert budget.spent == job.test.n_draws > 0
     assert job.test.to_bytes() == played(plan(Decide(0.5, SIGMA)), scores).test.to_bytes()
 

@@ -64,20 +64,20 @@ class OpenEnded(Staged):
 
 
 class Pot:
-    """Draws that jobs share, and how many of them each has paid for, in the order of paying."""
+    """Draws that jobs share, and how many each was granted, in this order."""
 
     def __init__(self, left: int) -> None:
         self.left = left
-        self.paid: list[tuple[int, int]] = []
+        self.granted: list[tuple[int, int]] = []
 
 
 class Budgeted(OpenEnded):
-    """Pays for its draws, in any parts; ends where the pot is empty."""
+    """Takes its draws from the pot, in any parts; ends where it is empty."""
 
     def __init__(self, item: int, stages: list[int], beyond: int, pot: Pot) -> None:
         super().__init__(item, stages, beyond)
         self.pot, self.whole = pot, list(stages)
-        self.unpaid = self.stages[0] if self.stages else 0
+        self.ungranted = self.stages[0] if self.stages else 0
 
     @property
     def due(self) -> int:
@@ -85,30 +85,30 @@ class Budgeted(OpenEnded):
 
     @property
     def remaining(self) -> int:
-        self.pay(self.unpaid)
+        self.take_budget(self.ungranted)
         return self.due
 
     @property
     def expected(self) -> float:
         return sum(self.stages) - self.in_stage
 
-    def pay(self, most: int) -> None:
-        granted = min(most, self.unpaid, self.pot.left)
+    def take_budget(self, most: int) -> None:
+        granted = min(most, self.ungranted, self.pot.left)
         self.pot.left -= granted
-        self.unpaid -= granted
-        self.pot.paid.append((self.item, granted))
-        if granted < most and self.unpaid:
-            self.stages[0] -= self.unpaid
-            self.unpaid = 0
+        self.ungranted -= granted
+        self.pot.granted.append((self.item, granted))
+        if granted < most and self.ungranted:
+            self.stages[0] -= self.ungranted
+            self.ungranted = 0
             while len(self.stages) > 1:
                 self.stages.pop()
             if not self.stages[0]:
                 self.stages.clear()
 
     def update(self, scores: NDArray[np.float32]) -> None:
-        assert self.unpaid == 0
+        assert self.ungranted == 0
         super().update(scores)
-        self.unpaid = self.stages[0] if self.stages else 0
+        self.ungranted = self.stages[0] if self.stages else 0
 
 
 def numbers(item: int, first: int, count: int) -> NDArray[np.float32]:
@@ -267,13 +267,13 @@ def test_a_budget_pays_for_each_draw_once_and_changes_no_input_that_it_does_not_
         assert row <= size
     outcomes = dict(schedule.finished)
     assert sorted(outcomes) == list(range(len(stages)))
-    paid = [sum(k for item, k in pot.paid if item == job.item) for job in jobs]
-    assert pot.left == budget - sum(paid) == max(0, budget - sum(totals))
+    granted = [sum(k for item, k in pot.granted if item == job.item) for job in jobs]
+    assert pot.left == budget - sum(granted) == max(0, budget - sum(totals))
     for job, total in zip(jobs, totals, strict=True):
         draws = outcomes[job.item]
         assert isinstance(draws, Draws)
-        assert len(draws.scores) == paid[job.item] <= total
-        np.testing.assert_array_equal(draws.scores, numbers(job.item, 0, paid[job.item]))
+        assert len(draws.scores) == granted[job.item] <= total
+        np.testing.assert_array_equal(draws.scores, numbers(job.item, 0, granted[job.item]))
 
 
 @pytest.mark.parametrize("ahead", [0, 2])
