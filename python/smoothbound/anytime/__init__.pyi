@@ -1,8 +1,8 @@
 from ._anytime_test import AnytimeTest as AnytimeTest
 from ._chain import Answer as Answer
-from ._job import Budget as Budget
-from ._job import Job as Job
-from ._job import Plan as Plan
+from ._job.budget import Budget as Budget
+from ._job.job import Job as Job
+from ._job.job import Plan as Plan
 from ._questions import Decide as Decide
 from ._questions import FindConfidence as FindConfidence
 from ._questions import FindRadius as FindRadius

@@ -162,7 +162,7 @@ class Question:
 
     def rules(self) -> AdaptiveDraws | None:
         """Return the rules of adaptive draws; None for a fixed number."""
-        from smoothbound.anytime._job import Budget
+        from smoothbound.anytime._job.budget import Budget
         from smoothbound.smoothing._one_input.questions import AdaptiveDraws
 
         if not self.adaptive:

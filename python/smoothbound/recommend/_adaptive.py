@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.anytime._anytime_test import MOST_DRAWS
-from smoothbound.anytime._job import Plan
+from smoothbound.anytime._job.job import Plan
 from smoothbound.anytime._questions import Decide
 from smoothbound.anytime._sample_size import required_draws
 from smoothbound.backends._names import Backend

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound.anytime._job import Plan
+from smoothbound.anytime._job.job import Plan
 from smoothbound.sampling._in_flight import CLEAR_LEAD
 from smoothbound.sketch._content import cell_centers
 from smoothbound.sketch._score_sketch import ScoreSketch

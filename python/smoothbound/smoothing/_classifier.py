@@ -18,7 +18,8 @@ from smoothbound._utils import checks
 from smoothbound._utils.renamed import renamed
 from smoothbound.adapters._names import Compile, Outputs, Precision, Select
 from smoothbound.adapters._recognise import Model
-from smoothbound.anytime._job import Budget, Plan
+from smoothbound.anytime._job.budget import Budget
+from smoothbound.anytime._job.job import Plan
 from smoothbound.backends._names import Backend, Band, Bound, Mean, Sides
 from smoothbound.bounds._request import Request, Settings
 from smoothbound.errors import ModelError

@@ -17,7 +17,9 @@ from torch import Tensor
 
 from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
-from smoothbound.anytime._job import Budget, Earlier, Plan
+from smoothbound.anytime._job.budget import Budget
+from smoothbound.anytime._job.earlier import Earlier
+from smoothbound.anytime._job.job import Plan
 from smoothbound.anytime._record import FollowedRun
 from smoothbound.backends._names import Backend
 from smoothbound.bounds._method import Method

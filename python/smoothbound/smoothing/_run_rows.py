@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._display.outlook import Outlook
-from smoothbound.anytime._job import Earlier
-from smoothbound.anytime._job import Job as AdaptiveJob
+from smoothbound.anytime._job.earlier import Earlier
+from smoothbound.anytime._job.job import Job as AdaptiveJob
 from smoothbound.data._loading import Dataset
 from smoothbound.sampling._jobs import Draws, Failure, Input
 from smoothbound.sketch import _counting as counting

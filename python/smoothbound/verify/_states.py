@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from smoothbound._display.rounding import exact
 from smoothbound.anytime._anytime_test import AnytimeTest
 from smoothbound.anytime._chain import Answer
-from smoothbound.anytime._job import Earlier
+from smoothbound.anytime._job.earlier import Earlier
 from smoothbound.anytime._questions import MOST_CLAIMS, Claim, Decide, Question, claim_of
 from smoothbound.anytime._state import VERSION, OtherVersionError
 from smoothbound.backends import _select as backends

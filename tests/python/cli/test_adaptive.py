@@ -19,7 +19,7 @@ from smoothbound import store
 from smoothbound._display.rounding import floor_decimal, percent
 from smoothbound.analysis.reading import evaluate
 from smoothbound.anytime import AnytimeTest
-from smoothbound.anytime._job import Job
+from smoothbound.anytime._job.job import Job
 from smoothbound.anytime._record import BudgetRecord
 from smoothbound.cli._app import app
 

@@ -295,7 +295,7 @@ def test_a_run_of_other_inputs_or_of_another_network_is_not_followed(
 def test_a_class_that_has_changed_is_refused(
     model: Path, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from smoothbound.anytime._job import Job
+    from smoothbound.anytime._job.job import Job
 
     begin = Job.begin
     monkeypatch.setattr(Job, "begin", lambda self, selected, scores: begin(self, 11, scores))

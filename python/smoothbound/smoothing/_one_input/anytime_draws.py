@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from smoothbound._display.rounding import exact
 from smoothbound._version import __version__
 from smoothbound.anytime._chain import Answer
-from smoothbound.anytime._job import Earlier, Job, Plan
+from smoothbound.anytime._job.earlier import Earlier
+from smoothbound.anytime._job.job import Job, Plan
 from smoothbound.anytime._questions import (
     Question,
 )

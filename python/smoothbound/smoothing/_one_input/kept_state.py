@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from smoothbound._files.checksum import digest
 from smoothbound.anytime._anytime_test import AnytimeTest
-from smoothbound.anytime._job import Earlier, Job
+from smoothbound.anytime._job.earlier import Earlier
+from smoothbound.anytime._job.job import Job
 from smoothbound.anytime._record import FollowedRun
 from smoothbound.backends._names import Backend
 

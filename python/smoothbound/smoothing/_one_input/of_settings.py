@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smoothbound.anytime._job import Plan
+from smoothbound.anytime._job.job import Plan
 from smoothbound.anytime._record import FollowedRun
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request

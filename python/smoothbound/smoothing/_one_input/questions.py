@@ -9,7 +9,8 @@ from typing import NamedTuple
 from scipy.special import ndtr, ndtri
 
 from smoothbound._utils import checks
-from smoothbound.anytime._job import Budget, Plan
+from smoothbound.anytime._job.budget import Budget
+from smoothbound.anytime._job.job import Plan
 from smoothbound.anytime._questions import (
     Decide,
     FindRadius,

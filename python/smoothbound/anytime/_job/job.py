@@ -9,12 +9,9 @@ docs/anytime.md explains the rules.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import zip_longest
-from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -24,25 +21,20 @@ from smoothbound._utils import checks
 from smoothbound.anytime import _state as states
 from smoothbound.anytime._anytime_test import MOST_DRAWS, AnytimeTest
 from smoothbound.anytime._chain import Answer
+from smoothbound.anytime._job.budget import Budget
+from smoothbound.anytime._job.earlier import Earlier
+from smoothbound.anytime._job.exact_sum import in_units, unit_of
 from smoothbound.anytime._questions import Decide, Question
 from smoothbound.anytime._sample_size import last_look, look_after
-from smoothbound.backends import _select as backends
 from smoothbound.backends import gaussian
 from smoothbound.backends._names import Backend, Sides
 
-__all__ = ["Budget", "Earlier", "Job", "Outcome", "Plan"]
+__all__ = ["Job", "Outcome", "Plan"]
 
 _FEWEST = 30  # draws, those of the first guess included, before a question is given up
-_SHARE = (
-    0.5  # of the draws that the next answer is expected to take, to be made before a look at it
-)
+_SHARE = 0.5  # of the draws that the next answer may take, to be made before a look at it
 _LEAST_STEP = 8  # draws to the next look at the answers, if they are expected to take more;
 _STEP_SHARE = 4  # later a quarter of the draws so far
-
-SAME_SCORES = 0.005
-"""How far the scores of the same draws may be apart on average, in shares of their range."""
-
-_DIGITS = 40  # binary, to which a score is rounded for the mean; sums are then exact
 
 Outcome = Literal["answered", "exhausted", "budget", "misclassified"]
 """Why the draws of an input ended.
@@ -51,186 +43,6 @@ Outcome = Literal["answered", "exhausted", "budget", "misclassified"]
 ``budget``: the budget is spent. ``misclassified``: the selected class is not the label, and only
 certificates of correct classes were asked for.
 """
-
-
-class Budget:
-    """Draws or seconds that many jobs share; safe to share between threads.
-
-    Draws are taken from it before they are made. Seconds count from the first request. Runs of many
-    inputs give a limited budget to those first that need the fewest further draws (`Job.expected`).
-
-    Parameters
-    ----------
-    draws : int, optional
-        Most draws that all jobs together may ask for.
-    seconds : float, optional
-        Time after which no more draws are begun.
-    clock : callable
-        Returns seconds.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is of the wrong kind or not positive.
-
-    Examples
-    --------
-    >>> budget = Budget(draws=1500)
-    >>> budget.take(1000), budget.take(1000), budget.take(500), budget.spent
-    (1000, 500, 0, 1500)
-    """
-
-    def __init__(
-        self,
-        *,
-        draws: int | None = None,
-        seconds: float | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.draws = None if draws is None else checks.count("draws", draws)
-        self.seconds = None if seconds is None else checks.positive("seconds", seconds)
-        self.spent = 0
-        self._clock = clock
-        self._start: float | None = None
-        self._lock = Lock()
-
-    @property
-    def limited(self) -> bool:
-        """Whether there is a limit."""
-        return self.draws is not None or self.seconds is not None
-
-    @property
-    def left(self) -> tuple[float, float]:
-        """How many draws and seconds are left; infinite without a limit."""
-        with self._lock:
-            gone = 0.0 if self._start is None else self._clock() - self._start
-            draws = math.inf if self.draws is None else self.draws - self.spent
-            return draws, math.inf if self.seconds is None else max(0.0, self.seconds - gone)
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether nothing is left."""
-        with self._lock:
-            return self._left(1) == 0
-
-    def resume(self, draws: int, seconds: float) -> None:
-        """Count what an earlier part of the same run spent."""
-        with self._lock:
-            self.spent += draws
-            self._start = (self._clock() if self._start is None else self._start) - seconds
-
-    def take(self, draws: int) -> int:
-        """Take these draws, or as many of them as there are left; return their number."""
-        with self._lock:
-            granted = self._left(draws)
-            self.spent += granted
-            return granted
-
-    def _left(self, draws: int) -> int:
-        """Return how many of these draws may still be made."""
-        now = self._clock()
-        self._start = now if self._start is None else self._start
-        if self.seconds is not None and now - self._start >= self.seconds:
-            return 0
-        return draws if self.draws is None else min(draws, self.draws - self.spent)
-
-
-@dataclass(frozen=True, eq=False)
-class Earlier:
-    """The draws of an input so far, from which a job goes on.
-
-    Attributes
-    ----------
-    selected : int
-        The selected class.
-    n_selection : int
-        Number of draws that selected it.
-    test : AnytimeTest
-        The test, with all draws that were made of it.
-    total : int
-        Sum of their scores, as `Job.total`.
-    open : list of int or None
-        Places of the questions for which more draws were to be made; None: of all.
-    guesser : AnytimeTest or None
-        A test whose first guess are the scores of the selection draws; None: none is known.
-    """
-
-    selected: int
-    n_selection: int
-    test: AnytimeTest
-    total: int = 0
-    open: list[int] | None = None
-    guesser: AnytimeTest | None = None
-
-    @classmethod
-    def from_bytes(cls, state: bytes, selected: int, n_selection: int) -> Earlier:
-        """Read what `Job.to_bytes` wrote.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it did not write this.
-        """
-        about, tests = states.unpack(state)
-        if set(about) != {"open", "total"} or len(tests) != 1:
-            raise ValueError("state must be that of a job that was stopped")
-        places = [checks.count("open", place, 0) for place in about["open"]]
-        test, total = AnytimeTest.from_bytes(tests[0]), int(about["total"])
-        return cls(selected, n_selection, test, total, places)
-
-    @classmethod
-    def finished(cls, selected: int, n_selection: int, test: AnytimeTest, mean: float) -> Earlier:
-        """Return a job that was finished, by its test and the mean of the scores."""
-        n_draws = test.n_draws
-        total = round(Fraction(mean) * n_draws / _unit(test.score_range)) if n_draws else 0
-        return cls(selected, n_selection, test, total)
-
-    def require_same(self, selected: int, anew: AnytimeTest) -> None:
-        """Refuse to go on with another class, another selection or other questions.
-
-        `anew` is a test that begins with the selection draws as they are now.
-        """
-        questions, n_selection = anew.questions, anew.n_guess
-        if selected != self.selected:
-            raise ValueError(
-                f"the selection draws choose class {selected} now, and chose class "
-                f"{self.selected} before: the input cannot go on, because it, the network or its "
-                "arithmetic has changed"
-            )
-        if n_selection != self.n_selection:
-            raise ValueError(
-                f"{n_selection} selection draws choose class {selected} now, and "
-                f"{self.n_selection} chose it before: the input cannot go on, because it, the "
-                "network or its arithmetic has changed"
-            )
-        if self.guesser is not None:
-            _require_same_scores(self.guesser, anew)
-        if questions != self.test.questions:
-            raise ValueError(
-                f"an input cannot go on with other questions: they were {self.test.questions}, and "
-                f"are {questions}"
-            )
-
-
-def _require_same_scores(before: AnytimeTest, now: AnytimeTest) -> None:
-    """Refuse selection draws whose scores are not those of before.
-
-    Compared is the distance of the two distributions (Wasserstein), which is at most the mean
-    distance of the scores, draw by draw, in shares of the range.
-    """
-    knots = backends.load(now.backend).anytime_knots
-    masses = [one.records[0].guessed.astype(np.float64) for one in (before, now)]
-    shares = [mass / max(1.0, mass.sum()) for mass in masses]
-    apart = float(np.abs(np.cumsum(shares[1] - shares[0]))[:-1] @ np.diff(knots))
-    if apart > SAME_SCORES:
-        a, b = now.score_range
-        means = [a + (b - a) * float(share @ knots) for share in shares]
-        raise ValueError(
-            f"the {now.measure} of the selection draws is {means[1]:.4g} on average now, and was "
-            f"{means[0]:.4g} before: the distributions are {apart:.2g} of its range apart, and "
-            f"rounding explains at most {SAME_SCORES:g}; the input cannot go on, because it, the "
-            "network or its arithmetic has changed"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -388,7 +200,7 @@ class Job:
         self._ungranted = 0  # of these
         self._expected = math.inf
         self._open = list(range(len(plan.questions)))  # places of the questions
-        self._unit = _unit(plan.score_range)
+        self._unit = unit_of(plan.score_range)
 
     @property
     def remaining(self) -> int:
@@ -482,7 +294,7 @@ class Job:
     def update(self, scores: NDArray[np.floating]) -> None:
         """Take the scores of the next draws, at most `remaining` of them."""
         self.test.update(scores)
-        self.total += _in_units(scores, self._unit)
+        self.total += in_units(scores, self._unit)
         self._remaining -= len(scores)
         if self._remaining == 0:
             self._look()
@@ -574,21 +386,3 @@ class Job:
         if estimate.above >= 0.0:
             return 0.0
         return estimate.above / estimate.deviation if estimate.deviation > 0.0 else -math.inf
-
-
-def _unit(score_range: tuple[float, float]) -> Fraction:
-    """Return the unit in which scores of a range are summed, a power of two."""
-    return Fraction(math.ldexp(1.0, math.frexp(max(map(abs, score_range)))[1] - _DIGITS))
-
-
-def _in_units(scores: NDArray[np.floating], unit: Fraction) -> int:
-    """Return the exact sum of scores that are rounded to whole units.
-
-    Examples
-    --------
-    >>> _in_units(np.float32([0.5, 0.25]), Fraction(1, 8))
-    6
-    """
-    units = np.rint(scores.astype(np.float64) / float(unit)).astype(np.int64)
-    half = _DIGITS // 2  # so that no sum overflows
-    return (int((units >> half).sum()) << half) + int((units & ((1 << half) - 1)).sum())

@@ -1,0 +1,1 @@
+"""How many draws one input gets: its job, the budget that jobs share, and where a job goes on."""
