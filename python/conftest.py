@@ -7,6 +7,7 @@ LIBRARIES = {
     "inspect_ai": "_inspect.py",
     "lightning": "_lightning.py",
     "mlflow": "_mlflow.py",
+    "ray": "_ray/driver.py",
 }
 """Libraries that not every environment of the tests has, and the adapter of each."""
 

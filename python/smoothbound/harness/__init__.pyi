@@ -1,8 +1,7 @@
 from ._inspect import certified_mean as certified_mean
 from ._lightning import CertifiedValidation as CertifiedValidation
 from ._mlflow import mlflow_metrics as mlflow_metrics
-from ._ray import PreparedRun as PreparedRun
-from ._ray import certify_on_ray as certify_on_ray
+from ._ray.driver import certify_on_ray as certify_on_ray
 from ._sklearn import SmoothedEstimator as SmoothedEstimator
 from ._toolboxes._art import PyTorchCertifiedSmoothing as PyTorchCertifiedSmoothing
 from ._toolboxes._maite import MaiteMetric as MaiteMetric

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,7 @@ from smoothbound.store._stored import load
 from smoothbound.store._writer import Writer
 
 __all__ = [
+    "PreparedRun",
     "Progress",
     "agreed",
     "certify_items",
@@ -63,6 +64,27 @@ __all__ = [
 _MOMENT = 0.5  # seconds between two looks at how far a run is
 
 Progress = Callable[..., AbstractContextManager[Callable[[int], object]]]
+
+
+class PreparedRun(NamedTuple):
+    """What a run is made of: the first arguments of `run` after `folder`.
+
+    Parameters
+    ----------
+    settings : RunSettings
+        The settings of the run.
+    smoothed : SmoothedClassifier
+        The smoothed model, made with these settings.
+    dataset : Dataset
+        The data that the settings name.
+    adaptive : AdaptiveDraws, optional
+        The rules of adaptive draws, without a budget.
+    """
+
+    settings: RunSettings
+    smoothed: SmoothedClassifier
+    dataset: Dataset
+    adaptive: AdaptiveDraws | None = None
 
 
 def silent(*_: object, **__: object) -> AbstractContextManager[Callable[[int], object]]:

@@ -17,7 +17,8 @@ from smoothbound import store
 from smoothbound.cli._commands.certify import prepare
 from smoothbound.cli._network import Network
 from smoothbound.cli._run_options import DrawOptions, Inputs, Question
-from smoothbound.harness import PreparedRun, certify_on_ray
+from smoothbound.harness import certify_on_ray
+from smoothbound.smoothing import PreparedRun
 from smoothbound.store._settings import RunSettings
 
 

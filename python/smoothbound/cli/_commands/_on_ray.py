@@ -22,7 +22,7 @@ from smoothbound._utils.extras import name_the_extra
 from smoothbound.errors import ClusterError
 
 if TYPE_CHECKING:
-    from smoothbound.harness._ray import PreparedRun
+    from smoothbound.smoothing._run import PreparedRun
     from smoothbound.store._results import Results
 
 __all__ = ["RayOptions", "certified_on_ray", "with_address"]
@@ -105,7 +105,7 @@ def certified_on_ray(
 
     cpus = parts[-1].threads or 1
     with _connected(options, cpus) as n_gpus:
-        from smoothbound.harness._ray import certify_on_ray
+        from smoothbound.harness import certify_on_ray
 
         gpus = options.gpus
         if gpus is None:

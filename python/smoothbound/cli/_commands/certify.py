@@ -17,8 +17,8 @@ from smoothbound.cli._run_options import DrawOptions, Inputs, Question, shard_of
 from smoothbound.cli._statuses import FAILED_INPUTS
 
 if TYPE_CHECKING:
-    from smoothbound.harness._ray import PreparedRun
     from smoothbound.sampling._outputs import OutputSummary
+    from smoothbound.smoothing._run import PreparedRun
     from smoothbound.store._results import Results
 
 __all__ = ["certify"]
@@ -482,8 +482,8 @@ def prepare(
     OutputSummary or None
         What the network returned for one image; None if it failed or was not looked at.
     """
-    from smoothbound.harness._ray import PreparedRun
     from smoothbound.smoothing._going_on import as_recorded
+    from smoothbound.smoothing._run import PreparedRun
     from smoothbound.store._settings import RunSettings
 
     dataset, selected = inputs.load(look=look)
