@@ -14,7 +14,7 @@ from typing import Any
 from stopped_runs import kill_after
 
 from smoothbound import store
-from smoothbound.cli._commands.certify import prepare
+from smoothbound.cli._commands._prepare import prepare
 from smoothbound.cli._network import Network
 from smoothbound.cli._run_options import DrawOptions, Inputs, Question
 from smoothbound.harness import certify_on_ray

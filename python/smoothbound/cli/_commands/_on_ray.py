@@ -7,7 +7,7 @@ import math
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from rich.console import Console
 from smoothbound._display.console import say
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
+from smoothbound.cli._commands._prepare import prepare
 from smoothbound.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -86,16 +87,12 @@ class RayOptions:
             _host_and_port(self.address)
 
 
-def certified_on_ray(
-    options: RayOptions, prepare: Callable[..., Any], parts: tuple[Any, ...], out: Path
-) -> Results:
+def certified_on_ray(options: RayOptions, parts: tuple[Any, ...], out: Path) -> Results:
     """Certify on a cluster.
 
     Parameters
     ----------
     options : RayOptions
-    prepare : callable
-        Makes what a run is made of, from `parts`, the folder `out`, and whether to look at it all.
     parts : tuple
         The options of the run, the network last.
     out : Path
@@ -105,12 +102,12 @@ def certified_on_ray(
 
     cpus = parts[-1].threads or 1
     with _connected(options, cpus) as n_gpus:
-        from smoothbound.harness import certify_on_ray
+        from smoothbound.harness._ray.driver import certify_on_ray
 
         gpus = options.gpus
         if gpus is None:
             gpus = float(n_gpus > 0 and parts[-1].device != "cpu")
-        there = partial(_prepared, prepare, parts, out)
+        there = partial(_prepared, parts, out)
         return certify_on_ray(
             out,
             partial(there, look=False),
@@ -123,11 +120,9 @@ def certified_on_ray(
         )
 
 
-def _prepared(
-    prepare: Callable[..., Any], parts: tuple[Any, ...], out: Path, look: bool = True
-) -> PreparedRun:
-    made: PreparedRun = prepare(*parts, out, look=look)[0]
-    return made
+def _prepared(parts: tuple[Any, ...], out: Path, look: bool = True) -> PreparedRun:
+    inputs, draws, question, network = parts
+    return prepare(inputs, draws, question, network, out, look=look)[0]
 
 
 def _show(text: str) -> None:

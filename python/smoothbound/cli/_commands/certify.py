@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,14 +10,14 @@ import typer
 from smoothbound._display.console import note, say
 from smoothbound.backends._names import BANDS, BOUNDS
 from smoothbound.cli._commands._on_ray import RayOptions, certified_on_ray
-from smoothbound.cli._network import Network, versions
+from smoothbound.cli._commands._prepare import prepare
+from smoothbound.cli._network import Network
 from smoothbound.cli._options import Alpha, Data, NBins, Radii, Sigma, Thresholds
 from smoothbound.cli._run_options import DrawOptions, Inputs, Question, shard_of
 from smoothbound.cli._statuses import FAILED_INPUTS
 
 if TYPE_CHECKING:
     from smoothbound.sampling._outputs import OutputSummary
-    from smoothbound.smoothing._run import PreparedRun
     from smoothbound.store._results import Results
 
 __all__ = ["certify"]
@@ -424,7 +423,7 @@ def certify(
     }
     parts = inputs, draws, question, network
     if ray is not None:
-        results, seen = certified_on_ray(cluster, prepare, parts, out), None
+        results, seen = certified_on_ray(cluster, parts, out), None
     else:
         results, seen = _run(*parts, out, modes)
     show(results, out)
@@ -454,73 +453,3 @@ def _run(
     settings, smoothed, dataset, rules = prepared
     options: dict[str, Any] = {"adaptive": rules, "progress": progress, **modes}
     return run(out, settings, smoothed, dataset, **options), seen
-
-
-def prepare(
-    inputs: Inputs,
-    draws: DrawOptions,
-    question: Question,
-    network: Network,
-    recorded: Path | None,
-    *,
-    look: bool = True,
-) -> tuple[PreparedRun, OutputSummary | None]:
-    """Load data and network, and return what a run is made of.
-
-    Parameters
-    ----------
-    inputs, draws, question, network
-        The options of the run.
-    recorded : Path or None
-        Results folder of a run whose automatic choices are kept.
-    look : bool
-        Whether to check the images, and to describe data and network in a line each.
-
-    Returns
-    -------
-    PreparedRun
-    OutputSummary or None
-        What the network returned for one image; None if it failed or was not looked at.
-    """
-    from smoothbound.smoothing._going_on import as_recorded
-    from smoothbound.smoothing._run import PreparedRun
-    from smoothbound.store._settings import RunSettings
-
-    dataset, selected = inputs.load(look=look)
-    model, info = network.load(dataset, inputs.data)
-    smoothed = network.smoothed(model, question.sigma)
-    if recorded is not None:
-        smoothed = as_recorded(recorded, smoothed)
-    noise = draws.noise_of(smoothed, dataset)
-    seen = None
-    if look:
-        seen = network.introduce(smoothed, noise, dataset)
-        network.compare(info, question.sigma, dataset.num_classes)
-    radii, thresholds = question.grids(smoothed.measure.score_range)
-    settings = RunSettings(
-        sigma=question.sigma,
-        alpha=question.alpha,
-        n0=draws.n0,
-        n=draws.n,
-        seed=draws.seed,
-        measure=smoothed.measure.name,
-        score_range=smoothed.measure.score_range,
-        cutoff=smoothed.cutoff,
-        outputs=smoothed.outputs,
-        methods=question.methods,
-        radii=tuple(radii),
-        thresholds=tuple(thresholds),
-        data=dataset.name,
-        split=dataset.split,
-        skip=inputs.skip,
-        max_inputs=inputs.max_inputs,
-        indices=None if inputs.positions is None else tuple(inputs.positions),
-        n_inputs=len(selected),
-        arch=info.arch,
-        checkpoint=info.arch if network.checkpoint is None else network.checkpoint.name,
-        checkpoint_sha256=info.sha256,
-        noise=noise.describe(math.prod(dataset.shape)),
-        **vars(smoothed.sampler.describe(dataset[0][0])),
-        versions=versions(),
-    )
-    return PreparedRun(settings, smoothed, dataset, question.rules()), seen
