@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._display.axes import require_axes
+from smoothbound._display.bound_curves import draw_bounds
+from smoothbound._display.preview import Preview
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
 from smoothbound._utils.faces import public
-from smoothbound.bounds._plot import draw_bounds
-from smoothbound.bounds._preview import Preview
 from smoothbound.bounds._request import Settings
 from smoothbound.errors import StoreError
 
