@@ -3,6 +3,7 @@ from . import analysis as analysis
 from . import anytime as anytime
 from . import backends as backends
 from . import bounds as bounds
+from . import curves as curves
 from . import data as data
 from . import errors as errors
 from . import figures as figures

@@ -22,6 +22,7 @@ errors _version _core
 _utils
 _display
 _files
+curves
 measures backends noise adapters data scores
 _numba models
 train bounds sampling

@@ -1,0 +1,81 @@
+"""Random ablation against a number of changed pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from smoothbound._utils import checks
+from smoothbound.curves._curve import Curve, Vector
+from smoothbound.curves._l1 import lowered
+
+__all__ = ["MOST_PIXELS", "Ablation"]
+
+MOST_PIXELS = 2**24
+_UNIT = 2.0**-53
+
+
+@dataclass(frozen=True)
+class Ablation(Curve):
+    """All but `kept` of `pixels` pixels hidden, against l0: psi_R(p) = max(p - Delta(R), 0).
+
+    The pixels that stay are chosen uniformly at random, and R counts the pixels that may change;
+    a pixel is a position with all its channels. Delta(R) = 1 - C(d - R, k) / C(d, k), with d pixels
+    of which k stay, is the probability that a changed pixel stays. A fraction of a pixel cannot
+    change, so R is rounded down to a whole number.
+
+    Parameters
+    ----------
+    pixels : int
+        d, the number of pixels, at most 2^24.
+    kept : int
+        k, how many of them stay, from 1 to d.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is not such a number.
+
+    References
+    ----------
+    Levine, Feizi, "Robustness Certificates for Sparse Adversarial Attacks by Randomized Ablation",
+    AAAI 2020, Theorem 1.
+
+    Examples
+    --------
+    >>> Ablation(pixels=784, kept=45).lower([0.5, 0.9], radius=3).round(6).tolist()
+    [0.337305, 0.737305]
+    """
+
+    distance: ClassVar[str] = "l0"
+    has_scale: ClassVar[bool] = False
+
+    pixels: int
+    kept: int
+
+    def __post_init__(self) -> None:
+        checks.count("pixels", self.pixels, 1, MOST_PIXELS)
+        checks.count("kept", self.kept, 1, self.pixels)
+
+    @property
+    def name(self) -> str:
+        return f"ablation-{self.kept}-of-{self.pixels}"
+
+    def _between(self, p: Vector, q: Vector, r: float) -> Vector:
+        return lowered(p, self.loss(math.floor(r)))
+
+    def loss(self, changed: int) -> float:
+        """Return Delta, rounded up: the probability that one of the changed pixels stays."""
+        if changed > self.pixels - self.kept:
+            return 1.0
+        few, many = sorted((changed, self.kept))  # C(d - R, k) / C(d, k) is symmetric in R and k
+        hidden = 1.0
+        for i in range(few):
+            hidden *= (self.pixels - many - i) / (self.pixels - i) * (1.0 - 4 * _UNIT)
+            if hidden < _UNIT:
+                return 1.0
+        return math.nextafter(1.0 - hidden, math.inf) if changed else 0.0
+
+    def for_core(self) -> dict[str, Any]:
+        return {"kind": "ablation", "pixels": self.pixels, "kept": self.kept}

@@ -1,0 +1,157 @@
+"""What every curve can do: bound the probability of an event at each point within a radius."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from smoothbound._utils import checks
+
+__all__ = ["Curve", "Vector"]
+
+Vector = NDArray[np.float64]
+
+
+class Curve(ABC):
+    """A binary certificate: the function psi_R of one noise and one measure of distance.
+
+    If the noise around x meets an event with probability p, then the noise around any x' within R
+    of x meets it with probability at least psi_R(p). Theorem 2 needs no more of a noise
+    (docs/other-noises.md). psi_R does not decrease in p or increase in R, and psi_0(p) = p.
+
+    Attributes
+    ----------
+    name : str
+        The name for ``curve=``, ``--curve`` and files.
+    distance : str
+        In which radii are measured, such as ``"l1"``.
+    has_scale : bool
+        Whether ``sigma`` is the scale of the noise, so that psi depends on R / sigma alone. Without
+        a scale, R has units of its own, and `sigma` must be left out.
+    convex : bool
+        Whether psi_R is convex, which Theorem 1 (``bound="mean"``) needs.
+    """
+
+    distance: ClassVar[str] = ""
+    has_scale: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def name(self) -> str: ...
+
+    @property
+    def convex(self) -> bool:
+        return True
+
+    def lower(self, p: ArrayLike, radius: float, sigma: float = 1.0) -> Vector:
+        """Return psi_R(p), rounded down, elementwise.
+
+        Parameters
+        ----------
+        p : array-like
+            Probabilities, or lower bounds on them, in [0, 1].
+        radius : float
+            R, >= 0, in the distance of the curve.
+        sigma : float
+            The scale of the noise, > 0, in the units of R; 1 for a curve without a scale.
+
+        Returns
+        -------
+        ndarray of float64, in the shape of `p`
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of the kind or in the range stated above, or the radius is beyond
+            those that the curve knows.
+
+        Examples
+        --------
+        >>> from smoothbound import curves
+        >>> curves.curve("l1-uniform").lower([0.5, 1.0], radius=0.5).round(6).tolist()
+        [0.25, 0.75]
+        """
+        at = self._probabilities(p)
+        return self.between(at, _up(1.0 - at), self.scaled(radius, sigma))
+
+    def upper(self, p: ArrayLike, radius: float, sigma: float = 1.0) -> Vector:
+        """Return 1 - psi_R(1 - p), rounded up, elementwise: the most that p can rise to.
+
+        The arguments, the result and the errors are those of `lower`.
+
+        Examples
+        --------
+        >>> from smoothbound import curves
+        >>> curves.curve("ablation-1-of-4").upper([0.0, 0.5], radius=1).round(6).tolist()
+        [0.25, 0.75]
+        """
+        at = self._probabilities(p)
+        lower = self.between(np.maximum(_down(1.0 - at), 0.0), at, self.scaled(radius, sigma))
+        return np.where(lower == 0.0, 1.0, np.minimum(_up(1.0 - lower), 1.0))
+
+    @staticmethod
+    def _probabilities(p: ArrayLike) -> Vector:
+        at = checks.numbers("p", p)
+        if not np.all((at >= 0.0) & (at <= 1.0)):
+            bad = checks.first_outside(at.ravel(), 0.0, 1.0)
+            raise ValueError(f"p must lie in [0, 1], got {at.ravel()[bad]}")
+        return at
+
+    def scaled(self, radius: float, sigma: float) -> float:
+        """Return R / sigma, rounded up; of a curve without a scale R itself, once checked."""
+        radius = checks.non_negative("radius", radius)
+        sigma = checks.positive("sigma", sigma)
+        if not self.has_scale:
+            if sigma != 1.0:
+                raise ValueError(f"sigma must be left out: {self.name} has no scale, got {sigma!r}")
+            self.require_radius("radius", radius)
+            return radius
+        with np.errstate(all="ignore"):
+            return 0.0 if radius == 0.0 else float(np.nextafter(np.divide(radius, sigma), np.inf))
+
+    @property
+    def farthest(self) -> float:
+        """The largest radius that the curve knows: infinite, but for a table."""
+        return math.inf
+
+    def require_radius(self, name: str, radius: float) -> None:
+        """Refuse a radius beyond those that the curve knows."""
+        if radius > self.farthest:
+            raise ValueError(
+                f"{name} must be at most {self.farthest!r}, the largest radius of the curve, got "
+                f"{radius!r}"
+            )
+
+    def between(self, p: Vector, q: Vector, r: float) -> Vector:
+        """Bound psi_r from below at the probabilities that are at least p and at least 1 - q.
+
+        Near 1 a double holds q = 1 - p more precisely than p.
+        """
+        if r == 0.0:
+            return p
+        with np.errstate(all="ignore"):
+            return np.clip(self._between(p, q, r), 0.0, p)
+
+    @abstractmethod
+    def _between(self, p: Vector, q: Vector, r: float) -> Vector:
+        """Return what `between` returns for r > 0, before it is clipped to [0, p]."""
+
+    def plain(self) -> Any:
+        """Return the curve as JSON holds it; `curve` reads it back."""
+        return self.name
+
+    def for_core(self) -> dict[str, Any]:
+        """Return the arguments of the class ``Curve`` of the C++ core."""
+        return {"kind": self.name}
+
+
+def _up(x: Vector) -> Vector:
+    return np.nextafter(x, np.inf)
+
+
+def _down(x: Vector) -> Vector:
+    return np.nextafter(x, -np.inf)

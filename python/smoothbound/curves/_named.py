@@ -1,0 +1,59 @@
+"""The names of curves."""
+
+from __future__ import annotations
+
+import re
+
+from smoothbound._utils import checks
+from smoothbound.curves._ablation import Ablation
+from smoothbound.curves._curve import Curve
+from smoothbound.curves._gaussian import Gaussian
+from smoothbound.curves._l1 import L1Laplace, L1Uniform
+from smoothbound.curves._tabulated import Tabulated
+
+__all__ = ["GAUSSIAN", "NAMES", "curve"]
+
+GAUSSIAN = Gaussian()
+_NAMED: dict[str, Curve] = {each.name: each for each in (GAUSSIAN, L1Uniform(), L1Laplace())}
+_ABLATION = re.compile(r"ablation-([0-9]{1,9})-of-([0-9]{1,9})", re.ASCII)
+
+NAMES = (*_NAMED, "ablation-K-of-D")
+"""The names that `curve` knows; K and D stand for whole numbers."""
+
+
+def curve(value: object) -> Curve:
+    """Return the curve of a name, or a curve as it is.
+
+    Parameters
+    ----------
+    value : str, dict or Curve
+        "gaussian", "l1-uniform", "l1-laplace", or "ablation-K-of-D", which keeps K of D pixels. A
+        dict has the arguments of `Tabulated`, as files hold them.
+
+    Returns
+    -------
+    Curve
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such curve, or an argument of it is not in its range.
+
+    Examples
+    --------
+    >>> curve("ablation-45-of-784"), curve("l1-laplace").distance
+    (Ablation(pixels=784, kept=45), 'l1')
+    """
+    if isinstance(value, Curve):
+        return value
+    if isinstance(value, dict):
+        return Tabulated(**value)
+    if isinstance(value, str) and (numbers := _ABLATION.fullmatch(value)):
+        return Ablation(pixels=int(numbers[2]), kept=int(numbers[1]))
+    if isinstance(value, str) and value in _NAMED:
+        return _NAMED[value]
+    words = ", ".join(map(repr, NAMES))
+    raise ValueError(
+        f"curve must be one of {words} with numbers for K and D, or a Curve; got "
+        f"{checks.shown(value)}"
+    )

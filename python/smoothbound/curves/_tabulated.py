@@ -1,0 +1,136 @@
+"""A curve that is given by its values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from smoothbound._utils import checks
+from smoothbound.curves._curve import Curve, Vector
+
+__all__ = ["Tabulated"]
+
+_TOLERANCE = 1e-12  # of convexity, because the values of a convex function are rounded
+_MOST_VALUES = 2**20
+
+
+@dataclass(frozen=True)
+class Tabulated(Curve):
+    """The values of psi_R on a grid of p, at one radius or several.
+
+    Between two points of the grid the value at the lower point counts, and below the first point
+    it is 0. Between two radii the values of the next larger radius count. Both are sound for every
+    psi that these values bound from below. At R = 0 it is psi_0(p) = p.
+
+    Nothing here can check that psi is a certificate of the noise: that is the caller's proof.
+    ``bound="mean"`` needs a psi that is convex, between the points of the grid too, or that holds
+    for classifiers with randomness of their own. Here only the values can be checked.
+
+    Parameters
+    ----------
+    radii : array-like, shape (n_radii,)
+        Radii >= 0, ascending, in the units of the inputs: there is no `sigma` with this curve.
+    p : array-like, shape (n_points,)
+        The grid, ascending, in [0, 1].
+    values : array-like, shape (n_radii, n_points), or (n_points,) for a single radius
+        ``values[j][i]`` is psi at ``radii[j]`` and ``p[i]``: in [0, p[i]], not decreasing along the
+        grid, and not increasing with the radius. At most 2^20 values.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not of these shapes or in these ranges. The error names the first value that is
+        not.
+
+    Examples
+    --------
+    >>> curve = Tabulated(radii=[1.0], p=[0.0, 0.5, 0.9, 1.0], values=[0.0, 0.2, 0.7, 1.0])
+    >>> curve.lower([0.6, 0.9, 0.95], radius=1.0).tolist()
+    [0.2, 0.7, 0.7]
+    >>> curve.upper([0.05], radius=0.5).round(6).tolist(), curve.convex
+    ([0.3], True)
+    """
+
+    distance: ClassVar[str] = "a distance of its own"
+    has_scale: ClassVar[bool] = False
+
+    radii: tuple[float, ...]
+    p: tuple[float, ...]
+    values: tuple[tuple[float, ...], ...]
+
+    def __init__(self, radii: ArrayLike, p: ArrayLike, values: ArrayLike) -> None:
+        at, grid = checks.radii("radii", radii), checks.vector("p", p)
+        table = checks.numbers("values", values)
+        table = table[None] if table.ndim == 1 else table
+        _require_table(at, grid, table)
+        vars(self).update(
+            radii=tuple(at.tolist()),
+            p=tuple(grid.tolist()),
+            values=tuple(map(tuple, table.tolist())),
+        )
+
+    @property
+    def name(self) -> str:
+        return "table"
+
+    @property
+    def convex(self) -> bool:
+        p, values = np.array(self.p), np.array(self.values)
+        steps = np.diff(p)
+        share = steps[:-1] / (steps[:-1] + steps[1:])
+        chord = values[:, :-2] + share * (values[:, 2:] - values[:, :-2])
+        return bool(np.all(values[:, 1:-1] <= chord + _TOLERANCE))
+
+    @property
+    def farthest(self) -> float:
+        return self.radii[-1]
+
+    def _between(self, p: Vector, q: Vector, r: float) -> Vector:
+        row = np.array(self.values[int(np.searchsorted(self.radii, r))])
+        place = np.searchsorted(np.array(self.p), p, side="right")
+        return np.append(0.0, row)[place]
+
+    def plain(self) -> Any:
+        return {
+            "radii": list(self.radii),
+            "p": list(self.p),
+            "values": list(map(list, self.values)),
+        }
+
+    def for_core(self) -> dict[str, Any]:
+        return {"kind": "table", "radii": self.radii, "p": self.p, "values": np.array(self.values)}
+
+
+def _require_table(radii: Vector, p: Vector, values: Vector) -> None:
+    """Refuse a table that is not one."""
+    for name, grid in (("radii", radii), ("p", p)):
+        if not grid.size:
+            raise ValueError(f"{name} must not be empty")
+        for i in np.flatnonzero(~(np.diff(grid) > 0.0))[:1]:
+            raise ValueError(
+                f"{name} must ascend, got {name}[{i}] = {grid[i]} and {name}[{i + 1}] = "
+                f"{grid[i + 1]}"
+            )
+    if not (p[0] >= 0.0 and p[-1] <= 1.0):
+        raise ValueError(f"p must lie in [0, 1], got {p[0]} to {p[-1]}")
+    if values.shape != (radii.size, p.size):
+        raise ValueError(
+            f"values must have shape (n_radii, n_points) = {(radii.size, p.size)}, got "
+            f"{values.shape}"
+        )
+    if values.size > _MOST_VALUES:
+        raise ValueError(f"values must be at most 2^20 numbers, got {values.size}")
+    sound = (values >= 0.0) & (values <= p)
+    _require(sound, values, "lie in [0, p]: psi of p is a probability, and no more than p")
+    step = np.diff(values, axis=1, prepend=0.0) >= 0.0
+    _require(step, values, "not decrease along p")
+    step = np.diff(values, axis=0, prepend=np.minimum(p, 1.0)[None]) <= 0.0
+    _require(step, values, "not increase with the radius")
+
+
+def _require(holds: Any, values: Vector, need: str) -> None:
+    for j, i in np.argwhere(~holds)[:1].tolist():
+        raise ValueError(f"values must {need}; got values[{j}][{i}] = {values[j, i]}")
