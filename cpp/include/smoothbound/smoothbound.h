@@ -34,7 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "version.h"
+#include "smoothbound/version.h"
 
 #if defined(__GNUC__)
 #define SMOOTHBOUND_API __attribute__((visibility("default")))

@@ -76,7 +76,6 @@ app = typer.Typer(
     help="Certified confidence for classifiers smoothed with Gaussian noise.",
     cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,  # a plain traceback is what a report of a bug needs
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -110,4 +109,4 @@ def main() -> None:
     """Run the command line; the entry point of the `smoothbound` program."""
     readable_anywhere()
     signal.signal(signal.SIGTERM, _end_as_by_hand)
-    app()
+    app(prog_name="smoothbound")  # also as python -m smoothbound, so that it completes this name

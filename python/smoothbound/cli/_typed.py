@@ -31,7 +31,8 @@ class Command(typer.core.TyperCommand):
         """
         args = _renamed(_FORMER.get(self.name or "", {}), args)
         remember(ctx, self.params, args)
-        _require_some(self.params, args)
+        if not ctx.resilient_parsing:  # as where a shell completes what is typed so far
+            _require_some(self.params, args)
         return super().parse_args(ctx, args)
 
 

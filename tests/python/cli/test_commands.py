@@ -70,6 +70,31 @@ def test_a_mistyped_command_is_told() -> None:
     assert "certfy" in result.output
 
 
+def test_a_command_without_its_options_names_the_first_that_is_missing() -> None:
+    result = smoothbound("certify")
+    assert result.exit_code == 2
+    assert "--data" in result.output
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("smoothbound cert", ["certify"]),
+        ("smoothbound certify --ra", ["--radii", "--radius-precision", "--ray"]),
+        ("smoothbound certify --continue nowhere --ray --worker-", ["--worker-gpus"]),
+        ("smoothbound report --out= --comp", ["--compare"]),
+    ],
+)
+def test_a_shell_completes_commands_and_options(typed: str, expected: list[str]) -> None:
+    words = {
+        "_SMOOTHBOUND_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+    }
+    done = CliRunner().invoke(app, [], prog_name="smoothbound", env=words)
+    assert done.output.split() == expected
+
+
 def test_help_does_not_wait_for_torch() -> None:
     script = "import sys, smoothbound.cli; assert not {'torch', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)

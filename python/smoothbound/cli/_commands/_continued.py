@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class ContinuedCommand(Command):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the options of the run before those that were typed, which come last and win."""
         remember(ctx, self.params, args)  # because the folder is read first
-        folder = _typed(_FOLDER, args)
+        folder = None if ctx.resilient_parsing else _typed(_FOLDER, args)
         args = [*_recorded(folder, args), *args] if folder else args
         return super().parse_args(ctx, with_address(args))
 
@@ -36,10 +37,12 @@ def _typed(name: str, args: list[str]) -> str | None:
     --------
     >>> _typed("--n", ["--n=5"]), _typed("--n", ["--n", "5"]), _typed("--n", ["--n0", "5"])
     ('5', '5', None)
+    >>> _typed("--n", []), _typed("--n", ["--n"])
+    (None, None)
     """
-    for word, following in zip(args, [*args[1:], None], strict=True):
+    for word, following in pairwise([*args, ""]):
         if word == name:
-            return following
+            return following or None
         if word.startswith(f"{name}="):
             return word.partition("=")[2]
     return None

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ def with_address(args: list[str]) -> list[str]:
     (['--ray', 'any', '--n', '5'], ['--ray', '10.0.0.1:6379'])
     """
     made = []
-    for word, following in zip(args, [*args[1:], "-"], strict=True):
+    for word, following in pairwise([*args, "-"]):
         made += [word, _ANY] if word == "--ray" and following.startswith("-") else [word]
     return made
 
