@@ -3,6 +3,7 @@ from . import analysis as analysis
 from . import anytime as anytime
 from . import backends as backends
 from . import bounds as bounds
+from . import classes as classes
 from . import curves as curves
 from . import data as data
 from . import errors as errors
@@ -24,6 +25,7 @@ from .backends._select import build_info as build_info
 from .bounds._certificate import Certificate as Certificate
 from .bounds._certify import certify_scores as certify_scores
 from .bounds._sample_size import required_draws as required_draws
+from .classes._class_sketch import ClassSketch as ClassSketch
 from .measures import Measure as Measure
 from .measures import custom as custom
 from .sketch._certify import SketchCertificate as SketchCertificate

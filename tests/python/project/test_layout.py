@@ -28,6 +28,7 @@ _numba models
 train bounds sampling
 anytime
 sketch
+classes
 store
 smoothing analysis
 recommend verify harness

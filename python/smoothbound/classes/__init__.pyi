@@ -1,0 +1,1 @@
+from ._class_sketch import ClassSketch as ClassSketch

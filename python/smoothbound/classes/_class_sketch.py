@@ -1,0 +1,453 @@
+"""Counts of the scores of all classes: a few numbers a class, mergeable, and certifiable later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from smoothbound._utils import checks
+from smoothbound._utils.extras import name_the_extra
+from smoothbound.backends._names import Backend, Side
+from smoothbound.classes import _arguments as arguments
+from smoothbound.classes._counting import count_scores
+from smoothbound.classes._rows import ClassRows
+from smoothbound.errors import StoreError
+from smoothbound.noise._kinds import Kind, stated
+from smoothbound.sketch import _draw_numbers as draw_numbers
+from smoothbound.sketch._arguments import checked_index
+from smoothbound.sketch._content import MAX_DRAWS, SketchContent, n_cells, rows_of
+from smoothbound.sketch._draw_numbers import Draws
+from smoothbound.sketch._score_sketch import ScoreSketch
+
+__all__ = ["ClassSketch"]
+
+_SIDES: tuple[Side, ...] = ("lower", "upper")
+
+
+class ClassSketch:
+    """Counts of the scores and votes of many classes over fixed edges, for one or many inputs.
+
+    Made by `ClassSketch.from_scores`, or by ``SmoothedClassifier.certify(..., classes="all")``. It
+    never changes, so threads may share it.
+
+    The edges cut [0, 1] into cells, as those of a `ScoreSketch`: each edge is a cell, and so is
+    each open interval between two neighbours. Only counts above 0 are kept, in 4 bytes each, or 8
+    from 65 536 on. A class with scores in m cells takes 2 + 4 m bytes and 4 more if it has votes.
+
+    Attributes
+    ----------
+    index : ndarray of int64, shape (n_inputs,)
+        Ids of the inputs, strictly ascending.
+    classes : ndarray of int64, shape (n_classes,)
+        The classes that were counted, in the order of the columns of all results.
+    n_model_classes : int
+        Number of classes of the model.
+    edges : ndarray of float64, shape (n_edges,)
+        They ascend from 0 to 1.
+    draws : ndarray of int64, shape (n, 3)
+        The draws that were counted: id of the input, number of the first, number after the last.
+    sigma : float or None
+        Noise level of the draws; None if it is not recorded.
+    displacement : float
+        Largest distance between an input and the lattice point that its draws were made around.
+    noise : {"lattice", "gaussian"} or None
+        Kind of the noise, if it is recorded.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> logits = np.random.default_rng(0).normal([2.0, 0.0, -2.0], 1.0, size=(1, 1000, 3))
+    >>> scores = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    >>> sketch = ClassSketch.from_scores(scores, sigma=0.25)
+    >>> sketch.votes.tolist(), sketch.at_least(0.5).tolist()
+    ([[913, 87, 0]], [[904, 74, 0]])
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[ClassRows],
+        *,
+        index: ArrayLike,
+        draws: Draws,
+        classes: ArrayLike,
+        n_model_classes: int,
+        edges: ArrayLike,
+        sigma: float | None,
+        displacement: float = 0.0,
+        noise: Kind | None = None,
+    ) -> None:
+        self.index = _frozen(checked_index(index))
+        self.n_model_classes = checks.count("n_model_classes", n_model_classes)
+        names = arguments.checked_names("classes", classes)
+        self.classes = _frozen(arguments.among("classes", names, self.n_model_classes))
+        self.edges = _frozen(arguments.checked_edges_of_classes(edges))
+        self.sigma = None if sigma is None else checks.positive("sigma", sigma)
+        self.displacement = checks.non_negative("displacement", displacement)
+        self.noise = stated(noise)
+        self.draws = _frozen(draw_numbers.join(np.asarray(draws, np.int64)))
+        self._rows = list(rows)
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse counts that contradict the draws, classes or edges."""
+        first, after = self.draws[:, 1], self.draws[:, 2]
+        if not ((first >= 0) & (first < after)).all():
+            raise ValueError("an interval of draws is empty or begins below 0")
+        if not np.isin(self.draws[:, 0], self.index).all() or len(self._rows) != self.index.size:
+            raise ValueError("its draws and counts are not those of its inputs")
+        if (self.n_draws > MAX_DRAWS).any():
+            raise ValueError(f"an input has more than {MAX_DRAWS} draws")
+        for i, rows, n in zip(self.index, self._rows, self.n_draws.tolist(), strict=True):
+            try:
+                rows.check(self.classes.size, self._n_columns)
+            except ValueError as error:
+                raise ValueError(f"the counts of input {i} are damaged: {error}") from error
+            votes = rows.sums(self._votes)
+            if not (rows.sums(0, self._votes) == n).all():
+                raise ValueError(f"the counts of input {i} do not add up to its {n} draws")
+            if votes.sum() > n or (self.is_complete and votes.sum() != n):
+                raise ValueError(f"the votes of input {i} do not add up to its {n} draws")
+
+    @classmethod
+    def from_scores(
+        cls,
+        scores: Any,
+        *,
+        classes: Literal["all"] | ArrayLike = "all",
+        sigma: float | None = None,
+        edges: int | ArrayLike | None = None,
+        index: int | ArrayLike | None = None,
+        first_draw: int = 0,
+        noise: Kind | None = None,
+        backend: Backend | None = None,
+        threads: int | None = None,
+    ) -> ClassSketch:
+        """Count the scores of all classes, or of some of them.
+
+        Parameters
+        ----------
+        scores : array of floats, shape (n_inputs, n_draws, n_model_classes)
+            Scores of every class of the model in [0, 1]: NumPy, torch on any device, or anything
+            with DLPack. The class with the largest score of a draw has its vote, and on a tie the
+            one with the smallest number.
+        classes : "all" or array-like of int, default "all"
+            The classes to keep, each once. The votes are those among all classes in any case.
+        sigma : float, optional
+            Noise level of the draws, > 0, in the units of the model's input.
+        edges : int or array-like of float, optional
+            Number of equal intervals, at most 8192, or the edges themselves, from 0 to 1. The
+            default is 1024 equal intervals, the first and the last cut further by halves.
+        index : int or array-like of int, optional
+            Ids of the inputs, strictly ascending; by default 0 ... n_inputs - 1.
+        first_draw : int, default 0
+            Number of the first draw. Give each draw of an input its own number: sketches with equal
+            numbers do not add up.
+        noise : {"lattice", "gaussian"}, optional
+            Kind of the noise of the draws.
+        backend, threads
+            As in `ScoreSketch.update`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of the kind or in the range stated above, the model lacks one of
+            the classes, or a score is NaN or outside [0, 1].
+        """
+        table = arguments.checked_scores(scores)
+        n_inputs, n_draws, total = table.shape
+        wanted = arguments.among("classes", arguments.checked_names("classes", classes), total)
+        at = arguments.checked_edges_of_classes(edges)
+        ids = checked_index(n_inputs if index is None else index)
+        if ids.size != n_inputs:
+            raise ValueError(f"index must name the {n_inputs} inputs of scores, got {ids.size}")
+        first = checks.count("first_draw", first_draw, 0, draw_numbers.LAST - n_draws)
+        after = np.full_like(ids, first + n_draws)
+        return cls(
+            count_scores(table, wanted, at, backend=backend, threads=threads),
+            index=ids,
+            draws=np.column_stack([ids, np.full_like(ids, first), after]),
+            classes=wanted,
+            n_model_classes=total,
+            edges=at,
+            sigma=sigma,
+            noise=noise,
+        )
+
+    # Sizes
+
+    def __repr__(self) -> str:
+        n = self.n_draws
+        draws = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
+        return (
+            f"ClassSketch({self.n_inputs} inputs, {self.n_classes} of {self.n_model_classes} "
+            f"classes, {draws} draws each, {self.edges.size} edges, {self.nbytes} bytes)"
+        )
+
+    def __len__(self) -> int:
+        """Return the number of inputs."""
+        return self.n_inputs
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs."""
+        return int(self.index.size)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes that were counted."""
+        return int(self.classes.size)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every class of the model was counted."""
+        return self.n_classes == self.n_model_classes
+
+    @property
+    def n_draws(self) -> NDArray[np.int64]:
+        """Number of draws of each input, shape (n_inputs,)."""
+        return draw_numbers.totals(self.draws, self.index)
+
+    @property
+    def nbytes(self) -> int:
+        """Number of bytes that the counts take in memory."""
+        return sum(rows.nbytes for rows in self._rows)
+
+    @property
+    def _n_columns(self) -> int:
+        return self._votes + 1
+
+    @property
+    def _votes(self) -> int:
+        """The column of the votes, after those of the cells."""
+        return n_cells(self.edges.size)
+
+    # Counts
+
+    @property
+    def votes(self) -> NDArray[np.int64]:
+        """Number of draws in which a class has the largest output, shape (n_inputs, n_classes)."""
+        return np.stack([rows.sums(self._votes) for rows in self._rows])
+
+    def counts(self, i: int, k: int | None = None) -> NDArray[np.int64]:
+        """Return the counts of an input.
+
+        Parameters
+        ----------
+        i : int
+            Row of the input, from 0 to n_inputs - 1.
+        k : int, optional
+            Column of the class, from 0 to n_classes - 1; by default all.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_cells,) or (n_classes, n_cells)
+            Cell 2 j is edge j, and cell 2 j + 1 is the open interval between edges j and j + 1.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such input or class.
+        """
+        i = checks.count("i", i, 0, self.n_inputs - 1)
+        table = self._rows[i].table(self._n_columns)[:, :-1]
+        return table if k is None else table[checks.count("k", k, 0, self.n_classes - 1)]
+
+    def at_least(
+        self, level: float, *, side: Side = "lower", strict: bool = False
+    ) -> NDArray[np.int64]:
+        """Count the draws of each input and class with a score >= a level.
+
+        The number is exact if the level is an edge. Otherwise it is, with ``side="lower"``, the
+        number of scores >= the next edge above the level, which is never too large; and with
+        ``side="upper"`` the number of scores > the edge below it, which is never too small.
+
+        Parameters
+        ----------
+        level : float
+            From 0 to 1.
+        side : {"lower", "upper"}
+            The bound on the probability that the number is for.
+        strict : bool, default False
+            Count the scores > the level, with the same promises.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_inputs, n_classes)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of the kind or in the range stated above.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> scores = np.array([[[0.25, 0.75], [0.375, 0.625], [0.5, 0.5]]])
+        >>> sketch = ClassSketch.from_scores(scores, edges=4)
+        >>> sketch.at_least(0.5).tolist(), sketch.at_least(0.5, strict=True).tolist()
+        ([[1, 3]], [[0, 2]])
+        >>> sketch.at_least(0.3).tolist(), sketch.at_least(0.3, side="upper").tolist()
+        ([[1, 3]], [[2, 3]])
+        """
+        first = self._first_cell(level, checks.choice("side", side, _SIDES), strict)
+        return np.stack([rows.sums(first, self._votes) for rows in self._rows])
+
+    def _first_cell(self, level: float, side: Side, strict: bool) -> int:
+        """Return the first cell that `at_least` counts."""
+        at = checks.number("level", level)
+        if not 0.0 <= at <= 1.0:
+            raise ValueError(f"level must lie in [0, 1], got {level}")
+        j = int(np.searchsorted(self.edges, at))  # the first edge >= the level
+        if self.edges[j] == at:
+            return 2 * j + int(checks.flag("strict", strict))
+        # Scores in the interval before edge j may lie on either side of the level.
+        return 2 * j if side == "lower" else 2 * j - 1
+
+    def sketch_of(self, k: int) -> ScoreSketch:
+        """Return the counts of one class as a `ScoreSketch`, whose certificates are about it alone.
+
+        Its certificates hold singly: to state those of several classes, split alpha between them.
+
+        Parameters
+        ----------
+        k : int
+            Column of the class, from 0 to n_classes - 1.
+        """
+        k = checks.count("k", k, 0, self.n_classes - 1)
+        return ScoreSketch.from_content(
+            SketchContent(
+                index=self.index.copy(),
+                selected=np.full(self.n_inputs, self.classes[k]),
+                draws=self.draws.copy(),
+                counts=np.stack([self.counts(i, k) for i in range(self.n_inputs)]).astype(
+                    np.uint32
+                ),
+                edges=self.edges.copy(),
+                measure="score",
+                sigma=self.sigma,
+                displacement=self.displacement,
+                noise=self.noise,
+            )
+        )
+
+    # Other sketches
+
+    def select(self, index: ArrayLike) -> ClassSketch:
+        """Return the counts of some of the inputs, named by their ids, each once.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one of them is not in the sketch.
+        """
+        rows = np.sort(rows_of(self.index, "index", index))
+        if np.unique(rows).size != rows.size:
+            raise ValueError("index must name each input at most once")
+        ids = self.index[rows]
+        return self._with(
+            [self._rows[row] for row in rows], ids, self.draws[np.isin(self.draws[:, 0], ids)]
+        )
+
+    def __add__(self, other: ClassSketch) -> ClassSketch:
+        """Merge two sketches of different draws; an input may be in both or in one of them.
+
+        Raises
+        ------
+        ValueError
+            If their edges, classes, sigma or noise differ, or if a draw is in both.
+        """
+        if not isinstance(other, ClassSketch):
+            return NotImplemented
+        for name in ("edges", "classes", "n_model_classes", "sigma", "displacement", "noise"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if not np.array_equal(mine, theirs):
+                raise ValueError(
+                    f"cannot merge these sketches: {name} is {checks.shown(mine)} in one and "
+                    f"{checks.shown(theirs)} in the other"
+                )
+        index = np.union1d(self.index, other.index)
+        draws = draw_numbers.join(self.draws, other.draws)
+        parts = [dict(zip(one.index.tolist(), one._rows, strict=True)) for one in (self, other)]
+        rows = [self._joined([part[i] for part in parts if i in part]) for i in index.tolist()]
+        return self._with(rows, index, draws)
+
+    def _joined(self, parts: list[ClassRows]) -> ClassRows:
+        if len(parts) == 1:
+            return parts[0]
+        one, other = (part.table(self._n_columns) for part in parts)
+        return ClassRows.of_table(one + other)
+
+    def _with(self, rows: list[ClassRows], index: NDArray[np.int64], draws: Draws) -> ClassSketch:
+        return ClassSketch(
+            rows,
+            index=index,
+            draws=draws,
+            classes=self.classes,
+            n_model_classes=self.n_model_classes,
+            edges=self.edges,
+            sigma=self.sigma,
+            displacement=self.displacement,
+            noise=self.noise,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ClassSketch):
+            return NotImplemented
+        names = ("index", "draws", "classes", "n_model_classes", "edges", "sigma", "displacement")
+        return (
+            all(np.array_equal(getattr(self, n), getattr(other, n)) for n in names)
+            and self.noise == other.noise
+            and all(
+                np.array_equal(getattr(one, name), getattr(two, name))
+                for one, two in zip(self._rows, other._rows, strict=True)
+                for name in ("lengths", "columns", "counts")
+            )
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # Files
+
+    def save(self, path: str | Path) -> None:
+        """Write the sketch to a Parquet file, which replaces `path` once it is complete.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written; `path` is then as it was.
+        """
+        with name_the_extra():
+            from smoothbound.classes._file import ABOUT, write
+
+        about = {name: getattr(self, name) for name in ABOUT}
+        packed = [rows.pack() for rows in self._rows]
+        write(checks.path("path", path), self.index, self.draws, packed, about)
+
+    @classmethod
+    def load(cls, path: str | Path) -> ClassSketch:
+        """Read a sketch that `save` wrote.
+
+        Raises
+        ------
+        StoreError
+            If there is no such file, or if it is not a sketch, damaged or inconsistent.
+        """
+        with name_the_extra():
+            from smoothbound.classes._file import read
+
+        where = checks.path("path", path)
+        packed, about = read(where)
+        try:
+            return cls([ClassRows.unpack(one) for one in packed], **about)
+        except (ArithmeticError, TypeError, ValueError) as error:
+            raise StoreError(f"{path} is not a sound sketch of classes: {error}") from error
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array = array.view()
+    array.flags.writeable = False
+    return array
