@@ -4,6 +4,7 @@ from . import anytime as anytime
 from . import backends as backends
 from . import bounds as bounds
 from . import classes as classes
+from . import conformal as conformal
 from . import curves as curves
 from . import data as data
 from . import errors as errors

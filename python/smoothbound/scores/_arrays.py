@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from smoothbound._utils import checks
 
-__all__ = ["as_scores", "outside_range"]
+__all__ = ["as_floats", "as_scores", "outside_range"]
 
 _TYPES = (np.float16, np.float32, np.float64)  # not dtype.name, which takes microseconds
 _FLOATS = ("f", "halffloat", "float", "double", "float16", "float32", "float64")  # of columns
@@ -54,10 +54,7 @@ def as_scores(scores: Any) -> NDArray[Any]:
     >>> scores.shape, np.shares_memory(scores, draws)
     ((4, 1000), True)
     """
-    array = _to_numpy(scores)
-    if array.dtype.type not in _TYPES and array.dtype.name == "bfloat16":
-        array = array.astype(np.float32)  # of the package ml_dtypes; float32 holds every value
-    _check_type(array.dtype)
+    array = as_floats(scores)
     if array.ndim != 2:
         raise ValueError(
             f"scores must have the shape (n_inputs, n_draws), got {array.shape}"
@@ -65,6 +62,21 @@ def as_scores(scores: Any) -> NDArray[Any]:
         )
     if array.shape[1] == 0:
         raise ValueError("scores must hold at least one draw an input, got none")
+    return array
+
+
+def as_floats(scores: Any) -> NDArray[Any]:
+    """View `scores` as a NumPy array of floats of any shape; otherwise as `as_scores`.
+
+    Examples
+    --------
+    >>> as_floats([[[0.5, 0.25]]]).shape
+    (1, 1, 2)
+    """
+    array = _to_numpy(scores)
+    if array.dtype.type not in _TYPES and array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)  # of the package ml_dtypes; float32 holds every value
+    _check_type(array.dtype)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

@@ -14,7 +14,7 @@ from stored import SETTINGS, row
 from torch import nn
 
 import smoothbound as sb
-from smoothbound import adapters, figures, store
+from smoothbound import adapters, conformal, figures, store
 from smoothbound._display import rounding
 from smoothbound.analysis import calibration, comparison, concentration, evaluation, logs
 from smoothbound.analysis.evaluation import Bounds, Evaluation, StoredSketches
@@ -160,6 +160,7 @@ DIGITS = load("digits")
 DECIDE = sb.anytime.Decide(0.5, 0.1)
 ANYTIME = sb.anytime.AnytimeTest(DECIDE, sigma=0.5)
 SPREADS = concentration.Spreads(np.arange(2), np.array([0.1, 0.2]), np.array([0.1, 0.1]))
+LABELLED = np.random.default_rng(0).random((40, 60, 3))
 AX = Figure().subplots()
 DRAWN_ON: dict[str, Any] = {"ax": AX, "evaluation": EVALUATION}
 SIDE_BY_SIDE: dict[str, Any] = {"evaluations": [EVALUATION, EVALUATION], "threshold": 0.5}
@@ -254,6 +255,37 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (sb.smoothing.class_radius, {"top_count": [90], "n": 100, "sigma": 0.5, "alpha": 0.01}),
     (sb.smoothing.majority_class, {"counts": [90, 2], "alpha": 0.01}),
     (sb.smoothing.clopper_pearson_lower, {"successes": [90], "n": 100, "alpha": 0.01}),
+    (
+        conformal.BinCP,
+        {
+            **{"radius": 0.1, "sigma": 0.5, "confidence_level": 0.9, "perturbations": "all"},
+            **{"probability": 0.8, "conformity_score": "lac", "curve": "gaussian"},
+        },
+    ),
+    (
+        conformal.RCP1,
+        {
+            **{"radius": 0.1, "sigma": 0.5, "confidence_level": 0.9, "conformity_score": "lac"},
+            "curve": "gaussian",
+        },
+    ),
+    (
+        conformal.CAS,
+        {
+            **{"radius": 0.1, "sigma": 0.5, "confidence_level": 0.9, "conformity_score": "lac"},
+            **{"score_range": (0.0, 1.0), "band": "ell"},
+        },
+    ),
+    (
+        lambda **given: conformal.BinCP(radius=0.1, sigma=0.5).calibrate(**given),
+        {"scores": LABELLED, "labels": np.arange(40) % 3},
+    ),
+    (
+        conformal.BinCP(radius=0.1, sigma=0.5).calibrate(LABELLED, np.arange(40) % 3).predict_set,
+        {"scores": LABELLED / 2},
+    ),
+    (conformal.coverage, {"sets": np.eye(3) > 0, "labels": [0, 1, 2]}),
+    (conformal.mean_set_size, {"sets": np.eye(3) > 0}),
     (comparison.best_by_radius, SIDE_BY_SIDE),
     (comparison.on_common_inputs, {"evaluations": [EVALUATION]}),
     (comparison.side_by_side, {"evaluations": [EVALUATION]}),

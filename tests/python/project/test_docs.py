@@ -282,6 +282,11 @@ def check_clusters(names: dict[str, Any]) -> None:
     assert len([*Path("results", "shards").glob("?-of-2.*")]) == 2
 
 
+def check_conformal(names: dict[str, Any]) -> None:
+    assert names["sets"].shape == (200, 10)
+    assert 1 <= names["conformal"].mean_set_size(names["sets"]) < 2
+
+
 CHECKS = {
     "anytime.md": check_anytime,
     "README.md": check_readme,
@@ -289,6 +294,7 @@ CHECKS = {
     "sketches.md": check_sketches,
     "models.md": check_models,
     "command-line.md": check_command_line,
+    "conformal.md": check_conformal,
     "clusters.md": check_clusters,
     "harness.md": check_harness,
     "results.md": check_results,

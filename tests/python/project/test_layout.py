@@ -31,7 +31,7 @@ sketch
 classes
 store
 smoothing analysis
-recommend verify harness
+recommend verify harness conformal
 figures
 report
 export

@@ -1,0 +1,128 @@
+"""CAS: the mean conformity score, bounded by Theorem 2 within the radius."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound._utils import checks
+from smoothbound.backends._names import BANDS, Band
+from smoothbound.bounds._certify import certify_scores
+from smoothbound.conformal._classifier import ConformalClassifier
+from smoothbound.conformal._draws import ClassDraws, ConformityScore
+from smoothbound.conformal._guarantee.levels import Threshold, rank_of, split
+from smoothbound.curves._named import GAUSSIAN
+
+__all__ = ["CAS"]
+
+_PART = Fraction(1, 2)  # of what the rank leaves of beta, for the draws at a perturbed point
+
+
+class CAS(ConformalClassifier):
+    """Robust prediction sets from the mean score over the noise, bounded by Theorem 2.
+
+    The score of a calibration point is a lower confidence bound on the mean score of its label at
+    all points within the radius. The threshold is a low quantile of these scores. A class is in the
+    set of a test input if an upper confidence bound on its mean score there reaches the threshold.
+
+    With probability 1 - ``threshold.beta_points`` the exact mean score of the label reaches the
+    threshold at all points within the radius at once. The draws at one of them then leave the label
+    out with probability at most ``threshold.beta_draws``.
+
+    Parameters
+    ----------
+    radius : float
+        Largest l2 distance between a test input and the clean one, >= 0, in the units of `sigma`.
+    sigma : float
+        Noise level of all draws, which must be Gaussian, > 0, in the units of the model's input.
+    confidence_level : float, default 0.9
+        Wanted probability that a set holds the label, from 0.5 up to 1, without 1. What may fail
+        of the finite number of draws is part of 1 - confidence_level.
+    conformity_score : {"lac", "aps"}, default "lac"
+        "lac": the score of a class itself. "aps": half the probability of the class plus those
+        of less likely classes, in [0, 1].
+    score_range : (float, float), default (0, 1)
+        Range of the conformity scores.
+    band : {"ell", "dkw"}, default "ell"
+        Confidence band of the scores of calibration points, as in `smoothbound.certify_scores`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the kind or in the range stated above.
+
+    References
+    ----------
+    Zargarbashi, Akhondzadeh and Bojchevski, "Robust Yet Efficient Conformal Prediction Sets",
+    ICML 2024. Kumar et al., NeurIPS 2020, Theorem 2. The treatment of the draws is that of
+    docs/conformal.md, Theorem 1.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels = rng.integers(0, 3, 200)
+    >>> logits = rng.normal(size=(200, 100, 3)) + 3 * np.eye(3)[labels][:, None]
+    >>> scores = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    >>> robust = CAS(sigma=0.5, radius=0.25).calibrate(scores[:100], labels[:100])
+    >>> robust.predict_set(scores[100:]).shape
+    (100, 3)
+    """
+
+    def __init__(
+        self,
+        *,
+        radius: float,
+        sigma: float,
+        confidence_level: float = 0.9,
+        conformity_score: ConformityScore = "lac",
+        score_range: tuple[float, float] = (0.0, 1.0),
+        band: Band = "ell",
+    ) -> None:
+        super().__init__(
+            radius=radius,
+            sigma=sigma,
+            curve=GAUSSIAN,
+            confidence_level=confidence_level,
+            conformity_score=conformity_score,
+        )
+        self.score_range = checks.score_range("score_range", score_range)
+        self.band = checks.choice("band", band, BANDS)
+
+    def _found(self, draws: ClassDraws, labels: NDArray[np.int64]) -> Threshold:
+        rank = rank_of(self._beta, draws.n_inputs)
+        parts = split(self._beta, rank, draws.n_inputs, _PART)
+        lower = certify_scores(
+            draws.of(labels),
+            sigma=self.sigma,
+            alpha=parts.calibration_draws,
+            score_range=self.score_range,
+            radii=[self.radius],
+            band=self.band,
+        ).lower
+        assert lower is not None
+        return Threshold(
+            score=float(np.sort(lower[:, 0])[rank - 1]),
+            rank=rank,
+            n_points=draws.n_inputs,
+            n_draws=draws.n_draws,
+            n_classes=draws.n_classes,
+            beta_points=parts.points,
+            beta_draws=parts.draws,
+        )
+
+    def _sets(self, draws: ClassDraws, threshold: Threshold) -> NDArray[np.bool_]:
+        rows = np.swapaxes(draws.scores, 1, 2).reshape(-1, draws.n_draws)
+        upper = certify_scores(
+            rows,
+            sigma=self.sigma,
+            alpha=threshold.beta_draws,
+            score_range=self.score_range,
+            radii=[0.0],
+            bound="mean",
+            mean="betting",
+            sides="upper",
+        ).upper
+        assert upper is not None
+        return np.asarray(upper >= threshold.score).reshape(draws.n_inputs, draws.n_classes)

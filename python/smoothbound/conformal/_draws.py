@@ -1,0 +1,124 @@
+"""Scores of every class in noisy draws, checked, and what the methods ask of them."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound._utils import checks
+from smoothbound.scores._arrays import as_floats
+
+__all__ = ["CONFORMITY_SCORES", "ClassDraws", "ConformityScore", "conformity"]
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.int64]
+
+ConformityScore = Literal["lac", "aps"]
+CONFORMITY_SCORES: tuple[ConformityScore, ...] = ("lac", "aps")
+
+_FEWEST_VALUES = 8  # equal draws of fewer different values may be chance
+
+
+class ClassDraws:
+    """The conformity scores of each class in the draws of each input.
+
+    Parameters
+    ----------
+    scores : array of floats, shape (n_inputs, n_draws, n_classes)
+        What the model gives for each class.
+    kind : {"lac", "aps"}
+        The conformity score that is made of them; see `conformity`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the scores are not finite floats of this shape, with at least two classes.
+    """
+
+    def __init__(self, scores: Any, kind: ConformityScore) -> None:
+        given = as_floats(scores)
+        if given.ndim != 3 or 0 in given.shape or given.shape[2] < 2:
+            raise ValueError(
+                "scores must have the shape (n_inputs, n_draws, n_classes), with two classes or "
+                f"more, got {given.shape}"
+            )
+        if not np.isfinite(given).all():
+            at = np.argwhere(~np.isfinite(given))[0].tolist()
+            raise ValueError(
+                f"scores must be finite, got scores{at} = {given[tuple(at)]}; the model or the "
+                "data is at fault"
+            )
+        self.n_inputs, self.n_draws, self.n_classes = given.shape
+        self.digests = [_digest(block) for block in given]
+        self.scores = conformity(given, kind)
+
+    def of(self, labels: Ints) -> Floats:
+        """Return the scores of one class of each input, shape (n_inputs, n_draws)."""
+        return self.scores[np.arange(self.n_inputs), :, labels]
+
+    def reached(self, labels: Ints, k: int) -> Floats:
+        """Return the score that `k` draws reach, of one class of each input: its k-th largest."""
+        at = self.n_draws - k
+        return np.partition(self.of(labels), at, axis=1)[:, at]
+
+    def at_least(self, score: float) -> Ints:
+        """Count the draws that reach a score, shape (n_inputs, n_classes)."""
+        at = np.array([score])  # as an array, because NumPy would round a scalar to float32
+        return np.asarray(np.count_nonzero(self.scores >= at, axis=1), np.int64)
+
+
+def conformity(scores: Floats, kind: ConformityScore) -> Floats:
+    """Turn scores into conformity scores, which are large if the class fits the input.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (..., n_classes)
+    kind : {"lac", "aps"}
+        "lac": the scores themselves (Sadinle et al. 2019; also called TPS and THR).
+        "aps": half the probability of the class plus those of all classes that are less likely.
+        This is one minus the adaptive score of Romano et al. 2020, averaged over its randomisation.
+
+    Raises
+    ------
+    ValueError
+        If "aps" is asked of scores that are not probabilities.
+
+    Examples
+    --------
+    >>> conformity(np.array([0.5, 0.25, 0.25]), "aps").tolist()
+    [0.75, 0.125, 0.125]
+    """
+    if kind == "lac":
+        return scores
+    _require_probabilities(scores)
+    order = np.argsort(scores, axis=-1)
+    ascending = np.take_along_axis(scores.astype(np.float64), order, axis=-1)
+    below = np.cumsum(ascending, axis=-1) - ascending
+    # Classes with the same probability get the sum below the first of them.
+    first = np.ones(ascending.shape, dtype=bool)
+    first[..., 1:] = ascending[..., 1:] != ascending[..., :-1]
+    below = np.maximum.accumulate(np.where(first, below, 0.0), axis=-1)
+    found = np.empty_like(below)
+    np.put_along_axis(found, order, np.clip(below + ascending / 2, 0.0, 1.0), axis=-1)
+    return found
+
+
+def _require_probabilities(scores: Floats) -> None:
+    sums = scores.sum(axis=-1, dtype=np.float64)
+    off = (scores < 0).any(axis=-1) | (np.abs(sums - 1.0) > checks.SUM_TOLERANCE)
+    if off.any():
+        at = np.argwhere(off)[0].tolist()
+        raise ValueError(
+            "scores must be probabilities of the classes for conformity_score='aps', such as those "
+            f"of a softmax, got scores{at} with the sum {sums[tuple(at)]:g}"
+        )
+
+
+def _digest(block: Floats) -> bytes | None:
+    """Return a digest of the draws of an input; None if they are too simple to recognise."""
+    if np.unique(block.ravel()[:4096]).size < _FEWEST_VALUES:
+        return None
+    return blake2b(np.ascontiguousarray(block).tobytes(), digest_size=16).digest()

@@ -1,0 +1,149 @@
+"""How the allowed failure probability is split, and the rank of the threshold that it allows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from smoothbound._utils import checks
+
+__all__ = [
+    "Split",
+    "Threshold",
+    "failure_probability",
+    "rank_of",
+    "round_down",
+    "split",
+    "too_few_points",
+]
+
+# The share of beta that pays for the finite number of draws. With less, more draws are needed; with
+# more, the threshold falls. Set sizes hardly change between 0.05 and 0.2 (docs/conformal.md).
+_SHARE = Fraction(1, 10)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a calibration found, and how it splits beta = 1 - confidence_level.
+
+    Parameters
+    ----------
+    score : float
+        The calibration point of this rank has this score; what it measures depends on the method.
+    rank : int
+        Its rank among the calibration points, from the lowest.
+    n_points, n_draws, n_classes : int
+        Number of calibration points, of draws of each and of classes.
+    beta_points : float
+        The probability that the clean test point is below the threshold is at most this.
+    beta_draws : float
+        The probability that the draws at a perturbed point leave the label out is at most this if
+        the clean point is not below the threshold. For sets that cover each perturbation, beta is
+        not split between the two, and this is beta - beta_points.
+    votes : (int, int), optional
+        How many draws of a calibration point reach its score, and how many draws of a test input
+        must reach the threshold for a class to be in its set; None for `CAS`.
+    """
+
+    score: float
+    rank: int
+    n_points: int
+    n_draws: int
+    n_classes: int
+    beta_points: float
+    beta_draws: float
+    votes: tuple[int, int] | None = None
+
+
+def failure_probability(confidence_level: object) -> Fraction:
+    """Return beta = 1 - confidence_level, exactly.
+
+    The level is read as the decimal number that it prints as, so that 0.9 means nine tenths.
+
+    Examples
+    --------
+    >>> failure_probability(0.9)
+    Fraction(1, 10)
+    """
+    level = checks.probability("confidence_level", confidence_level)
+    if level < 0.5:
+        raise ValueError(
+            "confidence_level must be at least 0.5: it is the share of inputs whose set holds the "
+            f"label, such as 0.9, got {level!r}"
+        )
+    return 1 - Fraction(Decimal(repr(level)))
+
+
+def rank_of(beta: Fraction, n_points: int) -> int:
+    """Return the largest rank j with j / (n_points + 1) <= (1 - share) beta.
+
+    The j-th lowest of n_points exchangeable numbers is above another one of them with probability
+    at most j / (n_points + 1).
+
+    Raises
+    ------
+    ValueError
+        If there is none. The error says how many points are needed.
+
+    Examples
+    --------
+    >>> rank_of(Fraction(1, 10), 500)
+    45
+    """
+    rank = math.floor((1 - _SHARE) * beta * (n_points + 1))
+    if rank == 0:
+        raise too_few_points(n_points, math.ceil(1 / ((1 - _SHARE) * beta)) - 1, beta)
+    return rank
+
+
+def too_few_points(n_points: int, needed: int, beta: Fraction) -> ValueError:
+    """Return the error about too few calibration points."""
+    return ValueError(
+        f"labels and scores must hold at least {needed} calibration points for confidence_level="
+        f"{float(1 - beta):g}, got {n_points}; calibrate with more points, or with a lower level"
+    )
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split of beta into failures of the three steps (docs/conformal.md).
+
+    Parameters
+    ----------
+    calibration_draws : float
+        epsilon: with this probability the draws of a calibration point overstate it.
+    points : float
+        The clean test point is below the threshold with at most this probability.
+    draws : float
+        The draws at a perturbed point understate it with at most this probability.
+    """
+
+    calibration_draws: float
+    points: float
+    draws: float
+
+
+def split(beta: Fraction, rank: int, n_points: int, part: Fraction) -> Split:
+    """Split what a rank leaves of beta: the draws at a perturbed point get `part` of the most.
+
+    With b = rank / (n_points + 1), points = (beta - draws) / (1 - draws) and
+    epsilon = 1 - b / points. Each of them is rounded down.
+
+    Examples
+    --------
+    >>> found = split(Fraction(1, 10), 45, 500, Fraction(1, 2))
+    >>> round(found.calibration_draws, 4), round(found.points, 4), round(found.draws, 4)
+    (0.0539, 0.0949, 0.0056)
+    """
+    below = Fraction(rank, n_points + 1)
+    draws = part * (beta - below) / (1 - below)
+    points = (beta - draws) / (1 - draws)
+    return Split(round_down(1 - below / points), round_down(points), round_down(draws))
+
+
+def round_down(exact: Fraction) -> float:
+    """Return the largest float that is not above a number."""
+    nearest = float(exact)
+    return nearest if Fraction(nearest) <= exact else math.nextafter(nearest, 0.0)

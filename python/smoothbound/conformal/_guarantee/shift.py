@@ -1,0 +1,59 @@
+"""What a probability can fall to within the radius."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from smoothbound._utils import checks
+from smoothbound.curves._curve import Curve
+from smoothbound.curves._named import curve as named
+
+__all__ = ["Shift"]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The function psi of a curve at one radius, rounded down.
+
+    Parameters
+    ----------
+    curve : Curve
+        The binary certificate of the noise.
+    radius, sigma : float
+        The radius, and the scale of the noise; 1 for a curve without a scale.
+
+    Examples
+    --------
+    >>> psi = Shift.of("gaussian", radius=0.5, sigma=0.5)
+    >>> psi([0.9, 1.0]).round(4).tolist()
+    [0.6109, 1.0]
+    """
+
+    curve: Curve
+    radius: float
+    sigma: float
+
+    @classmethod
+    def of(cls, curve: str | Curve, radius: float, sigma: float | None) -> Shift:
+        """Return the shift of checked arguments.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one of them is not of its kind or in its range, or the curve has a scale and `sigma`
+            is missing, or the other way round.
+        """
+        if not isinstance(curve, str | Curve):
+            raise TypeError(f"curve must be a name or a Curve, got {checks.shown(curve)}")
+        found, at = named(curve), checks.non_negative("radius", radius)
+        if sigma is None and found.has_scale:
+            raise ValueError(f"sigma must be given: {found.name} noise has a scale")
+        scale = 1.0 if sigma is None else checks.positive("sigma", sigma)
+        found.scaled(at, scale)
+        return cls(found, at, scale)
+
+    def __call__(self, p: ArrayLike) -> NDArray[np.float64]:
+        return self.curve.lower(p, self.radius, self.sigma)
