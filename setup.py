@@ -4,6 +4,7 @@ With SMOOTHBOUND_NO_CORE=1 in the environment it is left out, and numba computes
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,9 +28,12 @@ class CMakeBuild(build_ext):
 
         # setuptools says where the extension belongs: in the wheel, or beside the sources (-e).
         target = Path(self.get_ext_fullpath(ext.name)).resolve().parent
-        build = Path(self.build_temp).resolve() / "cmake"
+        # Ninja comes with the build, and a machine with a compiler may lack make.
+        ninja = shutil.which("ninja") and "CMAKE_GENERATOR" not in os.environ
+        build = Path(self.build_temp).resolve() / ("ninja" if ninja else "cmake")
         run(
             "cmake",
+            *(["-GNinja"] if ninja else []),
             f"-S{ROOT}",
             f"-B{build}",
             "-DSMOOTHBOUND_BINDINGS=ON",
