@@ -102,7 +102,7 @@ def headline(evaluations: Sequence[Evaluation], asked: Sequence[float]) -> list[
     # Adaptive draws give bounds at few radii.
     first = max(evaluations, key=lambda one: not one.adaptive)
     radii = headline_radii(first, thresholds_of(first, asked)[0])
-    rows = [["input", "method", "c", *(f"R = {exact(radius)}" for radius in radii)]]
+    rows = [["results", "method", "c", *(f"R = {exact(radius)}" for radius in radii)]]
     for one in evaluations:
         threshold = thresholds_of(one, asked)[0]
         for bounds in one.bounds:

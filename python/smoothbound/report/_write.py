@@ -29,6 +29,17 @@ __all__ = ["DEFINITION", "read", "write_report"]
 
 _EXPLAINED = (
     (
+        "c",
+        "The threshold that the confidence stays above. The confidence is the mean over the noise "
+        "of the score, which is the softmax value of the class, or of the margin, which is its "
+        "lead over the best other class.",
+    ),
+    (
+        "band, knot",
+        "A band bounds the share of scores above each level from below, from the draws. Theorem 2 "
+        "uses it at the knots.",
+    ),
+    (
         "α",
         "Each stated certificate fails with probability at most α over the draws; a share counts "
         "one certificate for each input.",
@@ -41,8 +52,9 @@ _EXPLAINED = (
 )
 
 PAPER = (
-    "The method is that of Kumar, Levine, Feizi, Goldstein: Certifying Confidence via Randomized "
-    "Smoothing, NeurIPS 2020."
+    "This page says how confident a smoothed classifier provably stays while an input changes by "
+    "up to a radius. Noisy copies of each input are the evidence. The method is that of Kumar, "
+    "Levine, Feizi, Goldstein: Certifying Confidence via Randomized Smoothing, NeurIPS 2020."
 )
 
 DEFINITION = (
@@ -227,11 +239,21 @@ def _about(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
     """Explain each input, each method, and the numbers of the tables."""
     methods = {bounds.method for one in evaluations for bounds in one.bounds}
     return [
-        *((one.name, " ".join(one.notes)) for one in evaluations),
+        *((one.name, " ".join([*one.notes, *_classes(one)])) for one in evaluations),
         *sorted((_term(method, methods), f"{method.description}.") for method in methods),
         ("Certified accuracy", DEFINITION),
         *_EXPLAINED,
     ]
+
+
+def _classes(one: Evaluation) -> list[str]:
+    """Say how many inputs have the true class, and how many have none."""
+    if not one.labelled:
+        return []
+    words = f"Of {one.n_inputs} inputs {one.n_correct} have the true class"
+    if one.correct_only:  # the wrong ones took no draws, which would tell
+        return [f"{words}."]
+    return [f"{words} and {one.n_abstained} have none."]
 
 
 def _missing(parts: Sequence[Part], pairs: bool, groups: bool) -> str:
@@ -251,7 +273,7 @@ def _missing(parts: Sequence[Part], pairs: bool, groups: bool) -> str:
             "and measure, by several σ)"
         )
     return (
-        f"Not shown, because these inputs do not hold it: {'; '.join(absent)}."
+        f"Not shown, because these results do not tell it: {'; '.join(absent)}."
         if absent
         else "Every figure is shown."
     )

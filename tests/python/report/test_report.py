@@ -307,7 +307,7 @@ def test_headline_numbers_and_what_is_missing_come_first(tmp_path: Path) -> None
         assert "--class-radius" in top
         assert "several σ" in top
     rows = re.findall(r"^\| kumar2020_excerpt .*", written[1].read_text(), re.MULTILINE)
-    head = next(line for line in written[1].read_text().splitlines() if "| input |" in line)
+    head = next(line for line in written[1].read_text().splitlines() if "| results |" in line)
     for method, row in zip(("mean", "cdf_dkw"), rows, strict=True):
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         for title, cell in zip(head.strip("|").split("|")[3:], cells[3:], strict=True):

@@ -132,5 +132,5 @@ def _ceiling(evaluation: Evaluation) -> str:
     ties = int((radius == radius.max(initial=0.0)).sum())
     text = f"{len(radius)} inputs have both."
     if ties > 1:
-        text += f" {ties} share the largest class radius, beyond which the draws did not reach."
+        text += f" {ties} have the largest class radius that the draws can certify."
     return text

@@ -67,7 +67,7 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
             )
         )
     notes = (
-        f"The {score.n_inputs} inputs that both have, each by its last method: "
+        f"The {score.n_inputs} inputs that both have, each by the last of its methods: "
         f"{score.bounds[-1].method.label}, {margin.bounds[-1].method.label}.",
     )
     absent = [] if spread is not None else ["how concentrated each is (a log has no scores)"]

@@ -27,7 +27,7 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
         "computed; between two stands the value of the larger radius."
     )
     best = (
-        "The largest certified accuracy at each radius, of equals that of the first. "
+        "The largest certified accuracy at each radius; of equal ones, that of the first results. "
         + " ".join(_best(group, c) for c in thresholds)
         + f" Which is best was chosen after a look at the results: a certificate of the best of "
         f"{len(group)} runs can fail with probability up to {len(group)} α instead of α. For "
@@ -51,7 +51,7 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
         ),
     ]
     notes = (
-        f"The {first.n_inputs} inputs that all have, each by its last method: "
+        f"The {first.n_inputs} inputs that all have, each by the last of its methods: "
         + ", ".join(f"{one.name} ({one.bounds[-1].method.label})" for one in group)
         + ".",
         *_rule(group, thresholds),
