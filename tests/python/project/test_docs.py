@@ -31,6 +31,7 @@ PAGES = {page.name: page for page in [ROOT / "README.md", *sorted((ROOT / "docs"
 OTHER_PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "docs" / "paper" / "paper.md",
     *(ROOT / "benchmarks" / folder / "README.md" for folder in (".", "cuda")),
 ]
 ALL_PAGES = [*PAGES.values(), *OTHER_PAGES]
@@ -38,7 +39,7 @@ EXAMPLES = {"nets.py"}  # files of the reader
 
 # The blocks that are not run: the page, its section, how the block begins, and why.
 NOT_RUN = [
-    ("README.md", "Quick start", "python3 -m venv", "makes an environment"),
+    ("README.md", "Install", "python3 -m venv", "makes an environment"),
     ("README.md", "Run the tests", "python3 -m venv", "makes an environment; .ci/run runs it"),
     ("clusters.md", "Ray", "", "harness/test_ray.py runs it on a cluster"),
     ("harness.md", "Transformers and timm", "", "models/hub/test_page.py runs it"),
