@@ -48,8 +48,9 @@ def test_the_recipe_asks_for_the_dependencies_of_the_package(recipe: dict[str, A
 
 
 def test_every_document_is_in_the_readme() -> None:
-    linked = set(re.findall(r"\]\((docs/[\w-]+\.md)\)", text("README.md")))
-    assert linked == {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
+    linked = set(re.findall(r"\]\(docs/([\w-]+\.md)\)", text("README.md")))
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert pages <= linked, pages - linked
 
 
 def test_the_readme_begins_with_one_sentence_of_twenty_words() -> None:
