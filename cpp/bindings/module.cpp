@@ -6,6 +6,7 @@ PYBIND11_MODULE(_core, module) {
   bindings::register_bands(module);
   bindings::register_bounds(module);
   bindings::register_anytime(module);
+  bindings::register_levels(module);
   bindings::register_sketch(module);
   bindings::register_noise(module);
 }

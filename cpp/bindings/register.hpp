@@ -8,6 +8,7 @@ namespace bindings {
 void register_bands(pybind11::module_& module);
 void register_anytime(pybind11::module_& module);
 void register_bounds(pybind11::module_& module);
+void register_levels(pybind11::module_& module);
 void register_sketch(pybind11::module_& module);
 void register_noise(pybind11::module_& module);
 

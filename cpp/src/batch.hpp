@@ -13,11 +13,15 @@
 #include "smoothbound/failure.hpp"
 #include "smoothbound/options.hpp"
 #include "smoothbound/scores.hpp"
+#include "smoothbound/sketch.hpp"
 
 namespace smoothbound::detail {
 
 // The first option that is out of its range.
 Failure check(const Options& options, std::size_t n_draws) noexcept;
+
+// The first part of a sketch that is out of its range, where [a, b] is the range of the scores.
+Failure check_counts(const ScoreCounts& sketch, double a, double b) noexcept;
 
 // Whether a size is rows * columns, which may be too large for a size_t.
 bool holds(std::size_t size, std::size_t rows, std::size_t columns) noexcept;

@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "smoothbound/levels.hpp"
 #include "smoothbound/options.hpp"
 #include "smoothbound/smoothbound.h"
 
@@ -40,6 +41,11 @@ inline constexpr Name<BandKind> bands[] = {
 inline constexpr Name<Order> orders[] = {
     {"unknown", SMOOTHBOUND_ORDER_UNKNOWN, Order::unknown},
     {"drawn", SMOOTHBOUND_ORDER_DRAWN, Order::drawn},
+};
+
+inline constexpr Name<Statistic> statistics[] = {
+    {"probability", SMOOTHBOUND_STATISTIC_PROBABILITY, Statistic::probability},
+    {"quantile", SMOOTHBOUND_STATISTIC_QUANTILE, Statistic::quantile},
 };
 
 template <class Enum, std::size_t n>

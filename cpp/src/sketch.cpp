@@ -129,18 +129,8 @@ Failure check(const ScoreCounts& sketch, const Options& o, const Certificates& o
     return Failure{error, 0, 0, need, got};
   };
   if (const Failure failure = detail::check(o, sketch.n_draws)) return failure;
-  if (!valid_edges(sketch.edges)) {
-    return refused(Error::bad_option, "edges must be 2 to 2^20 + 1 ascending numbers",
-                   static_cast<double>(sketch.edges.size()));
-  }
-  if (o.a != sketch.edges.front()) return refused(Error::bad_option, "a must be an edge", o.a);
-  if (o.b != sketch.edges.back()) return refused(Error::bad_option, "b must be an edge", o.b);
+  if (const Failure failure = check_counts(sketch, o.a, o.b)) return failure;
   if (o.bound != Bound::cdf) return refused(Error::bad_option, "bound must be cdf", 0.0);
-  const std::size_t n_cells = 2 * sketch.edges.size() - 1;
-  if (sketch.counts.size() / n_cells != sketch.n_inputs || sketch.counts.size() % n_cells != 0) {
-    return refused(Error::bad_option, "counts must hold n_inputs * (2 n_edges - 1) numbers",
-                   static_cast<double>(sketch.counts.size()));
-  }
   if (!holds(out.bounds.size(), sketch.n_inputs, o.radii.size())) {
     return refused(Error::bad_output, "bounds must hold n_inputs * n_radii numbers",
                    static_cast<double>(out.bounds.size()));
@@ -153,6 +143,24 @@ Failure check(const ScoreCounts& sketch, const Options& o, const Certificates& o
 }
 
 }  // namespace
+
+Failure detail::check_counts(const ScoreCounts& sketch, double a, double b) noexcept {
+  const auto refused = [](const char* need, double got) {
+    return Failure{Error::bad_option, 0, 0, need, got};
+  };
+  if (!valid_edges(sketch.edges)) {
+    return refused("edges must be 2 to 2^20 + 1 ascending numbers",
+                   static_cast<double>(sketch.edges.size()));
+  }
+  if (a != sketch.edges.front()) return refused("a must be an edge", a);
+  if (b != sketch.edges.back()) return refused("b must be an edge", b);
+  const std::size_t n_cells = 2 * sketch.edges.size() - 1;
+  if (sketch.counts.size() / n_cells != sketch.n_inputs || sketch.counts.size() % n_cells != 0) {
+    return refused("counts must hold n_inputs * (2 n_edges - 1) numbers",
+                   static_cast<double>(sketch.counts.size()));
+  }
+  return {};
+}
 
 Failure certify(const ScoreCounts& sketch, const Options& options, Certificates out) noexcept {
   if (const Failure failure = check(sketch, options, out)) return failure;

@@ -25,11 +25,13 @@ from ._version import __version__ as __version__
 from .backends._select import build_info as build_info
 from .bounds._certificate import Certificate as Certificate
 from .bounds._certify import certify_scores as certify_scores
+from .bounds._levels.certificate import LevelCertificate as LevelCertificate
 from .bounds._sample_size import required_draws as required_draws
 from .classes._class_sketch import ClassSketch as ClassSketch
 from .measures import Measure as Measure
 from .measures import custom as custom
 from .sketch._certify import SketchCertificate as SketchCertificate
+from .sketch._levels import SketchLevelCertificate as SketchLevelCertificate
 from .sketch._score_sketch import ScoreSketch as ScoreSketch
 from .smoothing._certificate import SmoothedCertificate as SmoothedCertificate
 from .smoothing._classifier import SmoothedClassifier as SmoothedClassifier

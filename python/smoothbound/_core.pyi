@@ -128,6 +128,35 @@ def bound_counts(
     thresholds: NDArray[float64],
     threads: int,
 ) -> tuple[NDArray[float64], NDArray[float64]]: ...
+def bound_levels(
+    scores: NDArray[Any],
+    *,
+    statistic: str,
+    levels: NDArray[float64],
+    sigma: float,
+    alpha: float,
+    a: float,
+    b: float,
+    side: str,
+    radii: NDArray[float64],
+    thresholds: NDArray[float64],
+    threads: int,
+) -> tuple[NDArray[float64], NDArray[float64], int]: ...
+def bound_level_counts(
+    edges: NDArray[float64],
+    counts: NDArray[uint32],
+    n_draws: int,
+    *,
+    statistic: str,
+    levels: NDArray[float64],
+    sigma: float,
+    alpha: float,
+    side: str,
+    radii: NDArray[float64],
+    thresholds: NDArray[float64],
+    threads: int,
+) -> tuple[NDArray[float64], NDArray[float64]]: ...
+def binomial_quantile(k: int, n_draws: int, alpha: float) -> float: ...
 
 class LatticeNoise:
     def __init__(self, high: NDArray[int32], low: NDArray[uint64], steps: float) -> None: ...

@@ -3,13 +3,14 @@
 A measure turns the outputs of the base classifier on a batch of noisy inputs into one number per
 draw, within a stated range (a, b). The certificate bounds the mean of that number. *score* and
 *margin* are those of Kumar et al. 2020, section 4, and *vote* is that of Cohen et al. 2019.
-`custom` makes a measure of another function.
+`custom` makes a measure of another function, and `at_least` one whose mean is a probability.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,7 +18,17 @@ from torch import Tensor
 
 from smoothbound._utils import checks
 
-__all__ = ["BUILT_IN", "MARGIN", "SCORE", "TOP_CLASS", "VOTE", "Measure", "custom", "measure"]
+__all__ = [
+    "BUILT_IN",
+    "MARGIN",
+    "SCORE",
+    "TOP_CLASS",
+    "VOTE",
+    "Measure",
+    "at_least",
+    "custom",
+    "measure",
+]
 
 
 @dataclass(frozen=True)
@@ -134,6 +145,9 @@ def measure(spec: str | Measure) -> Measure:
     return _BY_NAME[checks.choice("measure", spec, tuple(_BY_NAME))]
 
 
+_measure = measure
+
+
 def custom(
     function: Callable[[Tensor, Tensor], Tensor],
     score_range: tuple[float, float],
@@ -198,6 +212,56 @@ def custom(
                 f"float32; got {end!r}, the next wider one is {_widened(end, outward)!r}"
             )
     return Measure(name, (a, b), None if cutoff is None else check_cutoff(cutoff, (a, b)), function)
+
+
+def at_least(level: float, measure: str | Measure = "score") -> Measure:
+    """Make the measure that is 1 if another measure is at least a level, and 0 if not.
+
+    Its mean is the probability P(h(x + delta) >= level), so that a confidence of it is a certified
+    probability (docs/levels.md). Adaptive draws decide whether the probability is above a
+    threshold within a radius.
+
+    Parameters
+    ----------
+    level : float
+        Finite. Draws are float32, so the comparison is with the least float32 that is at least the
+        level.
+    measure : {"score", "margin", "vote"} or Measure
+        The measure that is compared.
+
+    Returns
+    -------
+    Measure
+        Of the range (0, 1), without a cut-off. An input with a value of the other measure outside
+        its range fails.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the level is no finite number, or there is no such measure.
+
+    Examples
+    --------
+    >>> confident = at_least(0.9)
+    >>> confident.name, confident.score_range
+    ('score >= 0.9', (0.0, 1.0))
+    >>> confident.function(torch.tensor([[0.95, 0.05], [0.5, 0.5]]), torch.tensor([0, 0])).tolist()
+    [1.0, 0.0]
+    """
+    given = checks.number("level", level)
+    if not abs(given) <= float(np.finfo(np.float32).max):
+        raise ValueError(f"level must be finite and within float32, got {given!r}")
+    compared = _measure(measure)
+    reach = partial(_reaches, of=compared, level=_widened(given, np.inf))
+    return Measure(f"{compared.name} >= {given!r}", (0.0, 1.0), None, reach)
+
+
+def _reaches(outputs: Tensor, selected: Tensor, *, of: Measure, level: float) -> Tensor:
+    values = of.function(outputs, selected).to(torch.float32)
+    a, b = of.score_range
+    is_sound = (values >= a) & (values <= b)
+    # NaN where the other measure is out of its range, so that the input fails.
+    return torch.where(is_sound, (values >= level).to(torch.float32), torch.nan)
 
 
 def _widened(end: float, outward: float) -> float:

@@ -194,6 +194,57 @@ static void check_sketch_certificates(void) {
   smoothbound_sketch_destroy(second);
 }
 
+/* Probabilities and quantiles, from scores and from counts. */
+static void check_levels(void) {
+  const double at[] = {0.25, 0.5}, radii[] = {0.0, 0.125}, cut[] = {0.25};
+  double bounds[inputs * 4], radius[inputs * 2], counted[inputs * 4];
+  const smoothbound_certificates out = {sizeof out, bounds, inputs * 4, radius, inputs * 2};
+  const smoothbound_certificates of_counts = {sizeof out, counted, inputs * 4, radius, inputs * 2};
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  const smoothbound_scores scores = usual_scores();
+  smoothbound_sketch* sketch = full_sketch();
+  smoothbound_level_options options;
+  int i;
+
+  smoothbound_level_options_init(&options, sizeof options);
+  CHECK(options.alpha == 0.001 && options.threads == 1 && options.a < -1e308 && options.b > 1e308);
+  CHECK(smoothbound_certify_levels(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(strstr(failure.message, "sigma must be positive") == failure.message);
+  options.sigma = 0.25;
+  options.levels = at;
+  options.n_levels = 2;
+  options.radii = radii;
+  options.n_radii = 2;
+  options.thresholds = cut;
+  options.n_thresholds = 1;
+  CHECK(smoothbound_certify_levels(&scores, &options, &out, &failure) == SMOOTHBOUND_OK);
+  for (i = 0; i < inputs * 2; ++i) CHECK(bounds[2 * i] >= bounds[2 * i + 1]);
+  CHECK(smoothbound_sketch_certify_levels(sketch, &options, &of_counts, &failure) ==
+        SMOOTHBOUND_BAD_OPTION);
+  CHECK(strstr(failure.message, "a must be an edge") == failure.message);
+  options.a = fine_edges[0];
+  options.b = fine_edges[bins];
+  CHECK(smoothbound_sketch_certify_levels(sketch, &options, &of_counts, &failure) ==
+        SMOOTHBOUND_OK);
+  CHECK(memcmp(bounds, counted, sizeof bounds) == 0); /* the levels are edges */
+  options.statistic = SMOOTHBOUND_STATISTIC_QUANTILE;
+  CHECK(smoothbound_certify_levels(&scores, &options, &out, &failure) == SMOOTHBOUND_OK);
+  CHECK(smoothbound_sketch_certify_levels(sketch, &options, &of_counts, &failure) ==
+        SMOOTHBOUND_OK);
+  for (i = 0; i < inputs * 4; ++i) {
+    CHECK(counted[i] <= bounds[i] && counted[i] >= bounds[i] - 1.0 / bins);
+  }
+  options.statistic = 7;
+  CHECK(smoothbound_certify_levels(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(strstr(failure.message, "statistic must be one of its codes") == failure.message);
+  options.statistic = SMOOTHBOUND_STATISTIC_PROBABILITY;
+  options.levels = NULL;
+  CHECK(smoothbound_certify_levels(&scores, &options, &out, NULL) == SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(smoothbound_certify_levels(&scores, NULL, &out, NULL) == SMOOTHBOUND_BAD_ARGUMENT);
+  CHECK(smoothbound_sketch_certify_levels(NULL, &options, &out, NULL) == SMOOTHBOUND_BAD_ARGUMENT);
+  smoothbound_sketch_destroy(sketch);
+}
+
 /* Sketches of others are not merged, nor scores of others added. */
 static void check_sketch_partners(void) {
   smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
@@ -620,6 +671,7 @@ int main(void) {
   RUN(check_means);
   RUN(check_sketch_counts);
   RUN(check_sketch_certificates);
+  RUN(check_levels);
   RUN(check_sketch_partners);
   RUN(check_sketch_refusals);
   RUN(check_edges);

@@ -135,3 +135,18 @@ def test_a_range_that_float32_cannot_hold_is_refused_with_the_next_wider_one(end
 def test_cutoffs_may_be_minus_infinity() -> None:
     assert measures.check_cutoff(-np.inf, (0.0, 1.0)) == -np.inf
     assert measures.check_cutoff(np.float32(0.25), (0.0, 1.0)) == 0.25
+
+
+def test_at_least_is_an_indicator_and_fails_where_the_other_measure_does():
+    outputs = torch.tensor([[0.7, 0.3], [0.3, 0.7], [torch.nan, 1.0], [1.5, -0.5]])
+    made = measures.at_least(0.3).function(outputs, torch.zeros(4, dtype=torch.int64))
+    assert made[:2].tolist() == [1.0, 1.0]  # float32(0.3) is above 0.3
+    assert made[2:].isnan().all()
+    # float32(0.7) is below 0.7
+    assert measures.at_least(0.7).function(outputs[:1], torch.zeros(1, dtype=torch.int64)) == 0.0
+    margin = measures.at_least(0.25, "margin")
+    assert margin.name == "margin >= 0.25"
+    assert margin.function(outputs[:2], torch.zeros(2, dtype=torch.int64)).tolist() == [1.0, 0.0]
+    for level in (np.nan, np.inf, 1e300):
+        with pytest.raises(ValueError, match="level must be finite"):
+            measures.at_least(level)

@@ -96,6 +96,12 @@ enum {
                                       and is kept */
 };
 
+/** What to certify of the distribution of the scores (smoothbound_certify_levels). */
+enum {
+  SMOOTHBOUND_STATISTIC_PROBABILITY = 1, /**< the probability that the score is at least a level */
+  SMOOTHBOUND_STATISTIC_QUANTILE = 2     /**< quantiles of the scores, at levels in (0, 1) */
+};
+
 /** The type of the scores, IEEE 754. */
 enum { SMOOTHBOUND_FLOAT16 = 2, SMOOTHBOUND_FLOAT32 = 4, SMOOTHBOUND_FLOAT64 = 8 };
 
@@ -155,6 +161,31 @@ typedef struct smoothbound_certificates {
   size_t n_radius;    /**< n_inputs * n_thresholds */
 } smoothbound_certificates;
 
+/** Which probabilities or quantiles of the scores to certify. Call
+ * smoothbound_level_options_init() first, then set the fields that differ from the defaults. */
+typedef struct smoothbound_level_options {
+  size_t struct_size;       /**< sizeof(smoothbound_level_options) */
+  double sigma;             /**< noise level, > 0, in the units of the model's input; no default */
+  double alpha;             /**< failure probability of each level, in (0, 1); 0.001 */
+  double a, b;              /**< range of the scores, a < b; -INFINITY and INFINITY. A quantile that
+                                 the draws do not bound is a from below and b from above */
+  const double* levels;     /**< n_levels numbers: of a probability the scores to be reached, not
+                                 NaN; of a quantile its level, in (0, 1) */
+  size_t n_levels;          /**< 0 */
+  const double* radii;      /**< n_radii numbers >= 0, in the units of sigma */
+  size_t n_radii;           /**< 0 */
+  const double* thresholds; /**< n_thresholds numbers, of a probability in (0, 1), of a quantile
+                                 scores; lower side only */
+  size_t n_thresholds;      /**< 0 */
+  int32_t side;             /**< SMOOTHBOUND_SIDE_...; lower */
+  int32_t statistic;        /**< SMOOTHBOUND_STATISTIC_...; probability */
+  int32_t threads;          /**< at least 1; 1. The result does not depend on it */
+  int32_t reserved;         /**< 0 */
+  int32_t (*cancel)(void* context); /**< the calling thread asks it from time to time; a result
+                                       other than 0 ends the call. NULL: never asked */
+  void* cancel_context;             /**< the argument of cancel */
+} smoothbound_level_options;
+
 /** What went wrong. Every function takes one or NULL, and writes to it if it fails. */
 typedef struct smoothbound_failure {
   size_t struct_size; /**< sizeof(smoothbound_failure) */
@@ -193,6 +224,22 @@ SMOOTHBOUND_API int32_t smoothbound_certify(const smoothbound_scores* scores,
                                             const smoothbound_options* options,
                                             const smoothbound_certificates* out,
                                             smoothbound_failure* failure);
+
+/** Fills `options` with the defaults. \param struct_size sizeof(smoothbound_level_options) */
+SMOOTHBOUND_API void smoothbound_level_options_init(smoothbound_level_options* options,
+                                                    size_t struct_size);
+
+/** Certifies probabilities or quantiles of the scores at all points within each radius. The scores
+ * may be infinite. All radii and thresholds of one level of a probability hold at once, with
+ * probability at least 1 - alpha. Each bound on a quantile holds by itself.
+ * \param out  bounds is (n_inputs, n_levels, n_radii), row-major; radius is (n_inputs, n_levels,
+ *             n_thresholds), the radius within which the probability is above the threshold, or
+ *             every quantile at or above it; NaN where it fails even at radius 0
+ * \return SMOOTHBOUND_OK, or any of the errors */
+SMOOTHBOUND_API int32_t smoothbound_certify_levels(const smoothbound_scores* scores,
+                                                   const smoothbound_level_options* options,
+                                                   const smoothbound_certificates* out,
+                                                   smoothbound_failure* failure);
 
 /** The scores of some inputs reduced to counts over fixed edges a = e_0 < e_1 < ... < e_K = b.
  * Theorem 2 with the edges as knots needs no more than these counts, for any radius, threshold and
@@ -265,6 +312,15 @@ SMOOTHBOUND_API int32_t smoothbound_plan_certify_sketch(const smoothbound_plan* 
                                                         const smoothbound_sketch* sketch,
                                                         const smoothbound_certificates* out,
                                                         smoothbound_failure* failure);
+
+/** Certifies probabilities or quantiles from counts (smoothbound_certify_levels). The options a and
+ * b must be the first and the last edge. Levels between edges, and quantiles, are moved to an edge
+ * on the safe side.
+ * \return SMOOTHBOUND_OK, BAD_ARGUMENT, BAD_OPTION, BAD_OUTPUT or OUT_OF_MEMORY */
+SMOOTHBOUND_API int32_t smoothbound_sketch_certify_levels(const smoothbound_sketch* sketch,
+                                                          const smoothbound_level_options* options,
+                                                          const smoothbound_certificates* out,
+                                                          smoothbound_failure* failure);
 
 /** Frees a sketch; NULL is allowed. No call may be using it. */
 SMOOTHBOUND_API void smoothbound_sketch_destroy(smoothbound_sketch* sketch);

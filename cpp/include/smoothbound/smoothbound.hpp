@@ -22,6 +22,7 @@
 #include "smoothbound/ell.hpp"
 #include "smoothbound/failure.hpp"
 #include "smoothbound/gaussian.hpp"
+#include "smoothbound/levels.hpp"
 #include "smoothbound/noise.hpp"
 #include "smoothbound/options.hpp"
 #include "smoothbound/scores.hpp"

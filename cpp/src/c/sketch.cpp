@@ -1,5 +1,5 @@
 // Sketches of the C interface.
-#include "smoothbound/sketch.hpp"
+#include "sketch.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -12,17 +12,6 @@
 #include "arrays.hpp"
 #include "options.hpp"
 #include "plan.hpp"
-
-struct smoothbound_sketch {
-  std::vector<double> edges;
-  smoothbound::ScoreCounter counter;
-  std::size_t n_inputs;
-  std::vector<std::uint32_t> counts;
-  std::size_t n_draws = 0;
-
-  smoothbound_sketch(std::span<const double> e, std::size_t n)
-      : edges(e.begin(), e.end()), counter(e), n_inputs(n), counts(n * counter.n_cells()) {}
-};
 
 namespace smoothbound::c {
 namespace {

@@ -25,7 +25,14 @@ from smoothbound._numba.tangent import CDF_ERROR, UNIT, Tally, TangentBound, ber
 from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
 from smoothbound.backends._names import Band, Bound, Mean, Order, Side
 
-__all__ = ["ConfidenceBand", "Plan", "ScoreCounter", "bound_counts"]
+__all__ = [
+    "ConfidenceBand",
+    "Plan",
+    "ScoreCounter",
+    "bound_counts",
+    "lower_quantile",
+    "quiet",
+]
 
 Vector = NDArray[np.float64]
 Counts = NDArray[np.uint32]
@@ -90,7 +97,7 @@ def _deviation(n_draws: int, alpha: float) -> float:
     return math.sqrt(-math.log(alpha) / (2.0 * n_draws)) * (1.0 + 8 * UNIT)
 
 
-def _lower_quantile(p: NDArray[Any], complement: NDArray[Any]) -> Vector:
+def lower_quantile(p: NDArray[Any], complement: NDArray[Any]) -> Vector:
     """Bound Phi^-1(p) from below, from a lower bound on p and an upper bound on 1 - p."""
     with quiet():
         z = np.where(p < 0.5, ndtri(np.maximum(p, 0.0)), -ndtri(np.minimum(complement, 1.0)))
@@ -116,7 +123,7 @@ class ConfidenceBand:
             else:
                 p = np.asarray(betaincinv(ranks, n + 1 - ranks, level), np.float64)
                 q = np.asarray(betainccinv(n + 1 - ranks, ranks, level), np.float64)
-        return _lower_quantile(p * (1 - _BETA_ERROR), q * (1 + _BETA_ERROR))
+        return lower_quantile(p * (1 - _BETA_ERROR), q * (1 + _BETA_ERROR))
 
     def quantiles(self, counts: NDArray[np.int64]) -> Vector:
         """Bound Phi^-1(G) from below at points that these numbers of draws reach."""
@@ -124,7 +131,7 @@ class ConfidenceBand:
             knot = np.searchsorted(self.positions, self.n_draws - counts)
             return np.append(self._ell, -np.inf)[knot]
         miss = ((self.n_draws - counts) / self.n_draws + self._deviation) * (1 + 4 * UNIT)
-        return _lower_quantile(1.0 - miss - UNIT, miss)
+        return lower_quantile(1.0 - miss - UNIT, miss)
 
     def quantile(self, count: int) -> float:
         """Bound Phi^-1(G) from below at a point that `count` draws reach."""
@@ -252,14 +259,14 @@ class Plan:
         if self.mean != "hoeffding":
             share = self.share_of_mean(row, number)
             p = np.array([share])
-            return np.array([self.width]), _lower_quantile(p, 1.0 - p)
+            return np.array([self.width]), lower_quantile(p, 1.0 - p)
         scale = 2.0**-64 if self.width > 1.0 else 1.0  # so that no sum overflows
         total = math.fsum(self.distance(row) * scale)
         mean = total / (self.n_draws * (self.width * scale)) * (1.0 - 16 * UNIT)
         deviation = _deviation(self.n_draws, self.alpha)
         p = np.array([mean - deviation - UNIT])
         q = np.array([((1.0 - mean) + deviation) * (1 + 4 * UNIT)])
-        return np.array([self.width]), _lower_quantile(p, q)
+        return np.array([self.width]), lower_quantile(p, q)
 
     def share_of_mean(self, row: NDArray[np.floating], number: int) -> float:
         """Bound the mean distance, in units of the range, by betting or Bernstein's inequality."""

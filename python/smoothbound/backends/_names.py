@@ -12,6 +12,7 @@ __all__ = [
     "METHOD_BOUNDS",
     "ORDERS",
     "SIDES",
+    "STATISTICS",
     "Backend",
     "Band",
     "Bound",
@@ -20,16 +21,19 @@ __all__ = [
     "Order",
     "Side",
     "Sides",
+    "Statistic",
 ]
 
 Backend = Literal["cpp", "numba"]
 Bound = Literal["mean", "cdf", "tangent"]
-MethodBound = Literal["mean", "cdf", "tangent", "anytime"]  # the last of draws that stop themselves
+# "anytime" of draws that stop themselves, "binomial" of counts at levels
+MethodBound = Literal["mean", "cdf", "tangent", "anytime", "binomial"]
 Band = Literal["dkw", "ell"]
 Mean = Literal["hoeffding", "bernstein", "betting"]
 Order = Literal["unknown", "drawn"]
 Side = Literal["lower", "upper"]
 Sides = Literal["lower", "upper", "both"]
+Statistic = Literal["mean", "probability", "quantile"]
 
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 BOUNDS: tuple[Bound, ...] = get_args(Bound)
@@ -37,6 +41,7 @@ METHOD_BOUNDS: tuple[MethodBound, ...] = get_args(MethodBound)
 BANDS: tuple[Band, ...] = get_args(Band)
 ORDERS: tuple[Order, ...] = get_args(Order)
 SIDES: tuple[Sides, ...] = get_args(Sides)
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 
 # How each bound can bound a mean, its default first.
 MEANS: dict[MethodBound, tuple[Mean, ...]] = {
@@ -44,4 +49,5 @@ MEANS: dict[MethodBound, tuple[Mean, ...]] = {
     "cdf": (),
     "tangent": ("betting", "bernstein"),
     "anytime": (),
+    "binomial": (),
 }

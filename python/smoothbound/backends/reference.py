@@ -25,6 +25,7 @@ __all__ = [
     "binom_quantiles",
     "certified_radius",
     "class_radius",
+    "clopper_pearson",
     "dkw",
     "ell",
     "ell_failure",
@@ -34,6 +35,8 @@ __all__ = [
     "lower_cdf",
     "lower_edges",
     "lower_mean",
+    "lower_probability",
+    "lower_quantile",
     "lower_steps",
     "lower_tangent",
     "permutation",
@@ -340,6 +343,29 @@ def class_radius(top_count: int, n_draws: int, sigma: float, alpha: float) -> fl
         return math.nan
     p = float(beta.ppf(alpha, top_count, n_draws - top_count + 1))
     return sigma * float(ndtri(p)) if p > 0.5 else math.nan
+
+
+def clopper_pearson(count: int, n_draws: int, alpha: float) -> float:
+    """Return the p at which `count` or more of `n_draws` draws succeed with probability alpha."""
+    return float(beta.ppf(alpha, count, n_draws - count + 1)) if count else 0.0
+
+
+def lower_probability(scores: Vector, level: float, r: float, alpha: float) -> float:
+    """Bound P(h >= level) from below: the draws are counted one by one, then shifted."""
+    count = sum(1 for score in scores if score >= level)
+    return shift(clopper_pearson(count, len(scores), alpha), r)
+
+
+def lower_quantile(scores: Vector, q: float, r: float, alpha: float) -> float:
+    """Bound every q-quantile from below: try the draws, the largest first; -inf without one.
+
+    The number of draws tried stands for the count, so that ties do not matter.
+    """
+    n = len(scores)
+    for count, score in enumerate(sorted(scores, reverse=True), 1):
+        if shift(clopper_pearson(count, n, alpha), r) > 1.0 - q:
+            return float(score)
+    return -math.inf
 
 
 def upper_edges(

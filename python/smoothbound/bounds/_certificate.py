@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -151,6 +152,16 @@ class Certificate:
         return table
 
     @classmethod
+    def shape_of(cls, name: str, settings: Settings) -> tuple[int, ...]:
+        """Return the shape of `lower`, `upper` or `radius` of one input."""
+        return (len(settings.thresholds if name == "radius" else settings.radii),)
+
+    @classmethod
+    def limits_of(cls, name: str, settings: Settings) -> tuple[float, float]:
+        """Return the least and the largest possible number in `lower`, `upper` or `radius`."""
+        return (0.0, math.inf) if name == "radius" else settings.score_range
+
+    @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a certificate that `save` or ``smoothbound bounds`` wrote.
 
@@ -217,10 +228,19 @@ class Certificate:
 
             ax = pyplot.figure().subplots()
         require_axes(ax)
-        names = getattr(chosen, "index", range(len(chosen)))
-        draw_bounds(ax, of.radii, chosen.lower, chosen.upper, names)
-        ax.set(ylabel=f"certified {of.quantity}", ylim=of.score_range)
+        draw_bounds(ax, of.radii, *chosen._curves())
+        ax.set(ylabel=f"certified {of.quantity}")
+        if limits := self._limits():
+            ax.set_ylim(*limits)
         return ax
+
+    def _curves(self) -> tuple[NDArray[Any] | None, NDArray[Any] | None, Iterable[object]]:
+        """Return lower bounds, upper bounds and names of the curves that `plot` draws."""
+        return self.lower, self.upper, getattr(self, "index", range(len(self)))
+
+    def _limits(self) -> tuple[float, float] | None:
+        """Return the limits of the axis of the bounds, if there are any."""
+        return self.limits_of("lower", self.settings)
 
     def _columns(self) -> dict[str, Any]:
         """Return the columns of `to_arrow` by name, each with one row an input."""
@@ -228,7 +248,7 @@ class Certificate:
         return own | {
             name: values
             for name in ("lower", "upper", "radius")
-            if (values := getattr(self, name)) is not None and values.shape[1] > 0
+            if (values := getattr(self, name)) is not None and math.prod(values.shape[1:]) > 0
         }
 
     def to_arrow(self) -> pa.Table:
@@ -312,5 +332,7 @@ def _arrow_column(values: Any) -> pa.Array[Any]:
         return column
     # Without a copy, and without pandas, which pa.array() takes half a second to import.
     buffer = pa.py_buffer(np.ascontiguousarray(values).data)
-    flat = pa.Array.from_buffers(pa.float64(), values.size, [None, buffer])
-    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+    column = pa.Array.from_buffers(pa.float64(), values.size, [None, buffer])
+    for width in values.shape[:0:-1]:
+        column = pa.FixedSizeListArray.from_arrays(column, width)
+    return column

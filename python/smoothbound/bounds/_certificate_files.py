@@ -6,6 +6,7 @@ Settings and numbers that are read are checked like arguments.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -100,15 +101,14 @@ def read(path: str | Path, class_named: Callable[[str], Any]) -> Any:
         settings = kind.settings_class.from_json(text)
         table = kind.upgraded(table, settings)
         names = [part.name for part in fields(kind) if part.name != "settings"]
-        return kind(settings, **{name: _part(name, settings, table) for name in names})
+        return kind(settings, **{name: _part(kind, name, settings, table) for name in names})
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         words = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise StoreError(f"{path} holds no sound certificate: {words}") from error
 
 
-def _part(name: str, settings: Settings, table: pa.Table) -> Any:
-    """Return one field of a certificate: an array, a tuple of text, or None."""
-    width = len(settings.thresholds if name == "radius" else settings.radii)
+def _part(kind: Any, name: str, settings: Settings, table: pa.Table) -> Any:
+    """Return one field of a kind of certificate: an array, a tuple of text, or None."""
     side = settings.alpha_upper if name == "upper" else settings.alpha_lower
     if name not in ("lower", "upper", "radius"):
         names = [name, *_FORMERLY.get(name, ())]
@@ -121,12 +121,20 @@ def _part(name: str, settings: Settings, table: pa.Table) -> Any:
         return np.array(column.to_numpy(zero_copy_only=False))
     if side is None:
         return None
-    if not width:
-        return np.empty((len(table), 0))
-    values = as_scores(table[name])
-    if values.dtype != np.float64 or values.shape[1] != width:
-        raise ValueError(f"{name} must hold {width} float64 numbers in each row")
-    low, high = (0.0, np.inf) if name == "radius" else settings.score_range
+    shape = kind.shape_of(name, settings)
+    if not math.prod(shape):
+        return np.empty((len(table), *shape))
+    lists: Any = table[name]
+    for count in shape[:-1]:  # lists of lists
+        lists = lists.combine_chunks()
+        if lists.null_count or getattr(lists.type, "list_size", None) != count:
+            raise ValueError(f"{name} must hold {count} lists in each row")
+        lists = lists.flatten()
+    values = as_scores(lists)
+    if values.dtype != np.float64 or values.shape[1] != shape[-1]:
+        raise ValueError(f"{name} must hold {shape[-1]} float64 numbers in each row")
+    values = values.reshape(len(table), *shape)
+    low, high = kind.limits_of(name, settings)
     if not (np.isnan(values) | ((values >= low) & (values <= high))).all():
         raise ValueError(f"{name} must lie in [{low}, {high}]")
     return values

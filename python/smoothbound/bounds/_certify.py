@@ -12,9 +12,11 @@ from smoothbound._utils import checks
 from smoothbound._utils.kept import kept
 from smoothbound._version import __version__
 from smoothbound.backends import _select as backends
-from smoothbound.backends._names import Backend, Band, Bound, Mean, Order, Sides
+from smoothbound.backends._names import Backend, Band, Bound, Mean, Order, Sides, Statistic
 from smoothbound.bounds import _band as bands
 from smoothbound.bounds._certificate import Certificate
+from smoothbound.bounds._levels.arguments import default_range
+from smoothbound.bounds._levels.certify import certify_levels
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import OneSide, Request, Settings
 from smoothbound.bounds._sample_size import require_draws
@@ -28,7 +30,7 @@ def certify_scores(
     *,
     sigma: float,
     alpha: float = 1e-3,
-    score_range: tuple[float, float] = (0.0, 1.0),
+    score_range: tuple[float, float] | None = None,
     radii: ArrayLike = (0.0,),
     thresholds: ArrayLike = (),
     bound: Bound = "cdf",
@@ -40,6 +42,8 @@ def certify_scores(
     order: Order = "unknown",
     seed: int = 0,
     first_row: int = 0,
+    statistic: Statistic = "mean",
+    levels: ArrayLike = (),
     backend: Backend | None = None,
     threads: int | None = None,
 ) -> Certificate:
@@ -55,13 +59,15 @@ def certify_scores(
         Noise level, > 0, in the units of the model's input before normalisation.
     alpha : float
         Failure probability of each certificate, at least 1e-300 and below 1.
-    score_range : (float, float)
+    score_range : (float, float), optional
         Range [a, b] of the confidence measure: (0, 1) for the score, (-1, 1) for the margin.
-        b - a must be finite and at least 1e-300.
+        b - a must be finite and at least 1e-300. By default (0, 1). Probabilities and quantiles
+        need no range and have none by default; either end may be infinite.
     radii : array-like, shape (n_radii,)
         l2 radii at which to bound the confidence, >= 0, in the units of the input, as sigma.
     thresholds : array-like, shape (n_thresholds,)
-        Confidence thresholds, strictly inside the range, for which to find the radius.
+        Confidence thresholds, strictly inside the range, for which to find the radius. For a
+        probability they lie in (0, 1), for a quantile they are scores.
     bound : {"cdf", "mean", "tangent"}
         Theorem 2 (the distribution of the scores), Theorem 1 (their mean; docs/bounds.md), or the
         tangent bound, which is the tightest at one radius at a time (docs/tangent.md).
@@ -91,6 +97,14 @@ def certify_scores(
     first_row : int
         Number of the first row, from 0 to 2^63 - 1. State it if you certify the rows in parts.
         Each row then gets the permutation that it gets if all rows are certified at once.
+    statistic : {"mean", "probability", "quantile"}
+        What to bound: the mean of the scores, which is the confidence; the probability that a
+        score is at least a level; or a quantile of the scores at a level (docs/levels.md). The
+        last two use neither `bound`, `band`, `n_bins`, `mean`, `pilot`, `order` nor `seed`, and
+        scores may be infinite.
+    levels : array-like, shape (n_levels,)
+        For a probability, the scores to be reached, finite. For a quantile, its levels, in (0, 1);
+        0.5 is the median.
     backend : {"cpp", "numba"}, optional
         By default the C++ core, or numba where the core is missing.
     threads : int, optional
@@ -100,6 +114,7 @@ def certify_scores(
     Returns
     -------
     Certificate
+        A `LevelCertificate` for a probability or a quantile.
 
     Raises
     ------
@@ -120,6 +135,10 @@ def certify_scores(
     of lower bounds: those of the scores a + b - h. docs/bounds.md has the proofs. All rounding goes
     to the safe side.
 
+    A probability has the bound P(h(x' + delta) >= t) >= psi(p), with p the bound of Clopper and
+    Pearson from the number of draws >= t. A quantile is bounded by one of the draws, whose rank
+    depends on n, alpha, the level and r alone.
+
     References
     ----------
     Kumar, Levine, Feizi, Goldstein, "Certifying Confidence via Randomized Smoothing",
@@ -138,14 +157,16 @@ def certify_scores(
     request = Request(
         sigma=sigma,
         alpha=alpha,
-        score_range=score_range,
+        score_range=default_range(statistic) if score_range is None else score_range,
         radii=checks.floats("radii", radii),
         thresholds=checks.floats("thresholds", thresholds),
-        method=Method.of(bound, band, n_bins, mean),
+        method=Method.for_statistic(statistic, bound, band, n_bins, mean),
         pilot=pilot,
         sides=sides,
         order=order,
         order_seed=seed,
+        statistic=statistic,
+        levels=checks.floats("levels", levels),
     )
     return certify_rows(scores, request, first_row=first_row, backend=backend, threads=threads)
 
@@ -161,12 +182,11 @@ def certify_rows(
     """Certify each row of scores as a request asks: `certify_scores` with its checked arguments."""
     first_row = checks.count("first_row", first_row, 0, 2**63 - 1)
     rows = as_scores(scores)
-    made = _plans(
-        request,
-        rows.shape[1],
-        backends.resolve(backend),
-        backends.choose_threads(threads, rows.size),
-    )
+    backend = backends.resolve(backend)
+    threads = backends.choose_threads(threads, rows.size)
+    if request.statistic != "mean":
+        return certify_levels(rows, request, backend=backend, threads=threads)
+    made = _plans(request, rows.shape[1], backend, threads)
     lower = upper = radius = None
     if made.lower is not None:
         lower, radius = _bounds(made.lower, rows, first_row, request.score_range)

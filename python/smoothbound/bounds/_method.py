@@ -6,7 +6,16 @@ import math
 from dataclasses import dataclass
 
 from smoothbound._utils import checks
-from smoothbound.backends._names import BANDS, MEANS, METHOD_BOUNDS, Band, Mean, MethodBound
+from smoothbound.backends._names import (
+    BANDS,
+    MEANS,
+    METHOD_BOUNDS,
+    STATISTICS,
+    Band,
+    Mean,
+    MethodBound,
+    Statistic,
+)
 
 __all__ = ["Method", "pilot_draws"]
 
@@ -17,9 +26,11 @@ class Method:
 
     Parameters
     ----------
-    bound : {"mean", "cdf", "tangent", "anytime"}
-        Theorem 1 or Theorem 2 of Kumar et al. 2020, the tangent bound (docs/tangent.md), or the
-        test of draws that may stop at any time (docs/anytime.md), which takes no array of scores.
+    bound : {"mean", "cdf", "tangent", "anytime", "binomial"}
+        Theorem 1 or Theorem 2 of Kumar et al. 2020, the tangent bound (docs/tangent.md), the
+        test of draws that may stop at any time (docs/anytime.md), which takes no array of scores,
+        or the bound on a probability from a count, for probabilities and quantiles
+        (docs/levels.md).
     band : {"dkw", "ell"} or None
         Confidence band of the survival function; None where the bound uses none.
     n_bins : int or None
@@ -82,6 +93,31 @@ class Method:
         checks.choice("bound", bound, METHOD_BOUNDS)
         return cls(bound, band, n_bins, mean) if bound == "cdf" else cls(bound, mean=mean)
 
+    @classmethod
+    def for_statistic(
+        cls,
+        statistic: Statistic,
+        bound: MethodBound = "cdf",
+        band: Band | None = None,
+        n_bins: int | None = None,
+        mean: Mean | None = None,
+    ) -> Method:
+        """Make the method of a mean from the other arguments; of a level from none of them.
+
+        Raises
+        ------
+        ValueError
+            If a bound on a mean other than the default is stated for a probability or a quantile.
+        """
+        if checks.choice("statistic", statistic, STATISTICS) == "mean":
+            return cls.of(bound, band, n_bins, mean)
+        if bound != "cdf" or n_bins is not None or mean is not None:
+            raise ValueError(
+                "bound, n_bins and mean are for statistic='mean': leave them out for "
+                f"{statistic=}, got {bound=}, {n_bins=}, {mean=}"
+            )
+        return cls("binomial")
+
     @property
     def splits_pilot(self) -> bool:
         """Whether the first draws choose stakes and tangents, and the bound rests on the others."""
@@ -119,6 +155,8 @@ class Method:
             return f"Theorem 2 of Kumar et al. 2020, with {band[self.band or '']} and {knots}"
         if self.bound == "anytime":
             return "a test of each claim that may stop at any time (docs/anytime.md)"
+        if self.bound == "binomial":
+            return "one binary certificate, from the bound of Clopper and Pearson on a count"
         mean = {
             "hoeffding": "Hoeffding's inequality",
             "bernstein": "an empirical Bernstein bound",
@@ -135,6 +173,8 @@ class Method:
             return f"Theorem 2 ({self.band})"
         if self.bound == "anytime":
             return "anytime"
+        if self.bound == "binomial":
+            return "Clopper-Pearson"
         words = "Theorem 1" if self.bound == "mean" else "tangent"
         return words if self.mean == MEANS[self.bound][0] else f"{words} ({self.mean})"
 

@@ -7,7 +7,18 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from smoothbound._utils import checks
-from smoothbound.backends._names import BACKENDS, ORDERS, SIDES, Backend, Order, Side, Sides
+from smoothbound.backends._names import (
+    BACKENDS,
+    ORDERS,
+    SIDES,
+    STATISTICS,
+    Backend,
+    Order,
+    Side,
+    Sides,
+    Statistic,
+)
+from smoothbound.bounds._levels import arguments as level_arguments
 from smoothbound.bounds._method import Method, pilot_draws
 from smoothbound.noise._record import NoiseRecord
 
@@ -47,7 +58,7 @@ class Request:
     alpha : float
         Failure probability of each certificate as a whole.
     score_range : (float, float)
-        The range [a, b] of the scores.
+        The range [a, b] of the scores. For probabilities and quantiles, either may be infinite.
     radii, thresholds : tuple of float
         l2 radii, in the units of the model's input, and confidence thresholds.
     method : Method
@@ -58,6 +69,11 @@ class Request:
         Whether betting and the tangent bound permute the positions of each row first, or keep them.
     order_seed : int
         Key of that permutation, together with the number of the row.
+    statistic : {"mean", "probability", "quantile"}
+        What is bounded: the mean of the scores, which is the confidence, the probability that a
+        score is at least a level, or a quantile of the scores at a level.
+    levels : tuple of float
+        The levels; none for the mean.
 
     Raises
     ------
@@ -81,21 +97,27 @@ class Request:
     sides: Sides = "lower"
     order: Order = "unknown"
     order_seed: int = 0
+    statistic: Statistic = "mean"
+    levels: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        score_range = checks.score_range("score_range", self.score_range)
+        statistic = checks.choice("statistic", self.statistic, STATISTICS)
+        score_range = level_arguments.score_range(statistic, self.score_range)
         checked = {
             "sigma": checks.positive("sigma", self.sigma),
             "alpha": checks.alpha("alpha", self.alpha),
             "score_range": score_range,
             "radii": checks.tuple_of_radii("radii", self.radii),
-            "thresholds": checks.tuple_of_thresholds("thresholds", self.thresholds, score_range),
+            "thresholds": level_arguments.thresholds(statistic, self.thresholds, score_range),
             "method": checks.instance("method", self.method, Method),
             "pilot": checks.probability("pilot", self.pilot),
             "sides": checks.choice("sides", self.sides, SIDES),
             "order": checks.choice("order", self.order, ORDERS),
             "order_seed": checks.count("seed", self.order_seed, 0, MAX_SEED),
+            "statistic": statistic,
+            "levels": level_arguments.levels(statistic, self.levels),
         }
+        level_arguments.require_method(statistic, self.method.bound)
         vars(self).update(checked)  # the class is frozen
 
     def share(self, side: Side) -> OneSide | None:
@@ -144,7 +166,9 @@ class Settings(Request):
     @property
     def quantity(self) -> str:
         """The name of the bounded quantity, for titles and axes."""
-        return "confidence"
+        return level_arguments.quantity(
+            "confidence" if self.statistic == "mean" else "score", self.statistic
+        )
 
     @property
     def caveat(self) -> str:
@@ -158,7 +182,7 @@ class Settings(Request):
 
     def _plain(self) -> dict[str, Any]:
         """Return the settings as JSON holds them."""
-        return asdict(self)
+        return asdict(self) | {"score_range": level_arguments.range_to_json(self.score_range)}
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -170,6 +194,7 @@ class Settings(Request):
             If the text is not JSON, or a setting is missing, unknown or not within its range.
         """
         values = cls._objects({**_BEFORE, **json.loads(text)})
+        values["score_range"] = level_arguments.range_from_json(values["score_range"])
         for name, least in (("n", 1), ("n_pilot", 0)):
             checks.count(name, values[name], least)
         if "pilot" not in values:  # older files have only the number of pilot draws
@@ -210,7 +235,7 @@ class DrawnSettings(Settings):
 
     @property
     def quantity(self) -> str:
-        return self.measure
+        return level_arguments.quantity(self.measure, self.statistic)
 
     @property
     def caveat(self) -> str:
@@ -225,7 +250,12 @@ class DrawnSettings(Settings):
         return super()._objects(values) | {"noise": noise}
 
 
-_BEFORE = {"order": "drawn", "order_seed": 0}  # settings that older files lack
+_BEFORE: dict[str, Any] = {  # settings that older files lack
+    "order": "drawn",
+    "order_seed": 0,
+    "statistic": "mean",
+    "levels": [],
+}
 _PLAIN: dict[str, Any] = {  # annotations of settings
     "str": str,
     "int": int,

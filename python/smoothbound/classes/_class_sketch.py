@@ -17,10 +17,10 @@ from smoothbound.classes._counting import count_scores
 from smoothbound.classes._rows import ClassRows
 from smoothbound.errors import StoreError
 from smoothbound.noise._kinds import Kind, stated
-from smoothbound.sketch import _draw_numbers as draw_numbers
 from smoothbound.sketch._arguments import checked_index
 from smoothbound.sketch._content import MAX_DRAWS, SketchContent, n_cells, rows_of
-from smoothbound.sketch._draw_numbers import Draws
+from smoothbound.sketch._draws import draw_numbers
+from smoothbound.sketch._draws.draw_numbers import Draws
 from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = ["ClassSketch"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from smoothbound._files import sealed
 from smoothbound.errors import StoreError
-from smoothbound.sketch._draw_numbers import Draws
+from smoothbound.sketch._draws.draw_numbers import Draws
 
 __all__ = ["ABOUT", "FORMAT", "read", "write"]
 

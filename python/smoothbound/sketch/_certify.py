@@ -24,7 +24,14 @@ from smoothbound.sketch._content import SketchContent
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SketchCertificate", "SketchSettings", "bound_counts", "certify_content", "loss_of"]
+__all__ = [
+    "SketchCertificate",
+    "SketchSettings",
+    "bound_counts",
+    "certify_content",
+    "least_draws",
+    "loss_of",
+]
 
 _MANY_DRAWS = 2**22  # beyond this, the levels of all counts would take too much memory
 _ROUNDING = 1e-13  # of the range; rounding to the safe side costs less
@@ -48,6 +55,21 @@ class SketchSettings(DrawnSettings):
 
     n_edges: int
     displacement: float
+
+    @classmethod
+    def of(cls, content: SketchContent, request: Request, backend: Backend) -> SketchSettings:
+        """Return the settings of a certificate of a sketch."""
+        return cls(
+            **vars(request),
+            n=int(content.n_draws.min()),
+            n_pilot=0,
+            backend=backend,
+            version=__version__,
+            measure=content.measure,
+            n_edges=content.edges.size,
+            displacement=content.displacement,
+            noise=NoiseRecord.of_kind(content.noise),
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,7 +120,7 @@ def certify_content(
     assert request.method.band is not None  # that of "cdf"
     backend = backends.resolve(backend)
     counts, n = content.counts, content.n_draws
-    _require_draws(content, request)
+    require_draws(least_draws(content), request)
     run = partial(
         bound_counts,
         content.edges,
@@ -116,31 +138,21 @@ def certify_content(
         lower, radius = run(**share._asdict())
     if share := request.share("upper"):
         upper, _ = run(**share._asdict())
-    settings = SketchSettings(
-        **vars(request),
-        n=int(n.min()),
-        n_pilot=0,
-        backend=backend,
-        version=__version__,
-        measure=content.measure,
-        n_edges=content.edges.size,
-        displacement=content.displacement,
-        noise=NoiseRecord.of_kind(content.noise),
-    )
+    settings = SketchSettings.of(content, request, backend)
     loss = loss_of(content.edges, counts)
     return SketchCertificate(
         settings, lower, upper, radius, content.index.copy(), content.selected.copy(), n, loss
     )
 
 
-def _require_draws(content: SketchContent, request: Request) -> None:
-    """Refuse a sketch with an input that has no draws, or too few to certify anything."""
+def least_draws(content: SketchContent) -> int:
+    """Return the least number of draws of an input; refuse a sketch with an input without draws."""
     n = content.n_draws
     if not n.all():
         raise ValueError(
             f"input {content.index[int(np.argmin(n))]} has no draws; update the sketch first"
         )
-    require_draws(int(n.min()), request)
+    return int(n.min())
 
 
 def bound_counts(

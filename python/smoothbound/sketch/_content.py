@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
 from smoothbound.noise._kinds import Kind
-from smoothbound.sketch import _draw_numbers as draw_numbers
-from smoothbound.sketch._draw_numbers import Draws
-from smoothbound.sketch._repeats import Seen
+from smoothbound.sketch._draws import draw_numbers
+from smoothbound.sketch._draws.draw_numbers import Draws
+from smoothbound.sketch._draws.repeats import Seen
 
 __all__ = [
     "MAX_DRAWS",

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from smoothbound._files import sealed
 from smoothbound.errors import StoreError
 from smoothbound.sketch._content import SketchContent, n_cells
-from smoothbound.sketch._repeats import Seen
+from smoothbound.sketch._draws.repeats import Seen
 
 __all__ = ["FORMAT", "read", "write"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,17 +13,18 @@ from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
 from smoothbound._utils.renamed import formerly, renamed
-from smoothbound.backends._names import Backend, Band, Sides
+from smoothbound.backends._names import Backend, Band, Sides, Statistic
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
 from smoothbound.errors import StoreError
 from smoothbound.noise._kinds import Kind, stated
 from smoothbound.sketch import _arguments as arguments
-from smoothbound.sketch import _draw_numbers as draw_numbers
 from smoothbound.sketch._certify import SketchCertificate, certify_content
 from smoothbound.sketch._content import SketchContent
-from smoothbound.sketch._counting import SharedContent, locked
-from smoothbound.sketch._draw_numbers import Draws
+from smoothbound.sketch._draws import draw_numbers
+from smoothbound.sketch._draws.counting import SharedContent, locked
+from smoothbound.sketch._draws.draw_numbers import Draws
+from smoothbound.sketch._levels import SketchLevelCertificate, certify_levels
 
 __all__ = ["ScoreSketch"]
 
@@ -461,6 +462,7 @@ class ScoreSketch:
 
     # Certifying
 
+    @overload
     def certify(
         self,
         *,
@@ -470,10 +472,42 @@ class ScoreSketch:
         alpha: float = 1e-3,
         band: Band = "ell",
         sides: Sides = "lower",
+        statistic: Literal["mean"] = "mean",
         backend: Backend | None = None,
         threads: int | None = None,
-    ) -> SketchCertificate:
-        """Certify every input by Theorem 2, with the edges as knots.
+    ) -> SketchCertificate: ...
+
+    @overload
+    def certify(
+        self,
+        *,
+        sigma: float | None = None,
+        radii: ArrayLike = (0.0,),
+        thresholds: ArrayLike = (),
+        alpha: float = 1e-3,
+        band: Band = "ell",
+        sides: Sides = "lower",
+        statistic: Literal["probability", "quantile"],
+        levels: ArrayLike,
+        backend: Backend | None = None,
+        threads: int | None = None,
+    ) -> SketchLevelCertificate: ...
+
+    def certify(
+        self,
+        *,
+        sigma: float | None = None,
+        radii: ArrayLike = (0.0,),
+        thresholds: ArrayLike = (),
+        alpha: float = 1e-3,
+        band: Band = "ell",
+        sides: Sides = "lower",
+        statistic: Statistic = "mean",
+        levels: ArrayLike = (),
+        backend: Backend | None = None,
+        threads: int | None = None,
+    ) -> SketchCertificate | SketchLevelCertificate:
+        """Certify every input by Theorem 2, with the edges as knots; or levels of its scores.
 
         `certify_scores` has the formula.
 
@@ -481,15 +515,20 @@ class ScoreSketch:
         ----------
         sigma : float, optional
             Noise level of the draws; by default the recorded one, from which it must not differ.
-        radii, thresholds, alpha, band, sides, backend, threads
+        radii, thresholds, alpha, band, sides, statistic, levels, backend, threads
             As in `certify_scores`.
 
         Returns
         -------
+        SketchLevelCertificate
+            For a probability or a quantile. At edges, probabilities are those that `certify_scores`
+            finds from the scores. Other levels, and quantiles, are moved to an edge on the safe
+            side.
         SketchCertificate
-            Up to rounding, a lower bound is never above the one that `certify_scores` finds from
-            the scores with every draw as a knot, and at most `loss` below it. For the upper bound
-            it is the other way round. `smoothbound.sketch._certify.loss_of` has the proof.
+            For the mean. Up to rounding, a lower bound is never above the one that
+            `certify_scores` finds from the scores with every draw as a knot, and at most `loss`
+            below it. For the upper bound it is the other way round.
+            `smoothbound.sketch._certify.loss_of` has the proof.
 
         Raises
         ------
@@ -505,9 +544,13 @@ class ScoreSketch:
                 score_range=content.score_range,
                 radii=checks.floats("radii", radii),
                 thresholds=checks.floats("thresholds", thresholds),
-                method=Method("cdf", band),
+                method=Method.for_statistic(statistic, band=band),
                 sides=sides,
+                statistic=statistic,
+                levels=checks.floats("levels", levels),
             )
+            if statistic != "mean":
+                return certify_levels(content, request, backend=backend, threads=threads)
             return certify_content(content, request, backend=backend, threads=threads)
 
     def _check_sigma(self, sigma: float | None) -> float:

@@ -16,8 +16,8 @@ from smoothbound.anytime._job.earlier import Earlier
 from smoothbound.anytime._job.job import Job as AdaptiveJob
 from smoothbound.data._loading import Dataset
 from smoothbound.sampling._jobs import Draws, Failure, Input
-from smoothbound.sketch import _counting as counting
 from smoothbound.sketch._content import SketchContent, no_counts
+from smoothbound.sketch._draws import counting
 from smoothbound.smoothing._going_on import (
     Before,
     digest_of,

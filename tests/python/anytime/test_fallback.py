@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from smoothbound import _numba
-from smoothbound._numba import record_state
+from smoothbound._numba._anytime import record_state
 from smoothbound.anytime import AnytimeTest, Decide, FindRadius
 from smoothbound.backends import reference_anytime as reference
 

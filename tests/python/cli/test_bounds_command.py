@@ -406,3 +406,40 @@ def test_a_report_takes_the_shards_of_bounds(shards: Path, tmp_path: Path) -> No
     result = CliRunner().invoke(app, ["report", str(shards), "--out", str(tmp_path / "report")])
     assert result.exit_code == 0, result.output
     assert "5 inputs" in (tmp_path / "report" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("statistic", "levels"), [("probability", [0.5, 0.9]), ("quantile", [0.1, 0.5])]
+)
+def test_levels_are_certified(tmp_path: Path, statistic: Any, levels: list[float]) -> None:
+    np.save(tmp_path / "scores.npy", 100 * SCORES)
+    asked = ("--sigma", 0.25, "--radii", "0,0.1", "--statistic", statistic, "--sides", "both")
+    text = ",".join(
+        str(100 * level) if statistic == "probability" else str(level) for level in levels
+    )
+    for ending in (".parquet", ".csv"):
+        out = tmp_path / f"out{ending}"
+        result = bounds(tmp_path / "scores.npy", *asked, "--levels", text, "--out", out)
+        assert result.exit_code == 0, result.output
+    made = sb.LevelCertificate.load(tmp_path / "out.parquet")
+    scale = 100 if statistic == "probability" else 1
+    expected = sb.certify_scores(
+        100 * SCORES,
+        sigma=0.25,
+        radii=[0, 0.1],
+        statistic=statistic,
+        levels=[scale * level for level in levels],
+        sides="both",
+    )
+    assert made == expected
+    with (tmp_path / "out.csv").open() as file:
+        assert next(csv.reader(file)) == list(expected.to_pandas())
+
+
+def test_levels_need_a_statistic_and_the_other_way_round(tmp_path: Path) -> None:
+    np.save(tmp_path / "scores.npy", SCORES)
+    out = ("--out", tmp_path / "out.parquet", "--sigma", 0.25)
+    result = bounds(tmp_path / "scores.npy", *out, "--levels", "0.5")
+    assert "levels must be empty" in " ".join(result.output.split())
+    result = bounds(tmp_path / "scores.npy", *out, "--statistic", "quantile")
+    assert "levels must hold at least one level" in " ".join(result.output.split())

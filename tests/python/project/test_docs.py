@@ -288,10 +288,19 @@ def check_conformal(names: dict[str, Any]) -> None:
     assert 1 <= names["conformal"].mean_set_size(names["sets"]) < 2
 
 
+def check_levels(names: dict[str, Any]) -> None:
+    assert names["median"].lower.shape == (3, 2, 3)
+    assert (names["median"].lower < names["median"].upper).all()
+    assert names["reach"].radius.shape == (3, 1, 1)
+    assert (names["reach"].lower > 0.5).all()
+    assert (names["cert"].lower[:, 0] > 0.8).tolist() == [True, False]
+
+
 CHECKS = {
     "anytime.md": check_anytime,
     "README.md": check_readme,
     "scores.md": check_scores,
+    "levels.md": check_levels,
     "sketches.md": check_sketches,
     "models.md": check_models,
     "command-line.md": check_command_line,

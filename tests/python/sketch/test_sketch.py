@@ -14,7 +14,7 @@ from sketches import filled, sketched, slow_counts
 from smoothbound import ScoreSketch
 from smoothbound.errors import StoreError
 from smoothbound.sampling._sampler import Sampler
-from smoothbound.sketch import _counting as counting
+from smoothbound.sketch._draws import counting
 
 RADII = np.array([0.0, 0.3, 1.0, 3.0, 9.0])
 

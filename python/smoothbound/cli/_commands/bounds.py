@@ -19,7 +19,7 @@ from smoothbound._display.rounding import ceil_significant, floor_significant
 from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
-from smoothbound.backends._names import BACKENDS, BANDS, BOUNDS, ORDERS, SIDES
+from smoothbound.backends._names import BACKENDS, BANDS, BOUNDS, ORDERS, SIDES, STATISTICS
 from smoothbound.cli._options import (
     Alpha,
     Band,
@@ -69,9 +69,14 @@ def bounds(
         ),
     ],
     score_range: Annotated[
-        tuple[float, float],
-        typer.Option(help="Range of the scores.", metavar="A B", rich_help_panel=_DRAWS),
-    ] = (0.0, 1.0),
+        tuple[float, float] | None,
+        typer.Option(
+            help="Range of the scores.",
+            metavar="A B",
+            show_default="0 1; for --statistic probability or quantile none",
+            rich_help_panel=_DRAWS,
+        ),
+    ] = None,
     alpha: Alpha = 1e-3,
     radii: Radii = None,
     thresholds: Thresholds = None,
@@ -87,6 +92,21 @@ def bounds(
     sides: Annotated[
         str, typer.Option(help="lower, upper, or both with alpha split between them.")
     ] = "lower",
+    statistic: Annotated[
+        str,
+        typer.Option(
+            help="What is bounded: the 'mean' of the scores, the 'probability' of a score of at "
+            "least each of --levels, or a 'quantile' at each of --levels, such as 0.5 for the "
+            "median."
+        ),
+    ] = "mean",
+    levels: Annotated[
+        str | None,
+        typer.Option(
+            help="Levels of --statistic probability or quantile, such as 0.05,0.5.",
+            show_default=False,
+        ),
+    ] = None,
     order: Annotated[
         str,
         typer.Option(
@@ -139,24 +159,31 @@ def bounds(
     memory.
     """
     from smoothbound.bounds._certify import certify_rows
+    from smoothbound.bounds._levels.arguments import default_range
     from smoothbound.bounds._method import Method
     from smoothbound.bounds._request import Request
     from smoothbound.scores._files import open_scores
     from smoothbound.scores._score_file import between, without_categories
 
     target = _Target.of(out, None if shard is None else shard_of(shard))
-    a, b = score_range
+    what = checks.choice("statistic", statistic, STATISTICS)
+    ends = default_range(what) if score_range is None else score_range
     grid = default_radii(sigma) if radii is None else numbers("--radii", radii)
-    cuts = [(a + b) / 2] if thresholds is None else numbers("--thresholds", thresholds)
+    middle = [sum(ends) / 2] if what == "mean" else []
     request = Request(
         sigma=sigma,
         alpha=alpha,
-        score_range=score_range,
+        score_range=ends,
         radii=tuple(grid),
-        thresholds=tuple(cuts),
-        method=Method.of(
-            checks.choice("bound", bound, BOUNDS), checks.choice("band", band, BANDS), n_bins
+        thresholds=tuple(middle if thresholds is None else numbers("--thresholds", thresholds)),
+        method=Method.for_statistic(
+            what,
+            checks.choice("bound", bound, BOUNDS),
+            checks.choice("band", band, BANDS),
+            n_bins,
         ),
+        statistic=what,
+        levels=() if levels is None else tuple(numbers("--levels", levels)),
         sides=checks.choice("sides", sides, SIDES),
         order=checks.choice("order", order, ORDERS),
         order_seed=seed,

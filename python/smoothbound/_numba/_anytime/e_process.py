@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from smoothbound._numba.draw_record import DrawRecord
+from smoothbound._numba._anytime.draw_record import DrawRecord
+from smoothbound._numba._anytime.knots import KNOTS, MASS
 from smoothbound._numba.jit import jit
-from smoothbound._numba.knots import KNOTS, MASS
 from smoothbound._numba.order import permuted
 from smoothbound._numba.tangent import SUM_ERROR, UNIT, Z_LIMIT, tangent_lines
 from smoothbound.backends._names import Order, Side

@@ -17,12 +17,12 @@ from smoothbound.backends._names import Backend
 from smoothbound.noise._kinds import Kind
 from smoothbound.scores._arrays import as_scores
 from smoothbound.sketch import _arguments as arguments
-from smoothbound.sketch import _draw_numbers as draw_numbers
 from smoothbound.sketch._content import SketchContent
-from smoothbound.sketch._draw_numbers import Draws
+from smoothbound.sketch._draws import draw_numbers
+from smoothbound.sketch._draws.draw_numbers import Draws
 
 if TYPE_CHECKING:
-    from smoothbound.sketch._device_counts import PendingCounts
+    from smoothbound.sketch._draws.device_counts import PendingCounts
 
 __all__ = ["SharedContent", "count", "locked"]
 
@@ -193,7 +193,7 @@ class SharedContent:
 
     def _on_devices(self) -> PendingCounts:
         """Return the counts that have not come back from other devices."""
-        from smoothbound.sketch._device_counts import PendingCounts
+        from smoothbound.sketch._draws.device_counts import PendingCounts
 
         if self._pending is None:
             self._pending = PendingCounts(self.content.edges, self.content.index.size)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound._numba.knots import KNOTS, MASS, MOST_DRAWS, look_after
+from smoothbound._numba._anytime.knots import KNOTS, MASS, MOST_DRAWS, look_after
 from smoothbound.backends._names import Side
 
 __all__ = ["Contents", "checksum", "from_bytes", "to_bytes"]

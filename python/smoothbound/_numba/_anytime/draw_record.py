@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound._numba import record_state
-from smoothbound._numba.knots import KNOTS, MOST_DRAWS, look_after, places, shared_out
+from smoothbound._numba._anytime import record_state
+from smoothbound._numba._anytime.knots import KNOTS, MOST_DRAWS, look_after, places, shared_out
 from smoothbound.backends._names import Side
 
 __all__ = ["DrawRecord", "record_from_bytes"]

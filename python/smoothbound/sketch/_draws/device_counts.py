@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from smoothbound._utils.devices import sent
-from smoothbound.sketch import _repeats as repeats
 from smoothbound.sketch._content import n_cells
-from smoothbound.sketch._draw_numbers import Draws
+from smoothbound.sketch._draws import repeats
+from smoothbound.sketch._draws.draw_numbers import Draws
 
 __all__ = ["DeviceCounts", "PendingCounts"]
 

@@ -1,0 +1,1 @@
+"""Probabilities that a score reaches a level, and quantiles of the scores."""

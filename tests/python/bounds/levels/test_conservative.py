@@ -1,0 +1,83 @@
+"""Probabilities, radii and ranks are on the safe side of exact arithmetic, by mpmath."""
+
+from functools import cache
+
+import mpmath as mp
+import numpy as np
+import pytest
+from exact import cdf
+
+import smoothbound as sb
+from smoothbound.backends import _select
+
+pytestmark = pytest.mark.usefixtures("fifty_digits")
+
+
+def quantile(p):
+    return mp.sqrt(2) * mp.erfinv(2 * p - 1)
+
+
+def tail(k, n, p):
+    """The probability that k or more of n draws succeed."""
+    return mp.betainc(k, n - k + 1, 0, p, regularized=True)
+
+
+@cache
+def exact_level(k, n, alpha):
+    """The p at which k or more of n draws succeed with probability alpha, by bisection."""
+    low, high = mp.mpf(0), mp.mpf(1)
+    for _ in range(120):
+        p = (low + high) / 2
+        low, high = (p, high) if tail(k, n, p) <= alpha else (low, p)
+    return low
+
+
+CASES = [
+    (k, n, alpha)
+    for n in (1, 7, 100, 3000)
+    for k in sorted({1, n // 3, n - 1, n} - {0})
+    for alpha in (0.5, 1e-3, 1e-9)
+]
+
+
+@pytest.mark.parametrize(("k", "n", "alpha"), CASES)
+def test_the_level_of_a_count_is_rounded_down(backend, k, n, alpha):
+    z = mp.mpf(_select.load(backend).binomial_quantile(k, n, alpha))
+    assert tail(k, n, cdf(z)) <= mp.mpf(alpha) < tail(k, n, cdf(z + mp.mpf("1e-11") * (1 + abs(z))))
+
+
+@pytest.mark.parametrize("k", [1, 40, 99, 100])
+@pytest.mark.parametrize("r", [0.0, 0.7, 5.0, 36.0])
+def test_probabilities_and_radii_are_on_the_safe_side(backend, k, r):
+    scores = np.zeros((1, 100))
+    scores[0, :k] = 1.0
+    made = sb.certify_scores(
+        scores,
+        sigma=1.0,
+        alpha=0.01,
+        radii=[r],
+        thresholds=[0.25],
+        statistic="probability",
+        levels=[0.5],
+        backend=backend,
+    )
+    z = quantile(exact_level(k, 100, mp.mpf(0.01)))
+    exact, lower = cdf(z - mp.mpf(r)), mp.mpf(made.lower[0, 0, 0])
+    assert exact * (1 - mp.mpf("1e-9")) - mp.mpf("1e-322") <= lower <= exact
+    radius = z - quantile(mp.mpf(0.25))
+    if radius > 0:
+        assert radius - mp.mpf("1e-11") <= mp.mpf(made.radius[0, 0, 0]) <= radius
+    else:
+        assert np.isnan(made.radius).all()
+    upper = sb.certify_scores(
+        1.0 - scores,
+        sigma=1.0,
+        alpha=0.01,
+        radii=[r],
+        statistic="probability",
+        levels=[0.5],
+        sides="upper",
+        backend=backend,
+    ).upper
+    exact = cdf(mp.mpf(r) - z)  # 1 - psi_r
+    assert exact <= mp.mpf(upper[0, 0, 0]) <= exact * (1 + mp.mpf("1e-9")) + mp.mpf("1e-322")
