@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <type_traits>
 
@@ -67,7 +68,7 @@ void Sorter<T>::sort() {
 template <class T>
 bool Sorter<T>::operator()(Row<T> row, double a, double b) {
   if constexpr (std::is_same_v<T, float>) {
-    if (BucketSort::suits(row)) {
+    if (std::isfinite(b - a) && BucketSort::suits(row)) {
       base_ = 0;
       const BucketSort::Outcome outcome = buckets_(row, a, b, keys_);
       if (outcome != BucketSort::Outcome::uneven) return outcome == BucketSort::Outcome::sorted;

@@ -1,12 +1,14 @@
 #include "smoothbound/levels.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <type_traits>
 #include <vector>
 
 #include "batch.hpp"
 #include "level_plan.hpp"
+#include "smoothbound/detail/binning.hpp"
 
 namespace smoothbound {
 
@@ -32,29 +34,25 @@ class ScoreRow {
   ScoreRow(const LevelPlan& plan, const Scores<T>& scores)
       : plan_(plan), scores_(scores), counts_(plan.counted().size()) {
     for (const double t : plan.counted()) least_.push_back(least_from<Real>(t));
-    for (const std::size_t rank : plan.ranks()) {
-      if (rank > 0) places_.push_back(place_of(rank));
-    }
-    std::sort(places_.begin(), places_.end());
-    places_.erase(std::unique(places_.begin(), places_.end()), places_.end());
-    if (!places_.empty()) row_.resize(scores.n_draws);
   }
 
   // \return false if a score is NaN or outside the range
   bool load(std::size_t input) {
     const Row<T> row = scores_.row(input);
+    if (!plan_.ranks().empty()) {
+      if (!sort_(row, plan_.options().a, plan_.options().b)) return false;
+      if (counts_.empty()) return true;
+    }
     std::fill(counts_.begin(), counts_.end(), std::size_t{0});
-    for (std::size_t start = 0; start < row.size; start += block_) {
-      const std::size_t n = std::min(block_, row.size - start);
+    for (std::size_t start = 0; start < row.size; start += block) {
+      const std::size_t n = std::min(block, row.size - start);
       const Real* x = block_of(row, start, n);
       if (!all_in_range(x, n)) return false;
       for (std::size_t j = 0; j < counts_.size(); ++j) counts_[j] += reaching(x, n, least_[j]);
-      if (!places_.empty() && x != row_.data() + start) std::copy_n(x, n, row_.data() + start);
     }
     if (plan_.options().side == Side::upper) {
       for (std::size_t& count : counts_) count = row.size - count;
     }
-    select();
     return true;
   }
 
@@ -62,25 +60,19 @@ class ScoreRow {
   std::span<const std::size_t> counts() const noexcept { return counts_; }
 
   double ranked(std::size_t rank) const noexcept {
-    return static_cast<double>(row_[place_of(rank)]) + 0.0;  // one zero, whatever its sign
+    const bool lower = plan_.options().side == Side::lower;
+    return sort_[lower ? plan_.n_draws() - rank : rank - 1] + 0.0;  // one zero, whatever its sign
   }
 
  private:
   using Real = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
-  // The position of a rank among the scores in ascending order.
-  std::size_t place_of(std::size_t rank) const noexcept {
-    return plan_.options().side == Side::lower ? plan_.n_draws() - rank : rank - 1;
-  }
-
   const Real* block_of(Row<T> row, std::size_t start, std::size_t n) {
     if constexpr (std::is_same_v<T, Real>) {
       if (row.is_dense()) return row.data + start;
     }
-    if (places_.empty()) row_.resize(block_);
-    Real* to = row_.data() + (places_.empty() ? 0 : start);
-    for (std::size_t i = 0; i < n; ++i) to[i] = static_cast<Real>(to_double(row[start + i]));
-    return to;
+    for (std::size_t i = 0; i < n; ++i) copy_[i] = static_cast<Real>(to_double(row[start + i]));
+    return copy_.data();
   }
 
   bool all_in_range(const Real* x, std::size_t n) const noexcept {
@@ -102,23 +94,13 @@ class ScoreRow {
     return count;
   }
 
-  // Moves the draws of all ranks to their places in the ascending order.
-  void select() {
-    auto from = row_.begin();
-    for (const std::size_t place : places_) {
-      const auto at = row_.begin() + static_cast<std::ptrdiff_t>(place);
-      std::nth_element(from, at, row_.end());
-      from = at + 1;
-    }
-  }
-
-  static constexpr std::size_t block_ = 4096;  // few enough to stay in the cache
+  static constexpr std::size_t block = 4096;  // few enough to stay in the cache
   const LevelPlan& plan_;
   const Scores<T>& scores_;
   std::vector<Real> least_;          // the scores to be reached
   std::vector<std::size_t> counts_;  // draws that reach them
-  std::vector<std::size_t> places_;  // of the ranks, ascending
-  std::vector<Real> row_;            // the scores, where they have to be moved or converted
+  std::array<Real, block> copy_;     // of scores that are not neighbours
+  Sorter<T> sort_;
 };
 
 // The counts of one input at a time.

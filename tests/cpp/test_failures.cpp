@@ -183,6 +183,25 @@ CASE("every allocation in turn fails: reported, and the next call is right again
   }
 }
 
+CASE("levels without memory are reported, and the next call is right again") {
+  const std::vector<double> rows{0.1, 0.9, 0.4, 0.4}, levels{0.5}, radii{0.0}, thresholds{0.3};
+  const Scores<double> scores{rows.data(), 1, rows.size(), 32, 8};
+  for (const Statistic statistic : {Statistic::probability, Statistic::quantile}) {
+    LevelOptions options;
+    options.sigma = 1.0;
+    options.alpha = 0.1;
+    options.statistic = statistic;
+    options.levels = levels;
+    options.radii = radii;
+    options.thresholds = thresholds;
+    std::vector<double> bounds(1), radius(1), again(1);
+    CHECK(!certify_levels(scores, options, {bounds, radius}));
+    check_without_memory([&] { return certify_levels(scores, options, {again, radius}); },
+                         anything);
+    CHECK(again == bounds);
+  }
+}
+
 CASE("a record without memory for more stays as it was, and takes the draws later") {
   std::vector<double> draws(3000);
   for (std::size_t i = 0; i < draws.size(); ++i) draws[i] = static_cast<double>(i % 97) / 96.0;

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime, timezone
+from itertools import chain, count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from smoothbound._display.interval import product
 from smoothbound._display.printable import file_stem, printable
 from smoothbound._display.rounding import ceil_significant, exact, percent
 from smoothbound._utils import checks
@@ -19,6 +22,8 @@ from smoothbound.analysis.evaluation import WITHOUT_DRAWS, Bounds, Evaluation
 from smoothbound.anytime._record import AdaptiveRecord
 from smoothbound.bounds._certificate import Certificate
 from smoothbound.bounds._certificate_files import parts_in
+from smoothbound.bounds._levels.certificate import LevelCertificate
+from smoothbound.bounds._request import Settings
 from smoothbound.errors import DataError, StoreError
 from smoothbound.noise._kinds import Kind
 from smoothbound.noise._record import NoiseRecord
@@ -32,10 +37,12 @@ _SELECTED = {"score": "mean score", "votes": "votes"}
 
 __all__ = [
     "describe_draws",
+    "describe_false",
     "describe_family",
     "describe_unreachable",
     "evaluate",
     "of_certificate",
+    "of_levels",
     "read",
 ]
 
@@ -61,21 +68,74 @@ def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) 
         if log:
             one = _read_log(path)
             join = next(joins, None)
-            one = one if join is None else logs.with_class_radius(one, join)
+            found = [one if join is None else logs.with_class_radius(one, join)]
         elif (path.suffix == ".parquet" and path.is_file()) or parts_in(path):
-            one = of_certificate(Certificate.load(path), path.stem)
+            found = _of_certificates(Certificate.load(path), path.stem)
         else:
-            one = evaluate(open_folder(path), path.resolve().name or "results")
-        one = one.changed(origin=(*one.origin, f"Results of {_day(path)}."))
-        taken = {file_stem(other.name) for other in evaluations}
-        name = printable(one.name)
-        names = (name if k == 1 else f"{name}-{k}" for k in range(1, len(paths) + 1))
-        free = next(name for name in names if file_stem(name) not in taken)
-        evaluations.append(one.changed(name=free))
+            found = [evaluate(open_folder(path), path.resolve().name or "results")]
+        for one in found:
+            one = one.changed(origin=(*one.origin, f"Results of {_day(path)}."))
+            evaluations.append(one.changed(name=_free_name(one.name, evaluations)))
     return evaluations
 
 
-def of_certificate(certificate: Certificate, name: str) -> Evaluation:
+def _free_name(name: str, evaluations: Sequence[Evaluation]) -> str:
+    """Return a name whose files are not those of another evaluation."""
+    taken, name = {file_stem(other.name) for other in evaluations}, printable(name)
+    names = chain([name], (f"{name}-{k}" for k in count(2)))
+    return next(free for free in names if file_stem(free) not in taken)
+
+
+def _of_certificates(certificate: Certificate, name: str) -> list[Evaluation]:
+    if isinstance(certificate, LevelCertificate):
+        return of_levels(certificate, name)
+    return [of_certificate(certificate, name)]
+
+
+def of_levels(certificate: LevelCertificate, name: str) -> list[Evaluation]:
+    """Make an evaluation of each level of certified probabilities or quantiles, without labels.
+
+    Parameters
+    ----------
+    certificate : LevelCertificate
+        With lower bounds. Quantiles need a finite range of the scores.
+    name : str
+        Its name; that of an evaluation has the level, too.
+
+    Returns
+    -------
+    list of Evaluation
+        What is measured is the probability or the quantile.
+
+    Raises
+    ------
+    StoreError
+        If there are no lower bounds, or quantiles have no finite range.
+    """
+    settings = certificate.settings
+    if not np.isfinite(LevelCertificate.limits_of("lower", settings)).all():
+        raise StoreError(
+            f"{name} has quantiles of scores without a range, so that a report knows no axis for "
+            "them: certify with a finite range of the scores (bounds --score-range A B)"
+        )
+    return [
+        of_certificate(certificate, f"{name}-{exact(level)}", place)
+        for place, level in enumerate(settings.levels)
+    ]
+
+
+def _measure_of(settings: Settings, place: int | None) -> str:
+    """Return the name of what a certificate bounds, or what it bounds at one of its levels."""
+    measure = printable(getattr(settings, "measure", "score"))
+    if place is None:
+        return measure
+    level = exact(settings.levels[place])
+    if settings.statistic == "probability":
+        return f"P({measure} ≥ {level})"
+    return f"{level}-quantile of the {measure}"
+
+
+def of_certificate(certificate: Certificate, name: str, place: int | None = None) -> Evaluation:
     """Make an evaluation of certificates without labels, such as those of ``bounds``.
 
     Every input that is not abstained from counts as correct.
@@ -86,6 +146,8 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
         With lower bounds.
     name : str
         Its name in figures, tables and files.
+    place : int, optional
+        Which of the levels of a `LevelCertificate`.
 
     Returns
     -------
@@ -105,13 +167,16 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
     index = own.get("index", np.arange(len(certificate)))
     classes = own.get("predicted", own.get("selected", np.zeros(len(certificate), np.int64)))
     radii, columns = np.unique(np.asarray(settings.radii), return_index=True)
-    measure = printable(getattr(settings, "measure", "score"))
+    here: Any = slice(None) if place is None else (slice(None), place)
     noise = getattr(settings, "noise", NoiseRecord())
     adaptive = getattr(settings, "adaptive", None)
+    radius = None if certificate.radius is None else certificate.radius[here]
+    if _decided(adaptive) or settings.statistic == "quantile":
+        radius = None  # that of a quantile says "at least", and a report says "above"
     return Evaluation(
         name=name,
-        measure=measure,
-        score_range=settings.score_range,
+        measure=_measure_of(settings, place),
+        score_range=certificate.limits_of("lower", settings),
         sigma=settings.sigma,
         radii=radii,
         index=np.array(index),
@@ -121,8 +186,8 @@ def of_certificate(certificate: Certificate, name: str) -> Evaluation:
         bounds=(
             Bounds(
                 settings.method,
-                certificate.lower[:, columns],
-                None if _decided(adaptive) else certificate.radius,
+                certificate.lower[here][:, columns],
+                radius,
             ),
         ),
         thresholds=np.asarray(settings.thresholds),
@@ -264,6 +329,38 @@ def describe_family(results: Results | StoredResults, *, of: str = "α") -> str:
         f"{exact(settings.alpha)}, on later draws alone (the first has a number from "
         f"{least} to {most}). For an input, one certificate of each family hold "
         f"together with probability at least 1 - ({levels})."
+    )
+
+
+def describe_false(evaluation: Evaluation, *, of: str = "α") -> str:
+    """Say how many inputs are expected to have a false certificate; empty if alpha is not known.
+
+    Each input has a false certificate with probability at most alpha, so that the expected number
+    is at most the product of both. Methods whose bounds hold at all radii and thresholds at once
+    have one certificate an input, the others one for each radius and threshold.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    of : str
+        The name of alpha.
+    """
+    alpha, total = evaluation.alpha, evaluation.n_inputs
+    if alpha is None:
+        return ""
+    together = [one.method.label for one in evaluation.bounds if one.method.holds_at_all_radii]
+    single = [one.method.label for one in evaluation.bounds if not one.method.holds_at_all_radii]
+    scopes = [
+        f"by {' or '.join(labels)} at {where}"
+        for labels, where in (
+            (together, "all radii and thresholds together"),
+            (single, "each radius and threshold"),
+        )
+        if labels
+    ]
+    return (
+        f"Of the {total} inputs, at most {total} × {of} = {product(total, alpha)} are expected to "
+        f"have a false certificate: {'; '.join(scopes)}. They are among the certified inputs."
     )
 
 

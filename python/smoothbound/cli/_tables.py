@@ -9,10 +9,12 @@ from rich import box
 from rich.table import Table
 
 from smoothbound._display.console import say, say_table
+from smoothbound._display.interval import interval_ends
 from smoothbound._display.rounding import exact, floor_decimal, percent
-from smoothbound.analysis.evaluation import Evaluation, share
+from smoothbound.analysis.evaluation import UNKNOWN, Evaluation, share
 from smoothbound.analysis.reading import (
     describe_draws,
+    describe_false,
     describe_family,
     describe_unreachable,
     evaluate,
@@ -33,7 +35,7 @@ def show(results: Results | StoredResults, folder: Path) -> None:
     for threshold in results.settings.thresholds:
         say(
             f"Certified accuracy, % of {total} inputs: correct, and {evaluation.measure} above "
-            f"{exact(threshold)} within R"
+            f"{exact(threshold)} within R; below each share its 95 % interval over inputs"
         )
         say_table(_accuracy(evaluation, threshold))
         if adaptive is not None and adaptive.asked == "FindRadius":
@@ -42,6 +44,8 @@ def show(results: Results | StoredResults, folder: Path) -> None:
         say(f"Adaptive draws: {describe_draws(results)}")
     for line in describe_unreachable(results):
         say(line)
+    if text := describe_false(evaluation, of="alpha"):
+        say(text)
     if family := describe_family(results, of="alpha"):
         say(family)
     failed = f"{results.failed} inputs failed; " if results.failed else ""
@@ -75,7 +79,13 @@ def _accuracy(evaluation: Evaluation, threshold: float) -> Table:
         table.add_column(exact(radii[column]), justify="right", no_wrap=True)
     for one, count in zip(evaluation.bounds, counts, strict=True):
         table.add_row(one.method.label, *(share(count[column], total) for column in shown))
+        table.add_row("", *(_interval(count[column], total) for column in shown), style="dim")
     return table
+
+
+def _interval(count: int, total: int) -> str:
+    """Print the interval of a share over inputs; nothing where the count is not known."""
+    return "" if count == UNKNOWN else "–".join(interval_ends(count, total))
 
 
 def _radii_found(evaluation: Evaluation, threshold: float) -> str:

@@ -8,7 +8,7 @@ from smoothbound._display.axes import require_axes
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.analysis.evaluation import Evaluation
-from smoothbound.figures._style import accuracy_axes, accuracy_curve, look_of, plain
+from smoothbound.figures._style import accuracy_axes, accuracy_curve, look_of, plain, shade_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,8 @@ def certified_accuracy_vs_radius(ax: Axes, evaluation: Evaluation, threshold: fl
     """Draw certified accuracy against the radius, at one threshold, for every method.
 
     If the evaluation has the certified radius of every input for this threshold, the curve is drawn
-    from these radii. Otherwise it is drawn from the radii on the grid, which are then marked.
+    from these radii. Otherwise it is drawn from the radii on the grid, which are then marked. The
+    95 % interval of Clopper and Pearson over inputs is shaded, at each radius by itself.
 
     Parameters
     ----------
@@ -46,14 +47,15 @@ def certified_accuracy_vs_radius(ax: Axes, evaluation: Evaluation, threshold: fl
     threshold = evaluation.checked_threshold(threshold)
     for bounds in evaluation.bounds:
         look = look_of(evaluation, bounds)
-        accuracy_curve(ax, evaluation, bounds, threshold, look, bounds.method.label)
+        label = bounds.method.label
+        accuracy_curve(ax, evaluation, bounds, threshold, look, label, with_interval=True)
     return accuracy_axes(ax, f"{plain(evaluation.measure)} > {exact(threshold)}")
 
 
 def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: float) -> Axes:
     """Draw certified accuracy against the threshold, at one radius, for every method.
 
-    Inputs are counted at every threshold, not on a grid.
+    Inputs are counted at every threshold, not on a grid. The 95 % interval over inputs is shaded.
 
     Parameters
     ----------
@@ -79,6 +81,8 @@ def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: fl
     for bounds in evaluation.bounds:
         threshold, accuracy = evaluation.by_threshold(bounds, radius)
         look = look_of(evaluation, bounds)
+        total = evaluation.n_inputs
+        shade_interval(ax, threshold, accuracy, total, color=look.color, step="post")
         ax.plot(
             threshold,
             100 * accuracy,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from smoothbound._display.axes import RADIUS, marker_size, radius_axis
+from smoothbound._display.interval import interval_of
 from smoothbound.analysis.evaluation import Bounds, Evaluation, Floats
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = [
     "look_of",
     "name_of",
     "plain",
+    "shade_interval",
     "steps_from_the_center",
 ]
 
@@ -94,13 +96,21 @@ def name_of(evaluation: Evaluation) -> str:
 
 
 def accuracy_curve(
-    ax: Axes, evaluation: Evaluation, bounds: Bounds, threshold: float, look: Look, label: str
+    ax: Axes,
+    evaluation: Evaluation,
+    bounds: Bounds,
+    threshold: float,
+    look: Look,
+    label: str,
+    *,
+    with_interval: bool = False,
 ) -> None:
     """Draw certified accuracy against the radius, up to where it is 0.
 
     If the certified radius of every input is known, the curve is drawn from these radii, and down
     to 0, because no input is certified beyond the last. Otherwise it is drawn from the radii of the
     grid, which are marked. A threshold that the evaluation does not know is not drawn.
+    `with_interval` shades the interval of the accuracy over inputs at each radius.
     """
     if not evaluation.tells(threshold):
         return
@@ -108,6 +118,16 @@ def accuracy_curve(
     if exact and accuracy.any():
         radius, accuracy = np.append(radius, radius[-1]), np.append(accuracy, 0.0)
     end = np.count_nonzero(accuracy) + 1  # the first zero stands for all that follow
+    if with_interval:
+        start = radius[:1] > 0  # the first value holds from radius 0 on
+        shade_interval(
+            ax,
+            np.append(np.zeros_like(radius[:1][start]), radius[:end]),
+            np.append(accuracy[:1][start], accuracy[:end]),
+            evaluation.n_inputs,
+            color=look.color,
+            step="pre",
+        )
     steps_from_the_center(
         ax,
         radius[:end],
@@ -117,6 +137,16 @@ def accuracy_curve(
         marker="" if exact and accuracy.any() else look.marker,
         markersize=marker_size(len(evaluation.radii)),
         label=label,
+    )
+
+
+def shade_interval(
+    ax: Axes, x: Floats, accuracy: Floats, total: int, *, color: str, step: Literal["pre", "post"]
+) -> None:
+    """Shade the interval over inputs of each accuracy, a share of `total` inputs."""
+    low, high = interval_of(np.rint(accuracy * total), total)
+    ax.fill_between(
+        x, 100 * low, 100 * high, step=step, color=color, alpha=0.15, linewidth=0, zorder=1
     )
 
 

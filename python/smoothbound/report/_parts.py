@@ -63,5 +63,11 @@ def markdown_section(part: Part) -> str:
             "",
         ]
     rows = markdown_rows(part.table)
-    lines += [f"Certified accuracy of the {part.total} inputs, in percent:", "", rows, ""]
+    lines += [
+        f"Certified accuracy of the {part.total} inputs, in percent, and its 95 % interval over "
+        "inputs:",
+        "",
+        rows,
+        "",
+    ]
     return "\n".join(lines)

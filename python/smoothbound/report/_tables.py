@@ -9,9 +9,10 @@ from functools import reduce
 
 import numpy as np
 
+from smoothbound._display.interval import interval_ends
 from smoothbound._display.printable import markdown, spreadsheet_cell
 from smoothbound._display.rounding import exact, percent
-from smoothbound.analysis.evaluation import Evaluation, Floats, Ints, share
+from smoothbound.analysis.evaluation import UNKNOWN, Evaluation, Floats, Ints, share
 from smoothbound.report._defaults import headline_radii, radii_to_tell, thresholds_of
 
 __all__ = [
@@ -25,10 +26,14 @@ __all__ = [
 ]
 
 
+_INTERVAL = ("interval_low_percent", "interval_high_percent")
+
+
 def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict[str, object]]:
     """Return the certified accuracy at every radius, threshold and method, as rows of a table.
 
-    The share in percent is rounded down; the two counts give it exactly.
+    The share in percent is rounded down; the two counts give it exactly. The interval of the share
+    over inputs is rounded outward.
 
     Examples
     --------
@@ -58,9 +63,22 @@ def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict
                         "inputs": total,
                         "certified": int(counts[i, j]),
                         "certified_percent": percent(counts[i, j], total),
+                        **dict(zip(_INTERVAL, interval_ends(counts[i, j], total), strict=True)),
                     }
                 )
     return rows
+
+
+def _cell(count: int, total: int) -> str:
+    """Print a share in percent with its interval, or a dash where the count is not known.
+
+    Examples
+    --------
+    >>> _cell(177, 500), _cell(UNKNOWN, 500)
+    ('35.4 (31.2–39.8)', '–')
+    """
+    text = share(count, total)
+    return text if count == UNKNOWN else f"{text} ({'–'.join(interval_ends(count, total))})"
 
 
 def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
@@ -91,7 +109,7 @@ def percent_table(
     return [
         ["R", *(title for title, _ in columns)],
         *(
-            [exact(radius), *(share(counts[i], total) for _, counts in columns)]
+            [exact(radius), *(_cell(counts[i], total) for _, counts in columns)]
             for i, radius in enumerate(radii)
         ),
     ]
@@ -107,7 +125,7 @@ def headline(evaluations: Sequence[Evaluation], asked: Sequence[float]) -> list[
         threshold = thresholds_of(one, asked)[0]
         for bounds in one.bounds:
             counts = one.counts_at(bounds, threshold, radii)
-            shares = [share(count, one.n_inputs) for count in counts]
+            shares = [_cell(count, one.n_inputs) for count in counts]
             rows.append([one.name, bounds.method.label, exact(threshold), *shares])
     return rows
 

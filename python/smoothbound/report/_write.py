@@ -13,7 +13,7 @@ from smoothbound._utils.extras import name_the_extra
 from smoothbound._utils.renamed import renamed
 from smoothbound.analysis import comparison, concentration
 from smoothbound.analysis.evaluation import Evaluation
-from smoothbound.analysis.reading import read
+from smoothbound.analysis.reading import describe_false, read
 from smoothbound.bounds._method import Method
 from smoothbound.report import _folder as folder
 from smoothbound.report import _page as page
@@ -43,6 +43,13 @@ _EXPLAINED = (
         "α",
         "Each stated certificate fails with probability at most α over the draws; a share counts "
         "one certificate for each input.",
+    ),
+    (
+        "95 % interval",
+        "Clopper and Pearson's, of the certified accuracy on the population of which the inputs "
+        "are a random sample. It is rounded outward and holds at each radius and threshold by "
+        "itself. It is about the choice of the inputs, and α about the draws. Results on the same "
+        "inputs share the choice, and differ more surely than their intervals tell.",
     ),
     (
         "σ, R",
@@ -239,7 +246,10 @@ def _about(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
     """Explain each input, each method, and the numbers of the tables."""
     methods = {bounds.method for one in evaluations for bounds in one.bounds}
     return [
-        *((one.name, " ".join([*one.notes, *_classes(one)])) for one in evaluations),
+        *(
+            (one.name, " ".join(filter(None, [*one.notes, describe_false(one), *_classes(one)])))
+            for one in evaluations
+        ),
         *sorted((_term(method, methods), f"{method.description}.") for method in methods),
         ("Certified accuracy", DEFINITION),
         *_EXPLAINED,

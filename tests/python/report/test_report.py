@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -15,6 +16,7 @@ import pytest
 from forks import run_code
 from PIL import Image
 from reported import SETTINGS, make_run, table
+from scipy.stats import binomtest
 
 import many_rows
 import smoothbound as sb
@@ -313,7 +315,8 @@ def test_headline_numbers_and_what_is_missing_come_first(tmp_path: Path) -> None
         for title, cell in zip(head.strip("|").split("|")[3:], cells[3:], strict=True):
             radius = title.removeprefix(" R = ").strip()
             (expected,) = (
-                one["certified_percent"]
+                f"{one['certified_percent']} "
+                f"({one['interval_low_percent']}–{one['interval_high_percent']})"
                 for one in table(tmp_path / "out")
                 if (one["method"], float(one["radius"])) == (method, float(radius))
             )
@@ -348,7 +351,12 @@ def test_score_and_margin_of_the_same_images_are_compared(tmp_path: Path) -> Non
         results = store.load(run)
         right = results.array("predicted") == results.array("label")
         certified = right & (results.array("lower_cdf_dkw")[:, 0] > c)  # radius 0.25
-        assert float(counted[f" {title} "]) == math.floor(1000 * certified.mean()) / 10
+        share, interval = counted[f" {title} "].split()
+        assert float(share) == math.floor(1000 * certified.mean()) / 10
+        low, high = map(float, interval.strip("()").split("–"))
+        exact = binomtest(int(certified.sum()), certified.size).proportion_ci(0.95)
+        assert 100 * exact.low - 0.1 < low <= 100 * exact.low
+        assert 100 * exact.high <= high < 100 * exact.high + 0.1
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -519,7 +527,7 @@ def test_what_adaptive_draws_did_not_tell_stands_as_a_dash_side_by_side(tmp_path
         for row in [[cell.strip() for cell in line.split("|")]]
     }
     assert set(shares) == {"0", "0.25", "0.5", "1"}
-    assert float(shares["0.25"]) > 0
+    assert float(shares["0.25"].split()[0]) > 0
     assert shares["0.5"] == shares["1"] == "–"
     with (tmp_path / "out" / "best_by_radius.csv").open(newline="") as file:
         best = [row for row in csv.DictReader(file) if row["best"] == "adaptive"]
@@ -767,3 +775,54 @@ def test_a_report_of_fifty_thousand_inputs_takes_little_memory_and_a_small_page(
     assert memory < 1000
     assert (tmp_path / "out" / "report.html").stat().st_size < 2e6
     assert "2000 of the" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_expected_number_of_false_certificates_is_stated(tmp_path: Path) -> None:
+    report.write_report([make_run(tmp_path / "run")], tmp_path / "out")
+    page = (tmp_path / "out" / "report.md").read_text()
+    run = store.load(tmp_path / "run")
+    expected = f"{len(run) * Fraction(str(run.settings.alpha))}"
+    assert f"at most {len(run)} × α = {float(Fraction(expected)):g} are expected" in page
+    assert "by Theorem 2 (dkw) at all radii and thresholds together" in page.replace(
+        "Theorem 1 or ", ""
+    )
+    adaptive = replace(SETTINGS, adaptive={"asked": "Decide"}, methods=(Method("anytime"),))
+    report.write_report([make_run(tmp_path / "adaptive", adaptive)], tmp_path / "out")
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "a false certificate: by anytime at each radius and threshold." in page
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("statistic", ["probability", "quantile"])
+def test_each_level_of_a_certificate_is_reported(tmp_path: Path, statistic: Any) -> None:
+    scores = np.random.default_rng(0).beta(8, 2, size=(6, 400))
+    cert = sb.certify_scores(
+        scores,
+        sigma=0.25,
+        radii=[0.0, 0.1],
+        statistic=statistic,
+        levels=[0.25, 0.75],
+        thresholds=[0.5],
+        score_range=(0, 1),
+    )
+    cert.save(tmp_path / "levels.parquet")
+    report.write_report([tmp_path / "levels.parquet"], tmp_path / "out", thresholds=[0.5])
+    rows = table(tmp_path / "out")
+    assert len(rows) == 2 * 2
+    for row in rows:
+        level = float(row["name"].removeprefix("levels-"))
+        j, k = (0.25, 0.75).index(level), (0.0, 0.1).index(float(row["radius"]))
+        assert int(row["certified"]) == (cert.lower[:, j, k] > 0.5).sum()
+    page = (tmp_path / "out" / "report.md").read_text()
+    name = "P(score ≥ 0.75)" if statistic == "probability" else "0.75-quantile of the score"
+    assert name in {row["measure"] for row in rows}
+    assert "by Clopper-Pearson at each radius and threshold" in page
+
+
+def test_quantiles_without_a_range_have_no_axis(tmp_path: Path) -> None:
+    scores = np.random.default_rng(0).normal(size=(2, 100))
+    made = sb.certify_scores(scores, sigma=1, statistic="quantile", levels=[0.5])
+    made.save(tmp_path / "levels.parquet")
+    with pytest.raises(StoreError, match="--score-range A B"):
+        report.write_report([tmp_path / "levels.parquet"], tmp_path / "out")

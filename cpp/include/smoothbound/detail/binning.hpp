@@ -54,8 +54,8 @@ class Sorter {
   /// Sorts a row.
   ///
   /// \param row  scores, any layout; \pre 0 < row.size < 2^32
-  /// \param a    least score allowed
-  /// \param b    greatest score allowed, a < b
+  /// \param a    least score allowed, may be infinite
+  /// \param b    greatest score allowed, a < b, may be infinite
   /// \return false, with nothing sorted, if a score is NaN or outside [a, b]
   bool operator()(Row<T> row, double a, double b);
 

@@ -18,6 +18,9 @@ from smoothbound.report._drawing import Figure, draw
 __all__ = ["accuracy_figures", "against_class_radius"]
 
 
+_BAND = "Shaded: the 95 % interval over inputs (Clopper-Pearson), at each point by itself."
+
+
 def accuracy_figures(
     evaluation: Evaluation, thresholds: Sequence[float], radii: Sequence[float]
 ) -> Iterator[Figure | str]:
@@ -36,7 +39,8 @@ def accuracy_figures(
     yield draw(
         f"{name}_accuracy_vs_threshold",
         evaluation.title,
-        "Certified accuracy against the threshold, at each radius, counted at every threshold.",
+        "Certified accuracy against the threshold, at each radius, counted at every threshold. "
+        f"{_BAND}",
         [
             partial(certified_accuracy_vs_threshold, evaluation=evaluation, radius=r)
             for r in radii or radii_of(evaluation, thresholds[0])
@@ -57,7 +61,7 @@ def _against_the_radius(evaluation: Evaluation, thresholds: Sequence[float]) -> 
         f"{evaluation.name}_accuracy_vs_radius",
         evaluation.title,
         f"Certified accuracy against the radius, for the {evaluation.measure} to stay above each "
-        f"threshold. {_how_computed(evaluation, thresholds)}",
+        f"threshold. {_how_computed(evaluation, thresholds)} {_BAND}",
         [
             partial(certified_accuracy_vs_radius, evaluation=evaluation, threshold=c)
             for c in thresholds
