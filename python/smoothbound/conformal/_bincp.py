@@ -13,6 +13,7 @@ from smoothbound._utils import checks
 from smoothbound.conformal._classifier import ConformalClassifier
 from smoothbound.conformal._draws import ClassDraws, ConformityScore
 from smoothbound.conformal._guarantee.levels import Split, Threshold, rank_of
+from smoothbound.conformal._guarantee.shift import Shift
 from smoothbound.conformal._guarantee.votes import votes_for_all, votes_for_each
 from smoothbound.curves._curve import Curve
 
@@ -103,9 +104,10 @@ class BinCP(ConformalClassifier):
 
     def _found(self, draws: ClassDraws, labels: NDArray[np.int64]) -> Threshold:
         rank = rank_of(self._beta, draws.n_inputs)
-        votes, parts = self._votes(draws.n_draws, rank, draws.n_inputs)
+        psi = self._psi.farther(draws.displacement)
+        votes, parts = self._votes(draws.n_draws, rank, draws.n_inputs, psi)
         if votes == 0:
-            raise ValueError(self._too_few_draws(draws.n_draws, rank, draws.n_inputs))
+            raise ValueError(self._too_few_draws(draws.n_draws, rank, draws.n_inputs, psi))
         k = self._k(draws.n_draws)
         reached = np.sort(draws.reached(labels, k))
         return Threshold(
@@ -117,6 +119,7 @@ class BinCP(ConformalClassifier):
             beta_points=parts.points,
             beta_draws=parts.draws,
             votes=(k, votes),
+            displacement=draws.displacement,
         )
 
     def _sets(self, draws: ClassDraws, threshold: Threshold) -> NDArray[np.bool_]:
@@ -127,13 +130,13 @@ class BinCP(ConformalClassifier):
         """Return how many draws of a calibration point reach its score."""
         return math.ceil(Fraction(repr(self.probability)) * n_draws)
 
-    def _votes(self, n_draws: int, rank: int, n_points: int) -> tuple[int, Split]:
+    def _votes(self, n_draws: int, rank: int, n_points: int, psi: Shift) -> tuple[int, Split]:
         needed = votes_for_all if self.perturbations == "all" else votes_for_each
-        return needed(n_draws, self._k(n_draws), rank, n_points, self._beta, self._psi)
+        return needed(n_draws, self._k(n_draws), rank, n_points, self._beta, psi)
 
-    def _too_few_draws(self, n_draws: int, rank: int, n_points: int) -> str:
+    def _too_few_draws(self, n_draws: int, rank: int, n_points: int, psi: Shift) -> str:
         enough = n_draws
-        while enough <= _MOST_DRAWS and not self._votes(enough, rank, n_points)[0]:
+        while enough <= _MOST_DRAWS and not self._votes(enough, rank, n_points, psi)[0]:
             enough *= 2
         advice = (
             f"{enough} would do" if enough <= _MOST_DRAWS else f"{_MOST_DRAWS} would not do either"

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from smoothbound._utils import checks
 from smoothbound.backends._names import BANDS, Band
-from smoothbound.bounds._certify import certify_scores
 from smoothbound.conformal._classifier import ConformalClassifier
-from smoothbound.conformal._draws import ClassDraws, ConformityScore
+from smoothbound.conformal._draws import ClassDraws, ConformityScore, MeanBound
 from smoothbound.conformal._guarantee.levels import Threshold, rank_of, split
 from smoothbound.curves._named import GAUSSIAN
 
@@ -46,7 +45,8 @@ class CAS(ConformalClassifier):
     score_range : (float, float), default (0, 1)
         Range of the conformity scores.
     band : {"ell", "dkw"}, default "ell"
-        Confidence band of the scores of calibration points, as in `smoothbound.certify_scores`.
+        Confidence band of the scores of calibration points, as in `smoothbound.certify_scores`; of
+        sketches also that of test inputs, whose means are otherwise bounded by betting.
 
     Raises
     ------
@@ -87,42 +87,26 @@ class CAS(ConformalClassifier):
             confidence_level=confidence_level,
             conformity_score=conformity_score,
         )
-        self.score_range = checks.score_range("score_range", score_range)
-        self.band = checks.choice("band", band, BANDS)
+        self._ask = MeanBound(
+            self.sigma,
+            checks.score_range("score_range", score_range),
+            checks.choice("band", band, BANDS),
+        )
 
     def _found(self, draws: ClassDraws, labels: NDArray[np.int64]) -> Threshold:
         rank = rank_of(self._beta, draws.n_inputs)
         parts = split(self._beta, rank, draws.n_inputs, _PART)
-        lower = certify_scores(
-            draws.of(labels),
-            sigma=self.sigma,
-            alpha=parts.calibration_draws,
-            score_range=self.score_range,
-            radii=[self.radius],
-            band=self.band,
-        ).lower
-        assert lower is not None
+        lower = draws.lower_means(labels, self.radius, parts.calibration_draws, self._ask)
         return Threshold(
-            score=float(np.sort(lower[:, 0])[rank - 1]),
+            score=float(np.sort(lower)[rank - 1]),
             rank=rank,
             n_points=draws.n_inputs,
             n_draws=draws.n_draws,
             n_classes=draws.n_classes,
             beta_points=parts.points,
             beta_draws=parts.draws,
+            displacement=draws.displacement,
         )
 
     def _sets(self, draws: ClassDraws, threshold: Threshold) -> NDArray[np.bool_]:
-        rows = np.swapaxes(draws.scores, 1, 2).reshape(-1, draws.n_draws)
-        upper = certify_scores(
-            rows,
-            sigma=self.sigma,
-            alpha=threshold.beta_draws,
-            score_range=self.score_range,
-            radii=[0.0],
-            bound="mean",
-            mean="betting",
-            sides="upper",
-        ).upper
-        assert upper is not None
-        return np.asarray(upper >= threshold.score).reshape(draws.n_inputs, draws.n_classes)
+        return np.asarray(draws.upper_means(threshold.beta_draws, self._ask) >= threshold.score)

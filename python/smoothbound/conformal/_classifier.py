@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
-from smoothbound.conformal._draws import CONFORMITY_SCORES, ClassDraws, ConformityScore
+from smoothbound.classes._class_sketch import ClassSketch
+from smoothbound.conformal._counted import CountedDraws
+from smoothbound.conformal._draws import (
+    CONFORMITY_SCORES,
+    ClassDraws,
+    ConformityScore,
+    ScoreDraws,
+)
 from smoothbound.conformal._guarantee.levels import Threshold, failure_probability
 from smoothbound.conformal._guarantee.shift import Shift
 from smoothbound.conformal._sets import checked_labels
@@ -106,11 +113,12 @@ class ConformalClassifier(ABC):
 
         Parameters
         ----------
-        scores : array of floats, shape (n_points, n_draws, n_classes)
+        scores : array of floats, shape (n_points, n_draws, n_classes), or ClassSketch
             Scores of each class in independent noisy draws of each point. NumPy, torch, or anything
-            that `smoothbound.scores.as_scores` reads.
+            that `smoothbound.scores.as_scores` reads; or their counts, which round scores down to
+            the edges.
         labels : array_like of int, shape (n_points,)
-            The classes of the points, from 0.
+            The classes of the points, from 0. Those of a sketch are in the order of its index.
 
         Returns
         -------
@@ -129,7 +137,7 @@ class ConformalClassifier(ABC):
                 "calibrate can be called once, because a choice among several calibrations would "
                 "break the guarantee; make a new object for other points"
             )
-        draws = ClassDraws(scores, self.conformity_score)
+        draws = self._read(scores)
         classes = checked_labels(labels, draws.n_inputs, draws.n_classes)
         seen = _numbered(draws)
         self._threshold = self._found(draws, classes)
@@ -141,7 +149,7 @@ class ConformalClassifier(ABC):
 
         Parameters
         ----------
-        scores : array of floats, shape (n_inputs, n_draws, n_classes)
+        scores : array of floats, shape (n_inputs, n_draws, n_classes), or ClassSketch
             Scores of each class in noisy draws of each input, which may be perturbed. The noise
             must be independent of the perturbation and of the calibration. The numbers of draws
             and classes are those of the calibration.
@@ -158,13 +166,18 @@ class ConformalClassifier(ABC):
             a calibration point, or this object was not calibrated.
         """
         threshold = self.threshold
-        draws = ClassDraws(scores, self.conformity_score)
+        draws = self._read(scores)
         for name in ("n_draws", "n_classes"):
             got, wanted = getattr(draws, name), getattr(threshold, name)
             if got != wanted:
                 raise ValueError(
                     f"scores must have {name} = {wanted}, as in the calibration, got {got}"
                 )
+        if draws.displacement > threshold.displacement:
+            raise ValueError(
+                f"scores were drawn around points up to {draws.displacement} from the inputs, and "
+                f"those of the calibration up to {threshold.displacement}, for which the sets allow"
+            )
         for i, digest in enumerate(draws.digests):
             if digest in self._seen:
                 raise ValueError(
@@ -172,6 +185,16 @@ class ConformalClassifier(ABC):
                     "covers only a point that was not used in the calibration"
                 )
         return self._sets(draws, threshold)
+
+    def _read(self, scores: Any) -> ClassDraws:
+        if not isinstance(scores, ClassSketch):
+            return ScoreDraws(scores, self.conformity_score)
+        if self.conformity_score != "lac":
+            raise ValueError(
+                f"scores must be arrays for conformity_score={self.conformity_score!r}, because it "
+                "needs all classes of a draw together, got a sketch"
+            )
+        return CountedDraws(scores, self.sigma)
 
     @abstractmethod
     def _found(self, draws: ClassDraws, labels: Ints) -> Threshold:

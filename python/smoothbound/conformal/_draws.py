@@ -1,17 +1,28 @@
-"""Scores of every class in noisy draws, checked, and what the methods ask of them."""
+"""Scores of every class in noisy draws, and what the methods ask of them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._utils import checks
+from smoothbound.backends._names import Band
+from smoothbound.bounds._certify import certify_scores
 from smoothbound.scores._arrays import as_floats
 
-__all__ = ["CONFORMITY_SCORES", "ClassDraws", "ConformityScore", "conformity"]
+__all__ = [
+    "CONFORMITY_SCORES",
+    "FEWEST_VALUES",
+    "ClassDraws",
+    "ConformityScore",
+    "MeanBound",
+    "ScoreDraws",
+    "conformity",
+]
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
@@ -19,10 +30,50 @@ Ints = NDArray[np.int64]
 ConformityScore = Literal["lac", "aps"]
 CONFORMITY_SCORES: tuple[ConformityScore, ...] = ("lac", "aps")
 
-_FEWEST_VALUES = 8  # equal draws of fewer different values may be chance
+FEWEST_VALUES = 8  # equal draws of fewer different values may be chance
 
 
-class ClassDraws:
+@dataclass(frozen=True)
+class MeanBound:
+    """What is asked about mean scores: their noise, range and band."""
+
+    sigma: float
+    score_range: tuple[float, float]
+    band: Band
+
+
+class ClassDraws(Protocol):
+    """What the methods ask of the draws of some inputs.
+
+    Attributes
+    ----------
+    n_inputs, n_draws, n_classes : int
+    displacement : float
+        Largest distance between an input and the point that its draws were made around.
+    digests : list of bytes or None
+        One of the draws of each input; None if they are too simple to recognise.
+    """
+
+    n_inputs: int
+    n_draws: int
+    n_classes: int
+    displacement: float
+    digests: list[bytes | None]
+
+    def reached(self, labels: Ints, k: int) -> Floats:
+        """Return the score that `k` draws reach, of one class of each input: its k-th largest."""
+
+    def at_least(self, score: float) -> Ints:
+        """Count the draws that reach a score, shape (n_inputs, n_classes)."""
+
+    def lower_means(self, labels: Ints, radius: float, alpha: float, ask: MeanBound) -> Floats:
+        """Bound the mean score of one class of each input from below, within the radius."""
+
+    def upper_means(self, alpha: float, ask: MeanBound) -> Floats:
+        """Bound the mean scores from above, shape (n_inputs, n_classes)."""
+
+
+class ScoreDraws(ClassDraws):
     """The conformity scores of each class in the draws of each input.
 
     Parameters
@@ -52,22 +103,47 @@ class ClassDraws:
                 "data is at fault"
             )
         self.n_inputs, self.n_draws, self.n_classes = given.shape
+        self.displacement = 0.0
         self.digests = [_digest(block) for block in given]
         self.scores = conformity(given, kind)
 
-    def of(self, labels: Ints) -> Floats:
-        """Return the scores of one class of each input, shape (n_inputs, n_draws)."""
-        return self.scores[np.arange(self.n_inputs), :, labels]
-
     def reached(self, labels: Ints, k: int) -> Floats:
-        """Return the score that `k` draws reach, of one class of each input: its k-th largest."""
         at = self.n_draws - k
-        return np.partition(self.of(labels), at, axis=1)[:, at]
+        return np.partition(self._of(labels), at, axis=1)[:, at]
 
     def at_least(self, score: float) -> Ints:
-        """Count the draws that reach a score, shape (n_inputs, n_classes)."""
         at = np.array([score])  # as an array, because NumPy would round a scalar to float32
         return np.asarray(np.count_nonzero(self.scores >= at, axis=1), np.int64)
+
+    def lower_means(self, labels: Ints, radius: float, alpha: float, ask: MeanBound) -> Floats:
+        lower = certify_scores(
+            self._of(labels),
+            sigma=ask.sigma,
+            alpha=alpha,
+            score_range=ask.score_range,
+            radii=[radius],
+            band=ask.band,
+        ).lower
+        assert lower is not None
+        return lower[:, 0]
+
+    def upper_means(self, alpha: float, ask: MeanBound) -> Floats:
+        """Bound the mean scores from above, by betting, which is tighter than a band."""
+        upper = certify_scores(
+            np.swapaxes(self.scores, 1, 2).reshape(-1, self.n_draws),
+            sigma=ask.sigma,
+            alpha=alpha,
+            score_range=ask.score_range,
+            bound="mean",
+            mean="betting",
+            sides="upper",
+        ).upper
+        assert upper is not None
+        return upper.reshape(self.n_inputs, self.n_classes)
+
+    def _of(self, labels: Ints) -> Floats:
+        """Return the scores of one class of each input, shape (n_inputs, n_draws)."""
+        return self.scores[np.arange(self.n_inputs), :, labels]
 
 
 def conformity(scores: Floats, kind: ConformityScore) -> Floats:
@@ -119,6 +195,6 @@ def _require_probabilities(scores: Floats) -> None:
 
 def _digest(block: Floats) -> bytes | None:
     """Return a digest of the draws of an input; None if they are too simple to recognise."""
-    if np.unique(block.ravel()[:4096]).size < _FEWEST_VALUES:
+    if np.unique(block.ravel()[:4096]).size < FEWEST_VALUES:
         return None
     return blake2b(np.ascontiguousarray(block).tobytes(), digest_size=16).digest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from smoothbound.conformal._classifier import ConformalClassifier
 from smoothbound.conformal._draws import ClassDraws, ConformityScore
 from smoothbound.conformal._guarantee.levels import Threshold, round_down, too_few_points
+from smoothbound.conformal._guarantee.shift import Shift
 from smoothbound.curves._curve import Curve
 
 __all__ = ["RCP1"]
@@ -95,11 +97,12 @@ class RCP1(ConformalClassifier):
                 f"scores must hold one draw of each input, got n_draws = {draws.n_draws}; pass "
                 "scores[:, :1], or use BinCP, which uses all draws"
             )
-        rank = self._rank(draws.n_inputs)
+        psi = self._psi.farther(draws.displacement)
+        rank = self._rank(draws.n_inputs, psi)
         if rank == 0:
-            enough = bisect_left(range(_MOST_POINTS), 1, key=self._rank)
+            enough = bisect_left(range(_MOST_POINTS), 1, key=partial(self._rank, psi=psi))
             raise too_few_points(draws.n_inputs, enough, self._beta)
-        scores = np.sort(draws.of(labels)[:, 0])
+        scores = np.sort(draws.reached(labels, 1))
         below = Fraction(rank, draws.n_inputs + 1)
         return Threshold(
             score=float(scores[rank - 1]),
@@ -110,16 +113,17 @@ class RCP1(ConformalClassifier):
             beta_points=round_down(below),
             beta_draws=round_down(self._beta - below),
             votes=(1, 1),
+            displacement=draws.displacement,
         )
 
     def _sets(self, draws: ClassDraws, threshold: Threshold) -> NDArray[np.bool_]:
         return np.asarray(draws.at_least(threshold.score) == 1)
 
-    def _rank(self, n_points: int) -> int:
+    def _rank(self, n_points: int, psi: Shift) -> int:
         """Return the largest rank j with psi(1 - j / (n_points + 1)) >= 1 - beta; 0: none."""
 
         def fails(rank: int) -> bool:
             at = round_down(1 - Fraction(rank, n_points + 1))
-            return Fraction(float(self._psi(at))) < 1 - self._beta
+            return Fraction(float(psi(at))) < 1 - self._beta
 
         return bisect_left(range(1, n_points + 1), True, key=fails)

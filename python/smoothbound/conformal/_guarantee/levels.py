@@ -45,6 +45,9 @@ class Threshold:
     votes : (int, int), optional
         How many draws of a calibration point reach its score, and how many draws of a test input
         must reach the threshold for a class to be in its set; None for `CAS`.
+    displacement : float
+        Largest distance between an input and the point that its draws were made around, as far as
+        it is known. The sets allow for it.
     """
 
     score: float
@@ -55,6 +58,7 @@ class Threshold:
     beta_points: float
     beta_draws: float
     votes: tuple[int, int] | None = None
+    displacement: float = 0.0
 
 
 def failure_probability(confidence_level: object) -> Fraction:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound._utils import checks
 from smoothbound.curves._curve import Curve
 from smoothbound.curves._named import curve as named
+from smoothbound.noise._displaced import outward
 
 __all__ = ["Shift"]
 
@@ -54,6 +55,22 @@ class Shift:
         scale = 1.0 if sigma is None else checks.positive("sigma", sigma)
         found.scaled(at, scale)
         return cls(found, at, scale)
+
+    def farther(self, displacement: float) -> Shift:
+        """Return the shift for points that stand for inputs at most this far away.
+
+        Examples
+        --------
+        >>> Shift.of("gaussian", 0.5, 1.0).farther(0.25).radius
+        1.0000000000000002
+        """
+        if displacement == 0.0:
+            return self
+        return Shift.of(self.curve, float(outward(self.radius, displacement)), self._stated_sigma)
+
+    @property
+    def _stated_sigma(self) -> float | None:
+        return self.sigma if self.curve.has_scale else None
 
     def __call__(self, p: ArrayLike) -> NDArray[np.float64]:
         return self.curve.lower(p, self.radius, self.sigma)
