@@ -1,7 +1,8 @@
 """Prediction sets for handwritten digits that an attacker may move by up to 0.2.
 
-A small network is trained under noise. Half of the test images calibrate the sets. The other half is
-attacked: each image is moved by 0.2 along the gradient that lowers the smoothed score of its label.
+A small network is trained under noise. Half of the test images calibrate the sets. The other half
+is attacked: each image is moved by 0.2 along the gradient that lowers the smoothed score of its
+label.
 
     python docs/examples/conformal_digits.py
 """

@@ -78,6 +78,15 @@ class ConformalClassifier(ABC):
         self._threshold: Threshold | None = None
         self._seen: dict[bytes, int] = {}
 
+    def __repr__(self) -> str:
+        """Say in one line what the sets promise, and whether they can be predicted."""
+        found = self._threshold
+        state = "not calibrated" if found is None else f"calibrated with {found.n_points} points"
+        return (
+            f"{type(self).__name__}(radius={self.radius!r}, sigma={self.sigma!r}, "
+            f"confidence_level={self.confidence_level!r}, {state})"
+        )
+
     @property
     def radius(self) -> float:
         """Largest distance between a test input and the clean one."""

@@ -31,6 +31,7 @@ ConformityScore = Literal["lac", "aps"]
 CONFORMITY_SCORES: tuple[ConformityScore, ...] = ("lac", "aps")
 
 FEWEST_VALUES = 8  # equal draws of fewer different values may be chance
+_COMPARED = 512  # scores of the first draws of an input, at which repetitions are recognised
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ class ScoreDraws(ClassDraws):
         return np.partition(self._of(labels), at, axis=1)[:, at]
 
     def at_least(self, score: float) -> Ints:
-        at = np.array([score])  # as an array, because NumPy would round a scalar to float32
-        return np.asarray(np.count_nonzero(self.scores >= at, axis=1), np.int64)
+        reached = self.scores >= self._rounded_up(score)
+        return np.asarray(np.count_nonzero(reached, axis=1), np.int64)
 
     def lower_means(self, labels: Ints, radius: float, alpha: float, ask: MeanBound) -> Floats:
         lower = certify_scores(
@@ -140,6 +141,17 @@ class ScoreDraws(ClassDraws):
         ).upper
         assert upper is not None
         return upper.reshape(self.n_inputs, self.n_classes)
+
+    def _rounded_up(self, score: float) -> np.floating[Any]:
+        """Return the least number of the type of the scores that is at least `score`.
+
+        NumPy would round `score` to the nearest one.
+        """
+        with np.errstate(over="ignore"):
+            at: np.floating[Any] = self.scores.dtype.type(score)
+        if float(at) < score:
+            at = np.nextafter(at, self.scores.dtype.type(np.inf))
+        return at
 
     def _of(self, labels: Ints) -> Floats:
         """Return the scores of one class of each input, shape (n_inputs, n_draws)."""
@@ -195,6 +207,7 @@ def _require_probabilities(scores: Floats) -> None:
 
 def _digest(block: Floats) -> bytes | None:
     """Return a digest of the draws of an input; None if they are too simple to recognise."""
-    if np.unique(block.ravel()[:4096]).size < FEWEST_VALUES:
+    first = np.ascontiguousarray(block[: max(_COMPARED // block.shape[1], 1)])
+    if np.unique(first).size < FEWEST_VALUES:
         return None
-    return blake2b(np.ascontiguousarray(block).tobytes(), digest_size=16).digest()
+    return blake2b(first.tobytes(), digest_size=16).digest()

@@ -1,5 +1,6 @@
 """What the methods share: properties of the sets, and what is refused with which words."""
 
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from smoothbound import conformal, curves
 from smoothbound.conformal import CAS, RCP1, BinCP
+from smoothbound.conformal._draws import ScoreDraws
 
 METHODS = [
     pytest.param(lambda **given: BinCP(**given), 50, id="bincp"),
@@ -107,6 +109,33 @@ def test_torch_tensors_are_read():
     scores, labels = draws(14)
     robust = make().calibrate(torch.from_numpy(scores), labels)
     assert robust.threshold == make().calibrate(scores, labels).threshold
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("score", [0.1, 0.3, 0.7, 1e5, -1e5, 1e-9, 0.5])
+def test_a_threshold_is_compared_exactly_with_scores_of_any_type(dtype, score):
+    near = np.array([score], np.float64)
+    with np.errstate(over="ignore"):
+        at = near.astype(dtype)
+    values = np.array([np.nextafter(at, dtype(-np.inf)), at, np.nextafter(at, dtype(np.inf))])
+    values = values[np.isfinite(values)].reshape(1, -1, 1).repeat(2, axis=2)
+    if values.size:
+        found = ScoreDraws(values, "lac").at_least(score)
+        assert (found == (values.astype(np.float64) >= score).sum(axis=1)).all()
+
+
+def test_a_calibrated_object_can_be_pickled():
+    robust = calibrated()
+    again = pickle.loads(pickle.dumps(robust))
+    assert (
+        repr(again)
+        == repr(robust)
+        == ("BinCP(radius=0.1, sigma=1.0, confidence_level=0.9, calibrated with 200 points)")
+    )
+    np.testing.assert_array_equal(again.predict_set(OTHERS), robust.predict_set(OTHERS))
+    with pytest.raises(ValueError, match="are the draws of calibration point 0"):
+        again.predict_set(SCORES)
+    assert repr(make(radius=0.25)).endswith("confidence_level=0.9, not calibrated)")
 
 
 # refused ----------------------------------------------------------------------------------------
