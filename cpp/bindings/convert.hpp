@@ -33,6 +33,12 @@ inline std::span<double> view(Vector& x) {
   return {x.mutable_data(), static_cast<std::size_t>(x.size())};
 }
 
+// The table of a curve, if it has one, and the curve that points to it.
+struct Curve {
+  std::vector<double> radii, p, values;
+  sb::NoiseCurve curve;
+};
+
 // Releases the GIL while it lives. A daemon thread that asks for the GIL while the interpreter ends
 // never gets it. CPython ends such a thread by unwinding its stack, which a destructor must not let
 // through, so the thread sleeps here until the process ends.

@@ -19,12 +19,22 @@ struct BoundPlan {
   py::ssize_t n_radii, n_thresholds;
 };
 
+std::shared_ptr<Curve> make_curve(const std::string& kind, std::size_t pixels, std::size_t kept,
+                                  std::vector<double> radii, std::vector<double> p,
+                                  const Vector& values) {
+  const std::span<const double> all = view(values);
+  const auto made =
+      std::make_shared<Curve>(Curve{std::move(radii), std::move(p), {all.begin(), all.end()}, {}});
+  made->curve = {named(kind, sb::detail::curves), pixels, kept, made->radii, made->p, made->values};
+  return made;
+}
+
 BoundPlan make_plan(std::size_t n_draws, double sigma, double alpha, double a, double b,
                     const std::string& side, const std::string& bound,
                     std::shared_ptr<const sb::ConfidenceBand> band, const std::string& mean,
                     std::size_t n_pilot, const std::string& order, std::uint64_t seed,
                     const std::vector<double>& radii, const std::vector<double>& thresholds,
-                    int threads) {
+                    int threads, const std::shared_ptr<Curve>& curve) {
   sb::Options options;
   options.sigma = sigma;
   options.alpha = alpha;
@@ -37,6 +47,7 @@ BoundPlan make_plan(std::size_t n_draws, double sigma, double alpha, double a, d
   options.order = named(order, sb::detail::orders);
   options.seed = seed;
   options.shared_band = band.get();
+  if (curve != nullptr) options.curve = curve->curve;
   options.radii = radii;
   options.thresholds = thresholds;
   options.threads = threads;
@@ -126,12 +137,20 @@ void register_bounds(py::module_& module) {
         return sb::detail::AimedBets(alpha);
       },
       py::arg("alpha"));
+  py::class_<Curve, std::shared_ptr<Curve>>(module, "Curve")
+      .def(py::init(&make_curve), py::arg("kind"), py::arg("pixels") = 0, py::arg("kept") = 0,
+           py::arg("radii") = std::vector<double>{}, py::arg("p") = std::vector<double>{},
+           py::arg("values") = Vector(0))
+      .def(
+          "lower", [](const Curve& c, double p, double q, double r) { return c.curve(p, q, r); },
+          py::arg("p"), py::arg("q"), py::arg("r"));
   class_made_by_function<BoundPlan>(module, "Plan")
       .def("certify", &certify, py::arg("scores"), py::arg("first_row") = 0);
   module.def("Plan", &make_plan, py::arg("n_draws"), py::kw_only(), py::arg("sigma"),
              py::arg("alpha"), py::arg("a"), py::arg("b"), py::arg("side"), py::arg("bound"),
              py::arg("band").none(true), py::arg("mean"), py::arg("n_pilot"), py::arg("order"),
-             py::arg("seed"), py::arg("radii"), py::arg("thresholds"), py::arg("threads"));
+             py::arg("seed"), py::arg("radii"), py::arg("thresholds"), py::arg("threads"),
+             py::arg("curve").none(true) = nullptr);
 }
 
 }  // namespace bindings

@@ -1,4 +1,6 @@
 // Counts of scores over edges, and their bounds.
+#include <memory>
+
 #include "convert.hpp"
 #include "register.hpp"
 
@@ -27,7 +29,7 @@ py::ssize_t count(const sb::ScoreCounter& counter, const py::array& scores, Coun
 // Returns (bounds, radius).
 py::tuple bound_counts(const Vector& edges, const Counts& counts, double sigma, double alpha,
                        const std::string& side, const sb::ConfidenceBand& band, const Vector& radii,
-                       const Vector& thresholds, int threads) {
+                       const Vector& thresholds, int threads, const std::shared_ptr<Curve>& curve) {
   if (counts.ndim() != 2 || edges.size() == 0) {
     throw py::value_error("counts must have two dimensions, and there must be edges");
   }
@@ -38,6 +40,7 @@ py::tuple bound_counts(const Vector& edges, const Counts& counts, double sigma, 
   options.b = view(edges).back();
   options.side = named(side, sb::detail::sides);
   options.shared_band = &band;
+  if (curve != nullptr) options.curve = curve->curve;
   options.radii = view(radii);
   options.thresholds = view(thresholds);
   options.threads = threads;
@@ -66,7 +69,7 @@ void register_sketch(py::module_& module) {
   module.def("ScoreCounter", &make_counter, py::arg("edges"));
   module.def("bound_counts", &bound_counts, py::arg("edges"), py::arg("counts"), py::kw_only(),
              py::arg("sigma"), py::arg("alpha"), py::arg("side"), py::arg("band"), py::arg("radii"),
-             py::arg("thresholds"), py::arg("threads"));
+             py::arg("thresholds"), py::arg("threads"), py::arg("curve").none(true) = nullptr);
 }
 
 }  // namespace bindings

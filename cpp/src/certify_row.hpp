@@ -30,12 +30,13 @@ class RowCertifier {
         knots_(plan),
         shares_(plan.options),
         short_rows_(plan.band == nullptr ? nullptr : &plan.band->levels()),
+        sum_(plan.other ? plan.other->sum() : KnotSum(nullptr, nullptr)),
         tangent_(plan.options.mean, plan.options.alpha),
         aimed_(plan.options.alpha) {}
 
   // How many rows to certify in one call.
   static std::size_t rows_together(const PlanContents& plan) noexcept {
-    if (plan.band == nullptr || std::is_same_v<T, double>) return 1;
+    if (plan.band == nullptr || plan.other || std::is_same_v<T, double>) return 1;
     return ShortRows::fits(plan.band->levels()) ? ShortRows::together(plan.n_draws) : 1;
   }
 
@@ -64,14 +65,20 @@ class RowCertifier {
   // `number` is the number of the row, which keys its permutation.
   bool certify(Row<T> row, std::uint64_t number, Certificates out) {
     if (plan_.options.bound == Bound::tangent) return by_tangent(row, number, out);
-    curve_.clear();
+    return plan_.other ? by_curve(row, number, sum_, out) : by_curve(row, number, curve_, out);
+  }
+
+  // Theorems 1 and 2.
+  template <class Curve>
+  bool by_curve(Row<T> row, std::uint64_t number, Curve& curve, Certificates out) {
+    curve.clear();
     if (plan_.options.bound == Bound::mean) {
-      if (!add_mean(row, number)) return false;
+      if (!add_mean(row, number, curve)) return false;
     } else {
       if (!sort_(row, plan_.options.a, plan_.options.b)) return false;
-      knots_.add(sort_, curve_);
+      knots_.add(sort_, curve);
     }
-    evaluate(curve_, out);
+    evaluate(curve, out);
     return true;
   }
 
@@ -105,6 +112,15 @@ class RowCertifier {
     find_radii(curve, out.radius);
   }
 
+  void evaluate(const KnotSum& sum, Certificates out) const {
+    for (std::size_t j = 0; j < plan_.r.size(); ++j) {
+      out.bounds[j] = plan_.range.confidence(sum(plan_.other->at(j)));
+    }
+    for (std::size_t k = 0; k < plan_.targets.size(); ++k) {
+      out.radius[k] = plan_.other->radius(sum, plan_.targets[k], plan_.options.sigma);
+    }
+  }
+
   void find_radii(const BoundCurve& curve, std::span<double> radius) const {
     for (std::size_t k = 0; k < plan_.targets.size(); ++k) {
       const double r = certified_radius(curve, plan_.range.width(), plan_.targets[k]);
@@ -113,7 +129,8 @@ class RowCertifier {
   }
 
   // Theorem 1: one gap, the whole range, at the level of the mean.
-  bool add_mean(Row<T> row, std::uint64_t number) {
+  template <class Curve>
+  bool add_mean(Row<T> row, std::uint64_t number, Curve& curve) {
     double z = 0.0;
     if (plan_.options.mean == MeanKind::hoeffding) {
       z = hoeffding_quantile_of(row, plan_.range, plan_.hoeffding);
@@ -124,7 +141,7 @@ class RowCertifier {
       const double share = betting ? aimed_(shares_.draws()) : bernstein_share();
       z = lower_quantile(share, 1.0 - share);
     }
-    curve_.add(plan_.range.width(), z);
+    curve.add(plan_.range.width(), z);
     return true;
   }
 
@@ -160,6 +177,7 @@ class RowCertifier {
   RowShares<T> shares_;
   ShortRows short_rows_;
   BoundCurve curve_;
+  KnotSum sum_;
   TangentBound tangent_;
   AimedBets aimed_;
   Tally tally_;

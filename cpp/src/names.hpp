@@ -48,6 +48,14 @@ inline constexpr Name<Statistic> statistics[] = {
     {"quantile", SMOOTHBOUND_STATISTIC_QUANTILE, Statistic::quantile},
 };
 
+inline constexpr Name<CurveKind> curves[] = {
+    {"gaussian", SMOOTHBOUND_CURVE_GAUSSIAN, CurveKind::gaussian},
+    {"l1-uniform", SMOOTHBOUND_CURVE_L1_UNIFORM, CurveKind::l1_uniform},
+    {"l1-laplace", SMOOTHBOUND_CURVE_L1_LAPLACE, CurveKind::l1_laplace},
+    {"ablation", SMOOTHBOUND_CURVE_ABLATION, CurveKind::ablation},
+    {"table", SMOOTHBOUND_CURVE_TABLE, CurveKind::table},
+};
+
 template <class Enum, std::size_t n>
 constexpr std::optional<Enum> named(const Name<Enum> (&names)[n], std::string_view word) noexcept {
   for (const Name<Enum>& name : names) {

@@ -1,7 +1,9 @@
 #include "smoothbound/options.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "batch.hpp"
 #include "smoothbound/band.hpp"
@@ -11,6 +13,56 @@ namespace {
 
 bool has_pilot(const Options& o, std::size_t n_draws) noexcept {
   return o.n_pilot >= 1 && o.n_pilot < n_draws;
+}
+
+bool ascend(std::span<const double> x) noexcept {
+  return std::adjacent_find(x.begin(), x.end(), [](double a, double b) { return !(a < b); }) ==
+         x.end();
+}
+
+// What a table lacks to be the values of a curve; null if nothing.
+const char* fault_of_table(const NoiseCurve& c) noexcept {
+  if (c.radii.empty() || c.p.empty() || c.values.size() / c.p.size() != c.radii.size() ||
+      c.values.size() % c.p.size() != 0) {
+    return "curve.values must hold a number for each of curve.radii and each of curve.p";
+  }
+  if (!(ascend(c.radii) && c.radii.front() >= 0.0 && std::isfinite(c.radii.back()))) {
+    return "curve.radii must be finite, not negative and ascending";
+  }
+  if (!(ascend(c.p) && c.p.front() >= 0.0 && c.p.back() <= 1.0)) {
+    return "curve.p must ascend in [0, 1]";
+  }
+  for (std::size_t k = 0; k < c.values.size(); ++k) {
+    const std::size_t i = k % c.p.size();
+    if (!(c.values[k] >= 0.0 && c.values[k] <= c.p[i])) return "curve.values must lie in [0, p]";
+    if (i > 0 && c.values[k] < c.values[k - 1]) return "curve.values must not decrease along p";
+    if (k >= c.p.size() && c.values[k] > c.values[k - c.p.size()]) {
+      return "curve.values must not increase with the radius";
+    }
+  }
+  return nullptr;
+}
+
+// What the curve lacks for these options; null if nothing.
+const char* fault_of_curve(const Options& o) noexcept {
+  const NoiseCurve& c = o.curve;
+  if (c.kind == CurveKind::ablation &&
+      !(c.kept >= 1 && c.kept <= c.pixels && c.pixels <= most_pixels)) {
+    return "curve.kept must be at least 1 and at most curve.pixels, which is at most 2^24";
+  }
+  if (c.kind == CurveKind::table) {
+    if (const char* fault = fault_of_table(c)) return fault;
+    for (const double radius : o.radii) {
+      if (radius > c.radii.back()) return "radii must be at most the last of curve.radii";
+    }
+  }
+  if (!c.has_scale() && o.sigma != 1.0) return "sigma must be 1 for a curve without a scale";
+  if (c.kind != CurveKind::gaussian && o.bound == Bound::tangent) {
+    return "curve must be gaussian for the tangent bound";
+  }
+  if (o.bound == Bound::mean && !c.convex())
+    return "curve.values must be convex for the bound mean";
+  return nullptr;
 }
 
 }  // namespace
@@ -35,6 +87,7 @@ Failure check(const Options& o, std::size_t n_draws) noexcept {
       return bad("radii must be finite and not negative", radius);
     }
   }
+  if (const char* fault = fault_of_curve(o)) return bad(fault, o.sigma);
   if (o.side != Side::lower && !o.thresholds.empty()) {
     return bad("thresholds need the lower side: their number must be 0 for the upper",
                static_cast<double>(o.thresholds.size()));

@@ -9,6 +9,7 @@
 #include "rounding.hpp"
 #include "smoothbound/band.hpp"
 #include "smoothbound/detail/curve.hpp"
+#include "smoothbound/detail/knot_sum.hpp"
 #include "smoothbound/detail/range.hpp"
 #include "smoothbound/options.hpp"
 
@@ -28,8 +29,37 @@ inline std::vector<double> targets_of(const Options& options, const Range& range
   return targets;
 }
 
+// The curve of another noise than the Gaussian at every radius, and the probabilities of the levels
+// that all rows share.
+class OtherCurve {
+ public:
+  // The options must outlive this object. No levels: null.
+  OtherCurve(const Options& o, const KnotLevels* levels) : curve_(o.curve), levels_(levels) {
+    if (levels != nullptr) probabilities_.emplace(*levels);
+    for (const double radius : o.radii) {
+      at_.emplace_back(curve_, curve_.has_scale() ? scaled_radius(radius, o.sigma) : radius);
+    }
+  }
+
+  KnotSum sum() const noexcept { return {levels_, probabilities_ ? &*probabilities_ : nullptr}; }
+  const CurveAt& at(std::size_t j) const noexcept { return at_[j]; }
+
+  // The radius for a target, in the units of the input, rounded down.
+  double radius(const KnotSum& sum, double target, double sigma) const noexcept {
+    const double r = certified_radius(sum, curve_, target);
+    return curve_.has_scale() ? input_radius(r, sigma) : r;
+  }
+
+ private:
+  const NoiseCurve& curve_;
+  const KnotLevels* levels_;
+  std::optional<Probabilities> probabilities_;
+  std::vector<CurveAt> at_;
+};
+
 struct PlanContents {
   std::vector<double> radii, thresholds;  // the spans of `options` point to these
+  std::vector<double> curve_numbers;      // the radii, the p and the values of its table
   Options options;
   Range range;
   std::size_t n_draws;
@@ -40,6 +70,7 @@ struct PlanContents {
   const ConfidenceBand* band = nullptr;  // Bound::cdf: the knots and their levels
   std::vector<std::size_t> before;       // the positions before the knots; 0 for a knot at 0
   std::optional<ConfidenceBand> own_band;
+  std::optional<OtherCurve> other;  // unless the noise is Gaussian
 
   PlanContents(const Options& o, std::size_t n)
       : radii(o.radii.begin(), o.radii.end()),
@@ -54,11 +85,23 @@ struct PlanContents {
     options.thresholds = thresholds;
     if (o.bound == Bound::mean) hoeffding = deviation(n, o.alpha);
     if (o.bound == Bound::cdf) take_band();
+    if (o.curve.kind != CurveKind::gaussian) take_curve();
   }
   PlanContents(const PlanContents&) = delete;
   PlanContents& operator=(const PlanContents&) = delete;
 
  private:
+  void take_curve() {
+    NoiseCurve& curve = options.curve;
+    curve_numbers.reserve(curve.radii.size() + curve.p.size() + curve.values.size());
+    for (std::span<const double>* part : {&curve.radii, &curve.p, &curve.values}) {
+      const std::size_t start = curve_numbers.size();
+      curve_numbers.insert(curve_numbers.end(), part->begin(), part->end());
+      *part = std::span<const double>(curve_numbers).subspan(start, part->size());
+    }
+    other.emplace(options, band == nullptr ? nullptr : &band->levels());
+  }
+
   void take_band() {
     const Options& o = options;
     if (o.shared_band == nullptr)

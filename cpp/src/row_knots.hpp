@@ -30,7 +30,7 @@ struct ShortRow {
   }
 };
 
-// Adds knots to a curve. Keeps its memory from row to row.
+// Adds knots to a BoundCurve or a KnotSum. Keeps its memory from row to row.
 class RowKnots {
  public:
   // add() may be called only if the plan has a band.
@@ -39,8 +39,8 @@ class RowKnots {
 
   bool every_draw_is_a_knot() const noexcept { return gaps_.size() == plan_.n_draws; }
 
-  template <class T>
-  void add(const Sorter<T>& sorted, BoundCurve& curve) {
+  template <class T, class Curve>
+  void add(const Sorter<T>& sorted, Curve& curve) {
     if (!every_draw_is_a_knot()) return add_bins(sorted, curve);
     take_all_gaps(sorted);
     curve.add(gaps_, plan_.band->levels());
@@ -49,8 +49,8 @@ class RowKnots {
   void add(const ShortRow& sorted, BoundCurve& curve) { add_bins(sorted, curve); }
 
  private:
-  template <class Sorted>
-  void add_bins(const Sorted& sorted, BoundCurve& curve) {
+  template <class Sorted, class Curve>
+  void add_bins(const Sorted& sorted, Curve& curve) {
     take_gaps(sorted);
     add_tied_knots(sorted, curve);
     curve.add(gaps_, plan_.band->levels());
@@ -92,8 +92,8 @@ class RowKnots {
 
   // Adds the gaps of tied knots. Where a knot is tied with a draw before it, more draws reach it
   // than its position says, so its gap is added separately, at the level of the true count.
-  template <class Sorted>
-  void add_tied_knots(const Sorted& sorted, BoundCurve& curve) {
+  template <class Sorted, class Curve>
+  void add_tied_knots(const Sorted& sorted, Curve& curve) {
     const std::size_t last = plan_.n_draws - 1;
     const bool lower = plan_.range.side == Side::lower;
     const auto at = [&](std::size_t position) {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <memory>
+#include <optional>
 
 #include "batch.hpp"
 #include "plan_contents.hpp"
@@ -32,6 +33,7 @@ struct SketchPlan {
   std::vector<double> targets;  // distances of the thresholds
   std::unique_ptr<const ConfidenceBand> own_band;
   const ConfidenceBand* band;
+  std::optional<OtherCurve> other;  // unless the noise is Gaussian
 
   SketchPlan(const ScoreCounts& s, const Options& o)
       : sketch(s),
@@ -40,9 +42,12 @@ struct SketchPlan {
         radii(scaled_radii(o)),
         targets(targets_of(o, range)),
         band(o.shared_band) {
-    if (band != nullptr) return;
-    own_band = std::make_unique<const ConfidenceBand>(o.band, s.n_draws, o.alpha, 0, 0.0, o.cancel);
-    band = own_band.get();
+    if (band == nullptr) {
+      own_band =
+          std::make_unique<const ConfidenceBand>(o.band, s.n_draws, o.alpha, 0, 0.0, o.cancel);
+      band = own_band.get();
+    }
+    if (o.curve.kind != CurveKind::gaussian) other.emplace(o, &band->levels());
   }
 
   std::span<const std::uint32_t> row(std::size_t i) const noexcept {
@@ -55,12 +60,17 @@ struct SketchPlan {
 class SketchWorker {
  public:
   explicit SketchWorker(const SketchPlan& plan)
-      : plan_(plan), gaps_(plan.sketch.edges.size()), z_(gaps_.size()), passed_(gaps_.size()) {}
+      : plan_(plan),
+        sum_(plan.other ? plan.other->sum() : KnotSum(nullptr, nullptr)),
+        gaps_(plan.sketch.edges.size()),
+        z_(gaps_.size()),
+        passed_(gaps_.size()) {}
 
   // \return false if the counts do not add up to the number of draws
   bool operator()(std::size_t i, std::span<double> bounds, std::span<double> radius) {
+    if (plan_.other) return by_sum(i, bounds, radius);
     curve_.clear();
-    if (!add_knots(plan_.row(i))) return false;
+    if (!add_knots(plan_.row(i), curve_)) return false;
     for (std::size_t j = 0; j < plan_.radii.size(); ++j) {
       bounds[j] = plan_.range.confidence(curve_.at(plan_.radii, j));
     }
@@ -72,7 +82,21 @@ class SketchWorker {
   }
 
  private:
-  bool add_knots(std::span<const std::uint32_t> cells) {
+  // The same for another noise than the Gaussian.
+  bool by_sum(std::size_t i, std::span<double> bounds, std::span<double> radius) {
+    sum_.clear();
+    if (!add_knots(plan_.row(i), sum_)) return false;
+    for (std::size_t j = 0; j < bounds.size(); ++j) {
+      bounds[j] = plan_.range.confidence(sum_(plan_.other->at(j)));
+    }
+    for (std::size_t k = 0; k < radius.size(); ++k) {
+      radius[k] = plan_.other->radius(sum_, plan_.targets[k], plan_.options.sigma);
+    }
+    return true;
+  }
+
+  template <class Curve>
+  bool add_knots(std::span<const std::uint32_t> cells, Curve& curve) {
     const bool lower = plan_.range.side == Side::lower;
     const std::size_t n = lower ? find_knots<true>(cells.data()) : find_knots<false>(cells.data());
     if (n == invalid) return false;
@@ -80,10 +104,10 @@ class SketchWorker {
     const auto passed = std::span<const std::size_t>(passed_).first(n);
     const ConfidenceBand& band = *plan_.band;
     if (band.positions().size() == band.n_draws()) {  // level k is that of the knot after k draws
-      curve_.add(gaps, band.levels(), passed, z_);
+      curve.add(gaps, band.levels(), passed, z_);
     } else {
       for (std::size_t i = 0; i < n; ++i) z_[i] = band.quantile(band.n_draws() - passed[i]);
-      curve_.add(gaps, KnotLevels(std::span(z_).first(n)));
+      curve.add(gaps, KnotLevels(std::span(z_).first(n)));
     }
     return true;
   }
@@ -120,6 +144,7 @@ class SketchWorker {
   static constexpr std::size_t invalid = static_cast<std::size_t>(-1);
   const SketchPlan& plan_;
   BoundCurve curve_;
+  KnotSum sum_;
   std::vector<double> gaps_, z_;
   std::vector<std::size_t> passed_;  // draws before the knot
 };

@@ -107,10 +107,23 @@ class Plan:
         radii: Sequence[float],
         thresholds: Sequence[float],
         threads: int,
+        curve: Curve | None = None,
     ) -> None: ...
     def certify(
         self, scores: NDArray[Any], first_row: int = 0
     ) -> tuple[NDArray[float64], NDArray[float64], int]: ...
+
+class Curve:
+    def __init__(
+        self,
+        kind: str,
+        pixels: int = 0,
+        kept: int = 0,
+        radii: Sequence[float] = (),
+        p: Sequence[float] = (),
+        values: NDArray[float64] = ...,
+    ) -> None: ...
+    def lower(self, p: float, q: float, r: float) -> float: ...
 
 class ScoreCounter:
     def __init__(self, edges: NDArray[float64]) -> None: ...
@@ -127,6 +140,7 @@ def bound_counts(
     radii: NDArray[float64],
     thresholds: NDArray[float64],
     threads: int,
+    curve: Curve | None = None,
 ) -> tuple[NDArray[float64], NDArray[float64]]: ...
 def bound_levels(
     scores: NDArray[Any],

@@ -350,7 +350,7 @@ struct Options {
     smoothbound_options options;
     unsigned char room[256];
   };
-  std::vector<double> radii, thresholds;
+  std::vector<double> radii, thresholds, grid, values;
 
   explicit Options(Bytes& in) {
     std::memset(room, 0, sizeof room);
@@ -378,11 +378,32 @@ struct Options {
     o.n_radii = radii.size();
     o.thresholds = thresholds.data();
     o.n_thresholds = thresholds.size();
+    if (in.rarely()) take_curve(in);
     if (in.rarely()) {
       o.struct_size = in.byte();
       if (in.below(2) == 0) room[sizeof o + in.below(sizeof room - sizeof o)] = 1;
     }
   }
+  // Another curve, with numbers that it may not have.
+  void take_curve(Bytes& in) {
+    smoothbound_options& o = options;
+    o.curve = static_cast<std::int32_t>(in.below(6));
+    if (in.below(4) > 0) o.bound = SMOOTHBOUND_BOUND_CDF;
+    if (o.curve >= SMOOTHBOUND_CURVE_ABLATION && in.below(4) > 0) o.sigma = 1.0;
+    o.pixels = in.byte();
+    o.kept = in.byte();
+    grid = in.numbers(0.0, 1.0);
+    if (in.below(4) > 0) std::sort(grid.begin(), grid.end());
+    values = grid;
+    for (const double p : grid) values.push_back(0.5 * p);
+    o.curve_radii = radii_of_table;
+    o.n_curve_radii = 2;
+    o.curve_p = grid.data();
+    o.n_curve_p = grid.size();
+    o.curve_values = in.rarely() ? nullptr : values.data();
+  }
+  static constexpr double radii_of_table[] = {0.5, 4.0};
+
   Options(const Options&) = delete;
   Options& operator=(const Options&) = delete;
   ~Options() = default;

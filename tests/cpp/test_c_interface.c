@@ -110,6 +110,55 @@ static void check_means(void) {
   }
 }
 
+/* Other noises than the Gaussian. */
+static void check_curves(void) {
+  static const double at[] = {0.1, 0.5}, p[] = {0.0, 0.5, 1.0};
+  static const double values[] = {0.0, 0.4, 0.9, 0.0, 0.0, 0.5};
+  double bounds[inputs * 2], radius[inputs * 3], gaussian[inputs * 2];
+  const smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs * 3};
+  const smoothbound_scores scores = usual_scores();
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  smoothbound_options options = usual();
+  int curve;
+
+  CHECK(options.curve == SMOOTHBOUND_CURVE_GAUSSIAN && options.reserved_3 == 0);
+  CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_OK);
+  memcpy(gaussian, bounds, sizeof bounds);
+  for (curve = SMOOTHBOUND_CURVE_L1_UNIFORM; curve <= SMOOTHBOUND_CURVE_TABLE; ++curve) {
+    options = usual();
+    options.curve = curve;
+    options.pixels = 784;
+    options.kept = 45;
+    if (curve == SMOOTHBOUND_CURVE_TABLE) {
+      CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_ARGUMENT);
+      options.curve_radii = at;
+      options.curve_p = p;
+      options.curve_values = values;
+      CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+      CHECK(strstr(failure.message, "curve.values must hold") == failure.message);
+      options.n_curve_radii = 2;
+      options.n_curve_p = 3;
+    }
+    if (curve >= SMOOTHBOUND_CURVE_ABLATION) {
+      CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+      CHECK(strstr(failure.message, "sigma must be 1") == failure.message);
+      options.sigma = 1.0;
+    }
+    CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_OK);
+    CHECK(fabs(bounds[0] - gaussian[0]) < 1e-12); /* R = 0 */
+    CHECK(bounds[1] <= bounds[0] && radius[0] >= radius[1]);
+    options.bound = SMOOTHBOUND_BOUND_TANGENT;
+    CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+    CHECK(strstr(failure.message, "curve must be gaussian") == failure.message);
+  }
+  options = usual();
+  options.curve = 5;
+  CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+  options.curve = 0;
+  options.reserved_3 = 1;
+  CHECK(smoothbound_certify(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+}
+
 enum { bins = 64, cells = 2 * bins + 1 };
 static double fine_edges[bins + 1];
 
@@ -669,6 +718,7 @@ int main(void) {
   fill_scores();
   RUN(check_defaults);
   RUN(check_means);
+  RUN(check_curves);
   RUN(check_sketch_counts);
   RUN(check_sketch_certificates);
   RUN(check_levels);

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "smoothbound/cancel.hpp"
+#include "smoothbound/noise_curve.hpp"
 
 namespace smoothbound {
 
@@ -61,6 +62,9 @@ struct Options {
   /// before you see the scores.
   Order order = Order::unknown;
   std::uint64_t seed = 0;
+  /// Which noise, and against what: Bound::tangent needs the Gaussian, and Bound::mean a convex
+  /// curve. A Plan copies its table; a call of certify() on counts reads it.
+  NoiseCurve curve = {};
   std::span<const double> radii;       ///< >= 0, in the units of sigma
   std::span<const double> thresholds;  ///< inside (a, b)
   int threads = 1;                     ///< >= 1

@@ -102,6 +102,17 @@ enum {
   SMOOTHBOUND_STATISTIC_QUANTILE = 2     /**< quantiles of the scores, at levels in (0, 1) */
 };
 
+/** Which noise, and against what (noise_curve.hpp). Any but the Gaussian needs the bound CDF, or
+ * MEAN if it is convex. */
+enum {
+  SMOOTHBOUND_CURVE_GAUSSIAN = 0,   /**< N(0, sigma^2 I) against l2 */
+  SMOOTHBOUND_CURVE_L1_UNIFORM = 1, /**< uniform on [-sigma, sigma]^d against l1 */
+  SMOOTHBOUND_CURVE_L1_LAPLACE = 2, /**< density exp(-|t| / sigma) / (2 sigma), against l1 */
+  SMOOTHBOUND_CURVE_ABLATION = 3,   /**< all but `kept` of `pixels` pixels hidden; radii count
+                                         changed pixels, and sigma must be 1 */
+  SMOOTHBOUND_CURVE_TABLE = 4       /**< given by its values; sigma must be 1 */
+};
+
 /** The type of the scores, IEEE 754. */
 enum { SMOOTHBOUND_FLOAT16 = 2, SMOOTHBOUND_FLOAT32 = 4, SMOOTHBOUND_FLOAT64 = 8 };
 
@@ -133,6 +144,15 @@ typedef struct smoothbound_options {
                                          call with these options or with a plan of them; a result
                                          other than 0 ends the call. NULL: never asked */
   void* cancel_context;             /**< the argument of cancel */
+  int32_t curve;                    /**< SMOOTHBOUND_CURVE_...; Gaussian */
+  int32_t reserved_3;               /**< 0 */
+  size_t pixels, kept;              /**< for ABLATION: 1 <= kept <= pixels <= 2^24 */
+  const double* curve_radii;        /**< for TABLE: n_curve_radii radii, ascending */
+  size_t n_curve_radii;
+  const double* curve_p; /**< n_curve_p points in [0, 1], ascending */
+  size_t n_curve_p;
+  const double* curve_values; /**< n_curve_radii rows of n_curve_p lower bounds on psi: in [0, p],
+                                   not decreasing along p, not increasing with the radius */
 } smoothbound_options;
 
 /** Scores in memory of any layout: draw j of input i is at

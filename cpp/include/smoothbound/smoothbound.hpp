@@ -24,6 +24,7 @@
 #include "smoothbound/gaussian.hpp"
 #include "smoothbound/levels.hpp"
 #include "smoothbound/noise.hpp"
+#include "smoothbound/noise_curve.hpp"
 #include "smoothbound/options.hpp"
 #include "smoothbound/scores.hpp"
 #include "smoothbound/sketch.hpp"

@@ -50,7 +50,7 @@ constexpr std::size_t first_size<smoothbound_failure> =
 template <class Struct>
 constexpr bool ends_without_padding = first_size<Struct> % alignof(Struct) == 0;
 static_assert(ends_without_padding<smoothbound_options>);
-static_assert(offsetof(smoothbound_options, cancel_context) + sizeof(void*) ==
+static_assert(offsetof(smoothbound_options, curve_values) + sizeof(void*) ==
               sizeof(smoothbound_options));
 static_assert(ends_without_padding<smoothbound_scores>);
 static_assert(offsetof(smoothbound_scores, first_input) + sizeof(std::uint64_t) ==

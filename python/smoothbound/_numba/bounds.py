@@ -24,6 +24,8 @@ from smoothbound._numba.order import permuted
 from smoothbound._numba.tangent import CDF_ERROR, UNIT, Tally, TangentBound, bernstein_lower
 from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
 from smoothbound.backends._names import Band, Bound, Mean, Order, Side
+from smoothbound.curves._curve import Curve
+from smoothbound.curves._knot_sum import KnotSum
 
 __all__ = [
     "ConfidenceBand",
@@ -158,11 +160,14 @@ class Plan:
     radii: Sequence[float]
     thresholds: Sequence[float]
     threads: int
+    curve: Curve | None = None  # None: the Gaussian
 
     @cached_property
     def shifts(self) -> Vector:
         """R / sigma of each radius, rounded up."""
         radii = np.asarray(self.radii, np.float64)
+        if not self.has_scale:
+            return radii
         with quiet():
             return np.where(radii == 0.0, 0.0, np.nextafter(radii / self.sigma, np.inf))
 
@@ -170,6 +175,10 @@ class Plan:
     def targets(self) -> Vector:
         """Distance of each threshold from the safe end of the range, rounded up."""
         return np.nextafter(self.distance(np.asarray(self.thresholds, np.float64)), np.inf)
+
+    @property
+    def has_scale(self) -> bool:
+        return self.curve is None or self.curve.has_scale
 
     @property
     def width(self) -> float:
@@ -204,6 +213,8 @@ class Plan:
 
     def input_radii(self, r: Vector) -> Vector:
         """Return R = r sigma, rounded down."""
+        if not self.has_scale:
+            return r
         with quiet():
             radii = r * self.sigma
             return np.where(radii > 0.0, np.nextafter(radii, -np.inf), radii)
@@ -220,6 +231,11 @@ class Plan:
 
     def by_curve(self, gaps: Vector, z: Vector, bounds: Vector, radius: Vector) -> None:
         """Fill the results from the sum over the gaps between knots, at levels Phi(z)."""
+        if self.curve is not None:
+            knots = KnotSum.of_levels(gaps, z, self.curve)
+            bounds[:] = [self.confidence(knots(float(r))) for r in self.shifts]
+            radius[:] = [knots.certified_radius(float(target)) for target in self.targets]
+            return
         bounds[:] = [self.confidence(_shifted_sum(gaps, z, r)) for r in self.shifts]
         radius[:] = [_certified_radius(gaps, z, target) for target in self.targets]
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from smoothbound._utils import checks
 from smoothbound.backends._names import BACKENDS, Backend
+from smoothbound.curves._curve import Curve
+from smoothbound.curves._named import GAUSSIAN
 
-__all__ = ["build_info", "choose_threads", "load", "resolve", "usable_threads"]
+__all__ = ["build_info", "choose_threads", "curve_of", "load", "resolve", "usable_threads"]
 
 MAX_THREADS = 1024
 _DRAWS_PER_THREAD = 50_000  # a thread with fewer draws costs more time than it saves
@@ -21,6 +23,13 @@ _MODULES: dict[Backend, str] = {"cpp": "smoothbound._core", "numba": "smoothboun
 def load(backend: Backend) -> ModuleType:
     """Import the module of a backend; _core.pyi has the signatures of its classes and functions."""
     return importlib.import_module(_MODULES[backend])  # waits while another thread imports it
+
+
+def curve_of(backend: Backend, curve: Curve) -> Any:
+    """Return a curve as a backend takes it: None for the Gaussian, which it has by itself."""
+    if curve == GAUSSIAN:
+        return None
+    return load(backend).Curve(**curve.for_core()) if backend == "cpp" else curve
 
 
 def _why_no_core() -> str | None:

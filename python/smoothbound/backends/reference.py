@@ -7,6 +7,7 @@ and above these upper bounds, by at most about 1e-12 of the range.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count as numbers_from
 from itertools import pairwise
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 Vector = NDArray[np.float64]
+Psi = Callable[[float, float], float]  # psi_r(p) as a function of p and r
 
 
 def shift(p: float, r: float) -> float:
@@ -265,8 +267,9 @@ def lower_mean(
     alpha: float,
     score_range: tuple[float, float] = (0.0, 1.0),
     mean: str = "hoeffding",
+    psi: Psi = shift,
 ) -> float:
-    """Theorem 1: the mean bounded by one of the inequalities above, then shifted."""
+    """Theorem 1: the mean bounded by an inequality above, then shifted by a convex psi."""
     a, b = score_range
     x = (np.asarray(scores, dtype=np.float64) - a) / (b - a)
     if mean == "hoeffding":
@@ -275,7 +278,7 @@ def lower_mean(
         p = bernstein(x, alpha)
     else:
         p = aimed(x, alpha)
-    return a + (b - a) * shift(max(p, 0.0), r)
+    return a + (b - a) * psi(max(p, 0.0), r)
 
 
 def lower_cdf(
@@ -285,6 +288,7 @@ def lower_cdf(
     score_range: tuple[float, float] = (0.0, 1.0),
     n_bins: int | None = None,
     level: float | None = None,
+    psi: Psi = shift,
 ) -> float:
     """Theorem 2 at equal-count knots; the draws are counted one knot at a time.
 
@@ -299,13 +303,18 @@ def lower_cdf(
             continue
         count = int(np.count_nonzero(x >= knot))
         p = dkw(count, len(x), alpha) if level is None else ell(count, len(x), level, n_bins)
-        terms.append((knot - previous) * shift(p, r))
+        terms.append((knot - previous) * psi(p, r))
         previous = knot
     return a + math.fsum(terms)
 
 
 def lower_edges(
-    scores: Vector, edges: Vector, r: float, alpha: float, level: float | None = None
+    scores: Vector,
+    edges: Vector,
+    r: float,
+    alpha: float,
+    level: float | None = None,
+    psi: Psi = shift,
 ) -> float:
     """Theorem 2 with given edges, from a to b, as knots; the draws are counted one by one.
 
@@ -316,7 +325,7 @@ def lower_edges(
     for previous, edge in pairwise(float(edge) for edge in edges):
         count = sum(1 for score in x if score >= edge)
         p = dkw(count, len(x), alpha) if level is None else ell(count, len(x), level)
-        terms.append((edge - previous) * shift(p, r))
+        terms.append((edge - previous) * psi(p, r))
     return float(edges[0]) + math.fsum(terms)
 
 
@@ -369,10 +378,16 @@ def lower_quantile(scores: Vector, q: float, r: float, alpha: float) -> float:
 
 
 def upper_edges(
-    scores: Vector, edges: Vector, r: float, alpha: float, level: float | None = None
+    scores: Vector,
+    edges: Vector,
+    r: float,
+    alpha: float,
+    level: float | None = None,
+    psi: Psi = shift,
 ) -> float:
     """Return the upper bound at given edges: the reflection of the lower one."""
-    return -lower_edges(-np.asarray(scores, dtype=np.float64), -edges[::-1], r, alpha, level)
+    mirrored = -np.asarray(scores, dtype=np.float64)
+    return -lower_edges(mirrored, -edges[::-1], r, alpha, level, psi)
 
 
 @dataclass(frozen=True)
@@ -461,13 +476,14 @@ def upper_bound(
     score_range: tuple[float, float] = (0.0, 1.0),
     n_bins: int | None = None,
     level: float | None = None,
+    psi: Psi = shift,
 ) -> float:
     """Return the upper bound: the reflection of the lower bound of the reflected scores."""
     a, b = score_range
     mirrored = -np.asarray(scores, dtype=np.float64)
     if bound == "mean":
-        return -lower_mean(mirrored, r, alpha, (-b, -a))
-    return -lower_cdf(mirrored, r, alpha, (-b, -a), n_bins, level)
+        return -lower_mean(mirrored, r, alpha, (-b, -a), psi=psi)
+    return -lower_cdf(mirrored, r, alpha, (-b, -a), n_bins, level, psi)
 
 
 def certified_radius(
@@ -478,13 +494,14 @@ def certified_radius(
     score_range: tuple[float, float] = (0.0, 1.0),
     n_bins: int | None = None,
     level: float | None = None,
+    psi: Psi = shift,
 ) -> float:
     """Return the r = R / sigma at which the lower bound meets the threshold; NaN if none does."""
 
     def excess(r: float) -> float:
         if bound == "mean":
-            return lower_mean(scores, r, alpha, score_range) - threshold
-        return lower_cdf(scores, r, alpha, score_range, n_bins, level) - threshold
+            return lower_mean(scores, r, alpha, score_range, psi=psi) - threshold
+        return lower_cdf(scores, r, alpha, score_range, n_bins, level, psi) - threshold
 
     if excess(0.0) <= 0.0:
         return math.nan

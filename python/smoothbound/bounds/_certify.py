@@ -18,8 +18,10 @@ from smoothbound.bounds._certificate import Certificate
 from smoothbound.bounds._levels.arguments import default_range
 from smoothbound.bounds._levels.certify import certify_levels
 from smoothbound.bounds._method import Method
-from smoothbound.bounds._request import OneSide, Request, Settings
+from smoothbound.bounds._request import OneSide, Request, Settings, sigma_of
 from smoothbound.bounds._sample_size import require_draws
+from smoothbound.curves._curve import Curve
+from smoothbound.curves._named import curve as curve_of
 from smoothbound.scores._arrays import as_scores, outside_range
 
 __all__ = ["certify_rows", "certify_scores"]
@@ -28,7 +30,8 @@ __all__ = ["certify_rows", "certify_scores"]
 def certify_scores(
     scores: Any,
     *,
-    sigma: float,
+    sigma: float | None = None,
+    curve: str | Curve = "gaussian",
     alpha: float = 1e-3,
     score_range: tuple[float, float] | None = None,
     radii: ArrayLike = (0.0,),
@@ -56,7 +59,12 @@ def certify_scores(
         NumPy, torch (any device), Arrow, or anything with DLPack, the buffer protocol or the
         array interface. `smoothbound.scores.as_scores` says which of them are copied.
     sigma : float
-        Noise level, > 0, in the units of the model's input before normalisation.
+        Noise level, > 0, in the units of the model's input before normalisation. It is left out
+        with a `curve` that has no scale.
+    curve : {"gaussian", "l1-uniform", "l1-laplace", "ablation-K-of-D"} or Curve
+        The noise of the draws, and what it certifies against: the radii are distances in the norm
+        of the curve (`smoothbound.curves`, docs/other-noises.md). Only the Gaussian takes
+        ``bound="tangent"``, and ``bound="mean"`` needs a convex curve.
     alpha : float
         Failure probability of each certificate, at least 1e-300 and below 1.
     score_range : (float, float), optional
@@ -64,7 +72,8 @@ def certify_scores(
         b - a must be finite and at least 1e-300. By default (0, 1). Probabilities and quantiles
         need no range and have none by default; either end may be infinite.
     radii : array-like, shape (n_radii,)
-        l2 radii at which to bound the confidence, >= 0, in the units of the input, as sigma.
+        l2 radii at which to bound the confidence, >= 0, in the units of the input, as sigma; for
+        another curve radii in its distance.
     thresholds : array-like, shape (n_thresholds,)
         Confidence thresholds, strictly inside the range, for which to find the radius. For a
         probability they lie in (0, 1), for a quantile they are scores.
@@ -154,8 +163,9 @@ def certify_scores(
     >>> bool((cert.lower[:, 0] > 0.9).all() and (cert.radius > 0.25).all())
     True
     """
+    noise = curve_of(curve)
     request = Request(
-        sigma=sigma,
+        sigma=sigma_of(noise, sigma),
         alpha=alpha,
         score_range=default_range(statistic) if score_range is None else score_range,
         radii=checks.floats("radii", radii),
@@ -167,6 +177,7 @@ def certify_scores(
         order_seed=seed,
         statistic=statistic,
         levels=checks.floats("levels", levels),
+        curve=noise,
     )
     return certify_rows(scores, request, first_row=first_row, backend=backend, threads=threads)
 
@@ -213,7 +224,7 @@ class _Plans(NamedTuple):
 
 def _size(request: Request, *_: Any) -> int:
     """Count the numbers of a request, because its plans keep some hundred bytes for each."""
-    return 100 + len(request.radii) + len(request.thresholds)
+    return 100 + len(request.radii) + len(request.thresholds) + request.curve.size
 
 
 @kept(most=10_000, size=_size)  # helps callers that certify a few rows at a time
@@ -255,6 +266,7 @@ def _plan(settings: Settings, threads: int, share: OneSide) -> _Plan:
         radii=settings.radii,
         thresholds=share.thresholds,
         threads=threads,
+        curve=backends.curve_of(backend, settings.curve),
     )
     return made
 

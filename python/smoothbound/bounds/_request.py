@@ -20,12 +20,14 @@ from smoothbound.backends._names import (
 )
 from smoothbound.bounds._levels import arguments as level_arguments
 from smoothbound.bounds._method import Method, pilot_draws
+from smoothbound.curves._curve import Curve
+from smoothbound.curves._named import GAUSSIAN, curve
 from smoothbound.noise._record import NoiseRecord
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["DrawnSettings", "OneSide", "Request", "Settings"]
+__all__ = ["DrawnSettings", "OneSide", "Request", "Settings", "sigma_of"]
 
 MAX_SEED = 2**64 - 1
 
@@ -54,7 +56,8 @@ class Request:
     Attributes
     ----------
     sigma : float
-        Noise level, in the units of the model's input before normalisation.
+        Noise level, in the units of the model's input before normalisation; 1 for a curve without a
+        scale.
     alpha : float
         Failure probability of each certificate as a whole.
     score_range : (float, float)
@@ -74,6 +77,8 @@ class Request:
         score is at least a level, or a quantile of the scores at a level.
     levels : tuple of float
         The levels; none for the mean.
+    curve : Curve
+        The noise, and the distance that the radii measure; a name is turned into its curve.
 
     Raises
     ------
@@ -99,6 +104,7 @@ class Request:
     order_seed: int = 0
     statistic: Statistic = "mean"
     levels: tuple[float, ...] = ()
+    curve: Curve = GAUSSIAN
 
     def __post_init__(self) -> None:
         statistic = checks.choice("statistic", self.statistic, STATISTICS)
@@ -116,9 +122,11 @@ class Request:
             "order_seed": checks.count("seed", self.order_seed, 0, MAX_SEED),
             "statistic": statistic,
             "levels": level_arguments.levels(statistic, self.levels),
+            "curve": curve(self.curve),
         }
         level_arguments.require_method(statistic, self.method.bound)
         vars(self).update(checked)  # the class is frozen
+        _require_suited(self.curve, self)
 
     def share(self, side: Side) -> OneSide | None:
         """Return the part about a side, with its share of alpha; None if it is not asked for."""
@@ -182,7 +190,11 @@ class Settings(Request):
 
     def _plain(self) -> dict[str, Any]:
         """Return the settings as JSON holds them."""
-        return asdict(self) | {"score_range": level_arguments.range_to_json(self.score_range)}
+        plain = {
+            "score_range": level_arguments.range_to_json(self.score_range),
+            "curve": self.curve.plain(),
+        }
+        return asdict(self) | plain
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -214,7 +226,7 @@ class Settings(Request):
     @classmethod
     def _objects(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Return settings from JSON, in which some dicts become objects."""
-        return values | {"method": Method(**values["method"])}
+        return values | {"method": Method(**values["method"]), "curve": curve(values["curve"])}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,11 +262,46 @@ class DrawnSettings(Settings):
         return super()._objects(values) | {"noise": noise}
 
 
+def sigma_of(curve: Curve, sigma: float | None) -> float:
+    """Return the sigma of a request, which is left out where a curve has no scale."""
+    if curve.has_scale and sigma is None:
+        raise TypeError(f"sigma must be given: the scale of the noise of curve={curve.name!r}")
+    if not curve.has_scale and sigma is not None:
+        raise ValueError(
+            f"sigma must be left out: curve={curve.name!r} has no scale, got {checks.shown(sigma)}"
+        )
+    return 1.0 if sigma is None else sigma
+
+
+def _require_suited(curve: Curve, request: Request) -> None:
+    """Refuse a curve that the bound cannot use, or that does not know a radius."""
+    bound = request.method.bound
+    if curve != GAUSSIAN and request.statistic != "mean":
+        raise ValueError(
+            f"curve must be 'gaussian' with statistic={request.statistic!r}, got {curve.name!r}"
+        )
+    if curve != GAUSSIAN and bound not in ("mean", "cdf"):
+        raise ValueError(
+            f"curve must be 'gaussian' with bound={bound!r}, got {curve.name!r}; the bounds 'cdf' "
+            "and 'mean' take other curves"
+        )
+    if bound == "mean" and not curve.convex:
+        raise ValueError(
+            "curve must be convex with bound='mean', by Jensen's inequality; the values of this "
+            "table are not. bound='cdf' takes any curve"
+        )
+    if not curve.has_scale and request.sigma != 1.0:
+        raise ValueError(f"sigma must be 1: {curve.name} has no scale, got {request.sigma!r}")
+    for i, radius in enumerate(request.radii):
+        curve.require_radius(f"radii[{i}]", radius)
+
+
 _BEFORE: dict[str, Any] = {  # settings that older files lack
     "order": "drawn",
     "order_seed": 0,
     "statistic": "mean",
     "levels": [],
+    "curve": GAUSSIAN.name,
 }
 _PLAIN: dict[str, Any] = {  # annotations of settings
     "str": str,

@@ -47,6 +47,11 @@ class Curve(ABC):
     def convex(self) -> bool:
         return True
 
+    @property
+    def size(self) -> int:
+        """How many numbers the curve holds."""
+        return 0
+
     def lower(self, p: ArrayLike, radius: float, sigma: float = 1.0) -> Vector:
         """Return psi_R(p), rounded down, elementwise.
 

@@ -10,10 +10,10 @@ from scipy.special import ndtr, ndtri
 
 from smoothbound.curves._curve import Curve, Vector
 
-__all__ = ["Gaussian"]
+__all__ = ["CDF_ERROR", "Gaussian"]
 
 _QUANTILE_ERROR = 1e-14  # relative, of scipy.special.ndtri
-_CDF_ERROR = 4e-13  # relative, of scipy.special.ndtr, far in the tail
+CDF_ERROR = 4e-13  # relative, of scipy.special.ndtr, far in the tail
 
 
 @dataclass(frozen=True)
@@ -41,4 +41,4 @@ class Gaussian(Curve):
         z = np.where(p < 0.5, ndtri(p), -ndtri(np.minimum(q, 1.0)))
         x = z - np.abs(z) * _QUANTILE_ERROR - r
         x = np.where(np.isinf(z), z, x - np.abs(x) * 2.0**-52)
-        return np.asarray(ndtr(x) * (1.0 - _CDF_ERROR) - 1e-323)
+        return np.asarray(ndtr(x) * (1.0 - CDF_ERROR) - 1e-323)

@@ -85,6 +85,10 @@ class Tabulated(Curve):
         return bool(np.all(values[:, 1:-1] <= chord + _TOLERANCE))
 
     @property
+    def size(self) -> int:
+        return len(self.radii) * len(self.p)
+
+    @property
     def farthest(self) -> float:
         return self.radii[-1]
 

@@ -17,6 +17,9 @@ from smoothbound.bounds import _band as bands
 from smoothbound.bounds._certificate import Certificate
 from smoothbound.bounds._request import DrawnSettings, Request, Settings
 from smoothbound.bounds._sample_size import require_draws
+from smoothbound.curves._curve import Curve
+from smoothbound.curves._named import GAUSSIAN
+from smoothbound.curves._tabulated import Tabulated
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._record import NoiseRecord
 from smoothbound.sketch._content import SketchContent
@@ -121,6 +124,7 @@ def certify_content(
     backend = backends.resolve(backend)
     counts, n = content.counts, content.n_draws
     require_draws(least_draws(content), request)
+    _require_noise(content, request.curve)
     run = partial(
         bound_counts,
         content.edges,
@@ -132,6 +136,7 @@ def certify_content(
         sigma=request.sigma,
         radii=request.radii,
         threads=backends.choose_threads(threads, counts.size),
+        curve=backends.curve_of(backend, request.curve),
     )
     lower = upper = radius = None
     if share := request.share("lower"):
@@ -153,6 +158,22 @@ def least_draws(content: SketchContent) -> int:
             f"input {content.index[int(np.argmin(n))]} has no draws; update the sketch first"
         )
     return int(n.min())
+
+
+def _require_noise(content: SketchContent, curve: Curve) -> None:
+    """Refuse a curve of another noise than that of the draws, as far as it is known."""
+    if curve == GAUSSIAN:
+        return
+    if content.noise is not None and not isinstance(curve, Tabulated):
+        raise ValueError(
+            f"curve must be that of the noise of the draws, which is {content.noise!r} and so "
+            f"Gaussian, got {curve.name!r}"
+        )
+    if content.displacement:
+        raise ValueError(
+            f"curve must be 'gaussian': the displacement of the inputs, {content.displacement!r}, "
+            f"is an l2 distance, got {curve.name!r}"
+        )
 
 
 def bound_counts(
@@ -178,7 +199,7 @@ def bound_counts(
         Largest distance between an input and the point that its draws were made around; see
         `smoothbound.noise._displaced`.
     **options
-        side, sigma, alpha, radii, thresholds and threads, as the backends take them.
+        side, sigma, alpha, radii, thresholds, threads and curve, as the backends take them.
 
     Returns
     -------

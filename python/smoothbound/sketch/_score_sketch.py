@@ -15,7 +15,9 @@ from smoothbound._utils.extras import name_the_extra
 from smoothbound._utils.renamed import formerly, renamed
 from smoothbound.backends._names import Backend, Band, Sides, Statistic
 from smoothbound.bounds._method import Method
-from smoothbound.bounds._request import Request
+from smoothbound.bounds._request import Request, sigma_of
+from smoothbound.curves._curve import Curve
+from smoothbound.curves._named import curve as curve_of
 from smoothbound.errors import StoreError
 from smoothbound.noise._kinds import Kind, stated
 from smoothbound.sketch import _arguments as arguments
@@ -467,6 +469,7 @@ class ScoreSketch:
         self,
         *,
         sigma: float | None = None,
+        curve: str | Curve = "gaussian",
         radii: ArrayLike = (0.0,),
         thresholds: ArrayLike = (),
         alpha: float = 1e-3,
@@ -515,7 +518,7 @@ class ScoreSketch:
         ----------
         sigma : float, optional
             Noise level of the draws; by default the recorded one, from which it must not differ.
-        radii, thresholds, alpha, band, sides, statistic, levels, backend, threads
+        curve, radii, thresholds, alpha, band, sides, statistic, levels, backend, threads
             As in `certify_scores`.
 
         Returns
@@ -538,8 +541,10 @@ class ScoreSketch:
         """
         with self._shared.lock:
             content = self._shared.current()
+            noise = curve_of(curve)
+            known = self._check_sigma(sigma) if noise.has_scale else sigma_of(noise, sigma)
             request = Request(
-                sigma=self._check_sigma(sigma),
+                sigma=known,
                 alpha=alpha,
                 score_range=content.score_range,
                 radii=checks.floats("radii", radii),
@@ -548,6 +553,7 @@ class ScoreSketch:
                 sides=sides,
                 statistic=statistic,
                 levels=checks.floats("levels", levels),
+                curve=noise,
             )
             if statistic != "mean":
                 return certify_levels(content, request, backend=backend, threads=threads)

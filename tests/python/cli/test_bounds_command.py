@@ -443,3 +443,25 @@ def test_levels_need_a_statistic_and_the_other_way_round(tmp_path: Path) -> None
     assert "levels must be empty" in " ".join(result.output.split())
     result = bounds(tmp_path / "scores.npy", *out, "--statistic", "quantile")
     assert "levels must hold at least one level" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["--sigma", 0.25, "--curve", "l1-laplace"], {"sigma": 0.25, "curve": "l1-laplace"}),
+        (["--curve", "ablation-3-of-50"], {"curve": "ablation-3-of-50"}),
+    ],
+)
+def test_another_noise(table: Path, words: list[object], options: dict[str, Any]) -> None:
+    out = table.with_name("b.parquet")
+    result = bounds(table, *words, "--radii", "0,1", "--thresholds", 0.5, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert sb.Certificate.load(out) == sb.certify_scores(
+        SCORES, radii=[0, 1], thresholds=[0.5], **options
+    )
+
+
+def test_without_sigma_it_says_what_it_is(table: Path) -> None:
+    result = bounds(table, "--out", table.with_name("b.parquet"))
+    assert result.exit_code == 2
+    assert "sigma must be given: the scale of the noise" in result.output

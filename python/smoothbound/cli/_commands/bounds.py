@@ -25,12 +25,13 @@ from smoothbound.cli._options import (
     Band,
     NBins,
     Radii,
-    Sigma,
     Thresholds,
     default_radii,
     numbers,
 )
 from smoothbound.cli._run_options import shard_of
+from smoothbound.curves._named import NAMES as CURVES
+from smoothbound.curves._named import curve as curve_of
 from smoothbound.errors import StoreError
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ def bounds(
             show_default=False,
         ),
     ],
-    sigma: Sigma,
     out: Annotated[
         Path,
         typer.Option(
@@ -68,6 +68,14 @@ def bounds(
             show_default=False,
         ),
     ],
+    sigma: Annotated[
+        float | None,
+        typer.Option(
+            help="Noise level, in the units of the model's input before normalisation; needed "
+            "unless the --curve has no scale.",
+            show_default=False,
+        ),
+    ] = None,
     score_range: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -89,6 +97,15 @@ def bounds(
     ] = "cdf",
     band: Band = "ell",
     n_bins: NBins = None,
+    curve: Annotated[
+        str,
+        typer.Option(
+            help=f"Noise of the draws: one of {', '.join(CURVES)}, with numbers for K and D. Radii "
+            "are l2 distances for the Gaussian, l1 distances for the next two, and numbers of "
+            "changed pixels for ablation, which takes no --sigma (docs/other-noises.md).",
+            rich_help_panel=_DRAWS,
+        ),
+    ] = "gaussian",
     sides: Annotated[
         str, typer.Option(help="lower, upper, or both with alpha split between them.")
     ] = "lower",
@@ -161,17 +178,21 @@ def bounds(
     from smoothbound.bounds._certify import certify_rows
     from smoothbound.bounds._levels.arguments import default_range
     from smoothbound.bounds._method import Method
-    from smoothbound.bounds._request import Request
+    from smoothbound.bounds._request import Request, sigma_of
     from smoothbound.scores._files import open_scores
     from smoothbound.scores._score_file import between, without_categories
 
     target = _Target.of(out, None if shard is None else shard_of(shard))
     what = checks.choice("statistic", statistic, STATISTICS)
     ends = default_range(what) if score_range is None else score_range
-    grid = default_radii(sigma) if radii is None else numbers("--radii", radii)
+    noise = curve_of(curve)
+    scale = sigma_of(noise, sigma)
+    usual = default_radii(scale) if noise.has_scale else [float(n) for n in range(17)]
+    grid = usual if radii is None else numbers("--radii", radii)
     middle = [sum(ends) / 2] if what == "mean" else []
     request = Request(
-        sigma=sigma,
+        sigma=scale,
+        curve=noise,
         alpha=alpha,
         score_range=ends,
         radii=tuple(grid),

@@ -1,0 +1,91 @@
+"""Theorem 2 for any curve, knot by knot: what the core has in cpp/src/knot_sum.cpp, in NumPy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from smoothbound.curves._ablation import Ablation
+from smoothbound.curves._curve import Curve
+from smoothbound.curves._gaussian import CDF_ERROR
+from smoothbound.curves._tabulated import Tabulated
+
+__all__ = ["KnotSum"]
+
+Vector = NDArray[np.float64]
+
+_UNIT = 2.0**-53
+_RESOLUTION = 1e-14  # of r, in units of 1 + r
+
+
+@dataclass(frozen=True)
+class KnotSum:
+    """The gaps between knots, with bounds on the probability of a score beyond each."""
+
+    gaps: Vector
+    p: Vector
+    q: Vector
+    curve: Curve
+
+    @classmethod
+    def of_levels(cls, gaps: Vector, z: Vector, curve: Curve) -> KnotSum:
+        """Take the levels as quantiles."""
+        p = np.maximum(ndtr(z) * (1.0 - CDF_ERROR) - 1e-323, 0.0)
+        return cls(gaps, p, ndtr(-z) * (1.0 + CDF_ERROR) + 1e-323, curve)
+
+    def __call__(self, r: float) -> float:
+        """Sum gap * psi_r(p), rounded down."""
+        terms = self.gaps * self.curve.between(self.p, self.q, r)
+        return max(0.0, math.fsum(terms) * (1.0 - 16 * _UNIT) - 1e-323 * (terms.size + 1.0))
+
+    def certified_radius(self, target: float) -> float:
+        """Find the largest radius whose sum is above the target; NaN if R = 0 fails."""
+        if not self(0.0) > target:
+            return math.nan
+        if isinstance(self.curve, Ablation):
+            return self._last(range(self.curve.pixels - self.curve.kept + 1), target)
+        if isinstance(self.curve, Tabulated):
+            return self._last((0.0, *self.curve.radii), target)
+        return _largest(lambda r: self(r) - target)
+
+    def _last(self, radii: Sequence[float], target: float) -> float:
+        """Find the last of some radii, of which the first passes, by halving."""
+        low, high = 0, len(radii)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self(float(radii[middle])) > target:
+                low = middle
+            else:
+                high = middle
+        return float(radii[low])
+
+
+def _largest(excess: Callable[[float], float]) -> float:
+    """Find where an excess that is positive at 0 ends, by the Illinois rule."""
+    low, low_weight = 0.0, excess(0.0)
+    high, high_weight = 1.0, excess(1.0)
+    while high_weight > 0.0:
+        low, low_weight = high, high_weight
+        high *= 2.0
+        high_weight = excess(high)
+    for step in range(200):
+        if high - low <= _RESOLUTION * (1.0 + low):
+            break
+        r = low + (high - low) * low_weight / (low_weight - high_weight)
+        if step % 4 == 3 or not low < r < high:
+            r = low + 0.5 * (high - low)
+        if not low < r < high:
+            break
+        found = excess(r)
+        if found > 0.0:
+            low, low_weight = r, found
+            high_weight *= 0.5
+        else:
+            high, high_weight = r, found
+            low_weight *= 0.5
+    return low
