@@ -22,6 +22,16 @@ constexpr double sum_of_products_error = (block / lanes + 2 + 1 + 4 + 4) * unit;
 constexpr double cdf_step = gaussian::cdf_absolute_error;  // a subnormal step
 constexpr double least_exp = 1e-300;                       // rounding is relative above it
 
+double sum_of_products(const double* x, const double* y, std::size_t n) noexcept {
+  double sums[lanes] = {};
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    for (std::size_t k = 0; k < lanes; ++k) sums[k] += x[i + k] * y[i + k];
+  }
+  for (; i < n; ++i) sums[i % lanes] += x[i] * y[i];
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 // Delta, rounded up: the probability that one of the changed pixels stays. It is
 // 1 - C(d - R, k) / C(d, k), which is symmetric in R and k.
 double loss_of_ablation(std::size_t d, std::size_t k, double r) noexcept {
@@ -37,9 +47,8 @@ double loss_of_ablation(std::size_t d, std::size_t k, double r) noexcept {
   return hidden < unit ? 1.0 : above(1.0 - hidden);
 }
 
-double lowered(double p, double loss) noexcept {
-  return loss == 0.0 ? p : std::max(0.0, below(p - loss));
-}
+// Added to a loss, it covers the rounding of p - loss too.
+constexpr double margin_of_loss = 4 * unit;
 
 // exp(-r) rounded down is that of a larger radius. What holds there holds here too.
 double laplace(double p, double q, double e) noexcept {
@@ -85,14 +94,14 @@ CurveAt::CurveAt(const NoiseCurve& curve, double r) noexcept : curve_(curve), fo
       value_ = r;
       break;
     case CurveKind::l1_uniform:
-      value_ = 0.5 * r;
+      value_ = 0.5 * r + margin_of_loss;
       break;
     case CurveKind::l1_laplace:
       form_ = Form::laplace;
       value_ = gaussian::exp(-r) * (1.0 - gaussian::far_exp_relative_error - 2 * unit);
       break;
     case CurveKind::ablation:
-      value_ = loss_of_ablation(curve.pixels, curve.kept, r);
+      if (r >= 1.0) value_ = loss_of_ablation(curve.pixels, curve.kept, r) + margin_of_loss;
       break;
     case CurveKind::table: {
       form_ = Form::table;
@@ -113,7 +122,8 @@ void CurveAt::operator()(const double* p, const double* q, double* out,
                          std::size_t n) const noexcept {
   switch (form_) {
     case Form::line:
-      for (std::size_t i = 0; i < n; ++i) out[i] = lowered(p[i], value_);
+#pragma omp simd
+      for (std::size_t i = 0; i < n; ++i) out[i] = p[i] > value_ ? p[i] - value_ : 0.0;
       return;
     case Form::laplace:
       for (std::size_t i = 0; i < n; ++i) out[i] = laplace(p[i], q[i], value_);
@@ -172,9 +182,7 @@ double KnotSum::operator()(const CurveAt& psi) const noexcept {
   for (std::size_t start = 0; start < gaps_.size(); start += block) {
     const std::size_t n = std::min(block, gaps_.size() - start);
     psi(p_.data() + start, q_.data() + start, weights.data(), n);
-    double sums[lanes] = {};
-    for (std::size_t i = 0; i < n; ++i) sums[i % lanes] += gaps_[start + i] * weights[i];
-    add_to(total, lost, (sums[0] + sums[1]) + (sums[2] + sums[3]));
+    add_to(total, lost, sum_of_products(gaps_.data() + start, weights.data(), n));
   }
   const double safe = (total + lost) * (1.0 - sum_of_products_error);
   // A product that is subnormal errs by a step at most.
@@ -197,7 +205,8 @@ double last_passing(std::size_t low, std::size_t high, const Radius& radius, con
   return radius(low);
 }
 
-// The Illinois rule, with every fourth step in the middle.
+// The Illinois rule, with every eighth step in the middle. A step that would end nearer to an end of
+// the bracket than half the resolution goes so far, so that the bracket closes around the root.
 template <class Excess>
 double largest_passing(const Excess& excess) {
   double low = 0.0;
@@ -212,7 +221,9 @@ double largest_passing(const Excess& excess) {
   }
   for (int step = 0; step < most_steps && high - low > resolution * (1.0 + low); ++step) {
     double r = low + (high - low) * low_weight / (low_weight - high_weight);
-    if (step % 4 == 3 || !(low < r && r < high)) r = low + 0.5 * (high - low);
+    const double least = 0.5 * resolution * (1.0 + low);
+    r = std::max(low + least, std::min(r, high - least));
+    if (step % 8 == 7 || !(low < r && r < high)) r = low + 0.5 * (high - low);
     if (!(low < r && r < high)) break;
     const double found = excess(r);
     if (found > 0.0) {

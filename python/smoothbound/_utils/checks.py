@@ -21,12 +21,14 @@ __all__ = [
     "array",
     "choice",
     "count",
+    "distances",
     "first_outside",
     "flag",
     "floats",
     "function",
     "instance",
     "items",
+    "levels",
     "non_negative",
     "number",
     "numbers",
@@ -250,6 +252,41 @@ def vector(name: str, values: object) -> NDArray[np.float64]:
             f"{name} must be numbers in one dimension, got shape {raw.shape} of {raw.dtype}"
         )
     return raw.astype(np.float64)
+
+
+def _one_for_each(name: str, values: object, n_inputs: int) -> NDArray[np.float64]:
+    found = vector(name, values)
+    if found.size != n_inputs:
+        raise ValueError(
+            f"{name} must have one number for each of the {n_inputs} inputs, got {found.size}"
+        )
+    return found
+
+
+def levels(name: str, values: object, n_inputs: int) -> NDArray[np.float64] | None:
+    """Return a noise level for each input, if all are positive and finite; None for a single one.
+
+    Examples
+    --------
+    >>> levels("sigma", [0.25, 0.5], 2), levels("sigma", 0.25, 2)
+    (array([0.25, 0.5 ]), None)
+    """
+    if values is None or np.ndim(values) == 0:  # type: ignore[arg-type]
+        return None
+    found = _one_for_each(name, values, n_inputs)
+    for i in np.flatnonzero(~((found > 0.0) & np.isfinite(found)))[:1]:
+        raise ValueError(f"{name} must be positive and finite, got {name}[{i}] = {found[i]}")
+    return found
+
+
+def distances(name: str, values: object, n_inputs: int) -> NDArray[np.float64]:
+    """Return a distance for each input, if all are at least 0; a single one is that of all."""
+    if np.ndim(values) == 0:  # type: ignore[arg-type]
+        values = np.full(n_inputs, number(name, values))
+    found = _one_for_each(name, values, n_inputs)
+    for i in np.flatnonzero(~(found >= 0.0))[:1]:
+        raise ValueError(f"{name} must be at least 0, got {name}[{i}] = {found[i]}")
+    return found
 
 
 def _is_exact(value: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -50,6 +50,12 @@ class Certificate:
     radius : ndarray of float64, shape (n_inputs, n_thresholds), or None
         The radius, in the units of the input, within which the expected score stays above the
         threshold; NaN where even R = 0 fails. None without the lower side.
+    sigma : ndarray of float64, shape (n_inputs,), or None
+        Noise level of each input; None if ``settings.sigma`` is that of all. Otherwise the settings
+        have the least of them.
+    constant_within : ndarray of float64, shape (n_inputs,), or None
+        Radius around each input within which sigma is constant, which no certified radius exceeds;
+        None if none was stated.
     """
 
     settings_class: ClassVar[type[Settings]] = Settings
@@ -58,6 +64,8 @@ class Certificate:
     lower: NDArray[np.float64] | None
     upper: NDArray[np.float64] | None
     radius: NDArray[np.float64] | None
+    sigma: NDArray[np.float64] | None = field(default=None, kw_only=True)
+    constant_within: NDArray[np.float64] | None = field(default=None, kw_only=True)
 
     _own_columns: ClassVar[tuple[str, ...]] = ()  # attributes that only a subclass has
     _in_files_only: ClassVar[tuple[str, ...]] = ()  # columns that no frame and no text shows
@@ -103,10 +111,16 @@ class Certificate:
         about = "" if of.quantity == "confidence" else f", {of.quantity}"
         title = (
             f"{type(self).__name__} of {len(self)} input{'s' * (len(self) != 1)}{about}: "
-            f"{of.method.label}, n = {of.n}, sigma = {exact(of.sigma)}, alpha = {exact(of.alpha)}"
+            f"{of.method.label}, n = {of.n}, {self._levels()}, alpha = {exact(of.alpha)}"
         )
         title += f"; {of.caveat}" if of.caveat else ""
         return Preview(title, len(self), *names_and_columns, checks.remark_on_alpha(of.alpha))
+
+    def _levels(self) -> str:
+        """Say which noise levels the inputs have."""
+        if self.sigma is None or not self.sigma.size:
+            return f"sigma = {exact(self.settings.sigma)}"
+        return f"sigma from {exact(self.sigma.min())} to {exact(self.sigma.max())}"
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
         """Yield the name and the values of each part that has one entry per input, or is None."""
@@ -245,6 +259,8 @@ class Certificate:
     def _columns(self) -> dict[str, Any]:
         """Return the columns of `to_arrow` by name, each with one row an input."""
         own = {name: getattr(self, name) for name in self._own_columns}
+        of_inputs = {"sigma": self.sigma, "constant_within": self.constant_within}
+        own |= {name: values for name, values in of_inputs.items() if values is not None}
         return own | {
             name: values
             for name in ("lower", "upper", "radius")
@@ -255,7 +271,8 @@ class Certificate:
         """Return a table with one row an input and the settings in its metadata.
 
         Columns "lower", "upper" and "radius" are lists as long as the radii or the thresholds. A
-        column without radii or thresholds is left out. The metadata key ``smoothbound`` holds the
+        column without radii or thresholds is left out, as are "sigma" and "constant_within" if they
+        are None. The metadata key ``smoothbound`` holds the
         settings as JSON, and ``smoothbound class`` the name of the class.
         """
         with name_the_extra():

@@ -63,6 +63,7 @@ class Tabular(Protocol):
     def flat(self) -> tuple[list[str], list[Any]]: ...
 
 
+_OF_INPUTS = {"sigma": checks.levels, "constant_within": checks.distances}  # absent in most files
 _Write = Callable[[pa.Table, Tabular], None]
 _FORMERLY = {"index": ("example", "inputs")}  # names that columns have in older files
 
@@ -110,6 +111,8 @@ def read(path: str | Path, class_named: Callable[[str], Any]) -> Any:
 def _part(kind: Any, name: str, settings: Settings, table: pa.Table) -> Any:
     """Return one field of a kind of certificate: an array, a tuple of text, or None."""
     side = settings.alpha_upper if name == "upper" else settings.alpha_lower
+    if name in _OF_INPUTS and name not in table.column_names:
+        return None
     if name not in ("lower", "upper", "radius"):
         names = [name, *_FORMERLY.get(name, ())]
         name = next((old for old in names if old in table.column_names), name)
@@ -118,7 +121,8 @@ def _part(kind: Any, name: str, settings: Settings, table: pa.Table) -> Any:
             raise ValueError(f"{name} must not be empty")
         if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
             return tuple(column.to_pylist())
-        return np.array(column.to_numpy(zero_copy_only=False))
+        values = np.array(column.to_numpy(zero_copy_only=False))
+        return _OF_INPUTS[name](name, values, len(table)) if name in _OF_INPUTS else values
     if side is None:
         return None
     shape = kind.shape_of(name, settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +20,7 @@ from smoothbound.bounds._certificate import Certificate
 from smoothbound.bounds._levels.arguments import default_range
 from smoothbound.bounds._levels.certify import certify_levels
 from smoothbound.bounds._method import Method
+from smoothbound.bounds._per_input import groups, joined, require_one_level, within
 from smoothbound.bounds._request import OneSide, Request, Settings, sigma_of
 from smoothbound.bounds._sample_size import require_draws
 from smoothbound.curves._curve import Curve
@@ -26,11 +29,13 @@ from smoothbound.scores._arrays import as_scores, outside_range
 
 __all__ = ["certify_rows", "certify_scores"]
 
+Vector = NDArray[np.float64]
+
 
 def certify_scores(
     scores: Any,
     *,
-    sigma: float | None = None,
+    sigma: float | ArrayLike | None = None,
     curve: str | Curve = "gaussian",
     alpha: float = 1e-3,
     score_range: tuple[float, float] | None = None,
@@ -49,6 +54,7 @@ def certify_scores(
     levels: ArrayLike = (),
     backend: Backend | None = None,
     threads: int | None = None,
+    constant_within: ArrayLike | None = None,
 ) -> Certificate:
     """Certify the confidence of a smoothed classifier from the scores of its noisy draws.
 
@@ -58,9 +64,10 @@ def certify_scores(
         Row i holds the scores h(x_i + delta) of independent draws delta ~ N(0, sigma^2 I).
         NumPy, torch (any device), Arrow, or anything with DLPack, the buffer protocol or the
         array interface. `smoothbound.scores.as_scores` says which of them are copied.
-    sigma : float
+    sigma : float or array-like, shape (n_inputs,)
         Noise level, > 0, in the units of the model's input before normalisation. It is left out
-        with a `curve` that has no scale.
+        with a `curve` that has no scale. With one for each input, sigma(x), a certificate holds
+        only as far as sigma(x') = sigma(x): state that distance by `constant_within`.
     curve : {"gaussian", "l1-uniform", "l1-laplace", "ablation-K-of-D"} or Curve
         The noise of the draws, and what it certifies against: the radii are distances in the norm
         of the curve (`smoothbound.curves`, docs/other-noises.md). Only the Gaussian takes
@@ -119,6 +126,10 @@ def certify_scores(
     threads : int, optional
         Number of threads, 1 to 1024; by default as many as suit the work and the machine. The
         result does not depend on it.
+    constant_within : float or array-like, shape (n_inputs,), optional
+        Radius, >= 0, of a ball around each input on which sigma is constant. Bounds at larger radii
+        become the ends of the range, and certified radii at most this (docs/other-noises.md).
+        Without it, you state that sigma is constant as far as anything is certified.
 
     Returns
     -------
@@ -163,9 +174,11 @@ def certify_scores(
     >>> bool((cert.lower[:, 0] > 0.9).all() and (cert.radius > 0.25).all())
     True
     """
-    noise = curve_of(curve)
+    noise, rows = curve_of(curve), as_scores(scores)
+    each = checks.levels("sigma", sigma, len(rows))
+    one = sigma if each is None else float(min(each, default=1.0))
     request = Request(
-        sigma=sigma_of(noise, sigma),
+        sigma=sigma_of(noise, one),
         alpha=alpha,
         score_range=default_range(statistic) if score_range is None else score_range,
         radii=checks.floats("radii", radii),
@@ -179,7 +192,35 @@ def certify_scores(
         levels=checks.floats("levels", levels),
         curve=noise,
     )
-    return certify_rows(scores, request, first_row=first_row, backend=backend, threads=threads)
+    if statistic != "mean":
+        require_one_level(statistic, each, constant_within)
+    certify = partial(certify_rows, backend=backend, threads=threads)
+    if each is None or not each.size:
+        certificate = certify(rows, request, first_row=first_row)
+    else:
+        certificate = _certify_groups(certify, rows, request, each, first_row)
+    if constant_within is None:
+        return certificate
+    return within(certificate, checks.distances("constant_within", constant_within, len(rows)))
+
+
+def _certify_groups(
+    certify: Callable[..., Certificate],
+    rows: NDArray[Any],
+    request: Request,
+    sigma: Vector,
+    first_row: int,
+) -> Certificate:
+    """Certify rows with noise levels of their own: those with the same one together."""
+    first_row = checks.count("first_row", first_row, 0, 2**63 - 1)
+    in_succession = request.order == "unknown" and request.method.uses_order
+    parts = []
+    for where in groups(sigma, in_succession=in_succession):
+        asked = replace(request, sigma=float(sigma[where[0]]))
+        first = first_row + int(where[0])
+        made = certify(rows[where], asked, first_row=first, positions=where)
+        parts.append((where, made))
+    return joined(parts, sigma)
 
 
 def certify_rows(
@@ -189,8 +230,12 @@ def certify_rows(
     first_row: int = 0,
     backend: Backend | None = None,
     threads: int | None = None,
+    positions: NDArray[np.int64] | None = None,
 ) -> Certificate:
-    """Certify each row of scores as a request asks: `certify_scores` with its checked arguments."""
+    """Certify each row of scores as a request asks: `certify_scores` with its checked arguments.
+
+    An error names a row by its position, if positions are given.
+    """
     first_row = checks.count("first_row", first_row, 0, 2**63 - 1)
     rows = as_scores(scores)
     backend = backends.resolve(backend)
@@ -200,9 +245,9 @@ def certify_rows(
     made = _plans(request, rows.shape[1], backend, threads)
     lower = upper = radius = None
     if made.lower is not None:
-        lower, radius = _bounds(made.lower, rows, first_row, request.score_range)
+        lower, radius = _bounds(made.lower, rows, first_row, request.score_range, positions)
     if made.upper is not None:
-        upper, _ = _bounds(made.upper, rows, first_row, request.score_range)
+        upper, _ = _bounds(made.upper, rows, first_row, request.score_range, positions)
     return Certificate(made.settings, lower, upper, radius)
 
 
@@ -272,10 +317,15 @@ def _plan(settings: Settings, threads: int, share: OneSide) -> _Plan:
 
 
 def _bounds(
-    plan: _Plan, rows: NDArray[Any], first_row: int, score_range: tuple[float, float]
+    plan: _Plan,
+    rows: NDArray[Any],
+    first_row: int,
+    score_range: tuple[float, float],
+    positions: NDArray[np.int64] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the bounds and the radii of one side; refuse scores that are not in the range."""
     bounds, radius, bad = plan.certify(rows, first_row)
     if bad >= 0:
-        raise outside_range(rows[bad], score_range, i=bad)
+        named = bad if positions is None else int(positions[bad])
+        raise outside_range(rows[bad], score_range, i=named)
     return bounds, radius

@@ -124,6 +124,11 @@ class Method:
         return self.bound == "tangent"
 
     @property
+    def uses_order(self) -> bool:
+        """Whether the bound depends on the order of the draws."""
+        return self.splits_pilot or self.mean == "betting"
+
+    @property
     def holds_at_all_radii(self) -> bool:
         """Whether the bounds of one input hold at all radii at once, not only each by itself."""
         return self.bound in ("mean", "cdf")

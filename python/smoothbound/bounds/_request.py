@@ -57,7 +57,7 @@ class Request:
     ----------
     sigma : float
         Noise level, in the units of the model's input before normalisation; 1 for a curve without a
-        scale.
+        scale. If each input has its own (`Certificate.sigma`), the settings have the least.
     alpha : float
         Failure probability of each certificate as a whole.
     score_range : (float, float)
@@ -262,7 +262,7 @@ class DrawnSettings(Settings):
         return super()._objects(values) | {"noise": noise}
 
 
-def sigma_of(curve: Curve, sigma: float | None) -> float:
+def sigma_of(curve: Curve, sigma: object) -> float:
     """Return the sigma of a request, which is left out where a curve has no scale."""
     if curve.has_scale and sigma is None:
         raise TypeError(f"sigma must be given: the scale of the noise of curve={curve.name!r}")
@@ -270,7 +270,7 @@ def sigma_of(curve: Curve, sigma: float | None) -> float:
         raise ValueError(
             f"sigma must be left out: curve={curve.name!r} has no scale, got {checks.shown(sigma)}"
         )
-    return 1.0 if sigma is None else sigma
+    return 1.0 if sigma is None else checks.positive("sigma", sigma)
 
 
 def _require_suited(curve: Curve, request: Request) -> None:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from smoothbound._utils import checks
 from smoothbound.curves._curve import Curve, Vector
 from smoothbound.curves._l1 import lowered
@@ -62,8 +64,19 @@ class Ablation(Curve):
     def name(self) -> str:
         return f"ablation-{self.kept}-of-{self.pixels}"
 
+    def _sample(self, x: Vector, n: int, rng: np.random.Generator, sigma: float) -> Vector:
+        if x.size % self.pixels or not x.size:
+            raise ValueError(
+                f"x must have {self.pixels} pixels, each with all its channels, got shape {x.shape}"
+            )
+        copies = np.full((n, x.size // self.pixels, self.pixels), np.nan)
+        for copy in copies:
+            kept = rng.choice(self.pixels, self.kept, replace=False)
+            copy[:, kept] = x.reshape(-1, self.pixels)[:, kept]
+        return copies.reshape(n, *x.shape)
+
     def _between(self, p: Vector, q: Vector, r: float) -> Vector:
-        return lowered(p, self.loss(math.floor(r)))
+        return p if r < 1.0 else lowered(p, self.loss(math.floor(r)))
 
     def loss(self, changed: int) -> float:
         """Return Delta, rounded up: the probability that one of the changed pixels stays."""

@@ -145,6 +145,48 @@ class Curve(ABC):
     def _between(self, p: Vector, q: Vector, r: float) -> Vector:
         """Return what `between` returns for r > 0, before it is clipped to [0, p]."""
 
+    def sample(self, x: ArrayLike, n: int, rng: np.random.Generator, sigma: float = 1.0) -> Vector:
+        """Return noisy copies of an input, in floating point.
+
+        x + noise is rounded, and no certificate accounts for that: with Gaussian, uniform and
+        Laplace noise it is no proof (docs/noise.md). Ablation has no such limit.
+
+        Parameters
+        ----------
+        x : array-like of float, of any shape
+            The input; for ablation with its channels first, if it has any.
+        n : int
+            Number of copies, at least 1.
+        rng : numpy.random.Generator
+        sigma : float
+            The scale of the noise, > 0, in the units of x; 1 for a curve without a scale.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, *x.shape)
+            Hidden pixels are NaN.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of the kind or in the range stated above, or the noise is not
+            known, as that of a table.
+
+        Examples
+        --------
+        >>> from smoothbound import curves
+        >>> rng = np.random.default_rng(0)
+        >>> copies = curves.curve("ablation-1-of-3").sample([5.0, 6.0, 7.0], 2, rng)
+        >>> copies.shape, np.isnan(copies).sum(axis=1).tolist()
+        ((2, 3), [2, 2])
+        """
+        checks.instance("rng", rng, np.random.Generator)
+        self.scaled(0.0, sigma)  # refuses a sigma that is none
+        return self._sample(checks.numbers("x", x), checks.count("n", n), rng, sigma)
+
+    def _sample(self, x: Vector, n: int, rng: np.random.Generator, sigma: float) -> Vector:
+        raise ValueError(f"curve must be of a noise that is known, got {self.name!r}")
+
     def plain(self) -> Any:
         """Return the curve as JSON holds it; `curve` reads it back."""
         return self.name

@@ -37,6 +37,9 @@ class Gaussian(Curve):
     def name(self) -> str:
         return "gaussian"
 
+    def _sample(self, x: Vector, n: int, rng: np.random.Generator, sigma: float) -> Vector:
+        return x + rng.normal(scale=sigma, size=(n, *x.shape))
+
     def _between(self, p: Vector, q: Vector, r: float) -> Vector:
         z = np.where(p < 0.5, ndtri(p), -ndtri(np.minimum(q, 1.0)))
         x = z - np.abs(z) * _QUANTILE_ERROR - r

@@ -20,6 +20,7 @@ __all__ = ["KnotSum"]
 Vector = NDArray[np.float64]
 
 _UNIT = 2.0**-53
+_BLOCK = 64  # the sum of a block errs by as many units
 _RESOLUTION = 1e-14  # of r, in units of 1 + r
 
 
@@ -40,8 +41,10 @@ class KnotSum:
 
     def __call__(self, r: float) -> float:
         """Sum gap * psi_r(p), rounded down."""
-        terms = self.gaps * self.curve.between(self.p, self.q, r)
-        return max(0.0, math.fsum(terms) * (1.0 - 16 * _UNIT) - 1e-323 * (terms.size + 1.0))
+        weights = self.curve.between(self.p, self.q, r)
+        blocks = np.add.reduceat(self.gaps * weights, np.arange(0, self.gaps.size, _BLOCK))
+        safe = math.fsum(blocks) * (1.0 - (_BLOCK + 16) * _UNIT)
+        return max(0.0, safe - 1e-323 * (self.gaps.size + 1.0))
 
     def certified_radius(self, target: float) -> float:
         """Find the largest radius whose sum is above the target; NaN if R = 0 fails."""
@@ -77,7 +80,9 @@ def _largest(excess: Callable[[float], float]) -> float:
         if high - low <= _RESOLUTION * (1.0 + low):
             break
         r = low + (high - low) * low_weight / (low_weight - high_weight)
-        if step % 4 == 3 or not low < r < high:
+        least = 0.5 * _RESOLUTION * (1.0 + low)  # so that the bracket closes around the root
+        r = max(low + least, min(r, high - least))
+        if step % 8 == 7 or not low < r < high:
             r = low + 0.5 * (high - low)
         if not low < r < high:
             break

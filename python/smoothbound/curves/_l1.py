@@ -37,6 +37,9 @@ class L1Uniform(Curve):
     def name(self) -> str:
         return "l1-uniform"
 
+    def _sample(self, x: Vector, n: int, rng: np.random.Generator, sigma: float) -> Vector:
+        return x + rng.uniform(-sigma, sigma, size=(n, *x.shape))
+
     def _between(self, p: Vector, q: Vector, r: float) -> Vector:
         return lowered(p, 0.5 * r)
 
@@ -65,6 +68,9 @@ class L1Laplace(Curve):
     def name(self) -> str:
         return "l1-laplace"
 
+    def _sample(self, x: Vector, n: int, rng: np.random.Generator, sigma: float) -> Vector:
+        return x + rng.laplace(scale=sigma, size=(n, *x.shape))
+
     def _between(self, p: Vector, q: Vector, r: float) -> Vector:
         # A smaller E is that of a larger radius. The bound at that radius holds here too.
         e = math.exp(-r) * (1.0 - _FEW_UNITS)
@@ -78,4 +84,4 @@ class L1Laplace(Curve):
 
 def lowered(p: Vector, loss: float) -> Vector:
     """Return p - loss, rounded down."""
-    return np.nextafter(p - loss, -np.inf) if loss else p
+    return np.nextafter(p - loss, -np.inf)

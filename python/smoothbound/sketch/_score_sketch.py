@@ -15,6 +15,7 @@ from smoothbound._utils.extras import name_the_extra
 from smoothbound._utils.renamed import formerly, renamed
 from smoothbound.backends._names import Backend, Band, Sides, Statistic
 from smoothbound.bounds._method import Method
+from smoothbound.bounds._per_input import require_one_level, within
 from smoothbound.bounds._request import Request, sigma_of
 from smoothbound.curves._curve import Curve
 from smoothbound.curves._named import curve as curve_of
@@ -468,7 +469,7 @@ class ScoreSketch:
     def certify(
         self,
         *,
-        sigma: float | None = None,
+        sigma: float | ArrayLike | None = None,
         curve: str | Curve = "gaussian",
         radii: ArrayLike = (0.0,),
         thresholds: ArrayLike = (),
@@ -478,6 +479,7 @@ class ScoreSketch:
         statistic: Literal["mean"] = "mean",
         backend: Backend | None = None,
         threads: int | None = None,
+        constant_within: ArrayLike | None = None,
     ) -> SketchCertificate: ...
 
     @overload
@@ -499,7 +501,8 @@ class ScoreSketch:
     def certify(
         self,
         *,
-        sigma: float | None = None,
+        sigma: float | ArrayLike | None = None,
+        curve: str | Curve = "gaussian",
         radii: ArrayLike = (0.0,),
         thresholds: ArrayLike = (),
         alpha: float = 1e-3,
@@ -509,6 +512,7 @@ class ScoreSketch:
         levels: ArrayLike = (),
         backend: Backend | None = None,
         threads: int | None = None,
+        constant_within: ArrayLike | None = None,
     ) -> SketchCertificate | SketchLevelCertificate:
         """Certify every input by Theorem 2, with the edges as knots; or levels of its scores.
 
@@ -516,10 +520,13 @@ class ScoreSketch:
 
         Parameters
         ----------
-        sigma : float, optional
-            Noise level of the draws; by default the recorded one, from which it must not differ.
+        sigma : float or array-like, shape (n_inputs,), optional
+            Noise level of the draws, or that of each input; by default the recorded one, from which
+            it must not differ.
         curve, radii, thresholds, alpha, band, sides, statistic, levels, backend, threads
             As in `certify_scores`.
+        constant_within : float or array-like, shape (n_inputs,), optional
+            As in `certify_scores`, which says when a noise level for each input certifies anything.
 
         Returns
         -------
@@ -541,10 +548,10 @@ class ScoreSketch:
         """
         with self._shared.lock:
             content = self._shared.current()
-            noise = curve_of(curve)
-            known = self._check_sigma(sigma) if noise.has_scale else sigma_of(noise, sigma)
+            noise, n_inputs = curve_of(curve), len(content.index)
+            each = checks.levels("sigma", sigma, n_inputs)
             request = Request(
-                sigma=known,
+                sigma=self._sigma_of(noise, sigma, each),
                 alpha=alpha,
                 score_range=content.score_range,
                 radii=checks.floats("radii", radii),
@@ -556,10 +563,22 @@ class ScoreSketch:
                 curve=noise,
             )
             if statistic != "mean":
+                require_one_level(statistic, each, constant_within)
                 return certify_levels(content, request, backend=backend, threads=threads)
-            return certify_content(content, request, backend=backend, threads=threads)
+            made = certify_content(content, request, each, backend=backend, threads=threads)
+        if constant_within is None:
+            return made
+        return within(made, checks.distances("constant_within", constant_within, n_inputs))
 
-    def _check_sigma(self, sigma: float | None) -> float:
+    def _sigma_of(self, curve: Curve, sigma: object, each: NDArray[np.float64] | None) -> float:
+        """Return the noise level of a request: the least, if each input has its own."""
+        if each is None or not curve.has_scale:
+            return self._check_sigma(sigma) if curve.has_scale else sigma_of(curve, sigma)
+        for level in each.tolist() if self.sigma is not None else ():
+            self._check_sigma(level)
+        return float(each.min())
+
+    def _check_sigma(self, sigma: object) -> float:
         known = self.sigma
         if sigma is not None:
             stated = checks.positive("sigma", sigma)

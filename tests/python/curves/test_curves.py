@@ -128,3 +128,34 @@ def test_a_name_is_read_back(name):
 def test_refuses(call, need):
     with pytest.raises(ValueError, match=need):
         call()
+
+
+@pytest.mark.parametrize(
+    ("name", "deviation"), [("gaussian", 1.0), ("l1-uniform", 3**-0.5), ("l1-laplace", 2**0.5)]
+)
+def test_noise_has_its_scale(name, deviation):
+    x = np.array([[1.0, -2.0, 5.0]])
+    draws = curves.curve(name).sample(x, 40_000, np.random.default_rng(0), sigma=0.5)
+    assert draws.shape == (40_000, 1, 3)
+    assert draws.mean(axis=0) == pytest.approx(x, abs=0.02)
+    assert draws.std(axis=0) == pytest.approx(np.full((1, 3), 0.5 * deviation), rel=0.02)
+
+
+def test_ablation_keeps_pixels_with_their_channels_evenly():
+    x = np.arange(24.0).reshape(3, 2, 4)  # three channels
+    draws = curves.Ablation(pixels=8, kept=3).sample(x, 4000, np.random.default_rng(0))
+    shown = ~np.isnan(draws)
+    assert (shown.reshape(4000, 3, 8).sum(axis=2) == 3).all()
+    assert (shown[:, 0] == shown[:, 2]).all()
+    assert (np.where(shown, draws, x) == x).all()
+    assert shown[:, 0].mean(axis=0) == pytest.approx(np.full((2, 4), 3 / 8), abs=0.03)
+
+
+def test_refuses_to_sample_what_it_cannot():
+    rng, table = np.random.default_rng(0), curves.Tabulated([1.0], [0.5], [0.2])
+    with pytest.raises(ValueError, match="curve must be of a noise that is known"):
+        table.sample([1.0], 2, rng)
+    with pytest.raises(ValueError, match=r"x must have 8 pixels.*got shape \(9,\)"):
+        curves.Ablation(pixels=8, kept=3).sample(np.zeros(9), 2, rng)
+    with pytest.raises(ValueError, match="sigma must be left out"):
+        curves.Ablation(pixels=8, kept=3).sample(np.zeros(8), 2, rng, sigma=0.5)

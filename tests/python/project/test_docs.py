@@ -296,6 +296,13 @@ def check_levels(names: dict[str, Any]) -> None:
     assert (names["cert"].lower[:, 0] > 0.8).tolist() == [True, False]
 
 
+def check_other_noises(names: dict[str, Any]) -> None:
+    assert names["in_l1"].radius[0, 0] > 0.5
+    assert names["hidden"].radius[0, 0] >= 5
+    assert names["held"].lower.shape == (2, 1)
+    assert names["smoothed"].radius.max() <= 0.2
+
+
 CHECKS = {
     "anytime.md": check_anytime,
     "README.md": check_readme,
@@ -307,6 +314,7 @@ CHECKS = {
     "conformal.md": check_conformal,
     "clusters.md": check_clusters,
     "harness.md": check_harness,
+    "other-noises.md": check_other_noises,
     "results.md": check_results,
     "reproduction.md": check_reproduction,
 }

@@ -1,0 +1,92 @@
+"""A noise level for each input, and the ball on which it is constant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound.backends._names import Statistic
+from smoothbound.bounds._certificate import Certificate
+
+__all__ = ["groups", "joined", "require_one_level", "within"]
+
+Vector = NDArray[np.float64]
+Made = TypeVar("Made", bound=Certificate)
+
+
+def groups(sigma: Vector, *, in_succession: bool) -> list[NDArray[np.int64]]:
+    """Return the rows of each group with the same noise level.
+
+    Parameters
+    ----------
+    sigma : ndarray of float64, shape (n_inputs,)
+    in_succession : bool
+        Whether the rows of a group must follow one another, as a permutation by the number of the
+        row needs.
+
+    Examples
+    --------
+    >>> groups(np.array([0.5, 0.25, 0.5]), in_succession=False)
+    [array([1]), array([0, 2])]
+    >>> groups(np.array([0.5, 0.5, 0.25]), in_succession=True)
+    [array([0, 1]), array([2])]
+    """
+    if in_succession:
+        return np.split(np.arange(sigma.size), np.flatnonzero(np.diff(sigma)) + 1)
+    order = np.argsort(sigma, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(sigma[order])) + 1)
+
+
+def joined(parts: Sequence[tuple[NDArray[np.int64], Made]], sigma: Vector) -> Made:
+    """Return the certificate of all inputs from those of groups; settings state the least sigma."""
+    columns: dict[str, Any] = {}
+    for name, values in parts[0][1]._parts():
+        if values is None:
+            columns[name] = None
+            continue
+        whole = [None] * sigma.size
+        for rows, certificate in parts:
+            for row, value in zip(rows.tolist(), getattr(certificate, name), strict=True):
+                whole[row] = value
+        is_array = isinstance(values, np.ndarray)
+        columns[name] = np.array(whole, values.dtype) if is_array else tuple(whole)
+    least = min((certificate for _, certificate in parts), key=lambda one: one.settings.sigma)
+    return replace(least, **columns | {"sigma": sigma})
+
+
+def require_one_level(statistic: Statistic, sigma: Vector | None, constant_within: object) -> None:
+    """Refuse noise levels of their own, and the ball, for another statistic than the mean."""
+    for name, value in (("sigma", sigma), ("constant_within", constant_within)):
+        if value is not None:
+            need = "one number" if name == "sigma" else "left out"
+            raise ValueError(f"{name} must be {need} with statistic={statistic!r}")
+
+
+def within(certificate: Made, constant_within: Vector) -> Made:
+    """Return what a certificate shows if sigma is constant only this far from each input.
+
+    Beyond that distance nothing is known of the smoothed classifier, so the bounds there are the
+    ends of the range, and no radius is larger.
+
+    Examples
+    --------
+    >>> import smoothbound as sb
+    >>> cert = sb.certify_scores(np.full((1, 500), 0.9), sigma=1, radii=[0, 1], thresholds=[0.5])
+    >>> near = within(cert, np.array([0.5]))
+    >>> near.lower[0, 0] == cert.lower[0, 0], near.lower[0, 1], near.radius[0, 0]
+    (np.True_, np.float64(0.0), np.float64(0.5))
+    """
+    a, b = certificate.settings.score_range
+    beyond = np.array(certificate.settings.radii) > constant_within[:, None]
+    lower, upper, radius = certificate.lower, certificate.upper, certificate.radius
+    return replace(
+        certificate,
+        lower=None if lower is None else np.where(beyond, a, lower),
+        upper=None if upper is None else np.where(beyond, b, upper),
+        radius=None if radius is None else np.minimum(radius, constant_within[:, None]),
+        constant_within=constant_within,
+    )
