@@ -205,8 +205,8 @@ double last_passing(std::size_t low, std::size_t high, const Radius& radius, con
   return radius(low);
 }
 
-// The Illinois rule, with every eighth step in the middle. A step that would end nearer to an end of
-// the bracket than half the resolution goes so far, so that the bracket closes around the root.
+// The Illinois rule, with every eighth step in the middle. A step that would end nearer to an end
+// of the bracket than half the resolution goes so far, so that the bracket closes around the root.
 template <class Excess>
 double largest_passing(const Excess& excess) {
   double low = 0.0;
@@ -219,6 +219,7 @@ double largest_passing(const Excess& excess) {
     high *= 2.0;
     high_weight = excess(high);
   }
+  int moved = 0;  // the end that the last step moved
   for (int step = 0; step < most_steps && high - low > resolution * (1.0 + low); ++step) {
     double r = low + (high - low) * low_weight / (low_weight - high_weight);
     const double least = 0.5 * resolution * (1.0 + low);
@@ -226,15 +227,17 @@ double largest_passing(const Excess& excess) {
     if (step % 8 == 7 || !(low < r && r < high)) r = low + 0.5 * (high - low);
     if (!(low < r && r < high)) break;
     const double found = excess(r);
-    if (found > 0.0) {
+    const int end = found > 0.0 ? 1 : -1;
+    if (end > 0) {
       low = r;
       low_weight = found;
-      high_weight *= 0.5;
+      if (moved == end) high_weight *= 0.5;
     } else {
       high = r;
       high_weight = found;
-      low_weight *= 0.5;
+      if (moved == end) low_weight *= 0.5;
     }
+    moved = end;
   }
   return low;
 }

@@ -76,6 +76,7 @@ def _largest(excess: Callable[[float], float]) -> float:
         low, low_weight = high, high_weight
         high *= 2.0
         high_weight = excess(high)
+    side: bool | None = None  # which end the last step moved: the other's weight is then halved
     for step in range(200):
         if high - low <= _RESOLUTION * (1.0 + low):
             break
@@ -86,11 +87,12 @@ def _largest(excess: Callable[[float], float]) -> float:
             r = low + 0.5 * (high - low)
         if not low < r < high:
             break
-        found = excess(r)
-        if found > 0.0:
+        found, before = excess(r), side
+        side = found > 0.0
+        if side:
             low, low_weight = r, found
-            high_weight *= 0.5
+            high_weight *= 0.5 if before is side else 1.0
         else:
             high, high_weight = r, found
-            low_weight *= 0.5
+            low_weight *= 0.5 if before is side else 1.0
     return low
