@@ -271,7 +271,7 @@ def levels(name: str, values: object, n_inputs: int) -> NDArray[np.float64] | No
     >>> levels("sigma", [0.25, 0.5], 2), levels("sigma", 0.25, 2)
     (array([0.25, 0.5 ]), None)
     """
-    if values is None or np.ndim(values) == 0:  # type: ignore[arg-type]
+    if values is None or type(values) is float or array(name, values).ndim == 0:
         return None
     found = _one_for_each(name, values, n_inputs)
     for i in np.flatnonzero(~((found > 0.0) & np.isfinite(found)))[:1]:
@@ -281,7 +281,7 @@ def levels(name: str, values: object, n_inputs: int) -> NDArray[np.float64] | No
 
 def distances(name: str, values: object, n_inputs: int) -> NDArray[np.float64]:
     """Return a distance for each input, if all are at least 0; a single one is that of all."""
-    if np.ndim(values) == 0:  # type: ignore[arg-type]
+    if array(name, values).ndim == 0:
         values = np.full(n_inputs, number(name, values))
     found = _one_for_each(name, values, n_inputs)
     for i in np.flatnonzero(~(found >= 0.0))[:1]:
