@@ -202,6 +202,34 @@ class SmoothedClassifier:
         """Standard deviation of the noise."""
         return self.sampler.sigma
 
+    def with_sigma(self, sigma: float) -> SmoothedClassifier:
+        """Return the same classifier under noise of another level; both share the model.
+
+        An input with the same seed and index gets the same random words at every level. If each
+        input has a level of its own, `smoothbound.certify_scores` takes the scores of the draws and
+        the levels; it says when that is a certificate.
+
+        Parameters
+        ----------
+        sigma : float
+            Standard deviation of the noise, > 0, in the units of the model's input.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is no such number.
+
+        Examples
+        --------
+        >>> smoothed = SmoothedClassifier(lambda x: torch.cat([x, 1 - x], dim=1), sigma=0.5)
+        >>> smoothed.with_sigma(0.25).sigma, smoothed.sigma
+        (0.25, 0.5)
+        """
+        made = copy(self)
+        made.sampler = copy(self.sampler)
+        made.sampler.sigma = checks.positive("sigma", sigma)
+        return made
+
     @property
     def measure(self) -> Measure:
         """Confidence measure that is averaged over the noise."""
