@@ -221,6 +221,54 @@ class Sketch {
   smoothbound_sketch* sketch_ = nullptr;
 };
 
+// Levels of scores and of their counts: the counts never give more.
+void check_levels(Bytes& in, const smoothbound_options& o, const Block& block,
+                  const smoothbound_sketch* sketch) {
+  smoothbound_level_options l;
+  smoothbound_level_options_init(&l, sizeof l);
+  const bool quantile = in.below(2) == 0;
+  const std::vector<double> levels = quantile ? in.numbers(0.0, 1.0) : in.numbers(o.a, o.b);
+  const std::vector<double> cuts = quantile ? in.numbers(o.a, o.b) : in.numbers(0.0, 1.0);
+  l.statistic = quantile ? SMOOTHBOUND_STATISTIC_QUANTILE : SMOOTHBOUND_STATISTIC_PROBABILITY;
+  l.sigma = o.sigma;
+  l.alpha = o.alpha;
+  l.a = o.a;
+  l.b = o.b;
+  l.side = o.side;
+  l.threads = o.threads;
+  l.levels = levels.data();
+  l.n_levels = levels.size();
+  l.radii = o.radii;
+  l.n_radii = o.n_radii;
+  l.thresholds = cuts.data();
+  l.n_thresholds = o.side == SMOOTHBOUND_SIDE_LOWER ? cuts.size() : 0;
+  const std::size_t rows = block.view.n_inputs * levels.size();
+  std::vector<double> exact(rows * l.n_radii), counted(exact), radius(rows * l.n_thresholds);
+  smoothbound_failure failure{};
+  failure.struct_size = sizeof failure;
+  const auto certify = [&](std::vector<double>& bounds, const auto& call) {
+    const smoothbound_certificates out = {sizeof out, bounds.data(), bounds.size(), radius.data(),
+                                          radius.size()};
+    const std::int32_t status = call(out);
+    if (status != SMOOTHBOUND_OK) REQUIRE(failure.status == status);
+    for (const double r : radius) REQUIRE(status != SMOOTHBOUND_OK || !(r < 0.0));
+    return status == SMOOTHBOUND_OK;
+  };
+  const bool both = certify(exact,
+                            [&](const auto& out) {
+                              return smoothbound_certify_levels(&block.view, &l, &out, &failure);
+                            }) &&
+                    certify(counted, [&](const auto& out) {
+                      return smoothbound_sketch_certify_levels(sketch, &l, &out, &failure);
+                    });
+  if (!both) return;
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    REQUIRE(exact[i] >= (quantile ? o.a : 0.0) && exact[i] <= (quantile ? o.b : 1.0));
+    const double tighter = counted[i] - exact[i];
+    REQUIRE((o.side == SMOOTHBOUND_SIDE_LOWER ? tighter : -tighter) <= 0.0);
+  }
+}
+
 // Puts the same scores in a sketch. Its counts must add up, merge and come back, and its bound must
 // never be tighter than the exact one.
 void check_sketch(Bytes& in, const smoothbound_options& o, const Block& block,
@@ -248,6 +296,7 @@ void check_sketch(Bytes& in, const smoothbound_options& o, const Block& block,
     return;
   }
   REQUIRE(smoothbound_sketch_n_draws(sketch) == scores.n_draws);
+  check_levels(in, o, block, sketch);
   REQUIRE(smoothbound_sketch_merge(other, sketch, nullptr) == SMOOTHBOUND_OK);
   REQUIRE(other.counts() == counts);
   const bool fits = smoothbound_sketch_add_counts(other, counts.data(), counts.size(),
