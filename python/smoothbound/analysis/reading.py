@@ -351,7 +351,7 @@ def describe_false(evaluation: Evaluation, *, of: str = "α") -> str:
     together = [one.method.label for one in evaluation.bounds if one.method.holds_at_all_radii]
     single = [one.method.label for one in evaluation.bounds if not one.method.holds_at_all_radii]
     scopes = [
-        f"by {' or '.join(labels)} at {where}"
+        f"for {' and '.join(labels)} at {where}"
         for labels, where in (
             (together, "all radii and thresholds together"),
             (single, "each radius and threshold"),
@@ -359,8 +359,9 @@ def describe_false(evaluation: Evaluation, *, of: str = "α") -> str:
         if labels
     ]
     return (
-        f"Of the {total} inputs, at most {total} × {of} = {product(total, alpha)} are expected to "
-        f"have a false certificate: {'; '.join(scopes)}. They are among the certified inputs."
+        f"By one method, at most {total} × {of} = {product(total, alpha)} of the {total} inputs "
+        f"are expected to have a false certificate: {'; '.join(scopes)}. These are among the "
+        "certified inputs."
     )
 
 

@@ -783,14 +783,14 @@ def test_the_expected_number_of_false_certificates_is_stated(tmp_path: Path) -> 
     page = (tmp_path / "out" / "report.md").read_text()
     run = store.load(tmp_path / "run")
     expected = f"{len(run) * Fraction(str(run.settings.alpha))}"
-    assert f"at most {len(run)} × α = {float(Fraction(expected)):g} are expected" in page
-    assert "by Theorem 2 (dkw) at all radii and thresholds together" in page.replace(
-        "Theorem 1 or ", ""
+    assert (
+        f"at most {len(run)} × α = {float(Fraction(expected)):g} of the {len(run)} inputs" in page
     )
+    assert "for Theorem 1 and Theorem 2 (dkw) at all radii and thresholds together" in page
     adaptive = replace(SETTINGS, adaptive={"asked": "Decide"}, methods=(Method("anytime"),))
     report.write_report([make_run(tmp_path / "adaptive", adaptive)], tmp_path / "out")
     page = (tmp_path / "out" / "report.md").read_text()
-    assert "a false certificate: by anytime at each radius and threshold." in page
+    assert "a false certificate: for anytime at each radius and threshold." in page
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -817,7 +817,7 @@ def test_each_level_of_a_certificate_is_reported(tmp_path: Path, statistic: Any)
     page = (tmp_path / "out" / "report.md").read_text()
     name = "P(score ≥ 0.75)" if statistic == "probability" else "0.75-quantile of the score"
     assert name in {row["measure"] for row in rows}
-    assert "by Clopper-Pearson at each radius and threshold" in page
+    assert "for Clopper-Pearson at each radius and threshold" in page
 
 
 def test_quantiles_without_a_range_have_no_axis(tmp_path: Path) -> None:
