@@ -362,7 +362,8 @@ SMOOTHBOUND_API void smoothbound_sketch_destroy(smoothbound_sketch* sketch);
 typedef struct smoothbound_record smoothbound_record;
 
 /** Makes a record with no draws.
- * \param a, b    range of the scores, b - a finite and at least 1e-300
+ * \param a       lower end of the range of the scores
+ * \param b       upper end; b - a is finite and at least 1e-300
  * \param side    SMOOTHBOUND_SIDE_LOWER to show that the confidence is above thresholds, UPPER that
  *                it is below
  * \param record  set to the record, to be given to smoothbound_record_destroy(); to NULL after a

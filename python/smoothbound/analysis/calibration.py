@@ -136,7 +136,8 @@ def brier(confidence: ArrayLike, right: ArrayLike) -> float:
 def ece(confidence: ArrayLike, right: ArrayLike, n_bins: int = 10) -> float:
     """Return the expected calibration error with bins of equal width.
 
-    It is the sum over the bins of |sum of (right - confidence)|, divided by the number of inputs.
+    It is the sum over the bins of abs(sum of (right - confidence) in the bin), divided by the
+    number of inputs.
     Bin k is ((k - 1) / n_bins, k / n_bins], and 0 is in the first bin (Guo et al. 2017).
 
     Parameters

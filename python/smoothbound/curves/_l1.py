@@ -46,7 +46,7 @@ class L1Uniform(Curve):
 
 @dataclass(frozen=True)
 class L1Laplace(Curve):
-    """Laplace noise, of density exp(-|t| / sigma) / (2 sigma) in each coordinate, against l1.
+    """Laplace noise, of density exp(-abs(t) / sigma) / (2 sigma) in each coordinate, against l1.
 
     With E = exp(-R / sigma), psi_R(p) is E p for p <= 1/2, E / (4 (1 - p)) up to p = 1 - E / 2, and
     1 - (1 - p) / E beyond.

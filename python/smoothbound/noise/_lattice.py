@@ -43,9 +43,9 @@ _WORK_BITS = 192
 class Lattice:
     """A lattice of inputs, and the Gaussian rounded to it.
 
-    Let s be the number of grid steps in sigma, and delta ~ N(0, s^2). Then round(delta) = +-|K|,
-    where the sign is fair. |K| is the number of thresholds that a uniform whole number below 2^79
-    reaches. The k-th threshold is P(|delta| <= k + 1/2) in units of 2^-79, rounded to the nearest.
+    Let s be the number of grid steps in sigma, and delta ~ N(0, s^2). Then round(delta) is K or -K,
+    with a fair sign. K is the number of thresholds that a uniform whole number below 2^79 reaches.
+    The k-th threshold is P(-k - 1/2 <= delta <= k + 1/2) in units of 2^-79, rounded to the nearest.
 
     Attributes
     ----------

@@ -7,6 +7,7 @@ train for fewer epochs than the pages say.
 from __future__ import annotations
 
 import io
+import json
 import re
 import runpy
 import shlex
@@ -27,20 +28,29 @@ import smoothbound as sb
 from smoothbound.cli._app import app
 
 ROOT = Path(__file__).parents[3]
-PAGES = {page.name: page for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+DOCS = ROOT / "docs"
+WRITTEN = [
+    page
+    for page in sorted([*DOCS.rglob("*.md"), *DOCS.rglob("*.ipynb")])
+    if page.relative_to(DOCS).parts[0] not in ("made", "paper")  # by the build of the site; below
+]
+PAGES = {"README.md": ROOT / "README.md"} | {
+    page.relative_to(DOCS).as_posix(): page for page in WRITTEN
+}
 OTHER_PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     ROOT / "docs" / "paper" / "paper.md",
     *(ROOT / "benchmarks" / folder / "README.md" for folder in (".", "cuda")),
 ]
-ALL_PAGES = [*PAGES.values(), *OTHER_PAGES]
+ALL_PAGES = [*(page for page in PAGES.values() if page.suffix == ".md"), *OTHER_PAGES]
 EXAMPLES = {"nets.py"}  # files of the reader
 
 # The blocks that are not run: the page, its section, how the block begins, and why.
 NOT_RUN = [
     ("README.md", "Install", "python3 -m venv", "makes an environment"),
     ("README.md", "Run the tests", "python3 -m venv", "makes an environment; .ci/run runs it"),
+    ("tutorial/first.md", "Install", "", "makes an environment; cli/test_demo.py runs the demo"),
     ("clusters.md", "Ray", "", "harness/test_ray.py runs it on a cluster"),
     ("harness.md", "Transformers and timm", "", "models/hub/test_page.py runs it"),
     ("reproduction.md", "(c) The published networks", "", "test_reproduction.py runs it"),
@@ -69,6 +79,7 @@ QUICK = {
     "recertify": [],
     "status": [],
     "bounds": [],
+    "verify": [],
 }
 # The networks of this page are larger than those of the others.
 FEWER_INPUTS = {("reproduction.md", "certify"): ["--max-inputs", "1"]}
@@ -93,8 +104,18 @@ class Block(NamedTuple):
 
 def blocks(name: str) -> list[Block]:
     text = PAGES[name].read_text(encoding="utf-8")
-    found = re.finditer(r"^```(\w*)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
-    return [block(name, text[: match.start()], match[1], match[2]) for match in found]
+    if name.endswith(".ipynb"):
+        return [
+            Block(name, "", number, "python", "".join(cell["source"]))
+            for number, cell in enumerate(json.loads(text)["cells"])
+            if cell["cell_type"] == "code"
+        ]
+    found = re.finditer(r"^```([^\n]*)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    return [
+        block(name, text[: match.start()], match[1], match[2])
+        for match in found
+        if not match[1].startswith("{")  # what the site makes of it
+    ]
 
 
 def block(name: str, before: str, language: str, text: str) -> Block:
@@ -303,7 +324,61 @@ def check_other_noises(names: dict[str, Any]) -> None:
     assert names["smoothed"].radius.max() <= 0.2
 
 
+def check_front(names: dict[str, Any]) -> None:
+    assert (names["cert"].radius > 0.25).all()
+
+
+def check_measure(names: dict[str, Any]) -> None:
+    assert names["cert"].settings.measure == "even"
+    assert (names["risk"].upper[:, 0] < 5).any()
+
+
+def check_adaptive(names: dict[str, Any]) -> None:
+    assert names["cert"].n_draws.sum() <= 5_000
+    assert names["answer"].certified
+
+
+def check_recertify(names: dict[str, Any]) -> None:
+    assert len(names["results"].table) == 2
+    assert sb.store.load("again/").settings.thresholds == (0.6, 0.8)
+
+
+def check_sigma_and_n(names: dict[str, Any]) -> None:
+    assert len(sb.store.load("pilots/0.5").table) == 2
+
+
+def check_first(names: dict[str, Any]) -> None:
+    assert names["cert"].lower.shape == (4, 3)
+
+
+def check_figure(names: dict[str, Any]) -> None:
+    assert list(Path("compared").glob("*.html"))
+
+
+def check_own_network(names: dict[str, Any]) -> None:
+    assert names["right"].mean() > 0.8
+    assert len(sb.store.load("mine/").table) == 2
+
+
+def check_scores_notebook(names: dict[str, Any]) -> None:
+    assert names["cert"].radius[0, 0] > 0.5
+
+
+def check_digits(names: dict[str, Any]) -> None:
+    assert names["after"] > names["certified"]
+
+
 CHECKS = {
+    "index.md": check_front,
+    "howto/measure.md": check_measure,
+    "howto/adaptive.md": check_adaptive,
+    "howto/recertify.md": check_recertify,
+    "howto/sigma-and-n.md": check_sigma_and_n,
+    "tutorial/first.md": check_first,
+    "tutorial/figure.md": check_figure,
+    "tutorial/own-network.md": check_own_network,
+    "examples/scores.ipynb": check_scores_notebook,
+    "examples/digits.ipynb": check_digits,
     "anytime.md": check_anytime,
     "README.md": check_readme,
     "scores.md": check_scores,
