@@ -12,7 +12,7 @@ from smoothbound.backends._names import BANDS, Band
 from smoothbound.conformal._classifier import ConformalClassifier
 from smoothbound.conformal._draws import ClassDraws, ConformityScore, MeanBound
 from smoothbound.conformal._guarantee.levels import Threshold, rank_of, split
-from smoothbound.curves._named import GAUSSIAN
+from smoothbound.curves._curve import Curve
 
 __all__ = ["CAS"]
 
@@ -33,9 +33,11 @@ class CAS(ConformalClassifier):
     Parameters
     ----------
     radius : float
-        Largest l2 distance between a test input and the clean one, >= 0, in the units of `sigma`.
-    sigma : float
-        Noise level of all draws, which must be Gaussian, > 0, in the units of the model's input.
+        Largest distance between a test input and the clean one, >= 0: the l2 distance in the units
+        of `sigma` for Gaussian noise.
+    sigma : float, optional
+        Noise level of all draws, > 0, in the units of the model's input. A curve without a scale
+        has none.
     confidence_level : float, default 0.9
         Wanted probability that a set holds the label, from 0.5 up to 1, without 1. What may fail
         of the finite number of draws is part of 1 - confidence_level.
@@ -47,6 +49,8 @@ class CAS(ConformalClassifier):
     band : {"ell", "dkw"}, default "ell"
         Confidence band of the scores of calibration points, as in `smoothbound.certify_scores`; of
         sketches also that of test inputs, whose means are otherwise bounded by betting.
+    curve : str or Curve, default "gaussian"
+        The noise, by its binary certificate (`smoothbound.curves`).
 
     Raises
     ------
@@ -74,21 +78,22 @@ class CAS(ConformalClassifier):
         self,
         *,
         radius: float,
-        sigma: float,
+        sigma: float | None = None,
         confidence_level: float = 0.9,
         conformity_score: ConformityScore = "lac",
         score_range: tuple[float, float] = (0.0, 1.0),
         band: Band = "ell",
+        curve: str | Curve = "gaussian",
     ) -> None:
         super().__init__(
             radius=radius,
             sigma=sigma,
-            curve=GAUSSIAN,
+            curve=curve,
             confidence_level=confidence_level,
             conformity_score=conformity_score,
         )
         self._ask = MeanBound(
-            self.sigma,
+            self._psi,
             checks.score_range("score_range", score_range),
             checks.choice("band", band, BANDS),
         )
@@ -96,7 +101,7 @@ class CAS(ConformalClassifier):
     def _found(self, draws: ClassDraws, labels: NDArray[np.int64]) -> Threshold:
         rank = rank_of(self._beta, draws.n_inputs)
         parts = split(self._beta, rank, draws.n_inputs, _PART)
-        lower = draws.lower_means(labels, self.radius, parts.calibration_draws, self._ask)
+        lower = draws.lower_means(labels, parts.calibration_draws, self._ask)
         return Threshold(
             score=float(np.sort(lower)[rank - 1]),
             rank=rank,

@@ -67,7 +67,7 @@ class CountedDraws(ClassDraws):
     def at_least(self, score: float) -> Ints:
         return self._sketch.at_least(score, side="upper")
 
-    def lower_means(self, labels: Ints, radius: float, alpha: float, ask: MeanBound) -> Floats:
+    def lower_means(self, labels: Ints, alpha: float, ask: MeanBound) -> Floats:
         self._check_range(ask)
         found = np.empty(self.n_inputs)
         for label in np.unique(labels).tolist():
@@ -75,7 +75,7 @@ class CountedDraws(ClassDraws):
             lower = (
                 self._sketch.select(self._sketch.index[rows])
                 .sketch_of(label)
-                .certify(sigma=ask.sigma, alpha=alpha, radii=[radius], band=ask.band)
+                .certify(radii=[ask.psi.radius], alpha=alpha, band=ask.band, **_noise(ask))
                 .lower
             )
             assert lower is not None
@@ -88,7 +88,7 @@ class CountedDraws(ClassDraws):
         for k in range(self.n_classes):
             upper = (
                 self._sketch.sketch_of(k)
-                .certify(sigma=ask.sigma, alpha=alpha, radii=[0.0], band=ask.band, sides="upper")
+                .certify(radii=[0.0], alpha=alpha, band=ask.band, sides="upper", **_noise(ask))
                 .upper
             )
             assert upper is not None
@@ -101,6 +101,10 @@ class CountedDraws(ClassDraws):
             raise ValueError(
                 f"score_range must be ({a}, {b}), that of the sketch, got {ask.score_range}"
             )
+
+
+def _noise(ask: MeanBound) -> dict[str, Any]:
+    return {"sigma": ask.psi.stated_sigma, "curve": ask.psi.curve}
 
 
 def _digest(counts: NDArray[Any]) -> bytes | None:

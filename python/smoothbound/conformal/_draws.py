@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from smoothbound._utils import checks
 from smoothbound.backends._names import Band
 from smoothbound.bounds._certify import certify_scores
+from smoothbound.conformal._guarantee.shift import Shift
 from smoothbound.scores._arrays import as_floats
 
 __all__ = [
@@ -36,9 +37,9 @@ _COMPARED = 512  # scores of the first draws of an input, at which repetitions a
 
 @dataclass(frozen=True)
 class MeanBound:
-    """What is asked about mean scores: their noise, range and band."""
+    """What is asked about mean scores: how they may change, their range and the band."""
 
-    sigma: float
+    psi: Shift
     score_range: tuple[float, float]
     band: Band
 
@@ -67,7 +68,7 @@ class ClassDraws(Protocol):
     def at_least(self, score: float) -> Ints:
         """Count the draws that reach a score, shape (n_inputs, n_classes)."""
 
-    def lower_means(self, labels: Ints, radius: float, alpha: float, ask: MeanBound) -> Floats:
+    def lower_means(self, labels: Ints, alpha: float, ask: MeanBound) -> Floats:
         """Bound the mean score of one class of each input from below, within the radius."""
 
     def upper_means(self, alpha: float, ask: MeanBound) -> Floats:
@@ -116,13 +117,14 @@ class ScoreDraws(ClassDraws):
         reached = self.scores >= self._rounded_up(score)
         return np.asarray(np.count_nonzero(reached, axis=1), np.int64)
 
-    def lower_means(self, labels: Ints, radius: float, alpha: float, ask: MeanBound) -> Floats:
+    def lower_means(self, labels: Ints, alpha: float, ask: MeanBound) -> Floats:
         lower = certify_scores(
             self._of(labels),
-            sigma=ask.sigma,
+            sigma=ask.psi.stated_sigma,
+            curve=ask.psi.curve,
             alpha=alpha,
             score_range=ask.score_range,
-            radii=[radius],
+            radii=[ask.psi.radius],
             band=ask.band,
         ).lower
         assert lower is not None
@@ -132,7 +134,7 @@ class ScoreDraws(ClassDraws):
         """Bound the mean scores from above, by betting, which is tighter than a band."""
         upper = certify_scores(
             np.swapaxes(self.scores, 1, 2).reshape(-1, self.n_draws),
-            sigma=ask.sigma,
+            sigma=1.0,  # which does not matter at R = 0
             alpha=alpha,
             score_range=ask.score_range,
             bound="mean",

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from smoothbound import conformal, curves
+from smoothbound import ClassSketch, conformal, curves
 from smoothbound.conformal import CAS, RCP1, BinCP
 from smoothbound.conformal._draws import ScoreDraws
 
@@ -92,6 +92,12 @@ def test_other_noises():
         assert robust.curve == curves.curve(curve)
         assert 0 < robust.threshold.votes[1] < robust.threshold.votes[0]
         assert conformal.mean_set_size(robust.predict_set(tests)) < 5
+        mean = CAS(radius=radius, sigma=sigma, curve=curve).calibrate(scores, labels)
+        assert conformal.mean_set_size(mean.predict_set(tests)) < 5
+        counted = ClassSketch.from_scores(scores, sigma=sigma)
+        assert CAS(radius=radius, sigma=sigma, curve=curve).calibrate(
+            counted, labels
+        ).threshold.score == pytest.approx(mean.threshold.score, abs=2e-3)
     one = RCP1(radius=1, curve="ablation-2-of-100").calibrate(scores[:, :1], labels)
     assert one.threshold.rank == 16  # psi(1 - j/201) = 1 - j/201 - 0.02
 

@@ -273,7 +273,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
         conformal.CAS,
         {
             **{"radius": 0.1, "sigma": 0.5, "confidence_level": 0.9, "conformity_score": "lac"},
-            **{"score_range": (0.0, 1.0), "band": "ell"},
+            **{"score_range": (0.0, 1.0), "band": "ell", "curve": "gaussian"},
         },
     ),
     (

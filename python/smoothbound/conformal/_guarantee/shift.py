@@ -66,10 +66,11 @@ class Shift:
         """
         if displacement == 0.0:
             return self
-        return Shift.of(self.curve, float(outward(self.radius, displacement)), self._stated_sigma)
+        return Shift.of(self.curve, float(outward(self.radius, displacement)), self.stated_sigma)
 
     @property
-    def _stated_sigma(self) -> float | None:
+    def stated_sigma(self) -> float | None:
+        """The scale of the noise; None for a curve without a scale."""
         return self.sigma if self.curve.has_scale else None
 
     def __call__(self, p: ArrayLike) -> NDArray[np.float64]:
