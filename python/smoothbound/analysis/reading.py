@@ -24,6 +24,7 @@ from smoothbound.bounds._certificate import Certificate
 from smoothbound.bounds._certificate_files import parts_in
 from smoothbound.bounds._levels.certificate import LevelCertificate
 from smoothbound.bounds._request import Settings
+from smoothbound.curves._named import GAUSSIAN
 from smoothbound.errors import DataError, StoreError
 from smoothbound.noise._kinds import Kind
 from smoothbound.noise._record import NoiseRecord
@@ -156,9 +157,14 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
     Raises
     ------
     StoreError
-        If it has no lower bounds, or none at any radius.
+        If it has no lower bounds, or none at any radius, or is not of Gaussian noise.
     """
     settings = certificate.settings
+    if settings.curve != GAUSSIAN:
+        raise StoreError(
+            f"{name} is of the curve {settings.curve.name!r}, and a report is about Gaussian noise "
+            "and l2 radii; Certificate.plot and to_pandas show it"
+        )
     if certificate.lower is None or not certificate.lower.size:
         raise StoreError(
             f"{name} has no lower bounds to report on: certify the lower side, or both, at a radius"
@@ -177,7 +183,7 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
         name=name,
         measure=_measure_of(settings, place),
         score_range=certificate.limits_of("lower", settings),
-        sigma=settings.sigma,
+        sigma=settings.sigma if certificate.sigma is None else None,
         radii=radii,
         index=np.array(index),
         label=np.array(classes),
@@ -192,7 +198,8 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
         ),
         thresholds=np.asarray(settings.thresholds),
         notes=(
-            f"{len(certificate)} inputs, σ = {exact(settings.sigma)}, α = {exact(settings.alpha)}, "
+            f"{len(certificate)} inputs, {certificate.noise_levels('σ')}, "
+            f"α = {exact(settings.alpha)}, "
             f"{'' if adaptive is None else 'at most '}{settings.n} draws of each.",
             *_noise_caveat(noise.kind, getattr(settings, "displacement", 0.0)),
             "**No labels**: whether a class is the true one is not known, and every input counts "

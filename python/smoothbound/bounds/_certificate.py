@@ -109,18 +109,19 @@ class Certificate:
     def _preview(self) -> Preview:
         of, names_and_columns = self.settings, self.flat()
         about = "" if of.quantity == "confidence" else f", {of.quantity}"
+        levels = self.noise_levels("sigma")
         title = (
             f"{type(self).__name__} of {len(self)} input{'s' * (len(self) != 1)}{about}: "
-            f"{of.method.label}, n = {of.n}, {self._levels()}, alpha = {exact(of.alpha)}"
+            f"{of.method.label}, n = {of.n}, {levels}, alpha = {exact(of.alpha)}"
         )
         title += f"; {of.caveat}" if of.caveat else ""
         return Preview(title, len(self), *names_and_columns, checks.remark_on_alpha(of.alpha))
 
-    def _levels(self) -> str:
+    def noise_levels(self, symbol: str) -> str:
         """Say which noise levels the inputs have."""
         if self.sigma is None or not self.sigma.size:
-            return f"sigma = {exact(self.settings.sigma)}"
-        return f"sigma from {exact(self.sigma.min())} to {exact(self.sigma.max())}"
+            return f"{symbol} = {exact(self.settings.sigma)}"
+        return f"{symbol} from {exact(self.sigma.min())} to {exact(self.sigma.max())}"
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
         """Yield the name and the values of each part that has one entry per input, or is None."""
@@ -243,7 +244,7 @@ class Certificate:
             ax = pyplot.figure().subplots()
         require_axes(ax)
         draw_bounds(ax, of.radii, *chosen._curves())
-        ax.set(ylabel=f"certified {of.quantity}")
+        ax.set(xlabel=of.curve.axis, ylabel=f"certified {of.quantity}")
         if limits := self._limits():
             ax.set_ylim(*limits)
         return ax

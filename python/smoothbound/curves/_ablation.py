@@ -51,6 +51,7 @@ class Ablation(Curve):
     """
 
     distance: ClassVar[str] = "l0"
+    axis: ClassVar[str] = "changed pixels R"
     has_scale: ClassVar[bool] = False
 
     pixels: int

@@ -29,6 +29,8 @@ class Curve(ABC):
         The name for ``curve=``, ``--curve`` and files.
     distance : str
         In which radii are measured, such as ``"l1"``.
+    axis : str
+        What the axis of the radius says in a figure.
     has_scale : bool
         Whether ``sigma`` is the scale of the noise, so that psi depends on R / sigma alone. Without
         a scale, R has units of its own, and `sigma` must be left out.
@@ -37,6 +39,7 @@ class Curve(ABC):
     """
 
     distance: ClassVar[str] = ""
+    axis: ClassVar[str] = "radius R"
     has_scale: ClassVar[bool] = True
 
     @property

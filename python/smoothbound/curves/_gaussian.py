@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from smoothbound._display.axes import RADIUS
 from smoothbound.curves._curve import Curve, Vector
 
 __all__ = ["CDF_ERROR", "Gaussian"]
@@ -32,6 +33,7 @@ class Gaussian(Curve):
     """
 
     distance: ClassVar[str] = "l2"
+    axis: ClassVar[str] = RADIUS
 
     @property
     def name(self) -> str:

@@ -32,6 +32,7 @@ class L1Uniform(Curve):
     """
 
     distance: ClassVar[str] = "l1"
+    axis: ClassVar[str] = "ℓ₁ radius R (units of the input)"
 
     @property
     def name(self) -> str:
@@ -63,6 +64,7 @@ class L1Laplace(Curve):
     """
 
     distance: ClassVar[str] = "l1"
+    axis: ClassVar[str] = "ℓ₁ radius R (units of the input)"
 
     @property
     def name(self) -> str:

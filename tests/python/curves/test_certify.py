@@ -192,6 +192,27 @@ def test_settings_say_which_curve(curve, tmp_path):
     assert sb.Certificate.load(tmp_path / "cert.parquet") == cert
 
 
+@pytest.mark.parametrize(
+    ("curve", "axis"),
+    [("l1-laplace", "ℓ₁ radius R (units of the input)"), ("ablation-2-of-9", "changed pixels R")],
+)
+def test_a_figure_says_what_the_radius_is_and_a_report_is_of_gaussian_noise(curve, axis, tmp_path):
+    from matplotlib.figure import Figure
+
+    from smoothbound.analysis import reading
+
+    scores = np.full((2, 500), 0.9)
+    cert = sb.certify_scores(scores, sigma=scale_of(curve), curve=curve, radii=[0, 1])
+    assert cert.plot(Figure().subplots()).get_xlabel() == axis
+    cert.save(tmp_path / "cert.parquet")
+    with pytest.raises(sb.errors.StoreError, match=f"is of the curve '{curve}'"):
+        reading.read([tmp_path / "cert.parquet"])
+    sb.certify_scores(scores, sigma=[0.25, 0.5]).save(tmp_path / "cert.parquet")
+    (evaluation,) = reading.read([tmp_path / "cert.parquet"])
+    assert evaluation.sigma is None
+    assert any("σ from 0.25 to 0.5" in note for note in evaluation.notes)
+
+
 def test_older_settings_are_of_the_gaussian():
     import json
 
