@@ -166,7 +166,7 @@ class Curve(ABC):
 
         Returns
         -------
-        ndarray of float64, shape (n, *x.shape)
+        ndarray of float64, shape (n,) + x.shape
             Hidden pixels are NaN.
 
         Raises
