@@ -33,6 +33,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "Theorem 2, ell": {"bound": "cdf", "band": "ell"},
     "tangent, Bernstein": {"bound": "tangent", "mean": "bernstein"},
     "tangent, betting": {"bound": "tangent"},
+    "joint": {"bound": "joint"},
 }
 
 

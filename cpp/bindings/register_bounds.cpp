@@ -1,4 +1,4 @@
-// Theorems 1 and 2 and the tangent bound, for rows of scores.
+// Theorems 1 and 2, the tangent and the joint bound, for rows of scores.
 #include <pybind11/stl.h>
 
 #include <memory>
@@ -7,6 +7,7 @@
 #include "convert.hpp"
 #include "register.hpp"
 #include "smoothbound/detail/aimed.hpp"
+#include "smoothbound/detail/joint.hpp"
 #include "smoothbound/detail/tangent.hpp"
 
 namespace bindings {
@@ -78,25 +79,50 @@ py::tuple certify(const BoundPlan& made, const py::array& scores, std::uint64_t 
   return py::make_tuple(bounds, radius, bad_row(failure));
 }
 
+void require_parts(const Vector& pilot, const Vector& draws) {
+  require(pilot.size() > 0 && draws.size() > 0, "pilot and draws must not be empty");
+  require(ascend(view(pilot)) && ascend(view(draws)), "draws must ascend from 0 to 1 at most");
+}
+
 // For tests against exact arithmetic: the bound with its knots, touching points and stake.
 sb::detail::TangentBound make_tangent(const std::string& mean, double alpha, const Vector& pilot,
                                       const Vector& draws) {
   require_alpha(alpha);
-  require(pilot.size() > 0 && draws.size() > 0, "pilot and draws must not be empty");
-  require(ascend(view(pilot)) && ascend(view(draws)), "draws must ascend from 0 to 1 at most");
+  require_parts(pilot, draws);
   sb::detail::TangentBound tangent(named(mean, sb::detail::means), alpha);
   tangent.fit(view(pilot), view(draws));
   return tangent;
 }
 
-double bound_at(sb::detail::TangentBound& tangent, double r) {
-  require(r >= 0.0, "r must not be negative");
-  return tangent(r);
+sb::detail::JointBound make_joint(double alpha, const Vector& pilot, const Vector& draws) {
+  require_alpha(alpha);
+  require_parts(pilot, draws);
+  sb::detail::JointBound joint(alpha);
+  joint.fit(view(pilot), view(draws));
+  return joint;
 }
 
-double radius_of(sb::detail::TangentBound& tangent, double target) {
+template <class PilotBound>
+double bound_at(PilotBound& bound, double r) {
+  require(r >= 0.0, "r must not be negative");
+  return bound(r);
+}
+
+template <class PilotBound>
+double radius_of(PilotBound& bound, double target) {
   require(target > 0.0, "target must be positive");
-  return tangent.certified_radius(target);
+  return bound.certified_radius(target);
+}
+
+// The choices of a joint bound: (knots, slopes of each of the tangents, stakes, mixture, touching
+// points of the tangents to psi_r).
+py::tuple choices_of(const sb::detail::JointBound& joint) {
+  py::list weights;
+  for (std::size_t k = 0; k < sb::detail::JointBound::n_tangents; ++k) {
+    weights.append(copy_of(joint.weights(k)));
+  }
+  return py::make_tuple(copy_of(joint.knots()), weights, copy_of(joint.stakes()),
+                        copy_of(joint.mixture()), copy_of(joint.touching_points()));
 }
 
 // For tests against exact arithmetic: the bound with the pieces and the factors of its stakes.
@@ -116,8 +142,8 @@ Vector lines_of(const sb::detail::AimedBets& bets) {
 
 void register_bounds(py::module_& module) {
   class_made_by_function<sb::detail::TangentBound>(module, "TangentBound")
-      .def("__call__", &bound_at, py::arg("r"))
-      .def("certified_radius", &radius_of, py::arg("target"))
+      .def("__call__", &bound_at<sb::detail::TangentBound>, py::arg("r"))
+      .def("certified_radius", &radius_of<sb::detail::TangentBound>, py::arg("target"))
       .def_property_readonly("knots",
                              [](const sb::detail::TangentBound& t) { return copy_of(t.knots()); })
       .def_property_readonly(
@@ -125,6 +151,11 @@ void register_bounds(py::module_& module) {
       .def_property_readonly("stake", &sb::detail::TangentBound::stake);
   module.def("TangentBound", &make_tangent, py::arg("mean"), py::arg("alpha"), py::arg("pilot"),
              py::arg("draws"));
+  class_made_by_function<sb::detail::JointBound>(module, "JointBound")
+      .def("__call__", &bound_at<sb::detail::JointBound>, py::arg("r"))
+      .def("certified_radius", &radius_of<sb::detail::JointBound>, py::arg("target"))
+      .def_property_readonly("choices", &choices_of);
+  module.def("JointBound", &make_joint, py::arg("alpha"), py::arg("pilot"), py::arg("draws"));
   class_made_by_function<sb::detail::AimedBets>(module, "AimedBets")
       .def("__call__", &bound_of_draws, py::arg("draws"))
       .def_property_readonly("lines", &lines_of)

@@ -13,7 +13,7 @@ namespace smoothbound::detail {
 namespace {
 
 // These constants need no derivation, because the bound holds for any bets that are chosen from the
-// draws before. _numba/aimed.py has the same constants.
+// draws before. _numba/_means/aimed.py has the same constants.
 constexpr double goal = 1.0 / 0.9;     // the wealth that the bets aim at; 1 is enough
 constexpr double prior_draws = 2.0;    // draws with a standard deviation of 1/2, before the first
 constexpr double prior_squares = 0.5;  // the sum of their squared deviations

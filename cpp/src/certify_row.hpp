@@ -15,6 +15,7 @@
 #include "short_rows.hpp"
 #include "smoothbound/certify.hpp"
 #include "smoothbound/detail/aimed.hpp"
+#include "smoothbound/detail/joint.hpp"
 #include "smoothbound/detail/mean.hpp"
 #include "smoothbound/detail/radius.hpp"
 #include "smoothbound/detail/tangent.hpp"
@@ -32,6 +33,7 @@ class RowCertifier {
         short_rows_(plan.band == nullptr ? nullptr : &plan.band->levels()),
         sum_(plan.other ? plan.other->sum() : KnotSum(nullptr, nullptr)),
         tangent_(plan.options.mean, plan.options.alpha),
+        joint_(plan.options.alpha),
         aimed_(plan.options.alpha) {}
 
   // How many rows to certify in one call.
@@ -64,7 +66,8 @@ class RowCertifier {
 
   // `number` is the number of the row, which keys its permutation.
   bool certify(Row<T> row, std::uint64_t number, Certificates out) {
-    if (plan_.options.bound == Bound::tangent) return by_tangent(row, number, out);
+    if (plan_.options.bound == Bound::tangent) return by_pilot(tangent_, row, number, out);
+    if (plan_.options.bound == Bound::joint) return by_pilot(joint_, row, number, out);
     return plan_.other ? by_curve(row, number, sum_, out) : by_curve(row, number, curve_, out);
   }
 
@@ -152,22 +155,19 @@ class RowCertifier {
     return bernstein_lower(tally_, identity, plan_.options.alpha);
   }
 
-  bool by_tangent(Row<T> row, std::uint64_t number, Certificates out) {
-    if (!fit_tangent(row, number)) return false;
+  // The tangent or the joint bound.
+  template <class PilotBound>
+  bool by_pilot(PilotBound& bound, Row<T> row, std::uint64_t number, Certificates out) {
+    if (!shares_.split(row, number)) return false;
+    bound.fit(shares_.pilot(), shares_.draws());
     const double width = plan_.range.width();
     for (std::size_t j = 0; j < plan_.r.size(); ++j) {
-      out.bounds[j] = plan_.range.confidence(tangent_(plan_.r[j]) * width * (1.0 - 4 * unit));
+      out.bounds[j] = plan_.range.confidence(bound(plan_.r[j]) * width * (1.0 - 4 * unit));
     }
     for (std::size_t k = 0; k < plan_.targets.size(); ++k) {
       const double target = plan_.targets[k] / width * (1.0 + 4 * unit);
-      out.radius[k] = input_radius(tangent_.certified_radius(target), plan_.options.sigma);
+      out.radius[k] = input_radius(bound.certified_radius(target), plan_.options.sigma);
     }
-    return true;
-  }
-
-  bool fit_tangent(Row<T> row, std::uint64_t number) {
-    if (!shares_.split(row, number)) return false;
-    tangent_.fit(shares_.pilot(), shares_.draws());
     return true;
   }
 
@@ -179,6 +179,7 @@ class RowCertifier {
   BoundCurve curve_;
   KnotSum sum_;
   TangentBound tangent_;
+  JointBound joint_;
   AimedBets aimed_;
   Tally tally_;
 };

@@ -28,6 +28,7 @@ inline constexpr Name<Bound> bounds[] = {
     {"mean", SMOOTHBOUND_BOUND_MEAN, Bound::mean},
     {"cdf", SMOOTHBOUND_BOUND_CDF, Bound::cdf},
     {"tangent", SMOOTHBOUND_BOUND_TANGENT, Bound::tangent},
+    {"joint", SMOOTHBOUND_BOUND_JOINT, Bound::joint},
 };
 inline constexpr Name<MeanKind> means[] = {
     {"hoeffding", SMOOTHBOUND_MEAN_HOEFFDING, MeanKind::hoeffding},

@@ -11,6 +11,10 @@
 namespace smoothbound::detail {
 namespace {
 
+bool needs_pilot(const Options& o) noexcept {
+  return o.bound == Bound::tangent || o.bound == Bound::joint;
+}
+
 bool has_pilot(const Options& o, std::size_t n_draws) noexcept {
   return o.n_pilot >= 1 && o.n_pilot < n_draws;
 }
@@ -57,8 +61,8 @@ const char* fault_of_curve(const Options& o) noexcept {
     }
   }
   if (!c.has_scale() && o.sigma != 1.0) return "sigma must be 1 for a curve without a scale";
-  if (c.kind != CurveKind::gaussian && o.bound == Bound::tangent) {
-    return "curve must be gaussian for the tangent bound";
+  if (c.kind != CurveKind::gaussian && needs_pilot(o)) {
+    return "curve must be gaussian for the tangent and the joint bound";
   }
   if (o.bound == Bound::mean && !c.convex())
     return "curve.values must be convex for the bound mean";
@@ -101,7 +105,10 @@ Failure check(const Options& o, std::size_t n_draws) noexcept {
   if (o.bound == Bound::tangent && o.mean == MeanKind::hoeffding) {
     return bad("mean must be betting or bernstein for the tangent bound", 0.0);
   }
-  if (o.bound == Bound::tangent && !has_pilot(o, n_draws)) {
+  if (o.bound == Bound::joint && o.mean != MeanKind::betting) {
+    return bad("mean must be betting for the joint bound", 0.0);
+  }
+  if (needs_pilot(o) && !has_pilot(o, n_draws)) {
     return bad("n_pilot must be at least 1 and below n_draws", static_cast<double>(o.n_pilot));
   }
   if (o.bound == Bound::cdf && o.shared_band != nullptr && o.shared_band->n_draws() != n_draws) {

@@ -13,7 +13,7 @@ namespace smoothbound::detail {
 namespace {
 
 // These constants need no derivation, because the bound holds for any tangents and any stake that
-// are chosen from the pilot. _numba/tangent.py has the same constants.
+// are chosen from the pilot. _numba/_means/tangent.py has the same constants.
 constexpr std::size_t pilot_knots = 128;  // equal-count knots; the greatest pilot draw is one more
 constexpr std::size_t even_knots = 128;   // equally spaced knots, where the pilot has no draws
 constexpr double prior_weight = 0.1;      // weight of a uniform distribution, in pilot draws
@@ -63,6 +63,7 @@ void TangentBound::fit(std::span<const double> pilot, std::span<const double> dr
   tally_.reset(knots);
   tally_.count(draws);
   for (auto* of_knots : {&worst_, &logs_}) of_knots->assign(n + 1, 0.0);
+  restart();
 }
 
 void TangentBound::restart() noexcept {
@@ -78,12 +79,17 @@ void TangentBound::place_tangents(double r) noexcept {
   gaussian::log(logs_, logs_);
 }
 
-double TangentBound::bound() const noexcept {
+// E (phi(1) - phi(X)), rounded up.
+double TangentBound::missing() const noexcept {
   const double share = mean_ == MeanKind::betting
                            ? betting_lower(tally_, logs_, stake_, alpha_)
                            : bernstein_lower(tally_, tangents_.values(), alpha_);
   const double missing = tangents_.greatest() * (1.0 + 8 * unit) * above(1.0 - share);
-  return std::clamp(below(tangents_.constant() - missing * (1.0 + 2 * unit)), 0.0, 1.0);
+  return missing * (1.0 + 2 * unit);
+}
+
+double TangentBound::bound() const noexcept {
+  return std::clamp(below(tangents_.constant() - missing()), 0.0, 1.0);
 }
 
 // Returns the next change of log stake. The best stake and the distribution at which the tangents
@@ -145,6 +151,11 @@ double TangentBound::operator()(double r) noexcept {
   restart();
   settle(r);
   return bound();
+}
+
+double TangentBound::shortfall(double r) noexcept {
+  settle(r);
+  return missing();
 }
 
 double TangentBound::forecast(double r) noexcept {

@@ -33,6 +33,18 @@ class TangentBound:
     def __call__(self, r: float) -> float: ...
     def certified_radius(self, target: float) -> float: ...
 
+class JointBound:
+    choices: tuple[
+        NDArray[float64],
+        list[NDArray[float64]],
+        NDArray[float64],
+        NDArray[float64],
+        NDArray[float64],
+    ]
+    def __init__(self, alpha: float, pilot: NDArray[float64], draws: NDArray[float64]) -> None: ...
+    def __call__(self, r: float) -> float: ...
+    def certified_radius(self, target: float) -> float: ...
+
 class AimedBets:
     lines: NDArray[float64]
     scales: NDArray[float64]

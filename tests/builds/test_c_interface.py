@@ -10,7 +10,7 @@ import smoothbound as sb
 
 OK, BAD_ARGUMENT, BAD_OPTION, BAD_OUTPUT, BAD_SCORE = range(5)
 LOWER, UPPER = 0, 1
-BOUNDS = {"mean": 0, "cdf": 1, "tangent": 2}
+BOUNDS = {"mean": 0, "cdf": 1, "tangent": 2, "joint": 3}
 MEANS = {None: 0, "hoeffding": 1, "bernstein": 2, "betting": 3}
 DKW, ELL = 0, 1
 

@@ -137,8 +137,9 @@ void check_results(const smoothbound_options& o, const std::vector<double>& boun
   for (std::size_t i = 0; i < bounds.size(); ++i) {
     REQUIRE(bounds[i] >= o.a && bounds[i] <= o.b);
     const std::size_t row = i / o.n_radii * o.n_radii;
-    if (o.bound == SMOOTHBOUND_BOUND_TANGENT) continue;  // another tangent at every radius
-    for (std::size_t j = row; j < i; ++j) {              // further away is weaker
+    // Other tangents, or another mixture of them, at every radius.
+    if (o.bound == SMOOTHBOUND_BOUND_TANGENT || o.bound == SMOOTHBOUND_BOUND_JOINT) continue;
+    for (std::size_t j = row; j < i; ++j) {  // further away is weaker
       const bool further = o.radii[i - row] >= o.radii[j - row];
       const double weaker = further ? bounds[i] : bounds[j];
       const double stronger = further ? bounds[j] : bounds[i];
@@ -412,7 +413,7 @@ struct Options {
       o.b = in.number(0.0, 2.0);
     }
     o.side = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));
-    o.bound = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(3));
+    o.bound = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(4));
     o.mean = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(4));
     o.n_pilot = in.below(2) == 0 ? 0 : in.byte();
     o.order = static_cast<std::int32_t>(in.rarely() ? in.byte() : in.below(2));

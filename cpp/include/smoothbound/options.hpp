@@ -22,6 +22,7 @@ enum class Bound {
   mean,     ///< Theorem 1, a bound on the mean
   cdf,      ///< Theorem 2, a confidence band of the survival function
   tangent,  ///< a tangent to Theorem 2 from pilot draws, and a bound on one mean
+  joint,    ///< tangents at fixed radii, whose means together bound all radii (detail/joint.hpp)
 };
 
 enum class BandKind {
@@ -32,11 +33,12 @@ enum class BandKind {
 enum class MeanKind {
   hoeffding,  ///< Hoeffding 1963, the paper's
   bernstein,  ///< empirical Bernstein; Maurer & Pontil 2009, Theorem 4
-  betting,    ///< bets on one draw after the other (for `tangent`, a stake that the pilot fixes)
+  betting,    ///< bets on one draw after the other (for tangents, a stake that the pilot fixes)
 };
 
 /// The order in which the draws of a row are used. Betting uses one draw after the other, and the
-/// tangent bound sets the first ones aside (the pilot), so the order must not depend on the values.
+/// tangent and the joint bound set the first ones aside (the pilot), so the order must not depend
+/// on the values.
 enum class Order {
   unknown,  ///< the order may depend on the values, so the positions are permuted first
   drawn,    ///< the order does not depend on the values, like that of drawing, and is kept
@@ -54,9 +56,10 @@ struct Options {
   /// A band made for alpha and the number of draws, which is used instead of `band` and `n_bins`.
   /// It must outlive the call and the Plan. Null: the call or the Plan makes its own band.
   const ConfidenceBand* shared_band = nullptr;
-  MeanKind mean = MeanKind::hoeffding;  ///< for `mean` any, for `tangent` betting or bernstein
+  MeanKind mean = MeanKind::hoeffding;  ///< for `mean` any, for `tangent` betting or bernstein, for
+                                        ///< `joint` betting
   /// How many draws of every row, the first in `order`, serve to choose stakes and tangents and for
-  /// nothing else; in [1, n_draws) for `tangent`, otherwise without effect.
+  /// nothing else; in [1, n_draws) for `tangent` and `joint`, otherwise without effect.
   std::size_t n_pilot = 0;
   /// For Order::unknown, row i is permuted with the key (seed, Scores::first_row + i). Fix the seed
   /// before you see the scores.

@@ -66,17 +66,21 @@ enum {
 
 /** Which theorem to use. */
 enum {
-  SMOOTHBOUND_BOUND_MEAN = 0,   /**< Theorem 1, from the mean of the scores */
-  SMOOTHBOUND_BOUND_CDF = 1,    /**< Theorem 2, from a confidence band of their survival function */
-  SMOOTHBOUND_BOUND_TANGENT = 2 /**< a tangent to Theorem 2 from the first draws, and a bound on one
-                                     mean; the tightest at one radius at a time */
+  SMOOTHBOUND_BOUND_MEAN = 0, /**< Theorem 1, from the mean of the scores */
+  SMOOTHBOUND_BOUND_CDF = 1,  /**< Theorem 2, from a confidence band of their survival function */
+  SMOOTHBOUND_BOUND_TANGENT = 2, /**< a tangent to Theorem 2 from the first draws, and a bound on
+                                      one mean; the tightest at one radius at a time */
+  SMOOTHBOUND_BOUND_JOINT = 3    /**< tangents at fixed radii from the first draws, whose means
+                                      together bound all radii */
 };
 
-/** How to bound a mean, for SMOOTHBOUND_BOUND_MEAN and SMOOTHBOUND_BOUND_TANGENT. */
+/** How to bound a mean, for SMOOTHBOUND_BOUND_MEAN, SMOOTHBOUND_BOUND_TANGENT and
+ * SMOOTHBOUND_BOUND_JOINT. */
 enum {
-  SMOOTHBOUND_MEAN_DEFAULT = 0,   /**< Hoeffding's for the bound MEAN, betting for TANGENT */
-  SMOOTHBOUND_MEAN_HOEFFDING = 1, /**< Hoeffding's inequality; not for TANGENT */
-  SMOOTHBOUND_MEAN_BERNSTEIN = 2, /**< empirical Bernstein */
+  SMOOTHBOUND_MEAN_DEFAULT =
+      0, /**< Hoeffding's for the bound MEAN, betting for TANGENT and JOINT */
+  SMOOTHBOUND_MEAN_HOEFFDING = 1, /**< Hoeffding's inequality; for MEAN only */
+  SMOOTHBOUND_MEAN_BERNSTEIN = 2, /**< empirical Bernstein; not for JOINT */
   SMOOTHBOUND_MEAN_BETTING = 3    /**< bets; Clopper and Pearson's bound if all scores are a or b */
 };
 
@@ -88,7 +92,7 @@ enum {
 };
 
 /** The order in which the draws of a row are used. Betting uses one draw after the other, and the
- * bound TANGENT sets the first ones aside, so the order must not depend on the values. */
+ * bounds TANGENT and JOINT set the first ones aside, so the order must not depend on the values. */
 enum {
   SMOOTHBOUND_ORDER_UNKNOWN = 0, /**< the positions are permuted first, with the key (seed, number
                                       of the input); alpha is over the draws and the key */
@@ -134,7 +138,7 @@ typedef struct smoothbound_options {
   size_t n_thresholds;      /**< 0 */
   int32_t mean;             /**< SMOOTHBOUND_MEAN_...; the bound's own */
   int32_t reserved;         /**< 0 */
-  uint64_t n_pilot;         /**< for TANGENT: how many draws of each row, the first in its
+  uint64_t n_pilot;         /**< for TANGENT and JOINT: how many draws of each row, the first in its
                                  order, serve to choose stake and tangents; the others are bounded. Below
                                  n_draws. 0: a tenth of the draws, at least one */
   int32_t order;            /**< SMOOTHBOUND_ORDER_...; unknown */

@@ -59,7 +59,8 @@ std::int32_t options_of(const smoothbound_options* given, std::size_t n_draws, c
   if (!take(detail::bounds, c.bound, o.bound)) return report.code("bound", c.bound);
   if (!take(detail::bands, c.band, o.band)) return report.code("band", c.band);
   if (c.mean == SMOOTHBOUND_MEAN_DEFAULT) {
-    o.mean = o.bound == Bound::tangent ? MeanKind::betting : MeanKind::hoeffding;
+    const bool tangents = o.bound == Bound::tangent || o.bound == Bound::joint;
+    o.mean = tangents ? MeanKind::betting : MeanKind::hoeffding;
   } else if (!take(detail::means, c.mean, o.mean)) {
     return report.code("mean", c.mean);
   }

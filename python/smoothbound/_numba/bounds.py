@@ -18,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainccinv, betaincinv, ndtri
 
-from smoothbound._numba.aimed import AimedBets
+from smoothbound._numba._means.aimed import AimedBets
+from smoothbound._numba._means.joint import JointBound
+from smoothbound._numba._means.mean import CDF_ERROR, UNIT, Tally, bernstein_lower
+from smoothbound._numba._means.tangent import TangentBound
 from smoothbound._numba.jit import jit
 from smoothbound._numba.order import permuted
-from smoothbound._numba.tangent import CDF_ERROR, UNIT, Tally, TangentBound, bernstein_lower
 from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
 from smoothbound.backends._names import Band, Bound, Mean, Order, Side
 from smoothbound.curves._curve import Curve
@@ -222,8 +224,8 @@ class Plan:
     def certify_row(
         self, row: NDArray[np.floating], number: int, bounds: Vector, radius: Vector
     ) -> None:
-        if self.bound == "tangent":
-            self.by_tangent(row, number, bounds, radius)
+        if self.bound in ("tangent", "joint"):
+            self.by_pilot(row, number, bounds, radius)
         elif self.bound == "mean":
             self.by_curve(*self.mean_curve(row.astype(np.float64), number), bounds, radius)
         else:
@@ -239,19 +241,22 @@ class Plan:
         bounds[:] = [self.confidence(_shifted_sum(gaps, z, r)) for r in self.shifts]
         radius[:] = [_certified_radius(gaps, z, target) for target in self.targets]
 
-    def by_tangent(
+    def by_pilot(
         self, row: NDArray[np.floating], number: int, bounds: Vector, radius: Vector
     ) -> None:
-        tangent = self.tangent(row, number)
+        """Fill the results from the tangent or the joint bound."""
+        bound = self.pilot_bound(row, number)
         for j, r in enumerate(self.shifts):
-            bounds[j] = self.confidence(tangent(float(r)) * self.width * (1.0 - 4 * UNIT))
+            bounds[j] = self.confidence(bound(float(r)) * self.width * (1.0 - 4 * UNIT))
         for k, target in enumerate(self.targets):
-            radius[k] = tangent.certified_radius(target / self.width * (1.0 + 4 * UNIT))
+            radius[k] = bound.certified_radius(target / self.width * (1.0 + 4 * UNIT))
 
-    def tangent(self, row: NDArray[np.floating], number: int) -> TangentBound:
+    def pilot_bound(self, row: NDArray[np.floating], number: int) -> TangentBound | JointBound:
         row = self.ordered(row, self.n_pilot, number)  # within both parts it has no effect
-        pilot, draws = row[: self.n_pilot], row[self.n_pilot :]
-        return TangentBound(self.mean, self.alpha, self.shares(pilot), self.shares(draws))
+        pilot, draws = self.shares(row[: self.n_pilot]), self.shares(row[self.n_pilot :])
+        if self.bound == "joint":
+            return JointBound(self.alpha, pilot, draws)
+        return TangentBound(self.mean, self.alpha, pilot, draws)
 
     def ordered(self, row: NDArray[np.floating], n_first: int, number: int) -> NDArray[np.floating]:
         """Permute a row whose order is unknown: its first places have to be random."""

@@ -25,9 +25,9 @@ __all__ = [
 ]
 
 Backend = Literal["cpp", "numba"]
-Bound = Literal["mean", "cdf", "tangent"]
+Bound = Literal["mean", "cdf", "tangent", "joint"]
 # "anytime" of draws that stop themselves, "binomial" of counts at levels
-MethodBound = Literal["mean", "cdf", "tangent", "anytime", "binomial"]
+MethodBound = Literal["mean", "cdf", "tangent", "joint", "anytime", "binomial"]
 Band = Literal["dkw", "ell"]
 Mean = Literal["hoeffding", "bernstein", "betting"]
 Order = Literal["unknown", "drawn"]
@@ -48,6 +48,7 @@ MEANS: dict[MethodBound, tuple[Mean, ...]] = {
     "mean": ("hoeffding", "bernstein", "betting"),
     "cdf": (),
     "tangent": ("betting", "bernstein"),
+    "joint": ("betting",),
     "anytime": (),
     "binomial": (),
 }

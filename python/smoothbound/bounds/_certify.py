@@ -71,7 +71,7 @@ def certify_scores(
     curve : {"gaussian", "l1-uniform", "l1-laplace", "ablation-K-of-D"} or Curve
         The noise of the draws, and what it certifies against: the radii are distances in the norm
         of the curve (`smoothbound.curves`, docs/other-noises.md). Only the Gaussian takes
-        ``bound="tangent"``, and ``bound="mean"`` needs a convex curve.
+        ``bound="tangent"`` and ``"joint"``, and ``bound="mean"`` needs a convex curve.
     alpha : float
         Failure probability of each certificate, at least 1e-300 and below 1.
     score_range : (float, float), optional
@@ -84,9 +84,10 @@ def certify_scores(
     thresholds : array-like, shape (n_thresholds,)
         Confidence thresholds, strictly inside the range, for which to find the radius. For a
         probability they lie in (0, 1), for a quantile they are scores.
-    bound : {"cdf", "mean", "tangent"}
-        Theorem 2 (the distribution of the scores), Theorem 1 (their mean; docs/bounds.md), or the
-        tangent bound, which is the tightest at one radius at a time (docs/tangent.md).
+    bound : {"cdf", "mean", "tangent", "joint"}
+        Theorem 2 (the distribution of the scores), Theorem 1 (their mean; docs/bounds.md), the
+        tangent bound, which is the tightest at one radius at a time (docs/tangent.md), or the joint
+        bound, which is the tightest at all radii at once (docs/joint.md).
     band : {"ell", "dkw"}
         Confidence band of the survival function, for ``bound="cdf"``: equal local levels, or the
         paper's Dvoretzky-Kiefer-Wolfowitz band.
@@ -96,15 +97,17 @@ def certify_scores(
     mean : {"hoeffding", "bernstein", "betting"}, optional
         How a mean is bounded. The default for ``bound="mean"`` is Hoeffding's inequality, as in the
         paper; "betting" is the tightest. For ``bound="tangent"`` it is betting, and "bernstein" is
-        the other choice.
+        the other choice. ``bound="joint"`` has betting alone.
     pilot : float
-        Share of each row's draws, in (0, 1), that choose the tangents of ``bound="tangent"``: the
-        first draws in the `order`. The bound rests on the others. Other methods ignore it.
+        Share of each row's draws, in (0, 1), that choose the tangents of ``bound="tangent"`` and
+        ``"joint"``: the first draws in the `order`. The bound rests on the others. Other methods
+        ignore it.
     sides : {"lower", "upper", "both"}
         The side to bound. "both" gives each side alpha / 2.
     order : {"unknown", "drawn"}
-        Order in which betting and the tangent bound use the draws. "unknown": the positions of each
-        row are permuted at random first, because the row may be sorted or arranged by value.
+        Order in which betting, the tangent and the joint bound use the draws. "unknown": the
+        positions of each row are permuted at random first, because the row may be sorted or
+        arranged by value.
         "drawn": the row is in the order of drawing, or in another that does not depend on the
         values, and the order is kept. Other methods ignore it.
     seed : int

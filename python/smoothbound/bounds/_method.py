@@ -26,18 +26,18 @@ class Method:
 
     Parameters
     ----------
-    bound : {"mean", "cdf", "tangent", "anytime", "binomial"}
-        Theorem 1 or Theorem 2 of Kumar et al. 2020, the tangent bound (docs/tangent.md), the
-        test of draws that may stop at any time (docs/anytime.md), which takes no array of scores,
-        or the bound on a probability from a count, for probabilities and quantiles
-        (docs/levels.md).
+    bound : {"mean", "cdf", "tangent", "joint", "anytime", "binomial"}
+        Theorem 1 or Theorem 2 of Kumar et al. 2020, the tangent bound (docs/tangent.md), the joint
+        bound (docs/joint.md), the test of draws that may stop at any time (docs/anytime.md), which
+        takes no array of scores, or the bound on a probability from a count, for probabilities and
+        quantiles (docs/levels.md).
     band : {"dkw", "ell"} or None
         Confidence band of the survival function; None where the bound uses none.
     n_bins : int or None
         Number of equal-count bins, that is of knots; None makes every draw a knot.
     mean : {"hoeffding", "bernstein", "betting"} or None
         How a mean is bounded. None takes the default: Hoeffding's inequality for "mean", betting
-        for "tangent"; "cdf" bounds no mean.
+        for "tangent" and "joint"; "cdf" bounds no mean.
 
     Raises
     ------
@@ -121,7 +121,7 @@ class Method:
     @property
     def splits_pilot(self) -> bool:
         """Whether the first draws choose stakes and tangents, and the bound rests on the others."""
-        return self.bound == "tangent"
+        return self.bound in ("tangent", "joint")
 
     @property
     def uses_order(self) -> bool:
@@ -131,7 +131,7 @@ class Method:
     @property
     def holds_at_all_radii(self) -> bool:
         """Whether the bounds of one input hold at all radii at once, not only each by itself."""
-        return self.bound in ("mean", "cdf")
+        return self.bound in ("mean", "cdf", "joint")
 
     def n_pilot(self, n_draws: int, pilot: float) -> int:
         """Return how many of the first draws are pilot draws; 0 for a method without a pilot."""
@@ -162,6 +162,8 @@ class Method:
             return "a test of each claim that may stop at any time (docs/anytime.md)"
         if self.bound == "binomial":
             return "one binary certificate, from the bound of Clopper and Pearson on a count"
+        if self.bound == "joint":
+            return "tangents to Theorem 2 at five radii, joined for all radii (docs/joint.md)"
         mean = {
             "hoeffding": "Hoeffding's inequality",
             "bernstein": "an empirical Bernstein bound",
@@ -176,10 +178,10 @@ class Method:
         """Words for figures and tables, such as ``"Theorem 2 (dkw)"``."""
         if self.bound == "cdf":
             return f"Theorem 2 ({self.band})"
-        if self.bound == "anytime":
-            return "anytime"
         if self.bound == "binomial":
             return "Clopper-Pearson"
+        if self.bound in ("joint", "anytime"):
+            return self.bound
         words = "Theorem 1" if self.bound == "mean" else "tangent"
         return words if self.mean == MEANS[self.bound][0] else f"{words} ({self.mean})"
 

@@ -66,10 +66,11 @@ class Request:
         l2 radii, in the units of the model's input, and confidence thresholds.
     method : Method
     pilot : float
-        Share of the draws from which the tangent bound chooses stakes and tangents.
+        Share of the draws from which the tangent and the joint bound choose stakes and tangents.
     sides : {"lower", "upper", "both"}
     order : {"unknown", "drawn"}
-        Whether betting and the tangent bound permute the positions of each row first, or keep them.
+        Whether betting, the tangent and the joint bound permute the positions of each row first, or
+        keep them.
     order_seed : int
         Key of that permutation, together with the number of the row.
     statistic : {"mean", "probability", "quantile"}

@@ -180,7 +180,7 @@ class CountsVerifier:
         self._found.cannot("class_radius", 1, reason)
 
     def _unknown(self, method: Method) -> None:
-        needs = _TANGENT if method.bound == "tangent" else _NEEDS[method.mean or ""]
+        needs = _TANGENT if method.splits_pilot else _NEEDS[method.mean or ""]
         reason = f"{method.label} {needs}"
         self._found.cannot(f"lower_{method.name}", len(self._settings.radii), reason)
         self._found.cannot(f"radius_{method.name}", len(self._settings.thresholds), reason)

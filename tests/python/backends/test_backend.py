@@ -10,7 +10,8 @@ import pytest
 from forks import run_code
 
 import smoothbound as sb
-from smoothbound._numba import tangent
+from smoothbound._numba._means import joint, tangent
+from smoothbound.backends import reference_joint
 from smoothbound.bounds import _band
 
 
@@ -79,7 +80,7 @@ for m in (50, 100, 1000, 5000, 60_000):
         for array in (narrow, narrow[:, ::2], narrow[:, ::-1]):
             for options in (
                 {"bound": "mean"}, {"band": "dkw"}, {"band": "dkw", "n_bins": max(1, m // 20)},
-                {"bound": "tangent"}, {"band": "dkw", "sides": "upper"},
+                {"bound": "tangent"}, {"bound": "joint"}, {"band": "dkw", "sides": "upper"},
             ):
                 upper = "sides" in options
                 cert = sb.certify_scores(
@@ -135,7 +136,7 @@ print(len(done))
     assert run(code) == ["8"]
 
 
-METHODS = ["mean", "cdf", "tangent"]
+METHODS = ["mean", "cdf", "tangent", "joint"]
 
 
 @pytest.mark.parametrize("bound", METHODS)
@@ -163,9 +164,10 @@ def test_numba_compiles_where_nothing_can_be_written(tmp_path, monkeypatch):
     assert jit(lambda x: x + 1)(2) == 3
 
 
-def test_numba_has_the_constants_of_the_tangent_bound():
+def core_constants(*names):
+    """The numbers of the core's files, by name."""
     folder = Path(__file__).parents[3] / "cpp" / "src"
-    source = "".join((folder / name).read_text() for name in ("tangent.cpp", "tangents.cpp"))
+    source = "".join((folder / name).read_text() for name in names)
 
     def number(text):
         over, _, under = text.partition("/")
@@ -173,8 +175,23 @@ def test_numba_has_the_constants_of_the_tangent_bound():
         top, bottom = (float.fromhex(p) if p.startswith("0x") else float(p) for p in parts)
         return top / bottom
 
-    core = dict(re.findall(r"constexpr [\w:]+ (\w+) = ([^;]+);", source))
-    ours = {name: getattr(tangent, f"_{name.upper()}", None) for name in core}
-    ours["z_limit"] = tangent.Z_LIMIT
-    assert {name: number(text) for name, text in core.items()} == ours
-    assert len(core) == 10
+    found = re.findall(r"constexpr (?:double|int|std::size_t) (\w+) = ([-\w./ ]+);", source)
+    return {name: number(text) for name, text in found}
+
+
+@pytest.mark.parametrize(
+    ("module", "names", "count"),
+    [(tangent, ("tangent.cpp", "tangents.cpp"), 10), (joint, ("joint.cpp",), 12)],
+)
+def test_numba_has_the_constants_of_the_core(module, names, count):
+    core = core_constants(*names)
+    ours = {name: getattr(module, f"_{name.upper()}", None) for name in core}
+    ours["z_limit"] = module.Z_LIMIT
+    assert core == ours
+    assert len(core) == count
+
+
+def test_numba_and_the_reference_have_the_radii_of_the_joint_bound():
+    header = Path(__file__).parents[3] / "cpp/include/smoothbound/detail/joint.hpp"
+    (radii,) = re.findall(r"joint_radii = \{([^}]+)\}", header.read_text())
+    assert tuple(map(float, radii.split(","))) == joint.JOINT_RADII == reference_joint.RADII

@@ -37,6 +37,7 @@ whole = lambda n: draw.integers(0, 2, n).astype(np.int64)
 made_as = {"Plan": lambda: made(), "ConfidenceBand": lambda: band(),
            "ScoreCounter": lambda: _core.ScoreCounter(np.linspace(0, 1, 5)),
            "AimedBets": lambda: _core.AimedBets(0.1),
+           "JointBound": lambda: _core.JointBound(0.1, np.ones(3), np.ones(9)),
            "TangentBound": lambda: _core.TangentBound("betting", 0.1, np.ones(3), np.ones(9))}
 
 
@@ -46,7 +47,7 @@ def bare(name):
 
 
 def plan():
-    bound = rng.choice(["mean", "cdf", "tangent"])
+    bound = rng.choice(["mean", "cdf", "tangent", "joint"])
     return _core.Plan, dict(
         n_draws=50, sigma=1.0, alpha=0.1, a=0.0, b=1.0, side="lower", bound=bound,
         band=band() if bound == "cdf" else None, mean="betting", n_pilot=5, order="unknown",
@@ -93,6 +94,11 @@ calls = [
     lambda: (_core.ScoreCounter, dict(edges=number())),
     lambda: (_core.ConfidenceBand, dict(kind="ell", n_draws=50, alpha=0.1, n_bins=3, level=0.01)),
     lambda: (band().quantile, dict(count=3)),
+    lambda: (_core.JointBound, dict(alpha=0.1, pilot=number(), draws=number())),
+    lambda: (bare("JointBound"), dict(r=1.0)),
+    lambda: (_core.JointBound(0.1, np.ones(3) / 2, np.ones(9) / 2), dict(r=1.0)),
+    lambda: (_core.JointBound(0.1, np.ones(3) / 2, np.ones(9) / 2).certified_radius,
+             dict(target=0.1)),
     lambda: (_core.TangentBound, dict(mean="betting", alpha=0.1, pilot=number(), draws=number())),
     lambda: (_core.TangentBound("bernstein", 0.1, np.ones(3) / 2, np.ones(9) / 2), dict(r=1.0)),
     lambda: (_core.TangentBound("betting", 0.1, np.ones(3) / 2, np.ones(9) / 2).certified_radius,

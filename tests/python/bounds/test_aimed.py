@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta, binom
 
 import smoothbound as sb
-from smoothbound._numba import aimed as numba_aimed
+from smoothbound._numba._means import aimed as numba_aimed
 from smoothbound.backends import reference
 
 ALPHA = 0.001

@@ -24,7 +24,7 @@ def with_value(value, at=(1, 7)):
 
 
 @pytest.mark.parametrize("backend", ["cpp", "numba"])
-@pytest.mark.parametrize("bound", ["mean", "cdf", "tangent"])
+@pytest.mark.parametrize("bound", ["mean", "cdf", "tangent", "joint"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1.0000001, -0.1])
 def test_bad_scores_are_found(backend, bound, value):
     refuse(rf"scores\[1, 7\] = {value}", scores=with_value(value), backend=backend, bound=bound)

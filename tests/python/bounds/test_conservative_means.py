@@ -18,7 +18,7 @@ import pytest
 from exact import RANGES, SMALLEST, cdf
 
 import smoothbound as sb
-from smoothbound._numba import tangent as _tangent
+from smoothbound._numba._means import tangent as _tangent
 
 UNIT = 2.0**-53
 TOLERANCE = {"cpp": 1e-12, "numba": 1e-11}  # of a bound on a mean by betting, and of the rest

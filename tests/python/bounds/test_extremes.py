@@ -10,6 +10,7 @@ METHODS = [
     {"bound": "mean", "mean": "bernstein"},
     {"bound": "mean", "mean": "betting"},
     {"bound": "tangent"},
+    {"bound": "joint"},
     {"bound": "tangent", "mean": "bernstein"},
     {"bound": "cdf", "band": "dkw"},
     {"bound": "cdf", "band": "ell"},

@@ -242,6 +242,11 @@ def check_scores(names: dict[str, Any]) -> None:
     assert len(sb.Certificate.load("bounds.parquet")) == 2
 
 
+def check_joint(names: dict[str, Any]) -> None:
+    assert names["cert"].settings.method.bound == "joint"
+    assert (names["cert"].radius.mean(axis=0) > names["band"].radius.mean(axis=0)).all()
+
+
 def check_sketches(names: dict[str, Any]) -> None:
     assert names["cert"].settings.n == 2_000
     assert (names["cert"].radius[:, 0] > 0.25).all()
@@ -383,6 +388,7 @@ CHECKS = {
     "README.md": check_readme,
     "scores.md": check_scores,
     "levels.md": check_levels,
+    "joint.md": check_joint,
     "sketches.md": check_sketches,
     "models.md": check_models,
     "command-line.md": check_command_line,

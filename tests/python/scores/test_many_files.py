@@ -86,7 +86,7 @@ def test_a_list_of_one_file_is_that_file(files: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("rows_at_a_time", [1, 5, 100])
-@pytest.mark.parametrize("bound", ["cdf", "tangent"])
+@pytest.mark.parametrize("bound", ["cdf", "tangent", "joint"])
 def test_rows_are_numbered_through_all_files(
     files: list[Path], rows_at_a_time: int, bound: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -389,6 +389,7 @@ def test_what_rests_on_more_than_counts_is_named(tmp_path: Path) -> None:
             Method("mean", mean="bernstein"),
             Method("cdf", "ell"),
             Method("tangent"),
+            Method("joint"),
         ),
     )
     found = verify_results(made(tmp_path, settings))
@@ -399,6 +400,7 @@ def test_what_rests_on_more_than_counts_is_named(tmp_path: Path) -> None:
         "Theorem 1 (bernstein) depends on the variance of the scores, which counts of cells only "
         "bound": 48,
         "tangent rests on which draws were the first ones, and counts keep no order": 48,
+        "joint rests on which draws were the first ones, and counts keep no order": 48,
     }
     assert found.tallies["lower_cdf_ell"].unknown == 0
 

@@ -41,6 +41,13 @@ class TangentBound {
   /// 2^-11. Holds with probability at least 1 - alpha. \param target  in units of the range, > 0
   double certified_radius(double target) noexcept;
 
+  /// Upper bound on E (phi(1) - phi(X)) for the tangents at r. Holds with probability at least
+  /// 1 - alpha at one r. The choice of the tangents goes on from that of the call before.
+  double shortfall(double r) noexcept;
+
+  /// The slopes of the tangents behind the last number returned, of each interval between knots.
+  std::span<const double> weights() const noexcept { return tangents_.weights(); }
+
   /// The choices behind the last number returned, all made from the pilot: the knots, Phi^-1 of the
   /// points where the tangents touch on the intervals between the knots, and the stake (betting).
   std::span<const double> knots() const noexcept { return tally_.knots(); }
@@ -58,6 +65,7 @@ class TangentBound {
   double forecast_radius(double target) noexcept;
 
   // From the draws, with the tangents of the last settle().
+  double missing() const noexcept;
   double bound() const noexcept;
 
   MeanKind mean_;

@@ -15,9 +15,10 @@ from scipy.special import ndtri
 
 from smoothbound._numba._anytime.draw_record import DrawRecord
 from smoothbound._numba._anytime.knots import KNOTS, MASS
+from smoothbound._numba._means.mean import SUM_ERROR, UNIT
+from smoothbound._numba._means.tangent import Z_LIMIT, tangent_lines
 from smoothbound._numba.jit import jit
 from smoothbound._numba.order import permuted
-from smoothbound._numba.tangent import SUM_ERROR, UNIT, Z_LIMIT, tangent_lines
 from smoothbound.backends._names import Order, Side
 
 __all__ = ["EProcess", "estimate_functional", "test_rows"]

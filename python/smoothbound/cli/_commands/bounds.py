@@ -92,7 +92,8 @@ def bounds(
         str,
         typer.Option(
             help=f"One of {', '.join(BOUNDS)}: 'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' "
-            "Theorem 2, 'tangent' is the tightest at one radius at a time."
+            "Theorem 2, 'tangent' is the tightest at one radius at a time, 'joint' at all radii at "
+            "once."
         ),
     ] = "cdf",
     band: Band = "ell",
@@ -127,8 +128,9 @@ def bounds(
     order: Annotated[
         str,
         typer.Option(
-            help="For 'tangent': 'unknown' permutes the draws of each row first, because they may "
-            "be sorted; 'drawn' keeps an order that does not depend on their values.",
+            help="For 'tangent' and 'joint': 'unknown' permutes the draws of each row first, "
+            "because they may be sorted; 'drawn' keeps an order that does not depend on their "
+            "values.",
             rich_help_panel=_DRAWS,
         ),
     ] = "unknown",

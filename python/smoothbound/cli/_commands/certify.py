@@ -114,7 +114,7 @@ def certify(
         typer.Option(
             help=f"One of {', '.join(BOUNDS)}. Give it more than once for several bounds, from the "
             "same draws. 'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' Theorem 2, 'tangent' is "
-            "the tightest at one radius at a time.",
+            "the tightest at one radius at a time, 'joint' at all radii at once.",
             show_default="mean and cdf",
         ),
     ] = None,

@@ -1,7 +1,6 @@
-"""Bounds on a mean, and the tangent bound, for machines without the C++ core.
+"""The tangent bound, for machines without the C++ core.
 
-The structure is that of the core (cpp/src/mean.cpp and tangent.cpp), whose comments derive the
-margins. NumPy and SciPy do the arithmetic over all knots at once.
+The structure is that of the core (cpp/src/tangent.cpp), whose comments derive the margins.
 """
 
 from __future__ import annotations
@@ -12,89 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from smoothbound._numba._means.mean import (
+    CDF_ERROR,
+    SUM_ERROR,
+    UNIT,
+    Tally,
+    bernstein_lower,
+    betting_lower,
+)
 from smoothbound.backends._names import Mean
 
-__all__ = [
-    "CDF_ERROR",
-    "SUM_ERROR",
-    "UNIT",
-    "Z_LIMIT",
-    "Tally",
-    "TangentBound",
-    "bernstein_lower",
-    "betting_lower",
-    "tangent_lines",
-]
+__all__ = ["Z_LIMIT", "TangentBound", "tangent_lines"]
 
 Vector = NDArray[np.float64]
 
-UNIT = 2.0**-53
-# Relative error of Phi. erfc of the C library, like ndtr of SciPy, is good to a few units, but its
-# argument z / sqrt(2) is rounded, and erfc magnifies that by up to 2 z^2 / 2 units: at z = -38,
-# where it underflows, by 3e-13.
-CDF_ERROR = 4e-13
-SUM_ERROR = 1e-13  # relative, of a sum over the knots in NumPy, and of each of its terms
 # The choices below are those of the core, so that both find the same tangents.
-
 _PILOT_KNOTS, _EVEN_KNOTS = 128, 128
 _PRIOR_WEIGHT = 0.1
 Z_LIMIT = 9.0
 _LEAST_STAKE, _GREATEST_STAKE = 2.0**-20, 2.0**30
 _MOST_STEPS, _SETTLED_STEP = 16, 2.0**-8
 _FINEST_STEP, _COARSEST_SHARE = 2.0**-11, 1 / 16
-
-
-class Tally:
-    """Draws in [0, 1], counted between knots that ascend from 0 to 1."""
-
-    def __init__(self, knots: Vector, draws: Vector) -> None:
-        self.draws = len(draws)
-        interval = np.minimum(np.searchsorted(knots, draws, side="right") - 1, len(knots) - 2)
-        f = (draws - knots[interval]) / np.diff(knots)[interval]
-        n = len(knots) - 1
-        self._count = np.bincount(interval, minlength=n).astype(np.float64)
-        self._part = np.bincount(interval, f, minlength=n)
-        self._square = np.bincount(interval, f * f, minlength=n)
-        # np.bincount adds one by one, which can err by n units in the last place.
-        self.error = SUM_ERROR + self.draws * UNIT
-
-    def sum(self, values: Vector) -> float:
-        """Sum v(x) over the draws, v linear between its values at the knots."""
-        return float(self._count @ values[:-1] + self._part @ np.diff(values))
-
-    def sum_of_squares(self, values: Vector) -> float:
-        """Sum v(x)^2 over the draws."""
-        low, step = values[:-1], np.diff(values)
-        squares = self._count * low**2 + 2 * self._part * low * step + self._square * step**2
-        return float(squares.sum())
-
-
-def _evidence(alpha: float) -> float:
-    return -math.log(alpha) * (1 + 10 * UNIT)
-
-
-def bernstein_lower(tally: Tally, values: Vector, alpha: float) -> float:
-    """Bound E v(X) from below by Maurer & Pontil's inequality."""
-    n = tally.draws
-    if n < 2:
-        return 0.0
-    mean = tally.sum(values) / n
-    spread = tally.sum_of_squares(values) / n - mean**2
-    error = 4 * (tally.error + SUM_ERROR)
-    variance = (max(spread, 0.0) + error) * n / (n - 1)
-    needed = _evidence(0.5 * alpha)
-    slack = math.sqrt(2 * variance * needed / n) + 7 * needed / (3 * (n - 1))
-    return max(0.0, mean * (1 - error) - slack * (1 + 16 * UNIT))
-
-
-def betting_lower(tally: Tally, logs: Vector, stake: float, alpha: float) -> float:
-    """Bound E v(X) from below by Markov's inequality for prod (1 + stake v)."""
-    n = tally.draws
-    level = (tally.sum(logs) * (1 - tally.error) - _evidence(alpha)) / n
-    safe = level - SUM_ERROR * (1 + float(logs[-1])) - abs(level) * (4 * UNIT)
-    if not safe > 0.0:
-        return 0.0
-    return min(max(math.expm1(safe) * (1 - SUM_ERROR) / stake, 0.0), 1.0)
 
 
 def tangent_lines(z: Vector, r: float) -> tuple[Vector, Vector]:
@@ -111,8 +48,8 @@ def tangent_lines(z: Vector, r: float) -> tuple[Vector, Vector]:
 class TangentBound:
     """The tangent bound of one input, from its pilot draws and its other draws, both ascending.
 
-    `knots`, `z` (Phi^-1 of the points where the tangents touch) and `stake` are those of the latest
-    bound. They depend on the pilot draws alone.
+    `knots`, `z` (Phi^-1 of the points where the tangents touch), `weights` (their slopes) and
+    `stake` are those of the latest bound. They depend on the pilot draws alone.
     """
 
     def __init__(self, mean: Mean, alpha: float, pilot: Vector, draws: Vector) -> None:
@@ -146,20 +83,23 @@ class TangentBound:
 
     def _place_tangents(self, r: float) -> None:
         self._find_touching_points()
-        weights, constants = tangent_lines(self.z, r)
-        phi = np.concatenate([[0.0], np.cumsum(self._lengths * weights)])
+        self.weights, constants = tangent_lines(self.z, r)
+        phi = np.concatenate([[0.0], np.cumsum(self._lengths * self.weights)])
         self._greatest = float(phi[-1])
         self._values = phi / phi[-1]
         self._logs = np.log1p(self.stake * self._values)
         self._constant = float(self._lengths @ constants) * (1 - SUM_ERROR)
 
-    def _bound(self) -> float:
+    def _missing(self) -> float:
+        """E (phi(1) - phi(X)), rounded up."""
         if self._mean == "betting":
             share = betting_lower(self._tally, self._logs, self.stake, self._alpha)
         else:
             share = bernstein_lower(self._tally, self._values, self._alpha)
-        bound = self._constant - self._greatest * (1 + SUM_ERROR) * (1 - share + 2 * UNIT)
-        return min(max(bound, 0.0), 1.0)
+        return self._greatest * (1 + SUM_ERROR) * (1 - share + 2 * UNIT)
+
+    def _bound(self) -> float:
+        return min(max(self._constant - self._missing(), 0.0), 1.0)
 
     def _next_step(self) -> float:
         odds = 1.0 / (1.0 + self.stake * self._values)
@@ -198,6 +138,11 @@ class TangentBound:
         self._restart()
         self._settle(r)
         return self._bound()
+
+    def shortfall(self, r: float) -> float:
+        """Bound E (phi(1) - phi(X)) from above for tangents at r, found from the last ones."""
+        self._settle(r)
+        return self._missing()
 
     def _forecast(self, r: float) -> float:
         self._settle(r)

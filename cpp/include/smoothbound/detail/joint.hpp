@@ -1,0 +1,79 @@
+/// \file detail/joint.hpp
+/// The joint bound: tangents at a few fixed radii, whose means are bounded together, give the bound
+/// at every radius. Statement and proof are in docs/joint.md.
+///
+/// The tangents at the radius r_k have the slopes w_ki >= 0 on the intervals between the knots, of
+/// the lengths h_i. The draws bound, at the level alpha / K each, the shortfalls
+///     m_k >= integral of w_k (1 - G).
+/// Then for every r >= 0, all lambda_k >= 0 and all tangents to psi_r, of the slopes w_i and the
+/// values c_i at p = 1, with u_i = sum_k lambda_k w_ki,
+///     distance(r) >= sum_i h_i (c_i - max(w_i - u_i, 0)) - sum_k lambda_k m_k.
+/// This holds for all r, lambda and tangents at once, so they may depend on the draws.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "smoothbound/detail/tangent.hpp"
+
+namespace smoothbound::detail {
+
+/// r = R / sigma of the tangents that are bounded.
+inline constexpr std::array<double, 5> joint_radii = {0.0, 0.4, 0.9, 1.8, 3.3};
+
+/// The bound of one input after another: keeps its memory, use one per thread.
+class JointBound {
+ public:
+  static constexpr std::size_t n_tangents = joint_radii.size();
+  /// One number for each of joint_radii.
+  using Weights = std::array<double, n_tangents>;
+
+  /// How the bound rises with each lambda, and minus its second derivatives.
+  struct Slopes {
+    Weights rise;
+    std::array<Weights, n_tangents> fall;
+  };
+
+  /// \param alpha  failure probability of all numbers returned for an input together
+  explicit JointBound(double alpha) noexcept;
+
+  /// Takes the draws of one input, as distances from the safe end in units of the range, rounded
+  /// down, in ascending order. The split into pilot and draws must not depend on the values.
+  /// \pre neither part is empty
+  void fit(std::span<const double> pilot, std::span<const double> draws);
+
+  /// Lower bound on the distance at r = R / sigma, in units of the range; at least 0. Holds for all
+  /// r together with probability at least 1 - alpha. \pre fit() was called, r >= 0
+  double operator()(double r) noexcept;
+
+  /// An r at which the bound is above the target, and beyond which a search finds none; NaN if the
+  /// bound at r = 0 is not. \param target  in units of the range, > 0
+  double certified_radius(double target) noexcept;
+
+  /// The choices behind the last number returned. From the pilot: the knots, the slopes of each of
+  /// the tangents between them, and the stakes. For r: lambda, and Phi^-1 of the points where the
+  /// tangents to psi_r touch.
+  std::span<const double> knots() const noexcept { return tangent_.knots(); }
+  std::span<const double> weights(std::size_t k) const noexcept { return weights_[k]; }
+  const Weights& stakes() const noexcept { return stakes_; }
+  const Weights& mixture() const noexcept { return mixture_; }
+  std::span<const double> touching_points() const noexcept { return z_; }
+
+ private:
+  void mix(const Weights& mixture, double r) noexcept;
+  double value_of(const Weights& mixture, double r) noexcept;
+  Slopes slopes(double r) noexcept;
+  void find_mixture(double r) noexcept;
+  double certified(double r) noexcept;
+
+  TangentBound tangent_;
+  std::array<std::vector<double>, n_tangents> weights_;  // of the intervals
+  Weights shortfalls_{}, stakes_{};
+  std::vector<double> lengths_;
+  Weights mixture_{};
+  std::vector<double> mixed_, z_, shifted_, below_;  // of the intervals, for a mixture at r
+};
+
+}  // namespace smoothbound::detail
