@@ -6,3 +6,4 @@ from ._method import Method as Method
 from ._request import Request as Request
 from ._request import Settings as Settings
 from ._sample_size import required_draws as required_draws
+from ._sample_size import tightest_bound as tightest_bound

@@ -1,4 +1,4 @@
-"""The least number of draws that can certify anything."""
+"""What a number of draws can certify: the least number for a threshold, and the tightest bound."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import math
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
-from smoothbound.backends._names import Band, Bound, Mean
+from smoothbound.backends._names import SIDES, Band, Bound, Mean, Sides
 from smoothbound.bounds import _band as bands
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
 
-__all__ = ["draws_above", "highest_share", "require_draws", "required_draws"]
+__all__ = ["draws_above", "highest_share", "require_draws", "required_draws", "tightest_bound"]
 
 _MOST_DRAWS = 2**24  # where the search for the least number of draws ends
+_ENOUGH_DRAWS = 10_000  # more of them change nothing in the order of the bounds
 
 
 def required_draws(
@@ -181,3 +183,60 @@ def highest_share(n_draws: int, alpha: float, method: Method, pilot: float) -> f
         level = bands.level_of(n_draws, alpha, method.n_bins or 0)
         return math.exp(math.log(level) / n_draws)
     return 1.0 - math.sqrt(math.log(1 / alpha) / (2 * n_draws))
+
+
+def tightest_bound(
+    n_draws: int,
+    *,
+    alpha: float = 1e-3,
+    radii: ArrayLike = (0.0,),
+    thresholds: ArrayLike = (),
+    sides: Sides = "lower",
+    pilot: float = 0.1,
+) -> Bound:
+    """Return the bound to fix for these questions before the scores are seen.
+
+    It is "tangent" if each side is asked for one number, a bound at one radius or the radius of one
+    threshold. Otherwise it is one that holds at all radii and thresholds at once: "joint", or "cdf"
+    with the band of equal local levels where that certifies more of perfect scores, which are all
+    b: with a dozen draws, and with more if alpha is tiny. More than 10 000 draws count as 10 000.
+    docs/joint.md compares the bounds.
+
+    Parameters
+    ----------
+    n_draws : int
+        Number of draws of each input.
+    alpha, radii, thresholds, sides, pilot
+        As in `certify_scores`. Only the numbers of radii and thresholds matter.
+
+    Returns
+    -------
+    {"tangent", "joint", "cdf"}
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of the kind or in the range that `certify_scores` states.
+
+    Examples
+    --------
+    >>> tightest_bound(1000, radii=[0.5])
+    'tangent'
+    >>> tightest_bound(1000, radii=[0, 0.25, 0.5], thresholds=[0.5])
+    'joint'
+    >>> tightest_bound(12, radii=[0, 0.25, 0.5])
+    'cdf'
+    """
+    n_draws = min(checks.count("n_draws", n_draws), _ENOUGH_DRAWS)
+    alpha = checks.alpha("alpha", alpha)
+    pilot = checks.probability("pilot", pilot)
+    numbers = len(checks.floats("radii", radii)) + len(checks.floats("thresholds", thresholds))
+    if checks.choice("sides", sides, SIDES) == "both":
+        alpha /= 2
+    joint, tangent = (
+        highest_share(n_draws, alpha, Method(bound), pilot) for bound in ("joint", "tangent")
+    )
+    band = highest_share(n_draws, alpha, Method("cdf", "ell"), pilot)
+    if numbers <= 1 and tangent > band:
+        return "tangent"
+    return "joint" if joint > band else "cdf"

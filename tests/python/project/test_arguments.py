@@ -242,6 +242,13 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
             **{"backend": None, "threads": 1},
         },
     ),
+    (
+        sb.tightest_bound,
+        {
+            **{"n_draws": 100, "alpha": 0.01, "radii": [0.1], "thresholds": [0.5]},
+            **{"sides": "lower", "pilot": 0.1},
+        },
+    ),
     (sb.required_draws, {"threshold": 0.5, "alpha": 0.01, "score_range": (0, 1), "band": "dkw"}),
     (checkpoint.load, {"path": "missing.pt", "device": "cpu", "arch": None, "state_dict": None}),
     (checkpoint.restore, {"path": "missing.pt", "model": NET, "optimizer": OPTIMIZER}),

@@ -1,0 +1,56 @@
+"""The rule that names the tightest bound from n, alpha and the questions."""
+
+import numpy as np
+import pytest
+
+import smoothbound as sb
+
+SCORES = {
+    "beta(20, 1)": lambda rng, size: rng.beta(20, 1, size),
+    "beta(3, 1.5)": lambda rng, size: rng.beta(3, 1.5, size),
+    "logistic": lambda rng, size: 1 / (1 + np.exp(-4 - 1.5 * rng.standard_normal(size))),
+}
+
+
+@pytest.mark.parametrize(
+    ("n", "options", "bound"),
+    [
+        (1000, {}, "tangent"),
+        (1000, {"radii": [], "thresholds": [0.5]}, "tangent"),
+        (1000, {"thresholds": [0.5]}, "joint"),
+        (1000, {"radii": [0, 1], "sides": "upper"}, "joint"),
+        (100_000, {"radii": [0, 1], "sides": "both"}, "joint"),
+        (20, {"radii": [0, 1]}, "joint"),
+        (10, {"radii": [0, 1]}, "cdf"),
+        (40, {"radii": [0, 1], "alpha": 1e-9}, "cdf"),
+        (1, {}, "cdf"),
+    ],
+)
+def test_the_rule(n, options, bound):
+    assert sb.tightest_bound(n, **options) == bound
+
+
+@pytest.mark.parametrize("scores", SCORES)
+@pytest.mark.parametrize("n", [30, 100, 1000])
+def test_the_bound_it_names_certifies_more_than_the_band(scores, n):
+    rows = SCORES[scores](np.random.default_rng(0), (64, n))
+    for radii in ([0.25], [0, 0.25, 1]):
+        bound = sb.tightest_bound(n, radii=radii)
+        ours, band = (
+            sb.certify_scores(rows, sigma=1.0, radii=radii, bound=one).lower.mean(axis=0)
+            for one in (bound, "cdf")
+        )
+        assert (ours > band).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"sides": "left"}, "sides"),
+        ({"alpha": 2}, "alpha"),
+        ({"pilot": 0}, "pilot"),
+    ],
+)
+def test_bad_arguments(options, match):
+    with pytest.raises(ValueError, match=match):
+        sb.tightest_bound(100, **options)
