@@ -260,10 +260,10 @@ def _classes(one: Evaluation) -> list[str]:
     """Say how many inputs have the true class, and how many have none."""
     if not one.labelled:
         return []
-    words = f"Of {one.n_inputs} inputs {one.n_correct} have the true class"
+    words = f"{one.n_correct} of the {one.n_inputs} inputs have the true class"
     if one.correct_only:  # the wrong ones took no draws, which would tell
         return [f"{words}."]
-    return [f"{words} and {one.n_abstained} have none."]
+    return [f"{words}, and the classifier abstains from {one.n_abstained}."]
 
 
 def _missing(parts: Sequence[Part], pairs: bool, groups: bool) -> str:
