@@ -11,7 +11,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 BASE = "[\\w\\]′ΣΠ∫⌋*\u0304\u0331\u0332\u0302\u0305]"  # what carries an index, or its accent
 INDEX = r"\{[^{}]*\}|\((?:[^()]|\([^()]*\))*\)|[A-Za-z0-9α-ωΑ-Ω]+"
-AN_INDEX = re.compile(f"(?<={BASE})_({INDEX})")
+AN_INDEX = re.compile(f"(?<={BASE})(?<![a-z]{{4}})(?<![A-Z]{{3}})_({INDEX})")
 
 
 def pieces(text: str) -> Iterator[tuple[str, str]]:
@@ -39,13 +39,13 @@ def with_low_indices(text: str) -> list[nodes.Node]:
 
 
 class LowIndices(SphinxPostTransform):
-    """Set indices low on the pages of the theory. Their formulas are indented blocks."""
+    """Set indices low in text and in formulas, which are indented blocks of Markdown."""
 
     default_priority = 5
 
     def run(self, **_: Any) -> None:
         """Change all text that is no code."""
-        if self.env.docname not in self.env.toctree_includes.get("theory/index", ()):
+        if not self.document["source"].endswith(".md"):
             return
         for text in list(self.document.findall(nodes.Text)):
             block = text.parent

@@ -57,6 +57,13 @@ def test_the_reference_has_every_public_module() -> None:
     assert set(listed) == found, f"not in docs/reference/python.rst: {found - set(listed)}"
 
 
+def test_the_reference_has_every_header() -> None:
+    text = (DOCS / "reference" / "cpp.rst").read_text("utf-8")
+    headers = {file.name for file in (DOCS.parent / "cpp/include/smoothbound").glob("*.hpp")}
+    missing = headers - set(re.findall(r"doxygenfile:: (.*)$", text, re.M)) - {"smoothbound.hpp"}
+    assert not missing, f"not in docs/reference/cpp.rst: {missing}"
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_examples_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch")
