@@ -14,7 +14,7 @@ check.sh [--out FOLDER] [--data cifar10:DIR] [--wheels FOLDER] [--only STEPS] [-
   --seconds N      the time of all steps together, 540 by default; each has a share of it
   --small          small numbers on the CPU, which show that the steps run
 
-Steps: build tests noise speed compiled run training memory sanitizer. PYTHON names the interpreter.
+Steps: build tests noise classes speed compiled run training memory sanitizer. PYTHON names the interpreter.
 TEXT
 }
 refuse() { echo "check.sh: $1" >&2; exit 2; }
@@ -51,7 +51,7 @@ export PYTHONPATH=$root/python:$work/site:$root/benchmarks:$here PYTHONUNBUFFERE
 export TRITON_CACHE_DIR=${TRITON_CACHE_DIR:-$work/triton} # a home may be read-only
 [[ -z ${small[*]} ]] || export CUDA_VISIBLE_DEVICES='' OMP_NUM_THREADS=1     # small networks gain nothing
 
-known='build tests noise speed compiled run training memory sanitizer'
+known='build tests noise classes speed compiled run training memory sanitizer'
 for name in ${only//,/ }; do
   [[ " $known " == *" $name "* ]] || refuse "--only must name some of: $known; got $name"
 done
@@ -132,9 +132,10 @@ under=()
 step build 60 bash "$here/build.sh" "$python" "$work" "$results" "$wheels"
 program tests 60 check_tests.py
 program noise 25 check_noise.py
-program speed 95 check_speed.py
+program classes 15 check_classes.py
+program speed 85 check_speed.py
 program compiled 85 check_speed.py --compiled
-program run 95 check_run.py
+program run 90 check_run.py
 program training 70 check_training.py
 program memory 20 check_memory.py
 sanitizer=$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer)

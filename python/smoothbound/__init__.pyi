@@ -28,6 +28,7 @@ from .bounds._certify import certify_scores as certify_scores
 from .bounds._levels.certificate import LevelCertificate as LevelCertificate
 from .bounds._sample_size import required_draws as required_draws
 from .bounds._sample_size import tightest_bound as tightest_bound
+from .classes._certify import ClassCertificate as ClassCertificate
 from .classes._class_sketch import ClassSketch as ClassSketch
 from .measures import Measure as Measure
 from .measures import custom as custom

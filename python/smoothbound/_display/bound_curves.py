@@ -22,8 +22,10 @@ def draw_bounds(
     lower: NDArray[np.float64] | None,
     upper: NDArray[np.float64] | None,
     names: Iterable[object],
+    *,
+    what: str = "input",
 ) -> None:
-    """Draw the bounds of each input over the radius; upper bounds are dashed.
+    """Draw the bounds of each input, or class, over the radius; upper bounds are dashed.
 
     Parameters
     ----------
@@ -32,7 +34,8 @@ def draw_bounds(
     lower, upper : ndarray of float64, shape (n_inputs, n_radii), or None
         NaN where there is no bound.
     names : iterable
-        What the legend calls each input.
+        What the legend calls each input, after the word `what`.
+    what : str
     """
     places = np.asarray(radii)
     for row, name in enumerate(names):
@@ -50,7 +53,7 @@ def draw_bounds(
                 marker="o",
                 markersize=marker_size(len(order)),
                 clip_on=False,
-                label=f"input {name}" if line == "-" or lower is None else None,
+                label=f"{what} {name}" if line == "-" or lower is None else None,
             )
     ax.set(xlabel=RADIUS)
     radius_axis(ax)

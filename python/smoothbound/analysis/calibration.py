@@ -16,12 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
 
-__all__ = ["Calibration", "brier", "certified", "ece"]
+__all__ = ["Calibration", "brier", "certified", "certified_classes", "classwise", "ece"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 _MOST_BINS = 30  # 2^(n_bins / 2) vectors of signs are tried
+_MOST_BINS_OF_CLASSES = 15  # 2^n_bins are
 _PLUS, _MINUS = 0, 1
 _CHUNK = 2**18  # numbers in the largest temporary array
 
@@ -104,6 +105,114 @@ def certified(
     return Calibration(*np.array(columns).T)
 
 
+def certified_classes(
+    lower: ArrayLike, upper: ArrayLike, labels: ArrayLike, *, n_bins: int = 10
+) -> Calibration:
+    """Bound calibration under any attack as `certified` does, from the intervals of all classes.
+
+    The class with the largest smoothed score is the answer. Its score is at least the largest lower
+    bound of all classes, and at most its own upper bound. A class whose upper bound is below that
+    lower bound cannot be the answer. So the bounds are closer than those of `certified`, above all
+    where no class is sure to have more than 1/2.
+
+    Parameters
+    ----------
+    lower, upper : array_like, shape (n_inputs, n_classes, n_radii)
+        Certified scores of all classes of the model, in [0, 1], which hold at once;
+        `smoothbound.ClassCertificate` has them. Give 0 and 1 where nothing is known.
+    labels : array_like of int, shape (n_inputs,)
+        The label of each input, as a column of `lower`.
+    n_bins : int, default 10
+        As for `certified`, at most 15.
+
+    Returns
+    -------
+    Calibration
+        The bounds, rounded outward. They hold if all the intervals do, which has a probability of
+        at least 1 - n_inputs * alpha if those of each input hold at once at alpha.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, shape or range.
+
+    Examples
+    --------
+    Neither class of the second input is sure to be above 1/2, but the first one stays the answer.
+
+    >>> lower = [[[0.6], [0.1]], [[0.45], [0.2]]]
+    >>> upper = [[[0.9], [0.4]], [[0.5], [0.4]]]
+    >>> bounds = certified_classes(lower, upper, [0, 0])
+    >>> bounds.brier_lower.round(3), bounds.brier_upper.round(3)
+    (array([0.13]), array([0.231]))
+    """
+    low, high, own, bins = _all_classes(lower, upper, labels, n_bins)
+    columns = []
+    for r in range(low.shape[2]):
+        least = low[:, :, r].max(axis=1)
+        right = np.where(own, high[:, :, r], -np.inf).max(axis=1)
+        wrong = np.where(own, -np.inf, high[:, :, r]).max(axis=1)
+        wrong, right = (np.where(most >= least, most, -np.inf) for most in (wrong, right))
+        columns.append(_ranges(least, wrong, right, bins))
+    return Calibration(*np.array(columns).T)
+
+
+def classwise(
+    lower: ArrayLike, upper: ArrayLike, labels: ArrayLike, *, n_bins: int = 10
+) -> Calibration:
+    """Bound the calibration of the scores of all classes under any attack, class by class.
+
+    For each class the confidence is its smoothed score, and it is right where the class is the
+    label, whatever the answer is. The Brier score is the mean over the inputs of the sum over the
+    classes of (score - right)^2. The calibration error is the mean over the classes of
+    their calibration errors: the classwise ECE of Kull et al. 2019.
+
+    Parameters
+    ----------
+    lower, upper, labels, n_bins
+        As for `certified_classes`. The scores of some classes of a model are allowed too; a label
+        that is not among them is -1.
+
+    Returns
+    -------
+    Calibration
+        The bounds, rounded outward, which hold as those of `certified_classes` do.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, shape or range.
+
+    References
+    ----------
+    Kull, Perello Nieto, Kaengsepp, Silva Filho, Song, Flach, "Beyond temperature scaling",
+    NeurIPS 2019.
+
+    Examples
+    --------
+    >>> bounds = classwise([[[0.6], [0.1]]], [[[0.9], [0.4]]], [0])
+    >>> bounds.brier_lower.round(3), bounds.brier_upper.round(3), bounds.ece_upper.round(3)
+    (array([0.02]), array([0.32]), array([0.4]))
+    """
+    low, high, own, bins = _all_classes(lower, upper, labels, n_bins)
+    n_classes, n_radii = low.shape[1:]
+    found = np.empty((n_classes, n_radii, 4))
+    for k in range(n_classes):
+        for r in range(n_radii):
+            most = high[:, k, r]
+            wrong, right = (np.where(own[:, k] == is_right, most, -np.inf) for is_right in (0, 1))
+            found[k, r] = _ranges(low[:, k, r], wrong, right, bins)
+    # A sum of n_classes terms of size up to 1 errs by less than n_classes^2 2^-53.
+    total, margin = found.sum(axis=0).T, n_classes**2 * 2.0**-52
+    low_sums, high_sums = np.maximum(total[::2] - margin, 0.0), total[1::2] + margin
+    return Calibration(
+        low_sums[0],
+        np.minimum(high_sums[0], n_classes),
+        low_sums[1] / n_classes * (1.0 - 2.0**-52),
+        np.minimum(high_sums[1] / n_classes * (1.0 + 2.0**-52), 1.0),
+    )
+
+
 def brier(confidence: ArrayLike, right: ArrayLike) -> float:
     """Return the Brier score of the predicted class, the mean of (confidence - right)^2.
 
@@ -168,7 +277,7 @@ def _unit(name: str, values: ArrayLike, n_dims: int) -> Floats:
     raw = checks.array(name, values)
     if raw.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be numbers, got {raw.dtype}")
-    shape = "(n_inputs,)" if n_dims == 1 else "(n_inputs, n_radii)"
+    shape = ("(n_inputs,)", "(n_inputs, n_radii)", "(n_inputs, n_classes, n_radii)")[n_dims - 1]
     if raw.ndim != n_dims or not raw.size:
         raise ValueError(f"{name} needs shape {shape}, none of them 0, got {raw.shape}")
     array = raw.astype(np.float64)
@@ -179,6 +288,40 @@ def _unit(name: str, values: ArrayLike, n_dims: int) -> Floats:
             "(where nothing is certified: lower = 0, upper = 1)"
         )
     return array
+
+
+def _all_classes(
+    lower: ArrayLike, upper: ArrayLike, labels: ArrayLike, n_bins: int
+) -> tuple[Floats, Floats, Bools, int]:
+    """Return the checked bounds of all classes, which class is the label, and the bins."""
+    low, high = _unit("lower", lower, 3), _unit("upper", upper, 3)
+    if low.shape != high.shape or (low > high).any():
+        raise ValueError(
+            f"lower must not exceed upper, and must have its shape; got {low.shape} and "
+            f"{high.shape}"
+        )
+    classes = checks.array("labels", labels)
+    n_inputs, n_classes = low.shape[:2]
+    if classes.shape != (n_inputs,) or classes.dtype.kind not in "iu":
+        raise TypeError(
+            f"labels must be a whole number for each of {n_inputs} inputs, got "
+            f"{checks.shown(labels)}"
+        )
+    if ((classes < -1) | (classes >= n_classes)).any():
+        raise ValueError(
+            f"labels must be columns of lower, from 0 to {n_classes - 1}, or -1; got "
+            f"{checks.shown(labels)}"
+        )
+    bins = checks.count("n_bins", n_bins, 1, _MOST_BINS_OF_CLASSES)
+    return low, high, classes[:, None] == np.arange(n_classes), bins
+
+
+def _ranges(lower: Floats, wrong: Floats, right: Floats, n_bins: int) -> tuple[float, ...]:
+    """Return the ends of the Brier score and of the calibration error; all signs are tried."""
+    every = _support(lower, wrong, right, [(_PLUS, _MINUS)] * n_bins)
+    least, most = -float(every.min()), float(every.max())
+    n = len(lower)
+    return *_brier_range(lower, wrong, right), *_outward(least / n, most / n, n)
 
 
 def _right(right: ArrayLike, n: int) -> Bools:

@@ -1,4 +1,4 @@
-"""Checks of the arguments that name classes, edges and scores."""
+"""The classes and edges that are counted: defaults, and checks of arguments."""
 
 from __future__ import annotations
 
@@ -8,18 +8,53 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
-from smoothbound.classes._edges import MAX_BINS, default_edges
 from smoothbound.scores._arrays import as_scores
 from smoothbound.sketch._arguments import checked_edges
 
-__all__ = ["Classes", "among", "checked_edges_of_classes", "checked_names", "checked_scores"]
+__all__ = [
+    "MAX_BINS",
+    "Names",
+    "among",
+    "checked_edges_of_classes",
+    "checked_names",
+    "checked_scores",
+    "checked_sigma",
+    "default_edges",
+]
 
-Classes = Literal["all"] | ArrayLike
+Names = Literal["all"] | tuple[int, ...]
 
+MAX_BINS = 2**13  # the cells of an input are numbered in 16 bits, twice each at most
 _MOST_CLASSES = 2**24
+_EQUAL = 2**10  # equal intervals
+_SMALLEST = -16  # exponent of the narrowest interval
 
 
-def checked_names(name: str, value: Any) -> Literal["all"] | tuple[int, ...]:
+def default_edges() -> NDArray[np.float64]:
+    """Return 1024 equal intervals of [0, 1], the first and the last cut by halves down to 2^-16.
+
+    Most classes have scores close to 0, and the selected class often has scores close to 1. The
+    narrow intervals there keep the bounds on such scores close, and take few cells. Every edge is a
+    float32.
+
+    Returns
+    -------
+    ndarray of float64, shape (1037,)
+
+    Examples
+    --------
+    >>> edges = default_edges()
+    >>> edges[:8].tolist() == [0, 2**-16, 2**-15, 2**-14, 2**-13, 2**-12, 2**-11, 2**-10]
+    True
+    >>> bool((edges == 1 - edges[::-1]).all()), 0.5 in edges
+    (True, True)
+    """
+    equal = np.arange(_EQUAL + 1) / _EQUAL
+    halves = 2.0 ** np.arange(_SMALLEST, np.log2(equal[1]))
+    return np.sort(np.concatenate([equal, halves, 1.0 - halves]))
+
+
+def checked_names(name: str, value: Any) -> Names:
     """Return "all", or the numbers of classes, each once, in the order in which they were given."""
     if isinstance(value, str):
         if value != "all":
@@ -39,9 +74,7 @@ def checked_names(name: str, value: Any) -> Literal["all"] | tuple[int, ...]:
     return numbers
 
 
-def among(
-    name: str, classes: Literal["all"] | tuple[int, ...], n_classes: int
-) -> NDArray[np.int64]:
+def among(name: str, classes: Names, n_classes: int) -> NDArray[np.int64]:
     """Return the numbers of classes of a model that has `n_classes`.
 
     Raises
@@ -79,3 +112,15 @@ def checked_scores(scores: Any) -> NDArray[np.floating]:
         )
     flat = scores if hasattr(scores, "reshape") else np.asarray(scores)
     return as_scores(flat.reshape(shape[0] * shape[1], shape[2])).reshape(shape)
+
+
+def checked_sigma(known: float | None, given: float | None) -> float:
+    """Return the noise level of draws, which a sketch has on record or the caller states."""
+    if given is None:
+        if known is None:
+            raise ValueError("sigma must be given: the noise level of the draws is not recorded")
+        return known
+    stated = checks.positive("sigma", given)
+    if known not in (None, stated):
+        raise ValueError(f"sigma must be that of the draws, {known}, got {stated}")
+    return stated

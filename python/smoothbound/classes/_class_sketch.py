@@ -11,12 +11,24 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
-from smoothbound.backends._names import Backend, Side
+from smoothbound._version import __version__
+from smoothbound.backends import _select as backends
+from smoothbound.backends._names import Backend, Band, Side
+from smoothbound.bounds._method import Method
+from smoothbound.bounds._request import Request
+from smoothbound.bounds._sample_size import require_draws
 from smoothbound.classes import _arguments as arguments
+from smoothbound.classes._certify import (
+    ClassCertificate,
+    ClassSettings,
+    certify_tables,
+    share_of_alpha,
+)
 from smoothbound.classes._counting import count_scores
 from smoothbound.classes._rows import ClassRows
 from smoothbound.errors import StoreError
 from smoothbound.noise._kinds import Kind, stated
+from smoothbound.noise._record import NoiseRecord
 from smoothbound.sketch._arguments import checked_index
 from smoothbound.sketch._content import MAX_DRAWS, SketchContent, n_cells, rows_of
 from smoothbound.sketch._draws import draw_numbers
@@ -74,14 +86,17 @@ class ClassSketch:
         index: ArrayLike,
         draws: Draws,
         classes: ArrayLike,
-        n_model_classes: int,
         edges: ArrayLike,
         sigma: float | None,
         displacement: float = 0.0,
         noise: Kind | None = None,
     ) -> None:
         self.index = _frozen(checked_index(index))
-        self.n_model_classes = checks.count("n_model_classes", n_model_classes)
+        self._rows = list(rows)
+        totals = {rows.n_model_classes for rows in self._rows}
+        if len(totals) != 1:
+            raise ValueError("its inputs must be of models with one number of classes")
+        (self.n_model_classes,) = totals
         names = arguments.checked_names("classes", classes)
         self.classes = _frozen(arguments.among("classes", names, self.n_model_classes))
         self.edges = _frozen(arguments.checked_edges_of_classes(edges))
@@ -89,7 +104,6 @@ class ClassSketch:
         self.displacement = checks.non_negative("displacement", displacement)
         self.noise = stated(noise)
         self.draws = _frozen(draw_numbers.join(np.asarray(draws, np.int64)))
-        self._rows = list(rows)
         self._check()
 
     def _check(self) -> None:
@@ -171,7 +185,6 @@ class ClassSketch:
             index=ids,
             draws=np.column_stack([ids, np.full_like(ids, first), after]),
             classes=wanted,
-            n_model_classes=total,
             edges=at,
             sigma=sigma,
             noise=noise,
@@ -334,6 +347,73 @@ class ClassSketch:
             )
         )
 
+    # Certifying
+
+    def certify(
+        self,
+        *,
+        sigma: float | None = None,
+        radii: ArrayLike = (0.0,),
+        alpha: float = 1e-3,
+        band: Band = "ell",
+        backend: Backend | None = None,
+        threads: int | None = None,
+    ) -> ClassCertificate:
+        """Bound the average scores of all counted classes at once, by Theorem 2.
+
+        Each of the 2 n_classes bounds, a lower and an upper one for each class, holds with
+        probability at least 1 - alpha / (2 n_classes), so that all hold with probability at least
+        1 - alpha. docs/classes.md has the proof.
+
+        Parameters
+        ----------
+        sigma : float, optional
+            Noise level of the draws; by default the recorded one, from which it must not differ.
+        radii, alpha, band, backend, threads
+            As in `certify_scores`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not of the kind or in the range stated above, or if an input has too
+            few draws to certify anything at this alpha.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> scores = np.tile([[0.75, 0.25, 0.0]], (1, 10_000, 1))
+        >>> cert = ClassSketch.from_scores(scores, sigma=0.5).certify(radii=[0.0, 0.25])
+        >>> cert.margin().round(3), cert.top_radius.round(3)
+        (array([[0.498, 0.491]]), array([1.284]))
+        """
+        share = share_of_alpha(checks.alpha("alpha", alpha), 2 * self.n_classes)
+        request = Request(
+            sigma=arguments.checked_sigma(self.sigma, sigma),
+            alpha=share,
+            radii=checks.floats("radii", radii),
+            method=Method("cdf", band),
+        )
+        require_draws(int(self.n_draws.min()), request)
+        settings = ClassSettings(
+            alpha=float(alpha),
+            n_bounds=2 * self.n_classes,
+            alpha_each=share,
+            radii=request.radii,
+            band=band,
+            sigma=request.sigma,
+            n=int(self.n_draws.min()),
+            classes=tuple(self.classes.tolist()),
+            n_model_classes=self.n_model_classes,
+            n_edges=self.edges.size,
+            displacement=self.displacement,
+            noise=NoiseRecord.of_kind(self.noise),
+            backend=backends.resolve(backend),
+            version=__version__,
+        )
+        cores = backends.choose_threads(threads, self.n_classes * self._n_columns)
+        tables = (rows.table(self._n_columns) for rows in self._rows)
+        return certify_tables(tables, settings, self.edges, self.index, self.n_draws, threads=cores)
+
     # Other sketches
 
     def select(self, index: ArrayLike) -> ClassSketch:
@@ -379,7 +459,7 @@ class ClassSketch:
         if len(parts) == 1:
             return parts[0]
         one, other = (part.table(self._n_columns) for part in parts)
-        return ClassRows.of_table(one + other)
+        return ClassRows.of_table(one + other, self.n_model_classes)
 
     def _with(self, rows: list[ClassRows], index: NDArray[np.int64], draws: Draws) -> ClassSketch:
         return ClassSketch(
@@ -387,7 +467,6 @@ class ClassSketch:
             index=index,
             draws=draws,
             classes=self.classes,
-            n_model_classes=self.n_model_classes,
             edges=self.edges,
             sigma=self.sigma,
             displacement=self.displacement,

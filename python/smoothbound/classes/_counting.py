@@ -51,5 +51,5 @@ def count_scores(
                 f"scores[{i}, {j}, {bad}] = {own[j, bad]}"
             )
         votes = np.bincount(own.argmax(axis=1), minlength=total)
-        made.append(ClassRows.of_table(np.column_stack([counts, votes])[classes]))
+        made.append(ClassRows.of_table(np.column_stack([counts, votes])[classes], total))
     return made

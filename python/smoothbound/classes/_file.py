@@ -18,7 +18,7 @@ __all__ = ["ABOUT", "FORMAT", "read", "write"]
 
 FORMAT = 1
 _KIND = "class sketch"
-ABOUT = ("classes", "n_model_classes", "edges", "sigma", "displacement", "noise")
+ABOUT = ("classes", "edges", "sigma", "displacement", "noise")
 _SCHEMA = pa.schema(
     [
         pa.field("index", pa.int64(), nullable=False),

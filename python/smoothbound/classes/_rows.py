@@ -18,6 +18,7 @@ from smoothbound._files.plain import memory_limit
 __all__ = ["ClassRows"]
 
 _HEAD = struct.Struct("<II")  # classes, entries
+_TOTAL = struct.Struct("<I")  # classes of the model; with the counts, whose checksum covers it
 _WIDE = 16  # bits of an entry
 
 
@@ -30,11 +31,14 @@ class ClassRows:
 
     Attributes
     ----------
+    n_model_classes : int
+        Number of classes of the model, of which `n_classes` were counted.
     lengths : ndarray of uint16, shape (n_classes,)
         Number of entries of each class.
     columns, counts : ndarray of uint16, shape (n_entries,)
     """
 
+    n_model_classes: int
     lengths: NDArray[np.uint16]
     columns: NDArray[np.uint16]
     counts: NDArray[np.uint16]
@@ -45,13 +49,15 @@ class ClassRows:
         return self.lengths.nbytes + self.columns.nbytes + self.counts.nbytes
 
     @classmethod
-    def of_table(cls, table: NDArray[np.integer]) -> ClassRows:
+    def of_table(cls, table: NDArray[np.integer], n_model_classes: int | None = None) -> ClassRows:
         """Keep the counts of a table.
 
         Parameters
         ----------
         table : ndarray of int, shape (n_classes, n_columns)
             Counts from 0 to 2^32 - 1.
+        n_model_classes : int, optional
+            By default the table has all classes of the model.
 
         Examples
         --------
@@ -67,6 +73,7 @@ class ClassRows:
         second[np.cumsum(times)[upper > 0] - 1] = True
         low = np.repeat(values & 0xFFFF, times)
         return cls(
+            len(table) if n_model_classes is None else n_model_classes,
             np.bincount(np.repeat(which, times), minlength=len(table)).astype(np.uint16),
             np.repeat(columns, times).astype(np.uint16),
             np.where(second, np.repeat(upper, times), low).astype(np.uint16),
@@ -108,6 +115,8 @@ class ClassRows:
 
     def check(self, n_classes: int, n_columns: int) -> None:
         """Raise ValueError if no table of this shape has these entries."""
+        if self.n_model_classes < n_classes:
+            raise ValueError(f"they are of {n_classes} of {self.n_model_classes} classes")
         if self.lengths.shape != (n_classes,):
             raise ValueError(f"they are of {self.lengths.size} classes and not of {n_classes}")
         if int(self.lengths.sum(dtype=np.int64)) != self.columns.size:
@@ -127,7 +136,7 @@ class ClassRows:
     # Bytes
 
     def pack(self) -> bytes:
-        """Pack the counts: little-endian, deflated after the numbers of classes and entries.
+        """Pack the counts: little-endian, deflated, after the numbers of classes and entries.
 
         Examples
         --------
@@ -138,8 +147,9 @@ class ClassRows:
         (True, True)
         """
         parts = (self.lengths, self.columns, self.counts)
-        data = b"".join(part.astype("<u2").tobytes() for part in parts)
-        return _HEAD.pack(self.lengths.size, self.columns.size) + zlib.compress(data)
+        data = [_TOTAL.pack(self.n_model_classes), *(x.astype("<u2").tobytes() for x in parts)]
+        head = _HEAD.pack(self.lengths.size, self.columns.size)
+        return head + zlib.compress(b"".join(data))
 
     @classmethod
     def unpack(cls, packed: bytes) -> ClassRows:
@@ -153,7 +163,7 @@ class ClassRows:
         if len(packed) < _HEAD.size:
             raise ValueError("they are cut short")
         n_classes, n_entries = _HEAD.unpack_from(packed)
-        size = 2 * n_classes + 4 * n_entries
+        size = _TOTAL.size + 2 * n_classes + 4 * n_entries
         if size > memory_limit():
             raise ValueError(f"they claim {size} bytes, which are more than memory holds")
         stream = zlib.decompressobj()
@@ -163,7 +173,7 @@ class ClassRows:
             raise ValueError(f"they cannot be unpacked: {error}") from None
         if len(data) != size or not stream.eof or stream.unused_data:
             raise ValueError(f"{n_classes} classes with {n_entries} entries are needed")
-        lengths, columns, counts = np.split(
-            np.frombuffer(data, "<u2").astype(np.uint16), [n_classes, n_classes + n_entries]
-        )
-        return cls(lengths, columns, counts)
+        (total,) = _TOTAL.unpack_from(data)
+        numbers = np.frombuffer(data, "<u2", offset=_TOTAL.size).astype(np.uint16)
+        lengths, columns, counts = np.split(numbers, [n_classes, n_classes + n_entries])
+        return cls(total, lengths, columns, counts)

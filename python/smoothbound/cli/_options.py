@@ -14,6 +14,7 @@ from smoothbound._utils import checks
 from smoothbound._utils.radii import default_radii
 from smoothbound.backends._names import BANDS, BOUNDS
 from smoothbound.bounds._method import Method
+from smoothbound.classes._arguments import Names, checked_names
 from smoothbound.data._specs import SPECS
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = [
     "Sigma",
     "Thresholds",
     "checked_alpha",
+    "classes_of",
     "default_radii",
     "indices_of",
     "introduce",
@@ -146,6 +148,28 @@ def indices_of(text: str) -> list[int]:
             f"of them; got {text!r}"
         )
     return values
+
+
+def classes_of(text: str) -> Names:
+    """Read the classes of --classes.
+
+    Raises
+    ------
+    ValueError
+        If they are neither "all" nor whole numbers.
+
+    Examples
+    --------
+    >>> classes_of("all"), classes_of("0,3 5")
+    ('all', (0, 3, 5))
+    """
+    try:
+        values = "all" if text == "all" else [int(part) for part in text.replace(",", " ").split()]
+        return checked_names("--classes", values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"--classes must be all, or numbers of classes, each once, such as 0,3,5; got {text!r}"
+        ) from error
 
 
 def methods(bounds: list[str], bands: list[str], n_bins: int | None) -> tuple[Method, ...]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from smoothbound._utils import checks
 from smoothbound.backends._names import BANDS
 from smoothbound.bounds._method import Method
+from smoothbound.classes._arguments import Names
 from smoothbound.cli._options import (
+    classes_of,
     default_radii,
     indices_of,
     introduce,
@@ -81,6 +83,20 @@ class DrawOptions:
     n0: int
     seed: int
     noise: str | None
+    classes: str | None = None
+
+    @cached_property
+    def names(self) -> Names | None:
+        """The classes to count beside the selected one; None for none."""
+        return None if self.classes is None else classes_of(self.classes)
+
+    def check(self, *, adaptive: bool) -> None:
+        """Refuse classes that are no numbers, or that adaptive draws cannot count."""
+        if self.names is not None and adaptive:
+            raise ValueError(
+                "--classes must be left out with --adaptive: the scores decide how many draws "
+                "there are, and bounds from counts hold for a number fixed before the first draw"
+            )
 
     def noise_of(self, smoothed: SmoothedClassifier, dataset: Dataset) -> Noise:
         """Return the noise of a run; lattice noise is on the grid of the data, if they have one."""

@@ -19,7 +19,7 @@ from smoothbound.noise._streams import Stream, check_index
 from smoothbound.sampling._batch_size import ROUNDING, in_format, is_out_of_memory
 from smoothbound.sampling._in_flight import Selection
 from smoothbound.sampling._inputs import tensor_of
-from smoothbound.sampling._jobs import Failure, Input
+from smoothbound.sampling._jobs import Counter, Failure, Input
 from smoothbound.sampling._outputs import BatchError, OutputSummary, Scorer
 from smoothbound.sampling._running_model import RunningModel
 from smoothbound.sampling._schedule import Segment
@@ -41,13 +41,16 @@ class Attempt:
     outputs : tuple of Tensor or None
         For each segment its outputs on the host, if its job needs the scores of these selection
         draws.
+    class_counts : tuple of Tensor or None
+        For each segment the counts of all classes on the host, if it ends an input that is counted.
     arrived : torch.cuda.Event or None
-        Occurs when record and outputs have arrived; None if they are there already.
+        Occurs when all this has arrived; None if it is there already.
     """
 
     segments: list[Segment[Input]]
     record: Tensor | Failure
     outputs: tuple[Tensor | None, ...] = ()
+    class_counts: tuple[Tensor | None, ...] = ()
     arrived: torch.cuda.Event | None = None
 
 
@@ -67,6 +70,8 @@ class Batches:
         Largest number of inputs in flight.
     check_rows : bool
         Whether to check, in the first batch, that the outputs of a row depend on that row alone.
+    counter : Counter, optional
+        Counts the scores of all classes in the estimation draws.
     """
 
     def __init__(
@@ -77,8 +82,9 @@ class Batches:
         like: Tensor,
         n_slots: int,
         check_rows: bool,
+        counter: Counter | None = None,
     ) -> None:
-        self.model, self.scorer = model, scorer
+        self.model, self.scorer, self._counter = model, scorer, counter
         self.threads = model.threads_for(like)
         self._noise = noise
         self._like, self._n_slots = like, n_slots
@@ -142,6 +148,8 @@ class Batches:
                 self._points = point.new_empty((self._n_slots, *point.shape))
             self._points[slot] = point
             self.scorer.reset(slot)
+            if self._counter is not None:
+                self._counter.reset(slot)
 
     def _attempt(self, segments: list[Segment[Input]]) -> Attempt:
         key = self._key(segments)
@@ -159,16 +167,32 @@ class Batches:
 
     def _sent(self, segments: list[Segment[Input]], record: Tensor, outputs: Tensor) -> Attempt:
         """Send to the host the record of a batch, and the outputs that its inputs keep."""
+        counts = self._counted(segments, record, outputs)
         keeping = [s for s in segments if s.keeps_outputs]
         if not keeping:
             host, arrived = _to_host(record)
-            return Attempt(segments, host, arrived=arrived)
+            return Attempt(segments, host, (), counts, arrived)
         rows = np.concatenate([np.r_[s.rows] for s in keeping])
         kept, _ = _to_host(outputs[sent(torch.from_numpy(rows), outputs.device)])
         host, arrived = _to_host(record)
         parts = iter(torch.split(kept, [len(s) for s in keeping]))
         held = tuple(next(parts) if s.keeps_outputs else None for s in segments)
-        return Attempt(segments, host, held, arrived)
+        return Attempt(segments, host, held, counts, arrived)
+
+    def _counted(
+        self, segments: list[Segment[Input]], record: Tensor, outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        """Count the scores of all classes, and send the counts of inputs that end to the host."""
+        counter = self._counter
+        if counter is None:
+            return ()
+        sent_back: list[Tensor | None] = []
+        for segment in segments:
+            if segment.stream is Stream.ESTIMATION:
+                rows, slot = segment.rows, segment.input.slot
+                counter.add(slot, outputs[rows].float(), record[1, rows].long())
+            sent_back.append(_to_host(counter.take(slot))[0] if segment.is_last else None)
+        return tuple(sent_back)
 
     def _key(self, segments: list[Segment[Input]]) -> Tensor:
         """Return slot, index, draw, stream and vote of each row; unused rows repeat one draw."""

@@ -109,6 +109,8 @@ class Estimation:
         Numbers of draws so far: those asked for and granted, those handed out, those that the job
         took. More may be handed out than asked for, because draws are made ahead of an open-ended
         job.
+    class_counts : ndarray of int64 or None
+        Counts of all classes, once the last draw is back, if they are counted.
     """
 
     def __init__(self, job: Job, open_ended: OpenEndedJob | None) -> None:
@@ -117,6 +119,7 @@ class Estimation:
         self._draws_ahead = True
         self._taken: list[NDArray[np.float32]] = []  # each with a row of scores and one of hits
         self._spare = np.empty((2, 0), np.float32)
+        self.class_counts: NDArray[np.int64] | None = None
 
     @property
     def n_ahead(self) -> int:
@@ -186,7 +189,13 @@ class Estimation:
         """Return the draws that the job took."""
         scores, hits = np.concatenate([np.empty((2, 0), np.float32), *self._taken], axis=1)
         top_count = int(np.count_nonzero(hits))
-        return Draws(scores.copy(), selection.selected, top_count, selection.n_back)
+        return Draws(
+            scores.copy(),
+            selection.selected,
+            top_count,
+            selection.n_back,
+            class_counts=self.class_counts,
+        )
 
 
 @dataclass(eq=False)

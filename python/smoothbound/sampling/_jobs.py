@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BudgetedJob",
+    "Counter",
     "Draws",
     "Failure",
     "FixedJob",
@@ -108,6 +109,29 @@ class BudgetedJob(OpenEndedJob, Protocol):
         """Let the budget grant draws, at most this many; if it is spent, fewer are due."""
 
 
+class Counter(Protocol):
+    """Counts the scores of all classes in the draws of inputs in flight, on the device."""
+
+    def reset(self, slot: int) -> None:
+        """Forget the counts of the input that had a slot before."""
+
+    def add(self, slot: int, scores: Tensor, top: Tensor) -> None:
+        """Count draws of one input.
+
+        Parameters
+        ----------
+        slot : int
+            Slot of the input.
+        scores : Tensor, shape (n_draws, n_classes)
+            Scores of all classes.
+        top : Tensor of int64, shape (n_draws,)
+            The class with the largest output in each draw.
+        """
+
+    def take(self, slot: int) -> Tensor:
+        """Return the counts of an input whose last draw was counted, and forget them."""
+
+
 def as_budgeted(job: Job) -> BudgetedJob | None:
     """Return the job, if it is budgeted."""
     return cast(BudgetedJob, job) if hasattr(job, "take_budget") else None
@@ -191,6 +215,9 @@ class Draws:
         Noise level in the units of the input, name of the confidence measure, and kind of the
         noise; None if they are not known.
 
+    class_counts : ndarray of int64, shape (n_classes, n_cells + 1), or None
+        Counts and votes of all classes in these draws, if a `Counter` made them.
+
     Examples
     --------
     >>> one = Draws(np.ones(3, np.float32), 0, 3, 10, seed=0, index=7)
@@ -210,6 +237,7 @@ class Draws:
     sigma: float | None = None
     measure: str | None = None
     noise: Kind | None = None
+    class_counts: NDArray[np.int64] | None = None
 
     example = formerly("example", "index")
     predicted = formerly("predicted", "selected")
@@ -241,10 +269,12 @@ class Draws:
                 f"draws to be joined must begin with number {self.next_draw}, where these end, got "
                 f"{other.first_draw}: draw with first_draw={self.next_draw}"
             )
+        mine, theirs = self.class_counts, other.class_counts
         return replace(
             self,
             scores=np.concatenate([self.scores, other.scores]),
             top_count=self.top_count + other.top_count,
+            class_counts=None if mine is None or theirs is None else mine + theirs,
         )
 
     @property

@@ -31,7 +31,7 @@ from smoothbound.noise._noise import Noise
 from smoothbound.noise._streams import MAX_DRAWS, Stream
 from smoothbound.sampling._batches import Attempt, Batches
 from smoothbound.sampling._inputs import tensor_of
-from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input, as_budgeted
+from smoothbound.sampling._jobs import Counter, Draws, Failure, FixedJob, Input, as_budgeted
 from smoothbound.sampling._outputs import OutputSummary, Scorer, select_for
 from smoothbound.sampling._running_model import RunningModel
 from smoothbound.sampling._schedule import Schedule, Segment
@@ -262,6 +262,7 @@ class Sampler:
         noise: Noise,
         early_selection: bool = False,
         known_good: bool = False,
+        counter: Counter | None = None,
         advance: Callable[[int], object] | None = None,
         interrupted: Callable[[list[Outcome]], object] | None = None,
     ) -> Generator[Outcome]:
@@ -287,6 +288,9 @@ class Sampler:
         known_good : bool, default False
             Whether the model is known to work on other inputs. Then it is no error if the first
             inputs fail in the same way.
+        counter : Counter, optional
+            Counts the scores of all classes in the estimation draws of each input, whose job must
+            ask for a fixed number of draws; `Draws.class_counts` has the counts.
         advance : callable, optional
             Called with the number of draws whose scores have just arrived on the host. Draws made
             ahead of an `OpenEndedJob` are included, whether the job takes them or not.
@@ -333,7 +337,7 @@ class Sampler:
             n_slots=n_slots,
             early_selection=early_selection,
         )
-        batches = self._batches(first.x, noise, n_slots)
+        batches = self._batches(first.x, noise, n_slots, counter)
         with self.model.evaluating():
             outcomes = _outcomes(schedule, batches, ahead, advance)
             try:
@@ -370,11 +374,19 @@ class Sampler:
         with self.model.evaluating(), self.model.running(batches.threads):
             return batches.preview(tensor_of(x))
 
-    def _batches(self, x: NDArray[np.floating] | Tensor, noise: Noise, n_slots: int) -> Batches:
+    def _batches(
+        self,
+        x: NDArray[np.floating] | Tensor,
+        noise: Noise,
+        n_slots: int,
+        counter: Counter | None = None,
+    ) -> Batches:
         """Prepare batches of inputs like `x`."""
         scorer = Scorer(self.outputs, self.measure, self.select, n_slots)
         with torch.inference_mode(False):  # a model may need gradients of its own
-            return Batches(self.model, noise, scorer, tensor_of(x), n_slots, self.check_rows)
+            return Batches(
+                self.model, noise, scorer, tensor_of(x), n_slots, self.check_rows, counter
+            )
 
 
 def _outcomes(
@@ -443,7 +455,15 @@ def _hand_out(
             _fail(segment, failure, schedule)
             continue
         outputs = attempt.outputs[i] if attempt.outputs else None
-        schedule.deliver(segment, scores[rows], top[rows], int(selected[rows.stop - 1]), outputs)
+        counts = attempt.class_counts[i] if attempt.class_counts else None
+        schedule.deliver(
+            segment,
+            scores[rows],
+            top[rows],
+            int(selected[rows.stop - 1]),
+            outputs,
+            None if counts is None else counts.numpy(),
+        )
 
 
 def _fail(segment: Segment[Input], failure: Failure, schedule: Schedule[Input]) -> None:

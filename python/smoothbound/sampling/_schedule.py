@@ -68,6 +68,12 @@ class Segment(Generic[Item]):
         """Whether the job needs the scores of these selection draws."""
         return self.stream is Stream.SELECTION and self.input.open_ended is not None
 
+    @property
+    def is_last(self) -> bool:
+        """Whether these are the last draws that a job with a fixed number of draws asks for."""
+        estimates = self.stream is Stream.ESTIMATION and self.input.open_ended is None
+        return estimates and self.first + len(self) == self.input.estimation.n_wanted
+
 
 class Schedule(Generic[Item]):
     """Packs the draws of many inputs into batches of one size.
@@ -189,6 +195,7 @@ class Schedule(Generic[Item]):
         top: NDArray[np.int64],
         selected: int,
         outputs: Tensor | None = None,
+        class_counts: NDArray[np.int64] | None = None,
     ) -> None:
         """Take the results of a segment.
 
@@ -204,11 +211,14 @@ class Schedule(Generic[Item]):
             The class that the selection draws up to this segment choose.
         outputs : Tensor, shape (k, classes), optional
             Outputs of selection draws, for `Selection.outputs`.
+        class_counts : ndarray of int64, optional
+            Counts of all classes in all estimation draws of the input, with its last segment.
         """
         one = segment.input
         if not one.open:  # it failed after these draws were handed out
             return
         if segment.stream is Stream.ESTIMATION:
+            one.estimation.class_counts = class_counts
             one.estimation.update(scores, top == one.selection.selected)
             self._ask(one)
             return

@@ -16,6 +16,7 @@ from smoothbound.store._sampling_settings import SAMPLING_CHECKS, SamplingSettin
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from smoothbound.classes._class_sketch import ClassSketch
     from smoothbound.store._table.schema import Status
 
 __all__ = ["SmoothedCertificate", "SmoothedSettings"]
@@ -80,6 +81,9 @@ class SmoothedCertificate(Certificate):
     digest : tuple of bytes
         Digest of each input, by which further draws are refused for any other input; empty if the
         number of draws was fixed, or an older file does not tell. Frames leave it out.
+    class_counts : tuple of bytes
+        Packed counts of all classes, of which `class_sketch` makes a sketch; empty if they were not
+        counted or sampling failed. Frames leave them out.
     """
 
     settings_class: ClassVar[type[Settings]] = SmoothedSettings
@@ -97,6 +101,7 @@ class SmoothedCertificate(Certificate):
     selected: NDArray[np.int64]
     state: tuple[bytes, ...]
     digest: tuple[bytes, ...]
+    class_counts: tuple[bytes, ...]
 
     example = formerly("example", "index")
 
@@ -113,8 +118,24 @@ class SmoothedCertificate(Certificate):
         "mean_score",
         "state",
         "digest",
+        "class_counts",
     )
-    _in_files_only: ClassVar[tuple[str, ...]] = ("state", "digest")
+    _in_files_only: ClassVar[tuple[str, ...]] = ("state", "digest", "class_counts")
+
+    def class_sketch(self) -> ClassSketch:
+        """Return the counts of all classes, which ``certify(..., classes=...)`` made.
+
+        They are of the draws that certify the selected class. The inputs are in the order of their
+        index, without those that failed.
+
+        Raises
+        ------
+        ValueError
+            If no classes were counted, or every input failed.
+        """
+        from smoothbound.classes._kept import kept_sketch
+
+        return kept_sketch(self.class_counts, self.index, self.n_draws, self.settings)
 
     @classmethod
     def upgraded(cls, table: pa.Table, settings: Settings) -> pa.Table:
@@ -125,7 +146,12 @@ class SmoothedCertificate(Certificate):
 
         assert isinstance(settings, SmoothedSettings)
         made = with_selection(with_status(super().upgraded(table, settings)), settings.n0)
-        for name, value in (("top_count", -1), ("state", b""), ("digest", b"")):
+        for name, value in (
+            ("top_count", -1),
+            ("class_counts", b""),
+            ("state", b""),
+            ("digest", b""),
+        ):
             if name not in made.column_names:
                 made = made.append_column(name, pa.array([value] * len(made)))
         return made

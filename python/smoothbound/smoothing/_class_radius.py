@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betainc, betaincinv, betaln, ndtri, xlog1py, xlogy
+from scipy.special import betaln, ndtri, xlog1py, xlogy
 
 from smoothbound._utils import checks
-from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
+from smoothbound.backends._binomial import clopper_pearson
 
 __all__ = [
     "anytime_class_radius",
@@ -28,7 +28,6 @@ __all__ = [
 
 _MOST_DRAWS = 2**32 - 1  # the limit of the core
 _LOG_SLACK = 1e-12  # a draw: the logarithms of the gamma function err by less
-_SLACK = 1e-9  # relative, of alpha; the incomplete beta function errs by about 1e-13
 
 
 def clopper_pearson_lower(successes: ArrayLike, n: int, alpha: float) -> NDArray[np.float64]:
@@ -64,7 +63,7 @@ def clopper_pearson_lower(successes: ArrayLike, n: int, alpha: float) -> NDArray
     0.999930925
     """
     n, alpha = checks.count("n", n, 1, _MOST_DRAWS), checks.probability("alpha", alpha)
-    return _lower(_counts("successes", successes, n), n, alpha)
+    return clopper_pearson(_counts("successes", successes, n), n, alpha)
 
 
 def _counts(name: str, values: ArrayLike, n: int) -> NDArray[np.integer[Any]]:
@@ -75,21 +74,6 @@ def _counts(name: str, values: ArrayLike, n: int) -> NDArray[np.integer[Any]]:
     if k.size and (k.min() < 0 or k.max() > n):
         raise ValueError(f"{name} must lie between 0 and n = {n}, got {k.min()} to {k.max()}")
     return k
-
-
-def _lower(k: NDArray[np.integer[Any]], n: int, alpha: float) -> NDArray[np.float64]:
-    some = np.maximum(k, 1).astype(np.float64)  # 0 is handled last, because the quantile needs 1
-    if alpha < LEAST_LEVEL:
-        p, _ = chernoff_lower(some, n, alpha)
-        return np.where(k == 0, 0.0, p * (1.0 - 1e-12))
-    rest = n - some + 1.0
-    bound = betaincinv(some, rest, alpha * (1.0 - _SLACK))
-    step = 1e-13
-    while (high := betainc(some, rest, bound) > alpha * (1.0 - _SLACK / 2)).any():
-        bound = np.where(high, bound * (1.0 - step), bound)
-        step *= 2.0
-    # betaincinv returns NaN if it fails.
-    return np.where((k == 0) | np.isnan(bound), 0.0, bound)
 
 
 def majority_class(counts: ArrayLike, alpha: float) -> int:
@@ -132,7 +116,7 @@ def majority_class(counts: ArrayLike, alpha: float) -> int:
     if votes.ndim != 1 or not votes.size:
         raise ValueError(f"counts must hold one number a class, got shape {votes.shape}")
     first, second = np.sort(np.append(votes, 0))[:-3:-1].tolist()
-    if first == 0 or _lower(np.array([first]), first + second, alpha / 2)[0] <= 0.5:
+    if first == 0 or clopper_pearson(np.array([first]), first + second, alpha / 2)[0] <= 0.5:
         return -1
     return int(votes.argmax())
 
@@ -205,7 +189,7 @@ def class_radius(
     """
     sigma = checks.positive("sigma", sigma)
     n, alpha = checks.count("n", n, 1, _MOST_DRAWS), checks.probability("alpha", alpha)
-    return _radius(_lower(_counts("top_count", top_count, n), n, alpha), sigma)
+    return _radius(clopper_pearson(_counts("top_count", top_count, n), n, alpha), sigma)
 
 
 def _radius(p: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:

@@ -22,6 +22,8 @@ from smoothbound.anytime._job.budget import Budget
 from smoothbound.anytime._job.job import Plan
 from smoothbound.backends._names import Backend, Band, Bound, Mean, Sides
 from smoothbound.bounds._request import Request, Settings
+from smoothbound.classes._arguments import checked_names
+from smoothbound.classes._device_counts import ClassCounter, counter_for
 from smoothbound.errors import ModelError
 from smoothbound.measures import TOP_CLASS, Measure, check_cutoff
 from smoothbound.noise._kinds import Kind
@@ -292,6 +294,7 @@ class SmoothedClassifier:
         sides: Sides = "lower",
         backend: Backend | None = None,
         threads: int | None = None,
+        classes: Literal["all"] | ArrayLike | None = None,
         adaptive: bool = False,
         radius_precision: float | None = None,
         strictness: float = Plan.strictness,
@@ -331,6 +334,10 @@ class SmoothedClassifier:
         index : sequence of int, shape (n_inputs,), optional
             Index of each input, from 0 to 2^31 - 1, such as its position in a data set; 0, 1, 2,
             ... by default. An input with the same seed and index always gets the same noise.
+        classes : "all" or array-like of int, optional
+            Count the scores and votes of all classes, or of these, in the same draws. The method
+            `SmoothedCertificate.class_sketch` then returns a `ClassSketch`, which bounds all of
+            them at once. It needs a fixed number of draws, and outputs that are scores.
         adaptive : bool, default False
             Whether to draw each input, at most n times, until each question is answered or seems
             out of reach (docs/anytime.md). The questions are whether the confidence is above each
@@ -384,15 +391,17 @@ class SmoothedClassifier:
             sides=sides,
             order="drawn",
         )
+        names = None if classes is None else checked_names("classes", classes)
+        counter = counter_for(names, made.device, self.outputs, adaptive=rules is not None)
         procedure = self._procedure(
             request, rules, n, made.displacement(int(np.prod(x.shape[1:]))), backend, threads
         )
         settings = replace(procedure.check_feasible(), radii=request.radii)
         _check_points(x, made)
         items = (_Row(x[i, ...], indices[i], procedure.job(), i) for i in range(len(x)))
-        results = self._results(x, items, len(x), procedure, made, n0, progress)
+        results = self._results(x, items, len(x), procedure, made, n0, progress, counter)
         return SmoothedCertificate(
-            settings=self._settings(settings, procedure, made, n0, x[0]),
+            settings=replace(self._settings(settings, procedure, made, n0, x[0]), classes=names),
             index=indices,
             digest=(b"",) * len(x) if rules is None else digests_of(x),
             **columns_of([results[i] for i in range(len(x))]),
@@ -675,20 +684,28 @@ class SmoothedClassifier:
         noise: Noise,
         n0: int,
         progress: Callable[[int, int], object] | None,
+        counter: ClassCounter | None = None,
     ) -> dict[int, InputResult]:
         """Sample inputs and certify each in the background; return the results by their rows."""
         results: dict[int, InputResult] = {}
 
         def certify(item: _Row, outcome: Draws | Failure) -> None:
             votes = {"earlier_top_count": item.top_count} if item.top_count else {}
-            results[item.row] = procedure.certify(item.job, outcome, **votes)  # type: ignore[arg-type]
+            result = procedure.certify(item.job, outcome, **votes)  # type: ignore[arg-type]
+            if counter is not None:
+                result = replace(result, class_counts=counter.packed(outcome))
+            results[item.row] = result
 
         try:
             with (
                 in_background(certify) as certify_later,
                 closing(
                     self.sampler.sample(
-                        items, n0=n0, noise=noise, early_selection=procedure.early_selection
+                        items,
+                        n0=n0,
+                        noise=noise,
+                        early_selection=procedure.early_selection,
+                        counter=counter,
                     )
                 ) as outcomes,
             ):

@@ -45,7 +45,7 @@ _NUMBERS = (
     "top_count",
     "mean_score",
 )
-_TEXTS = ("status", "reason", "state")
+_TEXTS = ("status", "reason", "state", "class_counts")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from smoothbound._files.atomic import missing_folders
 from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
 from smoothbound.anytime._record import FollowedRun
+from smoothbound.classes._device_counts import counter_for
 from smoothbound.data._loading import Dataset
 from smoothbound.noise._noise import Noise
 from smoothbound.sampling._jobs import Draws, Failure, Input
@@ -234,9 +235,12 @@ def certify_items(
         budget = procedure.rules.budget
         outlook = Outlook(n_inputs, n_done, limits=None if budget is None else lambda: budget.left)
         shown = {"describe": outlook.text}
+    counter = counter_for(
+        settings.classes, smoothed.sampler.device, smoothed.outputs, adaptive=adaptive
+    )
     with (
         (progress or silent)("inputs certified", n_inputs, done=n_done, **shown) as advance,
-        in_background(RowWriter(settings, procedure, writer)) as write_later,
+        in_background(RowWriter(settings, procedure, writer, counter)) as write_later,
         _written_when_stopped(left, write_later),
         closing(
             # Nothing is written until one input succeeds or fails differently.
@@ -246,6 +250,7 @@ def certify_items(
                 noise=noise,
                 early_selection=procedure.early_selection,
                 known_good=known_good,
+                counter=counter,
                 advance=advance if outlook is None else _now_and_then(lambda _: advance(0)),
                 interrupted=left.extend if adaptive else None,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from smoothbound._display.outlook import Outlook
 from smoothbound.anytime._job.earlier import Earlier
 from smoothbound.anytime._job.job import Job as AdaptiveJob
+from smoothbound.classes._device_counts import ClassCounter
 from smoothbound.data._loading import Dataset
 from smoothbound.sampling._jobs import Draws, Failure, Input
 from smoothbound.sketch._content import SketchContent, no_counts
@@ -120,9 +121,14 @@ class RowWriter:
     """Certifies sampled inputs and writes a row of the results for each."""
 
     def __init__(
-        self, settings: RunSettings, procedure: Procedure | AnytimeProcedure, writer: Writer
+        self,
+        settings: RunSettings,
+        procedure: Procedure | AnytimeProcedure,
+        writer: Writer,
+        counter: ClassCounter | None = None,
     ) -> None:
         self._settings, self._procedure, self._writer = settings, procedure, writer
+        self._counter = counter
         self._follows = isinstance(procedure, AnytimeProcedure) and procedure.follows is not None
         self._last = time.perf_counter()
 
@@ -151,6 +157,8 @@ class RowWriter:
             "digest": item.digest,
             "sketch": sketch,
         }
+        if self._counter is not None:
+            result = replace(result, class_counts=self._counter.packed(outcome))
         row |= _columns(result, self._settings)
         if self._follows:
             assert isinstance(item.job, AdaptiveJob)
@@ -174,7 +182,7 @@ def _columns(result: InputResult, settings: RunSettings) -> dict[str, object]:
     columns: dict[str, object] = {
         name: getattr(result, name)
         for name in (field.name for field in fields(result))
-        if name != "bounds"
+        if name != "bounds" and (name != "class_counts" or settings.classes is not None)
     }
     for method, bounds in zip(settings.methods, result.bounds, strict=True):
         assert bounds.lower is not None  # results are about the lower side alone

@@ -78,6 +78,7 @@ def certify_command(
         "--precision": (settings.precision, "float32"),
         "--compile": (settings.compile, None),
         "--noise": (settings.noise.kind, "lattice"),
+        "--classes": (_classes(settings), None),
         "--radius-precision": (precision, None),
         "--strictness": (strictness, 0.25 if begins else None),
         "--budget-draws": (rules.budget.draws, None),
@@ -91,6 +92,12 @@ def certify_command(
     words += ["--correct-only"] if rules.correct_only else []
     words += ["--both-answers"] if rules.both_answers else []
     return shlex.join([*words, "--out", str(out)])
+
+
+def _classes(settings: RunSettings) -> str | None:
+    """Return the value of --classes."""
+    names = settings.classes
+    return names if names is None or isinstance(names, str) else _listed(names)
 
 
 def _listed(values: tuple[float, ...] | tuple[int, ...]) -> str:

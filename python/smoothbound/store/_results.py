@@ -46,6 +46,7 @@ from smoothbound.store._table.schema import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from smoothbound.classes._class_sketch import ClassSketch
     from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "Results",
     "Totals",
     "as_array",
+    "class_sketch_of",
     "is_there",
     "load_finished",
     "load_single",
@@ -211,6 +213,17 @@ class Results(Counted):
             self.settings, self.table.take(np.searchsorted(self.array("index"), wanted))
         )
 
+    def class_sketch(self) -> ClassSketch:
+        """Return the counts of all classes of the inputs that did not fail.
+
+        Raises
+        ------
+        StoreError
+            If the run did not count classes (``certify --classes``), no input has counts, or the
+            counts are damaged.
+        """
+        return class_sketch_of(self.settings, self.table)
+
     def array(self, name: str) -> NDArray[Any]:
         """Return a column as an array of shape (n_inputs,), or (n_inputs, k) for a list column.
 
@@ -247,6 +260,26 @@ def summary(settings: RunSettings, n_inputs: int, complete: bool) -> str:
         f"{settings.data}, {names}, n = {settings.n}, sigma = {exact(settings.sigma)}, "
         f"alpha = {exact(settings.alpha)}"
     )
+
+
+def class_sketch_of(settings: RunSettings, table: pa.Table) -> ClassSketch:
+    """Return the counts of all classes of the inputs of a table.
+
+    Raises
+    ------
+    StoreError
+        If there are none, or they are damaged.
+    """
+    from smoothbound.classes._kept import kept_sketch
+
+    index, n_draws = as_array(table["index"]), as_array(table["n_draws"])
+    packed = [b""] * len(table)
+    if "class_counts" in table.column_names:
+        packed = [bytes(one or b"") for one in table["class_counts"].to_pylist()]
+    try:
+        return kept_sketch(packed, index, n_draws, settings)
+    except ValueError as error:
+        raise StoreError(str(error)) from error
 
 
 def sketch_of(settings: RunSettings, table: pa.Table) -> ScoreSketch:

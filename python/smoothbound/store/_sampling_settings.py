@@ -19,6 +19,7 @@ from smoothbound.adapters._names import (
     Select,
 )
 from smoothbound.anytime._record import AdaptiveRecord
+from smoothbound.classes._arguments import Names, checked_names
 from smoothbound.noise._record import NoiseRecord
 
 __all__ = [
@@ -67,6 +68,8 @@ class SamplingSettings:
     threads : int or None
         Number of CPU threads that ran the model, which changes its rounding; None if it is not
         known, or on another device.
+    classes : "all", tuple of int, or None
+        The classes whose scores and votes were counted beside those of the selected class.
     """
 
     measure: str
@@ -83,6 +86,7 @@ class SamplingSettings:
     adaptive: AdaptiveRecord | None = None
     select: Select = "votes"
     threads: int | None = None
+    classes: Names | None = None
 
     @property
     def displacement(self) -> float:
@@ -172,4 +176,5 @@ SAMPLING_CHECKS: dict[str, Check] = {
     "adaptive": optional(_adaptive),
     "select": _one_of(SELECTS),
     "threads": optional(count(1)),
+    "classes": optional(checked_names),
 }

@@ -76,7 +76,7 @@ class RunSettings(SamplingSettings):
     from_counts : bool
         Whether the certificates rest on the counted scores alone (`recertify`), not on the scores.
     measure, cutoff, outputs, n0, seed, noise, device, batch_size, precision, channels_last, \
-compile, adaptive, select, threads
+compile, adaptive, select, threads, classes
         How inputs were drawn; see `SamplingSettings`.
 
     Raises
@@ -109,6 +109,11 @@ compile, adaptive, select, threads
     def __post_init__(self) -> None:
         check_fields(self, SAMPLING_CHECKS | _CHECKS)
         checks.thresholds("thresholds", self.thresholds, self.score_range)
+        if self.classes is not None and (self.adaptive is not None or self.outputs == "raw"):
+            raise ValueError(
+                "classes must be None with adaptive draws, whose number the scores decide, and "
+                "with outputs='raw', which are no scores"
+            )
 
     @property
     def inputs(self) -> Sequence[int]:

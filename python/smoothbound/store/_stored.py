@@ -24,6 +24,7 @@ from smoothbound.store._results import (
     Results,
     Totals,
     as_array,
+    class_sketch_of,
     is_there,
     load_single,
     require_folder,
@@ -41,6 +42,7 @@ from smoothbound.store._table.schema import column_names, schema, upgraded
 from smoothbound.store._table.unfinished import UnfinishedFile
 
 if TYPE_CHECKING:
+    from smoothbound.classes._class_sketch import ClassSketch
     from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = ["StoredResults", "load", "of_memory", "open_folder", "opened", "recorded_settings"]
@@ -202,6 +204,28 @@ class StoredResults(Counted, Closing):
         wanted = np.unique(checks.positions("index", index))
         tables = [table for table in self._with_scores(wanted) if len(table)]
         return sketch_of(self.settings, pa.concat_tables(tables))
+
+    def class_sketch(self, index: ArrayLike | None = None) -> ClassSketch:
+        """Return the counts of all classes of a few inputs, by default of all that did not fail.
+
+        Raises
+        ------
+        StoreError
+            If the run did not count classes, an input has no counts, or the counts are damaged.
+        """
+        wanted = None if index is None else np.unique(checks.positions("index", index))
+        names = sorted({"index", "n_draws", "class_counts"} & {*self.column_names})
+        tables = [self.schema.empty_table().select(names)]
+        for table in self._batches({*names}, wanted):
+            chosen = table.select(names)
+            if wanted is not None:
+                chosen = chosen.filter(pa.array(np.isin(as_array(chosen["index"]), wanted)))
+            tables.append(chosen)
+        found = pa.concat_tables(tables)
+        kept = as_array(found["index"])[as_array(found["n_draws"]) > 0]
+        if wanted is not None and len(missing := np.setdiff1d(wanted, kept)):
+            raise _without_sketch(int(missing[0]))
+        return class_sketch_of(self.settings, found)
 
     def _with_scores(self, wanted: NDArray[np.int64] | None) -> Iterator[pa.Table]:
         """Yield the rows of the inputs whose scores were kept."""

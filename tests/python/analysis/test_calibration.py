@@ -1,14 +1,22 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from smoothbound.analysis.calibration import Calibration, brier, certified, ece
+from smoothbound.analysis.calibration import (
+    Calibration,
+    brier,
+    certified,
+    certified_classes,
+    classwise,
+    ece,
+)
 
 # Values on a coarse grid, so that ties with 1/2 and with the edges of bins occur, and between it.
 SCORE = st.one_of(st.integers(0, 12).map(lambda k: k / 12), st.floats(0.0, 1.0))
@@ -268,3 +276,91 @@ def test_plug_in_arguments_are_checked() -> None:
         brier([[0.5]], [True])
     with pytest.raises(ValueError, match=r"confidence\[1\] = -0.5"):
         ece([0.5, -0.5], [True, True])
+
+
+# --- all classes ------------------------------------------------------------------------------
+
+
+@st.composite
+def of_classes(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    shape = draw(st.integers(1, 2)), draw(st.integers(1, 3)), 1
+    ends = draw(arrays(np.float64, (2, *shape), elements=SCORE))
+    labels = draw(arrays(np.int64, shape[:1], elements=st.integers(-1, shape[1] - 1)))
+    return ends.min(axis=0), ends.max(axis=0), labels
+
+
+def cut(start: float, stop: float, a: int, m: int) -> set[tuple[float, int, int]]:
+    """The ends of an interval of confidence in each bin."""
+    ends = [(max(start, b / m), min(stop, (b + 1) / m), b) for b in range(m)]
+    return {(c, a, b) for lo, hi, b in ends if lo <= hi for c in (lo, hi)}
+
+
+def worst(each: list[set[tuple[float, int, int]]], m: int) -> tuple[float, float, float, float]:
+    """Brier scores and calibration errors over all choices."""
+    attacks = [*product(*map(sorted, each))]
+    scores = [float(np.mean([(c - a) ** 2 for c, a, _ in points])) for points in attacks]
+    errors = [slow_ece(points, m) for points in attacks]
+    return min(scores), max(scores), min(errors), max(errors)
+
+
+@settings(max_examples=40)
+@given(of_classes(), st.integers(1, 3))
+def test_the_answer_among_all_classes_is_bounded(
+    case: tuple[np.ndarray, np.ndarray, np.ndarray], m: int
+) -> None:
+    lower, upper, labels = case
+    each = []
+    for low, high, label in zip(lower[:, :, 0], upper[:, :, 0], labels, strict=True):
+        least = low.max()
+        able = [k for k in range(len(low)) if high[k] >= least]
+        each.append(set().union(*(cut(least, high[k], int(k == label), m) for k in able)))
+    low, high, _, most = worst(each, m)
+    found = one(certified_classes(lower, upper, labels, n_bins=m))
+    assert found[0] == pytest.approx(low, abs=1e-12)
+    assert found[1] == pytest.approx(high, abs=1e-12)
+    assert found[3] == pytest.approx(most, abs=1e-12)
+    assert found[2] <= worst(each, m)[2] + 1e-12
+
+
+@settings(max_examples=40)
+@given(of_classes(), st.integers(1, 3))
+def test_the_calibration_of_each_class_is_bounded(
+    case: tuple[np.ndarray, np.ndarray, np.ndarray], m: int
+) -> None:
+    lower, upper, labels = case
+    found, totals = one(classwise(lower, upper, labels, n_bins=m)), np.zeros(4)
+    for k in range(lower.shape[1]):
+        each = [
+            cut(lower[i, k, 0], upper[i, k, 0], int(labels[i] == k), m) for i in range(len(labels))
+        ]
+        totals += worst(each, m)
+    assert found[:2] == pytest.approx(totals[:2], abs=1e-12)
+    assert found[3] == pytest.approx(totals[3] / lower.shape[1], abs=1e-12)
+    assert found[2] <= totals[2] / lower.shape[1] + 1e-12
+
+
+def test_all_classes_bound_calibration_closer_than_one() -> None:
+    lower, upper = np.array([[[0.4], [0.1], [0.1]]]), np.array([[[0.5], [0.3], [0.3]]])
+    close = one(certified_classes(lower, upper, [1]))
+    wide = one(certified(lower[:, 0], upper[:, 0], [False]))
+    assert close[1] < wide[1]
+    assert close[3] < wide[3]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lower": [[0.5]]}, r"lower needs shape \(n_inputs, n_classes, n_radii\)"),
+        ({"upper": [[[0.1], [0.1]]]}, "lower must not exceed upper"),
+        ({"upper": [[[1.0]]]}, "must have its shape"),
+        ({"labels": [2]}, "labels must be columns of lower, from 0 to 1"),
+        ({"labels": [0.0]}, "labels must be a whole number for each of 1 inputs"),
+        ({"labels": [0, 1]}, "labels must be a whole number for each of 1 inputs"),
+        ({"n_bins": 16}, "n_bins must be at most 15"),
+    ],
+)
+def test_bad_bounds_of_classes_are_named(change: dict[str, Any], message: str) -> None:
+    given = {"lower": [[[0.5], [0.2]]], "upper": [[[0.8], [0.4]]], "labels": [0]} | change
+    for call in (certified_classes, classwise):
+        with pytest.raises((TypeError, ValueError), match=message):
+            call(**given)

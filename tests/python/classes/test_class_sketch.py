@@ -210,7 +210,6 @@ def test_every_flipped_bit_is_an_error_or_changes_nothing(saved):
         ({"edges": 4}, "of input 3 are damaged: a column is"),
         ({"classes": [0]}, "of input 3 are damaged: they are of 2 classes"),
         ({"classes": [9, 0]}, "classes must be among the 4 classes"),
-        ({"n_model_classes": 2}, "classes must be among the 2 classes"),
         ({"sigma": -1}, "sigma must be positive"),
         ({"sigma": 10**400}, "not a sound sketch of classes"),
         ({"noise": "loud"}, "noise must be one of"),

@@ -61,7 +61,17 @@ def test_every_step_runs_on_the_cpu(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found = results(tmp_path)
     ended = {one["step"]: one["status"] for one in found if "status" in one}
-    passed = ("build", "tests", "noise", "speed", "compiled", "run", "training", "memory")
+    passed = (
+        "build",
+        "tests",
+        "noise",
+        "classes",
+        "speed",
+        "compiled",
+        "run",
+        "training",
+        "memory",
+    )
     assert ended == dict.fromkeys(passed, "passed") | {"sanitizer": "skipped"}
     (summary,) = [one for one in found if one["step"] == "tests" and one.get("what") == "summary"]
     assert summary["skipped"] >= 20  # the tests marked gpu were collected
@@ -135,7 +145,7 @@ def test_packages_that_lack_and_have_no_wheel_are_named(tmp_path: Path) -> None:
 def test_the_shares_of_the_steps_add_up_to_nine_minutes() -> None:
     text = CHECK.read_text()
     shares = re.findall(r"^ *(?:step|program) [a-z]+ (\d+) ", text, re.M)
-    assert len(shares) == 9
+    assert len(shares) == 10
     assert sum(map(int, shares)) == 540
 
 

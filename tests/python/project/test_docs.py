@@ -302,6 +302,14 @@ def check_harness(names: dict[str, Any]) -> None:
     assert names["result"]["certified_accuracy@0.25"] > 0.5
 
 
+def check_classes(names: dict[str, Any]) -> None:
+    cert, classes = names["cert"], names["classes"]
+    assert (cert.lower[:, 0] > classes.lower[[0, 1, 2], cert.selected, 0]).all()
+    assert classes.settings.n_bounds == 10
+    assert (classes.lower <= classes.upper).all()
+    assert (names["bounds"].ece_upper <= 1).all()
+
+
 def check_clusters(names: dict[str, Any]) -> None:
     results = sb.store.load("results")
     assert results.complete
@@ -393,6 +401,7 @@ CHECKS = {
     "models.md": check_models,
     "command-line.md": check_command_line,
     "conformal.md": check_conformal,
+    "classes.md": check_classes,
     "clusters.md": check_clusters,
     "harness.md": check_harness,
     "other-noises.md": check_other_noises,

@@ -117,6 +117,7 @@ def with_cli(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("import smoothbound as sb; sb.Certificate.load('a.parquet')", "pyarrow", "store"),
         ("import smoothbound as sb; sb.ScoreSketch(2).save('a.parquet')", "pyarrow", "store"),
         ("import smoothbound as sb; sb.ScoreSketch.load('a.parquet')", "pyarrow", "store"),
+        ("import smoothbound as sb; sb.ClassSketch.load('a.parquet')", "pyarrow", "store"),
         ("import smoothbound as sb; sb.store.load('results')", "pyarrow", "store"),
         ("import smoothbound as sb; sb.scores.open_scores('a.npy')", "pyarrow", "store"),
         ("import smoothbound as sb; sb.report.write_report(['a'], 'b')", "pyarrow", "store"),
@@ -234,6 +235,8 @@ def test_scores_need_no_extra(bare: Path) -> None:
         "sketch = sb.ScoreSketch(2, sigma=1)\n"
         "sketch.update(scores)\n"
         "assert (sketch.certify(alpha=0.1, radii=[0]).lower > 0.5).all()\n"
+        "every = sb.ClassSketch.from_scores(np.stack([scores, 1 - scores], axis=2), sigma=1)\n"
+        "assert (every.certify(alpha=0.1).margin() > 0).all()\n"
         "assert sb.required_draws(0.5, alpha=0.1) > 0"
     )
     run(code, bare, "-S")

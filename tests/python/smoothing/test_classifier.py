@@ -392,6 +392,7 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
         "mean_score",
         "state",
         "digest",
+        "class_counts",
         "lower",
         "radius",
     ]

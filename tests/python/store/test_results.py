@@ -375,6 +375,7 @@ OTHERS = {
     "outputs": "raw",
     "precision": "tf32",
     "select": "score",
+    "classes": "all",
 }
 
 

@@ -76,7 +76,8 @@ def _row(settings: RunSettings, index: int, maker: Maker) -> dict[str, object]:
     result, sketch = (_fixed if settings.adaptive is None else _adaptive)(
         settings, index, maker, rng
     )
-    names = [one.name for one in dataclasses.fields(result) if one.name != "bounds"]
+    kept = {one.name for one in dataclasses.fields(result)} - {"bounds"}
+    names = kept if settings.classes is not None else kept - {"class_counts"}
     row: dict[str, object] = {name: getattr(result, name) for name in names}
     for method, bounds in zip(settings.methods, result.bounds, strict=True):
         assert bounds.lower is not None

@@ -82,5 +82,6 @@ def prepare(
         noise=noise.describe(math.prod(dataset.shape)),
         **vars(smoothed.sampler.describe(dataset[0][0])),
         versions=versions(),
+        classes=draws.names,
     )
     return PreparedRun(settings, smoothed, dataset, question.rules()), seen

@@ -106,6 +106,15 @@ def certify(
             "number.",
         ),
     ] = 100,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|NUMBERS",
+            help="Count the scores and votes of all classes, or of these, in the same draws, to "
+            "bound them together later (docs/classes.md).",
+            show_default="the selected class alone",
+        ),
+    ] = None,
     alpha: Alpha = 1e-3,
     radii: Radii = None,
     thresholds: Thresholds = None,
@@ -363,7 +372,7 @@ def certify(
     from smoothbound.cli._tables import show
 
     inputs = Inputs(data, split, skip, max_inputs, indices)
-    draws = DrawOptions(n, n0, seed, noise)
+    draws = DrawOptions(n, n0, seed, noise, classes)
     question = Question(
         sigma=sigma,
         alpha=alpha,
@@ -396,6 +405,7 @@ def certify(
         threads=threads,
     )
     question.check()
+    draws.check(adaptive=adaptive)
     if salvage and not (resume or continued or shard):
         raise ValueError("--salvage needs --resume or --shard")
     part = None if shard is None else shard_of(shard)

@@ -14,9 +14,53 @@ from smoothbound.sketch._content import n_cells
 from smoothbound.sketch._draws import repeats
 from smoothbound.sketch._draws.draw_numbers import Draws
 
-__all__ = ["DeviceCounts", "PendingCounts"]
+__all__ = ["CellFinder", "DeviceCounts", "PendingCounts"]
 
 _NONE = 2**63 - 1
+
+
+class CellFinder:
+    """Finds the cells of scores on their torch device.
+
+    Parameters
+    ----------
+    device : torch.device
+    edges : ndarray of float64, shape (n_edges,)
+        Strictly ascending.
+    """
+
+    def __init__(self, device: torch.device, edges: NDArray[np.float64]) -> None:
+        self.device, self._edges = device, edges
+        self._of_type: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
+
+    def find(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the cell of each score, and whether it is a number within the edges.
+
+        Scores that are not have the cell after the last.
+        """
+        least, on_edge = self._thresholds(scores.dtype)
+        # The number of edges <= the score. NaN reaches all of them, and fails the test below.
+        reached = torch.bucketize(scores, least, right=True)
+        last = (reached - 1).clamp_(0, least.numel() - 1)
+        tied = (scores == least[last]) & on_edge[last]
+        valid = (scores >= least[0]) & ((reached < least.numel()) | tied)
+        return torch.where(valid, 2 * last + 1 - tied.long(), n_cells(least.numel())), valid
+
+    def _thresholds(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return the least number of a type that is >= each edge, and whether it equals the edge.
+
+        A score of that type is >= the edge if and only if it is >= this number.
+        """
+        if dtype not in self._of_type:
+            near = self._edges.astype(str(dtype).removeprefix("torch."))
+            above = np.nextafter(near, near.dtype.type(np.inf))
+            least = np.where(near.astype(np.float64) < self._edges, above, near)
+            on_edge = least.astype(np.float64) == self._edges
+            self._of_type[dtype] = (
+                sent(torch.from_numpy(least), self.device),
+                sent(torch.from_numpy(on_edge), self.device),
+            )
+        return self._of_type[dtype]
 
 
 class DeviceCounts:
@@ -34,29 +78,12 @@ class DeviceCounts:
 
     def __init__(self, device: torch.device, edges: NDArray[np.float64], n_inputs: int) -> None:
         self._device = device
-        self._edges = edges
+        self._cells = CellFinder(device, edges)
         self._n_cells = n_cells(edges.size)
         # One cell more, for scores that are NaN or out of range.
         self._counts = torch.zeros(n_inputs * (self._n_cells + 1), dtype=torch.int64, device=device)
         self._first_bad = torch.full((), _NONE, dtype=torch.int64, device=device)
         self._added = 0  # scores so far
-        self._of_type: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
-
-    def _thresholds(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Return the least number of a type that is >= each edge, and whether it equals the edge.
-
-        A score of that type is >= the edge if and only if it is >= this number.
-        """
-        if dtype not in self._of_type:
-            near = self._edges.astype(str(dtype).removeprefix("torch."))
-            above = np.nextafter(near, near.dtype.type(np.inf))
-            least = np.where(near.astype(np.float64) < self._edges, above, near)
-            on_edge = least.astype(np.float64) == self._edges
-            self._of_type[dtype] = (
-                sent(torch.from_numpy(least), self._device),
-                sent(torch.from_numpy(on_edge), self._device),
-            )
-        return self._of_type[dtype]
 
     def add(self, scores: Tensor, rows: Tensor | None = None) -> int:
         """Count scores.
@@ -74,14 +101,7 @@ class DeviceCounts:
             Position of the first of these scores among all that were added; see `take`.
         """
         wide = scores.detach() if scores.dtype == torch.float64 else scores.detach().float()
-        wide = wide.contiguous()
-        least, on_edge = self._thresholds(wide.dtype)
-        # The number of edges <= the score. NaN reaches all of them, and fails the test below.
-        reached = torch.bucketize(wide, least, right=True)
-        last = (reached - 1).clamp_(0, least.numel() - 1)
-        tied = (wide == least[last]) & on_edge[last]
-        valid = (wide >= least[0]) & ((reached < least.numel()) | tied)
-        cell = torch.where(valid, 2 * last + 1 - tied.long(), self._n_cells)
+        cell, valid = self._cells.find(wide.contiguous())
         if rows is None:
             rows = torch.arange(len(scores), device=self._device)
         flat = (cell + rows[:, None] * (self._n_cells + 1)).view(-1)

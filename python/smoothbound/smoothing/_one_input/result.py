@@ -66,6 +66,8 @@ class InputResult:
         One for each request of the procedure.
     state : bytes
         The state with which adaptive draws go on; empty if the number of draws was fixed.
+    class_counts : bytes
+        Packed counts of all classes, if they are counted.
     """
 
     status: Status
@@ -79,6 +81,7 @@ class InputResult:
     mean_score: float
     bounds: tuple[MethodBounds, ...]
     state: bytes = b""
+    class_counts: bytes = b""
 
 
 def failed_input(failure: Failure, requests: Iterable[Request], n_radii: int) -> InputResult:

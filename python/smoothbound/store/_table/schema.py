@@ -69,6 +69,9 @@ def schema(settings: RunSettings) -> pa.Schema:
     - ``unreachable_<name>`` holds, for each threshold, the smallest of the radii that no number of
       draws certifies, NaN if there is none. Only runs that ask for both answers have it.
 
+    - `class_counts` holds the packed counts of the scores and votes of all counted classes
+      (`smoothbound.classes`). It is empty if sampling failed. Only runs that count classes have it.
+
     If sampling failed, the numbers are NaN or 0. Tables of format 3 lack `digest`, those before
     format 5 `status`, and those before format 6 `n_selection` and `state`.
     """
@@ -93,6 +96,8 @@ def schema(settings: RunSettings) -> pa.Schema:
         columns += [("n_selection", pa.int64()), ("state", pa.binary())]
     if settings.adaptive is not None and settings.adaptive.follows is not None:
         columns.append(("first_draw", pa.int64()))
+    if settings.classes is not None:
+        columns.append(("class_counts", pa.binary()))
     for method in settings.methods:
         columns += [
             (f"lower_{method.name}", pa.list_(pa.float64(), len(settings.radii))),

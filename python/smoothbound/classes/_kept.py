@@ -1,0 +1,71 @@
+"""The counts of all classes that certificates and results folders keep, one packed row an input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound.classes._arguments import Names, default_edges
+from smoothbound.classes._class_sketch import ClassSketch
+from smoothbound.classes._rows import ClassRows
+
+if TYPE_CHECKING:
+    from smoothbound.noise._record import NoiseRecord
+
+__all__ = ["kept_sketch"]
+
+
+class DrawnWithClasses(Protocol):
+    """The settings of a run or a certificate, as far as they are about the counted draws."""
+
+    @property
+    def classes(self) -> Names | None: ...
+    @property
+    def sigma(self) -> float: ...
+    @property
+    def displacement(self) -> float: ...
+    @property
+    def noise(self) -> NoiseRecord: ...
+
+
+def kept_sketch(
+    packed: Sequence[bytes],
+    index: NDArray[np.int64],
+    n_draws: NDArray[np.int64],
+    settings: DrawnWithClasses,
+) -> ClassSketch:
+    """Return the sketch of inputs, in the order of their index.
+
+    Parameters
+    ----------
+    packed : sequence of bytes
+        The packed counts of each input; those of a failed input are empty, and are left out.
+    index, n_draws : ndarray of int64, shape (n_inputs,)
+    settings : RunSettings or SmoothedSettings
+
+    Raises
+    ------
+    ValueError
+        If no classes were counted, no input has counts, or the counts are damaged.
+    """
+    if settings.classes is None:
+        raise ValueError("the scores of other classes were not counted: certify with classes")
+    order = [i for i in np.argsort(index, kind="stable").tolist() if packed[i]]
+    if not order:
+        raise ValueError("no input has counts of its classes: every input has failed")
+    rows = [ClassRows.unpack(packed[i]) for i in order]
+    ids, n = index[order], n_draws[order]
+    every = range(rows[0].n_model_classes)
+    return ClassSketch(
+        rows,
+        index=ids,
+        draws=np.column_stack([ids, np.zeros_like(n), n]),
+        classes=np.array(every if settings.classes == "all" else settings.classes),
+        edges=default_edges(),
+        sigma=settings.sigma,
+        displacement=settings.displacement,
+        noise=settings.noise.kind,
+    )

@@ -1,0 +1,146 @@
+"""Runs that count all classes: in their folder, resumed, in shards, certified again, and told."""
+
+import numpy as np
+import pytest
+from stopped_runs import certify_words, stopped_after
+from stored import INDICES, SETTINGS, row, write
+from typer.testing import CliRunner
+
+from smoothbound import store
+from smoothbound.classes._rows import ClassRows
+from smoothbound.cli._app import app
+from smoothbound.errors import StoreError
+from smoothbound.store._commands import certify_command
+from smoothbound.store._settings import RunSettings
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+OPTIONS = {"sigma": 0.25, "skip": 60, "n": 400, "n0": 10, "batch-size": 100}
+
+
+def words(model, out, *flags, classes="all"):
+    return certify_words(model, *flags, **OPTIONS, classes=classes, out=out)
+
+
+def run(*arguments, code=0, **options):
+    done = CliRunner().invoke(app, words(*arguments, **options))
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+@pytest.fixture(scope="module")
+def whole(digits_network, tmp_path_factory):
+    out = tmp_path_factory.mktemp("classes") / "results"
+    run(digits_network, out)
+    return out
+
+
+def test_a_run_keeps_the_counts_of_all_classes(whole):
+    results = store.load(whole)
+    sketch = results.class_sketch()
+    assert sketch.is_complete
+    assert sketch.n_classes == 10
+    assert sketch.sigma == 0.25
+    assert sketch.index.tolist() == results.array("index").tolist()
+    rows = np.arange(len(results))
+    assert np.array_equal(sketch.votes[rows, results.array("selected")], results.array("top_count"))
+    assert "class_counts" not in results.to_pandas().columns
+    with store.open_folder(whole) as stored:
+        assert stored.class_sketch() == sketch
+        assert stored.class_sketch([0, 120]) == sketch.select([0, 120])
+        with pytest.raises(StoreError, match="input 1 "):
+            stored.class_sketch([1])
+
+
+def test_a_run_that_was_stopped_has_the_same_counts(whole, digits_network, tmp_path):
+    with stopped_after(2):
+        CliRunner().invoke(app, words(digits_network, tmp_path / "r"))
+    assert not store.load(tmp_path / "r").complete
+    run(digits_network, tmp_path / "r", "--resume")
+    assert store.load(tmp_path / "r").class_sketch() == store.load(whole).class_sketch()
+
+
+def test_shards_have_the_same_counts(whole, digits_network, tmp_path):
+    for shard in ("1/2", "0/2"):
+        run(digits_network, tmp_path / "r", "--shard", shard)
+    assert store.load(tmp_path / "r").class_sketch() == store.load(whole).class_sketch()
+
+
+def test_other_classes_are_other_settings(whole, digits_network):
+    said = run(digits_network, whole, "--resume", classes="0,3", code=2)
+    assert "classes: was 'all', now (0, 3)" in " ".join(said.split())
+
+
+def test_some_classes(whole, digits_network, tmp_path):
+    run(digits_network, tmp_path / "r", classes="3,0")
+    results, every = store.load(tmp_path / "r"), store.load(whole).class_sketch()
+    sketch = results.class_sketch()
+    assert sketch.classes.tolist() == [3, 0]
+    assert np.array_equal(sketch.at_least(0.5), every.at_least(0.5)[:, [3, 0]])
+    assert "--classes=3,0" in certify_command(results.settings, "out")
+    assert RunSettings.from_json(results.settings.to_json()) == results.settings
+
+
+def test_counts_are_kept_when_a_folder_is_certified_again(whole, tmp_path):
+    done = CliRunner().invoke(
+        app, ["recertify", str(whole), "--radii", "0,0.1", "--out", str(tmp_path / "again")]
+    )
+    assert done.exit_code == 0, done.output
+    again = store.load(tmp_path / "again")
+    assert again.class_sketch() == store.load(whole).class_sketch()
+
+
+@pytest.mark.parametrize(
+    ("flags", "classes", "message"),
+    [
+        ((), "0,10", "classes must be among the 10 classes of the model, 0 to 9, got 10"),
+        ((), "1,1", "--classes must be all, or numbers of classes, each once"),
+        ((), "a", "--classes must be all, or numbers of classes"),
+        (
+            ("--adaptive", "--radii", "0", "--thresholds", "0.5"),
+            "all",
+            "--classes must be left out with --adaptive: the scores decide",
+        ),
+    ],
+)
+def test_wrong_words_are_refused(digits_network, tmp_path, flags, classes, message):
+    said = run(digits_network, tmp_path / "r", *flags, classes=classes, code=2)
+    assert message in " ".join(said.split())
+    assert not (tmp_path / "r" / "results.parquet").exists()
+
+
+# --- folders that contradict themselves --------------------------------------------------------
+
+
+def with_classes(folder, packed):
+    settings = RunSettings.from_json(
+        SETTINGS.to_json().replace('"classes": null', '"classes": "all"')
+    )
+    with store.Writer(folder, settings) as writer:
+        for index in INDICES:
+            writer.append(row(index, class_counts=packed))
+        writer.finish()
+    return store.load(folder)
+
+
+def test_counts_that_contradict_the_draws_are_refused(tmp_path):
+    table = np.zeros((3, 2074), np.int64)
+    table[:, 1] = 1000
+    table[0, -1] = 1000
+    assert with_classes(tmp_path / "a", ClassRows.of_table(table).pack()).class_sketch()
+    table[0, -1] = 999
+    for name, packed, message in (
+        ("b", ClassRows.of_table(table).pack(), "the votes of input 0 do not add up"),
+        ("c", ClassRows.of_table(table[:, :-1]).pack(), "the votes of input 0 do not add up"),
+        ("d", b"12345678", r"."),
+    ):
+        with pytest.raises(StoreError, match=message):
+            with_classes(tmp_path / name, packed).class_sketch()
+
+
+def test_folders_without_counts_say_so(tmp_path):
+    write(tmp_path / "a", INDICES).finish()
+    results = store.load(tmp_path / "a")
+    assert results.settings.classes is None
+    with pytest.raises(StoreError, match="certify with classes"):
+        results.class_sketch()
