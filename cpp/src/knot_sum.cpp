@@ -35,7 +35,7 @@ double sum_of_products(const double* x, const double* y, std::size_t n) noexcept
 // Delta, rounded up: the probability that one of the changed pixels stays. It is
 // 1 - C(d - R, k) / C(d, k), which is symmetric in R and k.
 double loss_of_ablation(std::size_t d, std::size_t k, double r) noexcept {
-  if (r > static_cast<double>(d - k)) return 1.0;
+  if (r >= static_cast<double>(d - k + 1)) return 1.0;
   const auto changed = static_cast<std::size_t>(r);
   if (changed == 0) return 0.0;
   const std::size_t few = std::min(changed, k);

@@ -224,8 +224,8 @@ def at_least(level: float, measure: str | Measure = "score") -> Measure:
     Parameters
     ----------
     level : float
-        Finite. Draws are float32, so the comparison is with the least float32 that is at least the
-        level.
+        Finite, and within float32. It is compared with all its digits: a score of float32(0.9),
+        which is below 0.9, does not reach 0.9.
     measure : {"score", "margin", "vote"} or Measure
         The measure that is compared.
 
@@ -252,16 +252,25 @@ def at_least(level: float, measure: str | Measure = "score") -> Measure:
     if not abs(given) <= float(np.finfo(np.float32).max):
         raise ValueError(f"level must be finite and within float32, got {given!r}")
     compared = _measure(measure)
-    reach = partial(_reaches, of=compared, level=_widened(given, np.inf))
+    reach = partial(_reaches, of=compared, level=given)
     return Measure(f"{compared.name} >= {given!r}", (0.0, 1.0), None, reach)
 
 
 def _reaches(outputs: Tensor, selected: Tensor, *, of: Measure, level: float) -> Tensor:
-    values = of.function(outputs, selected).to(torch.float32)
+    values = of.function(outputs, selected)
+    if values.dtype != torch.float64:  # torch rounds a number to the type of a tensor
+        values, level = values.to(torch.float32), _float32_from(level)
     a, b = of.score_range
     is_sound = (values >= a) & (values <= b)
     # NaN where the other measure is out of its range, so that the input fails.
     return torch.where(is_sound, (values >= level).to(torch.float32), torch.nan)
+
+
+def _float32_from(level: float) -> float:
+    """Return the least float32 that is at least the level."""
+    nearest = np.float32(level)
+    is_below = float(nearest) < level
+    return float(np.nextafter(nearest, np.float32(np.inf)) if is_below else nearest)
 
 
 def _widened(end: float, outward: float) -> float:

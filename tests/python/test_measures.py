@@ -144,9 +144,21 @@ def test_at_least_is_an_indicator_and_fails_where_the_other_measure_does():
     assert made[2:].isnan().all()
     # float32(0.7) is below 0.7
     assert measures.at_least(0.7).function(outputs[:1], torch.zeros(1, dtype=torch.int64)) == 0.0
+    doubles = torch.tensor([[0.7, 0.3], [np.nextafter(0.7, 0), 0.3]], dtype=torch.float64)
+    made = measures.at_least(0.7).function(doubles, torch.zeros(2, dtype=torch.int64))
+    assert made.tolist() == [1.0, 0.0]
     margin = measures.at_least(0.25, "margin")
     assert margin.name == "margin >= 0.25"
     assert margin.function(outputs[:2], torch.zeros(2, dtype=torch.int64)).tolist() == [1.0, 0.0]
     for level in (np.nan, np.inf, 1e300):
         with pytest.raises(ValueError, match="level must be finite"):
             measures.at_least(level)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_score_at_the_level_is_at_least_the_level(dtype):
+    outputs = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]], dtype=dtype)
+    selected = torch.zeros(3, dtype=torch.int64)
+    for level, reached in ((1.0, [1, 0, 0]), (0.5, [1, 1, 0]), (0.0, [1, 1, 1])):
+        assert measures.at_least(level).function(outputs, selected).tolist() == reached
+    assert measures.at_least(1, "vote").function(outputs, selected).tolist()[::2] == [1, 0]

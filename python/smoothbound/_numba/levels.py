@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import betainccinv, betaincinv, ndtr, ndtri
 
 from smoothbound._numba.bounds import lower_quantile, quiet
+from smoothbound._numba.tangent import CDF_ERROR
 from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
 from smoothbound.backends._names import Side
 
@@ -22,7 +23,6 @@ Counts = NDArray[np.int64]
 _MOST_LEVEL = 0.5  # as in the core: a larger alpha counts as this
 _BETA_ERROR = 1e-12  # relative, of scipy.special.betaincinv
 _QUANTILE_ERROR = 1e-14  # relative, of scipy.special.ndtri
-_CDF_ERROR = 1e-13  # relative, of scipy.special.ndtr
 _LEAST = 5e-324
 
 
@@ -106,9 +106,9 @@ class _Plan:
     def _bounds(self, z: Vector) -> Vector:
         if self.side == "lower":
             p = ndtr(np.nextafter(z - self.shifts, -np.inf))
-            return np.asarray(np.maximum(p - p * _CDF_ERROR - _LEAST, 0.0))
+            return np.asarray(np.maximum(p - p * CDF_ERROR - _LEAST, 0.0))
         p = ndtr(np.nextafter(self.shifts - z, np.inf))
-        return np.asarray(np.minimum(p + p * _CDF_ERROR + _LEAST, 1.0))
+        return np.asarray(np.minimum(p + p * CDF_ERROR + _LEAST, 1.0))
 
     def _radius(self, z: Vector) -> Vector:
         if not self.thresholds.size:

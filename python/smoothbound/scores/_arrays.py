@@ -96,10 +96,10 @@ def outside_range(
         if np.isnan(row[j])
         else "state the range of the measure in score_range, e.g. (-1, 1) for the margin"
     )
+    need = "finite and within" if np.isfinite([a, b]).all() else "numbers within"
     place = f"{j}" if i is None else f"{i}, {j}"
     return ValueError(
-        f"{name} must be finite and within score_range [{a}, {b}], got {name}[{place}] = {row[j]}; "
-        f"{hint}"
+        f"{name} must be {need} score_range [{a}, {b}], got {name}[{place}] = {row[j]}; {hint}"
     )
 
 

@@ -94,6 +94,9 @@ def test_a_fraction_of_a_pixel_cannot_change():
     curve = curves.curve("ablation-2-of-9")
     assert curve.lower(0.9, 2.9) == curve.lower(0.9, 2) > curve.lower(0.9, 3)
     assert curve.lower(0.9, 8) == 0
+    core = pytest.importorskip("smoothbound._core").Curve(**curve.for_core())
+    for radius in (0.0, 0.5, 1.9, 6.5, 7.0, 7.5, 8.0, 1e300):  # two of nine stay, up to R = 7
+        assert abs(core.lower(1.0, 0.0, radius) - curve.lower(1.0, radius)) < 1e-14
 
 
 def test_sigma_is_the_scale_of_the_noise():

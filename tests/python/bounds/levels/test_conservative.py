@@ -47,7 +47,7 @@ def test_the_level_of_a_count_is_rounded_down(backend, k, n, alpha):
 
 
 @pytest.mark.parametrize("k", [1, 40, 99, 100])
-@pytest.mark.parametrize("r", [0.0, 0.7, 5.0, 36.0])
+@pytest.mark.parametrize("r", [0.0, 0.7, 5.0, 32.75, 36.0])
 def test_probabilities_and_radii_are_on_the_safe_side(backend, k, r):
     scores = np.zeros((1, 100))
     scores[0, :k] = 1.0
