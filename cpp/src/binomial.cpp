@@ -87,6 +87,19 @@ double beta_fraction(double a, double b, double x) noexcept {
   return f;
 }
 
+// P(Binomial(n, p) >= k) / P(Binomial(n, p) = k), by the sum over the counts from k on. All terms are
+// positive, so no digit is lost; below the mean they fall.
+double sum_of_ratios(double k, double n, Proportion x) noexcept {
+  const double odds = x.p / x.q;
+  double sum = 1.0;
+  double term = 1.0;
+  for (double j = k; j < n && term > 1e-17 * sum; j += 1.0) {
+    term *= (n - j) / (j + 1.0) * odds;
+    sum += term;
+  }
+  return sum;
+}
+
 // F(p) = P(Binomial(n, p) >= k) as a function of p below its mean, in logarithms.
 class Tail {
  public:
@@ -96,14 +109,16 @@ class Tail {
     double log_value, slope;  // log F and d log F / dp
   };
 
-  // F(p) = pmf(k; n, p) q fraction, and F'(p) / F(p) = k / (p q fraction).
+  // F(p) = pmf(k; n, p) q fraction, and F'(p) / F(p) = k / (p q fraction). The fraction takes q to
+  // be 1 - p, of which a p near 1 has too few digits.
   Point at(Proportion x) const noexcept {
-    const double fraction = beta_fraction(k_, n_ + 1.0 - k_, x.p);
-    return {log_binomial_pmf(k_, n_, x) + gaussian::log(x.q * fraction),
-            k_ / (x.p * x.q * fraction)};
+    const double ratio = x.q < small ? sum_of_ratios(k_, n_, x)
+                                     : x.q * beta_fraction(k_, n_ + 1.0 - k_, x.p);
+    return {log_binomial_pmf(k_, n_, x) + gaussian::log(ratio), k_ / (x.p * ratio)};
   }
 
  private:
+  static constexpr double small = 0x1p-10;
   double k_, n_;
 };
 

@@ -27,7 +27,8 @@ inline double above(double x) noexcept {
 
 // A lower bound on Phi^-1(p), from a lower bound on p and an upper bound on 1 - p.
 inline double lower_quantile(double p, double complement) noexcept {
-  if (!(p > 0.0)) return -std::numeric_limits<double>::infinity();
+  // A subnormal p has too few digits.
+  if (!(p >= std::numeric_limits<double>::min())) return -std::numeric_limits<double>::infinity();
   const double z = p < 0.5 ? gaussian::quantile(p) : -gaussian::quantile(complement);
   return z - std::fabs(z) * (gaussian::quantile_relative_error + 2 * unit) -
          std::numeric_limits<double>::denorm_min();

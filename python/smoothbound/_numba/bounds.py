@@ -16,7 +16,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainccinv, betaincinv, ndtri
+from scipy.special import (
+    betainc,
+    betaincc,
+    betainccinv,
+    betaincinv,
+    betaln,
+    ndtri,
+    xlog1py,
+    xlogy,
+)
 
 from smoothbound._numba._means.aimed import AimedBets
 from smoothbound._numba._means.joint import JointBound
@@ -35,6 +44,7 @@ __all__ = [
     "ScoreCounter",
     "bound_counts",
     "lower_quantile",
+    "order_quantiles",
     "quiet",
 ]
 
@@ -43,7 +53,7 @@ Counts = NDArray[np.uint32]
 
 _SUM_ERROR = 1e-14  # math.fsum-like accuracy of the blocked sums below
 _QUANTILE_ERROR = 1e-14  # relative, of scipy.special.ndtri
-_BETA_ERROR = 1e-12  # relative, of scipy.special.betaincinv
+_BETA_ERROR = 1e-12  # relative, of scipy.special.betaincinv and a step of Newton's method
 _BLOCK = 64
 
 
@@ -108,6 +118,26 @@ def lower_quantile(p: NDArray[Any], complement: NDArray[Any]) -> Vector:
         return np.where(np.isfinite(z), z - np.abs(z) * _QUANTILE_ERROR, -np.inf)
 
 
+def order_quantiles(k: NDArray[np.int64], n_draws: int, level: float) -> Vector:
+    """Bound Phi^-1 of the level-quantiles of Beta(k, n_draws + 1 - k) from below, k >= 1."""
+    rest = n_draws + 1 - k
+    with quiet():
+        if level < LEAST_LEVEL:
+            p, q = chernoff_lower(k, n_draws, level)
+        else:
+            p, q = betaincinv(k, rest, level), betainccinv(rest, k, level)
+            p = p - _step(betainc(k, rest, p) - level, p, k, rest)
+            q = q + _step(betaincc(rest, k, q) - level, q, rest, k)
+    return lower_quantile(p * (1 - _BETA_ERROR), q * (1 + _BETA_ERROR))
+
+
+def _step(excess: Vector, x: Vector, a: NDArray[np.int64], b: NDArray[np.int64]) -> Vector:
+    """Return a step of Newton's method, because the inverses of SciPy err by up to 1e-9."""
+    density = np.exp(xlogy(a - 1, x) + xlog1py(b - 1, -x) - betaln(a, b))
+    step = excess / density
+    return np.asarray(np.where(np.isfinite(step), step, 0.0))
+
+
 class ConfidenceBand:
     """A one-sided band and its levels at equal-count knots, as in the core (band.hpp)."""
 
@@ -120,14 +150,7 @@ class ConfidenceBand:
         self.z = self.quantiles(n_draws - self.positions)
 
     def _ell_levels(self, level: float) -> Vector:
-        n, ranks = self.n_draws, self.n_draws - self.positions
-        with quiet():
-            if level < LEAST_LEVEL:
-                p, q = chernoff_lower(ranks, n, level)
-            else:
-                p = np.asarray(betaincinv(ranks, n + 1 - ranks, level), np.float64)
-                q = np.asarray(betainccinv(n + 1 - ranks, ranks, level), np.float64)
-        return lower_quantile(p * (1 - _BETA_ERROR), q * (1 + _BETA_ERROR))
+        return order_quantiles(self.n_draws - self.positions, self.n_draws, level)
 
     def quantiles(self, counts: NDArray[np.int64]) -> Vector:
         """Bound Phi^-1(G) from below at points that these numbers of draws reach."""

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainccinv, betaincinv, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
-from smoothbound._numba.bounds import lower_quantile, quiet
+from smoothbound._numba.bounds import order_quantiles, quiet
 from smoothbound._numba.tangent import CDF_ERROR
-from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
 from smoothbound.backends._names import Side
 
 __all__ = ["binomial_quantile", "bound_level_counts", "bound_levels"]
@@ -21,7 +20,6 @@ Vector = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 _MOST_LEVEL = 0.5  # as in the core: a larger alpha counts as this
-_BETA_ERROR = 1e-12  # relative, of scipy.special.betaincinv
 _QUANTILE_ERROR = 1e-14  # relative, of scipy.special.ndtri
 _LEAST = 5e-324
 
@@ -29,14 +27,7 @@ _LEAST = 5e-324
 def _quantiles(counts: Counts, n_draws: int, alpha: float) -> Vector:
     """Bound Phi^-1(p) from below, p the bound of Clopper and Pearson; -inf for a count of 0."""
     level, k = min(alpha, _MOST_LEVEL), np.maximum(counts, 1)
-    with quiet():
-        if level < LEAST_LEVEL:
-            p, q = chernoff_lower(k, n_draws, level)
-        else:
-            p = np.asarray(betaincinv(k, n_draws + 1 - k, level), np.float64)
-            q = np.asarray(betainccinv(n_draws + 1 - k, k, level), np.float64)
-    z = lower_quantile(p * (1 - _BETA_ERROR), q * (1 + _BETA_ERROR))
-    return np.where(counts == 0, -np.inf, z)
+    return np.where(counts == 0, -np.inf, order_quantiles(k, n_draws, level))
 
 
 def binomial_quantile(k: int, n_draws: int, alpha: float) -> float:

@@ -46,6 +46,27 @@ def test_the_level_of_a_count_is_rounded_down(backend, k, n, alpha):
     assert tail(k, n, cdf(z)) <= mp.mpf(alpha) < tail(k, n, cdf(z + mp.mpf("1e-11") * (1 + abs(z))))
 
 
+@pytest.mark.parametrize("n", [10**4, 10**6, 10**8, 2**32 - 1])
+@pytest.mark.parametrize("alpha", [0.5, 0.4, 1e-3, 1e-20])
+def test_the_level_of_many_draws_that_nearly_agree_is_rounded_down(backend, n, alpha):
+    # 1 - p is small here, and has to keep its digits.
+    for missed in (0, 1, 2, 5):
+        z = mp.mpf(_select.load(backend).binomial_quantile(n - missed, n, alpha))
+        found = []
+        for at in (z, z + mp.mpf("1e-11") * (1 + abs(z))):
+            q = cdf(-at)
+            terms = (mp.binomial(n, j) * q**j * (1 - q) ** (n - j) for j in range(missed + 1))
+            found.append(mp.fsum(terms))
+        assert found[0] <= mp.mpf(alpha) < found[1]
+
+
+@pytest.mark.parametrize("n", [1, 2**32 - 1])
+def test_the_level_of_one_success_at_the_least_alpha_is_rounded_down(backend, n):
+    z = _select.load(backend).binomial_quantile(1, n, 1e-300)
+    with mp.workdps(400):
+        assert z == -np.inf or 1 - (1 - cdf(mp.mpf(z))) ** n <= mp.mpf(1e-300)
+
+
 @pytest.mark.parametrize("k", [1, 40, 99, 100])
 @pytest.mark.parametrize("r", [0.0, 0.7, 5.0, 32.75, 36.0])
 def test_probabilities_and_radii_are_on_the_safe_side(backend, k, r):
