@@ -87,8 +87,8 @@ double beta_fraction(double a, double b, double x) noexcept {
   return f;
 }
 
-// P(Binomial(n, p) >= k) / P(Binomial(n, p) = k), by the sum over the counts from k on. All terms are
-// positive, so no digit is lost; below the mean they fall.
+// P(Binomial(n, p) >= k) / P(Binomial(n, p) = k), by the sum over the counts from k on. All terms
+// are positive, so no digit is lost; below the mean they fall.
 double sum_of_ratios(double k, double n, Proportion x) noexcept {
   const double odds = x.p / x.q;
   double sum = 1.0;
@@ -112,8 +112,8 @@ class Tail {
   // F(p) = pmf(k; n, p) q fraction, and F'(p) / F(p) = k / (p q fraction). The fraction takes q to
   // be 1 - p, of which a p near 1 has too few digits.
   Point at(Proportion x) const noexcept {
-    const double ratio = x.q < small ? sum_of_ratios(k_, n_, x)
-                                     : x.q * beta_fraction(k_, n_ + 1.0 - k_, x.p);
+    const double ratio =
+        x.q < small ? sum_of_ratios(k_, n_, x) : x.q * beta_fraction(k_, n_ + 1.0 - k_, x.p);
     return {log_binomial_pmf(k_, n_, x) + gaussian::log(ratio), k_ / (x.p * ratio)};
   }
 

@@ -141,7 +141,7 @@ CASE("the level of a count grows with it, and with alpha") {
       CHECK(k == 0 || z <= binomial_quantile(k, n_draws, std::min(2 * alpha, 0.95)));
     }
   }
-  CHECK(std::isfinite(binomial_quantile(1, 0xffffffffu, 1e-302)));
+  CHECK(binomial_quantile(1, 0xffffffffu, 1e-302) < -37.7);  // of a subnormal probability
   CHECK(std::isfinite(binomial_quantile(0xffffffffu, 0xffffffffu, 1e-302)));
 }
 

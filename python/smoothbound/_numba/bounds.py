@@ -125,13 +125,14 @@ def order_quantiles(k: NDArray[np.int64], n_draws: int, level: float) -> Vector:
         if level < LEAST_LEVEL:
             p, q = chernoff_lower(k, n_draws, level)
         else:
-            p, q = betaincinv(k, rest, level), betainccinv(rest, k, level)
+            p = np.asarray(betaincinv(k, rest, level), np.float64)
+            q = np.asarray(betainccinv(rest, k, level), np.float64)
             p = p - _step(betainc(k, rest, p) - level, p, k, rest)
             q = q + _step(betaincc(rest, k, q) - level, q, rest, k)
     return lower_quantile(p * (1 - _BETA_ERROR), q * (1 + _BETA_ERROR))
 
 
-def _step(excess: Vector, x: Vector, a: NDArray[np.int64], b: NDArray[np.int64]) -> Vector:
+def _step(excess: Any, x: Vector, a: NDArray[np.int64], b: NDArray[np.int64]) -> Vector:
     """Return a step of Newton's method, because the inverses of SciPy err by up to 1e-9."""
     density = np.exp(xlogy(a - 1, x) + xlog1py(b - 1, -x) - betaln(a, b))
     step = excess / density

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from smoothbound._numba._means.mean import CDF_ERROR
 from smoothbound._numba.bounds import order_quantiles, quiet
-from smoothbound._numba.tangent import CDF_ERROR
 from smoothbound.backends._names import Side
 
 __all__ = ["binomial_quantile", "bound_level_counts", "bound_levels"]

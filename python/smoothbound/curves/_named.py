@@ -15,6 +15,7 @@ __all__ = ["GAUSSIAN", "NAMES", "curve"]
 
 GAUSSIAN = Gaussian()
 _NAMED: dict[str, Curve] = {each.name: each for each in (GAUSSIAN, L1Uniform(), L1Laplace())}
+_KINDS = (Gaussian, L1Uniform, L1Laplace, Ablation, Tabulated)
 _ABLATION = re.compile(r"ablation-([0-9]{1,9})-of-([0-9]{1,9})", re.ASCII)
 
 NAMES = (*_NAMED, "ablation-K-of-D")
@@ -37,15 +38,21 @@ def curve(value: object) -> Curve:
     Raises
     ------
     TypeError, ValueError
-        If there is no such curve, or an argument of it is not in its range.
+        If there is no such curve, an argument of it is not in its range, or it is of a class of
+        your own.
 
     Examples
     --------
     >>> curve("ablation-45-of-784"), curve("l1-laplace").distance
     (Ablation(pixels=784, kept=45), 'l1')
     """
-    if isinstance(value, Curve):
+    if isinstance(value, _KINDS):
         return value
+    if isinstance(value, Curve):
+        raise TypeError(
+            "curve must be of a class of smoothbound.curves, which every backend computes, got "
+            f"{type(value).__name__}; give the values of your own curve as a Tabulated"
+        )
     if isinstance(value, dict):
         return Tabulated(**value)
     if isinstance(value, str) and (numbers := _ABLATION.fullmatch(value)):

@@ -99,6 +99,17 @@ def test_a_fraction_of_a_pixel_cannot_change():
         assert abs(core.lower(1.0, 0.0, radius) - curve.lower(1.0, radius)) < 1e-14
 
 
+def test_a_class_of_ones_own_is_refused():
+    class Steep(curves.Curve):
+        name = "steep"
+
+        def _between(self, p, q, r):
+            return p - r
+
+    with pytest.raises(TypeError, match="own curve as a Tabulated"):
+        curves.curve(Steep())
+
+
 def test_sigma_is_the_scale_of_the_noise():
     for name in ("gaussian", "l1-uniform", "l1-laplace"):
         curve = curves.curve(name)
