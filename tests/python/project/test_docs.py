@@ -320,6 +320,7 @@ def check_clusters(names: dict[str, Any]) -> None:
 def check_conformal(names: dict[str, Any]) -> None:
     assert names["sets"].shape == (200, 10)
     assert 1 <= names["conformal"].mean_set_size(names["sets"]) < 2
+    assert names["robust"].threshold.displacement > 0
 
 
 def check_levels(names: dict[str, Any]) -> None:
