@@ -209,7 +209,8 @@ class SmoothedClassifier:
 
         An input with the same seed and index gets the same random words at every level. If each
         input has a level of its own, `smoothbound.certify_scores` takes the scores of the draws and
-        the levels; it says when that is a certificate.
+        the levels; it says when that is a certificate. For draws made without a `grid`, the radii
+        hold less twice `Draws.displacement`, which it does not know.
 
         Parameters
         ----------
