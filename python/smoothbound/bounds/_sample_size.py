@@ -200,7 +200,8 @@ def tightest_bound(
     threshold. Otherwise it is one that holds at all radii and thresholds at once: "joint", or "cdf"
     with the band of equal local levels where that certifies more of perfect scores, which are all
     b: with a dozen draws, and with more if alpha is tiny. More than 10 000 draws count as 10 000.
-    docs/joint.md compares the bounds.
+    docs/joint.md compares the bounds. The answer is for Gaussian noise and arrays of scores,
+    because the tangent and the joint bound take neither other noises nor sketches.
 
     Parameters
     ----------

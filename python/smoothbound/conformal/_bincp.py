@@ -99,8 +99,20 @@ class BinCP(ConformalClassifier):
             confidence_level=confidence_level,
             conformity_score=conformity_score,
         )
-        self.perturbations = checks.choice("perturbations", perturbations, PERTURBATIONS)
-        self.probability = checks.probability("probability", probability)
+        self._perturbations: Perturbations = checks.choice(
+            "perturbations", perturbations, PERTURBATIONS
+        )
+        self._probability = checks.probability("probability", probability)
+
+    @property
+    def perturbations(self) -> Perturbations:
+        """Whether the sets cover all perturbations at once, or each: "all" or "each"."""
+        return self._perturbations
+
+    @property
+    def probability(self) -> float:
+        """The share of the draws of a calibration point that reach its score."""
+        return self._probability
 
     def _found(self, draws: ClassDraws, labels: NDArray[np.int64]) -> Threshold:
         rank = rank_of(self._beta, draws.n_inputs)

@@ -71,8 +71,8 @@ class ConformalClassifier(ABC):
     ) -> None:
         self._psi = Shift.of(curve, radius, sigma)
         self._beta = failure_probability(confidence_level)
-        self.confidence_level = float(confidence_level)
-        self.conformity_score = checks.choice(
+        self._confidence_level = float(confidence_level)
+        self._conformity_score: ConformityScore = checks.choice(
             "conformity_score", conformity_score, CONFORMITY_SCORES
         )
         self._threshold: Threshold | None = None
@@ -86,6 +86,17 @@ class ConformalClassifier(ABC):
             f"{type(self).__name__}(radius={self.radius!r}, sigma={self.sigma!r}, "
             f"confidence_level={self.confidence_level!r}, {state})"
         )
+
+    # The settings cannot be changed, because the threshold and the sets must be made with the same.
+    @property
+    def confidence_level(self) -> float:
+        """Wanted probability that a set holds the label."""
+        return self._confidence_level
+
+    @property
+    def conformity_score(self) -> ConformityScore:
+        """How scores are turned into conformity scores: "lac" or "aps"."""
+        return self._conformity_score
 
     @property
     def radius(self) -> float:

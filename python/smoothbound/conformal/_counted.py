@@ -108,7 +108,11 @@ def _noise(ask: MeanBound) -> dict[str, Any]:
 
 
 def _digest(counts: NDArray[Any]) -> bytes | None:
-    """Return a digest of the counts of an input; None if they are too simple to recognise."""
-    if np.count_nonzero(counts) < FEWEST_VALUES:
+    """Return a digest of the counts of an input; None if they are too simple to recognise.
+
+    A class whose draws all lie in one cell says nothing: two inputs that the model is sure of may
+    well have the same cells.
+    """
+    if np.count_nonzero(counts) - counts.shape[0] < FEWEST_VALUES:
         return None
     return blake2b(np.ascontiguousarray(counts).tobytes(), digest_size=16).digest()

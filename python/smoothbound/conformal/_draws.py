@@ -104,6 +104,7 @@ class ScoreDraws(ClassDraws):
                 f"scores must be finite, got scores{at} = {given[tuple(at)]}; the model or the "
                 "data is at fault"
             )
+        _refuse_swapped_axes(given)
         self.n_inputs, self.n_draws, self.n_classes = given.shape
         self.displacement = 0.0
         self.digests = [_digest(block) for block in given]
@@ -196,9 +197,27 @@ def conformity(scores: Floats, kind: ConformityScore) -> Floats:
     return found
 
 
+def _refuse_swapped_axes(scores: Floats) -> None:
+    """Refuse probabilities of the shape (n_inputs, n_classes, n_draws)."""
+    if scores.shape[1] == 1 or _off(scores[:1], 1).any() or not _off(scores, 2).any():
+        return
+    if not _off(scores, 1).any():
+        raise ValueError(
+            "scores must have the shape (n_inputs, n_draws, n_classes), and those along the second "
+            f"axis of {scores.shape} sum to 1, as those of the classes do; if the last two axes "
+            "are swapped, pass np.swapaxes(scores, 1, 2)"
+        )
+
+
+def _off(scores: Floats, axis: int) -> NDArray[np.bool_]:
+    """Return where the scores along an axis are no probabilities."""
+    sums = scores.sum(axis=axis, dtype=np.float64)
+    found = (scores < 0).any(axis=axis) | (np.abs(sums - 1.0) > checks.SUM_TOLERANCE)
+    return np.asarray(found, np.bool_)
+
+
 def _require_probabilities(scores: Floats) -> None:
-    sums = scores.sum(axis=-1, dtype=np.float64)
-    off = (scores < 0).any(axis=-1) | (np.abs(sums - 1.0) > checks.SUM_TOLERANCE)
+    sums, off = scores.sum(axis=-1, dtype=np.float64), _off(scores, -1)
     if off.any():
         at = np.argwhere(off)[0].tolist()
         raise ValueError(

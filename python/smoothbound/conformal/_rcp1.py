@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 from smoothbound.conformal._classifier import ConformalClassifier
 from smoothbound.conformal._draws import ClassDraws, ConformityScore
-from smoothbound.conformal._guarantee.levels import Threshold, round_down, too_few_points
+from smoothbound.conformal._guarantee.levels import (
+    Threshold,
+    round_down,
+    round_up,
+    too_few_points,
+)
 from smoothbound.conformal._guarantee.shift import Shift
 from smoothbound.curves._curve import Curve
 
@@ -101,17 +106,22 @@ class RCP1(ConformalClassifier):
         rank = self._rank(draws.n_inputs, psi)
         if rank == 0:
             enough = bisect_left(range(_MOST_POINTS), 1, key=partial(self._rank, psi=psi))
+            if enough == _MOST_POINTS:
+                raise ValueError(
+                    f"radius must be smaller for confidence_level={self.confidence_level:g}, got "
+                    f"{self.radius:g}: no number of calibration points would do"
+                )
             raise too_few_points(draws.n_inputs, enough, self._beta)
         scores = np.sort(draws.reached(labels, 1))
-        below = Fraction(rank, draws.n_inputs + 1)
+        points = round_up(Fraction(rank, draws.n_inputs + 1))
         return Threshold(
             score=float(scores[rank - 1]),
             rank=rank,
             n_points=draws.n_inputs,
             n_draws=1,
             n_classes=draws.n_classes,
-            beta_points=round_down(below),
-            beta_draws=round_down(self._beta - below),
+            beta_points=points,
+            beta_draws=round_down(self._beta - Fraction(points)),
             votes=(1, 1),
             displacement=draws.displacement,
         )

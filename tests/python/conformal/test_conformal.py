@@ -188,6 +188,11 @@ def changed(at, value):
         (lambda: calibrated(confidence_level=0.999), "at least 1111 calibration points for conf"),
         (lambda: calibrated(radius=3.0), "n_draws = 50 for radius = 3, .* 800 would do"),
         (lambda: calibrated(radius=50.0), "1048576 would not do either"),
+        (
+            lambda: RCP1(radius=50.0, sigma=1.0).calibrate(SCORES[:, :1], LABELS),
+            "radius must be smaller .* got 50: no number of calibration points would do",
+        ),
+        (lambda: calibrated().predict_set(np.swapaxes(OTHERS, 1, 2)), "last two axes are swapped"),
         (lambda: calibrated().predict_set(OTHERS[:, :40]), "n_draws = 50, as in the .* got 40"),
         (lambda: calibrated().predict_set(OTHERS[:, :, :4]), "n_classes = 5, as in the .* got 4"),
         (lambda: calibrated().predict_set(SCORES[7:8]), "scores.0. are the draws of .* point 7"),
@@ -228,6 +233,22 @@ def test_rcp1_says_how_many_points_would_do():
     table = curves.Tabulated(radii=[1.0], p=[0.0, 0.4, 0.5, 1.0], values=[0.0, 0.3, 0.3, 0.9])
     with pytest.raises(ValueError, match="curve must be convex for RCP1"):
         RCP1(radius=1.0, curve=table)
+
+
+@pytest.mark.parametrize("setting", ["confidence_level", "conformity_score", "radius", "sigma"])
+@pytest.mark.parametrize("robust", [BinCP(radius=0.1, sigma=1.0), RCP1(radius=0.1, sigma=1.0)])
+def test_settings_cannot_be_changed(robust, setting):
+    """The threshold and the sets of an object are made with the same settings."""
+    with pytest.raises(AttributeError):
+        setattr(robust, setting, 0.5)
+
+
+def test_settings_of_bincp_cannot_be_changed():
+    robust = make(probability=0.7)
+    assert (robust.perturbations, robust.probability) == ("all", 0.7)
+    for setting in ("perturbations", "probability"):
+        with pytest.raises(AttributeError):
+            setattr(robust, setting, "each")
 
 
 def test_adaptive_scores_need_probabilities():

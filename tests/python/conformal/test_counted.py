@@ -95,6 +95,16 @@ def test_sketches_that_are_refused(sketch, given, words):
         BinCP(**({"radius": 0.1, "sigma": 0.5} | given)).calibrate(sketch(scores), labels)
 
 
+def test_equal_counts_of_a_sure_model_are_no_repetition():
+    """Counts of ten classes have ten cells or more, which says nothing if each class has one."""
+    labels = np.arange(120) % 10
+    scores = np.random.default_rng(10).uniform(0, 1e-3, (120, 60, 10))
+    scores[np.arange(120), :, labels] = 1 - 1e-3
+    robust = BinCP(radius=0.1, sigma=0.5).calibrate(counted(scores), labels)
+    sets = robust.predict_set(counted(scores))
+    np.testing.assert_array_equal(sets, np.eye(10, dtype=bool)[labels])
+
+
 def test_cas_refuses_another_range_and_points_seen_before():
     scores, labels = draws(9)
     with pytest.raises(ValueError, match=r"score_range must be \(0.0, 1.0\), that of the sketch"):

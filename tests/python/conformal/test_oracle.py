@@ -114,6 +114,23 @@ def test_adaptive_scores():
 # the counts of draws ----------------------------------------------------------------------------
 
 
+@given(st.integers(50, 5000), st.sampled_from([Fraction(i, 50) for i in (1, 25, 49)]), st.data())
+def test_a_split_keeps_its_promises_exactly(n, part, data):
+    beta = data.draw(st.sampled_from([TENTH, Fraction(1, 3), Fraction(1, 20)]))
+    rank = rank_of(beta, n)
+    found = split(beta, rank, n, part)
+    below, points, draws = Fraction(rank, n + 1), Fraction(found.points), Fraction(found.draws)
+    assert below / (1 - Fraction(found.calibration_draws)) <= points
+    assert points + (1 - points) * draws <= beta
+
+
+@given(st.integers(50, 5000))
+def test_sets_against_each_perturbation_state_beta_points_rounded_up(n):
+    found = votes_for_each(1, 1, rank_of(TENTH, n), n, TENTH, Shift.of("gaussian", 0.1, 1.0))[1]
+    assert Fraction(rank_of(TENTH, n), n + 1) <= Fraction(found.points)
+    assert Fraction(found.points) + Fraction(found.draws) <= TENTH
+
+
 @given(st.integers(1, 400), st.data())
 def test_tails_of_counts_are_on_the_stated_side(n, data):
     k = data.draw(st.integers(0, n))

@@ -15,6 +15,7 @@ __all__ = [
     "failure_probability",
     "rank_of",
     "round_down",
+    "round_up",
     "split",
     "too_few_points",
 ]
@@ -40,8 +41,9 @@ class Threshold:
         The probability that the clean test point is below the threshold is at most this.
     beta_draws : float
         The probability that the draws at a perturbed point leave the label out is at most this if
-        the clean point is not below the threshold. For sets that cover each perturbation, beta is
-        not split between the two, and this is beta - beta_points.
+        the clean point is not below the threshold. So the label is left out with probability at
+        most ``beta_points + (1 - beta_points) * beta_draws``, which is at most beta. For sets that
+        cover each perturbation, beta is not split between the two, and this is beta - beta_points.
     votes : (int, int), optional
         How many draws of a calibration point reach its score, and how many draws of a test input
         must reach the threshold for a class to be in its set; None for `CAS`.
@@ -133,7 +135,8 @@ def split(beta: Fraction, rank: int, n_points: int, part: Fraction) -> Split:
     """Split what a rank leaves of beta: the draws at a perturbed point get `part` of the most.
 
     With b = rank / (n_points + 1), points = (beta - draws) / (1 - draws) and
-    epsilon = 1 - b / points. Each of them is rounded down.
+    epsilon = 1 - b / points. Each of them is rounded down, and follows from the rounded one before
+    it, so that b / (1 - epsilon) <= points and points + (1 - points) draws <= beta hold exactly.
 
     Examples
     --------
@@ -142,12 +145,17 @@ def split(beta: Fraction, rank: int, n_points: int, part: Fraction) -> Split:
     (0.0539, 0.0949, 0.0056)
     """
     below = Fraction(rank, n_points + 1)
-    draws = part * (beta - below) / (1 - below)
-    points = (beta - draws) / (1 - draws)
-    return Split(round_down(1 - below / points), round_down(points), round_down(draws))
+    draws = round_down(part * (beta - below) / (1 - below))
+    points = round_down((beta - Fraction(draws)) / (1 - Fraction(draws)))
+    return Split(round_down(1 - below / Fraction(points)), points, draws)
 
 
 def round_down(exact: Fraction) -> float:
     """Return the largest float that is not above a number."""
     nearest = float(exact)
-    return nearest if Fraction(nearest) <= exact else math.nextafter(nearest, 0.0)
+    return nearest if Fraction(nearest) <= exact else math.nextafter(nearest, -math.inf)
+
+
+def round_up(exact: Fraction) -> float:
+    """Return the smallest float that is not below a number."""
+    return -round_down(-exact)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import betainccinv
 
 from smoothbound.conformal._guarantee.binomial import below_at_least, below_at_most
-from smoothbound.conformal._guarantee.levels import Split, round_down, split
+from smoothbound.conformal._guarantee.levels import Split, round_down, round_up, split
 from smoothbound.conformal._guarantee.shift import Shift
 from smoothbound.smoothing._class_radius import clopper_pearson_lower
 
@@ -108,4 +108,5 @@ def votes_for_each(
         return not bool(((f - slopes * h).max(axis=1) <= most).any())
 
     votes = bisect_left(range(1, n_draws + 1), True, key=fails)
-    return votes, Split(0.0, round_down(below), round_down(beta - below))
+    points = round_up(below)
+    return votes, Split(0.0, points, round_down(beta - Fraction(points)))
