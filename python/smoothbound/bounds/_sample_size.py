@@ -208,7 +208,8 @@ def tightest_bound(
     n_draws : int
         Number of draws of each input.
     alpha, radii, thresholds, sides, pilot
-        As in `certify_scores`. Only the numbers of radii and thresholds matter.
+        As in `certify_scores`. The answer depends on how many radii and thresholds there are, and
+        not on their values.
 
     Returns
     -------
@@ -217,7 +218,8 @@ def tightest_bound(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range that `certify_scores` states.
+        If an argument is not of the kind or in the range that `certify_scores` states. Thresholds
+        may be any numbers, because the range of the scores is not known here.
 
     Examples
     --------
@@ -231,7 +233,9 @@ def tightest_bound(
     n_draws = min(checks.count("n_draws", n_draws), _ENOUGH_DRAWS)
     alpha = checks.alpha("alpha", alpha)
     pilot = checks.probability("pilot", pilot)
-    numbers = len(checks.floats("radii", radii)) + len(checks.floats("thresholds", thresholds))
+    numbers = len(checks.tuple_of_radii("radii", radii)) + len(
+        checks.floats("thresholds", thresholds)
+    )
     if checks.choice("sides", sides, SIDES) == "both":
         alpha /= 2
     joint, tangent = (

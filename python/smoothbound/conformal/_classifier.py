@@ -207,6 +207,11 @@ class ConformalClassifier(ABC):
         return self._sets(draws, threshold)
 
     def _read(self, scores: Any) -> ClassDraws:
+        if callable(getattr(scores, "class_sketch", None)):
+            raise TypeError(
+                f"scores must be an array or a ClassSketch, got {type(scores).__name__}; pass its "
+                "class_sketch()"
+            )
         if not isinstance(scores, ClassSketch):
             return ScoreDraws(scores, self.conformity_score)
         if self.conformity_score != "lac":

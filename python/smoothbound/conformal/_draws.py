@@ -119,6 +119,7 @@ class ScoreDraws(ClassDraws):
         return np.asarray(np.count_nonzero(reached, axis=1), np.int64)
 
     def lower_means(self, labels: Ints, alpha: float, ask: MeanBound) -> Floats:
+        self._check_range(ask)
         lower = certify_scores(
             self._of(labels),
             sigma=ask.psi.stated_sigma,
@@ -133,6 +134,7 @@ class ScoreDraws(ClassDraws):
 
     def upper_means(self, alpha: float, ask: MeanBound) -> Floats:
         """Bound the mean scores from above, by betting, which is tighter than a band."""
+        self._check_range(ask)
         upper = certify_scores(
             np.swapaxes(self.scores, 1, 2).reshape(-1, self.n_draws),
             sigma=1.0,  # which does not matter at R = 0
@@ -144,6 +146,17 @@ class ScoreDraws(ClassDraws):
         ).upper
         assert upper is not None
         return upper.reshape(self.n_inputs, self.n_classes)
+
+    def _check_range(self, ask: MeanBound) -> None:
+        a, b = ask.score_range
+        outside = (self.scores < a) | (self.scores > b)
+        if outside.any():
+            at = np.argwhere(outside)[0].tolist()
+            raise ValueError(
+                f"scores must lie within score_range = ({a}, {b}), got scores{at} = "
+                f"{self.scores[tuple(at)]}; pass probabilities, such as those of a softmax, or "
+                "state the range in score_range"
+            )
 
     def _rounded_up(self, score: float) -> np.floating[Any]:
         """Return the least number of the type of the scores that is at least `score`.

@@ -23,6 +23,8 @@ SCORES = {
         (20, {"radii": [0, 1]}, "joint"),
         (10, {"radii": [0, 1]}, "cdf"),
         (40, {"radii": [0, 1], "alpha": 1e-9}, "cdf"),
+        (111, {"radii": [0, 1], "alpha": 1e-9}, "cdf"),
+        (112, {"radii": [0, 1], "alpha": 1e-9}, "joint"),
         (1, {}, "cdf"),
     ],
 )
@@ -49,6 +51,7 @@ def test_the_bound_it_names_certifies_more_than_the_band(scores, n):
         ({"sides": "left"}, "sides"),
         ({"alpha": 2}, "alpha"),
         ({"pilot": 0}, "pilot"),
+        ({"radii": [0, -1]}, "radii must be finite and >= 0"),
     ],
 )
 def test_bad_arguments(options, match):

@@ -147,6 +147,10 @@ def test_a_calibrated_object_can_be_pickled():
 # refused ----------------------------------------------------------------------------------------
 
 
+class SmoothedCertificateLike:
+    def class_sketch(self): ...
+
+
 SCORES, LABELS = draws(20)
 OTHERS, _ = draws(21)
 
@@ -180,6 +184,14 @@ def changed(at, value):
         (
             lambda: make(conformity_score="x"),
             "conformity_score must be one",
+        ),
+        (
+            lambda: CAS(radius=0.1, sigma=1.0).calibrate(SCORES * 2, LABELS),
+            r"scores must lie within score_range = \(0.0, 1.0\), got scores.* of a softmax",
+        ),
+        (
+            lambda: make().calibrate(SmoothedCertificateLike(), LABELS),
+            r"got SmoothedCertificateLike; pass its class_sketch\(\)",
         ),
         (lambda: CAS(radius=0.1, sigma=1.0, band="x"), "band must be one of 'ell'|'dkw'"),
         (lambda: make().threshold, "BinCP must be calibrated first"),
