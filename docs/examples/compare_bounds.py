@@ -10,6 +10,7 @@ METHODS = {
     "Theorem 2, dkw (the paper)": {"bound": "cdf", "band": "dkw"},
     "Theorem 2, ell (default)": {"bound": "cdf", "band": "ell"},
     "tangent": {"bound": "tangent"},
+    "joint, for all radii at once": {"bound": "joint"},
 }
 
 rng = np.random.default_rng(0)
