@@ -121,7 +121,8 @@ def certified_classes(
         Certified scores of all classes of the model, in [0, 1], which hold at once;
         `smoothbound.ClassCertificate` has them. Give 0 and 1 where nothing is known.
     labels : array_like of int, shape (n_inputs,)
-        The label of each input, as a column of `lower`.
+        The label of each input, as a column of `lower`. ``ClassCertificate.columns`` finds these
+        columns, whose order is that in which the classes were counted.
     n_bins : int, default 10
         As for `certified`, at most 15.
 

@@ -13,6 +13,7 @@ from smoothbound.sketch._arguments import checked_edges
 
 __all__ = [
     "MAX_BINS",
+    "MOST_CLASSES",
     "Names",
     "among",
     "checked_edges_of_classes",
@@ -25,7 +26,7 @@ __all__ = [
 Names = Literal["all"] | tuple[int, ...]
 
 MAX_BINS = 2**13  # the cells of an input are numbered in 16 bits, twice each at most
-_MOST_CLASSES = 2**24
+MOST_CLASSES = 2**24
 _EQUAL = 2**10  # equal intervals
 _SMALLEST = -16  # exponent of the narrowest interval
 
@@ -66,7 +67,7 @@ def checked_names(name: str, value: Any) -> Names:
             f"{name} must be 'all' or numbers of classes, such as [0, 3], got {checks.shown(value)}"
         )
     numbers = tuple(ids.tolist())
-    if min(numbers) < 0 or max(numbers) >= _MOST_CLASSES:
+    if min(numbers) < 0 or max(numbers) >= MOST_CLASSES:
         raise ValueError(f"{name} must be numbers of classes from 0 on, got {checks.shown(value)}")
     if len(set(numbers)) < len(numbers):
         twice = next(one for one in numbers if numbers.count(one) > 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
 from smoothbound.backends._names import Backend, Band, Side
-from smoothbound.classes._arguments import checked_names
+from smoothbound.classes._arguments import Names, checked_names
 from smoothbound.classes._votes import radius_of_two, vote_bounds
 from smoothbound.noise._displaced import inward
 from smoothbound.noise._record import NoiseRecord
@@ -97,7 +97,7 @@ class ClassCertificate:
     lower, upper : ndarray of float64, shape (n_inputs, n_classes, n_radii)
         Within the radius the average score of the class is at least and at most this.
     top : ndarray of int64, shape (n_inputs,)
-        The class with the largest certified score at R = 0.
+        The class with the largest certified score at R = 0, among those that are bounded.
     top_radius : ndarray of float64, shape (n_inputs,), or None
         Radius within which the average score of this class is certified to be the largest; NaN if
         it is not even at R = 0. None if not all classes of the model are bounded.
@@ -135,16 +135,21 @@ class ClassCertificate:
             f"{exact(of.alpha)} over {of.n_bounds} bounds{caveat})"
         )
 
-    def margin(self, classes: ArrayLike | None = None) -> Floats:
+    def margin(
+        self, classes: ArrayLike | None = None, *, over: Literal["all"] | ArrayLike = "all"
+    ) -> Floats:
         """Bound the margin of a class: its average score minus the largest one of the others.
 
-        It is the lower bound of the class minus the largest upper bound of the other classes of the
-        certificate, rounded down.
+        It is the lower bound of the class minus the largest upper bound of the other classes,
+        rounded down.
 
         Parameters
         ----------
         classes : array-like of int, shape (n_inputs,), optional
             The class of each input; by default `top`.
+        over : "all" or array-like of int, default "all"
+            The other classes, without the class of the input itself. "all" are those of the model,
+            which must all be bounded.
 
         Returns
         -------
@@ -153,15 +158,51 @@ class ClassCertificate:
         Raises
         ------
         TypeError, ValueError
-            If one of them is not among the classes of the certificate, or that has only one.
+            If one of them is not among the classes of the certificate, or if an input has no other
+            class.
         """
         columns = self._columns_of(self.top if classes is None else classes)
-        if self.upper.shape[1] < 2:
-            raise ValueError("a margin needs at least two classes, got a certificate of one")
-        rows = np.arange(len(self))
-        others = self.upper.copy()
-        others[rows, columns] = -np.inf
-        return np.asarray(np.nextafter(self.lower[rows, columns] - others.max(axis=1), -np.inf))
+        rows, among = np.arange(len(self)), self._columns_over(over)
+        is_other = np.zeros(self.upper.shape[:2], bool)
+        is_other[:, among] = True
+        is_other[rows, columns] = False
+        if not is_other.any(axis=1).all():
+            raise ValueError(
+                "over must name a class besides that of each input, got "
+                f"{checks.shown([self.settings.classes[k] for k in among])}"
+            )
+        most = np.where(is_other[:, :, None], self.upper, -np.inf).max(axis=1)
+        return np.asarray(np.nextafter(self.lower[rows, columns] - most, -np.inf))
+
+    def columns(self, labels: ArrayLike) -> NDArray[np.int64]:
+        """Return the columns of `lower` and `upper` that belong to labels.
+
+        Parameters
+        ----------
+        labels : array-like of int
+            Classes of the model, or -1.
+
+        Returns
+        -------
+        ndarray of int64, of the shape of the labels
+            -1 where a label is -1 or is a class that is not bounded.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are no whole numbers, or if the model lacks one of these classes.
+        """
+        wanted, total = checks.array("labels", labels), self.settings.n_model_classes
+        if wanted.dtype.kind not in "iu":
+            raise TypeError(f"labels must be whole numbers, got {checks.shown(labels)}")
+        if ((wanted < -1) | (wanted >= total)).any():
+            raise ValueError(
+                f"labels must be among the {total} classes of the model, 0 to {total - 1}, or -1; "
+                f"got {checks.shown(labels)}"
+            )
+        of_class = np.full(total + 1, -1)  # the last one is that of the label -1
+        of_class[np.array(self.settings.classes)] = np.arange(len(self.settings.classes))
+        return np.asarray(of_class[wanted.astype(np.int64)])
 
     def plot(self, row: int = 0, ax: Axes | None = None, classes: ArrayLike | None = None) -> Axes:
         """Draw the bounds on the scores of some classes of an input over the radius.
@@ -191,12 +232,7 @@ class ClassCertificate:
         if classes is None:
             columns = np.argsort(-self.upper[row, :, 0], kind="stable")[:3]
         else:
-            wanted = checked_names("classes", classes)
-            if wanted == "all" or not {*wanted} <= {*known}:
-                raise ValueError(
-                    f"classes must be among those of the certificate, got {checks.shown(classes)}"
-                )
-            columns = np.array([known.index(one) for one in wanted])
+            columns = self._named("classes", checked_names("classes", classes))
         if ax is None:
             with name_the_extra():
                 from matplotlib import pyplot
@@ -207,6 +243,28 @@ class ClassCertificate:
         draw_bounds(ax, self.settings.radii, *bounds, [known[k] for k in columns], what="class")
         ax.set(ylabel="certified score", ylim=(0.0, 1.0))
         return ax
+
+    def _columns_over(self, over: Literal["all"] | ArrayLike) -> NDArray[np.int64]:
+        """Return the columns of the classes of `margin` over which a class is ahead."""
+        names, of = checked_names("over", over), self.settings
+        if names != "all":
+            return self._named("over", names)
+        if not of.is_complete:
+            raise ValueError(
+                f"over must name classes, because {len(of.classes)} of {of.n_model_classes} "
+                "classes of the model are bounded, and the margin over the others is not known; "
+                f"pass over={list(of.classes)}, or count all classes"
+            )
+        return np.arange(len(of.classes))
+
+    def _named(self, argument: str, names: Names) -> NDArray[np.int64]:
+        """Return the columns of some classes."""
+        known = self.settings.classes
+        if names == "all" or not {*names} <= {*known}:
+            raise ValueError(
+                f"{argument} must be among those of the certificate, got {checks.shown(names)}"
+            )
+        return np.array([known.index(one) for one in names])
 
     def _columns_of(self, classes: ArrayLike) -> NDArray[np.int64]:
         """Return the columns of classes, one for each input."""

@@ -97,6 +97,10 @@ class ClassSketch:
         if len(totals) != 1:
             raise ValueError("its inputs must be of models with one number of classes")
         (self.n_model_classes,) = totals
+        if self.n_model_classes > arguments.MOST_CLASSES:
+            raise ValueError(
+                f"a model has at most {arguments.MOST_CLASSES} classes, got {self.n_model_classes}"
+            )
         names = arguments.checked_names("classes", classes)
         self.classes = _frozen(arguments.among("classes", names, self.n_model_classes))
         self.edges = _frozen(arguments.checked_edges_of_classes(edges))

@@ -58,12 +58,11 @@ def kept_sketch(
         raise ValueError("no input has counts of its classes: every input has failed")
     rows = [ClassRows.unpack(packed[i]) for i in order]
     ids, n = index[order], n_draws[order]
-    every = range(rows[0].n_model_classes)
     return ClassSketch(
         rows,
         index=ids,
         draws=np.column_stack([ids, np.zeros_like(n), n]),
-        classes=np.array(every if settings.classes == "all" else settings.classes),
+        classes=settings.classes,
         edges=default_edges(),
         sigma=settings.sigma,
         displacement=settings.displacement,

@@ -71,6 +71,10 @@ def test_fewer_classes_have_no_radius_against_the_others():
     assert np.allclose(some.lower, every.lower[:, [2, 0]], atol=1e-12)
     assert some.top.tolist() == [0]
     assert some.voted.tolist() == [0]
+    with pytest.raises(ValueError, match="2 of 3 classes of the model are bounded"):
+        some.margin()
+    assert some.margin(over=[2]) == pytest.approx(every.margin(over=[2]), abs=1e-12)
+    assert some.margin([2], over=[0, 2]) == pytest.approx(every.margin([2], over=[0]), abs=1e-12)
     assert "2 of 3 classes" in repr(some)
 
 
@@ -95,14 +99,50 @@ def test_bad_classes_of_a_margin_are_named(sketch):
         cert.margin([0, 4])
     with pytest.raises(TypeError, match="classes must be a whole number for each of the 2 inputs"):
         cert.margin([0])
+    with pytest.raises(ValueError, match="over must be among those of the certificate"):
+        cert.margin(over=[4])
+    with pytest.raises(ValueError, match=r"over must name a class besides .* got \[1\]"):
+        cert.margin([0, 1], over=[1])
     one = ClassSketch.from_scores(softmax([1.0, 2.0]), sigma=1, classes=[1]).certify()
-    with pytest.raises(ValueError, match="a margin needs at least two classes"):
-        one.margin()
+    for over in ("all", [1]):
+        with pytest.raises(ValueError, match="over must name"):
+            one.margin(over=over)
     few = ClassSketch.from_scores(softmax([1.0, 2.0], n_draws=10), sigma=1)
     with pytest.raises(ValueError, match="n = 10 draws are too few to certify any input at all"):
         few.certify(alpha=1e-12, band="dkw")
     with pytest.raises(ValueError, match="sigma must be given"):
         ClassSketch.from_scores(softmax([1.0, 2.0])).certify()
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_margins_and_columns_are_those_of_a_loop(sketch, data):
+    kept = data.draw(st.lists(st.integers(0, 3), min_size=2, unique=True))
+    cert = ClassSketch.from_scores(
+        softmax([3.0, 1.0, 0.5, -4.0], n_inputs=2), sigma=0.25, classes=kept
+    ).certify(radii=RADII, band="dkw")
+    every = sketch.certify(
+        radii=RADII, band="dkw", alpha=share_of_alpha(1e-3, 2 * len(kept)) * 8 * (1 + 2**-50)
+    )
+    own = data.draw(st.lists(st.sampled_from(kept), min_size=2, max_size=2))
+    over = data.draw(st.lists(st.sampled_from(kept), min_size=2, unique=True))
+    margin = cert.margin(own, over=over)
+    for i, a in enumerate(own):
+        for j in range(len(RADII)):
+            most = max(every.upper[i, b, j] for b in over if b != a)
+            assert margin[i, j] == pytest.approx(every.lower[i, a, j] - most, abs=1e-12)
+    columns = cert.columns([-1, 0, 1, 2, 3]).tolist()
+    assert columns == [-1, *(kept.index(k) if k in kept else -1 for k in range(4))]
+
+
+def test_bad_labels_are_named(sketch):
+    cert = sketch.certify()
+    assert cert.columns([[3, -1]]).tolist() == [[3, -1]]
+    for labels in ([4], [-2], np.array([2**63], np.uint64)):
+        with pytest.raises(ValueError, match="labels must be among the 4 classes of the model"):
+            cert.columns(labels)
+    with pytest.raises(TypeError, match="labels must be whole numbers"):
+        cert.columns([0.5])
 
 
 def test_the_drawing_shows_the_bounds(sketch):

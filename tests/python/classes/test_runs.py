@@ -64,6 +64,32 @@ def test_shards_have_the_same_counts(whole, digits_network, tmp_path):
     for shard in ("1/2", "0/2"):
         run(digits_network, tmp_path / "r", "--shard", shard)
     assert store.load(tmp_path / "r").class_sketch() == store.load(whole).class_sketch()
+    merge(tmp_path / "r", out=tmp_path / "merged")
+    assert store.load(tmp_path / "merged").class_sketch() == store.load(whole).class_sketch()
+
+
+def merge(*folders, out, code=0):
+    done = CliRunner().invoke(app, ["merge", *map(str, folders), "--out", str(out)])
+    assert done.exit_code == code, done.output
+    return " ".join(done.output.split())
+
+
+def test_merged_runs_have_the_counts_of_each(whole, digits_network, tmp_path):
+    def part(name, indices, classes="all"):
+        options = OPTIONS | {"skip": None, "indices": indices}
+        done = CliRunner().invoke(
+            app,
+            certify_words(digits_network, **options, classes=classes, out=tmp_path / name),
+        )
+        assert done.exit_code == 0, done.output
+        return tmp_path / name
+
+    first, rest = part("a", "0,60"), part("b", "60,120,180,240")
+    merge(first, rest, out=tmp_path / "merged")
+    assert store.load(tmp_path / "merged").class_sketch() == store.load(whole).class_sketch()
+    said = merge(first, part("c", "120", "0,3"), out=tmp_path / "other", code=2)
+    assert "classes: was 'all', now (0, 3)" in said
+    assert not (tmp_path / "other").exists()
 
 
 def test_other_classes_are_other_settings(whole, digits_network):
@@ -133,6 +159,9 @@ def test_counts_that_contradict_the_draws_are_refused(tmp_path):
         ("b", ClassRows.of_table(table).pack(), "the votes of input 0 do not add up"),
         ("c", ClassRows.of_table(table[:, :-1]).pack(), "the votes of input 0 do not add up"),
         ("d", b"12345678", r"."),
+        # Nothing is made of the size that they claim.
+        ("e", ClassRows.of_table(table, 2**32 - 1).pack(), "a model has at most 16777216 classes"),
+        ("f", ClassRows.of_table(table, 2**24).pack(), "they are of 3 classes and not of 16777216"),
     ):
         with pytest.raises(StoreError, match=message):
             with_classes(tmp_path / name, packed).class_sketch()

@@ -82,6 +82,25 @@ def test_every_step_runs_on_the_cpu(tmp_path: Path) -> None:
     assert table.count("| digits_cnn |") == 2
 
 
+@pytest.mark.parametrize("shift", [0, 1])
+def test_counts_in_wrong_cells_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shift: int
+) -> None:
+    import check_classes
+
+    take = check_classes.ClassCounter.take
+    moved = lambda counter, slot: take(counter, slot).roll(shift, dims=1)  # noqa: E731
+    monkeypatch.setattr(check_classes.ClassCounter, "take", moved)
+    monkeypatch.setattr(check_classes, "sketch", lambda *_: None)
+    out = tmp_path / "results.jsonl"
+    monkeypatch.setattr(sys, "argv", ["check_classes.py", "--small", "--out", str(out)])
+    with pytest.raises(SystemExit) as end:
+        check_classes.main()
+    assert end.value.code == shift
+    equal = [one["equal"] for one in results(tmp_path) if one.get("what") == "bits"]
+    assert equal == [not shift, not shift, True]
+
+
 def test_a_step_that_fails_or_takes_too_long_does_not_stop_the_others(tmp_path: Path) -> None:
     python = interpreter(
         tmp_path,
