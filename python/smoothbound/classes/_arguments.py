@@ -21,6 +21,7 @@ __all__ = [
     "checked_scores",
     "checked_sigma",
     "default_edges",
+    "names_to_count",
 ]
 
 Names = Literal["all"] | tuple[int, ...]
@@ -73,6 +74,25 @@ def checked_names(name: str, value: Any) -> Names:
         twice = next(one for one in numbers if numbers.count(one) > 1)
         raise ValueError(f"{name} must name each class once, got {twice} more than once")
     return numbers
+
+
+def names_to_count(classes: Any, index: NDArray[np.int64]) -> Names | None:
+    """Return the classes to count in the draws of inputs with these ids; None for none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are neither "all" nor numbers of classes, or if two inputs have one id.
+    """
+    if classes is None:
+        return None
+    ids, times = np.unique(index, return_counts=True)
+    if (times > 1).any():
+        raise ValueError(
+            "index must name each input once if classes are counted, because a ClassSketch knows "
+            f"inputs by their index; got {ids[times > 1][0]} more than once"
+        )
+    return checked_names("classes", classes)
 
 
 def among(name: str, classes: Names, n_classes: int) -> NDArray[np.int64]:

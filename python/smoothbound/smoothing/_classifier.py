@@ -22,7 +22,7 @@ from smoothbound.anytime._job.budget import Budget
 from smoothbound.anytime._job.job import Plan
 from smoothbound.backends._names import Backend, Band, Bound, Mean, Sides
 from smoothbound.bounds._request import Request, Settings
-from smoothbound.classes._arguments import checked_names
+from smoothbound.classes._arguments import names_to_count
 from smoothbound.classes._device_counts import ClassCounter, counter_for
 from smoothbound.errors import ModelError
 from smoothbound.measures import TOP_CLASS, Measure, check_cutoff
@@ -392,7 +392,7 @@ class SmoothedClassifier:
             sides=sides,
             order="drawn",
         )
-        names = None if classes is None else checked_names("classes", classes)
+        names = names_to_count(classes, indices)
         counter = counter_for(names, made.device, self.outputs, adaptive=rules is not None)
         procedure = self._procedure(
             request, rules, n, made.displacement(int(np.prod(x.shape[1:]))), backend, threads

@@ -126,6 +126,7 @@ def test_inputs_in_another_order_have_their_own_counts():
         ({"classes": [4]}, "classes must be among the 4 classes of the model, 0 to 3, got 4"),
         ({"classes": [0, 0]}, "classes must name each class once"),
         ({"classes": "every"}, "classes must be 'all' or numbers"),
+        ({"index": [5, 1, 5]}, "index must name each input once .* got 5 more than once"),
         (
             {"adaptive": True, "thresholds": [0.5]},
             "classes must be left out with adaptive draws: the scores decide",
