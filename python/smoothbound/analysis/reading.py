@@ -358,7 +358,7 @@ def describe_false(evaluation: Evaluation, *, of: str = "α") -> str:
     together = [one.method.label for one in evaluation.bounds if one.method.holds_at_all_radii]
     single = [one.method.label for one in evaluation.bounds if not one.method.holds_at_all_radii]
     scopes = [
-        f"for {' and '.join(labels)} at {where}"
+        f"for {_listed(labels)} at {where}"
         for labels, where in (
             (together, "all radii and thresholds together"),
             (single, "each radius and threshold"),
@@ -370,6 +370,11 @@ def describe_false(evaluation: Evaluation, *, of: str = "α") -> str:
         f"are expected to have a false certificate: {'; '.join(scopes)}. These are among the "
         "certified inputs."
     )
+
+
+def _listed(words: list[str]) -> str:
+    """Join words by commas, and the last one by "and"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _origin(settings: RunSettings) -> tuple[str, ...]:

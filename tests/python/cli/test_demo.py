@@ -25,7 +25,8 @@ def test_the_demo_from_end_to_end(
     first = CliRunner().invoke(app, ["demo", "--out", str(out)])
     assert first.exit_code == 0, first.output
     assert first.output.count("\n$ smoothbound ") == 5
-    assert first.output.count("Theorem 2 (dkw)") == 6
+    assert first.output.count("\n  Theorem 2 (dkw)  ") == 6  # rows of tables
+    assert "for Theorem 1, Theorem 2 (dkw) and Theorem 2 (ell) at all radii" in first.output
     for measure in ("score", "margin"):
         results = store.load(out / measure)
         assert results.complete
