@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import smoothbound as sb
 from smoothbound import ScoreSketch, SmoothedClassifier
@@ -10,6 +12,7 @@ from smoothbound.classes import _device_counts
 from smoothbound.classes._arguments import default_edges
 from smoothbound.classes._device_counts import ClassCounter
 from smoothbound.errors import ModelError
+from smoothbound.sampling._batches import Batches
 from smoothbound.sketch._draws.device_counts import CellFinder
 
 WEIGHTS = torch.tensor([[3.0, -1.0], [0.5, 2.0], [-2.0, 0.0], [0.0, 0.1]])
@@ -58,6 +61,53 @@ def test_counts_do_not_depend_on_the_other_inputs():
     both = counted()
     one = smoothed().certify(X[1:2], n=300, n0=20, seed=3, classes="all", index=[1])
     assert one.class_sketch() == both.select([1])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.float16, torch.bfloat16]),
+    batch_size=st.integers(2, 150),
+    n=st.integers(20, 150),
+    n0=st.integers(1, 30),
+    room=st.integers(1, 200),
+    classes=st.one_of(st.just("all"), st.lists(st.integers(0, 3), min_size=1, unique=True)),
+    on_device=st.booleans(),
+)
+@pytest.mark.filterwarnings("ignore:out of memory")
+def test_counts_are_those_of_all_scores_kept(dtype, batch_size, n, n0, room, classes, on_device):
+    def short_of_memory(x):
+        if len(x) > room:
+            raise torch.cuda.OutOfMemoryError
+        return model(x).to(dtype)
+
+    kept, sent = {}, Batches._sent
+
+    def keeping(self, segments, record, outputs):
+        for one in segments:
+            if one.stream.name == "ESTIMATION":
+                own = torch.cat([outputs[one.rows].float(), record[1:2, one.rows].float().T], dim=1)
+                kept.setdefault(one.input.item.index, []).append(own)
+        return sent(self, segments, record, outputs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Batches, "_sent", keeping)
+        if on_device:  # the way of other devices, here on the CPU
+            finder = CellFinder(torch.device("cpu"), default_edges())
+            patch.setattr(
+                _device_counts,
+                "_HostTable",
+                lambda _, *of: _device_counts._DeviceTable(finder, *of),
+            )
+        made = SmoothedClassifier(short_of_memory, 0.5, batch_size=batch_size)
+        sketch = made.certify(X, n=n, n0=n0, alpha=0.2, classes=classes).class_sketch()
+    rows = torch.stack([torch.cat(kept[i]) for i in range(3)])
+    assert rows.shape == (3, n, 5)
+    plain = sb.ClassSketch.from_scores(rows[:, :, :4], classes=classes)
+    assert [sketch.counts(i).tolist() for i in range(3)] == [
+        plain.counts(i).tolist() for i in range(3)
+    ]
+    votes = [np.bincount(own[:, 4].long(), minlength=4)[sketch.classes] for own in rows]
+    assert np.array_equal(sketch.votes, votes)
 
 
 def test_some_classes_are_those_among_all():
