@@ -49,7 +49,7 @@ class LevelCertificate(Certificate):
     >>> cert.lower.shape
     (1, 1, 2)
     >>> cert.lower.round(2).tolist(), cert.upper.round(2).tolist()
-    ([[[9.9, 8.91]]], [[[10.1, 11.07]]])
+    ([[[9.91, 8.92]]], [[[10.09, 11.13]]])
     """
 
     @classmethod
