@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from smoothbound._utils import checks
 from smoothbound.curves._ablation import Ablation
@@ -16,6 +17,7 @@ __all__ = ["GAUSSIAN", "NAMES", "curve"]
 GAUSSIAN = Gaussian()
 _NAMED: dict[str, Curve] = {each.name: each for each in (GAUSSIAN, L1Uniform(), L1Laplace())}
 _KINDS = (Gaussian, L1Uniform, L1Laplace, Ablation, Tabulated)
+_OF_TABLE = {"radii", "p", "values"}
 _ABLATION = re.compile(r"ablation-([0-9]{1,9})-of-([0-9]{1,9})", re.ASCII)
 
 NAMES = (*_NAMED, "ablation-K-of-D")
@@ -29,7 +31,7 @@ def curve(value: object) -> Curve:
     ----------
     value : str, dict or Curve
         "gaussian", "l1-uniform", "l1-laplace", or "ablation-K-of-D", which keeps K of D pixels. A
-        dict has the arguments of `Tabulated`, as files hold them.
+        dict has the arguments of `Tabulated`, as files hold them: radii, p and values.
 
     Returns
     -------
@@ -54,13 +56,28 @@ def curve(value: object) -> Curve:
             f"{type(value).__name__}; give the values of your own curve as a Tabulated"
         )
     if isinstance(value, dict):
-        return Tabulated(**value)
+        return _table(value)
     if isinstance(value, str) and (numbers := _ABLATION.fullmatch(value)):
         return Ablation(pixels=int(numbers[2]), kept=int(numbers[1]))
     if isinstance(value, str) and value in _NAMED:
         return _NAMED[value]
     words = ", ".join(map(repr, NAMES))
-    raise ValueError(
-        f"curve must be one of {words} with numbers for K and D, or a Curve; got "
-        f"{checks.shown(value)}"
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(
+        f"curve must be one of {words} with numbers for K and D, or a Curve, such as a Tabulated; "
+        f"got {checks.shown(value)}"
     )
+
+
+def _table(values: dict[Any, Any]) -> Tabulated:
+    """Return the table of a dict, whose errors say that they are about the curve."""
+    if set(values) != _OF_TABLE:
+        raise ValueError(
+            "curve must have the keys 'radii', 'p' and 'values' of a Tabulated, and no other, if "
+            f"it is a dict; got {checks.shown(values)}"
+        )
+    try:
+        return Tabulated(**values)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"curve must be a table, if it is a dict: {error}") from error

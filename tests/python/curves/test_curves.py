@@ -8,6 +8,7 @@ from exact_curves import exact_psi
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import smoothbound as sb
 from smoothbound import curves
 
 NAMES = ["gaussian", "l1-uniform", "l1-laplace", "ablation-45-of-784", "ablation-3-of-7"]
@@ -131,7 +132,8 @@ def test_a_name_is_read_back(name):
         (lambda: curves.curve("l1-cauchy"), "curve must be one of 'gaussian'"),
         (lambda: curves.curve("ablation-5-of-4"), "kept must be at most 4, got 5"),
         (lambda: curves.curve("ablation-0-of-4"), "kept must be at least 1"),
-        (lambda: curves.curve(7), "curve must be one of"),
+        (lambda: curves.curve({}), "curve must have the keys 'radii', 'p' and 'values'.*got {}"),
+        (lambda: curves.curve({"radii": [1]} | {1: 2}), "curve must have the keys"),
         (lambda: curves.curve("gaussian").lower(1.5, 0.1), r"p must lie in \[0, 1\], got 1.5"),
         (lambda: curves.curve("gaussian").lower(np.nan, 0.1), r"p must lie in \[0, 1\], got nan"),
         (lambda: curves.curve("gaussian").lower(0.5, -1), "radius must be at least 0"),
@@ -142,6 +144,32 @@ def test_a_name_is_read_back(name):
 def test_refuses(call, need):
     with pytest.raises(ValueError, match=need):
         call()
+
+
+@pytest.mark.parametrize(
+    ("value", "need"),
+    [
+        (7, "curve must be one of 'gaussian'.*got 7"),
+        (None, "curve must be one of"),
+        (curves.Gaussian, "curve must be one of"),
+        ({"radii": None, "p": [1.0], "values": [0.5]}, "curve must be a table.*radii must be"),
+        ({"radii": [1.0], "p": [1.0], "values": "half"}, "curve must be a table.*values must be"),
+    ],
+)
+def test_refuses_what_is_of_another_kind(value, need):
+    for call in (curves.curve, in_scores, in_a_sketch):
+        with pytest.raises(TypeError, match=need):
+            call(value)
+
+
+def in_scores(curve):
+    sb.certify_scores(np.full((1, 500), 0.9), sigma=1.0, curve=curve)
+
+
+def in_a_sketch(curve):
+    sketch = sb.ScoreSketch(1)
+    sketch.update(np.full((1, 500), 0.9))
+    sketch.certify(sigma=1.0, curve=curve)
 
 
 @pytest.mark.parametrize(
