@@ -44,10 +44,11 @@ WARN_NO_PARAMDOC = NO
 
 
 def names_of(module: str) -> dict[str, Any]:
-    """Return the public names of a module, without modules and the names of `smoothbound`."""
+    """Return the public names of a module, without modules and what is at the top as well."""
     found = importlib.import_module(module)
-    names = [name for name in found.__all__ if module == "smoothbound" or name not in TOP]
-    values = {name: getattr(found, name) for name in names if not name.startswith("_")}
+    names = [name for name in found.__all__ if not name.startswith("_")]
+    left_out = at_the_top(module) if module != "smoothbound" else []
+    values = {name: getattr(found, name) for name in names if name not in left_out}
     return {name: value for name, value in values.items() if not isinstance(value, ModuleType)}
 
 
@@ -58,7 +59,9 @@ def documented(module: str) -> dict[str, str]:
 
 def at_the_top(module: str) -> list[str]:
     """Return the names of a module that are documented as those of `smoothbound`."""
-    return [name for name in importlib.import_module(module).__all__ if name in TOP]
+    found = importlib.import_module(module)
+    shared = [name for name in found.__all__ if name in TOP]
+    return [name for name in shared if getattr(found, name) is getattr(smoothbound, name)]
 
 
 def constants(module: str) -> dict[str, str]:

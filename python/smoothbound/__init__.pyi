@@ -8,6 +8,7 @@ from . import conformal as conformal
 from . import curves as curves
 from . import data as data
 from . import errors as errors
+from . import export as export
 from . import figures as figures
 from . import harness as harness
 from . import measures as measures
@@ -21,6 +22,7 @@ from . import sketch as sketch
 from . import smoothing as smoothing
 from . import store as store
 from . import train as train
+from . import verify as verify
 from ._version import __version__ as __version__
 from .backends._select import build_info as build_info
 from .bounds._certificate import Certificate as Certificate

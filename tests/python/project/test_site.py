@@ -1,7 +1,10 @@
-"""The documentation site: every page is in its menu, every public module in its reference."""
+"""The documentation site: every page is in its menu, every public name in its reference."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
 import re
 import runpy
 import shutil
@@ -10,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import smoothbound as sb
 
 DOCS = Path(__file__).parents[3] / "docs"
 EXAMPLES = ["compare_bounds", "function", "pieces", "stop_when_clear"]  # others have their tests
@@ -33,12 +38,16 @@ def in_menus() -> Iterator[str]:
                     yield (page.parent / target).resolve().relative_to(DOCS).as_posix()
 
 
-def public_modules(package: Path, name: str) -> Iterator[str]:
-    yield name
-    stub = package / "__init__.pyi"
-    if stub.exists():
-        for inner in re.findall(r"^from \. import (\w+) as", stub.read_text("utf-8"), re.M):
-            yield from public_modules(package / inner, f"{name}.{inner}")
+def public_modules() -> Iterator[str]:
+    """Find the modules without an underscore; the commands have a page of their own."""
+    for module in pkgutil.walk_packages(sb.__path__, "smoothbound."):
+        if not re.search(r"\._|^smoothbound\.cli\b", module.name):
+            yield module.name
+
+
+def listed_modules() -> list[str]:
+    text = (DOCS / "reference" / "python.rst").read_text("utf-8")
+    return re.findall(r"^   (smoothbound[\w.]*)$", text, re.M)
 
 
 def test_every_page_is_in_the_menu_of_a_section() -> None:
@@ -50,11 +59,28 @@ def test_every_page_is_in_the_menu_of_a_section() -> None:
 
 
 def test_the_reference_has_every_public_module() -> None:
-    text = (DOCS / "reference" / "python.rst").read_text("utf-8")
-    listed = re.findall(r"^   (smoothbound[\w.]*)$", text, re.M)
+    listed = listed_modules()
     assert len(listed) == len(set(listed))
-    found = set(public_modules(DOCS.parent / "python" / "smoothbound", "smoothbound"))
-    assert set(listed) == found, f"not in docs/reference/python.rst: {found - set(listed)}"
+    found = {"smoothbound", *public_modules()}
+    assert set(listed) == found, f"docs/reference/python.rst: {found ^ set(listed)}"
+    folders = {name.split(".")[1] for name in found - {"smoothbound"}}
+    assert folders <= set(sb.__all__), f"not in smoothbound/__init__.pyi: {folders}"
+
+
+@pytest.mark.parametrize("module", listed_modules())
+def test_the_reference_has_every_public_name(module: str) -> None:
+    """A page shows the names of ``__all__``, but modules, which need pages of their own."""
+    pytest.importorskip("torch")
+    page = importlib.import_module(module)
+    for name in page.__all__:
+        try:
+            value = getattr(page, name)
+        except ModuleNotFoundError:  # of an adapter whose library is not installed
+            continue
+        if inspect.ismodule(value):
+            assert value.__name__ in listed_modules(), (module, name)
+        elif callable(value) and getattr(value, "__module__", "").startswith("smoothbound"):
+            assert value.__doc__, (module, name)
 
 
 def test_the_reference_has_every_header() -> None:
