@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
 EXAMPLES = Path(__file__).parents[4] / "docs" / "examples"
 
@@ -58,7 +58,26 @@ def test_the_return_of_a_policy():
     check(chance.lower[0, 0], chance.upper[0, 0], *exact, 0.03)
 
 
-@pytest.mark.parametrize("name", ["regressor.py", "detector_box.py", "policy_returns.py"])
+@pytest.mark.parametrize("q", [0.5, 0.2])
+def test_adaptive_quantiles_are_rarely_false_and_often_found(q):
+    example, rng = load("adaptive_quantile.py"), np.random.default_rng(4)
+    x = np.array([1.0, 0.5, -0.5])
+    exact = example["exact_quantile"](x, q)
+    levels = [exact - 1.0, exact - 0.4, exact + 1e-9]  # the last one is false by nothing
+
+    def draw(n):
+        return (x + rng.normal(0.0, example["SIGMA"], size=(n, 3))) @ example["WEIGHTS"]
+
+    found = [example["find_quantile"](draw, levels, q, alpha=0.2, most=500)[0] for _ in range(300)]
+    assert found.count(levels[2]) <= binom.ppf(1 - 1e-4, 300, 0.2)
+    assert found.count(levels[2]) > 0.02 * 300  # the test could fail
+    assert found.count(None) + found.count(levels[0]) < 0.1 * 300
+
+
+NAMES = ["regressor.py", "detector_box.py", "policy_returns.py", "adaptive_quantile.py"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_programs_run(name):
     if name == "regressor.py":
         pytest.importorskip("sklearn")
