@@ -20,7 +20,7 @@ from smoothbound.bounds._certificate import Certificate
 from smoothbound.bounds._levels.arguments import default_range
 from smoothbound.bounds._levels.certify import certify_levels
 from smoothbound.bounds._method import Method
-from smoothbound.bounds._per_input import groups, joined, require_one_level, within
+from smoothbound.bounds._per_input import groups, joined, within
 from smoothbound.bounds._request import OneSide, Request, Settings, sigma_of
 from smoothbound.bounds._sample_size import require_draws
 from smoothbound.curves._curve import Curve
@@ -131,8 +131,9 @@ def certify_scores(
         result does not depend on it.
     constant_within : float or array-like, shape (n_inputs,), optional
         Radius, >= 0, of a ball around each input on which sigma is constant. Bounds at larger radii
-        become the ends of the range, and certified radii at most this (docs/other-noises.md).
-        Without it, you state that sigma is constant as far as anything is certified.
+        become the ends of the range (0 and 1 for a probability), and certified radii at most this
+        (docs/other-noises.md). Without it, you state that sigma is constant as far as anything is
+        certified.
 
     Returns
     -------
@@ -195,8 +196,6 @@ def certify_scores(
         levels=checks.floats("levels", levels),
         curve=noise,
     )
-    if statistic != "mean":
-        require_one_level(statistic, each, constant_within)
     certify = partial(certify_rows, backend=backend, threads=threads)
     if each is None or not each.size:
         certificate = certify(rows, request, first_row=first_row)
@@ -244,7 +243,7 @@ def certify_rows(
     backend = backends.resolve(backend)
     threads = backends.choose_threads(threads, rows.size)
     if request.statistic != "mean":
-        return certify_levels(rows, request, backend=backend, threads=threads)
+        return certify_levels(rows, request, backend=backend, threads=threads, positions=positions)
     made = _plans(request, rows.shape[1], backend, threads)
     lower = upper = radius = None
     if made.lower is not None:

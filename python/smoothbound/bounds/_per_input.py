@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothbound.backends._names import Statistic
 from smoothbound.bounds._certificate import Certificate
 
-__all__ = ["groups", "joined", "require_one_level", "within"]
+__all__ = ["groups", "joined", "within"]
 
 Vector = NDArray[np.float64]
 Made = TypeVar("Made", bound=Certificate)
@@ -48,29 +47,18 @@ def joined(parts: Sequence[tuple[NDArray[np.int64], Made]], sigma: Vector) -> Ma
         if values is None:
             columns[name] = None
             continue
-        whole = [None] * sigma.size
+        columns[name] = np.empty((sigma.size, *values.shape[1:]), values.dtype)
         for rows, certificate in parts:
-            for row, value in zip(rows.tolist(), getattr(certificate, name), strict=True):
-                whole[row] = value
-        is_array = isinstance(values, np.ndarray)
-        columns[name] = np.array(whole, values.dtype) if is_array else tuple(whole)
+            columns[name][rows] = getattr(certificate, name)
     least = min((certificate for _, certificate in parts), key=lambda one: one.settings.sigma)
     return replace(least, **columns | {"sigma": sigma})
-
-
-def require_one_level(statistic: Statistic, sigma: Vector | None, constant_within: object) -> None:
-    """Refuse noise levels of their own, and the ball, for another statistic than the mean."""
-    for name, value in (("sigma", sigma), ("constant_within", constant_within)):
-        if value is not None:
-            need = "one number" if name == "sigma" else "left out"
-            raise ValueError(f"{name} must be {need} with statistic={statistic!r}")
 
 
 def within(certificate: Made, constant_within: Vector) -> Made:
     """Return what a certificate shows if sigma is constant only this far from each input.
 
     Beyond that distance nothing is known of the smoothed classifier, so the bounds there are the
-    ends of the range, and no radius is larger.
+    ends of the range, 0 and 1 for a probability, and no radius is larger.
 
     Examples
     --------
@@ -80,13 +68,16 @@ def within(certificate: Made, constant_within: Vector) -> Made:
     >>> near.lower[0, 0] == cert.lower[0, 0], near.lower[0, 1], near.radius[0, 0]
     (np.True_, np.float64(0.0), np.float64(0.5))
     """
-    a, b = certificate.settings.score_range
-    beyond = np.array(certificate.settings.radii) > constant_within[:, None]
+    of = certificate.settings
+    a, b = certificate.limits_of("lower", of)
     lower, upper, radius = certificate.lower, certificate.upper, certificate.radius
+    levels = (1,) * (len(certificate.shape_of("lower", of)) - 1)  # of probabilities and quantiles
+    reach = constant_within.reshape(-1, *levels, 1)
+    beyond = np.array(of.radii) > reach
     return replace(
         certificate,
         lower=None if lower is None else np.where(beyond, a, lower),
         upper=None if upper is None else np.where(beyond, b, upper),
-        radius=None if radius is None else np.minimum(radius, constant_within[:, None]),
+        radius=None if radius is None else np.minimum(radius, reach),
         constant_within=constant_within,
     )

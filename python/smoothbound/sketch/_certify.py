@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +15,6 @@ from smoothbound.backends import _select as backends
 from smoothbound.backends._names import Backend, Band
 from smoothbound.bounds import _band as bands
 from smoothbound.bounds._certificate import Certificate
-from smoothbound.bounds._per_input import groups, joined
 from smoothbound.bounds._request import DrawnSettings, Request, Settings
 from smoothbound.bounds._sample_size import require_draws
 from smoothbound.curves._curve import Curve
@@ -118,32 +117,9 @@ class SketchCertificate(Certificate):
 
 
 def certify_content(
-    content: SketchContent,
-    request: Request,
-    sigma: NDArray[np.float64] | None = None,
-    *,
-    backend: Backend | None,
-    threads: int | None,
+    content: SketchContent, request: Request, *, backend: Backend | None, threads: int | None
 ) -> SketchCertificate:
-    """Certify every input of a sketch; the method of the request is "cdf".
-
-    If each input has a sigma of its own, that of the request does not matter.
-    """
-    if sigma is None:
-        return _certify_alike(content, request, backend, threads)
-    parts = []
-    for rows in groups(sigma, in_succession=False):
-        asked = replace(request, sigma=float(sigma[rows[0]]))
-        chosen = content.select(content.index[rows])
-        parts.append((rows, _certify_alike(chosen, asked, backend, threads)))
-    made = joined(parts, sigma)
-    return replace(made, settings=replace(made.settings, n=int(made.n_draws.min())))
-
-
-def _certify_alike(
-    content: SketchContent, request: Request, backend: Backend | None, threads: int | None
-) -> SketchCertificate:
-    """Certify inputs with the same noise level."""
+    """Certify every input of a sketch; the method of the request is "cdf"."""
     assert request.method.band is not None  # that of "cdf"
     backend = backends.resolve(backend)
     counts, n = content.counts, content.n_draws

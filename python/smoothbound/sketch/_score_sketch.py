@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -15,7 +16,7 @@ from smoothbound._utils.extras import name_the_extra
 from smoothbound._utils.renamed import formerly, renamed
 from smoothbound.backends._names import Backend, Band, Sides, Statistic
 from smoothbound.bounds._method import Method
-from smoothbound.bounds._per_input import require_one_level, within
+from smoothbound.bounds._per_input import within
 from smoothbound.bounds._request import Request, sigma_of
 from smoothbound.curves._curve import Curve
 from smoothbound.curves._named import curve as curve_of
@@ -28,6 +29,7 @@ from smoothbound.sketch._draws import draw_numbers
 from smoothbound.sketch._draws.counting import SharedContent, locked
 from smoothbound.sketch._draws.draw_numbers import Draws
 from smoothbound.sketch._levels import SketchLevelCertificate, certify_levels
+from smoothbound.sketch._per_input import certify_each
 
 __all__ = ["ScoreSketch"]
 
@@ -486,7 +488,7 @@ class ScoreSketch:
     def certify(
         self,
         *,
-        sigma: float | None = None,
+        sigma: float | ArrayLike | None = None,
         radii: ArrayLike = (0.0,),
         thresholds: ArrayLike = (),
         alpha: float = 1e-3,
@@ -496,6 +498,7 @@ class ScoreSketch:
         levels: ArrayLike,
         backend: Backend | None = None,
         threads: int | None = None,
+        constant_within: ArrayLike | None = None,
     ) -> SketchLevelCertificate: ...
 
     def certify(
@@ -562,10 +565,12 @@ class ScoreSketch:
                 levels=checks.floats("levels", levels),
                 curve=noise,
             )
-            if statistic != "mean":
-                require_one_level(statistic, each, constant_within)
-                return certify_levels(content, request, backend=backend, threads=threads)
-            made = certify_content(content, request, each, backend=backend, threads=threads)
+            how: dict[str, Any] = {"backend": backend, "threads": threads}
+            made: SketchCertificate | SketchLevelCertificate
+            if statistic == "mean":
+                made = certify_each(partial(certify_content, **how), content, request, each)
+            else:
+                made = certify_each(partial(certify_levels, **how), content, request, each)
         if constant_within is None:
             return made
         return within(made, checks.distances("constant_within", constant_within, n_inputs))

@@ -149,19 +149,50 @@ def test_a_sketch_of_known_sigma_has_that_of_its_draws():
         sketch.certify(sigma=SIGMA)
 
 
+@pytest.mark.parametrize("reach", [None, np.linspace(0.0, 0.7, 7)], ids=["free", "held"])
+@pytest.mark.parametrize("sides", ["lower", "both"])
 @pytest.mark.parametrize(
-    ("options", "need"),
+    ("asked", "ends"),
     [
-        ({"sigma": SIGMA}, "sigma must be one number with statistic='probability'"),
-        ({"sigma": 0.5, "constant_within": 1.0}, "constant_within must be left out"),
-        ({"sigma": 0.5, "curve": "l1-laplace"}, "curve must be 'gaussian' with statistic="),
+        ({"statistic": "probability", "levels": [0.5, 0.9], "thresholds": [0.6]}, (0.0, 1.0)),
+        ({"statistic": "quantile", "levels": [0.2, 0.5], "thresholds": [0.7]}, (-np.inf, np.inf)),
     ],
+    ids=["probability", "quantile"],
 )
-def test_levels_have_one_noise(options, need):
-    options = options | {"statistic": "probability", "levels": [0.5]}
-    with pytest.raises(ValueError, match=need):
-        sb.certify_scores(SCORES, **options)
-    sketch = sb.ScoreSketch(7)
+def test_levels_of_each_row_are_as_by_themselves(backend, asked, ends, sides, reach, tmp_path):
+    options = {"radii": [0, 0.1, 0.3], "sides": sides, "backend": backend, **asked}
+    together = sb.certify_scores(SCORES, sigma=SIGMA, constant_within=reach, **options)
+    sketch = sb.ScoreSketch(7, edges=16)
     sketch.update(SCORES)
-    with pytest.raises(ValueError, match=need):
-        sketch.certify(**options)
+    sketched = sketch.certify(sigma=SIGMA, constant_within=reach, **options)
+    for i, sigma in enumerate(SIGMA):
+        own = None if reach is None else reach[i]
+        alone = sb.certify_scores(SCORES[i : i + 1], sigma=sigma, **options)
+        _same_but_held(together[[i]], alone, own, ends)
+        _same_but_held(sketched[[i]], sketch.select([i]).certify(sigma=sigma, **options), own)
+    for one in (together, sketched):
+        np.testing.assert_array_equal(one.sigma, SIGMA)
+        one.save(tmp_path / "levels.parquet")
+        assert type(one).load(tmp_path / "levels.parquet") == one
+
+
+def _same_but_held(held, free, reach, ends=(0.0, 1.0)):
+    """Check a certificate of one input against the one without a ball, number by number."""
+    assert (held.upper is None) == (free.upper is None)
+    for j in range(len(held.settings.levels)):
+        for k, radius in enumerate(held.settings.radii):
+            beyond = reach is not None and radius > reach
+            assert held.lower[0, j, k] == (ends[0] if beyond else free.lower[0, j, k])
+            if held.upper is not None:
+                assert held.upper[0, j, k] == (ends[1] if beyond else free.upper[0, j, k])
+        expected = free.radius[0, j, 0]
+        if reach is not None and expected > reach:
+            expected = reach
+        np.testing.assert_array_equal(held.radius[0, j, 0], expected)
+
+
+def test_a_bad_score_is_named_by_its_row_with_levels():
+    scores = SCORES.copy()
+    scores[5, 3] = np.nan
+    with pytest.raises(ValueError, match=r"\[5, 3\]|\[5\]\[3\]|input 5|row 5"):
+        sb.certify_scores(scores, sigma=SIGMA, statistic="quantile", levels=[0.5])

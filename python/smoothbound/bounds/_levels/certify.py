@@ -19,9 +19,17 @@ __all__ = ["certify_levels", "level_options"]
 
 
 def certify_levels(
-    rows: NDArray[Any], request: Request, *, backend: Backend, threads: int
+    rows: NDArray[Any],
+    request: Request,
+    *,
+    backend: Backend,
+    threads: int,
+    positions: NDArray[np.int64] | None = None,
 ) -> LevelCertificate:
-    """Certify each row of scores as a request about levels asks."""
+    """Certify each row of scores as a request about levels asks.
+
+    An error names a row by its position, if positions are given.
+    """
     n_draws = rows.shape[1]
     require_draws_for_levels(n_draws, request)
     settings = Settings(**vars(request), n=n_draws, n_pilot=0, backend=backend, version=__version__)
@@ -35,7 +43,8 @@ def certify_levels(
             rows, a=a, b=b, threads=threads, **level_options(request, share)
         )
         if bad >= 0:
-            raise outside_range(rows[bad], request.score_range, i=bad)
+            named = bad if positions is None else int(positions[bad])
+            raise outside_range(rows[bad], request.score_range, i=named)
         if side == "lower":
             lower, radius = bounds, found
         else:
