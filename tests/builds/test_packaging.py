@@ -94,7 +94,7 @@ def test_an_sdist_has_all_that_a_build_and_a_test_need(source: Path) -> None:
         CMakeLists.txt LICENSE README.md CONTRIBUTING.md constraints.txt
         cpp/src/kernels/kernels.cpp cpp/include/smoothbound/smoothbound.h cpp/bindings/module.cpp
         cpp/smoothboundConfig.cmake.in python/smoothbound/py.typed python/smoothbound/_core.pyi
-        tests/python/conftest.py docs/harness.md
+        tests/python/conftest.py docs/howto/harness/index.md
     """
     for name in wanted.split():
         assert (source / name).is_file(), name

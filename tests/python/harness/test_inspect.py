@@ -37,7 +37,7 @@ pytestmark = [
     pytest.mark.filterwarnings(f"ignore::{kind}")
     for kind in ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
 ]
-PAGE = Path(__file__).parents[3] / "docs" / "harness.md"
+PAGE = Path(__file__).parents[3] / "docs/howto/harness/inspect-ai.md"
 
 
 def scored(*rows: list[Any]) -> list[SampleScore]:
@@ -131,9 +131,9 @@ def test_a_sample_without_any_score_counts_as_zero(tmp_path: Any) -> None:
 
 def test_the_page_runs_as_it_stands(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    section = PAGE.read_text(encoding="utf-8").split("\n## inspect_ai\n")[1]
+    page = PAGE.read_text(encoding="utf-8")
     names: dict[str, Any] = {"__name__": "page"}
-    exec(re.search(r"```python\n(.*?)```", section, re.DOTALL)[1], names)  # type: ignore[index]
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], names)  # type: ignore[index]
     assert names["log"].status == "success"
     assert names["found"] == pytest.approx({"accuracy": 0.95, "certified_mean": 0.7839}, abs=1e-4)
 

@@ -27,7 +27,7 @@ import smoothbound as sb  # noqa: E402
 from smoothbound.errors import DataError, ModelError  # noqa: E402
 from smoothbound.harness import CertifiedAccuracy, CertifiedRadius, CertifiedValidation  # noqa: E402
 
-PAGE = Path(__file__).parents[3] / "docs" / "harness.md"
+PAGE = Path(__file__).parents[3] / "docs/howto/harness/lightning.md"
 NAMES = [
     "certified_accuracy_r0",
     "certified_accuracy_r0.25",
@@ -236,11 +236,11 @@ def test_metrics_are_logged_by_a_module_itself(tmp_path: Path) -> None:
 
 def test_the_page_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    section = PAGE.read_text(encoding="utf-8").split("\n## Lightning\n")[1]
+    page = PAGE.read_text(encoding="utf-8")
     names: dict[str, Any] = {"__name__": "page"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        exec(re.search(r"```python\n(.*?)```", section, re.DOTALL)[1], names)  # type: ignore[index]
+        exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], names)  # type: ignore[index]
     found = names["trainer"].callback_metrics
     assert 0.3 < found["certified_accuracy_r0.1"] <= found["certified_accuracy_r0"] <= 1.0
 

@@ -33,7 +33,7 @@ from smoothbound.harness import (  # noqa: E402
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow warns of its own code in many ways
-PAGE = Path(__file__).parents[3] / "docs" / "harness.md"
+PAGE = Path(__file__).parents[3] / "docs/howto/harness/mlflow.md"
 
 X0 = (1.5, 0.6, 0.02, -0.8, -2.0)  # the third is abstained from
 LABELS = np.array([0, 0, 0, 0, 1])  # the fourth is of class 1
@@ -126,8 +126,8 @@ def test_an_evaluation_is_tracked_with_its_report(
 
 def test_the_page_runs_as_it_stands(tmp_path: Path) -> None:
     """In a process of its own, because the settings of MLflow are those of a process."""
-    section = PAGE.read_text(encoding="utf-8").split("\n## MLflow\n")[1]
-    (tmp_path / "page.py").write_text(re.search(r"```python\n(.*?)```", section, re.DOTALL)[1])  # type: ignore[index]
+    page = PAGE.read_text(encoding="utf-8")
+    (tmp_path / "page.py").write_text(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1])  # type: ignore[index]
     done = subprocess.run(
         [sys.executable, "page.py"],
         cwd=tmp_path,

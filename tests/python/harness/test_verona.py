@@ -21,7 +21,7 @@ from torch import Tensor, nn  # noqa: E402
 # VERONA adds rows to its table in a way that pandas will not allow.
 pytestmark = pytest.mark.filterwarnings("ignore:Setting an item of incompatible dtype")
 SIGMA = 0.5
-PAGE = Path(__file__).parents[3] / "docs" / "harness.md"
+PAGE = Path(__file__).parents[3] / "docs/howto/harness/verona.md"
 
 
 class FirstPixel(nn.Module):
@@ -165,7 +165,7 @@ def test_the_page_runs_as_it_stands(
     verona: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    section = PAGE.read_text(encoding="utf-8").split("\n## VERONA\n")[1]
+    page = PAGE.read_text(encoding="utf-8")
     names: dict[str, Any] = {"__name__": "page"}
-    exec(re.search(r"```python\n(.*?)```", section, re.DOTALL)[1], names)  # type: ignore[index]
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], names)  # type: ignore[index]
     assert 0.0 < names["found"].epsilon < 0.1

@@ -52,12 +52,13 @@ NOT_RUN = [
     ("README.md", "Run the tests", "python3 -m venv", "makes an environment; .ci/run runs it"),
     ("tutorial/first.md", "Install", "", "makes an environment; cli/test_demo.py runs the demo"),
     ("clusters.md", "Ray", "", "harness/test_ray.py runs it on a cluster"),
-    ("harness.md", "Transformers and timm", "", "models/hub/test_page.py runs it"),
+    ("howto/transformers.md", "Images", "", "models/hub/test_page.py runs it"),
+    ("howto/transformers.md", "Texts", "", "models/hub/test_page.py runs it"),
     ("reproduction.md", "(c) The published networks", "", "test_reproduction.py runs it"),
-    ("harness.md", "Lightning", "", "tests/python/harness/test_lightning.py runs it"),
-    ("harness.md", "MLflow", "", "tests/python/harness/test_mlflow.py runs it"),
-    ("harness.md", "inspect_ai", "", "tests/python/harness/test_inspect.py runs it"),
-    ("harness.md", "VERONA", "", "tests/python/harness/test_verona.py runs it"),
+    ("howto/harness/lightning.md", "", "", "harness/test_lightning.py runs it"),
+    ("howto/harness/mlflow.md", "", "", "harness/test_mlflow.py runs it"),
+    ("howto/harness/inspect-ai.md", "", "", "harness/test_inspect.py runs it"),
+    ("howto/harness/verona.md", "", "", "harness/test_verona.py runs it"),
 ]
 # Data for reading, which nothing runs.
 OTHER_LANGUAGES = {"bibtex", "cmake", "text"}
@@ -212,15 +213,18 @@ def a_results_folder() -> dict[str, Any]:
     return {}
 
 
-def evaluation_libraries() -> dict[str, Any]:
-    pytest.importorskip("torchmetrics")
-    pytest.importorskip("art")
-    pytest.importorskip("maite")
-    return {}
+def library(name: str) -> Callable[[], dict[str, Any]]:
+    def given() -> dict[str, Any]:
+        pytest.importorskip(name)
+        return {}
+
+    return given
 
 
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
-    "harness.md": evaluation_libraries,
+    "howto/harness/torchmetrics.md": library("torchmetrics"),
+    "howto/harness/art.md": library("art"),
+    "howto/harness/maite.md": library("maite"),
     "models.md": models_of_other_libraries,
     "scores.md": a_file_of_scores,
     "results.md": a_results_folder,
@@ -291,14 +295,26 @@ def check_harness(names: dict[str, Any]) -> None:
     assert sum(row["correct"] for row in names["rows"]) >= 15
     np.testing.assert_array_less(names["bounds"].lower - 1e-12, names["scores"].mean())
     np.testing.assert_array_less(names["later"].lower, names["bounds"].lower + 1e-12)
+
+
+def check_torchmetrics(names: dict[str, Any]) -> None:
     found = {name: float(value) for name, value in names["metrics"].compute().items()}
-    assert (names["radius"] > 0.1).sum() >= 2
-    assert (names["prediction"] == names["certified"].predict(names["pixels"]).argmax(axis=1)).any()
-    assert (names["guess"] == names["digit"][-20:]).mean() > 0.6
-    assert (names["table"].lower[:, 1] > 0.5).any()
     assert found["accuracy"] == pytest.approx(0.8)  # the radius of two points is 0.05
     assert found["confidence"] > found["accuracy"] / 2
     assert 0.1 < found["radius"] <= names["points"].abs().mean()
+
+
+def check_scikit_learn(names: dict[str, Any]) -> None:
+    assert (names["guess"] == names["digit"][-20:]).mean() > 0.6
+    assert (names["table"].lower[:, 1] > 0.5).any()
+
+
+def check_art(names: dict[str, Any]) -> None:
+    assert (names["radius"] > 0.1).sum() >= 2
+    assert (names["prediction"] == names["certified"].predict(names["pixels"]).argmax(axis=1)).any()
+
+
+def check_maite(names: dict[str, Any]) -> None:
     assert names["result"]["certified_accuracy@0.25"] > 0.5
 
 
@@ -404,7 +420,11 @@ CHECKS = {
     "conformal.md": check_conformal,
     "classes.md": check_classes,
     "clusters.md": check_clusters,
-    "harness.md": check_harness,
+    "howto/harness/index.md": check_harness,
+    "howto/harness/torchmetrics.md": check_torchmetrics,
+    "howto/harness/scikit-learn.md": check_scikit_learn,
+    "howto/harness/art.md": check_art,
+    "howto/harness/maite.md": check_maite,
     "other-noises.md": check_other_noises,
     "results.md": check_results,
     "reproduction.md": check_reproduction,

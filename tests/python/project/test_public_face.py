@@ -41,7 +41,7 @@ def test_every_public_name_and_module_is_an_attribute() -> None:
 
 def test_every_name_that_the_documents_use_is_an_attribute() -> None:
     root = Path(__file__).parents[3]
-    pages = [root / "README.md", root / "CHANGELOG.md", *(root / "docs").glob("*.md")]
+    pages = [root / "README.md", root / "CHANGELOG.md", *(root / "docs").rglob("*.md")]
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     used = set(re.findall(r"(?<![\w.])(?:sb|smoothbound)\.([A-Za-z_]+)", text))
     files = {"h", "hpp", "core", "c", "dev", "cli"}  # headers, libraries, a page

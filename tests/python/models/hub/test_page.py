@@ -1,4 +1,4 @@
-"""The section about Transformers and timm of the page about other harnesses, as it stands."""
+"""The page about Transformers and timm, as it stands."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from typing import Any
 
 import pytest
 
-PAGE = Path(__file__).parents[4] / "docs" / "harness.md"
+PAGE = Path(__file__).parents[4] / "docs/howto/transformers.md"
 
 
 @pytest.mark.usefixtures("torchvision")
-def test_the_section_runs_from_top_to_bottom() -> None:
+def test_the_page_runs_from_top_to_bottom() -> None:
     for package in ("transformers", "timm"):
         pytest.importorskip(package, exc_type=ImportError)
-    _, section = PAGE.read_text(encoding="utf-8").split("\n## Transformers and timm\n")
-    blocks = re.findall(
-        r"^```python\n(.*?)^```", section.split("\n## ")[0], re.DOTALL | re.MULTILINE
-    )
+    page = PAGE.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert len(blocks) == 3
     names: dict[str, Any] = {"__name__": "page"}
     for block in blocks:
