@@ -368,6 +368,10 @@ def check_adaptive(names: dict[str, Any]) -> None:
     assert names["answer"].certified
 
 
+def check_which_bound(names: dict[str, Any]) -> None:
+    assert (names["cert"].radius > 0.2).all()
+
+
 def check_recertify(names: dict[str, Any]) -> None:
     assert len(names["results"].table) == 2
     assert sb.store.load("again/").settings.thresholds == (0.6, 0.8)
@@ -403,6 +407,7 @@ CHECKS = {
     "howto/measure.md": check_measure,
     "howto/adaptive.md": check_adaptive,
     "howto/recertify.md": check_recertify,
+    "howto/which-bound.md": check_which_bound,
     "howto/sigma-and-n.md": check_sigma_and_n,
     "tutorial/first.md": check_first,
     "tutorial/figure.md": check_figure,
