@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "batch.hpp"
 #include "convert.hpp"
 #include "register.hpp"
 #include "smoothbound/detail/aimed.hpp"
@@ -27,7 +28,15 @@ std::shared_ptr<Curve> make_curve(const std::string& kind, std::size_t pixels, s
   const auto made =
       std::make_shared<Curve>(Curve{std::move(radii), std::move(p), {all.begin(), all.end()}, {}});
   made->curve = {named(kind, sb::detail::curves), pixels, kept, made->radii, made->p, made->values};
+  const char* fault = sb::detail::fault_of(made->curve, {}, 1.0);
+  require(fault == nullptr, fault);
   return made;
+}
+
+double lower_of(const Curve& made, double p, double q, double r) {
+  const char* fault = sb::detail::fault_of(made.curve, std::span(&r, 1), 1.0);
+  require(r >= 0.0 && fault == nullptr, fault == nullptr ? "r must be at least 0" : fault);
+  return made.curve(p, q, r);
 }
 
 BoundPlan make_plan(std::size_t n_draws, double sigma, double alpha, double a, double b,
@@ -172,9 +181,7 @@ void register_bounds(py::module_& module) {
       .def(py::init(&make_curve), py::arg("kind"), py::arg("pixels") = 0, py::arg("kept") = 0,
            py::arg("radii") = std::vector<double>{}, py::arg("p") = std::vector<double>{},
            py::arg("values") = Vector(0))
-      .def(
-          "lower", [](const Curve& c, double p, double q, double r) { return c.curve(p, q, r); },
-          py::arg("p"), py::arg("q"), py::arg("r"));
+      .def("lower", &lower_of, py::arg("p"), py::arg("q"), py::arg("r"));
   class_made_by_function<BoundPlan>(module, "Plan")
       .def("certify", &certify, py::arg("scores"), py::arg("first_row") = 0);
   module.def("Plan", &make_plan, py::arg("n_draws"), py::kw_only(), py::arg("sigma"),

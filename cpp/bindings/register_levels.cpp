@@ -1,4 +1,6 @@
 // Probabilities and quantiles of scores, from rows of scores and from counts.
+#include <memory>
+
 #include "convert.hpp"
 #include "register.hpp"
 
@@ -9,8 +11,10 @@ using Counts = py::array_t<std::uint32_t, py::array::c_style>;
 
 sb::LevelOptions options_of(const std::string& statistic, const Vector& levels, double sigma,
                             double alpha, double a, double b, const std::string& side,
-                            const Vector& radii, const Vector& thresholds, int threads) {
+                            const Vector& radii, const Vector& thresholds, int threads,
+                            const std::shared_ptr<Curve>& curve) {
   sb::LevelOptions options;
+  if (curve != nullptr) options.curve = curve->curve;
   options.statistic = named(statistic, sb::detail::statistics);
   options.levels = view(levels);
   options.sigma = sigma;
@@ -28,10 +32,11 @@ sb::LevelOptions options_of(const std::string& statistic, const Vector& levels, 
 // range, or -1.
 py::tuple bound_levels(const py::array& scores, const std::string& statistic, const Vector& levels,
                        double sigma, double alpha, double a, double b, const std::string& side,
-                       const Vector& radii, const Vector& thresholds, int threads) {
+                       const Vector& radii, const Vector& thresholds, int threads,
+                       const std::shared_ptr<Curve>& curve) {
   require(scores.ndim() == 2, "scores must have two dimensions");
   sb::LevelOptions options =
-      options_of(statistic, levels, sigma, alpha, a, b, side, radii, thresholds, threads);
+      options_of(statistic, levels, sigma, alpha, a, b, side, radii, thresholds, threads, curve);
   Vector bounds({scores.shape(0), levels.size(), radii.size()});
   Vector radius({scores.shape(0), levels.size(), thresholds.size()});
   const sb::Certificates out{view(bounds), view(radius)};
@@ -46,11 +51,13 @@ py::tuple bound_levels(const py::array& scores, const std::string& statistic, co
 py::tuple bound_level_counts(const Vector& edges, const Counts& counts, std::size_t n_draws,
                              const std::string& statistic, const Vector& levels, double sigma,
                              double alpha, const std::string& side, const Vector& radii,
-                             const Vector& thresholds, int threads) {
+                             const Vector& thresholds, int threads,
+                             const std::shared_ptr<Curve>& curve) {
   require(counts.ndim() == 2 && edges.size() > 0,
           "counts must have two dimensions, and there must be edges");
-  sb::LevelOptions options = options_of(statistic, levels, sigma, alpha, view(edges).front(),
-                                        view(edges).back(), side, radii, thresholds, threads);
+  sb::LevelOptions options =
+      options_of(statistic, levels, sigma, alpha, view(edges).front(), view(edges).back(), side,
+                 radii, thresholds, threads, curve);
   Vector bounds({counts.shape(0), levels.size(), radii.size()});
   Vector radius({counts.shape(0), levels.size(), thresholds.size()});
   const sb::ScoreCounts sketch{view(edges),
@@ -80,11 +87,12 @@ double binomial_quantile(std::size_t k, std::size_t n_draws, double alpha) {
 void register_levels(py::module_& module) {
   module.def("bound_levels", &bound_levels, py::arg("scores"), py::kw_only(), py::arg("statistic"),
              py::arg("levels"), py::arg("sigma"), py::arg("alpha"), py::arg("a"), py::arg("b"),
-             py::arg("side"), py::arg("radii"), py::arg("thresholds"), py::arg("threads"));
+             py::arg("side"), py::arg("radii"), py::arg("thresholds"), py::arg("threads"),
+             py::arg("curve").none(true) = nullptr);
   module.def("bound_level_counts", &bound_level_counts, py::arg("edges"), py::arg("counts"),
              py::arg("n_draws"), py::kw_only(), py::arg("statistic"), py::arg("levels"),
              py::arg("sigma"), py::arg("alpha"), py::arg("side"), py::arg("radii"),
-             py::arg("thresholds"), py::arg("threads"));
+             py::arg("thresholds"), py::arg("threads"), py::arg("curve").none(true) = nullptr);
   module.def("binomial_quantile", &binomial_quantile, py::arg("k"), py::arg("n_draws"),
              py::arg("alpha"));
 }

@@ -20,6 +20,9 @@ namespace smoothbound::detail {
 // The first option that is out of its range.
 Failure check(const Options& options, std::size_t n_draws) noexcept;
 
+// What a curve lacks to be one, with these radii and this sigma; null if nothing.
+const char* fault_of(const NoiseCurve& curve, std::span<const double> radii, double sigma) noexcept;
+
 // The first part of a sketch that is out of its range, where [a, b] is the range of the scores.
 Failure check_counts(const ScoreCounts& sketch, double a, double b) noexcept;
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "level_curve.hpp"
 #include "smoothbound/levels.hpp"
 
 namespace smoothbound::detail {
@@ -23,24 +24,24 @@ class LevelPlan {
   // for the lower side, the smallest for the upper. 0: the end of the range is the bound.
   std::span<const std::size_t> ranks() const noexcept { return ranks_; }
 
-  // Writes binomial_quantile() of each count.
-  void quantiles(std::span<const std::size_t> counts, std::span<double> z) const noexcept;
+  // Writes the bound of Clopper and Pearson from each count.
+  void levels(std::span<const std::size_t> counts, std::span<LevelOfCount> out) const noexcept;
 
-  // Writes the bounds on the probabilities, from the quantiles() of the draws that reach each level
+  // Writes the bounds on the probabilities, from the levels() of the draws that reach each level
   // (lower side) or are below it (upper side).
-  void bound(std::span<const double> z, std::span<double> bounds) const noexcept;
+  void bound(std::span<const LevelOfCount> levels, std::span<double> bounds) const noexcept;
 
-  // Writes the radii, from the quantiles() of the draws that reach each of counted().
+  // Writes the radii, from the levels() of the draws that reach each of counted().
   // \pre the lower side
-  void find_radii(std::span<const double> z, std::span<double> radius) const noexcept;
+  void find_radii(std::span<const LevelOfCount> levels, std::span<double> radius) const noexcept;
 
  private:
-  std::size_t rank_of(double goal) const noexcept;
+  LevelOfCount level_of(std::size_t count) const noexcept;
+  std::size_t rank_of(std::size_t goal, std::size_t radius) const noexcept;
 
   const LevelOptions& options_;
   std::size_t n_draws_;
-  std::vector<double> r_;      // radii / sigma, rounded up
-  std::vector<double> goals_;  // upper bounds on Phi^-1 of what a probability has to be above
+  LevelCurve curve_;
   std::vector<std::size_t> ranks_;
 };
 

@@ -181,16 +181,16 @@ Failure certify_rows(const Source& source, const LevelPlan& plan, Certificates o
       source.n_inputs, o.threads,
       [&] {
         return [&, row = RowOf(plan, source),
-                z = std::vector<double>(plan.counted().size())](std::size_t i) mutable {
+                levels = std::vector<LevelOfCount>(plan.counted().size())](std::size_t i) mutable {
           if (!row.load(i)) return false;
-          plan.quantiles(row.counts(), z);
+          plan.levels(row.counts(), levels);
           const auto bounds = out.bounds.subspan(i * n_bounds, n_bounds);
-          if (o.statistic == Statistic::probability) plan.bound(z, bounds);
+          if (o.statistic == Statistic::probability) plan.bound(levels, bounds);
           for (std::size_t j = 0; j < plan.ranks().size(); ++j) {
             const std::size_t rank = plan.ranks()[j];
             bounds[j] = rank > 0 ? row.ranked(rank) : (o.side == Side::lower ? o.a : o.b);
           }
-          plan.find_radii(z, out.radius.subspan(i * n_radius, n_radius));
+          plan.find_radii(levels, out.radius.subspan(i * n_radius, n_radius));
           return true;
         };
       },

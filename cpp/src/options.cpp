@@ -47,29 +47,33 @@ const char* fault_of_table(const NoiseCurve& c) noexcept {
   return nullptr;
 }
 
-// What the curve lacks for these options; null if nothing.
-const char* fault_of_curve(const Options& o) noexcept {
-  const NoiseCurve& c = o.curve;
+// What the curve lacks for this bound; null if nothing.
+const char* fault_with_bound(const Options& o) noexcept {
+  if (o.curve.kind != CurveKind::gaussian && needs_pilot(o)) {
+    return "curve must be gaussian for the tangent and the joint bound";
+  }
+  if (o.bound == Bound::mean && !o.curve.convex()) {
+    return "curve.values must be convex for the bound mean";
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const char* fault_of(const NoiseCurve& c, std::span<const double> radii, double sigma) noexcept {
   if (c.kind == CurveKind::ablation &&
       !(c.kept >= 1 && c.kept <= c.pixels && c.pixels <= most_pixels)) {
     return "curve.kept must be at least 1 and at most curve.pixels, which is at most 2^24";
   }
   if (c.kind == CurveKind::table) {
     if (const char* fault = fault_of_table(c)) return fault;
-    for (const double radius : o.radii) {
+    for (const double radius : radii) {
       if (radius > c.radii.back()) return "radii must be at most the last of curve.radii";
     }
   }
-  if (!c.has_scale() && o.sigma != 1.0) return "sigma must be 1 for a curve without a scale";
-  if (c.kind != CurveKind::gaussian && needs_pilot(o)) {
-    return "curve must be gaussian for the tangent and the joint bound";
-  }
-  if (o.bound == Bound::mean && !c.convex())
-    return "curve.values must be convex for the bound mean";
+  if (!c.has_scale() && sigma != 1.0) return "sigma must be 1 for a curve without a scale";
   return nullptr;
 }
-
-}  // namespace
 
 // The first option that is out of its range.
 Failure check(const Options& o, std::size_t n_draws) noexcept {
@@ -91,7 +95,8 @@ Failure check(const Options& o, std::size_t n_draws) noexcept {
       return bad("radii must be finite and not negative", radius);
     }
   }
-  if (const char* fault = fault_of_curve(o)) return bad(fault, o.sigma);
+  if (const char* fault = fault_of(o.curve, o.radii, o.sigma)) return bad(fault, o.sigma);
+  if (const char* fault = fault_with_bound(o)) return bad(fault, o.sigma);
   if (o.side != Side::lower && !o.thresholds.empty()) {
     return bad("thresholds need the lower side: their number must be 0 for the upper",
                static_cast<double>(o.thresholds.size()));

@@ -167,6 +167,7 @@ def bound_levels(
     radii: NDArray[float64],
     thresholds: NDArray[float64],
     threads: int,
+    curve: Curve | None = None,
 ) -> tuple[NDArray[float64], NDArray[float64], int]: ...
 def bound_level_counts(
     edges: NDArray[float64],
@@ -181,6 +182,7 @@ def bound_level_counts(
     radii: NDArray[float64],
     thresholds: NDArray[float64],
     threads: int,
+    curve: Curve | None = None,
 ) -> tuple[NDArray[float64], NDArray[float64]]: ...
 def binomial_quantile(k: int, n_draws: int, alpha: float) -> float: ...
 

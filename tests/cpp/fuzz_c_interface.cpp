@@ -243,6 +243,14 @@ void check_levels(Bytes& in, const smoothbound_options& o, const Block& block,
   l.n_radii = o.n_radii;
   l.thresholds = cuts.data();
   l.n_thresholds = o.side == SMOOTHBOUND_SIDE_LOWER ? cuts.size() : 0;
+  l.curve = o.curve;
+  l.pixels = o.pixels;
+  l.kept = o.kept;
+  l.curve_radii = o.curve_radii;
+  l.n_curve_radii = o.n_curve_radii;
+  l.curve_p = o.curve_p;
+  l.n_curve_p = o.n_curve_p;
+  l.curve_values = o.curve_values;
   const std::size_t rows = block.view.n_inputs * levels.size();
   std::vector<double> exact(rows * l.n_radii), counted(exact), radius(rows * l.n_thresholds);
   smoothbound_failure failure{};

@@ -294,6 +294,57 @@ static void check_levels(void) {
   smoothbound_sketch_destroy(sketch);
 }
 
+/* Probabilities under other noises than the Gaussian. */
+static void check_levels_of_curves(void) {
+  static const double at[] = {0.1, 0.5}, p[] = {0.0, 0.5, 1.0};
+  static const double values[] = {0.0, 0.4, 0.9, 0.0, 0.0, 0.5};
+  const double level[] = {0.5}, radii[] = {0.0, 0.5}, cut[] = {0.25};
+  double bounds[inputs * 2], radius[inputs], gaussian[inputs * 2];
+  const smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs};
+  smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
+  const smoothbound_scores scores = usual_scores();
+  smoothbound_level_options options;
+  int curve;
+
+  for (curve = SMOOTHBOUND_CURVE_GAUSSIAN; curve <= SMOOTHBOUND_CURVE_TABLE; ++curve) {
+    smoothbound_level_options_init(&options, sizeof options);
+    CHECK(options.curve == SMOOTHBOUND_CURVE_GAUSSIAN && options.reserved_2 == 0);
+    options.sigma = 1.0;
+    options.levels = level;
+    options.n_levels = 1;
+    options.radii = radii;
+    options.n_radii = 2;
+    options.thresholds = cut;
+    options.n_thresholds = 1;
+    options.curve = curve;
+    options.pixels = 784;
+    options.kept = 45;
+    if (curve == SMOOTHBOUND_CURVE_TABLE) {
+      CHECK(smoothbound_certify_levels(&scores, &options, &out, &failure) ==
+            SMOOTHBOUND_BAD_ARGUMENT);
+      options.curve_radii = at;
+      options.n_curve_radii = 2;
+      options.curve_p = p;
+      options.n_curve_p = 3;
+      options.curve_values = values;
+    }
+    CHECK(smoothbound_certify_levels(&scores, &options, &out, &failure) == SMOOTHBOUND_OK);
+    if (curve == SMOOTHBOUND_CURVE_GAUSSIAN) memcpy(gaussian, bounds, sizeof bounds);
+    CHECK(fabs(bounds[0] - gaussian[0]) < 1e-10); /* R = 0 */
+    CHECK(bounds[1] <= bounds[0]);
+  }
+  options.struct_size = offsetof(smoothbound_level_options, curve); /* that of version 0.1 */
+  CHECK(smoothbound_certify_levels(&scores, &options, &out, &failure) == SMOOTHBOUND_OK);
+  CHECK(memcmp(bounds, gaussian, sizeof bounds) == 0);
+  options.struct_size = sizeof options;
+  options.curve = 5;
+  CHECK(smoothbound_certify_levels(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+  CHECK(strstr(failure.message, "curve must be one of its codes") == failure.message);
+  options.curve = 0;
+  options.reserved_2 = 1;
+  CHECK(smoothbound_certify_levels(&scores, &options, &out, &failure) == SMOOTHBOUND_BAD_OPTION);
+}
+
 /* Sketches of others are not merged, nor scores of others added. */
 static void check_sketch_partners(void) {
   smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
@@ -722,6 +773,7 @@ int main(void) {
   RUN(check_sketch_counts);
   RUN(check_sketch_certificates);
   RUN(check_levels);
+  RUN(check_levels_of_curves);
   RUN(check_sketch_partners);
   RUN(check_sketch_refusals);
   RUN(check_edges);

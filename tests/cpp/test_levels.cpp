@@ -133,6 +133,54 @@ CASE("quantiles are draws of the least rank that suffices") {
   check_quantiles<double>();
 }
 
+// The bounds of other noises are psi of the bound of Clopper and Pearson, and the ranks are the
+// least with psi above the goal.
+CASE("other noises enter through their curve") {
+  const std::vector<double> at{0.5, 1.0}, grid{0.0, 0.5, 0.9, 1.0};
+  const std::vector<double> values{0.0, 0.3, 0.7, 0.9, 0.0, 0.1, 0.5, 0.7};
+  const std::vector<double> rows = awkward_rows<double>(), tau{-1.0, 0.125}, q{0.25, 0.5};
+  const std::vector<double> radii{0.0, 0.5, 1.0}, cuts{0.25};
+  for (const NoiseCurve& curve :
+       {NoiseCurve{CurveKind::l1_uniform}, NoiseCurve{CurveKind::l1_laplace},
+        NoiseCurve{CurveKind::ablation, 50, 3},
+        NoiseCurve{CurveKind::table, 0, 0, at, grid, values}}) {
+    LevelOptions o = usual();
+    o.sigma = 1.0;
+    o.curve = curve;
+    o.levels = tau;
+    o.radii = radii;
+    o.thresholds = cuts;
+    const auto psi = [&](std::size_t k, double r) {
+      const double p = gaussian::cdf(binomial_quantile(k, n_draws, o.alpha));
+      return curve(p, 1.0 - p, r);
+    };
+    const Results lower = certify(scores_of(rows), o);
+    CHECK(!lower.failure);
+    for (std::size_t j = 0; j < tau.size(); ++j) {
+      const auto reach = static_cast<std::size_t>(
+          std::count_if(rows.data(), rows.data() + n_draws, [&](double x) { return x >= tau[j]; }));
+      for (std::size_t m = 0; m < radii.size(); ++m) {
+        CHECK(std::fabs(lower.bounds[j * radii.size() + m] - psi(reach, radii[m])) < 1e-10);
+      }
+      const double r = lower.radius[j];
+      CHECK(std::isnan(r) ? psi(reach, 0.0) <= 0.25 : psi(reach, r) > 0.25 - 1e-10);
+    }
+    o.statistic = Statistic::quantile;
+    o.levels = q;
+    o.thresholds = {};
+    std::vector<double> row(rows.begin(), rows.begin() + n_draws);
+    std::sort(row.begin(), row.end(), std::greater<>());
+    const Results made = certify(scores_of(rows), o);
+    for (std::size_t j = 0; j < q.size(); ++j) {
+      for (std::size_t m = 0; m < radii.size(); ++m) {
+        std::size_t k = 1;
+        while (k <= n_draws && !(psi(k, radii[m]) > 1.0 - q[j])) ++k;
+        CHECK(made.bounds[j * radii.size() + m] == (k <= n_draws ? row[k - 1] : -infinity));
+      }
+    }
+  }
+}
+
 CASE("the level of a count grows with it, and with alpha") {
   for (const double alpha : {1e-302, 1e-9, 0.5, 0.9}) {
     for (std::size_t k = 0; k < n_draws; ++k) {
@@ -204,6 +252,16 @@ CASE("bad options, outputs and scores are refused") {
           o.thresholds = levels;
         }) == Error::bad_option);
   CHECK(refused([](LevelOptions& o) { o.b = 0.5; }) == Error::bad_score);
+  CHECK(refused([](LevelOptions& o) { o.curve = {CurveKind::ablation, 5, 2}; }) ==
+        Error::bad_option);  // sigma is not 1
+  CHECK(refused([](LevelOptions& o) {
+          o.sigma = 1.0;
+          o.curve = {CurveKind::ablation, 5, 6};
+        }) == Error::bad_option);
+  CHECK(refused([](LevelOptions& o) {
+          o.sigma = 1.0;
+          o.curve = {CurveKind::table};
+        }) == Error::bad_option);
   LevelOptions o = usual();
   o.levels = levels;
   o.radii = radii;

@@ -2,13 +2,14 @@
 /// Probabilities that a score reaches a level, and quantiles of the scores, certified within a
 /// radius from counts of draws.
 ///
-/// Let k of n independent draws of h(x + delta), delta ~ N(0, sigma^2 I), reach a level t, and let
-/// p(k) be the bound of Clopper and Pearson: the p at which k or more of n draws succeed with
-/// probability alpha. With probability at least 1 - alpha, at all points x' within R of x at once,
+/// Let k of n independent draws of h(x + delta) reach a level t, and let p(k) be the bound of
+/// Clopper and Pearson: the p at which k or more of n draws succeed with probability alpha. With
+/// probability at least 1 - alpha, at all points x' within R of x at once,
 ///
-///   P(h(x' + delta) >= t) >= psi_r(p(k)),   psi_r(p) = Phi(Phi^-1(p) - r),   r = R / sigma,
+///   P(h(x' + delta) >= t) >= psi_r(p(k)),   r = R / sigma,
 ///
-/// by the lemma of Neyman and Pearson (Cohen, Rosenfeld, Kolter 2019). The upper bound is
+/// by the definition of the curve psi of the noise (noise_curve.hpp). That of the Gaussian,
+/// psi_r(p) = Phi(Phi^-1(p) - r), is the lemma of Neyman and Pearson. The upper bound is
 /// 1 - psi_r(p(k')), k' the number of draws below t. A q-quantile of h(x' + delta) is any m with
 /// P(h < m) <= q <= P(h <= m). Let k be the least count with psi_r(p(k)) > 1 - q. The k-th largest
 /// draw is a lower bound on every q-quantile at every x' within R; for the upper bound it is the
@@ -25,6 +26,7 @@
 #include "smoothbound/cancel.hpp"
 #include "smoothbound/certify.hpp"
 #include "smoothbound/failure.hpp"
+#include "smoothbound/noise_curve.hpp"
 #include "smoothbound/options.hpp"
 #include "smoothbound/scores.hpp"
 #include "smoothbound/sketch.hpp"
@@ -38,7 +40,7 @@ enum class Statistic {
 
 /// What to certify about the distribution of the scores.
 struct LevelOptions {
-  double sigma = 0.0;  ///< noise level, > 0, in the units of the model's input
+  double sigma = 0.0;  ///< noise level, > 0; 1 for a curve without a scale
   /// Failure probability of each level, in [least_alpha, 1). Above 1/2 it counts as 1/2.
   double alpha = 1e-3;
   /// Range of the scores, a < b, either of which may be infinite. A quantile that the draws do not
@@ -53,8 +55,9 @@ struct LevelOptions {
   std::span<const double> radii;  ///< >= 0, in the units of sigma
   /// For a probability in (0, 1), for a quantile any score that is not NaN; the lower side only.
   std::span<const double> thresholds;
-  int threads = 1;     ///< >= 1; the result does not depend on it
-  Cancel cancel = {};  ///< asked by the calling thread
+  int threads = 1;        ///< >= 1; the result does not depend on it
+  Cancel cancel = {};     ///< asked by the calling thread
+  NoiseCurve curve = {};  ///< the noise; its arrays must outlive the call
 };
 
 /// Certifies every row. All radii and thresholds of a level of a probability hold at once, with

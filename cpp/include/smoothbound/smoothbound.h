@@ -189,7 +189,8 @@ typedef struct smoothbound_certificates {
  * smoothbound_level_options_init() first, then set the fields that differ from the defaults. */
 typedef struct smoothbound_level_options {
   size_t struct_size;       /**< sizeof(smoothbound_level_options) */
-  double sigma;             /**< noise level, > 0, in the units of the model's input; no default */
+  double sigma;             /**< noise level, > 0, in the units of the model's input; no default.
+                                 1 for a curve without a scale */
   double alpha;             /**< failure probability of each level, in (0, 1); 0.001 */
   double a, b;              /**< range of the scores, a < b; -INFINITY and INFINITY. A quantile that
                                  the draws do not bound is a from below and b from above */
@@ -208,6 +209,14 @@ typedef struct smoothbound_level_options {
   int32_t (*cancel)(void* context); /**< the calling thread asks it from time to time; a result
                                        other than 0 ends the call. NULL: never asked */
   void* cancel_context;             /**< the argument of cancel */
+  int32_t curve;                    /**< SMOOTHBOUND_CURVE_...; Gaussian */
+  int32_t reserved_2;               /**< 0 */
+  size_t pixels, kept;              /**< the numbers of the curve, as in smoothbound_options */
+  const double* curve_radii;
+  size_t n_curve_radii;
+  const double* curve_p;
+  size_t n_curve_p;
+  const double* curve_values;
 } smoothbound_level_options;
 
 /** What went wrong. Every function takes one or NULL, and writes to it if it fails. */

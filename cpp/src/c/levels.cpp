@@ -6,14 +6,17 @@
 
 #include "arrays.hpp"
 #include "names.hpp"
+#include "options.hpp"
 #include "report.hpp"
 #include "sketch.hpp"
 
 namespace smoothbound::c {
 
 template <>
-constexpr std::size_t first_size<smoothbound_level_options> = sizeof(smoothbound_level_options);
-static_assert(offsetof(smoothbound_level_options, cancel_context) + sizeof(void*) ==
+constexpr std::size_t first_size<smoothbound_level_options> =
+    offsetof(smoothbound_level_options, cancel_context) + sizeof(void*);
+static_assert(ends_without_padding<smoothbound_level_options>);
+static_assert(offsetof(smoothbound_level_options, curve_values) + sizeof(void*) ==
               sizeof(smoothbound_level_options));
 
 namespace {
@@ -44,6 +47,8 @@ std::int32_t level_options_of(const smoothbound_level_options* given, const Repo
   const auto statistic = detail::coded(detail::statistics, c.statistic);
   if (!statistic) return report.code("statistic", c.statistic);
   if (c.reserved != 0) return report.code("options->reserved", c.reserved);
+  if (c.reserved_2 != 0) return report.code("options->reserved_2", c.reserved_2);
+  if (const std::int32_t status = curve_of(c, report, o.curve)) return status;
   o.sigma = c.sigma;
   o.alpha = c.alpha;
   o.a = c.a;

@@ -17,21 +17,6 @@ bool take(const detail::Name<Enum> (&names)[n], std::int32_t code, Enum& value) 
   return found.has_value();
 }
 
-// Sets the table of a curve.
-std::int32_t table_of(const smoothbound_options& c, const Report& report,
-                      NoiseCurve& curve) noexcept {
-  if (c.curve_radii == nullptr) return report.null("options->curve_radii");
-  if (c.curve_p == nullptr) return report.null("options->curve_p");
-  if (c.curve_values == nullptr) return report.null("options->curve_values");
-  constexpr std::size_t most = std::size_t{1} << 30;  // so that the product does not overflow
-  const std::size_t n_radii = std::min(c.n_curve_radii, most);
-  const std::size_t n_p = std::min(c.n_curve_p, most);
-  curve.radii = {c.curve_radii, n_radii};
-  curve.p = {c.curve_p, n_p};
-  curve.values = {c.curve_values, n_radii * n_p};
-  return SMOOTHBOUND_OK;
-}
-
 }  // namespace
 
 smoothbound_options defaults() noexcept {
@@ -67,13 +52,8 @@ std::int32_t options_of(const smoothbound_options* given, std::size_t n_draws, c
   if (c.reserved != 0) return report.code("options->reserved", c.reserved);
   if (!take(detail::orders, c.order, o.order)) return report.code("order", c.order);
   if (c.reserved_2 != 0) return report.code("options->reserved_2", c.reserved_2);
-  if (!take(detail::curves, c.curve, o.curve.kind)) return report.code("curve", c.curve);
   if (c.reserved_3 != 0) return report.code("options->reserved_3", c.reserved_3);
-  if (o.curve.kind == CurveKind::table) {
-    if (const std::int32_t status = table_of(c, report, o.curve)) return status;
-  }
-  o.curve.pixels = c.pixels;
-  o.curve.kept = c.kept;
+  if (const std::int32_t status = curve_of(c, report, o.curve)) return status;
   constexpr std::uint64_t most = std::numeric_limits<std::size_t>::max();
   const std::uint64_t pilot = c.n_pilot > 0 ? c.n_pilot : std::max<std::size_t>(n_draws / 10, 1);
   o.n_pilot = static_cast<std::size_t>(std::min(pilot, most));

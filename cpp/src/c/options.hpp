@@ -1,9 +1,11 @@
 // Converts the options of C to those of C++.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
+#include "names.hpp"
 #include "report.hpp"
 #include "smoothbound/options.hpp"
 #include "smoothbound/smoothbound.h"
@@ -15,5 +17,26 @@ smoothbound_options defaults() noexcept;
 // Converts `given`, of any version, to `options`, whose spans point to the arrays of `given`.
 std::int32_t options_of(const smoothbound_options* given, std::size_t n_draws, const Report& report,
                         Options& options) noexcept;
+
+// Sets the curve of options, whose arrays it then points to.
+template <class Struct>
+std::int32_t curve_of(const Struct& c, const Report& report, NoiseCurve& curve) noexcept {
+  const auto kind = detail::coded(detail::curves, c.curve);
+  if (!kind) return report.code("curve", c.curve);
+  curve.kind = *kind;
+  curve.pixels = c.pixels;
+  curve.kept = c.kept;
+  if (curve.kind != CurveKind::table) return SMOOTHBOUND_OK;
+  if (c.curve_radii == nullptr) return report.null("options->curve_radii");
+  if (c.curve_p == nullptr) return report.null("options->curve_p");
+  if (c.curve_values == nullptr) return report.null("options->curve_values");
+  constexpr std::size_t most = std::size_t{1} << 30;  // so that the product does not overflow
+  const std::size_t n_radii = std::min(c.n_curve_radii, most);
+  const std::size_t n_p = std::min(c.n_curve_p, most);
+  curve.radii = {c.curve_radii, n_radii};
+  curve.p = {c.curve_p, n_p};
+  curve.values = {c.curve_values, n_radii * n_p};
+  return SMOOTHBOUND_OK;
+}
 
 }  // namespace smoothbound::c

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from scipy.special import ndtr, ndtri
 from smoothbound._numba._means.mean import CDF_ERROR
 from smoothbound._numba.bounds import order_quantiles, quiet
 from smoothbound.backends._names import Side
+from smoothbound.curves._curve import Curve
+from smoothbound.curves._knot_sum import largest_radius, probabilities
 
 __all__ = ["binomial_quantile", "bound_level_counts", "bound_levels"]
 
@@ -50,6 +52,7 @@ class _Plan:
     radii: Vector
     thresholds: Vector
     threads: int
+    curve: Curve | None = None  # None: the Gaussian
 
     @property
     def counted(self) -> Vector:
@@ -58,14 +61,20 @@ class _Plan:
 
     @cached_property
     def shifts(self) -> Vector:
-        """R / sigma of each radius, rounded up."""
+        """R / sigma of each radius, rounded up; R where there is no scale."""
+        if self.curve is not None and not self.curve.has_scale:
+            return self.radii
         with quiet():
             shifts = np.nextafter(self.radii / self.sigma, np.inf)
             return np.where(self.radii == 0.0, 0.0, shifts)
 
     @cached_property
     def goals(self) -> Vector:
-        """Upper bounds on Phi^-1 of what a probability has to be above."""
+        """Upper bounds on what a probability has to be above; for the Gaussian on their Phi^-1."""
+        if self.curve is not None:
+            if self.statistic == "probability":
+                return self.thresholds
+            return np.nextafter(1 - self.levels, 2) if self.side == "lower" else self.levels
         if self.statistic == "probability":
             z = np.asarray(ndtri(self.thresholds))
         else:
@@ -75,14 +84,28 @@ class _Plan:
     @cached_property
     def ranks(self) -> Counts:
         """The ranks of the draws that bound the quantiles, (n_levels, n_radii); 0: none does."""
-        goals = np.nextafter(self.goals[:, None] + self.shifts, np.inf)
-        low, high = np.zeros(goals.shape, np.int64), np.full(goals.shape, self.n_draws)
-        none = ~(self._level_of(high) > goals)
+        shape = (self.levels.size, self.radii.size)
+        low, high = np.zeros(shape, np.int64), np.full(shape, self.n_draws)
+        none = ~self._passes(high)
         while (high - low > 1).any():
             middle = np.where(high - low > 1, (low + high) // 2, high)
-            passes = self._level_of(middle) > goals
+            passes = self._passes(middle)
             low, high = np.where(passes, low, middle), np.where(passes, middle, high)
         return np.where(none, 0, high)
+
+    def _passes(self, counts: Counts) -> NDArray[np.bool_]:
+        """Say whether counts, (n_levels, n_radii), have psi of their levels above the goals."""
+        z = self._level_of(counts)
+        if self.curve is None:
+            return np.asarray(z > np.nextafter(self.goals[:, None] + self.shifts, np.inf))
+        return np.asarray(self._psi(self.curve, z) > self.goals[:, None])
+
+    def _psi(self, curve: Curve, z: Vector) -> Vector:
+        """Bound psi at the radii, which are along the last axis, from below."""
+        p, q = probabilities(z)
+        p, q = (np.broadcast_to(each, (*z.shape[:-1], self.shifts.size)) for each in (p, q))
+        at = [curve.between(p[..., j], q[..., j], r) for j, r in enumerate(self.shifts.tolist())]
+        return np.stack(at, axis=-1) if at else np.empty(p.shape)
 
     def _level_of(self, counts: Counts) -> Vector:
         return _quantiles(counts, self.n_draws, self.alpha)
@@ -95,6 +118,10 @@ class _Plan:
             return bounds, self._radius(z)
 
     def _bounds(self, z: Vector) -> Vector:
+        if self.curve is not None:
+            kept = self._psi(self.curve, z)
+            lost = np.where(kept > 0.0, np.minimum(np.nextafter(1.0 - kept, 2.0), 1.0), 1.0)
+            return kept if self.side == "lower" else lost
         if self.side == "lower":
             p = ndtr(np.nextafter(z - self.shifts, -np.inf))
             return np.asarray(np.maximum(p - p * CDF_ERROR - _LEAST, 0.0))
@@ -104,11 +131,26 @@ class _Plan:
     def _radius(self, z: Vector) -> Vector:
         if not self.thresholds.size:
             return np.empty((len(z), self.levels.size, 0))
-        r = np.nextafter(z - self.goals, -np.inf)
-        radius = r * self.sigma
-        radius = np.where(radius > 0.0, np.nextafter(radius, -np.inf), radius)
-        radius = np.where(r >= 0.0, radius, np.nan)
+        if self.curve is None:
+            r = np.nextafter(z - self.goals, -np.inf)
+            r = np.where(r >= 0.0, r, np.nan)
+        else:
+            found = [[self._farthest(self.curve, at) for at in row] for row in z]
+            r = np.array(found).reshape(*z.shape[:-1], self.goals.size)
+        radius = r
+        if self.curve is None or self.curve.has_scale:
+            radius = r * self.sigma
+            radius = np.where(radius > 0.0, np.nextafter(radius, -np.inf), radius)
         return radius if self.statistic == "probability" else np.swapaxes(radius, 1, 2)
+
+    def _farthest(self, curve: Curve, z: Vector) -> list[float]:
+        """Return the largest r for each goal, with psi of one level above it; NaN without one."""
+        p, q = probabilities(z)
+
+        def excess(r: float, goal: float) -> float:
+            return float(curve.between(p, q, r)[0]) - goal
+
+        return [largest_radius(curve, partial(excess, goal=goal)) for goal in self.goals.tolist()]
 
     def trivial(self, n_inputs: int) -> Vector:
         """Return bounds on quantiles that are the end of the range."""

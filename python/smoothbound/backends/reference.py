@@ -359,20 +359,22 @@ def clopper_pearson(count: int, n_draws: int, alpha: float) -> float:
     return float(beta.ppf(alpha, count, n_draws - count + 1)) if count else 0.0
 
 
-def lower_probability(scores: Vector, level: float, r: float, alpha: float) -> float:
+def lower_probability(
+    scores: Vector, level: float, r: float, alpha: float, psi: Psi = shift
+) -> float:
     """Bound P(h >= level) from below: the draws are counted one by one, then shifted."""
     count = sum(1 for score in scores if score >= level)
-    return shift(clopper_pearson(count, len(scores), alpha), r)
+    return psi(clopper_pearson(count, len(scores), alpha), r)
 
 
-def lower_quantile(scores: Vector, q: float, r: float, alpha: float) -> float:
+def lower_quantile(scores: Vector, q: float, r: float, alpha: float, psi: Psi = shift) -> float:
     """Bound every q-quantile from below: try the draws, the largest first; -inf without one.
 
     The number of draws tried stands for the count, so that ties do not matter.
     """
     n = len(scores)
     for count, score in enumerate(sorted(scores, reverse=True), 1):
-        if shift(clopper_pearson(count, n, alpha), r) > 1.0 - q:
+        if psi(clopper_pearson(count, n, alpha), r) > 1.0 - q:
             return float(score)
     return -math.inf
 

@@ -61,7 +61,8 @@ def certify_scores(
     Parameters
     ----------
     scores : array of float16, float32 or float64, shape (n_inputs, n_draws)
-        Row i holds the scores h(x_i + delta) of independent draws delta ~ N(0, sigma^2 I).
+        Row i holds the scores h(x_i + delta) of independent draws of the noise, which is
+        delta ~ N(0, sigma^2 I) for the Gaussian.
         NumPy, torch (any device), Arrow, or anything with DLPack, the buffer protocol or the
         array interface. `smoothbound.scores.as_scores` says which of them are copied.
     sigma : float or array-like, shape (n_inputs,)
@@ -72,6 +73,7 @@ def certify_scores(
         The noise of the draws, and what it certifies against: the radii are distances in the norm
         of the curve (`smoothbound.curves`, docs/other-noises.md). Only the Gaussian takes
         ``bound="tangent"`` and ``"joint"``, and ``bound="mean"`` needs a convex curve.
+        Probabilities and quantiles take every curve.
     alpha : float
         Failure probability of each certificate, at least 1e-300 and below 1.
     score_range : (float, float), optional
@@ -159,9 +161,12 @@ def certify_scores(
     of lower bounds: those of the scores a + b - h. docs/bounds.md has the proofs. All rounding goes
     to the safe side.
 
+    Another `curve` has its own psi in place of this one.
+
     A probability has the bound P(h(x' + delta) >= t) >= psi(p), with p the bound of Clopper and
-    Pearson from the number of draws >= t. A quantile is bounded by one of the draws, whose rank
-    depends on n, alpha, the level and r alone.
+    Pearson from the number of draws >= t; an upper bound is 1 - psi of that of the draws < t. A
+    quantile at level q is bounded by one of the draws, whose rank is the least with psi(p) > 1 - q
+    from below and > q from above. It depends on n, alpha, q and R alone.
 
     References
     ----------

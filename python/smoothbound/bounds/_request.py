@@ -277,11 +277,7 @@ def sigma_of(curve: Curve, sigma: object) -> float:
 def _require_suited(curve: Curve, request: Request) -> None:
     """Refuse a curve that the bound cannot use, or that does not know a radius."""
     bound = request.method.bound
-    if curve != GAUSSIAN and request.statistic != "mean":
-        raise ValueError(
-            f"curve must be 'gaussian' with statistic={request.statistic!r}, got {curve.name!r}"
-        )
-    if curve != GAUSSIAN and bound not in ("mean", "cdf"):
+    if curve != GAUSSIAN and bound not in ("mean", "cdf", "binomial"):
         raise ValueError(
             f"curve must be 'gaussian' with bound={bound!r}, got {curve.name!r}; the bounds 'cdf' "
             "and 'mean' take other curves"

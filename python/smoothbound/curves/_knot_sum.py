@@ -15,13 +15,19 @@ from smoothbound.curves._curve import Curve
 from smoothbound.curves._gaussian import CDF_ERROR
 from smoothbound.curves._tabulated import Tabulated
 
-__all__ = ["KnotSum"]
+__all__ = ["KnotSum", "largest_radius", "probabilities"]
 
 Vector = NDArray[np.float64]
 
 _UNIT = 2.0**-53
 _BLOCK = 64  # the sum of a block errs by as many units
 _RESOLUTION = 1e-14  # of r, in units of 1 + r
+
+
+def probabilities(z: Vector) -> tuple[Vector, Vector]:
+    """Return Phi(z), rounded down, and 1 - Phi(z), rounded up."""
+    p = np.maximum(ndtr(z) * (1.0 - CDF_ERROR) - 1e-323, 0.0)
+    return p, ndtr(-z) * (1.0 + CDF_ERROR) + 1e-323
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,7 @@ class KnotSum:
     @classmethod
     def of_levels(cls, gaps: Vector, z: Vector, curve: Curve) -> KnotSum:
         """Take the levels as quantiles."""
-        p = np.maximum(ndtr(z) * (1.0 - CDF_ERROR) - 1e-323, 0.0)
-        return cls(gaps, p, ndtr(-z) * (1.0 + CDF_ERROR) + 1e-323, curve)
+        return cls(gaps, *probabilities(z), curve)
 
     def __call__(self, r: float) -> float:
         """Sum gap * psi_r(p), rounded down."""
@@ -48,24 +53,30 @@ class KnotSum:
 
     def certified_radius(self, target: float) -> float:
         """Find the largest radius whose sum is above the target; NaN if R = 0 fails."""
-        if not self(0.0) > target:
-            return math.nan
-        if isinstance(self.curve, Ablation):
-            return self._last(range(self.curve.pixels - self.curve.kept + 1), target)
-        if isinstance(self.curve, Tabulated):
-            return self._last((0.0, *self.curve.radii), target)
-        return _largest(lambda r: self(r) - target)
+        return largest_radius(self.curve, lambda r: self(r) - target)
 
-    def _last(self, radii: Sequence[float], target: float) -> float:
-        """Find the last of some radii, of which the first passes, by halving."""
-        low, high = 0, len(radii)
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self(float(radii[middle])) > target:
-                low = middle
-            else:
-                high = middle
-        return float(radii[low])
+
+def largest_radius(curve: Curve, excess: Callable[[float], float]) -> float:
+    """Find the largest radius whose excess is above 0; NaN if R = 0 fails."""
+    if not excess(0.0) > 0.0:
+        return math.nan
+    if isinstance(curve, Ablation):
+        return _last(range(curve.pixels - curve.kept + 1), excess)
+    if isinstance(curve, Tabulated):
+        return _last((0.0, *curve.radii), excess)
+    return _largest(excess)
+
+
+def _last(radii: Sequence[float], excess: Callable[[float], float]) -> float:
+    """Find the last of some radii, of which the first passes, by halving."""
+    low, high = 0, len(radii)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if excess(float(radii[middle])) > 0.0:
+            low = middle
+        else:
+            high = middle
+    return float(radii[low])
 
 
 def _largest(excess: Callable[[float], float]) -> float:

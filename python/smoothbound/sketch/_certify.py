@@ -34,6 +34,7 @@ __all__ = [
     "certify_content",
     "least_draws",
     "loss_of",
+    "require_noise",
 ]
 
 _MANY_DRAWS = 2**22  # beyond this, the levels of all counts would take too much memory
@@ -124,7 +125,7 @@ def certify_content(
     backend = backends.resolve(backend)
     counts, n = content.counts, content.n_draws
     require_draws(least_draws(content), request)
-    _require_noise(content, request.curve)
+    require_noise(content, request.curve)
     run = partial(
         bound_counts,
         content.edges,
@@ -160,7 +161,7 @@ def least_draws(content: SketchContent) -> int:
     return int(n.min())
 
 
-def _require_noise(content: SketchContent, curve: Curve) -> None:
+def require_noise(content: SketchContent, curve: Curve) -> None:
     """Refuse a curve of another noise than that of the draws, as far as it is known."""
     if curve == GAUSSIAN:
         return

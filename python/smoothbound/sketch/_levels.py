@@ -15,7 +15,7 @@ from smoothbound.bounds._levels.certify import level_options
 from smoothbound.bounds._levels.sample_size import require_draws_for_levels
 from smoothbound.bounds._request import OneSide, Request, Settings
 from smoothbound.noise._displaced import inward, outward
-from smoothbound.sketch._certify import SketchSettings, least_draws
+from smoothbound.sketch._certify import SketchSettings, least_draws, require_noise
 from smoothbound.sketch._content import SketchContent
 
 __all__ = ["SketchLevelCertificate", "certify_levels"]
@@ -55,6 +55,7 @@ def certify_levels(
     backend = backends.resolve(backend)
     threads = backends.choose_threads(threads, content.counts.size)
     require_draws_for_levels(least_draws(content), request)
+    require_noise(content, request.curve)
     lower = upper = radius = None
     if share := request.share("lower"):
         lower, radius = _bounds(content, request, share, backend, threads)
@@ -76,7 +77,7 @@ def _bounds(
     content: SketchContent, request: Request, share: OneSide, backend: Backend, threads: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Bound one side; the inputs with the same number of draws together."""
-    options: dict[str, Any] = level_options(request, share)
+    options: dict[str, Any] = level_options(request, share, backend)
     options["radii"] = outward(options["radii"], content.displacement)
     n_inputs, n_levels, n_draws = len(content.index), len(request.levels), content.n_draws
     bounds = np.empty((n_inputs, n_levels, options["radii"].size))

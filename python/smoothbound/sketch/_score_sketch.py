@@ -489,6 +489,7 @@ class ScoreSketch:
         self,
         *,
         sigma: float | ArrayLike | None = None,
+        curve: str | Curve = "gaussian",
         radii: ArrayLike = (0.0,),
         thresholds: ArrayLike = (),
         alpha: float = 1e-3,

@@ -450,6 +450,10 @@ def test_levels_need_a_statistic_and_the_other_way_round(tmp_path: Path) -> None
     [
         (["--sigma", 0.25, "--curve", "l1-laplace"], {"sigma": 0.25, "curve": "l1-laplace"}),
         (["--curve", "ablation-3-of-50"], {"curve": "ablation-3-of-50"}),
+        (
+            ["--curve", "ablation-3-of-50", "--statistic", "probability", "--levels", 0.7],
+            {"curve": "ablation-3-of-50", "statistic": "probability", "levels": [0.7]},
+        ),
     ],
 )
 def test_another_noise(table: Path, words: list[object], options: dict[str, Any]) -> None:

@@ -25,7 +25,8 @@ class LevelCertificate(Certificate):
     Attributes
     ----------
     settings : Settings
-        ``settings.statistic`` and ``settings.levels`` say what is bounded.
+        ``settings.statistic`` and ``settings.levels`` say what is bounded, and ``settings.curve``
+        under which noise, and in which distance.
     lower : ndarray of float64, shape (n_inputs, n_levels, n_radii), or None
         The probability that a score is at least the level cannot fall below it within the radius;
         or no quantile at the level can. All radii and thresholds of one level of a probability
@@ -35,7 +36,7 @@ class LevelCertificate(Certificate):
     upper : ndarray of float64, shape (n_inputs, n_levels, n_radii), or None
         The probability, or any quantile, cannot rise above it within the radius.
     radius : ndarray of float64, shape (n_inputs, n_levels, n_thresholds), or None
-        The radius, in the units of the input, within which the probability is above the
+        The radius, in the distance of the curve, within which the probability is above the
         threshold, or every quantile at or above it; NaN where even R = 0 fails. None without the
         lower side.
 

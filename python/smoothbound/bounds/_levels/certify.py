@@ -40,7 +40,7 @@ def certify_levels(
         if share is None:
             continue
         bounds, found, bad = backends.load(backend).bound_levels(
-            rows, a=a, b=b, threads=threads, **level_options(request, share)
+            rows, a=a, b=b, threads=threads, **level_options(request, share, backend)
         )
         if bad >= 0:
             named = bad if positions is None else int(positions[bad])
@@ -52,8 +52,8 @@ def certify_levels(
     return LevelCertificate(settings, lower, upper, radius)
 
 
-def level_options(request: Request, share: OneSide) -> dict[str, Any]:
-    """Return the arguments that the functions of the backends share."""
+def level_options(request: Request, share: OneSide, backend: Backend) -> dict[str, Any]:
+    """Return the arguments that both functions of a backend take."""
     return {
         "statistic": request.statistic,
         "levels": np.array(request.levels, np.float64),
@@ -62,4 +62,5 @@ def level_options(request: Request, share: OneSide) -> dict[str, Any]:
         "side": share.side,
         "radii": np.array(request.radii, np.float64),
         "thresholds": np.array(share.thresholds, np.float64),
+        "curve": backends.curve_of(backend, request.curve),
     }

@@ -6,6 +6,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from exact import cdf
+from exact_curves import exact_psi
 
 import smoothbound as sb
 from smoothbound.backends import _select
@@ -102,3 +103,33 @@ def test_probabilities_and_radii_are_on_the_safe_side(backend, k, r):
     ).upper
     exact = cdf(mp.mpf(r) - z)  # 1 - psi_r
     assert exact <= mp.mpf(upper[0, 0, 0]) <= exact * (1 + mp.mpf("1e-9")) + mp.mpf("1e-322")
+
+
+@pytest.mark.parametrize("name", ["l1-uniform", "l1-laplace", "ablation-3-of-29"])
+@pytest.mark.parametrize("k", [1, 60, 99, 100])
+@pytest.mark.parametrize("r", [0.0, 0.3, 1.0, 5.0])
+def test_with_other_noises_all_is_on_the_safe_side(backend, name, k, r):
+    scores = np.zeros((1, 100))
+    scores[0, :k] = 1.0
+    options = {"curve": name, "alpha": 0.01, "radii": [r], "backend": backend}
+    options["sigma"] = None if name.startswith("ablation") else 1.0
+    chance = {"statistic": "probability", "levels": [0.5]} | options
+    p = exact_level(k, 100, mp.mpf(0.01))
+    exact = exact_psi(name, p, r)
+    made = sb.certify_scores(scores, thresholds=[0.25], **chance)
+    assert exact - mp.mpf("1e-11") <= mp.mpf(made.lower[0, 0, 0]) <= exact
+    upper = sb.certify_scores(1.0 - scores, sides="upper", **chance).upper[0, 0, 0]
+    assert 1 - exact <= mp.mpf(upper) <= 1 - exact + mp.mpf("1e-11")
+    radius = made.radius[0, 0, 0]
+    assert np.isnan(radius) == (p <= 0.25)
+    if p > 0.25:
+        step = 1.0 if name.startswith("ablation") else 1e-9
+        assert exact_psi(name, p, radius) > 0.25 >= exact_psi(name, p, radius + step)
+    # The k-th largest draw bounds a quantile if psi is above 1 - q, and the one before is not.
+    for q in (0.2, 0.5) if k == 60 and r < 1 else ():
+        made = sb.certify_scores(
+            np.arange(100.0)[None], statistic="quantile", levels=[q], **options
+        )
+        rank = 100 - int(made.lower[0, 0, 0])
+        ranks = [exact_psi(name, exact_level(j, 100, mp.mpf(0.01)), r) for j in (rank, rank - 1)]
+        assert ranks[0] > 1 - mp.mpf(q) >= ranks[1]
