@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ __all__ = ["add_gaussian", "add_lattice"]
 _ELEMENTS_PER_THREAD = 2**17  # with fewer, starting a thread takes longer than its work
 
 
-@cache
+@lru_cache(maxsize=64)  # a megabyte each, and inputs may have levels of their own
 def _prepared(lattice: Lattice) -> _core.LatticeNoise:
     return _core.LatticeNoise(lattice.high, lattice.low, lattice.denominator)
 

@@ -105,6 +105,23 @@ class Noise:
             raise ValueError(f"grid={grid!r} is for noise='lattice'; leave it out for 'gaussian'")
         self._made_by = _implementation(self.device)
 
+    def at(self, sigma: float) -> Noise:
+        """Return the noise of another level; the kind, the seed, the grid and the device stay.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `sigma` is of the wrong kind or outside its range.
+
+        Examples
+        --------
+        >>> noise = Noise("lattice", 0.25, seed=3, grid=255).at(0.5)
+        >>> noise.sigma, noise.seed, noise.lattice.levels
+        (0.5, 3, 255)
+        """
+        grid = None if self.lattice is None or self.lattice.fine else int(self.lattice.levels)
+        return Noise(self.kind, sigma, seed=self.seed, grid=grid, device=self.device)
+
     def point(self, x: Tensor) -> Tensor:
         """Return the point of one input that `add` takes, on the device.
 

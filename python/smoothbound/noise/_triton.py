@@ -6,7 +6,7 @@ therefore off, and division and square root are the versions that round to the n
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import torch
 import triton
@@ -61,7 +61,7 @@ def add_lattice(points: Tensor, key: Key, out: Tensor, *, lattice: Lattice, seed
         )
 
 
-@cache
+@lru_cache(maxsize=64)  # a megabyte each, and inputs may have levels of their own
 def _thresholds(lattice: Lattice, device: torch.device) -> tuple[Tensor, Tensor]:
     high, low = lattice.high.copy(), lattice.low.view("int64").copy()
     return torch.from_numpy(high).to(device), torch.from_numpy(low).to(device)

@@ -26,6 +26,8 @@ from smoothbound.sampling._schedule import Segment
 
 __all__ = ["Attempt", "Batches"]
 
+Parts = list[tuple[Noise, slice]]  # of a batch: rows that have the same noise
+
 _COMPARED_ROW = 1  # the row of a batch that is given to the model alone
 
 
@@ -89,6 +91,7 @@ class Batches:
         self._noise = noise
         self._like, self._n_slots = like, n_slots
         self._points: Tensor | None = None
+        self._noises = [noise] * n_slots  # of the inputs in the slots
         size = model.batch_size_for(like)
         self._noisy = _allocated(size, like, model.device)
         self._channels_last = model.channels_last_for(like)
@@ -123,8 +126,9 @@ class Batches:
         self._points = self._noise.point(x)[None]
         key = torch.zeros((5, len(self._noisy)), dtype=torch.int64)
         key[2] = torch.arange(len(self._noisy))
+        parts = [(self._noise, slice(0, len(self._noisy)))]
         try:
-            outputs = self._outputs(key.to(self.model.device))
+            outputs = self._outputs(key.to(self.model.device), parts)
         except BatchError as error:
             raise ModelError(error.failure.reason) from error.failure.error
         return OutputSummary.from_batch(outputs, self.model.outputs)
@@ -143,7 +147,8 @@ class Batches:
                     f"{self._like.dtype}"
                 )
             check_index(item.index)
-            point = self._noise.point(x)
+            noise = self._noises[slot] = item.noise or self._noise
+            point = noise.point(x)
             if self._points is None:
                 self._points = point.new_empty((self._n_slots, *point.shape))
             self._points[slot] = point
@@ -152,8 +157,8 @@ class Batches:
                 self._counter.reset(slot)
 
     def _attempt(self, segments: list[Segment[Input]]) -> Attempt:
-        key = self._key(segments)
-        outputs = self._outputs(key)
+        key, parts = self._key(segments), self._parts(segments)
+        outputs = self._outputs(key, parts)
         row = None if self._rows_checked else outputs[_COMPARED_ROW % len(outputs)].clone()
         if row is not None:
             self._warn_of_probabilities(outputs)
@@ -162,7 +167,7 @@ class Batches:
             record, outputs = self.scorer.record(outputs, key[0], key[4] if selects else None)
             attempt = self._sent(segments, record, outputs)
             if row is not None:  # last, because another call of the model may overwrite its outputs
-                self._check_rows(key, row)
+                self._check_rows(key, parts, row)
         return attempt
 
     def _sent(self, segments: list[Segment[Input]], record: Tensor, outputs: Tensor) -> Attempt:
@@ -206,11 +211,22 @@ class Batches:
         key[2, start:stop] += np.arange(start, stop)
         return sent(torch.from_numpy(key), self.model.device)
 
-    def _copies(self, key: Tensor) -> Tensor:
+    def _parts(self, segments: list[Segment[Input]]) -> Parts:
+        """Return the rows of each noise, in their order; unused rows have that of row 0."""
+        noises = [(self._noises[segment.input.slot], segment.rows.stop) for segment in segments]
+        parts, start = [], 0
+        for noise, own in groupby([*noises, (noises[0][0], len(self._noisy))], lambda one: one[0]):
+            stop = max(end for _, end in own)
+            parts.append((noise, slice(start, stop)))
+            start = stop
+        return parts
+
+    def _copies(self, key: Tensor, parts: Parts) -> Tensor:
         """Make the noisy copies of a key. The model may change them in place."""
         assert self._points is not None
-        slots, indices, draws, streams = key[:4]
-        self._noise.add(self._points, slots, indices, draws, streams, self._noisy)
+        for noise, rows in parts:
+            slots, indices, draws, streams = key[:4, rows]
+            noise.add(self._points, slots, indices, draws, streams, self._noisy[rows])
         return self._noisy.detach()
 
     def _warn_of_probabilities(self, outputs: Tensor) -> None:
@@ -226,15 +242,18 @@ class Batches:
                 stacklevel=2,
             )
 
-    def _check_rows(self, key: Tensor, row: Tensor) -> None:
+    def _check_rows(self, key: Tensor, parts: Parts, row: Tensor) -> None:
         """Compare a row among others with the same row in a batch of copies of it.
 
         The outputs of a row must depend on that row alone, because draws are not independent
         otherwise. If the outputs of the row are not finite, the next batch is checked.
         """
-        alone = key[:, _COMPARED_ROW % key.shape[1]].unsqueeze(1).expand_as(key).contiguous()
+        place = _COMPARED_ROW % key.shape[1]
+        alone = key[:, place].unsqueeze(1).expand_as(key).contiguous()
+        noise = next(noise for noise, rows in parts if place < rows.stop)
         try:
-            outputs = torch.cat([row.unsqueeze(0), self._outputs(alone)])
+            outputs = self._outputs(alone, [(noise, slice(0, key.shape[1]))])
+            outputs = torch.cat([row.unsqueeze(0), outputs])
             seen = self.scorer.comparable(outputs, alone[0, 0])
         except BatchError:  # sampling will report the failure if it happens again
             return
@@ -256,14 +275,14 @@ class Batches:
                 "Put the model into evaluation mode: pass the module itself, or call its eval()"
             )
 
-    def _outputs(self, key: Tensor) -> Tensor:
+    def _outputs(self, key: Tensor, parts: Parts) -> Tensor:
         """Run the model, in smaller pieces if it runs out of memory.
 
         Every attempt gets new copies, because a model may change its batch in place.
         """
         rows = self._rows_at_once
         while True:
-            batch = self._copies(key)
+            batch = self._copies(key, parts)
             try:
                 outputs = self._in_pieces(batch, rows)
             except BatchError as error:

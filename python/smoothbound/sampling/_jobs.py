@@ -15,6 +15,8 @@ from smoothbound.noise._kinds import Kind
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from smoothbound.noise._noise import Noise
+
 __all__ = [
     "BudgetedJob",
     "Counter",
@@ -180,12 +182,15 @@ class Input:
         Decides how many draws are made.
     first_draw : int
         Number of the first estimation draw. Draws with smaller numbers were made earlier.
+    noise : Noise, optional
+        Noise of this input, at a level of its own (`Noise.at`). By default that of the run.
     """
 
     x: NDArray[np.floating] | Tensor
     index: int
     job: Job
     first_draw: int = field(default=0, kw_only=True)
+    noise: Noise | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

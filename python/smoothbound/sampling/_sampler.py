@@ -279,7 +279,7 @@ class Sampler:
         n0 : int
             Number of selection draws of each input.
         noise : Noise
-            The result of the method `noise`.
+            The result of the method `noise`. An `Input` may have a level of its own.
         early_selection : bool, default False
             Whether the selection of an input ends as soon as the class is clear: when it has had
             the largest output in 10 draws more than any other class, and at the latest after `n0`

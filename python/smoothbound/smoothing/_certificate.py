@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from smoothbound.classes._class_sketch import ClassSketch
     from smoothbound.store._table.schema import Status
 
-__all__ = ["SmoothedCertificate", "SmoothedSettings"]
+__all__ = ["SmoothedCertificate", "SmoothedSettings", "one_level"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,11 +131,12 @@ class SmoothedCertificate(Certificate):
         Raises
         ------
         ValueError
-            If no classes were counted, or every input failed.
+            If no classes were counted, every input failed, or the inputs have several noise levels.
         """
         from smoothbound.classes._kept import kept_sketch
 
-        return kept_sketch(self.class_counts, self.index, self.n_draws, self.settings)
+        of = one_level(self)
+        return kept_sketch(of.class_counts, of.index, of.n_draws, of.settings)
 
     @classmethod
     def upgraded(cls, table: pa.Table, settings: Settings) -> pa.Table:
@@ -155,3 +156,25 @@ class SmoothedCertificate(Certificate):
             if name not in made.column_names:
                 made = made.append_column(name, pa.array([value] * len(made)))
         return made
+
+
+def one_level(certificate: SmoothedCertificate) -> SmoothedCertificate:
+    """Return a certificate of inputs with one noise level, with that in its settings.
+
+    Raises
+    ------
+    ValueError
+        If they have several.
+    """
+    if certificate.sigma is None:
+        return certificate
+    levels = np.unique(certificate.sigma)
+    if levels.size > 1:
+        raise ValueError(
+            f"the inputs must have one noise level for this, and have {levels.size}: choose those "
+            f"of one, as in certificate[certificate.sigma == {float(levels[0])!r}]"
+        )
+    settings = certificate.settings
+    if levels.size:
+        settings = replace(settings, sigma=float(levels[0]))
+    return replace(certificate, settings=settings, sigma=None)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -21,29 +19,27 @@ from smoothbound.adapters._recognise import Model
 from smoothbound.anytime._job.budget import Budget
 from smoothbound.anytime._job.job import Plan
 from smoothbound.backends._names import Backend, Band, Bound, Mean, Sides
-from smoothbound.bounds._request import Request, Settings
+from smoothbound.bounds._request import Request
 from smoothbound.classes._arguments import names_to_count
-from smoothbound.classes._device_counts import ClassCounter, counter_for
+from smoothbound.classes._device_counts import counter_for
 from smoothbound.errors import ModelError
 from smoothbound.measures import TOP_CLASS, Measure, check_cutoff
 from smoothbound.noise._kinds import Kind
-from smoothbound.noise._noise import Noise
 from smoothbound.noise._streams import MAX_DRAWS
-from smoothbound.sampling._inputs import in_bytes, indices_of, tensor_of
+from smoothbound.sampling._inputs import indices_of
 from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input
 from smoothbound.sampling._sampler import Sampler
-from smoothbound.smoothing._background import in_background
+from smoothbound.smoothing._array.further import Further, columns_of, digests_of
+from smoothbound.smoothing._array.levels import Levels, Way, held_within, reach_of, record_of
+from smoothbound.smoothing._array.outcomes import Row, sample
+from smoothbound.smoothing._array.points import check_points
 from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
 from smoothbound.smoothing._class_radius import majority_class, require_enough_votes
-from smoothbound.smoothing._further import Further, columns_of, digests_of
 from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
 from smoothbound.smoothing._one_input.fixed_draws import Procedure, radii_at_point
 from smoothbound.smoothing._one_input.questions import AdaptiveDraws, adaptive_draws, method_of
-from smoothbound.smoothing._one_input.result import InputResult
 
 __all__ = ["SmoothedClassifier"]
-
-_CALLER = 4  # frames from a warning to the caller of `certify`, which has a wrapper
 
 
 class SmoothedClassifier:
@@ -208,9 +204,9 @@ class SmoothedClassifier:
         """Return the same classifier under noise of another level; both share the model.
 
         An input with the same seed and index gets the same random words at every level. If each
-        input has a level of its own, `smoothbound.certify_scores` takes the scores of the draws and
-        the levels; it says when that is a certificate. For draws made without a `grid`, the radii
-        hold less twice `Draws.displacement`, which it does not know.
+        input has a level of its own, `certify` takes them all at once (`sigma`). For scores of
+        draws there is `smoothbound.certify_scores`; for draws made without a `grid`, its radii hold
+        less twice `Draws.displacement`, which it does not know.
 
         Parameters
         ----------
@@ -300,6 +296,8 @@ class SmoothedClassifier:
         radius_precision: float | None = None,
         strictness: float = Plan.strictness,
         budget: Budget | None = None,
+        sigma: float | ArrayLike | None = None,
+        constant_within: ArrayLike | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> SmoothedCertificate:
         """Certify the confidence of the selected class of each input.
@@ -356,6 +354,16 @@ class SmoothedClassifier:
             Limit on the draws or seconds of all inputs together; `smoothbound.anytime.Budget`. What
             is certified when it is spent is kept. The batch size and the clock decide which inputs
             it reaches.
+        sigma : float or array-like, shape (n_inputs,), optional
+            Noise level, or that of each input; by default that of the classifier. An input gets the
+            draws and the certificate of `with_sigma`. With a level for each input, sigma(x), this
+            is a certificate only as far as sigma(x') = sigma(x) (docs/other-noises.md): state that
+            distance by `constant_within`.
+        constant_within : float or array-like, shape (n_inputs,), optional
+            Radius, >= 0, of a ball around each input on which sigma is constant, as for
+            `smoothbound.certify_scores`. `class_radius` is at most this too. Without it, you state
+            that sigma is constant as far as anything is certified. It excludes `classes`, because a
+            sketch does not know it.
         progress : callable, optional
             Called as ``progress(done, n_inputs)`` after each input.
 
@@ -378,11 +386,12 @@ class SmoothedClassifier:
         n0, n = (checks.count(name, k, 1, MAX_DRAWS) for name, k in (("n0", n0), ("n", n)))
         indices, asked = indices_of(index, len(x)), checks.radii("radii", radii)
         rules = adaptive_draws(adaptive, radius_precision, strictness, budget)
+        levels = Levels.of(sigma, self.sigma, len(x))
+        reach = reach_of(constant_within, classes, len(x))
         if progress is not None:
             checks.function("progress", progress)
-        made = self.sampler.noise(noise, seed=seed, grid=grid)
         request = Request(
-            sigma=self.sigma,
+            sigma=min(levels.sigma),
             alpha=alpha,
             score_range=self.measure.score_range,
             radii=tuple(asked.tolist()),
@@ -393,19 +402,39 @@ class SmoothedClassifier:
             order="drawn",
         )
         names = names_to_count(classes, indices)
-        counter = counter_for(names, made.device, self.outputs, adaptive=rules is not None)
-        procedure = self._procedure(
-            request, rules, n, made.displacement(int(np.prod(x.shape[1:]))), backend, threads
+        counter = counter_for(names, self.sampler.device, self.outputs, adaptive=rules is not None)
+        elements = int(np.prod(x.shape[1:]))
+
+        def way_at(level: float) -> Way:
+            made = self.with_sigma(level).sampler.noise(noise, seed=seed, grid=grid)
+            asked, displacement = replace(request, sigma=level), made.displacement(elements)
+            procedure = self._procedure(asked, rules, n, displacement, backend, threads)
+            return Way(made, procedure, procedure.check_feasible())
+
+        ways = levels.ways(way_at)
+        of_each = [ways[level] for level in levels.sigma]
+        check_points(x, [way.noise for way in of_each])
+        rows = (
+            Row(x[i, ...], indices[i], way.procedure.job(), i, way.procedure, noise=way.noise)
+            for i, way in enumerate(of_each)
         )
-        settings = replace(procedure.check_feasible(), radii=request.radii)
-        _check_points(x, made)
-        items = (_Row(x[i, ...], indices[i], procedure.job(), i) for i in range(len(x)))
-        results = self._results(x, items, len(x), procedure, made, n0, progress, counter)
-        return SmoothedCertificate(
-            settings=replace(self._settings(settings, procedure, made, n0, x[0]), classes=names),
-            index=indices,
-            digest=(b"",) * len(x) if rules is None else digests_of(x),
-            **columns_of([results[i] for i in range(len(x))]),
+        least = ways[request.sigma]
+        results = sample(self.sampler, x, rows, len(x), least, n0, progress, counter)
+        settings = self._settings(least, n0, x[0])
+        return held_within(
+            SmoothedCertificate(
+                settings=replace(
+                    settings,
+                    radii=request.radii,
+                    classes=names,
+                    noise=record_of([way.noise for way in ways.values()], elements),
+                ),
+                index=indices,
+                digest=(b"",) * len(x) if rules is None else digests_of(x),
+                sigma=levels.column,
+                **columns_of([results[i] for i in range(len(x))]),
+            ),
+            reach,
         )
 
     def predict(
@@ -502,13 +531,13 @@ class SmoothedClassifier:
         indices, n = indices_of(index, len(x)), checks.count("n", n, 1, MAX_DRAWS)
         voting, made = copy(self.sampler), self.sampler.noise(noise, seed=seed, grid=grid)
         voting.measure, voting.select = TOP_CLASS, "votes"
-        items = (_Row(x[i, ...], indices[i], FixedJob(n), i) for i in range(len(x)))
+        items = [Input(x[i, ...], indices[i], FixedJob(n)) for i in range(len(x))]
         counts = [np.zeros(0, np.int64)] * len(x)
+        row_of = {item: i for i, item in enumerate(items)}
         for item, outcome in voting.sample(items, n0=1, noise=made):
-            assert isinstance(item, _Row)
             if isinstance(outcome, Failure):
-                raise ModelError(f"input {item.row}: {outcome.reason}") from outcome.error
-            counts[item.row] = np.bincount(outcome.scores.astype(np.int64))
+                raise ModelError(f"input {row_of[item]}: {outcome.reason}") from outcome.error
+            counts[row_of[item]] = np.bincount(outcome.scores.astype(np.int64))
         seen = max(map(len, counts))
         return np.stack([np.pad(one, (0, seen - len(one))) for one in counts])
 
@@ -594,6 +623,7 @@ class SmoothedClassifier:
         )
         asked.require_same_inputs(x)
         of, total = asked.settings, len(asked.certificate)
+        reach = asked.certificate.constant_within
         if progress is not None:
             checks.function("progress", progress)
         made = copy(self)
@@ -604,26 +634,28 @@ class SmoothedClassifier:
         asked.require_same_model(self.sigma, self.measure.name, self.cutoff, how)
         noise = self.sampler.noise(of.noise.kind, seed=of.seed, grid=of.noise.grid)
         procedure = asked.procedure(noise.displacement(int(np.prod(x.shape[1:]))), backend)
-        settings = procedure.check_feasible()
+        way = Way(noise, procedure, procedure.check_feasible())
         starts = asked.starts(procedure)
-        items = (
-            _Row(
+        rows = (
+            Row(
                 x[i, ...],
                 asked.certificate.index[i],
                 procedure.job(earlier=earlier),
                 i,
+                procedure,
                 top_count,
                 first_draw=0 if earlier is None else earlier.test.next_draw,
             )
             for i, (earlier, top_count) in starts.items()
         )
-        results = made._results(x, items, len(starts), procedure, noise, of.n0, progress)
-        return SmoothedCertificate(
-            settings=made._settings(settings, procedure, noise, of.n0, x[0]),
+        results = sample(made.sampler, x, rows, len(starts), way, of.n0, progress)
+        certified = SmoothedCertificate(
+            settings=made._settings(way, of.n0, x[0]),
             index=asked.certificate.index,
             digest=digests_of(x),
             **columns_of([asked.result(i, results.get(i)) for i in range(total)]),
         )
+        return held_within(certified, reach)
 
     def _check_batch(self, x: NDArray[np.floating] | Tensor) -> None:
         self.sampler.model.check_inputs(x)
@@ -655,102 +687,16 @@ class SmoothedClassifier:
         at_point = replace(request, radii=radii_at_point(request.radii, displacement))
         return Procedure((at_point,), n, cutoff, measure, displacement, backend, threads)
 
-    def _settings(
-        self,
-        asked: Settings,
-        procedure: Procedure | AnytimeProcedure,
-        noise: Noise,
-        n0: int,
-        x: NDArray[np.floating] | Tensor,
-    ) -> SmoothedSettings:
+    def _settings(self, way: Way, n0: int, x: NDArray[np.floating] | Tensor) -> SmoothedSettings:
         """Return what was asked for, and how the draws of inputs like `x` were made."""
         return SmoothedSettings(
-            **vars(asked),
+            **vars(way.settings),
             measure=self.measure.name,
-            cutoff=procedure.cutoff,
+            cutoff=way.procedure.cutoff,
             outputs=self.outputs,
             n0=n0,
-            seed=noise.seed,
-            noise=noise.describe(int(np.prod(x.shape))),
-            adaptive=procedure.record(),
+            seed=way.noise.seed,
+            noise=way.noise.describe(int(np.prod(x.shape))),
+            adaptive=way.procedure.record(),
             **vars(self.sampler.describe(x)),
         )
-
-    def _results(
-        self,
-        x: NDArray[np.floating] | Tensor,
-        items: Iterable[_Row],
-        n_items: int,
-        procedure: Procedure | AnytimeProcedure,
-        noise: Noise,
-        n0: int,
-        progress: Callable[[int, int], object] | None,
-        counter: ClassCounter | None = None,
-    ) -> dict[int, InputResult]:
-        """Sample inputs and certify each in the background; return the results by their rows."""
-        results: dict[int, InputResult] = {}
-
-        def certify(item: _Row, outcome: Draws | Failure) -> None:
-            votes = {"earlier_top_count": item.top_count} if item.top_count else {}
-            result = procedure.certify(item.job, outcome, **votes)  # type: ignore[arg-type]
-            if counter is not None:
-                result = replace(result, class_counts=counter.packed(outcome))
-            results[item.row] = result
-
-        try:
-            with (
-                in_background(certify) as certify_later,
-                closing(
-                    self.sampler.sample(
-                        items,
-                        n0=n0,
-                        noise=noise,
-                        early_selection=procedure.early_selection,
-                        counter=counter,
-                    )
-                ) as outcomes,
-            ):
-                for done, (item, outcome) in enumerate(outcomes, 1):
-                    certify_later(item, outcome)
-                    if progress is not None:
-                        progress(done, n_items)
-        except ModelError as error:
-            if error.__cause__ is None:  # the model ran, so that the shape is right
-                raise
-            one, most = tuple(x.shape[1:]), len(x)
-            raise ModelError(
-                f"{error}; x of shape {tuple(x.shape)} was read as {most} inputs of shape {one}. "
-                "A single input is x[None]"
-            ) from error.__cause__
-        return results
-
-
-def _check_points(x: NDArray[np.floating] | Tensor, noise: Noise) -> None:
-    """Refuse inputs that the noise refuses, before any draw.
-
-    Warn if they lie on a grid that was not stated, or look like images that were not scaled.
-    """
-    for i in range(len(x)):
-        noise.point(tensor_of(x[i, ...]))
-    displacement = noise.displacement(int(np.prod(x.shape[1:])))
-    if common := noise.common_grid(tensor_of(x[0, ...])):
-        warnings.warn(
-            f"x[0] lies on the grid of whole multiples of 1/{common}: state grid={common}, and "
-            f"certificates need not give up the radius {2 * displacement:.3g} for rounding",
-            stacklevel=_CALLER,
-        )
-    if in_bytes(x) and noise.sigma <= 2.0:
-        warnings.warn(
-            f"x holds whole numbers up to {float(x.max()):g}, as images of 8 bits, and sigma = "
-            f"{noise.sigma:g} is less than 1 % of their range: sigma is in the units of x. "
-            "Divide x by 255 if sigma was meant for images in [0, 1]",
-            stacklevel=_CALLER,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class _Row(Input):
-    """An input and its row in the certificate."""
-
-    row: int
-    top_count: int = 0  # of the draws that were made before

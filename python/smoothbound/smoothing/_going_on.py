@@ -16,8 +16,8 @@ from smoothbound.anytime._record import FollowedRun
 from smoothbound.data._loading import Dataset
 from smoothbound.errors import StoreError
 from smoothbound.sampling._jobs import Failure
+from smoothbound.smoothing._array.further import after_failure
 from smoothbound.smoothing._classifier import SmoothedClassifier
-from smoothbound.smoothing._further import after_failure
 from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
 from smoothbound.smoothing._one_input.kept_state import earlier_of, followed_run
 from smoothbound.smoothing._one_input.of_settings import recorded_procedure

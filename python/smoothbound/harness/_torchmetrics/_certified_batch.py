@@ -96,7 +96,9 @@ class Question:
 
     def _of_certificate(self, cert: SmoothedCertificate) -> CertifiedBatch:
         of = cert.settings
-        self._require("certificates", sigma=of.sigma, measure=of.measure, alpha=of.alpha)
+        self._require("certificates", measure=of.measure, alpha=of.alpha)
+        for level in [of.sigma] if cert.sigma is None else np.unique(cert.sigma).tolist():
+            self._require("certificates", sigma=level)
         if of.score_range != self.measure.score_range:
             raise ValueError(
                 f"certificates must have the score_range {self.measure.score_range} of the measure "

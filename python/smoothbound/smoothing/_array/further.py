@@ -28,7 +28,7 @@ from smoothbound.noise._streams import MAX_DRAWS
 from smoothbound.sampling._inputs import tensor_of
 from smoothbound.sampling._jobs import Failure
 from smoothbound.sampling._sampler import SamplerRecord
-from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
+from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings, one_level
 from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
 from smoothbound.smoothing._one_input.kept_state import earlier_of, followed_run
 from smoothbound.smoothing._one_input.questions import AdaptiveDraws
@@ -93,7 +93,7 @@ class Further:
             If an argument is of the wrong kind or outside its range, the certificate does not hold
             adaptive draws with their states, or there is nothing to go on for.
         """
-        known = checks.instance("certificate", certificate, SmoothedCertificate)
+        known = one_level(checks.instance("certificate", certificate, SmoothedCertificate))
         of, adaptive = known.settings, known.settings.adaptive
         if adaptive is None or (known.n_draws.any() and not any(known.state)):
             raise ValueError(
