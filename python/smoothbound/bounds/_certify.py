@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -27,7 +26,7 @@ from smoothbound.curves._curve import Curve
 from smoothbound.curves._named import curve as curve_of
 from smoothbound.scores._arrays import as_scores, outside_range
 
-__all__ = ["certify_rows", "certify_scores"]
+__all__ = ["certify_each", "certify_rows", "certify_scores"]
 
 Vector = NDArray[np.float64]
 
@@ -201,24 +200,31 @@ def certify_scores(
         levels=checks.floats("levels", levels),
         curve=noise,
     )
-    certify = partial(certify_rows, backend=backend, threads=threads)
-    if each is None or not each.size:
-        certificate = certify(rows, request, first_row=first_row)
-    else:
-        certificate = _certify_groups(certify, rows, request, each, first_row)
+    certificate = certify_each(
+        rows, request, each, first_row=first_row, backend=backend, threads=threads
+    )
     if constant_within is None:
         return certificate
     return within(certificate, checks.distances("constant_within", constant_within, len(rows)))
 
 
-def _certify_groups(
-    certify: Callable[..., Certificate],
-    rows: NDArray[Any],
+def certify_each(
+    scores: Any,
     request: Request,
-    sigma: Vector,
-    first_row: int,
+    sigma: Vector | None,
+    *,
+    first_row: int = 0,
+    backend: Backend | None = None,
+    threads: int | None = None,
 ) -> Certificate:
-    """Certify rows with noise levels of their own: those with the same one together."""
+    """Certify rows with noise levels of their own, those with the same one together.
+
+    With `sigma` the one of the request does not matter. Without, it is that of all rows.
+    """
+    certify = partial(certify_rows, backend=backend, threads=threads)
+    if sigma is None or not sigma.size:
+        return certify(scores, request, first_row=first_row)
+    rows = as_scores(scores)
     first_row = checks.count("first_row", first_row, 0, 2**63 - 1)
     in_succession = request.order == "unknown" and request.method.uses_order
     parts = []

@@ -244,6 +244,7 @@ def check_scores(names: dict[str, Any]) -> None:
     assert (names["cert"].radius > 0.25).all()
     assert (names["upper"].lower < names["upper"].upper).all()
     assert len(sb.Certificate.load("bounds.parquet")) == 2
+    assert sb.Certificate.load("of-each.parquet").constant_within.tolist() == [0.1, 0.2]
 
 
 def check_joint(names: dict[str, Any]) -> None:

@@ -6,11 +6,11 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 
@@ -20,6 +20,7 @@ from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
 from smoothbound.backends._names import BACKENDS, BANDS, BOUNDS, ORDERS, SIDES, STATISTICS
+from smoothbound.cli._commands._per_row import PerRow, one_or_each
 from smoothbound.cli._options import (
     Alpha,
     Band,
@@ -69,10 +70,13 @@ def bounds(
         ),
     ],
     sigma: Annotated[
-        float | None,
+        str | None,
         typer.Option(
+            metavar="NUMBER(S) or FILE",
             help="Noise level, in the units of the model's input before normalisation; needed "
-            "unless the --curve has no scale.",
+            "unless the --curve has no scale. Or a noise level for each row: numbers separated by "
+            "commas, or a .npy, .txt or .csv file of them. A row is then certified only as far as "
+            "sigma is constant around its input: state --constant-within (docs/other-noises.md).",
             show_default=False,
         ),
     ] = None,
@@ -82,6 +86,17 @@ def bounds(
             help="Range of the scores.",
             metavar="A B",
             show_default="0 1; for --statistic probability or quantile none",
+            rich_help_panel=_DRAWS,
+        ),
+    ] = None,
+    constant_within: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER(S) or FILE",
+            help="Radius around each input within which sigma is constant, one for all rows or one "
+            "for each, as for --sigma. Nothing is certified beyond it. Without it you state that "
+            "sigma is constant as far as anything is certified.",
+            show_default=False,
             rich_help_panel=_DRAWS,
         ),
     ] = None,
@@ -177,7 +192,6 @@ def bounds(
     The scores are read, certified and written a few rows at a time, so a file can be larger than
     memory.
     """
-    from smoothbound.bounds._certify import certify_rows
     from smoothbound.bounds._levels.arguments import default_range
     from smoothbound.bounds._method import Method
     from smoothbound.bounds._request import Request, sigma_of
@@ -188,8 +202,12 @@ def bounds(
     what = checks.choice("statistic", statistic, STATISTICS)
     ends = default_range(what) if score_range is None else score_range
     noise = curve_of(curve)
-    scale = sigma_of(noise, sigma)
-    usual = default_radii(scale) if noise.has_scale else [float(n) for n in range(17)]
+    levels_of_rows: Any = None if sigma is None else one_or_each("--sigma", sigma)
+    reach = None if constant_within is None else one_or_each("--constant-within", constant_within)
+    of_each = checks.levels("sigma", levels_of_rows, np.size(levels_of_rows))
+    scale = sigma_of(noise, levels_of_rows if of_each is None else of_each.min())
+    largest = scale if of_each is None else float(of_each.max())
+    usual = default_radii(largest) if noise.has_scale else [float(n) for n in range(17)]
     grid = usual if radii is None else numbers("--radii", radii)
     middle = [sum(ends) / 2] if what == "mean" else []
     request = Request(
@@ -215,19 +233,21 @@ def bounds(
         None if backend is None else checks.choice("backend", backend, BACKENDS)
     )
     file = open_scores(scores[0] if len(scores) == 1 else scores, key)
+    per_row = PerRow.of(levels_of_rows, reach, file.n_inputs)
     rows, head = target.rows(file.n_inputs), next(file.chunks)
     table = {
         "n_inputs": file.n_inputs,
         "n_draws": file.n_draws,
         "columns": {one.name: str(one.type) for one in without_categories(file.ids[:0]).schema},
         "digest of the first row": digest(head[0].tobytes()).hex(),
+        **per_row.digests,
     }
     chunks = between(rows, chain([head], file.chunks))
     first = next(chunks)
     named = str(scores[0]) if len(scores) == 1 else f"{len(scores)} places"
     files_read = f" ({len(file.parts)} files)" if file.parts else ""
     say(_understood(f"{named}{files_read}", file, first), Console(stderr=True))
-    certify = partial(certify_rows, request=request, backend=implementation, threads=threads)
+    certify = per_row.certifier(request, implementation, threads)
     certificates = _certificates(named, file, rows.start, chain([first], chunks), certify)
     made = next(certificates)
     if target.is_done(made, table):

@@ -1,0 +1,160 @@
+"""Options of which each row of a table may have its own number: --sigma and --constant-within."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smoothbound._files.checksum import digest
+from smoothbound._files.plain import read_plain
+from smoothbound._utils import checks
+from smoothbound.errors import StoreError
+
+if TYPE_CHECKING:
+    from smoothbound.backends._names import Backend
+    from smoothbound.bounds._certificate import Certificate
+    from smoothbound.bounds._request import Request
+    from smoothbound.scores._score_file import Scores
+
+__all__ = ["PerRow", "one_or_each"]
+
+_KINDS = (".npy", ".txt", ".csv")
+
+
+def one_or_each(option: str, text: str) -> Any:
+    """Return the number of an option, or an array of them from the text or the file it names.
+
+    Parameters
+    ----------
+    option : str
+        The name of the option, such as --sigma.
+    text : str
+        A number; numbers separated by commas or blanks; or the name of a file: .npy, or .txt or
+        .csv with such numbers, on one line or several. Its first word may be the name of the
+        option, as in ``sigma``.
+
+    Raises
+    ------
+    ValueError
+        If it is nothing of these.
+    StoreError
+        If the file cannot be read, or holds something else.
+
+    Examples
+    --------
+    >>> one_or_each("--sigma", "0.25"), one_or_each("--sigma", "0.25,0.5")
+    (0.25, array([0.25, 0.5 ]))
+    """
+    suffix = Path(text).suffix.lower()
+    if suffix in _KINDS:
+        return _of_file(option, Path(text), suffix)
+    found = _numbers(text)
+    if found is None:
+        raise ValueError(
+            f"{option} must be a number, numbers separated by commas, one for each row, or a file "
+            f"of them ({', '.join(_KINDS)}); got {text!r}"
+        )
+    return found if found.size > 1 else float(found[0])
+
+
+def _of_file(option: str, path: Path, suffix: str) -> NDArray[Any]:
+    data = read_plain(path)
+    name = option.removeprefix("--").replace("-", "_")
+    found: NDArray[Any] | None
+    try:
+        if suffix == ".npy":
+            found = np.load(io.BytesIO(data), allow_pickle=False)
+        else:
+            words = data.decode().split(None, 1)
+            rest = words[1] if words[1:] and words[0] == name else data.decode()
+            found = _numbers(rest)
+    except Exception as error:  # NumPy raises more kinds on damaged files than it documents
+        raise StoreError(f"{path} cannot be read: {error}") from error
+    if found is None:
+        raise StoreError(
+            f"{path} must hold numbers separated by commas, blanks or lines for {option}, one for "
+            "each row of the scores"
+        )
+    return found
+
+
+def _numbers(text: str) -> NDArray[np.float64] | None:
+    try:
+        found = np.array([float(word) for word in text.replace(",", " ").split()])
+    except ValueError:
+        return None
+    return found if found.size else None
+
+
+@dataclass(frozen=True)
+class PerRow:
+    """The numbers of all rows of a table of scores.
+
+    Attributes
+    ----------
+    sigma : ndarray of float64, shape (n_inputs,), or None
+        Noise levels; None: that of the request is that of all rows.
+    constant_within : ndarray of float64, shape (n_inputs,), or None
+        Radii around the inputs on which sigma is constant, if they were stated.
+    """
+
+    sigma: NDArray[np.float64] | None
+    constant_within: NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, sigma: Any, constant_within: Any, n_inputs: int) -> PerRow:
+        """Check what was stated against the number of rows.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is neither one number nor one for each row, or one is out of its range.
+        """
+        reach = constant_within
+        if reach is not None:
+            reach = checks.distances("constant_within", reach, n_inputs)
+        return cls(checks.levels("sigma", sigma, n_inputs), reach)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """What tells the numbers from others; nothing without them."""
+        named = {"sigma": self.sigma, "constant_within": self.constant_within}
+        return {
+            f"digest of {name}": digest(values.tobytes()).hex()
+            for name, values in named.items()
+            if values is not None
+        }
+
+    def certifier(
+        self, request: Request, backend: Backend, threads: int | None
+    ) -> Callable[..., Certificate]:
+        """Return the function that certifies some rows, by their scores and `first_row`."""
+        return partial(self._certified, request, backend, threads)
+
+    def _certified(
+        self,
+        request: Request,
+        backend: Backend,
+        threads: int | None,
+        scores: Scores,
+        *,
+        first_row: int,
+    ) -> Certificate:
+        from smoothbound.bounds._certify import certify_each
+        from smoothbound.bounds._per_input import within
+
+        here = slice(first_row, first_row + len(scores))
+        sigma = None if self.sigma is None else self.sigma[here]
+        made = certify_each(
+            scores, request, sigma, first_row=first_row, backend=backend, threads=threads
+        )
+        # All rows of a file have the same settings, also those with another least sigma.
+        made = replace(made, settings=replace(made.settings, sigma=request.sigma))
+        return made if self.constant_within is None else within(made, self.constant_within[here])
