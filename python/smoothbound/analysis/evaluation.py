@@ -143,9 +143,17 @@ class Rows:
         return right
 
 
+def _range_of_measure(name: str, value: Any) -> tuple[float, float]:
+    """Return a range that may be infinite, as that of a quantile."""
+    ends = checks.vector(name, value)
+    if len(ends) == 2 and np.isinf(ends).any() and ends[0] < ends[1]:
+        return float(ends[0]), float(ends[1])
+    return checks.score_range(name, value)
+
+
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "name": partial(checks.instance, kind=str),
-    "score_range": checks.score_range,
+    "score_range": _range_of_measure,
     "radii": checks.radii,
     "index": checks.positions,
     "label": checks.positions,
@@ -170,7 +178,7 @@ class Evaluation:
     measure : str
         Name of the confidence measure, such as ``"score"``.
     score_range : tuple of float
-        Range (a, b) of the measure.
+        Range (a, b) of the measure; a quantile may have an infinite one.
     radii : ndarray, shape (n_radii,)
         Radii of `Bounds.lower`, increasing, in the units of the input.
     index, label, predicted : ndarray of int64, shape (n_inputs,)
@@ -206,12 +214,15 @@ class Evaluation:
     sum_error : float
         Largest distance of the sum of the scores of all classes from 1; by default the error of a
         softmax of a thousand classes in float32.
+    axis : tuple of float, optional
+        The finite part of the range that figures and default thresholds are about, by default all.
+        It must be stated if the range is infinite.
 
     Raises
     ------
     ValueError
-        If there are no inputs, no radii or no methods, if shapes disagree, or if `radii` do not
-        increase.
+        If there are no inputs, no radii or no methods, if shapes disagree, if `radii` do not
+        increase, or if the range is infinite and there is no `axis`.
 
     Examples
     --------
@@ -246,6 +257,7 @@ class Evaluation:
     title: str = ""
     origin: tuple[str, ...] = ()
     sum_error: float = 1e-4
+    axis: tuple[float, float] | None = None
 
     def __repr__(self) -> str:
         labels = ", ".join(one.method.label for one in self.bounds)
@@ -258,6 +270,7 @@ class Evaluation:
             object.__setattr__(self, name, check(name, getattr(self, name)))
         if not self.title:
             object.__setattr__(self, "title", self.name)
+        checks.score_range("axis", self.shown_range)
         n, n_radii, n_thresholds = len(self.index), len(self.radii), len(self.thresholds)
         if not (n and n_radii and self.bounds):
             raise ValueError(
@@ -417,10 +430,16 @@ class Evaluation:
         both: NDArray[np.bool_] = (self.predicted >= 0) & np.isfinite(self.class_radius)
         return both
 
+    @property
+    def shown_range(self) -> tuple[float, float]:
+        """The range of the measure, or the part of it that `axis` states."""
+        return self.score_range if self.axis is None else self.axis
+
     def threshold_at(self, fraction: float) -> float:
-        """Return the threshold at this fraction of the range of the measure."""
-        a, b = self.score_range
-        return float(round(a + (b - a) * checks.probability("fraction", fraction), 12))
+        """Return the threshold at this fraction of the range of the measure that is shown."""
+        a, b = self.shown_range
+        digits = 12 if self.axis is None else 2 - math.floor(math.log10(b - a))
+        return float(round(a + (b - a) * checks.probability("fraction", fraction), digits))
 
     def checked_threshold(self, threshold: float) -> float:
         """Return a threshold as a float if it lies strictly inside the range of the measure."""
@@ -636,7 +655,7 @@ class Evaluation:
         Returns
         -------
         threshold, accuracy : ndarray, shape (n_steps,)
-            Thresholds c_i, from one end of the range to the other, and the value at each.
+            Thresholds c_i, from one end of the shown range to the other, and the value at each.
         """
         checks.instance("bounds", bounds, Bounds)
         column, steps = self.column(radius), Steps()
@@ -644,7 +663,7 @@ class Evaluation:
             assert rows.lower is not None
             lower = rows.lower[rows.correct, column]
             steps.add(lower[~np.isnan(lower)])
-        at = np.union1d(steps.values, self.score_range)
+        at = np.union1d(steps.values[np.isfinite(steps.values)], self.shown_range)
         counts = np.append(steps.total, steps.above)
         counts = counts[np.searchsorted(steps.values, at, side="right")]
         return at, counts / self.n_inputs

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smoothbound._display.interval import product
 from smoothbound._display.printable import file_stem, printable
@@ -99,7 +100,8 @@ def of_levels(certificate: LevelCertificate, name: str) -> list[Evaluation]:
     Parameters
     ----------
     certificate : LevelCertificate
-        With lower bounds. Quantiles need a finite range of the scores.
+        With lower bounds. Where scores have no range, figures are about the range of the finite
+        bounds on the quantile.
     name : str
         Its name; that of an evaluation has the level, too.
 
@@ -111,18 +113,33 @@ def of_levels(certificate: LevelCertificate, name: str) -> list[Evaluation]:
     Raises
     ------
     StoreError
-        If there are no lower bounds, or quantiles have no finite range.
+        If there are no lower bounds, or none is finite although scores have no range.
     """
-    settings = certificate.settings
-    if not np.isfinite(LevelCertificate.limits_of("lower", settings)).all():
-        raise StoreError(
-            f"{name} has quantiles of scores without a range, so that a report knows no axis for "
-            "them: certify with a finite range of the scores (bounds --score-range A B)"
-        )
     return [
         of_certificate(certificate, f"{name}-{exact(level)}", place)
-        for place, level in enumerate(settings.levels)
+        for place, level in enumerate(certificate.settings.levels)
     ]
+
+
+_MARGIN = 0.05  # of the width of an axis, beyond the least and the greatest bound
+
+
+def _axis_of(
+    lower: NDArray[np.float64], score_range: tuple[float, float], name: str
+) -> tuple[float, float] | None:
+    """Return a range around all finite bounds if the range of the scores is infinite."""
+    if np.isfinite(score_range).all():
+        return None
+    finite = lower[np.isfinite(lower)]
+    if not finite.size:
+        raise StoreError(
+            f"{name} has no finite bound, so that a report knows no axis for it: certify with more "
+            "draws, or at smaller radii"
+        )
+    least, most = float(finite.min()), float(finite.max())
+    margin = _MARGIN * (most - least) or max(_MARGIN * abs(most), _MARGIN)
+    a, b = np.clip((least - margin, most + margin), *score_range).tolist()
+    return a, b
 
 
 def _measure_of(settings: Settings, place: int | None) -> str:
@@ -176,13 +193,15 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
     here: Any = slice(None) if place is None else (slice(None), place)
     noise = getattr(settings, "noise", NoiseRecord())
     adaptive = getattr(settings, "adaptive", None)
+    limits = certificate.limits_of("lower", settings)
+    lower = certificate.lower[here]
     radius = None if certificate.radius is None else certificate.radius[here]
     if _decided(adaptive) or settings.statistic == "quantile":
         radius = None  # that of a quantile says "at least", and a report says "above"
     return Evaluation(
         name=name,
         measure=_measure_of(settings, place),
-        score_range=certificate.limits_of("lower", settings),
+        score_range=limits,
         sigma=settings.sigma if certificate.sigma is None else None,
         radii=radii,
         index=np.array(index),
@@ -192,7 +211,7 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
         bounds=(
             Bounds(
                 settings.method,
-                certificate.lower[here][:, columns],
+                lower[:, columns],
                 radius,
             ),
         ),
@@ -208,6 +227,7 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
         alpha=settings.alpha_lower,
         adaptive=adaptive is not None,
         origin=(printable(f"Made with smoothbound {settings.version} ({settings.backend})."),),
+        axis=_axis_of(lower, limits, name),
     )
 
 

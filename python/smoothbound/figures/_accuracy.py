@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["certified_accuracy_vs_radius", "certified_accuracy_vs_threshold"]
 
+_LONG = 12  # letters of a measure that takes a line of its own below an axis
+
 
 def certified_accuracy_vs_radius(ax: Axes, evaluation: Evaluation, threshold: float) -> Axes:
     """Draw certified accuracy against the radius, at one threshold, for every method.
@@ -91,11 +93,12 @@ def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: fl
             linestyle=look.line,
             label=bounds.method.label,
         )
+    gap = "\n" if len(evaluation.measure) > _LONG else " "
     ax.set(
-        xlabel=f"threshold c of the {plain(evaluation.measure)}",
+        xlabel=f"threshold c of the{gap}{plain(evaluation.measure)}",
         ylabel="certified accuracy (%)",
         title=f"R = {exact(evaluation.radii[evaluation.column(radius)])}",
-        xlim=evaluation.score_range,
+        xlim=evaluation.shown_range,
     )
     ax.set_ylim(bottom=0, top=max(1.0, ax.get_ylim()[1]))
     ax.grid(True)

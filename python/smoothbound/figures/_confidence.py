@@ -111,11 +111,17 @@ def certified_confidence(
         title=f"input {index}: class {evaluation.label[row]}, {outcome}"
         if evaluation.labelled
         else f"input {index}",
-        ylim=evaluation.score_range,
+        ylim=_shown(evaluation, thresholds),
     )
     radius_axis(ax)
     ax.grid(True)
     return ax
+
+
+def _shown(evaluation: Evaluation, thresholds: Sequence[float]) -> tuple[float, float]:
+    """Return the range of the axis, which holds all thresholds."""
+    a, b = evaluation.shown_range
+    return min(a, *thresholds, b), max(b, *thresholds, a)
 
 
 def _confidence_steps(

@@ -18,8 +18,12 @@ _RADII = 3  # the most radii
 
 
 def thresholds_of(evaluation: Evaluation, asked: Sequence[float]) -> list[float]:
-    """Return the thresholds asked for, or those of the run and some of the range."""
-    default = [evaluation.threshold_at(fraction) for fraction in FRACTIONS]
+    """Return the thresholds asked for, or those of the run and some of the range.
+
+    A range that comes from the data has no thresholds of its own if the run has some.
+    """
+    has_own = evaluation.axis is not None and len(evaluation.thresholds)
+    default = [] if has_own else [evaluation.threshold_at(fraction) for fraction in FRACTIONS]
     values = list(asked) or [
         *(c for c in default if evaluation.tells(c)),
         *evaluation.thresholds,
