@@ -86,6 +86,7 @@ def in_memory(
             for method in stored.settings.methods
         ),
         scores=StoredSketches(kept, stored.sketch, stored.sketches),
+        classes=None if stored.settings.classes is None else stored.class_sketch,
     )
 
 

@@ -16,7 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
 
-__all__ = ["Calibration", "brier", "certified", "certified_classes", "classwise", "ece"]
+__all__ = [
+    "Calibration",
+    "brier",
+    "certified",
+    "certified_classes",
+    "classwise",
+    "each_class",
+    "ece",
+    "mean_of_classes",
+]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -195,22 +204,70 @@ def classwise(
     >>> bounds.brier_lower.round(3), bounds.brier_upper.round(3), bounds.ece_upper.round(3)
     (array([0.02]), array([0.32]), array([0.4]))
     """
+    return mean_of_classes(each_class(lower, upper, labels, n_bins=n_bins))
+
+
+def each_class(
+    lower: ArrayLike, upper: ArrayLike, labels: ArrayLike, *, n_bins: int = 10
+) -> Calibration:
+    """Bound the calibration of each class by itself; `classwise` puts them together.
+
+    Parameters
+    ----------
+    lower, upper, labels, n_bins
+        As for `classwise`.
+
+    Returns
+    -------
+    Calibration
+        Arrays of shape (n_classes, n_radii). The bounds on all classes hold at once, as those of
+        `classwise` do, so that a class may be chosen after a look at them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, shape or range.
+
+    Examples
+    --------
+    >>> each_class([[[0.6], [0.1]]], [[[0.9], [0.4]]], [0]).ece_upper.round(3).tolist()
+    [[0.4], [0.4]]
+    """
     low, high, own, bins = _all_classes(lower, upper, labels, n_bins)
     n_classes, n_radii = low.shape[1:]
-    found = np.empty((n_classes, n_radii, 4))
+    found = np.empty((4, n_classes, n_radii))
     for k in range(n_classes):
         for r in range(n_radii):
             most = high[:, k, r]
             wrong, right = (np.where(own[:, k] == is_right, most, -np.inf) for is_right in (0, 1))
-            found[k, r] = _ranges(low[:, k, r], wrong, right, bins)
+            found[:, k, r] = _ranges(low[:, k, r], wrong, right, bins)
+    return Calibration(*found)
+
+
+def mean_of_classes(each: Calibration) -> Calibration:
+    """Return the bounds of `classwise` from those of `each_class`.
+
+    Parameters
+    ----------
+    each : Calibration
+        Arrays of shape (n_classes, n_radii).
+
+    Returns
+    -------
+    Calibration
+        The sum of the Brier scores and the mean of the calibration errors over the classes,
+        rounded outward, shape (n_radii,).
+    """
+    n_classes = len(each.brier_lower)
     # A sum of n_classes terms of size up to 1 errs by less than n_classes^2 2^-53.
-    total, margin = found.sum(axis=0).T, n_classes**2 * 2.0**-52
-    low_sums, high_sums = np.maximum(total[::2] - margin, 0.0), total[1::2] + margin
+    margin = n_classes**2 * 2.0**-52
+    low = [np.maximum(x.sum(axis=0) - margin, 0.0) for x in (each.brier_lower, each.ece_lower)]
+    high = [x.sum(axis=0) + margin for x in (each.brier_upper, each.ece_upper)]
     return Calibration(
-        low_sums[0],
-        np.minimum(high_sums[0], n_classes),
-        low_sums[1] / n_classes * (1.0 - 2.0**-52),
-        np.minimum(high_sums[1] / n_classes * (1.0 + 2.0**-52), 1.0),
+        low[0],
+        np.minimum(high[0], n_classes),
+        low[1] / n_classes * (1.0 - 2.0**-52),
+        np.minimum(high[1] / n_classes * (1.0 + 2.0**-52), 1.0),
     )
 
 

@@ -24,6 +24,7 @@ from smoothbound.analysis._steps import Steps
 from smoothbound.bounds._method import Method
 
 if TYPE_CHECKING:
+    from smoothbound.classes._class_sketch import ClassSketch
     from smoothbound.sketch._score_sketch import ScoreSketch
 
 __all__ = [
@@ -217,6 +218,9 @@ class Evaluation:
     axis : tuple of float, optional
         The finite part of the range that figures and default thresholds are about, by default all.
         It must be stated if the range is infinite.
+    classes : callable, optional
+        Takes positions in the data set of inputs whose scores were kept, ascending, and returns the
+        counts of the scores of all classes of these inputs, where they were kept.
 
     Raises
     ------
@@ -258,6 +262,7 @@ class Evaluation:
     origin: tuple[str, ...] = ()
     sum_error: float = 1e-4
     axis: tuple[float, float] | None = None
+    classes: Callable[[Ints], ClassSketch] | None = None
 
     def __repr__(self) -> str:
         labels = ", ".join(one.method.label for one in self.bounds)

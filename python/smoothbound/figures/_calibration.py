@@ -63,7 +63,7 @@ def certified_calibration(
             clip_on=False,
             label=label,
         )
-    ax.set(xlabel=RADIUS, ylabel=error, ylim=(0, 1))
+    ax.set(xlabel=RADIUS, ylabel=error, ylim=(0, max(1.0, float(upper.max()))))
     radius_axis(ax)
     ax.grid(True)
     return ax

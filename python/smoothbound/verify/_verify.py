@@ -12,6 +12,7 @@ from smoothbound._utils.extras import name_the_extra
 from smoothbound.errors import StoreError
 from smoothbound.store._results import as_array
 from smoothbound.store._stored import StoredResults, opened
+from smoothbound.verify._classes import ClassesVerifier
 from smoothbound.verify._counts import CountsVerifier
 from smoothbound.verify._states import StatesVerifier
 from smoothbound.verify._verification import Finding, Verification
@@ -30,7 +31,8 @@ def verify_results(
     """Compute every certificate of a results folder again, without the model and the data.
 
     The slow reference (`smoothbound.backends.reference`) computes them from the counted scores, or
-    from the states of adaptive draws. docs/results.md says what is compared.
+    from the states of adaptive draws. The counts of all classes are compared with the other
+    numbers. docs/results.md says what is compared.
 
     Parameters
     ----------
@@ -57,10 +59,12 @@ def verify_results(
         verifier = (CountsVerifier if settings.adaptive is None else StatesVerifier)(
             settings, found
         )
+        classes = None if settings.classes is None else ClassesVerifier(settings, found)
         names = [name for name in stored.column_names if name not in _NOT_READ]
         for table in stored.batches(names):
             for row in _rows(table):
                 findings: list[Finding] = verifier.row(row)
+                findings += [] if classes is None else classes.row(row)
                 found.found(findings)
                 found.n_inputs += 1
                 advance(1)

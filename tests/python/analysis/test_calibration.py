@@ -15,7 +15,9 @@ from smoothbound.analysis.calibration import (
     certified,
     certified_classes,
     classwise,
+    each_class,
     ece,
+    mean_of_classes,
 )
 
 # Values on a coarse grid, so that ties with 1/2 and with the edges of bins occur, and between it.
@@ -337,6 +339,20 @@ def test_the_calibration_of_each_class_is_bounded(
     assert found[:2] == pytest.approx(totals[:2], abs=1e-12)
     assert found[3] == pytest.approx(totals[3] / lower.shape[1], abs=1e-12)
     assert found[2] <= totals[2] / lower.shape[1] + 1e-12
+
+
+@settings(max_examples=20)
+@given(of_classes(), st.integers(1, 3))
+def test_the_classwise_bounds_are_put_together_from_those_of_each_class(
+    case: tuple[np.ndarray, np.ndarray, np.ndarray], m: int
+) -> None:
+    lower, upper, labels = case
+    each = each_class(lower, upper, labels, n_bins=m)
+    for k in range(lower.shape[1]):
+        column = np.where(labels == k, 0, -1)
+        alone = one(classwise(lower[:, [k]], upper[:, [k]], column, n_bins=m))
+        assert [x[k, 0] for x in vars(each).values()] == pytest.approx(alone, abs=1e-12)
+    assert one(mean_of_classes(each)) == one(classwise(lower, upper, labels, n_bins=m))
 
 
 def test_all_classes_bound_calibration_closer_than_one() -> None:

@@ -7,11 +7,15 @@ from stored import INDICES, SETTINGS, row, write
 from typer.testing import CliRunner
 
 from smoothbound import store
+from smoothbound.analysis import calibration
+from smoothbound.analysis.reading import evaluate
 from smoothbound.classes._rows import ClassRows
 from smoothbound.cli._app import app
 from smoothbound.errors import StoreError
+from smoothbound.report._sections.classes import calibration_of_classes
 from smoothbound.store._commands import certify_command
 from smoothbound.store._settings import RunSettings
+from smoothbound.verify import verify_results
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -133,6 +137,41 @@ def test_wrong_words_are_refused(digits_network, tmp_path, flags, classes, messa
     said = run(digits_network, tmp_path / "r", *flags, classes=classes, code=2)
     assert message in " ".join(said.split())
     assert not (tmp_path / "r" / "results.parquet").exists()
+
+
+def test_the_counts_of_a_run_are_verified(whole, digits_network, tmp_path):
+    found = verify_results(whole)
+    assert found.holds, found.findings
+    assert found.tallies["class_counts"].proved == len(store.load(whole))
+    run(digits_network, tmp_path / "r", "--measure", "margin", classes="3,0")
+    assert verify_results(tmp_path / "r").holds
+
+
+def test_a_report_has_the_calibration_of_each_class(whole, digits_network, tmp_path):
+    with store.open_folder(whole) as stored:
+        figure = calibration_of_classes(evaluate(stored, "digits"))
+    results = store.load(whole)
+    sketch, labels = results.class_sketch(), results.array("label")
+    radii = [float(row["radius"]) for row in figure.rows[: len(figure.rows) // 10]]
+    bounds = sketch.certify(radii=radii, alpha=0.001 / len(labels))
+    each = calibration.each_class(bounds.lower, bounds.upper, bounds.columns(labels))
+    for k in range(10):
+        for r, radius in enumerate(radii):
+            row = figure.rows[k * len(radii) + r]
+            assert (row["class"], row["radius"], row["inputs"]) == (k, radius, len(labels))
+            assert row["ece_upper"] == each.ece_upper[k, r]
+            assert row["brier_lower"] == each.brier_lower[k, r]
+    assert "Calibration of all classes under attack" in figure.caption
+    run(digits_network, tmp_path / "some", classes="3,0")
+    some = calibration_of_classes(evaluate(store.load(tmp_path / "some"), "some"))
+    assert {row["class"] for row in some.rows} == {3, 0}
+    assert "2 of the 10 classes" in some.caption
+
+
+def test_a_report_says_why_it_has_no_calibration_of_each_class(tmp_path):
+    write(tmp_path / "a", INDICES).finish()
+    reason = calibration_of_classes(evaluate(store.load(tmp_path / "a"), "a"))
+    assert reason == "calibration of each class (certify --classes all)"
 
 
 # --- folders that contradict themselves --------------------------------------------------------

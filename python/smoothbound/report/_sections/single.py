@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.report._drawing import Figure
 from smoothbound.report._parts import Part
+from smoothbound.report._sections.classes import calibration_of_classes
 from smoothbound.report._sections.curves import accuracy_figures, against_class_radius
 from smoothbound.report._sections.scores import calibration_under_attack, knots_compared, one_input
 from smoothbound.report._tables import accuracy_table
@@ -29,6 +30,7 @@ def single(
         calibration_under_attack(evaluation)
         if evaluation.measure == "score" or evaluation.correct_only
         else None,
+        calibration_of_classes(evaluation),
     ]
     figures = [one for one in made if isinstance(one, Figure)]
     absent = [one for one in made if isinstance(one, str)]
