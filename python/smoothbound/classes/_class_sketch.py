@@ -30,7 +30,7 @@ from smoothbound.errors import StoreError
 from smoothbound.noise._kinds import Kind, stated
 from smoothbound.noise._record import NoiseRecord
 from smoothbound.sketch._arguments import checked_index
-from smoothbound.sketch._content import MAX_DRAWS, SketchContent, n_cells, rows_of
+from smoothbound.sketch._content import MAX_DRAWS, SketchContent, ascending_rows_of, n_cells
 from smoothbound.sketch._draws import draw_numbers
 from smoothbound.sketch._draws.draw_numbers import Draws
 from smoothbound.sketch._score_sketch import ScoreSketch
@@ -421,16 +421,19 @@ class ClassSketch:
     # Other sketches
 
     def select(self, index: ArrayLike) -> ClassSketch:
-        """Return the counts of some of the inputs, named by their ids, each once.
+        """Return the counts of some of the inputs.
+
+        Parameters
+        ----------
+        index : array-like of int
+            Their ids, strictly ascending.
 
         Raises
         ------
         TypeError, ValueError
-            If one of them is not in the sketch.
+            If one of them is not in the sketch, or they do not ascend.
         """
-        rows = np.sort(rows_of(self.index, "index", index))
-        if np.unique(rows).size != rows.size:
-            raise ValueError("index must name each input at most once")
+        rows = ascending_rows_of(self.index, "index", index)
         ids = self.index[rows]
         return self._with(
             [self._rows[row] for row in rows], ids, self.draws[np.isin(self.draws[:, 0], ids)]

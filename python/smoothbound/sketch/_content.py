@@ -22,6 +22,7 @@ from smoothbound.sketch._draws.repeats import Seen
 __all__ = [
     "MAX_DRAWS",
     "SketchContent",
+    "ascending_rows_of",
     "cell_centers",
     "cells_of_edges",
     "n_cells",
@@ -97,6 +98,24 @@ def rows_of(held: Ints, name: str, index: ArrayLike | None) -> Ints:
     if unknown.size:
         raise ValueError(f"{name} must be among those of the sketch, got {unknown[0]}")
     return np.asarray(rows, np.int64)
+
+
+def ascending_rows_of(held: Ints, name: str, index: ArrayLike) -> Ints:
+    """Return the positions of inputs that are named each once and in the order of a sketch.
+
+    Parameters
+    ----------
+    held, name, index
+        As for `rows_of`.
+    """
+    rows = rows_of(held, name, index)
+    if (np.diff(rows) <= 0).any():
+        raise ValueError(
+            f"{name} must ascend and name each input at most once, because a sketch holds its "
+            f"inputs in the order of their ids; got {checks.shown(index)}: pass "
+            f"np.unique({name}), and take rows of the certificate for another order"
+        )
+    return rows
 
 
 @dataclass(eq=False)
@@ -224,7 +243,7 @@ class SketchContent:
 
     def select(self, index: ArrayLike) -> SketchContent:
         """Return the data of some inputs."""
-        rows = np.sort(self.rows("index", index))
+        rows = ascending_rows_of(self.index, "index", index)
         chosen = self.index[rows]
         return replace(
             self,

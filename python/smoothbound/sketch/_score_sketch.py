@@ -357,12 +357,12 @@ class ScoreSketch:
         Parameters
         ----------
         index : array-like of int
-            Their ids, each once.
+            Their ids, strictly ascending.
 
         Raises
         ------
         TypeError, ValueError
-            If one of them is not in the sketch.
+            If one of them is not in the sketch, or they do not ascend.
         """
         with self._shared.lock:
             return self._holding(self._shared.current().select(index))

@@ -166,7 +166,8 @@ def test_bad_questions_are_named():
         (lambda: sketch.counts(2), "i must be at most 1"),
         (lambda: sketch.counts(0, 4), "k must be at most 3"),
         (lambda: sketch.select([5]), "index must be among those of the sketch"),
-        (lambda: sketch.select([1, 1]), "index must name each input at most once"),
+        (lambda: sketch.select([1, 1]), "index must ascend and name each input at most once"),
+        (lambda: sketch.select([1, 0]), r"index must ascend .* got \[1, 0\]: pass np.unique"),
     ):
         with pytest.raises(ValueError, match=message):
             call()

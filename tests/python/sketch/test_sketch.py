@@ -163,7 +163,7 @@ def test_arguments_are_checked(arguments, message):
         (np.ones((2, 5), int), {}, "float16, float32 or float64"),
         (np.ones((2, 0)), {}, "at least one draw"),
         (np.ones((1, 5)), {"index": [9]}, "among those of the sketch, got 9"),
-        (np.ones((2, 5)), {"index": [1, 1]}, "each input at most once"),
+        (np.ones((2, 5)), {"index": [1, 1]}, "name each input at most once"),
         (np.ones((2, 5)), {"first_draw": -1}, "first_draw must be at least 0"),
         (np.ones((2, 5)), {"first_draw": 2**32 - 1}, None),
         (np.ones((2, 5)), {"first_draw": 2**63 - 6}, None),
@@ -202,7 +202,7 @@ def test_only_keeps_counts_and_draws_of_the_inputs_named():
     sketch = ScoreSketch([2, 5, 8], edges=16, selected=[7, 8, 9], sigma=0.5)
     sketch.update(rows)
     sketch.update(rows[:2, :10] / 2, index=[2, 5])
-    chosen = sketch.select([8, 2])
+    chosen = sketch.select([2, 8])
     assert chosen.index.tolist() == [2, 8]
     assert chosen.selected.tolist() == [7, 9]
     assert chosen.n_draws.tolist() == [60, 50]
@@ -210,6 +210,10 @@ def test_only_keeps_counts_and_draws_of_the_inputs_named():
     assert chosen + sketch.select([5]) == sketch
     with pytest.raises(ValueError, match="among those of the sketch, got 3"):
         sketch.select([3])
+    with pytest.raises(ValueError, match=r"index must ascend .* got \[8, 2\]: pass np.unique"):
+        sketch.select([8, 2])
+    with pytest.raises(ValueError, match="name each input at most once"):
+        sketch.select([2, 2])
 
 
 def test_at_counts_as_if_there_had_been_these_edges_alone():
