@@ -63,7 +63,8 @@ def certified_calibration(
             clip_on=False,
             label=label,
         )
-    ax.set(xlabel=RADIUS, ylabel=error, ylim=(0, max(1.0, float(upper.max()))))
+    top = float(np.max(upper, initial=1.0, where=np.isfinite(upper)))  # sums over classes exceed 1
+    ax.set(xlabel=RADIUS, ylabel=error, ylim=(0, top))
     radius_axis(ax)
     ax.grid(True)
     return ax

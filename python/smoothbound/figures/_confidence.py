@@ -119,9 +119,11 @@ def certified_confidence(
 
 
 def _shown(evaluation: Evaluation, thresholds: Sequence[float]) -> tuple[float, float]:
-    """Return the range of the axis, which holds all thresholds."""
-    a, b = evaluation.shown_range
-    return min(a, *thresholds, b), max(b, *thresholds, a)
+    """Return the range of the axis. If it comes from the data, it holds the thresholds too."""
+    if evaluation.axis is None:
+        return evaluation.score_range
+    ends = (*evaluation.axis, *filter(np.isfinite, thresholds))
+    return min(ends), max(ends)
 
 
 def _confidence_steps(
