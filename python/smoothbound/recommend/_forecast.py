@@ -123,9 +123,11 @@ def forecast(
     True
     """
     n = _checked_n(n)
-    if checks.instance("sketch", sketch, ScoreSketch).sigma is None:
+    sigma = checks.instance("sketch", sketch, ScoreSketch).sigma
+    if not isinstance(sigma, float):
         raise ValueError(
-            "sketch must know the sigma of its draws: make it with ScoreSketch(sigma=)"
+            "sketch must know the sigma of its draws, one for all inputs: make it with "
+            "ScoreSketch(sigma=)"
         )
     alpha = checks.alpha("alpha", alpha)
     Method("cdf", band)
@@ -145,7 +147,7 @@ def forecast(
             np.full(len(cells), n),
             displacement=sketch.displacement,
             side="lower",
-            sigma=sketch.sigma,
+            sigma=sigma,
             alpha=alpha,
             radii=grid,
             thresholds=cuts,

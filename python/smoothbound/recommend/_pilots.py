@@ -71,8 +71,10 @@ class Pilot:
         arrays = ["index", "label", "selected"] + ["top_count"] * (self.top_count is not None)
         for name in arrays:
             object.__setattr__(self, name, checks.positions(name, getattr(self, name)))
-        if self.sketch.sigma is None:
-            raise ValueError(f"the sketch of {self.name} must know the sigma of its draws")
+        if not isinstance(self.sketch.sigma, float):
+            raise ValueError(
+                f"the sketch of {self.name} must know the sigma of its draws, one for all inputs"
+            )
         shape = self.index.shape
         if len(shape) != 1 or not shape[0] or np.unique(self.index).size != shape[0]:
             raise ValueError(f"index of {self.name} must name one or more inputs, each once")
@@ -85,7 +87,7 @@ class Pilot:
     @property
     def sigma(self) -> float:
         """Noise level of the draws, in the units of the input."""
-        assert self.sketch.sigma is not None
+        assert isinstance(self.sketch.sigma, float)
         return self.sketch.sigma
 
     @property

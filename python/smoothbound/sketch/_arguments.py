@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
 from smoothbound.noise._kinds import Kind, stated
+from smoothbound.sketch import _sigma as levels
 from smoothbound.sketch._content import SketchContent, no_counts
 
 __all__ = [
@@ -39,7 +40,7 @@ def no_draws(
     score_range: tuple[float, float],
     measure: str,
     selected: ArrayLike | None,
-    sigma: float | None,
+    sigma: object,
     displacement: float,
     noise: Kind | None,
 ) -> SketchContent:
@@ -57,7 +58,7 @@ def no_draws(
         counts=no_counts(ids.size, at.size),
         edges=at,
         measure=measure,
-        sigma=None if sigma is None else checks.positive("sigma", sigma),
+        sigma=levels.checked(sigma, ids.size),
         displacement=checks.non_negative("displacement", displacement),
         noise=stated(noise),
     )

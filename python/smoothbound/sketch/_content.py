@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound._files.plain import memory_limit
 from smoothbound._utils import checks
 from smoothbound.noise._kinds import Kind
+from smoothbound.sketch import _sigma as levels
 from smoothbound.sketch._draws import draw_numbers
 from smoothbound.sketch._draws.draw_numbers import Draws
 from smoothbound.sketch._draws.repeats import Seen
@@ -133,7 +134,9 @@ class SketchContent:
         number after the last draw.
     counts : ndarray of uint32, shape (n_inputs, n_cells)
     edges : ndarray of float64, shape (n_edges,)
-    measure, sigma, displacement, noise
+    sigma : float, tuple of float, or None
+        Noise level of the draws, or that of each input.
+    measure, displacement, noise
         As `ScoreSketch` takes them.
     seen : Seen
         Recognises scores that were counted before, so that they are refused.
@@ -145,7 +148,7 @@ class SketchContent:
     counts: Counts
     edges: NDArray[np.float64]
     measure: str
-    sigma: float | None
+    sigma: levels.Sigma
     displacement: float = 0.0
     noise: Kind | None = None
     seen: Seen = field(default_factory=Seen)
@@ -204,7 +207,7 @@ class SketchContent:
 
     # Facts about the draws
 
-    def told(self, selected: Ints, sigma: float | None, noise: Kind | None) -> SketchContent:
+    def told(self, selected: Ints, sigma: levels.Sigma, noise: Kind | None) -> SketchContent:
         """Return the same data with this class, sigma and noise; refuse a contradiction."""
         columns = (part.tolist() for part in (self.index, self.selected, selected))
         known = [
@@ -214,9 +217,14 @@ class SketchContent:
         return replace(
             self,
             selected=np.array(known, np.int64),
-            sigma=_agreed("sigma", self.sigma, sigma),
+            sigma=self._agreed_sigma(sigma),
             noise=_agreed("noise", self.noise, noise),
         )
+
+    def _agreed_sigma(self, stated: levels.Sigma) -> levels.Sigma:
+        """Return the level on which the sketch and a statement agree."""
+        same = levels.first_difference(self.sigma, stated, self.index.size) < 0
+        return self.sigma if same else _agreed("sigma", self.sigma, stated)
 
     def refuse_others(self, draws: Any, rows: Ints) -> None:
         """Refuse draws of a sampler that do not belong to the draws that were counted."""
@@ -234,10 +242,12 @@ class SketchContent:
         classes = self.selected[rows]
         for mine in classes[held | (classes != -1)].tolist():
             _require_same("selected", mine, draws.selected, unknown=-1)
-        for name in ("sigma", "noise"):
-            mine, theirs = getattr(self, name), getattr(draws, name)
-            if theirs is not None and (mine is not None or len(self.draws)):
-                _require_same(name, mine, theirs)
+        sigmas = set(levels.of_each(levels.of_rows(self.sigma, rows), rows.size))
+        for name, known in (("sigma", sigmas), ("noise", {self.noise})):
+            theirs = getattr(draws, name)
+            for mine in known:
+                if theirs is not None and (mine is not None or len(self.draws)):
+                    _require_same(name, mine, theirs)
 
     # Other sketches made from this data
 
@@ -249,6 +259,7 @@ class SketchContent:
             self,
             index=chosen,
             selected=self.selected[rows],
+            sigma=levels.of_rows(self.sigma, rows),
             draws=self.draws[np.isin(self.draws[:, 0], chosen)],
             counts=self.counts[rows],
             seen=self.seen.copy(),
@@ -279,6 +290,7 @@ class SketchContent:
             self,
             index=index,
             selected=np.full(index.size, -1, np.int64),
+            sigma=levels.merged([(one.sigma, one.index) for one in (self, other)], index),
             draws=draw_numbers.join(self.draws, other.draws),
             counts=no_counts(index.size, self.edges.size),
             seen=self.seen | other.seen,
@@ -303,8 +315,6 @@ class SketchContent:
             return f"their edges differ: edge {j} is {self.edges[j]} and {other.edges[j]}"
         if self.measure != other.measure:
             return f"their measures differ: {self.measure!r} and {other.measure!r}"
-        if self.sigma != other.sigma:
-            return _differ("noise levels sigma", "sigma", self.sigma, other.sigma)
         if self.noise != other.noise:
             return _differ("kinds of noise", "noise", self.noise, other.noise)
         if self.displacement != other.displacement:
@@ -312,6 +322,8 @@ class SketchContent:
         shared, mine, theirs = np.intersect1d(
             self.index, other.index, assume_unique=True, return_indices=True
         )
+        if told := levels.difference(self.sigma, other.sigma, shared, mine, theirs):
+            return told
         differ = self.selected[mine] != other.selected[theirs]
         if differ.any():
             i = int(np.argmax(differ))

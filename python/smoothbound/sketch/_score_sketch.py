@@ -23,6 +23,7 @@ from smoothbound.curves._named import curve as curve_of
 from smoothbound.errors import StoreError
 from smoothbound.noise._kinds import Kind, stated
 from smoothbound.sketch import _arguments as arguments
+from smoothbound.sketch import _sigma as levels_of
 from smoothbound.sketch._certify import SketchCertificate, certify_content
 from smoothbound.sketch._content import SketchContent
 from smoothbound.sketch._draws import draw_numbers
@@ -77,9 +78,10 @@ class ScoreSketch:
         Name of the confidence measure.
     selected : array-like of int, shape (n_inputs,), optional
         The class of each input that the scores measure, at least 0; -1 where it is not known.
-    sigma : float, optional
-        Noise level of the draws, > 0, in the units of the model's input. A merge or a certificate
-        with another sigma is refused.
+    sigma : float or array-like, shape (n_inputs,), optional
+        Noise level of the draws, > 0, in the units of the model's input, or that of the draws of
+        each input (`certify` says when this certifies anything). A merge or a certificate with
+        another sigma is refused.
     displacement : float, default 0
         Largest distance between an input and the lattice point that its draws were made around, in
         the same units. Certificates allow for it (`smoothbound.noise._displaced`).
@@ -117,7 +119,7 @@ class ScoreSketch:
         score_range: tuple[float, float] = (0.0, 1.0),
         measure: str = "score",
         selected: ArrayLike | None = None,
-        sigma: float | None = None,
+        sigma: float | ArrayLike | None = None,
         displacement: float = 0.0,
         noise: Kind | None = None,
     ) -> None:
@@ -174,9 +176,10 @@ class ScoreSketch:
     predicted = formerly("predicted", "selected")
 
     @property
-    def sigma(self) -> float | None:
-        """Noise level of the draws, if it was stated."""
-        return self._content.sigma
+    def sigma(self) -> float | NDArray[np.float64] | None:
+        """Noise level of the draws, or of those of each input, if it was stated."""
+        known = self._content.sigma
+        return _frozen(np.array(known)) if isinstance(known, tuple) else known
 
     @property
     def displacement(self) -> float:
@@ -243,7 +246,7 @@ class ScoreSketch:
         self,
         *,
         selected: ArrayLike | None = None,
-        sigma: float | None = None,
+        sigma: float | ArrayLike | None = None,
         noise: Kind | None = None,
     ) -> None:
         """Record the class, sigma or noise of the draws, if the sketch was made without them.
@@ -254,8 +257,8 @@ class ScoreSketch:
         ----------
         selected : array-like of int, shape (n_inputs,), optional
             The class of each input that the scores measure; -1 leaves an input as it is.
-        sigma : float, optional
-            Noise level.
+        sigma : float or array-like, shape (n_inputs,), optional
+            Noise level, or that of each input.
         noise : {"lattice", "gaussian"}, optional
             Kind of the noise.
 
@@ -276,9 +279,7 @@ class ScoreSketch:
         [7]
         """
         classes = arguments.checked_classes(selected, self.index.size)
-        sigma = None if sigma is None else checks.positive("sigma", sigma)
-        noise = stated(noise)
-        self._shared.tell(classes, sigma, noise)
+        self._shared.tell(classes, levels_of.checked(sigma, self.index.size), stated(noise))
 
     # Counting
 
@@ -553,9 +554,10 @@ class ScoreSketch:
         with self._shared.lock:
             content = self._shared.current()
             noise, n_inputs = curve_of(curve), len(content.index)
-            each = checks.levels("sigma", sigma, n_inputs)
+            level = self._checked_sigma(sigma) if noise.has_scale else sigma_of(noise, sigma)
+            each = np.array(level) if isinstance(level, tuple) else None
             request = Request(
-                sigma=self._sigma_of(noise, sigma, each),
+                sigma=min(level) if isinstance(level, tuple) else level,
                 alpha=alpha,
                 score_range=content.score_range,
                 radii=checks.floats("radii", radii),
@@ -576,24 +578,21 @@ class ScoreSketch:
             return made
         return within(made, checks.distances("constant_within", constant_within, n_inputs))
 
-    def _sigma_of(self, curve: Curve, sigma: object, each: NDArray[np.float64] | None) -> float:
-        """Return the noise level of a request: the least, if each input has its own."""
-        if each is None or not curve.has_scale:
-            return self._check_sigma(sigma) if curve.has_scale else sigma_of(curve, sigma)
-        for level in each.tolist() if self.sigma is not None else ():
-            self._check_sigma(level)
-        return float(each.min())
-
-    def _check_sigma(self, sigma: object) -> float:
-        known = self.sigma
-        if sigma is not None:
-            stated = checks.positive("sigma", sigma)
-            if known not in (None, stated):
-                raise ValueError(f"sigma must be that of the draws, {known}, got {stated}")
-            return stated
-        if known is None:
-            raise ValueError("sigma must be given: the noise level of the draws is not recorded")
-        return known
+    def _checked_sigma(self, sigma: object) -> float | tuple[float, ...]:
+        """Return the stated noise level, or that of each input, which must be that of the draws."""
+        known, n_inputs = self._content.sigma, self.index.size
+        stated = levels_of.checked(sigma, n_inputs)
+        if stated is None:
+            if known is None:
+                raise ValueError(
+                    "sigma must be given: the noise level of the draws is not recorded"
+                )
+            return known
+        if known is not None and (i := levels_of.first_difference(known, stated, n_inputs)) >= 0:
+            drawn, got = (levels_of.of_each(one, n_inputs)[i] for one in (known, stated))
+            whose = f" of input {self.index[i]}" if isinstance(known, tuple) else ""
+            raise ValueError(f"sigma must be that of the draws{whose}, {drawn}, got {got}")
+        return stated
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

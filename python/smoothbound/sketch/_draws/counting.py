@@ -20,6 +20,7 @@ from smoothbound.sketch import _arguments as arguments
 from smoothbound.sketch._content import SketchContent
 from smoothbound.sketch._draws import draw_numbers
 from smoothbound.sketch._draws.draw_numbers import Draws
+from smoothbound.sketch._sigma import Sigma
 
 if TYPE_CHECKING:
     from smoothbound.sketch._draws.device_counts import PendingCounts
@@ -98,7 +99,7 @@ class SharedContent:
         self.lock = threading.RLock()
         self._pending: PendingCounts | None = None  # counts that have not come back yet
 
-    def tell(self, selected: NDArray[np.int64], sigma: float | None, noise: Kind | None) -> None:
+    def tell(self, selected: NDArray[np.int64], sigma: Sigma, noise: Kind | None) -> None:
         """Record the class, sigma or noise of the draws; see `SketchContent.told`."""
         with self.lock:
             self.content = self.content.told(selected, sigma, noise)
@@ -124,7 +125,7 @@ class SharedContent:
             n = self.add(draws.scores[None], rows, first, backend, threads, drawn=True)
             self.content.selected[rows] = draws.selected
             for name in ("sigma", "noise"):
-                if getattr(draws, name) is not None:
+                if getattr(self.content, name) is None:
                     setattr(self.content, name, getattr(draws, name))
         return n
 
