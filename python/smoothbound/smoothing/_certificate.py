@@ -27,7 +27,8 @@ class SmoothedSettings(SamplingSettings, DrawnSettings):
     """The settings of a certificate: the request, its computation, and how the draws were made.
 
     The attributes are those of `Settings` and of `SamplingSettings`. With adaptive draws `n` is the
-    largest number of draws of an input.
+    largest number of draws of an input. If each input has a noise level of its own, `sigma` is the
+    least, and `noise` has no sigma and no steps, and the largest displacement.
     """
 
     def __post_init__(self) -> None:

@@ -363,7 +363,7 @@ class SmoothedClassifier:
             Radius, >= 0, of a ball around each input on which sigma is constant, as for
             `smoothbound.certify_scores`. `class_radius` is at most this too. Without it, you state
             that sigma is constant as far as anything is certified. It excludes `classes`, because a
-            sketch does not know it.
+            sketch does not know it. The `reason` of adaptive draws counts answers without it.
         progress : callable, optional
             Called as ``progress(done, n_inputs)`` after each input.
 

@@ -22,16 +22,30 @@ def inputs(rng, sampler, noise, n=40):
     return x, [Input(x[i], i + 5, FixedJob(n), noise=own[i]) for i in range(len(x))]
 
 
+KINDS = pytest.mark.parametrize("how", [{"grid": 255}, {}, {"kind": "gaussian"}], ids=str)
+
+
+@KINDS
 @pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])
-@pytest.mark.parametrize("how", [{"grid": 255}, {}, {"kind": "gaussian"}], ids=str)
 def test_draws_are_those_of_the_input_at_its_level_alone(how, batch_size):
-    sampler = Sampler(network, 0.5, batch_size=batch_size)
+    _compare_with_each_alone(how, batch_size=batch_size)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@KINDS
+def test_draws_on_a_gpu_are_those_of_the_input_at_its_level_alone(how):
+    _compare_with_each_alone(how, batch_size=64, device="cuda")
+
+
+def _compare_with_each_alone(how, **options):
+    sampler = Sampler(network, 0.5, **options)
     noise = sampler.noise(how.get("kind"), seed=9, grid=how.get("grid"))
     x, items = inputs(np.random.default_rng(0), sampler, noise)
     outcomes = dict(sampler.sample(items, n0=10, noise=noise))
     assert len(outcomes) == len(LEVELS)
     for i, (item, level) in enumerate(zip(items, LEVELS, strict=True)):
-        alone = Sampler(network, level, batch_size=batch_size).draw(
+        alone = Sampler(network, level, **options).draw(
             x[i], n0=10, n=40, seed=9, index=i + 5, noise=how.get("kind"), grid=how.get("grid")
         )
         np.testing.assert_array_equal(outcomes[item].scores, alone.scores)
