@@ -21,7 +21,7 @@ class SmoothboundError(Exception):
 
 
 class StoreError(SmoothboundError):
-    """A results folder or a score file cannot be read, written or continued."""
+    """A results folder, or a file of scores or a curve, cannot be read, written or continued."""
 
 
 class CheckpointError(SmoothboundError):

@@ -10,14 +10,13 @@ from smoothbound.curves._ablation import Ablation
 from smoothbound.curves._curve import Curve
 from smoothbound.curves._gaussian import Gaussian
 from smoothbound.curves._l1 import L1Laplace, L1Uniform
-from smoothbound.curves._tabulated import Tabulated
+from smoothbound.curves._tabulated import Tabulated, table_of
 
 __all__ = ["GAUSSIAN", "NAMES", "curve"]
 
 GAUSSIAN = Gaussian()
 _NAMED: dict[str, Curve] = {each.name: each for each in (GAUSSIAN, L1Uniform(), L1Laplace())}
 _KINDS = (Gaussian, L1Uniform, L1Laplace, Ablation, Tabulated)
-_OF_TABLE = {"radii", "p", "values"}
 _ABLATION = re.compile(r"ablation-([0-9]{1,9})-of-([0-9]{1,9})", re.ASCII)
 
 NAMES = (*_NAMED, "ablation-K-of-D")
@@ -71,13 +70,8 @@ def curve(value: object) -> Curve:
 
 def _table(values: dict[Any, Any]) -> Tabulated:
     """Return the table of a dict, whose errors say that they are about the curve."""
-    if set(values) != _OF_TABLE:
-        raise ValueError(
-            "curve must have the keys 'radii', 'p' and 'values' of a Tabulated, and no other, if "
-            f"it is a dict; got {checks.shown(values)}"
-        )
     try:
-        return Tabulated(**values)
+        return table_of(values)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"curve must be a table, if it is a dict: {error}") from error

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from smoothbound._files.atomic import atomic_write
+from smoothbound._files.plain import open_plain
 from smoothbound._utils import checks
 from smoothbound.curves._curve import Curve, Vector
+from smoothbound.errors import StoreError, said
 
-__all__ = ["Tabulated"]
+__all__ = ["Tabulated", "table_of"]
 
 _TOLERANCE = 1e-12  # of convexity, because the values of a convex function are rounded
 _MOST_VALUES = 2**20
+_MOST_BYTES = 64 * _MOST_VALUES  # of a file; a number has at most 25 characters
+_KEYS = {"radii", "p", "values"}
+_FORM = '{"radii": [...], "p": [...], "values": [[...], ...]}'
 
 
 @dataclass(frozen=True)
@@ -104,8 +112,86 @@ class Tabulated(Curve):
             "values": list(map(list, self.values)),
         }
 
+    def save(self, path: str | Path) -> None:
+        """Write the table as JSON, with the keys radii, p and values. `load` reads it back.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, which is replaced if it exists. Its name should end with .json, because
+            ``smoothbound bounds --curve FILE`` tells a file from a name by that.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written.
+        """
+        with atomic_write(Path(path)) as file:
+            file.write(json.dumps(self.plain()).encode())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Tabulated:
+        """Read a table from JSON with the keys radii, p and values. No code in the file is run.
+
+        Parameters
+        ----------
+        path : str or Path
+            A file of at most 64 MiB.
+
+        Returns
+        -------
+        Tabulated
+
+        Raises
+        ------
+        StoreError
+            If the file cannot be read, or is not such a table. The error says why.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> table = Tabulated(radii=[1.0], p=[0.0, 0.5, 1.0], values=[0.0, 0.2, 0.8])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     table.save(Path(folder) / "curve.json")
+        ...     Tabulated.load(Path(folder) / "curve.json") == table
+        True
+        """
+        with open_plain(path) as file:
+            text = file.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise StoreError(f"{path} must be at most 64 MiB, which hold 2^20 values")
+        try:
+            return table_of(json.loads(text, object_pairs_hook=_without_repetition))
+        except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
+            raise StoreError(f"{path} must be JSON of the form {_FORM}: {said(error)}") from error
+
     def for_core(self) -> dict[str, Any]:
         return {"kind": "table", "radii": self.radii, "p": self.p, "values": np.array(self.values)}
+
+
+def table_of(values: object) -> Tabulated:
+    """Return the table of a dict, as JSON holds it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it has other keys than the arguments of `Tabulated`, or they are no table.
+    """
+    if not isinstance(values, dict) or set(values) != _KEYS:
+        raise ValueError(
+            "a table must have the keys 'radii', 'p' and 'values', and no other, got "
+            f"{checks.shown(values)}"
+        )
+    return Tabulated(**values)
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the dict of an object of JSON, which must not give a value twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def _require_table(radii: Vector, p: Vector, values: Vector) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -463,6 +464,39 @@ def test_another_noise(table: Path, words: list[object], options: dict[str, Any]
     assert sb.Certificate.load(out) == sb.certify_scores(
         SCORES, radii=[0, 1], thresholds=[0.5], **options
     )
+
+
+def test_a_curve_from_a_file(table: Path) -> None:
+    grid = np.linspace(0, 1, 101)
+    curve = sb.curves.Tabulated([0.5, 1.0], grid, [np.maximum(grid - r, 0) for r in (0.1, 0.2)])
+    curve.save(file := table.with_name("curve.json"))
+    out = table.with_name("b.parquet")
+    result = bounds(table, "--curve", file, "--thresholds", 0.5, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert sb.Certificate.load(out) == sb.certify_scores(
+        SCORES, radii=[0, 0.5, 1], thresholds=[0.5], curve=curve
+    )
+    assert sb.Certificate.load(out).settings.curve == curve
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "need"),
+    [
+        ("curve.json", [], r"must be JSON of the form {\"radii\": \[...\]"),
+        ("none.json", [], "cannot read"),
+        ("curve.npz", [], "--curve must be a name or a .json file, got"),
+        ("good.json", ["--sigma", 1], "sigma must be left out: --curve table has no scale"),
+        ("good.json", ["--radii", "0,2"], "must be at most 1.0, the largest radius of the curve"),
+    ],
+)
+def test_a_file_that_is_no_curve(table: Path, name: str, words: list[object], need: str) -> None:
+    table.with_name("curve.json").write_text("values")
+    sb.curves.Tabulated([1.0], [0.5, 1.0], [0.1, 0.5]).save(table.with_name("good.json"))
+    out = table.with_name("b.parquet")
+    result = bounds(table, "--curve", table.with_name(name), *words, "--out", out)
+    assert result.exit_code != 0
+    assert re.search(need, " ".join(result.output.split())), result.output
+    assert not out.exists()
 
 
 def test_without_sigma_it_says_what_it_is(table: Path) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smoothbound import curves
+from smoothbound.errors import StoreError
 
 GRID = np.linspace(0, 1, 101)
 
@@ -38,6 +39,51 @@ def test_is_read_back_from_json():
     table = table_of("l1-laplace")
     assert curves.curve(table.plain()) == table
     assert hash(curves.curve(table.plain())) == hash(table)
+
+
+def test_is_read_back_from_a_file(tmp_path):
+    table = table_of("l1-laplace")
+    table.save(tmp_path / "curve.json")
+    assert curves.Tabulated.load(tmp_path / "curve.json") == table
+    table.save(str(tmp_path / "curve.json"))  # it is replaced
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["curve.json"]
+
+
+@pytest.mark.parametrize(
+    ("text", "need"),
+    [
+        (b"", "must be JSON of the form .*Expecting value"),
+        (b"\x80\x04\x95", "must be JSON of the form"),  # how a pickle begins
+        (b"[1, 2]", r"the keys 'radii', 'p' and 'values', and no other, got \[1, 2\]"),
+        (b"{}", "the keys 'radii', 'p' and 'values', and no other, got {}"),
+        (b'{"radii": [1], "p": [1], "values": [0.5], "sigma": 1}', "and no other, got"),
+        (b'{"radii": [1], "radii": [2], "p": [1], "values": [0.5]}', "a key is there twice"),
+        (b'{"radii": [1], "p": [1], "values": [NaN]}', r"lie in \[0, p\].*got values"),
+        (b'{"radii": [1], "p": [1], "values": [1.5]}', r"lie in \[0, p\].*= 1.5"),
+        (b'{"radii": [1], "p": [1], "values": "high"}', "values must be numbers"),
+        (b'{"radii": [1], "p": [1], "values": [[1], [2, 3]]}', "values must be"),
+        (b'{"radii": [1e999], "p": [1], "values": [0.5]}', "radii must be finite"),
+        (b'{"radii": [' + b"9" * 5000 + b'], "p": [1], "values": [0.5]}', "must be JSON"),
+        (b'{"radii": ' + b"[" * 100_000, "must be JSON of the form"),
+    ],
+)
+def test_refuses_a_file_that_is_none(text, need, tmp_path):
+    path = tmp_path / "curve.json"
+    path.write_bytes(text)
+    with pytest.raises(StoreError, match=need) as failed:
+        curves.Tabulated.load(path)
+    assert str(failed.value).startswith(str(path))
+
+
+def test_refuses_a_file_that_cannot_be_read(tmp_path):
+    with pytest.raises(StoreError, match=r"cannot read .*No such file"):
+        curves.Tabulated.load(tmp_path / "none.json")
+    with pytest.raises(StoreError, match="must be a plain file, and is a folder"):
+        curves.Tabulated.load(tmp_path)
+    with (tmp_path / "huge.json").open("wb") as file:
+        file.truncate(2**26 + 1)
+    with pytest.raises(StoreError, match="must be at most 64 MiB"):
+        curves.Tabulated.load(tmp_path / "huge.json")
 
 
 def test_knows_whether_its_values_are_convex():

@@ -33,18 +33,26 @@ from smoothbound.cli._options import (
 from smoothbound.cli._run_options import shard_of
 from smoothbound.curves._named import NAMES as CURVES
 from smoothbound.curves._named import curve as curve_of
+from smoothbound.curves._tabulated import Tabulated
 from smoothbound.errors import StoreError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from smoothbound.bounds._certificate import Certificate
+    from smoothbound.curves._curve import Curve
     from smoothbound.scores._score_file import ScoreFile, Scores
     from smoothbound.store._shards.shard import Shard
 
 __all__ = ["bounds"]
 
 _DRAWS, _MACHINE, _SHARDS = "The scores", "How it runs", "Runs in shards"
+_CURVE = (
+    f"Noise of the draws: one of {', '.join(CURVES)}, with numbers for K and D; or a .json file "
+    "with the radii, the p and the values of a curve. Radii are l2 distances for the Gaussian, l1 "
+    "distances for the next two, numbers of changed pixels for ablation, and those of the file. "
+    "Ablation and a file take no --sigma (docs/other-noises.md)."
+)
 
 
 def bounds(
@@ -116,9 +124,8 @@ def bounds(
     curve: Annotated[
         str,
         typer.Option(
-            help=f"Noise of the draws: one of {', '.join(CURVES)}, with numbers for K and D. Radii "
-            "are l2 distances for the Gaussian, l1 distances for the next two, and numbers of "
-            "changed pixels for ablation, which takes no --sigma (docs/other-noises.md).",
+            metavar="NAME|FILE.json",
+            help=_CURVE,
             rich_help_panel=_DRAWS,
         ),
     ] = "gaussian",
@@ -201,14 +208,13 @@ def bounds(
     target = _Target.of(out, None if shard is None else shard_of(shard))
     what = checks.choice("statistic", statistic, STATISTICS)
     ends = default_range(what) if score_range is None else score_range
-    noise = curve_of(curve)
+    noise = _noise_of(curve)
     levels_of_rows: Any = None if sigma is None else one_or_each("--sigma", sigma)
     reach = None if constant_within is None else one_or_each("--constant-within", constant_within)
     of_each = checks.levels("sigma", levels_of_rows, np.size(levels_of_rows))
     scale = sigma_of(noise, levels_of_rows if of_each is None else of_each.min())
     largest = scale if of_each is None else float(of_each.max())
-    usual = default_radii(largest) if noise.has_scale else [float(n) for n in range(17)]
-    grid = usual if radii is None else numbers("--radii", radii)
+    grid = _usual_radii(noise, largest) if radii is None else numbers("--radii", radii)
     middle = [sum(ends) / 2] if what == "mean" else []
     request = Request(
         sigma=scale,
@@ -256,6 +262,25 @@ def bounds(
     of_table = None if target.shard is None else table
     _write(target.path, file, rows, chain([made], certificates), of_table)
     say(f"{target.path}: {len(rows)} inputs, {file.n_draws} draws each")
+
+
+def _noise_of(curve: str) -> Curve:
+    """Return the curve of a name or of a file."""
+    if curve.lower().endswith(".json"):
+        return Tabulated.load(curve)
+    if Path(curve).suffix:
+        raise ValueError(
+            f"--curve must be a name or a .json file, got {curve!r}; Tabulated.save writes such a "
+            "file"
+        )
+    return curve_of(curve)
+
+
+def _usual_radii(curve: Curve, sigma: float) -> list[float]:
+    """Return the radii that are certified if none are stated."""
+    if isinstance(curve, Tabulated):
+        return sorted({0.0, *curve.radii})
+    return default_radii(sigma) if curve.has_scale else [float(n) for n in range(17)]
 
 
 @dataclass(frozen=True)
