@@ -22,6 +22,9 @@ from smoothbound._utils import checks
 from smoothbound._utils.renamed import formerly
 from smoothbound.analysis._steps import Steps
 from smoothbound.bounds._method import Method
+from smoothbound.curves._curve import Curve
+from smoothbound.curves._named import GAUSSIAN
+from smoothbound.curves._named import curve as curve_of
 
 if TYPE_CHECKING:
     from smoothbound.classes._class_sketch import ClassSketch
@@ -165,6 +168,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "scores": partial(checks.optional, kind=StoredSketches),
     "correct_only": checks.flag,
     "title": partial(checks.instance, kind=str),
+    "curve": lambda _, value: curve_of(value),
 }
 
 
@@ -191,7 +195,10 @@ class Evaluation:
     class_radius : ndarray, shape (n_inputs,), optional
         Certified radius of the predicted class (Cohen et al. 2019), NaN where it is unknown.
     sigma : float, optional
-        Standard deviation of the noise, in the units of the input, where it is known.
+        Standard deviation of the noise, in the units of the input, where it is known; for another
+        curve its scale.
+    curve : Curve
+        The noise, and the distance of the radii.
     notes : tuple of str
         How the certificates were made, one sentence each.
     alpha : float, optional
@@ -263,6 +270,7 @@ class Evaluation:
     sum_error: float = 1e-4
     axis: tuple[float, float] | None = None
     classes: Callable[[Ints], ClassSketch] | None = None
+    curve: Curve = GAUSSIAN
 
     def __repr__(self) -> str:
         labels = ", ".join(one.method.label for one in self.bounds)

@@ -174,14 +174,9 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
     Raises
     ------
     StoreError
-        If it has no lower bounds, or none at any radius, or is not of Gaussian noise.
+        If it has no lower bounds, or none at any radius.
     """
     settings = certificate.settings
-    if settings.curve != GAUSSIAN:
-        raise StoreError(
-            f"{name} is of the curve {settings.curve.name!r}, and a report is about Gaussian noise "
-            "and l2 radii; Certificate.plot and to_pandas show it"
-        )
     if certificate.lower is None or not certificate.lower.size:
         raise StoreError(
             f"{name} has no lower bounds to report on: certify the lower side, or both, at a radius"
@@ -202,7 +197,8 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
         name=name,
         measure=_measure_of(settings, place),
         score_range=limits,
-        sigma=settings.sigma if certificate.sigma is None else None,
+        sigma=settings.sigma if certificate.sigma is None and settings.curve.has_scale else None,
+        curve=settings.curve,
         radii=radii,
         index=np.array(index),
         label=np.array(classes),
@@ -217,7 +213,7 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
         ),
         thresholds=np.asarray(settings.thresholds),
         notes=(
-            f"{len(certificate)} inputs, {certificate.noise_levels('σ')}, "
+            f"{len(certificate)} inputs, {_noise_of(certificate)}, "
             f"α = {exact(settings.alpha)}, "
             f"{'' if adaptive is None else 'at most '}{settings.n} draws of each.",
             *_noise_caveat(noise.kind, getattr(settings, "displacement", 0.0)),
@@ -229,6 +225,14 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
         origin=(printable(f"Made with smoothbound {settings.version} ({settings.backend})."),),
         axis=_axis_of(lower, limits, name),
     )
+
+
+def _noise_of(certificate: Certificate) -> str:
+    """Name the noise, unless it is Gaussian, and its level, if it has one."""
+    curve, level = certificate.settings.curve, certificate.noise_levels("σ")
+    if curve == GAUSSIAN:
+        return level
+    return f"noise {curve.name}" + (f", {level}" if curve.has_scale else "")
 
 
 def _read_log(path: Path) -> Evaluation:

@@ -65,6 +65,13 @@ class Ablation(Curve):
     def name(self) -> str:
         return f"ablation-{self.kept}-of-{self.pixels}"
 
+    @property
+    def meaning(self) -> str:
+        return (
+            "The number of changed pixels, each with all its channels. The noise hides all but "
+            f"{self.kept} of {self.pixels} pixels."
+        )
+
     def _sample(self, x: Vector, n: int, rng: np.random.Generator, sigma: float) -> Vector:
         if x.size % self.pixels or not x.size:
             raise ValueError(

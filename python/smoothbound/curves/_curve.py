@@ -31,6 +31,8 @@ class Curve(ABC):
         In which radii are measured, such as ``"l1"``.
     axis : str
         What the axis of the radius says in a figure.
+    meaning : str
+        What sigma and R are, in the words of a report.
     has_scale : bool
         Whether ``sigma`` is the scale of the noise, so that psi depends on R / sigma alone. Without
         a scale, R has units of its own, and `sigma` must be left out.
@@ -45,6 +47,10 @@ class Curve(ABC):
     @property
     @abstractmethod
     def name(self) -> str: ...
+
+    @property
+    def meaning(self) -> str:
+        return "The scale of the noise and the radius, in its distance."
 
     @property
     def convex(self) -> bool:

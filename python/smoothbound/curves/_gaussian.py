@@ -39,6 +39,13 @@ class Gaussian(Curve):
     def name(self) -> str:
         return "gaussian"
 
+    @property
+    def meaning(self) -> str:
+        return (
+            "The standard deviation of the noise and the ℓ₂ radius, in the units of the network's "
+            "input before normalisation."
+        )
+
     def _sample(self, x: Vector, n: int, rng: np.random.Generator, sigma: float) -> Vector:
         return x + rng.normal(scale=sigma, size=(n, *x.shape))
 

@@ -38,6 +38,13 @@ class L1Uniform(Curve):
     def name(self) -> str:
         return "l1-uniform"
 
+    @property
+    def meaning(self) -> str:
+        return (
+            "Half the width of the uniform noise and the ℓ₁ radius, in the units of the network's "
+            "input before normalisation."
+        )
+
     def _sample(self, x: Vector, n: int, rng: np.random.Generator, sigma: float) -> Vector:
         return x + rng.uniform(-sigma, sigma, size=(n, *x.shape))
 
@@ -69,6 +76,13 @@ class L1Laplace(Curve):
     @property
     def name(self) -> str:
         return "l1-laplace"
+
+    @property
+    def meaning(self) -> str:
+        return (
+            "The scale of Laplace's noise and the ℓ₁ radius, in the units of the network's input "
+            "before normalisation."
+        )
 
     def _sample(self, x: Vector, n: int, rng: np.random.Generator, sigma: float) -> Vector:
         return x + rng.laplace(scale=sigma, size=(n, *x.shape))

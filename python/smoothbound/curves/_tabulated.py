@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from smoothbound._display.rounding import exact
 from smoothbound._files.atomic import atomic_write
 from smoothbound._files.plain import open_plain
 from smoothbound._utils import checks
@@ -63,6 +64,7 @@ class Tabulated(Curve):
     """
 
     distance: ClassVar[str] = "a distance of its own"
+    axis: ClassVar[str] = "radius R (distance of the table)"
     has_scale: ClassVar[bool] = False
 
     radii: tuple[float, ...]
@@ -83,6 +85,14 @@ class Tabulated(Curve):
     @property
     def name(self) -> str:
         return "table"
+
+    @property
+    def meaning(self) -> str:
+        return (
+            "The radius, in the distance of a table of psi at the radii "
+            f"{', '.join(map(exact, self.radii[:8]))}{', ...' if len(self.radii) > 8 else ''}. "
+            "That the table holds is the proof of its author."
+        )
 
     @property
     def convex(self) -> bool:

@@ -51,7 +51,7 @@ def certified_accuracy_vs_radius(ax: Axes, evaluation: Evaluation, threshold: fl
         look = look_of(evaluation, bounds)
         label = bounds.method.label
         accuracy_curve(ax, evaluation, bounds, threshold, look, label, with_interval=True)
-    return accuracy_axes(ax, f"{plain(evaluation.measure)} > {exact(threshold)}")
+    return accuracy_axes(ax, evaluation, f"{plain(evaluation.measure)} > {exact(threshold)}")
 
 
 def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: float) -> Axes:

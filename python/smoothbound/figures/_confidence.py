@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smoothbound._display.axes import RADIUS, marker_size, radius_axis, require_axes
+from smoothbound._display.axes import marker_size, radius_axis, require_axes
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.analysis.evaluation import Bounds, Evaluation
@@ -106,7 +106,7 @@ def certified_confidence(
     predicted = evaluation.predicted[row]
     outcome = f"predicted {predicted}" if predicted >= 0 else "abstained"
     ax.set(
-        xlabel=RADIUS,
+        xlabel=evaluation.curve.axis,
         ylabel=f"certified {plain(evaluation.measure)}",
         title=f"input {index}: class {evaluation.label[row]}, {outcome}"
         if evaluation.labelled

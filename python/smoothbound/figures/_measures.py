@@ -98,4 +98,4 @@ def score_and_margin_by_radius(
         label = f"{plain(one.measure)}, {one.bounds[-1].method.label}"
         accuracy_curve(ax, one, one.bounds[-1], threshold, look, label)
         titles.append(f"{plain(one.measure)} > {exact(threshold)}")
-    return accuracy_axes(ax, ", ".join(titles))
+    return accuracy_axes(ax, score, ", ".join(titles))

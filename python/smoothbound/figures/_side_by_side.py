@@ -51,7 +51,9 @@ def compared_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: f
     for place, one in enumerate(evaluations):
         label = f"{name_of(one)}, {one.bounds[-1].method.label}"
         accuracy_curve(ax, one, one.bounds[-1], threshold, LOOKS[place % len(LOOKS)], label)
-    return accuracy_axes(ax, f"{plain(evaluations[0].measure)} > {exact(threshold)}")
+    return accuracy_axes(
+        ax, evaluations[0], f"{plain(evaluations[0].measure)} > {exact(threshold)}"
+    )
 
 
 def best_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float) -> Axes:
@@ -92,4 +94,6 @@ def best_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float
             alpha=0.75,
             label=f"{name_of(one)}, {one.bounds[-1].method.label}",
         )
-    return accuracy_axes(ax, f"{plain(evaluations[0].measure)} > {exact(threshold)}")
+    return accuracy_axes(
+        ax, evaluations[0], f"{plain(evaluations[0].measure)} > {exact(threshold)}"
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from smoothbound._display.axes import RADIUS, marker_size, radius_axis
+from smoothbound._display.axes import marker_size, radius_axis
 from smoothbound._display.interval import interval_of
 from smoothbound.analysis.evaluation import Bounds, Evaluation, Floats
 
@@ -173,9 +173,9 @@ def steps_from_the_center(ax: Axes, radius: Floats, values: Floats, **options: A
     )
 
 
-def accuracy_axes(ax: Axes, title: str) -> Axes:
+def accuracy_axes(ax: Axes, evaluation: Evaluation, title: str) -> Axes:
     """Name the axes of certified accuracy over the radius."""
-    ax.set(xlabel=RADIUS, ylabel="certified accuracy (%)", title=title)
+    ax.set(xlabel=evaluation.curve.axis, ylabel="certified accuracy (%)", title=title)
     radius_axis(ax)
     ax.set_ylim(bottom=0, top=max(1.0, ax.get_ylim()[1]))
     ax.grid(True)

@@ -13,6 +13,7 @@ from smoothbound._display.interval import interval_ends
 from smoothbound._display.printable import markdown, spreadsheet_cell
 from smoothbound._display.rounding import exact, percent
 from smoothbound.analysis.evaluation import UNKNOWN, Evaluation, Floats, Ints, share
+from smoothbound.curves._named import GAUSSIAN
 from smoothbound.report._defaults import headline_radii, radii_to_tell, thresholds_of
 
 __all__ = [
@@ -48,6 +49,7 @@ def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict
     (2, 3, '66.6')
     """
     total = evaluation.n_inputs
+    noise = {} if evaluation.curve == GAUSSIAN else {"noise": evaluation.curve.name}
     rows: list[dict[str, object]] = []
     for bounds in evaluation.bounds:
         counts = evaluation.counts(bounds, thresholds)
@@ -63,6 +65,7 @@ def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict
                         "inputs": total,
                         "certified": int(counts[i, j]),
                         "certified_percent": percent(counts[i, j], total),
+                        **noise,
                         **dict(zip(_INTERVAL, interval_ends(counts[i, j], total), strict=True)),
                     }
                 )

@@ -15,6 +15,7 @@ from smoothbound.analysis import comparison, concentration
 from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.analysis.reading import describe_false, read
 from smoothbound.bounds._method import Method
+from smoothbound.curves._tabulated import Tabulated
 from smoothbound.report import _folder as folder
 from smoothbound.report import _page as page
 from smoothbound.report._defaults import thresholds_of
@@ -51,11 +52,6 @@ _EXPLAINED = (
         "itself. It is about the choice of the inputs, and α about the draws. Results on the same "
         "inputs share the choice, and differ more surely than their intervals tell.",
     ),
-    (
-        "σ, R",
-        "The standard deviation of the noise and the ℓ₂ radius, in the units of the network's "
-        "input before normalisation.",
-    ),
 )
 
 PAPER = (
@@ -89,7 +85,7 @@ def write_report(
     ----------
     inputs : sequence of str or Path
         Results folders, files of certificates (``.parquet``), which have no labels, and logs of
-        Kumar et al. 2020 (``.tsv``).
+        Kumar et al. 2020 (``.tsv``). Their radii must be in the same distance.
     out : str or Path
         Folder to write to; it is made if it does not exist. An earlier report is replaced.
     class_radius : sequence of str or Path
@@ -99,8 +95,8 @@ def write_report(
         Thresholds c to show, inside the range of every measure. By default 0.5, 0.7 and 0.9 of
         the range, and those that the run was asked for.
     radii : sequence of float
-        Radii R of the figure over the threshold, in the units of the input, among the certified
-        radii. By default up to three, evenly spread. The table has all.
+        Radii R of the figure over the threshold, in the units of the input or those of another
+        curve, among the certified radii. By default up to three, evenly spread. The table has all.
     index : int, optional
         Position in the data set of the input whose certified confidence is drawn. By default the
         correct input of median confidence.
@@ -132,6 +128,7 @@ def write_report(
         checks.count("index", index, 0)
     checks.flag("compare", compare)
     evaluations = read(inputs, class_radius)
+    _require_one_distance(evaluations)
     if index is not None and not compare:
         _check_index(evaluations, index)
     groups = comparison.side_by_side(evaluations)
@@ -253,7 +250,34 @@ def _about(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
         *sorted((_term(method, methods), f"{method.description}.") for method in methods),
         ("Certified accuracy", DEFINITION),
         *_EXPLAINED,
+        *_radii(evaluations),
     ]
+
+
+def _radii(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
+    """Explain sigma and the radius of each noise."""
+    noises = list(dict.fromkeys(one.curve for one in evaluations))
+    return [
+        (
+            ("σ, R" if noise.has_scale else "R") + (f" of {noise.name}" if noises[1:] else ""),
+            noise.meaning,
+        )
+        for noise in noises
+    ]
+
+
+def _require_one_distance(evaluations: Sequence[Evaluation]) -> None:
+    """Refuse inputs whose radii cannot stand in one table, or on one axis."""
+    first = evaluations[0]
+    for one in evaluations:
+        alike = one.curve.distance == first.curve.distance
+        if alike and (one.curve == first.curve or not isinstance(one.curve, Tabulated)):
+            continue
+        raise ValueError(
+            "inputs must have radii in the same distance, got "
+            f"{first.curve.distance} of {first.curve.name} ({first.name}) and "
+            f"{one.curve.distance} of {one.curve.name} ({one.name}); report on each by itself"
+        )
 
 
 def _classes(one: Evaluation) -> list[str]:

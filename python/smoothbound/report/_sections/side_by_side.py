@@ -8,6 +8,7 @@ from functools import partial
 from smoothbound._display.rounding import exact, floored
 from smoothbound.analysis import comparison
 from smoothbound.analysis.evaluation import Evaluation
+from smoothbound.curves._named import GAUSSIAN
 from smoothbound.figures._side_by_side import best_by_radius, compared_by_radius
 from smoothbound.report._defaults import thresholds_of
 from smoothbound.report._drawing import draw
@@ -26,13 +27,16 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
         f"Certified accuracy of {first.n_inputs} inputs against the radius. Markers are what was "
         "computed; between two stands the value of the larger radius."
     )
+    gaussian = all(one.curve == GAUSSIAN for one in group)
+    choose = (
+        "σ by pilots with another seed (smoothbound recommend)" if gaussian else "by other draws"
+    )
     best = (
         "The largest certified accuracy at each radius; of equal ones, that of the first results. "
         + " ".join(_best(group, c) for c in thresholds)
         + f" Which is best was chosen after a look at the results: a certificate of the best of "
         f"{len(group)} runs can fail with probability up to {len(group)} α instead of α. For "
-        "certificates at α, choose σ by pilots with another seed (smoothbound recommend) and "
-        "certify with that σ alone."
+        f"certificates at α, choose {choose} and certify with that choice alone."
     )
     figures = [
         draw(
@@ -88,6 +92,8 @@ def _best_rows(group: Sequence[Evaluation], threshold: float) -> Iterator[dict[s
 def _rule(group: Sequence[Evaluation], thresholds: Sequence[float]) -> Iterator[str]:
     """Say whether the best sigma grows with the radius, as it should, where sigma is known."""
     if len({one.sigma for one in group} - {None}) < 2 or any(one.sigma is None for one in group):
+        return
+    if len({one.curve for one in group}) > 1:  # of two noises, sigma is not the same
         return
     best = [
         [group[place].sigma or 0.0 for place, _ in comparison.best_by_radius(group, c).runs()]
