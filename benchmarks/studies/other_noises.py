@@ -2,6 +2,7 @@
 
     python benchmarks/studies/other_noises.py                   # the table of docs/other-noises.md
     python benchmarks/studies/other_noises.py --figure o.png    # its figure
+    python benchmarks/studies/other_noises.py --limits          # what tighter bounds could add
 
 The truth is known: in one dimension, with a score that rises with the input, the worst shift takes
 all that psi allows, and its confidence is an integral; for ablation all choices of the pixels that
@@ -128,6 +129,38 @@ def table(n_rows: int) -> None:
         print(f"| {name} | {cells} |")
 
 
+def limits() -> None:
+    """Print what some bounds certify, beside Theorem 2 for the true distribution of the scores.
+
+    The scores have the distribution Beta(6, 1). A bound from the scores and psi
+    passes this limit only if it fails.
+    """
+    scores = np.random.default_rng(0).beta(6, 1, size=(20, 10_000))
+    s = np.linspace(0, 1, 200_001)
+    betting = {"bound": "mean", "mean": "betting", "order": "drawn"}
+    methods = {"mean": betting, "cdf": {}, "tangent": {"bound": "tangent", "order": "drawn"}}
+    print("| noise | R | mean, betting | cdf, ell | tangent | limit |")
+    print("|---|---|---|---|---|---|")
+    for name, radius in (
+        ("gaussian", 0.5),
+        ("gaussian", 1.0),
+        ("l1-laplace", 0.5),
+        ("l1-laplace", 1.0),
+        ("l1-uniform", 0.5),
+        ("ablation-45-of-784", 5.0),
+    ):
+        curve = curves.curve(name)
+        options = {"sigma": 1.0 if curve.has_scale else None, "curve": name, "radii": [radius]}
+        found = [
+            f"{sb.certify_scores(scores, **options, **how).lower.mean():.4f}"
+            if method != "tangent" or name == "gaussian"
+            else "–"
+            for method, how in methods.items()
+        ]
+        limit = np.trapezoid(curve.lower(1 - s**6, radius), s)
+        print(f"| {name} | {radius:g} | {' | '.join(found)} | {limit:.4f} |")
+
+
 def figure(path: Path) -> None:
     """Draw psi at one radius, and the confidence of one input over the l1 radius."""
     import matplotlib as mpl
@@ -164,8 +197,12 @@ def figure(path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--figure", type=Path, help="where to draw it, instead of the table")
+    parser.add_argument("--limits", action="store_true", help="the table of the limits instead")
     parser.add_argument("--rows", type=int, default=20_000, help="repetitions")
     options = parser.parse_args()
+    if options.limits:
+        limits()
+        return
     figure(options.figure) if options.figure else table(options.rows)
 
 
