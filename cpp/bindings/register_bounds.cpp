@@ -177,11 +177,11 @@ void register_bounds(py::module_& module) {
         return sb::detail::AimedBets(alpha);
       },
       py::arg("alpha"));
-  py::class_<Curve, std::shared_ptr<Curve>>(module, "Curve")
-      .def(py::init(&make_curve), py::arg("kind"), py::arg("pixels") = 0, py::arg("kept") = 0,
-           py::arg("radii") = std::vector<double>{}, py::arg("p") = std::vector<double>{},
-           py::arg("values") = Vector(0))
+  class_made_by_function<Curve, std::shared_ptr<Curve>>(module, "Curve")
       .def("lower", &lower_of, py::arg("p"), py::arg("q"), py::arg("r"));
+  module.def("Curve", &make_curve, py::arg("kind"), py::arg("pixels") = 0, py::arg("kept") = 0,
+             py::arg("radii") = std::vector<double>{}, py::arg("p") = std::vector<double>{},
+             py::arg("values") = Vector(0));
   class_made_by_function<BoundPlan>(module, "Plan")
       .def("certify", &certify, py::arg("scores"), py::arg("first_row") = 0);
   module.def("Plan", &make_plan, py::arg("n_draws"), py::kw_only(), py::arg("sigma"),

@@ -36,6 +36,7 @@ band = lambda: _core.ConfidenceBand("dkw", 50, 0.1, rng.choice([0, 7]), 0.0)
 whole = lambda n: draw.integers(0, 2, n).astype(np.int64)
 made_as = {"Plan": lambda: made(), "ConfidenceBand": lambda: band(),
            "ScoreCounter": lambda: _core.ScoreCounter(np.linspace(0, 1, 5)),
+           "Curve": lambda: curve(),
            "AimedBets": lambda: _core.AimedBets(0.1),
            "JointBound": lambda: _core.JointBound(0.1, np.ones(3), np.ones(9)),
            "TangentBound": lambda: _core.TangentBound("betting", 0.1, np.ones(3), np.ones(9))}
@@ -59,6 +60,31 @@ def made():
     return call(**keywords)
 
 
+def of_curve():
+    return _core.Curve, dict(
+        kind=rng.choice(["gaussian", "l1-uniform", "l1-laplace", "ablation", "table"]), pixels=9,
+        kept=2, radii=[0.5, 1.0], p=[0.0, 0.5, 1.0],
+        values=np.array([[0.0, 0.3, 0.8], [0.0, 0.2, 0.7]]))
+
+
+def curve():
+    call, keywords = of_curve()
+    return call(**keywords)
+
+
+def levels():
+    edges = np.linspace(0, 1, 5)
+    cells = np.zeros((2, 9), np.uint32)
+    cells[:, 3] = 50
+    keywords = dict(
+        statistic=rng.choice(["probability", "quantile"]), levels=np.array([0.25, 0.5]), sigma=1.0,
+        alpha=0.1, side="lower", radii=np.array([0.0, 0.5]), thresholds=np.array([0.5]), threads=1,
+        curve=rng.choice([None, curve(), curve()]))
+    if rng.random() < 0.5:
+        return _core.bound_levels, keywords | dict(scores=row(), a=0.0, b=1.0)
+    return _core.bound_level_counts, keywords | dict(edges=edges, counts=cells, n_draws=50)
+
+
 def noise(name):
     kind = rng.choice(["f4", "f8"])
     points = np.zeros((2, 6), np.int32 if name == "add" else kind)
@@ -80,7 +106,10 @@ def counts():
 
 
 calls = [
-    plan, plan, counts, lambda: noise("add"), lambda: noise("gauss"),
+    plan, plan, counts, levels, levels, of_curve,
+    lambda: (curve().lower, dict(p=0.5, q=0.5, r=0.5)),
+    lambda: (bare("Curve").lower, dict(p=0.5, q=0.5, r=0.5)),
+    lambda: noise("add"), lambda: noise("gauss"),
     lambda: (made().certify, dict(scores=row(), first_row=0)),
     lambda: (bare("Plan").certify, dict(scores=row())),
     lambda: (bare("ConfidenceBand").quantile, dict(count=3)),
@@ -156,6 +185,22 @@ def test_arguments_that_do_not_convert_are_refused_beside_a_band(name):
             _core.Plan(50, **{**keywords, name: object()})
     with pytest.raises(TypeError):
         _core.Plan(50, **{**keywords, "threads": 2**31})
+
+
+def test_a_curve_that_is_none_is_refused():
+    from smoothbound import _core
+
+    table = {"kind": "table", "radii": [0.5], "p": [0.0, 1.0], "values": np.array([0.0, 0.5])}
+    assert _core.Curve(**table).lower(1.0, 0.0, 0.5) == 0.5
+    for wrong in ({"values": np.zeros(0)}, {"p": [1.0, 0.0]}, {"values": np.array([0.0, 1.5])}):
+        with pytest.raises(ValueError, match=r"curve\.(values|p) must"):
+            _core.Curve(**table | wrong)
+    with pytest.raises(ValueError, match=r"curve\.kept must be at least 1"):
+        _core.Curve("ablation", pixels=3, kept=4)
+    with pytest.raises(ValueError, match=r"radii must be at most the last of curve\.radii"):
+        _core.Curve(**table).lower(1.0, 0.0, 0.6)
+    with pytest.raises(ValueError, match="r must be at least 0"):
+        _core.Curve(**table).lower(1.0, 0.0, -0.5)
 
 
 def test_a_plan_keeps_its_band():
