@@ -28,6 +28,10 @@ from smoothbound.scores._arrays import as_scores, outside_range
 
 __all__ = ["certify_each", "certify_rows", "certify_scores"]
 
+_TRANSPOSED = (  # after another error about scores of this shape
+    "these scores are {} inputs with {} draws each; if a column holds an input, transpose them"
+)
+
 Vector = NDArray[np.float64]
 
 
@@ -255,7 +259,12 @@ def certify_rows(
     threads = backends.choose_threads(threads, rows.size)
     if request.statistic != "mean":
         return certify_levels(rows, request, backend=backend, threads=threads, positions=positions)
-    made = _plans(request, rows.shape[1], backend, threads)
+    try:
+        made = _plans(request, rows.shape[1], backend, threads)
+    except ValueError as error:
+        if rows.shape[0] <= rows.shape[1]:
+            raise
+        raise ValueError(f"{error}; {_TRANSPOSED.format(*rows.shape)}") from None
     lower = upper = radius = None
     if made.lower is not None:
         lower, radius = _bounds(made.lower, rows, first_row, request.score_range, positions)

@@ -167,7 +167,12 @@ class Network:
                 )
         if (displacement := noise.displacement(math.prod(dataset.shape))) > 0:
             common = noise.common_grid(image)
-            advice = f" (but the first image lies on 1/{common})" if common else ""
+            advice = (
+                f" (but the first image lies on 1/{common}: if all do, grid={common} of "
+                "SmoothedClassifier.certify in Python loses no radius)"
+                if common
+                else ""
+            )
             note(
                 f"the images are on no stated grid{advice}: they are placed on a fine lattice, and "
                 f"radii are stated {ceil_decimal(2 * displacement, 6)} smaller for it"

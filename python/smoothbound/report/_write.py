@@ -30,6 +30,20 @@ __all__ = ["DEFINITION", "read", "write_report"]
 
 _EXPLAINED = (
     (
+        "draw",
+        "A noisy copy of an input, and its score. Some draws of an input select its class, and "
+        "others bound the confidence in this class.",
+    ),
+    (
+        "abstain",
+        "To state no class, because the confidence at R = 0 is not certified above a cut-off.",
+    ),
+    (
+        "Theorems 1 and 2",
+        "Theorem 1 rests on the mean of the scores of an input, and Theorem 2 on their "
+        "distribution, by which it certifies more.",
+    ),
+    (
         "c",
         "The threshold that the confidence stays above. The confidence is the mean over the noise "
         "of the score, which is the softmax value of the class, or of the margin, which is its "

@@ -18,6 +18,10 @@ __all__ = ["as_floats", "as_scores", "outside_range"]
 
 _TYPES = (np.float16, np.float32, np.float64)  # not dtype.name, which takes microseconds
 _FLOATS = ("f", "halffloat", "float", "double", "float16", "float32", "float64")  # of columns
+_SHAPES = {
+    1: "; for one input pass scores[None, :]",
+    3: "; for the scores of class k among those of all pass scores[:, :, k]",
+}
 _EXACT = 2.0**53  # below it every whole number is a float64
 
 
@@ -58,7 +62,7 @@ def as_scores(scores: Any) -> NDArray[Any]:
     if array.ndim != 2:
         raise ValueError(
             f"scores must have the shape (n_inputs, n_draws), got {array.shape}"
-            + ("; for one input pass scores[None, :]" if array.ndim == 1 else "")
+            + _SHAPES.get(array.ndim, "")
         )
     if array.shape[1] == 0:
         raise ValueError("scores must hold at least one draw an input, got none")
@@ -91,11 +95,12 @@ def outside_range(
     a, b = score_range
     row = row.astype(np.float64)  # its own type would round a and b
     j = checks.first_outside(row, a, b)
-    hint = (
-        "the model or the data is at fault"
-        if np.isnan(row[j])
-        else "state the range of the measure in score_range, e.g. (-1, 1) for the margin"
-    )
+    if np.isnan(row[j]):
+        hint = "the model or the data is at fault"
+    else:
+        hint = "state the range of the measure in score_range: the margin's is from -1 to 1"
+        if (a, b) == (0, 1) and 1 < row.max() <= 100 and row.min() >= 0:
+            hint = f"divide percent by 100, or {hint}"
     need = "finite and within" if np.isfinite([a, b]).all() else "numbers within"
     place = f"{j}" if i is None else f"{i}, {j}"
     return ValueError(

@@ -25,6 +25,7 @@ __all__ = ["open_csv"]
 _DIGITS = "0123456789"
 _LINES_LOOKED_AT = 100
 _NAMES_SHOWN = 5  # of a header, in an error
+_LONGEST_NAME = 30  # of them, in characters
 
 
 def open_csv(path: Path, key: str | None) -> ScoreFile:
@@ -93,8 +94,13 @@ def _columns(
             f"{(numbers or [''])[0]!r} beside text; add a header that names the columns of scores "
             "by a word and a number, such as s0,s1,s2"
         )
+    _refuse_other_separators(path, first)
     if len(set(first)) < len(first):
-        raise StoreError(f"{path} has two columns of the same name in its header")
+        twice = next(name for name in first if first.count(name) > 1)
+        raise StoreError(
+            f"{path} has two columns of the same name in its header, {_short(twice)}; its first "
+            "line is a header, because it does not hold numbers alone"
+        )
     groups: dict[str, list[int]] = {}
     for j, name in enumerate(first):
         word = name.rstrip(_DIGITS)
@@ -103,7 +109,7 @@ def _columns(
     several = [word for word, columns in groups.items() if len(columns) > 1]
     kind = "columns of scores, named by a word and a number such as s0, s1, s2"
     if not several:
-        found = ", ".join(map(repr, first[:_NAMES_SHOWN]))
+        found = ", ".join(map(_short, first[:_NAMES_SHOWN]))
         more = ", ..." if len(first) > _NAMES_SHOWN else ""
         raise StoreError(
             f"{path} has no {kind}: its header has {found}{more}. It must have one line for each "
@@ -114,6 +120,23 @@ def _columns(
     if order != sorted(set(order)):
         raise StoreError(f"{path} has columns of scores whose numbers in the header do not ascend")
     return first, groups[word]
+
+
+def _short(name: str) -> str:
+    """Quote a name of a header, or its beginning if it is long."""
+    return repr(name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "...")
+
+
+def _refuse_other_separators(path: Path, first: list[str]) -> None:
+    """Refuse a file whose cells end with another sign, and say how to write it again."""
+    for sign in (";", "\t"):
+        if any(sign in cell for cell in first):
+            decimal = ", decimal=','" if len(first) > 1 else ""
+            raise StoreError(
+                f"{path} must have commas between the cells, and its first line has {sign!r}; "
+                f"pandas.read_csv(FILE, sep={sign!r}{decimal}, header=None) reads it, and its "
+                "method to_csv(OTHER, header=False, index=False) writes it with commas"
+            )
 
 
 def _refuse_whole_columns(path: Path, lines: list[list[str]]) -> None:

@@ -160,7 +160,10 @@ def _npy_header(what: str, stream: Any) -> tuple[tuple[int, ...], bool, np.dtype
 
 def _check_array(what: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, int]:
     if len(shape) != 2 or min(shape) < 1:
-        advice = "; for one input save scores[None, :]" if len(shape) == 1 else ""
+        advice = {
+            1: "; for one input save scores[None, :]",
+            3: "; for the scores of class k among those of all save scores[:, :, k]",
+        }.get(len(shape), "")
         raise StoreError(
             f"{what} must have shape (n_inputs, n_draws) with at least one of each, "
             f"got shape {shape}{advice}"

@@ -84,7 +84,10 @@ def between(rows: range, chunks: Iterable[Scores]) -> Iterator[Scores]:
 def check_type(what: str, dtype: np.dtype[Any]) -> None:
     """Refuse scores that are not float16, float32 or float64."""
     if dtype.kind != "f" or dtype.itemsize > 8:
-        raise StoreError(f"{what} must hold float16, float32 or float64 scores, got {dtype}")
+        raise StoreError(
+            f"{what} must hold float16, float32 or float64 scores, got {dtype}; "
+            "convert them yourself if nothing is lost, e.g. scores.astype('float64')"
+        )
 
 
 def choose(path: Path, kind: str, key: str | None, names: list[str]) -> str:

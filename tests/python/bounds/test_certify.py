@@ -93,6 +93,19 @@ def test_too_few_draws_are_refused_with_the_number_that_would_do():
     high = {"scores": GOOD[:, :90], "thresholds": [0.5, 0.9]}
     refuse("above the threshold 0.9.* at least n = 346 are needed", **high, **dkw)
     refuse("above the threshold 0.9.* at least n = 99 are needed", **high)
+    transposed = "are needed; these scores are 9 inputs with 3 draws each; if a column .* transpose"
+    refuse(transposed, scores=np.ones((9, 3)), thresholds=[0.5])
+
+
+@pytest.mark.parametrize(
+    ("score", "match"),
+    [
+        (97.5, "= 97.5; divide percent by 100, or state the range"),
+        (101.0, "= 101.0; state the range"),
+    ],
+)
+def test_percent_are_told_from_other_ranges(score, match):
+    refuse(match, scores=np.full((1, 500), score))
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9, 0.99])

@@ -81,7 +81,8 @@ def against_class_radius(evaluation: Evaluation) -> Figure | str:
         f"{name}_score_vs_class_radius",
         evaluation.title,
         f"Certified {evaluation.measure} at R = 0 by {evaluation.bounds[-1].method.label} "
-        "against the certified radius of the class (Cohen et al. 2019). "
+        "against the certified radius of the class (Cohen et al. 2019), within which the "
+        "majority vote keeps its class. "
         f"{_ceiling(evaluation)}{_sampled(evaluation, n_inputs)}",
         [partial(score_vs_class_radius, evaluation=evaluation)],
         table="class_radius",

@@ -166,7 +166,10 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
         evaluation.title,
         "Calibration under attack: the ranges in which the Brier score and the expected "
         "calibration error (ten bins) of the predicted class stay when each of the "
-        f"{len(rows)} inputs not abstained from is moved by up to R. They follow from lower and "
+        f"{len(rows)} inputs not abstained from is moved by up to R. The Brier score is the mean "
+        "square of the confidence less 1 where the class is right, and less 0 where it is wrong; "
+        "the calibration error is the mean distance of confidence and accuracy over bins of equal "
+        "width in the confidence, weighted by their inputs. They follow from lower and "
         "upper certified scores (Theorem 2, ell, each at level "
         f"{exact(evaluation.alpha)}/{total}). All of them hold at once with probability at least "
         f"1 − {exact(evaluation.alpha)}.",
