@@ -11,8 +11,19 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent.resolve()
+# The core for programs in C++ and C, which build it from `smoothbound.build_info()["source"]`.
+SOURCES = (
+    "CMakeLists.txt",
+    "LICENSE",
+    "python/smoothbound/_version.py",
+    "cpp/*.in",
+    "cpp/include/**/*.h*",
+    "cpp/src/**/*.*",
+    "cpp/examples/**/*.*",
+)
 HELP = """
 smoothbound's C++ core cannot be built: {why}.
 It needs CMake 3.22 or newer and a compiler of C++20, such as g++ 11 or clang++ 14;
@@ -20,6 +31,22 @@ on Debian and Ubuntu "apt install g++" brings one.
 To install without the core, with numba in its place, which computes the same bounds more slowly:
     SMOOTHBOUND_NO_CORE=1 pip install .
 """
+
+
+class WithSources(build_py):
+    """Puts the sources of the core into the package; a checkout (-e) has them already."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib) / "smoothbound" / "_source"
+        shutil.rmtree(target, ignore_errors=True)
+        for pattern in SOURCES:
+            for file in ROOT.glob(pattern):
+                copy = target / file.relative_to(ROOT)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
 
 
 class CMakeBuild(build_ext):
@@ -60,4 +87,5 @@ def run(*command):
 
 core = Extension("smoothbound._core", sources=[])
 without_core = os.environ.get("SMOOTHBOUND_NO_CORE", "0") not in ("", "0")
-setup(ext_modules=[] if without_core else [core], cmdclass={"build_ext": CMakeBuild})
+commands = {"build_ext": CMakeBuild, "build_py": WithSources}
+setup(ext_modules=[] if without_core else [core], cmdclass=commands)

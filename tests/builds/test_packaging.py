@@ -102,6 +102,24 @@ def test_an_sdist_has_all_that_a_build_and_a_test_need(source: Path) -> None:
     assert list((source / "python/smoothbound/report/templates").glob("*.html"))
 
 
+def test_a_wheel_has_the_sources_for_programs_that_embed_the_core(
+    source: Path, tmp_path: Path
+) -> None:
+    if shutil.which("cmake") is None or shutil.which("c++") is None:
+        pytest.skip("needs cmake and a C++ compiler")
+    wheel = build("wheel", source, tmp_path, SMOOTHBOUND_NO_CORE="1")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    code = "import smoothbound; print(smoothbound.build_info()['source'])"
+    command = [sys.executable, "-c", code]
+    told = run(command, tmp_path, PYTHONPATH=str(tmp_path / "installed")).stdout.strip()
+    assert Path(told) == tmp_path / "installed" / "smoothbound" / "_source"
+    for folder in ("cpp/include", "cpp/src", "cpp/examples"):
+        files = {path.relative_to(source) for path in (source / folder).rglob("*.*")}
+        assert {path.relative_to(told) for path in Path(told, folder).rglob("*.*")} == files
+    done = run(["cmake", "-S", told, "-B", "core"], tmp_path)  # finds every file that it compiles
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_an_sdist_builds_a_wheel_with_the_core(source: Path, tmp_path: Path) -> None:
     if shutil.which("cmake") is None or shutil.which("c++") is None:
         pytest.skip("needs cmake and a C++ compiler")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -83,7 +84,9 @@ def build_info() -> dict[str, Any]:
     dict
         ``version``; ``backend``, the one used unless another is asked for; ``extension``, whether
         the C++ core can be imported, and ``extension_error``, why not; ``tier``, the vector
-        instructions it uses (None without it); ``threads``, how many it may use; ``machine``.
+        instructions it uses (None without it); ``threads``, how many it may use; ``machine``;
+        ``source``, the folder with the sources of the core, for ``cmake -S`` or FetchContent (None
+        if they are not beside the package).
 
     Examples
     --------
@@ -101,4 +104,14 @@ def build_info() -> dict[str, Any]:
         "tier": None if reason else load("cpp").tier(),
         "threads": usable_threads(),
         "machine": platform.machine(),
+        "source": _source(),
     }
+
+
+def _source() -> str | None:
+    """Return the folder of the core's CMakeLists.txt: in an installed package, or in a checkout."""
+    package = Path(__file__).parents[1]
+    for folder in (package / "_source", package.parents[1]):
+        if (folder / "cpp" / "smoothboundConfig.cmake.in").is_file():
+            return str(folder)
+    return None
