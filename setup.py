@@ -56,11 +56,12 @@ class CMakeBuild(build_ext):
         # setuptools says where the extension belongs: in the wheel, or beside the sources (-e).
         target = Path(self.get_ext_fullpath(ext.name)).resolve().parent
         # Ninja comes with the build, and a machine with a compiler may lack make.
-        ninja = shutil.which("ninja") and "CMAKE_GENERATOR" not in os.environ
+        ninja = None if "CMAKE_GENERATOR" in os.environ else shutil.which("ninja")
         build = Path(self.build_temp).resolve() / ("ninja" if ninja else "cmake")
         run(
             "cmake",
-            *(["-GNinja"] if ninja else []),
+            # The folder of an earlier build may name the ninja of an environment that is gone.
+            *(["-GNinja", f"-DCMAKE_MAKE_PROGRAM={ninja}"] if ninja else []),
             f"-S{ROOT}",
             f"-B{build}",
             "-DSMOOTHBOUND_BINDINGS=ON",
