@@ -576,7 +576,8 @@ class SmoothedClassifier:
         x : ndarray or Tensor of float32 or float64, shape (n_inputs, ...)
             The inputs of the certificate.
         certificate : SmoothedCertificate
-            Of this classifier, as it runs now. It decides what is not stated below.
+            Of this classifier, as it runs now, and of inputs with one noise level, as in
+            ``certificate[certificate.sigma == 0.25]``. It decides what is not stated below.
         n : int, optional
             Most draws of an input, those of the certificate included if its questions stay.
         radii, thresholds, radius_precision, alpha

@@ -21,15 +21,18 @@ if TYPE_CHECKING:
     from smoothbound.backends._names import Backend
     from smoothbound.bounds._certificate import Certificate
     from smoothbound.bounds._request import Request
+    from smoothbound.curves._curve import Curve
     from smoothbound.scores._score_file import Scores
 
-__all__ = ["PerRow", "one_or_each"]
+__all__ = ["PerRow", "least_and_largest", "one_or_each"]
 
 _KINDS = (".npy", ".txt", ".csv")
 
 
-def one_or_each(option: str, text: str) -> Any:
+def one_or_each(option: str, text: str | None) -> Any:
     """Return the number of an option, or an array of them from the text or the file it names.
+
+    None stays None.
 
     Parameters
     ----------
@@ -52,6 +55,8 @@ def one_or_each(option: str, text: str) -> Any:
     >>> one_or_each("--sigma", "0.25"), one_or_each("--sigma", "0.25,0.5")
     (0.25, array([0.25, 0.5 ]))
     """
+    if text is None:
+        return None
     suffix = Path(text).suffix.lower()
     if suffix in _KINDS:
         return _of_file(option, Path(text), suffix)
@@ -62,6 +67,21 @@ def one_or_each(option: str, text: str) -> Any:
             f"of them ({', '.join(_KINDS)}); got {text!r}"
         )
     return found if found.size > 1 else float(found[0])
+
+
+def least_and_largest(curve: Curve, sigma: Any) -> tuple[float, float]:
+    """Return the least noise level, that of a request, and the largest.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is not positive, or the curve has no scale.
+    """
+    from smoothbound.bounds._request import sigma_of
+
+    each = checks.levels("sigma", sigma, np.size(sigma))
+    least = sigma_of(curve, sigma if each is None else each.min())
+    return least, least if each is None else float(each.max())
 
 
 def _of_file(option: str, path: Path, suffix: str) -> NDArray[Any]:

@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 
@@ -20,7 +19,7 @@ from smoothbound._files.checksum import digest
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
 from smoothbound.backends._names import BACKENDS, BANDS, BOUNDS, ORDERS, SIDES, STATISTICS
-from smoothbound.cli._commands._per_row import PerRow, one_or_each
+from smoothbound.cli._commands._per_row import PerRow, least_and_largest, one_or_each
 from smoothbound.cli._options import (
     Alpha,
     Band,
@@ -201,7 +200,7 @@ def bounds(
     """
     from smoothbound.bounds._levels.arguments import default_range
     from smoothbound.bounds._method import Method
-    from smoothbound.bounds._request import Request, sigma_of
+    from smoothbound.bounds._request import Request
     from smoothbound.scores._files import open_scores
     from smoothbound.scores._score_file import between, without_categories
 
@@ -209,11 +208,9 @@ def bounds(
     what = checks.choice("statistic", statistic, STATISTICS)
     ends = default_range(what) if score_range is None else score_range
     noise = _noise_of(curve)
-    levels_of_rows: Any = None if sigma is None else one_or_each("--sigma", sigma)
-    reach = None if constant_within is None else one_or_each("--constant-within", constant_within)
-    of_each = checks.levels("sigma", levels_of_rows, np.size(levels_of_rows))
-    scale = sigma_of(noise, levels_of_rows if of_each is None else of_each.min())
-    largest = scale if of_each is None else float(of_each.max())
+    levels_of_rows = one_or_each("--sigma", sigma)
+    reach = one_or_each("--constant-within", constant_within)
+    scale, largest = least_and_largest(noise, levels_of_rows)
     grid = _usual_radii(noise, largest) if radii is None else numbers("--radii", radii)
     middle = [sum(ends) / 2] if what == "mean" else []
     request = Request(
@@ -235,9 +232,8 @@ def bounds(
         order=checks.choice("order", order, ORDERS),
         order_seed=seed,
     )
-    implementation = backends.resolve(
-        None if backend is None else checks.choice("backend", backend, BACKENDS)
-    )
+    chosen = None if backend is None else checks.choice("backend", backend, BACKENDS)
+    implementation = backends.resolve(chosen)
     file = open_scores(scores[0] if len(scores) == 1 else scores, key)
     per_row = PerRow.of(levels_of_rows, reach, file.n_inputs)
     rows, head = target.rows(file.n_inputs), next(file.chunks)
@@ -251,8 +247,7 @@ def bounds(
     chunks = between(rows, chain([head], file.chunks))
     first = next(chunks)
     named = str(scores[0]) if len(scores) == 1 else f"{len(scores)} places"
-    files_read = f" ({len(file.parts)} files)" if file.parts else ""
-    say(_understood(f"{named}{files_read}", file, first), Console(stderr=True))
+    say(_understood(named, file, first), Console(stderr=True))
     certify = per_row.certifier(request, implementation, threads)
     certificates = _certificates(named, file, rows.start, chain([first], chunks), certify)
     made = next(certificates)
@@ -402,7 +397,8 @@ def _understood(scores: str, file: ScoreFile, chunk: Scores) -> str:
     low, high = floor_significant(chunk.min(), 4), ceil_significant(chunk.max(), 4)
     columns = {"kept": file.ids.column_names, "left out": file.left_out}
     beside = "".join(f"; {done}: {_listed(names)}" for done, names in columns.items() if names)
+    files = f" ({len(file.parts)} files)" if file.parts else ""
     return (
-        f"{scores}: {file.n_inputs} inputs x {file.n_draws} draws of {file.dtype}, {rows} in "
-        f"[{low}, {high}]{beside}"
+        f"{scores}{files}: {file.n_inputs} inputs x {file.n_draws} draws of {file.dtype}, "
+        f"{rows} in [{low}, {high}]{beside}"
     )
