@@ -75,7 +75,7 @@ def test_files_copies_parts_and_edges_keep_the_levels(tmp_path):
         ScoreSketch.load(tmp_path / "sketch.parquet"),
         pickle.loads(pickle.dumps(sketch)),
         sketch.select([2]) + sketch.select([5, 9]),
-        sketch.select([5]) + sketch.select([9, 2]),
+        sketch.select([5]) + sketch.select([2, 9]),
     ):
         assert other == sketch
         assert other.sigma.tolist() == SIGMA
