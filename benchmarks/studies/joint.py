@@ -2,13 +2,15 @@
 
     python benchmarks/studies/joint.py gains         # tables of docs/joint.md
     python benchmarks/studies/joint.py radii
+    python benchmarks/studies/joint.py votes
     python benchmarks/studies/joint.py coverage
     python benchmarks/studies/joint.py figure docs/figures/joint.png
 
 `gains` has the mean certified radius against that of Theorem 2 with the band `ell`, for the
 distributions and thresholds of tightness.py, at alpha = 0.001. `radii` has the same for other radii
-of the tangents, by the numba backend. `coverage` counts inputs with any false number, of all radii
-and thresholds together, at alpha = 0.1. Draws are seeded, so that the tables repeat themselves.
+of the tangents, by the numba backend. `votes` has the radii of scores that are 0 or 1. `coverage`
+counts inputs with any false number, of all radii and thresholds together, at alpha = 0.1. Draws are
+seeded, so that the tables repeat themselves.
 """
 
 from __future__ import annotations
@@ -69,6 +71,21 @@ def radii() -> None:
         numba = {"bound": "joint", "backend": "numba"}
         cells = [gain(m, 4, numba, {"bound": "cdf"}) for m in (1_000, 10_000)]
         print("| " + ", ".join(f"{r:g}" for r in ladder) + " | " + " | ".join(cells) + " |")
+
+
+def votes() -> None:
+    methods: tuple[dict[str, Any], ...] = (
+        {"bound": "cdf"},
+        {"bound": "joint"},
+        {"bound": "mean", "mean": "betting"},
+    )
+    print("| draws | P(1) | `ell` | joint | betting |\n|---|---|---|---|---|")
+    for m in (100, 1_000, 10_000, 100_000):
+        for p in (0.9, 0.99, 0.999):
+            rows = np.float32(np.random.default_rng(m).uniform(size=(64, m)) < p)
+            radii = [mean_radius(rows, 0.5, options) for options in methods]
+            cells = " | ".join(f"{r:.3f}" for r in radii)
+            print(f"| {m:,} | {p:g} | {cells} |".replace(",", " "), flush=True)
 
 
 S = (np.arange(4000) + 0.5) / 4000
@@ -138,4 +155,11 @@ def figure(path: str) -> None:
 
 if __name__ == "__main__":
     command, *rest = sys.argv[1:] or ["gains"]
-    {"gains": gains, "radii": radii, "coverage": coverage, "figure": figure}[command](*rest)
+    commands: dict[str, Callable[..., None]] = {
+        "gains": gains,
+        "radii": radii,
+        "votes": votes,
+        "coverage": coverage,
+        "figure": figure,
+    }
+    commands[command](*rest)

@@ -1,6 +1,7 @@
 // Certifies the rows that one thread takes: chooses the bound, and prepares the row for it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -33,12 +34,13 @@ class RowCertifier {
         short_rows_(plan.band == nullptr ? nullptr : &plan.band->levels()),
         sum_(plan.other ? plan.other->sum() : KnotSum(nullptr, nullptr)),
         tangent_(plan.options.mean, plan.options.alpha),
-        joint_(plan.options.alpha),
+        joint_(plan.options.alpha * (1.0 - joint_band_share)),
         aimed_(plan.options.alpha) {}
 
   // How many rows to certify in one call.
   static std::size_t rows_together(const PlanContents& plan) noexcept {
-    if (plan.band == nullptr || plan.other || std::is_same_v<T, double>) return 1;
+    const bool by_band = plan.options.bound == Bound::cdf;
+    if (!by_band || plan.other || std::is_same_v<T, double>) return 1;
     return ShortRows::fits(plan.band->levels()) ? ShortRows::together(plan.n_draws) : 1;
   }
 
@@ -67,7 +69,7 @@ class RowCertifier {
   // `number` is the number of the row, which keys its permutation.
   bool certify(Row<T> row, std::uint64_t number, Certificates out) {
     if (plan_.options.bound == Bound::tangent) return by_pilot(tangent_, row, number, out);
-    if (plan_.options.bound == Bound::joint) return by_pilot(joint_, row, number, out);
+    if (plan_.options.bound == Bound::joint) return by_joint(row, number, out);
     return plan_.other ? by_curve(row, number, sum_, out) : by_curve(row, number, curve_, out);
   }
 
@@ -125,10 +127,12 @@ class RowCertifier {
   }
 
   void find_radii(const BoundCurve& curve, std::span<double> radius) const {
-    for (std::size_t k = 0; k < plan_.targets.size(); ++k) {
-      const double r = certified_radius(curve, plan_.range.width(), plan_.targets[k]);
-      radius[k] = input_radius(r, plan_.options.sigma);
-    }
+    for (std::size_t k = 0; k < plan_.targets.size(); ++k) radius[k] = radius_of(curve, k);
+  }
+
+  double radius_of(const BoundCurve& curve, std::size_t k) const {
+    const double r = certified_radius(curve, plan_.range.width(), plan_.targets[k]);
+    return input_radius(r, plan_.options.sigma);
   }
 
   // Theorem 1: one gap, the whole range, at the level of the mean.
@@ -167,6 +171,23 @@ class RowCertifier {
     for (std::size_t k = 0; k < plan_.targets.size(); ++k) {
       const double target = plan_.targets[k] / width * (1.0 + 4 * unit);
       out.radius[k] = input_radius(bound.certified_radius(target), plan_.options.sigma);
+    }
+    return true;
+  }
+
+  // The greater one of the joint bound and of Theorem 2. Both hold together.
+  bool by_joint(Row<T> row, std::uint64_t number, Certificates out) {
+    if (!by_pilot(joint_, row, number, out)) return false;
+    if (!sort_(row, plan_.options.a, plan_.options.b)) return false;
+    curve_.clear();
+    knots_.add(sort_, curve_);
+    const bool lower = plan_.range.side == Side::lower;
+    for (std::size_t j = 0; j < plan_.r.size(); ++j) {
+      const double by_band = plan_.range.confidence(curve_.at(plan_.curve_radii, j));
+      out.bounds[j] = lower ? std::max(out.bounds[j], by_band) : std::min(out.bounds[j], by_band);
+    }
+    for (std::size_t k = 0; k < plan_.targets.size(); ++k) {
+      out.radius[k] = std::fmax(out.radius[k], radius_of(curve_, k));  // either may be NaN
     }
     return true;
   }

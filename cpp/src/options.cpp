@@ -7,6 +7,7 @@
 
 #include "batch.hpp"
 #include "smoothbound/band.hpp"
+#include "smoothbound/detail/joint.hpp"
 
 namespace smoothbound::detail {
 namespace {
@@ -113,10 +114,14 @@ Failure check(const Options& o, std::size_t n_draws) noexcept {
   if (o.bound == Bound::joint && o.mean != MeanKind::betting) {
     return bad("mean must be betting for the joint bound", 0.0);
   }
+  if (o.bound == Bound::joint && o.alpha * joint_band_share < least_alpha) {
+    return bad("alpha must be at least 8e-302 for the joint bound", o.alpha);
+  }
   if (needs_pilot(o) && !has_pilot(o, n_draws)) {
     return bad("n_pilot must be at least 1 and below n_draws", static_cast<double>(o.n_pilot));
   }
-  if (o.bound == Bound::cdf && o.shared_band != nullptr && o.shared_band->n_draws() != n_draws) {
+  const bool has_band = o.bound == Bound::cdf || o.bound == Bound::joint;
+  if (has_band && o.shared_band != nullptr && o.shared_band->n_draws() != n_draws) {
     return bad("n_draws must be that of shared_band", static_cast<double>(n_draws));
   }
   return {};

@@ -9,6 +9,7 @@
 #include "rounding.hpp"
 #include "smoothbound/band.hpp"
 #include "smoothbound/detail/curve.hpp"
+#include "smoothbound/detail/joint.hpp"
 #include "smoothbound/detail/knot_sum.hpp"
 #include "smoothbound/detail/range.hpp"
 #include "smoothbound/options.hpp"
@@ -67,7 +68,7 @@ struct PlanContents {
   CurveRadii curve_radii;                // the same, for curves
   std::vector<double> targets;           // distances of the thresholds
   double hoeffding = 0.0;                // deviation of the mean, Bound::mean
-  const ConfidenceBand* band = nullptr;  // Bound::cdf: the knots and their levels
+  const ConfidenceBand* band = nullptr;  // Bound::cdf and joint: the knots and their levels
   std::vector<std::size_t> before;       // the positions before the knots; 0 for a knot at 0
   std::optional<ConfidenceBand> own_band;
   std::optional<OtherCurve> other;  // unless the noise is Gaussian
@@ -84,7 +85,7 @@ struct PlanContents {
     options.radii = radii;
     options.thresholds = thresholds;
     if (o.bound == Bound::mean) hoeffding = deviation(n, o.alpha);
-    if (o.bound == Bound::cdf) take_band();
+    if (o.bound == Bound::cdf || o.bound == Bound::joint) take_band();
     if (o.curve.kind != CurveKind::gaussian) take_curve();
   }
   PlanContents(const PlanContents&) = delete;
@@ -104,8 +105,11 @@ struct PlanContents {
 
   void take_band() {
     const Options& o = options;
-    if (o.shared_band == nullptr)
+    if (o.shared_band == nullptr && o.bound == Bound::joint) {
+      own_band.emplace(BandKind::ell, n_draws, o.alpha * joint_band_share, 0, 0.0, o.cancel);
+    } else if (o.shared_band == nullptr) {
       own_band.emplace(o.band, n_draws, o.alpha, o.n_bins, 0.0, o.cancel);
+    }
     band = o.shared_band == nullptr ? &*own_band : o.shared_band;
     options.shared_band = band;
     if (band->positions().size() == n_draws) return;  // no draw lies between the knots

@@ -52,12 +52,16 @@ class Measure:
         batch holds draws of several inputs. Returns one floating-point value per row, shape
         (batch,), that depends on no other row. Reading a value on the host (`item`, `bool`) makes
         the device wait once per batch.
+    binary : bool
+        Whether every value is one of the two ends of the range, such as that of a vote. Their mean
+        has an exact bound, which is then the default.
     """
 
     name: str
     score_range: tuple[float, float]
     cutoff: float | None
     function: Callable[[Tensor, Tensor], Tensor]
+    binary: bool = False
 
 
 def _score(outputs: Tensor, selected: Tensor) -> Tensor:
@@ -92,7 +96,7 @@ Its mean is a lower bound on the margin between the average scores, E h_y - max_
 is above the cut-off of 0, y is the class with the largest average score.
 """
 
-VOTE = Measure("vote", (0.0, 1.0), 0.5, _vote)
+VOTE = Measure("vote", (0.0, 1.0), 0.5, _vote, binary=True)
 """1 if the selected class has the largest output in the draw, 0 if not.
 
 Its mean is the probability that the base classifier returns this class. If the mean is above the
@@ -253,7 +257,7 @@ def at_least(level: float, measure: str | Measure = "score") -> Measure:
         raise ValueError(f"level must be finite and within float32, got {given!r}")
     compared = _measure(measure)
     reach = partial(_reaches, of=compared, level=given)
-    return Measure(f"{compared.name} >= {given!r}", (0.0, 1.0), None, reach)
+    return Measure(f"{compared.name} >= {given!r}", (0.0, 1.0), None, reach, binary=True)
 
 
 def _reaches(outputs: Tensor, selected: Tensor, *, of: Measure, level: float) -> Tensor:

@@ -22,7 +22,8 @@ enum class Bound {
   mean,     ///< Theorem 1, a bound on the mean
   cdf,      ///< Theorem 2, a confidence band of the survival function
   tangent,  ///< a tangent to Theorem 2 from pilot draws, and a bound on one mean
-  joint,    ///< tangents at fixed radii, whose means together bound all radii (detail/joint.hpp)
+  joint,    ///< tangents at fixed radii, whose means together bound all radii, and the band `ell`
+            ///< (detail/joint.hpp)
 };
 
 enum class BandKind {
@@ -51,10 +52,11 @@ struct Options {
   double a = 0.0, b = 1.0;  ///< range of the scores, b - a finite and at least least_width
   Side side = Side::lower;
   Bound bound = Bound::cdf;
-  BandKind band = BandKind::ell;
-  std::size_t n_bins = 0;  ///< equal-count bins; 0: every draw is a knot
+  BandKind band = BandKind::ell;  ///< for `cdf`
+  std::size_t n_bins = 0;         ///< for `cdf`: equal-count bins; 0: every draw is a knot
   /// A band made for alpha and the number of draws, which is used instead of `band` and `n_bins`.
-  /// It must outlive the call and the Plan. Null: the call or the Plan makes its own band.
+  /// That of `joint` is `ell`, with every draw a knot, for joint_band_share * alpha. It must
+  /// outlive the call and the Plan. Null: the call or the Plan makes its own band.
   const ConfidenceBand* shared_band = nullptr;
   MeanKind mean = MeanKind::hoeffding;  ///< for `mean` any, for `tangent` betting or bernstein, for
                                         ///< `joint` betting

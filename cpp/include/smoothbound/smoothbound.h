@@ -71,7 +71,8 @@ enum {
   SMOOTHBOUND_BOUND_TANGENT = 2, /**< a tangent to Theorem 2 from the first draws, and a bound on
                                       one mean; the tightest at one radius at a time */
   SMOOTHBOUND_BOUND_JOINT = 3    /**< tangents at fixed radii from the first draws, whose means
-                                      together bound all radii */
+                                      together bound all radii, and the band of equal local levels;
+                                      the tightest at all radii at once */
 };
 
 /** How to bound a mean, for SMOOTHBOUND_BOUND_MEAN, SMOOTHBOUND_BOUND_TANGENT and

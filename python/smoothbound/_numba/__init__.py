@@ -3,6 +3,7 @@
 from smoothbound._numba._anytime.draw_record import DrawRecord, record_from_bytes
 from smoothbound._numba._anytime.e_process import EProcess, estimate_functional, test_rows
 from smoothbound._numba._anytime.knots import KNOTS
+from smoothbound._numba._means.joint import JointBound
 from smoothbound._numba.bounds import ConfidenceBand, Plan, ScoreCounter, bound_counts
 from smoothbound._numba.levels import binomial_quantile, bound_level_counts, bound_levels
 
@@ -10,6 +11,7 @@ __all__ = [
     "ConfidenceBand",
     "DrawRecord",
     "EProcess",
+    "JointBound",
     "Plan",
     "ScoreCounter",
     "anytime_knots",

@@ -34,7 +34,7 @@ from smoothbound._numba._means.tangent import TangentBound
 from smoothbound._numba.jit import jit
 from smoothbound._numba.order import permuted
 from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
-from smoothbound.backends._names import Band, Bound, Mean, Order, Side
+from smoothbound.backends._names import JOINT_BAND_SHARE, Band, Bound, Mean, Order, Side
 from smoothbound.curves._curve import Curve
 from smoothbound.curves._knot_sum import KnotSum
 
@@ -250,6 +250,8 @@ class Plan:
     ) -> None:
         if self.bound in ("tangent", "joint"):
             self.by_pilot(row, number, bounds, radius)
+            if self.bound == "joint":
+                self.improve_by_band(row, bounds, radius)
         elif self.bound == "mean":
             self.by_curve(*self.mean_curve(row.astype(np.float64), number), bounds, radius)
         else:
@@ -275,11 +277,19 @@ class Plan:
         for k, target in enumerate(self.targets):
             radius[k] = bound.certified_radius(target / self.width * (1.0 + 4 * UNIT))
 
+    def improve_by_band(self, row: NDArray[np.floating], bounds: Vector, radius: Vector) -> None:
+        """Replace the results of the joint bound where Theorem 2 has better ones."""
+        by_band, of_band = np.empty_like(bounds), np.empty_like(radius)
+        self.by_curve(*self.cdf_curve(row), by_band, of_band)
+        better = np.maximum if self.side == "lower" else np.minimum
+        better(bounds, by_band, out=bounds)
+        np.fmax(radius, of_band, out=radius)  # either may be NaN
+
     def pilot_bound(self, row: NDArray[np.floating], number: int) -> TangentBound | JointBound:
         row = self.ordered(row, self.n_pilot, number)  # within both parts it has no effect
         pilot, draws = self.shares(row[: self.n_pilot]), self.shares(row[self.n_pilot :])
         if self.bound == "joint":
-            return JointBound(self.alpha, pilot, draws)
+            return JointBound(self.alpha * (1.0 - JOINT_BAND_SHARE), pilot, draws)
         return TangentBound(self.mean, self.alpha, pilot, draws)
 
     def ordered(self, row: NDArray[np.floating], n_first: int, number: int) -> NDArray[np.floating]:

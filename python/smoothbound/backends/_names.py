@@ -8,6 +8,7 @@ __all__ = [
     "BACKENDS",
     "BANDS",
     "BOUNDS",
+    "JOINT_BAND_SHARE",
     "MEANS",
     "METHOD_BOUNDS",
     "ORDERS",
@@ -52,3 +53,6 @@ MEANS: dict[MethodBound, tuple[Mean, ...]] = {
     "anytime": (),
     "binomial": (),
 }
+
+# The band's share of alpha in the joint bound. It is a power of 2, so that the shares are exact.
+JOINT_BAND_SHARE = 0.125

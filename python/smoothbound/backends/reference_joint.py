@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import ndtr
 
-from smoothbound.backends.reference import betting, tangent_from_pilot
+from smoothbound.backends.reference import betting, ell_level, lower_cdf, tangent_from_pilot
 
 __all__ = ["RADII", "dual", "lower_joint"]
 
@@ -49,6 +49,17 @@ def lower_joint(
     r: float,
     alpha: float,
     score_range: tuple[float, float] = (0.0, 1.0),
+) -> float:
+    """Bound the confidence at r by the tangents at RADII and by a band, at 7/8 and 1/8 of alpha."""
+    level = ell_level(len(scores), alpha / 8)
+    return max(
+        lower_from_tangents(scores, n_pilot, r, alpha * 7 / 8, score_range),
+        lower_cdf(scores, r, alpha / 8, score_range, level=level),
+    )
+
+
+def lower_from_tangents(
+    scores: Vector, n_pilot: int, r: float, alpha: float, score_range: tuple[float, float]
 ) -> float:
     """Bound the confidence at r by the tangents at RADII, each mean bounded at alpha / 5."""
     a, b = score_range

@@ -21,7 +21,7 @@ from smoothbound.bounds._levels.certify import certify_levels
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._per_input import groups, joined, within
 from smoothbound.bounds._request import OneSide, Request, Settings, sigma_of
-from smoothbound.bounds._sample_size import require_draws
+from smoothbound.bounds._sample_size import default_method, require_draws
 from smoothbound.curves._curve import Curve
 from smoothbound.curves._named import curve as curve_of
 from smoothbound.scores._arrays import as_scores, outside_range
@@ -44,8 +44,8 @@ def certify_scores(
     score_range: tuple[float, float] | None = None,
     radii: ArrayLike = (0.0,),
     thresholds: ArrayLike = (),
-    bound: Bound = "cdf",
-    band: Band = "ell",
+    bound: Bound | None = None,
+    band: Band | None = None,
     n_bins: int | None = None,
     mean: Mean | None = None,
     pilot: float = 0.1,
@@ -89,16 +89,19 @@ def certify_scores(
     thresholds : array-like, shape (n_thresholds,)
         Confidence thresholds, strictly inside the range, for which to find the radius. For a
         probability they lie in (0, 1), for a quantile they are scores.
-    bound : {"cdf", "mean", "tangent", "joint"}
-        Theorem 2 (the distribution of the scores), Theorem 1 (their mean; docs/bounds.md), the
-        tangent bound, which is the tightest at one radius at a time (docs/tangent.md), or the joint
-        bound, which is the tightest at all radii at once (docs/joint.md).
-    band : {"ell", "dkw"}
-        Confidence band of the survival function, for ``bound="cdf"``: equal local levels, or the
-        paper's Dvoretzky-Kiefer-Wolfowitz band.
+    bound : {"joint", "cdf", "mean", "tangent"}, optional
+        The joint bound, which is the tightest at all radii at once (docs/joint.md), Theorem 2 (the
+        distribution of the scores), Theorem 1 (their mean; docs/bounds.md), or the tangent bound,
+        which is the tightest at one radius at a time (docs/tangent.md). The default depends on
+        the number of draws and alpha: "joint", or "cdf" with very few draws (at alpha = 0.001
+        with less than 22) and with another `curve`; docs/joint.md has the rule. It is recorded as
+        ``settings.method``.
+    band : {"ell", "dkw"}, optional
+        Confidence band of the survival function, for ``bound="cdf"``, which is the bound if it is
+        stated: equal local levels, the default, or the paper's Dvoretzky-Kiefer-Wolfowitz band.
     n_bins : int, optional
-        Number of equal-count bins for ``bound="cdf"`` (the paper uses 10 000). By default every
-        draw is a knot, which is the tightest.
+        Number of equal-count bins for ``bound="cdf"`` (the paper uses 10 000), which is the bound
+        if it is stated. By default every draw is a knot, which is the tightest.
     mean : {"hoeffding", "bernstein", "betting"}, optional
         How a mean is bounded. The default for ``bound="mean"`` is Hoeffding's inequality, as in the
         paper; "betting" is the tightest. For ``bound="tangent"`` it is betting, and "bernstein" is
@@ -159,6 +162,7 @@ def certify_scores(
 
         a + sum over j of (s_j - s_(j-1)) psi(p_j).
 
+    The joint bound joins tangents to Theorem 2 (docs/joint.md).
     Theorem 1 takes a lower bound e on the expected score at x. At every point within R of x the
     expected score is at least a + (b - a) psi((e - a) / (b - a)). Upper bounds are the mirror image
     of lower bounds: those of the scores a + b - h. docs/bounds.md has the proofs. All rounding goes
@@ -188,6 +192,7 @@ def certify_scores(
     """
     noise, rows = curve_of(curve), as_scores(scores)
     each = checks.levels("sigma", sigma, len(rows))
+    stated = Method.for_statistic(statistic, bound, band, n_bins, mean)
     one = sigma if each is None else float(min(each, default=1.0))
     request = Request(
         sigma=sigma_of(noise, one),
@@ -195,7 +200,8 @@ def certify_scores(
         score_range=default_range(statistic) if score_range is None else score_range,
         radii=checks.floats("radii", radii),
         thresholds=checks.floats("thresholds", thresholds),
-        method=Method.for_statistic(statistic, bound, band, n_bins, mean),
+        method=stated
+        or default_method(rows.shape[1], alpha=alpha, sides=sides, pilot=pilot, curve=noise),
         pilot=pilot,
         sides=sides,
         order=order,
@@ -314,9 +320,10 @@ def _plan(settings: Settings, threads: int, share: OneSide) -> _Plan:
     method, backend, n_draws = settings.method, settings.backend, settings.n
     a, b = settings.score_range
     band = None
-    if method.band is not None:
+    if (used := method.band_of(share.alpha)) is not None:
+        kind, alpha = used
         n_bins = min(method.n_bins or 0, n_draws)
-        band = bands.confidence_band(backend, method.band, n_draws, share.alpha, n_bins)
+        band = bands.confidence_band(backend, kind, n_draws, alpha, n_bins)
     made: _Plan = backends.load(backend).Plan(
         n_draws,
         sigma=settings.sigma,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from smoothbound._utils import checks
 from smoothbound.backends._names import (
     BANDS,
+    JOINT_BAND_SHARE,
     MEANS,
     METHOD_BOUNDS,
     STATISTICS,
@@ -73,8 +74,9 @@ class Method:
         if self.bound != "cdf":
             if self.band is not None or self.n_bins is not None:
                 raise ValueError(
-                    f"bound={self.bound!r} bounds a mean alone: it takes no band and no "
-                    f"n_bins, got band={self.band!r}, n_bins={self.n_bins!r}"
+                    f"band and n_bins are for bound='cdf': leave them out for bound="
+                    f"{self.bound!r}, got band={checks.shown(self.band)}, "
+                    f"n_bins={checks.shown(self.n_bins)}"
                 )
             return
         checks.choice("band", self.band, BANDS)
@@ -84,39 +86,59 @@ class Method:
     @classmethod
     def of(
         cls,
-        bound: MethodBound,
+        bound: MethodBound | None,
         band: Band | None = None,
         n_bins: int | None = None,
         mean: Mean | None = None,
-    ) -> Method:
-        """Make a method. A bound that uses no band drops `band` and `n_bins`."""
-        checks.choice("bound", bound, METHOD_BOUNDS)
-        return cls(bound, band, n_bins, mean) if bound == "cdf" else cls(bound, mean=mean)
+    ) -> Method | None:
+        """Make the method that is stated; None if nothing is.
+
+        A band or bins without a bound state the bound "cdf", whose band is "ell" by default.
+        """
+        if bound is not None:
+            checks.choice("bound", bound, METHOD_BOUNDS)
+        if bound is None and mean is not None:
+            raise ValueError(
+                "mean is for bound='mean', 'tangent' or 'joint': state the bound too, got "
+                f"mean={checks.shown(mean)} without one"
+            )
+        if bound is None and band is None and n_bins is None:
+            return None
+        if bound in (None, "cdf"):
+            return cls("cdf", "ell" if band is None else band, n_bins, mean)
+        return cls(bound, band, n_bins, mean)
 
     @classmethod
     def for_statistic(
         cls,
         statistic: Statistic,
-        bound: MethodBound = "cdf",
+        bound: MethodBound | None = None,
         band: Band | None = None,
         n_bins: int | None = None,
         mean: Mean | None = None,
-    ) -> Method:
-        """Make the method of a mean from the other arguments; of a level from none of them.
+    ) -> Method | None:
+        """Make the method of a mean that the arguments state, if any; of a level from none.
 
         Raises
         ------
         ValueError
-            If a bound on a mean other than the default is stated for a probability or a quantile.
+            If a bound on a mean is stated for a probability or a quantile.
         """
         if checks.choice("statistic", statistic, STATISTICS) == "mean":
             return cls.of(bound, band, n_bins, mean)
-        if bound != "cdf" or n_bins is not None or mean is not None:
+        if any(one is not None for one in (bound, band, n_bins, mean)):
             raise ValueError(
-                "bound, n_bins and mean are for statistic='mean': leave them out for "
-                f"{statistic=}, got {bound=}, {n_bins=}, {mean=}"
+                "bound, band, n_bins and mean are for statistic='mean': leave them out for "
+                f"{statistic=}, got bound={checks.shown(bound)}, band={checks.shown(band)}, "
+                f"n_bins={checks.shown(n_bins)}, mean={checks.shown(mean)}"
             )
         return cls("binomial")
+
+    def band_of(self, alpha: float) -> tuple[Band, float] | None:
+        """Return the band that the bound uses, and its share of alpha; None if it uses none."""
+        if self.bound == "joint":
+            return "ell", alpha * JOINT_BAND_SHARE
+        return None if self.band is None else (self.band, alpha)
 
     @property
     def splits_pilot(self) -> bool:
@@ -163,7 +185,7 @@ class Method:
         if self.bound == "binomial":
             return "one binary certificate, from the bound of Clopper and Pearson on a count"
         if self.bound == "joint":
-            return "tangents to Theorem 2 at five radii, joined for all radii (docs/joint.md)"
+            return "tangents to Theorem 2 at five radii and a band, for all radii (docs/joint.md)"
         mean = {
             "hoeffding": "Hoeffding's inequality",
             "bernstein": "an empirical Bernstein bound",

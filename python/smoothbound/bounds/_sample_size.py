@@ -11,15 +11,18 @@ from numpy.typing import ArrayLike
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
-from smoothbound.backends._names import SIDES, Band, Bound, Mean, Sides
+from smoothbound.backends._names import JOINT_BAND_SHARE, SIDES, Band, Bound, Mean, Sides
 from smoothbound.bounds import _band as bands
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
+from smoothbound.curves._curve import Curve
+from smoothbound.curves._named import GAUSSIAN
 
 __all__ = ["draws_above", "highest_share", "require_draws", "required_draws", "tightest_bound"]
 
 _MOST_DRAWS = 2**24  # where the search for the least number of draws ends
 _ENOUGH_DRAWS = 10_000  # more of them change nothing in the order of the bounds
+_ALL_RADII = (Method("joint"), Method("cdf", "ell"))  # the tightest that hold at all radii at once
 
 
 def required_draws(
@@ -27,8 +30,8 @@ def required_draws(
     *,
     alpha: float = 1e-3,
     score_range: tuple[float, float] = (0.0, 1.0),
-    bound: Bound = "cdf",
-    band: Band = "ell",
+    bound: Bound | None = None,
+    band: Band | None = None,
     mean: Mean | None = None,
     pilot: float = 0.1,
 ) -> int:
@@ -72,7 +75,10 @@ def required_draws(
     method = Method.of(bound, band, mean=mean)
     pilot = checks.probability("pilot", pilot)
     threshold = checks.number("threshold", threshold)
-    return draws_above(threshold, alpha, score_range, method, pilot)
+    return min(
+        draws_above(threshold, alpha, score_range, one, pilot)
+        for one in ((method,) if method else _ALL_RADII)
+    )
 
 
 def draws_above(
@@ -91,6 +97,9 @@ def _draws_needed(share: float, alpha: float, method: Method, pilot: float) -> i
         return _draws_of_ell(share, alpha)
     if method.mean in (None, "hoeffding"):
         return math.floor(math.log(1 / alpha) / (2 * (1 - share) ** 2)) + 1
+    if method.bound == "joint":
+        by_band = _draws_of_ell(share, alpha * JOINT_BAND_SHARE)
+        return min(by_band, _least_draws(share, alpha, method, pilot))
     return _least_draws(share, alpha, method, pilot)
 
 
@@ -129,6 +138,10 @@ def _perfect(n_draws: int, alpha: float, method: Method, pilot: float) -> float:
     n_pilot = method.n_pilot(n_draws, pilot)
     if n_pilot >= n_draws:
         return 0.0
+    if method.bound == "joint":  # its tangents alone
+        share, ones = 1.0 - JOINT_BAND_SHARE, np.ones(n_draws)
+        module = backends.load(backends.resolve(None))
+        return float(module.JointBound(alpha * share, ones[:n_pilot], ones[n_pilot:])(0.0))
     plan = backends.load(backends.resolve(None)).Plan(
         n_draws,
         sigma=1.0,
@@ -178,11 +191,18 @@ def require_draws(n_draws: int, request: Request) -> None:
 def highest_share(n_draws: int, alpha: float, method: Method, pilot: float) -> float:
     """Return the share of the range that perfect scores certify at R = 0."""
     if method.mean not in (None, "hoeffding"):
-        return _perfect(n_draws, alpha, method, pilot)
+        of_mean = _perfect(n_draws, alpha, method, pilot)
+        if method.bound != "joint":
+            return of_mean
+        return max(of_mean, _perfect_by_ell(n_draws, alpha * JOINT_BAND_SHARE))
     if method.band == "ell":
-        level = bands.level_of(n_draws, alpha, method.n_bins or 0)
-        return math.exp(math.log(level) / n_draws)
+        return _perfect_by_ell(n_draws, alpha, method.n_bins or 0)
     return 1.0 - math.sqrt(math.log(1 / alpha) / (2 * n_draws))
+
+
+def _perfect_by_ell(n_draws: int, alpha: float, n_bins: int = 0) -> float:
+    level = bands.level_of(n_draws, alpha, n_bins)
+    return math.exp(math.log(level) / n_draws)
 
 
 def tightest_bound(
@@ -230,7 +250,7 @@ def tightest_bound(
     >>> tightest_bound(12, radii=[0, 0.25, 0.5])
     'cdf'
     """
-    n_draws = min(checks.count("n_draws", n_draws), _ENOUGH_DRAWS)
+    n_draws = checks.count("n_draws", n_draws)
     alpha = checks.alpha("alpha", alpha)
     pilot = checks.probability("pilot", pilot)
     numbers = len(checks.tuple_of_radii("radii", radii)) + len(
@@ -238,10 +258,41 @@ def tightest_bound(
     )
     if checks.choice("sides", sides, SIDES) == "both":
         alpha /= 2
-    joint, tangent = (
-        highest_share(n_draws, alpha, Method(bound), pilot) for bound in ("joint", "tangent")
-    )
-    band = highest_share(n_draws, alpha, Method("cdf", "ell"), pilot)
-    if numbers <= 1 and tangent > band:
-        return "tangent"
-    return "joint" if joint > band else "cdf"
+    tangent = (Method("tangent"),) if numbers <= 1 else ()
+    return _strongest(n_draws, alpha, pilot, (*tangent, *_ALL_RADII)).bound  # type: ignore[return-value]
+
+
+def default_method(
+    n_draws: int,
+    *,
+    alpha: float,
+    sides: Sides = "lower",
+    pilot: float = 0.1,
+    curve: Curve = GAUSSIAN,
+) -> Method:
+    """Return the method where none is stated: the tightest at all radii at once.
+
+    It is the joint bound, or Theorem 2 with the band of equal local levels where that certifies
+    more of perfect scores, or where the noise is not Gaussian (docs/joint.md#which-bound).
+
+    Examples
+    --------
+    >>> default_method(1000, alpha=1e-3).name, default_method(10, alpha=1e-3).name
+    ('joint', 'cdf_ell')
+    """
+    alpha = checks.alpha("alpha", alpha)
+    if checks.choice("sides", sides, SIDES) == "both":
+        alpha /= 2
+    pilot = checks.probability("pilot", pilot)
+    if curve != GAUSSIAN or n_draws < 1:
+        return _ALL_RADII[-1]
+    return _strongest(n_draws, alpha, pilot, _ALL_RADII)
+
+
+@lru_cache(maxsize=1024)
+def _strongest(n_draws: int, alpha: float, pilot: float, methods: tuple[Method, ...]) -> Method:
+    """Return the first method that certifies more of perfect scores than the last, or the last."""
+    n, last = min(n_draws, _ENOUGH_DRAWS), methods[-1]
+    band = highest_share(n, alpha, last, pilot)
+    better = (one for one in methods[:-1] if highest_share(n, alpha, one, pilot) > band)
+    return next(better, last)

@@ -89,7 +89,10 @@ Thresholds = Annotated[
     ),
 ]
 Band = Annotated[
-    str, typer.Option(help=f"Confidence band of the bound 'cdf': {' or '.join(BANDS)}.")
+    str | None,
+    typer.Option(
+        help=f"Confidence band of the bound 'cdf': {' or '.join(BANDS)}.", show_default="ell"
+    ),
 ]
 NBins = Annotated[
     int | None,
@@ -181,7 +184,9 @@ def methods(bounds: list[str], bands: list[str], n_bins: int | None) -> tuple[Me
     ['mean', 'cdf_dkw', 'cdf_ell']
     """
     made = {
-        Method.of(checks.choice("bound", bound, BOUNDS), checks.choice("band", band, BANDS), n_bins)
+        Method("cdf", checks.choice("band", band, BANDS), n_bins)
+        if checks.choice("bound", bound, BOUNDS) == "cdf"
+        else Method(bound)  # type: ignore[arg-type]
         for bound in bounds
         for band in bands
     }

@@ -36,7 +36,7 @@ from smoothbound.smoothing._array.points import check_points
 from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
 from smoothbound.smoothing._class_radius import majority_class, require_enough_votes
 from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
-from smoothbound.smoothing._one_input.fixed_draws import Procedure, radii_at_point
+from smoothbound.smoothing._one_input.fixed_draws import Procedure, default_method, radii_at_point
 from smoothbound.smoothing._one_input.questions import AdaptiveDraws, adaptive_draws, method_of
 
 __all__ = ["SmoothedClassifier"]
@@ -284,7 +284,7 @@ class SmoothedClassifier:
         grid: int | None = None,
         index: Sequence[int] | NDArray[np.integer] | None = None,
         bound: Bound | None = None,
-        band: Band = "ell",
+        band: Band | None = None,
         n_bins: int | None = None,
         mean: Mean | None = None,
         pilot: float = 0.1,
@@ -314,7 +314,9 @@ class SmoothedClassifier:
             each from 1 to 2^32. With ``adaptive=True`` these are the most that an input takes.
         alpha, radii, thresholds, bound, band, n_bins, mean, pilot, sides, backend, threads
             As for `smoothbound.certify_scores`. With ``sides="upper"`` the classifier never
-            abstains, because abstention is about the lower bound. The default of `bound` is "cdf".
+            abstains, because abstention is about the lower bound. The default of `bound` is that of
+            `certify_scores`, and for votes and other scores that are ends of the range alone
+            ``bound="mean", mean="betting"``, which is Clopper and Pearson's bound there.
             Adaptive draws have a test of their own: with them `bound` and what belongs to it must
             be left out.
         seed : int, default 0
@@ -396,7 +398,8 @@ class SmoothedClassifier:
             score_range=self.measure.score_range,
             radii=tuple(asked.tolist()),
             thresholds=checks.floats("thresholds", thresholds),
-            method=method_of(rules, bound, band, n_bins, mean),
+            method=method_of(rules, bound, band, n_bins, mean)
+            or default_method(self.measure, n, alpha=alpha, sides=sides, pilot=pilot),
             pilot=pilot,
             sides=sides,
             order="drawn",

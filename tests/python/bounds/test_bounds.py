@@ -100,6 +100,7 @@ def test_sorts_every_type_and_size(dtype, m):
         "score_range": (-1, 1),
         "alpha": ALPHA,
         "sides": "both",
+        "bound": "cdf",
     }
     for n_bins in (None, 37, m // 3):
         cpp, numba = (

@@ -92,7 +92,8 @@ def test_too_few_draws_are_refused_with_the_number_that_would_do():
     refuse("n = 3 draws are too few .* at least n = 4 are needed", scores=GOOD[:, :3], **dkw)
     high = {"scores": GOOD[:, :90], "thresholds": [0.5, 0.9]}
     refuse("above the threshold 0.9.* at least n = 346 are needed", **high, **dkw)
-    refuse("above the threshold 0.9.* at least n = 99 are needed", **high)
+    refuse("above the threshold 0.9.* at least n = 99 are needed", **high, bound="cdf")
+    refuse("above the threshold 0.9.* at least n = 92 are needed", **high)
     transposed = "are needed; these scores are 9 inputs with 3 draws each; if a column .* transpose"
     refuse(transposed, scores=np.ones((9, 3)), thresholds=[0.5])
 
@@ -109,7 +110,10 @@ def test_percent_are_told_from_other_ranges(score, match):
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9, 0.99])
-@pytest.mark.parametrize(("bound", "band"), [("mean", "dkw"), ("cdf", "dkw"), ("cdf", "ell")])
+@pytest.mark.parametrize(
+    ("bound", "band"),
+    [("mean", None), ("cdf", "dkw"), ("cdf", "ell"), ("joint", None), (None, None)],
+)
 def test_required_draws_is_the_least_number_that_can_certify(threshold, bound, band):
     n = sb.required_draws(threshold, bound=bound, band=band)
     options = {"sigma": 1.0, "bound": bound, "band": band}

@@ -87,6 +87,36 @@ def test_no_other_mixture_is_better(backend, draws):
             assert reference_joint.dual(r, other, *terms, means) <= best + 1e-6
 
 
+@pytest.mark.parametrize("side", ["lower", "upper"])
+@pytest.mark.parametrize("draws", DRAWS)
+@pytest.mark.parametrize("m", [40, 1000])
+def test_it_is_the_better_one_of_tangents_and_band(backend, draws, m, side):
+    scores = DRAWS[draws](np.random.default_rng(4), m).astype(np.float32)
+    options = {"radii": GRID, "backend": backend, "sides": side}
+    made = certify(scores, order="drawn", **options)
+    by_band = certify(scores, **options | {"alpha": ALPHA / 8, "bound": "cdf"})
+    shares = scores.astype(np.float64) if side == "lower" else 1.0 - scores.astype(np.float64)
+    tangents = joint(backend, ALPHA * 7 / 8, np.sort(shares[: m // 10]), np.sort(shares[m // 10 :]))
+    both = [np.array([tangents(float(r)) for r in GRID])]  # another rounding may end the search
+    if side == "lower":
+        both.append(by_band.lower[0])
+        np.testing.assert_allclose(made.lower[0], np.max(both, axis=0), rtol=0, atol=2e-5)
+        assert (made.lower >= by_band.lower).all()
+    else:
+        both.append(1.0 - by_band.upper[0])
+        np.testing.assert_allclose(made.upper[0], 1.0 - np.max(both, axis=0), rtol=0, atol=2e-5)
+        assert (made.upper <= by_band.upper).all()
+
+
+def test_the_band_gives_radii_where_the_tangents_have_none(backend):
+    scores = np.float32(np.arange(200) >= 16)  # votes
+    options = {"thresholds": [0.5, 0.7, 0.94], "backend": backend}
+    radius = certify(scores, **options).radius[0]
+    by_band = certify(scores, **options | {"alpha": ALPHA / 8, "bound": "cdf"}).radius[0]
+    assert (radius[:2] >= by_band[:2]).all()
+    assert np.isnan(radius[2])
+
+
 def test_the_bound_falls_with_the_radius(backend):
     r = np.linspace(0, 5, 51)
     for draws in DRAWS.values():
@@ -193,7 +223,8 @@ def test_all_ties_at_an_end(backend, end, m):
     assert (cert.lower <= end).all()
     assert (cert.upper >= end).all()
     if end == 1.0:
-        assert (cert.lower <= ndtr(ndtri(0.05 ** (1 / rest)) - RADII) + 1e-15).all()
+        share = max((0.25 * 7 / 8 / 5) ** (1 / rest), (0.25 / 8) ** (1 / m))
+        assert (cert.lower <= ndtr(ndtri(share) - RADII) + 1e-15).all()
 
 
 def test_subnormal_scores_and_a_wide_range(backend):
@@ -241,17 +272,19 @@ def test_every_tier_gives_the_same_bits(tier):
     assert run_code(code) == run_code(code, SMOOTHBOUND_TIER=tier)
 
 
-@pytest.mark.parametrize("threshold", [0.0, 0.9])
+@pytest.mark.parametrize("threshold", [0.6, 0.9])
 def test_required_draws_is_the_least_number_that_can_certify(threshold):
     n = sb.required_draws(threshold, bound="joint")
     assert certify(np.ones((1, n)), alpha=1e-3).lower[0, 0] > threshold
     with pytest.raises(ValueError, match=f"at least n = {n} are needed"):
-        certify(np.ones((1, n - 1)), alpha=1e-3, thresholds=[threshold] if threshold else [])
+        certify(np.ones((1, n - 1)), alpha=1e-3, thresholds=[threshold])
 
 
 def test_names_and_settings():
     assert Method("joint").name == Method("joint").label == "joint"
-    assert Method.of("joint", "dkw", 100) == Method("joint", mean="betting")
+    assert Method.of("joint") == Method("joint", mean="betting")
+    with pytest.raises(ValueError, match=r"band and n_bins are for bound='cdf'.*got band='dkw'"):
+        Method.of("joint", "dkw", 100)
     assert Method("joint").holds_at_all_radii
     with pytest.raises(ValueError, match="takes mean='betting'"):
         Method("joint", mean="bernstein")

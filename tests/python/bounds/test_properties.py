@@ -82,10 +82,10 @@ def test_reflecting_the_range_swaps_the_sides(backend, scores, bound):
 
 def test_lower_confidence_at_the_certified_radius_is_above_the_threshold(backend):
     scores = np.random.default_rng(0).beta(8, 1, size=(50, 5000))
-    radius = certify(scores, backend, thresholds=[0.5]).radius[:, 0]
+    radius = certify(scores, backend, bound="cdf", thresholds=[0.5]).radius[:, 0]
     for row, r in zip(scores, radius, strict=True):
-        assert certify(row, backend, radii=[r]).lower[0, 0] >= 0.5 - 1e-15
-        assert certify(row, backend, radii=[r + 1e-9]).lower[0, 0] < 0.5
+        assert certify(row, backend, bound="cdf", radii=[r]).lower[0, 0] >= 0.5 - 1e-15
+        assert certify(row, backend, bound="cdf", radii=[r + 1e-9]).lower[0, 0] < 0.5
 
 
 def test_sigma_scales_the_radius(backend):

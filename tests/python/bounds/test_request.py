@@ -46,7 +46,7 @@ def test_a_request_is_checked_whenever_it_is_made(change: dict[str, Any]) -> Non
 def test_the_settings_of_a_certificate_are_the_request_that_was_made() -> None:
     scores = np.full((1, 500), 0.75)
     made = sb.certify_scores(
-        scores, sigma=0.25, alpha=0.01, thresholds=[0.5], sides="both"
+        scores, sigma=0.25, alpha=0.01, thresholds=[0.5], sides="both", bound="cdf"
     ).settings
     asked = replace(CDF, thresholds=(0.5,), sides="both")
     assert Request(**{name: getattr(made, name) for name in vars(asked)}) == asked

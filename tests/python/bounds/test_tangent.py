@@ -233,7 +233,8 @@ def test_settings_are_recorded():
     assert cert.settings.n_pilot == 101
     settings = json.loads(cert.settings.to_json())
     assert settings["method"]["mean"] == "betting"
-    assert sb.certify_scores(scores, sigma=1.0).settings.n_pilot == 0
+    assert sb.certify_scores(scores, sigma=1.0).settings.n_pilot == 50  # the joint bound
+    assert sb.certify_scores(scores, sigma=1.0, bound="cdf").settings.n_pilot == 0
     assert sb.certify_scores(scores, sigma=1.0, bound="mean").settings.n_pilot == 0
     both = certify(scores, sides="both")
     half = certify(scores, alpha=ALPHA / 2)
@@ -246,7 +247,8 @@ def test_names():
     assert Method("mean", mean="betting").name == "mean_betting"
     assert Method("mean", mean="hoeffding") == Method("mean")
     assert Method("mean").name == "mean"
-    assert Method.of("tangent", "dkw", 100) == Method("tangent")
+    with pytest.raises(ValueError, match="band and n_bins are for bound='cdf'"):
+        Method.of("tangent", "dkw", 100)
 
 
 @pytest.mark.parametrize(

@@ -20,16 +20,42 @@ SCORES = {
         (1000, {"thresholds": [0.5]}, "joint"),
         (1000, {"radii": [0, 1], "sides": "upper"}, "joint"),
         (100_000, {"radii": [0, 1], "sides": "both"}, "joint"),
-        (20, {"radii": [0, 1]}, "joint"),
+        (22, {"radii": [0, 1]}, "joint"),
+        (21, {"radii": [0, 1]}, "cdf"),
         (10, {"radii": [0, 1]}, "cdf"),
         (40, {"radii": [0, 1], "alpha": 1e-9}, "cdf"),
-        (111, {"radii": [0, 1], "alpha": 1e-9}, "cdf"),
-        (112, {"radii": [0, 1], "alpha": 1e-9}, "joint"),
+        (160, {"radii": [0, 1], "alpha": 1e-9}, "cdf"),
+        (161, {"radii": [0, 1], "alpha": 1e-9}, "joint"),
         (1, {}, "cdf"),
     ],
 )
 def test_the_rule(n, options, bound):
     assert sb.tightest_bound(n, **options) == bound
+
+
+@pytest.mark.parametrize(
+    ("n", "options", "name"),
+    [
+        (1000, {}, "joint"),
+        (1000, {"radii": []}, "joint"),  # never the tangent bound, which holds at one radius
+        (10, {}, "cdf_ell"),
+        (1000, {"band": "dkw"}, "cdf_dkw"),
+        (1000, {"n_bins": 50}, "cdf_ell"),
+        (1000, {"curve": "l1-laplace"}, "cdf_ell"),
+        (100, {"alpha": 1e-9, "sides": "both"}, "cdf_ell"),
+    ],
+)
+def test_the_default_holds_at_all_radii(backend, n, options, name):
+    scores = np.random.default_rng(0).beta(20, 1, (1, n))
+    made = sb.certify_scores(scores, **{"sigma": 1.0, "backend": backend, **options})
+    assert made.settings.method.name == name
+    assert made.settings.method.holds_at_all_radii
+
+
+def test_the_default_of_required_draws_is_the_less_of_both(backend):
+    for threshold in (0.5, 0.9, 0.99):
+        n = {bound: sb.required_draws(threshold, bound=bound) for bound in ("joint", "cdf", None)}
+        assert n[None] == min(n["joint"], n["cdf"])
 
 
 @pytest.mark.parametrize("scores", SCORES)

@@ -14,6 +14,7 @@ from smoothbound import ScoreSketch
 from smoothbound.analysis.reading import of_certificate
 from smoothbound.backends import reference
 from smoothbound.bounds._band import local_level
+from smoothbound.bounds._method import Method
 from smoothbound.noise._kinds import CAVEAT
 from smoothbound.noise._record import NoiseRecord
 
@@ -42,7 +43,7 @@ def test_loss_against_the_exact_bound_is_as_reported(backend, case, side):
     sketch = ScoreSketch(edges=edges)
     sketch.update(scores[None, :], backend=backend)
     options = {"sigma": 1.0, "radii": RADII, "alpha": ALPHA, "sides": side, "backend": backend}
-    exact = getattr(sb.certify_scores(scores[None, :], **options), side)
+    exact = getattr(sb.certify_scores(scores[None, :], bound="cdf", **options), side)
     cert = sketch.certify(**options)
     loss = exact - cert.lower if side == "lower" else cert.upper - exact
     assert (loss >= -1e-12).all()
@@ -62,8 +63,9 @@ def test_loss_of_many_draws(backend, distribution):
     sketch = ScoreSketch(3, score_range=(a, 1.0))
     sketch.update(scores, backend=backend)
     options = {"sigma": 0.5, "radii": RADII, "thresholds": [-0.9 if a else 0.1], "sides": "both"}
-    exact = sb.certify_scores(scores, score_range=(a, 1.0), backend=backend, **options)
-    cert = sketch.certify(backend=backend, **options)
+    options["backend"] = backend
+    exact = sb.certify_scores(scores, score_range=(a, 1.0), bound="cdf", **options)
+    cert = sketch.certify(**options)
     width = 0.0 if distribution == "saturated" else (1 - a) / 4096
     np.testing.assert_allclose(cert.loss, width, rtol=0, atol=1e-12)
     for loss in (exact.lower - cert.lower, cert.upper - exact.upper):
@@ -80,7 +82,7 @@ def test_every_score_an_edge_loses_nothing(backend, case):
     sketch = ScoreSketch(edges=edges)
     sketch.update(scores[None, :], backend=backend)
     options = {"sigma": 1.0, "radii": RADII, "alpha": ALPHA, "sides": "both", "backend": backend}
-    exact = sb.certify_scores(scores[None, :], **options)
+    exact = sb.certify_scores(scores[None, :], bound="cdf", **options)
     cert = sketch.certify(**options)
     assert cert.loss[0] <= 1e-12
     np.testing.assert_allclose(cert.lower, exact.lower, rtol=0, atol=1e-12)
@@ -152,7 +154,7 @@ def test_every_tier_gives_the_same_bits(tier):
 def test_certificates_say_what_they_are_of():
     sketch = filled(n=100, selected=[4, 6], sigma=0.25)
     cert = sketch.certify(radii=[0, 0.1], thresholds=[0.2], sides="both")
-    assert cert.settings.method == sb.certify_scores(np.ones((1, 50)), sigma=1).settings.method
+    assert cert.settings.method == Method("cdf", "ell")
     assert (cert.settings.sigma, cert.settings.measure, cert.settings.n_edges) == (
         0.25,
         "score",

@@ -20,7 +20,7 @@ from smoothbound._files import sealed
 from smoothbound.bounds._certify import certify_scores
 from smoothbound.bounds._sample_size import required_draws
 from smoothbound.errors import ModelError
-from smoothbound.measures import custom
+from smoothbound.measures import at_least, custom
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.noise._kinds import CAVEAT
 from smoothbound.noise._noise import Noise
@@ -216,9 +216,14 @@ def test_the_displacement_is_paid_by_every_certificate() -> None:
         radii=np.array(RADII) + 2.000001 * d,
         sides="both",
         thresholds=[0.3, 0.55],
+        order="drawn",
     )
     plain = certify_scores(
-        np.stack([draws.scores for draws in scores]), sigma=SIGMA, radii=RADII, sides="both"
+        np.stack([draws.scores for draws in scores]),
+        sigma=SIGMA,
+        radii=RADII,
+        sides="both",
+        order="drawn",
     )
     np.testing.assert_allclose(cert.lower, wider.lower, atol=1e-6)
     np.testing.assert_allclose(cert.upper, wider.upper, atol=1e-6)
@@ -270,6 +275,31 @@ def test_certify_is_the_bound_of_the_draws() -> None:
         vote = class_radius(draws.top_count, 3000, sigma=SIGMA, alpha=0.01)
         assert cert.class_radius[i] == inward(vote, draws.displacement)
         assert cert.mean_score[i] == pytest.approx(draws.scores.mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("measure", "options", "name"),
+    [
+        ("score", {}, "joint"),
+        ("score", {"n": 12}, "cdf_ell"),
+        ("margin", {"band": "dkw"}, "cdf_dkw"),
+        ("vote", {}, "mean_betting"),
+        ("vote", {"bound": "joint"}, "joint"),
+        (at_least(0.4), {}, "mean_betting"),
+    ],
+)
+def test_the_default_bound_depends_on_the_measure(
+    measure: Any, options: dict[str, Any], name: str
+) -> None:
+    smoothed = SmoothedClassifier(model, SIGMA, measure=measure, cutoff=-np.inf)
+    cert = smoothed.certify(inputs(2.5), **{"n": 500, **options})
+    assert cert.settings.method.name == name
+
+
+def test_votes_have_the_bound_of_clopper_and_pearson() -> None:
+    smoothed = SmoothedClassifier(model, SIGMA, measure="vote")
+    cert = smoothed.certify(inputs(0.4, 1.0), n=1000, grid=10, thresholds=[0.5])
+    np.testing.assert_allclose(cert.radius[:, 0], cert.class_radius, atol=1e-9)
 
 
 def test_an_input_is_certified_the_same_in_any_company_and_order() -> None:
@@ -430,7 +460,7 @@ def test_tables_hold_everything_and_what_is_needed_to_repeat_it() -> None:
     lattice = smoothed.certify(np.zeros((1, 2), np.float32), n=50, grid=255)
     assert lattice.settings.noise.kind == "lattice"
     assert lattice.settings.noise.grid == 255
-    assert cert.settings.method.name == "cdf_ell"
+    assert cert.settings.method.name == "joint"
 
 
 def test_pandas_has_one_column_a_number() -> None:

@@ -31,7 +31,11 @@ def test_draws_at_levels_of_their_own_are_certified_together():
         for i, (x, level) in enumerate(zip(X, sigma, strict=True))
     ]
     together = sb.certify_scores(
-        np.stack([one.scores for one in draws]), sigma=sigma, radii=[0, 0.1], constant_within=0.05
+        np.stack([one.scores for one in draws]),
+        sigma=sigma,
+        radii=[0, 0.1],
+        constant_within=0.05,
+        order="drawn",
     )
     for i, level in enumerate(sigma):
         alone = smoothed.with_sigma(level).certify(

@@ -9,6 +9,9 @@
 /// values c_i at p = 1, with u_i = sum_k lambda_k w_ki,
 ///     distance(r) >= sum_i h_i (c_i - max(w_i - u_i, 0)) - sum_k lambda_k m_k.
 /// This holds for all r, lambda and tangents at once, so they may depend on the draws.
+///
+/// Bound::joint is the greater one of this and Theorem 2 with the band of equal local levels, which
+/// have 7/8 and 1/8 of alpha. The band counts where scores have few values.
 #pragma once
 
 #include <array>
@@ -23,7 +26,11 @@ namespace smoothbound::detail {
 /// r = R / sigma of the tangents that are bounded.
 inline constexpr std::array<double, 5> joint_radii = {0.0, 0.4, 0.9, 1.8, 3.3};
 
-/// The bound of one input after another: keeps its memory, use one per thread.
+/// Share of the band in alpha. It is a power of 2, so that the shares are exact.
+inline constexpr double joint_band_share = 0.125;
+
+/// The bound of one input after another, from the tangents alone: keeps its memory, use one per
+/// thread.
 class JointBound {
  public:
   static constexpr std::size_t n_tangents = joint_radii.size();

@@ -40,7 +40,9 @@ class _Point(NamedTuple):
 
 
 class JointBound:
-    """The joint bound of one input, from its pilot draws and its other draws, both ascending.
+    """The joint bound of one input, from the tangents to its pilot draws and its other draws.
+
+    Both are ascending.
 
     `choices` are the knots, the slopes of the tangents at each radius and their stakes, which
     depend on the pilot draws alone, and the mixture and the touching points of the latest bound.

@@ -111,14 +111,16 @@ def bounds(
     radii: Radii = None,
     thresholds: Thresholds = None,
     bound: Annotated[
-        str,
+        str | None,
         typer.Option(
             help=f"One of {', '.join(BOUNDS)}: 'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' "
             "Theorem 2, 'tangent' is the tightest at one radius at a time, 'joint' at all radii at "
-            "once."
+            "once. By default joint; cdf with very few draws, with another --curve, or if --band "
+            "or --n-bins is stated.",
+            show_default=False,
         ),
-    ] = "cdf",
-    band: Band = "ell",
+    ] = None,
+    band: Band = None,
     n_bins: NBins = None,
     curve: Annotated[
         str,
@@ -201,6 +203,7 @@ def bounds(
     from smoothbound.bounds._levels.arguments import default_range
     from smoothbound.bounds._method import Method
     from smoothbound.bounds._request import Request
+    from smoothbound.bounds._sample_size import default_method
     from smoothbound.scores._files import open_scores
     from smoothbound.scores._score_file import between, without_categories
 
@@ -213,6 +216,15 @@ def bounds(
     scale, largest = least_and_largest(noise, levels_of_rows)
     grid = _usual_radii(noise, largest) if radii is None else numbers("--radii", radii)
     middle = [sum(ends) / 2] if what == "mean" else []
+    side = checks.choice("sides", sides, SIDES)
+    stated = Method.for_statistic(
+        what,
+        None if bound is None else checks.choice("bound", bound, BOUNDS),
+        None if band is None else checks.choice("band", band, BANDS),
+        n_bins,
+    )
+    file = open_scores(scores[0] if len(scores) == 1 else scores, key)
+    method = stated or default_method(file.n_draws, alpha=alpha, sides=side, curve=noise)
     request = Request(
         sigma=scale,
         curve=noise,
@@ -220,21 +232,15 @@ def bounds(
         score_range=ends,
         radii=tuple(grid),
         thresholds=tuple(middle if thresholds is None else numbers("--thresholds", thresholds)),
-        method=Method.for_statistic(
-            what,
-            checks.choice("bound", bound, BOUNDS),
-            checks.choice("band", band, BANDS),
-            n_bins,
-        ),
+        method=method,
         statistic=what,
         levels=() if levels is None else tuple(numbers("--levels", levels)),
-        sides=checks.choice("sides", sides, SIDES),
+        sides=side,
         order=checks.choice("order", order, ORDERS),
         order_seed=seed,
     )
     chosen = None if backend is None else checks.choice("backend", backend, BACKENDS)
     implementation = backends.resolve(chosen)
-    file = open_scores(scores[0] if len(scores) == 1 else scores, key)
     per_row = PerRow.of(levels_of_rows, reach, file.n_inputs)
     rows, head = target.rows(file.n_inputs), next(file.chunks)
     table = {

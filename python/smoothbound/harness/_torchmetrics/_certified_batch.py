@@ -178,6 +178,8 @@ class Question:
             radii=outward([0.0, *self.radii], displacement),
             thresholds=self.thresholds,
             order="drawn",
+            bound="mean" if self.measure.binary else None,
+            mean="betting" if self.measure.binary else None,
         )
         assert made.lower is not None
         assert made.radius is not None

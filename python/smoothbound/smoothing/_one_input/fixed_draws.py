@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,11 @@ from smoothbound._display.rounding import exact
 from smoothbound.backends import gaussian
 from smoothbound.backends._names import Backend
 from smoothbound.bounds._certify import certify_rows
+from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request, Settings
+from smoothbound.bounds._sample_size import default_method as tightest_at_all_radii
 from smoothbound.bounds._sample_size import draws_above
+from smoothbound.measures import Measure
 from smoothbound.noise._displaced import inward, outward
 from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Job
 from smoothbound.smoothing._class_radius import class_radius
@@ -26,7 +29,18 @@ from smoothbound.smoothing._one_input.result import (
     failed_input,
 )
 
-__all__ = ["Procedure", "radii_at_point"]
+__all__ = ["Procedure", "default_method", "radii_at_point"]
+
+
+def default_method(measure: Measure, n_draws: int, **options: Any) -> Method:
+    """Return the method where none is stated.
+
+    Scores that are ends of the range alone, such as votes, have an exact bound on their mean, that
+    of Clopper and Pearson. For others it is the default of `smoothbound.certify_scores`.
+    """
+    if measure.binary:
+        return Method("mean", mean="betting")
+    return tightest_at_all_radii(n_draws, **options)
 
 
 @dataclass(frozen=True)

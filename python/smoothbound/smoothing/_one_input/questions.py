@@ -100,17 +100,17 @@ def adaptive_draws(
 def method_of(
     rules: AdaptiveDraws | None,
     bound: Bound | None,
-    band: Band,
+    band: Band | None,
     n_bins: int | None,
     mean: Mean | None,
-) -> Method:
-    """Return the method: that of the arguments, or the test of adaptive draws."""
+) -> Method | None:
+    """Return the method that is stated, or the test of adaptive draws; None if nothing is."""
     if rules is None:
-        return Method.of("cdf" if bound is None else bound, band, n_bins, mean)
-    if bound is not None or n_bins is not None or mean is not None:
+        return Method.of(bound, band, n_bins, mean)
+    if any(one is not None for one in (bound, band, n_bins, mean)):
         raise ValueError(
-            f"bound, n_bins and mean must be left out for adaptive draws, which have a test of "
-            f"their own (docs/anytime.md); got {bound!r}, {n_bins!r} and {mean!r}"
+            f"bound, band, n_bins and mean must be left out for adaptive draws, which have a test "
+            f"of their own (docs/anytime.md); got {bound!r}, {band!r}, {n_bins!r} and {mean!r}"
         )
     return Method("anytime")
 
