@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 
 from smoothbound import ClassSketch, certify_scores
 from smoothbound.backends._names import Band
@@ -136,9 +136,62 @@ def coverage(repetitions: int = 4000) -> None:
             print(f"| {k} | {n} | {band} | {shares} |")
 
 
+KINDS = {
+    "0 or 1": lambda z: (z > 0).astype(float),
+    "steep": lambda z: expit(6 * z),
+    "flat": lambda z: expit(z),
+}
+
+
+def radii_at_truth(
+    kind: str, at: float, n: int, band: Band, alpha: float, repetitions: int, seed: int = 5
+) -> NDArray[np.float64]:
+    """Return shares of false radii of two classes, and the mean of the radii, at sigma = 1.
+
+    The score of class 0 is a function s(z) of one coordinate that grows, with s(z) + s(-z) = 1, and
+    that of class 1 is 1 - s(z). So both have the same mean, and the same share of votes, where the
+    coordinate is 0: the radius around a point at `at` > 0 is `at`, for scores and for votes. A
+    radius is false if it is greater, or if it is of class 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (4,)
+        The shares of false `top_radius` and `class_radius`, and their means; none counts as 0.
+    """
+    rng, found = np.random.default_rng(seed), np.zeros(4)
+    for start in range(0, repetitions, 500):
+        z = at + rng.normal(size=(min(500, repetitions - start), n))
+        scores = np.stack([KINDS[kind](z), KINDS[kind](-z)], axis=2)
+        cert = ClassSketch.from_scores(scores, sigma=1).certify(alpha=alpha, band=band)
+        assert cert.top_radius is not None
+        assert cert.class_radius is not None
+        for j, (of, radius) in enumerate(
+            ((cert.top, cert.top_radius), (cert.voted, cert.class_radius))
+        ):
+            truth = np.where(of == 0, at, -1.0)
+            found[j] += (radius > truth).sum()  # NaN is none
+            found[j + 2] += np.nansum(radius)
+    return found / repetitions
+
+
+def coverage_of_radii(repetitions: int = 20_000, alpha: float = 0.2) -> None:
+    """Print how often the radii of two classes are false, where the truth is known."""
+    print("\n| scores | truth | draws | band | top false | class false | top mean | class mean |")
+    print("|---|---|---|---|---|---|---|---|")
+    bands: tuple[Band, ...] = ("ell", "dkw")
+    for kind in KINDS:
+        for at in (0.25, 1.0):
+            for band in bands:
+                found = radii_at_truth(kind, at, 200, band, alpha, repetitions)
+                false = " | ".join(f"{one:.4f}" for one in found[:2])
+                means = " | ".join(f"{one:.3f}" for one in found[2:])
+                print(f"| {kind} | {at} | 200 | {band} | {false} | {means} |")
+
+
 if __name__ == "__main__":
     start = time.perf_counter()
     bytes_and_loss()
     radii()
     coverage()
+    coverage_of_radii()
     print(f"\n{time.perf_counter() - start:.0f} s", file=sys.stderr)

@@ -13,7 +13,7 @@ from smoothbound._utils import checks
 from smoothbound.backends._names import Band
 from smoothbound.bounds._certify import certify_scores
 from smoothbound.conformal._guarantee.shift import Shift
-from smoothbound.scores._arrays import as_floats
+from smoothbound.scores._arrays import as_floats, look_like_logs
 
 __all__ = [
     "CONFORMITY_SCORES",
@@ -100,10 +100,10 @@ class ScoreDraws(ClassDraws):
             )
         if not np.isfinite(given).all():
             at = np.argwhere(~np.isfinite(given))[0].tolist()
-            raise ValueError(
-                f"scores must be finite, got scores{at} = {given[tuple(at)]}; the model or the "
-                "data is at fault"
-            )
+            hint = "the model or the data is at fault"
+            if not np.isnan(given[tuple(at)]) and look_like_logs(given):
+                hint = "if these are log-probabilities, pass np.exp(scores)"
+            raise ValueError(f"scores must be finite, got scores{at} = {given[tuple(at)]}; {hint}")
         _refuse_swapped_axes(given)
         self.n_inputs, self.n_draws, self.n_classes = given.shape
         self.displacement = 0.0
@@ -154,8 +154,8 @@ class ScoreDraws(ClassDraws):
             at = np.argwhere(outside)[0].tolist()
             raise ValueError(
                 f"scores must lie within score_range = ({a}, {b}), got scores{at} = "
-                f"{self.scores[tuple(at)]}; pass probabilities, such as those of a softmax, or "
-                "state the range in score_range"
+                f"{self.scores[tuple(at)]}; pass probabilities, such as those of a softmax "
+                "(np.exp(scores) of log-probabilities), or state the range in score_range"
             )
 
     def _rounded_up(self, score: float) -> np.floating[Any]:

@@ -7,9 +7,10 @@ from itertools import groupby
 
 from smoothbound._display.printable import printable
 from smoothbound._display.rounding import exact
-from smoothbound.analysis.evaluation import Evaluation, share
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.analysis.reading import evaluate
 from smoothbound.report._defaults import radii_to_tell, thresholds_of
+from smoothbound.report._tables import share_with_interval
 from smoothbound.store._stored import StoredResults
 
 __all__ = ["latex_table", "latex_text"]
@@ -68,7 +69,9 @@ def _table(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
             "inputs that are",
             f"% classified correctly, not abstained from, and whose {_comment(evaluation.measure)} "
             "is certified to stay above c",
-            "% everywhere within the l2 radius R. Needs \\usepackage{booktabs}.",
+            "% everywhere within the l2 radius R. In parentheses: its 95 % interval over inputs "
+            "(Clopper-Pearson),",
+            "% rounded outward. Needs \\usepackage{booktabs}.",
             *(f"% {_comment(line)}" for line in (*evaluation.notes, *evaluation.origin)),
             rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
             r"\toprule",
@@ -85,7 +88,7 @@ def _table(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
 
 
 def _cell(count: int, total: int) -> str:
-    return share(int(count), total).replace("–", "--")
+    return share_with_interval(int(count), total).replace("–", "--")
 
 
 def _comment(text: str) -> str:

@@ -68,7 +68,7 @@ def score_and_margin_by_radius(
 
     Both thresholds are at the same fraction of their ranges. For ``fraction=0.5`` these are
     score > 0.5 and margin > 0, which both say that the class stays the predicted one. Each
-    evaluation is shown by its last method.
+    evaluation is shown by its last method. The 95 % interval over inputs is shaded.
 
     Parameters
     ----------
@@ -96,6 +96,6 @@ def score_and_margin_by_radius(
     for look, one in zip(LOOKS, (score, margin), strict=False):
         threshold = one.threshold_at(fraction)
         label = f"{plain(one.measure)}, {one.bounds[-1].method.label}"
-        accuracy_curve(ax, one, one.bounds[-1], threshold, look, label)
+        accuracy_curve(ax, one, one.bounds[-1], threshold, look, label, with_interval=True)
         titles.append(f"{plain(one.measure)} > {exact(threshold)}")
     return accuracy_axes(ax, score, ", ".join(titles))

@@ -23,8 +23,8 @@ __all__ = ["best_by_radius", "compared_by_radius"]
 def compared_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float) -> Axes:
     """Draw certified accuracy against the radius of several evaluations, at one threshold.
 
-    Each is shown by its last method. Radii on the grid are marked, as in
-    `certified_accuracy_vs_radius`.
+    Each is shown by its last method. Radii on the grid are marked, and the interval over inputs is
+    shaded, as in `certified_accuracy_vs_radius`.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ def compared_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: f
     threshold = evaluations[0].checked_threshold(threshold)
     for place, one in enumerate(evaluations):
         label = f"{name_of(one)}, {one.bounds[-1].method.label}"
-        accuracy_curve(ax, one, one.bounds[-1], threshold, LOOKS[place % len(LOOKS)], label)
+        look = LOOKS[place % len(LOOKS)]
+        accuracy_curve(ax, one, one.bounds[-1], threshold, look, label, with_interval=True)
     return accuracy_axes(
         ax, evaluations[0], f"{plain(evaluations[0].measure)} > {exact(threshold)}"
     )

@@ -23,6 +23,7 @@ __all__ = [
     "headline",
     "markdown_rows",
     "percent_table",
+    "share_with_interval",
     "table_rows",
 ]
 
@@ -72,12 +73,12 @@ def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict
     return rows
 
 
-def _cell(count: int, total: int) -> str:
+def share_with_interval(count: int, total: int) -> str:
     """Print a share in percent with its interval, or a dash where the count is not known.
 
     Examples
     --------
-    >>> _cell(177, 500), _cell(UNKNOWN, 500)
+    >>> share_with_interval(177, 500), share_with_interval(UNKNOWN, 500)
     ('35.4 (31.2–39.8)', '–')
     """
     text = share(count, total)
@@ -112,7 +113,7 @@ def percent_table(
     return [
         ["R", *(title for title, _ in columns)],
         *(
-            [exact(radius), *(_cell(counts[i], total) for _, counts in columns)]
+            [exact(radius), *(share_with_interval(counts[i], total) for _, counts in columns)]
             for i, radius in enumerate(radii)
         ),
     ]
@@ -128,7 +129,7 @@ def headline(evaluations: Sequence[Evaluation], asked: Sequence[float]) -> list[
         threshold = thresholds_of(one, asked)[0]
         for bounds in one.bounds:
             counts = one.counts_at(bounds, threshold, radii)
-            shares = [_cell(count, one.n_inputs) for count in counts]
+            shares = [share_with_interval(count, one.n_inputs) for count in counts]
             rows.append([one.name, bounds.method.label, exact(threshold), *shares])
     return rows
 

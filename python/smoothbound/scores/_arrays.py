@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from smoothbound._utils import checks
 
-__all__ = ["as_floats", "as_scores", "outside_range"]
+__all__ = ["as_floats", "as_scores", "look_like_logs", "outside_range"]
 
 _TYPES = (np.float16, np.float32, np.float64)  # not dtype.name, which takes microseconds
 _FLOATS = ("f", "halffloat", "float", "double", "float16", "float32", "float64")  # of columns
@@ -95,17 +95,35 @@ def outside_range(
     a, b = score_range
     row = row.astype(np.float64)  # its own type would round a and b
     j = checks.first_outside(row, a, b)
+    hint = "state the range of the measure in score_range: the margin's is from -1 to 1"
     if np.isnan(row[j]):
         hint = "the model or the data is at fault"
-    else:
-        hint = "state the range of the measure in score_range: the margin's is from -1 to 1"
-        if (a, b) == (0, 1) and 1 < row.max() <= 100 and row.min() >= 0:
-            hint = f"divide percent by 100, or {hint}"
+    elif a >= 0.0 and look_like_logs(row):
+        hint = f"if these are log-probabilities, pass np.exp({name}); otherwise {hint}"
+    elif np.isinf(row[j]):
+        hint = (
+            "certify_scores takes infinite scores for statistic='quantile' and 'probability', "
+            "without a score_range"
+        )
+    elif (a, b) == (0, 1) and 1 < row.max() <= 100 and row.min() >= 0:
+        hint = f"divide percent by 100, or {hint}"
     need = "finite and within" if np.isfinite([a, b]).all() else "numbers within"
     place = f"{j}" if i is None else f"{i}, {j}"
     return ValueError(
         f"{name} must be {need} score_range [{a}, {b}], got {name}[{place}] = {row[j]}; {hint}"
     )
+
+
+def look_like_logs(scores: NDArray[Any]) -> bool:
+    """Say whether scores may be logarithms of probabilities: none above 0, and some below.
+
+    Examples
+    --------
+    >>> look_like_logs(np.array([-0.1, -np.inf])), look_like_logs(np.array([0.9, -np.inf]))
+    (True, False)
+    """
+    known = scores[~np.isnan(scores)]
+    return bool((known <= 0.0).all() and (known < 0.0).any())
 
 
 def _check_type(dtype: np.dtype[Any]) -> None:

@@ -172,6 +172,11 @@ class SmoothedClassifier:
         select: Select | None = None,
         threads: int | None = None,
     ) -> None:
+        if isinstance(getattr(model, "smoothed", model), SmoothedClassifier):
+            raise TypeError(
+                f"model is a {type(model).__name__}, which is smoothed already: pass the base "
+                "classifier that it was made of"
+            )
         self.sampler = Sampler(
             model,
             sigma,

@@ -222,6 +222,24 @@ def test_tables():
     np.testing.assert_array_equal(frame["radius@0.5"], cert.radius[:, 0])
 
 
+@pytest.mark.parametrize(
+    ("scores", "hint"),
+    [
+        (
+            [-0.1, -2.0, -np.inf],
+            r"if these are log-probabilities, pass np.exp\(scores\); otherwise",
+        ),
+        ([-0.1, -2.0, -0.5], r"pass np.exp\(scores\); otherwise state the range"),
+        ([0.1, -2.0, 0.5], r"= -2.0; state the range of the measure in score_range"),
+        ([0.5, -np.inf, 2.0], "takes infinite scores for statistic='quantile' and 'probability'"),
+        ([-0.5, np.nan, -2.0], "the model or the data is at fault"),
+    ],
+)
+def test_scores_outside_the_range_are_told_apart_from_logarithms(scores, hint):
+    order = np.argsort(~np.isnan(scores))  # NaN first, because the first bad score is named
+    refuse(hint, scores=np.tile(np.array(scores)[order], (1, 100)))
+
+
 @pytest.mark.parametrize("backend", ["cpp", "numba"])
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_the_range_is_not_rounded_to_the_type_of_the_scores(backend, dtype):

@@ -217,10 +217,16 @@ def test_what_is_refused(call, words):
         call()
 
 
+LOGS = np.log(np.maximum(SCORES, 1e-30))  # log-probabilities, one of which is that of 0
+LOGS[3, 4, 1] = -np.inf
+
+
 @pytest.mark.parametrize(
     ("scores", "labels", "words"),
     [
         (changed((3, 4, 1), np.nan), LABELS, r"scores must be finite, got scores\[3, 4, 1\] = nan"),
+        (changed((3, 4, 1), np.inf), LABELS, "got scores.* = inf; the model or the data"),
+        (LOGS, LABELS, r"= -inf; if these are log-probabilities, pass np.exp\(scores\)"),
         (changed(3, SCORES[9]), LABELS, r"scores\[9\] are the same draws as scores\[3\]"),
         (SCORES, LABELS[:-1], "labels must hold one class for each of 200 inputs, got 199"),
         (SCORES, LABELS + 1, r"labels must lie between 0 and 4, .* got labels\[\d+\] = 5"),

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reported import SETTINGS, make_run
+from scipy.stats import binomtest
 from typer.testing import CliRunner
 
 from smoothbound import store
@@ -194,7 +195,13 @@ def test_latex_has_the_certified_accuracy_rounded_down(run: Path, tmp_path: Path
         radius, *cells = line.removesuffix(r" \\").split(" & ")
         assert float(radius) == whole.radii[i]
         counts = [whole.counts(one, [c])[i, 0] for c in (0.5, 0.9) for one in whole.bounds]
-        assert cells == [f"{math.floor(1000 * count / 12) / 10:.1f}" for count in counts]
+        shares = [f"{math.floor(1000 * count / 12) / 10:.1f}" for count in counts]
+        assert [cell.split(" ")[0] for cell in cells] == shares
+        for cell, count in zip(cells, counts, strict=True):
+            low, high = map(float, cell.split(" ")[1].strip("()").split("--"))
+            exact = binomtest(int(count), 12).proportion_ci(0.95, "exact")
+            assert 0 <= 100 * exact.low - low < 0.1 + 1e-9
+            assert 0 <= high - 100 * exact.high < 0.1 + 1e-9
     comments = [line for line in text.splitlines() if line.startswith("%")]
     assert any("smoothbound certify" in line for line in comments)
 

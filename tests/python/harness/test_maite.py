@@ -143,6 +143,12 @@ def test_targets_that_are_not_one_hot_are_refused(target: Any) -> None:
         MaiteMetric().update(maite_model()(IMAGES[:1]), [target], [{}])
 
 
+def test_a_model_that_is_smoothed_already_is_refused() -> None:
+    for whole, name in ((MaiteModel(smoothed(), 2), "MaiteModel"), (smoothed(), "SmoothedClas")):
+        with pytest.raises(TypeError, match=f"model is a {name}.*, which is smoothed already"):
+            sb.SmoothedClassifier(whole, sigma=0.25)  # type: ignore[arg-type]
+
+
 def test_bad_batches_are_refused() -> None:
     own, metric = maite_model(), MaiteMetric()
     with pytest.raises(ValueError, match="images of a batch must have one shape"):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
-from smoothbound.errors import CheckpointError, said
+from smoothbound.adapters._evaluating import evaluating
+from smoothbound.errors import CheckpointError, ModelError, said
 from smoothbound.models._hub.pixels import PixelClassifier, check_parameters, checked_shape
 
 __all__ = ["from_timm", "timm_network", "with_normalisation"]
@@ -40,7 +43,8 @@ def from_timm(model: nn.Module, *, shape: tuple[int, int, int] | None = None) ->
     ------
     TypeError, ValueError
         If `model` has no configuration of timm with mean and standard deviation of each channel,
-        has no classifier on top, or has parameters that are not in float32.
+        has no classifier on top, has parameters that are not in float32, or takes another number of
+        channels than its configuration describes.
     ModelError
         If the model does not classify an image of this shape.
     ModuleNotFoundError
@@ -69,7 +73,6 @@ def from_timm(model: nn.Module, *, shape: tuple[int, int, int] | None = None) ->
     check_parameters(model)
     config = resolve_model_data_config(model)
     usual = tuple(config["input_size"])
-    shape = usual if shape is None else checked_shape(shape, usual[0])
     mean, std = config["mean"], config["std"]
     if not len(mean) == len(std) == usual[0] or not all(0 < one < math.inf for one in std):
         raise ValueError(
@@ -78,7 +81,36 @@ def from_timm(model: nn.Module, *, shape: tuple[int, int, int] | None = None) ->
         )
     names = given.get("label_names")
     names = names if names and len(names) == classes else None
-    return PixelClassifier(model, shape, mean, std, classes, names)
+    try:
+        shape = usual if shape is None else checked_shape(shape, usual[0])
+        return PixelClassifier(model, shape, mean, std, classes, names)
+    except (ModelError, ValueError) as error:
+        if (n := _channels_taken(model, usual)) is None:
+            raise
+        raise _undescribed(n, usual) from error
+
+
+def _channels_taken(model: nn.Module, usual: tuple[int, ...]) -> int | None:
+    """Return how many channels a model takes, if it is another number than it is described for."""
+    first = next((layer for layer in model.modules() if isinstance(layer, nn.Conv2d)), None)
+    if first is None or first.in_channels == usual[0]:
+        return None
+    images = torch.zeros(1, first.in_channels, *usual[1:], device=first.weight.device)
+    with evaluating(model), torch.no_grad(), suppress(Exception):  # it can raise anything
+        model(images)
+        return first.in_channels
+    return None
+
+
+def _undescribed(n: int, usual: tuple[int, ...]) -> ValueError:
+    """Return the error about a model that was made with other ``in_chans``."""
+    size = ", ".join(map(str, (n, *usual[1:])))
+    return ValueError(
+        f"model takes images with {n} channel{'s' * (n > 1)}, and its pretrained_cfg is about "
+        f"{usual[0]}: describe them, timm.create_model(..., in_chans={n}, pretrained_cfg_overlay="
+        f"dict(input_size=({size}), mean=[...], std=[...])), with {n} "
+        f"number{'s' * (n > 1)} in each list"
+    )
 
 
 def with_normalisation(

@@ -73,9 +73,20 @@ class PixelClassifier(nn.Module):
         if images.shape[1:] != self.shape:
             raise ValueError(
                 f"images must have the shape {self.shape} that this network takes, got "
-                f"{tuple(images.shape[1:])}: resize and crop them first"
+                f"{tuple(images.shape[1:])}: {self._remedy(images)}"
             )
         return logits_of(self.model(self.normalize(images)))
+
+    def _remedy(self, images: Tensor) -> str:
+        """Say how images get the shape that the network takes."""
+        wanted, given = self.shape[0], images.shape[1] if images.ndim == 4 else None
+        if given is None or given == wanted:
+            return "resize and crop them first"
+        if wanted == 1:
+            return "average their channels before you certify, images.mean(dim=1, keepdim=True)"
+        if given == 1:
+            return f"repeat their channel before you certify, images.repeat(1, {wanted}, 1, 1)"
+        return f"give them {wanted} channels before you certify"
 
     def _try(self) -> None:
         """Classify one image, in evaluation mode."""

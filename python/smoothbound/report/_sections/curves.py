@@ -15,10 +15,10 @@ from smoothbound.figures._class_radius import MOST_MARKERS, score_vs_class_radiu
 from smoothbound.report._defaults import radii_of
 from smoothbound.report._drawing import Figure, draw
 
-__all__ = ["accuracy_figures", "against_class_radius"]
+__all__ = ["SHADED", "accuracy_figures", "against_class_radius"]
 
 
-_BAND = "Shaded: the 95 % interval over inputs (Clopper-Pearson), at each point by itself."
+SHADED = "Shaded: the 95 % interval over inputs (Clopper-Pearson), at each point by itself."
 
 
 def accuracy_figures(
@@ -40,7 +40,7 @@ def accuracy_figures(
         f"{name}_accuracy_vs_threshold",
         evaluation.title,
         "Certified accuracy against the threshold, at each radius, counted at every threshold. "
-        f"{_BAND}",
+        f"{SHADED}",
         [
             partial(certified_accuracy_vs_threshold, evaluation=evaluation, radius=r)
             for r in radii or radii_of(evaluation, thresholds[0])
@@ -61,7 +61,7 @@ def _against_the_radius(evaluation: Evaluation, thresholds: Sequence[float]) -> 
         f"{evaluation.name}_accuracy_vs_radius",
         evaluation.title,
         f"Certified accuracy against the radius, for the {evaluation.measure} to stay above each "
-        f"threshold. {_how_computed(evaluation, thresholds)} {_BAND}",
+        f"threshold. {_how_computed(evaluation, thresholds)} {SHADED}",
         [
             partial(certified_accuracy_vs_radius, evaluation=evaluation, threshold=c)
             for c in thresholds

@@ -13,6 +13,7 @@ from smoothbound.figures._measures import score_and_margin_by_radius, score_vs_m
 from smoothbound.report._defaults import FRACTIONS
 from smoothbound.report._drawing import draw
 from smoothbound.report._parts import Part
+from smoothbound.report._sections.curves import SHADED
 from smoothbound.report._tables import percent_table
 
 __all__ = ["measures_table", "score_and_margin"]
@@ -28,7 +29,7 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
             "Which certifies more: certified accuracy by each, at thresholds at the same place in "
             "their ranges. A score above c implies a margin above 2c − 1 of the same draw; score > "
             "0.5 and margin > 0 both say that the class stays as predicted. "
-            f"{_count_wins(score, margin)}",
+            f"{_count_wins(score, margin)} {SHADED}",
             [
                 partial(
                     score_and_margin_by_radius,

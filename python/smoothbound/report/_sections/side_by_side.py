@@ -13,6 +13,7 @@ from smoothbound.figures._side_by_side import best_by_radius, compared_by_radius
 from smoothbound.report._defaults import thresholds_of
 from smoothbound.report._drawing import draw
 from smoothbound.report._parts import Part
+from smoothbound.report._sections.curves import SHADED
 from smoothbound.report._tables import comparison_table
 
 __all__ = ["side_by_side"]
@@ -25,7 +26,8 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
     title = f"Side by side: {first.measure}"
     accuracy = (
         f"Certified accuracy of {first.n_inputs} inputs against the radius. Markers are what was "
-        "computed; between two stands the value of the larger radius."
+        f"computed; between two stands the value of the larger radius. {SHADED} All results share "
+        "the inputs, and differ more surely than their intervals tell."
     )
     gaussian = all(one.curve == GAUSSIAN for one in group)
     choose = (

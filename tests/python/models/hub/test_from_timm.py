@@ -148,3 +148,25 @@ def test_parameters_of_another_network(timm: Any, weights: Path) -> None:
         checkpoint.load(weights, arch="timm:test_resnet")
     with pytest.raises(CheckpointError, match="a checkpoint is needed"):
         checkpoint.load(None, arch="timm:test_resnet")
+
+
+def test_a_network_of_one_channel_needs_its_own_configuration(timm: Any) -> None:
+    for options in ({}, {"shape": (1, 32, 32)}):
+        with pytest.raises(ValueError, match=r"takes images with 1 channel, .* is about 3: descri"):
+            from_timm(resnet(timm, in_chans=1), **options)
+    described = {"input_size": (1, 32, 32), "mean": [0.5], "std": [0.25]}
+    net = from_timm(resnet(timm, in_chans=1, pretrained_cfg_overlay=described))
+    assert net.shape == (1, 32, 32)
+    assert net(PIXELS[:, :1]).shape == (2, 4)
+    with pytest.raises(ValueError, match=r"average their channels .* images.mean\(dim=1, keepdim"):
+        net(PIXELS)
+
+
+def test_images_of_other_channels_are_refused_with_the_way_out(timm: Any) -> None:
+    net = from_timm(resnet(timm), shape=SMALL)
+    with pytest.raises(ValueError, match=r"repeat their channel .* images.repeat\(1, 3, 1, 1\)"):
+        net(PIXELS[:, :1])
+    with pytest.raises(ValueError, match="give them 3 channels before"):
+        net(PIXELS[:, :2])
+    with pytest.raises(ValueError, match="resize and crop them first"):
+        net(PIXELS[:, :, 1:])
