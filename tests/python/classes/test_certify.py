@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
+from scipy.stats import binom
 
 from smoothbound import ClassSketch
 from smoothbound.classes._certify import largest, share_of_alpha
@@ -237,3 +239,20 @@ def test_all_bounds_hold_at_once_with_the_stated_probability(band):
     for wrong in (bad, bad_votes):
         assert wrong.any(axis=1).mean() <= alpha
     assert bad_votes.any(axis=1).mean() > 0.02  # not idle: the shares of alpha are used
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("band", ["ell", "dkw"])
+@pytest.mark.parametrize("score", [lambda z: (z > 0) * 1.0, lambda z: expit(6 * z)])
+def test_radii_of_two_classes_are_false_at_most_at_alpha(band, score):
+    """Scores s(z) and 1 - s(z) = s(-z) have the same mean, and the same votes, at z = 0 alone."""
+    rng, alpha, repetitions, at = np.random.default_rng(9), 0.2, 1000, 0.25
+    z = at + rng.normal(size=(repetitions, 150))
+    scores = np.stack([score(z), score(-z)], axis=2)
+    cert = ClassSketch.from_scores(scores, sigma=1.0).certify(alpha=alpha, band=band)
+    most = binom.ppf(1 - 1e-4, repetitions, alpha)
+    for of, radius in ((cert.top, cert.top_radius), (cert.voted, cert.class_radius)):
+        assert (radius > np.where(of == 0, at, -1.0)).sum() <= most  # NaN is no radius
+    false = (cert.class_radius > at) & (cert.voted == 0)
+    assert false.sum() > 0.02 * repetitions  # about a quarter of alpha: it is not idle
+    assert np.isfinite(cert.top_radius[cert.top == 0]).mean() > 0.02
