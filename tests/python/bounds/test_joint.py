@@ -7,13 +7,12 @@ import exact
 import mpmath as mp
 import numpy as np
 import pytest
-from forks import run_code
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 from scipy.stats import binom
+from some_scores import DRAWS, scores_of_a_row
 
 import smoothbound as sb
 from smoothbound._numba._means import joint as numba_joint
@@ -39,18 +38,6 @@ def joint(backend, alpha, pilot, draws):
     if backend == "numba":
         return numba_joint.JointBound(alpha, pilot, draws)
     return pytest.importorskip("smoothbound._core").JointBound(alpha, pilot, draws)
-
-
-DRAWS = {
-    "saturated": lambda rng, size: np.full(size, 0.9999),
-    "beta(20, 1)": lambda rng, size: rng.beta(20, 1, size),
-    "beta(3, 1.5)": lambda rng, size: rng.beta(3, 1.5, size),
-    "mixture": lambda rng, size: np.where(
-        rng.uniform(size=size) < 0.9, rng.beta(50, 1, size), rng.uniform(size=size)
-    ),
-    "logistic": lambda rng, size: 1 / (1 + np.exp(-4 - 1.5 * rng.standard_normal(size))),
-    "bernoulli": lambda rng, size: (rng.uniform(size=size) < 0.9) * 1.0,
-}
 
 
 @pytest.mark.parametrize("draws", DRAWS)
@@ -125,11 +112,6 @@ def test_the_bound_falls_with_the_radius(backend):
         assert (np.diff(lower) < 1e-6).all()
 
 
-scores_of_a_row = st.one_of(
-    hnp.arrays(np.float64, st.integers(2, 200), elements=st.floats(0, 1)),
-    hnp.arrays(np.float32, st.integers(2, 200), elements=st.floats(0, 1, width=32)),
-    hnp.arrays(np.float64, st.integers(2, 200), elements=st.sampled_from([0.0, 0.25, 1.0])),
-)
 RADII = np.array([0.0, 1e-300, 1e-9, 0.1, 1.0, 4.0, 9.0, 60.0])
 
 
@@ -225,51 +207,6 @@ def test_all_ties_at_an_end(backend, end, m):
     if end == 1.0:
         share = max((0.25 * 7 / 8 / 5) ** (1 / rest), (0.25 / 8) ** (1 / m))
         assert (cert.lower <= ndtr(ndtri(share) - RADII) + 1e-15).all()
-
-
-def test_subnormal_scores_and_a_wide_range(backend):
-    scores = np.tile([5e-324, 1e-310, 0.0, 1.0], (1, 50))
-    cert = certify(scores, radii=RADII, thresholds=[1e-9], backend=backend)
-    assert (cert.lower <= 0.25).all()
-    assert np.isfinite(cert.radius).all()
-    wide = certify(scores * 1e300, score_range=(0, 1e300), radii=RADII, backend=backend)
-    np.testing.assert_allclose(wide.lower, cert.lower * 1e300, rtol=1e-9, atol=1e285)
-
-
-@pytest.mark.parametrize("threads", [2, 5])
-def test_threads_do_not_change_a_bit(backend, threads):
-    scores = np.random.default_rng(0).beta(5, 1, size=(7, 500))
-    options = {"radii": [0, 1, 2], "thresholds": [0.5], "backend": backend}
-    one, many = (certify(scores, threads=t, **options) for t in (1, threads))
-    np.testing.assert_array_equal(one.lower, many.lower)
-    np.testing.assert_array_equal(one.radius, many.radius)
-
-
-def test_backends_agree():
-    if not sb.build_info()["extension"]:
-        pytest.skip("no C++ core")
-    for draws in DRAWS.values():
-        scores = draws(np.random.default_rng(1), (2, 1500))
-        cpp, numba = (
-            certify(scores, radii=[0, 0.5, 2], sides="both", backend=backend)
-            for backend in ("cpp", "numba")
-        )
-        np.testing.assert_allclose(cpp.lower, numba.lower, rtol=0, atol=1e-5)
-        np.testing.assert_allclose(cpp.upper, numba.upper, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("tier", ["baseline", "avx2"])
-def test_every_tier_gives_the_same_bits(tier):
-    if not sb.build_info()["extension"]:
-        pytest.skip("no C++ core")
-    code = (
-        "import numpy as np, smoothbound as sb\n"
-        "scores = np.random.default_rng(0).beta(8, 1, (3, 2000))\n"
-        "cert = sb.certify_scores(scores, sigma=1.0, bound='joint', radii=[0, 0.3, 1, 5],\n"
-        "                         thresholds=[0.5, 0.8], sides='both')\n"
-        "print(*(x.tobytes().hex() for x in (cert.lower, cert.upper, cert.radius)))\n"
-    )
-    assert run_code(code) == run_code(code, SMOOTHBOUND_TIER=tier)
 
 
 @pytest.mark.parametrize("threshold", [0.6, 0.9])
