@@ -99,7 +99,7 @@ def _draws_needed(share: float, alpha: float, method: Method, pilot: float) -> i
         return math.floor(math.log(1 / alpha) / (2 * (1 - share) ** 2)) + 1
     if method.bound == "joint":
         by_band = _draws_of_ell(share, alpha * JOINT_BAND_SHARE)
-        return min(by_band, _least_draws(share, alpha, method, pilot))
+        return min(max(by_band, 2), _least_draws(share, alpha, method, pilot))  # one is the pilot
     return _least_draws(share, alpha, method, pilot)
 
 
@@ -192,7 +192,7 @@ def highest_share(n_draws: int, alpha: float, method: Method, pilot: float) -> f
     """Return the share of the range that perfect scores certify at R = 0."""
     if method.mean not in (None, "hoeffding"):
         of_mean = _perfect(n_draws, alpha, method, pilot)
-        if method.bound != "joint":
+        if method.bound != "joint" or n_draws == 1:  # a single draw is the pilot
             return of_mean
         return max(of_mean, _perfect_by_ell(n_draws, alpha * JOINT_BAND_SHARE))
     if method.band == "ell":

@@ -217,6 +217,16 @@ def test_required_draws_is_the_least_number_that_can_certify(threshold):
         certify(np.ones((1, n - 1)), alpha=1e-3, thresholds=[threshold])
 
 
+def test_a_single_draw_is_too_few(backend):
+    need = "n = 1 draws are too few .* at least n = 2 are needed"
+    for sides in ("lower", "upper", "both"):
+        with pytest.raises(ValueError, match=need):
+            certify(np.ones((1, 1)), alpha=0.1, sides=sides, backend=backend)
+    assert certify(np.ones((1, 2)), alpha=0.1, backend=backend).lower[0, 0] > 0.0
+    assert sb.required_draws(0.0, alpha=0.1, bound="joint") == 2
+    assert sb.required_draws(0.0, alpha=0.1) == 1
+
+
 def test_names_and_settings():
     assert Method("joint").name == Method("joint").label == "joint"
     assert Method.of("joint") == Method("joint", mean="betting")

@@ -174,3 +174,9 @@ def test_a_file_of_one_number_is_of_one_row(tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text("0.5")
     found = one_or_each("--sigma", str(tmp_path / "one.txt"))
     assert found.shape == (1,)
+
+
+def test_a_csv_file_of_a_spreadsheet_may_begin_with_a_mark(tmp_path: Path) -> None:
+    path = tmp_path / "sigma.csv"
+    path.write_bytes("\ufeffsigma\r\n0.5\r\n0.25\r\n".encode())
+    np.testing.assert_array_equal(one_or_each("--sigma", str(path)), [0.5, 0.25])

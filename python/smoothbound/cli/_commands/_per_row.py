@@ -92,9 +92,9 @@ def _of_file(option: str, path: Path, suffix: str) -> NDArray[Any]:
         if suffix == ".npy":
             found = np.load(io.BytesIO(data), allow_pickle=False)
         else:
-            words = data.decode().split(None, 1)
-            rest = words[1] if words[1:] and words[0] == name else data.decode()
-            found = _numbers(rest)
+            text = data.decode("utf-8-sig")  # spreadsheets write a mark first
+            words = text.split(None, 1)
+            found = _numbers(words[1] if words[1:] and words[0] == name else text)
     except Exception as error:  # NumPy raises more kinds on damaged files than it documents
         raise StoreError(f"{path} cannot be read: {error}") from error
     if found is None:
