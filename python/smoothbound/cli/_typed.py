@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -12,6 +14,7 @@ from smoothbound._display.console import note
 __all__ = ["Command", "as_typed", "remember", "way_on"]
 
 _KEY = "smoothbound.typed"  # in what a context keeps
+_LISTS = ("--radii", "--thresholds", "--levels", "--indices", "--classes")  # of numbers
 
 # The old names of options, by command: they still work, and they warn, until version 1.0.
 _FORMER = {
@@ -27,12 +30,14 @@ class Command(typer.core.TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse an option with an empty value, which as a path would be the current folder.
 
+        Numbers of one option that blanks separate are refused with the way to type them.
         Options that were typed by an old name get their new one.
         """
         args = _renamed(_FORMER.get(self.name or "", {}), args)
         remember(ctx, self.params, args)
         if not ctx.resilient_parsing:  # as where a shell completes what is typed so far
             _require_some(self.params, args)
+            _require_commas(args)
         return super().parse_args(ctx, args)
 
 
@@ -63,6 +68,27 @@ def _require_some(params: list[Any], args: list[str]) -> None:
             raise ValueError(f"{name} must not be empty")
         if not text:
             raise ValueError(f"{before if before in valued else 'an argument'} must not be empty")
+
+
+def _require_commas(args: list[str]) -> None:
+    """Refuse ``--radii 0 0.5``, where the second number would count as an argument."""
+    for at, word in enumerate(args):
+        name, equals, value = word.partition("=")
+        following = [value] * bool(equals) + args[at + 1 :]
+        values = list(takewhile(_is_number, following))
+        if name in _LISTS and len(values) > 1 and not Path(values[1]).exists():
+            raise ValueError(
+                f"{name} must be numbers separated by commas, without blanks: "
+                f"{name} {','.join(values)}; got {name} {' '.join(values)}"
+            )
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def way_on(ctx: Any) -> str:

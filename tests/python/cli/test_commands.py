@@ -788,6 +788,28 @@ def test_errors_of_bounds_name_one_of_several_numbers_as_typed(scores: Path) -> 
 
 
 @pytest.mark.parametrize(
+    ("words", "joined"),
+    [
+        (["bounds", "s.npy", "--thresholds", "0.5", "0.7", "--sigma=1"], "--thresholds 0.5,0.7"),
+        (["certify", "--data", "digits", "--indices=0", "40", "80"], "--indices 0,40,80"),
+        (["recertify", "in", "--radii", "0", "0.1", "--out", "again"], "--radii 0,0.1"),
+        (["export", "in", "--format", "csv", "--thresholds", "-.5", ".9"], "--thresholds -.5,.9"),
+    ],
+)
+def test_numbers_of_an_option_are_joined_by_commas(words: list[str], joined: str) -> None:
+    assert f"separated by commas, without blanks: {joined}; got" in fails(*words)
+
+
+def test_a_folder_named_by_a_number_is_an_argument(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("0.25").mkdir()
+    words = ["recertify", "--radii", "0.1", "0.25", "--out", "again"]
+    assert "0.25 holds no results" in fails(*words)
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["certify", "--data", "digits", "--sigma=1", "--out", ""], "--out must not be empty"),
