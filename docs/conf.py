@@ -116,8 +116,21 @@ def link_pages(app: Any, kind: str, name: str, value: Any, options: Any, lines: 
     lines[:] = [re.sub(r"`{0,2}docs/([\w-]+)\.md`{0,2}", link, line) for line in lines]
 
 
+def name_enumerators(app: Any, env: Any) -> list[str]:
+    """Let the index have the enumerators of C by their names, without their unnamed enums."""
+    unnamed = "[anonymous]"
+    for entries in env.domaindata["index"]["entries"].values():
+        entries[:] = [
+            (kind, name.removeprefix(f"{unnamed}."), *rest)
+            for kind, name, *rest in entries
+            if not name.startswith(f"{unnamed} ")
+        ]
+    return []
+
+
 def setup(app: Any) -> None:
     """Tell Sphinx about the functions above."""
     app.connect("source-read", read_page)
     app.connect("autodoc-skip-member", skip_what_others_wrote)
     app.connect("autodoc-process-docstring", link_pages)
+    app.connect("env-updated", name_enumerators)
