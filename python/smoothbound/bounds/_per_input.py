@@ -58,7 +58,8 @@ def within(certificate: Made, constant_within: Vector) -> Made:
     """Return what a certificate shows if sigma is constant only this far from each input.
 
     Beyond that distance nothing is known of the smoothed classifier, so the bounds there are the
-    ends of the range, 0 and 1 for a probability, and no radius is larger.
+    ends of the range, 0 and 1 for a probability, and no radius is larger. Bounds of an input
+    that failed stay NaN.
 
     Examples
     --------
@@ -76,8 +77,8 @@ def within(certificate: Made, constant_within: Vector) -> Made:
     beyond = np.array(of.radii) > reach
     return replace(
         certificate,
-        lower=None if lower is None else np.where(beyond, a, lower),
-        upper=None if upper is None else np.where(beyond, b, upper),
+        lower=None if lower is None else np.where(beyond & ~np.isnan(lower), a, lower),
+        upper=None if upper is None else np.where(beyond & ~np.isnan(upper), b, upper),
         radius=None if radius is None else np.minimum(radius, reach),
         constant_within=constant_within,
     )

@@ -227,6 +227,33 @@ def test_a_single_draw_is_too_few(backend):
     assert sb.required_draws(0.0, alpha=0.1) == 1
 
 
+def test_the_core_makes_its_own_band():
+    core = pytest.importorskip("smoothbound._core")
+    scores = np.random.default_rng(0).choice([0.3, 1.0], (20, 300))
+    plan = core.Plan(
+        300,
+        sigma=1.0,
+        alpha=ALPHA,
+        a=0.0,
+        b=1.0,
+        side="lower",
+        bound="joint",
+        band=None,
+        mean="betting",
+        n_pilot=30,
+        order="unknown",
+        seed=3,
+        radii=(0.0, 1.0),
+        thresholds=(0.5,),
+        threads=1,
+    )
+    bounds, radius, bad = plan.certify(scores, 7)
+    expected = certify(scores, radii=[0, 1], thresholds=[0.5], seed=3, first_row=7, backend="cpp")
+    np.testing.assert_array_equal(bounds, expected.lower)
+    np.testing.assert_array_equal(radius, expected.radius)
+    assert bad == -1
+
+
 def test_names_and_settings():
     assert Method("joint").name == Method("joint").label == "joint"
     assert Method.of("joint") == Method("joint", mean="betting")

@@ -158,9 +158,12 @@ def test_inputs_that_fail_do_not_end_the_others():
         return torch.cat([x, -x], dim=1)
 
     x = np.array([[0.0], [3.0], [0.5]], np.float32)
-    cert = sb.SmoothedClassifier(failing, 0.1).certify(x, n=500, sigma=[0.05, 0.01, 0.05])
+    options = {"n": 500, "sigma": [0.05, 0.01, 0.05], "radii": [0, 0.1], "sides": "both"}
+    cert = sb.SmoothedClassifier(failing, 0.1).certify(x, constant_within=0.05, **options)
     assert [status == "failed" for status in cert.status] == [False, True, False]
     assert cert.sigma.tolist() == [0.05, 0.01, 0.05]
+    np.testing.assert_array_equal(cert.lower[:, 1], [0.0, np.nan, 0.0])  # beyond the ball
+    np.testing.assert_array_equal(cert.upper[:, 1], [1.0, np.nan, 1.0])
 
 
 @pytest.mark.parametrize(
