@@ -113,11 +113,10 @@ def certify_scores(
     sides : {"lower", "upper", "both"}
         The side to bound. "both" gives each side alpha / 2.
     order : {"unknown", "drawn"}
-        Order in which betting, the tangent and the joint bound use the draws. "unknown": the
-        positions of each row are permuted at random first, because the row may be sorted or
-        arranged by value.
-        "drawn": the row is in the order of drawing, or in another that does not depend on the
-        values, and the order is kept. Other methods ignore it.
+        Order in which betting, the tangent and the joint bound use the draws. "unknown": each row
+        is sorted and then permuted at random, because it may be arranged by value. Its order has
+        no effect. "drawn": the row is in the order of drawing, or in another that does not depend
+        on the values, and the order is kept. Other methods ignore it.
     seed : int
         Key of the permutation, together with the number of the row, from 0 to 2^64 - 1. `alpha` is
         then a probability over the draws and the key, so fix the seed before you see the scores.

@@ -151,8 +151,8 @@ def bounds(
     order: Annotated[
         str,
         typer.Option(
-            help="For 'tangent' and 'joint': 'unknown' permutes the draws of each row first, "
-            "because they may be sorted; 'drawn' keeps an order that does not depend on their "
+            help="For 'tangent' and 'joint': 'unknown' replaces the order of each row by a random "
+            "one, because it may be sorted; 'drawn' keeps an order that does not depend on the "
             "values.",
             rich_help_panel=_DRAWS,
         ),
@@ -160,7 +160,7 @@ def bounds(
     seed: Annotated[
         int,
         typer.Option(
-            help="Key of that permutation. Fix it before you see the scores.",
+            help="Key of the random order. Fix it before you see the scores.",
             rich_help_panel=_DRAWS,
         ),
     ] = 0,
