@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <vector>
 
@@ -32,33 +31,18 @@ class RowShares {
   bool split(Row<T> row, std::uint64_t number) {
     const std::size_t n_pilot = options_.n_pilot;
     // The order within the pilot and within the rest has no effect.
-    if (options_.order == Order::drawn) {
-      return fill({row.data, n_pilot, row.stride}, pilot_) && fill(row.after(n_pilot), draws_);
-    }
-    if (!sort_(row, range_.a, range_.b)) return false;
-    permute_ranks(row.size, n_pilot, number);
-    is_pilot_.assign(row.size, false);
-    for (std::size_t i = 0; i < n_pilot; ++i) is_pilot_[ranks_[i]] = true;
-    pilot_.clear();
-    draws_.clear();
-    for (std::size_t rank = 0; rank < row.size; ++rank) {
-      (is_pilot_[rank] ? pilot_ : draws_).push_back(share(sorted(rank, row.size)));
-    }
-    return true;
+    row = ordered(row, n_pilot, number);
+    return fill({row.data, n_pilot, row.stride}, pilot_) && fill(row.after(n_pilot), draws_);
   }
 
   // Takes all draws in their order, which `number` keys if it is unknown. A score at the far end of
   // the range has the share 1. \return false if a score is NaN or outside the range
   bool take_in_order(Row<T> row, std::uint64_t number) {
-    const bool unknown = options_.order == Order::unknown;
-    if (unknown) {
-      if (!sort_(row, range_.a, range_.b)) return false;
-      permute_ranks(row.size, row.size, number);
-    }
+    row = ordered(row, row.size, number);
     const double far_end = range_.side == Side::lower ? range_.b : range_.a;
     draws_.resize(row.size);
     for (std::size_t i = 0; i < row.size; ++i) {
-      const double score = unknown ? sorted(ranks_[i], row.size) : to_double(row[i]);
+      const double score = to_double(row[i]);
       if (!(score >= range_.a && score <= range_.b)) return false;
       draws_[i] = score == far_end ? 1.0 : share(score);
     }
@@ -70,17 +54,13 @@ class RowShares {
   std::span<const double> draws() const noexcept { return draws_; }
 
  private:
-  // Permutes the ranks of a row whose order is unknown, so that its order has no effect. Only the
-  // first n_first places have to be random.
-  void permute_ranks(std::size_t size, std::size_t n_first, std::uint64_t number) {
-    ranks_.resize(size);
-    std::iota(ranks_.begin(), ranks_.end(), 0u);
-    permute(std::span<std::uint32_t>(ranks_), n_first, options_.seed, number);
-  }
-
-  // The score with a rank by its distance from the safe end, of the row sorted last.
-  double sorted(std::size_t rank, std::size_t size) const noexcept {
-    return sort_[range_.side == Side::lower ? rank : size - 1 - rank];
+  // The row, permuted if its order is unknown: only its first n_first places have to be random.
+  Row<T> ordered(Row<T> row, std::size_t n_first, std::uint64_t number) {
+    if (options_.order != Order::unknown) return row;
+    permuted_.resize(row.size);
+    for (std::size_t i = 0; i < row.size; ++i) permuted_[i] = row[i];
+    permute(std::span<T>(permuted_), n_first, options_.seed, number);
+    return {permuted_.data(), row.size, sizeof(T)};
   }
 
   // A share has an error of 3 units, and is lowered by at least as much.
@@ -90,8 +70,11 @@ class RowShares {
 
   bool fill(Row<T> row, std::vector<double>& shares) {
     if (!sort_(row, range_.a, range_.b)) return false;
+    const bool lower = range_.side == Side::lower;
     shares.resize(row.size);
-    for (std::size_t i = 0; i < row.size; ++i) shares[i] = share(sorted(i, row.size));
+    for (std::size_t i = 0; i < row.size; ++i) {
+      shares[i] = share(sort_[lower ? i : row.size - 1 - i]);
+    }
     return true;
   }
 
@@ -99,8 +82,7 @@ class RowShares {
   Range range_;
   Sorter<T> sort_;
   std::vector<double> pilot_, draws_;
-  std::vector<std::uint32_t> ranks_;
-  std::vector<bool> is_pilot_;
+  std::vector<T> permuted_;
 };
 
 }  // namespace smoothbound::detail

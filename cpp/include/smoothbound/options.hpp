@@ -41,7 +41,7 @@ enum class MeanKind {
 /// tangent and the joint bound set the first ones aside (the pilot), so the order must not depend
 /// on the values.
 enum class Order {
-  unknown,  ///< the order may depend on the values, so it is replaced by a random one
+  unknown,  ///< the order may depend on the values, so the positions are permuted first
   drawn,    ///< the order does not depend on the values, like that of drawing, and is kept
 };
 
@@ -63,8 +63,8 @@ struct Options {
   /// How many draws of every row, the first in `order`, serve to choose stakes and tangents and for
   /// nothing else; in [1, n_draws) for `tangent` and `joint`, otherwise without effect.
   std::size_t n_pilot = 0;
-  /// For Order::unknown, row i is sorted and permuted, by the key (seed, Scores::first_row + i), so
-  /// that its order has no effect. Fix the seed before you see the scores.
+  /// For Order::unknown, row i is permuted with the key (seed, Scores::first_row + i). Fix the seed
+  /// before you see the scores.
   Order order = Order::unknown;
   std::uint64_t seed = 0;
   /// Which noise, and against what: Bound::tangent needs the Gaussian, and Bound::mean a convex

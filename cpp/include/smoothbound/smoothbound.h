@@ -95,9 +95,8 @@ enum {
 /** The order in which the draws of a row are used. Betting uses one draw after the other, and the
  * bounds TANGENT and JOINT set the first ones aside, so the order must not depend on the values. */
 enum {
-  SMOOTHBOUND_ORDER_UNKNOWN = 0, /**< replaced by a random one: the scores are sorted and permuted
-                                      with the key (seed, number of the input); alpha is over the
-                                      draws and the key */
+  SMOOTHBOUND_ORDER_UNKNOWN = 0, /**< the positions are permuted first, with the key (seed, number
+                                      of the input); alpha is over the draws and the key */
   SMOOTHBOUND_ORDER_DRAWN = 1    /**< the order does not depend on the values, like that of drawing,
                                       and is kept */
 };

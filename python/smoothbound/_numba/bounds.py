@@ -293,12 +293,8 @@ class Plan:
         return TangentBound(self.mean, self.alpha, pilot, draws)
 
     def ordered(self, row: NDArray[np.floating], n_first: int, number: int) -> NDArray[np.floating]:
-        """Sort a row whose order is unknown, and permute it: its first places have to be random."""
-        if self.order == "drawn":
-            return row
-        ascending = np.sort(row)
-        by_distance = ascending if self.side == "lower" else ascending[::-1]
-        return permuted(by_distance, n_first, self.seed, number)
+        """Permute a row whose order is unknown: its first places have to be random."""
+        return permuted(row, n_first, self.seed, number) if self.order == "unknown" else row
 
     def shares_in_order(self, row: NDArray[np.floating]) -> Vector:
         """Distances in units of the range, rounded down; 1 at the far end of the range."""

@@ -92,10 +92,10 @@ def certify_scores(
     bound : {"joint", "cdf", "mean", "tangent"}, optional
         The joint bound, which is the tightest at all radii at once (docs/joint.md), Theorem 2 (the
         distribution of the scores), Theorem 1 (their mean; docs/bounds.md), or the tangent bound,
-        which is the tightest at one radius at a time (docs/tangent.md). The default depends on
-        the number of draws and alpha: "joint", or "cdf" with very few draws (at alpha = 0.001
-        with less than 22) and with another `curve`; docs/joint.md has the rule. It is recorded as
-        ``settings.method``.
+        which is the tightest at one radius at a time (docs/tangent.md). The default is "joint"
+        with ``order="drawn"`` and enough draws (at alpha = 0.001 from 22 on), and otherwise, or
+        with another `curve`, "cdf", which needs no order. docs/joint.md has the rule, and
+        ``settings.method`` the outcome.
     band : {"ell", "dkw"}, optional
         Confidence band of the survival function, for ``bound="cdf"``, which is the bound if it is
         stated: equal local levels, the default, or the paper's Dvoretzky-Kiefer-Wolfowitz band.
@@ -113,10 +113,11 @@ def certify_scores(
     sides : {"lower", "upper", "both"}
         The side to bound. "both" gives each side alpha / 2.
     order : {"unknown", "drawn"}
-        Order in which betting, the tangent and the joint bound use the draws. "unknown": each row
-        is sorted and then permuted at random, because it may be arranged by value. Its order has
-        no effect. "drawn": the row is in the order of drawing, or in another that does not depend
-        on the values, and the order is kept. Other methods ignore it.
+        Order in which betting, the tangent and the joint bound use the draws. "unknown": the
+        positions of each row are permuted at random first, because the row may be sorted or
+        arranged by value.
+        "drawn": the row is in the order of drawing, or in another that does not depend on the
+        values, and the order is kept. Other methods ignore it.
     seed : int
         Key of the permutation, together with the number of the row, from 0 to 2^64 - 1. `alpha` is
         then a probability over the draws and the key, so fix the seed before you see the scores.
@@ -200,7 +201,9 @@ def certify_scores(
         radii=checks.floats("radii", radii),
         thresholds=checks.floats("thresholds", thresholds),
         method=stated
-        or default_method(rows.shape[1], alpha=alpha, sides=sides, pilot=pilot, curve=noise),
+        or default_method(
+            rows.shape[1], alpha=alpha, order=order, sides=sides, pilot=pilot, curve=noise
+        ),
         pilot=pilot,
         sides=sides,
         order=order,

@@ -69,8 +69,8 @@ class Request:
         Share of the draws from which the tangent and the joint bound choose stakes and tangents.
     sides : {"lower", "upper", "both"}
     order : {"unknown", "drawn"}
-        Whether betting, the tangent and the joint bound replace the order of each row by a random
-        one, or keep it.
+        Whether betting, the tangent and the joint bound permute the positions of each row first, or
+        keep them.
     order_seed : int
         Key of that permutation, together with the number of the row.
     statistic : {"mean", "probability", "quantile"}

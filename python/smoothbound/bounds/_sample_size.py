@@ -11,7 +11,16 @@ from numpy.typing import ArrayLike
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound.backends import _select as backends
-from smoothbound.backends._names import JOINT_BAND_SHARE, SIDES, Band, Bound, Mean, Sides
+from smoothbound.backends._names import (
+    JOINT_BAND_SHARE,
+    ORDERS,
+    SIDES,
+    Band,
+    Bound,
+    Mean,
+    Order,
+    Sides,
+)
 from smoothbound.bounds import _band as bands
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
@@ -34,6 +43,7 @@ def required_draws(
     band: Band | None = None,
     mean: Mean | None = None,
     pilot: float = 0.1,
+    order: Order = "unknown",
 ) -> int:
     """Return the least number of draws that can certify an input above a threshold at R = 0.
 
@@ -43,13 +53,14 @@ def required_draws(
     With t = (threshold - a) / (b - a) it is floor(ln(1 / alpha) / (2 (1 - t)^2)) + 1 for the DKW
     band and for Hoeffding's inequality. For equal local levels, whose local level with n draws is
     eta(n), it is the least n with eta(n)^(1 / n) > t. For the others it is found by bisection. If
-    no bound is stated, it is the lesser one of the joint bound and of this band.
+    no bound is stated, it is that of this band, or with ``order="drawn"`` of the joint bound if
+    that is less.
 
     Parameters
     ----------
     threshold : float
         Confidence threshold, a <= threshold < b.
-    alpha, score_range, bound, band, mean, pilot
+    alpha, score_range, bound, band, mean, pilot, order
         As in `certify_scores`.
 
     Returns
@@ -67,18 +78,19 @@ def required_draws(
     >>> required_draws(0.5, band="dkw"), required_draws(0.99, band="dkw")
     (14, 34539)
     >>> required_draws(0.5), required_draws(0.99)
-    (14, 957)
+    (14, 1113)
     >>> required_draws(0.5, bound="tangent"), required_draws(0.99, bound="tangent")
     (11, 764)
     """
     alpha = checks.alpha("alpha", alpha)
     score_range = checks.score_range("score_range", score_range)
     method = Method.of(bound, band, mean=mean)
+    unknown = checks.choice("order", order, ORDERS) == "unknown"
     pilot = checks.probability("pilot", pilot)
     threshold = checks.number("threshold", threshold)
     return min(
         draws_above(threshold, alpha, score_range, one, pilot)
-        for one in ((method,) if method else _ALL_RADII)
+        for one in ((method,) if method else _ALL_RADII[-1:] if unknown else _ALL_RADII)
     )
 
 
@@ -267,25 +279,31 @@ def default_method(
     n_draws: int,
     *,
     alpha: float,
+    order: Order,
     sides: Sides = "lower",
     pilot: float = 0.1,
     curve: Curve = GAUSSIAN,
 ) -> Method:
     """Return the method where none is stated: the tightest at all radii at once.
 
-    It is the joint bound, or Theorem 2 with the band of equal local levels where that certifies
-    more of perfect scores, or where the noise is not Gaussian (docs/joint.md#which-bound).
+    It is the joint bound for draws in an order that does not depend on their values. It is
+    Theorem 2 with the band of equal local levels, which knows no order, for draws in an unknown
+    one, where it certifies more of perfect scores, and where the noise is not Gaussian
+    (docs/joint.md#which-bound).
 
     Examples
     --------
-    >>> default_method(1000, alpha=1e-3).name, default_method(10, alpha=1e-3).name
-    ('joint', 'cdf_ell')
+    >>> [default_method(n, alpha=1e-3, order="drawn").name for n in (1000, 10)]
+    ['joint', 'cdf_ell']
+    >>> default_method(1000, alpha=1e-3, order="unknown").name
+    'cdf_ell'
     """
+    order = checks.choice("order", order, ORDERS)
     alpha = checks.alpha("alpha", alpha)
     if checks.choice("sides", sides, SIDES) == "both":
         alpha /= 2
     pilot = checks.probability("pilot", pilot)
-    if curve != GAUSSIAN or n_draws < 1:
+    if order == "unknown" or curve != GAUSSIAN or n_draws < 1:
         return _ALL_RADII[-1]
     return _strongest(n_draws, alpha, pilot, _ALL_RADII)
 

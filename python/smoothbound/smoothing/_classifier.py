@@ -320,8 +320,8 @@ class SmoothedClassifier:
         alpha, radii, thresholds, bound, band, n_bins, mean, pilot, sides, backend, threads
             As for `smoothbound.certify_scores`. With ``sides="upper"`` the classifier never
             abstains, because abstention is about the lower bound. The default of `bound` is that of
-            `certify_scores`, and for votes and other scores that are ends of the range alone
-            ``bound="mean", mean="betting"``, which is Clopper and Pearson's bound there.
+            `certify_scores` with ``order="drawn"``. For votes, and other scores that are ends of
+            the range alone, it is ``bound="mean", mean="betting"``, Clopper and Pearson's bound.
             Adaptive draws have a test of their own: with them `bound` and what belongs to it must
             be left out.
         seed : int, default 0

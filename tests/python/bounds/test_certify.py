@@ -93,7 +93,7 @@ def test_too_few_draws_are_refused_with_the_number_that_would_do():
     high = {"scores": GOOD[:, :90], "thresholds": [0.5, 0.9]}
     refuse("above the threshold 0.9.* at least n = 346 are needed", **high, **dkw)
     refuse("above the threshold 0.9.* at least n = 99 are needed", **high, bound="cdf")
-    refuse("above the threshold 0.9.* at least n = 92 are needed", **high)
+    refuse("above the threshold 0.9.* at least n = 92 are needed", **high, order="drawn")
     transposed = "are needed; these scores are 9 inputs with 3 draws each; if a column .* transpose"
     refuse(transposed, scores=np.ones((9, 3)), thresholds=[0.5])
 

@@ -38,6 +38,7 @@ def test_the_rule(n, options, bound):
     [
         (1000, {}, "joint"),
         (1000, {"radii": []}, "joint"),  # never the tangent bound, which holds at one radius
+        (1000, {"order": "unknown"}, "cdf_ell"),
         (10, {}, "cdf_ell"),
         (1000, {"band": "dkw"}, "cdf_dkw"),
         (1000, {"n_bins": 50}, "cdf_ell"),
@@ -47,15 +48,32 @@ def test_the_rule(n, options, bound):
 )
 def test_the_default_holds_at_all_radii(backend, n, options, name):
     scores = np.random.default_rng(0).beta(20, 1, (1, n))
-    made = sb.certify_scores(scores, **{"sigma": 1.0, "backend": backend, **options})
+    options = {"sigma": 1.0, "order": "drawn", "backend": backend, **options}
+    made = sb.certify_scores(scores, **options)
     assert made.settings.method.name == name
     assert made.settings.method.holds_at_all_radii
 
 
-def test_the_default_of_required_draws_is_the_less_of_both(backend):
-    for threshold in (0.5, 0.9, 0.99):
-        n = {bound: sb.required_draws(threshold, bound=bound) for bound in ("joint", "cdf", None)}
-        assert n[None] == min(n["joint"], n["cdf"])
+def test_the_default_of_certify_scores_needs_no_order(backend):
+    scores = np.random.default_rng(0).random((2, 500))
+    options = {"sigma": 1.0, "radii": [0, 0.5], "backend": backend}
+    plain = sb.certify_scores(scores, **options).lower
+    for other in (scores[:, ::-1], np.sort(scores, axis=1)):
+        np.testing.assert_array_equal(sb.certify_scores(other, **options, seed=5).lower, plain)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.9, 0.99])
+def test_the_default_of_required_draws_is_that_of_certify_scores(threshold):
+    joint, cdf, unknown = (
+        sb.required_draws(threshold, bound=bound) for bound in ("joint", "cdf", None)
+    )
+    assert unknown == cdf
+    drawn = sb.required_draws(threshold, order="drawn")
+    assert drawn == min(joint, cdf)
+    enough = sb.certify_scores(np.ones((1, drawn)), sigma=1, order="drawn")
+    assert enough.lower[0, 0] > threshold
+    fewer = sb.certify_scores(np.ones((1, drawn - 1)), sigma=1, order="drawn")
+    assert fewer.lower[0, 0] <= threshold
 
 
 @pytest.mark.parametrize("scores", SCORES)

@@ -157,7 +157,7 @@ def test_bounds_has_defaults_that_tell_something(scores: Path) -> None:
         (["--radii", "0;1"], "--radii must be numbers separated by commas"),
         (["--radii", ""], "--radii must not be empty"),
         (["--thresholds", "1.5"], "thresholds must lie strictly inside"),
-        (["--thresholds", "0.99"], "at least n = 957 are needed"),
+        (["--thresholds", "0.99"], "at least n = 1113 are needed"),
         (["--bound", "cfd"], "bound must be one of"),
         (["--band", "elll"], "band must be one of"),
         (["--n-bins", 0], "--n-bins must be at least 1"),

@@ -3,9 +3,9 @@
 ///
 /// Betting uses one draw after the other, and the tangent bound sets the first ones aside (the
 /// pilot), so the order must not depend on the values. Draws of unknown history may be sorted or
-/// arranged by value. They are therefore sorted by their distance from the safe end of the range,
-/// and then permuted by a pseudo-random permutation whose key is (seed, number of the row). So the
-/// order of a row has no effect. The failure probability alpha is over the draws and the key.
+/// arranged by value. All their positions are therefore permuted first, by a pseudo-random
+/// permutation whose key is (seed, number of the row). The failure probability alpha is then over
+/// the draws and the key, for every arrangement that does not depend on the key.
 #pragma once
 
 #include <cstddef>

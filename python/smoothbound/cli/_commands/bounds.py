@@ -115,8 +115,8 @@ def bounds(
         typer.Option(
             help=f"One of {', '.join(BOUNDS)}: 'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' "
             "Theorem 2, 'tangent' is the tightest at one radius at a time, 'joint' at all radii at "
-            "once. By default joint; cdf with very few draws, with another --curve, or if --band "
-            "or --n-bins is stated.",
+            "once. By default joint with --order drawn, and else cdf; also cdf with very few "
+            "draws, with another --curve, or if --band or --n-bins is stated.",
             show_default=False,
         ),
     ] = None,
@@ -151,8 +151,8 @@ def bounds(
     order: Annotated[
         str,
         typer.Option(
-            help="For 'tangent' and 'joint': 'unknown' replaces the order of each row by a random "
-            "one, because it may be sorted; 'drawn' keeps an order that does not depend on the "
+            help="For 'tangent' and 'joint': 'unknown' permutes the draws of each row first, "
+            "because they may be sorted; 'drawn' keeps an order that does not depend on their "
             "values.",
             rich_help_panel=_DRAWS,
         ),
@@ -160,7 +160,7 @@ def bounds(
     seed: Annotated[
         int,
         typer.Option(
-            help="Key of the random order. Fix it before you see the scores.",
+            help="Key of that permutation. Fix it before you see the scores.",
             rich_help_panel=_DRAWS,
         ),
     ] = 0,
@@ -217,6 +217,7 @@ def bounds(
     grid = _usual_radii(noise, largest) if radii is None else numbers("--radii", radii)
     middle = [sum(ends) / 2] if what == "mean" else []
     side = checks.choice("sides", sides, SIDES)
+    kept = checks.choice("order", order, ORDERS)
     stated = Method.for_statistic(
         what,
         None if bound is None else checks.choice("bound", bound, BOUNDS),
@@ -224,7 +225,9 @@ def bounds(
         n_bins,
     )
     file = open_scores(scores[0] if len(scores) == 1 else scores, key)
-    method = stated or default_method(file.n_draws, alpha=alpha, sides=side, curve=noise)
+    method = stated or default_method(
+        file.n_draws, alpha=alpha, order=kept, sides=side, curve=noise
+    )
     request = Request(
         sigma=scale,
         curve=noise,
@@ -236,7 +239,7 @@ def bounds(
         statistic=what,
         levels=() if levels is None else tuple(numbers("--levels", levels)),
         sides=side,
-        order=checks.choice("order", order, ORDERS),
+        order=kept,
         order_seed=seed,
     )
     chosen = None if backend is None else checks.choice("backend", backend, BACKENDS)

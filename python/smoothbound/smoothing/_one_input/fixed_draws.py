@@ -40,7 +40,7 @@ def default_method(measure: Measure, n_draws: int, **options: Any) -> Method:
     """
     if measure.binary:
         return Method("mean", mean="betting")
-    return tightest_at_all_radii(n_draws, **options)
+    return tightest_at_all_radii(n_draws, order="drawn", **options)
 
 
 @dataclass(frozen=True)
