@@ -123,7 +123,7 @@ class CertifiedConfidence(CertifiedMean):
     >>> draws = torch.tensor([0.9, 0.1]).expand(1, 500, 2)
     >>> confidence = CertifiedConfidence(sigma=0.25, radius=0.1)
     >>> round(float(confidence(draws, torch.tensor([0]))), 2)
-    0.84
+    0.85
     """
 
     plot_lower_bound = None
@@ -187,7 +187,7 @@ class CertifiedRadius(CertifiedMean):
     >>> radius = CertifiedRadius(sigma=0.25, measure="vote")
     >>> radius.update(votes, torch.tensor([0]))
     >>> round(float(radius.compute()), 2)
-    0.92
+    0.95
     """
 
     plot_legend_name = "threshold"
