@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import smoothbound as sb
+from sigma_per_input import BORDER, certified, true_radius
 
 SCORES = np.random.default_rng(0).beta(8, 1, size=(7, 600)).astype(np.float32)
 SIGMA = np.array([0.5, 0.25, 0.25, 0.5, 1.0, 0.25, 0.5])
@@ -78,19 +79,13 @@ def test_sketches_know_the_ball_too():
 
 
 def test_the_ball_matters():
-    """Sigma is 1 below 1 and 0.01 from there on: the certificate holds only up to the jump."""
-    rng = np.random.default_rng(1)
-
-    def score(y):
-        return 1.0 - ((y > 0.99) & (y < 1.1))
-
-    here = score(0.9 + rng.normal(size=(1, 4000)))
-    beyond = np.mean(score(1.05 + 0.01 * rng.normal(size=4000)))
-    free = sb.certify_scores(here, sigma=[1.0], thresholds=[0.5])
-    held = sb.certify_scores(here, sigma=[1.0], thresholds=[0.5], constant_within=[0.1])
-    assert beyond < 0.01
-    assert free.radius[0, 0] > 0.15  # false: it reaches 1.05
-    assert held.radius[0, 0] == 0.1
+    """Where sigma changes at a border, radii without the ball are false, and none with it."""
+    x = np.linspace(0.61, 1.6, 100)
+    truth = true_radius(x)
+    free, held = (certified(x, 2000, known=known) for known in (False, True))
+    assert np.count_nonzero(free > truth) > 20
+    assert (held <= truth).all()
+    assert np.count_nonzero(held == np.abs(x - BORDER)) > 20  # and they use all of it
 
 
 def test_columns_files_and_parts(tmp_path):
