@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smoothbound._utils import checks
 
 __all__ = [
     "ceil_decimal",
     "ceil_significant",
     "exact",
+    "exact_levels",
     "floor_decimal",
     "floor_significant",
     "floored",
@@ -36,6 +40,19 @@ def exact(x: float) -> str:
     ('0.25', '2', '0.30000000000000004', '0', '1e-07')
     """
     return repr(checks.number("x", x) + 0.0).removesuffix(".0")  # + 0.0 turns -0 into 0
+
+
+def exact_levels(symbol: str, usual: float, each: NDArray[np.float64] | None) -> str:
+    """Print the noise level of all inputs, or the least and the largest one.
+
+    Examples
+    --------
+    >>> exact_levels("sigma", 0.25, None), exact_levels("sigma", 0.25, np.array([0.5, 0.25]))
+    ('sigma = 0.25', 'sigma from 0.25 to 0.5')
+    """
+    if each is None or not each.size:
+        return f"{symbol} = {exact(usual)}"
+    return f"{symbol} from {exact(each.min())} to {exact(each.max())}"
 
 
 def floor_decimal(x: float, digits: int = 3) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from smoothbound._display.axes import require_axes
 from smoothbound._display.bound_curves import draw_bounds
 from smoothbound._display.preview import Preview
-from smoothbound._display.rounding import exact
+from smoothbound._display.rounding import exact, exact_levels
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
 from smoothbound._utils.faces import public
@@ -119,9 +119,7 @@ class Certificate:
 
     def noise_levels(self, symbol: str) -> str:
         """Say which noise levels the inputs have."""
-        if self.sigma is None or not self.sigma.size:
-            return f"{symbol} = {exact(self.settings.sigma)}"
-        return f"{symbol} from {exact(self.sigma.min())} to {exact(self.sigma.max())}"
+        return exact_levels(symbol, self.settings.sigma, self.sigma)
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
         """Yield the name and the values of each part that has one entry per input, or is None."""

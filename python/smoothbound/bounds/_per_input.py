@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from smoothbound.bounds._certificate import Certificate
 
-__all__ = ["groups", "joined", "within"]
+__all__ = ["ended", "groups", "joined", "within"]
 
 Vector = NDArray[np.float64]
 Made = TypeVar("Made", bound=Certificate)
@@ -74,11 +74,26 @@ def within(certificate: Made, constant_within: Vector) -> Made:
     lower, upper, radius = certificate.lower, certificate.upper, certificate.radius
     levels = (1,) * (len(certificate.shape_of("lower", of)) - 1)  # of probabilities and quantiles
     reach = constant_within.reshape(-1, *levels, 1)
-    beyond = np.array(of.radii) > reach
     return replace(
         certificate,
-        lower=None if lower is None else np.where(beyond & ~np.isnan(lower), a, lower),
-        upper=None if upper is None else np.where(beyond & ~np.isnan(upper), b, upper),
+        lower=None if lower is None else ended(lower, a, of.radii, constant_within),
+        upper=None if upper is None else ended(upper, b, of.radii, constant_within),
         radius=None if radius is None else np.minimum(radius, reach),
         constant_within=constant_within,
     )
+
+
+def ended(
+    bounds: NDArray[np.float64], end: float, radii: Sequence[float], constant_within: Vector
+) -> NDArray[np.float64]:
+    """Return bounds that are an end of the range at radii beyond a distance; NaN stays.
+
+    Parameters
+    ----------
+    bounds : ndarray of float64, shape (n_inputs, ..., n_radii)
+    end : float
+    radii : sequence of float, length n_radii
+    constant_within : ndarray of float64, shape (n_inputs,)
+    """
+    beyond = np.array(radii) > constant_within.reshape(-1, *(1,) * (bounds.ndim - 1))
+    return np.where(beyond & ~np.isnan(bounds), end, bounds)

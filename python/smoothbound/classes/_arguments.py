@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -18,9 +19,10 @@ __all__ = [
     "among",
     "checked_edges_of_classes",
     "checked_names",
+    "checked_reach",
     "checked_scores",
-    "checked_sigma",
     "default_edges",
+    "merged_reach",
     "names_to_count",
 ]
 
@@ -135,13 +137,61 @@ def checked_scores(scores: Any) -> NDArray[np.floating]:
     return as_scores(flat.reshape(shape[0] * shape[1], shape[2])).reshape(shape)
 
 
-def checked_sigma(known: float | None, given: float | None) -> float:
-    """Return the noise level of draws, which a sketch has on record or the caller states."""
-    if given is None:
-        if known is None:
-            raise ValueError("sigma must be given: the noise level of the draws is not recorded")
+def checked_reach(
+    value: ArrayLike | None, n_inputs: int, known: NDArray[np.float64] | None = None
+) -> NDArray[np.float64] | None:
+    """Return the distance of each input within which sigma is constant; None if it is unlimited.
+
+    Parameters
+    ----------
+    value : array-like or None
+        The argument `constant_within`; None stands for the recorded distances.
+    n_inputs : int
+    known : ndarray of float64, shape (n_inputs,), or None
+        The recorded distances, from which stated ones must not differ.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such distance for each input, or it is not the recorded one.
+    """
+    if value is None:
         return known
-    stated = checks.positive("sigma", given)
-    if known not in (None, stated):
-        raise ValueError(f"sigma must be that of the draws, {known}, got {stated}")
-    return stated
+    found = checks.distances("constant_within", value, n_inputs)
+    if known is not None:
+        for i in np.flatnonzero(found != known)[:1]:
+            raise ValueError(
+                f"constant_within must be left out or be that of the sketch, {known[i]} of row "
+                f"{i}, got {found[i]}"
+            )
+    return None if np.isinf(found).all() else found
+
+
+def merged_reach(
+    parts: Sequence[tuple[NDArray[np.float64] | None, NDArray[np.int64]]], index: NDArray[np.int64]
+) -> NDArray[np.float64] | None:
+    """Return the distances of the inputs of several sketches; None if all are unlimited.
+
+    Parameters
+    ----------
+    parts : sequence of (ndarray of float64 or None, ndarray of int64)
+        The distances of each sketch, and the ids of its inputs.
+    index : ndarray of int64
+        All ids, ascending.
+
+    Raises
+    ------
+    ValueError
+        If an input has different ones in two sketches.
+    """
+    made = np.full(index.size, np.nan)
+    for reach, ids in parts:
+        own = np.full(ids.size, np.inf) if reach is None else reach
+        rows = np.searchsorted(index, ids)
+        for i in np.flatnonzero(~np.isnan(made[rows]) & (made[rows] != own))[:1]:
+            raise ValueError(
+                f"cannot merge these sketches: constant_within of input {ids[i]} is "
+                f"{made[rows][i]} in one and {own[i]} in the other"
+            )
+        made[rows] = own
+    return None if np.isinf(made).all() else made

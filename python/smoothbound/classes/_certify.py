@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._display.axes import require_axes
 from smoothbound._display.bound_curves import draw_bounds
-from smoothbound._display.rounding import exact
+from smoothbound._display.rounding import exact, exact_levels
 from smoothbound._utils import checks
 from smoothbound._utils.extras import name_the_extra
 from smoothbound.backends._names import Backend, Band, Side
+from smoothbound.bounds._per_input import ended
 from smoothbound.classes._arguments import Names, checked_names
 from smoothbound.classes._votes import radius_of_two, vote_bounds
 from smoothbound.noise._displaced import inward
@@ -24,7 +25,14 @@ from smoothbound.sketch._certify import bound_counts
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ClassCertificate", "ClassSettings", "certify_tables", "largest", "share_of_alpha"]
+__all__ = [
+    "ClassCertificate",
+    "ClassSettings",
+    "certify_tables",
+    "largest",
+    "share_of_alpha",
+    "within",
+]
 
 Floats = NDArray[np.float64]
 
@@ -48,6 +56,7 @@ class ClassSettings:
     radii : tuple of float
     band : {"dkw", "ell"}
     sigma : float
+        If each input has a noise level of its own, the least.
     n : int
         Least number of draws of an input.
     classes : tuple of int
@@ -108,6 +117,11 @@ class ClassCertificate:
     class_radius : ndarray of float64, shape (n_inputs,), or None
         Radius within which the majority vote stays this class (Cohen et al. 2019, Theorem 1, with
         bounds on p_A and p_B); NaN if none is certified. None as for `top_radius`.
+    sigma : ndarray of float64, shape (n_inputs,), or None
+        Noise level of each input; None if ``settings.sigma`` is that of all.
+    constant_within : ndarray of float64, shape (n_inputs,), or None
+        Distance from each input within which sigma is constant. No radius is larger, and bounds at
+        larger radii are 0 and 1. None if none was stated.
     """
 
     settings: ClassSettings
@@ -121,6 +135,8 @@ class ClassCertificate:
     vote_upper: Floats
     voted: NDArray[np.int64]
     class_radius: Floats | None
+    sigma: Floats | None = None
+    constant_within: Floats | None = None
 
     def __len__(self) -> int:
         """Return the number of inputs."""
@@ -131,8 +147,9 @@ class ClassCertificate:
         caveat = f"; {of.noise.brief_caveat}" if of.noise.brief_caveat else ""
         return (
             f"ClassCertificate({len(self)} inputs, {len(of.classes)} of {of.n_model_classes} "
-            f"classes, band={of.band!r}, n = {of.n}, sigma = {exact(of.sigma)}, alpha = "
-            f"{exact(of.alpha)} over {of.n_bounds} bounds{caveat})"
+            f"classes, band={of.band!r}, n = {of.n}, "
+            f"{exact_levels('sigma', of.sigma, self.sigma)}, alpha = {exact(of.alpha)} over "
+            f"{of.n_bounds} bounds{caveat})"
         )
 
     def margin(
@@ -295,14 +312,16 @@ def certify_tables(
     index: NDArray[np.int64],
     n_draws: NDArray[np.int64],
     *,
+    sigma: Floats,
     threads: int,
 ) -> ClassCertificate:
-    """Certify inputs from the tables of their counts and votes."""
+    """Certify inputs from the tables of their counts and votes, each at its noise level."""
     columns = np.array(settings.classes)
     votes, made = [], []
-    for table, n in zip(tables, n_draws.tolist(), strict=True):
+    for table, n, level in zip(tables, n_draws.tolist(), sigma.tolist(), strict=True):
         votes.append(table[:, -1])
-        one = _Counted(settings, edges, table[:, :-1].astype(np.uint32), n, threads)
+        own = replace(settings, sigma=level)
+        one = _Counted(own, edges, table[:, :-1].astype(np.uint32), n, threads)
         top = one.top()
         lower, upper = (
             one.bounds(side, settings.radii, slice(None)) for side in ("lower", "upper")
@@ -311,7 +330,7 @@ def certify_tables(
     lowers, uppers, tops, radii = (np.stack(part) for part in zip(*made, strict=True))
     low, high = vote_bounds(np.stack(votes), n_draws, settings.alpha_each)
     voted = np.stack(votes).argmax(axis=1)
-    class_radius = inward(radius_of_two(low, high, voted, settings.sigma), settings.displacement)
+    class_radius = inward(radius_of_two(low, high, voted, sigma), settings.displacement)
     complete = settings.is_complete
     return ClassCertificate(
         settings=settings,
@@ -325,6 +344,20 @@ def certify_tables(
         vote_upper=high,
         voted=columns[voted],
         class_radius=class_radius if complete else None,
+    )
+
+
+def within(certificate: ClassCertificate, constant_within: Floats) -> ClassCertificate:
+    """Return what a certificate shows if sigma is constant only this far from each input."""
+    radii = certificate.settings.radii
+    top, voted = certificate.top_radius, certificate.class_radius
+    return replace(
+        certificate,
+        lower=ended(certificate.lower, 0.0, radii, constant_within),
+        upper=ended(certificate.upper, 1.0, radii, constant_within),
+        top_radius=None if top is None else np.minimum(top, constant_within),
+        class_radius=None if voted is None else np.minimum(voted, constant_within),
+        constant_within=constant_within,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,12 +24,14 @@ from smoothbound.classes._certify import (
     ClassSettings,
     certify_tables,
     share_of_alpha,
+    within,
 )
 from smoothbound.classes._counting import count_scores
 from smoothbound.classes._rows import ClassRows
 from smoothbound.errors import StoreError
 from smoothbound.noise._kinds import Kind, stated
 from smoothbound.noise._record import NoiseRecord
+from smoothbound.sketch import _sigma as levels_of
 from smoothbound.sketch._arguments import checked_index
 from smoothbound.sketch._content import MAX_DRAWS, SketchContent, ascending_rows_of, n_cells
 from smoothbound.sketch._draws import draw_numbers
@@ -62,8 +65,11 @@ class ClassSketch:
         They ascend from 0 to 1.
     draws : ndarray of int64, shape (n, 3)
         The draws that were counted: id of the input, number of the first, number after the last.
-    sigma : float or None
-        Noise level of the draws; None if it is not recorded.
+    sigma : float, ndarray of float64 of shape (n_inputs,), or None
+        Noise level of the draws, or of those of each input; None if it is not recorded.
+    constant_within : ndarray of float64, shape (n_inputs,), or None
+        Distance from each input within which sigma is constant, beyond which nothing is certified;
+        None if there is no limit.
     displacement : float
         Largest distance between an input and the lattice point that its draws were made around.
     noise : {"lattice", "gaussian"} or None
@@ -87,7 +93,8 @@ class ClassSketch:
         draws: Draws,
         classes: ArrayLike,
         edges: ArrayLike,
-        sigma: float | None,
+        sigma: float | ArrayLike | None,
+        constant_within: ArrayLike | None = None,
         displacement: float = 0.0,
         noise: Kind | None = None,
     ) -> None:
@@ -104,7 +111,9 @@ class ClassSketch:
         names = arguments.checked_names("classes", classes)
         self.classes = _frozen(arguments.among("classes", names, self.n_model_classes))
         self.edges = _frozen(arguments.checked_edges_of_classes(edges))
-        self.sigma = None if sigma is None else checks.positive("sigma", sigma)
+        self._levels = levels_of.checked(sigma, self.n_inputs)
+        reach = arguments.checked_reach(constant_within, self.n_inputs)
+        self.constant_within = None if reach is None else _frozen(reach)
         self.displacement = checks.non_negative("displacement", displacement)
         self.noise = stated(noise)
         self.draws = _frozen(draw_numbers.join(np.asarray(draws, np.int64)))
@@ -136,7 +145,8 @@ class ClassSketch:
         scores: Any,
         *,
         classes: Literal["all"] | ArrayLike = "all",
-        sigma: float | None = None,
+        sigma: float | ArrayLike | None = None,
+        constant_within: ArrayLike | None = None,
         edges: int | ArrayLike | None = None,
         index: int | ArrayLike | None = None,
         first_draw: int = 0,
@@ -154,8 +164,12 @@ class ClassSketch:
             one with the smallest number.
         classes : "all" or array-like of int, default "all"
             The classes to keep, each once. The votes are those among all classes in any case.
-        sigma : float, optional
-            Noise level of the draws, > 0, in the units of the model's input.
+        sigma : float or array-like, shape (n_inputs,), optional
+            Noise level of the draws, > 0, in the units of the model's input, or that of the draws
+            of each input.
+        constant_within : float or array-like, shape (n_inputs,), optional
+            Radius, >= 0, of a ball around each input on which sigma is constant. `certify_scores`
+            says when a noise level for each input certifies anything.
         edges : int or array-like of float, optional
             Number of equal intervals, at most 8192, or the edges themselves, from 0 to 1. The
             default is 1024 equal intervals, the first and the last cut further by halves.
@@ -191,6 +205,7 @@ class ClassSketch:
             classes=wanted,
             edges=at,
             sigma=sigma,
+            constant_within=constant_within,
             noise=noise,
         )
 
@@ -222,6 +237,12 @@ class ClassSketch:
     def is_complete(self) -> bool:
         """Whether every class of the model was counted."""
         return self.n_classes == self.n_model_classes
+
+    @property
+    def sigma(self) -> float | NDArray[np.float64] | None:
+        """Noise level of the draws, or of those of each input, if it is recorded."""
+        known = self._levels
+        return _frozen(np.array(known)) if isinstance(known, tuple) else known
 
     @property
     def n_draws(self) -> NDArray[np.int64]:
@@ -333,7 +354,18 @@ class ClassSketch:
         ----------
         k : int
             Column of the class, from 0 to n_classes - 1.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such class, or the sketch has `constant_within`.
         """
+        if self.constant_within is not None:
+            raise ValueError(
+                "a sketch with constant_within has no sketch of one class, because a ScoreSketch "
+                "does not record that limit: certify all classes, or count the scores of the class "
+                "in a ScoreSketch and pass constant_within to its certify"
+            )
         k = checks.count("k", k, 0, self.n_classes - 1)
         return ScoreSketch.from_content(
             SketchContent(
@@ -345,7 +377,7 @@ class ClassSketch:
                 ),
                 edges=self.edges.copy(),
                 measure="score",
-                sigma=self.sigma,
+                sigma=self._levels,
                 displacement=self.displacement,
                 noise=self.noise,
             )
@@ -356,12 +388,13 @@ class ClassSketch:
     def certify(
         self,
         *,
-        sigma: float | None = None,
+        sigma: float | ArrayLike | None = None,
         radii: ArrayLike = (0.0,),
         alpha: float = 1e-3,
         band: Band = "ell",
         backend: Backend | None = None,
         threads: int | None = None,
+        constant_within: ArrayLike | None = None,
     ) -> ClassCertificate:
         """Bound the average scores of all counted classes at once, by Theorem 2.
 
@@ -371,10 +404,14 @@ class ClassSketch:
 
         Parameters
         ----------
-        sigma : float, optional
-            Noise level of the draws; by default the recorded one, from which it must not differ.
+        sigma : float or array-like, shape (n_inputs,), optional
+            Noise level of the draws, or that of each input; by default the recorded one, from which
+            it must not differ.
         radii, alpha, band, backend, threads
             As in `certify_scores`.
+        constant_within : float or array-like, shape (n_inputs,), optional
+            Radius of a ball around each input on which sigma is constant, as in `certify_scores`;
+            by default the recorded one, from which it must not differ.
 
         Raises
         ------
@@ -390,9 +427,12 @@ class ClassSketch:
         >>> cert.margin().round(3), cert.top_radius.round(3)
         (array([[0.498, 0.491]]), array([1.284]))
         """
+        levels = levels_of.of_draws(self._levels, sigma, self.index)
+        each = np.array(levels_of.of_each(levels, self.n_inputs), np.float64)
+        reach = arguments.checked_reach(constant_within, self.n_inputs, self.constant_within)
         share = share_of_alpha(checks.alpha("alpha", alpha), 2 * self.n_classes)
         request = Request(
-            sigma=arguments.checked_sigma(self.sigma, sigma),
+            sigma=float(each.min()),
             alpha=share,
             radii=checks.floats("radii", radii),
             method=Method("cdf", band),
@@ -416,7 +456,12 @@ class ClassSketch:
         )
         cores = backends.choose_threads(threads, self.n_classes * self._n_columns)
         tables = (rows.table(self._n_columns) for rows in self._rows)
-        return certify_tables(tables, settings, self.edges, self.index, self.n_draws, threads=cores)
+        made = certify_tables(
+            tables, settings, self.edges, self.index, self.n_draws, sigma=each, threads=cores
+        )
+        if isinstance(levels, tuple):
+            made = replace(made, sigma=each)
+        return made if reach is None else within(made, reach)
 
     # Other sketches
 
@@ -436,7 +481,11 @@ class ClassSketch:
         rows = ascending_rows_of(self.index, "index", index)
         ids = self.index[rows]
         return self._with(
-            [self._rows[row] for row in rows], ids, self.draws[np.isin(self.draws[:, 0], ids)]
+            [self._rows[row] for row in rows],
+            ids,
+            self.draws[np.isin(self.draws[:, 0], ids)],
+            levels_of.of_rows(self._levels, rows),
+            None if self.constant_within is None else self.constant_within[rows],
         )
 
     def __add__(self, other: ClassSketch) -> ClassSketch:
@@ -445,22 +494,29 @@ class ClassSketch:
         Raises
         ------
         ValueError
-            If their edges, classes, sigma or noise differ, or if a draw is in both.
+            If their edges, classes or noise differ, the sigma or `constant_within` of an input
+            that is in both, or if a draw is in both.
         """
         if not isinstance(other, ClassSketch):
             return NotImplemented
-        for name in ("edges", "classes", "n_model_classes", "sigma", "displacement", "noise"):
+        for name in ("edges", "classes", "n_model_classes", "displacement", "noise"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if not np.array_equal(mine, theirs):
                 raise ValueError(
                     f"cannot merge these sketches: {name} is {checks.shown(mine)} in one and "
                     f"{checks.shown(theirs)} in the other"
                 )
+        shared = np.intersect1d(self.index, other.index, True, return_indices=True)
+        if told := levels_of.difference(self._levels, other._levels, *shared):
+            raise ValueError(f"cannot merge these sketches: {told}")
         index = np.union1d(self.index, other.index)
+        both = (self, other)
+        levels = levels_of.merged([(one._levels, one.index) for one in both], index)
+        reach = arguments.merged_reach([(one.constant_within, one.index) for one in both], index)
         draws = draw_numbers.join(self.draws, other.draws)
-        parts = [dict(zip(one.index.tolist(), one._rows, strict=True)) for one in (self, other)]
+        parts = [dict(zip(one.index.tolist(), one._rows, strict=True)) for one in both]
         rows = [self._joined([part[i] for part in parts if i in part]) for i in index.tolist()]
-        return self._with(rows, index, draws)
+        return self._with(rows, index, draws, levels, reach)
 
     def _joined(self, parts: list[ClassRows]) -> ClassRows:
         if len(parts) == 1:
@@ -468,14 +524,22 @@ class ClassSketch:
         one, other = (part.table(self._n_columns) for part in parts)
         return ClassRows.of_table(one + other, self.n_model_classes)
 
-    def _with(self, rows: list[ClassRows], index: NDArray[np.int64], draws: Draws) -> ClassSketch:
+    def _with(
+        self,
+        rows: list[ClassRows],
+        index: NDArray[np.int64],
+        draws: Draws,
+        sigma: levels_of.Sigma,
+        constant_within: NDArray[np.float64] | None,
+    ) -> ClassSketch:
         return ClassSketch(
             rows,
             index=index,
             draws=draws,
             classes=self.classes,
             edges=self.edges,
-            sigma=self.sigma,
+            sigma=sigma,
+            constant_within=constant_within,
             displacement=self.displacement,
             noise=self.noise,
         )
@@ -483,9 +547,11 @@ class ClassSketch:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ClassSketch):
             return NotImplemented
-        names = ("index", "draws", "classes", "n_model_classes", "edges", "sigma", "displacement")
+        names = ("index", "draws", "classes", "n_model_classes", "edges", "constant_within")
         return (
             all(np.array_equal(getattr(self, n), getattr(other, n)) for n in names)
+            and levels_of.first_difference(self._levels, other._levels, self.n_inputs) < 0
+            and self.displacement == other.displacement
             and self.noise == other.noise
             and all(
                 np.array_equal(getattr(one, name), getattr(two, name))

@@ -16,9 +16,10 @@ from smoothbound.sketch._draws.draw_numbers import Draws
 
 __all__ = ["ABOUT", "FORMAT", "read", "write"]
 
-FORMAT = 1
+FORMAT = 2
+_READABLE = (1, 2)  # before format 2 there was no constant_within, and one sigma
 _KIND = "class sketch"
-ABOUT = ("classes", "edges", "sigma", "displacement", "noise")
+ABOUT = ("classes", "edges", "sigma", "constant_within", "displacement", "noise")
 _SCHEMA = pa.schema(
     [
         pa.field("index", pa.int64(), nullable=False),
@@ -89,14 +90,16 @@ def _about(path: Path, schema: pa.Schema) -> dict[str, Any]:
     try:
         about: dict[str, Any] = dict(json.loads((schema.metadata or {})[sealed.METADATA_KEY]))
         kind, version = about["kind"], about["format"]
+        if version == 1:
+            about["constant_within"] = None
         values = {name: about[name] for name in ABOUT}
     except (LookupError, RecursionError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path} is not a sketch of classes: its metadata does not describe one ({error})"
         ) from None
-    if kind != _KIND or version != FORMAT:
+    if kind != _KIND or version not in _READABLE:
         raise StoreError(
-            f"{path} is a {kind!r} of format {version!r}; {_KIND!r} {FORMAT} is needed"
+            f"{path} is a {kind!r} of format {version!r}; this version reads {_KIND!r} {_READABLE}"
         )
     if not schema.remove_metadata().equals(_SCHEMA):
         raise StoreError(f"{path} does not have the columns of a sketch of classes")

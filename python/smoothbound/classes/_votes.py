@@ -37,7 +37,9 @@ def vote_bounds(
     return lower, np.minimum(upper, 1.0)
 
 
-def radius_of_two(lower: Floats, upper: Floats, voted: NDArray[np.int64], sigma: float) -> Floats:
+def radius_of_two(
+    lower: Floats, upper: Floats, voted: NDArray[np.int64], sigma: float | Floats
+) -> Floats:
     """Return sigma / 2 (Phi^-1(p_A) - Phi^-1(p_B)), rounded down; NaN where p_A is not above p_B.
 
     p_A is the lower bound of the class A, and p_B the smaller one of the largest upper bound of the
@@ -50,7 +52,7 @@ def radius_of_two(lower: Floats, upper: Floats, voted: NDArray[np.int64], sigma:
         Bounds on the probabilities of all classes of the model, which hold at once.
     voted : ndarray of int64, shape (n_inputs,)
         The column of A.
-    sigma : float
+    sigma : float or ndarray, shape (n_inputs,)
 
     Examples
     --------

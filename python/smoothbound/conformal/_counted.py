@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from smoothbound.classes._class_sketch import ClassSketch
 from smoothbound.conformal._draws import FEWEST_VALUES, ClassDraws, MeanBound
+from smoothbound.conformal._guarantee.shift import ONE_LEVEL
 
 __all__ = ["CountedDraws"]
 
@@ -43,8 +44,7 @@ class CountedDraws(ClassDraws):
                 "scores must be a sketch of all classes in their order, because any may be in a "
                 f"set, got {sketch!r}; count them with classes='all'"
             )
-        if sketch.sigma not in (None, sigma):
-            raise ValueError(f"scores must be draws at sigma = {sigma}, got {sketch.sigma}")
+        _require_level(sketch, sigma)
         n_draws = sketch.n_draws
         if n_draws.min() != n_draws.max():
             raise ValueError(
@@ -101,6 +101,26 @@ class CountedDraws(ClassDraws):
             raise ValueError(
                 f"score_range must be ({a}, {b}), that of the sketch, got {ask.score_range}"
             )
+
+
+def _require_level(sketch: ClassSketch, sigma: float) -> None:
+    """Refuse draws at another noise level than that of the sets, or with a limit on the radius."""
+    if sketch.constant_within is not None:
+        raise ValueError(
+            "scores must be a sketch without constant_within, because a set is for perturbations "
+            "up to one radius at every point; if sigma is constant that far around each of them, "
+            "make the sketch without it"
+        )
+    known = sketch.sigma
+    if not isinstance(known, np.ndarray):
+        if known not in (None, sigma):
+            raise ValueError(f"scores must be draws at sigma = {sigma}, got {known}")
+        return
+    for i in np.flatnonzero(known != sigma)[:1]:
+        raise ValueError(
+            f"scores must be draws at sigma = {sigma}, got {known[i]} for input "
+            f"{sketch.index[i]}; {ONE_LEVEL}"
+        )
 
 
 def _noise(ask: MeanBound) -> dict[str, Any]:

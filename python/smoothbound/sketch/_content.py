@@ -323,7 +323,7 @@ class SketchContent:
             self.index, other.index, assume_unique=True, return_indices=True
         )
         if told := levels.difference(self.sigma, other.sigma, shared, mine, theirs):
-            return told
+            return _advised(told, "sigma", self.sigma, other.sigma)
         differ = self.selected[mine] != other.selected[theirs]
         if differ.any():
             i = int(np.argmax(differ))
@@ -343,8 +343,12 @@ class SketchContent:
 
 
 def _differ(words: str, name: str, one: Any, two: Any) -> str:
-    """Return words for a difference of two sketches, with advice if one lacks the value."""
-    text = f"their {words} differ: {one!r} and {two!r}"
+    """Return words for a difference of two sketches; see `_advised`."""
+    return _advised(f"their {words} differ: {one!r} and {two!r}", name, one, two)
+
+
+def _advised(text: str, name: str, one: Any, two: Any) -> str:
+    """Return the words for a difference, with advice if one of two sketches lacks the value."""
     if None not in (one, two):
         return text
     return f"{text}; if it is the same, call state({name}=...) of the sketch without it"

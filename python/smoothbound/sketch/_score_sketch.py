@@ -554,7 +554,11 @@ class ScoreSketch:
         with self._shared.lock:
             content = self._shared.current()
             noise, n_inputs = curve_of(curve), len(content.index)
-            level = self._checked_sigma(sigma) if noise.has_scale else sigma_of(noise, sigma)
+            level = (
+                levels_of.of_draws(content.sigma, sigma, content.index)
+                if noise.has_scale
+                else sigma_of(noise, sigma)
+            )
             each = np.array(level) if isinstance(level, tuple) else None
             request = Request(
                 sigma=min(level) if isinstance(level, tuple) else level,
@@ -577,22 +581,6 @@ class ScoreSketch:
         if constant_within is None:
             return made
         return within(made, checks.distances("constant_within", constant_within, n_inputs))
-
-    def _checked_sigma(self, sigma: object) -> float | tuple[float, ...]:
-        """Return the stated noise level, or that of each input, which must be that of the draws."""
-        known, n_inputs = self._content.sigma, self.index.size
-        stated = levels_of.checked(sigma, n_inputs)
-        if stated is None:
-            if known is None:
-                raise ValueError(
-                    "sigma must be given: the noise level of the draws is not recorded"
-                )
-            return known
-        if known is not None and (i := levels_of.first_difference(known, stated, n_inputs)) >= 0:
-            drawn, got = (levels_of.of_each(one, n_inputs)[i] for one in (known, stated))
-            whose = f" of input {self.index[i]}" if isinstance(known, tuple) else ""
-            raise ValueError(f"sigma must be that of the draws{whose}, {drawn}, got {got}")
-        return stated
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

@@ -7,7 +7,16 @@ from numpy.typing import NDArray
 
 from smoothbound._utils import checks
 
-__all__ = ["Sigma", "checked", "difference", "first_difference", "merged", "of_each", "of_rows"]
+__all__ = [
+    "Sigma",
+    "checked",
+    "difference",
+    "first_difference",
+    "merged",
+    "of_draws",
+    "of_each",
+    "of_rows",
+]
 
 Sigma = float | tuple[float, ...] | None
 Ints = NDArray[np.int64]
@@ -25,6 +34,35 @@ def checked(value: object, n_inputs: int) -> Sigma:
         return None
     each = checks.levels("sigma", value, n_inputs)
     return checks.positive("sigma", value) if each is None else tuple(each.tolist())
+
+
+def of_draws(known: Sigma, value: object, index: Ints) -> float | tuple[float, ...]:
+    """Return the level at which draws are certified: a stated one must be the recorded one.
+
+    Parameters
+    ----------
+    known : float, tuple of float, or None
+        The recorded level.
+    value : object
+        The argument `sigma` of the caller.
+    index : ndarray of int64, shape (n_inputs,)
+        Ids of the inputs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no level, differs from the recorded one, or neither of them is known.
+    """
+    stated = checked(value, index.size)
+    if stated is None:
+        if known is None:
+            raise ValueError("sigma must be given: the noise level of the draws is not recorded")
+        return known
+    if known is not None and (i := first_difference(known, stated, index.size)) >= 0:
+        drawn, got = (of_each(one, index.size)[i] for one in (known, stated))
+        whose = f" of input {index[i]}" if isinstance(known, tuple) else ""
+        raise ValueError(f"sigma must be that of the draws{whose}, {drawn}, got {got}")
+    return stated
 
 
 def of_each(sigma: Sigma, n_inputs: int) -> tuple[float | None, ...]:
@@ -66,10 +104,7 @@ def difference(one: Sigma, other: Sigma, shared: Ints, mine: Ints, theirs: Ints)
     if None in (one, other) or not (isinstance(one, tuple) or isinstance(other, tuple)):
         if one == other:
             return None
-        text = f"their noise levels sigma differ: {one!r} and {other!r}"
-        if None not in (one, other):
-            return text
-        return f"{text}; if it is the same, call state(sigma=...) of the sketch without it"
+        return f"their noise levels sigma differ: {one!r} and {other!r}"
     pairs = (
         of_each(of_rows(levels, rows), len(rows)) for levels, rows in ((one, mine), (other, theirs))
     )

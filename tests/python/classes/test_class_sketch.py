@@ -129,7 +129,7 @@ def test_sketches_of_other_draws_do_not_merge(name):
     mine = {"classes": [0, 1, 2, 3]} if name == "n_model_classes" else {}
     one = ClassSketch.from_scores(scores, **mine)
     two = ClassSketch.from_scores(other, first_draw=300, **changed)
-    with pytest.raises(ValueError, match=f"cannot merge these sketches: {name}"):
+    with pytest.raises(ValueError, match=f"cannot merge these sketches: .*{name}"):
         one + two
 
 
@@ -203,8 +203,8 @@ def test_every_flipped_bit_is_an_error_or_changes_nothing(saved):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "x"}, "is a 'x' of format 1"),
-        ({"format": 2}, "of format 2"),
+        ({"kind": "x"}, "is a 'x' of format 2"),
+        ({"format": 3}, "of format 3"),
         ({"edges": None}, "not a sound sketch of classes"),
         ({"edges": ["a", "b"]}, "not a sound sketch of classes"),
         ({"edges": 8}, ""),
@@ -212,6 +212,8 @@ def test_every_flipped_bit_is_an_error_or_changes_nothing(saved):
         ({"classes": [0]}, "of input 3 are damaged: they are of 2 classes"),
         ({"classes": [9, 0]}, "classes must be among the 4 classes"),
         ({"sigma": -1}, "sigma must be positive"),
+        ({"sigma": [0.25]}, "sigma must have one number for each of the 2 inputs, got 1"),
+        ({"constant_within": [0.1, -1]}, "constant_within must be at least 0"),
         ({"sigma": 10**400}, "not a sound sketch of classes"),
         ({"noise": "loud"}, "noise must be one of"),
     ],

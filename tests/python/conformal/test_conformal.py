@@ -173,6 +173,10 @@ def changed(at, value):
     ("call", "words"),
     [
         (lambda: BinCP(radius=0.1), "sigma must be given: gaussian noise has a scale"),
+        (
+            lambda: BinCP(radius=0.1, sigma=[0.5, 1.0]),
+            r"sigma must be a number, got \[0.5, 1.0\]; draw all points at one noise level",
+        ),
         (lambda: BinCP(radius=-1.0, sigma=1.0), "radius must be at least 0"),
         (lambda: BinCP(radius=1, sigma=2.0, curve="ablation-1-of-9"), "sigma must be left out"),
         (lambda: make(confidence_level=0.1), "confidence_level must be at"),

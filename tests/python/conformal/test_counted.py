@@ -22,7 +22,7 @@ def draws(seed, n=150, m=60, n_classes=4):
 
 
 def counted(scores, edges=32, **given):
-    return ClassSketch.from_scores(scores, edges=edges, sigma=0.5, **given)
+    return ClassSketch.from_scores(scores, **{"edges": edges, "sigma": 0.5} | given)
 
 
 @pytest.mark.parametrize(("make", "m"), METHODS)
@@ -81,6 +81,12 @@ def test_points_beside_the_inputs_are_allowed_for():
         (lambda s: counted(s, classes=[0, 1]), {}, "a sketch of all classes in their order"),
         (lambda s: counted(s, classes=[1, 0, 2, 3]), {}, "a sketch of all classes in their order"),
         (lambda s: counted(s), {"sigma": 0.25}, "scores must be draws at sigma = 0.25, got 0.5"),
+        (
+            lambda s: counted(s, sigma=[0.5] * 60 + [0.25] * 90),
+            {},
+            "at sigma = 0.5, got 0.25 for input 60; .* a look at the calibration labels",
+        ),
+        (lambda s: counted(s, constant_within=0.2), {}, "a sketch without constant_within"),
         (lambda s: counted(s), {"conformity_score": "aps"}, "arrays for conformity_score='aps'"),
         (
             lambda s: counted(s) + counted(s[:5], first_draw=60),
@@ -112,3 +118,10 @@ def test_cas_refuses_another_range_and_points_seen_before():
     robust = BinCP(radius=0.1, sigma=0.5).calibrate(counted(scores), labels)
     with pytest.raises(ValueError, match=r"scores\[0\] are the draws of calibration point 0"):
         robust.predict_set(counted(scores))
+
+
+def test_equal_levels_of_each_input_are_one_level():
+    scores, labels = draws(8)
+    one = BinCP(radius=0.1, sigma=0.5).calibrate(counted(scores), labels)
+    each = BinCP(radius=0.1, sigma=0.5).calibrate(counted(scores, sigma=[0.5] * 150), labels)
+    assert one.threshold == each.threshold

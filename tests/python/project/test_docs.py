@@ -353,6 +353,7 @@ def check_other_noises(names: dict[str, Any]) -> None:
     assert names["hidden"].radius[0, 0] >= 5
     assert names["held"].lower.shape == (2, 1)
     assert names["smoothed"].radius.max() <= 0.2
+    assert (names["classes"].top_radius <= [0.1, 0.2]).all()
     assert (names["each"].class_radius <= [0.1, 0.2]).all()
     assert names["later"].settings.sigma == 0.25
 

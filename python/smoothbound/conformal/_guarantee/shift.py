@@ -12,7 +12,14 @@ from smoothbound.curves._curve import Curve
 from smoothbound.curves._named import curve as named
 from smoothbound.noise._displaced import outward
 
-__all__ = ["Shift"]
+__all__ = ["ONE_LEVEL", "Shift"]
+
+ONE_LEVEL = (
+    "draw all points at one noise level, because levels that were chosen after a look at the "
+    "calibration labels break the exchangeability of calibration and test points, and with it the "
+    "guarantee"
+)
+"""The reason why points have no noise levels of their own, for errors."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,8 @@ class Shift:
         found, at = named(curve), checks.non_negative("radius", radius)
         if sigma is None and found.has_scale:
             raise ValueError(f"sigma must be given: {found.name} noise has a scale")
+        if checks.array("sigma", sigma).ndim:
+            raise TypeError(f"sigma must be a number, got {checks.shown(sigma)}; {ONE_LEVEL}")
         scale = 1.0 if sigma is None else checks.positive("sigma", sigma)
         found.scaled(at, scale)
         return cls(found, at, scale)
