@@ -36,6 +36,8 @@ def kept_sketch(
     index: NDArray[np.int64],
     n_draws: NDArray[np.int64],
     settings: DrawnWithClasses,
+    sigma: NDArray[np.float64] | None = None,
+    constant_within: NDArray[np.float64] | None = None,
 ) -> ClassSketch:
     """Return the sketch of inputs, in the order of their index.
 
@@ -45,6 +47,10 @@ def kept_sketch(
         The packed counts of each input; those of a failed input are empty, and are left out.
     index, n_draws : ndarray of int64, shape (n_inputs,)
     settings : RunSettings or SmoothedSettings
+    sigma : ndarray of float64, shape (n_inputs,), optional
+        Noise level of each input; by default that of the settings.
+    constant_within : ndarray of float64, shape (n_inputs,), optional
+        Distance from each input within which sigma is constant.
 
     Raises
     ------
@@ -64,7 +70,8 @@ def kept_sketch(
         draws=np.column_stack([ids, np.zeros_like(n), n]),
         classes=settings.classes,
         edges=default_edges(),
-        sigma=settings.sigma,
+        sigma=settings.sigma if sigma is None else sigma[order],
+        constant_within=None if constant_within is None else constant_within[order],
         displacement=settings.displacement,
         noise=settings.noise.kind,
     )

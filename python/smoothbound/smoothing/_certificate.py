@@ -127,17 +127,25 @@ class SmoothedCertificate(Certificate):
         """Return the counts of all classes, which ``certify(..., classes=...)`` made.
 
         They are of the draws that certify the selected class. The inputs are in the order of their
-        index, without those that failed.
+        index, without those that failed. The sketch has the noise level of each input and
+        `constant_within`. For draws without a `grid` its certificates allow for the largest
+        displacement of an input from its lattice point, ``settings.displacement``.
 
         Raises
         ------
         ValueError
-            If no classes were counted, every input failed, or the inputs have several noise levels.
+            If no classes were counted, or every input failed.
         """
         from smoothbound.classes._kept import kept_sketch
 
-        of = one_level(self)
-        return kept_sketch(of.class_counts, of.index, of.n_draws, of.settings)
+        return kept_sketch(
+            self.class_counts,
+            self.index,
+            self.n_draws,
+            self.settings,
+            self.sigma,
+            self.constant_within,
+        )
 
     @classmethod
     def upgraded(cls, table: pa.Table, settings: Settings) -> pa.Table:

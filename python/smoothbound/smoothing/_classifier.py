@@ -30,7 +30,7 @@ from smoothbound.sampling._inputs import indices_of
 from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input
 from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing._array.further import Further, columns_of, digests_of
-from smoothbound.smoothing._array.levels import Levels, Way, held_within, reach_of, record_of
+from smoothbound.smoothing._array.levels import Levels, Way, held_within, record_of
 from smoothbound.smoothing._array.outcomes import Row, sample
 from smoothbound.smoothing._array.points import check_points
 from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings
@@ -369,8 +369,8 @@ class SmoothedClassifier:
         constant_within : float or array-like, shape (n_inputs,), optional
             Radius, >= 0, of a ball around each input on which sigma is constant, as for
             `smoothbound.certify_scores`. `class_radius` is at most this too. Without it, you state
-            that sigma is constant as far as anything is certified. It excludes `classes`, because a
-            sketch does not know it. The `reason` of adaptive draws counts answers without it.
+            that sigma is constant as far as anything is certified. The `reason` of adaptive draws
+            counts answers without it.
         progress : callable, optional
             Called as ``progress(done, n_inputs)`` after each input.
 
@@ -394,7 +394,9 @@ class SmoothedClassifier:
         indices, asked = indices_of(index, len(x)), checks.radii("radii", radii)
         rules = adaptive_draws(adaptive, radius_precision, strictness, budget)
         levels = Levels.of(sigma, self.sigma, len(x))
-        reach = reach_of(constant_within, classes, len(x))
+        reach = constant_within
+        if reach is not None:
+            reach = checks.distances("constant_within", reach, len(x))
         if progress is not None:
             checks.function("progress", progress)
         request = Request(

@@ -130,16 +130,37 @@ def test_draws_go_on_level_by_level(smoothed):
         smoothed.certify_further(X[rows], together[rows], thresholds=[0.7])
 
 
-def test_a_sketch_of_all_classes_has_one_level(smoothed):
-    together = smoothed.certify(X, sigma=SIGMA, classes="all", grid=255, **ASKED)
-    with pytest.raises(ValueError, match=r"have 3: choose those of one, as in certificate\[cert"):
-        together.class_sketch()
-    rows = np.flatnonzero(SIGMA == 0.25)
-    alone = smoothed.with_sigma(0.25).certify(X[rows], index=rows, classes="all", grid=255, **ASKED)
-    ours, theirs = together[SIGMA == 0.25].class_sketch(), alone.class_sketch()
-    assert ours.sigma == 0.25
-    one, other = ours.certify(radii=[0, 0.1]), theirs.certify(radii=[0, 0.1])
-    np.testing.assert_array_equal(one.lower, other.lower)
+@pytest.mark.parametrize("reach", [None, [0.02, np.inf, 0.1, 0.01, 0.3]], ids=["free", "held"])
+def test_a_sketch_of_all_classes_has_each_level(smoothed, reach):
+    index = np.array([4, 1, 7, 9, 2])
+    options = ASKED | {"classes": "all", "grid": 255}
+    together = smoothed.certify(X, sigma=SIGMA, constant_within=reach, index=index, **options)
+    sketch = together.class_sketch()
+    order = np.argsort(index)
+    np.testing.assert_array_equal(sketch.sigma, SIGMA[order])
+    made = sketch.certify(radii=[0, 0.1])
+    for row, i in enumerate(order.tolist()):
+        one = smoothed.with_sigma(float(SIGMA[i])).certify(X[[i]], index=[index[i]], **options)
+        limit = np.inf if reach is None else reach[i]
+        alone = one.class_sketch().certify(radii=[0, 0.1], constant_within=limit)
+        for name in ("lower", "upper", "top", "top_radius", "vote_lower", "class_radius"):
+            np.testing.assert_array_equal(getattr(made, name)[[row]], getattr(alone, name), name)
+        if reach is None:
+            assert sketch.select([index[i]]) == one.class_sketch() == together[[i]].class_sketch()
+        else:
+            assert max(made.top_radius[row], made.class_radius[row]) <= limit
+
+
+def test_a_sketch_without_a_grid_has_the_largest_displacement(smoothed):
+    x = X + np.float32(1e-4)
+    together = smoothed.certify(x, sigma=SIGMA, classes="all", **ASKED)
+    sketch = together.class_sketch()
+    assert sketch.displacement == together.settings.displacement > 0
+    alone = smoothed.with_sigma(0.125).certify(x[[3]], index=[3], classes="all", **ASKED)
+    own = alone.class_sketch()
+    assert own.displacement < sketch.displacement
+    np.testing.assert_array_equal(sketch.votes[[3]], own.votes)
+    assert sketch.certify().class_radius[3] < own.certify().class_radius[0]
 
 
 def test_a_budget_is_that_of_all_inputs(smoothed):
@@ -186,7 +207,6 @@ def test_inputs_that_fail_do_not_end_the_others():
         ({"constant_within": [0.1] * 4}, ValueError, "constant_within must have one number for"),
         ({"constant_within": -0.1}, ValueError, "constant_within must be at least 0"),
         ({"constant_within": np.nan}, ValueError, "constant_within must be at least 0"),
-        ({"constant_within": 0.1, "classes": "all"}, ValueError, "classes must be left out with"),
         (
             {"sigma": [0.5] * 4 + [0.001], "adaptive": True, "radii": [0.5], "thresholds": [0.9]},
             ValueError,
@@ -198,7 +218,7 @@ def test_refuses(smoothed, options, kind, need):
     drawn = []
     smoothed.sampler.model._forward = lambda x: drawn.append(x) or network(x)
     with pytest.raises(kind, match=need):
-        smoothed.certify(X, grid=None if "classes" in options else 255, n=300, **options)
+        smoothed.certify(X, grid=255, n=300, **options)
     assert not drawn
 
 

@@ -18,7 +18,7 @@ from smoothbound.smoothing._certificate import SmoothedCertificate
 from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
 from smoothbound.smoothing._one_input.fixed_draws import Procedure
 
-__all__ = ["Levels", "Way", "held_within", "reach_of", "record_of"]
+__all__ = ["Levels", "Way", "held_within", "record_of"]
 
 
 @dataclass(frozen=True)
@@ -103,24 +103,6 @@ def record_of(noises: list[Noise], elements: int) -> NoiseRecord:
         return records[0]
     largest = max(records, key=lambda record: record.displacement or 0.0)
     return replace(largest, sigma=None, steps=None)
-
-
-def reach_of(constant_within: object, classes: object, n_inputs: int) -> NDArray[np.float64] | None:
-    """Return the stated distance for each input, None if there is none.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no such distance, or classes are counted beside it.
-    """
-    if constant_within is None:
-        return None
-    if classes is not None:
-        raise ValueError(
-            "classes must be left out with constant_within: a ClassSketch certifies any radius "
-            "later, and does not know the ball on which sigma is constant"
-        )
-    return checks.distances("constant_within", constant_within, n_inputs)
 
 
 def held_within(
