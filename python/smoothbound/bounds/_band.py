@@ -1,9 +1,10 @@
 """Confidence bands of a survival function: calibrated once, kept, and shared by calls.
 
-A band depends on the number of draws, alpha and the knots, never on scores. The local level of the
-equal-local-levels band (`ell`) takes seconds to calibrate for 100 000 draws, so it is kept in
-memory and in the user's cache directory (or in ``SMOOTHBOUND_CACHE_DIR``). A level that is read
-from a file is checked: its coverage is computed once more, which takes a sixth of the time.
+A band depends on the number of draws, alpha and the knots, and not on the scores. The local level
+of the equal-local-levels band (`ell`) takes seconds to calibrate for 100 000 draws, so it is kept
+in memory and in the user's cache directory (or in ``SMOOTHBOUND_CACHE_DIR``). A level that is read
+from a file is checked: its coverage is computed again, which takes a sixth of the time of a
+calibration.
 """
 
 from __future__ import annotations
@@ -41,38 +42,38 @@ _log = logging.getLogger("smoothbound")
 def local_level(
     n: int, *, alpha: float = 1e-3, n_bins: int | None = None, two_sided: bool = False
 ) -> float:
-    """Calibrate the equal-local-levels band: the level at which each of its points fails.
+    """Return the local level of the band `ell`: the probability that each point of it fails.
 
     Parameters
     ----------
     n : int
         Number of draws.
     alpha : float
-        Probability with which any point of the band fails, in (0, 1).
+        Probability that the band fails at one point or more, in (0, 1).
     n_bins : int, optional
-        Number of equal-count bins, whose knots the band holds at; by default every draw is a knot.
+        Number of equal-count bins. The band holds at their knots. By default every draw is a knot.
     two_sided : bool
-        Whether upper bounds, the mirror image of the lower ones, are part of the band.
+        Whether the band has upper bounds too, which are the mirror image of the lower ones.
 
     Returns
     -------
     float
-        eta: the bound at the k-th largest draw is the eta-quantile of Beta(k, n + 1 - k).
-        It is rounded down, so that the coverage is at least 1 - alpha in spite of the numerical
-        error of the recursion.
+        The local level eta. The bound at the k-th largest draw is the quantile of Beta(k, n + 1 -
+        k) at eta, which is rounded down, so that the coverage is at least 1 - alpha in spite of the
+        numerical error of the recursion.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above.
+        If an argument has the wrong type or is outside the range stated above.
     KeyboardInterrupt
-        After Ctrl-C, at any time during the calibration.
+        If Ctrl-C is pressed during the calibration.
 
     Notes
     -----
-    A calibration of many draws takes long (`seconds_to_calibrate`): half a minute for a million
-    draws, an hour for 10^8. `certify_scores` refuses a calibration of more than ten minutes. A call
-    of this function makes it, and keeps it for `certify_scores`.
+    A calibration for many draws is slow (see `seconds_to_calibrate`): it takes half a minute for a
+    million draws and an hour for 10^8. `certify_scores` refuses to calibrate for more than ten
+    minutes. This function does it, and stores the level for later calls of `certify_scores`.
 
     References
     ----------
@@ -94,34 +95,34 @@ def local_level(
 
 
 def level_of(n: int, alpha: float, n_bins: int) -> float:
-    """Return the local level for n draws and the knots of `n_bins` bins; 0: every draw is a knot.
+    """Return the local level for n draws and `n_bins` bins; with 0 bins every draw is a knot.
 
     Raises
     ------
     ValueError
-        If it would take more than ten minutes to calibrate.
+        If the calibration would take more than ten minutes.
     """
     n = checks.count("n", n, 1, 2**32 - 1)
-    alpha = checks.probability("alpha", alpha)  # of one side, half of the least alpha
+    alpha = checks.probability("alpha", alpha)  # half of alpha with two sides
     n_bins = checks.count("n_bins", n_bins, 0)
     return _kept_level(n, alpha, n_bins if n_bins < n else 0, False, _MOST_SECONDS)
 
 
 def seconds_to_calibrate(n: int, n_bins: int = 0) -> float:
-    """Forecast how long a calibration takes in the core, within a factor of three.
+    """Estimate the seconds that a calibration takes in the core, within a factor of three.
 
     Parameters
     ----------
     n : int
         Number of draws.
     n_bins : int
-        Equal-count bins; 0: every draw is a knot.
+        Number of equal-count bins; with 0 every draw is a knot.
 
     Returns
     -------
     float
-        Seconds, from measurements at 10^4 to 10^6 draws. Each of the knots that lie far apart costs
-        a convolution. Knots that lie close together share one.
+        Seconds, extrapolated from measurements at 10^4 to 10^6 draws. A knot that lies far from the
+        others costs a convolution. Knots that lie close together share one.
 
     Examples
     --------
@@ -157,12 +158,12 @@ def _announce(n: int, n_bins: int, patience: float) -> None:
         fewer = (patience / (1.8e-7 * n)) ** 2 / 4  # bins that take half of it
         offer = f"n_bins={math.floor(fewer)} or less, " if fewer >= 100 else ""
         raise ValueError(
-            f"{took}, once; take {offer}band='dkw' or fewer draws, or call "
-            f"smoothbound.bounds.local_level({n}, alpha=..., n_bins=...), which does it and "
-            "keeps it"
+            f"{took}; use {offer}band='dkw' or fewer draws, or call "
+            f"smoothbound.bounds.local_level({n}, alpha=..., n_bins=...) once, which "
+            "stores the level for later calls"
         )
     if seconds > _ANNOUNCED_SECONDS:
-        _log.warning("%s; it is kept for the next time", took)
+        _log.warning("%s; the level is stored for later calls", took)
 
 
 def _duration(seconds: float) -> str:
@@ -179,7 +180,7 @@ def _calibrated(n: int, alpha: float, n_bins: int, two_sided: bool) -> float:
 
 
 def _is_level(level: float, n: int, alpha: float, n_bins: int, two_sided: bool) -> bool:
-    """Return whether a level has the coverage 1 - alpha and is not needlessly low."""
+    """Return whether a level has the coverage 1 - alpha and is not lower than needed."""
     safe = alpha / ((n_bins or n) * (2 if two_sided else 1))  # the union bound over the points
     if not safe * (1 - 1e-6) <= level <= alpha:
         return False
@@ -233,7 +234,7 @@ def _write(path: Path, key: str, level: float) -> None:
 
 @kept(most=_MOST_KNOTS, size=lambda backend, kind, n, alpha, n_bins: n_bins or n)
 def confidence_band(backend: Backend, kind: Band, n: int, alpha: float, n_bins: int) -> Any:
-    """Make a backend's band with the levels of its knots, once for all calls that share it.
+    """Return a backend's band with the levels of its knots. Calls with the same arguments share it.
 
     Parameters
     ----------

@@ -42,19 +42,21 @@ class Certificate:
     ----------
     settings : Settings
     lower : ndarray of float64, shape (n_inputs, n_radii), or None
-        The expected score cannot fall below it within the radius. Each entry holds with
+        Lower bounds on the expected score at every point within the radius. Each entry holds with
         probability at least 1 - alpha over the draws. All radii of an input hold at once, except
-        with ``bound="tangent"``.
+        with ``bound="tangent"``. None without the lower side.
     upper : ndarray of float64, shape (n_inputs, n_radii), or None
-        The expected score cannot rise above it within the radius.
+        Upper bounds on the expected score at every point within the radius. None without the upper
+        side.
     radius : ndarray of float64, shape (n_inputs, n_thresholds), or None
-        The radius, in the units of the input, within which the expected score stays above the
-        threshold; NaN where even R = 0 fails. None without the lower side.
+        Certified radii, in the units of the input. The expected score stays above the threshold at
+        every point within the radius. NaN if it is not certified above the threshold at R = 0. None
+        without the lower side.
     sigma : ndarray of float64, shape (n_inputs,), or None
-        Noise level of each input; None if ``settings.sigma`` is that of all. Otherwise the settings
-        have the least of them.
+        Noise level of each input. None if all inputs have the noise level ``settings.sigma``.
+        Otherwise ``settings.sigma`` is the least of them.
     constant_within : ndarray of float64, shape (n_inputs,), or None
-        Radius around each input within which sigma is constant, which no certified radius exceeds;
+        Radius around each input within which sigma is constant. No certified radius exceeds it.
         None if none was stated.
     """
 
@@ -68,14 +70,14 @@ class Certificate:
     constant_within: NDArray[np.float64] | None = field(default=None, kw_only=True)
 
     _own_columns: ClassVar[tuple[str, ...]] = ()  # attributes that only a subclass has
-    _in_files_only: ClassVar[tuple[str, ...]] = ()  # columns that no frame and no text shows
+    _in_files_only: ClassVar[tuple[str, ...]] = ()  # columns that data frames and texts leave out
 
     def __len__(self) -> int:
         """Return the number of inputs."""
         return next(len(a) for a in (self.lower, self.upper, self.radius) if a is not None)
 
     def __getitem__(self, which: Any) -> Self:
-        """Return the certificate of some inputs, chosen as the rows of an array are.
+        """Return the certificate of some inputs, which are selected like rows of an array.
 
         Parameters
         ----------
@@ -84,11 +86,11 @@ class Certificate:
         Raises
         ------
         IndexError
-            If there is no such input, or `which` has more than one dimension.
+            If an input does not exist, or `which` has more than one dimension.
         """
         rows = np.atleast_1d(np.arange(len(self))[which])
         if rows.ndim > 1:
-            raise IndexError(f"a certificate has one dimension, got an index of {rows.ndim}")
+            raise IndexError(f"a certificate has one dimension, got an index with {rows.ndim}")
         return replace(self, **{name: _taken(values, rows) for name, values in self._parts()})
 
     def __eq__(self, other: object) -> bool:
@@ -118,31 +120,31 @@ class Certificate:
         return Preview(title, len(self), *names_and_columns, checks.remark_on_alpha(of.alpha))
 
     def noise_levels(self, symbol: str) -> str:
-        """Say which noise levels the inputs have."""
+        """Return the noise levels of the inputs as text."""
         return exact_levels(symbol, self.settings.sigma, self.sigma)
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
-        """Yield the name and the values of each part that has one entry per input, or is None."""
+        """Yield the name and the values, or None, of each attribute with one entry per input."""
         for part in fields(self):
             if part.name != "settings":
                 yield part.name, getattr(self, part.name)
 
     def save(self, path: str | Path) -> None:
-        """Write the certificate to a Parquet file, which takes the place of `path` once complete.
+        """Write the certificate to a Parquet file, which replaces `path` once it is complete.
 
         The columns are those of `to_arrow`. A checksum covers settings and numbers.
 
         Parameters
         ----------
         path : str or Path
-            Ends in .parquet.
+            Name of the file, which must end in .parquet.
 
         Raises
         ------
         StoreError
-            If it cannot be written; `path` is then as it was.
+            If the file cannot be written. `path` then keeps its old content.
         TypeError, ValueError
-            If `path` has another ending or is no path, or the certificate has neither radii nor
+            If `path` is not a path or has another ending, or the certificate has neither radii nor
             thresholds.
 
         Examples
@@ -161,12 +163,12 @@ class Certificate:
 
     @classmethod
     def upgraded(cls, table: pa.Table, settings: Settings) -> pa.Table:
-        """Return the table of a file, which can be older, with the columns of this version."""
+        """Return the table of a file with the columns of this version; the file may be older."""
         return table
 
     @classmethod
     def shape_of(cls, name: str, settings: Settings) -> tuple[int, ...]:
-        """Return the shape of `lower`, `upper` or `radius` of one input."""
+        """Return the shape that `lower`, `upper` or `radius` has for one input."""
         return (len(settings.thresholds if name == "radius" else settings.radii),)
 
     @classmethod
@@ -181,18 +183,18 @@ class Certificate:
         Parameters
         ----------
         path : str or Path
-            A .parquet file, or a folder with all shards of ``bounds --shard``.
+            A .parquet file, or a folder with all shards that ``bounds --shard`` wrote.
 
         Returns
         -------
         Certificate
-            Of the class that was saved.
+            An object of the class that was saved.
 
         Raises
         ------
         StoreError
-            If there is no such file, it holds no certificate or one of another class, is damaged,
-            or a setting or number is not within its range.
+            If the file does not exist, is damaged, holds no certificate or one of another class, or
+            a setting or a number in it is out of range.
         """
         with name_the_extra():
             from smoothbound.bounds._certificate_files import read
@@ -203,14 +205,14 @@ class Certificate:
         return made
 
     def plot(self, ax: Axes | None = None, inputs: ArrayLike | None = None) -> Axes:
-        """Draw the certified confidence over the radius, one curve an input.
+        """Draw the certified confidence over the radius, one curve for each input.
 
-        The curves have labels: ``cert.plot().legend()`` tells which is which.
+        The curves have labels, which ``cert.plot().legend()`` shows.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; by default new ones of pyplot.
+            The axes to draw on; by default new ones of pyplot.
         inputs : array_like of int, optional
             Rows of the inputs to draw; by default the first ten.
 
@@ -221,12 +223,12 @@ class Certificate:
         Raises
         ------
         ValueError
-            If there are no radii, or no such inputs.
+            If the certificate has no radii, or an input does not exist.
         """
         of = self.settings
         if not of.radii:
             raise ValueError(
-                "certificate has no radii to draw the confidence at; certify with radii"
+                "certificate has no radii, so there is no confidence to draw; certify with radii"
             )
         try:
             chosen = self[:10] if inputs is None else self[checks.array("inputs", inputs)]
@@ -252,11 +254,11 @@ class Certificate:
         return self.lower, self.upper, getattr(self, "index", range(len(self)))
 
     def _limits(self) -> tuple[float, float] | None:
-        """Return the limits of the axis of the bounds, if there are any."""
+        """Return the limits of the axis of the bounds; None if it has none."""
         return self.limits_of("lower", self.settings)
 
     def _columns(self) -> dict[str, Any]:
-        """Return the columns of `to_arrow` by name, each with one row an input."""
+        """Return the columns of `to_arrow` by name, each with one row for each input."""
         own = {name: getattr(self, name) for name in self._own_columns}
         of_inputs = {"sigma": self.sigma, "constant_within": self.constant_within}
         own |= {name: values for name, values in of_inputs.items() if values is not None}
@@ -267,12 +269,12 @@ class Certificate:
         }
 
     def to_arrow(self) -> pa.Table:
-        """Return a table with one row an input and the settings in its metadata.
+        """Return an Arrow table with one row for each input, and the settings in its metadata.
 
-        Columns "lower", "upper" and "radius" are lists as long as the radii or the thresholds. A
-        column without radii or thresholds is left out, as are "sigma" and "constant_within" if they
-        are None. The metadata key ``smoothbound`` holds the
-        settings as JSON, and ``smoothbound class`` the name of the class.
+        The columns "lower", "upper" and "radius" hold lists with one entry for each radius or
+        threshold. A column without radii or thresholds is left out, as are "sigma" and
+        "constant_within" if they are None. The metadata key ``smoothbound`` holds the settings as
+        JSON, and ``smoothbound class`` the name of the class.
         """
         with name_the_extra():
             import pyarrow as pa
@@ -288,11 +290,11 @@ class Certificate:
         return pa.table(columns).replace_schema_metadata(metadata)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a data frame with one row an input and one column a number.
+        """Return a data frame with one row for each input and one column for each number.
 
-        Columns are named ``lower@R`` and ``upper@R`` by the radius and ``radius@c`` by the
-        threshold, both with all their digits. A radius that is asked for twice has two columns of
-        the same name.
+        The columns are named ``lower@R`` and ``upper@R`` by the radius, and ``radius@c`` by the
+        threshold, with all digits. A radius that is requested twice has two columns of the same
+        name.
         """
         with name_the_extra():
             import pandas as pd
@@ -321,7 +323,7 @@ class Certificate:
 
 
 def _class_named(name: str) -> type[Certificate]:
-    """Return a public class of certificates by its name, which a file states."""
+    """Return the public class of certificates that has a name."""
     named = public(name) if name.endswith("Certificate") else None
     if not (isinstance(named, type) and issubclass(named, Certificate)):
         raise LookupError(f"there is no class {name!r} of certificates")
@@ -346,7 +348,7 @@ def _arrow_column(values: Any) -> pa.Array[Any]:
     if np.ndim(values) == 1:
         column: pa.Array[Any] = pa.array(values)
         return column
-    # Without a copy, and without pandas, which pa.array() takes half a second to import.
+    # This needs no copy, and no pandas, which pa.array() takes half a second to import.
     buffer = pa.py_buffer(np.ascontiguousarray(values).data)
     column = pa.Array.from_buffers(pa.float64(), values.size, [None, buffer])
     for width in values.shape[:0:-1]:

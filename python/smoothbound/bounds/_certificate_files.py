@@ -1,4 +1,4 @@
-"""Writing and reading of certificates, as Parquet or CSV, whole or a few rows at a time.
+"""Writing and reading certificates as Parquet or CSV files, whole or a few rows at a time.
 
 Settings and numbers that are read are checked like arguments.
 """
@@ -51,13 +51,13 @@ __all__ = [
 KINDS = (".parquet", ".csv")
 _PART = re.compile(r"([0-9]{1,10})-of-([0-9]{1,10})\.parquet")
 
-CLASS_KEY = b"smoothbound class"  # of the metadata: the name of the class of certificates
-TABLE_KEY = b"smoothbound scores"  # of a shard: which table of scores it is a part of
-SHARD_KEY = b"smoothbound shard"  # of a shard: its name, because a file can be copied to another
+CLASS_KEY = b"smoothbound class"  # metadata key of the name of the class of certificates
+TABLE_KEY = b"smoothbound scores"  # metadata key of a shard: which table of scores it is a part of
+SHARD_KEY = b"smoothbound shard"  # metadata key of a shard: its name, because files can be renamed
 
 
 class Tabular(Protocol):
-    """The two tables of a certificate, one of which is written."""
+    """The two tables of a certificate, either of which can be written."""
 
     def to_arrow(self) -> pa.Table: ...
     def flat(self) -> tuple[list[str], list[Any]]: ...
@@ -69,7 +69,7 @@ _FORMERLY = {"index": ("example", "inputs")}  # names that columns have in older
 
 
 def write(certificate: Tabular, path: str | Path) -> None:
-    """Write a certificate: `Certificate.save`."""
+    """Write a certificate to a Parquet file; see `Certificate.save`."""
     if checks.path("path", path).suffix.lower() != ".parquet":
         raise ValueError(
             f"path must end in .parquet, got {path}; for a CSV file use to_pandas().to_csv(path)"
@@ -81,15 +81,15 @@ def write(certificate: Tabular, path: str | Path) -> None:
 
 
 def read(path: str | Path, class_named: Callable[[str], Any]) -> Any:
-    """Read a certificate: `Certificate.load`.
+    """Read a certificate; see `Certificate.load`.
 
     Parameters
     ----------
     path : str or Path
         A file, or a folder with the files of all shards.
     class_named : callable
-        Takes the name of a class of certificates, which the file states, and returns the class, or
-        raises a LookupError.
+        A function that takes the name of a class of certificates, which the file states. It returns
+        the class or raises a LookupError.
     """
     path = checks.path("path", path)
     table, is_sealed = _of_all_parts(path) if path.is_dir() else read_table(path)
@@ -105,7 +105,7 @@ def read(path: str | Path, class_named: Callable[[str], Any]) -> Any:
         return kind(settings, **{name: _part(kind, name, settings, table) for name in names})
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         words = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise StoreError(f"{path} holds no sound certificate: {words}") from error
+        raise StoreError(f"{path} holds no valid certificate: {words}") from error
 
 
 def _part(kind: Any, name: str, settings: Settings, table: pa.Table) -> Any:
@@ -145,12 +145,12 @@ def _part(kind: Any, name: str, settings: Settings, table: pa.Table) -> Any:
 
 
 def part_file(folder: Path, index: int, count: int) -> Path:
-    """Return the file of a shard. The names of the shards sort as their rows do."""
+    """Return the file of a shard. Sorted by name, the files are in the order of their rows."""
     return folder / f"{index:0{len(str(count - 1))}}-of-{count}.parquet"
 
 
 def rows_of_part(index: int, count: int, n_inputs: int) -> range:
-    """Return the rows of a shard: rows in succession, so that files are read once by all shards.
+    """Return the rows of a shard, which are consecutive, so that the shards read each file once.
 
     Examples
     --------
@@ -161,9 +161,9 @@ def rows_of_part(index: int, count: int, n_inputs: int) -> range:
 
 
 def parts_in(folder: Path) -> dict[Path, tuple[int, int]]:
-    """Return the files of finished shards in a folder, each with its shard and their number.
+    """Return the files of finished shards in a folder, with the index and the number of shards.
 
-    Other files are left out, also those whose names `part_file` does not write.
+    Files with names that `part_file` does not produce are left out.
     """
     found = {}
     for file in sorted(folder.iterdir()) if folder.is_dir() else []:
@@ -186,12 +186,12 @@ def require_same_run(
     count : int
         Number of shards.
     scores : mapping
-        What tells the table of all scores from others: its number of rows, and so on.
+        Values that identify the table of all scores, such as its number of rows.
 
     Raises
     ------
     StoreError
-        It names each setting that differs, with both values.
+        If a setting differs. The error names each such setting with both values.
     """
     ours = json.loads(settings.to_json()) | dict(scores)
     for path, (_, others) in parts_in(folder).items():
@@ -208,13 +208,13 @@ def require_same_run(
                 "; ".join(f"{name}: was {was!r}, now {now!r}" for name, was, now in told)
             )
             raise StoreError(
-                f"{path} is a shard of another run: {words}. All shards need the same options; "
-                "state those of the others, or another --out"
+                f"{path} is a shard of another run: {words}. All shards need the same options: use "
+                "those of the other shards, or another --out"
             )
 
 
 def _said_by(path: Path) -> dict[str, Any]:
-    """Return the settings of a shard and what it says of its scores, as JSON holds them."""
+    """Return the settings of a shard and its description of the scores, as decoded from JSON."""
     try:
         file, _ = open_file(path, check=False)
         metadata = file.schema_arrow.metadata or {}
@@ -222,7 +222,7 @@ def _said_by(path: Path) -> dict[str, Any]:
         return dict(json.loads(metadata[METADATA_KEY])) | dict(json.loads(metadata[TABLE_KEY]))
     except (StoreError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise StoreError(
-            f"{path} is no sound shard: {printable(str(error))}; delete it and make it again"
+            f"{path} is not a valid shard: {printable(str(error))}; delete it and make it again"
         ) from error
 
 
@@ -231,8 +231,7 @@ def _of_all_parts(folder: Path) -> tuple[pa.Table, bool]:
     parts = parts_in(folder)
     if not parts:
         raise StoreError(
-            f"{folder} holds no certificate: needed is a file, or a folder that bounds --shard "
-            "wrote"
+            f"{folder} holds no certificate: give a file, or a folder that bounds --shard wrote"
         )
     counts = sorted({count for _, count in parts.values()})
     if len(counts) > 1:
@@ -248,7 +247,7 @@ def _of_all_parts(folder: Path) -> tuple[pa.Table, bool]:
     for path, table, _ in read:
         if table.schema.metadata != read[0][1].schema.metadata:
             raise StoreError(
-                f"{path} and {read[0][0]} have other settings, or are of other scores: delete one "
+                f"{path} and {read[0][0]} have different settings or scores: delete one "
                 "of them and make it again"
             )
     joined = pa.concat_tables([table for _, table, _ in read], promote_options="permissive")
@@ -268,7 +267,7 @@ def require_whole_part(path: Path) -> None:
     Raises
     ------
     StoreError
-        If it is damaged, or was made as another shard.
+        If the file is damaged, or was made as another shard.
     """
     file, is_sealed = open_file(path)
     made_as = (file.schema_arrow.metadata or {}).get(SHARD_KEY, b"no shard")
@@ -295,38 +294,38 @@ def require_kind(path: Path) -> None:
     """
     if path.suffix.lower() not in KINDS:
         raise StoreError(
-            f"--out must end in {' or '.join(KINDS)}, which decides what is written; got {path}"
+            f"--out must end in {' or '.join(KINDS)}, which decides the format, got {path}"
         )
 
 
 def settings_beside(path: Path) -> Path:
-    """Return the file with the settings of a .csv file: its name followed by .json."""
+    """Return the file with the settings of a .csv file, which has that name followed by .json."""
     return path.with_name(f"{path.name}.json")
 
 
 @contextmanager
 def writing(path: Path, scores: Mapping[str, object] | None = None) -> Iterator[_Write]:
-    """Write a file of certificates, which replaces `path` once it is complete.
+    """Write certificates to a file, which replaces `path` once it is complete.
 
     Parameters
     ----------
     path : Path
-        Ends in .parquet, for the columns of `Certificate.to_arrow` with the settings in the
-        metadata; or in .csv, for the columns of `Certificate.to_pandas`, with the settings in a
-        file of their own, `settings_beside` it.
+        A file that ends in .parquet gets the columns of `Certificate.to_arrow`, with the settings
+        in the metadata. A file that ends in .csv gets the columns of `Certificate.to_pandas`, and
+        the settings go to the file that `settings_beside` names.
     scores : mapping, optional
-        Of a shard: what tells the table of all scores from others. For .parquet.
+        For a shard, which is a .parquet file: values that identify the table of all scores.
 
     Yields
     ------
     callable
-        To be called with the columns that come first, such as the ids of the inputs, and with the
-        certificate of the same inputs. All certificates must have the same settings.
+        A function to call with the columns that come first, such as the ids of the inputs, and with
+        the certificate of the same inputs. All certificates must have the same settings.
 
     Raises
     ------
     StoreError
-        If the file cannot be written, or one of the first columns has the name of another.
+        If the file cannot be written, or one of the first columns has the name of another column.
     """
     if path.suffix.lower() == ".parquet":
         of_shard: dict[bytes, bytes] = {}
@@ -353,7 +352,7 @@ def _parquet(file: BinaryIO, of_shard: dict[bytes, bytes]) -> Iterator[_Write]:
         joined = _joined(ids, table.column_names, table.columns)
         joined = joined.replace_schema_metadata((table.schema.metadata or {}) | of_shard)
         if writer is None:
-            # A dictionary would only cost time, because hardly any number occurs twice.
+            # A dictionary would only cost time, because few numbers occur twice.
             options: dict[str, Any] = {"use_dictionary": False, "write_page_checksum": True}
             writer = pq.ParquetWriter(file, joined.schema, compression="lz4", **options)
         writer.write_table(joined)
@@ -390,14 +389,14 @@ def _joined(ids: pa.Table, names: list[str], columns: list[Any]) -> pa.Table:
     for name in ids.column_names:
         if name in names:
             raise StoreError(
-                f"the scores have a column {name!r} beside them, which is the name of a result; "
+                f"the table of scores has a column {name!r}, which is the name of a result; "
                 "rename it"
             )
     return pa.Table.from_arrays([*ids.columns, *columns], names=[*ids.column_names, *names])
 
 
 def _harmless(ids: pa.Table) -> pa.Table:
-    """Change texts that a spreadsheet would take for formulas."""
+    """Change texts that a spreadsheet would read as formulas."""
     for j, column in enumerate(ids.columns):
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             cells = [spreadsheet_cell(text) for text in column.to_pylist()]

@@ -28,8 +28,8 @@ from smoothbound.scores._arrays import as_scores, outside_range
 
 __all__ = ["certify_each", "certify_rows", "certify_scores"]
 
-_TRANSPOSED = (  # after another error about scores of this shape
-    "these scores are {} inputs with {} draws each; if a column holds an input, transpose them"
+_TRANSPOSED = (  # appended to other errors about scores of this shape
+    "these scores are {} inputs with {} draws each; if each column is an input, transpose them"
 )
 
 Vector = NDArray[np.float64]
@@ -64,116 +64,117 @@ def certify_scores(
     Parameters
     ----------
     scores : array of float16, float32 or float64, shape (n_inputs, n_draws)
-        Row i holds the scores h(x_i + delta) of independent draws of the noise, which is
-        delta ~ N(0, sigma^2 I) for the Gaussian.
-        NumPy, torch (any device), Arrow, or anything with DLPack, the buffer protocol or the
-        array interface. `smoothbound.scores.as_scores` says which of them are copied.
+        Row i holds the scores h(x_i + delta) of independent draws of the noise. For the Gaussian,
+        delta ~ N(0, sigma^2 I). The array is from NumPy, torch (any device) or Arrow, or has
+        DLPack, the buffer protocol or the array interface. `smoothbound.scores.as_scores` states
+        which of them are copied.
     sigma : float or array-like, shape (n_inputs,)
-        Noise level, > 0, in the units of the model's input before normalisation. It is left out
-        with a `curve` that has no scale. With one for each input, sigma(x), a certificate holds
-        only as far as sigma(x') = sigma(x): state that distance by `constant_within`.
+        Noise level, > 0, in the units of the model's input before normalisation. Leave it out with
+        a `curve` that has no scale. If each input has a noise level of its own, sigma(x), a
+        certificate holds only at points x' with sigma(x') = sigma(x): state their distance by
+        `constant_within`.
     curve : {"gaussian", "l1-uniform", "l1-laplace", "ablation-K-of-D"} or Curve
-        The noise of the draws, and what it certifies against: the radii are distances in the norm
-        of the curve (`smoothbound.curves`, docs/other-noises.md). Only the Gaussian takes
+        The noise of the draws and the measure of distance: radii are distances in the norm of the
+        curve (`smoothbound.curves`, docs/other-noises.md). Only the Gaussian takes
         ``bound="tangent"`` and ``"joint"``, and ``bound="mean"`` needs a convex curve.
         Probabilities and quantiles take every curve.
     alpha : float
         Failure probability of each certificate, at least 1e-300 and below 1.
     score_range : (float, float), optional
-        Range [a, b] of the confidence measure: (0, 1) for the score, (-1, 1) for the margin.
-        b - a must be finite and at least 1e-300. By default (0, 1). Probabilities and quantiles
-        need no range and have none by default; either end may be infinite.
+        Range [a, b] of the confidence measure: (0, 1) for the score, (-1, 1) for the margin. b - a
+        must be finite and at least 1e-300. The default is (0, 1). For a probability or a quantile
+        either end may be infinite, and by default there is no range.
     radii : array-like, shape (n_radii,)
-        l2 radii at which to bound the confidence, >= 0, in the units of the input, as sigma; for
-        another curve radii in its distance.
+        Radii, >= 0, at which to bound the confidence: l2 distances in the units of the input, like
+        sigma. With another `curve` they are distances in its norm.
     thresholds : array-like, shape (n_thresholds,)
-        Confidence thresholds, strictly inside the range, for which to find the radius. For a
-        probability they lie in (0, 1), for a quantile they are scores.
+        Confidence thresholds, strictly inside the range, for which to find the certified radius.
+        For a probability they lie in (0, 1). For a quantile they are scores.
     bound : {"joint", "cdf", "mean", "tangent"}, optional
-        The joint bound, which is the tightest at all radii at once (docs/joint.md), Theorem 2 (the
-        distribution of the scores), Theorem 1 (their mean; docs/bounds.md), or the tangent bound,
-        which is the tightest at one radius at a time (docs/tangent.md). The default is "joint"
-        with ``order="drawn"`` and enough draws (at alpha = 0.001 from 22 on), and otherwise, or
-        with another `curve`, "cdf", which needs no order. docs/joint.md has the rule, and
-        ``settings.method`` the outcome.
+        "joint" is the joint bound, the tightest at all radii at once (docs/joint.md). "cdf" is
+        Theorem 2, which uses the distribution of the scores, and "mean" is Theorem 1, which uses
+        their mean (docs/bounds.md). "tangent" is the tangent bound, the tightest at one radius at a
+        time (docs/tangent.md). With Gaussian noise, ``order="drawn"`` and enough draws (22 at alpha
+        = 0.001), the default is "joint". Otherwise it is "cdf", which needs no order. docs/joint.md
+        has the rule, and ``settings.method`` the result.
     band : {"ell", "dkw"}, optional
-        Confidence band of the survival function, for ``bound="cdf"``, which is the bound if it is
-        stated: equal local levels, the default, or the paper's Dvoretzky-Kiefer-Wolfowitz band.
+        Confidence band of the survival function for ``bound="cdf"``: equal local levels, the
+        default, or the paper's Dvoretzky-Kiefer-Wolfowitz band. If only a band is stated, the bound
+        is "cdf".
     n_bins : int, optional
-        Number of equal-count bins for ``bound="cdf"`` (the paper uses 10 000), which is the bound
-        if it is stated. By default every draw is a knot, which is the tightest.
+        Number of equal-count bins for ``bound="cdf"``; the paper uses 10 000. By default every draw
+        is a knot, which gives the tightest bound. If only bins are stated, the bound is "cdf".
     mean : {"hoeffding", "bernstein", "betting"}, optional
-        How a mean is bounded. The default for ``bound="mean"`` is Hoeffding's inequality, as in the
-        paper; "betting" is the tightest. For ``bound="tangent"`` it is betting, and "bernstein" is
-        the other choice. ``bound="joint"`` has betting alone.
+        How a mean is bounded. ``bound="mean"`` takes all three: the default is Hoeffding's
+        inequality, as in the paper, and "betting" is the tightest. ``bound="tangent"`` takes
+        "betting", the default, and "bernstein". ``bound="joint"`` takes "betting" only.
     pilot : float
-        Share of each row's draws, in (0, 1), that choose the tangents of ``bound="tangent"`` and
-        ``"joint"``: the first draws in the `order`. The bound rests on the others. Other methods
-        ignore it.
+        Share of each row's draws, in (0, 1), from which ``bound="tangent"`` and ``"joint"`` choose
+        the tangents. These pilot draws are the first in the `order`, and the bound is computed from
+        the other draws. Other methods ignore it.
     sides : {"lower", "upper", "both"}
-        The side to bound. "both" gives each side alpha / 2.
+        The sides to bound. "both" gives each side alpha / 2.
     order : {"unknown", "drawn"}
-        Order in which betting, the tangent and the joint bound use the draws. "unknown": the
-        positions of each row are permuted at random first, because the row may be sorted or
-        arranged by value.
-        "drawn": the row is in the order of drawing, or in another that does not depend on the
-        values, and the order is kept. Other methods ignore it.
+        Order in which betting, the tangent and the joint bound use the draws. "unknown" means that
+        a row may be sorted or arranged by value, so its positions are permuted at random first.
+        "drawn" means that a row is in the order of drawing, or in another order that does not
+        depend on the values, and the order is kept. Other methods ignore it.
     seed : int
-        Key of the permutation, together with the number of the row, from 0 to 2^64 - 1. `alpha` is
+        Key of the permutation, together with the number of the row; from 0 to 2^64 - 1. `alpha` is
         then a probability over the draws and the key, so fix the seed before you see the scores.
     first_row : int
-        Number of the first row, from 0 to 2^63 - 1. State it if you certify the rows in parts.
-        Each row then gets the permutation that it gets if all rows are certified at once.
+        Number of the first row, from 0 to 2^63 - 1. State it if you certify the rows in parts: each
+        row then has the same permutation as when all rows are certified at once.
     statistic : {"mean", "probability", "quantile"}
-        What to bound: the mean of the scores, which is the confidence; the probability that a
-        score is at least a level; or a quantile of the scores at a level (docs/levels.md). The
-        last two use neither `bound`, `band`, `n_bins`, `mean`, `pilot`, `order` nor `seed`, and
-        scores may be infinite.
+        The quantity to bound: the mean of the scores, which is the confidence; the probability that
+        a score is at least a level; or a quantile of the scores at a level (docs/levels.md). The
+        last two do not use `bound`, `band`, `n_bins`, `mean`, `pilot`, `order` and `seed`, and
+        allow infinite scores.
     levels : array-like, shape (n_levels,)
-        For a probability, the scores to be reached, finite. For a quantile, its levels, in (0, 1);
-        0.5 is the median.
+        For a probability, finite scores to reach. For a quantile, its levels, in (0, 1); 0.5 is the
+        median.
     backend : {"cpp", "numba"}, optional
-        By default the C++ core, or numba where the core is missing.
+        The implementation to use: by default the C++ core, or numba if the core is missing.
     threads : int, optional
-        Number of threads, 1 to 1024; by default as many as suit the work and the machine. The
+        Number of threads, from 1 to 1024. By default it depends on the work and the machine. The
         result does not depend on it.
     constant_within : float or array-like, shape (n_inputs,), optional
         Radius, >= 0, of a ball around each input on which sigma is constant. Bounds at larger radii
-        become the ends of the range (0 and 1 for a probability), and certified radii at most this
-        (docs/other-noises.md). Without it, you state that sigma is constant as far as anything is
-        certified.
+        become the ends of the range (0 and 1 for a probability), and certified radii are capped at
+        this radius (docs/other-noises.md). Leaving it out states that sigma is constant within
+        every certified radius.
 
     Returns
     -------
     Certificate
-        A `LevelCertificate` for a probability or a quantile.
+        It is a `LevelCertificate` for a probability or a quantile.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above, a score is NaN or outside
-        `score_range`, or there are too few draws to certify anything at this alpha.
+        If an argument has the wrong type or is outside the range stated above, a score is NaN or
+        outside `score_range`, or there are too few draws to certify anything at this alpha.
 
     Notes
     -----
     Let G(s) = P(h(x + delta) >= s), r = R / sigma and psi(p) = Phi(Phi^-1(p) - r). Theorem 2 takes
-    knots a = s_0 < s_1 < ... < s_k and lower bounds p_j on G(s_j), which hold together. At every
-    point within R of x the expected score is at least
+    knots a = s_0 < s_1 < ... < s_k and lower bounds p_j on G(s_j), which hold simultaneously. At
+    every point within R of x the expected score is at least
 
         a + sum over j of (s_j - s_(j-1)) psi(p_j).
 
-    The joint bound joins tangents to Theorem 2 (docs/joint.md).
-    Theorem 1 takes a lower bound e on the expected score at x. At every point within R of x the
-    expected score is at least a + (b - a) psi((e - a) / (b - a)). Upper bounds are the mirror image
-    of lower bounds: those of the scores a + b - h. docs/bounds.md has the proofs. All rounding goes
-    to the safe side.
+    The joint bound adds tangents to Theorem 2 (docs/joint.md). Theorem 1 takes a lower bound e on
+    the expected score at x. At every point within R of x the expected score is at least a + (b - a)
+    psi((e - a) / (b - a)). An upper bound is a + b minus the lower bound of the scores a + b - h.
+    docs/bounds.md has the proofs. All rounding is conservative.
 
     Another `curve` has its own psi in place of this one.
 
-    A probability has the bound P(h(x' + delta) >= t) >= psi(p), with p the bound of Clopper and
-    Pearson from the number of draws >= t; an upper bound is 1 - psi of that of the draws < t. A
-    quantile at level q is bounded by one of the draws, whose rank is the least with psi(p) > 1 - q
-    from below and > q from above. It depends on n, alpha, q and R alone.
+    A probability has the lower bound P(h(x' + delta) >= t) >= psi(p), where p is the bound of
+    Clopper and Pearson from the number of draws >= t. The upper bound is 1 - psi(p), where p is the
+    bound from the number of draws < t. The bound on a quantile at level q is one of the draws. Its
+    rank is the least with psi(p) > 1 - q for a lower bound, and with psi(p) > q for an upper bound.
+    The rank depends only on n, alpha, q and R.
 
     References
     ----------
@@ -229,9 +230,9 @@ def certify_each(
     backend: Backend | None = None,
     threads: int | None = None,
 ) -> Certificate:
-    """Certify rows with noise levels of their own, those with the same one together.
+    """Certify rows that have noise levels of their own. Rows with the same level share a call.
 
-    With `sigma` the one of the request does not matter. Without, it is that of all rows.
+    If `sigma` is None, all rows have the noise level of the request.
     """
     certify = partial(certify_rows, backend=backend, threads=threads)
     if sigma is None or not sigma.size:
@@ -257,9 +258,9 @@ def certify_rows(
     threads: int | None = None,
     positions: NDArray[np.int64] | None = None,
 ) -> Certificate:
-    """Certify each row of scores as a request asks: `certify_scores` with its checked arguments.
+    """Certify each row of scores by a request; `certify_scores` with checked arguments.
 
-    An error names a row by its position, if positions are given.
+    If positions are given, an error names a row by its position.
     """
     first_row = checks.count("first_row", first_row, 0, 2**63 - 1)
     rows = as_scores(scores)
@@ -298,7 +299,7 @@ class _Plans(NamedTuple):
 
 
 def _size(request: Request, *_: Any) -> int:
-    """Count the numbers of a request, because its plans keep some hundred bytes for each."""
+    """Count the numbers of a request. Its plans keep some hundred bytes for each of them."""
     return 100 + len(request.radii) + len(request.thresholds) + request.curve.size
 
 
@@ -354,7 +355,7 @@ def _bounds(
     score_range: tuple[float, float],
     positions: NDArray[np.int64] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the bounds and the radii of one side; refuse scores that are not in the range."""
+    """Return the bounds and the radii of one side; refuse scores outside the range."""
     bounds, radius, bad = plan.certify(rows, first_row)
     if bad >= 0:
         named = bad if positions is None else int(positions[bad])

@@ -1,4 +1,4 @@
-"""A way to turn scores into a certificate: a bound with its band and knots, or with its mean."""
+"""Methods that turn scores into certificates: a bound with its band and knots, or its mean."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ __all__ = ["Method", "pilot_draws"]
 
 @dataclass(frozen=True)
 class Method:
-    """One way to turn the scores of an input into a certificate.
+    """A method to turn the scores of an input into a certificate.
 
     Parameters
     ----------
     bound : {"mean", "cdf", "tangent", "joint", "anytime", "binomial"}
-        Theorem 1 or Theorem 2 of Kumar et al. 2020, the tangent bound (docs/tangent.md), the joint
-        bound (docs/joint.md), the test of draws that may stop at any time (docs/anytime.md), which
-        takes no array of scores, or the bound on a probability from a count, for probabilities and
-        quantiles (docs/levels.md).
+        "mean" is Theorem 1 and "cdf" is Theorem 2 of Kumar et al. 2020. "tangent" is the tangent
+        bound (docs/tangent.md), and "joint" is the joint bound (docs/joint.md). "anytime" is the
+        test of draws that may stop at any time (docs/anytime.md), which takes no array of scores.
+        "binomial" bounds a probability from a count, for probabilities and quantiles
+        (docs/levels.md).
     band : {"dkw", "ell"} or None
-        Confidence band of the survival function; None where the bound uses none.
+        Confidence band of the survival function; None if the bound uses none.
     n_bins : int or None
-        Number of equal-count bins, that is of knots; None makes every draw a knot.
+        Number of equal-count bins. With None every draw is a knot.
     mean : {"hoeffding", "bernstein", "betting"} or None
-        How a mean is bounded. None takes the default: Hoeffding's inequality for "mean", betting
-        for "tangent" and "joint"; "cdf" bounds no mean.
+        How a mean is bounded. None means the default: Hoeffding's inequality for "mean", and
+        betting for "tangent" and "joint". "cdf" bounds no mean.
 
     Raises
     ------
@@ -91,9 +92,9 @@ class Method:
         n_bins: int | None = None,
         mean: Mean | None = None,
     ) -> Method | None:
-        """Make the method that is stated; None if nothing is.
+        """Return the method that the arguments state; None if they state nothing.
 
-        A band or bins without a bound state the bound "cdf", whose band is "ell" by default.
+        A band or bins without a bound imply the bound "cdf", whose band is "ell" by default.
         """
         if bound is not None:
             checks.choice("bound", bound, METHOD_BOUNDS)
@@ -117,12 +118,12 @@ class Method:
         n_bins: int | None = None,
         mean: Mean | None = None,
     ) -> Method | None:
-        """Make the method of a mean that the arguments state, if any; of a level from none.
+        """Return "binomial" for levels, and for a mean the method that is stated, if any.
 
         Raises
         ------
         ValueError
-            If a bound on a mean is stated for a probability or a quantile.
+            If a method for a mean is stated for a probability or a quantile.
         """
         if checks.choice("statistic", statistic, STATISTICS) == "mean":
             return cls.of(bound, band, n_bins, mean)
@@ -135,14 +136,14 @@ class Method:
         return cls("binomial")
 
     def band_of(self, alpha: float) -> tuple[Band, float] | None:
-        """Return the band that the bound uses, and its share of alpha; None if it uses none."""
+        """Return the band that the bound uses with its share of alpha; None if it uses none."""
         if self.bound == "joint":
             return "ell", alpha * JOINT_BAND_SHARE
         return None if self.band is None else (self.band, alpha)
 
     @property
     def splits_pilot(self) -> bool:
-        """Whether the first draws choose stakes and tangents, and the bound rests on the others."""
+        """Whether pilot draws choose stakes and tangents, and the other draws give the bound."""
         return self.bound in ("tangent", "joint")
 
     @property
@@ -152,16 +153,16 @@ class Method:
 
     @property
     def holds_at_all_radii(self) -> bool:
-        """Whether the bounds of one input hold at all radii at once, not only each by itself."""
+        """Whether the bounds of one input hold at all radii at once, and not only one by one."""
         return self.bound in ("mean", "cdf", "joint")
 
     def n_pilot(self, n_draws: int, pilot: float) -> int:
-        """Return how many of the first draws are pilot draws; 0 for a method without a pilot."""
+        """Return the number of pilot draws, which come first; 0 for a method without a pilot."""
         return pilot_draws(n_draws, pilot) if self.splits_pilot else 0
 
     @property
     def name(self) -> str:
-        """Identifier for columns and files, such as ``"cdf_dkw"``."""
+        """The identifier for columns and files, such as ``"cdf_dkw"``."""
         if self.band is not None:
             return f"{self.bound}_{self.band}"
         is_default = self.mean in (None, *MEANS[self.bound][:1])
@@ -192,12 +193,12 @@ class Method:
             "betting": "betting",
         }[self.mean or ""]
         if self.bound == "mean":
-            return f"Theorem 1 of Kumar et al. 2020, its mean bounded by {mean}"
-        return f"a tangent to Theorem 2 at each radius alone, its mean bounded by {mean}"
+            return f"Theorem 1 of Kumar et al. 2020, with a mean bounded by {mean}"
+        return f"a tangent to Theorem 2 at each single radius, with a mean bounded by {mean}"
 
     @property
     def label(self) -> str:
-        """Words for figures and tables, such as ``"Theorem 2 (dkw)"``."""
+        """The name for figures and tables, such as ``"Theorem 2 (dkw)"``."""
         if self.bound == "cdf":
             return f"Theorem 2 ({self.band})"
         if self.bound == "binomial":
@@ -209,5 +210,5 @@ class Method:
 
 
 def pilot_draws(n_draws: int, pilot: float) -> int:
-    """Return a share of the draws as a number: rounded down, and at least 1."""
+    """Return the number of pilot draws: the share `pilot` of all, rounded down, and at least 1."""
     return max(1, math.floor(n_draws * pilot))

@@ -1,4 +1,4 @@
-"""A noise level for each input, and the ball on which it is constant."""
+"""Noise levels of single inputs, and the balls on which they are constant."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def groups(sigma: Vector, *, in_succession: bool) -> list[NDArray[np.int64]]:
     ----------
     sigma : ndarray of float64, shape (n_inputs,)
     in_succession : bool
-        Whether the rows of a group must follow one another, as a permutation by the number of the
-        row needs.
+        Whether the rows of a group must be consecutive, which permutations keyed by the number of
+        the row need.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def groups(sigma: Vector, *, in_succession: bool) -> list[NDArray[np.int64]]:
 
 
 def joined(parts: Sequence[tuple[NDArray[np.int64], Made]], sigma: Vector) -> Made:
-    """Return the certificate of all inputs from those of groups; settings state the least sigma."""
+    """Join the certificates of groups to that of all inputs; its settings have the least sigma."""
     columns: dict[str, Any] = {}
     for name, values in parts[0][1]._parts():
         if values is None:
@@ -55,10 +55,10 @@ def joined(parts: Sequence[tuple[NDArray[np.int64], Made]], sigma: Vector) -> Ma
 
 
 def within(certificate: Made, constant_within: Vector) -> Made:
-    """Return what a certificate shows if sigma is constant only this far from each input.
+    """Restrict a certificate to the balls around the inputs on which sigma is constant.
 
-    Beyond that distance nothing is known of the smoothed classifier, so the bounds there are the
-    ends of the range, 0 and 1 for a probability, and no radius is larger. Bounds of an input
+    Nothing is known about the smoothed classifier beyond these balls. Bounds there become the ends
+    of the range (0 and 1 for a probability), and certified radii are capped. Bounds of an input
     that failed stay NaN.
 
     Examples

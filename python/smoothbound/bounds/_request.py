@@ -1,4 +1,4 @@
-"""Requests, which say how scores are to be bounded, and settings, which say how they were."""
+"""Requests, which state how to bound scores, and settings, which record how they were bounded."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ MAX_SEED = 2**64 - 1
 
 
 class OneSide(NamedTuple):
-    """The part of a request that is about one side.
+    """The part of a request that concerns one side.
 
     Attributes
     ----------
     side : {"lower", "upper"}
     alpha : float
-        The share of this side in the failure probability.
+        The failure probability of this side, which is its share of the request's alpha.
     thresholds : tuple of float
-        Thresholds to certify the radius of; none for the upper side.
+        Thresholds whose radii to certify; none for the upper side.
     """
 
     side: Side
@@ -51,40 +51,42 @@ class OneSide(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """How to bound the scores of an input. Every field is checked when a request is made.
+    """How to bound the scores of an input. Each field is checked when a request is made.
 
     Attributes
     ----------
     sigma : float
         Noise level, in the units of the model's input before normalisation; 1 for a curve without a
-        scale. If each input has its own (`Certificate.sigma`), the settings have the least.
+        scale. If each input has its own noise level (`Certificate.sigma`), this is the least of
+        them.
     alpha : float
         Failure probability of each certificate as a whole.
     score_range : (float, float)
-        The range [a, b] of the scores. For probabilities and quantiles, either may be infinite.
+        The range [a, b] of the scores. For probabilities and quantiles either end may be infinite.
     radii, thresholds : tuple of float
         l2 radii, in the units of the model's input, and confidence thresholds.
     method : Method
     pilot : float
-        Share of the draws from which the tangent and the joint bound choose stakes and tangents.
+        Share of the draws that are pilot draws, from which the tangent and the joint bound choose
+        stakes and tangents.
     sides : {"lower", "upper", "both"}
     order : {"unknown", "drawn"}
-        Whether betting, the tangent and the joint bound permute the positions of each row first, or
-        keep them.
+        Whether betting, the tangent and the joint bound permute the positions of each row first
+        ("unknown") or keep them ("drawn").
     order_seed : int
         Key of that permutation, together with the number of the row.
     statistic : {"mean", "probability", "quantile"}
-        What is bounded: the mean of the scores, which is the confidence, the probability that a
-        score is at least a level, or a quantile of the scores at a level.
+        The quantity to bound: the mean of the scores, which is the confidence; the probability that
+        a score is at least a level; or a quantile of the scores at a level.
     levels : tuple of float
         The levels; none for the mean.
     curve : Curve
-        The noise, and the distance that the radii measure; a name is turned into its curve.
+        The noise, and the distance that the radii measure. A name is replaced by its curve.
 
     Raises
     ------
     TypeError, ValueError
-        If one of these is not of the kind or in the range that `certify_scores` states.
+        If a field has the wrong type or is outside the range that `certify_scores` states.
 
     Examples
     --------
@@ -130,7 +132,7 @@ class Request:
         _require_suited(self.curve, self)
 
     def share(self, side: Side) -> OneSide | None:
-        """Return the part about a side, with its share of alpha; None if it is not asked for."""
+        """Return the part about a side, with its share of alpha; None if it is not requested."""
         if self.sides not in (side, "both"):
             return None
         alpha = self.alpha / 2 if self.sides == "both" else self.alpha
@@ -138,20 +140,20 @@ class Request:
 
     @property
     def alpha_lower(self) -> float | None:
-        """The lower side's share of alpha; None if that side is not asked for."""
+        """The lower side's share of alpha; None if that side is not requested."""
         share = self.share("lower")
         return None if share is None else share.alpha
 
     @property
     def alpha_upper(self) -> float | None:
-        """The upper side's share of alpha; None if that side is not asked for."""
+        """The upper side's share of alpha; None if that side is not requested."""
         share = self.share("upper")
         return None if share is None else share.alpha
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Request):
-    """A request, and how it was computed.
+    """A request with the record of its computation.
 
     The attributes are those of `Request` and these:
 
@@ -160,7 +162,7 @@ class Settings(Request):
     n : int
         Draws of each input.
     n_pilot : int
-        How many of the first draws chose stakes and tangents; 0 for a method without pilot draws.
+        Number of pilot draws, which chose stakes and tangents; 0 for a method without pilot draws.
     backend : {"cpp", "numba"}
         The implementation that computed it.
     version : str
@@ -181,7 +183,7 @@ class Settings(Request):
 
     @property
     def caveat(self) -> str:
-        """Why the certificate is no proof, in a few words; empty if it is one."""
+        """A short reason why the certificate is not a proof; empty if it is one."""
         return ""
 
     def to_json(self) -> str:
@@ -190,7 +192,7 @@ class Settings(Request):
         return json.dumps(self._plain() | shares, sort_keys=True)
 
     def _plain(self) -> dict[str, Any]:
-        """Return the settings as JSON holds them."""
+        """Return the settings as values that JSON can hold."""
         plain = {
             "score_range": level_arguments.range_to_json(self.score_range),
             "curve": self.curve.plain(),
@@ -199,12 +201,12 @@ class Settings(Request):
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read what `to_json` wrote, in this version or an older one.
+        """Read settings that `to_json` of this version or an older one wrote.
 
         Raises
         ------
         ArithmeticError, LookupError, RecursionError, TypeError, ValueError
-            If the text is not JSON, or a setting is missing, unknown or not within its range.
+            If the text is not JSON, or a setting is missing, unknown or out of range.
         """
         values = cls._objects({**_BEFORE, **json.loads(text)})
         values["score_range"] = level_arguments.range_from_json(values["score_range"])
@@ -226,15 +228,15 @@ class Settings(Request):
 
     @classmethod
     def _objects(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Return settings from JSON, in which some dicts become objects."""
+        """Return settings from JSON, with objects in place of some dicts."""
         return values | {"method": Method(**values["method"]), "curve": curve(values["curve"])}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnSettings(Settings):
-    """The settings of a certificate of scores whose measure and noise are recorded.
+    """Settings of a certificate, with the measure and the noise of its scores.
 
-    Beside what `Settings` has:
+    The attributes are those of `Settings` and these:
 
     Attributes
     ----------
@@ -259,14 +261,14 @@ class DrawnSettings(Settings):
 
     @classmethod
     def _objects(cls, values: dict[str, Any]) -> dict[str, Any]:
-        noise = NoiseRecord.from_dict(values.get("noise", {}))  # older sketches have none
+        noise = NoiseRecord.from_dict(values.get("noise", {}))  # older sketches lack it
         return super()._objects(values) | {"noise": noise}
 
 
 def sigma_of(curve: Curve, sigma: object) -> float:
-    """Return the sigma of a request, which is left out where a curve has no scale."""
+    """Return the sigma of a request; a curve without a scale needs sigma=None, which gives 1."""
     if curve.has_scale and sigma is None:
-        raise TypeError(f"sigma must be given: the scale of the noise of curve={curve.name!r}")
+        raise TypeError(f"sigma must be given: curve={curve.name!r} needs the scale of the noise")
     if not curve.has_scale and sigma is not None:
         raise ValueError(
             f"sigma must be left out: curve={curve.name!r} has no scale, got {checks.shown(sigma)}"
@@ -275,7 +277,7 @@ def sigma_of(curve: Curve, sigma: object) -> float:
 
 
 def _require_suited(curve: Curve, request: Request) -> None:
-    """Refuse a curve that the bound cannot use, or that does not know a radius."""
+    """Refuse a curve that the bound cannot use, or whose table lacks a radius."""
     bound = request.method.bound
     if curve != GAUSSIAN and bound not in ("mean", "cdf", "binomial"):
         raise ValueError(
@@ -310,7 +312,7 @@ _PLAIN: dict[str, Any] = {  # annotations of settings
 
 
 def _check_type(name: str, wanted: str, value: object) -> None:
-    """Refuse a value if the annotation of its setting is a plain type and not that of the value."""
+    """Refuse a value whose type is not the annotation of its setting, where that is plain."""
     if wanted.endswith(" | None") and value is None:
         return
     kind = _PLAIN.get(wanted.removesuffix(" | None"))
@@ -319,7 +321,7 @@ def _check_type(name: str, wanted: str, value: object) -> None:
 
 
 def _pilot_share(n_pilot: int, n_draws: int) -> float:
-    """Return a share of the draws that gives this number of pilot draws: the default if possible.
+    """Return a share that gives this number of pilot draws: the default share if it does.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a number of draws can certify: the least number for a threshold, and the tightest bound."""
+"""The least number of draws for a threshold, and the tightest bound for a number of draws."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from smoothbound.curves._named import GAUSSIAN
 __all__ = ["draws_above", "highest_share", "require_draws", "required_draws", "tightest_bound"]
 
 _MOST_DRAWS = 2**24  # where the search for the least number of draws ends
-_ENOUGH_DRAWS = 10_000  # more of them change nothing in the order of the bounds
-_ALL_RADII = (Method("joint"), Method("cdf", "ell"))  # the tightest that hold at all radii at once
+_ENOUGH_DRAWS = 10_000  # more draws do not change which bound is tightest
+_ALL_RADII = (Method("joint"), Method("cdf", "ell"))  # the tightest ones at all radii at once
 
 
 def required_draws(
@@ -47,14 +47,14 @@ def required_draws(
 ) -> int:
     """Return the least number of draws that can certify an input above a threshold at R = 0.
 
-    It is the least number with which a row whose scores all equal b is certified. With fewer draws
+    It is the least number of draws that certifies a row whose scores all equal b. With fewer draws
     no input can be certified above the threshold.
 
-    With t = (threshold - a) / (b - a) it is floor(ln(1 / alpha) / (2 (1 - t)^2)) + 1 for the DKW
-    band and for Hoeffding's inequality. For equal local levels, whose local level with n draws is
-    eta(n), it is the least n with eta(n)^(1 / n) > t. For the others it is found by bisection. If
-    no bound is stated, it is that of this band, or with ``order="drawn"`` of the joint bound if
-    that is less.
+    Let t = (threshold - a) / (b - a). For the DKW band and for Hoeffding's inequality the number is
+    floor(ln(1 / alpha) / (2 (1 - t)^2)) + 1. For the band of equal local levels, with the local
+    level eta(n), it is the least n with eta(n)^(1 / n) > t. For the other methods it is found by
+    bisection. If no method is stated, it is the number of the band of equal local levels. With
+    ``order="drawn"`` it is that of the joint bound if that is less.
 
     Parameters
     ----------
@@ -63,15 +63,13 @@ def required_draws(
     alpha, score_range, bound, band, mean, pilot, order
         As in `certify_scores`.
 
-    Returns
-    -------
-    int
+    Returns ------- int
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range that `certify_scores` states, or more than
-        2^24 draws would be needed by betting or Bernstein's inequality.
+        If an argument has the wrong type or is outside the range that `certify_scores` states, or
+        betting or Bernstein's inequality would need more than 2^24 draws.
 
     Examples
     --------
@@ -97,7 +95,7 @@ def required_draws(
 def draws_above(
     threshold: float, alpha: float, score_range: tuple[float, float], method: Method, pilot: float
 ) -> int:
-    """Return the number of `required_draws`; only `threshold` is checked here."""
+    """Return the number of `required_draws` for a method. Only `threshold` is checked."""
     a, b = score_range
     if not a <= threshold < b:
         raise ValueError(f"threshold must lie in [{a}, {b}), got {threshold}")
@@ -117,9 +115,9 @@ def _draws_needed(share: float, alpha: float, method: Method, pilot: float) -> i
 
 
 def _draws_of_ell(share: float, alpha: float) -> int:
-    """Find the least n with ``level ** (1 / n) > share``, the bound at n of n draws."""
+    """Find the least n with ``level ** (1 / n) > share``, where the power bounds n of n draws."""
     n, more = 0, 1
-    while more > n:  # the level depends little on n
+    while more > n:  # ends soon, because the level depends little on n
         n = more
         level = bands.level_of(n, alpha, 0)
         more = 1 if share <= 0.0 else math.floor(math.log(level) / math.log(share)) + 1
@@ -133,7 +131,7 @@ def _least_draws(share: float, alpha: float, method: Method, pilot: float) -> in
         low, high = high, 2 * high
         if high > _MOST_DRAWS:
             raise ValueError(
-                f"more than {_MOST_DRAWS} draws would be needed to certify a score above "
+                f"more than {_MOST_DRAWS} draws are needed to certify a score above "
                 f"{share!r} of the range at alpha = {alpha:g} by {method.label}"
             )
     while high - low > 1:
@@ -147,7 +145,7 @@ def _least_draws(share: float, alpha: float, method: Method, pilot: float) -> in
 
 @lru_cache(maxsize=1024)
 def _perfect(n_draws: int, alpha: float, method: Method, pilot: float) -> float:
-    """Return the bound at R = 0 of draws in [0, 1] that are all 1, by a bound on their mean."""
+    """Return the bound at R = 0 by a bound on the mean of draws in [0, 1] that are all 1."""
     n_pilot = method.n_pilot(n_draws, pilot)
     if n_pilot >= n_draws:
         return 0.0
@@ -182,7 +180,7 @@ def require_draws(n_draws: int, request: Request) -> None:
     Raises
     ------
     ValueError
-        If there are too few. The error says how many are needed.
+        If there are too few draws. The error states the number needed.
     """
     a, b = request.score_range
     share = request.share("lower") or request.share("upper")
@@ -227,22 +225,23 @@ def tightest_bound(
     sides: Sides = "lower",
     pilot: float = 0.1,
 ) -> Bound:
-    """Return the bound to fix for these questions before the scores are seen.
+    """Return the tightest bound for a request, to fix before the scores are seen.
 
-    It is "tangent" if each side is asked for one number, a bound at one radius or the radius of one
-    threshold. Otherwise it is one that holds at all radii and thresholds at once: "joint", or "cdf"
-    with the band of equal local levels where that certifies more of perfect scores, which are all
-    b: with a dozen draws, and with more if alpha is tiny. More than 10 000 draws count as 10 000.
-    docs/joint.md compares the bounds. The answer is for Gaussian noise and arrays of scores,
-    because the tangent and the joint bound take neither other noises nor sketches.
+    It is "tangent" if the request is for one number per side: a bound at one radius, or the radius
+    of one threshold. Otherwise the bound holds at all radii and thresholds at once. It is then
+    "joint", or "cdf" with the band of equal local levels if "cdf" certifies more when all scores
+    are b. That is the case with a dozen draws, and with more if alpha is tiny. Numbers of draws
+    above 10 000 count as 10 000. docs/joint.md compares the bounds. The result is for Gaussian
+    noise and arrays of scores, because the tangent and the joint bound do not take other noises or
+    sketches.
 
     Parameters
     ----------
     n_draws : int
         Number of draws of each input.
     alpha, radii, thresholds, sides, pilot
-        As in `certify_scores`. The answer depends on how many radii and thresholds there are, and
-        not on their values.
+        As in `certify_scores`. The result depends on the numbers of radii and thresholds, and not
+        on their values.
 
     Returns
     -------
@@ -251,8 +250,8 @@ def tightest_bound(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range that `certify_scores` states. Thresholds
-        may be any numbers, because the range of the scores is not known here.
+        If an argument has the wrong type or is outside the range that `certify_scores` states.
+        Thresholds may be any numbers, because the range of the scores is not an argument.
 
     Examples
     --------
@@ -284,12 +283,11 @@ def default_method(
     pilot: float = 0.1,
     curve: Curve = GAUSSIAN,
 ) -> Method:
-    """Return the method where none is stated: the tightest at all radii at once.
+    """Return the default method, which is the tightest at all radii at once.
 
-    It is the joint bound for draws in an order that does not depend on their values. It is
-    Theorem 2 with the band of equal local levels, which knows no order, for draws in an unknown
-    one, where it certifies more of perfect scores, and where the noise is not Gaussian
-    (docs/joint.md#which-bound).
+    It is the joint bound for draws in an order that does not depend on their values. It is Theorem
+    2 with the band of equal local levels if the order is unknown, if the noise is not Gaussian, or
+    if that certifies more when all scores are b (docs/joint.md#which-bound).
 
     Examples
     --------
@@ -310,7 +308,7 @@ def default_method(
 
 @lru_cache(maxsize=1024)
 def _strongest(n_draws: int, alpha: float, pilot: float, methods: tuple[Method, ...]) -> Method:
-    """Return the first method that certifies more of perfect scores than the last, or the last."""
+    """Return the first method that certifies more of perfect scores than the last, or else that."""
     n, last = min(n_draws, _ENOUGH_DRAWS), methods[-1]
     band = highest_share(n, alpha, last, pilot)
     better = (one for one in methods[:-1] if highest_share(n, alpha, one, pilot) > band)

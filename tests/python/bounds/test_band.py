@@ -213,7 +213,7 @@ def test_a_calibration_that_takes_too_long_is_refused_with_what_would_do():
         ValueError, match=r"200000000 draws and every draw a knot takes about \d+ min"
     ):
         bands.level_of(200_000_000, 1e-3, 0)
-    with pytest.raises(ValueError, match="take n_bins=1234 or less, band='dkw' or fewer"):
+    with pytest.raises(ValueError, match="use n_bins=1234 or less, band='dkw' or fewer"):
         bands.level_of(47_427_000, 1e-3, 0)
     assert bands.seconds_to_calibrate(1_000_000) < 60
 

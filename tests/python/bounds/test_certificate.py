@@ -89,7 +89,7 @@ def test_inputs_are_chosen_as_rows_of_an_array_are(cert: sb.Certificate) -> None
     assert [len(one) for one in cert] == [1, 1, 1, 1]
     with pytest.raises(IndexError):
         cert[4]
-    with pytest.raises(IndexError, match="one dimension, got an index of 2"):
+    with pytest.raises(IndexError, match="one dimension, got an index with 2"):
         cert[np.array([[0, 1]])]
 
 
@@ -322,7 +322,7 @@ def test_settings_are_checked_when_they_are_read(
     table = GOOD.to_arrow()
     settings = json.loads(table.schema.metadata[b"smoothbound"]) | {setting: value}
     write(tmp_path / "c.parquet", table, json.dumps(settings))
-    with pytest.raises(StoreError, match=r"c.parquet holds no sound certificate: .*"):
+    with pytest.raises(StoreError, match=r"c.parquet holds no valid certificate: .*"):
         sb.Certificate.load(tmp_path / "c.parquet")
 
 
@@ -338,14 +338,14 @@ def test_settings_of_draws_are_checked_too(setting: str, value: object, tmp_path
     settings = json.loads(table.schema.metadata[b"smoothbound"]) | {setting: value}
     metadata = {**table.schema.metadata, b"smoothbound": json.dumps(settings).encode()}
     sealed.write_table(table.replace_schema_metadata(metadata), tmp_path / "c.parquet")
-    with pytest.raises(StoreError, match=rf"holds no sound certificate: {setting} must be"):
+    with pytest.raises(StoreError, match=rf"holds no valid certificate: {setting} must be"):
         sb.Certificate.load(tmp_path / "c.parquet")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", "9" * 5000, "[" * 100_000, '"x"'])
 def test_settings_that_are_none(text: str, tmp_path: Path) -> None:
     write(tmp_path / "c.parquet", GOOD.to_arrow(), text)
-    with pytest.raises(StoreError, match=r"c.parquet holds no sound certificate"):
+    with pytest.raises(StoreError, match=r"c.parquet holds no valid certificate"):
         sb.Certificate.load(tmp_path / "c.parquet")
 
 
@@ -369,7 +369,7 @@ def test_numbers_are_checked_when_they_are_read(
     columns = {name: table[name] for name in table.column_names} | change
     changed = pa.table({name: column for name, column in columns.items() if column is not None})
     write(tmp_path / "c.parquet", changed, table.schema.metadata[b"smoothbound"].decode())
-    with pytest.raises(StoreError, match=r"c.parquet holds no sound certificate"):
+    with pytest.raises(StoreError, match=r"c.parquet holds no valid certificate"):
         sb.Certificate.load(tmp_path / "c.parquet")
 
 

@@ -327,7 +327,7 @@ def test_a_folder_of_shards_says_what_is_wrong_with_it(
         sb.Certificate.load(shards)
     first.write_bytes(second.read_bytes()[:-9])
     again = bounds(table, *OPTIONS, "--out", shards, "--shard", "0/3")
-    assert "is no sound shard" in " ".join(again.output.split())
+    assert "is not a valid shard" in " ".join(again.output.split())
     first.unlink()
     others = tmp_path / "others.npy"
     np.save(others, SCORES[::-1])
@@ -336,7 +336,7 @@ def test_a_folder_of_shards_says_what_is_wrong_with_it(
     others_shard = tmp_path / "others"
     assert bounds(others, *OPTIONS, "--out", others_shard, "--shard", "0/3").exit_code == 0
     first.write_bytes((others_shard / first.name).read_bytes())
-    with pytest.raises(StoreError, match="or are of other scores"):
+    with pytest.raises(StoreError, match="have different settings or scores"):
         sb.Certificate.load(shards)
     first.write_bytes(kept)
     (shards / "0-of-2.parquet").write_bytes(kept)
@@ -502,4 +502,4 @@ def test_a_file_that_is_no_curve(table: Path, name: str, words: list[object], ne
 def test_without_sigma_it_says_what_it_is(table: Path) -> None:
     result = bounds(table, "--out", table.with_name("b.parquet"))
     assert result.exit_code == 2
-    assert "sigma must be given: the scale of the noise" in result.output
+    assert "sigma must be given" in result.output

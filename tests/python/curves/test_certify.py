@@ -229,7 +229,7 @@ def test_older_settings_are_of_the_gaussian():
     ("options", "error", "need"),
     [
         ({"sigma": 1, "curve": "l1-laplace", "bound": "tangent"}, ValueError, "bound='tangent'"),
-        ({"curve": "l1-laplace"}, TypeError, "sigma must be given: the scale of the noise"),
+        ({"curve": "l1-laplace"}, TypeError, "needs the scale of the noise"),
         ({}, TypeError, "sigma must be given"),
         ({"sigma": 1, "curve": "ablation-2-of-9"}, ValueError, "sigma must be left out"),
         ({"sigma": 1, "curve": "laplace"}, ValueError, "curve must be one of"),

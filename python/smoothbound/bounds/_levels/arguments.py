@@ -1,4 +1,4 @@
-"""Checks of what is asked about a mean, a probability or a quantile."""
+"""Checks of the arguments about a mean, a probability or a quantile."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = [
 
 
 def default_range(statistic: Statistic) -> tuple[float, float]:
-    """Return the range of the scores where none is stated."""
+    """Return the default range of the scores."""
     return (0.0, 1.0) if statistic == "mean" else (-math.inf, math.inf)
 
 
 def score_range(statistic: Statistic, value: object) -> tuple[float, float]:
-    """Return `value` as (a, b); both ends are finite for the mean."""
+    """Return `value` as (a, b). Both ends must be finite for the mean."""
     if statistic == "mean":
         return checks.score_range("score_range", value)
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
@@ -35,14 +35,14 @@ def score_range(statistic: Statistic, value: object) -> tuple[float, float]:
     a, b = (checks.number(f"score_range[{i}]", value[i]) for i in (0, 1))
     if not a < b:
         raise ValueError(
-            f"score_range must be (a, b) with a < b, got ({a}, {b}); leave it out if the scores "
+            f"score_range must be (a, b) with a < b, got ({a}, {b}); omit it if the scores "
             "have no range"
         )
     return a, b
 
 
 def levels(statistic: Statistic, values: tuple[float, ...]) -> tuple[float, ...]:
-    """Return `values` as levels: scores of a probability, numbers in (0, 1) of a quantile."""
+    """Return `values` as levels: scores for a probability, numbers in (0, 1) for quantiles."""
     found = checks.floats("levels", values)
     if statistic == "mean":
         if found:
@@ -70,7 +70,7 @@ def levels(statistic: Statistic, values: tuple[float, ...]) -> tuple[float, ...]
 def thresholds(
     statistic: Statistic, values: tuple[float, ...], score_range: tuple[float, float]
 ) -> tuple[float, ...]:
-    """Return `values` as thresholds, inside the range of what they are for."""
+    """Return `values` as thresholds, strictly inside the range of the bounded quantity."""
     if statistic != "probability":
         return checks.tuple_of_thresholds("thresholds", values, score_range)
     found = checks.floats("thresholds", values)
@@ -78,7 +78,7 @@ def thresholds(
         if not 0.0 < threshold < 1.0:
             raise ValueError(
                 "thresholds of probabilities must lie strictly between 0 and 1, "
-                f"got thresholds[{i}] = {threshold}; the score that is to be reached is a level"
+                f"got thresholds[{i}] = {threshold}; the score to reach is a level"
             )
     return found
 
@@ -91,7 +91,7 @@ def require_method(statistic: Statistic, bound: MethodBound) -> None:
 
 
 def quantity(measure: str, statistic: Statistic) -> str:
-    """Return the name of what is bounded, for titles and axes.
+    """Return the name of the bounded quantity, for titles and axes.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def quantity(measure: str, statistic: Statistic) -> str:
 
 
 def range_to_json(score_range: tuple[float, float]) -> list[float | None]:
-    """Return the range as JSON holds it, which has no infinity.
+    """Return the range for JSON, which has no infinity: None stands for an infinite end.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def range_to_json(score_range: tuple[float, float]) -> list[float | None]:
 
 
 def range_from_json(ends: Any) -> Any:
-    """Return the range that `range_to_json` wrote. Anything else is left to the checks.
+    """Return the range that `range_to_json` wrote. The checks refuse other values.
 
     Examples
     --------

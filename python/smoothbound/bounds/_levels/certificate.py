@@ -20,25 +20,25 @@ __all__ = ["LevelCertificate"]
 class LevelCertificate(Certificate):
     """Certified probabilities or quantiles of the scores of many inputs (docs/levels.md).
 
-    It is used like a `Certificate`. Its numbers have one more dimension, for the levels.
+    It is used like a `Certificate`. Its arrays have one more dimension, for the levels.
 
     Attributes
     ----------
     settings : Settings
-        ``settings.statistic`` and ``settings.levels`` say what is bounded, and ``settings.curve``
-        under which noise, and in which distance.
+        ``settings.statistic`` and ``settings.levels`` state what is bounded, and ``settings.curve``
+        states the noise and the distance.
     lower : ndarray of float64, shape (n_inputs, n_levels, n_radii), or None
-        The probability that a score is at least the level cannot fall below it within the radius;
-        or no quantile at the level can. All radii and thresholds of one level of a probability
-        hold at once, with probability at least 1 - alpha over the draws. Each bound on a quantile
-        holds by itself. A quantile that the draws do not bound at a radius is the end of the
-        range, -inf without one.
+        Lower bounds, at every point within the radius, on the probability that a score is at least
+        the level, or on every quantile at the level. For a probability, all radii and thresholds of
+        one level hold at once, with probability at least 1 - alpha over the draws. Each bound on a
+        quantile holds with this probability by itself. If the draws do not bound a quantile at a
+        radius, the bound is the end of the range, or -inf without a range.
     upper : ndarray of float64, shape (n_inputs, n_levels, n_radii), or None
-        The probability, or any quantile, cannot rise above it within the radius.
+        Upper bounds, at every point within the radius, on the probability or on every quantile.
     radius : ndarray of float64, shape (n_inputs, n_levels, n_thresholds), or None
-        The radius, in the distance of the curve, within which the probability is above the
-        threshold, or every quantile at or above it; NaN where even R = 0 fails. None without the
-        lower side.
+        Certified radii, in the distance of the curve. Within the radius the probability is above
+        the threshold, or every quantile is at or above it. NaN if this is not certified at R = 0.
+        None without the lower side.
 
     Examples
     --------

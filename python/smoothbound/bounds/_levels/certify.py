@@ -26,9 +26,9 @@ def certify_levels(
     threads: int,
     positions: NDArray[np.int64] | None = None,
 ) -> LevelCertificate:
-    """Certify each row of scores as a request about levels asks.
+    """Certify each row of scores by a request about levels.
 
-    An error names a row by its position, if positions are given.
+    If positions are given, an error names a row by its position.
     """
     n_draws = rows.shape[1]
     require_draws_for_levels(n_draws, request)
@@ -53,7 +53,7 @@ def certify_levels(
 
 
 def level_options(request: Request, share: OneSide, backend: Backend) -> dict[str, Any]:
-    """Return the arguments that both functions of a backend take."""
+    """Return the arguments that both functions of a backend share."""
     return {
         "statistic": request.statistic,
         "levels": np.array(request.levels, np.float64),

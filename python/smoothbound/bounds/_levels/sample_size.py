@@ -17,12 +17,12 @@ from smoothbound.curves._named import GAUSSIAN
 __all__ = ["require_draws_for_levels"]
 
 _MOST_DRAWS = 2**32 - 1
-_MOST_LEVEL = 0.5  # a larger alpha counts as this
-_MARGIN = 1e-11  # relative; more than the backends subtract from a probability
+_MOST_LEVEL = 0.5  # a larger alpha is treated as this one
+_MARGIN = 1e-11  # relative; larger than the margin that the backends subtract from a probability
 
 
 class _Goal(NamedTuple):
-    """What psi of a probability has to be above, at a radius, and its Phi^-1."""
+    """The value that psi of a probability must exceed at a radius, and Phi^-1 of it."""
 
     what: str
     value: float
@@ -33,14 +33,14 @@ class _Goal(NamedTuple):
 def require_draws_for_levels(n_draws: int, request: Request) -> None:
     """Refuse too few draws to certify a level at the least radius, or above a threshold.
 
-    If all draws agree, the bound of Clopper and Pearson is p = alpha^(1/n). A probability needs p
-    above the highest threshold; a lower bound on a q-quantile needs psi_R(p) > 1 - q, and an upper
-    bound psi_R(p) > q.
+    If all draws agree, the bound of Clopper and Pearson is p = alpha^(1/n). To certify a
+    probability, p must exceed the highest threshold. A lower bound on a q-quantile needs psi_R(p) >
+    1 - q, and an upper bound needs psi_R(p) > q.
 
     Raises
     ------
     ValueError
-        If there are too few. The error says how many are needed.
+        If there are too few draws. The error states the number needed.
     """
     for share in (request.share("lower"), request.share("upper")):
         if share is None:
