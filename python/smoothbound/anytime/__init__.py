@@ -1,4 +1,4 @@
-"""Certificates that hold whenever drawing stops."""
+"""Anytime certificates, which hold whenever drawing stops."""
 
 from smoothbound._utils.faces import face
 

@@ -1,4 +1,4 @@
-"""The anytime test: questions about one input, answered while its draws come."""
+"""The anytime test: questions about one input that are answered while the draws are made."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from smoothbound.scores._arrays import outside_range
 __all__ = ["MOST_DRAWS", "AnytimeTest"]
 
 MOST_DRAWS = 2**28
-"""How many draws a test takes, at most: as the core (draw_record.hpp)."""
+"""The largest number of draws of a test, as in the core (draw_record.hpp)."""
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A question, its alpha for all sides together, and the chains that answer it, one a side."""
+    """A question, its alpha for all sides together, and the chains that answer it, one per side."""
 
     question: Question
     alpha: float
@@ -39,25 +39,25 @@ class _Asked:
 
 
 class AnytimeTest:
-    """A test of questions about the confidence of one input, which may be read at any time.
+    """Test questions about the confidence of one input, with answers that may be read at any time.
 
-    Let Z be the score of a draw, G its survival function, and psi_r(p) = Phi(Phi^-1(p) - r) with
-    r = R / sigma. The claim "the confidence is above c within R" is tested against
-    a + integral of psi_r(G) <= c. Before each draw a function v and a stake s are chosen from
-    earlier draws, such that E v(Z) <= m under this hypothesis. Its wealth, the product of
-    (1 + s v(Z)) / (1 + s m) over the draws, is then a non-negative supermartingale, and exceeds
-    1 / alpha at any time with probability at most alpha (Ville). So a claim is certified when its
-    wealth reaches 1 / alpha, and drawing may stop at any time and for any reason: what is certified
-    then holds at alpha. docs/anytime.md has the proofs.
+    Let Z be the score of a draw, G its survival function, and psi_r(p) = Phi(Phi^-1(p) - r) with r
+    = R / sigma. The claim "the confidence is above c within R" is tested against a + integral of
+    psi_r(G) <= c. Before each draw a function v and a stake s are chosen from earlier draws, such
+    that E v(Z) <= m under this hypothesis. The wealth of the test is the product of (1 + s v(Z)) /
+    (1 + s m) over the draws. Under the hypothesis it is a non-negative supermartingale, so the
+    probability that it ever reaches 1 / alpha is at most alpha (Ville). A claim is certified when
+    its wealth reaches 1 / alpha. Drawing may stop at any time and for any reason, and the
+    certificates still hold at alpha. docs/anytime.md has the proofs.
 
-    A radius is sought on the grid of the multiples of the precision, and so is a confidence. The
-    answer is the last point of the grid such that all points up to it are certified, at the same
-    alpha. Each answer holds at its alpha by itself.
+    Radii and confidences are searched on the grid of the multiples of the precision. The answer is
+    the last point of the grid such that all points up to it are certified at the same alpha. Each
+    answer holds at its alpha by itself.
 
     Parameters
     ----------
     questions : Decide, FindRadius or FindConfidence, or a list of them
-        What to find out, before there are draws. `ask` puts further questions later.
+        The questions, which are fixed before the first draw. `ask` adds questions later.
     sigma : float
         Noise level, > 0, in the units of the model's input before normalisation.
     alpha : float
@@ -67,29 +67,31 @@ class AnytimeTest:
     measure : str
         Name of the confidence measure.
     side : {"lower", "upper", "both"}
-        Whether to show that the confidence is above a threshold (the radius within which it is,
-        the greatest such threshold), that it is below, or both.
+        The side of the claims: "lower" shows that the confidence is above a threshold (and finds
+        the radius within which it is, or the greatest such threshold), "upper" shows that it is
+        below one, and "both" tests both claims.
     guess : array-like of float, shape (k,)
-        Scores that serve as the first guess of the distribution and for nothing else, such as those
-        of the draws that selected the class; none by default. Do not pass them to `update` too.
+        Scores that serve only as the first guess of the distribution, such as those of the draws
+        that selected the class; none by default. Do not pass them to `update` as well.
     first_draw : int, default 0
-        Number of the first draw. Draws with smaller numbers were made before, and may have led to
-        the questions; see `follow_up`.
+        Number of the first draw. Draws with smaller numbers were made earlier, and the questions
+        may depend on them; see `follow_up`.
     displacement : float, default 0
-        Distance, at most, between the input and the lattice point that is drawn around, in the
-        units of the input; every certificate allows for it (`smoothbound.noise._displaced`).
+        Largest distance between the input and the lattice point around which draws are made, in the
+        units of the input. Every certificate allows for it (docs/noise.md).
     backend : {"cpp", "numba"}, optional
-        By default the C++ core, or numba where the core is missing.
+        The implementation to use: by default the C++ core, or numba if the core is missing.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above.
+        If an argument has the wrong type or is outside the range stated above.
 
     Notes
     -----
-    The test looks at fixed numbers of draws: each up to 64, then each larger than the one before by
-    1/32. The answers are the same however the draws are cut into calls.
+    The test looks at its wealth at fixed numbers of draws: at every number up to 64, and then at
+    numbers that grow by 1/32 each. The answers do not depend on how the draws are divided into
+    calls of `update`.
 
     References
     ----------
@@ -143,7 +145,7 @@ class AnytimeTest:
         self._asked += [self._ask(one, self.alpha) for one in setting.asked(questions)]
 
     def _begin(self, setting: Setting, alpha: float, backend: Backend, first_draw: int) -> None:
-        """Become a test without draws and questions."""
+        """Set the attributes of a test without draws and questions."""
         self.alpha, self.backend, self.first_draw = alpha, backend, first_draw
         self._setting, self._source = setting, Source()
         self._core = backends.load(backend)
@@ -180,7 +182,7 @@ class AnytimeTest:
 
     @property
     def displacement(self) -> float:
-        """Distance, at most, between the input and the point that is drawn around."""
+        """Largest distance between the input and the point around which draws are made."""
         return self._setting.displacement
 
     @property
@@ -195,7 +197,7 @@ class AnytimeTest:
 
     @property
     def records(self) -> tuple[Any, ...]:
-        """The draws as they are kept, one `DrawRecord` for each side; they must not be changed."""
+        """The draws, as one `DrawRecord` for each side. They must not be changed."""
         return tuple(self._records)
 
     @property
@@ -220,23 +222,24 @@ class AnytimeTest:
     # Draws
 
     def update(self, scores: Draws | ArrayLike, *, first_draw: int | None = None) -> None:
-        """Take the scores of further draws, as many as there are.
+        """Add the scores of further draws, in any number.
 
         Parameters
         ----------
         scores : array-like of float16, float32 or float64, shape (k,), or Draws
-            In the order of drawing, which must not depend on their values. `Draws` of a sampler
-            carry their numbers with them, and what they are draws of.
+            Scores in the order of drawing, or in another order that does not depend on their
+            values. `Draws` from a sampler carry their numbers, and the input, seed, class and noise
+            that they belong to.
         first_draw : int, optional
-            Number of the first of them; by default `next_draw`, which says that they are the draws
-            after those before. With another number the draws are refused: some were passed before,
-            or some were left out.
+            Number of the first of these draws; by default `next_draw`. Any other number is refused,
+            because then some draws were passed before, or some were left out.
 
         Raises
         ------
         TypeError, ValueError
-            If the scores are not such, one of them is NaN or outside the range, they are not the
-            next draws, or they are draws of something else. Then nothing is taken.
+            If the scores have the wrong type or shape, one of them is NaN or outside the range,
+            they are not the next draws, or they are draws of another input, class or noise. Then no
+            draw is added.
         """
         with self._lock:
             source = self._source
@@ -245,7 +248,7 @@ class AnytimeTest:
                 source = source.joined(scores)
                 if first_draw not in (None, scores.first_draw):
                     raise ValueError(
-                        f"first_draw must be {scores.first_draw}, the number that the draws carry, "
+                        f"first_draw must be {scores.first_draw}, the number of the draws, "
                         f"or left out; got {checks.shown(first_draw)}"
                     )
                 first_draw = scores.first_draw
@@ -274,53 +277,54 @@ class AnytimeTest:
         first = due if first_draw is None else checks.count("first_draw", first_draw, 0)
         if first < due:
             raise ValueError(
-                f"first_draw must be {due}, the number of the next draw, got {first}: a draw "
-                "must be passed once only; pass the draws that are new"
+                f"first_draw must be {due}, the number of the next draw, got {first}: each draw "
+                "must be passed only once; pass only the new draws"
             )
         if first > due:
             raise ValueError(
-                f"first_draw must be {due}, the number of the next draw, got {first}: no draw "
-                "may be left out; pass those before first"
+                f"first_draw must be {due}, the number of the next draw, got {first}: no draws "
+                "may be left out; pass the draws before these first"
             )
         if n > MOST_DRAWS - self.n_draws:
             total = self.n_draws + n
             raise ValueError(f"scores must be at most {MOST_DRAWS} draws in all, got {total}")
 
     def _refuse_interrupted(self) -> None:
-        """Refuse to go on where one side has draws that the other lacks."""
+        """Refuse to go on if one side has draws that the other lacks."""
         if len({record.n_draws for record in self._records}) > 1:
             raise ValueError(
-                "the test was interrupted while it took draws, and cannot go on; begin a new one, "
+                "the test was interrupted while it added draws, and cannot go on; begin a new one, "
                 "or go on from a saved state"
             )
 
     # Questions and answers
 
     def ask(self, question: Question, *, alpha: float | None = None) -> None:
-        """Put a further question.
+        """Add a further question.
 
-        Only the draws after the present look count for it, because its choice may depend on those
-        before; they serve as its first guess. Its answer holds at an alpha of its own: all answers
-        together hold at the sum of the alphas. It is judged at the looks of this test. After many
-        draws they are far apart, and `follow_up` answers easy questions sooner.
+        Only the draws after the present look count for this question, because its choice may depend
+        on the earlier ones, which serve as its first guess. Its answer holds at an alpha of its
+        own, and all answers together hold at the sum of the alphas. The question is answered at the
+        looks of this test. After many draws the looks are far apart, and `follow_up` answers easy
+        questions sooner.
 
         Parameters
         ----------
         question : Decide, FindRadius or FindConfidence
         alpha : float, optional
-            Failure probability of its answer; by default that of the test.
+            Failure probability of the answer; by default that of the test.
 
         Raises
         ------
         TypeError, ValueError
-            If the question is not such, or outside its range. Then nothing is changed.
+            If the question has the wrong type or is out of range. Then the test is not changed.
         """
         with self._lock:
             level = self.alpha if alpha is None else checks.alpha("alpha", alpha)
             self._asked.append(self._ask(self._setting.question("question", question), level))
 
     def _ask(self, question: Question, alpha: float, n_draws: int | None = None) -> _Asked:
-        """Begin the chains of a question that is asked after a number of draws, by default now."""
+        """Begin the chains of a question that is asked after `n_draws` draws, by default now."""
         place, first_draw = first_look_from(self.n_draws if n_draws is None else n_draws)
         level = self._setting.share(alpha)
         chains = tuple(
@@ -336,12 +340,11 @@ class AnytimeTest:
         alpha: float | None = None,
         side: Sides | None = None,
     ) -> AnytimeTest:
-        """Begin a test of other questions, on the draws after those so far.
+        """Begin a test of other questions on later draws.
 
-        The questions may depend on all draws so far, which serve as the first guess of the new test
-        and for nothing else. This test stays as it is and may go on, too. An answer of this test
-        and one of the new test hold together with probability at least 1 minus the sum of their
-        alphas.
+        The questions may depend on all draws so far, which serve only as the first guess of the new
+        test. This test does not change and may go on. An answer of this test and one of the new
+        test hold together with probability at least 1 minus the sum of their alphas.
 
         Parameters
         ----------
@@ -349,7 +352,7 @@ class AnytimeTest:
         alpha : float, optional
             Failure probability of each answer; by default that of this test.
         side : {"lower", "upper", "both"}, optional
-            The side of the new test; by default that of this test.
+            Side of the new test; by default that of this test.
 
         Returns
         -------
@@ -359,7 +362,7 @@ class AnytimeTest:
         Raises
         ------
         TypeError, ValueError
-            If a question is not such, or outside its range.
+            If a question has the wrong type or is out of range.
 
         Examples
         --------
@@ -388,10 +391,10 @@ class AnytimeTest:
 
     @property
     def answers(self) -> tuple[Answer, ...]:
-        """The answers so far, one to each question, in the order in which they were asked.
+        """The answers so far, one for each question, in the order of the questions.
 
-        With ``side="both"`` there are two answers to each, the lower side before the upper.
-        Reading them takes the draws since the last reading into account.
+        With ``side="both"`` each question has two answers, the lower side before the upper. Reading
+        the answers takes into account the draws that were added since the last reading.
         """
         with self._lock:
             return tuple(
@@ -403,16 +406,18 @@ class AnytimeTest:
             )
 
     def estimate(self, i: int, side: Side | None = None) -> Estimate:
-        """Estimate what can be shown of the claim that question `i` tests now.
+        """Estimate how far the claim that question `i` tests now can be shown.
 
-        The distribution is that of the scores so far, with the first guess. Nothing is certified.
+        The estimate uses the distribution of the scores so far and of the first guess. It certifies
+        nothing.
 
         Parameters
         ----------
         i : int
-            Place of the question in `questions`.
+            Index of the question in `questions`.
         side : {"lower", "upper"}, optional
-            The side of the claim; by default that of the test, and the lower one of both.
+            The side of the claim. By default it is the side of the test, or "lower" if the test has
+            both.
 
         Returns
         -------
@@ -422,8 +427,8 @@ class AnytimeTest:
         Raises
         ------
         TypeError, ValueError
-            If there is no such question, all its claims are certified, or the test is not about the
-            side.
+            If the question does not exist, all its claims are certified, or the test does not have
+            the side.
         """
         sides = self._setting.sides
         place = sides.index(sides[0] if side is None else checks.choice("side", side, sides))
@@ -432,7 +437,7 @@ class AnytimeTest:
             asked, record = self._asked[i], self._records[place]
             claim = asked.chains[place].claim
             if claim is None:
-                raise ValueError(f"i must be a question with an open claim, got {i}")
+                raise ValueError(f"i must be the index of a question with an open claim, got {i}")
             return self._setting.estimate(self._core, record, claim)
 
     def _answer(self, asked: _Asked, side: Any, record: Any, chain: Chain) -> Answer:
@@ -444,8 +449,8 @@ class AnytimeTest:
     def to_bytes(self) -> bytes:
         """Return the state of the test: its questions and the records of its draws.
 
-        A test that `from_bytes` makes of it goes on as this one would. The size grows with the
-        logarithm of the number of draws: 85 kB after 100 000 spread scores.
+        A test that `from_bytes` restores goes on exactly as this one would. The size grows with the
+        logarithm of the number of draws: it is 85 kB after 100 000 spread scores.
         """
         with self._lock:
             self._refuse_interrupted()
@@ -468,18 +473,18 @@ class AnytimeTest:
 
     @classmethod
     def from_bytes(cls, state: bytes, *, backend: Backend | None = None) -> AnytimeTest:
-        """Make the test that `to_bytes` wrote.
+        """Restore a test from the bytes of `to_bytes`.
 
         Parameters
         ----------
         state : bytes
         backend : {"cpp", "numba"}, optional
-            By default the C++ core, or numba where the core is missing.
+            The implementation to use: by default the C++ core, or numba if the core is missing.
 
         Raises
         ------
         TypeError, ValueError
-            If the state is not such, is damaged, or contradicts itself.
+            If the state was not written by `to_bytes`, is damaged, or is inconsistent.
 
         Examples
         --------
@@ -497,7 +502,7 @@ class AnytimeTest:
         try:
             test._take_state(about, records, backends.resolve(backend))
         except (LookupError, TypeError, ValueError) as error:
-            raise ValueError(f"state contradicts itself: {error}") from error
+            raise ValueError(f"state is inconsistent: {error}") from error
         return test
 
     def _take_state(self, about: dict[str, Any], records: list[bytes], backend: Backend) -> None:
@@ -517,7 +522,7 @@ class AnytimeTest:
     def _asked_before(
         self, kind: str, question: dict[str, Any], alpha: float, first_draw: int
     ) -> _Asked:
-        """Return a question of a state."""
+        """Restore a question of a state."""
         checked = self._setting.question("question", KINDS[kind](**question))
         first = checks.count("first_draw", first_draw, 0, first_look_from(self.n_draws)[1])
         asked = self._ask(checked, checks.alpha("alpha", alpha), first)

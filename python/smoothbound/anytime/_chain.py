@@ -1,9 +1,9 @@
 """A chain of claims, each of which implies those before it, tested on the draws of one input.
 
-A chain has shown its last claim such that this claim and all before it were shown. No correction
-for their number is needed: the claims are false from some number on, which does not depend on the
-draws. To show a false claim, the test of the first false one must fail, which has a probability of
-at most alpha (docs/anytime.md).
+A chain shows a claim if the tests of this claim and of all claims before it succeed. No correction
+for the number of claims is needed, because all claims from the first false one on are false, and
+which one that is does not depend on the draws. A chain that shows a false claim has shown the first
+false one, and that happens with probability at most alpha (docs/anytime.md).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ __all__ = ["Answer", "Chain"]
 
 
 class Chain:
-    """How far the draws of one record have shown a chain of claims.
+    """A chain of claims, and how far the draws of one record have shown it.
 
-    One claim is tested at a time. The test of the next starts when all claims before it are
-    shown, and goes through the record from the beginning.
+    One claim is tested at a time. The test of the next claim starts when all claims before it are
+    shown, and it uses the record from the beginning.
 
     Parameters
     ----------
     claim_of : callable
-        Returns the claim of a number from 0, None after the last.
+        Takes a number from 0 and returns the claim of this number; None after the last claim.
     start : callable
-        Makes the e-process of a claim.
+        Takes a claim and returns a new e-process for it.
     alpha : float
         Failure probability of the chain.
 
@@ -39,11 +39,11 @@ class Chain:
     shown : Claim or None
         The last claim shown.
     n_draws : int
-        Number of draws of the record at which it was shown; 0 if none is.
+        Number of draws of the record at which this claim was shown; 0 if none is shown.
     claim : Claim or None
-        The claim that is tested now; None if all are shown.
+        The claim that is tested now; None if all claims are shown.
     process : object
-        Its e-process, or that of the last claim.
+        The e-process of this claim, or that of the last claim if all are shown.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class Chain:
         self.process = start(self.claim)
 
     def advance(self, record: Any) -> None:
-        """Take the draws of the record up to its last look.
+        """Test the claims on the draws of the record, up to its last look.
 
-        An interruption leaves the chain as it was after the last claim that was shown.
+        After an interruption the chain is as it was when its last claim was shown.
         """
         while self.claim is not None:
             n_draws = self.process.advance(record, self.alpha)
@@ -78,9 +78,9 @@ class Chain:
 
     @property
     def remaining(self) -> float:
-        """Return about how many more draws the next claim takes; 0 if there is none.
+        """Estimate how many more draws the next claim takes; 0 if there is none.
 
-        It is infinite where the draws so far do not speak for the claim.
+        It is infinite if the draws so far do not support the claim.
         """
         if self.claim is None:
             return 0.0
@@ -91,11 +91,11 @@ class Chain:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer of the draws so far to a question, on one side.
+    """The answer to a question on one side, from the draws so far.
 
-    The confidence is certified to be strictly above `confidence` (below, on the upper side) at
-    all points within `radius`. That is false with probability at most `alpha`, whenever and for
-    whatever reason the answer is read.
+    The confidence is certified to be strictly above `confidence` (on the upper side, below it) at
+    all points within `radius`. The probability that this is false is at most `alpha`, whenever and
+    for whatever reason the answer is read.
 
     Attributes
     ----------
@@ -104,20 +104,21 @@ class Answer:
     alpha : float
         Failure probability of this answer by itself.
     first_draw : int
-        Number of the first draw that counts; not 0 for a question that was asked later.
+        Number of the first draw that counts. It is above 0 for a question that was asked later.
     certified : bool
-        Whether there is a certificate: of a radius at least 0, of a confidence at least one step
+        Whether there is a certificate: a radius of at least 0, or a confidence at least one step
         from the end of the range.
     radius, confidence : float
-        The certificate; NaN where there is none.
+        The certificate; NaN if there is none.
     n_draws : int
-        Number of draws of the test at which it was reached; 0 where there is none.
+        Number of draws of the test when the certificate was reached; 0 if there is none.
     log_wealth : float
-        Logarithm of the wealth of the claim that is tested now: the one asked about, or the
-        next radius or confidence of the grid. It is shown at ln(1/alpha).
+        Logarithm of the wealth of the claim that is tested now: that of the question, or the next
+        radius or confidence of the grid. The claim is certified at ln(1/alpha).
     remaining : float
-        About how many more draws this claim takes, (ln(1/alpha) - log_wealth) / growth; infinite
-        if the draws so far do not speak for it, 0 if nothing is left to show.
+        Estimated number of draws that this claim still takes, (ln(1/alpha) - log_wealth) / growth.
+        It is infinite if the draws so far do not support the claim, and 0 if all claims are
+        certified.
     """
 
     question: Question
@@ -133,7 +134,7 @@ class Answer:
 
     @classmethod
     def of(cls, question: Question, side: Side, first_draw: int, chain: Chain) -> Answer:
-        """Return the answer that a chain has come to."""
+        """Return the answer of a chain."""
         shown = chain.shown
         return cls(
             question=question,

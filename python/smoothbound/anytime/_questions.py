@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 MOST_CLAIMS = 2**14
-"""How many claims a question is made of, at most."""
+"""The largest number of claims of a question."""
 
 # Touching points are at most 9 in size, so that no test shows anything beyond 9 - Phi^-1(target),
 # where the second term is at most 38.
@@ -34,14 +34,14 @@ MOST_SIGMAS = 50.0
 
 @dataclass(frozen=True)
 class Decide:
-    """The question whether the confidence at a radius is above a threshold.
+    """Ask whether the confidence is above a threshold within a radius.
 
     Parameters
     ----------
     threshold : float
         c, strictly inside the range of the scores.
     radius : float
-        l2 radius R >= 0, in the units of the input, as sigma.
+        l2 radius R >= 0, in the units of the input, like sigma.
     """
 
     threshold: float
@@ -50,14 +50,14 @@ class Decide:
 
 @dataclass(frozen=True)
 class FindRadius:
-    """The question how far out the confidence stays above a threshold.
+    """Ask for the radius within which the confidence stays above a threshold.
 
     Parameters
     ----------
     threshold : float
         c, strictly inside the range of the scores.
     precision : float
-        How much certified radius may be given up, > 0, in multiples of sigma.
+        Step of the grid of radii, > 0, in multiples of sigma. At most this much radius is lost.
     """
 
     threshold: float
@@ -66,14 +66,15 @@ class FindRadius:
 
 @dataclass(frozen=True)
 class FindConfidence:
-    """The question how high the confidence stays within a radius.
+    """Ask for the confidence that holds within a radius.
 
     Parameters
     ----------
     radius : float
-        l2 radius R >= 0, in the units of the input, as sigma.
+        l2 radius R >= 0, in the units of the input, like sigma.
     precision : float
-        How much certified confidence may be given up, > 0, in the units of the scores.
+        Step of the grid of confidences, > 0, in the units of the scores. At most this much
+        confidence is lost.
     """
 
     radius: float
@@ -85,7 +86,7 @@ KINDS = {kind.__name__: kind for kind in (Decide, FindRadius, FindConfidence)}
 
 
 class Claim(NamedTuple):
-    """That the confidence is above a threshold within a radius; on the upper side, below it."""
+    """The claim that the confidence is above (upper side: below) a threshold within a radius."""
 
     threshold: float
     radius: float
@@ -94,21 +95,21 @@ class Claim(NamedTuple):
 def claim_of(
     question: Question, i: int, *, sigma: float, score_range: tuple[float, float], side: Side
 ) -> Claim | None:
-    """Return the claim number i of a question, None if there is none.
+    """Return the claim with number i of a question; None after the last claim.
 
-    Each claim implies those before it. They are the same for all draws.
+    Each claim implies those before it. The claims do not depend on the draws.
 
     Parameters
     ----------
     question : Decide, FindRadius or FindConfidence
     i : int
-        From 0.
+        Number of the claim, from 0.
     sigma : float
         Noise level, in the units of the radii.
     score_range : (float, float)
         Range of the scores.
     side : {"lower", "upper"}
-        Whether the claims say that the confidence is above a threshold, or below.
+        Whether the claims state that the confidence is above a threshold, or below it.
 
     Examples
     --------
@@ -136,12 +137,12 @@ def checked_question(
     score_range: tuple[float, float],
     displacement: float = 0.0,
 ) -> Question:
-    """Return a question whose numbers are floats in their ranges; `name` is that of the argument.
+    """Return a question after checks of its numbers; `name` is the argument that errors name.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no question, or a number of it is of the wrong kind or outside its range.
+        If it is not a question, or one of its numbers has the wrong type or is out of range.
     """
     if isinstance(question, Decide):
         return Decide(
@@ -159,7 +160,7 @@ def checked_question(
         if not (a < a + precision < b and a < b - precision < b):
             raise ValueError(
                 f"precision must lie between 0 and the width of the range ({a}, {b}), and be large "
-                f"enough to tell its ends from the next threshold, got {question.precision!r}"
+                f"enough to separate its ends from the next threshold, got {question.precision!r}"
             )
         radius = checked_radius("radius", question.radius, sigma, displacement)
         return FindConfidence(radius, precision)
@@ -180,23 +181,23 @@ def _threshold(value: object, score_range: tuple[float, float]) -> float:
 
 
 def checked_radius(name: str, value: object, sigma: float, displacement: float) -> float:
-    """Return a radius that a test can show something about; `name` is that of the argument."""
+    """Return a radius after checks that a test can reach it; `name` is the argument."""
     radius = checks.non_negative(name, value)
     if not radius + 2.0 * displacement <= MOST_SIGMAS * sigma:
         raise ValueError(
             f"{name} must be at most {MOST_SIGMAS:g} sigma = {exact(MOST_SIGMAS * sigma)}, because "
-            f"no test can show anything further out; got {value!r}"
+            f"no test can show anything at larger radii; got {value!r}"
         )
     return radius
 
 
 def radius_precision(name: str, value: object) -> float:
-    """Return a precision of radii; `name` is that of the argument."""
+    """Return a precision of radii after checks; `name` is the argument that errors name."""
     return _precision(name, value, 16.0)
 
 
 def _precision(name: str, value: object, reach: float) -> float:
-    """Return a precision with which the claims reach far enough."""
+    """Return a precision after checks that at most MOST_CLAIMS claims cover `reach`."""
     precision = checks.positive(name, value)
     if precision * MOST_CLAIMS < reach:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What a result says about adaptive draws: what was asked, when draws ended, and the budget."""
+"""The record of adaptive draws in results: the questions, when draws end, and the budget."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["AdaptiveRecord", "BudgetRecord", "FollowedRun"]
 Asked = Literal["Decide", "FindRadius"]
 Part = TypeVar("Part", "BudgetRecord", "FollowedRun")
 
-_MOST = 2**63 - 1  # a column holds no greater number
+_MOST = 2**63 - 1  # the largest number in a column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class BudgetRecord:
     ----------
     draws : int or None
     seconds : float or None
-        None: no limit.
+        None means no limit.
     """
 
     draws: int | None = None
@@ -40,17 +40,17 @@ class BudgetRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class FollowedRun:
-    """The run whose results were known when the questions were chosen.
+    """An earlier run whose results were known when the questions of this run were chosen.
 
     Attributes
     ----------
     name : str
-        Name of its results folder, for people; empty if it has none.
+        Name of its results folder, as information for readers; empty if it has none.
     fingerprint : str
         Digest of its settings, in hexadecimal digits.
     alphas : tuple of float
-        Failure probability of each certificate of that run, and of the runs that it follows in
-        turn, the first run first.
+        Failure probability of each certificate of that run and of the runs that it follows in turn,
+        with the first run first.
     """
 
     name: str
@@ -71,34 +71,34 @@ class FollowedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveRecord:
-    """The rules of adaptive draws, as far as they are known.
+    """The rules of adaptive draws, as far as they are recorded.
 
     Attributes
     ----------
     asked : {"Decide", "FindRadius"}
-        Whether each threshold is asked about at each radius, or its radius is looked for as well.
+        "Decide" if the questions are whether each threshold holds at each radius. "FindRadius" if
+        the radius of each threshold is searched as well.
     precision : float or None
-        Precision of the radii that are looked for, in multiples of sigma.
+        Precision of the radii that are searched, in multiples of sigma.
     strictness : float or None
-        When a claim is given up; see `smoothbound.anytime.Plan`. None: not known.
+        When a claim is given up; see `smoothbound.anytime.Plan`. None if it is not recorded.
     correct_only : bool
-        Whether an input was given up if the selected class was not its label.
+        Whether an input was given up when the selected class was not its label.
     both_answers : bool
-        Whether the opposite answers were asked for too, each at half of alpha: that no number of
-        draws certifies a radius.
+        Whether the opposite questions were asked too: that no number of draws certifies a radius.
+        Each side then has half of alpha.
     budget : BudgetRecord
         The limits on the draws of all inputs together.
     follows : FollowedRun or None
-        The run whose draws the questions may depend on. Only later draws count for them. None: they
-        were fixed before the first draw.
+        The run on whose draws the questions may depend. Only later draws count for the answers.
+        None if the questions were fixed before the first draw.
     stages : dict or None
-        All that an older version recorded of draws in stages; None: the draws rest on the anytime
-        test.
+        The record of an older version that made draws in stages. None if the anytime test was used.
 
     Raises
     ------
     TypeError, ValueError
-        If one of them is of the wrong kind or outside its range.
+        If a field has the wrong type or is out of range.
 
     Examples
     --------
@@ -123,29 +123,29 @@ class AdaptiveRecord:
             check(f"adaptive {name}", getattr(self, name))
 
     def gives_up_later_than(self, other: AdaptiveRecord) -> bool:
-        """Return whether claims are known to be given up later than by other rules."""
+        """Return whether claims are known to be given up later than under other rules."""
         ours, theirs = self.strictness, other.strictness
         return ours is not None and theirs is not None and ours > theirs
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the rules as plain values for JSON."""
+        """Return the rules as values that JSON can hold."""
         if self.stages is not None:
             return self.stages
         values = asdict(self)
         del values["stages"]
-        for name in ("both_answers", "follows"):  # where there is none, nothing is said of it
+        for name in ("both_answers", "follows"):  # left out if they are not used
             if not values[name]:
                 del values[name]
         return {"test": "anytime", **values}
 
     @classmethod
     def from_dict(cls, values: object) -> AdaptiveRecord:
-        """Read what `to_dict` returned, in this version or an older one.
+        """Read a record that `to_dict` of this version or an older one returned.
 
         Raises
         ------
         TypeError, ValueError
-            If an entry is missing, unknown, of the wrong kind or outside its range.
+            If an entry is missing, is unknown, has the wrong type or is out of range.
         """
         if not isinstance(values, dict):
             raise TypeError(f"adaptive must be an object, got {checks.shown(values)}")
@@ -156,7 +156,7 @@ class AdaptiveRecord:
         if unknown := known.keys() - cls.__dataclass_fields__.keys() | known.keys() & {"stages"}:
             raise ValueError(f"adaptive has an unknown entry {checks.shown(min(unknown))}")
         if "asked" not in known:
-            raise ValueError("adaptive must say what was asked")
+            raise ValueError("adaptive must have the entry 'asked' or 'question'")
         follows = known.pop("follows", None)
         if follows is not None:
             follows = _made(FollowedRun, "adaptive follows", follows)
@@ -164,10 +164,10 @@ class AdaptiveRecord:
 
     @classmethod
     def _of_stages(cls, values: dict[str, Any], budget: BudgetRecord) -> AdaptiveRecord:
-        """Read what older versions recorded of draws in stages."""
+        """Read the record of an older version that made draws in stages."""
         question = checks.instance("adaptive question", values.get("question", {}), dict)
         return cls(
-            asked=values.get("asked"),  # type: ignore[arg-type]  # it is checked
+            asked=values.get("asked"),  # type: ignore[arg-type]  # checked later
             precision=question.get("precision"),
             budget=budget,
             stages=_plain("adaptive", values),
@@ -175,7 +175,7 @@ class AdaptiveRecord:
 
 
 def _made(kind: type[Part], name: str, values: object) -> Part:
-    """Return a part of a record from what JSON holds of it."""
+    """Return a part of a record from its JSON values."""
     known = checks.instance(name, values, dict)
     if unknown := known.keys() - {one.name for one in fields(kind)}:
         raise ValueError(f"{name} has an unknown entry {checks.shown(min(unknown))}")
@@ -186,7 +186,7 @@ def _made(kind: type[Part], name: str, values: object) -> Part:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Return a value that was read from JSON if all its numbers are finite."""
+    """Return a value from JSON after checks that all its numbers are finite."""
     if isinstance(value, dict):
         for key, one in value.items():
             _plain(f"{name} {checks.instance(name, key, str):.40}", one)
@@ -199,7 +199,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _some(check: Callable[[str, Any], object]) -> Callable[[str, Any], object]:
-    """Return a check that also takes None."""
+    """Return a check that accepts None too."""
     return lambda name, value: None if value is None else check(name, value)
 
 

@@ -1,4 +1,4 @@
-"""Questions about many inputs whose scores are all there."""
+"""Questions about many inputs, answered from arrays of all their scores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from smoothbound.scores._arrays import as_scores, outside_range
 
 __all__ = ["ScoreAnswers", "answer_scores"]
 
-_MOST_CELLS = 2**22  # inputs times claims that are tested in one call
+_MOST_CELLS = 2**22  # inputs times claims in one call
 _MAX_SEED = 2**64 - 1
 
 
@@ -39,11 +39,11 @@ class ScoreAnswers:
         Failure probability of each answer.
     certified : ndarray of bool
     radius, confidence : ndarray of float64
-        As in `Answer`: the confidence is strictly above `confidence` (below, on the upper side)
-        at all points within `radius`; NaN where there is no certificate.
+        The certificates, as in `Answer`: the confidence is strictly above `confidence` (on the
+        upper side, below it) at all points within `radius`. NaN if there is no certificate.
     n_draws : ndarray of int64
-        Number of draws at which each certificate was reached, those of the guess included; 0
-        where there is none.
+        Number of draws, including those of the guess, when each certificate was reached; 0 if there
+        is none.
     """
 
     questions: tuple[Question, ...]
@@ -77,31 +77,31 @@ def answer_scores(
 ) -> ScoreAnswers:
     """Answer questions about many inputs from the scores of all their draws.
 
-    Each row is tested as `AnytimeTest` tests it, draw after draw.
+    Each row is tested draw by draw, as in `AnytimeTest`.
 
     Parameters
     ----------
     scores : array of float16, float32 or float64, shape (n_inputs, n_draws)
-        As for `smoothbound.certify_scores`.
+        The scores, as in `smoothbound.certify_scores`.
     questions : Decide, FindRadius or FindConfidence, or a list of them
     sigma, alpha, score_range, side, displacement
         As in `AnytimeTest`.
     n_guess : int
-        Number of draws of each row, the first ones in its `order`, that serve as the first guess
-        and are not tested.
+        Number of draws of each row that serve as the first guess and are not tested. They are the
+        first ones in the `order`.
     order : {"unknown", "drawn"}
-        In which order the draws are used. "unknown": all positions of a row are permuted first,
-        because the row may be sorted or arranged by value. "drawn": the order is kept, because it
-        does not depend on the values; the order of drawing does not.
+        Order in which the draws are used. "unknown" means that a row may be sorted or arranged by
+        value, so all its positions are permuted first. "drawn" means that the row is in the order
+        of drawing, or in another order that does not depend on the values, and the order is kept.
     seed : int
-        Key of the permutation, together with the number of the row, in 0 ... 2^64 - 1. `alpha` is
+        Key of the permutation, together with the number of the row; from 0 to 2^64 - 1. `alpha` is
         then a probability over the draws and the key, so fix the seed before you see the scores.
     first_row : int
-        Number of the first row; state it if you pass the rows in parts.
+        Number of the first row. State it if you pass the rows in parts.
     backend : {"cpp", "numba"}, optional
-        By default the C++ core, or numba where the core is missing.
+        The implementation to use: by default the C++ core, or numba if the core is missing.
     threads : int, optional
-        Number of threads, 1 to 1024; by default as many as suit the work and the machine. The
+        Number of threads, from 1 to 1024. By default it depends on the work and the machine. The
         result does not depend on it.
 
     Returns
@@ -111,8 +111,8 @@ def answer_scores(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above, a score is NaN or outside
-        `score_range`, or there are too few draws to certify anything.
+        If an argument has the wrong type or is outside the range stated above, a score is NaN or
+        outside `score_range`, or there are too few draws to certify anything.
 
     Examples
     --------
@@ -174,7 +174,7 @@ def _answered(
     first_row: int,
     **options: Any,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the number of draws, the confidence and the radius of the answer about each row."""
+    """Return the number of draws, the confidence and the radius of the answer for each row."""
     a, b = setting.score_range
     claims = list(setting.claims(question, side))
     targets, r = np.array([setting.scaled(claim, side) for claim in claims]).T

@@ -1,8 +1,8 @@
-"""Numbers of draws: the looks of a test, and how many draws a claim needs.
+"""Numbers of draws: the looks of a test, and the least number that a claim needs.
 
-The looks are 0, 1, 2, ..., 64, 66, 68, ..., each 1/32 larger than the one before, as in the core
-(draw_record.hpp). They depend on nothing else, so that a result is the same however the draws are
-cut into calls.
+The looks are 0, 1, 2, ..., 64, 66, 68, ..., and grow by 1/32 each, as in the core
+(draw_record.hpp). They depend on nothing else, so a result does not depend on how the draws are
+divided into calls.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NEEDS_MORE = 2**62
 
 
 def look_after(look: int) -> int:
-    """Return the look after a look.
+    """Return the next look.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def look_after(look: int) -> int:
 
 
 def last_look(n_draws: int) -> int:
-    """Return the last look at which there are no more than these draws.
+    """Return the last look at or before a number of draws.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def last_look(n_draws: int) -> int:
 
 
 def first_look_from(n_draws: int) -> tuple[int, int]:
-    """Return the first look at which there are at least these draws: its place and their number.
+    """Return the first look at or after a number of draws: its index and its number of draws.
 
     Examples
     --------
@@ -79,18 +79,18 @@ def required_draws(
     displacement: float = 0.0,
     backend: Backend | None = None,
 ) -> int:
-    """Count the draws with which perfect scores would certify anything.
+    """Return the least number of draws with which perfect scores answer a question.
 
-    With fewer, no input can get a certificate.
+    With fewer draws no input can get a certificate.
 
     Parameters
     ----------
     question : Decide, FindRadius or FindConfidence
-        Of the last two the first point of the grid is to be certified.
+        The question. For the last two it is answered if the first point of the grid is certified.
     sigma, alpha, score_range, side, displacement, backend
         As in `AnytimeTest`.
     n_guess : int
-        Number of scores, perfect as well, that serve as the first guess; they are not counted.
+        Number of scores of the first guess, which are perfect too and are not counted.
 
     Returns
     -------
@@ -100,8 +100,8 @@ def required_draws(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated there, or the certificate takes
-        more than 2^24 draws.
+        If an argument has the wrong type or is out of range, or the certificate takes more than
+        2^24 draws.
 
     Examples
     --------
@@ -126,12 +126,12 @@ def required_draws(
 def require_draws(
     n_draws: int, question: Question, setting: Setting, alpha: float, n_guess: int, backend: Backend
 ) -> None:
-    """Refuse numbers of draws with which nothing can be certified.
+    """Refuse a number of draws that cannot certify anything.
 
     Raises
     ------
     ValueError
-        It says how many would do.
+        If there are too few draws. The error states the number needed.
     """
     for side in setting.sides:
         least = _least(setting, question, side, setting.share(alpha), n_guess, backend)
@@ -147,7 +147,7 @@ def require_draws(
 
 
 def _stated(setting: Setting) -> str:
-    """Return what a radius is measured by, in words."""
+    """Return sigma, and the displacement if there is one, as text."""
     around = f" and displacement = {setting.displacement:g}" if setting.displacement else ""
     return f"sigma = {setting.sigma:g}{around}"
 
@@ -156,7 +156,7 @@ def _stated(setting: Setting) -> str:
 def _least(
     setting: Setting, question: Question, side: Side, alpha: float, n_guess: int, backend: Backend
 ) -> int:
-    """Return the look at which perfect scores show the first claim; _NEEDS_MORE beyond 2^24."""
+    """Return the look at which perfect scores show the first claim; _NEEDS_MORE above 2^24."""
     perfect = setting.score_range[side == "lower"]
     core = backends.load(backend)
     record = setting.record(core, side)

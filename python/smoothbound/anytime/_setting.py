@@ -32,15 +32,16 @@ __all__ = ["Estimate", "Setting", "Source"]
 
 
 class Estimate(NamedTuple):
-    """What draws can show of a claim, in units of the range of the scores.
+    """An estimate of how far draws can show a claim, in units of the range of the scores.
 
     Attributes
     ----------
     above : float
-        How far the bound of Theorem 2, of the distribution of the scores so far, is beyond the
-        threshold at the radius: above it for the lower side, below it for the upper.
+        Distance from the threshold to the bound of Theorem 2 for the distribution of the scores so
+        far, at the radius. It is positive if the bound is beyond the threshold: above it on the
+        lower side, below it on the upper side.
     deviation : float
-        Standard deviation, by one draw, of the mean that this rests on.
+        Standard deviation of one draw of the mean from which the bound is computed.
     """
 
     above: float
@@ -49,7 +50,7 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """The facts about the draws, and the sides of the claims. Each is checked when it is made.
+    """The setting of a test: noise, range, measure and sides. Each field is checked.
 
     Attributes
     ----------
@@ -60,9 +61,10 @@ class Setting:
     measure : str
         Name of the confidence measure.
     side : {"lower", "upper", "both"}
-        Whether the confidence is shown to be above thresholds, or below, or both.
+        Whether claims state that the confidence is above thresholds, below them, or both are
+        tested.
     displacement : float
-        Distance, at most, between the input and the point that is drawn around.
+        Largest distance between the input and the point around which draws are made.
 
     Examples
     --------
@@ -91,7 +93,7 @@ class Setting:
         if not 2.0 * self.displacement <= MOST_SIGMAS * self.sigma:
             raise ValueError(
                 f"displacement must be at most {MOST_SIGMAS / 2:g} sigma, because no test can show "
-                f"anything further out; got {self.displacement}"
+                f"anything at larger radii; got {self.displacement}"
             )
 
     @property
@@ -104,7 +106,7 @@ class Setting:
         return alpha / 2.0 if self.side == "both" else alpha
 
     def question(self, name: str, question: object) -> Question:
-        """Return a question that is checked; `name` is that of the argument."""
+        """Return a question after checks; `name` is the argument that errors name."""
         return checked_question(
             name,
             question,
@@ -114,7 +116,7 @@ class Setting:
         )
 
     def asked(self, questions: object) -> list[Question]:
-        """Return the questions of an argument, one of them or a list, that are checked."""
+        """Return the questions of an argument, which is one of them or a list, after checks."""
         given = [questions] if isinstance(questions, Question) else questions
         if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not given:
             raise TypeError(
@@ -123,12 +125,12 @@ class Setting:
         return [self.question(f"questions[{i}]", question) for i, question in enumerate(given)]
 
     def refuse_others(self, draws: Draws) -> None:
-        """Refuse draws of a sampler that were made otherwise."""
+        """Refuse draws of a sampler that were made with other settings."""
         for name in ("sigma", "measure"):
             mine, theirs = getattr(self, name), getattr(draws, name)
             if theirs is not None and theirs != mine:
                 raise ValueError(
-                    f"scores must be draws with {name} = {mine!r}, as the test, got draws with "
+                    f"scores must be draws with {name} = {mine!r}, like the test, got draws with "
                     f"{name} = {theirs!r}"
                 )
         if draws.displacement > self.displacement:
@@ -143,7 +145,7 @@ class Setting:
         return backend.DrawRecord(a, b, side)
 
     def scores_like(self, backend: ModuleType, record: Any) -> NDArray[np.float64]:
-        """Return as many scores on the knots as a record has draws, distributed as they are."""
+        """Return scores on the knots, as many as a record has draws and with their distribution."""
         masses = record.guessed + record.since_last_look
         masses = masses + record.between_looks.sum(axis=0, dtype=np.uint64)
         up_to = np.cumsum(masses.astype(np.float64)) / max(1.0, float(masses.sum()))
@@ -157,7 +159,7 @@ class Setting:
     def chain(
         self, backend: ModuleType, question: Question, side: Side, alpha: float, first: int = 0
     ) -> Chain:
-        """Begin the test of a question on one side, from a look on."""
+        """Begin the test of a question on one side, from a look onwards."""
 
         def start(claim: Claim) -> Any:
             return backend.EProcess(*self.scaled(claim, side), first)
@@ -173,16 +175,16 @@ class Setting:
         return claim_of(question, i, sigma=self.sigma, score_range=self.score_range, side=side)
 
     def estimate(self, backend: ModuleType, record: Any, claim: Claim) -> Estimate:
-        """Estimate what the draws of a record can show of a claim on the side of the record."""
+        """Estimate how far the draws of a record can show a claim on the side of the record."""
         target, r = self.scaled(claim, record.side)
         value, deviation = backend.estimate_functional(record, r)
         return Estimate(value - target, deviation)
 
     def scaled(self, claim: Claim, side: Side) -> tuple[float, float]:
-        """Return a claim as it is tested: threshold and radius in units of the range and sigma.
+        """Return the threshold and the radius of a claim in units of the range and of sigma.
 
-        The first is a distance from the end that a claim of this side starts from. Both are rounded
-        up.
+        The threshold is a distance from the end of the range at which claims of this side start.
+        Both numbers are rounded up.
         """
         a, b = map(Fraction, self.score_range)
         threshold = Fraction(claim.threshold)
@@ -192,21 +194,21 @@ class Setting:
 
 
 def _up(exact: Fraction) -> float:
-    """Return the least float that is not below a number."""
+    """Return the least float that is at least a number."""
     near = float(exact)
     return near if Fraction(near) >= exact else math.nextafter(near, math.inf)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Which draws a test takes, as far as `smoothbound.sampling.Draws` have told it.
+    """The origin of the draws of a test, as far as `smoothbound.sampling.Draws` state it.
 
     Attributes
     ----------
     index, seed : int or None
         The input, and the seed of the noise.
     selected : int or None
-        The class whose scores they are.
+        The class whose scores the draws are.
     noise : {"lattice", "gaussian"} or None
         Kind of the noise.
     """
@@ -217,13 +219,13 @@ class Source:
     noise: str | None = None
 
     def joined(self, draws: Draws) -> Source:
-        """Return what is known with further draws, which must not contradict it."""
+        """Return the origin with that of further draws, which must not contradict it."""
         known = {}
         for name in (field.name for field in fields(self)):
             mine, theirs = getattr(self, name), getattr(draws, name)
             if mine is not None and theirs is not None and mine != theirs:
                 raise ValueError(
-                    f"scores must be draws with {name} = {mine!r}, as those before, got draws "
+                    f"scores must be draws with {name} = {mine!r}, like earlier draws, got draws "
                     f"with {name} = {theirs!r}"
                 )
             known[name] = theirs if mine is None else mine

@@ -1,7 +1,7 @@
-"""The state of a test as bytes: what it is told as JSON, its records as the core writes them.
+"""The state of a test as bytes: its settings as JSON, and its records as the core writes them.
 
-The bytes are "SBAT", the version, the lengths of the parts, the parts, and a checksum of all that
-comes before it.
+The bytes are "SBAT", the version, the lengths of the parts, the parts, and a checksum of everything
+before it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAGIC = b"SBAT"
 
 
 class OtherVersionError(ValueError):
-    """A state of another version than this release reads."""
+    """The state has a version that this release does not read."""
 
     def __init__(self, found: int) -> None:
         super().__init__(
@@ -41,7 +41,7 @@ def pack(about: dict[str, Any], records: Sequence[bytes]) -> bytes:
     Parameters
     ----------
     about : dict
-        What JSON can hold.
+        Values that JSON can hold.
     records : list of bytes
     """
     parts = [json.dumps(about, sort_keys=True).encode(), *records]
@@ -56,7 +56,7 @@ def pack(about: dict[str, Any], records: Sequence[bytes]) -> bytes:
 
 
 def unpack(state: object) -> tuple[dict[str, Any], list[bytes]]:
-    """Return what `pack` was given.
+    """Return the arguments of `pack`.
 
     Raises
     ------
@@ -80,18 +80,16 @@ def unpack(state: object) -> tuple[dict[str, Any], list[bytes]]:
     if version != VERSION:
         raise OtherVersionError(version)
     if digest(body) != whole[-DIGEST:]:
-        raise ValueError("state is damaged: its checksum is that of other bytes")
+        raise ValueError("state is damaged: its checksum does not match")
     begin = _START.size + n_parts * _LENGTH.size
     if begin > len(body):
-        raise ValueError("state is damaged: its parts are not as long as it says")
+        raise ValueError("state is damaged: the lengths of its parts do not match")
     lengths = [_LENGTH.unpack_from(body, _START.size + i * _LENGTH.size)[0] for i in range(n_parts)]
     if n_parts == 0 or begin + sum(lengths) != len(body):
-        raise ValueError("state is damaged: its parts are not as long as it says")
+        raise ValueError("state is damaged: the lengths of its parts do not match")
     ends = list(accumulate(lengths, initial=begin))
     parts = [body[i:j] for i, j in pairwise(ends)]
     try:
         return dict(json.loads(parts[0])), parts[1:]
     except (RecursionError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"state is damaged: what it says of itself cannot be read: {error}"
-        ) from error
+        raise ValueError(f"state is damaged: its settings cannot be read: {error}") from error

@@ -251,9 +251,9 @@ def test_a_test_that_follows_goes_on_from_its_state_and_has_followers_of_its_own
     assert (state.first_draw, state.next_draw) == (50, 110)
     assert repr(state) == repr(later)
     assert repr(state).endswith("after 60 draws from number 50 on")
-    with pytest.raises(ValueError, match=r"must be 110, .* once only"):
+    with pytest.raises(ValueError, match=r"must be 110, .* only once"):
         state.update(draws(scores_of(60, 2), first_draw=50, **source))
-    with pytest.raises(ValueError, match="index = 7, as those before"):
+    with pytest.raises(ValueError, match="index = 7, like earlier draws"):
         state.update(draws(scores_of(5), first_draw=110, **source | {"index": 8}))
     assert state.follow_up(DECIDE).first_draw == 110
     state.ask(DECIDE)
@@ -310,7 +310,7 @@ def unchanged(test, call, kind, match):
         ([[0.5]], {}, TypeError, "scores must be one row"),
         (np.ones(3, int), {}, TypeError, "scores must be one row .* of int64"),
         ("half", {}, TypeError, "scores must be one row"),
-        ([0.5], {"first_draw": 2999}, ValueError, "must be 3000, .* passed once only"),
+        ([0.5], {"first_draw": 2999}, ValueError, "must be 3000, .* passed only once"),
         ([0.5], {"first_draw": 3001}, ValueError, "must be 3000, .* left out"),
         ([0.5], {"first_draw": -1}, ValueError, "first_draw must be at least 0"),
         ([0.5], {"first_draw": "0"}, TypeError, "first_draw must be a whole number"),
@@ -324,13 +324,13 @@ def test_bad_scores_change_nothing(scores, options, kind, match):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"first_draw": 40}, "must be 50, .* passed once only"),
+        ({"first_draw": 40}, "must be 50, .* passed only once"),
         ({"first_draw": 60}, "must be 50, .* left out"),
-        ({"index": 8}, "index = 7, as those before, got draws with index = 8"),
-        ({"seed": 2}, "seed = 1, as those before"),
-        ({"noise": "gaussian"}, "noise = 'lattice', as those before"),
-        ({"sigma": 0.5}, "sigma = 0.25, as the test, got draws with sigma = 0.5"),
-        ({"measure": "margin"}, "measure = 'score', as the test"),
+        ({"index": 8}, "index = 7, like earlier draws, got draws with index = 8"),
+        ({"seed": 2}, "seed = 1, like earlier draws"),
+        ({"noise": "gaussian"}, "noise = 'lattice', like earlier draws"),
+        ({"sigma": 0.5}, "sigma = 0.25, like the test, got draws with sigma = 0.5"),
+        ({"measure": "margin"}, "measure = 'score', like the test"),
         ({"displacement": 0.1}, "make the test with displacement=0.1 or more"),
     ],
 )
@@ -345,8 +345,8 @@ def test_draws_of_something_else_change_nothing(options, match):
 def test_draws_that_are_given_again_are_refused_by_their_number():
     once = draws(scores_of(50))
     test = asked(DECIDE, once)
-    unchanged(test, lambda: test.update(once), ValueError, "passed once only")
-    renumbered = "first_draw must be 0, the number that the draws carry"
+    unchanged(test, lambda: test.update(once), ValueError, "passed only once")
+    renumbered = "first_draw must be 0, the number of the draws"
     unchanged(test, lambda: test.update(once, first_draw=50), ValueError, renumbered)
 
 
@@ -401,7 +401,7 @@ def test_a_wrong_argument_is_named(options, match):
 
 def test_a_precision_that_floats_do_not_resolve_is_refused():
     wide = {"sigma": SIGMA, "score_range": (1e16, 1e16 + 8)}
-    with pytest.raises(ValueError, match=r"precision .* large enough to tell its ends"):
+    with pytest.raises(ValueError, match=r"precision .* large enough to separate its ends"):
         AnytimeTest(FindConfidence(0.0, 0.5), **wide)
     AnytimeTest(FindConfidence(0.0, 2.0), side="both", **wide)
 
@@ -435,7 +435,9 @@ def test_a_question_that_is_answered_has_no_estimate() -> None:
     test = AnytimeTest(Decide(0.5, 0.0), sigma=0.25)
     test.update(np.ones(100))
     assert test.answers[0].certified
-    with pytest.raises(ValueError, match="i must be a question with an open claim, got 0"):
+    with pytest.raises(
+        ValueError, match="i must be the index of a question with an open claim, got 0"
+    ):
         test.estimate(0)
     for i in (-1, 1):
         with pytest.raises(ValueError, match=f"i must .*got {i}"):

@@ -94,7 +94,7 @@ def test_too_few_draws_are_refused_with_the_number_that_would_do():
     refuse("above the threshold 0.9.* at least n = 346 are needed", **high, **dkw)
     refuse("above the threshold 0.9.* at least n = 99 are needed", **high, bound="cdf")
     refuse("above the threshold 0.9.* at least n = 92 are needed", **high, order="drawn")
-    transposed = "are needed; these scores are 9 inputs with 3 draws each; if a column .* transpose"
+    transposed = "are needed; these scores are 9 inputs with 3 draws each; if each .* transpose"
     refuse(transposed, scores=np.ones((9, 3)), thresholds=[0.5])
 
 

@@ -244,7 +244,7 @@ def test_a_stopped_input_whose_class_has_changed_is_refused(
         patch.setattr(Job, "begin", lambda self, selected, scores: begin(self, 11, scores))
         result = run(model, out, "--resume")
     assert result.exit_code == 2
-    assert "choose class 11 now, and chose class" in " ".join(result.output.split())
+    assert "select class 11 now, but selected class" in " ".join(result.output.split())
 
 
 @pytest.mark.usefixtures("undrawn")

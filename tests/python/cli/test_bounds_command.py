@@ -108,7 +108,7 @@ def test_a_column_with_the_name_of_a_result_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"lower": [1] * 5, "scores": lists(SCORES)}), path)
     result = bounds(path, *OPTIONS, "--out", tmp_path / "b.parquet")
     assert result.exit_code == 2
-    assert "a column 'lower' beside them, which is the name of a result" in result.output
+    assert "has a column 'lower', which is the name of a result" in result.output
     assert list(tmp_path.iterdir()) == [path]
 
 

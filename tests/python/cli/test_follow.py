@@ -301,7 +301,7 @@ def test_a_class_that_has_changed_is_refused(
     monkeypatch.setattr(Job, "begin", lambda self, selected, scores: begin(self, 11, scores))
     result = certify(model, "--continue", first, "--out", tmp_path / "more", *MORE)
     assert result.exit_code == 2
-    assert "choose class 11 now, and chose class" in said(result)
+    assert "select class 11 now, but selected class" in said(result)
     assert not (tmp_path / "more").exists()
 
 

@@ -178,11 +178,11 @@ def test_an_input_without_a_class_has_nothing_to_say_to_other_questions() -> Non
         ({"smoothed": classifier(exact, measure="margin")}, "measure was 'score', and is 'margin'"),
         ({"smoothed": classifier(exact, batch_size=7)}, "batch_size was 100, and is 7"),
         ({"smoothed": classifier(exact, cutoff=0.4)}, "cutoff was 0.5, and is 0.4"),
-        ({"smoothed": classifier(lambda x: -exact(x))}, "choose class 1 now, and chose"),
-        ({"smoothed": classifier(lambda x: exact(x) / 500)}, r"is 0\.\S+ on average now, and was"),
+        ({"smoothed": classifier(lambda x: -exact(x))}, "select class 1 now, but selected"),
+        ({"smoothed": classifier(lambda x: exact(x) / 500)}, r"is 0\.\S+ on average now, but was"),
         (
             {"smoothed": classifier(lambda x: exact(x) / 500), "alpha": 0.01},
-            r"score of the selection draws is 0\.\S+ on average now, and was 1 before",
+            r"score of the selection draws is 0\.\S+ on average now, but was 1 before",
         ),
     ],
 )
@@ -216,7 +216,7 @@ def test_other_inputs_are_not_told_apart_by_a_file_without_digests(
 
 def test_another_number_of_selection_draws_is_refused(first: SmoothedCertificate) -> None:
     cert = replace(first, n_selection=first.n_selection + 2)
-    with pytest.raises(ValueError, match="and 20 chose it before: the input"):
+    with pytest.raises(ValueError, match="but 20 selected it before: the input"):
         classifier(exact).certify_further(inputs(*X0), cert, n=900)
 
 

@@ -1,1 +1,1 @@
-"""How many draws one input gets: its job, the budget that jobs share, and where a job goes on."""
+"""The number of draws of one input: jobs, the budget that they share, and resumed jobs."""

@@ -1,4 +1,4 @@
-"""Draws or seconds that the jobs of many inputs share."""
+"""A budget of draws or seconds that the jobs of many inputs share."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ __all__ = ["Budget"]
 
 
 class Budget:
-    """Draws or seconds that many jobs share; safe to share between threads.
+    """A budget of draws or seconds that many jobs share. Threads may share it.
 
-    Draws are taken from it before they are made. Seconds count from the first request. Runs of many
-    inputs give a limited budget to those first that need the fewest further draws (`Job.expected`).
+    Draws are taken from the budget before they are made. Seconds count from the first request. A
+    run over many inputs gives a limited budget first to the inputs that need the fewest further
+    draws (`Job.expected`).
 
     Parameters
     ----------
     draws : int, optional
-        Most draws that all jobs together may ask for.
+        Largest number of draws for all jobs together.
     seconds : float, optional
-        Time after which no more draws are begun.
-    clock : callable
-        Returns seconds.
+        Time after which no new draws are started.
+    clock : callable Returns seconds.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or not positive.
+        If an argument has the wrong type or is not positive.
 
     Examples
     --------
@@ -60,7 +60,7 @@ class Budget:
 
     @property
     def left(self) -> tuple[float, float]:
-        """How many draws and seconds are left; infinite without a limit."""
+        """The draws and the seconds that are left; infinite without a limit."""
         with self._lock:
             gone = 0.0 if self._start is None else self._clock() - self._start
             draws = math.inf if self.draws is None else self.draws - self.spent
@@ -68,18 +68,18 @@ class Budget:
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing is left."""
+        """Whether the budget is spent."""
         with self._lock:
             return self._left(1) == 0
 
     def resume(self, draws: int, seconds: float) -> None:
-        """Count what an earlier part of the same run spent."""
+        """Count the draws and the seconds that an earlier part of the same run spent."""
         with self._lock:
             self.spent += draws
             self._start = (self._clock() if self._start is None else self._start) - seconds
 
     def take(self, draws: int) -> int:
-        """Take these draws, or as many of them as there are left; return their number."""
+        """Take draws from the budget, as many as are left at most; return their number."""
         with self._lock:
             granted = self._left(draws)
             self.spent += granted

@@ -1,4 +1,4 @@
-"""The draws of an input so far, from which its job goes on."""
+"""The state of a stopped job, from which it is resumed."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from smoothbound.backends import _select as backends
 __all__ = ["SAME_SCORES", "Earlier"]
 
 SAME_SCORES = 0.005
-"""How far the scores of the same draws may be apart on average, in shares of their range."""
+"""Largest mean distance between scores of the same draws, as a share of their range."""
 
 
 @dataclass(frozen=True, eq=False)
 class Earlier:
-    """The draws of an input so far, from which a job goes on.
+    """The earlier draws of an input, from which a job is resumed.
 
     Attributes
     ----------
     selected : int
         The selected class.
     n_selection : int
-        Number of draws that selected it.
+        Number of draws that selected this class.
     test : AnytimeTest
-        The test, with all draws that were made of it.
+        The test with all its draws.
     total : int
-        Sum of their scores, as `Job.total`.
+        Sum of their scores, like `Job.total`.
     open : list of int or None
-        Places of the questions for which more draws were to be made; None: of all.
+        Indices of the questions that were still open; None if all were.
     guesser : AnytimeTest or None
-        A test whose first guess are the scores of the selection draws; None: none is known.
+        A test whose first guess is the scores of the selection draws; None if these are unknown.
     """
 
     selected: int
@@ -48,12 +48,12 @@ class Earlier:
 
     @classmethod
     def from_bytes(cls, state: bytes, selected: int, n_selection: int) -> Earlier:
-        """Read what `Job.to_bytes` wrote.
+        """Restore the state of a job from the bytes of `Job.to_bytes`.
 
         Raises
         ------
         TypeError, ValueError
-            If it did not write this.
+            If `Job.to_bytes` did not write these bytes.
         """
         about, tests = states.unpack(state)
         if set(about) != {"open", "total"} or len(tests) != 1:
@@ -64,27 +64,27 @@ class Earlier:
 
     @classmethod
     def finished(cls, selected: int, n_selection: int, test: AnytimeTest, mean: float) -> Earlier:
-        """Return a job that was finished, by its test and the mean of the scores."""
+        """Return the state of a finished job from its test and the mean of the scores."""
         n_draws = test.n_draws
         total = round(Fraction(mean) * n_draws / unit_of(test.score_range)) if n_draws else 0
         return cls(selected, n_selection, test, total)
 
     def require_same(self, selected: int, anew: AnytimeTest) -> None:
-        """Refuse to go on with another class, another selection or other questions.
+        """Refuse to resume with another class, another selection or other questions.
 
-        `anew` is a test that begins with the selection draws as they are now.
+        `anew` is a test whose first guess is the present selection draws.
         """
         questions, n_selection = anew.questions, anew.n_guess
         if selected != self.selected:
             raise ValueError(
-                f"the selection draws choose class {selected} now, and chose class "
+                f"the selection draws select class {selected} now, but selected class "
                 f"{self.selected} before: the input cannot go on, because it, the network or its "
                 "arithmetic has changed"
             )
         if n_selection != self.n_selection:
             raise ValueError(
-                f"{n_selection} selection draws choose class {selected} now, and "
-                f"{self.n_selection} chose it before: the input cannot go on, because it, the "
+                f"{n_selection} selection draws select class {selected} now, but "
+                f"{self.n_selection} selected it before: the input cannot go on, because it, the "
                 "network or its arithmetic has changed"
             )
         if self.guesser is not None:
@@ -97,10 +97,10 @@ class Earlier:
 
 
 def _require_same_scores(before: AnytimeTest, now: AnytimeTest) -> None:
-    """Refuse selection draws whose scores are not those of before.
+    """Refuse selection draws whose scores have changed.
 
-    Compared is the distance of the two distributions (Wasserstein), which is at most the mean
-    distance of the scores, draw by draw, in shares of the range.
+    The check uses the Wasserstein distance of the two distributions, as a share of the range. It is
+    at most the mean distance of the scores, draw by draw.
     """
     knots = backends.load(now.backend).anytime_knots
     masses = [one.records[0].guessed.astype(np.float64) for one in (before, now)]
@@ -110,7 +110,7 @@ def _require_same_scores(before: AnytimeTest, now: AnytimeTest) -> None:
         a, b = now.score_range
         means = [a + (b - a) * float(share @ knots) for share in shares]
         raise ValueError(
-            f"the {now.measure} of the selection draws is {means[1]:.4g} on average now, and was "
+            f"the {now.measure} of the selection draws is {means[1]:.4g} on average now, but was "
             f"{means[0]:.4g} before: the distributions are {apart:.2g} of its range apart, and "
             f"rounding explains at most {SAME_SCORES:g}; the input cannot go on, because it, the "
             "network or its arithmetic has changed"

@@ -1,4 +1,4 @@
-"""Exact sums of scores, so that draws in several parts have the mean that they have in one."""
+"""Exact sums of scores, so that the mean does not depend on how draws are divided into parts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 __all__ = ["in_units", "unit_of"]
 
-_DIGITS = 40  # binary, to which a score is rounded; sums are then exact
+_DIGITS = 40  # binary digits to which a score is rounded, so that sums are exact
 
 
 def unit_of(score_range: tuple[float, float]) -> Fraction:
-    """Return the unit in which scores of a range are summed, a power of two."""
+    """Return the unit of the sums of scores in a range, a power of two."""
     return Fraction(math.ldexp(1.0, math.frexp(max(map(abs, score_range)))[1] - _DIGITS))
 
 
 def in_units(scores: NDArray[np.floating], unit: Fraction) -> int:
-    """Return the exact sum of scores that are rounded to whole units.
+    """Return the exact sum of scores that are rounded to multiples of the unit.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""How many draws one input gets: until its questions are answered, or more would not answer them.
+"""Jobs, which draw for one input until its questions are answered or seem out of reach.
 
-A `Plan` says what is asked of every input. A `Job` is one input: it asks for draws, takes their
-scores, and ends when each question is answered or seems out of reach, or when the draws or a budget
-are spent. It may end at any time, because the certificates of its test hold whenever drawing stops.
-docs/anytime.md explains the rules.
+A `Plan` holds the questions about every input. A `Job` is the work on one input: it requests draws,
+takes their scores, and ends when each question is answered or seems out of reach, or when the draws
+or a budget are spent. It may end at any time, because the certificates of its test hold whenever
+drawing stops. docs/anytime.md explains the rules.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from smoothbound.backends._names import Backend, Sides
 
 __all__ = ["Job", "Outcome", "Plan"]
 
-_FEWEST = 30  # draws, those of the first guess included, before a question is given up
-_SHARE = 0.5  # of the draws that the next answer may take, to be made before a look at it
-_LEAST_STEP = 8  # draws to the next look at the answers, if they are expected to take more;
-_STEP_SHARE = 4  # later a quarter of the draws so far
+_FEWEST = 30  # draws, including those of the first guess, before a question is given up
+_SHARE = 0.5  # of the draws that the next answer may take: made before the next look
+_LEAST_STEP = 8  # draws to the next look at the answers, if they are expected to take more,
+_STEP_SHARE = 4  # or a quarter of the draws so far, if that is more
 
 Outcome = Literal["answered", "exhausted", "budget", "misclassified"]
 """Why the draws of an input ended.
 
-``answered``: each question is answered, or seems out of reach. ``exhausted``: all draws are made.
+``answered``: each question is answered or seems out of reach. ``exhausted``: all draws are made.
 ``budget``: the budget is spent. ``misclassified``: the selected class is not the label, and only
-certificates of correct classes were asked for.
+certificates of correct classes are requested.
 """
 
 
@@ -52,26 +52,27 @@ class Plan:
     Parameters
     ----------
     questions : tuple of Decide, FindRadius or FindConfidence
-        On the lower side. Drawing goes on until each is answered.
+        Questions on the lower side. Drawing goes on until each is answered.
     aside : tuple of Decide, FindRadius or FindConfidence
-        Further questions, which are answered from the same draws; no draw is made for them.
+        Further questions that are answered from the same draws. No draw is made for them.
     opposite : tuple of Decide
-        On the upper side, the opposite of each of the first questions, which ends when either is
-        answered. Each side then has half of alpha.
+        Questions on the upper side, the opposites of the first questions. Drawing for a pair ends
+        when either question is answered. Each side then has half of alpha.
     sigma, alpha, score_range, measure, displacement, backend
         As for `AnytimeTest`.
     n : int
-        Most draws of an input. The last look is the last one at or before n.
+        Largest number of draws of an input. The last look is the last one at or before n.
     strictness : float
-        >= 0, how many draws a certificate is worth, as a share of n. After t draws a claim is given
-        up when the chance to prove it is below t / (strictness n), but not if more than even. A
-        greater number gives up later: fewer inputs are lost that n draws would have certified, and
-        those that cannot be certified take more draws. Each certificate still holds at `alpha`.
+        The number of draws that a certificate is worth, as a share of n; >= 0. After t draws a
+        claim is given up if the estimated probability to prove it is below t / (strictness n) and
+        below one half. A larger number gives up later: fewer inputs are lost that n draws would
+        have certified, but inputs that cannot be certified take more draws. Each certificate holds
+        at `alpha` whatever the number.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above.
+        If an argument has the wrong type or is outside the range stated above.
 
     Examples
     --------
@@ -117,7 +118,7 @@ class Plan:
 
     @property
     def asked(self) -> tuple[Question, ...]:
-        """All questions of the test, in their order."""
+        """All questions of the test, in order."""
         return (*self.questions, *self.aside, *self.opposite)
 
     @property
@@ -131,13 +132,13 @@ class Plan:
         return self.alpha / 2.0 if self.opposite else self.alpha
 
     def lower(self, answers: Sequence[Answer]) -> Sequence[Answer]:
-        """Return the answers to the questions, and to those aside, among all of the test."""
+        """Select the answers to `questions` and `aside` from all answers of the test."""
         if not self.opposite:
             return answers
         return answers[::2][: len(self.questions) + len(self.aside)]
 
     def opposites(self, answers: Sequence[Answer]) -> Sequence[Answer]:
-        """Return the answers to the opposite questions among all of the test."""
+        """Select the answers to `opposite` from all answers of the test."""
         return answers[1::2][len(self.questions) + len(self.aside) :] if self.opposite else ()
 
     def test(self, guess: NDArray[np.floating] | tuple[()]) -> AnytimeTest:
@@ -160,15 +161,15 @@ class Plan:
         label: int | None = None,
         earlier: Earlier | None = None,
     ) -> Job:
-        """Begin with an input, or go on from where it was stopped.
+        """Begin the job of an input, or resume one that was stopped.
 
-        With a label, no draw is made if another class is selected.
+        If a label is given and another class is selected, no further draw is made.
         """
         return Job(self, budget, label, earlier)
 
 
 class Job:
-    """The draws of one input, from the selection of its class to the end; made by `Plan.start`.
+    """The job of one input, from the selection of its class to its last draw; made by `Plan.start`.
 
     Attributes
     ----------
@@ -178,8 +179,9 @@ class Job:
     outcome : {"answered", "exhausted", "budget", "misclassified"} or None
         Why drawing ended; None while it goes on.
     total : int
-        Sum of the scores, each rounded to 40 binary digits of the greatest there may be. It is
-        exact, so that draws in several parts have the mean that they have in one.
+        Sum of the scores, each of which is rounded to 40 binary digits of the largest possible
+        score. The sum is exact, so the mean does not depend on how the draws are divided into
+        parts.
     """
 
     def __init__(
@@ -196,18 +198,18 @@ class Job:
         self._budget, self._label, self._earlier = budget, label, earlier
         self._most = last_look(plan.n)
         self._begun = False
-        self._remaining = 1  # not known before `begin`
-        self._ungranted = 0  # of these
+        self._remaining = 1  # unknown before `begin`
+        self._ungranted = 0  # draws of `_remaining` that the budget has not granted
         self._expected = math.inf
-        self._open = list(range(len(plan.questions)))  # places of the questions
+        self._open = list(range(len(plan.questions)))  # indices of the questions
         self._unit = unit_of(plan.score_range)
 
     @property
     def remaining(self) -> int:
-        """Return how many draws to make until the answers are looked at; 0 when all are made.
+        """Return the number of draws to make before the next look; 0 when all are made.
 
-        They are taken from the budget when this is read. If it is spent before the first draw,
-        there are none.
+        Reading it takes the draws from the budget. It is 0 if the budget is spent before the first
+        draw.
         """
         if not self._begun and self._budget is not None and self._budget.exhausted:
             self.outcome = "budget"
@@ -221,33 +223,33 @@ class Job:
 
     @property
     def due(self) -> int:
-        """Return what `remaining` returns, without taking from the budget."""
+        """Return the number that `remaining` returns, without taking draws from the budget."""
         return 0 if self.outcome else self._remaining
 
     @property
     def ungranted(self) -> int:
-        """Return how many of the draws that are due a limited budget has still to grant."""
+        """Return how many of the due draws a limited budget has not granted yet."""
         return 0 if self.outcome else self._ungranted
 
     @property
     def most_remaining(self) -> int:
-        """Return how many more draws there may be at most."""
+        """Return the largest number of draws that may still be made."""
         return 0 if self.outcome else self._most - self.test.n_draws
 
     @property
     def expected(self) -> float:
-        """Return about how many more draws the open questions take, as of the last look.
+        """Estimate how many more draws the open questions take, as of the last look.
 
-        It is ln(1/alpha) / KL_inf of the draws so far, less what they have shown; infinite where
-        they do not speak for a claim.
+        It is (ln(1/alpha) - log_wealth) / KL_inf for the distribution of the draws so far. It is
+        infinite if these do not support a claim.
         """
         return 0.0 if self.outcome else self._expected
 
     @property
     def forecast(self) -> float:
-        """Return about how many more draws there will be, also where a claim may be given up.
+        """Estimate how many more draws will be made, even if a claim may be given up.
 
-        If the draws do not speak for a claim, these are as many again as there were.
+        If the draws do not support a claim, the estimate is the number of draws so far.
         """
         if self.outcome:
             return 0.0
@@ -263,7 +265,7 @@ class Job:
         return float(self.total * self._unit / n_draws) if n_draws else math.nan
 
     def begin(self, selected: int, scores: NDArray[np.floating]) -> None:
-        """Take the scores of the selected class in the selection draws, as the first guess."""
+        """Take the scores of the selected class in the selection draws as the first guess."""
         self._begun = True
         if self._earlier is None:
             self.test = self.plan.test(scores)
@@ -277,9 +279,9 @@ class Job:
             self.resume(self._earlier.test, self._earlier.open)
 
     def resume(self, test: AnytimeTest, places: list[int] | None = None) -> None:
-        """Go on with a test of the same questions that was stopped, in place of `begin`.
+        """Resume with a test of the same questions that was stopped, instead of `begin`.
 
-        By default all questions are open; `places` are those of the ones that were.
+        `places` are the indices of the questions that were open, by default all.
         """
         self.test, self._begun = test, True
         if places is not None:
@@ -287,7 +289,7 @@ class Job:
         self._look()
 
     def to_bytes(self) -> bytes:
-        """Return the state of a job that is stopped, for `Earlier.from_bytes`."""
+        """Return the state of a stopped job for `Earlier.from_bytes`."""
         about = {"open": self._open, "total": self.total}
         return states.pack(about, [self.test.to_bytes()])
 
@@ -300,9 +302,9 @@ class Job:
             self._look()
 
     def take_budget(self, most: int) -> None:
-        """Let the budget grant draws, at most this many. If it is spent, no more are due.
+        """Let the budget grant at most `most` draws. If it is spent, no more are due.
 
-        Draws that are granted may be made in any parts; `update` takes them when all are.
+        Granted draws may be made in any parts. `update` takes them when all are made.
         """
         wanted = min(most, self.ungranted)
         if wanted == 0:
@@ -317,11 +319,11 @@ class Job:
                 self.outcome = "budget"
 
     def stop(self) -> None:
-        """End here, as if the budget were spent."""
+        """End the job, as if the budget were spent."""
         self.outcome = self.outcome or "budget"
 
     def _look(self) -> None:
-        """Look at the answers, and decide how to go on."""
+        """Look at the answers and decide how to go on."""
         pairs = self._answers()
         self._open = [i for i in self._open if self._worth_drawing(i, *pairs[i])]
         if not self._open:
@@ -332,7 +334,7 @@ class Job:
             self._continue()
 
     def _continue(self) -> None:
-        """Ask for the draws up to the look at which the next answer may have changed."""
+        """Request the draws up to the look at which the next answer may have changed."""
         n_draws, pairs = self.test.n_draws, self._answers()
         open_questions = [min(one.remaining for one in pairs[i] if one) for i in self._open]
         expected, self._expected = min(open_questions), max(open_questions)
@@ -348,13 +350,13 @@ class Job:
             self._budget.take(self._remaining)
 
     def _answers(self) -> list[tuple[Answer, Answer | None]]:
-        """Return the answer to each question, and to its opposite."""
+        """Return the answer to each question with that to its opposite."""
         answers = self.test.answers
         lower = self.plan.lower(answers)[: len(self.plan.questions)]
         return list(zip_longest(lower, self.plan.opposites(answers)))
 
     def _worth_drawing(self, i: int, answer: Answer, opposite: Answer | None) -> bool:
-        """Say whether question `i` is open, and more draws may answer it, either way."""
+        """Return whether question `i` is open and more draws may answer it or its opposite."""
         if answer.remaining == 0.0 or (opposite is not None and opposite.certified):
             return False
         if self._may_be_shown(i, answer):
@@ -363,7 +365,7 @@ class Job:
         return opposite is not None and self._may_be_shown(place, opposite)
 
     def _may_be_shown(self, i: int, answer: Answer) -> bool:
-        """Say whether more draws may show the claim of question `i` of the test."""
+        """Return whether more draws may show the claim of question `i` of the test."""
         n_draws, n = self.test.n_draws, self.plan.n
         seen = n_draws + self.test.n_guess
         if seen < _FEWEST or not 0 < n_draws < self._most:
@@ -376,9 +378,9 @@ class Job:
         return bool(self._distance(i, answer, missing) + z * error > needed)
 
     def _distance(self, i: int, answer: Answer, missing: float) -> float:
-        """Return how far the estimate is above what the claim says, in deviations by one draw.
+        """Return how far the estimate is above the threshold, in standard deviations of one draw.
 
-        A normal mean at this distance d would let the wealth grow by d^2 / 2 a draw.
+        With a normal mean at this distance d, the log wealth would grow by d^2 / 2 per draw.
         """
         if answer.remaining < math.inf:
             return math.sqrt(2.0 * missing / answer.remaining)
