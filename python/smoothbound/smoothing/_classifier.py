@@ -25,6 +25,7 @@ from smoothbound.classes._device_counts import counter_for
 from smoothbound.errors import ModelError
 from smoothbound.measures import TOP_CLASS, Measure, check_cutoff
 from smoothbound.noise._kinds import Kind
+from smoothbound.noise._noise import Noise
 from smoothbound.noise._streams import MAX_DRAWS
 from smoothbound.sampling._inputs import indices_of
 from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input
@@ -416,12 +417,12 @@ class SmoothedClassifier:
         elements = int(np.prod(x.shape[1:]))
 
         def way_at(level: float) -> Way:
-            made = self.with_sigma(level).sampler.noise(noise, seed=seed, grid=grid)
+            made = self._noise_at(level, noise, seed, grid)
             asked, displacement = replace(request, sigma=level), made.displacement(elements)
             procedure = self._procedure(asked, rules, n, displacement, backend, threads)
             return Way(made, procedure, procedure.check_feasible())
 
-        ways = levels.ways(way_at)
+        ways = levels.at_each(way_at)
         of_each = [ways[level] for level in levels.sigma]
         check_points(x, [way.noise for way in of_each])
         rows = (
@@ -457,6 +458,7 @@ class SmoothedClassifier:
         noise: Kind | None = None,
         grid: int | None = None,
         index: Sequence[int] | NDArray[np.integer] | None = None,
+        sigma: float | ArrayLike | None = None,
     ) -> NDArray[np.int64]:
         """Predict the class that wins the majority vote over the noise, without a certificate.
 
@@ -476,6 +478,9 @@ class SmoothedClassifier:
         seed, noise, grid, index
             As for `certify`. The draws are the first n estimation draws of the same seed and index,
             so that a prediction and a certificate are independent only with different seeds.
+        sigma : float or array-like, shape (n_inputs,), optional
+            Noise level, or that of each input; by default that of the classifier. An input gets the
+            draws of `with_sigma`.
 
         Returns
         -------
@@ -499,7 +504,7 @@ class SmoothedClassifier:
         [0, -1, 1]
         """
         require_enough_votes(n, alpha)
-        votes = self.votes(x, n=n, seed=seed, noise=noise, grid=grid, index=index)
+        votes = self.votes(x, n=n, seed=seed, noise=noise, grid=grid, index=index, sigma=sigma)
         return np.array([majority_class(row, alpha) for row in votes], np.int64)
 
     def votes(
@@ -511,6 +516,7 @@ class SmoothedClassifier:
         noise: Kind | None = None,
         grid: int | None = None,
         index: Sequence[int] | NDArray[np.integer] | None = None,
+        sigma: float | ArrayLike | None = None,
     ) -> NDArray[np.int64]:
         """Count the draws in which each class has the largest output.
 
@@ -518,7 +524,7 @@ class SmoothedClassifier:
 
         Parameters
         ----------
-        x, n, seed, noise, grid, index
+        x, n, seed, noise, grid, index, sigma
             As for `predict`, which makes the same draws.
 
         Returns
@@ -539,12 +545,16 @@ class SmoothedClassifier:
         """
         self._check_batch(x)
         indices, n = indices_of(index, len(x)), checks.count("n", n, 1, MAX_DRAWS)
-        voting, made = copy(self.sampler), self.sampler.noise(noise, seed=seed, grid=grid)
+        levels, voting = Levels.of(sigma, self.sigma, len(x)), copy(self.sampler)
+        noises = levels.at_each(lambda level: self._noise_at(level, noise, seed, grid))
         voting.measure, voting.select = TOP_CLASS, "votes"
-        items = [Input(x[i, ...], indices[i], FixedJob(n)) for i in range(len(x))]
+        items = [
+            Input(x[i, ...], indices[i], FixedJob(n), noise=noises[level])
+            for i, level in enumerate(levels.sigma)
+        ]
         counts = [np.zeros(0, np.int64)] * len(x)
         row_of = {item: i for i, item in enumerate(items)}
-        for item, outcome in voting.sample(items, n0=1, noise=made):
+        for item, outcome in voting.sample(items, n0=1, noise=noises[min(levels.sigma)]):
             if isinstance(outcome, Failure):
                 raise ModelError(f"input {row_of[item]}: {outcome.reason}") from outcome.error
             counts[row_of[item]] = np.bincount(outcome.scores.astype(np.int64))
@@ -672,6 +682,9 @@ class SmoothedClassifier:
         self.sampler.model.check_inputs(x)
         if x.ndim == 0:
             raise ValueError("x must have the shape (n_inputs, ...), got a single number")
+
+    def _noise_at(self, level: float, kind: Kind | None, seed: int, grid: int | None) -> Noise:
+        return self.with_sigma(level).sampler.noise(kind, seed=seed, grid=grid)
 
     def _procedure(
         self,

@@ -163,6 +163,56 @@ def test_a_sketch_without_a_grid_has_the_largest_displacement(smoothed):
     assert sketch.certify().class_radius[3] < own.certify().class_radius[0]
 
 
+@pytest.mark.parametrize("way", [{"grid": 255}, {}, {"noise": "gaussian"}], ids=str)
+def test_each_input_has_the_votes_of_its_level_alone(smoothed, way):
+    index = [4, 1, 7, 9, 2]
+    options = {"n": 300, "seed": 3} | way
+    votes = smoothed.votes(X, sigma=SIGMA, index=index, **options)
+    classes = smoothed.predict(X, sigma=SIGMA, index=index, **options)
+    for i, level in enumerate(SIGMA.tolist()):
+        one = smoothed.with_sigma(level)
+        own = one.votes(X[[i]], index=[index[i]], **options)[0]
+        np.testing.assert_array_equal(votes[i, : own.size], own)
+        assert not votes[i, own.size :].any()
+        assert one.predict(X[[i]], index=[index[i]], **options) == classes[i]
+        assert one.predict(X[[i]], index=[index[i]], **options) == smoothed.predict(
+            X[[i]], index=[index[i]], sigma=level, **options
+        )
+    assert len(set(classes.tolist())) > 1
+    np.testing.assert_array_equal(
+        smoothed.votes(X, **options), smoothed.with_sigma(0.4).votes(X, **options)
+    )
+
+
+def test_votes_of_all_levels_share_batches():
+    rows = []
+    counting = sb.SmoothedClassifier(
+        lambda x: rows.append(len(x)) or network(x), 0.4, batch_size=64, check_rows=False
+    )
+    counting.votes(X, n=50, sigma=0.4)
+    at_one_level = list(rows)
+    rows.clear()
+    counting.votes(X, n=50, sigma=SIGMA)
+    assert rows == at_one_level
+    assert len(rows) < len(X)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "kind", "need"),
+    [
+        ([0.5], ValueError, "sigma must have one number for each of the 5 inputs, got 1"),
+        ([0.5] * 4 + [0], ValueError, r"positive and finite, got sigma\[4\] = 0"),
+        ([0.5] * 3 + [1e-9, 1.0], ValueError, r"with sigma\[3\] = 1e-09: sigma must be"),
+        ("0.5", TypeError, "sigma must be a number, got '0.5'"),
+    ],
+)
+def test_votes_refuse(smoothed, sigma, kind, need):
+    with pytest.raises(kind, match=need):
+        smoothed.votes(X, sigma=sigma, grid=255)
+    with pytest.raises(kind, match=need):
+        smoothed.predict(X, sigma=sigma, grid=255)
+
+
 def test_a_budget_is_that_of_all_inputs(smoothed):
     options = ASKED | {"sigma": SIGMA, "grid": 255, "adaptive": True}
     free = smoothed.certify(X, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
 from smoothbound.smoothing._one_input.fixed_draws import Procedure
 
 __all__ = ["Levels", "Way", "held_within", "record_of"]
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -73,18 +76,18 @@ class Levels:
         one = usual if sigma is None else checks.positive("sigma", sigma)
         return cls((one,) * n_inputs, None)
 
-    def ways(self, way_at: Callable[[float], Way]) -> dict[float, Way]:
-        """Return the way at each level, the least first.
+    def at_each(self, make: Callable[[float], Made]) -> dict[float, Made]:
+        """Return what `make` returns for each level, the least first.
 
         Raises
         ------
         ValueError
-            If inputs cannot be certified at a level. It names the first of them.
+            If it raises one. The error names the first input of that level.
         """
         made = {}
         for level in sorted(set(self.sigma)):
             try:
-                made[level] = way_at(level)
+                made[level] = make(level)
             except ValueError as error:
                 if self.column is None:
                     raise
