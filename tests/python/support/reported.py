@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,11 @@ SETTINGS = RunSettings(
     compile=None,
     versions={"smoothbound": "0"},
 )
+MARGIN = replace(SETTINGS, measure="margin", score_range=(-1.0, 1.0), cutoff=0.0, thresholds=(0.0,))
+
+# Excerpts of published logs: of scores, and of certified radii of classes.
+LOGS = Path(__file__).parent / "logs"
+SCORES, CLASSES = LOGS / "kumar2020_excerpt.tsv", LOGS / "cohen2019_excerpt.tsv"
 
 
 def counts(mean: float, settings: RunSettings) -> NDArray[np.uint32]:
@@ -114,3 +120,16 @@ def make_run(
 def table(folder: Path) -> list[dict[str, str]]:
     with (folder / "certified_accuracy.csv").open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def copies(folder: Path) -> list[Path]:
+    """Two logs of the same inputs, whose names tell their sigma."""
+    paths = [folder / f"log_sigma{sigma}.tsv" for sigma in ("0.25", "0.50")]
+    for path in paths:
+        path.write_bytes(SCORES.read_bytes())
+    return paths
+
+
+def images(written: Sequence[Path]) -> list[Path]:
+    """Return the pictures among the files of a report."""
+    return [path for path in written if path.suffix == ".png"]
