@@ -125,3 +125,19 @@ def test_equal_levels_of_each_input_are_one_level():
     one = BinCP(radius=0.1, sigma=0.5).calibrate(counted(scores), labels)
     each = BinCP(radius=0.1, sigma=0.5).calibrate(counted(scores, sigma=[0.5] * 150), labels)
     assert one.threshold == each.threshold
+
+
+def test_counts_of_a_classifier_at_several_levels_are_refused():
+    torch = pytest.importorskip("torch")
+    from smoothbound import SmoothedClassifier
+
+    smoothed = SmoothedClassifier(lambda x: torch.cat([x, -x], dim=1), sigma=0.5)
+    x, labels = torch.linspace(-1, 1, 40)[:, None], np.arange(40) // 20
+    options = {"n": 60, "n0": 1, "alpha": 0.1, "classes": "all"}
+    sketch = smoothed.certify(x, sigma=[0.5, 0.25] * 20, **options).class_sketch()
+    robust = BinCP(radius=0.1, sigma=0.5)
+    with pytest.raises(ValueError, match=r"got 0\.25 for input 1; draw all points at one noise"):
+        robust.calibrate(sketch, labels)
+    held = smoothed.certify(x, constant_within=0.2, **options).class_sketch()
+    with pytest.raises(ValueError, match="must be a sketch without constant_within"):
+        robust.calibrate(held, labels)
