@@ -102,9 +102,9 @@ void AimedBets::choose_scales(std::span<const double> draws) {
 }
 
 // The wealth after the votes, the draws before the first that is not 0 or 1, and that draw. Until
-// then the player follows the test that rejects c if at least k of all draws are 1, with the least
-// k for which it has the level alpha at some mean of at least c. His wealth is the probability, at
-// that mean, that it rejects.
+// then the bets follow the test that rejects c if at least k of all draws are 1, with the least k
+// for which it has the level alpha at some mean of at least c. The wealth is the probability, at
+// that mean, that the test rejects.
 double AimedBets::start(std::span<const double> draws, double c) {
   const std::size_t k = least_ones(c);
   if (k > n_draws_) return 0.0;

@@ -1,20 +1,22 @@
 /// \file anytime.hpp
 /// A test of "the confidence within R is at most c" that may be stopped at any time.
 ///
-/// In units of the range the null hypothesis is: the integral of psi_r(G) is at most the target,
-/// G the survival function of a score, r = R / sigma. Tangents chosen from earlier draws alone give
-/// a function v and a number m such that E v(Z) <= m under the null hypothesis
-/// (detail/tangents.hpp). For a stake s >= 0, also chosen from earlier draws, the expectation of
+/// In units of the range, the null hypothesis is that the integral of psi_r(G) is at most the
+/// target, where G is the survival function of a score and r = R / sigma. Tangents that are chosen
+/// only from earlier draws give a function v and a number m such that E v(Z) <= m under the null
+/// hypothesis (detail/tangents.hpp). For a stake s >= 0, which is also chosen only from earlier
+/// draws, the expectation of
 ///     (1 + s v(Z)) / (1 + s m)
-/// is then at most 1, and the wealth, the product of these factors over all draws, is a
-/// non-negative supermartingale: it ever reaches 1 / alpha with probability at most alpha (Ville
-/// 1939). So the test may be stopped at any draw, for any reason, and what it has shown holds at
-/// alpha. Tangents and stake are those that would grow the wealth most if the draws so far were the
-/// distribution: the tangents touch at its projection onto the null hypothesis. docs/anytime.md has
-/// the statements, the proofs and the choices.
+/// is then at most 1. The wealth, which is the product of these factors over all draws, is a
+/// non-negative supermartingale, so the probability that it ever reaches 1 / alpha is at most alpha
+/// (Ville 1939). The test may therefore be stopped at any draw and for any reason, and its claims
+/// hold at alpha. The tangents and the stake are those with which the wealth would grow fastest if
+/// the draws so far were the distribution: the tangents touch at the projection of this
+/// distribution onto the null hypothesis. docs/anytime.md has the statements, the proofs and the
+/// choices.
 ///
-/// Every question (target, r) has a wealth of its own, which follows from the record of the draws
-/// (draw_record.hpp) alone: it can be computed while the draws come or at any time later.
+/// Every question (target, r) has a wealth of its own. It depends only on the record of the draws
+/// (draw_record.hpp), so it can be computed while the draws are made or at any later time.
 #pragma once
 
 #include <array>
@@ -36,25 +38,27 @@ class EProcess {
   /// \param target  c as a distance from the safe end in units of the range, rounded up, in (0, 1):
   ///                threshold_share()
   /// \param r       R / sigma >= 0, rounded up
-  /// \param first   the look from which the draws count: 0, or for a question that is asked when
-  ///                some draws were seen the first look after them. Draws before it are a guess.
+  /// \param first   the look from which draws count: 0, or, for a question that is asked after some
+  ///                draws were seen, the first look after them. Draws before it are a guess.
   EProcess(double target, double r, std::size_t first = 0);
 
-  /// Takes the draws of the record up to its last look, or to the first look at which the wealth is
-  /// at least 1 / alpha. \pre it is the record of the calls before, with no less draws
-  /// \return the number of draws at that look, counted from the beginning of the record; 0: not yet
+  /// Tests the draws of the record up to its last look, or up to the first look at which the wealth
+  /// is at least 1 / alpha. \pre it is the record of the earlier calls, with at least as many draws
+  /// \return the number of draws at that look, counted from the beginning of the record; 0 if the
+  ///         wealth has not reached 1 / alpha
   std::uint64_t advance(const DrawRecord& record, double alpha) noexcept;
 
-  /// The logarithm of the wealth, no more than that of exact arithmetic with the same tangents,
-  /// stakes and draws: at the last look, and the highest at any look so far.
+  /// The logarithm of the wealth at the last look, and its maximum over the looks so far. Both are
+  /// at most those of exact arithmetic with the same tangents, stakes and draws.
   double log_wealth() const noexcept { return log_wealth_; }
   double highest() const noexcept { return highest_; }
 
-  /// The expected growth of the logarithm of the wealth by one draw, estimated at the last refresh;
-  /// 0 if the null hypothesis seems to hold. ln(1/alpha) / growth is about how many draws it takes.
+  /// The expected growth of the logarithm of the wealth per draw, estimated at the last refresh; 0
+  /// if the null hypothesis seems to hold. ln(1/alpha) / growth estimates the number of draws that
+  /// the test takes.
   double growth() const noexcept { return growth_; }
 
-  /// Whether the wealth has ever been at least 1 / alpha.
+  /// Whether the wealth has reached 1 / alpha at any look.
   bool reached(double alpha) const noexcept;
 
   /// The bet on the next draws: the tangents, the stake s, and m, rounded up.
@@ -71,7 +75,7 @@ class EProcess {
 
   double target_, r_;
   std::size_t first_, look_ = 0;
-  std::uint64_t refresh_at_ = 0, seen_ = 0;  // numbers of draws; the second with the guess
+  std::uint64_t refresh_at_ = 0, seen_ = 0;  // numbers of draws; the second includes the guess
   double log_wealth_ = 0.0, highest_ = 0.0, growth_ = 0.0;
   detail::Tangents tangents_;
   double stake_ = 0.0, null_mean_ = 1.0;
@@ -82,9 +86,9 @@ class EProcess {
   double log_null_ = 0.0;       // log(1 + stake null_mean), rounded up
 };
 
-/// The estimate of what a test can show: Theorem 2's functional of the guess and the draws up to
-/// the last look, and the standard deviation by one draw of its tangent there, both in units of the
-/// range; NaN where there are none. Throws std::bad_alloc.
+/// An estimate of how far a test can get: the functional of Theorem 2 for the distribution of the
+/// guess and the draws up to the last look, and the standard deviation of one draw of its tangent
+/// there. Both are in units of the range, and NaN if there are no scores. Throws std::bad_alloc.
 struct FunctionalEstimate {
   double value, deviation;
 };

@@ -1,5 +1,5 @@
 /// \file anytime_batch.hpp
-/// The anytime test (anytime.hpp) of many inputs, each of which has the same number of draws.
+/// The anytime test (anytime.hpp) of many inputs with the same number of draws.
 #pragma once
 
 #include <cstddef>
@@ -13,11 +13,11 @@
 
 namespace smoothbound {
 
-/// A question as EProcess takes it.
+/// A question, with the arguments of EProcess.
 struct Question {
   double target, r;
-  /// Asked only where the question before it was shown, as the radii of a grid are one after the
-  /// other.
+  /// Whether it is tested only for inputs for which the previous question was shown, as with the
+  /// radii of a grid.
   bool chained = false;
 };
 
@@ -25,11 +25,11 @@ struct AnytimeOptions {
   double alpha = 1e-3;      ///< in [least_alpha, 1)
   double a = 0.0, b = 1.0;  ///< range of the scores, b - a finite and at least least_width
   Side side = Side::lower;
-  /// The first draws of every row, in `order`, are its first guess, and are not tested; at most as
-  /// many as there are.
+  /// Number of draws of each row, the first in `order`, that are its first guess and are not
+  /// tested; at most n_draws.
   std::size_t n_guess = 0;
-  /// For `unknown`, all positions of each row are permuted first, with the key (seed,
-  /// Scores::first_row + i); the seed must be fixed before the scores are seen.
+  /// With `unknown`, all positions of each row are permuted first, with the key (seed,
+  /// Scores::first_row + i). The seed must be fixed before the scores are seen.
   Order order = Order::unknown;
   std::uint64_t seed = 0;
   std::span<const Question> questions;  ///< targets in (0, 1], r finite and not negative
@@ -37,10 +37,10 @@ struct AnytimeOptions {
   Cancel cancel = {};
 };
 
-/// Tests every row. Each answer holds at alpha, those of a chain together.
+/// Tests every row. Each answer holds at alpha, and the answers of a chain hold at alpha together.
 ///
 /// \param shown  (n_inputs, n_questions): the number of draws after the guess at which the question
-///               was shown, 0 where it was not
+///               was shown; 0 if it was not shown
 /// \return bad_option, bad_output, bad_score, out_of_memory, cancelled
 template <class T>
 Failure test_rows(const Scores<T>& scores, const AnytimeOptions& options,

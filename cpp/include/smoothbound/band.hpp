@@ -19,18 +19,18 @@ double deviation(std::size_t n_draws, double alpha) noexcept;
 
 /// A one-sided band at level alpha from n_draws independent draws, and its levels at equal-count
 /// knots: with probability at least 1 - alpha, G(s) >= Phi(quantile(k(s))) at every s at once,
-/// where k(s) is the number of draws >= s. It does not depend on the scores, so one band can be
-/// made once and shared among calls and threads.
+/// where k(s) is the number of draws >= s. A band does not depend on the scores, so it can be made
+/// once and shared by calls and threads.
 class ConfidenceBand {
  public:
   /// \param kind    which band
   /// \param n_draws number of draws, >= 1
   /// \param alpha   failure probability, in (0, 1)
-  /// \param n_bins  equal-count bins whose knots the band has levels for; 0: every draw is a knot.
-  ///                The band `ell` is calibrated for these knots; at another count it takes the
-  ///                level of the next lower count.
-  /// \param level   local level of `ell`, as ell_level() returns it for one side and the knots'
-  ///                counts as ranks; 0 calibrates it here, which takes seconds for 100 000 draws
+  /// \param n_bins  number of equal-count bins, for whose knots the band has levels; with 0 every
+  ///                draw is a knot. The band `ell` is calibrated for these knots. At another count
+  ///                it has the level of the next lower count.
+  /// \param level   local level of `ell`, as ell_level() returns it for one side with the counts of
+  ///                the knots as ranks; 0 calibrates it, which takes seconds for 100 000 draws
   ConfidenceBand(BandKind kind, std::size_t n_draws, double alpha, std::size_t n_bins = 0,
                  double level = 0.0, Cancel cancel = {});
 
@@ -44,8 +44,8 @@ class ConfidenceBand {
   /// Levels of the knots.
   const detail::KnotLevels& levels() const noexcept { return *levels_; }
 
-  /// Phi^-1 of the lower bound on G at a point that `count` of the draws reach, rounded down;
-  /// -inf where nothing is known. The bounds need this quantile. Unlike the probability it keeps
+  /// Phi^-1 of the lower bound on G at a point that `count` of the draws reach, rounded down; -inf
+  /// if nothing is known. The bounds use this quantile because, unlike the probability, it keeps
   /// its digits near 1. \pre count <= n_draws()
   double quantile(std::size_t count) const noexcept;
 

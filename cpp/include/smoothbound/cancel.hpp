@@ -1,19 +1,20 @@
 /// \file cancel.hpp
-/// A way to end a long call: the caller's function is asked from time to time.
+/// Cancellation of long calls by a function of the caller.
 #pragma once
 
 namespace smoothbound {
 
-/// The thread that made the call asks it between the steps of a calibration and between inputs. It
-/// can be asked a million times a second, so it must be fast. It must not throw.
+/// The calling thread calls `wanted` between the steps of a calibration and between inputs. This
+/// can be a million times per second, so `wanted` must be fast. It must not throw.
 struct Cancel {
-  int (*wanted)(void* context) = nullptr;  ///< not 0 ends the work; null: never asked
+  int (*wanted)(void* context) =
+      nullptr;  ///< a result other than 0 ends the call; null: not called
   void* context = nullptr;
 
   bool operator()() const noexcept { return wanted != nullptr && wanted(context) != 0; }
 };
 
-/// A function that takes a Cancel and is not noexcept throws this after the Cancel returned true.
+/// Thrown by functions that take a Cancel and are not noexcept, after the Cancel returned true.
 struct Cancelled {};
 
 }  // namespace smoothbound

@@ -30,43 +30,44 @@
 
 namespace smoothbound {
 
-/// Where the certificates go: row-major (n_inputs, n_radii) and (n_inputs, n_thresholds).
+/// Outputs for the certificates, row-major (n_inputs, n_radii) and (n_inputs, n_thresholds).
 struct Certificates {
   std::span<double> bounds;  ///< certified confidence at each radius
-  std::span<double> radius;  ///< certified radius for each threshold, NaN where R = 0 fails
+  std::span<double> radius;  ///< certified radius for each threshold; NaN if R = 0 fails
 };
 
 namespace detail {
 struct PlanContents;
 }  // namespace detail
 
-/// Options and a number of draws, with all that can be computed from them without the scores, such
-/// as the levels of the band. One plan serves any number of calls. Copies share its contents.
+/// Options and a number of draws, with everything that can be computed from them without the
+/// scores, such as the levels of the band. One plan serves any number of calls. Copies share its
+/// contents.
 class Plan {
  public:
   /// Checks and copies the options; the spans in them need not outlive the call. After a failure
   /// the plan is empty, like a new Plan.
   Failure create(const Options& options, std::size_t n_draws) noexcept;
 
-  /// Certifies every row. Rows are shared among the threads, and the result does not depend on
-  /// how many there are. May be called from many threads at once. \pre create() succeeded
+  /// Certifies every row. The rows are divided among the threads, and the result does not depend on
+  /// their number. Many threads may call it at the same time. \pre create() succeeded
   template <class T>
   Failure certify(const Scores<T>& scores, Certificates out) const noexcept;
 
-  /// The same, with a Cancel for this call instead of that of the options.
+  /// As above, with a Cancel for this call instead of that of the options.
   template <class T>
   Failure certify(const Scores<T>& scores, Certificates out, Cancel cancel) const noexcept;
 
   /// The options with `shared_band` set to the plan's band, for calls that take options
-  /// (sketch.hpp); null before create() succeeded. They live until the next create() or until the
-  /// last copy of the plan ends.
+  /// (sketch.hpp); null before create() succeeded. They are valid until the next create(), or until
+  /// the last copy of the plan is destroyed.
   const Options* options() const noexcept;
 
  private:
   std::shared_ptr<const detail::PlanContents> contents_;
 };
 
-/// Certifies every row, with options for this call alone. The radius is defined for the lower side
+/// Certifies every row, with options for this call only. The radius is defined for the lower side
 /// only: with Side::upper, thresholds must be empty.
 template <class T>
 Failure certify(const Scores<T>& scores, const Options& options, Certificates out) noexcept;

@@ -1,19 +1,19 @@
 /// \file draw_record.hpp
-/// The draws of one input, as the anytime test keeps them (anytime.hpp).
+/// The record of the draws of one input for the anytime test (anytime.hpp).
 ///
-/// A score z is a share u of the range: its distance from the safe end in units of the width,
-/// rounded down to a multiple of 1/512 of an interval between fixed knots. Its mass 1 is shared
-/// between the two knots beside it in proportion to their nearness, so that a score on a knot, such
-/// as 0 or 1, lies on this knot alone. What the test multiplies is the exponential of a function
-/// that is concave between the knots, and so takes no more from the shared mass than from the
-/// score.
+/// The record keeps a score z as a share u of the range: its distance from the safe end in units of
+/// the width, rounded down to a multiple of 1/512 of an interval between fixed knots. The mass 1 of
+/// the score is divided between its two neighbouring knots by linear interpolation, so a score on a
+/// knot, such as 0 or 1, gives its whole mass to this knot. The factors of the test are
+/// exponentials of functions that are concave between the knots, so the divided mass gives a factor
+/// that is no larger than that of the score.
 ///
-/// Knots are the multiples of 1/256, and near both ends, where scores crowd, eight an octave down
-/// to 2^-17. They are the same for all inputs and do not depend on the draws.
+/// The knots are the multiples of 1/256 and, near both ends, where scores cluster, eight per octave
+/// down to 2^-17. They are the same for all inputs and do not depend on the draws.
 ///
-/// The record keeps the masses of the draws between the *looks*, fixed numbers of draws: 0, 1, 2,
-/// ..., 64, 66, 68, ..., each 1/32 larger than the one before. They depend on the number of draws
-/// alone, so that the record is the same however the draws are cut into calls.
+/// The record keeps the masses of the draws between *looks*. Looks are fixed numbers of draws: 0,
+/// 1, 2, ..., 64, 66, 68, ..., which grow by 1/32 each. The record therefore does not depend on how
+/// the draws are divided into calls.
 #pragma once
 
 #include <array>
@@ -28,15 +28,15 @@
 
 namespace smoothbound {
 
-/// Most draws of a record.
+/// Largest number of draws of a record.
 inline constexpr std::uint64_t most_recorded_draws = std::uint64_t{1} << 28;
 
-/// The look after that at this number of draws.
+/// The next look after the look at this number of draws.
 constexpr std::uint64_t look_after(std::uint64_t look) noexcept {
   return look + (look < 64 ? 1 : look / 32);
 }
 
-/// The index of the first look at this number of draws or more.
+/// The index of the first look at or after this number of draws.
 std::size_t first_look_from(std::uint64_t n_draws) noexcept;
 
 class DrawRecord {
@@ -52,30 +52,30 @@ class DrawRecord {
   };
 
   /// \param a, b  range of the scores; \pre valid_range(a, b)
-  /// \param side  the end of the range that a bound understates: `lower` to show that the
-  ///              confidence is above a threshold, `upper` that it is below
+  /// \param side  `lower` to show that the confidence is above a threshold, `upper` to show that it
+  ///              is below
   DrawRecord(double a, double b, Side side);
 
   /// Whether b - a is finite and at least least_width.
   static bool valid_range(double a, double b) noexcept;
 
-  /// Takes scores that serve as the first guess of the distribution and for nothing else, such as
-  /// those of the draws that selected the class. Failure, after which nothing is taken: bad_score;
-  /// bad_option if there are draws, or would be more than most_recorded_draws.
+  /// Adds scores that serve only as the first guess of the distribution, such as those of the draws
+  /// that selected the class. A failure leaves the record unchanged: bad_score; bad_option if there
+  /// are draws already, or there would be more than most_recorded_draws scores.
   template <class T>
   Failure guess(Row<T> scores) noexcept;
 
-  /// Takes the scores of the next draws, in an order that does not depend on their values. Failure,
-  /// after which nothing is taken: bad_score; bad_option if there would be more than
-  /// most_recorded_draws; out_of_memory.
+  /// Adds the scores of the next draws, in an order that does not depend on their values. A failure
+  /// leaves the record unchanged: bad_score; bad_option if there would be more than
+  /// most_recorded_draws draws; out_of_memory.
   template <class T>
   Failure add(Row<T> scores) noexcept;
 
-  /// The record in bytes, the same on every machine. Throws std::bad_alloc.
+  /// The record as bytes, which are the same on every machine. Throws std::bad_alloc.
   std::vector<std::uint8_t> save() const;
 
-  /// Becomes the record that was saved. Failure, after which nothing is changed: bad_option if the
-  /// bytes are not those of a record, whole and possible; out_of_memory.
+  /// Restores the record that was saved. A failure leaves this record unchanged: bad_option if the
+  /// bytes are not those of a complete and consistent record; out_of_memory.
   Failure load(std::span<const std::uint8_t> bytes) noexcept;
 
   double a() const noexcept { return a_; }
@@ -85,7 +85,7 @@ class DrawRecord {
   std::uint64_t n_draws() const noexcept { return n_draws_; }
   std::uint64_t n_guess() const noexcept { return n_guess_; }
 
-  /// Number of looks that the draws have reached, that after 0 draws included.
+  /// Number of looks that the draws have reached, including the one at 0 draws.
   std::size_t n_looks() const noexcept { return looks_.size(); }
   /// The number of draws at a look. \pre look < n_looks()
   std::uint64_t draws_at(std::size_t look) const noexcept { return looks_[look]; }

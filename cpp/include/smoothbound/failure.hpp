@@ -1,5 +1,5 @@
 /// \file failure.hpp
-/// Failures as values, and their descriptions in words.
+/// Failures as return values, and their descriptions.
 #pragma once
 
 #include <cstddef>
@@ -16,18 +16,20 @@ enum class Error {
   cancelled,  ///< Options::cancel ended the call
 };
 
-/// What went wrong; false if nothing did. After a failure the outputs hold nothing of use.
+/// The reason why a call failed; converts to false if it succeeded. After a failure the content of
+/// the outputs is unspecified.
 struct Failure {
   Error error = Error::none;
-  std::size_t input = 0, draw = 0;  ///< the first bad score (bad_score only)
-  const char* need = "";            ///< a literal: the argument at fault, and what it must be
-  double got = 0.0;                 ///< the value it had instead (not for out_of_memory)
+  std::size_t input = 0, draw = 0;  ///< position of the first bad score (bad_score only)
+  const char* need = "";            ///< a string literal: the argument and its allowed values
+  double got = 0.0;                 ///< the value received (not for out_of_memory)
 
   explicit operator bool() const noexcept { return error != Error::none; }
 };
 
-/// Writes a failure in words, such as "sigma must be positive and finite, got 0". The text ends
-/// with a zero and is cut to the size of `words`; 200 characters are always enough.
+/// Writes a description of a failure, such as "sigma must be positive and finite, got 0". The text
+/// is truncated to the size of `words` and ends with a null character; 200 characters are always
+/// enough.
 void describe(const Failure& failure, std::span<char> words) noexcept;
 
 }  // namespace smoothbound

@@ -14,7 +14,7 @@ namespace smoothbound::gaussian {
 inline constexpr double cdf_relative_error = 2e-15;
 inline constexpr double cdf_absolute_error = 4.940656458412465e-324;
 
-/// Largest relative error of quantile() over (0, 1), subnormal p included.
+/// Largest relative error of quantile() over (0, 1), including subnormal p.
 inline constexpr double quantile_relative_error = 2e-15;
 
 /// Phi(z) = P(N(0, 1) <= z) for every double: 0 at -inf, 1 at +inf, NaN for NaN.
@@ -26,7 +26,7 @@ void cdf(std::span<const double> z, std::span<double> out) noexcept;
 /// Phi^-1(p): -inf at 0, +inf at 1, NaN outside [0, 1].
 ///
 /// Wichura 1988, algorithm AS 241 (PPND16). Near p = 1 a double holds 1 - p more precisely than p,
-/// so call -quantile(1 - p) where 1 - p is known.
+/// so call -quantile(1 - p) if 1 - p is known.
 double quantile(double p) noexcept;
 
 /// out[i] = quantile(p[i]); \pre out.size() >= p.size(). `out` may be `p` itself.
@@ -35,18 +35,18 @@ void quantile(std::span<const double> p, std::span<double> out) noexcept;
 /// Largest relative error of log() over all positive doubles.
 inline constexpr double log_relative_error = 8 * 0x1p-53;
 
-/// Natural logarithm of a positive double, the same bits on every machine.
+/// Natural logarithm of a positive double. The bits are the same on every machine.
 double log(double x) noexcept;
 
 /// out[i] = log(x[i]); \pre out.size() >= x.size(). `out` may be `x` itself.
 void log(std::span<const double> x, std::span<double> out) noexcept;
 
-/// Largest relative errors of exp(): the first for |x| <= 700, the second beyond, where the result
-/// may be one subnormal step further off.
+/// Largest relative errors of exp(): the first for |x| <= 700, the second for other x, with one
+/// subnormal step in addition.
 inline constexpr double exp_relative_error = 8 * 0x1p-53;
 inline constexpr double far_exp_relative_error = 18 * 0x1p-53;
 
-/// Exponential function of a double, not NaN, the same bits on every machine.
+/// Exponential function of a double that is not NaN. The bits are the same on every machine.
 double exp(double x) noexcept;
 
 }  // namespace smoothbound::gaussian

@@ -1,6 +1,6 @@
 /// \file noise.hpp
-/// Noise that belongs to (seed, index, stream, draw) and to nothing else: the same bits for every
-/// batch, order, thread and machine.
+/// Noise that depends only on (seed, index, stream, draw). Its bits are the same for every batch,
+/// order, thread and machine.
 ///
 /// Blocks of random words come from Philox 4x32-10 (detail/philox.hpp) with the seed as its key and
 /// the counter (block, draw, index, stream). docs/noise.md has the layout and the proof that
@@ -16,14 +16,14 @@
 
 namespace smoothbound {
 
-/// Inputs of `size` elements each, below 2^31, one after another.
+/// Contiguous inputs of `size` elements each; size is below 2^31.
 template <class T>
 struct Points {
   const T* data;
   std::size_t count, size;
 };
 
-/// What each row of a batch is made from; four spans of one length.
+/// The origin of each row of a batch: four spans of equal length.
 struct NoiseRows {
   std::span<const std::int64_t> points;   ///< below Points::count
   std::span<const std::int64_t> indices;  ///< below 2^31
@@ -32,36 +32,36 @@ struct NoiseRows {
 };
 
 namespace detail {
-/// The thresholds of a lattice, ready for use.
+/// The thresholds of a lattice, with a table for lookup.
 struct LatticeTable {
   std::vector<std::uint64_t> low;
-  /// Entry i is for the 15 leading bits i: |K| where these bits decide it, otherwise
-  /// -1 - (the number of thresholds below). One more entry follows the last.
+  /// Entry i is for the 15 leading bits i. It is |K| if these bits determine it, and otherwise -1 -
+  /// (the number of thresholds below). One more entry follows the last.
   std::vector<std::int32_t> guide;
   double steps;
 };
 }  // namespace detail
 
-/// The rounded Gaussian, drawn as whole numbers by exact thresholds.
+/// The rounded Gaussian, drawn as integers by exact thresholds.
 ///
-/// The size |K| is the number of thresholds high * 2^64 + low that a uniform whole number below
-/// 2^79 reaches; the sign is one more bit.
+/// The size |K| is the number of thresholds high * 2^64 + low that a uniform integer below 2^79
+/// reaches. One more bit is the sign.
 class LatticeNoise {
  public:
-  /// The most thresholds. A float32 still holds every whole number of steps up to this one.
+  /// The largest number of thresholds. A float32 represents every integer up to this one exactly.
   static constexpr std::size_t max_thresholds = (std::size_t{1} << 24) - 1;
 
-  /// \param high, low thresholds, ascending; high < 2^15. There may be at most max_thresholds of
-  ///                  them; with more, every add() fails
-  /// \param steps     grid steps in one unit of the input, positive, normal as a float
+  /// \param high, low thresholds, ascending; high < 2^15. There may be at most max_thresholds; with
+  ///     more, every add() fails
+  /// \param steps     grid steps per unit of the input, positive, normal as a float
   LatticeNoise(std::span<const std::int32_t> high, std::span<const std::uint64_t> low,
                double steps);
 
   /// The largest |K|: the number of thresholds.
   std::size_t largest() const noexcept { return table_.low.size(); }
 
-  /// out[i] = T(points[rows.points[i]] + K) / T(steps), where T is float or double: two conversions
-  /// and a division, each rounded to the nearest.
+  /// out[i] = T(points[rows.points[i]] + K) / T(steps), where T is float or double. Two conversions
+  /// and a division are each rounded to nearest.
   ///
   /// \param points  in grid steps; \pre |points| + largest() below 2^31
   /// \param out     row-major (rows, points.size)
@@ -74,7 +74,7 @@ class LatticeNoise {
   detail::LatticeTable table_;
 };
 
-/// Standard normal floats by Box and Muller, times sigma, added in the type T: float or double.
+/// Adds standard normal floats by Box and Muller, times sigma, in the type T: float or double.
 ///
 /// No operation is fused, and no library function is called, so the bits are the same everywhere.
 /// The other parameters are as for LatticeNoise::add.

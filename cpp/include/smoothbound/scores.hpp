@@ -1,5 +1,5 @@
 /// \file scores.hpp
-/// Scores in the caller's memory: their types, one row of them, and many.
+/// Scores in the caller's memory: their types, single rows, and blocks of rows.
 #pragma once
 
 #include <bit>
@@ -9,11 +9,12 @@
 
 namespace smoothbound {
 
-/// The 16-bit IEEE float, as its bits: C++20 has no type for it.
+/// The bits of a 16-bit IEEE float, for which C++20 has no type.
 enum class half : std::uint16_t {};
 
 /// Value of a half as a double (exact). The shifted bits of a half are those of a float that is
-/// 2^112 times smaller, also for subnormal numbers. Infinities and NaN keep the highest exponent.
+/// 2^112 times smaller. This holds for subnormal numbers too. Infinities and NaN keep the highest
+/// exponent.
 inline double to_double(half x) noexcept {
   const auto bits = static_cast<std::uint32_t>(x);
   const std::uint32_t magnitude = (bits & 0x7fffu) << 13;
@@ -24,9 +25,9 @@ inline double to_double(half x) noexcept {
 inline double to_double(float x) noexcept { return x; }
 inline double to_double(double x) noexcept { return x; }
 
-/// Scores of one input at a fixed distance in memory: element i is at
-/// reinterpret_cast<const char*>(data) + i * stride. They may be misaligned, as in a packed record,
-/// and the stride may be negative or zero.
+/// Scores of one input at a fixed distance in memory: element i is at reinterpret_cast<const
+/// char*>(data) + i * stride. The scores may be misaligned, as in a packed record, and the stride
+/// may be negative or zero.
 template <class T>
 struct Row {
   const T* data;
@@ -40,13 +41,13 @@ struct Row {
   T operator[](std::size_t i) const noexcept {
     return load(reinterpret_cast<const char*>(data) + static_cast<std::ptrdiff_t>(i) * stride);
   }
-  /// The scores from number i on. \pre i <= size
+  /// The scores from index i on. \pre i <= size
   Row after(std::size_t i) const noexcept {
     return {reinterpret_cast<const T*>(reinterpret_cast<const char*>(data) +
                                        static_cast<std::ptrdiff_t>(i) * stride),
             size - i, stride};
   }
-  /// Score i where the scores are neighbours (stride == sizeof(T)); compilers vectorise this form.
+  /// Score i of a contiguous row (stride == sizeof(T)). Compilers vectorise this form.
   T packed(std::size_t i) const noexcept {
     return load(reinterpret_cast<const char*>(data) + i * sizeof(T));
   }
@@ -66,7 +67,7 @@ struct Scores {
   const T* data;
   std::size_t n_inputs, n_draws;
   std::ptrdiff_t row_stride, draw_stride;  ///< bytes
-  std::uint64_t first_row = 0;  ///< number of row 0, where the rows come in parts (Order::unknown)
+  std::uint64_t first_row = 0;  ///< number of row 0 if the rows come in parts (Order::unknown)
 
   Row<T> row(std::size_t i) const noexcept {
     return {reinterpret_cast<const T*>(reinterpret_cast<const char*>(data) +

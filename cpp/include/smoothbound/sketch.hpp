@@ -1,16 +1,16 @@
 /// \file sketch.hpp
 /// Sketches: the scores of an input reduced to counts over fixed edges.
 ///
-/// The edges a = e_0 < e_1 < ... < e_K = b cut the range into 2K + 1 cells, which are numbered in
-/// ascending order: cell 2j is the edge e_j itself, and cell 2j + 1 is the open interval between
+/// The edges a = e_0 < e_1 < ... < e_K = b divide the range into 2K + 1 cells, which are numbered
+/// in ascending order: cell 2j is the edge e_j itself, and cell 2j + 1 is the open interval between
 /// e_j and e_{j+1}. The counts of the cells give the exact number of draws >= e_j and <= e_j.
-/// Theorem 2 with the edges as knots can therefore be applied to either side, at any radius,
-/// threshold and alpha, after the scores are gone. Counts of different draws add up.
+/// Theorem 2 with the edges as knots therefore applies to either side, at any radius, threshold and
+/// alpha, without the scores. Counts of different draws can be added.
 ///
-/// The loss: between neighbouring edges the exact bound (every draw a knot) uses levels between
-/// those of e_j and e_{j+1}, which differ only if the cell between them holds a draw. The levels
-/// fall from at most 1 to at least 0 over the range, so the loss adds up to at most the width of
-/// the widest cell that holds a draw.
+/// Loss: between neighbouring edges, the bound with every draw as a knot uses levels between those
+/// of e_j and e_{j+1}. These differ only if the cell between them holds a draw. The levels fall
+/// from at most 1 to at least 0 over the range, so the total loss is at most the width of the
+/// widest cell that holds a draw.
 ///
 /// \code
 ///   const smoothbound::ScoreCounter counter(edges);
@@ -33,7 +33,7 @@
 
 namespace smoothbound {
 
-/// Most intervals of a sketch.
+/// Largest number of intervals of a sketch.
 inline constexpr std::size_t max_sketch_bins = std::size_t{1} << 20;
 
 /// Whether a sketch can have these edges: 2 to 2^20 + 1 finite doubles, strictly ascending, with a
@@ -41,7 +41,8 @@ inline constexpr std::size_t max_sketch_bins = std::size_t{1} << 20;
 bool valid_edges(std::span<const double> edges) noexcept;
 
 /// Counts scores into the cells of fixed edges. The counts are exact: no rounding moves a score.
-/// Make it once (some 0.1 ms for 4096 intervals). Many threads may call its const members.
+/// Make it once, because that takes some 0.1 ms for 4096 intervals. Many threads may call its const
+/// members.
 class ScoreCounter {
  public:
   /// \pre valid_edges(edges)
@@ -65,7 +66,7 @@ class ScoreCounter {
   detail::EdgeGrid<double> doubles_;
 };
 
-/// Counts of many inputs over the same edges, of as many draws each.
+/// Counts of many inputs over the same edges. All inputs have the same number of draws.
 struct ScoreCounts {
   std::span<const double> edges;          ///< (K + 1)
   std::span<const std::uint32_t> counts;  ///< row-major (n_inputs, 2K + 1), in the order of cells
@@ -73,9 +74,9 @@ struct ScoreCounts {
   std::size_t n_draws;  ///< the sum of the counts of each input
 };
 
-/// Certifies every row by Theorem 2 with the edges as knots. Of the options, `a` and `b` must be
-/// the ends of the edges and `bound` Bound::cdf. `shared_band` may be any band for n_draws; without
-/// one, the call makes a band for which every draw is a knot.
+/// Certifies every row by Theorem 2 with the edges as knots. The options `a` and `b` must be the
+/// first and the last edge, and `bound` must be Bound::cdf. `shared_band` may be any band for
+/// n_draws. Without one, the call makes a band with every draw as a knot.
 Failure certify(const ScoreCounts& sketch, const Options& options, Certificates out) noexcept;
 
 }  // namespace smoothbound

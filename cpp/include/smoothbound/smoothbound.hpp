@@ -5,10 +5,12 @@
 /// which may change at any time.
 ///
 /// Threads: there is no global state. Any number of threads may call functions and const members at
-/// once; only one thread at a time may write to an object.
-/// Errors: functions that are marked noexcept, such as certify() and the members of Plan, report by
-/// their result. The others throw std::bad_alloc where they allocate memory, and nothing else.
-/// Arguments that break a stated precondition (\pre) are not checked.
+/// the same time. Only one thread at a time may modify an object.
+///
+/// Errors: functions that are marked noexcept, such as certify() and the members of Plan, return a
+/// Failure. The others throw std::bad_alloc if memory runs out, and nothing else. Arguments that
+/// break a stated precondition (\pre) are not checked.
+///
 /// Arithmetic: the bounds hold only in the default floating-point environment: round to nearest,
 /// and subnormal numbers not flushed to zero.
 #pragma once

@@ -16,18 +16,18 @@ namespace smoothbound::detail {
 
 struct Spread;
 
-/// Sorts long rows of floats. A sample of the row shows where to cut the range into buckets of
-/// about the same number of draws. Each draw is moved to its bucket. Each bucket is sorted in the
-/// cache, several at once.
+/// Sorts long rows of floats. A sample of the row determines how to divide the range into buckets
+/// with about the same number of draws. Each draw is moved to its bucket. The buckets are sorted in
+/// the cache, several at once.
 class BucketSort {
  public:
   enum class Outcome {
     sorted,
     bad_score,  ///< a score is NaN or outside [a, b]
-    uneven,     ///< the sample differs too much from the rest: nothing is sorted
+    uneven,     ///< the sample differs too much from the row; nothing is sorted
   };
 
-  /// Whether this is the fastest sort of a row that the Sorter has.
+  /// Whether this is the fastest sort of the Sorter for a row.
   static bool suits(Row<float> row) noexcept;
 
   /// \param keys  receives the keys of the scores, ascending (sort.hpp)
@@ -54,15 +54,15 @@ class Sorter {
   /// Sorts a row.
   ///
   /// \param row  scores, any layout; \pre 0 < row.size < 2^32
-  /// \param a    least score allowed, may be infinite
-  /// \param b    greatest score allowed, a < b, may be infinite
+  /// \param a    smallest score allowed; may be infinite
+  /// \param b    largest score allowed, a < b; may be infinite
   /// \return false, with nothing sorted, if a score is NaN or outside [a, b]
   bool operator()(Row<T> row, double a, double b);
 
-  /// Score i of the row sorted last, counted from the least, exactly. \pre i < size of the row
+  /// Score i, exactly, of the row sorted last, counted from the smallest. \pre i < size of the row
   double operator[](std::size_t i) const noexcept;
 
-  /// out[i] = the score at positions[i], counted from the greatest if `descending`.
+  /// out[i] = the score at positions[i], counted from the largest if `descending`.
   /// \pre out.size() <= positions.size(), and all positions are below the size of the row
   void pick(std::span<const std::size_t> positions, bool descending,
             std::span<double> out) const noexcept;

@@ -15,14 +15,14 @@ struct OrderBound {
   double value;      ///< in [0, 1]
 };
 
-/// A lower bound on P(V_(k) >= lower_k and V_(k) <= upper_k for all given k). It is at most 1e-9
-/// (for 100 000 draws) or 1e-8 (for 1 000 000) below this probability.
+/// A lower bound on P(V_(k) >= lower_k and V_(k) <= upper_k for all given k). It is below this
+/// probability by at most 1e-9 for 100 000 draws, and by at most 1e-8 for 1 000 000.
 ///
-/// The count N(t) of uniforms below t is a Poisson process of rate n given N(1) = n. Its
-/// distribution is carried from one bound to the next by convolution with Poisson increments, and
-/// counts that violate a bound are dropped (Khmaladze & Shinjikashvili 2001; Moscovich & Nadler
-/// 2017). All terms are positive, so truncation only loses probability. The rounding errors are
-/// added up and subtracted.
+/// The count N(t) of uniforms below t is a Poisson process of rate n, conditioned on N(1) = n. Its
+/// distribution is propagated from one bound to the next by convolution with Poisson increments,
+/// and counts that violate a bound are dropped (Khmaladze & Shinjikashvili 2001; Moscovich & Nadler
+/// 2017). All terms are positive, so truncation only loses probability. The sum of the rounding
+/// errors is subtracted.
 ///
 /// \param n_draws number of uniforms, >= 1
 /// \param lower  ranks and values both ascending

@@ -1,15 +1,16 @@
 /// \file detail/curve.hpp
-/// The bound of one input as a function of the radius, condensed into some hundred numbers.
+/// The bound of one input as a function of the radius, reduced to some hundred numbers.
 ///
 /// Theorem 2 (and Theorem 1, with a single gap b - a) bounds the distance of the confidence from
 /// the end of the range by
 ///     distance(r) = sum_i gap_i * Phi(z_i - r),     r = R / sigma,
-/// over as many knots as there are draws. Knots with nearly the same z_i form a group. With
-/// h_i = z_i - c, c the nearest multiple of 1/8, and y = c - r,
+/// over as many knots as there are draws. Knots with nearly the same z_i form a group. Let c be
+/// the nearest multiple of 1/8, h_i = z_i - c and y = c - r. Then
 ///     Phi(y + h) = Phi(y) + phi(y) sum_{t>=1} (-1)^(t-1) He_{t-1}(y) h^t / t!.
-/// So a group is represented by its moments sum_i gap_i h_i^t / t!. Ten moments leave an error
-/// below 1e-16 of the range (a fast Gauss transform; Greengard & Strain 1991). Any number of radii,
-/// and the search over the radius, then cost microseconds for any number of draws.
+/// A group is therefore represented by its moments sum_i gap_i h_i^t / t!. Ten moments leave an
+/// error below 1e-16 of the range (a fast Gauss transform; Greengard & Strain 1991). Evaluation at
+/// many radii, and the search over the radius, then take microseconds, whatever the number of
+/// draws.
 #pragma once
 
 #include <array>
@@ -60,7 +61,7 @@ class CurveRadii {
 /// distance(r) of one input. Many threads may call its const members.
 class BoundCurve {
  public:
-  /// Forgets all knots.
+  /// Removes all knots.
   void clear() noexcept;
 
   /// Adds a knot with gap_i >= 0 at each level i. \pre gaps.size() == the number of z in `levels`
@@ -81,14 +82,14 @@ class BoundCurve {
   /// Sets the sum of the gaps, rounded up.
   void set_total(double total) noexcept { total_ = total; }
 
-  /// distance(r), rounded down: never above the exact sum, and below it by at most 2e-14 of the
-  /// sum of the gaps. \param r  R / sigma, >= 0, infinity allowed
+  /// distance(r), rounded down. It is never above the exact sum, and below it by at most 2e-14 of
+  /// the sum of the gaps. \param r  R / sigma, >= 0, infinity allowed
   double operator()(double r) const noexcept;
 
-  /// The same, bit for bit, at radius j of `radii`. \pre j < radii.size()
+  /// The same bits at radius j of `radii`. \pre j < radii.size()
   double at(const CurveRadii& radii, std::size_t j) const noexcept;
 
-  /// The same, bit for bit, at r = k / 8, without a CurveRadii. \pre k <= last_eighth
+  /// The same bits at r = k / 8, without a CurveRadii. \pre k <= last_eighth
   double at_eighth(std::size_t k) const noexcept;
   static constexpr std::size_t last_eighth = 80;
 

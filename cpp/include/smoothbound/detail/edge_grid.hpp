@@ -14,19 +14,20 @@ struct GridCells {
   /// The grid cell of x is floor(clamp((x - shift) * scale, low, high)) - low. It never decreases
   /// in x, because rounding is monotone.
   Real scale, shift, low, high;
-  /// Least and greatest number of type Real in [e_0, e_K].
+  /// Least and largest number of type Real in [e_0, e_K].
   Real a, b;
 };
 
-/// The guess, and the numbers that correct it.
+/// The guess, with the numbers that correct it.
 template <class Real>
 struct EdgeGrid {
   /// \pre valid_edges(edges)
   explicit EdgeGrid(std::span<const double> edges);
 
   GridCells<Real> cells{};
-  /// Whether the grid cells are the intervals between the edges, and no rounding puts a number on
-  /// the wrong side of an edge. Then the guess is exact, and `least` and `first` are not needed.
+  /// Whether the grid cells are the intervals between the edges, and rounding never puts a number
+  /// on the wrong side of an edge. If so, the guess is exact, and `least` and `first` are not
+  /// needed.
   bool exact = false;
   /// If not exact: true if no grid cell holds more than one edge.
   bool sparse = false;

@@ -1,17 +1,17 @@
 /// \file detail/joint.hpp
-/// The joint bound: tangents at a few fixed radii, whose means are bounded together, give the bound
-/// at every radius. Statement and proof are in docs/joint.md.
+/// The joint bound: tangents at a few fixed radii, whose means are bounded together, give a bound
+/// at every radius. docs/joint.md has the statement and the proof.
 ///
-/// The tangents at the radius r_k have the slopes w_ki >= 0 on the intervals between the knots, of
-/// the lengths h_i. The draws bound, at the level alpha / K each, the shortfalls
+/// The tangents at the radius r_k have the slopes w_ki >= 0 on the intervals between the knots,
+/// whose lengths are h_i. The draws bound each of the shortfalls at the level alpha / K:
 ///     m_k >= integral of w_k (1 - G).
-/// Then for every r >= 0, all lambda_k >= 0 and all tangents to psi_r, of the slopes w_i and the
+/// Then, for every r >= 0, all lambda_k >= 0 and all tangents to psi_r with the slopes w_i and the
 /// values c_i at p = 1, with u_i = sum_k lambda_k w_ki,
 ///     distance(r) >= sum_i h_i (c_i - max(w_i - u_i, 0)) - sum_k lambda_k m_k.
 /// This holds for all r, lambda and tangents at once, so they may depend on the draws.
 ///
-/// Bound::joint is the greater one of this and Theorem 2 with the band of equal local levels, which
-/// have 7/8 and 1/8 of alpha. The band counts where scores have few values.
+/// Bound::joint is the larger one of this bound, with 7/8 of alpha, and Theorem 2 with the band of
+/// equal local levels, with 1/8 of alpha. The band is the larger one for scores with few values.
 #pragma once
 
 #include <array>
@@ -23,13 +23,13 @@
 
 namespace smoothbound::detail {
 
-/// r = R / sigma of the tangents that are bounded.
+/// The radii r_k = R / sigma of the tangents.
 inline constexpr std::array<double, 5> joint_radii = {0.0, 0.4, 0.9, 1.8, 3.3};
 
-/// Share of the band in alpha. It is a power of 2, so that the shares are exact.
+/// Share of alpha for the band. It is a power of 2, so that the shares are exact.
 inline constexpr double joint_band_share = 0.125;
 
-/// The bound of one input after another, from the tangents alone: keeps its memory, use one per
+/// The bound from the tangents alone. An object keeps its memory between inputs: use one per
 /// thread.
 class JointBound {
  public:
@@ -37,13 +37,13 @@ class JointBound {
   /// One number for each of joint_radii.
   using Weights = std::array<double, n_tangents>;
 
-  /// How the bound rises with each lambda, and minus its second derivatives.
+  /// The derivatives of the bound with respect to each lambda, and minus its second derivatives.
   struct Slopes {
     Weights rise;
     std::array<Weights, n_tangents> fall;
   };
 
-  /// \param alpha  failure probability of all numbers returned for an input together
+  /// \param alpha  failure probability of all numbers together that are returned for an input
   explicit JointBound(double alpha) noexcept;
 
   /// Takes the draws of one input, as distances from the safe end in units of the range, rounded
@@ -51,17 +51,17 @@ class JointBound {
   /// \pre neither part is empty
   void fit(std::span<const double> pilot, std::span<const double> draws);
 
-  /// Lower bound on the distance at r = R / sigma, in units of the range; at least 0. Holds for all
-  /// r together with probability at least 1 - alpha. \pre fit() was called, r >= 0
+  /// Lower bound on the distance at r = R / sigma, in units of the range; at least 0. It holds for
+  /// all r at once with probability at least 1 - alpha. \pre fit() was called, r >= 0
   double operator()(double r) noexcept;
 
-  /// An r at which the bound is above the target, and beyond which a search finds none; NaN if the
-  /// bound at r = 0 is not. \param target  in units of the range, > 0
+  /// The largest r that a search finds at which the bound is above the target; NaN if the bound at
+  /// r = 0 is not above it. \param target  in units of the range, > 0
   double certified_radius(double target) noexcept;
 
-  /// The choices behind the last number returned. From the pilot: the knots, the slopes of each of
-  /// the tangents between them, and the stakes. For r: lambda, and Phi^-1 of the points where the
-  /// tangents to psi_r touch.
+  /// The choices for the last number returned. The pilot determines the knots, the slopes of each
+  /// of the tangents between them, and the stakes. Those for r are lambda, and Phi^-1 of the points
+  /// where the tangents to psi_r touch.
   std::span<const double> knots() const noexcept { return tangent_.knots(); }
   std::span<const double> weights(std::size_t k) const noexcept { return weights_[k]; }
   const Weights& stakes() const noexcept { return stakes_; }

@@ -1,8 +1,8 @@
 /// \file detail/knot_sum.hpp
 /// The bound of one input for any curve (noise_curve.hpp), as the sum that Theorem 2 states.
 ///
-/// BoundCurve (curve.hpp) is the same for the Gaussian, whose sum over the knots condenses into a
-/// few numbers. Here each radius takes one pass over the knots.
+/// For the Gaussian, BoundCurve (curve.hpp) computes the same bound from a few numbers. Here each
+/// radius takes one pass over the knots.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ struct Probabilities {
   explicit Probabilities(const KnotLevels& levels);
 };
 
-/// psi at one radius, which all rows share.
+/// psi at one radius, shared by all rows.
 class CurveAt {
  public:
   /// \param curve  must outlive this object. \param r  as NoiseCurve takes it
@@ -48,7 +48,7 @@ class KnotSum {
   KnotSum(const KnotLevels* shared, const Probabilities* probabilities) noexcept
       : shared_(shared), probabilities_(probabilities) {}
 
-  /// The same members as those of BoundCurve.
+  /// These members have the meaning of those of BoundCurve.
   void clear() noexcept;
   void add(std::span<const double> gaps, const KnotLevels& levels);
   void add(std::span<const double> gaps, const KnotLevels& levels, std::span<const std::size_t> at,
@@ -64,9 +64,9 @@ class KnotSum {
   std::vector<double> gaps_, p_, q_;
 };
 
-/// The largest radius for which the search finds a sum above the target, in the units of `curve`:
-/// a whole number for `ablation`, and one of the radii, or 0, for `table`.
-/// \return a radius that was evaluated and passed; NaN if R = 0 fails
+/// The largest radius for which the search finds a sum above the target, in the units of `curve`.
+/// It is an integer for `ablation`, and one of the radii or 0 for `table`.
+/// \return a radius at which the sum was evaluated and exceeds the target; NaN if R = 0 fails
 double certified_radius(const KnotSum& sum, const NoiseCurve& curve, double target) noexcept;
 
 }  // namespace smoothbound::detail

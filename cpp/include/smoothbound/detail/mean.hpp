@@ -2,9 +2,9 @@
 /// Lower confidence bounds on the mean of independent draws from [0, 1].
 ///
 /// They bound E v(X), where v is an increasing, concave function that is linear between knots, with
-/// v(0) = 0 and v(1) = 1. For Theorem 1, v is the identity; for the tangent bound it is the
-/// function of tangent.hpp. The draws are counted between the knots once. Each v then costs one
-/// pass over the knots, for any number of draws. docs/tangent.md has the proofs.
+/// v(0) = 0 and v(1) = 1. For Theorem 1, v is the identity. For the tangent bound it is the
+/// function of tangent.hpp. The draws are counted between the knots once. Each v then takes one
+/// pass over the knots, whatever the number of draws. docs/tangent.md has the proofs.
 #pragma once
 
 #include <cstddef>
@@ -22,13 +22,13 @@ namespace smoothbound::detail {
 /// \param deviation  deviation(n_draws, alpha)
 double hoeffding_quantile(double sum, std::size_t n_draws, double width, double deviation) noexcept;
 
-/// Draws in [0, 1], counted between knots, for sums of piecewise linear functions over the draws.
+/// Counts of draws in [0, 1] between knots, for sums of piecewise linear functions over the draws.
 class Tally {
  public:
-  /// Forgets all draws and takes new knots. \pre knots ascend strictly from 0 to 1
+  /// Removes all draws and sets new knots. \pre knots ascend strictly from 0 to 1
   void reset(std::span<const double> knots);
 
-  /// Counts draws in [0, 1] that are in ascending order.
+  /// Counts draws in [0, 1], given in ascending order.
   void count(std::span<const double> ascending) noexcept;
 
   std::size_t n_draws() const noexcept { return n_draws_; }
@@ -50,9 +50,9 @@ class Tally {
   std::size_t n_draws_ = 0;
 };
 
-/// Largest relative error of the sums of a Tally, if the difference of neighbouring values adds at
-/// most one unit of the larger. It counts units of 2^-53 for f, its sum, and each step of the
-/// total.
+/// Largest relative error of the sums of a Tally if the difference of neighbouring values has an
+/// error of at most one unit of the larger. It counts units of 2^-53 for f, its sum, and each step
+/// of the total.
 inline constexpr double tally_error = 24 * 0x1p-53;
 
 /// Lower bound on E v(X), at least 0, with probability at least 1 - alpha:
@@ -67,7 +67,7 @@ double bernstein_lower(const Tally& tally, std::span<const double> values, doubl
 ///     log(1 + stake E v(X)) >= (sum log(1 + stake v(X_j)) - ln(1/alpha)) / n.
 ///
 /// \param logs   log(1 + stake v) at the knots, as gaussian::log returns it from v known to 8 units
-///               of itself. Between the knots it is taken as linear, which understates it.
+///               of itself. Between the knots it is treated as linear, which understates it.
 /// \param stake  > 0, chosen without knowledge of the draws
 double betting_lower(const Tally& tally, std::span<const double> logs, double stake,
                      double alpha) noexcept;

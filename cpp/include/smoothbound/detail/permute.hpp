@@ -1,11 +1,11 @@
 /// \file detail/permute.hpp
 /// The permutation of draws whose order is unknown (Order::unknown).
 ///
-/// Betting uses one draw after the other, and the tangent bound sets the first ones aside (the
-/// pilot), so the order must not depend on the values. Draws of unknown history may be sorted or
-/// arranged by value. All their positions are therefore permuted first, by a pseudo-random
-/// permutation whose key is (seed, number of the row). The failure probability alpha is then over
-/// the draws and the key, for every arrangement that does not depend on the key.
+/// Betting uses the draws in turn, and the tangent and the joint bound use the first draws as a
+/// pilot, so the order must not depend on the values. Draws of unknown history may be sorted or
+/// arranged by value. All their positions are therefore permuted first by a pseudo-random
+/// permutation with the key (seed, number of the row). The failure probability alpha is then a
+/// probability over the draws and the key, for every arrangement that does not depend on the key.
 #pragma once
 
 #include <cstddef>
@@ -17,9 +17,9 @@
 
 namespace smoothbound::detail {
 
-/// The random words of one row: word i is word i % 4 of the Philox block with the counter
-/// (i / 4, low half of the row, 2^31, high half of the row), under the key `seed`. Noise
-/// (noise.hpp) keeps its third counter word below 2^31, so no word serves both.
+/// The random words of one row: word i is word i % 4 of the Philox block with the counter (i / 4,
+/// low half of the row, 2^31, high half of the row), under the key `seed`. Noise (noise.hpp) keeps
+/// its third counter word below 2^31, so no word is used for both.
 class RowWords {
  public:
   RowWords(std::uint64_t seed, std::uint64_t row) noexcept
@@ -35,8 +35,8 @@ class RowWords {
     return block_.word[used_++];
   }
 
-  /// A number that is exactly uniform on 0, ..., n - 1 (Lemire 2019). It is the high half of
-  /// word * n. Words for which the low half is below 2^32 mod n are skipped. \pre n > 0
+  /// A number that is exactly uniform on 0, ..., n - 1 (Lemire 2019): the high half of word * n.
+  /// Words whose low half is below 2^32 mod n are skipped. \pre n > 0
   std::uint32_t below(std::uint32_t n) noexcept {
     std::uint64_t product = std::uint64_t{(*this)()} * n;
     if (static_cast<std::uint32_t>(product) < n) {

@@ -2,7 +2,7 @@
 /// Philox 4x32-10, a counter-based generator of random numbers.
 ///
 /// Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011. For each key it
-/// is a bijection of counters, so any thread or device can compute any number of any stream
+/// is a bijection on counters, so any thread or device can compute any number of any stream
 /// directly.
 #pragma once
 

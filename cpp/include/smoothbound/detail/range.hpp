@@ -1,10 +1,10 @@
 /// \file detail/range.hpp
-/// The range of the scores, from whose safe end the theorems measure.
+/// The range of the scores, with the safe end from which the theorems measure.
 ///
-/// Theorem 1 and Theorem 2 of Kumar et al. 2020 are written for the lower bound. The upper bound is
+/// Theorem 1 and Theorem 2 of Kumar et al. 2020 are stated for the lower bound. The upper bound is
 /// the lower bound of the reflected scores, e_upper(Z; a, b) = -e_lower(-Z; -b, -a), so it needs no
-/// formula of its own. The code measures the distance from the safe end of the range (a for lower,
-/// b for upper). A bound may only understate this distance. curve.hpp computes the distance as a
+/// separate formula. The code measures the distance from the safe end of the range (a for lower, b
+/// for upper). A bound may only understate this distance. curve.hpp computes the distance as a
 /// function of the radius.
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace smoothbound::detail {
 
-/// The range [a, b] of the scores and the end from which a side measures.
+/// The range [a, b] of the scores, with the side that determines the safe end.
 struct Range {
   double a, b;
   Side side;
@@ -24,7 +24,7 @@ struct Range {
   double confidence(double distance) const noexcept;
 };
 
-/// r = R / sigma, rounded up, so that the radius of the bound is at least the one asked for.
+/// r = R / sigma, rounded up, so that the bound holds at the requested radius.
 double scaled_radius(double radius, double sigma) noexcept;
 
 /// R = r * sigma, rounded down, in the units of sigma; NaN for NaN.

@@ -1,13 +1,12 @@
 /// \file detail/tangent.hpp
-/// The tangent bound: a linear lower bound on Theorem 2's functional, which turns the certificate
-/// into one bound on one mean. Statement and proof are in docs/tangent.md.
+/// The tangent bound: a linear lower bound on the functional of Theorem 2, which reduces the
+/// certificate to a bound on one mean. docs/tangent.md has the statement and the proof.
 ///
 /// psi_r(p) = Phi(Phi^-1(p) - r) is convex for r >= 0, and so lies above its tangents. With a
-/// tangent in every interval between knots, chosen from pilot draws alone,
+/// tangent in every interval between knots, chosen only from pilot draws,
 ///     distance(r) >= sum_i h_i (value_i - weight_i (1 - G_i)) = constant + E phi(X),
 /// where h_i is the length of the interval, G_i the mean of the survival function over it, and phi
-/// the function that is linear between the knots with the weights as slopes. The other draws bound
-/// E phi(X).
+/// is linear between the knots with the weights as slopes. The other draws bound E phi(X).
 #pragma once
 
 #include <cstddef>
@@ -19,7 +18,7 @@
 
 namespace smoothbound::detail {
 
-/// The bound of one input after another: keeps its memory, use one per thread.
+/// The bound of an input. An object keeps its memory between inputs: use one per thread.
 class TangentBound {
  public:
   /// \param mean   how the mean is bounded: betting or bernstein
@@ -31,25 +30,27 @@ class TangentBound {
   /// \pre neither part is empty
   void fit(std::span<const double> pilot, std::span<const double> draws);
 
-  /// Lower bound on the distance at r = R / sigma, in units of the range; at least 0. Holds with
+  /// Lower bound on the distance at r = R / sigma, in units of the range; at least 0. It holds with
   /// probability at least 1 - alpha at one r. \pre fit() was called, r >= 0
   double operator()(double r) noexcept;
 
-  /// The largest r of a grid such that the bound is above the target there and at every grid point
-  /// before; NaN if the bound at r = 0 is not. The pilot fixes the grid, which starts at 0: its
-  /// steps are a sixteenth of the distance from the radius that the pilot predicts, but at least
-  /// 2^-11. Holds with probability at least 1 - alpha. \param target  in units of the range, > 0
+  /// The largest r of a grid such that the bound is above the target at this and at every smaller
+  /// grid point; NaN if the bound at r = 0 is not above it. The pilot determines the grid, which
+  /// starts at 0. Its steps are a sixteenth of the distance from the radius that the pilot
+  /// predicts, but at least 2^-11. The radius holds with probability at least 1 - alpha. \param
+  /// target  in units of the range, > 0
   double certified_radius(double target) noexcept;
 
-  /// Upper bound on E (phi(1) - phi(X)) for the tangents at r. Holds with probability at least
-  /// 1 - alpha at one r. The choice of the tangents goes on from that of the call before.
+  /// Upper bound on E (phi(1) - phi(X)) for the tangents at r. It holds with probability at least 1
+  /// - alpha at one r. The choice of the tangents starts from that of the previous call.
   double shortfall(double r) noexcept;
 
-  /// The slopes of the tangents behind the last number returned, of each interval between knots.
+  /// The slopes of the tangents for the last number returned, one for each interval between knots.
   std::span<const double> weights() const noexcept { return tangents_.weights(); }
 
-  /// The choices behind the last number returned, all made from the pilot: the knots, Phi^-1 of the
-  /// points where the tangents touch on the intervals between the knots, and the stake (betting).
+  /// The choices for the last number returned, which depend only on the pilot: the knots, Phi^-1 of
+  /// the points where the tangents touch in the intervals between the knots, and the stake
+  /// (betting).
   std::span<const double> knots() const noexcept { return tally_.knots(); }
   std::span<const double> touching_points() const noexcept { return tangents_.z(); }
   double stake() const noexcept { return stake_; }
