@@ -1,9 +1,10 @@
 """Certify a quantile with draws that stop by themselves.
 
 All q-quantiles are at least t within R if the probability of a score of at least t is above 1 - q
-there, so a quantile is sought along a list of levels t by the anytime test of this probability.
-The score is the prediction of a linear regressor, so that the exact answer is known.
-python docs/examples/adaptive_quantile.py
+there. The example searches for the largest such t in a list of levels, with the anytime test of
+this probability. The score is the prediction of a linear regressor, so the exact answer is known.
+
+    python docs/examples/adaptive_quantile.py
 """
 
 import numpy as np
@@ -18,8 +19,8 @@ def find_quantile(draw, levels, q, *, alpha=0.001, most=MOST):
     """Return the last level that the q-quantile is certified to reach, None if none, and the draws.
 
     `draw(n)` returns the scores of n further noisy copies. The levels ascend and are fixed before
-    the draws. A level implies those below it, so that the answer is false only if the first false
-    level is certified, and this has probability at most alpha.
+    the draws. Each level implies the levels below it, so the answer is false only if the first
+    false level is certified. This has probability at most alpha.
     """
     question = Decide(1.0 - q, radius=RADIUS)  # is P(score >= level) above 1 - q within R?
     guess, scores, reached = draw(10), draw(10), None

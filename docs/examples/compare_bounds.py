@@ -8,9 +8,9 @@ METHODS = {
     "Theorem 1": {"bound": "mean"},
     "Theorem 1, betting": {"bound": "mean", "mean": "betting"},
     "Theorem 2, dkw (the paper)": {"bound": "cdf", "band": "dkw"},
-    "Theorem 2, ell (default)": {"bound": "cdf", "band": "ell"},
+    "Theorem 2, ell": {"bound": "cdf", "band": "ell"},
     "tangent": {"bound": "tangent"},
-    "joint, for all radii at once": {"bound": "joint"},
+    "joint, for all radii at once (default)": {"bound": "joint"},
 }
 
 rng = np.random.default_rng(0)

@@ -1,7 +1,9 @@
 """Certify the box of a detector by percentiles of its sides, after Chiang et al. (2020).
 
-The detector of this example reads the sides of a box from an image by four linear filters, so that
-the exact answer is known. python docs/examples/detector_box.py
+The detector of this example computes the sides of a box from an image with four linear filters, so
+the exact answer is known.
+
+    python docs/examples/detector_box.py
 """
 
 import numpy as np

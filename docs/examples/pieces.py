@@ -1,4 +1,4 @@
-"""Scores that come in pieces, on two machines: counted, sent as small files, added, certified."""
+"""Count scores in pieces on two machines, send the counts as small files, add and certify them."""
 
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ INPUTS, SIGMA = 3, 0.25
 
 
 def draw(machine, n):
-    """Stand for a model on a machine: scores of n noisy copies of each input."""
+    """Return scores of n noisy copies of each input, as a model on a machine would."""
     return np.random.default_rng(machine).beta(20, 1, size=(INPUTS, n)).astype(np.float32)
 
 

@@ -1,10 +1,12 @@
 """Certify the return of a policy whose observations are attacked.
 
-A cart is driven to the right for ten steps, the faster the less far it believes to be. The noise is
+A cart drives to the right for ten steps, and slows down as the observed place grows. The noise is
 added to the ten observations, so an attack is a vector of ten numbers, and the radius limits its
-length over the whole episode. This holds for an attack that is fixed before the episode; Kumar et
-al. (2022) prove the same bound for one that depends on what happens. The return is linear in the
-observations here, so that the exact answer is known. python docs/examples/policy_returns.py
+length over the whole episode. The bound holds for an attack that is fixed before the episode; Kumar
+et al. (2022) prove the same bound for an attack that depends on the course of the episode. In this
+example the return is linear in the observations, so the exact answer is known.
+
+    python docs/examples/policy_returns.py
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Inputs that are easy, hard and out of reach, each drawn until one question is answered."""
+"""Easy, hard and hopeless inputs, whose draws stop when one question is answered."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ rng = np.random.default_rng(0)
 
 
 def draw(n, mean_logit):
-    """Stand for a model: scores of n noisy copies of an input."""
+    """Return scores of n noisy copies of an input, as a model would."""
     return 1 / (1 + np.exp(-(mean_logit + rng.normal(size=n))))
 
 

@@ -2,7 +2,7 @@
 
     python docs/reproduction/authors_logs.py --logs DIR [--class-radii DIR]
 
-``docs/reproduction.md`` says where the logs come from and how to name them.
+``docs/reproduction.md`` describes where to find the logs and how to name them.
 """
 
 from __future__ import annotations
