@@ -1,9 +1,6 @@
 // Probabilities and quantiles in the C interface.
 #include "smoothbound/levels.hpp"
 
-#include <algorithm>
-#include <cstring>
-
 #include "arrays.hpp"
 #include "names.hpp"
 #include "options.hpp"
@@ -42,10 +39,10 @@ std::int32_t level_options_of(const smoothbound_level_options* given, const Repo
   if (c.levels == nullptr && c.n_levels > 0) return report.null("options->levels");
   if (c.radii == nullptr && c.n_radii > 0) return report.null("options->radii");
   if (c.thresholds == nullptr && c.n_thresholds > 0) return report.null("options->thresholds");
-  const auto side = detail::coded(detail::sides, c.side);
-  if (!side) return report.code("side", c.side);
-  const auto statistic = detail::coded(detail::statistics, c.statistic);
-  if (!statistic) return report.code("statistic", c.statistic);
+  if (!take(detail::sides, c.side, o.side)) return report.code("side", c.side);
+  if (!take(detail::statistics, c.statistic, o.statistic)) {
+    return report.code("statistic", c.statistic);
+  }
   if (c.reserved != 0) return report.code("options->reserved", c.reserved);
   if (c.reserved_2 != 0) return report.code("options->reserved_2", c.reserved_2);
   if (const std::int32_t status = curve_of(c, report, o.curve)) return status;
@@ -53,8 +50,6 @@ std::int32_t level_options_of(const smoothbound_level_options* given, const Repo
   o.alpha = c.alpha;
   o.a = c.a;
   o.b = c.b;
-  o.side = *side;
-  o.statistic = *statistic;
   o.levels = {c.levels, c.n_levels};
   o.radii = {c.radii, c.n_radii};
   o.thresholds = {c.thresholds, c.n_thresholds};
@@ -81,11 +76,7 @@ std::int32_t with_levels(const smoothbound_level_options* options,
 using smoothbound::c::Report;
 
 void smoothbound_level_options_init(smoothbound_level_options* options, std::size_t struct_size) {
-  if (options == nullptr || struct_size < sizeof options->struct_size) return;
-  const smoothbound_level_options known = smoothbound::c::level_defaults();
-  std::memset(options, 0, struct_size);
-  std::memcpy(options, &known, std::min(struct_size, sizeof known));
-  options->struct_size = struct_size;
+  smoothbound::c::init(options, struct_size, smoothbound::c::level_defaults());
 }
 
 std::int32_t smoothbound_certify_levels(const smoothbound_scores* scores,

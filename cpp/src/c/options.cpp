@@ -1,23 +1,11 @@
 #include "options.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
 #include "names.hpp"
 
 namespace smoothbound::c {
-namespace {
-
-// Sets `value` to the value of the code. \return false, with nothing set, if the code is unknown
-template <class Enum, std::size_t n>
-bool take(const detail::Name<Enum> (&names)[n], std::int32_t code, Enum& value) noexcept {
-  const auto found = detail::coded(names, code);
-  if (found) value = *found;
-  return found.has_value();
-}
-
-}  // namespace
 
 smoothbound_options defaults() noexcept {
   const Options o;
@@ -73,9 +61,5 @@ std::int32_t options_of(const smoothbound_options* given, std::size_t n_draws, c
 }  // namespace smoothbound::c
 
 void smoothbound_options_init(smoothbound_options* options, std::size_t struct_size) {
-  if (options == nullptr || struct_size < sizeof options->struct_size) return;
-  const smoothbound_options known = smoothbound::c::defaults();
-  std::memset(options, 0, struct_size);
-  std::memcpy(options, &known, std::min(struct_size, sizeof known));
-  options->struct_size = struct_size;
+  smoothbound::c::init(options, struct_size, smoothbound::c::defaults());
 }

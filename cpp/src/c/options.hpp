@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "names.hpp"
 #include "report.hpp"
@@ -18,12 +19,27 @@ smoothbound_options defaults() noexcept;
 std::int32_t options_of(const smoothbound_options* given, std::size_t n_draws, const Report& report,
                         Options& options) noexcept;
 
+// Sets the caller's structure, of any version, to the defaults in `known`.
+template <class Struct>
+void init(Struct* given, std::size_t struct_size, const Struct& known) noexcept {
+  if (given == nullptr || struct_size < sizeof given->struct_size) return;
+  std::memset(given, 0, struct_size);
+  std::memcpy(given, &known, std::min(struct_size, sizeof known));
+  given->struct_size = struct_size;
+}
+
+// Sets `value` to the value of the code. \return false, with nothing set, if the code is unknown
+template <class Enum, std::size_t n>
+bool take(const detail::Name<Enum> (&names)[n], std::int32_t code, Enum& value) noexcept {
+  const auto found = detail::coded(names, code);
+  if (found) value = *found;
+  return found.has_value();
+}
+
 // Sets the curve of options, whose arrays it then points to.
 template <class Struct>
 std::int32_t curve_of(const Struct& c, const Report& report, NoiseCurve& curve) noexcept {
-  const auto kind = detail::coded(detail::curves, c.curve);
-  if (!kind) return report.code("curve", c.curve);
-  curve.kind = *kind;
+  if (!take(detail::curves, c.curve, curve.kind)) return report.code("curve", c.curve);
   curve.pixels = c.pixels;
   curve.kept = c.kept;
   if (curve.kind != CurveKind::table) return SMOOTHBOUND_OK;
