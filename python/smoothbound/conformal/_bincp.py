@@ -33,6 +33,8 @@ class BinCP(ConformalClassifier):
     set of a test input if enough of the draws there reach the threshold. How many are enough
     follows from the smoothing alone, by one binary certificate. No bounds of the scores are needed.
 
+    Its methods `calibrate` and `predict_set` are those of `ConformalClassifier`.
+
     Parameters
     ----------
     radius : float

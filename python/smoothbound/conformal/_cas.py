@@ -30,6 +30,8 @@ class CAS(ConformalClassifier):
     threshold at all points within the radius at once. The draws at one of them then leave the label
     out with probability at most ``threshold.beta_draws``.
 
+    Its methods `calibrate` and `predict_set` are those of `ConformalClassifier`.
+
     Parameters
     ----------
     radius : float

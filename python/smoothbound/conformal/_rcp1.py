@@ -36,6 +36,8 @@ class RCP1(ConformalClassifier):
     holds the label with the probability `confidence_level`, whatever the point, if it is chosen
     before the noise there is drawn. An attacker who may try many points can find one that fails.
 
+    Its methods `calibrate` and `predict_set` are those of `ConformalClassifier`.
+
     Parameters
     ----------
     radius : float
