@@ -14,7 +14,8 @@ from functools import reduce
 import numpy as np
 
 from smoothbound._utils import checks
-from smoothbound.analysis.evaluation import Evaluation, Floats, Ints
+from smoothbound.analysis._statistics.rows import Floats, Ints
+from smoothbound.analysis.evaluation import Evaluation
 
 __all__ = ["BestByRadius", "best_by_radius", "on_common_inputs", "side_by_side"]
 

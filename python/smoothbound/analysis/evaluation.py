@@ -7,7 +7,6 @@ at every point within R. An `Evaluation` holds the numbers for this, whichever f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothbound._display.printable import printable
-from smoothbound._display.rounding import exact, percent
 from smoothbound._utils import checks
 from smoothbound._utils.renamed import formerly
-from smoothbound.analysis._steps import Steps
-from smoothbound.bounds._method import Method
+from smoothbound.analysis._statistics.accuracy import UNKNOWN, AccuracyCurves, share
+from smoothbound.analysis._statistics.correlation import FEW, correlation
+from smoothbound.analysis._statistics.rows import Bounds, Floats, Ints, Rows, require_shapes
+from smoothbound.analysis._statistics.sketches import StoredSketches
+from smoothbound.analysis._statistics.steps import Steps
 from smoothbound.curves._curve import Curve
 from smoothbound.curves._named import GAUSSIAN
 from smoothbound.curves._named import curve as curve_of
@@ -34,6 +35,7 @@ __all__ = [
     "FEW",
     "UNKNOWN",
     "WITHOUT_DRAWS",
+    "AccuracyCurves",
     "Bounds",
     "Evaluation",
     "Rows",
@@ -42,109 +44,10 @@ __all__ = [
     "share",
 ]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-
-FEW = 3
-"""The least number of points for which a correlation is computed."""
-
-_AT_A_TIME = 1000  # number of inputs whose counts are in memory at once: 32 MiB
-
 WITHOUT_DRAWS = "inputs whose selected class is not the label took no draws (--correct-only)"
 """Why nothing about all classes is known of a run."""
 
-UNKNOWN = -1
-"""A count of inputs at a radius and threshold at which nothing was computed."""
-
-
-@dataclass(frozen=True, eq=False)
-class Bounds:
-    """The certificates of every input by one method.
-
-    Parameters
-    ----------
-    method : Method
-        The bound and its band.
-    lower : ndarray, shape (n_inputs, n_radii)
-        Certified confidence within each radius.
-    radius : ndarray, shape (n_inputs, n_thresholds), optional
-        Certified radius of each threshold, in the units of the input; NaN where even R = 0 fails.
-    """
-
-    method: Method
-    lower: Floats
-    radius: Floats | None = None
-
-    @property
-    def has_radius(self) -> bool:
-        """Whether the certified radius of each threshold is known."""
-        return self.radius is not None
-
-    def __post_init__(self) -> None:
-        checks.instance("method", self.method, Method)
-        object.__setattr__(self, "lower", checks.numbers("lower", self.lower))
-        if self.radius is not None:
-            object.__setattr__(self, "radius", checks.numbers("radius", self.radius))
-
-
-@dataclass(frozen=True, eq=False)
-class StoredSketches:
-    """Counted scores, read when they are needed, because those of many inputs take much memory.
-
-    Parameters
-    ----------
-    index : ndarray of int64, shape (n_inputs,)
-        Positions in the data set of the inputs whose scores were kept, ascending.
-    read : callable
-        Takes some of these positions, ascending, and returns the sketch of these inputs.
-    stream : callable, optional
-        Takes the same, and yields the sketches of a few inputs at a time, in their order.
-
-    Examples
-    --------
-    >>> from smoothbound.sketch import ScoreSketch
-    >>> sketch = ScoreSketch([3, 7])
-    >>> StoredSketches.from_sketch(sketch).index
-    array([3, 7])
-    """
-
-    index: Ints
-    read: Callable[[Ints], ScoreSketch]
-    stream: Callable[[Ints], Iterator[ScoreSketch]] | None = None
-
-    @classmethod
-    def from_sketch(cls, sketch: ScoreSketch) -> StoredSketches:
-        """Return the counted scores of a sketch that is in memory."""
-        from smoothbound.sketch._score_sketch import ScoreSketch
-
-        checks.instance("sketch", sketch, ScoreSketch)
-        return cls(np.array(sketch.index), sketch.select)
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Some inputs of an evaluation: the part of them that a statistic needs.
-
-    Attributes
-    ----------
-    index, label, predicted : ndarray of int64, shape (n,)
-    lower, radius, class_radius : ndarray or None
-        Bounds of one method, and the class radius; None where they were not asked for.
-    """
-
-    index: Ints
-    label: Ints
-    predicted: Ints
-    lower: Floats | None = None
-    radius: Floats | None = None
-    class_radius: Floats | None = None
-
-    @property
-    def correct(self) -> NDArray[np.bool_]:
-        """Whether each input is not abstained from and its predicted class is the true one."""
-        right: NDArray[np.bool_] = (self.predicted >= 0) & (self.predicted == self.label)
-        return right
+_AT_A_TIME = 1000  # number of inputs whose counts are in memory at once: 32 MiB
 
 
 def _range_of_measure(name: str, value: Any) -> tuple[float, float]:
@@ -173,7 +76,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Evaluation:
+class Evaluation(AccuracyCurves):
     """Certificates of labelled inputs, by one or more methods.
 
     Parameters
@@ -237,6 +140,7 @@ class Evaluation:
 
     Examples
     --------
+    >>> from smoothbound.bounds import Method
     >>> evaluation = Evaluation(
     ...     name="four inputs", measure="score", score_range=(0.0, 1.0),
     ...     radii=np.array([0.0, 0.5]), index=np.arange(4),
@@ -284,29 +188,9 @@ class Evaluation:
         if not self.title:
             object.__setattr__(self, "title", self.name)
         checks.score_range("axis", self.shown_range)
-        n, n_radii, n_thresholds = len(self.index), len(self.radii), len(self.thresholds)
-        if not (n and n_radii and self.bounds):
-            raise ValueError(
-                f"index, radii and bounds of {self.name} must have one entry or more, got "
-                f"{n}, {n_radii} and {len(self.bounds)}"
-            )
-        if (np.diff(self.radii) <= 0).any():
-            raise ValueError(f"radii of {self.name} must increase, got {self.radii.tolist()}")
-        shapes: list[tuple[str, NDArray[Any] | None, tuple[int, ...], str]] = [
-            ("label", self.label, (n,), "index"),
-            ("predicted", self.predicted, (n,), "index"),
-            ("class_radius", self.class_radius, (n,), "index"),
-        ]
-        for one in self.bounds:
-            lower, radius = f"lower of {one.method.name}", f"radius of {one.method.name}"
-            shapes.append((lower, one.lower, (n, n_radii), "index and radii"))
-            shapes.append((radius, one.radius, (n, n_thresholds), "index and thresholds"))
-        for what, array, shape, by in shapes:
-            if array is not None and array.shape != shape:
-                raise ValueError(
-                    f"{what} of {self.name} needs shape {shape}, got {array.shape}; that of {by} "
-                    "asks for it"
-                )
+        names = ("label", "predicted", "class_radius")
+        by_input = {name: getattr(self, name) for name in names}
+        require_shapes(self.name, self.index, self.radii, self.thresholds, self.bounds, by_input)
 
     def rows(
         self,
@@ -443,56 +327,6 @@ class Evaluation:
         both: NDArray[np.bool_] = (self.predicted >= 0) & np.isfinite(self.class_radius)
         return both
 
-    @property
-    def shown_range(self) -> tuple[float, float]:
-        """The range of the measure, or the part of it that `axis` states."""
-        return self.score_range if self.axis is None else self.axis
-
-    def threshold_at(self, fraction: float) -> float:
-        """Return the threshold at this fraction of the range of the measure that is shown."""
-        a, b = self.shown_range
-        digits = 12 if self.axis is None else 2 - math.floor(math.log10(b - a))
-        return float(round(a + (b - a) * checks.probability("fraction", fraction), digits))
-
-    def checked_threshold(self, threshold: float) -> float:
-        """Return a threshold as a float if it lies strictly inside the range of the measure."""
-        return float(checks.thresholds("threshold", [threshold], self.score_range)[0])
-
-    def counts(self, bounds: Bounds, thresholds: Sequence[float]) -> Ints:
-        """Count the correct inputs certified strictly above each threshold at each radius.
-
-        Returns
-        -------
-        ndarray of int64, shape (n_radii, n_thresholds)
-        """
-        checks.instance("bounds", bounds, Bounds)
-        at = checks.vector("thresholds", thresholds)
-        counts = np.zeros((len(self.radii), len(at)), np.int64)
-        for rows in self.rows(bounds, lower=True):
-            assert rows.lower is not None
-            correct = rows.lower[rows.correct]
-            for j, c in enumerate(at):
-                counts[:, j] += (correct > c).sum(axis=0, dtype=np.int64)
-        return counts
-
-    def column(self, radius: float) -> int:
-        """Return the position among the radii of the one nearest to `radius`.
-
-        The two may differ by a billionth of the radius, because decimals that are computed in two
-        ways do. The certificates are for the radius at this position.
-
-        Raises
-        ------
-        ValueError
-            If nothing was certified at that radius; the message lists where it was.
-        """
-        radius = checks.number("radius", radius)
-        nearest = int(np.argmin(np.abs(self.radii - radius)))
-        if not math.isclose(self.radii[nearest], radius, rel_tol=1e-9):
-            known = ", ".join(map(exact, self.radii))
-            raise ValueError(f"radii: {self.name} has no bound at {exact(radius)}; it has {known}")
-        return nearest
-
     def row(self, index: int) -> int:
         """Return the position of the input with this `index` in the data set.
 
@@ -580,136 +414,3 @@ class Evaluation:
         for rows in self.rows(self.bounds[-1], lower=True):
             assert rows.lower is not None
             yield rows.lower[rows.correct, 0], rows.index[rows.correct]
-
-    def tells(self, threshold: float) -> bool:
-        """Whether the draws answer the question about this threshold; always, unless adaptive."""
-        return not self.adaptive or checks.number("threshold", threshold) in self.thresholds
-
-    def reach(self, bounds: Bounds, threshold: float) -> Floats | None:
-        """Return each input's certified radius for a threshold, or None where it is not known."""
-        place = self._searched(bounds, threshold)
-        return None if place is None else np.concatenate([*self._reach(bounds, place, all_=True)])
-
-    def _searched(self, bounds: Bounds, threshold: float) -> int | None:
-        """Return the place of a threshold whose radii were searched; None if they were not."""
-        checks.instance("bounds", bounds, Bounds)
-        at = np.flatnonzero(self.thresholds == checks.number("threshold", threshold))
-        return int(at[0]) if bounds.has_radius and len(at) else None
-
-    def _reach(self, bounds: Bounds, place: int, *, all_: bool = False) -> Iterator[Floats]:
-        """Yield the certified radii of inputs at a threshold: of all, or of the correct ones."""
-        for rows in self.rows(bounds, radius=True):
-            assert rows.radius is not None
-            yield rows.radius[:, place] if all_ else rows.radius[rows.correct, place]
-
-    def by_radius(self, bounds: Bounds, threshold: float) -> tuple[Floats, Floats, bool]:
-        """Return the certified accuracy at `threshold` as a function of the radius.
-
-        The function never increases. It is constant on (R_i-1, R_i], because between two radii at
-        which it is known, only the value at the *larger* one is certified.
-
-        Returns
-        -------
-        radius, accuracy : ndarray, shape (n_steps,)
-            Radii R_i, the first of which is the smallest of `radii`, and the value at each.
-        exact : bool
-            True if it comes from every input's certified radius, False if from the `radii`.
-        """
-        threshold = self.checked_threshold(threshold)
-        place = self._searched(bounds, threshold)
-        if place is None:
-            counts = self.counts(bounds, [threshold])[:, 0]
-            return self.radii, counts / self.n_inputs, False
-        steps = Steps()
-        for reach in self._reach(bounds, place):
-            steps.add(reach[reach >= self.radii[0]])  # NaN compares False
-        radius, counts = steps.values, steps.at_least
-        if not len(radius) or radius[0] > self.radii[0]:
-            radius = np.insert(radius, 0, self.radii[0])
-            counts = np.insert(counts, 0, counts[0] if len(counts) else 0)
-        return radius, counts / self.n_inputs, True
-
-    def counts_at(self, bounds: Bounds, threshold: float, radii: Sequence[float] | Floats) -> Ints:
-        """Count the correct inputs certified above `threshold` within each of any `radii`.
-
-        A radius between two at which bounds are known counts as the larger one. Beyond the last
-        radius, the count is known only if each input's certified radius is known, or if no input
-        is certified at the last radius.
-
-        Returns
-        -------
-        ndarray of int64, shape (len(radii),)
-            `UNKNOWN` where nothing was computed.
-        """
-        radii = checks.radii("radii", radii)
-        if not self.tells(threshold):
-            return np.full(len(radii), UNKNOWN, np.int64)
-        place = self._searched(bounds, self.checked_threshold(threshold))
-        if place is not None:
-            return self._reached(bounds, place, np.maximum(radii, self.radii[0]))
-        counts = self.counts(bounds, [threshold])[:, 0]
-        beyond = UNKNOWN if counts[-1] else 0
-        found: Ints = np.append(counts, beyond)[np.searchsorted(self.radii, radii, side="left")]
-        return found
-
-    def _reached(self, bounds: Bounds, place: int, radii: Floats) -> Ints:
-        """Count the correct inputs whose certified radius is at least each of some radii."""
-        counts = np.zeros(len(radii), np.int64)
-        for reach in self._reach(bounds, place):
-            known = np.sort(reach[np.isfinite(reach)])
-            counts += len(known) - np.searchsorted(known, radii, side="left")
-        return counts
-
-    def by_threshold(self, bounds: Bounds, radius: float) -> tuple[Floats, Floats]:
-        """Return the certified accuracy at `radius` as a function of the threshold.
-
-        The function is exact at every threshold, and constant on [c_i, c_i+1).
-
-        Returns
-        -------
-        threshold, accuracy : ndarray, shape (n_steps,)
-            Thresholds c_i, from one end of the shown range to the other, and the value at each.
-        """
-        checks.instance("bounds", bounds, Bounds)
-        column, steps = self.column(radius), Steps()
-        for rows in self.rows(bounds, lower=True):
-            assert rows.lower is not None
-            lower = rows.lower[rows.correct, column]
-            steps.add(lower[~np.isnan(lower)])
-        at = np.union1d(steps.values[np.isfinite(steps.values)], self.shown_range)
-        counts = np.append(steps.total, steps.above)
-        counts = counts[np.searchsorted(steps.values, at, side="right")]
-        return at, counts / self.n_inputs
-
-
-def share(count: int, total: int) -> str:
-    """Print a count of inputs as `percent` does, or a dash where it is not known.
-
-    Examples
-    --------
-    >>> share(177, 500), share(UNKNOWN, 500)
-    ('35.4', '–')
-    """
-    return "–" if checks.count("count", count, UNKNOWN) == UNKNOWN else percent(count, total)
-
-
-def correlation(x: Floats, y: Floats) -> tuple[float, float]:
-    """Return Pearson's and Spearman's correlation; NaN if one side is constant or has few values.
-
-    Fewer than `FEW` points have no meaningful correlation, because two always lie on a line.
-
-    Examples
-    --------
-    >>> pearson, spearman = correlation(np.arange(5.0), np.arange(5.0) ** 3)
-    >>> round(pearson, 3), round(spearman, 3)
-    (0.906, 1.0)
-    """
-    from scipy.stats import pearsonr, spearmanr
-
-    x, y = checks.vector("x", x), checks.vector("y", y)
-    if len(x) != len(y):
-        raise ValueError(f"x and y must be of one length, got {len(x)} and {len(y)}")
-    if len(x) < FEW or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return float("nan"), float("nan")
-    x, y = (side / np.abs(side).max() for side in (x, y))  # sums of large numbers overflow
-    return float(pearsonr(x, y).statistic), float(spearmanr(x, y).statistic)

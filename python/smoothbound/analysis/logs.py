@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from smoothbound._files.plain import read_plain
 from smoothbound._utils import checks
-from smoothbound.analysis.evaluation import Bounds, Evaluation
+from smoothbound.analysis._statistics.rows import Bounds
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.bounds._method import Method
 from smoothbound.errors import DataError
 

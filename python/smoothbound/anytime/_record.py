@@ -122,6 +122,11 @@ class AdaptiveRecord:
         for name, check in _CHECKS.items():
             check(f"adaptive {name}", getattr(self, name))
 
+    @property
+    def finds_radii(self) -> bool:
+        """Whether radii are looked for; if not, the bounds at the radii are the whole answer."""
+        return self.asked == "FindRadius"
+
     def gives_up_later_than(self, other: AdaptiveRecord) -> bool:
         """Return whether claims are known to be given up later than under other rules."""
         ours, theirs = self.strictness, other.strictness

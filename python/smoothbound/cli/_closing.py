@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from smoothbound._display.rounding import exact
-from smoothbound.analysis.evaluation import Ints
+from smoothbound.analysis._statistics.rows import Ints
 from smoothbound.store._results import Results
 
 __all__ = ["concerns"]

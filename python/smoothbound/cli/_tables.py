@@ -11,7 +11,8 @@ from rich.table import Table
 from smoothbound._display.console import say, say_table
 from smoothbound._display.interval import interval_ends
 from smoothbound._display.rounding import exact, floor_decimal, percent
-from smoothbound.analysis.evaluation import UNKNOWN, Evaluation, share
+from smoothbound.analysis._statistics.accuracy import UNKNOWN, share
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.analysis.reading import (
     describe_draws,
     describe_false,

@@ -9,7 +9,8 @@ import numpy as np
 from smoothbound._display.axes import radius_axis, require_axes
 from smoothbound._utils import checks
 from smoothbound._utils.spread import evenly_spread
-from smoothbound.analysis.evaluation import Evaluation, correlation
+from smoothbound.analysis._statistics.correlation import correlation
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.figures._style import plain
 
 if TYPE_CHECKING:

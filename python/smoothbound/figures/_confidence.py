@@ -10,7 +10,8 @@ import numpy as np
 from smoothbound._display.axes import marker_size, radius_axis, require_axes
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
-from smoothbound.analysis.evaluation import Bounds, Evaluation
+from smoothbound.analysis._statistics.rows import Bounds
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.bounds._certificate import Certificate
 from smoothbound.figures._style import GREY, look_of, plain, steps_from_the_center
 

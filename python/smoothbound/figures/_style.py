@@ -9,7 +9,8 @@ import numpy as np
 
 from smoothbound._display.axes import marker_size, radius_axis
 from smoothbound._display.interval import interval_of
-from smoothbound.analysis.evaluation import Bounds, Evaluation, Floats
+from smoothbound.analysis._statistics.rows import Bounds, Floats
+from smoothbound.analysis.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

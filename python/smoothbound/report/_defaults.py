@@ -9,7 +9,8 @@ import numpy as np
 from smoothbound._display.rounding import exact
 from smoothbound._utils import checks
 from smoothbound._utils.radii import default_radii
-from smoothbound.analysis.evaluation import Evaluation, Floats
+from smoothbound.analysis._statistics.rows import Floats
+from smoothbound.analysis.evaluation import Evaluation
 
 __all__ = ["FRACTIONS", "headline_radii", "radii_of", "radii_to_tell", "thresholds_of"]
 

@@ -12,7 +12,9 @@ import numpy as np
 from smoothbound._display.interval import interval_ends
 from smoothbound._display.printable import markdown, spreadsheet_cell
 from smoothbound._display.rounding import exact, percent
-from smoothbound.analysis.evaluation import UNKNOWN, Evaluation, Floats, Ints, share
+from smoothbound.analysis._statistics.accuracy import UNKNOWN, share
+from smoothbound.analysis._statistics.rows import Floats, Ints
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.curves._named import GAUSSIAN
 from smoothbound.report._defaults import headline_radii, radii_to_tell, thresholds_of
 

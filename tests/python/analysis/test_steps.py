@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smoothbound.analysis._steps import Steps
+from smoothbound.analysis._statistics.steps import Steps
 
 NUMBERS = st.lists(st.floats(-1, 1), max_size=60)
 

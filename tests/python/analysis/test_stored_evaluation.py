@@ -15,8 +15,9 @@ from reported import SETTINGS, make_run
 
 from smoothbound import store
 from smoothbound._files import sealed
-from smoothbound.analysis import _stored, reading
-from smoothbound.analysis._stored import StoredEvaluation
+from smoothbound.analysis._sources import results as folders
+from smoothbound.analysis._sources import stored as on_disk
+from smoothbound.analysis._sources.stored import StoredEvaluation
 from smoothbound.analysis.comparison import on_common_inputs
 from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.analysis.reading import evaluate
@@ -38,8 +39,8 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def stored(run: Path, monkeypatch: pytest.MonkeyPatch) -> Evaluation:
-    monkeypatch.setattr(reading, "MOST_IN_MEMORY", 10)
-    monkeypatch.setattr(_stored, "MOST_IN_MEMORY", 10)
+    monkeypatch.setattr(folders, "MOST_IN_MEMORY", 10)
+    monkeypatch.setattr(on_disk, "MOST_IN_MEMORY", 10)
     monkeypatch.setattr(sealed, "_MOST_ROWS", 7)
     made = evaluate(store.open_folder(run), "run")
     assert isinstance(made, StoredEvaluation)
@@ -101,7 +102,7 @@ def test_a_statistic_is_computed_once(run: Path, monkeypatch: pytest.MonkeyPatch
     first = [one() for one in ask]
     expected = copy.deepcopy(first)
     first[0][1][:], first[1][:] = -1, -1  # answers are the caller's own
-    monkeypatch.setattr(_stored._Inputs, "rows", Mock(side_effect=AssertionError("read again")))
+    monkeypatch.setattr(on_disk._Inputs, "rows", Mock(side_effect=AssertionError("read again")))
     assert all(same(one(), answer) for one, answer in zip(ask, expected, strict=True))
 
 
@@ -135,7 +136,7 @@ def test_some_inputs_of_it_are_in_memory_or_not(run: Path, monkeypatch: pytest.M
 
 
 def test_a_sample_is_spread_evenly(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_stored, "_SAMPLE", 6)
+    monkeypatch.setattr(on_disk, "_SAMPLE", 6)
     theirs = stored(run, monkeypatch)
     every = -(-theirs.n_inputs // 6)
     assert theirs.sample.index.tolist() == theirs.index[::every].tolist()

@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 
 from smoothbound._display.rounding import exact
+from smoothbound.analysis._statistics.accuracy import UNKNOWN
 from smoothbound.analysis.concentration import spreads
-from smoothbound.analysis.evaluation import UNKNOWN, Evaluation
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.figures._measures import score_and_margin_by_radius, score_vs_margin_spread
 from smoothbound.report._defaults import FRACTIONS
 from smoothbound.report._drawing import draw

@@ -11,8 +11,9 @@ import numpy as np
 from smoothbound._display.rounding import exact
 from smoothbound._utils.spread import evenly_spread
 from smoothbound.analysis import calibration, knots
-from smoothbound.analysis._stored import MOST_IN_MEMORY
-from smoothbound.analysis.evaluation import WITHOUT_DRAWS, Evaluation, Floats, Ints
+from smoothbound.analysis._sources.stored import MOST_IN_MEMORY
+from smoothbound.analysis._statistics.rows import Floats, Ints
+from smoothbound.analysis.evaluation import WITHOUT_DRAWS, Evaluation
 from smoothbound.figures._calibration import certified_calibration
 from smoothbound.figures._confidence import certified_confidence
 from smoothbound.figures._distribution import score_distribution, survival_function

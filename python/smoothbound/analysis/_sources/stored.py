@@ -12,14 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from smoothbound._utils import checks
-from smoothbound.analysis.evaluation import (
-    Bounds,
-    Evaluation,
-    Floats,
-    Ints,
-    Rows,
-    StoredSketches,
-)
+from smoothbound.analysis._statistics.rows import Bounds, Floats, Ints, Rows
+from smoothbound.analysis._statistics.sketches import StoredSketches
+from smoothbound.analysis.evaluation import Evaluation
 from smoothbound.bounds._method import Method
 from smoothbound.store._results import as_array
 from smoothbound.store._stored import StoredResults

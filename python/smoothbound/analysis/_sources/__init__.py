@@ -1,0 +1,1 @@
+"""From where evaluations come: certificates and results folders."""

@@ -1,0 +1,1 @@
+"""Statistics of many inputs, and the inputs as statistics read them."""
