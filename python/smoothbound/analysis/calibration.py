@@ -7,14 +7,17 @@ for every perturbation of the inputs within the radius. docs/calibration.md has 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smoothbound._utils import checks
+from smoothbound.analysis._statistics.extremes import (
+    brier_range,
+    ece_range,
+    ece_range_of_predicted,
+)
 
 __all__ = [
     "Calibration",
@@ -32,8 +35,6 @@ Bools = NDArray[np.bool_]
 
 _MOST_BINS = 30  # 2^(n_bins / 2) vectors of signs are tried
 _MOST_BINS_OF_CLASSES = 15  # 2^n_bins are
-_PLUS, _MINUS = 0, 1
-_CHUNK = 2**18  # numbers in the largest temporary array
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,7 @@ def certified(
     columns = []
     for low, high in zip(lower.T, upper.T, strict=True):
         reach = _highest(low, high, right)
-        columns.append((*_brier_range(low, *reach), *_ece_range(low, *reach, n_bins)))
+        columns.append((*brier_range(low, *reach), *ece_range_of_predicted(low, *reach, n_bins)))
     return Calibration(*np.array(columns).T)
 
 
@@ -163,7 +164,8 @@ def certified_classes(
         right = np.where(own, high[:, :, r], -np.inf).max(axis=1)
         wrong = np.where(own, -np.inf, high[:, :, r]).max(axis=1)
         wrong, right = (np.where(most >= least, most, -np.inf) for most in (wrong, right))
-        columns.append(_ranges(least, wrong, right, bins))
+        reach = least, wrong, right
+        columns.append((*brier_range(*reach), *ece_range(*reach, bins)))
     return Calibration(*np.array(columns).T)
 
 
@@ -240,7 +242,8 @@ def each_class(
         for r in range(n_radii):
             most = high[:, k, r]
             wrong, right = (np.where(own[:, k] == is_right, most, -np.inf) for is_right in (0, 1))
-            found[:, k, r] = _ranges(low[:, k, r], wrong, right, bins)
+            reach = low[:, k, r], wrong, right
+            found[:, k, r] = *brier_range(*reach), *ece_range(*reach, bins)
     return Calibration(*found)
 
 
@@ -374,14 +377,6 @@ def _all_classes(
     return low, high, classes[:, None] == np.arange(n_classes), bins
 
 
-def _ranges(lower: Floats, wrong: Floats, right: Floats, n_bins: int) -> tuple[float, ...]:
-    """Return the ends of the Brier score and of the calibration error; all signs are tried."""
-    every = _support(lower, wrong, right, [(_PLUS, _MINUS)] * n_bins)
-    least, most = -float(every.min()), float(every.max())
-    n = len(lower)
-    return *_brier_range(lower, wrong, right), *_outward(least / n, most / n, n)
-
-
 def _right(right: ArrayLike, n: int) -> Bools:
     """Return `right` as an array if it holds `n` booleans."""
     array = checks.array("right", right)
@@ -407,92 +402,3 @@ def _highest(lower: Floats, upper: Floats, right: Bools) -> tuple[Floats, Floats
     other = np.where(lower <= 0.5, 1.0 - lower, -np.inf)
     wrong = np.where(right, other, np.maximum(upper, other))
     return wrong, np.where(right, upper, other)
-
-
-def _outward(low: float, high: float, n: int) -> tuple[float, float]:
-    """Widen bounds on the mean of `n` terms by its rounding error, within [0, 1].
-
-    A term comes from floats in [0, 1] by at most four roundings: 1 - lower, a difference, a square
-    (which doubles the errors before it) and the edge of a bin. So its error is at most 4 * 2^-53.
-    The error of a sum of `n` terms of size up to 1, in any order, is at most n * 2^-53 of the sum
-    of their sizes, to first order. So the mean errs by at most n * 2^-53, and its division by `n`
-    by 2^-53. Twice (n + 5) * 2^-53 exceeds all this with the higher orders.
-    """
-    margin = (n + 5) * 2.0**-52
-    return max(low - margin, 0.0), min(high + margin, 1.0)
-
-
-def _brier_range(lower: Floats, wrong: Floats, right: Floats) -> tuple[float, float]:
-    """Return the smallest and largest Brier score, at the ends because (c - a)^2 is convex in c."""
-    worst = np.maximum(wrong, np.where(right >= 0.0, 1.0 - lower, 0.0))
-    least = np.minimum(1.0 - right, np.where(wrong >= 0.0, lower, np.inf))
-    return _outward(float(np.mean(least**2)), float(np.mean(worst**2)), len(lower))
-
-
-def _ece_range(lower: Floats, wrong: Floats, right: Floats, n_bins: int) -> tuple[float, float]:
-    """Bound the calibration error, which lies between -F(s) / n, for any s, and max F / n.
-
-    F is largest with a plus in all bins up to 1/2, so only the signs of the other bins are tried.
-    """
-    low = n_bins // 2
-    high = [(_PLUS, _MINUS)] * (n_bins - low)
-    least = -_support(lower, wrong, right, [*[(_MINUS,)] * low, *high]).min()
-    most = _support(lower, wrong, right, [*[(_PLUS,)] * low, *high]).max()
-    return _outward(float(least) / len(lower), float(most) / len(lower), len(lower))
-
-
-def _support(
-    lower: Floats, wrong: Floats, right: Floats, signs: Sequence[tuple[int, ...]]
-) -> Floats:
-    """Return F(s), the largest value of s_1 S_1 + ... + s_M S_M, for all s of the given signs.
-
-    S_b is the sum of (a - c) over the inputs in bin b. Inputs that can reach the same bins form a
-    group, because their part of F depends only on the signs of those bins.
-
-    Returns
-    -------
-    ndarray, shape (number of s,)
-        The sign of the first bin changes last.
-    """
-    edges = np.arange(len(signs) + 1) / len(signs)
-    # Bins are closed and wider by a rounding, so a confidence on an edge counts in either bin.
-    starts, ends = np.nextafter(edges[:-1], -1.0), np.nextafter(edges[1:], 2.0)
-    first = np.searchsorted(ends, lower, side="left")
-    last = np.searchsorted(starts, np.maximum(wrong, right), side="right") - 1
-    total = np.zeros(prod(map(len, signs)))
-    for span in np.unique(first * len(signs) + last).tolist():
-        b, e = divmod(span, len(signs))
-        bins = list(zip(starts.tolist(), ends.tolist(), signs, strict=True))[b : e + 1]
-        view = total.reshape(prod(map(len, signs[:b])), prod(map(len, signs[b : e + 1])), -1)
-        rows = np.flatnonzero((first == b) & (last == e))
-        size = max(_CHUNK // view.shape[1], 1)
-        for at in (rows[i : i + size] for i in range(0, len(rows), size)):
-            view += _group_support(lower[at], wrong[at], right[at], bins)[:, None]
-    return total
-
-
-def _group_support(
-    lower: Floats,
-    wrong: Floats,
-    right: Floats,
-    bins: Sequence[tuple[float, float, tuple[int, ...]]],
-) -> Floats:
-    """Return F of inputs that can reach all `bins` (start, end, signs), over the signs of these."""
-    best = np.full((1, len(lower)), -np.inf)
-    for start, end, signs in bins:
-        gains = _gains(lower, wrong, right, start, end)
-        longer = np.empty((len(best), len(signs), len(lower)))
-        for i, sign in enumerate(signs):
-            np.maximum(best, gains[sign], out=longer[:, i])
-        best = longer.reshape(-1, len(lower))
-    sums: Floats = best.sum(axis=1)
-    return sums
-
-
-def _gains(
-    lower: Floats, wrong: Floats, right: Floats, start: float, end: float
-) -> tuple[Floats, Floats]:
-    """Return the largest a - c (_PLUS) and the largest c - a (_MINUS) with c in [start, end]."""
-    rise = np.where(right >= start, 1.0, 0.0) - np.maximum(lower, start)
-    fall = np.where(wrong >= start, np.minimum(wrong, end), np.minimum(right, end) - 1.0)
-    return rise, fall
