@@ -54,6 +54,23 @@ class Running:
         printing.say(text, self.console if together else None)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What a display shows: `total` and `done` are steps, and `steps` of them are one unit."""
+
+    what: str
+    total: int
+    done: int
+    steps: int
+    describe: Callable[[], str] | None
+
+    def shown(self, completed: float) -> str:
+        """Return how far the run is after so many steps, without the time left."""
+        if self.describe is not None:
+            return self.describe()
+        return f"{int(completed) // self.steps} of {self.total // self.steps} {self.what}"
+
+
 @contextmanager
 def progress(
     what: str,
@@ -84,56 +101,38 @@ def progress(
     """
     console = Console(stderr=True)
     show = _bar if console.is_terminal else _lines
-    with show(console, what, total, done, steps, describe) as advance:
+    with show(console, _Run(what, total * steps, done * steps, steps, describe)) as advance:
         yield Running(advance, console)
 
 
 @contextmanager
-def _bar(
-    console: Console,
-    what: str,
-    total: int,
-    done: int,
-    steps: int,
-    describe: Callable[[], str] | None,
-) -> Iterator[Callable[[int], None]]:
+def _bar(console: Console, run: _Run) -> Iterator[Callable[[int], None]]:
     columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
-    if describe is None:
+    if run.describe is None:
         columns += [TaskProgressColumn(), TimeElapsedColumn(), TextColumn("gone,")]
         columns += [TimeRemainingColumn(), TextColumn("left")]
     else:
         columns += [TimeElapsedColumn(), TextColumn("gone")]
     # The estimate looks back an hour, because a single step can take minutes.
     with Progress(*columns, console=console, speed_estimate_period=3600) as bar:
-
-        def shown(completed: float) -> str:
-            return describe() if describe else f"{int(completed) // steps} of {total} {what}"
-
-        task = bar.add_task(shown(done * steps), total=total * steps, completed=done * steps)
+        task = bar.add_task(run.shown(run.done), total=run.total, completed=run.done)
         last = -math.inf
 
         def advance(count: int) -> None:
             nonlocal last
             completed, now = bar.tasks[task].completed + count, time.monotonic()
-            if now - last < _SECONDS_BETWEEN_LOOKS and completed < total * steps:
+            if now - last < _SECONDS_BETWEEN_LOOKS and completed < run.total:
                 bar.update(task, completed=completed)
                 return
             last = now
-            bar.update(task, completed=completed, description=shown(completed))
+            bar.update(task, completed=completed, description=run.shown(completed))
 
         yield advance
 
 
 @contextmanager
-def _lines(
-    console: Console,
-    what: str,
-    total: int,
-    done: int,
-    steps: int,
-    describe: Callable[[], str] | None,
-) -> Iterator[Callable[[int], None]]:
-    completed = start = done * steps
+def _lines(console: Console, run: _Run) -> Iterator[Callable[[int], None]]:
+    completed = run.done
     began = last = time.monotonic()
 
     def advance(count: int) -> None:
@@ -141,13 +140,10 @@ def _lines(
         completed += count
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_LINES:
-            last = now
-            if describe is not None:
-                console.print(describe())
-                return
-            left = (total * steps - completed) * (now - began) / (completed - start)
-            console.print(
-                f"{completed // steps} of {total} {what}, {timedelta(seconds=int(left))} left"
-            )
+            last, left = now, ""
+            if run.describe is None:
+                seconds = (run.total - completed) * (now - began) / (completed - run.done)
+                left = f", {timedelta(seconds=int(seconds))} left"
+            console.print(run.shown(completed) + left)
 
     yield advance
