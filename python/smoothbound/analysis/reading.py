@@ -23,7 +23,7 @@ from smoothbound.bounds._certificate import Certificate
 from smoothbound.bounds._certificate_files import parts_in
 from smoothbound.bounds._levels.certificate import LevelCertificate
 from smoothbound.errors import DataError
-from smoothbound.store._results import JOURNAL, RESULTS
+from smoothbound.store._folder import JOURNAL, RESULTS
 from smoothbound.store._shards.parts import parts_of
 from smoothbound.store._stored import open_folder
 

@@ -21,7 +21,8 @@ from smoothbound.smoothing._classifier import SmoothedClassifier
 from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure
 from smoothbound.smoothing._one_input.kept_state import earlier_of, followed_run
 from smoothbound.smoothing._one_input.of_settings import recorded_procedure
-from smoothbound.store._results import RESULTS, Results, is_there, require_anytime
+from smoothbound.store._folder import RESULTS, is_there, require_anytime
+from smoothbound.store._results import Results
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._stored import load, recorded_settings
 

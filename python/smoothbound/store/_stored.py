@@ -17,17 +17,13 @@ from smoothbound._display.printable import printable
 from smoothbound._files.closing import Closing
 from smoothbound._utils import checks
 from smoothbound.errors import StoreError
+from smoothbound.store._folder import JOURNAL, RESULTS, is_there, load_single, require_folder
 from smoothbound.store._results import (
-    JOURNAL,
-    RESULTS,
     Counted,
     Results,
     Totals,
     as_array,
     class_sketch_of,
-    is_there,
-    load_single,
-    require_folder,
     sketch_of,
     summary,
 )

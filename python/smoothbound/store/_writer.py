@@ -30,12 +30,8 @@ from smoothbound._files.closing import Closing
 from smoothbound._files.plain import open_plain, read_plain
 from smoothbound._utils import checks
 from smoothbound.errors import StoreError
-from smoothbound.store._results import (
-    JOURNAL,
-    RESULTS,
-    as_array,
-    is_there,
-)
+from smoothbound.store._folder import JOURNAL, RESULTS, is_there
+from smoothbound.store._results import as_array
 from smoothbound.store._settings import FORMAT, RunSettings
 from smoothbound.store._shards.record import SHARDS
 from smoothbound.store._table.checks import require_sound

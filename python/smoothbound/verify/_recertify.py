@@ -21,7 +21,8 @@ from smoothbound.errors import StoreError
 from smoothbound.noise._displaced import inward
 from smoothbound.smoothing._class_radius import class_radius
 from smoothbound.smoothing._one_input.result import abstention
-from smoothbound.store._results import RESULTS, as_array, is_there, sketch_of
+from smoothbound.store._folder import RESULTS, is_there
+from smoothbound.store._results import as_array, sketch_of
 from smoothbound.store._settings import FORMAT, RunSettings
 from smoothbound.store._stored import StoredResults, opened
 from smoothbound.store._table.schema import schema

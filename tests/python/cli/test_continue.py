@@ -24,7 +24,7 @@ from smoothbound.noise._streams import Stream
 from smoothbound.sampling._batches import Batches
 from smoothbound.sampling._outputs import BatchError
 from smoothbound.smoothing import _going_on as going_on
-from smoothbound.store._results import require_anytime
+from smoothbound.store._folder import require_anytime
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -81,7 +81,7 @@ def parts(folder: Path) -> list[Path]:
 
 
 def index_of(part: Path) -> list[int]:
-    from smoothbound.store._results import read_single
+    from smoothbound.store._folder import read_single
 
     held = read_single(part)
     return [] if held is None else list(held.array("index").tolist())

@@ -21,7 +21,7 @@ from stored import INDICES, SETTINGS, contents, frame_ends, row, write
 from smoothbound import store
 from smoothbound._files import atomic
 from smoothbound.errors import StoreError
-from smoothbound.store import _results, _writer
+from smoothbound.store import _folder, _writer
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,14 @@ def test_a_run_that_finishes_while_it_is_read_is_read(
     with store.Writer(folder, SETTINGS) as writer:
         for index in INDICES:
             writer.append(row(index))
-        read = _results.read_plain
+        read = _folder.read_plain
 
         def late(path: Path) -> bytes:
-            monkeypatch.setattr(_results, "read_plain", read)
+            monkeypatch.setattr(_folder, "read_plain", read)
             writer.finish()
             return read(path)
 
-        monkeypatch.setattr(_results, "read_plain", late)
+        monkeypatch.setattr(_folder, "read_plain", late)
         results = store.load(folder)
     assert results.complete
     assert repr(results.table.to_pylist()) == repr(store.load(finished).table.to_pylist())

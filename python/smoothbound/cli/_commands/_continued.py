@@ -53,7 +53,7 @@ def _recorded(folder: str, args: list[str]) -> list[str]:
     from smoothbound.anytime._record import BudgetRecord
     from smoothbound.smoothing._going_on import require_own_draws
     from smoothbound.store._commands import certify_command
-    from smoothbound.store._results import require_anytime
+    from smoothbound.store._folder import require_anytime
     from smoothbound.store._stored import load
 
     results = load(folder)

@@ -24,7 +24,8 @@ from smoothbound.harness._ray.shared import TOLD, WHOLE, is_of_worker, record_of
 from smoothbound.harness._ray.tally import Tally
 from smoothbound.harness._ray.worker import Worker
 from smoothbound.smoothing._run import PreparedRun, Progress, silent, told_when_stopped
-from smoothbound.store._results import JOURNAL, Results
+from smoothbound.store._folder import JOURNAL
+from smoothbound.store._results import Results
 from smoothbound.store._shards.parts import gather, join, parts_of
 from smoothbound.store._stored import load
 from smoothbound.store._writer import Writer

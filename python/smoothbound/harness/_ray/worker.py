@@ -14,7 +14,7 @@ from smoothbound.errors import ClusterError
 from smoothbound.harness._ray.shared import TOLD, WHOLE, record_of
 from smoothbound.smoothing._run import PreparedRun, agreed, certify_items, selected, settled
 from smoothbound.smoothing._run_rows import Items
-from smoothbound.store._results import read_single
+from smoothbound.store._folder import read_single
 from smoothbound.store._shards.parts import gather, machine, parts_of
 from smoothbound.store._shards.record import SHARDS
 from smoothbound.store._writer import Writer

@@ -14,7 +14,8 @@ from smoothbound._files import sealed
 from smoothbound._files.atomic import clear_drafts
 from smoothbound._utils import checks
 from smoothbound.errors import StoreError
-from smoothbound.store._results import RESULTS, as_array, is_there, load_single, require_folder
+from smoothbound.store._folder import RESULTS, is_there, load_single, require_folder
+from smoothbound.store._results import as_array
 from smoothbound.store._settings import FORMAT, RunSettings
 from smoothbound.store._shards.record import SHARDS, read_record
 from smoothbound.store._shards.union import ClosedFile, JoinedRows, Source, open_shards

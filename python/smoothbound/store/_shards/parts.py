@@ -17,7 +17,7 @@ from pathlib import Path
 
 from smoothbound._files.atomic import is_locked, remove_empty
 from smoothbound.errors import StoreError
-from smoothbound.store._results import JOURNAL, RESULTS, is_there, read_single
+from smoothbound.store._folder import JOURNAL, RESULTS, is_there, read_single
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._shards.record import (
     RECORD,

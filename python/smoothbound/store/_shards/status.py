@@ -12,14 +12,8 @@ import pyarrow as pa
 
 from smoothbound._files.atomic import is_locked
 from smoothbound.errors import StoreError
-from smoothbound.store._results import (
-    JOURNAL,
-    RESULTS,
-    as_array,
-    is_there,
-    read_single,
-    require_folder,
-)
+from smoothbound.store._folder import JOURNAL, RESULTS, is_there, read_single, require_folder
+from smoothbound.store._results import as_array
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._shards.parts import parts_of, require_of_run
 from smoothbound.store._shards.record import RECORD, SHARDS, RunRecord, read_record

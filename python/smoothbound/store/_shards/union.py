@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from smoothbound._files.atomic import file_identity
 from smoothbound.errors import StoreError
-from smoothbound.store._results import RESULTS, as_array, is_there, read_single
+from smoothbound.store._folder import RESULTS, is_there, read_single
+from smoothbound.store._results import as_array
 from smoothbound.store._settings import RunSettings
 from smoothbound.store._shards.in_order import in_order
 from smoothbound.store._shards.parts import parts_of, require_of_run, shard_name
