@@ -1,9 +1,7 @@
-"""Sketches: counts are exact, from any array, in any parts."""
+"""Sketches: counts are exact, from any array, in any parts and on any number of threads."""
 
-import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ from sketches import filled, sketched, slow_counts
 
 from smoothbound import ScoreSketch
 from smoothbound.errors import StoreError
-from smoothbound.sampling._sampler import Sampler
 from smoothbound.sketch._draws import counting
 
 RADII = np.array([0.0, 0.3, 1.0, 3.0, 9.0])
@@ -265,237 +262,6 @@ def test_the_old_name_of_an_argument_works_and_warns():
     assert made == ScoreSketch([1, 5], selected=[7, 8])
 
 
-# --- the same scores again -------------------------------------------------------------------
-
-
-def test_an_array_that_was_counted_before_is_refused(backend):
-    scores = np.random.default_rng(0).uniform(size=(5, 1000)).astype("f4")
-    sketch = ScoreSketch(5)
-    sketch.update(scores, backend=backend)
-    for again in (scores, scores.copy(), np.asfortranarray(scores), iter([scores])):
-        with pytest.raises(ValueError, match=r"scores must be of other draws .*the very same"):
-            sketch.update(again, backend=backend)
-    with pytest.raises(ValueError, match="draws 0 to 999 and 0 to 999 overlap"):
-        sketch.update(scores, first_draw=0, backend=backend)
-    assert sketch.n_draws.tolist() == [1000] * 5
-    sketch.update(scores, first_draw=1000, backend=backend)  # who numbers draws knows better
-    sketch.update(scores[:, ::-1].copy(), backend=backend)
-    assert sketch.n_draws.tolist() == [3000] * 5
-
-
-@pytest.mark.parametrize(("n", "again"), [(100, 0), (1000, 400)])  # the whole array, or a part
-def test_sketches_made_of_a_sketch_know_what_it_was_given(tmp_path, n, again):
-    scores = np.random.default_rng(0).uniform(size=(1, n))
-    sketch, other = ScoreSketch(), ScoreSketch()
-    sketch.update(scores)
-    other.update(1 - scores, first_draw=n)
-    sketch.save(tmp_path / "sketch.parquet")
-    for made in (
-        ScoreSketch.load(tmp_path / "sketch.parquet"),
-        sketch.coarsen([0, 2048, 4096]),
-        sketch + other,
-        other + sketch,
-        sketch.select([0]),
-        pickle.loads(pickle.dumps(sketch)),
-    ):
-        with pytest.raises(ValueError, match="other draws"):
-            made.update(scores[:, again:])
-
-
-@pytest.mark.parametrize("scores", [np.ones((2, 100)), np.tile([0.25, 0.5], (2, 50))])
-def test_scores_that_chance_repeats_count_as_further_draws(scores):
-    sketch = ScoreSketch(2)
-    sketch.update(scores)
-    sketch.update(scores)
-    assert sketch.n_draws.tolist() == [200, 200]
-
-
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_a_part_of_what_was_counted_before_is_refused(dtype):
-    scores = np.random.default_rng(0).beta(5, 1, size=(3, 2000)).astype(dtype)
-    other = np.random.default_rng(1).beta(5, 1, size=(3, 2000)).astype(dtype)
-    sketch = ScoreSketch([1, 4, 6])
-    sketch.update(scores)
-    for part, inputs in (
-        (scores[:, 1000:], None),
-        (scores[:, 777:1777].astype("f8"), None),
-        (scores[1:2, 1500:], [4]),
-        (scores[[2, 0]], [6, 1]),
-        (np.concatenate([other[:, :700], scores[:, 700:]], axis=1), None),
-        (np.tile(other, 2), None),  # twice in one array
-    ):
-        with pytest.raises(ValueError, match=r"scores must be of other draws .* in part"):
-            sketch.update(part, index=inputs)
-    assert sketch.n_draws.tolist() == [2000] * 3
-    sketch.update(scores[:1, 1000:], index=[4])  # the same scores, of another input
-    sketch.update(other)
-    sketch.update(scores[:, 1000:], first_draw=10_000)
-
-
-def test_a_hundredth_of_many_scores_is_found():
-    rng = np.random.default_rng(0)
-    sketch = ScoreSketch(10)
-    blocks = [rng.uniform(size=(10, 1000)).astype("f4") for _ in range(100)]
-    for block in blocks:
-        sketch.update(block)
-    for k in range(0, 100, 7):
-        shifted = np.concatenate([rng.uniform(size=(10, 50)).astype("f4"), blocks[k]], axis=1)
-        with pytest.raises(ValueError, match="other draws"):
-            sketch.update(shifted)
-    assert sketch.n_draws.tolist() == [100_000] * 10
-
-
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda rng, size: rng.choice([0.0, 1.0], size),
-        lambda rng, size: rng.choice(np.linspace(0, 1, 11), size),
-        lambda rng, size: rng.choice(np.linspace(0, 1, 101), size),
-        lambda rng, size: np.where(rng.random(size) < 0.9, 1.0, rng.random(size)),
-        lambda rng, size: rng.beta(20, 1, size).astype("f2"),
-        lambda rng, size: np.sort(rng.choice(np.linspace(0, 1, 201), size), axis=1),
-    ],
-)
-def test_other_draws_are_never_refused_however_many_ties_they_have(draw):
-    rng = np.random.default_rng(0)
-    sketch = ScoreSketch(3)
-    for n in (1, 5, 31, 32, 33, 100, 1000, 40_000, 70_000):
-        for _ in range(3):
-            sketch.update(draw(rng, (3, n)))
-
-
-def test_draws_of_a_sampler_count_once_under_their_numbers():
-    torch = pytest.importorskip("torch")
-    sampler = Sampler(lambda x: torch.cat([x, -x], dim=1), sigma=0.5)
-    x = np.array([0.4], np.float32)
-    draws = sampler.draw(x, n0=10, n=300, index=7)
-    more = sampler.draw(x, n0=10, n=200, index=7, first_draw=draws.next_draw)
-    about = {"displacement": draws.displacement, "sigma": 0.5, "noise": "lattice"}
-    sketch = ScoreSketch([3, 7], selected=[0, draws.selected], **about)
-    sketch.update(draws)
-    for again in (draws, sampler.draw(x, n0=10, n=300, index=7), iter([draws])):
-        with pytest.raises(ValueError, match="of input 7, the draws 0 to 299 and 0 to 299 overlap"):
-            sketch.update(again)
-    sketch.update(more)
-    assert sketch.n_draws.tolist() == [0, 500]
-    whole = ScoreSketch([3, 7], selected=[0, draws.selected], **about)
-    whole.update((draws + more).scores[None], index=[7])
-    assert sketch == whole
-    for wrong, said in (
-        (ScoreSketch([3, 7], sigma=0.5), "displacement"),
-        (ScoreSketch([7], selected=[1 - draws.selected], **about), "scores must be of class"),
-        (ScoreSketch([3], **about), "index must be among"),
-    ):
-        with pytest.raises(ValueError, match=said):
-            wrong.update(draws)
-        assert not wrong.n_draws.any()
-    other = ScoreSketch([3], **about)
-    other.update(draws, index=[3])
-    assert other.n_draws.tolist() == [300]
-
-
-def sampled(sigma=0.5, measure="score", at=0.02, **options):
-    torch = pytest.importorskip("torch")
-    sampler = Sampler(lambda x: torch.cat([x, -x], dim=1), sigma=sigma, measure=measure)
-    return sampler.draw(np.array([at], np.float32), n0=3, n=200, **options)
-
-
-def test_draws_of_another_class_noise_level_or_measure_do_not_mix():
-    drawn = [sampled(seed=seed) for seed in range(20)]
-    assert {draws.selected for draws in drawn} == {0, 1}  # near the border of the classes
-    first = drawn[0]
-    sketch = ScoreSketch(displacement=first.displacement)
-    sketch.update(first)
-    assert (sketch.selected.tolist(), sketch.sigma) == ([first.selected], 0.5)
-    for k, draws in enumerate(drawn[1:], 1):
-        if draws.selected == first.selected:
-            sketch.update(draws, first_draw=200 * k)
-        else:
-            with pytest.raises(ValueError, match=f"of class {first.selected}, as those of the sk"):
-                sketch.update(draws, first_draw=200 * k)
-    same = sum(draws.selected == first.selected for draws in drawn)
-    assert sketch.n_draws.tolist() == [200 * same]
-    with pytest.raises(ValueError, match=r"of sigma = 0\.5, as those of the sketch"):
-        sketch.update(sampled(sigma=0.25, first_draw=10_000))
-    margin = ScoreSketch(score_range=(-1, 1), measure="margin", displacement=first.displacement)
-    with pytest.raises(ValueError, match="of the measure 'margin' of the sketch, got draws of 'sc"):
-        margin.update(first)
-    assert (margin.n_draws.tolist(), margin.sigma) == ([0], None)
-    margin.update(sampled(measure="margin"))
-    with pytest.raises(ValueError, match="must have the same measure"):
-        first + sampled(measure="margin", first_draw=200)
-
-
-def test_draws_of_another_kind_of_noise_do_not_mix():
-    lattice, gaussian = sampled(at=9.0), sampled(at=9.0, noise="gaussian", first_draw=200)
-    sketch = ScoreSketch(displacement=lattice.displacement)
-    sketch.update(lattice)
-    assert (sketch.noise, ScoreSketch().noise) == ("lattice", None)
-    with pytest.raises(ValueError, match="must be of noise = 'lattice', as those of the sketch"):
-        sketch.update(gaussian)
-    with pytest.raises(ValueError, match="must have the same noise, got lattice and gaussian"):
-        replace(lattice, displacement=0.0) + gaussian
-    floating = ScoreSketch()
-    floating.update(gaussian)
-    assert floating.noise == "gaussian"
-    assert "gaussian noise" in repr(floating)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("selected", [1]), ("sigma", 0.5), ("noise", "lattice")]
-)
-def test_what_a_sketch_was_not_told_is_stated_and_not_guessed(name, value):
-    told, drawn = ScoreSketch(**{name: value}), sampled(at=9.0, first_draw=200)
-    told.update(np.full((1, 100), 0.5), first_draw=100)
-    sketch = ScoreSketch(displacement=drawn.displacement)
-    sketch.update(np.full((1, 100), 0.25))
-    others = {"selected": [drawn.selected], "sigma": 0.5, "noise": "lattice"}
-    others.pop(name)
-    sketch.state(**others)
-    with pytest.raises(ValueError, match=rf"was not stated; .* call state\({name}=...\)"):
-        sketch.update(drawn)
-    plain = ScoreSketch()
-    plain.update(np.full((1, 100), 0.25))
-    for one, two in ((plain, told), (told, plain)):
-        with pytest.raises(ValueError, match=rf"differ: .*call state\({name}=...\)"):
-            one + two
-    plain.state(**{name: value})
-    assert (plain + told).n_draws.tolist() == [200]
-    sketch.state(**{name: [drawn.selected] if name == "selected" else value})
-    sketch.update(drawn)
-    assert sketch.n_draws.tolist() == [300]
-
-
-def test_what_a_sketch_was_told_is_not_changed():
-    sketch = ScoreSketch([1, 5], selected=[3, -1], sigma=0.5, noise="lattice")
-    sketch.state(selected=[-1, 4])
-    assert sketch.selected.tolist() == [3, 4]
-    for changed, said in (
-        ({"selected": [3, 5]}, "selected of input 5 must be 4, as it was stated before, got 5"),
-        ({"sigma": 0.25}, "sigma must be 0.5, as it was stated"),
-        ({"noise": "gaussian", "selected": [3, 4]}, "noise must be 'lattice'"),
-    ):
-        with pytest.raises(ValueError, match=said):
-            sketch.state(**changed)
-        assert (sketch.selected.tolist(), sketch.sigma, sketch.noise) == ([3, 4], 0.5, "lattice")
-
-
-def test_draws_of_a_sampler_do_not_count_again_under_other_numbers():
-    draws = sampled()
-    for update in (
-        lambda sketch: sketch.update(draws, first_draw=200),
-        lambda sketch: sketch.update(iter([draws, draws]), first_draw=200),
-    ):
-        sketch = ScoreSketch(displacement=draws.displacement)
-        sketch.update(draws)
-        with pytest.raises(ValueError, match="scores must be of other draws"):
-            update(sketch)
-        assert sketch.n_draws.tolist() == [200]
-
-
-# --- streams ---------------------------------------------------------------------------------
-
-
 def test_any_iterable_of_arrays_is_a_stream():
     torch = pytest.importorskip("torch")
     scores = np.random.default_rng(0).uniform(size=(2, 60))
@@ -520,9 +286,6 @@ def test_any_iterable_of_arrays_is_a_stream():
             assert sketch == whole
     with pytest.raises(ValueError, match="scores must have a row for each of the 2 inputs"):
         ScoreSketch(2).update(loader)
-
-
-# --- threads ---------------------------------------------------------------------------------
 
 
 def test_threads_share_a_sketch_without_losing_a_draw():
@@ -574,13 +337,13 @@ def test_an_update_that_was_interrupted_leaves_no_sketch_to_certify(rows, monkey
             act()
 
 
-# --- odd values ------------------------------------------------------------------------------
-
 ODD = [
     None, True, -1, 0, 2**63, 10**400, 1e400, float("nan"), 1j, "", "x", b"x", [], [[]], [1, [2]],
     [[1, 2], [3]], ["a"], {}, {1: 2}, set(), object(), np.array(None), np.ma.masked, range(0),
     np.array([1 + 1j]), np.array(["2020"], "M8[Y]"), [10**400], (1, 2, 3), lambda: 0, Exception,
 ]  # fmt: skip
+
+
 CALLS = {
     "index": lambda odd: ScoreSketch(odd),
     "edges": lambda odd: ScoreSketch(edges=odd),
