@@ -79,6 +79,9 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
 class Evaluation(AccuracyCurves):
     """Certificates of labelled inputs, by one or more methods.
 
+    Certified accuracy as a function of the radius and of the threshold is described at
+    `AccuracyCurves`, whose methods an evaluation has.
+
     Parameters
     ----------
     name : str
