@@ -223,7 +223,7 @@ def require_own_draws(folder: str | Path, results: Results) -> None:
 # What the settings of a refused command are about, and the advice that works.
 _ASKED = {"alpha", "radii", "thresholds", "adaptive asked", "adaptive precision"}
 _ASKED |= {"adaptive correct_only", "adaptive both_answers"}
-_STATED = {"checkpoint", "checkpoint_sha256", "data", "device"}
+_STATED = {"checkpoint", "checkpoint_sha256", "state_dict", "data", "device"}
 _SELECTED = {"split", "skip", "max_inputs", "indices", "n_inputs", "shard"}
 
 

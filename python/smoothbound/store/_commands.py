@@ -111,7 +111,9 @@ def _network(settings: RunSettings, checkpoint: str | Path | None) -> list[str]:
     if settings.checkpoint == settings.arch:  # a factory without a checkpoint
         return ["--model", settings.arch]
     file = checkpoint or f"{FOLDER}/{settings.checkpoint}"
-    return ["--checkpoint", str(file), "--arch", settings.arch]
+    option = "--model" if name else "--arch"  # of your own or of timm, or one of those here
+    words = ["--checkpoint", str(file), option, settings.arch]
+    return words if settings.state_dict is None else [*words, "--state-dict", settings.state_dict]
 
 
 def _data(name: str) -> str:

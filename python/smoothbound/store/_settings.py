@@ -69,6 +69,8 @@ class RunSettings(SamplingSettings):
         Number of inputs that this selects.
     arch, checkpoint, checkpoint_sha256 : str
         Network, name of its file, and the file's hash.
+    state_dict : str or None
+        Which parameters of the file were taken, where ``--state-dict`` chose; None: it did not.
     versions : dict of str to str
         Versions of the software.
     format : int
@@ -105,6 +107,7 @@ compile, adaptive, select, threads, classes
     versions: dict[str, str]
     format: int = FORMAT
     from_counts: bool = False
+    state_dict: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, SAMPLING_CHECKS | _CHECKS)
@@ -279,4 +282,5 @@ _CHECKS: dict[str, Check] = {
     "versions": _versions,
     "format": count(1),
     "from_counts": instance(bool),
+    "state_dict": optional(_text),
 }

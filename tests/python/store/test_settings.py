@@ -125,6 +125,7 @@ def test_resume_with_other_settings_is_refused_naming_each(tmp_path: Path, compl
 
 
 OTHERS = {
+    "state_dict": "model_ema",
     "score_range": (-1.0, 1.0),
     "alpha": 0.002,
     "indices": (3, 4),

@@ -62,7 +62,7 @@ def evaluate(results: Results | StoredResults, name: str) -> Evaluation:
         "adaptive": adaptive is not None,
         "correct_only": adaptive is not None and adaptive.correct_only,
         "data": f"{settings.data}, {settings.split}",
-        "network": f"{settings.arch}, {settings.checkpoint_sha256}",
+        "network": f"{settings.arch}, {settings.checkpoint_sha256}, {settings.state_dict}",
         "title": printable(f"{settings.arch} on {settings.data}, {settings.measure}, σ = {shown}"),
         "origin": tuple(map(printable, _origin(settings))),
         "sum_error": SUM_TOLERANCE if settings.outputs == "probabilities" else Evaluation.sum_error,
@@ -79,9 +79,10 @@ def _notes(results: Results | StoredResults) -> tuple[str, ...]:
     if settings.adaptive is not None:
         draws, others = f"adaptive draws, {describe_draws(results)},", ""
     cutoff = settings.cutoff
+    file = ", ".join(filter(None, (settings.checkpoint, settings.state_dict)))
     split = "" if settings.split == "all" else f", {settings.split} split"
     notes = [
-        f"{settings.arch} ({settings.checkpoint}) on {settings.data}{split}: "
+        f"{settings.arch} ({file}) on {settings.data}{split}: "
         f"{settings.n_inputs} inputs{f', one in {settings.skip}' if settings.skip > 1 else ''}.",
         f"σ = {exact(settings.sigma)}, α = {exact(settings.alpha)}, {draws} to bound the "
         f"{settings.measure}; the class is selected {others}by its "

@@ -79,6 +79,7 @@ def prepare(
         arch=info.arch,
         checkpoint=info.arch if network.checkpoint is None else network.checkpoint.name,
         checkpoint_sha256=info.sha256,
+        state_dict=network.state_dict,
         noise=noise.describe(math.prod(dataset.shape)),
         **vars(smoothed.sampler.describe(dataset[0][0])),
         versions=versions(),
