@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +39,7 @@ __all__ = [
     "positive",
     "probability",
     "radii",
+    "refuse_booleans",
     "score_range",
     "shown",
     "thresholds",
@@ -54,6 +55,8 @@ Word = TypeVar("Word", bound=str)
 # As in the core (options.hpp): below these, rounding margins of subnormal numbers would be larger
 # than the numbers. Shares of alpha, such as alpha / 2, are still above the core's limit.
 LEAST_ALPHA, LEAST_WIDTH = 1e-300, 1e-300
+
+_PLAIN_NUMBERS = {float, int, np.float64, np.int64}
 
 SUM_TOLERANCE = 4e-3
 """Largest distance from 1 of the sum of a row of stated probabilities.
@@ -219,9 +222,35 @@ def array(name: str, values: object) -> NDArray[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            return np.asarray(values)
+            made = np.asarray(values)
     except Exception as error:  # objects can raise anything when NumPy asks for their numbers
         raise TypeError(f"{name} must be an array of numbers: {said(error)}") from error
+    if made.dtype.kind in "fiu":
+        refuse_booleans(name, values)
+    return made
+
+
+def refuse_booleans(name: str, values: object) -> None:
+    """Refuse a list in which True or False is among numbers, because NumPy takes them for 1 and 0.
+
+    Examples
+    --------
+    >>> refuse_booleans("values", [[0.0, 0.5], [0.0, True]])
+    Traceback (most recent call last):
+    TypeError: values must be numbers, got values[1][1] = True
+    """
+    for place, value in _booleans(values):
+        raise TypeError(f"{name} must be numbers, got {name}{place} = {shown(value)}")
+
+
+def _booleans(values: object) -> Iterator[tuple[str, object]]:
+    """Yield the booleans in a list or tuple, and in those that it holds, with their places."""
+    if not isinstance(values, list | tuple) or _PLAIN_NUMBERS.issuperset(map(type, values)):
+        return
+    for i, value in enumerate(values):
+        if isinstance(value, bool | np.bool_) or getattr(value, "dtype", None) == np.bool_:
+            yield f"[{i}]", value
+        yield from ((f"[{i}]{place}", found) for place, found in _booleans(value))
 
 
 def numbers(name: str, values: object) -> NDArray[np.float64]:

@@ -133,7 +133,7 @@ def checked_scores(scores: Any) -> NDArray[np.floating]:
             f"scores must have the shape (n_inputs, n_draws, n_classes), got {shape}; for one "
             "input pass scores[None]"
         )
-    flat = scores if hasattr(scores, "reshape") else np.asarray(scores)
+    flat = scores if hasattr(scores, "reshape") else checks.array("scores", scores)
     return as_scores(flat.reshape(shape[0] * shape[1], shape[2])).reshape(shape)
 
 

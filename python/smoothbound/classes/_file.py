@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from smoothbound._files import sealed
+from smoothbound._utils import checks
 from smoothbound.errors import StoreError
 from smoothbound.sketch._draws.draw_numbers import Draws
 
@@ -89,14 +90,14 @@ def _about(path: Path, schema: pa.Schema) -> dict[str, Any]:
     """Return the metadata of a sketch of classes."""
     try:
         about: dict[str, Any] = dict(json.loads((schema.metadata or {})[sealed.METADATA_KEY]))
-        kind, version = about["kind"], about["format"]
+        kind, version = about["kind"], checks.count("format", about["format"])
         if version == 1:
             about["constant_within"] = None
         values = {name: about[name] for name in ABOUT}
     except (LookupError, RecursionError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path} is not a sketch of classes: its metadata does not describe one ({error})"
-        ) from None
+        ) from error
     if kind != _KIND or version not in _READABLE:
         raise StoreError(
             f"{path} is a {kind!r} of format {version!r}; this version reads {_KIND!r} {_READABLE}"

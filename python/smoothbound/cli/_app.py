@@ -28,7 +28,7 @@ from smoothbound.cli._commands.of_results.verify import verify
 from smoothbound.cli._commands.train import train
 from smoothbound.cli._statuses import ERROR, STOPPED, TERMINATED
 from smoothbound.cli._typed import Command, as_typed, way_on
-from smoothbound.errors import SmoothboundError
+from smoothbound.errors import CheckpointError, DataError, SmoothboundError, StoreError
 
 __all__ = ["app", "main"]
 
@@ -49,7 +49,7 @@ class _Commands(typer.core.TyperGroup):
             with name_the_extra():
                 return super().invoke(ctx)
         except (SmoothboundError, ValueError, TypeError) as error:
-            print_error(as_typed(str(error), ctx))
+            print_error(str(error) if _is_of_a_file(error) else as_typed(str(error), ctx))
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise  # the reader of the output has closed it
@@ -62,6 +62,13 @@ class _Commands(typer.core.TyperGroup):
         except ModuleNotFoundError as error:
             print_error(error)
         raise typer.Exit(ERROR)
+
+
+def _is_of_a_file(error: Exception) -> bool:
+    """Whether an error tells what a check found in a file: its names are not those of options."""
+    return isinstance(error, StoreError | CheckpointError | DataError) and isinstance(
+        error.__cause__, ArithmeticError | LookupError | TypeError | ValueError | SmoothboundError
+    )
 
 
 def _words(error: OSError) -> str:

@@ -215,6 +215,7 @@ def _from_list(scores: list[Any] | tuple[Any, ...]) -> NDArray[Any]:
         if isinstance(row, np.ndarray):  # NumPy would convert a row of another type
             _check_type(row.dtype)
     array = _asarray(rows)
+    checks.refuse_booleans("scores", rows)
     if array.dtype == np.float64:
         large = np.abs(array) >= _EXACT
         if large.any():  # a list may mix whole numbers with floats

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from smoothbound._files import sealed
+from smoothbound._utils import checks
 from smoothbound.errors import StoreError
 from smoothbound.sketch._content import SketchContent, n_cells
 from smoothbound.sketch._draws.repeats import Seen
@@ -110,7 +111,8 @@ def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
     """Return the metadata of a sketch: edges, measure and the like."""
     try:
         about: dict[str, Any] = dict(json.loads((schema.metadata or {})[sealed.METADATA_KEY]))
-        version, edges = about["format"], np.array(about["edges"], dtype=np.float64)
+        version = checks.count("format", about["format"])
+        edges = checks.vector("edges", about["edges"])
         about["edges"] = edges
         beginnings = [bytes.fromhex(mark) for mark in about.get("seen", ())]
         stretches = np.frombuffer(b64decode(about.get("sample", ""), validate=True), "<u8")
@@ -118,7 +120,7 @@ def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path} is not a sketch: its metadata does not describe one ({error})"
-        ) from None
+        ) from error
     if version not in _READABLE:
         raise StoreError(f"{path} has format {version!r}; this version reads {_READABLE}")
     if missing := {"measure", "sigma"} - about.keys():

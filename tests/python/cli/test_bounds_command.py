@@ -480,6 +480,26 @@ def test_a_curve_from_a_file(table: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "need"),
+    [
+        ('{"radii": [1, NaN], "p": [1], "values": [1]}', "radii must be .* got radii[1] = nan"),
+        ('{"radii": [1, true], "p": [1], "values": [1]}', "radii must be .* got radii[1] = True"),
+        ('{"radii": [2, 1], "p": [1], "values": [1]}', "radii must ascend, got radii[0] = 2.0"),
+    ],
+)
+def test_an_error_in_the_file_of_a_curve_names_no_option(table: Path, text: str, need: str) -> None:
+    curve = table.with_name("curve.json")
+    curve.write_text(text)
+    result = bounds(table, "--curve", curve, "--radii", 0, "--out", table.with_name("b.parquet"))
+    assert result.exit_code == 2
+    said = " ".join(result.output.split())
+    assert re.search(
+        f"error: {re.escape(str(curve))} must be JSON.*: {need.replace('[', '.')}", said
+    )
+    assert "--" not in said
+
+
+@pytest.mark.parametrize(
     ("name", "words", "need"),
     [
         ("curve.json", [], r"must be JSON of the form {\"radii\": \[...\]"),

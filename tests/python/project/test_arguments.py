@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -485,6 +486,32 @@ def test_an_unknown_column_of_results_is_named(tmp_path: Path) -> None:
 def test_a_masked_array_is_nowhere_taken_without_its_mask(call: Any, name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must not be masked"):
         call(np.ma.masked_array([99, 3], mask=[True, False]))
+
+
+@pytest.mark.parametrize(
+    ("call", "place"),
+    [
+        (lambda k: sb.certify_scores(SCORES, sigma=0.5, radii=k), "radii[1]"),
+        (lambda k: sb.certify_scores(SCORES, sigma=0.5, thresholds=k), "thresholds[1]"),
+        (lambda k: sb.certify_scores(np.tile(SCORES, (2, 1)), sigma=k), "sigma[1]"),
+        (lambda k: sb.certify_scores([k], sigma=0.5), "scores[0][1]"),
+        (lambda k: sb.ScoreSketch(edges=k, score_range=(0.5, 1.0)), "edges[1]"),
+        (lambda k: sb.ScoreSketch([int(2 * k[0]), k[1]]), "index[1]"),
+        (lambda k: sb.ScoreSketch(2, sigma=k), "sigma[1]"),
+        (lambda k: sb.ClassSketch.from_scores([[k]], sigma=0.5), "scores[0][0][1]"),
+        (lambda k: sb.curves.curve("gaussian").lower(k, radius=0.5), "p[1]"),
+        (lambda k: sb.curves.Tabulated([1.0], [0.5, 1.0], [k]), "values[0][1]"),
+        (lambda k: calibration.brier(k, [True, True]), "confidence[1]"),
+        (lambda k: replace(SETTINGS, radii=tuple(k)), "radii[1]"),
+        (lambda k: sb.anytime.AnytimeTest(DECIDE, sigma=0.5).update(k), "scores[1]"),
+    ],
+)
+@pytest.mark.parametrize("true", [True, np.True_, np.array(True)])
+def test_a_boolean_among_numbers_is_nowhere_taken_for_one(
+    call: Any, place: str, true: object
+) -> None:
+    with pytest.raises(TypeError, match=re.escape(f"must be numbers, got {place} = ")):
+        call([0.5, true])
 
 
 def refusal(call: Any, name: str, value: object) -> str | None:

@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from stored import INDICES, SETTINGS, row
+from typer.testing import CliRunner
 
 from smoothbound import store
 from smoothbound._files import sealed
 from smoothbound.analysis.reading import evaluate
+from smoothbound.cli._app import app
 from smoothbound.errors import SmoothboundError, StoreError
 from smoothbound.store._table.journal import Journal
 from smoothbound.store._table.schema import schema
@@ -67,6 +69,7 @@ def test_a_setting_that_cannot_be_is_refused_by_its_name(tmp_path: Path, key: st
     ("key", "value"),
     [
         ("alpha", -1), ("alpha", 1.0), ("sigma", 0.0), ("radii", [0.0, 0.1, -0.25]), ("n", "1000"),
+        ("radii", [0.0, True, 2.0]), ("thresholds", [0.5, True]), ("indices", [0, True]),
         ("thresholds", [0.5, 7.0]), ("score_range", [1.0, 0.0]), ("n_inputs", -5), ("n", 2**70),
         ("indices", [-1]), ("noise", {"kind": "lattice", "displacement": -0.1}), ("noise", {}),
         ("adaptive", {"asked": 3}), ("adaptive", {"asked": "Decide", "budget": {"draws": "many"}}),
@@ -78,6 +81,15 @@ def test_a_setting_that_cannot_be_is_refused_by_its_name(tmp_path: Path, key: st
 def test_these_settings_are_refused(tmp_path: Path, key: str, value: object) -> None:
     with pytest.raises(StoreError, match=rf"results\.parquet: .*{key}"):
         store.load(crafted(tmp_path, json.dumps(PLAIN | {key: value})))
+
+
+def test_an_error_in_a_file_names_no_option_of_a_command(tmp_path: Path) -> None:
+    folder = crafted(tmp_path / "run", json.dumps(PLAIN | {"radii": [0.0, True, 2.0]}))
+    result = CliRunner().invoke(app, ["report", str(folder), "--out", str(tmp_path / "report")])
+    assert result.exit_code == 2
+    said = " ".join(result.output.split())
+    assert "results.parquet: the settings" in said
+    assert ": radii must be numbers, got radii[1] = True" in said
 
 
 @pytest.mark.parametrize("text", [DEEP, '{"format": 5, "sigma": ' + "9" * 5000 + "}", "{", "7", ""])
