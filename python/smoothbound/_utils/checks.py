@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral, Real
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -40,7 +42,9 @@ __all__ = [
     "probability",
     "radii",
     "refuse_booleans",
+    "remark_on_alpha",
     "score_range",
+    "share_of_alpha",
     "shown",
     "thresholds",
     "tuple_of_radii",
@@ -57,6 +61,7 @@ Word = TypeVar("Word", bound=str)
 LEAST_ALPHA, LEAST_WIDTH = 1e-300, 1e-300
 
 _PLAIN_NUMBERS = {float, int, np.float64, np.int64}
+_PACKAGE = __name__.partition(".")[0]
 
 SUM_TOLERANCE = 4e-3
 """Largest distance from 1 of the sum of a row of stated probabilities.
@@ -112,9 +117,20 @@ def probability(name: str, value: object) -> float:
 
 def alpha(name: str, value: object) -> float:
     """Return `value` as a float if it is a failure probability that can be computed with."""
-    number = probability(name, value)
+    number = share_of_alpha(name, value)
     if number < LEAST_ALPHA:
         raise ValueError(f"{name} must be at least {LEAST_ALPHA!r}, got {shown(value)}")
+    return number
+
+
+def share_of_alpha(name: str, value: object) -> float:
+    """Return `value` as a float if it is a failure probability, of any size above 0.
+
+    If it looks like a confidence level, the caller of the function that checks it is warned.
+    """
+    number = probability(name, value)
+    if remark := remark_on_alpha(number):
+        _warn_caller(remark)
     return number
 
 
@@ -123,14 +139,43 @@ def remark_on_alpha(alpha: float) -> str:
 
     Examples
     --------
-    >>> remark_on_alpha(0.95)
-    'alpha is the probability that a certificate is false: 95 % confidence is alpha = 0.05'
-    >>> remark_on_alpha(0.05)
-    ''
+    >>> remark_on_alpha(0.95).partition(": ")[0], remark_on_alpha(0.05)
+    ('alpha=0.95', '')
     """
-    if not 0.5 < alpha < 1:
+    if alpha < 0.5:
         return ""
-    return "alpha is the probability that a certificate is false: 95 % confidence is alpha = 0.05"
+    return (
+        f"alpha={alpha!r}: alpha is the probability that a certificate is false; for a confidence "
+        "of 95 % take alpha=0.05"
+    )
+
+
+def _warn_caller(message: str) -> None:
+    """Warn if the function that checks an argument was called from outside this package.
+
+    So there is one warning for a call, although the functions that it calls check their arguments
+    too. The frames between the two functions that `_passes_on` knows do not count.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    modules: list[str] = []
+    level = 1
+    while frame is not None and len(modules) < 2:
+        module = frame.f_globals.get("__name__") or ""
+        if not _passes_on(module, frame.f_code.co_filename):
+            modules.append(module)
+        frame, level = frame.f_back, level + 1
+    if not any(map(_is_own, modules[1:])):
+        warnings.warn(message, UserWarning, stacklevel=level)
+
+
+def _passes_on(module: str, file: str) -> bool:
+    """Whether a frame is of a check, a decorator, or how a dataclass is made or replaced."""
+    generated = _is_own(module) and file == "<string>"
+    return generated or module == "dataclasses" or module.startswith(f"{_PACKAGE}._utils.")
+
+
+def _is_own(module: str) -> bool:
+    return module.partition(".")[0] == _PACKAGE
 
 
 def count(name: str, value: object, minimum: int = 1, maximum: int | None = None) -> int:

@@ -381,7 +381,7 @@ class AnytimeTest:
             made = AnytimeTest(
                 questions,
                 **setting,
-                alpha=self.alpha if alpha is None else alpha,
+                alpha=self.alpha if alpha is None else checks.alpha("alpha", alpha),
                 guess=self._setting.scores_like(self._core, self._records[0]),
                 first_draw=self.next_draw,
                 backend=self.backend,

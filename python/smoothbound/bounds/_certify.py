@@ -79,7 +79,8 @@ def certify_scores(
         ``bound="tangent"`` and ``"joint"``, and ``bound="mean"`` needs a convex curve.
         Probabilities and quantiles take every curve.
     alpha : float
-        Failure probability of each certificate, at least 1e-300 and below 1.
+        Failure probability of each certificate, at least 1e-300 and below 1. 0.5 or more brings a
+        warning, because it looks like a confidence level.
     score_range : (float, float), optional
         Range [a, b] of the confidence measure: (0, 1) for the score, (-1, 1) for the margin. b - a
         must be finite and at least 1e-300. The default is (0, 1). For a probability or a quantile
@@ -197,7 +198,7 @@ def certify_scores(
     one = sigma if each is None else float(min(each, default=1.0))
     request = Request(
         sigma=sigma_of(noise, one),
-        alpha=alpha,
+        alpha=checks.alpha("alpha", alpha),
         score_range=default_range(statistic) if score_range is None else score_range,
         radii=checks.floats("radii", radii),
         thresholds=checks.floats("thresholds", thresholds),

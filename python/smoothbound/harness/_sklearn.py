@@ -162,7 +162,7 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ndarray, shape (n_rows,)
             Of the type of the classes; of objects if `abstain` does not fit into that type.
         """
-        require_enough_votes(self.n, self.alpha)
+        require_enough_votes(self.n, checks.alpha("alpha", self.alpha))
         votes = self._votes(X)
         abstain, labels = self._abstention(), self.classes_
         kinds = {labels.dtype.kind, abstain.dtype.kind}
@@ -188,6 +188,7 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         -------
         float
         """
+        checks.alpha("alpha", self.alpha)
         predicted, true = self.predict(X), column_or_1d(y)
         check_consistent_length(predicted, true)
         right = [a == b for a, b in zip(predicted.tolist(), true.tolist(), strict=True)]
@@ -225,6 +226,7 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         rows = self._rows(X)
         own = {"alpha": self.alpha, "seed": self.seed, "grid": self.grid, "noise": self.noise}
+        checks.alpha("alpha", (own | options)["alpha"])
         return self._smoothed().certify(rows, index=row_keys(rows), **(own | options))
 
     def _abstention(self) -> NDArray[Any]:

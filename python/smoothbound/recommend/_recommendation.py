@@ -211,6 +211,7 @@ def recommend(
     """
     index, label = common_inputs(pilots)
     pilots = sorted(pilots, key=lambda one: one.sigma)
+    alpha = checks.alpha("alpha", alpha)
     radius = float(checks.radii("radius", [radius])[0])
     score_range = pilots[0].sketch.score_range
     threshold = float(checks.thresholds("threshold", [threshold], score_range)[0])

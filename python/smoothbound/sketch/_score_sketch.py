@@ -562,7 +562,7 @@ class ScoreSketch:
             each = np.array(level) if isinstance(level, tuple) else None
             request = Request(
                 sigma=min(level) if isinstance(level, tuple) else level,
-                alpha=alpha,
+                alpha=checks.alpha("alpha", alpha),
                 score_range=content.score_range,
                 radii=checks.floats("radii", radii),
                 thresholds=checks.floats("thresholds", thresholds),

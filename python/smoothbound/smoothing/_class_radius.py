@@ -62,7 +62,7 @@ def clopper_pearson_lower(successes: ArrayLike, n: int, alpha: float) -> NDArray
     >>> round(float(clopper_pearson_lower(100_000, 100_000, alpha=0.001)), 9)
     0.999930925
     """
-    n, alpha = checks.count("n", n, 1, _MOST_DRAWS), checks.probability("alpha", alpha)
+    n, alpha = checks.count("n", n, 1, _MOST_DRAWS), checks.share_of_alpha("alpha", alpha)
     return clopper_pearson(_counts("successes", successes, n), n, alpha)
 
 
@@ -188,7 +188,7 @@ def class_radius(
     array([0.9529, 0.5725,    nan])
     """
     sigma = checks.positive("sigma", sigma)
-    n, alpha = checks.count("n", n, 1, _MOST_DRAWS), checks.probability("alpha", alpha)
+    n, alpha = checks.count("n", n, 1, _MOST_DRAWS), checks.share_of_alpha("alpha", alpha)
     return _radius(clopper_pearson(_counts("top_count", top_count, n), n, alpha), sigma)
 
 
@@ -245,7 +245,7 @@ def anytime_class_radius(
     array([0.9179, 0.5675,    nan])
     """
     sigma = checks.positive("sigma", sigma)
-    n, alpha = checks.count("n", n, 1, _MOST_DRAWS), checks.probability("alpha", alpha)
+    n, alpha = checks.count("n", n, 1, _MOST_DRAWS), checks.share_of_alpha("alpha", alpha)
     k = _counts("top_count", top_count, n).astype(np.float64)
     evidence = _log_mixture(k, n) - np.log(1.0 / alpha)
     # W decreases up to p = k / n. 60 halvings leave less than a unit in the last place.

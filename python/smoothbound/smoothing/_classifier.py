@@ -402,7 +402,7 @@ class SmoothedClassifier:
             checks.function("progress", progress)
         request = Request(
             sigma=min(levels.sigma),
-            alpha=alpha,
+            alpha=checks.alpha("alpha", alpha),
             score_range=self.measure.score_range,
             radii=tuple(asked.tolist()),
             thresholds=checks.floats("thresholds", thresholds),
@@ -503,6 +503,7 @@ class SmoothedClassifier:
         >>> smoothed.predict(torch.tensor([[1.5], [0.0], [-1.5]])).tolist()
         [0, -1, 1]
         """
+        alpha = checks.alpha("alpha", alpha)
         require_enough_votes(n, alpha)
         votes = self.votes(x, n=n, seed=seed, noise=noise, grid=grid, index=index, sigma=sigma)
         return np.array([majority_class(row, alpha) for row in votes], np.int64)
@@ -639,7 +640,7 @@ class SmoothedClassifier:
             radii=radii,
             thresholds=thresholds,
             radius_precision=radius_precision,
-            alpha=alpha,
+            alpha=None if alpha is None else checks.alpha("alpha", alpha),
             budget=budget,
         )
         asked.require_same_inputs(x)

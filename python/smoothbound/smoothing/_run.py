@@ -180,6 +180,7 @@ def run(
     """
     folder = checks.path("folder", folder)
     _check_arguments(settings, smoothed, dataset, adaptive)
+    checks.share_of_alpha("settings.alpha", settings.alpha)
     for name, flag in (("resume", resume), ("salvage", salvage), ("more_draws", more_draws)):
         checks.flag(name, flag)
     before = None if follow is None else Before.load(checks.path("follow", follow), folder)

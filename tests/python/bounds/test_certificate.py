@@ -121,12 +121,12 @@ def test_a_certificate_of_many_inputs_prints_in_a_few_lines(cert: sb.Certificate
     assert repr(cert[:0])
 
 
-@pytest.mark.parametrize(("alpha", "remarked"), [(0.95, True), (0.5, False), (0.05, False)])
+@pytest.mark.parametrize(("alpha", "remarked"), [(0.95, True), (0.5, True), (0.05, False)])
 def test_an_alpha_that_looks_like_a_confidence_is_remarked(alpha: float, remarked: bool) -> None:
     cert = sb.certify_scores(SCORES, sigma=0.25, alpha=alpha)
     sketch = sb.ScoreSketch(len(SCORES))
     sketch.update(SCORES)
-    remark = "alpha is the probability that a certificate is false: 95 % confidence is alpha = 0.05"
+    remark = "alpha is the probability that a certificate is false; for a confidence of 95 % take"
     for one in (cert, sketch.certify(sigma=0.25, alpha=alpha)):
         assert (remark in repr(one)) is remarked
         assert (remark in one._repr_html_()) is remarked

@@ -140,7 +140,8 @@ def test_an_alpha_that_looks_like_a_confidence_is_noted(tmp_path: Path) -> None:
     options = (tmp_path / "scores.npy", "--sigma", 0.25, "--radii", 0, "--thresholds", 0.5)
     result = bounds(*options, "--out", tmp_path / "a.parquet", "--alpha", 0.95)
     assert result.exit_code == 0
-    assert "note: alpha is the probability that a certificate is false" in result.output
+    assert result.output.count("alpha is the probability that a certificate is false") == 1
+    assert "note: alpha=0.95: " in result.output
     usual = bounds(*options, "--out", tmp_path / "b.parquet", "--alpha", 0.05)
     assert "note:" not in usual.output
 

@@ -100,6 +100,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         checks.count("n", self.n, 1, MOST_DRAWS)
+        checks.alpha("alpha", self.alpha)
         checks.non_negative("strictness", self.strictness)
         for name, least in (
             ("questions", "one question or more"),

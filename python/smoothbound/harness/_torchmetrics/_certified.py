@@ -88,7 +88,7 @@ class CertifiedAccuracy(CertifiedMean):
         radii = _radii(radius)
         one = None if threshold is None else checks.number("threshold", threshold)
         (self._threshold,) = _thresholds(one, own)
-        question = _question(sigma, own, alpha, n0, radii=radii)
+        question = _question(sigma, own, checks.alpha("alpha", alpha), n0, radii=radii)
         super().__init__(question, single=np.ndim(radius) == 0, n_inputs=n_inputs, **kwargs)
 
     def _named_settings(self) -> dict[str, object]:
@@ -140,7 +140,9 @@ class CertifiedConfidence(CertifiedMean):
         n_inputs: int | None = None,
         **kwargs: Any,
     ) -> None:
-        question = _question(sigma, measure_of(measure), alpha, n0, radii=_radii(radius))
+        question = _question(
+            sigma, measure_of(measure), checks.alpha("alpha", alpha), n0, radii=_radii(radius)
+        )
         super().__init__(question, single=np.ndim(radius) == 0, n_inputs=n_inputs, **kwargs)
 
     def _units(self, batch: CertifiedBatch, correct: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -204,7 +206,9 @@ class CertifiedRadius(CertifiedMean):
         **kwargs: Any,
     ) -> None:
         own = measure_of(measure)
-        question = _question(sigma, own, alpha, n0, thresholds=_thresholds(threshold, own))
+        question = _question(
+            sigma, own, checks.alpha("alpha", alpha), n0, thresholds=_thresholds(threshold, own)
+        )
         single = threshold is None or np.ndim(threshold) == 0
         super().__init__(question, single=single, n_inputs=n_inputs, **kwargs)
 
@@ -249,7 +253,7 @@ def _question(
 ) -> Question:
     return Question(
         sigma=checks.positive("sigma", sigma),
-        alpha=checks.alpha("alpha", alpha),
+        alpha=alpha,
         measure=measure,
         radii=radii,
         thresholds=thresholds,
