@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,18 +11,14 @@ from numpy.typing import ArrayLike
 
 from smoothbound._display.rounding import exact
 from smoothbound._files.atomic import atomic_write
-from smoothbound._files.plain import open_plain
 from smoothbound._utils import checks
+from smoothbound.curves import _table_file as files
 from smoothbound.curves._curve import Curve, Vector
 from smoothbound.errors import StoreError, said
 
 __all__ = ["Tabulated", "table_of"]
 
 _TOLERANCE = 1e-12  # of convexity, because the values of a convex function are rounded
-_MOST_VALUES = 2**20
-_MOST_BYTES = 64 * _MOST_VALUES  # of a file; a number has at most 25 characters
-_KEYS = {"radii", "p", "values"}
-_FORM = '{"radii": [...], "p": [...], "values": [[...], ...]}'
 
 
 @dataclass(frozen=True)
@@ -123,12 +118,13 @@ class Tabulated(Curve):
         }
 
     def save(self, path: str | Path) -> None:
-        """Write the table as JSON, with the keys radii, p and values. `load` reads it back.
+        """Write the table with the keys radii, p and values. `load` reads it back.
 
         Parameters
         ----------
         path : str or Path
-            The file, which is replaced if it exists. Its name should end with .json, because
+            The file, which is replaced if it exists. With the ending .npz it holds NumPy arrays,
+            with any other JSON. The name should end with .npz or .json, because
             ``smoothbound bounds --curve FILE`` tells a file from a name by that.
 
         Raises
@@ -136,17 +132,19 @@ class Tabulated(Curve):
         StoreError
             If it cannot be written.
         """
-        with atomic_write(Path(path)) as file:
-            file.write(json.dumps(self.plain()).encode())
+        place = checks.path("path", path)
+        with atomic_write(place) as file:
+            files.write(file, place, self.plain())
 
     @classmethod
     def load(cls, path: str | Path) -> Tabulated:
-        """Read a table from JSON with the keys radii, p and values. No code in the file is run.
+        """Read a table with the keys radii, p and values. No code in the file is run.
 
         Parameters
         ----------
         path : str or Path
-            A file of at most 64 MiB.
+            A file of at most 64 MiB: arrays as ``numpy.savez`` writes them if its name ends in
+            .npz, and JSON otherwise.
 
         Returns
         -------
@@ -167,14 +165,11 @@ class Tabulated(Curve):
         ...     Tabulated.load(Path(folder) / "curve.json") == table
         True
         """
-        with open_plain(path) as file:
-            text = file.read(_MOST_BYTES + 1)
-        if len(text) > _MOST_BYTES:
-            raise StoreError(f"{path} must be at most 64 MiB, which hold 2^20 values")
+        place = checks.path("path", path)
         try:
-            return table_of(json.loads(text, object_pairs_hook=_without_repetition))
+            return table_of(files.read(place))
         except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
-            raise StoreError(f"{path} must be JSON of the form {_FORM}: {said(error)}") from error
+            raise StoreError(f"{path} must be {files.form_of(place)}: {said(error)}") from error
 
     def for_core(self) -> dict[str, Any]:
         return {"kind": "table", "radii": self.radii, "p": self.p, "values": np.array(self.values)}
@@ -188,20 +183,12 @@ def table_of(values: object) -> Tabulated:
     TypeError, ValueError
         If it has other keys than the arguments of `Tabulated`, or they are no table.
     """
-    if not isinstance(values, dict) or set(values) != _KEYS:
+    if not isinstance(values, dict) or set(values) != set(files.KEYS):
         raise ValueError(
             "a table must have the keys 'radii', 'p' and 'values', and no other, got "
             f"{checks.shown(values)}"
         )
     return Tabulated(**values)
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the dict of an object of JSON, which must not give a value twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
-    return found
 
 
 def _require_table(radii: Vector, p: Vector, values: Vector) -> None:
@@ -221,7 +208,7 @@ def _require_table(radii: Vector, p: Vector, values: Vector) -> None:
             f"values must have shape (n_radii, n_points) = {(radii.size, p.size)}, got "
             f"{values.shape}"
         )
-    if values.size > _MOST_VALUES:
+    if values.size > files.MOST_VALUES:
         raise ValueError(f"values must be at most 2^20 numbers, got {values.size}")
     sound = (values >= 0.0) & (values <= p)
     _require(sound, values, "lie in [0, p]: psi of p is a probability, and no more than p")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from smoothbound._files.npy import array_header
 from smoothbound._files.plain import memory_limit, open_plain
 from smoothbound.errors import StoreError
 from smoothbound.scores._score_file import (
@@ -28,19 +28,13 @@ __all__ = ["open_npy", "open_npz"]
 
 _Header = tuple[tuple[int, ...], bool, np.dtype[Any], int]  # shape, by columns, type, bytes
 
-_LONGEST_HEADER = 9999  # bytes that NumPy reads of the header of an array
-_HEADERS = {  # by version of the format: bytes of the header's length, and the parser of both
-    (1, 0): (2, np.lib.format.read_array_header_1_0),
-    (2, 0): (4, np.lib.format.read_array_header_2_0),
-}
-
 
 def open_npy(path: Path, key: str | None) -> ScoreFile:
     """Open a .npy file of scores: `open_scores`."""
     if key is not None:
         raise StoreError(f"{path} holds one array without a name; leave out the key {key!r}")
     with open_plain(path) as file:
-        shape, by_columns, dtype = _npy_header(str(path), file)
+        shape, by_columns, dtype = array_header(str(path), file)
         start_of_scores, end = file.tell(), file.seek(0, os.SEEK_END)
     n_inputs, n_draws = _check_array(str(path), shape, dtype)
     size = end - start_of_scores
@@ -74,7 +68,7 @@ def open_npz(path: Path, key: str | None) -> ScoreFile:
         what = f"{name} of {path}"
         if name not in headers:
             with archive.open(members[name]) as stream:
-                _npy_header(what, stream)  # raises the error that says why
+                array_header(what, stream)  # raises the error that says why
         shape, by_columns, dtype, size = headers.pop(name)
     n_inputs, n_draws = _check_array(what, shape, dtype)
     if by_columns:
@@ -92,7 +86,7 @@ def open_npz(path: Path, key: str | None) -> ScoreFile:
 
     def chunks() -> Iterator[Scores]:
         with zipfile.ZipFile(path) as archive, archive.open(members[name]) as stream:
-            _npy_header(what, stream)
+            array_header(what, stream)
             for start in range(0, n_inputs, rows):
                 count = min(rows, n_inputs - start)
                 data = stream.read(count * row_bytes)
@@ -106,7 +100,7 @@ def _headers(archive: zipfile.ZipFile, members: dict[str, str]) -> dict[str, _He
     headers: dict[str, _Header] = {}
     for name, member in members.items():
         with archive.open(member) as stream, suppress(StoreError):
-            header = _npy_header(name, stream)
+            header = array_header(name, stream)
             headers[name] = *header, archive.getinfo(member).file_size - stream.tell()
     return headers
 
@@ -133,29 +127,10 @@ def _columns(path: Path, members: dict[str, str], headers: dict[str, _Header]) -
     with zipfile.ZipFile(path) as archive:
         for name, member in members.items():
             with archive.open(member) as stream:
-                dtype = _npy_header(name, stream)[2]
+                dtype = array_header(name, stream)[2]
                 values = np.frombuffer(stream.read(), dtype)
             columns[name] = pa.array(values.astype(dtype.newbyteorder("=")))
     return pa.table(columns)
-
-
-def _npy_header(what: str, stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read shape, storage order (True: column by column) and type from the start of an array."""
-    try:
-        version = np.lib.format.read_magic(stream)
-    except ValueError as error:
-        raise StoreError(f"{what} cannot be read: it is not an array ({error})") from error
-    if version not in _HEADERS:
-        raise StoreError(
-            f"{what} has the format version {version}, which no array of numbers needs"
-        )
-    size_of_length, parse = _HEADERS[version]
-    length = stream.read(size_of_length)
-    text = stream.read(min(int.from_bytes(length, "little"), _LONGEST_HEADER))
-    try:
-        return parse(io.BytesIO(length + text))
-    except Exception as error:  # NumPy evaluates the header, which can raise many types
-        raise StoreError(f"{what} cannot be read: its header is damaged") from error
 
 
 def _check_array(what: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, int]:

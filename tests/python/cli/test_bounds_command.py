@@ -467,10 +467,11 @@ def test_another_noise(table: Path, words: list[object], options: dict[str, Any]
     )
 
 
-def test_a_curve_from_a_file(table: Path) -> None:
+@pytest.mark.parametrize("name", ["curve.json", "curve.npz"])
+def test_a_curve_from_a_file(table: Path, name: str) -> None:
     grid = np.linspace(0, 1, 101)
     curve = sb.curves.Tabulated([0.5, 1.0], grid, [np.maximum(grid - r, 0) for r in (0.1, 0.2)])
-    curve.save(file := table.with_name("curve.json"))
+    curve.save(file := table.with_name(name))
     out = table.with_name("b.parquet")
     result = bounds(table, "--curve", file, "--thresholds", 0.5, "--out", out)
     assert result.exit_code == 0, result.output
@@ -505,7 +506,8 @@ def test_an_error_in_the_file_of_a_curve_names_no_option(table: Path, text: str,
     [
         ("curve.json", [], r"must be JSON of the form {\"radii\": \[...\]"),
         ("none.json", [], "cannot read"),
-        ("curve.npz", [], "--curve must be a name or a .json file, got"),
+        ("curve.csv", [], "--curve must be a name, a .json file or an .npz file, got"),
+        ("none.npz", [], "cannot read"),
         ("good.json", ["--sigma", 1], "sigma must be left out: --curve table has no scale"),
         ("good.json", ["--radii", "0,2"], "must be at most 1.0, the largest radius of the curve"),
     ],

@@ -47,10 +47,10 @@ __all__ = ["bounds"]
 
 _DRAWS, _MACHINE, _SHARDS = "The scores", "How it runs", "Runs in shards"
 _CURVE = (
-    f"Noise of the draws: one of {', '.join(CURVES)}, with numbers for K and D; or a .json file "
-    "with the radii, the p and the values of a curve. Radii are l2 distances for the Gaussian, l1 "
-    "distances for the next two, numbers of changed pixels for ablation, and those of the file. "
-    "Ablation and a file take no --sigma (docs/other-noises.md)."
+    f"Noise of the draws: one of {', '.join(CURVES)}, with numbers for K and D; or a .json or "
+    ".npz file with the radii, the p and the values of a curve. Radii are l2 distances for the "
+    "Gaussian, l1 distances for the next two, numbers of changed pixels for ablation, and those of "
+    "the file. Ablation and a file take no --sigma (docs/other-noises.md)."
 )
 
 
@@ -125,7 +125,7 @@ def bounds(
     curve: Annotated[
         str,
         typer.Option(
-            metavar="NAME|FILE.json",
+            metavar="NAME|FILE",
             help=_CURVE,
             rich_help_panel=_DRAWS,
         ),
@@ -270,12 +270,12 @@ def bounds(
 
 def _noise_of(curve: str) -> Curve:
     """Return the curve of a name or of a file."""
-    if curve.lower().endswith(".json"):
+    if curve.lower().endswith((".json", ".npz")):
         return Tabulated.load(curve)
     if Path(curve).suffix:
         raise ValueError(
-            f"--curve must be a name or a .json file, got {curve!r}; Tabulated.save writes such a "
-            "file"
+            f"--curve must be a name, a .json file or an .npz file, got {curve!r}; Tabulated.save "
+            "writes such files"
         )
     return curve_of(curve)
 
