@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,8 @@ from smoothbound._numba.order import permuted
 from smoothbound.backends._chernoff import LEAST_LEVEL, chernoff_lower
 from smoothbound.backends._names import JOINT_BAND_SHARE, Band, Bound, Mean, Order, Side
 from smoothbound.curves._curve import Curve
-from smoothbound.curves._knot_sum import KnotSum
+from smoothbound.curves._knot_sum import KnotSum, largest_radius, probabilities
+from smoothbound.curves._named import GAUSSIAN
 
 __all__ = [
     "ConfidenceBand",
@@ -74,37 +75,6 @@ def _shifted_sum(gaps: Vector, z: Vector, r: float) -> float:
         total = after
     safe = (total + lost) * (1.0 - CDF_ERROR - _SUM_ERROR)
     return max(0.0, safe - 1e-323 * (gaps.size + 1.0))
-
-
-@jit
-def _certified_radius(gaps: Vector, z: Vector, target: float) -> float:
-    """Find the largest r whose bound is above the target, by the Illinois rule."""
-    low, low_excess = 0.0, _shifted_sum(gaps, z, 0.0) - target
-    if not low_excess > 0.0:
-        return math.nan
-    high, high_excess = 1.0, _shifted_sum(gaps, z, 1.0) - target
-    while high_excess > 0.0:
-        low, low_excess = high, high_excess
-        high *= 2.0
-        high_excess = _shifted_sum(gaps, z, high) - target
-    low_weight, high_weight = low_excess, high_excess
-    for step in range(300):
-        if high - low <= 1e-15 * (1.0 + low):
-            break
-        spread = low_weight - high_weight
-        r = low + (high - low) * low_weight / spread if spread > 0.0 else low
-        if step % 4 == 3 or not low < r < high:
-            r = low + 0.5 * (high - low)
-        if not low < r < high:
-            break
-        excess = _shifted_sum(gaps, z, r) - target
-        if excess > 0.0:
-            low, low_weight = r, excess
-            high_weight *= 0.5
-        else:
-            high, high_weight = r, excess
-            low_weight *= 0.5
-    return low
 
 
 def _deviation(n_draws: int, alpha: float) -> float:
@@ -260,12 +230,31 @@ class Plan:
     def by_curve(self, gaps: Vector, z: Vector, bounds: Vector, radius: Vector) -> None:
         """Fill the results from the sum over the gaps between knots, at levels Phi(z)."""
         if self.curve is not None:
-            knots = KnotSum.of_levels(gaps, z, self.curve)
+            knots = KnotSum(gaps, *self.probabilities(z), self.curve)
             bounds[:] = [self.confidence(knots(float(r))) for r in self.shifts]
             radius[:] = [knots.certified_radius(float(target)) for target in self.targets]
             return
+
+        def excess(r: float, target: float) -> float:
+            return float(_shifted_sum(gaps, z, r) - target)
+
         bounds[:] = [self.confidence(_shifted_sum(gaps, z, r)) for r in self.shifts]
-        radius[:] = [_certified_radius(gaps, z, target) for target in self.targets]
+        radius[:] = [largest_radius(GAUSSIAN, partial(excess, target=c)) for c in self.targets]
+
+    @cached_property
+    def band_probabilities(self) -> tuple[Vector, Vector]:
+        """The levels of the band at the knots, as probabilities p and 1 - p."""
+        assert self.band is not None
+        return probabilities(self.band.z)
+
+    def probabilities(self, z: Vector) -> tuple[Vector, Vector]:
+        """Return levels as probabilities; without ties all are those of the band."""
+        if self.band is None or z.size != self.band.z.size:
+            return probabilities(z)
+        p, q = (known.copy() for known in self.band_probabilities)
+        tied = z != self.band.z
+        p[tied], q[tied] = probabilities(z[tied])
+        return p, q
 
     def by_pilot(
         self, row: NDArray[np.floating], number: int, bounds: Vector, radius: Vector
@@ -338,10 +327,10 @@ class Plan:
         assert self.band is not None
         knots = distances[self.band.positions]
         gaps = np.diff(knots, prepend=0.0)
-        first = np.searchsorted(distances, knots, side="left")  # n_draws - first reach the knot
+        tied = np.flatnonzero(distances[self.band.positions[1:] - 1] == knots[1:]) + 1
+        first = np.searchsorted(distances, knots[tied], side="left")
         z = self.band.z.copy()
-        tied = first != self.band.positions
-        z[tied] = self.band.quantiles(self.n_draws - first[tied])
+        z[tied] = self.band.quantiles(self.n_draws - first)  # as many draws reach the knot
         return gaps, z
 
 

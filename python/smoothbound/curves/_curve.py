@@ -148,7 +148,7 @@ class Curve(ABC):
         if r == 0.0:
             return p
         with np.errstate(all="ignore"):
-            return np.clip(self._between(p, q, r), 0.0, p)
+            return np.minimum(np.maximum(self._between(p, q, r), 0.0), p)
 
     @abstractmethod
     def _between(self, p: Vector, q: Vector, r: float) -> Vector:

@@ -39,11 +39,6 @@ class KnotSum:
     q: Vector
     curve: Curve
 
-    @classmethod
-    def of_levels(cls, gaps: Vector, z: Vector, curve: Curve) -> KnotSum:
-        """Take the levels as quantiles."""
-        return cls(gaps, *probabilities(z), curve)
-
     def __call__(self, r: float) -> float:
         """Sum gap * psi_r(p), rounded down."""
         weights = self.curve.between(self.p, self.q, r)
