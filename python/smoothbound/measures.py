@@ -40,21 +40,21 @@ class Measure:
     Attributes
     ----------
     name : str
-        Name of the measure in results, which is not that of a measure of the library.
-    score_range : tuple of float
-        The range (a, b) that every value lies in. A value outside is an error, and never clipped.
+        Name of the measure in results, which is not that of a measure of the library. score_range :
+        tuple of float The range (a, b) of the values. A value outside is an error, and is never
+        clipped.
     cutoff : float or None
-        A class is abstained from if its certified confidence at R = 0 is not above this, unless the
-        smoothed classifier has its own cut-off. None: no abstention.
+        The classifier abstains if the certified confidence at R = 0 is not above this, unless the
+        smoothed classifier has a cut-off of its own. None means that it never abstains.
     function : callable
-        Takes the outputs of the base classifier, shape (batch, classes), and the selected class of
-        each row, int64 of shape (batch,) on the same device. There is one class per row, because a
-        batch holds draws of several inputs. Returns one floating-point value per row, shape
-        (batch,), that depends on no other row. Reading a value on the host (`item`, `bool`) makes
-        the device wait once per batch.
+        A function of the outputs of the base classifier, shape (batch, classes), and of the
+        selected class of each row, int64 of shape (batch,) on the same device. There is one class
+        per row, because a batch holds draws of several inputs. It returns a floating-point value
+        for each row, shape (batch,), which must not depend on other rows. Reading a value on the
+        host (`item`, `bool`) makes the device wait once per batch.
     binary : bool
-        Whether every value is one of the two ends of the range, such as that of a vote. Their mean
-        has an exact bound, which is then the default.
+        Whether every value is one of the two ends of the range, as for a vote. The mean of such
+        values has an exact bound, which is then the default.
     """
 
     name: str
@@ -107,12 +107,12 @@ radius of the threshold 1/2 is their radius.
 TOP_CLASS = Measure("top class", (0.0, 2.0**24), None, _top_class)
 """The number of the class with the largest output in the draw, to count the votes of all classes.
 
-float32 holds every number of the range exactly. A mean of class numbers says nothing, so that this
-measure has no name for `measure`.
+float32 holds every number of the range exactly. A mean of class numbers has no meaning, so
+`measure` has no name for this measure.
 """
 
 BUILT_IN = (SCORE, MARGIN, VOTE)
-"""Measures that only pick, compare and subtract outputs, so that every device gives equal bits."""
+"""Measures that only select, compare and subtract outputs, so all devices give the same bits."""
 
 _BY_NAME = {known.name: known for known in BUILT_IN}
 
@@ -173,7 +173,8 @@ def custom(
     name : str, default "custom"
         Name of the measure in results, which is not that of a measure of the library.
     cutoff : float, optional
-        Abstain if the certified value at R = 0 is not above this; by default never.
+        The classifier abstains if the certified value at R = 0 is not above this; by default it
+        never abstains.
 
     Returns
     -------
@@ -182,10 +183,10 @@ def custom(
     Raises
     ------
     TypeError
-        If `function` is not callable, or an argument is of the wrong kind.
+        If `function` is not callable, or an argument has the wrong type.
     ValueError
-        If the range is not finite with a < b and exact in float32, no certified value could be
-        above the cut-off, or the name is taken.
+        If the range is not finite with a < b and exact in float32, no certified value can be above
+        the cut-off, or the library has a measure of this name.
 
     Examples
     --------
@@ -219,30 +220,30 @@ def custom(
 
 
 def at_least(level: float, measure: str | Measure = "score") -> Measure:
-    """Make the measure that is 1 if another measure is at least a level, and 0 if not.
+    """Make a measure that is 1 if another measure is at least a level, and 0 if not.
 
-    Its mean is the probability P(h(x + delta) >= level), so that a confidence of it is a certified
-    probability (docs/levels.md). Adaptive draws decide whether the probability is above a
+    Its mean is the probability P(h(x + delta) >= level), so its certified confidence is a certified
+    probability (docs/levels.md). Adaptive draws can decide whether the probability is above a
     threshold within a radius.
 
     Parameters
     ----------
     level : float
-        Finite, and within float32. It is compared with all its digits: a score of float32(0.9),
-        which is below 0.9, does not reach 0.9.
+        A finite number within the range of float32. It is compared with all its digits: a score of
+        float32(0.9), which is below 0.9, does not reach 0.9.
     measure : {"score", "margin", "vote"} or Measure
         The measure that is compared.
 
     Returns
     -------
     Measure
-        Of the range (0, 1), without a cut-off. An input with a value of the other measure outside
-        its range fails.
+        A measure with the range (0, 1) and without a cut-off. An input fails if a value of the
+        other measure is outside its range.
 
     Raises
     ------
     TypeError, ValueError
-        If the level is no finite number, or there is no such measure.
+        If the level is not a finite number, or the measure does not exist.
 
     Examples
     --------
@@ -266,7 +267,7 @@ def _reaches(outputs: Tensor, selected: Tensor, *, of: Measure, level: float) ->
         values, level = values.to(torch.float32), _float32_from(level)
     a, b = of.score_range
     is_sound = (values >= a) & (values <= b)
-    # NaN where the other measure is out of its range, so that the input fails.
+    # NaN if the other measure is out of its range, so that the input fails.
     return torch.where(is_sound, (values >= level).to(torch.float32), torch.nan)
 
 

@@ -1,4 +1,4 @@
-"""Which sigma and how many draws to certify with, forecast from short pilot runs."""
+"""Recommendations of sigma and of the number of draws, forecast from short pilot runs."""
 
 from smoothbound._utils.faces import face
 

@@ -1,4 +1,4 @@
-"""Forecasts of adaptive runs: inputs certified, draws and time, with their uncertainty."""
+"""Forecasts of adaptive runs: certified inputs, draws and time, with their uncertainty."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _MOST_RUNS = 1000
 
 @dataclass(frozen=True, eq=False)
 class AdaptiveForecast:
-    """The forecast of an adaptive run of one sigma, from its pilot.
+    """The forecast of an adaptive run with one sigma, from its pilot.
 
-    The intervals are of the averages over all the images that the inputs were taken from.
+    The intervals are for averages over all images from which the inputs were taken.
 
     Attributes
     ----------
     pilot : Pilot
     questions : tuple of Decide
-        The questions about each input: the run draws until each of them is answered.
+        The questions about each input. The run draws until each of them is answered.
     certified : Estimate
-        Share of the inputs that are of the true class, and for which all questions are certified.
+        Share of the inputs that have the true class and for which all questions are certified.
     mean, median : Estimate
-        Number of draws of an input, those that select the class included.
+        Mean and median number of draws of an input, including those that select the class.
     """
 
     pilot: Pilot = field(repr=False)
@@ -63,7 +63,7 @@ class AdaptiveForecast:
 
 @dataclass(frozen=True, eq=False)
 class AdaptiveRecommendation:
-    """A forecast of adaptive runs for each pilot, and the recommended sigma.
+    """Forecasts of adaptive runs for each pilot, with the recommended sigma.
 
     Attributes
     ----------
@@ -74,14 +74,14 @@ class AdaptiveRecommendation:
     index : ndarray of int64, shape (n_inputs,)
         Positions in the data set of the inputs that all pilots have.
     questions : tuple of Decide
-        By threshold and radius, ascending.
+        The questions, sorted by threshold and radius.
     singly : tuple of tuple of AdaptiveForecast
-        For each pilot, a run for each question by itself.
+        For each pilot, forecasts of runs with one question each.
     together : tuple of AdaptiveForecast
-        For each pilot, one run that answers all questions.
+        For each pilot, the forecast of one run with all questions.
     place : int or None
-        Position of the recommended pilot: the one that certifies most, on average over the
-        questions. None if none certifies anything.
+        Position of the recommended pilot, which certifies most on average over the questions. None
+        if no pilot certifies anything.
     """
 
     max_draws: int
@@ -95,7 +95,7 @@ class AdaptiveRecommendation:
 
     @property
     def total(self) -> int:
-        """Number of inputs, of which every share is a part."""
+        """Number of inputs, the denominator of every share."""
         return int(self.index.size)
 
     @property
@@ -118,31 +118,31 @@ def recommend_adaptive(
 ) -> AdaptiveRecommendation:
     """Forecast adaptive runs, and recommend the sigma that certifies most.
 
-    For each input of each pilot a few runs are made up: the draws of a run come from a distribution
-    that the counted draws suggest, and it selects the class, asks and stops as a run of ``certify
-    --adaptive``. The intervals allow for the small numbers of draws and of inputs.
+    A few runs are simulated for each input of each pilot. The draws of a run come from a
+    distribution that the counted draws suggest, and the run selects the class, asks questions and
+    stops like ``certify --adaptive``. The intervals allow for the small numbers of draws and of
+    inputs.
 
     Parameters
     ----------
     pilots : sequence of Pilot
-        Short runs of the same images and measure, usually one for each sigma. Their inputs stand
-        for all images, so they must not be chosen by their scores.
+        Short runs of the same images and measure, usually one for each sigma. Their inputs
+        represent all images, so they must not be chosen by their scores.
     thresholds, radii : array-like of float
         The questions: is the confidence above each threshold within each radius?
         There are at most 100.
     max_draws : int
-        Most draws of an input, besides those that select its class.
+        Largest number of draws of an input, without those that select its class.
     alpha : float
         Failure probability of each certificate, in (0, 1).
     n_runs : int
-        Number of runs of each input that are made up, 1 to 1000.
+        Number of simulated runs of each input, from 1 to 1000.
     seed : int
-        Of the made-up draws.
-    backend : {"cpp", "numba"}, optional
-        By default the C++ core, or numba where the core is missing.
+        Of the made-up draws. backend : {"cpp", "numba"}, optional The implementation to use: by
+        default the C++ core, or numba if the core is missing.
     progress : callable, optional
-        Shows the progress. It is called as ``progress(what, total)`` and returns a context manager,
-        which yields a function of the number of inputs just done.
+        Shows the progress. It is called as ``progress(what, total)`` and returns a context manager
+        that yields a function of the number of inputs just done.
 
     Returns
     -------
@@ -151,14 +151,15 @@ def recommend_adaptive(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above, the pilots cannot be
+        If an argument has the wrong type or is outside the range stated above, the pilots cannot be
         compared, or `max_draws` draws could not certify anything.
 
     Notes
     -----
-    The intervals are of the averages of a run over all images. From 50 inputs those of shares
-    missed the truth in 25 of 600 forecasts, those of medians in 3, and those of means in none,
-    because they allow for one more input that takes all draws (benchmarks/studies/forecasts.py).
+    The intervals are for averages of a run over all images. With 50 inputs, intervals of shares
+    missed the true value in 25 of 600 forecasts, those of medians in 3, and those of means in none,
+    because the latter allow for one more input that takes all draws
+    (benchmarks/studies/forecasts.py).
 
     Examples
     --------
@@ -218,7 +219,7 @@ def _questions(
 
 
 def _plan(pilot: Pilot, questions: tuple[Decide, ...], **options: Any) -> Plan:
-    """Return what a run with the sigma of a pilot asks about each input."""
+    """Return the plan of a run with the sigma of a pilot."""
     sketch = pilot.sketch
     return Plan(
         questions=questions,
@@ -243,7 +244,7 @@ def _require_draws(question: Decide, easiest: Plan) -> None:
         )
     except ValueError as error:
         raise ValueError(
-            f"thresholds and radii must ask for less: with sigma = {exact(easiest.sigma)} even "
+            f"thresholds and radii must be smaller: with sigma = {exact(easiest.sigma)} even "
             f"perfect scores do not certify {claim}"
         ) from error
     if easiest.n < least:
@@ -282,7 +283,7 @@ def _forecast(
 
 
 def _choose(singly: Sequence[Sequence[AdaptiveForecast]]) -> int | None:
-    """Choose the pilot that certifies most; among equal ones that with fewer draws."""
+    """Choose the pilot that certifies most and, among equal ones, the one with fewer draws."""
     certified = [sum(one.certified.value for one in forecasts) for forecasts in singly]
     n_draws = [sum(one.mean.value for one in forecasts) for forecasts in singly]
     place = min(range(len(singly)), key=lambda i: (-certified[i], n_draws[i]))

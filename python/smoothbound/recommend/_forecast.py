@@ -1,7 +1,7 @@
-"""Forecasts of the certificates of another number of draws, from the counts of a few draws.
+"""Forecasts of certificates for another number of draws, from the counts of a few draws.
 
-A forecast takes the empirical distribution of the draws at hand for the true one. It is not a
-certificate: it says what to expect of draws that are still to be made.
+A forecast treats the empirical distribution of the available draws as the true one. It is not a
+certificate, but an expectation for draws that are still to be made.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _ROWS = 256  # number of inputs at a time, because scaled counts take memory
 
 
 class Forecast(NamedTuple):
-    """Bounds that n draws are expected to give.
+    """The expected bounds of n draws.
 
     Attributes
     ----------
     lower : ndarray of float64, shape (n_inputs, n_radii)
         Forecast certified confidence at each radius.
     radius : ndarray of float64, shape (n_inputs, n_thresholds)
-        Forecast certified radius of each threshold; NaN where even R = 0 fails.
+        Forecast certified radius of each threshold; NaN if R = 0 fails.
     """
 
     lower: NDArray[np.float64]
@@ -81,7 +81,7 @@ def forecast(
     backend: Backend | None = None,
     threads: int | None = None,
 ) -> Forecast:
-    """Forecast what n draws of each input of a sketch would certify, by Theorem 2.
+    """Forecast the certificates of n draws of each input of a sketch, by Theorem 2.
 
     The counts are scaled to n draws (see `scaled`) and bounded by the band of n draws, with the
     edges as knots. For n equal to the number of draws in the sketch, the forecast equals the result
@@ -105,14 +105,14 @@ def forecast(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above, the sketch does not know its
-        sigma, or an input is not in it or has no draws.
+        If an argument has the wrong type or is outside the range stated above, the sketch does not
+        record its sigma, or an input is not in it or has no draws.
 
     Notes
     -----
-    The draws of the sketch are taken for the truth. Scaled counts are rounded to the safe side, by
-    less than one draw. But psi_r is convex, so for R > 0 an empirical distribution of few draws
-    promises too much on average. A tail that these draws did not reach is taken to be empty.
+    The forecast treats the distribution of the draws in the sketch as the true one. Scaled counts
+    are rounded down, by less than one draw. Because psi_r is convex, the forecast from few draws is
+    too high on average for R > 0. A tail that the draws did not reach is assumed to be empty.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def forecast(
     sigma = checks.instance("sketch", sketch, ScoreSketch).sigma
     if not isinstance(sigma, float):
         raise ValueError(
-            "sketch must know the sigma of its draws, one for all inputs: make it with "
+            "sketch must record the sigma of its draws, one for all inputs: make it with "
             "ScoreSketch(sigma=)"
         )
     alpha = checks.alpha("alpha", alpha)
@@ -164,7 +164,7 @@ def _checked_n(n: int) -> int:
 
 
 def _rows(sketch: ScoreSketch, index: ArrayLike | None) -> NDArray[np.int64]:
-    """Return the rows of these inputs in the sketch, each with draws."""
+    """Return the rows of these inputs in the sketch, which must have draws."""
     rows = rows_of(sketch.index, "index", index)
     drawn = sketch.n_draws[rows] > 0
     if not drawn.all():

@@ -1,4 +1,4 @@
-"""Pilots: short runs, usually one for each sigma, from which a longer one is planned."""
+"""Pilots: short runs, usually one for each sigma, for planning a longer run."""
 
 from __future__ import annotations
 
@@ -29,29 +29,28 @@ class Pilot:
     Parameters
     ----------
     name : str
-        Its name in messages and tables.
-    sketch : ScoreSketch
-        Counts of the draws, with their sigma. An input that is not in it, or has no draws, counts
-        as not certified.
+        Its name in messages and tables. sketch : ScoreSketch Counts of the draws, with their sigma.
+        An input that is not in it, or has no draws, counts as not certified.
     index, label : ndarray of int64, shape (n_inputs,)
-        Position in the data set, which is also the id in the sketch, and true class.
+        Position of each input in the data set, which is also its id in the sketch, and its true
+        class.
     selected : ndarray of int64, shape (n_inputs,)
-        The class that selection chose, whose scores the sketch counts; -1 where it is not known.
+        The selected class, whose scores the sketch counts; -1 if it is not known.
     cutoff : float, optional
-        An input is abstained from if its confidence certified at R = 0 is not above this.
+        The classifier abstains if the certified confidence at R = 0 is not above this.
     n0 : int
         Number of draws of each input that selected its class; they are not in the sketch.
     data : str
-        Which images these are. Pilots of different images cannot be compared.
+        A description of the images. Pilots of different images cannot be compared.
     seconds_per_draw : float, optional
         Time of one draw, if it is known.
     top_count : ndarray of int64, shape (n_inputs,), optional
-        In how many of its draws the selected class had the largest output, if it is known.
+        Number of draws in which the selected class had the largest output, if it is known.
 
     Raises
     ------
     ValueError
-        If there are no inputs, shapes disagree, or the sketch does not know its sigma.
+        If there are no inputs, shapes disagree, or the sketch does not record its sigma.
     """
 
     name: str
@@ -73,7 +72,7 @@ class Pilot:
             object.__setattr__(self, name, checks.positions(name, getattr(self, name)))
         if not isinstance(self.sketch.sigma, float):
             raise ValueError(
-                f"the sketch of {self.name} must know the sigma of its draws, one for all inputs"
+                f"the sketch of {self.name} must record the sigma of its draws, one for all inputs"
             )
         shape = self.index.shape
         if len(shape) != 1 or not shape[0] or np.unique(self.index).size != shape[0]:
@@ -92,7 +91,7 @@ class Pilot:
 
     @property
     def n_draws(self) -> int:
-        """The least number of draws of an input that has any."""
+        """The smallest number of draws of an input that has draws."""
         drawn = self.sketch.n_draws
         return int(drawn[drawn > 0].min()) if drawn.any() else 0
 
@@ -100,12 +99,12 @@ class Pilot:
     predicted = formerly("predicted", "selected")
 
 
-# A dataclass makes its own __init__, so the old keyword is added afterwards.
+# A dataclass generates its __init__, so the old keyword is added afterwards.
 Pilot.__init__ = renamed(predicted="selected")(Pilot.__init__)  # type: ignore[method-assign]
 
 
 def read(folders: Sequence[str | Path]) -> list[Pilot]:
-    """Read results folders of `smoothbound certify`, finished or not, in their order.
+    """Read results folders of `smoothbound certify`, finished or not, in the given order.
 
     Parameters
     ----------
@@ -114,7 +113,7 @@ def read(folders: Sequence[str | Path]) -> list[Pilot]:
     Returns
     -------
     list of Pilot
-        Each has the name of its folder, as it was given.
+        The pilots, each with the name of its folder as it was given.
 
     Raises
     ------
@@ -128,7 +127,7 @@ def read(folders: Sequence[str | Path]) -> list[Pilot]:
 
 
 def of_results(results: Results, name: str) -> Pilot:
-    """Make a pilot of a results folder.
+    """Make a pilot from a results folder.
 
     Parameters
     ----------
@@ -177,7 +176,7 @@ def _seconds_per_draw(results: Results) -> float | None:
 
 
 def common_inputs(pilots: Sequence[Pilot]) -> tuple[Ints, Ints]:
-    """Find the inputs that all pilots have, because only shares of the same inputs compare.
+    """Find the inputs that all pilots have, because only shares of the same inputs are comparable.
 
     Parameters
     ----------
@@ -186,7 +185,7 @@ def common_inputs(pilots: Sequence[Pilot]) -> tuple[Ints, Ints]:
     Returns
     -------
     index, label : ndarray of int64, shape (n_inputs,)
-        Their positions in the data set, ascending, and their true classes.
+        Positions of the inputs in the data set, ascending, and their true classes.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Recommendations of sigma and of the number of draws for a given threshold and radius.
 
-A larger sigma costs confidence nearby and reaches further, so the best sigma grows with the radius
-(Kumar et al. 2020, answer to the reviewers). Which sigma is best depends on the networks and the
-data. Short runs, the pilots, show it.
+A larger sigma lowers the confidence at small radii and certifies larger radii, so the best sigma
+grows with the radius (Kumar et al. 2020, answer to the reviewers). It depends on the networks and
+the data, and short runs, the pilots, show it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Bools = NDArray[np.bool_]
 
 
 class RunnerUp(NamedTuple):
-    """The second-best pilot, compared with the recommended one at the most draws.
+    """The second-best pilot, compared with the recommended one at the largest number of draws.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class RunnerUp(NamedTuple):
     lost, won : int
         Inputs that only the recommended one certifies, and inputs that only this one certifies.
     significant : bool
-        Whether a sign test at 5 % finds them different.
+        Whether a sign test at 5 % finds the two different.
     """
 
     place: int
@@ -52,7 +52,7 @@ class RunnerUp(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Recommendation:
-    """A forecast for each pilot and number of draws, and the recommendation.
+    """Forecasts for each pilot and number of draws, with the recommendation.
 
     Attributes
     ----------
@@ -65,18 +65,17 @@ class Recommendation:
     draws : tuple of int
         The numbers of draws in the forecast, ascending.
     certified : ndarray of bool, shape (n_pilots, n_draws, n_inputs)
-        Whether an input is forecast to be certified: of the true class, not abstained, and with a
-        confidence certified strictly above the threshold within the radius.
+        Whether an input is forecast to be certified: it has the true class, the classifier does not
+        abstain, and its confidence is certified strictly above the threshold within the radius.
     place, step : int or None
-        Positions of the recommended pilot and number of draws; None if none certifies anything.
+        Positions of the recommended pilot and number of draws; None if no pilot certifies anything.
     rule : tuple of (float, float or None)
         Half the radius, the radius and twice the radius, each with the best sigma.
     furthest : ndarray of float64, shape (n_pilots,)
-        Largest radius of a correct input in the forecast, at the threshold and the most draws; NaN
-        if there is none.
+        Largest forecast radius of a correct input at the threshold and the largest number of draws;
+        NaN if there is none.
     highest : ndarray of float64, shape (n_pilots,)
-        Largest confidence of a correct input within the radius in the forecast; NaN if there is
-        none.
+        Largest forecast confidence of a correct input within the radius; NaN if there is none.
     """
 
     threshold: float
@@ -96,12 +95,12 @@ class Recommendation:
 
     @property
     def counts(self) -> Ints:
-        """Inputs forecast certified, shape (n_pilots, n_draws)."""
+        """Number of inputs that are forecast to be certified, shape (n_pilots, n_draws)."""
         return np.asarray(self.certified.sum(axis=2), np.int64)
 
     @property
     def total(self) -> int:
-        """Number of inputs, of which every share is a part."""
+        """Number of inputs, the denominator of every share."""
         return int(self.index.size)
 
     @property
@@ -116,12 +115,12 @@ class Recommendation:
 
     @property
     def n(self) -> int | None:
-        """The recommended number of draws of each input, besides those that select the class."""
+        """The recommended number of draws of each input, without those that select the class."""
         return None if self.step is None else self.draws[self.step]
 
     @property
     def count(self) -> int:
-        """Inputs forecast certified with the recommended sigma and n; 0 if there are none."""
+        """Number of inputs that are forecast to be certified with the recommended sigma and n."""
         if self.place is None or self.step is None:
             return 0
         return int(self.counts[self.place, self.step])
@@ -161,10 +160,10 @@ def recommend(
 ) -> Recommendation:
     """Recommend the sigma and n that certify most above a threshold within a radius.
 
-    For each pilot and each of a few numbers of draws n, `forecast` finds the inputs that n draws
+    For each pilot and each of a few numbers of draws n, `forecast` gives the inputs that n draws
     would certify. The recommended sigma has the largest share at `max_draws`, and the recommended n
-    is the least that reaches `share` of it. Among equal shares, the smaller n is chosen, then the
-    smaller sigma.
+    is the smallest that reaches `share` of it. Among equal shares, the smaller n is chosen, then
+    the smaller sigma.
 
     Parameters
     ----------
@@ -181,7 +180,7 @@ def recommend(
     max_draws : int
         Largest number of draws of an input to consider.
     share : float
-        Share of the inputs certified by `max_draws` draws that is enough, in (0, 1].
+        Sufficient share, in (0, 1], of the inputs that `max_draws` draws certify.
     backend, threads
         As in `certify_scores`.
 
@@ -192,7 +191,7 @@ def recommend(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above, the pilots cannot be
+        If an argument has the wrong type or is outside the range stated above, the pilots cannot be
         compared, or `max_draws` draws could not certify anything at this threshold.
 
     Examples
@@ -256,12 +255,13 @@ def draw_counts(
     score_range: tuple[float, float] = (0.0, 1.0),
     band: Band = "ell",
 ) -> tuple[int, ...]:
-    """Return the numbers of draws to forecast: 1, 2 and 5 times powers of ten, and `max_draws`.
+    """Return the numbers of draws for forecasts: 1, 2 and 5 times powers of ten, and `max_draws`.
 
     Parameters
     ----------
     threshold, alpha, score_range, band
-        As in `required_draws`. With fewer draws than it returns, nothing can be certified.
+        As in `required_draws`, whose result is a lower limit, because fewer draws cannot certify
+        anything.
     max_draws : int
         The largest number.
 

@@ -1,9 +1,9 @@
-"""Adaptive runs on made-up draws, whose distribution is one that the draws of a pilot suggest.
+"""Simulated adaptive runs, whose draws have a distribution that the draws of a pilot suggest.
 
-A pilot does not tell the distribution of the scores exactly. So each run of an input makes up
-another one: the counted scores under random weights (the Bayesian bootstrap, Rubin 1981). Half a
-draw is spread evenly over the range, because there may be a tail that the pilot did not reach. The
-anytime test makes the same allowance.
+A pilot does not determine the distribution of the scores exactly. Each simulated run of an input
+therefore has a distribution of its own: the counted scores with random weights (the Bayesian
+bootstrap, Rubin 1981). Half a draw is spread evenly over the range, because there may be a tail
+that the pilot did not reach. The anytime test does the same.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _UNSEEN = 0.5  # draws
 
 
 class Runs(NamedTuple):
-    """Made-up runs of some inputs.
+    """Simulated runs of some inputs.
 
     Attributes
     ----------
     certified : ndarray of bool, shape (n_inputs, n_runs)
         Whether all questions were certified.
     n_draws : ndarray of int64, shape (n_inputs, n_runs)
-        Number of draws, those that selected the class included.
+        Number of draws, including those that selected the class.
     """
 
     certified: NDArray[np.bool_]
@@ -42,7 +42,7 @@ class Runs(NamedTuple):
 
 
 class Population:
-    """A distribution of the scores of one input, made up from its counted draws.
+    """A random distribution of the scores of one input, generated from its counted draws.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Population:
     counts : ndarray of uint32, shape (n_cells,)
         Number of draws in each cell.
     generator : numpy.random.Generator
-        Makes up the weights, and later the draws.
+        Generates the weights, and later the draws.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Population:
         self._generator = generator
 
     def draw(self, n: int) -> Floats:
-        """Make up the scores of n draws."""
+        """Simulate the scores of n draws."""
         cell = np.searchsorted(self._up_to, self._generator.random(n), side="right")
         seen = cell < self._held.size
         scores = self._generator.uniform(*self._range, size=n)
@@ -74,10 +74,10 @@ class Population:
 
 
 def least_on_top(scores: Floats, counts: NDArray[np.uint32], top_count: int) -> float:
-    """Return the least score with which the class is taken to be on top.
+    """Return the smallest score at which the class is assumed to have the largest output.
 
-    As many of the counted draws have it as those in which the class was on top; the votes of single
-    draws are not stored.
+    The number of counted draws with this score or a larger one equals the number of votes of the
+    class, because the votes of single draws are not stored.
 
     Examples
     --------
@@ -90,11 +90,11 @@ def least_on_top(scores: Floats, counts: NDArray[np.uint32], top_count: int) -> 
 
 
 def select_class(population: Population, n0: int, on_top: float) -> Floats:
-    """Make up the draws that select the class, and return their scores.
+    """Simulate the draws that select the class, and return their scores.
 
-    The selection ends as that of an adaptive run: when the class leads clearly, after n0 draws at
-    the latest. A draw counts for the class if its score is at least `on_top`, and otherwise for one
-    rival, so that the selection may take a little longer than with several.
+    The selection ends like that of an adaptive run: when the class leads clearly, and after n0
+    draws at the latest. A draw counts for the class if its score is at least `on_top`, and
+    otherwise for a single other class, so the selection may take a little longer than with several.
     """
     scores = population.draw(n0)
     lead = np.cumsum(np.where(scores >= on_top, 1, -1))
@@ -113,20 +113,20 @@ def simulate(
     seed: int,
     advance: Callable[[int], object] = lambda count: None,
 ) -> Runs:
-    """Make up adaptive runs of some inputs of a sketch.
+    """Simulate adaptive runs of some inputs of a sketch.
 
     Parameters
     ----------
     sketch : ScoreSketch
     rows : ndarray of int64, shape (n_inputs,)
-        Positions of the inputs in the sketch, each with draws.
+        Positions of the inputs in the sketch, which must have draws.
     plan : Plan
         The questions about each input.
     top_count : ndarray of int64, shape (n_inputs,), optional
-        In how many of the draws the class was on top; by default where its score was above the
-        middle of the range.
+        Number of draws in which the class had the largest output; by default the draws with a score
+        above the middle of the range.
     n0 : int
-        Most draws that select a class.
+        Largest number of draws that select a class.
     n_runs : int
         Number of runs of each input.
     seed : int

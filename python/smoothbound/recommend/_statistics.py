@@ -1,4 +1,4 @@
-"""Intervals of shares, means and medians of a few inputs, and a test whether two shares differ."""
+"""Intervals of shares, means and medians of a few inputs, and a test for a difference of shares."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["Estimate", "differ", "mean_of", "median_of", "share_interval"]
 
 Floats = NDArray[np.float64]
 
-_LEVEL = 0.05  # of the sign test, and of what lies outside an interval
-_TIMES = 4000  # that weights are made up for an interval
+_LEVEL = 0.05  # of the sign test, and the probability outside an interval
+_TIMES = 4000  # number of random weights for an interval
 
 
 class Estimate(NamedTuple):
@@ -51,7 +51,7 @@ def share_interval(count: int, total: int) -> tuple[float, float]:
 
 
 def differ(lost: int, won: int) -> bool:
-    """Say whether a two-sided sign test at 5 % finds two pilots different.
+    """Return whether a two-sided sign test at 5 % finds two pilots different.
 
     Parameters
     ----------
@@ -70,19 +70,19 @@ def differ(lost: int, won: int) -> bool:
 
 
 def mean_of(values: Floats, value_range: tuple[float, float]) -> Estimate:
-    """Estimate the mean over all inputs from a few that were taken at random.
+    """Estimate the mean over all inputs from a random sample of a few.
 
-    The interval is that of Learned-Miller and Thomas (2019, arXiv 1905.06208): the few inputs have
-    random weights, and one more input has the least or the greatest value that there is. It also
-    allows for values that no input at hand has. Of values that are 0 or 1 it is the interval of
-    Clopper and Pearson.
+    The interval is that of Learned-Miller and Thomas (2019, arXiv 1905.06208): the inputs have
+    random weights, and one more input has the smallest or the largest possible value. It therefore
+    allows for values that no sampled input has. For values of 0 and 1 it is the interval of Clopper
+    and Pearson.
 
     Parameters
     ----------
     values : ndarray of float64, shape (n_inputs, n_runs)
-        Values of each input, all equally likely. Each set of weights picks one of each input.
+        Equally likely values of each input. Each set of weights uses one value of each input.
     value_range : (float, float)
-        The least and the greatest value that an input can have.
+        The smallest and the largest possible value of an input.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def mean_of(values: Floats, value_range: tuple[float, float]) -> Estimate:
 
 
 def median_of(values: Floats, value_range: tuple[float, float]) -> Estimate:
-    """Estimate the median over all inputs, as `mean_of` estimates the mean.
+    """Estimate the median over all inputs; see `mean_of`.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def median_of(values: Floats, value_range: tuple[float, float]) -> Estimate:
 
 
 def _made_up(values: Floats) -> tuple[Floats, Floats]:
-    """Return values of shape (_TIMES, n_inputs), and weights of them and of one more input."""
+    """Return random values, shape (_TIMES, n_inputs), and weights for these and one more input."""
     generator = np.random.default_rng(0)
     n_inputs, n_runs = values.shape
     run = generator.integers(n_runs, size=(_TIMES, n_inputs))

@@ -1,6 +1,6 @@
 """Scores as NumPy arrays, from NumPy, torch, Arrow, DLPack, the buffer protocol and lists.
 
-Memory is shared if the producer allows it, with any strides. It is never written to.
+Memory is shared if the producer allows it, with any strides. It is only read.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def as_scores(scores: Any) -> NDArray[Any]:
     Parameters
     ----------
     scores : array, shape (n_inputs, n_draws)
-        A NumPy array; a torch tensor on any device; an Arrow tensor or array of lists; anything
-        with DLPack, the buffer protocol or the array interface; a data frame or an Arrow table
-        all of whose columns are floats; or nested lists. These are copied: scores on another
-        device, in bfloat16 (widened to float32) or in another byte order, Arrow arrays in several
-        chunks, tables and lists. Others share their memory with the result if they can.
+        A NumPy array; a torch tensor on any device; an Arrow tensor or array of lists; an object
+        with DLPack, the buffer protocol or the array interface; a data frame or an Arrow table with
+        only columns of floats; or nested lists. Scores on another device, in bfloat16 (widened to
+        float32) or in another byte order, Arrow arrays in several chunks, tables and lists are
+        copied. Other objects share their memory with the result if possible.
 
     Returns
     -------
@@ -47,8 +47,8 @@ def as_scores(scores: Any) -> NDArray[Any]:
         If the scores, or those of any column or row, are not floats of 16, 32 or 64 bits, or if
         they cannot be read.
     ValueError
-        If they do not have the shape (n_inputs, n_draws), there are no draws, or some are masked
-        or null.
+        If the scores do not have the shape (n_inputs, n_draws), there are no draws, or some scores
+        are masked or null.
 
     Examples
     --------
@@ -65,12 +65,12 @@ def as_scores(scores: Any) -> NDArray[Any]:
             + _SHAPES.get(array.ndim, "")
         )
     if array.shape[1] == 0:
-        raise ValueError("scores must hold at least one draw an input, got none")
+        raise ValueError("scores must hold at least one draw for each input, got none")
     return array
 
 
 def as_floats(scores: Any) -> NDArray[Any]:
-    """View `scores` as a NumPy array of floats of any shape; otherwise as `as_scores`.
+    """View `scores` as a NumPy array of floats of any shape; see `as_scores`.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def outside_range(
     name: str = "scores",
     i: int | None = None,
 ) -> ValueError:
-    """Return the error about a row, number i of several, with a score outside the range or NaN."""
+    """Return the error about row i, which has a score that is NaN or outside the range."""
     a, b = score_range
     row = row.astype(np.float64)  # its own type would round a and b
     j = checks.first_outside(row, a, b)
@@ -115,7 +115,7 @@ def outside_range(
 
 
 def look_like_logs(scores: NDArray[Any]) -> bool:
-    """Say whether scores may be logarithms of probabilities: none above 0, and some below.
+    """Return whether scores may be logarithms of probabilities: none above 0, and some below.
 
     Examples
     --------
@@ -234,12 +234,12 @@ def _from_protocols(scores: Any) -> NDArray[Any]:
 
 
 def _check_columns(names: Iterable[Any], dtypes: Iterable[Any]) -> None:
-    """Refuse a table with a column of anything but floats, which would be counted as draws."""
+    """Refuse a table with a column that is not of floats, because it would count as draws."""
     for name, dtype in zip(names, dtypes, strict=True):
         if getattr(dtype, "kind", str(dtype).lower()) not in _FLOATS:
             raise TypeError(
                 f"scores must be float16, float32 or float64 in every column, got {dtype} in the "
-                f"column {name!r}; pass the columns of scores alone"
+                f"column {name!r}; pass only the columns of scores"
             )
 
 

@@ -27,9 +27,9 @@ from smoothbound.scores._score_file import (
 
 __all__ = ["open_arrow", "open_parquet"]
 
-_PAGE_BYTES = 1 << 20  # of Parquet, read at a time, because a row group may hold the whole file
-_IDS_ROWS = 4096  # of the columns beside the scores, read at a time
-_IDS = (  # types of columns that say which input a row is about
+_PAGE_BYTES = 1 << 20  # of Parquet read at a time, because a row group may hold the whole file
+_IDS_ROWS = 4096  # rows of the other columns read at a time
+_IDS = (  # types of columns that identify the input of a row
     pa.types.is_integer,
     pa.types.is_floating,
     pa.types.is_boolean,
@@ -40,7 +40,7 @@ _IDS = (  # types of columns that say which input a row is about
 
 
 def open_parquet(path: Path, key: str | None) -> ScoreFile:
-    """Open a Parquet file of scores: `open_scores`."""
+    """Open a Parquet file of scores; see `open_scores`."""
 
     def open_file() -> pq.ParquetFile:
         return pq.ParquetFile(
@@ -70,7 +70,7 @@ def open_parquet(path: Path, key: str | None) -> ScoreFile:
 
 
 def open_arrow(path: Path, key: str | None) -> ScoreFile:
-    """Open an Arrow IPC file or stream of scores: `open_scores`."""
+    """Open an Arrow IPC file or stream of scores; see `open_scores`."""
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     schema, batches = _arrow_batches(mapped)
@@ -113,12 +113,12 @@ def _arrow_batches(mapped: mmap.mmap) -> tuple[pa.Schema, Iterator[pa.RecordBatc
 
 
 def _list_column(path: Path, key: str | None, schema: pa.Schema) -> tuple[str, str, np.dtype[Any]]:
-    """Return the name of the column of scores, what to call it in errors, and its type."""
+    """Return the name of the column of scores, its name for errors, and its type."""
     lists = [each.name for each in schema if _is_list(each.type)]
     if not lists:
         raise StoreError(
             f"{path} has no column of lists: the scores of each input must be one list, as in "
-            "pyarrow.table({'scores': list(scores)}). A column a draw is read from .csv alone"
+            "pyarrow.table({'scores': list(scores)}). One column per draw is for .csv files only"
         )
     name = choose(path, "columns of lists", key, lists)
     what = f"{name} of {path}"
@@ -128,7 +128,7 @@ def _list_column(path: Path, key: str | None, schema: pa.Schema) -> tuple[str, s
 
 
 def _others(schema: pa.Schema, scores: str) -> tuple[list[str], tuple[str, ...]]:
-    """Return the names of the columns beside the scores to keep, and of those to leave out."""
+    """Return the names of the other columns to keep, and of those to leave out."""
     kept: list[str] = []
     left_out: list[str] = []
     for each in schema:
@@ -139,9 +139,9 @@ def _others(schema: pa.Schema, scores: str) -> tuple[list[str], tuple[str, ...]]
 
 
 def _gathered(path: Path, batches: Iterable[pa.RecordBatch]) -> pa.Table:
-    """Read the columns beside the scores, a few rows at a time, as far as memory holds them.
+    """Read the other columns, a few rows at a time, if they fit in memory.
 
-    A small file can hold a large column, because a repeated text is stored once.
+    A small file can hold a large column, because a repeated text is stored only once.
     """
     parts: list[pa.Table] = []
     size = 0
@@ -160,7 +160,7 @@ def _gathered(path: Path, batches: Iterable[pa.RecordBatch]) -> pa.Table:
 
 
 def _rows(what: str, start: int, column: pa.Array[Any], n_draws: int | None) -> Scores:
-    """Return lists as the rows of an array. The first one is row `start`, for errors."""
+    """Return lists as the rows of an array; `start` is the number of the first row for errors."""
     import pyarrow.compute as pc  # takes a tenth of a second
 
     lengths = pc.list_value_length(column)

@@ -1,8 +1,8 @@
-"""Scores from a CSV file: one line an input, with or without a header.
+"""Scores from a CSV file with a line for each input, with or without a header.
 
 In a file with a header the scores are the columns whose names are one word with a number after it,
-such as s0, s1, s2 or 0, 1, 2. The other columns say which input a line is about. The choice of the
-columns never depends on the values, because scores left out by their values would make a
+such as s0, s1, s2 or 0, 1, 2. The other columns identify the input of a line. The choice of the
+columns never depends on the values, because leaving out scores by their values would make a
 certificate false.
 """
 
@@ -24,12 +24,12 @@ __all__ = ["open_csv"]
 
 _DIGITS = "0123456789"
 _LINES_LOOKED_AT = 100
-_NAMES_SHOWN = 5  # of a header, in an error
-_LONGEST_NAME = 30  # of them, in characters
+_NAMES_SHOWN = 5  # names of a header in an error
+_LONGEST_NAME = 30  # characters of such a name
 
 
 def open_csv(path: Path, key: str | None) -> ScoreFile:
-    """Open a CSV file of scores: `open_scores`."""
+    """Open a CSV file of scores; see `open_scores`."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         lines = _lines(path, file)
         head = list(islice(lines, 1 + _LINES_LOOKED_AT))
@@ -90,7 +90,7 @@ def _columns(
     numbers = [cell for cell in first if _is_number(cell) and not cell.isdigit()]
     if numbers or "" in first[1:]:
         raise StoreError(
-            f"{path} has a first line that is neither numbers alone nor a header, because it holds "
+            f"{path} has a first line that is neither only numbers nor a header, because it holds "
             f"{(numbers or [''])[0]!r} beside text; add a header that names the columns of scores "
             "by a word and a number, such as s0,s1,s2"
         )
@@ -128,7 +128,7 @@ def _short(name: str) -> str:
 
 
 def _refuse_other_separators(path: Path, first: list[str]) -> None:
-    """Refuse a file whose cells end with another sign, and say how to write it again."""
+    """Refuse a file with another separator than a comma, with advice how to convert it."""
     for sign in (";", "\t"):
         if any(sign in cell for cell in first):
             decimal = ", decimal=','" if len(first) > 1 else ""
@@ -140,7 +140,7 @@ def _refuse_other_separators(path: Path, first: list[str]) -> None:
 
 
 def _refuse_whole_columns(path: Path, lines: list[list[str]]) -> None:
-    """Refuse a column of whole numbers beside others, because it may hold ids or labels."""
+    """Refuse a column of whole numbers among other columns, because it may hold ids or labels."""
     whole = [all(cell.strip().isdigit() for cell in column) for column in zip(*lines, strict=True)]
     if any(whole) and not all(whole):
         raise StoreError(

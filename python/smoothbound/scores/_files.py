@@ -1,7 +1,7 @@
 """Scores from a file, a few rows at a time: .npy, .npz, Parquet, Arrow IPC and CSV.
 
-Each row holds the scores of one input, and all rows hold the same number of scores. Nothing is ever
-unpickled. No file needs to fit into memory, because .npy and Arrow files are memory-mapped and the
+Each row holds the scores of one input, and all rows hold the same number of scores. No data is
+unpickled. Files need not fit in memory, because .npy and Arrow files are memory-mapped and the
 others are streamed.
 """
 
@@ -23,33 +23,33 @@ __all__ = ["open_scores"]
 
 
 def open_scores(path: str | Path | Sequence[str | Path], key: str | None = None) -> ScoreFile:
-    """Open a file of scores, several, or a folder of Parquet files.
+    """Open a file of scores, several files, or a folder of Parquet files.
 
     Parameters
     ----------
     path : str, Path, or a sequence of them
-        A .npy file, shape (n_inputs, n_draws); an .npz file with such an array; a Parquet file or
-        an Arrow IPC file (.arrow, .feather) or stream (.arrows) with a column of lists, one list
-        of scores per input; or a .csv file with one line per input. In a CSV file whose first line
-        is a header, the scores are the columns whose names are one word with a number after it,
-        such as s0, s1, s2 or 0, 1, 2. Without a header all columns are scores. Several files, or a
-        folder of Parquet files at any depth, are one table with the rows of all in their order, and
-        with the file of each row in the column "file". All rows need the same number of scores. A
-        folder named ``key=value`` gives a column ``key``.
+        A .npy file of shape (n_inputs, n_draws); an .npz file with such an array; a Parquet file or
+        an Arrow IPC file (.arrow, .feather) or stream (.arrows) with a column of lists, one list of
+        scores per input; or a .csv file with one line per input. In a CSV file whose first line is
+        a header, the scores are the columns whose names are one word with a number after it, such
+        as s0, s1, s2 or 0, 1, 2. Without a header all columns are scores. Several files, or a
+        folder of Parquet files at any depth, make one table with the rows of all files in order,
+        and with the file of each row in the column "file". All rows must have the same number of
+        scores. A folder named ``key=value`` gives a column ``key``.
     key : str, optional
-        Name of the array, of the column, or of the columns of a CSV file without their numbers.
-        Needed if there are several.
+        Name of the array, of the column, or of the columns of a CSV file without their numbers. It
+        is needed if there are several.
 
     Returns
     -------
     ScoreFile
-        The size of the table, and an iterator over its rows, about 64 MB at a time.
+        The size of the table, with an iterator over its rows, about 64 MB at a time.
 
     Raises
     ------
     StoreError
-        If a file is missing, damaged, of another kind, or does not hold a table of scores, or if
-        files do not fit together.
+        If a file is missing, is damaged, has another format or does not hold a table of scores, or
+        if the files do not match.
     """
     checks.optional("key", key, str)
     if isinstance(path, str | Path) and not is_folder(checks.path("path", path)):
@@ -83,7 +83,7 @@ def _open_one(path: Path, key: str | None) -> ScoreFile:
         file = kinds[suffix](path, key)
     except StoreError:
         raise
-    except Exception as error:  # the readers raise more kinds on damaged files than they document
+    except Exception as error:  # for damaged files the readers raise more types than they document
         raise StoreError(f"{path} cannot be read: {error}") from error
     if file.n_draws * file.dtype.itemsize > memory_limit():
         raise StoreError(f"{path} claims {file.n_draws} draws in a row, more than memory holds")

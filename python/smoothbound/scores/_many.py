@@ -20,11 +20,11 @@ FILE = "file"
 
 
 def files_of(paths: Sequence[Path]) -> list[tuple[Path, dict[str, str]]]:
-    """Return all files of paths, each with the values that its folders state.
+    """Return all files of paths, each with the values from the names of its folders.
 
-    A folder is a data set of Parquet files: all that are in it at any depth, in the order of their
-    paths. A folder inside that is named ``key=value`` states a value of the column ``key``. Names
-    that begin with a dot or an underscore are left out, as other readers of such data sets do.
+    A folder is a data set of all Parquet files in it at any depth, in the order of their paths. A
+    folder inside it with a name ``key=value`` gives the value of a column ``key``. Names that begin
+    with a dot or an underscore are left out, as by other readers of such data sets.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def files_of(paths: Sequence[Path]) -> list[tuple[Path, dict[str, str]]]:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether there is a folder of this name, also if no file can have such a name."""
+    """Return whether there is a folder of this name; False if no file can have this name."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -75,22 +75,21 @@ def open_many(
     key: str | None,
     open_one: Callable[[Path, str | None], ScoreFile],
 ) -> ScoreFile:
-    """Open files as one table, whose rows are those of the files in their order.
+    """Open files as one table with the rows of the files in order.
 
     Parameters
     ----------
     found : sequence of (Path, dict)
         The result of `files_of`.
     key : str, optional
-        As for `open_scores`, of each file.
-    open_one : callable
-        Opens a file.
+        As for `open_scores`, for each file.
+    open_one : callable Opens a file.
 
     Raises
     ------
     StoreError
-        If a file cannot be read, they hold different numbers of draws, or the columns beside the
-        scores do not fit together.
+        If a file cannot be read, the files have different numbers of draws, or their other columns
+        do not match.
     """
     files = [open_one(path, key) for path, _ in found]
     first = files[0]
@@ -121,9 +120,10 @@ def _chunks(files: Sequence[ScoreFile], dtype: np.dtype[np.floating]) -> Iterato
 
 
 def _ids(found: Sequence[tuple[Path, dict[str, str]]], files: Sequence[ScoreFile]) -> pa.Table:
-    """Join the columns beside the scores, with the file of each row before them.
+    """Join the other columns, after a column with the file of each row.
 
-    The files are categories, because their names would take more memory than all other columns.
+    The files are a categorical column, because their names would take more memory than all other
+    columns.
     """
     tables = []
     for (path, stated), file in zip(found, files, strict=True):
@@ -143,6 +143,6 @@ def _ids(found: Sequence[tuple[Path, dict[str, str]]], files: Sequence[ScoreFile
         return pa.concat_tables(tables, promote_options="default").unify_dictionaries()
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise StoreError(
-            f"the columns beside the scores do not fit together: {error}; save the files without "
+            f"the columns beside the scores do not match: {error}; save the files without "
             "them, or with the same types"
         ) from error

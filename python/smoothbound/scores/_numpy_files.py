@@ -30,7 +30,7 @@ _Header = tuple[tuple[int, ...], bool, np.dtype[Any], int]  # shape, by columns,
 
 
 def open_npy(path: Path, key: str | None) -> ScoreFile:
-    """Open a .npy file of scores: `open_scores`."""
+    """Open a .npy file of scores; see `open_scores`."""
     if key is not None:
         raise StoreError(f"{path} holds one array without a name; leave out the key {key!r}")
     with open_plain(path) as file:
@@ -45,7 +45,7 @@ def open_npy(path: Path, key: str | None) -> ScoreFile:
 
     def chunks() -> Iterator[Scores]:
         for start in range(0, n_inputs, rows):
-            # Mapped anew each time, because pages that were read stay in memory while mapped.
+            # Mapped again each time, because pages that were read stay in memory while mapped.
             mapped = np.memmap(path, dtype, "r", start_of_scores, shape, order)
             yield np.ascontiguousarray(mapped[start : start + rows], dtype=native)
 
@@ -53,14 +53,14 @@ def open_npy(path: Path, key: str | None) -> ScoreFile:
 
 
 def open_npz(path: Path, key: str | None) -> ScoreFile:
-    """Open an .npz file of scores: `open_scores`."""
+    """Open an .npz file of scores; see `open_scores`."""
     if not zipfile.is_zipfile(path):
         raise StoreError(f"{path} cannot be read: it is cut short, damaged or not an .npz file")
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         members = {name.removesuffix(".npy"): name for name in names}
         if len(members) < len(names):
-            raise StoreError(f"{path} holds two arrays of the same name; save it anew")
+            raise StoreError(f"{path} holds two arrays of the same name; save it again")
         headers = _headers(archive, members)
         tables = [name for name, (shape, _, dtype, _) in headers.items() if _is_table(shape, dtype)]
         among = tables if key is None and len(tables) == 1 else list(members)
@@ -96,7 +96,7 @@ def open_npz(path: Path, key: str | None) -> ScoreFile:
 
 
 def _headers(archive: zipfile.ZipFile, members: dict[str, str]) -> dict[str, _Header]:
-    """Return shape, order, type and number of bytes of each member that is an array."""
+    """Return the shape, order, type and number of bytes of each member that is an array."""
     headers: dict[str, _Header] = {}
     for name, member in members.items():
         with archive.open(member) as stream, suppress(StoreError):

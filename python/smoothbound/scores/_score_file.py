@@ -32,7 +32,7 @@ CHUNK_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class ScoreFile:
-    """Scores of `n_inputs` inputs with `n_draws` draws each.
+    """Scores of `n_inputs` inputs with `n_draws` draws each, read a few rows at a time.
 
     Parameters
     ----------
@@ -41,13 +41,13 @@ class ScoreFile:
     dtype : dtype
         float16, float32 or float64.
     chunks : iterator of ndarray, shape (n_rows, n_draws)
-        The rows in their order, about 64 MB at a time.
+        The rows in order, about 64 MB at a time.
     ids : pyarrow.Table of n_inputs rows, optional
-        The columns beside the scores that hold numbers, texts or dates.
+        The other columns that hold numbers, texts or dates.
     left_out : tuple of str
-        The names of the other columns, which are not read.
+        The names of columns that are not read.
     parts : tuple of (int, Path)
-        If the rows come from several files: the first row of each, and the file.
+        If the rows come from several files, the first row of each file with its path.
     """
 
     n_inputs: int
@@ -60,7 +60,7 @@ class ScoreFile:
 
 
 def readable(path: Path, chunks: Iterator[Scores]) -> Iterator[Scores]:
-    """Pass chunks on; turn an error into a `StoreError`, because damage may show only here."""
+    """Yield chunks; turn errors into a `StoreError`, because damage may show only here."""
     try:
         yield from chunks
     except StoreError:
@@ -70,7 +70,7 @@ def readable(path: Path, chunks: Iterator[Scores]) -> Iterator[Scores]:
 
 
 def between(rows: range, chunks: Iterable[Scores]) -> Iterator[Scores]:
-    """Yield the parts of chunks that hold some rows in succession."""
+    """Yield the parts of chunks that hold a range of rows."""
     at = 0
     for chunk in chunks:
         part = chunk[max(rows.start - at, 0) : max(rows.stop - at, 0)]
@@ -121,7 +121,7 @@ def regrouped(pieces: Iterable[Scores], rows: int) -> Iterator[Scores]:
 
 
 def rows_per_chunk(n_draws: int, itemsize: int) -> int:
-    """Return how many rows are read at a time."""
+    """Return the number of rows to read at a time."""
     return max(1, CHUNK_BYTES // (n_draws * itemsize))
 
 

@@ -1,4 +1,4 @@
-"""Certificates computed again from what a folder kept: to verify them, or at other radii."""
+"""Certificates computed again from the data of a folder, to verify them or at other radii."""
 
 from smoothbound._utils.faces import face
 

@@ -1,8 +1,8 @@
-"""The counts of all classes of a run, held against each other and against the other numbers.
+"""The counts of all classes of a run, compared with each other and with the other numbers.
 
-No certificate of a run rests on them. What they certify later is computed from them, so that they
-are verified by what draws imply: each class has a score in every draw, each draw has one vote, the
-scores of a draw add up to 1, and the selected class is one of those that were counted.
+No certificate of a run depends on them, but later certificates are computed from them. They are
+verified by facts about draws: each class has a score in every draw, each draw has one vote, the
+scores of a draw sum to 1, and the selected class is one of the counted classes.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ class ClassesVerifier:
     Parameters
     ----------
     settings : RunSettings
-        Of a run that counted classes.
+        Settings of a run that counted classes.
     found : Verification
-        Takes the outcomes.
+        Receives the outcomes.
     """
 
     def __init__(self, settings: RunSettings, found: Verification) -> None:
         self._settings, self._found = settings, found
         self._edges = default_edges()
-        self._n_model_classes: int | None = None  # that of the first input with counts
+        self._n_model_classes: int | None = None  # from the first input with counts
 
     def row(self, row: Mapping[str, Any]) -> list[Finding]:
-        """Verify the row of one input; return what does not hold."""
+        """Verify the row of one input; return the findings."""
         index, tally = int(row["index"]), self._found.tally(_KIND)
         words = list(self._faults(row))
         tally.wrong += bool(words)
@@ -74,7 +74,7 @@ class ClassesVerifier:
             k = int(wrong[0])
             return [f"are of {draws[k]} draws of class {self._name(k)}, and n_draws is {n}"]
         table = rows.table(votes + 1)
-        # Draws at or above each edge, and above it, of each class.
+        # The draws of each class at or above each edge, and those above it.
         reached = np.cumsum(table[:, votes - 1 :: -1], axis=1)[:, ::-1]
         at_least, above = reached[:, ::2], np.append(reached[:, 1::2], 0 * reached[:, :1], axis=1)
         return [
@@ -110,7 +110,7 @@ class ClassesVerifier:
         ]
 
     def _of_sums(self, cells: Counts, n: int) -> list[str]:
-        """Hold the sum of the mean scores against 1, up to a cell for each class."""
+        """Compare the sum of the mean scores with 1, up to a cell for each class."""
         if not self._is_complete(len(cells)):
             return []
         lower = np.repeat(self._edges, 2)[:-1]  # the lower edge of each cell
@@ -123,7 +123,7 @@ class ClassesVerifier:
     def _of_the_selected(
         self, row: Mapping[str, Any], votes: Counts, at_least: Counts, above: Counts
     ) -> list[str]:
-        """Hold the selected class against its votes and scores that were counted by themselves."""
+        """Compare the selected class with its votes and scores that were counted separately."""
         named = self._settings.classes
         names = range(votes.size) if named == "all" else list(named or ())
         selected = int(row["selected"])
@@ -139,7 +139,7 @@ class ClassesVerifier:
             return words
         try:
             own = packed_counts.unpack(row["sketch"], 2 * SKETCH_EDGES - 1).astype(np.int64)
-        except ValueError:  # the counts of the scores are verified by themselves
+        except ValueError:  # the counts of the scores are verified separately
             return words
         reached = np.cumsum(own[::-1])[::-1]
         place = self._edges * (SKETCH_EDGES - 1)

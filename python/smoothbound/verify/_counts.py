@@ -1,10 +1,11 @@
-"""Certificates of a fixed number of draws, computed again from the counts of their scores.
+"""Verification of certificates of a fixed number of draws, from the counts of their scores.
 
-The counts do not say where in its cell a score lies. Theorem 2 does not fall when a score grows.
-So the bound of the scores moved to the lower edge of their cells is proved by the counts alone, and
-that of the scores moved to the upper edge is the greatest that they allow. A stated bound holds if
-it is not above the first, and does not hold if it is above the second. Between the two it fits the
-counts; the difference is at most the width of a cell.
+The counts do not determine where in its cell a score lies. The bound of Theorem 2 does not decrease
+when a score increases. The counts therefore prove the bound of scores that are moved to the lower
+edge of their cells, and the largest bound that they allow is that of scores moved to the upper
+edge. A stated bound holds if it is not above the first, and does not hold if it is above the
+second. Between the two it is consistent with the counts; the difference is at most the width of a
+cell.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ __all__ = ["CountsVerifier", "class_radius_findings", "shown"]
 Vector = NDArray[np.float64]
 Bound = Callable[[Vector], Vector]
 
-_BELOW = 1e-9  # of the range, or of sigma: how much lower than the reference a backend may be
-_RADIUS_STEP = 1e-6  # of sigma: how much smaller than the reference a radius may be
-_ROUNDING = 1e-12  # of the range: how far two ways to sum the same scores may lie apart
+_BELOW = 1e-9  # of the range or of sigma: a backend may be this much lower than the reference
+_RADIUS_STEP = 1e-6  # of sigma: a radius may be this much smaller than that of the reference
+_ROUNDING = 1e-12  # of the range: two sums of the same scores may differ by this
 # Why the counts of cells do not determine a bound.
 _TANGENT = "rests on which draws were the first ones, and counts keep no order"
 _NEEDS = {
@@ -50,8 +51,8 @@ _NEEDS = {
 class _Bounds:
     """The bounds of one input by one method at each r = R / sigma.
 
-    `proved` is the greatest that the counts prove, `allowed` the greatest and `least` the smallest
-    that they allow.
+    `proved` is the largest bound that the counts prove. `allowed` is the largest and `least` the
+    smallest bound that they allow.
     """
 
     proved: Bound
@@ -60,7 +61,7 @@ class _Bounds:
 
 
 class _Scores:
-    """The counted scores of one input: what is known about them, edge by edge."""
+    """The counted scores of one input: the numbers of draws at each edge."""
 
     def __init__(self, edges: Vector, counts: NDArray[np.uint32]) -> None:
         self.edges, self.n = edges, int(counts.sum())
@@ -69,7 +70,8 @@ class _Scores:
         down, up = self.at_edge.copy(), self.at_edge.copy()
         down[:-1] += self.between
         up[1:] += self.between
-        # The draws up to each edge, with the scores of a cell at its lower or at its upper edge.
+        # The draws up to each edge if scores are at the lower, or at the upper, edge of their
+        # cells.
         self.up_to_down, self.up_to_up = np.cumsum(down), np.cumsum(up)
 
     @cached_property
@@ -93,7 +95,7 @@ class CountsVerifier:
     ----------
     settings : RunSettings
     found : Verification
-        Takes the outcomes.
+        Receives the outcomes.
     """
 
     def __init__(self, settings: RunSettings, found: Verification) -> None:
@@ -122,7 +124,7 @@ class CountsVerifier:
         )
 
     def row(self, row: Mapping[str, Any]) -> list[Finding]:
-        """Verify the row of one input; return what does not hold."""
+        """Verify the row of one input; return the findings."""
         index = int(row["index"])
         if row["status"] == "failed":
             return self._of_failed(index, row)
@@ -256,7 +258,7 @@ class CountsVerifier:
         return findings
 
     def _radius(self, index: int, method: Method, stated: Any, bounds: _Bounds) -> list[Finding]:
-        """Verify the certified radius of each threshold: the bound there is not below it."""
+        """Verify the certified radius of each threshold: the bound there must not be below it."""
         settings = self._settings
         name, tally = f"radius_{method.name}", self._found.tally(f"radius_{method.name}")
         a, b = settings.score_range
@@ -281,7 +283,7 @@ class CountsVerifier:
         return findings
 
     def _votes(self, index: int, row: Mapping[str, Any], scores: _Scores) -> list[Finding]:
-        """Verify what rests on the votes: their number, the mean and the class radius."""
+        """Verify the number of votes, the mean score and the class radius."""
         settings, findings = self._settings, []
         top_count, n = int(row["top_count"]), scores.n
         low, high = self._votes_allowed(scores)
@@ -303,10 +305,11 @@ class CountsVerifier:
         return findings
 
     def _votes_allowed(self, scores: _Scores) -> tuple[int, int]:
-        """Return the least and the greatest number of draws that chose the class.
+        """Return the smallest and the largest number of draws that chose the class.
 
-        The score of the class that is on top is above 1/2, or it is that of one class of more than
-        two. The margin of the class is above 0 if it is on top.
+        A class with a score above 1/2 has the largest output. A class with a smaller score can have
+        it only if there are more than two classes. The margin of a class is above 0 if it has the
+        largest output.
         """
         settings, n, middle = self._settings, scores.n, SKETCH_EDGES // 2
         if settings.measure == "vote":
@@ -319,7 +322,7 @@ class CountsVerifier:
         return 0, n
 
     def _status(self, index: int, row: Mapping[str, Any], last: _Bounds) -> list[Finding]:
-        """Verify that the class is abstained from where it must be."""
+        """Verify that the classifier abstains if it must."""
         cutoff = self._settings.cutoff
         if cutoff is None:
             return []
@@ -360,5 +363,5 @@ def _words(stated: float, allowed: float, least: float) -> str:
 
 
 def shown(x: float) -> str:
-    """Print a number with all its digits; a certificate that is not there is nan."""
+    """Return a number with all its digits as text; a missing certificate is nan."""
     return "nan" if math.isnan(x) else exact(float(x))

@@ -1,4 +1,4 @@
-"""Other questions about a finished run, answered from what it kept, without the model."""
+"""Other questions about a finished run, answered from its stored data without the model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["recertify_results"]
 
 Columns = dict[str, Any]
 
-_AT_A_TIME = 1000  # inputs whose counts are in memory at once: 32 MiB
+_AT_A_TIME = 1000  # inputs whose counts are in memory together: 32 MiB
 
 
 @name_the_extra()
@@ -45,35 +45,36 @@ def recertify_results(
     alpha: float | None = None,
     advance: Callable[[int], object] = lambda count: None,
 ) -> None:
-    """Certify a finished run at other radii and thresholds, from the scores that it counted.
+    """Certify a finished run at other radii and thresholds, from its counted scores.
 
-    The bounds are those of Theorem 2 with the edges of the counts as knots: at most the width of a
-    cell, 1/4096 of the range, below those of the scores. A run with adaptive draws answers only the
-    questions that it asked, of which some are chosen.
+    The bounds are those of Theorem 2 with the edges of the counts as knots. They are below those
+    from the scores by at most the width of a cell, 1/4096 of the range. A run with adaptive draws
+    answers only the questions that it asked, and the arguments select some of them.
 
     Parameters
     ----------
     results : str, Path or StoredResults
-        Folder of a finished run, or one that is open. It is read a few rows at a time.
+        Folder of a finished run, or its opened results. It is read a few rows at a time.
     out : str or Path
-        Results folder to write, which is missing or empty. It is one that all commands read.
+        Results folder to write, which must be missing or empty. All commands can read it.
     radii, thresholds : sequence of float, optional
-        By default those of the run.
+        Radii and thresholds; by default those of the run.
     bands : sequence of {"ell", "dkw"}, optional
-        Bands of the bounds, of which the last decides on abstention; by default "ell".
+        Bands of the bounds, by default "ell". The last one decides on abstention.
     alpha : float, optional
         Failure probability of each certificate; by default that of the run. Choose it and the band
         before you look at results.
     advance : callable
-        Is called with the number of inputs that were just certified.
+        A function that is called with the number of inputs just certified.
 
     Raises
     ------
     StoreError
-        If the folder cannot be read, is not of a finished run or holds no counted scores, or `out`
-        holds files or cannot be written.
+        If the folder cannot be read, does not hold a finished run, or holds no counted scores, or
+        if `out` holds files or cannot be written.
     TypeError, ValueError
-        If an argument is not of the kind stated above, or was not asked of adaptive draws.
+        If an argument has the wrong type or is out of range, or adaptive draws were not asked about
+        it.
     """
     folder = checks.path("out", out)
     _require_free(folder)
@@ -113,7 +114,7 @@ def recertify_results(
 
 
 def _require_free(folder: Path) -> None:
-    """Refuse a folder that holds any file, or a path that is no folder."""
+    """Refuse a folder that holds files, or a path that is not a folder."""
     try:
         if is_there(folder) and (
             not folder.is_dir() or any(not one.name.startswith(".") for one in folder.iterdir())
@@ -213,12 +214,12 @@ def _outcomes(
 def _refuse_other_questions(
     before: RunSettings, made: RunSettings, bands: Sequence[Band] | None, alpha: float | None
 ) -> None:
-    """Refuse what the draws of an adaptive run do not answer.
+    """Refuse arguments that the draws of an adaptive run do not answer.
 
     Raises
     ------
     ValueError
-        With the reason.
+        If there is such an argument. The error states the reason.
     """
     if bands is not None:
         raise ValueError(
@@ -243,7 +244,7 @@ def _refuse_other_questions(
 
 
 def _next_of(grid: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the least number of a grid that is not below each value; NaN if there is none."""
+    """Return the smallest number of a grid that is at least each value; NaN if there is none."""
     place = np.searchsorted(grid, np.nan_to_num(values, nan=np.inf))
     return np.ascontiguousarray(np.append(grid, np.nan)[place])
 
@@ -251,15 +252,15 @@ def _next_of(grid: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[
 def _chosen(stored: StoredResults, made: RunSettings) -> Iterator[Columns]:
     """Yield the columns of all inputs, with the answers to some of the questions.
 
-    A confidence above a threshold is certified where one above a greater threshold of the run is,
-    and a radius where a greater one is.
+    A threshold is certified if a larger threshold of the run is, and a radius if a larger radius
+    is.
     """
     before, (method,) = stored.settings, made.methods
     assert before.adaptive is not None
     found_radii = before.adaptive.asked == "FindRadius"
     a = made.score_range[0]
     cuts = np.array(sorted(set(made.thresholds)))
-    stated = np.array([a, *np.nextafter(cuts, np.inf)])  # the next numbers, as runs state them
+    stated = np.array([a, *np.nextafter(cuts, np.inf)])  # the next floats, as in runs
     grid = np.array([np.nan, *sorted(set(made.radii))])
     at_radii = [before.radii.index(radius) for radius in made.radii]
     at_cuts = [before.thresholds.index(c) for c in made.thresholds]

@@ -1,8 +1,8 @@
-"""Certificates of adaptive draws, computed again from the states of their tests.
+"""Verification of certificates of adaptive draws, from the states of their tests.
 
-A state holds the draws between the looks of the test. The reference plays the same game on them: it
-chooses its own bets, and certifies a claim if its wealth reaches 1 / alpha at a look. If its bets
-are a little less lucky than those of the run, it takes the bets of the fallback, which are those of
+A state holds the draws between the looks of the test. The reference tests the same claims on them:
+it chooses its own bets, and certifies a claim if its wealth reaches 1 / alpha at a look. If its
+bets gain a little less than those of the run, it uses the bets of the fallback, which are those of
 the core, and computes their wealth itself. Either wealth proves the claim.
 """
 
@@ -34,7 +34,7 @@ __all__ = ["StatesVerifier"]
 
 Vector = NDArray[np.float64]
 
-_LEAST_ALPHA = 1e-302  # no wealth reaches 1 / this, so that a process goes through all draws
+_LEAST_ALPHA = 1e-302  # no wealth reaches its inverse, so a process uses all draws
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class StatesVerifier:
     ----------
     settings : RunSettings
     found : Verification
-        Takes the outcomes.
+        Receives the outcomes.
     """
 
     def __init__(self, settings: RunSettings, found: Verification) -> None:
@@ -90,7 +90,7 @@ class StatesVerifier:
         (self._method,) = settings.methods
 
     def row(self, row: Mapping[str, Any]) -> list[Finding]:
-        """Verify the row of one input; return what does not hold."""
+        """Verify the row of one input; return the findings."""
         index = int(row["index"])
         if not row["state"]:
             return self._without_state(index, row)
@@ -119,7 +119,7 @@ class StatesVerifier:
         return AnytimeTest.from_bytes(row["state"])
 
     def _without_state(self, index: int, row: Mapping[str, Any]) -> list[Finding]:
-        """Verify an input without draws, which certifies nothing."""
+        """Verify an input without draws, which has no certificates."""
         name, a = self._method.name, self._settings.score_range[0]
         lower, radius = np.asarray(row[f"lower_{name}"]), np.asarray(row[f"radius_{name}"])
         for kind, stated, claims in (
@@ -135,7 +135,7 @@ class StatesVerifier:
         return []
 
     def _other(self, test: AnytimeTest, n_draws: int, first_draw: int) -> str:
-        """Say in what a state differs from the run; empty if it does not."""
+        """Return how a state differs from the run; empty if it does not."""
         plan, settings = self._procedure.plan, self._settings  # type: ignore[union-attr]
         lacking = [one for one in plan.asked if one not in test.questions]
         pairs = (
@@ -159,7 +159,7 @@ class StatesVerifier:
     # Claims
 
     def _confirmed(self, test: AnytimeTest) -> tuple[Answer, ...]:
-        """Return the answers of a test, as far as the reference comes to them too."""
+        """Return the answers of a test that the reference confirms."""
         assert self._procedure is not None
         plan, answers = self._procedure.plan, test.answers
         records = dict(zip(dict.fromkeys(one.side for one in answers), test.records, strict=True))
@@ -188,7 +188,7 @@ class StatesVerifier:
         return replace(answer, radius=shown.radius, confidence=shown.threshold)
 
     def _upper(self, record: Any, draws: _Draws, answer: Answer) -> Answer:
-        """Return the answer to a decision on the upper side; no other one is stated anywhere."""
+        """Return the answer to a decision on the upper side, which has no other questions."""
         if not isinstance(answer.question, Decide):
             return answer
         claim = Claim(answer.question.threshold, answer.question.radius)
@@ -208,7 +208,7 @@ class StatesVerifier:
     def _is_shown(
         self, record: Any, draws: _Draws, claim: Claim, alpha: float, *, upper: bool = False
     ) -> bool:
-        """Say whether the reference certifies a claim."""
+        """Return whether the reference certifies a claim."""
         a, b = self._settings.score_range
         # The record of the upper side is reflected.
         target = (b - claim.threshold if upper else claim.threshold - a) / (b - a)
@@ -224,7 +224,7 @@ class StatesVerifier:
     def _certificates(
         self, index: int, row: Mapping[str, Any], answers: tuple[Answer, ...]
     ) -> list[Finding]:
-        """Compare what is stated with what the answers say."""
+        """Compare the stated certificates with the answers."""
         assert self._procedure is not None
         bounds, name = self._procedure.bounds(answers), self._method.name
         settings, findings = self._settings, []
@@ -250,7 +250,7 @@ class StatesVerifier:
     def _unreachable(
         self, index: int, row: Mapping[str, Any], answers: tuple[Answer, ...]
     ) -> list[Finding]:
-        """Compare the radii that are said to be out of reach with what the answers say."""
+        """Compare the radii that are stated to be out of reach with the answers."""
         assert self._procedure is not None
         least = self._procedure.unreachable(answers)
         if least is None:
@@ -283,7 +283,7 @@ class StatesVerifier:
 
 
 def _wealth_of_run(record: Any, draws: _Draws, target: float, r: float) -> Iterator[float]:
-    """Yield the logarithm of the wealth at each look, of the bets of the fallback."""
+    """Yield the logarithm of the wealth of the bets of the fallback at each look."""
     process = backends.load("numba").EProcess(target, r)
     beginning = _Beginning(record)
     bet, total = None, 0.0

@@ -1,4 +1,4 @@
-"""What a verification found: counts of certificates by outcome, and the first that are wrong."""
+"""The result of a verification: counts of certificates by outcome, and the first wrong ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Finding:
     column : str
         Column of the number, with the radius or the threshold: ``"lower_mean at R = 0.25"``.
     words : str
-        Why it does not hold, with the numbers.
+        The reason why it does not hold, with the numbers.
     """
 
     index: int
@@ -34,21 +34,21 @@ class Finding:
 
 @dataclass
 class Tally:
-    """The certificates of one kind, by outcome.
+    """Numbers of certificates of one kind by outcome.
 
     Attributes
     ----------
     proved : int
-        Certificates that what was kept proves as they stand.
+        Certificates that the stored data prove.
     within : int
-        Certificates that are above what the counts prove, and not above what they allow, because a
-        count does not say where in its cell a score lies.
+        Certificates above the bound that the counts prove, but not above the bound that they allow,
+        because a count does not determine where in its cell a score lies.
     widest : float
-        By how much one of these is above what the counts prove, at most.
+        Largest difference between one of these and the bound that the counts prove.
     wrong : int
         Certificates that do not hold.
     unknown : int
-        Certificates that cannot be computed from what was kept.
+        Certificates that cannot be computed from the stored data.
     """
 
     proved: int = 0
@@ -70,17 +70,17 @@ class Verification:
     Attributes
     ----------
     n_inputs : int
-        Number of inputs that were looked at.
+        Number of inputs that were verified.
     tallies : dict of str to Tally
-        By the kind of certificate, such as ``"lower_cdf_ell"``.
+        Numbers for each kind of certificate, such as ``"lower_cdf_ell"``.
     findings : list of Finding
         The first numbers that do not hold, in the order of the inputs.
     n_findings : int
-        How many numbers do not hold.
+        Number of numbers that do not hold.
     n_wrong_inputs : int
-        How many inputs have such a number.
+        Number of inputs with such a number.
     reasons : Counter
-        Why certificates cannot be verified, and how many each time.
+        Reasons why certificates cannot be verified, with the number of certificates for each.
     """
 
     n_inputs: int = 0
@@ -92,7 +92,7 @@ class Verification:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was found that does not hold."""
+        """Whether all certificates that could be verified hold."""
         return self.n_findings == 0
 
     @property
@@ -110,7 +110,7 @@ class Verification:
         self.reasons[reason] += count
 
     def found(self, findings: list[Finding]) -> None:
-        """Take the findings of one input."""
+        """Add the findings of one input."""
         self.n_findings += len(findings)
         self.n_wrong_inputs += bool(findings)
         self.findings += findings[: _MOST_FINDINGS - len(self.findings)]

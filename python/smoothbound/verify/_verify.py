@@ -1,4 +1,4 @@
-"""A whole folder, row by row."""
+"""Verification of a whole folder, row by row."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def verify_results(
 
     The slow reference (`smoothbound.backends.reference`) computes them from the counted scores, or
     from the states of adaptive draws. The counts of all classes are compared with the other
-    numbers. docs/results.md says what is compared.
+    numbers. docs/results.md describes the comparison.
 
     Parameters
     ----------
     results : str, Path or StoredResults
-        Results folder, finished or not, or one that is open. It is read a few rows at a time.
+        Results folder, finished or not, or its opened results. It is read a few rows at a time.
     advance : callable
-        Is called with the number of inputs that were just verified.
+        A function that is called with the number of inputs just verified.
 
     Returns
     -------
@@ -48,8 +48,7 @@ def verify_results(
     Raises
     ------
     StoreError
-        If the folder cannot be read, its bytes are not those that were written, or it holds no
-        input.
+        If the folder cannot be read, its bytes have changed, or it holds no input.
     """
     found = Verification()
     with opened(results) as stored:

@@ -255,7 +255,7 @@ def test_progress_is_counted_to_its_end() -> None:
         ({"radii": np.linspace(0, 1, 101)}, "must make 1 to 100 questions, got 1 x 101"),
         ({"radii": [-0.1]}, "radii must be finite and >= 0"),
         ({"radii": [20.0]}, "radius must be at most 50 sigma"),
-        ({"radii": [3.0]}, "must ask for less: with sigma = 0.25 even perfect scores do not"),
+        ({"radii": [3.0]}, "must be smaller: with sigma = 0.25 even perfect scores do not"),
         ({"max_draws": 0}, "max_draws must be at least 1"),
         (
             {"max_draws": 20},

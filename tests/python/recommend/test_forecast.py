@@ -112,7 +112,7 @@ def test_a_thousand_draws_foretell_what_ten_thousand_certify(spread: float) -> N
     [
         (pilot_of(np.ones((1, 50))), {"n": 0}, "n must be at least 1"),
         (pilot_of(np.ones((1, 50))), {"n": 10**7 + 1}, "n must be at most 10000000"),
-        (pilot_of(np.ones((1, 50)), sigma=None), {}, "must know the sigma"),
+        (pilot_of(np.ones((1, 50)), sigma=None), {}, "must record the sigma"),
         (pilot_of(np.ones((1, 50))), {"alpha": 1.0}, "alpha must lie strictly"),
         (pilot_of(np.ones((1, 50))), {"band": "tight"}, "band must be one of"),
         (pilot_of(np.ones((1, 50))), {"radii": [-1]}, "radii must be finite"),

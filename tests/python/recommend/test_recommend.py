@@ -214,7 +214,7 @@ def test_arguments_are_checked(pilots: list[Pilot], arguments: dict, message: st
         ({"label": np.zeros(3, np.int64)}, "label of p needs shape"),
         ({"index": np.zeros(N, np.int64)}, "index of p must name"),
         ({"n0": -1}, "n0 must be at least 0"),
-        ({"sketch": ScoreSketch(N)}, "sketch of p must know the sigma"),
+        ({"sketch": ScoreSketch(N)}, "sketch of p must record the sigma"),
     ],
 )
 def test_pilots_are_checked(fields: dict, message: str) -> None:

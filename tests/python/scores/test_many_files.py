@@ -141,7 +141,7 @@ def test_files_that_do_not_fit_together_are_refused(files: list[Path], folder: P
     pq.write_table(
         pa.table({"id": ["x"], "scores": lists(SCORES[:1])}), files[0].with_name("text.parquet")
     )
-    with pytest.raises(StoreError, match="columns beside the scores do not fit together"):
+    with pytest.raises(StoreError, match="columns beside the scores do not match"):
         open_scores([files[1], files[0].with_name("text.parquet")])
     pq.write_table(
         pa.table({"file": ["x"], "scores": lists(SCORES[:1])}), files[0].with_name("own.parquet")
