@@ -30,11 +30,11 @@ ROUNDING = 0.03
 """Largest change of outputs, relative to their scale, that counts as rounding.
 
 It is about eight units in the last place of bfloat16 (2^-8 each), the coarsest type that a model
-may compute in. Rows that depend on each other by less than this are not told from rounding.
+may compute in. Dependence of rows on each other below this cannot be distinguished from rounding.
 """
 
 _PAIRS = 3  # pairs of batches that compare the memory formats
-_MIN_GAIN = 1.1  # least speed of channels-last, relative to the usual format
+_MIN_GAIN = 1.1  # least relative speed of channels-last to the usual format
 _MIN_DOUBLING_GAIN = 1.05  # least speed of a doubled batch, relative to the batch before
 _NO_MEMORY = re.compile(
     "DefaultCPUAllocator|out of memory|not enough memory|bad_alloc|ALLOC_FAILED|"
@@ -43,30 +43,30 @@ _NO_MEMORY = re.compile(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory does not hold a batch."""
+    """Return whether an error states that a batch does not fit in memory."""
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(said(error)))
 
 
 def in_format(batch: Tensor, channels_last: bool) -> Tensor:
-    """Return a batch in the memory format that a model is given.
+    """Return a batch in the memory format for the model.
 
-    The parameters of the module stay as they are, because they may be the user's. torch brings them
-    into the order of the batch when it computes.
+    The parameters of the module are not changed, because they may belong to the user. torch
+    converts them to the order of the batch when it computes.
     """
     if channels_last and batch.ndim == 4:
-        return batch.to(memory_format=torch.channels_last)  # also with one channel
+        return batch.to(memory_format=torch.channels_last)  # even with one channel
     return batch
 
 
 def fastest(speed: Callable[[int], float | None], start: int = 64, most: int = 2**14) -> int:
-    """Double a batch size as long as the gain is 5 % or more; halve one that does not fit.
+    """Double a batch size while the gain is 5 % or more; halve a size that does not fit in memory.
 
     Parameters
     ----------
     speed : callable
-        Takes a batch size and returns rows per second, or None if memory does not hold the batch.
+        Takes a batch size and returns rows per second, or None if the batch does not fit in memory.
     start, most : int
         The first size, and the largest.
 
@@ -109,8 +109,8 @@ def rows_per_second(
 ) -> float | None:
     """Measure the speed of a model on one batch.
 
-    Returns None if memory does not hold the batch. Returns 0 if the model fails in another way,
-    because sampling will report that failure.
+    The result is None if the batch does not fit in memory. It is 0 if the model fails in another
+    way, because sampling will report that failure.
     """
     try:
         batch = make_batch()
@@ -129,16 +129,16 @@ def rows_per_second(
 
 
 def prefers_channels_last(timed: Timed) -> bool:
-    """Return whether channels-last is faster and equal, from batches in both formats in turn.
+    """Return whether channels-last is faster with equal outputs, from batches in both formats.
 
-    A model that fails in one of them keeps the usual format. Sampling will report the failure if it
-    happens again.
+    A model that fails in one of the formats keeps the usual one. Sampling will report the failure
+    if it happens again.
     """
     try:
         (_, plain), (_, last) = timed(False), timed(True)  # warms up
         scale = max(1.0, float(plain.abs().max()))
         if not float((plain - last).abs().max()) <= ROUNDING * scale:
-            return False  # the model looks at the order in memory, or is random
+            return False  # the model depends on the order in memory, or is random
         gains = [timed(False)[0] / timed(True)[0] for _ in range(_PAIRS)]
     except Exception:
         return False

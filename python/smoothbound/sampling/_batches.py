@@ -1,4 +1,4 @@
-"""Batches on the device: noisy copies, the model, and the way of the scores to the host."""
+"""Batches on the device: noisy copies, calls of the model, and transfer of scores to the host."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COMPARED_ROW = 1  # the row of a batch that is given to the model alone
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """Segments that were run, and their record, which may still be on its way to the host.
+    """Segments that were run, with their record, which may not have arrived on the host yet.
 
     Attributes
     ----------
@@ -41,12 +41,13 @@ class Attempt:
     record : Tensor or Failure
         The record of `Scorer.record` on the host, or the failure of the batch.
     outputs : tuple of Tensor or None
-        For each segment its outputs on the host, if its job needs the scores of these selection
+        The outputs of each segment on the host, if its job needs the scores of these selection
         draws.
     class_counts : tuple of Tensor or None
-        For each segment the counts of all classes on the host, if it ends an input that is counted.
+        The counts of all classes of each segment on the host, if it ends an input whose classes are
+        counted.
     arrived : torch.cuda.Event or None
-        Occurs when all this has arrived; None if it is there already.
+        Occurs when everything has arrived; None if it has arrived already.
     """
 
     segments: list[Segment[Input]]
@@ -63,15 +64,13 @@ class Batches:
     ----------
     model : RunningModel
     noise : Noise
-        On the device of the model.
-    scorer : Scorer
-        Turns outputs into scores.
+        On the device of the model. scorer : Scorer Turns outputs into scores.
     like : Tensor
-        The first input. The others must have its shape and type.
+        The first input. All inputs must have its shape and type.
     n_slots : int
         Largest number of inputs in flight.
     check_rows : bool
-        Whether to check, in the first batch, that the outputs of a row depend on that row alone.
+        Whether to check in the first batch that the outputs of a row depend only on that row.
     counter : Counter, optional
         Counts the scores of all classes in the estimation draws.
     """
@@ -99,9 +98,10 @@ class Batches:
         self._rows_at_once = size  # rows in one call of the model; fewer after it ran out of memory
 
     def launch(self, segments: list[Segment[Input]]) -> list[Attempt]:
-        """Run a batch; if it fails, run each of its inputs alone, in the same rows.
+        """Run a batch; if it fails, run each of its inputs separately in the same rows.
 
-        Draws that were made ahead of their job run apart, because the job may never ask for them.
+        Draws that are made ahead of their job run separately, because the job may never request
+        them.
         """
         self._place_new(segments)
         try:
@@ -116,13 +116,15 @@ class Batches:
     def selection_scores(self, selection: Selection) -> NDArray[np.float32] | Failure:
         """Measure the selected class in the selection draws of an input that kept their outputs."""
         outputs = torch.cat(selection.outputs)
-        if self.scorer.measure not in BUILT_IN:  # these have the same bits on the host
+        if (
+            self.scorer.measure not in BUILT_IN
+        ):  # the built-in measures have the same bits on the host
             outputs = outputs.to(self.model.device)
         with self.model.without_autocast():
             return self.scorer.selection_scores(outputs, selection.selected)
 
     def preview(self, x: Tensor) -> OutputSummary:
-        """Run the model on copies of one input, and summarise its outputs."""
+        """Run the model on copies of one input and summarise its outputs."""
         self._points = self._noise.point(x)[None]
         key = torch.zeros((5, len(self._noisy)), dtype=torch.int64)
         key[2] = torch.arange(len(self._noisy))
@@ -166,12 +168,14 @@ class Batches:
         with self.model.without_autocast():
             record, outputs = self.scorer.record(outputs, key[0], key[4] if selects else None)
             attempt = self._sent(segments, record, outputs)
-            if row is not None:  # last, because another call of the model may overwrite its outputs
+            if (
+                row is not None
+            ):  # last, because another call of the model may overwrite these outputs
                 self._check_rows(key, parts, row)
         return attempt
 
     def _sent(self, segments: list[Segment[Input]], record: Tensor, outputs: Tensor) -> Attempt:
-        """Send to the host the record of a batch, and the outputs that its inputs keep."""
+        """Send the record of a batch and the outputs that its inputs keep to the host."""
         counts = self._counted(segments, record, outputs)
         keeping = [s for s in segments if s.keeps_outputs]
         if not keeping:
@@ -187,7 +191,7 @@ class Batches:
     def _counted(
         self, segments: list[Segment[Input]], record: Tensor, outputs: Tensor
     ) -> tuple[Tensor | None, ...]:
-        """Count the scores of all classes, and send the counts of inputs that end to the host."""
+        """Count the scores of all classes; send the counts of inputs that end to the host."""
         counter = self._counter
         if counter is None:
             return ()
@@ -212,7 +216,7 @@ class Batches:
         return sent(torch.from_numpy(key), self.model.device)
 
     def _parts(self, segments: list[Segment[Input]]) -> Parts:
-        """Return the rows of each noise, in their order; unused rows have that of row 0."""
+        """Return the rows of each noise in order; unused rows have that of row 0."""
         noises = [(self._noises[segment.input.slot], segment.rows.stop) for segment in segments]
         parts, start = [], 0
         for noise, own in groupby([*noises, (noises[0][0], len(self._noisy))], lambda one: one[0]):
@@ -230,7 +234,7 @@ class Batches:
         return self._noisy.detach()
 
     def _warn_of_probabilities(self, outputs: Tensor) -> None:
-        """Warn if outputs that are taken for logits by default look like probabilities."""
+        """Warn if outputs that are treated as logits by default look like probabilities."""
         if self.model.outputs_stated or self.model.outputs != "logits":
             return
         seen = OutputSummary.from_batch(outputs, "logits")
@@ -238,15 +242,15 @@ class Batches:
             warnings.warn(
                 f"the model returned {seen}: these are probabilities, and a second softmax makes "
                 "every score small. State outputs='probabilities', or outputs='logits' if they "
-                "are logits all the same",
+                "are logits nevertheless",
                 stacklevel=2,
             )
 
     def _check_rows(self, key: Tensor, parts: Parts, row: Tensor) -> None:
         """Compare a row among others with the same row in a batch of copies of it.
 
-        The outputs of a row must depend on that row alone, because draws are not independent
-        otherwise. If the outputs of the row are not finite, the next batch is checked.
+        The outputs of a row must depend only on that row, because otherwise draws are not
+        independent. If the outputs of the row are not finite, the next batch is checked.
         """
         place = _COMPARED_ROW % key.shape[1]
         alone = key[:, place].unsqueeze(1).expand_as(key).contiguous()
@@ -271,14 +275,14 @@ class Batches:
         if float((repeated[0] - among_others).abs().max()) > ROUNDING:
             raise ModelError(
                 "the outputs of a row depend on the other rows of its batch (batch normalisation "
-                "in training mode?), so that the draws are not independent and certify nothing. "
+                "in training mode?), so the draws are not independent and certify nothing. "
                 "Put the model into evaluation mode: pass the module itself, or call its eval()"
             )
 
     def _outputs(self, key: Tensor, parts: Parts) -> Tensor:
         """Run the model, in smaller pieces if it runs out of memory.
 
-        Every attempt gets new copies, because a model may change its batch in place.
+        Each attempt gets new copies, because a model may change its batch in place.
         """
         rows = self._rows_at_once
         while True:
@@ -325,7 +329,7 @@ class Batches:
 
 
 def _to_host(numbers: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-    """Send numbers of a GPU to the host; also return the event that tells that they are there."""
+    """Send numbers of a GPU to the host; also return the event of their arrival."""
     if numbers.device.type != "cuda":
         return numbers, None
     host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
@@ -336,7 +340,7 @@ def _to_host(numbers: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
 
 
 def _first_key(segment: Segment[Input]) -> tuple[int, int, int, int, int]:
-    """Return slot, index, draw, stream and vote of row 0, if the segment reached back to it."""
+    """Return slot, index, draw, stream and vote that row 0 would have in the segment."""
     item, votes = segment.input.item, 1
     draw = segment.first - segment.rows.start
     if segment.stream is Stream.ESTIMATION:

@@ -1,4 +1,4 @@
-"""One input between its admission and its end: the draws that select its class, and the others."""
+"""One input in flight: its selection draws and its estimation draws."""
 
 from __future__ import annotations
 
@@ -20,36 +20,34 @@ __all__ = ["CLEAR_LEAD", "Estimation", "InFlight", "Selection"]
 Item = TypeVar("Item")
 
 CLEAR_LEAD = 10
-"""By how many draws a class has to lead every other class to be clear."""
+"""The lead in draws over every other class at which a class is clear."""
 
 
 class Selection:
-    """The selection draws of one input: n0 of them, or as many as make the class clear.
+    """The selection draws of one input: n0 draws, or as many as make the class clear.
 
     A selection that may end early ends when the selected class has had the largest output in
     `CLEAR_LEAD` draws more than any other class, and at the latest after n0 draws. The end depends
-    on these draws alone.
+    only on these draws.
 
     The lead of the first of two classes is a random walk. If this class has the largest output with
     probability p > 1/2, the other one leads by 10 first with probability at most ((1 - p) / p)^10,
-    which is 1e-6 for p = 0.8 and 2e-4 for p = 0.7. For p near 1/2 the walk mostly goes on to the
-    end of n0 draws. docs/anytime.md has exact figures.
+    which is 1e-6 for p = 0.8 and 2e-4 for p = 0.7. For p near 1/2 the walk usually continues to the
+    end of n0 draws. docs/anytime.md has exact numbers.
 
-    Draws are asked for until the class could be clear, and then as many as the lead is short of.
+    Draws are requested until the class could be clear, and then as many as the lead lacks.
 
     Parameters
     ----------
     n0 : int
-        Most draws.
-    early : bool
-        Whether the selection may end early.
+        Most draws. early : bool Whether the selection may end early.
 
     Attributes
     ----------
     n_wanted, n_handed_out, n_back : int
-        Numbers of draws so far: those asked for, those handed out, those whose results are back.
+        Numbers of draws so far: requested, handed out, and with results.
     selected : int
-        The class that the draws so far select; -1 before the first.
+        The class that the draws so far select; -1 before the first draw.
     outputs : list of Tensor
         Outputs of these draws, if the job needs their scores.
 
@@ -74,11 +72,11 @@ class Selection:
 
     @property
     def done(self) -> bool:
-        """Whether the class is selected: all draws that were asked for are back."""
+        """Whether the class is selected, because all requested draws have results."""
         return self.n_back == self.n_wanted
 
     def update(self, top: NDArray[np.int64], selected: int) -> None:
-        """Take the results of the next draws.
+        """Add the results of the next draws.
 
         Parameters
         ----------
@@ -101,16 +99,15 @@ class Selection:
 
 
 class Estimation:
-    """The estimation draws of one input: those that its job asks for, and those made ahead of it.
+    """The estimation draws of one input: those that its job requests, and those made ahead of it.
 
     Attributes
     ----------
     n_wanted, n_handed_out, n_taken : int
-        Numbers of draws so far: those asked for and granted, those handed out, those that the job
-        took. More may be handed out than asked for, because draws are made ahead of an open-ended
-        job.
+        Numbers of draws so far: requested and granted, handed out, and taken by the job. More may
+        be handed out than requested, because draws are made ahead of an open-ended job.
     class_counts : ndarray of int64 or None
-        Counts of all classes, once the last draw is back, if they are counted.
+        Counts of all classes after the last draw, if they are counted.
     """
 
     def __init__(self, job: Job, open_ended: OpenEndedJob | None) -> None:
@@ -130,12 +127,12 @@ class Estimation:
 
     @property
     def ungranted(self) -> int:
-        """Number of draws that the job asks for and the budget has still to grant."""
+        """Number of draws that the job requests and the budget has not granted yet."""
         return 0 if self._budgeted is None else self._budgeted.ungranted
 
     @property
     def expected(self) -> float:
-        """About how many more draws a job with a budget takes."""
+        """Estimated number of further draws of a job with a budget."""
         return math.inf if self._budgeted is None else self._budgeted.expected
 
     @property
@@ -144,19 +141,19 @@ class Estimation:
         return self._job.remaining if self._budgeted is None else self._budgeted.due
 
     def ask(self) -> int:
-        """Let the job ask for draws; return how many it still needs, granted or not."""
+        """Let the job request draws; return how many it still needs, granted or not."""
         due = self._due
         self.n_wanted = self.n_taken + due - self.ungranted
         return due
 
     def take_budget(self, most: int) -> None:
-        """Let the budget grant draws, at most this many, and give the job those that are there."""
+        """Let the budget grant at most `most` draws, and give the job the available ones."""
         assert self._budgeted is not None
         self._budgeted.take_budget(most)
         self._give()
 
     def update(self, scores: NDArray[np.float32], hits: NDArray[np.bool_]) -> None:
-        """Give the job the draws that it asks for, and keep the others for later.
+        """Give the job the draws that it requests, and keep the others for later.
 
         Parameters
         ----------
@@ -171,7 +168,7 @@ class Estimation:
         self._give()
 
     def _give(self) -> None:
-        """Give the job the draws that it asks for, as far as they are there and granted."""
+        """Give the job the draws that it requests, as far as they are available and granted."""
         while self._spare.size and (due := self._due) and not self.ungranted:
             if self._open_ended is not None and self._spare.shape[1] < due:
                 break
@@ -181,7 +178,7 @@ class Estimation:
             self._job.update(taken[0])
 
     def give_back(self, first: int) -> None:
-        """Forget the draws handed out from number `first` on, and make no more of them ahead."""
+        """Discard the draws handed out from number `first` on, and make no more of them ahead."""
         self._draws_ahead = False
         self.n_handed_out = min(self.n_handed_out, first)
 
@@ -200,7 +197,7 @@ class Estimation:
 
 @dataclass(eq=False)
 class InFlight(Generic[Item]):
-    """One input between its admission and its end.
+    """One input in flight, between its admission and its end.
 
     Attributes
     ----------
@@ -209,15 +206,15 @@ class InFlight(Generic[Item]):
     job : Job
         Decides how many draws are made.
     slot : int
-        Row of this input in the tables of points and votes, which it has until it ends.
+        Row of this input in the tables of points and votes until it ends.
     selection : Selection
     estimation : Estimation
     open_ended : OpenEndedJob or None
         The job, if it is open-ended.
     n_queued : int
-        Number of its draws to hand out that the schedule has counted.
+        Number of its draws to hand out in the count of the schedule.
     waits_for_budget : bool
-        Whether the schedule will let it take draws from the budget.
+        Whether it waits for draws from the budget.
     open : bool
         Whether the input has not ended yet.
     """

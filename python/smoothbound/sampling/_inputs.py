@@ -16,7 +16,7 @@ __all__ = ["check_inputs", "in_bytes", "indices_of", "name_of", "tensor_of"]
 
 
 def tensor_of(x: NDArray[np.floating] | Tensor) -> Tensor:
-    """Return an input as a tensor. An array is copied, and may have any strides and byte order."""
+    """Return an input as a tensor. An array may have any strides and byte order, and is copied."""
     if isinstance(x, Tensor):
         return x.detach()
     return torch.tensor(np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("=")).reshape(x.shape))
@@ -35,7 +35,7 @@ def check_inputs(x: object, computes: torch.dtype | str | None) -> None:
     x : object
         The argument of the user.
     computes : torch.dtype, str or None
-        Type that the model computes in; None if it is not known.
+        Type in which the model computes; None if it is not known.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def check_inputs(x: object, computes: torch.dtype | str | None) -> None:
             "makes one of a list of images, such as [dataset[i][0] for i in range(100)]"
         )
     if isinstance(x, np.ma.MaskedArray):
-        raise TypeError("x must have no mask: put values in the masked places, x.filled(value)")
+        raise TypeError("x must not have a mask: fill the masked places with x.filled(value)")
     if isinstance(x, Tensor) and (x.is_nested or x.layout is not torch.strided):
         raise TypeError(f"x must be a dense tensor, got layout {x.layout}: pass x.to_dense()")
     if isinstance(x, Tensor) and x.is_meta:
@@ -74,7 +74,7 @@ def check_inputs(x: object, computes: torch.dtype | str | None) -> None:
 
 
 def indices_of(index: Sequence[int] | NDArray[np.integer] | None, inputs: int) -> NDArray[np.int64]:
-    """Return the indices of the inputs, checked."""
+    """Return the indices of the inputs after checks."""
     try:
         indices = np.arange(inputs) if index is None else np.asarray(index)
     except (ValueError, TypeError, RuntimeError) as error:  # ragged, or a tensor with gradients
@@ -94,9 +94,9 @@ def indices_of(index: Sequence[int] | NDArray[np.integer] | None, inputs: int) -
 
 
 def in_bytes(x: NDArray[np.floating] | Tensor) -> bool:
-    """Return whether the first input looks like an image of 8 bits that was not scaled.
+    """Return whether the first input looks like an 8-bit image that was not scaled.
 
-    Inputs that look standardised are not a sign of a mistake, because sigma is in their units.
+    Inputs that look standardised do not indicate a mistake, because sigma is in their units.
     """
     first = tensor_of(x[0, ...])
     image = first.ndim >= 2 and float(first.min()) >= 0.0 and 127.0 < float(first.max()) <= 255.0

@@ -1,4 +1,4 @@
-"""An input to be sampled, its number of draws, and its draws or its failure."""
+"""Inputs to sample, jobs that decide their numbers of draws, and their draws or failures."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ __all__ = [
     "as_open_ended",
 ]
 
-# Draws can be joined only if they agree in these.
+# Draws can be joined only if these attributes agree.
 _SHARED = ("seed", "index", "selected", "n0", "displacement", "sigma", "measure", "noise")
 
 
 class Job(Protocol):
-    """Decides how many draws one input needs, possibly from the scores of the draws before.
+    """Decides how many draws one input needs, possibly from the scores of earlier draws.
 
     Attributes
     ----------
     remaining : int
-        Number of estimation draws still to make; 0 when the job is done. Only `update` changes it.
+        Number of estimation draws that are still to be made; 0 when the job is done. Only `update`
+        changes it.
     """
 
     @property
@@ -54,25 +55,25 @@ class Job(Protocol):
 class OpenEndedJob(Job, Protocol):
     """A job that may end at any draw, and starts from the scores of the selection draws.
 
-    It asks for few draws at a time, and `update` gets exactly those that it asked for. Rows that
-    would be empty otherwise hold draws that it has not asked for: they are given to it if it asks
-    for them, and dropped if it ends before. So its result depends neither on the size of the
-    batches nor on the other inputs.
+    It requests few draws at a time, and `update` gets exactly the requested ones. Rows that would
+    otherwise be empty hold draws that it has not requested. They are given to it if it requests
+    them, and dropped if it ends before. Its result therefore does not depend on the size of the
+    batches or on the other inputs.
 
     Attributes
     ----------
     most_remaining : int
-        Most estimation draws that may still be asked for, at least `remaining`.
+        Largest number of estimation draws that may still be requested, at least `remaining`.
     """
 
     @property
     def most_remaining(self) -> int:
-        """Return how many more draws there may be at most."""
+        """Return the largest number of draws that may still be made."""
 
     def begin(self, selected: int, scores: NDArray[np.float32]) -> None:
-        """Take the class, and its scores in the selection draws; called once, before any `update`.
+        """Take the class and its scores in the selection draws; called once before any `update`.
 
-        `remaining` counts from here on; before, it only tells whether to draw at all.
+        `remaining` is valid after this call. Before, it only states whether to draw at all.
         """
 
 
@@ -84,11 +85,11 @@ class BudgetedJob(OpenEndedJob, Protocol):
     limited : bool
         Whether the budget has a limit.
     due : int
-        As `remaining`, which takes from the budget when it is read.
+        Like `remaining`, but reading it takes nothing from the budget.
     ungranted : int
-        How many of the draws that are due the budget has still to grant.
+        Number of due draws that the budget has not granted yet.
     expected : float
-        About how many more draws the job takes in all. Those that need the fewest are served first.
+        Estimated number of further draws of the job. Jobs that need the fewest are served first.
     """
 
     @property
@@ -97,25 +98,25 @@ class BudgetedJob(OpenEndedJob, Protocol):
 
     @property
     def due(self) -> int:
-        """Return how many draws to make until the scores are looked at."""
+        """Return the number of draws to make before the next look at the scores."""
 
     @property
     def ungranted(self) -> int:
-        """Return how many of them the budget has still to grant."""
+        """Return how many of them the budget has not granted yet."""
 
     @property
     def expected(self) -> float:
-        """Return about how many more draws there will be."""
+        """Return the estimated number of further draws."""
 
     def take_budget(self, most: int) -> None:
-        """Let the budget grant draws, at most this many; if it is spent, fewer are due."""
+        """Let the budget grant at most `most` draws; if it is spent, fewer are due."""
 
 
 class Counter(Protocol):
     """Counts the scores of all classes in the draws of inputs in flight, on the device."""
 
     def reset(self, slot: int) -> None:
-        """Forget the counts of the input that had a slot before."""
+        """Discard the counts of the last input of a slot."""
 
     def add(self, slot: int, scores: Tensor, top: Tensor) -> None:
         """Count draws of one input.
@@ -131,7 +132,7 @@ class Counter(Protocol):
         """
 
     def take(self, slot: int) -> Tensor:
-        """Return the counts of an input whose last draw was counted, and forget them."""
+        """Return the counts of an input whose last draw was counted, and discard them."""
 
 
 def as_budgeted(job: Job) -> BudgetedJob | None:
@@ -145,7 +146,7 @@ def as_open_ended(job: Job) -> OpenEndedJob | None:
 
 
 class FixedJob:
-    """Asks for n draws, for any scores.
+    """Requests n draws, whatever the scores.
 
     Examples
     --------
@@ -160,7 +161,7 @@ class FixedJob:
 
     @property
     def remaining(self) -> int:
-        """Return how many of the n draws are still to come."""
+        """Return how many of the n draws are still to be made."""
         return self._remaining
 
     def update(self, scores: NDArray[np.float32]) -> None:
@@ -170,20 +171,21 @@ class FixedJob:
 
 @dataclass(frozen=True, eq=False)
 class Input:
-    """One input to be sampled.
+    """An input to sample.
 
     Parameters
     ----------
     x : ndarray or Tensor of float32 or float64
         The input, in the shape that the model takes without the batch axis.
     index : int
-        Identifies the noise of the input, such as its position in a data set; 0 to 2^31 - 1.
+        Index of the input, which determines its noise, such as its position in a data set; from 0
+        to 2^31 - 1.
     job : Job
         Decides how many draws are made.
     first_draw : int
         Number of the first estimation draw. Draws with smaller numbers were made earlier.
     noise : Noise, optional
-        Noise of this input, at a level of its own (`Noise.at`). By default that of the run.
+        Noise of this input with a level of its own (`Noise.at`). By default that of the run.
     """
 
     x: NDArray[np.floating] | Tensor
@@ -200,18 +202,18 @@ class Draws:
     Attributes
     ----------
     scores : ndarray of float32, shape (n,)
-        The measure of the selected class in each of the n estimation draws, in their order.
+        The measure of the selected class in each of the n estimation draws, in order. Selection
+        draws are not included.
     selected : int
-        The class that the selection draws chose; -1 if the job asked for no draws. `scores`
-        holds no selection draws.
+        The class that the selection draws chose; -1 if the job requested no draws.
     top_count : int
-        In how many of the n estimation draws the selected class had the largest output.
+        Number of estimation draws in which the selected class had the largest output.
     n0 : int
         Number of selection draws that were made.
     displacement : float
         Upper bound on the distance between the input and the lattice point around which the draws
         were made. A certificate for R + 2 displacement at that point holds for R at the input
-        (`smoothbound.noise._displaced`).
+        (docs/noise.md).
     first_draw : int
         Number of the first of the scores among the estimation draws of its input and seed.
     seed, index : int or None
@@ -258,8 +260,9 @@ class Draws:
         Raises
         ------
         ValueError
-            If the others do not begin where these end, because draws would be counted twice or left
-            out; or if they belong to another input, seed, class, lattice point, noise or measure.
+            If the other draws do not begin where these end, because draws would be counted twice or
+            left out, or if they belong to another input, seed, class, lattice point, noise or
+            measure.
         """
         if not isinstance(other, Draws):
             return NotImplemented
@@ -290,14 +293,14 @@ class Draws:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an input could not be sampled.
+    """The reason why an input could not be sampled.
 
     Attributes
     ----------
     kind : str
         Name of the cause. Failures with the same cause have the same kind.
     reason : str
-        The cause in words, with the numbers of this input.
+        A description of the cause with the numbers of this input.
     error : BaseException or None
         The exception of the model or the measure, if there was one.
     """

@@ -21,7 +21,7 @@ __all__ = ["BatchError", "OutputSummary", "Scorer", "select_for"]
 
 
 _UNITS = 2.0**32  # units in 1, for the sums of scores that select a class
-_MIN_COMPARED = 1e-5  # smaller probabilities are compared as if they were this
+_MIN_COMPARED = 1e-5  # smaller probabilities are treated as this in comparisons
 _HALF = (torch.float16, torch.bfloat16)
 
 
@@ -44,9 +44,9 @@ class OutputSummary:
     low, high : float
         Smallest and largest output.
     normalised : bool
-        Whether every row lies in [0, 1] and sums to 1, as probabilities do.
+        Whether every row lies in [0, 1] and sums to 1, like probabilities.
     outputs : {"logits", "probabilities", "raw"}
-        Kind of outputs that they are treated as.
+        Kind of outputs as which they are treated.
     """
 
     classes: int
@@ -74,12 +74,12 @@ class OutputSummary:
 
 
 def select_for(select: Select | None, measure: Measure, outputs: Outputs) -> Select:
-    """Return the way to select the class; the default depends on the measure."""
+    """Return how to select the class; the default depends on the measure."""
     if select is None:
         return "score" if measure in (SCORE, MARGIN) and outputs != "raw" else "votes"
     checks.choice("select", select, SELECTS)
     if select == "score" and outputs == "raw":
-        raise ValueError("select must be 'votes' for outputs='raw', which are no scores")
+        raise ValueError("select must be 'votes' for outputs='raw', which are not scores")
     return select
 
 
@@ -105,12 +105,12 @@ class Scorer:
         self._selected: Tensor | None = None  # shape (n_slots,)
 
     def reset(self, slot: int) -> None:
-        """Delete the votes of the input that had a slot before."""
+        """Delete the votes of the last input of a slot."""
         if self._votes is not None:
             self._votes[slot] = 0
 
     def check(self, outputs: object, rows: int, device: torch.device) -> Tensor:
-        """Return outputs if they have the stated shape, type and device."""
+        """Return outputs after checks of their shape, type and device."""
         wanted = f"a floating-point tensor of shape ({rows}, classes) on {device}"
         if not isinstance(outputs, Tensor):
             raise BatchError(
@@ -140,25 +140,24 @@ class Scorer:
         return outputs.detach()
 
     def record(self, outputs: Tensor, slot: Tensor, vote: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Score a batch, after its selection draws have voted.
+        """Score a batch after counting the votes of its selection draws.
 
         Parameters
         ----------
         outputs : Tensor, shape (batch, classes)
-            As the model returned them.
-        slot : Tensor of int64, shape (batch,)
-            Slot of the input of each row.
+            As the model returned them. slot : Tensor of int64, shape (batch,) Slot of the input of
+            each row.
         vote : Tensor of int64, shape (batch,), or None
             1 for selection draws and 0 for others; None if there are no selection draws.
 
         Returns
         -------
         record : Tensor, shape (columns, batch)
-            For each row the score, the class with the largest output, the class selected so far and
-            the largest output. Probabilities and raw outputs add the smallest output and the sum.
-            Logits do not, because they may be -inf. `failure` and the host read the record.
+            For each row, the score, the class with the largest output, the class selected so far
+            and the largest output. For probabilities and raw outputs, also the smallest output and
+            the sum; logits may be -inf. `failure` and the host read the record.
         outputs : Tensor, shape (batch, classes)
-            The outputs that the measure got. The model may own them.
+            The outputs that the measure received. The model may own them.
         """
         if self.outputs == "logits" or outputs.dtype in _HALF:
             outputs = outputs.float()
@@ -192,7 +191,7 @@ class Scorer:
         return self._outside(scores, 0, "selection draw") or scores
 
     def failure(self, record: NDArray[np.floating], first: int | None = None) -> Failure | None:
-        """Return the failure of draws, from their rows of the record; None if there is none.
+        """Return the failure of draws from their rows of the record; None if there is none.
 
         Parameters
         ----------
@@ -207,7 +206,7 @@ class Scorer:
         if not (low.min() > -np.inf and high.max() < np.inf):  # both False with a NaN
             return Failure(
                 "not finite",
-                "the model returned NaN or infinity (in a logit, -inf is fine where another class "
+                "the model returned NaN or infinity (-inf is allowed for a logit if another class "
                 "is finite): it must return finite numbers for the noisy copies of every input",
             )
         if self.outputs == "probabilities":
@@ -238,11 +237,11 @@ class Scorer:
         )
 
     def comparable(self, outputs: Tensor, slot: Tensor) -> Tensor:
-        """Return columns that compare rows of one input, on scales that rounding moves little.
+        """Return columns for comparing rows of one input, on scales that rounding changes little.
 
         They are the probabilities, their logarithms, and the score as a share of its range. A
-        change therefore shows even if a logit of -inf or -1e4 rules a class out, or if a constant
-        is added to all logits. Raw outputs are compared relative to their size.
+        change therefore shows even if a logit of -inf or -1e4 excludes a class, or if a constant is
+        added to all logits. Raw outputs are compared relative to their size.
         """
         if self.outputs == "logits" or outputs.dtype in _HALF:
             outputs = outputs.float()

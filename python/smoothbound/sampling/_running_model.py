@@ -1,4 +1,4 @@
-"""A model with all settings of its run: device, precision, memory format, batch size, threads."""
+"""A model with the settings of its run, such as device, precision and batch size."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _MAX_BATCH_SIZE = 2**24
 
 _T = TypeVar("_T")
-_choosing = RLock()  # makes threads that share a model share its choices
+_choosing = RLock()  # so that threads that share a model share its choices
 
 
 class RunningModel:
-    """A base classifier, and all settings that its outputs can depend on.
+    """A base classifier with all settings on which its outputs can depend.
 
     The parameters are those of `smoothbound.SmoothedClassifier`.
 
@@ -53,7 +53,7 @@ class RunningModel:
     outputs : {"logits", "probabilities", "raw"}
         Kind of its outputs.
     outputs_stated : bool
-        Whether the user or an adapter stated that kind; otherwise it is the default.
+        Whether the user or an adapter stated this kind. Otherwise it is the default.
     device : torch.device
     batch_size : int or "auto"
     precision : {"float32", "tf32", "bfloat16", "float16"}
@@ -105,7 +105,7 @@ class RunningModel:
             _check_parameters(base)
         self.device = resolved(_device_of(base) if device is None else device)
         if self.device.type == "meta":
-            raise ValueError("device must hold numbers, got 'meta', which holds shapes alone")
+            raise ValueError("device must hold numbers, got 'meta', which holds only shapes")
         if isinstance(base, nn.Module):
             base = _moved(base, self.device)
         self.base = base
@@ -115,7 +115,7 @@ class RunningModel:
         self._chosen: dict[tuple[str, ...], Any] = {}
 
     def __call__(self, batch: Tensor) -> Any:
-        """Return what the model returns for a batch, within `running`."""
+        """Return the outputs of the model for a batch; call it within `running`."""
         return self._forward(batch)
 
     @property
@@ -147,10 +147,10 @@ class RunningModel:
     def batch_size_for(self, x: NDArray[np.floating] | Tensor) -> int:
         """Return the number of rows of a batch of inputs like `x`.
 
-        With ``batch_size="auto"`` it is doubled on a GPU as long as the model becomes faster and
-        memory holds the batch. This is measured once for each shape, for a compiled module before
-        it is compiled, because it would be compiled for each size. Elsewhere it is the number of
-        inputs in a megabyte of float32, but at least 16 and at most 1000.
+        With ``batch_size="auto"`` on a GPU, the size is doubled while the model becomes faster and
+        the batch fits in memory. This is measured once for each shape. A compiled module is
+        measured before it is compiled, because it would be compiled for each size. On other devices
+        the size is the number of inputs in a megabyte of float32, but at least 16 and at most 1000.
         """
         if self.batch_size != "auto":
             return self.batch_size
@@ -161,10 +161,10 @@ class RunningModel:
     def channels_last_for(self, x: NDArray[np.floating] | Tensor) -> bool:
         """Return whether batches of inputs like `x` go to the model in channels-last order.
 
-        With ``channels_last="auto"`` they do if the model is a module with convolutions in two
-        dimensions, is faster in that order by 10 % or more, and returns the same outputs up to
-        rounding. This is measured once for each shape, on batches like those of the run. A compiled
-        module chooses by itself, so the answer is False.
+        With ``channels_last="auto"`` they do if the model is a module with two-dimensional
+        convolutions, is faster in that order by 10 % or more, and returns the same outputs up to
+        rounding. This is measured once for each shape, on batches like those of the run. For a
+        compiled module the result is False, because it chooses by itself.
         """
         if isinstance(self.channels_last, bool):
             return self.channels_last
@@ -176,8 +176,8 @@ class RunningModel:
         """Return the number of CPU threads for inputs like `x`; None on another device.
 
         With ``threads=None`` it is one if a batch is little work for the modules behind the model.
-        A call with one row counts the work, once for each shape. If the work is large or not known,
-        it is torch's number of threads.
+        A call with one row counts the work once for each shape. If the work is large or not known,
+        the result is torch's number of threads.
         """
         if self.device.type != "cpu" or self.threads is not None:
             return self.threads if self.device.type == "cpu" else None
@@ -185,14 +185,14 @@ class RunningModel:
 
     @contextmanager
     def running(self, threads: int | None = None) -> Iterator[None]:
-        """Set the device and the stated precision, and turn gradients off.
+        """Set the device and the precision, and turn gradients off.
 
-        A model may turn gradients on for itself.
+        A model may turn gradients on for its own use.
 
         Parameters
         ----------
         threads : int, optional
-            Number of CPU threads; torch's setting is restored afterwards. None leaves it as it is.
+            Number of CPU threads; torch's setting is restored afterwards. None does not change it.
         """
         half = _HALF.get(self.precision)
         with ExitStack() as stack:
@@ -217,7 +217,7 @@ class RunningModel:
         return torch.autocast(self.device.type, enabled=False) if half else nullcontext()
 
     def _once(self, name: str, x: NDArray[np.floating] | Tensor, choose: Callable[[], _T]) -> _T:
-        """Choose once for all inputs of one shape and type, also if several threads ask."""
+        """Choose once for all inputs of one shape and type, even if several threads ask."""
         key = (name, str(tuple(x.shape)), name_of(x.dtype))
         with _choosing:
             if key not in self._chosen:
@@ -240,7 +240,7 @@ class RunningModel:
         return suited(self.batch_size_for(x) * work) if work else torch.get_num_threads()
 
     def _speed(self, x: NDArray[np.floating] | Tensor, size: int) -> float | None:
-        """Measure rows per second in batches of `size`; None if memory does not hold them."""
+        """Measure rows per second in batches of `size`; None if they do not fit in memory."""
 
         def make_batch() -> Tensor:
             return in_format(self._copies(x, size), self.channels_last is True)
@@ -277,22 +277,22 @@ def _convolves(model: TensorModel) -> bool:
 
 
 def _check_parameters(module: nn.Module) -> None:
-    """Refuse a module that has no numbers yet."""
+    """Refuse a module whose parameters have no numbers yet."""
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         if is_lazy(tensor):
             raise ValueError(
-                f"model must have its parameters, and {name!r} is lazy: call the model once on an "
+                f"model must have its parameters, but {name!r} is lazy: call the model once on an "
                 "example batch before"
             )
         if tensor.is_meta:
             raise ValueError(
-                f"model must have its parameters, and {name!r} is on the device 'meta': load them "
+                f"model must have its parameters, but {name!r} is on the device 'meta': load them "
                 "with load_state_dict(..., assign=True)"
             )
 
 
 def _moved(module: nn.Module, device: torch.device) -> nn.Module:
-    """Return a module on a device; one already there is left alone, as some refuse to()."""
+    """Return a module on a device; one already there is not moved, because some refuse to()."""
     if all(tensor.device == device for tensor in (*module.parameters(), *module.buffers())):
         return module
     try:
@@ -304,7 +304,7 @@ def _moved(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _device_of(model: TensorModel) -> torch.device:
-    """Return the device of a module's numbers; the CPU if it has none."""
+    """Return the device of a module's parameters; the CPU if it has none."""
     if isinstance(model, nn.Module):
         for tensor in (*model.parameters(), *model.buffers()):
             return tensor.device
@@ -312,7 +312,7 @@ def _device_of(model: TensorModel) -> torch.device:
 
 
 def _dtype_of(model: TensorModel) -> torch.dtype | None:
-    """Return the type of a module's first floating-point parameter, None if it has none."""
+    """Return the type of a module's first floating-point parameter; None if it has none."""
     if isinstance(model, nn.Module):
         for parameter in model.parameters():
             if parameter.is_floating_point():

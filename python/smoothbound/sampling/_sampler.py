@@ -1,8 +1,8 @@
 """Scores of a base classifier under Gaussian noise.
 
 `Schedule` packs the draws of many inputs into batches of one size, and `Batches` runs them. Noise,
-model, softmax, votes and measure run on the device, one batch after the other. The scores go to the
-host while the next batches run, so that a GPU never waits for Python.
+model, softmax, votes and measure run on the device, one batch after the other. The scores are
+copied to the host while the next batches run, so that a GPU does not wait for Python.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ __all__ = ["Sampler", "SamplerRecord"]
 Outcome = tuple[Input, Draws | Failure]
 
 _BATCHES_AHEAD = 2  # batches queued on a GPU while the host reads the scores of an earlier one
-_FEW_DRAWS = 4  # draws that an input has in flight, about, if its selection may end early
-_MOST_WAITING = 4096  # inputs that need many draws, and wait while others use a budget
-_WAITING_BYTES = 1 << 26  # for these
-_EQUAL_FAILURES = 8  # if this many first inputs fail in the same way, the model is at fault
+_FEW_DRAWS = 4  # approximate draws in flight of an input whose selection may end early
+_MOST_WAITING = 4096  # inputs that need many draws and wait while others use a budget
+_WAITING_BYTES = 1 << 26  # for these inputs
+_EQUAL_FAILURES = 8  # if this many first inputs fail in the same way, the model is wrong
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerRecord:
-    """How inputs were sampled: automatic values as they were found.
+    """The settings with which inputs were sampled, including automatic choices.
 
     Attributes
     ----------
@@ -72,8 +72,8 @@ class Sampler:
     """Draws the scores of a base classifier around inputs.
 
     The parameters are those of `smoothbound.SmoothedClassifier`, which adds the certificate. The
-    mean scores or the votes of n0 draws, or fewer, select the class (`select`). On a tie it is the
-    class with the smallest number.
+    mean scores or the votes of at most n0 draws select the class (`select`). On a tie the class
+    with the smallest number is selected.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Sampler:
     select : {"score", "votes"}
         How the class is selected.
     check_rows : bool
-        Whether each run checks that a row of outputs depends on that row alone.
+        Whether each run checks that the outputs of a row depend only on that row.
 
     Examples
     --------
@@ -138,7 +138,7 @@ class Sampler:
         return self.model.device
 
     def __repr__(self) -> str:
-        """Say in one line what is sampled and how."""
+        """Return a line about the model and the settings."""
         return f"{type(self).__name__}({self.summary})"
 
     @property
@@ -159,7 +159,7 @@ class Sampler:
         return made
 
     def describe(self, x: NDArray[np.floating] | Tensor) -> SamplerRecord:
-        """Return the settings with which inputs like `x` are sampled, for a result."""
+        """Return the settings with which inputs like `x` are sampled, for results."""
         return SamplerRecord(
             batch_size=self.model.batch_size_for(x),
             precision=self.model.precision,
@@ -176,7 +176,7 @@ class Sampler:
         Parameters
         ----------
         kind : {"lattice", "gaussian"}, optional
-            By default lattice noise, whose certificates hold in floating point.
+            Kind of noise; by default lattice noise, whose certificates hold in floating point.
         seed, grid
             As for `smoothbound.noise.Noise`.
         """
@@ -202,36 +202,36 @@ class Sampler:
         Parameters
         ----------
         x : ndarray or Tensor of float32 or float64
-            One input, shaped as the model takes it but without the batch axis.
+            One input, in the shape that the model takes without the batch axis.
         n0, n : int
-            Number of draws that select the class, and of other draws that are scored.
+            `n0` draws select the class, and `n` other draws are scored.
         seed, index : int
-            The noise depends on these and the number of the draw; see `smoothbound.noise`. Give
+            The noise depends on these and on the number of the draw; see `smoothbound.noise`. Give
             every input of a data set its own `index`. The same seed, index and numbers give the
-            same draws again, which must be counted once only.
+            same draws again, which must be counted only once.
         first_draw : int, default 0
-            Number of the first of the `n` draws. To continue earlier draws, give their
-            `Draws.next_draw`; ``earlier + later`` joins them. Decide how many draws there will be
-            before you look at the earlier ones (docs/choices.md).
+            Number of the first of the `n` draws. To continue earlier draws, pass their
+            `Draws.next_draw`; ``earlier + later`` joins them. Decide on the number of draws before
+            you look at the earlier ones (docs/choices.md).
         noise, grid
             Kind of noise and grid of the inputs, as in the method `noise`.
         early_selection : bool, default False
-            As in the method `sample`.
+            Whether the selection may end early, as in the method `sample`.
 
         Returns
         -------
         Draws
-            `ScoreSketch.update` takes this object. Its scores alone, given to `certify_scores`, are
-            about the lattice point next to the input: a certificate for R + 2 `Draws.displacement`
-            at that point holds for R at the input.
+            The scores, which `ScoreSketch.update` takes. If only the scores are passed to
+            `certify_scores`, the certificate is about the lattice point next to the input: a
+            certificate for R + 2 `Draws.displacement` at that point holds for R at the input.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is of the wrong kind or outside its range.
+            If an argument has the wrong type or is out of range.
         ModelError
-            If the model raised an exception, or if the model or the measure returned another shape
-            than stated, NaN, or values outside the range.
+            If the model raises an exception, or the model or the measure returns a wrong shape,
+            NaN, or values outside the range.
         """
         made = self.noise(noise, seed=seed, grid=grid)
         first = checks.count("first_draw", first_draw, minimum=0)
@@ -266,16 +266,16 @@ class Sampler:
         advance: Callable[[int], object] | None = None,
         interrupted: Callable[[list[Outcome]], object] | None = None,
     ) -> Generator[Outcome]:
-        """Draw the scores of many inputs of one shape, packed into shared batches.
+        """Draw the scores of many inputs of one shape in shared batches.
 
-        The noise of an input has the same bits for any other inputs and any order. All batches have
-        the same shape, and the last one is padded, because the rounding of a network can depend on
-        the shape.
+        The bits of the noise of an input do not depend on the other inputs and their order. All
+        batches have the same shape, and the last one is padded, because the rounding of a network
+        can depend on the shape.
 
         Parameters
         ----------
         inputs : iterable of Input
-            The inputs. Each is read when there is room for it.
+            The inputs, each of which is read when there is room for it.
         n0 : int
             Number of selection draws of each input.
         noise : Noise
@@ -283,32 +283,33 @@ class Sampler:
         early_selection : bool, default False
             Whether the selection of an input ends as soon as the class is clear: when it has had
             the largest output in 10 draws more than any other class, and at the latest after `n0`
-            draws. This depends on the selection draws of the input alone, so that certificates
-            from the estimation draws hold as before. `Draws.n0` is the number of selection draws.
+            draws. This depends only on the selection draws of the input, so certificates from the
+            estimation draws remain valid. `Draws.n0` is the number of selection draws.
         known_good : bool, default False
-            Whether the model is known to work on other inputs. Then it is no error if the first
-            inputs fail in the same way.
+            Whether the model is known to work on other inputs. If so, it is not an error if the
+            first inputs fail in the same way.
         counter : Counter, optional
-            Counts the scores of all classes in the estimation draws of each input, whose job must
-            ask for a fixed number of draws; `Draws.class_counts` has the counts.
+            Counts the scores of all classes in the estimation draws of each input. Jobs must
+            request a fixed number of draws. `Draws.class_counts` has the counts.
         advance : callable, optional
-            Called with the number of draws whose scores have just arrived on the host. Draws made
-            ahead of an `OpenEndedJob` are included, whether the job takes them or not.
+            A function that is called with the number of draws whose scores have just arrived on the
+            host. Draws made ahead of an `OpenEndedJob` are included, whether the job takes them or
+            not.
         interrupted : callable, optional
-            Called once if sampling is interrupted, or closed before its end. It is given the inputs
-            that were not yielded: those that have ended, and those in flight, with the draws that
-            their jobs have taken so far.
+            A function that is called once if sampling is interrupted or closed before its end. It
+            gets the inputs that were not yielded: those that have ended, and those in flight with
+            the draws that their jobs have taken so far.
 
         Yields
         ------
         input, outcome : Input, Draws or Failure
-            Each input when it ends. An input on which the model or the measure fails ends with a
-            `Failure`, and the others go on.
+            Each input when it ends, with its outcome. An input on which the model or the measure
+            fails ends with a `Failure`, and sampling continues with the others.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument or an input is of the wrong kind or outside its range.
+            If an argument or an input has the wrong type or is out of range.
         ModelError
             If the first eight inputs, or all if there are fewer, fail in the same way, and
             `known_good` is false.
@@ -348,7 +349,7 @@ class Sampler:
                 raise
 
     def preview(self, x: NDArray[np.floating] | Tensor, noise: Noise) -> OutputSummary:
-        """Run the model on one batch of noisy copies of an input, and summarise its outputs.
+        """Run the model on one batch of noisy copies of an input and summarise its outputs.
 
         Parameters
         ----------
@@ -358,9 +359,9 @@ class Sampler:
         Raises
         ------
         TypeError, ValueError
-            If the input is of the wrong kind.
+            If the input has the wrong type.
         ModelError
-            If the model raised an exception, or did not return a floating-point tensor with a row
+            If the model raises an exception, or does not return a floating-point tensor with a row
             for each copy.
 
         Examples
@@ -395,11 +396,11 @@ def _outcomes(
     ahead: int,
     advance: Callable[[int], object] | None,
 ) -> Iterator[Outcome]:
-    """Launch batches, and collect the scores of each batch when `ahead` others were launched."""
+    """Launch batches, and collect the scores of each batch after `ahead` others were launched."""
     in_flight: deque[list[Attempt]] = deque()
     more = True
     while more:
-        # Nothing is yielded inside, because the caller must find torch's settings unchanged.
+        # Nothing is yielded inside, because torch's settings must be unchanged for the caller.
         with batches.model.running(batches.threads):
             while more and not schedule.finished:
                 while in_flight and (len(in_flight) > ahead or schedule.fill() < schedule.size):
@@ -417,7 +418,7 @@ def _collect(
     batches: Batches,
     advance: Callable[[int], object] | None,
 ) -> None:
-    """Hand the scores of a batch to the inputs that they belong to."""
+    """Hand the scores of a batch to their inputs."""
     for attempt in attempts:
         if isinstance(attempt.record, Failure):
             for segment in attempt.segments:
@@ -442,9 +443,9 @@ def _hand_out(
     scorer: Scorer,
     advance: Callable[[int], object] | None,
 ) -> None:
-    """Hand out the rows of a record, and fail the inputs that have wrong ones."""
+    """Hand out the rows of a record, and end the inputs with wrong rows as failures."""
     used = slice(attempt.segments[0].rows.start, attempt.segments[-1].rows.stop)
-    sound = scorer.failure(record[:, used], first=0) is None  # or else each segment is checked
+    sound = scorer.failure(record[:, used], first=0) is None  # otherwise each segment is checked
     scores, top, selected = record[0].astype(np.float32), *record[1:3].astype(np.int64)
     for i, segment in enumerate(attempt.segments):
         rows = segment.rows
@@ -475,7 +476,7 @@ def _fail(segment: Segment[Input], failure: Failure, schedule: Schedule[Input]) 
 
 
 def _unless_all_fail(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
-    """Raise `ModelError` if the first inputs fail in the same way: the model is then at fault."""
+    """Raise a `ModelError` if the first inputs fail in the same way, because the model is wrong."""
     held: list[tuple[Input, Failure]] = []
     for item, outcome in outcomes:
         alike = isinstance(outcome, Failure) and all(f.kind == outcome.kind for _, f in held)

@@ -1,11 +1,11 @@
 """Packing of the draws of many inputs into batches of one fixed size.
 
 Draws that select the class of one input share batches with draws that estimate the confidence of
-others. A finished input frees its slot for the next one at once. This file does not depend on
+others. A finished input immediately frees its slot for the next one. This file does not depend on
 models and devices.
 
 A draw is identified by (input, stream, number), and its noise depends on nothing else. Packing
-therefore decides when a draw is made, and never its value.
+therefore determines when a draw is made, but not its value.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["Schedule", "Segment"]
 
 Item = TypeVar("Item")
 
-_AT_FIRST = 30  # draws, about, that show how many an input takes
+_AT_FIRST = 30  # approximate number of draws that shows how many an input takes
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Segment(Generic[Item]):
     rows : slice
         Rows of the batch.
     ahead : bool
-        Whether the job has not asked for these draws yet.
+        Whether the job has not requested these draws yet.
     """
 
     input: InFlight[Item]
@@ -70,7 +70,7 @@ class Segment(Generic[Item]):
 
     @property
     def is_last(self) -> bool:
-        """Whether these are the last draws that a job with a fixed number of draws asks for."""
+        """Whether these are the last draws of a job with a fixed number of draws."""
         estimates = self.stream is Stream.ESTIMATION and self.input.open_ended is None
         return estimates and self.first + len(self) == self.input.estimation.n_wanted
 
@@ -78,23 +78,23 @@ class Segment(Generic[Item]):
 class Schedule(Generic[Item]):
     """Packs the draws of many inputs into batches of one size.
 
-    An input is admitted only when those in flight cannot fill a batch. Inputs are served in the
-    order in which they asked for draws. Inputs that share a budget take from it, and are served, in
-    the order of the draws that they still need, the fewest first; new inputs come before those that
-    need many.
+    An input is admitted only if the inputs in flight cannot fill a batch. Inputs are served in the
+    order of their requests. Inputs that share a budget take from it and are served in the order of
+    the draws that they still need, with the fewest first; new inputs come before those that need
+    many.
 
     The selection draws of an input come before its estimation draws, so that the class is known
     before an estimation draw is measured. If the selection may end early, or the job needs the
     scores of the selection draws, the estimation draws wait for the end of the selection. Rows that
-    would be empty hold draws that open-ended jobs in flight have not asked for yet.
+    would be empty hold draws that open-ended jobs in flight have not requested yet.
 
     Parameters
     ----------
     inputs : iterable of (item, Job)
-        The inputs. One is read when there is room for it. If its job asks for no draws, it ends at
-        once.
+        The inputs, each of which is read when there is room for it. An input whose job requests no
+        draws ends immediately.
     n0 : int
-        Most selection draws of each input.
+        Largest number of selection draws of each input.
     size : int
         Number of rows of a batch.
     n_slots : int
@@ -105,7 +105,7 @@ class Schedule(Generic[Item]):
     Attributes
     ----------
     decided : deque of InFlight
-        Inputs whose class is selected, and whose jobs wait for `begin`. The caller removes them.
+        Inputs whose class is selected and whose jobs wait for `begin`. The caller removes them.
     finished : deque of (item, Draws or Failure)
         Inputs in the order in which they ended. The caller removes them.
 
@@ -147,11 +147,11 @@ class Schedule(Generic[Item]):
         self._in_flight: dict[int, InFlight[Item]] = {}  # by slot
         self._waiting: deque[InFlight[Item]] = deque()  # with draws to hand out
         self._ungranted: list[tuple[float, int, InFlight[Item]]] = []  # heap: need more budget
-        self._order = count()  # of those that need as many draws
+        self._order = count()  # of inputs that need equal numbers of draws
         self._ready = 0  # number of draws to hand out
 
     def fill(self) -> int:
-        """Admit inputs until a batch is full or none is left; return how many draws are ready.
+        """Admit inputs until a batch is full or none is left; return the number of ready draws.
 
         There may be fewer than `size` before the end, because inputs in flight may wait for scores.
         """
@@ -160,7 +160,7 @@ class Schedule(Generic[Item]):
         return self._ready
 
     def _make_ready(self) -> bool:
-        """Admit an input, or let the one that needs the fewest draws take some; say if one was."""
+        """Admit an input, or grant draws to the one that needs the fewest; return if it did so."""
         while self._ungranted and not self._ungranted[0][-1].open:
             heappop(self._ungranted)
         expected = self._ungranted[0][0] if self._ungranted else math.inf
@@ -175,7 +175,7 @@ class Schedule(Generic[Item]):
         return True
 
     def next_batch(self) -> list[Segment[Item]]:
-        """Hand out the draws that are ready, at most `size` of them, and others ahead of them."""
+        """Hand out the ready draws, at most `size`, and fill the batch with draws made ahead."""
         segments: list[Segment[Item]] = []
         row = 0
         while self._waiting and row < self.size:
@@ -204,7 +204,7 @@ class Schedule(Generic[Item]):
         Parameters
         ----------
         scores : ndarray of float32, shape (k,)
-            The measure of the class in each draw. It is copied, and ignored for selection draws.
+            The measure of the class in each draw. It is copied. It is ignored for selection draws.
         top : ndarray of int, shape (k,)
             The class with the largest output in each draw.
         selected : int
@@ -240,12 +240,12 @@ class Schedule(Generic[Item]):
         self._ask(one)
 
     def fail(self, one: InFlight[Item], failure: Failure) -> None:
-        """End an input without a result. Its draws in flight will be ignored."""
+        """End an input without a result. Its draws in flight are ignored."""
         if one.open:
             self._end(one, failure)
 
     def unfinished(self) -> list[tuple[Item, Draws | Failure]]:
-        """Return the inputs that nobody has removed yet: those that ended, and those in flight.
+        """Return the inputs that were not removed yet: those that ended and those in flight.
 
         An input in flight is left out if its job has not taken any draw.
         """
@@ -254,7 +254,7 @@ class Schedule(Generic[Item]):
         return [*self.finished, *drawn]
 
     def give_back(self, segment: Segment[Item]) -> None:
-        """Forget draws made ahead that failed. They are made again if the job asks for them."""
+        """Discard draws made ahead that failed. They are made again if the job requests them."""
         segment.input.estimation.give_back(segment.first)
         self._queue(segment.input)
 
@@ -274,7 +274,7 @@ class Schedule(Generic[Item]):
         return False
 
     def _ask(self, one: InFlight[Item]) -> None:
-        """Queue the draws that the job asks for, or end the input."""
+        """Queue the draws that the job requests, or end the input."""
         if not one.estimation.ask():
             self._end(one, one.estimation.draws(one.selection))
             return
@@ -284,14 +284,14 @@ class Schedule(Generic[Item]):
         self._queue(one)
 
     def _queue(self, one: InFlight[Item]) -> None:
-        """Let an input wait for its turn, if it has draws to hand out and does not wait yet."""
+        """Queue an input if it has draws to hand out and is not queued yet."""
         waits = one.n_queued > 0
         self._count(one)
         if one.n_queued and not waits:
             self._waiting.append(one)
 
     def _count(self, one: InFlight[Item]) -> None:
-        """Bring the number of draws to hand out up to date."""
+        """Update the number of draws to hand out."""
         before, one.n_queued = one.n_queued, one.ready
         self._ready += one.n_queued - before
 
@@ -306,12 +306,12 @@ class Schedule(Generic[Item]):
         return Segment(one, stream, first, slice(row, row + draws.n_handed_out - first))
 
     def _ahead(self, row: int) -> list[Segment[Item]]:
-        """Share the rows from `row` on between the inputs that can be drawn ahead."""
+        """Divide the rows from `row` on among the inputs that can be drawn ahead."""
         if row == self.size:
             return []
         segments: list[Segment[Item]] = []
         able = [one for one in self._in_flight.values() if one.n_ahead > 0]
-        able.sort(key=lambda one: one.n_ahead)  # rows that one cannot use go to the next
+        able.sort(key=lambda one: one.n_ahead)  # rows that one input cannot use go to the next
         for left, one in zip(range(len(able), 0, -1), able, strict=True):
             first = one.estimation.n_handed_out
             if count := min(one.n_ahead, -(-(self.size - row) // left)):

@@ -246,8 +246,8 @@ def test_a_model_may_take_gradients_of_its_own(outer: Any) -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (nn.Linear(3, 2, device="meta"), "model must have its parameters, and 'weight' is on"),
-        (nn.Sequential(nn.LazyLinear(2)), "model must have its parameters, and '0.weight' is lazy"),
+        (nn.Linear(3, 2, device="meta"), "model must have its parameters, but 'weight' is on"),
+        (nn.Sequential(nn.LazyLinear(2)), "model must have its parameters, but '0.weight' is lazy"),
     ],
 )
 def test_models_without_numbers_are_refused(model: nn.Module, message: str) -> None:

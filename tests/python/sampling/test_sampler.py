@@ -211,8 +211,8 @@ def test_arrays_of_any_strides_and_byte_order(turned: Any) -> None:
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (np.ma.masked_array(X, mask=[1, 0, 0]), "x must have no mask"),
-        (np.ma.masked_array(X, mask=[1, 1, 1]), "x must have no mask"),
+        (np.ma.masked_array(X, mask=[1, 0, 0]), "x must not have a mask"),
+        (np.ma.masked_array(X, mask=[1, 1, 1]), "x must not have a mask"),
         (torch.eye(3).to_sparse(), "x must be a dense tensor"),
         (torch.zeros(3, device="meta"), "x must hold numbers"),
     ],
