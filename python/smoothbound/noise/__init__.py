@@ -1,4 +1,4 @@
-"""Gaussian noise whose draws belong to an input, and the lattice that makes it exact."""
+"""Gaussian noise that depends on the input and the draw, and the lattice that makes it exact."""
 
 from smoothbound._utils.faces import face
 

@@ -13,10 +13,10 @@ from smoothbound.noise._torch import Key
 
 __all__ = ["add_gaussian", "add_lattice"]
 
-_ELEMENTS_PER_THREAD = 2**17  # with fewer, starting a thread takes longer than its work
+_ELEMENTS_PER_THREAD = 2**17  # with fewer elements, starting a thread takes longer than its work
 
 
-@lru_cache(maxsize=64)  # a megabyte each, and inputs may have levels of their own
+@lru_cache(maxsize=64)  # a megabyte each, because inputs may have levels of their own
 def _prepared(lattice: Lattice) -> _core.LatticeNoise:
     return _core.LatticeNoise(lattice.high, lattice.low, lattice.denominator)
 

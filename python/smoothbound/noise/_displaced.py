@@ -1,8 +1,9 @@
-"""The change of radii between an input and the lattice point that stands for it.
+"""The change of radii between an input and the lattice point that represents it.
 
-The scores are those of the lattice point x^ next to the input x, at most d away. A perturbed input
-x' within R of x is rounded to the lattice too. Its lattice point is at most d from x', and thus at
-most R + 2 d from x^. A certificate for R + 2 d at x^ therefore holds for R at x (docs/noise.md).
+The scores are those of the lattice point x^ next to the input x, at a distance of at most d. A
+perturbed input x' within R of x is rounded to the lattice too. Its lattice point is at most d from
+x', and thus at most R + 2 d from x^. A certificate for R + 2 d at x^ therefore holds for R at x
+(docs/noise.md).
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ def outward(radii: ArrayLike, displacement: float) -> NDArray[np.float64]:
 
 
 def inward(radii: ArrayLike, displacement: float) -> NDArray[np.float64]:
-    """Return the radii that hold for the input: R - 2 d, rounded down; NaN where that is negative.
+    """Return the radii that hold for the input: R - 2 d, rounded down; NaN if that is negative.
 
     Parameters
     ----------
     radii : array_like of float
-        Radii certified at the lattice point, NaN where there is none.
+        Radii certified at the lattice point; NaN if there is none.
     displacement : float
         d >= 0, in the same units; 0 changes nothing.
 

@@ -21,12 +21,12 @@ BRIEF_CAVEAT = "floating-point noise, so no proof"
 
 
 def stated(kind: object) -> Kind | None:
-    """Return a kind of noise that was checked; None stands for an unknown kind.
+    """Return a kind of noise after checks; None stands for an unknown kind.
 
     Raises
     ------
     ValueError
-        If it is neither None nor one of `KINDS`.
+        If the kind is neither None nor one of `KINDS`.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """The Gaussian rounded to a lattice, and the exact thresholds that draw it.
 
-Inputs lie on a stated grid (`lattice`), or are placed on a fine lattice made from sigma
+Inputs lie on a stated grid (`lattice`), or are moved to a fine lattice that depends on sigma
 (`fine_lattice`). docs/noise.md proves that smoothing with this noise is smoothing with an exactly
 Gaussian distribution.
 """
@@ -50,7 +50,7 @@ class Lattice:
     Attributes
     ----------
     levels : int or float
-        Inputs are whole multiples of 1 / levels. If `fine`, they are placed on the nearest one.
+        Inputs are whole multiples of 1 / levels. If `fine`, they are moved to the nearest multiple.
     refine : int
         Noise is a whole multiple of 1 / (levels * 2^refine).
     high, low : ndarray of int32 and of uint64, shape (m,)
@@ -74,7 +74,7 @@ class Lattice:
 
     @property
     def largest(self) -> int:
-        """Largest number of grid steps that the noise moves an element by."""
+        """Largest number of grid steps by which the noise moves an element."""
         return len(self.high)
 
 
@@ -82,9 +82,9 @@ def lattice(sigma: float, levels: int) -> Lattice:
     """Return the grid for noise of standard deviation sigma on inputs k / levels.
 
     The grid is refined by the smallest power of two that puts at least 32 steps into sigma.
-    Rounding to it adds less than 1 / (12 * 32^2) = 0.008 % to the variance of the noise, which a
-    base classifier trained under floating-point noise cannot notice. Certificates hold for every
-    refinement.
+    Rounding to it adds less than 1 / (12 * 32^2) = 0.008 % to the variance of the noise, which does
+    not matter to a base classifier that was trained with floating-point noise. Certificates hold
+    for every refinement.
 
     Parameters
     ----------
@@ -100,8 +100,8 @@ def lattice(sigma: float, levels: int) -> Lattice:
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind, or sigma is more than 2048 steps 1 / levels, or so
-        small that float32 cannot tell neighbours of the refined grid apart.
+        If an argument has the wrong type, or sigma is more than 2048 steps 1 / levels, or so small
+        that float32 cannot distinguish neighbours of the refined grid.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def _build(sigma: float, levels: int, refine: int) -> Lattice:
 
 
 def fine_lattice(sigma: float) -> Lattice:
-    """Return the lattice with 2^13 steps in sigma, on which inputs without a grid are placed.
+    """Return the lattice with 2^13 steps per sigma, to which inputs without a grid are moved.
 
     Its thresholds are the same for every sigma.
 
@@ -204,8 +204,8 @@ def fine_thresholds(bits: int) -> list[int]:
     (k - 1/2) h and (k + 1/2) h is h exp(-m^2/2) (1 + s_1 + s_2 + s_3 + ...), where s_j is
     He_2j(m) (h/2)^2j / (2j + 1)! with the Hermite polynomials He. By Cramer's inequality
     |He_8(m)| exp(-m^2/2) < 218. For 13 bits the terms after s_3 are therefore below 2^-122 h, and a
-    threshold is off by at most 1/2 + 2^-40. Each exp(-m^2/2) follows from the one before by two
-    products, whose roundings add up to less than 2^-150.
+    threshold is off by at most 1/2 + 2^-40. Each exp(-m^2/2) follows from the previous one by two
+    products, whose roundings sum to less than 2^-150.
     """
     one, square = 1 << _WORK_BITS, 1 << (_WORK_BITS - 2 * bits)  # 1 and h^2
     whole = _integral(Fraction(16)) << bits  # in units of h 2^-192, as `area`

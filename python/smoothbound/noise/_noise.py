@@ -45,27 +45,27 @@ class Noise:
     Parameters
     ----------
     kind : {"lattice", "gaussian"}
-        "lattice": whole steps of a lattice, from thresholds that are exact to 2^-79. Certificates
-        hold, under exactly Gaussian noise, for the classifier that rounds its input to the lattice
-        before the base classifier sees it.
-        "gaussian": float32 normal numbers, added in floating point. Certificates assume that the
-        sum is exactly Gaussian, but it is rounded. They are no proof, because a network that looks
-        at the last digits of its input can be certified falsely.
+        "lattice" is noise in whole steps of a lattice, from thresholds that are exact to 2^-79.
+        Certificates hold, under exactly Gaussian noise, for the classifier that rounds its input to
+        the lattice and passes it to the base classifier. "gaussian" is noise of float32 normal
+        numbers, added in floating point. Certificates assume that the sum is exactly Gaussian, but
+        it is rounded. They are not a proof, because a network that uses the last digits of its
+        input can be certified falsely.
     sigma : float
         Standard deviation of the noise, > 0, in the units of the input.
     seed : int, default 0
         From 0 to 2^64 - 1.
     grid : int, optional
-        For lattice noise: the inputs are whole multiples of 1 / grid, such as 255 for 8-bit images
-        in [0, 1]. Without a grid, inputs are placed on a fine lattice with 2^13 steps in sigma, and
-        each certified radius is smaller by twice the `displacement`.
+        For lattice noise, states that the inputs are whole multiples of 1 / grid: 255 for 8-bit
+        images in [0, 1]. Without a grid, inputs are moved to a fine lattice with 2^13 steps per
+        sigma, and each certified radius is smaller by twice the `displacement`.
     device : torch.device or str, default "cpu"
         Device on which the noise is made.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range.
+        If an argument has the wrong type or is out of range.
 
     Examples
     --------
@@ -106,12 +106,12 @@ class Noise:
         self._made_by = _implementation(self.device)
 
     def at(self, sigma: float) -> Noise:
-        """Return the noise of another level; the kind, the seed, the grid and the device stay.
+        """Return noise of another level with the same kind, seed, grid and device.
 
         Raises
         ------
         TypeError, ValueError
-            If `sigma` is of the wrong kind or outside its range.
+            If `sigma` has the wrong type or is out of range.
 
         Examples
         --------
@@ -133,9 +133,9 @@ class Noise:
         Returns
         -------
         Tensor
-            For lattice noise, int32 numbers of steps. On a stated grid they stand for x itself,
+            For lattice noise, int32 numbers of steps. On a stated grid they represent x itself,
             which may be off the grid by four units in the last place of float32. Otherwise they
-            stand for the nearest point of the lattice. For Gaussian noise, x.
+            represent the nearest point of the lattice. For Gaussian noise, x.
 
         Raises
         ------
@@ -155,7 +155,7 @@ class Noise:
         return sent(numbers, self.device).contiguous()
 
     def displacement(self, elements: int) -> float:
-        """Bound the distance between an input and the point of the lattice that stands for it.
+        """Bound the distance between an input and the lattice point that represents it.
 
         A certificate for the radius R + 2 d at that point holds for R at the input, because the
         smoothed classifier also rounds a perturbed input (docs/noise.md). On a lattice with L
@@ -186,18 +186,18 @@ class Noise:
         return math.sqrt(elements) / (2.0 * self.lattice.levels) * (1.0 + 2.0**-20)
 
     def common_grid(self, x: Tensor) -> int | None:
-        """Return a common grid of images on which x lies although no grid was stated, or None.
+        """Return a common grid of images on which x lies if no grid was stated, or None.
 
         Parameters
         ----------
         x : Tensor of float32 or float64
-            Inputs of any shape. Inputs outside [0, 1] or with fewer than 8 different values are not
-            taken for images.
+            Inputs of any shape. Inputs outside [0, 1] or with fewer than 8 different values do not
+            count as images.
 
         Returns
         -------
         int or None
-            255 or 16; None also if a grid was stated, and for Gaussian noise.
+            255 or 16. None if there is no such grid, if a grid was stated, and for Gaussian noise.
 
         Examples
         --------
@@ -217,7 +217,7 @@ class Noise:
         return None
 
     def _nearest(self, x: Tensor) -> Tensor:
-        """Place x on the fine lattice."""
+        """Move x to the fine lattice."""
         assert self.lattice is not None
         most = MAX_FINE_NUMBER - 1 - self.lattice.largest
         numbers = (x.double() * self.lattice.levels).round()
@@ -269,13 +269,13 @@ class Noise:
 
         Lattice noise is added in whole numbers of steps. The sum and the number of steps in 1 are
         converted to the type of `out`, and then divided. Each of the three results is rounded to
-        the nearest. On a stated grid both conversions are exact, so an element that gets no noise
-        keeps the value of k / 255.
+        the nearest. On a stated grid both conversions are exact, so an element without noise keeps
+        the value of k / 255.
 
         Parameters
         ----------
         points : Tensor, shape (k, ...)
-            Any number of inputs of one shape as `point` returns them, stacked.
+            Points of any number of inputs of one shape, as returned by `point`, stacked.
         rows, indices, draws, streams : Tensor of int64, shape (batch,)
             For each row of `out`: the row of its point in `points`; the index of its input, from 0
             to 2^31 - 1, such as its position in a data set; the number of its draw, from 0 to
@@ -287,8 +287,8 @@ class Noise:
         ------
         TypeError, ValueError
             If a tensor has another shape, type, layout or device than stated, or a number is
-            outside its range. Ranges are checked on the CPU alone, because a check elsewhere would
-            wait for the device.
+            outside its range. Ranges are checked only on the CPU, because a check on another device
+            would wait for it.
         """
         key = Key(rows, indices, draws, streams)
         self._check(points, key, out)

@@ -30,18 +30,18 @@ class NoiseRecord:
     enters : str or None
         The place of the noise in the pipeline.
     grid : int or None
-        Levels of the inputs of lattice noise: they are whole multiples of 1 / grid. None: no grid
-        was stated.
+        Levels of the inputs of lattice noise, which are whole multiples of 1 / grid. None if no
+        grid was stated.
     steps : float or None
         Steps of the lattice in 1.
     displacement : float or None
-        Most that an input lies from the lattice point drawn around, in the units of the input.
-        None: inputs are drawn around as they are.
+        Largest distance between an input and the lattice point around which draws are made, in the
+        units of the input. None if draws are made around the inputs themselves.
 
     Raises
     ------
     TypeError, ValueError
-        If one of them is of the wrong kind or outside its range.
+        If a field has the wrong type or is out of range.
 
     Examples
     --------
@@ -69,18 +69,19 @@ class NoiseRecord:
 
     @classmethod
     def of_kind(cls, kind: Kind | None) -> NoiseRecord:
-        """Return the record of noise of which the kind alone is known, or nothing."""
+        """Return the record of noise of which only the kind is known, or nothing."""
         return cls(kind=kind, caveat=CAVEAT if kind == "gaussian" else None)
 
     @property
     def brief_caveat(self) -> str:
-        """Why a certificate under this noise is no proof, in a few words; empty if it is one."""
+        """A short reason why a certificate under this noise is not a proof; empty if it is one."""
         return BRIEF_CAVEAT if self.kind == "gaussian" else ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is known, as files hold it.
+        """Return the recorded values as in files.
 
-        A lattice with a number of steps always has its grid, which is None where none was stated.
+        A lattice with a number of steps always has an entry for the grid, which is None if none was
+        stated.
         """
         return {
             name: value
@@ -95,7 +96,7 @@ class NoiseRecord:
         Raises
         ------
         TypeError, ValueError
-            If an entry is unknown, of the wrong kind or outside its range.
+            If an entry is unknown, has the wrong type or is out of range.
         """
         known = checks.instance("noise", values, dict)
         if unknown := known.keys() - cls.__dataclass_fields__.keys():

@@ -57,7 +57,7 @@ def philox(counter: tuple[Tensor, ...], seed: int) -> tuple[Tensor, ...]:
 
 
 def _check(points: Tensor, key: Key) -> None:
-    """Refuse numbers out of range, on the CPU alone, where a check is cheap."""
+    """Refuse numbers out of range, only on the CPU, where a check is cheap."""
     if points.device.type != "cpu":
         return
     ends = (len(points), 2**31, 2**32, 2**31)

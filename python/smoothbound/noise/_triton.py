@@ -31,7 +31,7 @@ _ROOT_HALF = tl.constexpr(ROOT_HALF)
 
 
 def try_out(device: torch.device) -> None:
-    """Make one number, so that whatever Triton lacks for compiling shows before a run."""
+    """Make one number, so that missing requirements of Triton show before a run."""
     zero = torch.zeros(1, dtype=torch.int64, device=device)
     out = torch.zeros((1, 1), device=device)
     add_gaussian(out, Key(zero, zero, zero, zero), out.clone(), sigma=1.0, seed=0)
