@@ -1,4 +1,4 @@
-"""Adapters for evaluation libraries and for Ray: certificates where people already evaluate.
+"""Adapters for evaluation libraries, which give them certificates, and for Ray.
 
 Each file imports its library when it is first used.
 """

@@ -21,54 +21,55 @@ def certified_mean(
     to_float: Callable[[Value], float] | None = None,
     samples: int = 1,
 ) -> Metric:
-    """Lower bound on the mean score, as a metric of inspect_ai.
+    """Bound the mean score from below, as a metric of inspect_ai.
 
-    The epochs of a sample are draws: a model that answers at random is asked the same again. The
-    metric is a number that the mean score over the samples, each in infinitely many epochs, falls
-    below with probability at most alpha.
+    The epochs of a sample are draws: a model with random answers gets the same question again. The
+    metric is a lower bound on the mean score over the samples in infinitely many epochs. The bound
+    is above this mean with probability at most alpha.
 
     For scores of 0 and 1 it is the bound of Clopper and Pearson (1934), which is exact for one
-    sample. The scores of one sample may be any numbers in [0, 1]. If all of them are there they are
-    bounded by ``mean="betting"`` of `smoothbound.certify_scores`, which depends on their order, and
-    else by ``bound="cdf"``, which does not.
+    sample. The scores of a single sample may be any numbers in [0, 1]. If no score is missing,
+    their mean is bounded by ``mean="betting"`` of `smoothbound.certify_scores`, which depends on
+    their order. Otherwise it is bounded by ``bound="cdf"``, which does not.
 
     Parameters
     ----------
     epochs : int
-        Number of epochs of the evaluation, fixed before the first one. A score that is missing,
-        because an epoch is unscored or, while the evaluation runs, not yet scored, counts as 0.
+        Number of epochs of the evaluation, fixed before the first one. A missing score counts as 0.
+        Scores are missing if an epoch is not scored, or not scored yet while the evaluation runs.
     alpha : float, default 0.05
         Largest probability that the bound is above the mean, in (0, 1).
     to_float : callable, optional
-        Turns the value of a score into a number in [0, 1]; by default ``value_to_float()`` of
-        inspect_ai, where "C" is 1 and "I" is 0.
+        A function that converts the value of a score to a number in [0, 1]; by default
+        ``value_to_float()`` of inspect_ai, which makes "C" 1 and "I" 0.
     samples : int, default 1
-        Number of samples of the evaluation. inspect_ai does not tell a metric about a sample none
-        of whose epochs is scored. Its scores count as 0.
+        Number of samples of the evaluation. inspect_ai does not pass samples without any scored
+        epoch to a metric. Their scores count as 0.
 
     Returns
     -------
     Metric
-        Called by inspect_ai with the score of each sample in each epoch. It raises a ValueError if
-        a score is not a number in [0, 1], if one of several samples has a score other than 0 and 1,
-        if a sample has more scores than epochs, or if there are more samples than stated.
+        The metric, which inspect_ai calls with the score of each sample in each epoch. It raises a
+        ValueError if a score is not a number in [0, 1], if one of several samples has a score other
+        than 0 and 1, if a sample has more scores than epochs, or if there are more samples than
+        stated.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range.
+        If an argument has the wrong type or is out of range.
 
     Notes
     -----
-    The bound is about these samples, and not about others that they may stand for. The epochs must
-    be independent: do not cache the model's answers across epochs, and do not stop when the scores
-    look good.
+    The bound is about these samples, and not about other samples that they may represent. The
+    epochs must be independent: do not cache the answers of the model across epochs, and do not stop
+    when the scores look good.
 
-    With several samples the k ones among n scores have different probabilities. Let p be their
-    mean. For every j >= n p + 1 there are j or more ones with at most the probability that
-    Bin(n, p) has (Hoeffding 1956, Theorem 4). The bound is the lesser of that of Clopper and
-    Pearson, c_k, and (k - 1) / n. Let j be the least number of ones with a bound above p. Then
-    j > n p + 1, and p is below c_j, so that there are j or more with probability at most alpha.
+    With several samples, the n scores are 1 with different probabilities, whose mean is p. Let k be
+    the number of scores that are 1. For every j >= n p + 1, the probability of j or more ones is at
+    most that of Bin(n, p) (Hoeffding 1956, Theorem 4). The bound is the smaller one of the bound of
+    Clopper and Pearson, c_k, and (k - 1) / n. Let j be the least number of ones with a bound above
+    p. Then j > n p + 1 and p < c_j, so the probability of j or more ones is at most alpha.
 
     References
     ----------

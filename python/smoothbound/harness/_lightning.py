@@ -26,32 +26,33 @@ from smoothbound.smoothing._classifier import SmoothedClassifier
 
 __all__ = ["CertifiedValidation"]
 
-_USUAL = 64  # images, if no index is stated
+_USUAL = 64  # default number of images
 
 
 class CertifiedValidation(Callback):  # type: ignore[misc]
-    """Callback of Lightning that certifies a few validation images after each validation epoch.
+    """Certify a few validation images after each validation epoch, as a callback of Lightning.
 
-    The images are the same in every epoch. Each process certifies its share of them, and the
-    metrics are those of all processes together. The values are logged by ``LightningModule.log``,
-    so that loggers, ``ModelCheckpoint`` and ``EarlyStopping`` find them. The training itself is not
-    changed: weights, gradients, random states and the modes of modules stay as they are.
+    The images are the same in every epoch. Each process certifies a share of them, and the metrics
+    are those of all processes together. The values are logged by ``LightningModule.log``, so
+    loggers, ``ModelCheckpoint`` and ``EarlyStopping`` find them. The callback does not change the
+    training: weights, gradients, random states and the modes of modules are the same as without it.
 
     Parameters
     ----------
     dataset : sequence of (image, label)
         The validation images: ``dataset[i]`` is an image, in the form that the LightningModule
-        takes in a batch, and the number of its class. Sigma and radii are in the units of these
-        images: if the data set normalises them, in the units after that.
+        takes in a batch, with the number of its class. Sigma and radii are in the units of these
+        images. If the data set normalises them, these are the units after the normalisation.
     metrics : mapping of str to CertifiedAccuracy, CertifiedConfidence or CertifiedRadius
-        The metrics by the names under which they are logged; a ``MetricCollection`` is one, too.
-        They have one sigma, one alpha and one measure. A metric of several radii is logged at each
-        of them, as in ``name_r0.25``, and one of several thresholds as in ``name_c0.5``.
+        The metrics by the names under which they are logged. A ``MetricCollection`` is such a
+        mapping. They must have the same sigma, alpha and measure. A metric with several radii is
+        logged at each of them, as in ``name_r0.25``, and one with several thresholds as in
+        ``name_c0.5``.
     index : sequence of int, optional
-        Positions of the images in the data set, each once and increasing. By default 64, evenly
-        spread, or all if there are fewer.
+        Positions of the images in the data set, strictly increasing. By default 64 evenly spread
+        images, or all if there are fewer.
     n0, n : int
-        Number of draws of an image that select its class, and that certify it.
+        `n0` draws of an image select its class, and `n` draws certify it.
     seed, noise, grid
         As for `SmoothedClassifier.certify`.
     outputs : {"logits", "probabilities"}, optional
@@ -60,28 +61,28 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range. At the start of a training also if
-        it has no validation, a strategy that splits the network, parameters that are not in
-        float32, or processes whose callbacks have other settings, and at the first values if the
-        training logs something else by one of their names.
+        If an argument has the wrong type or is out of range. At the start of a training, if it has
+        no validation, a strategy that splits the network, parameters that are not in float32, or
+        processes whose callbacks have different settings. At the first values, if the training logs
+        another value with one of their names.
     DataError
-        If the data set does not return an image and the number of its class, or returns another
+        If the data set does not return an image and the number of its class, or returns a different
         image the next time.
     ModelError
         If all of the first eight images of a process fail; see `SmoothedClassifier.certify`. One
-        image is certified before the first epoch, to find this out at once. An error of one process
+        image is certified before the first epoch to find this out early. An error of one process
         ends the training on all.
 
     Notes
     -----
-    Every epoch makes the same draws, so that a difference between two epochs comes from the
-    network. Each certificate of an epoch fails with probability at most alpha. This does not hold
-    of the best of many epochs: a checkpoint that was chosen by these values was chosen on these
-    draws. To report its certificates, make them again with another `seed`. The metrics are means
-    over certificates, and alpha is not the failure probability of a mean.
+    Every epoch makes the same draws, so differences between epochs come from the network. Each
+    certificate of an epoch fails with probability at most alpha. This does not hold for the best of
+    many epochs, because a checkpoint that is chosen by these values depends on these draws. To
+    report its certificates, compute them again with another `seed`. The metrics are means over
+    certificates, and alpha is not the failure probability of a mean.
 
-    The strategy is one device or DDP. The network runs in float32, also where the training has
-    mixed precision: what is certified is the network without autocast. The callback belongs to the
+    The strategy is one device or DDP. The network runs in float32 even if the training has mixed
+    precision, so the certificates are for the network without autocast. The callback belongs to the
     package ``lightning``, and not to ``pytorch_lightning``.
 
     Examples
@@ -129,7 +130,7 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
         }
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Read the images of this process, once."""
+        """Read the images of this process once."""
         if not isinstance(trainer.strategy, DDPStrategy | SingleDeviceStrategy):
             raise TypeError(
                 "strategy must be one device or DDP, where each process has the whole network, got "
@@ -150,7 +151,7 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
             self._images, self._labels = _loaded(self.dataset, self._own)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Certify one image, so that an error of the settings or of the network comes at once."""
+        """Certify one image, so that errors of the settings or the network show early."""
         if not trainer.enable_validation:
             raise ValueError(
                 "CertifiedValidation certifies after each validation epoch, but this training has "
@@ -184,7 +185,7 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
                 "of which one value would hide the other"
             )
         self._is_new = False
-        # all processes have the same values already
+        # all processes have the same values
         pl_module.log_dict(values, on_step=False, on_epoch=True, sync_dist=True, reduce_fx="min")
 
     def _certified(self, network: LightningModule, n_images: int) -> SmoothedCertificate:
@@ -193,14 +194,14 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
             self._sigma,
             measure=self._measure,
             outputs=self._outputs,
-            channels_last=False,  # a measured one could differ between processes and epochs
+            channels_last=False,  # a measured choice could differ between processes and epochs
         )
         index = self._own[:n_images]
         return smoothed.certify(self._images[:n_images], index=index, **self._asked)
 
     @contextmanager
     def _on_all(self, trainer: Trainer) -> Iterator[None]:
-        """Keep the random states, and raise an error of one process on all, lest they wait."""
+        """Keep the random states, and raise an error of one process on all, so that none waits."""
         error: Exception | None = None
         with isolate_rng():
             try:
@@ -215,9 +216,9 @@ class CertifiedValidation(Callback):  # type: ignore[misc]
 
 @contextmanager
 def _buffers_of_first(trainer: Trainer, network: LightningModule) -> Iterator[None]:
-    """Give all processes the buffers of the first, which saves the checkpoints.
+    """Give all processes the buffers of the first process, which saves the checkpoints.
 
-    Under DDP each process counts its own running means. They come back afterwards.
+    Under DDP each process has running means of its own, which are restored afterwards.
     """
     buffers = list(network.buffers()) if trainer.world_size > 1 else []
     own = [buffer.clone() for buffer in buffers]

@@ -24,38 +24,38 @@ def mlflow_metrics(
 ) -> list[EvaluationMetric]:
     """Return metrics of a certificate as ``extra_metrics`` of ``mlflow.models.evaluate``.
 
-    MLflow hands a metric the predicted and the true classes. It knows no bounds, radii or alpha, so
-    that these come from the certificate, and not from MLflow. The data of the evaluation need a
-    column ``index``, which says which input of the certificate a row is about. A row whose
-    prediction is not that of the certificate is refused, -1 for abstention included.
+    MLflow passes the predicted and the true classes to a metric. It has no bounds, radii or alpha,
+    so these come from the certificate. The data of the evaluation need a column ``index``, which
+    states the input of the certificate for each row. A row whose prediction differs from that of
+    the certificate, which is -1 for abstention, is refused.
 
     Parameters
     ----------
     cert : SmoothedCertificate
         The certificate of all rows of the evaluation.
     metrics : mapping of str to CertifiedAccuracy, CertifiedConfidence or CertifiedRadius
-        The metrics by the names under which they are logged; a ``MetricCollection`` is one, too.
-        A metric of several radii is logged at each of them, as in ``name_r0.25``, and one of
-        several thresholds as in ``name_c0.5``.
+        The metrics by the names under which they are logged. A ``MetricCollection`` is such a
+        mapping. A metric with several radii is logged at each of them, as in ``name_r0.25``, and
+        one with several thresholds as in ``name_c0.5``.
 
     Returns
     -------
     list of mlflow.models.EvaluationMetric
-        Each returns one number, the mean over the rows of the evaluation.
+        The metrics, each of which returns the mean over the rows of the evaluation.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind, or the certificate has another sigma, measure or alpha
-        than the metrics, lacks one of their radii or thresholds, or has an index twice. In the
-        evaluation: if a row is about an input that the certificate does not have, an input comes
-        twice, or a prediction is another one than the certificate's. MLflow passes the error on as
-        an ``MlflowException``.
+        If an argument has the wrong type, or the certificate has another sigma, measure or alpha
+        than the metrics, lacks one of their radii or thresholds, or has an index twice. During the
+        evaluation, if the certificate does not have the input of a row, an input occurs twice, or a
+        prediction differs from that of the certificate. MLflow raises such an error as an
+        ``MlflowException``.
 
     Notes
     -----
-    Leave out ``model_type="classifier"`` where the classifier abstains, because MLflow's own
-    metrics take -1 for a class.
+    Leave out ``model_type="classifier"`` if the classifier abstains, because MLflow's own metrics
+    treat -1 as a class.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def _at(cert: SmoothedCertificate, metric: CertifiedMean, place: int) -> Callabl
 def _rows(
     cert: SmoothedCertificate, index: NDArray[Any], predictions: NDArray[Any]
 ) -> NDArray[np.int64]:
-    """Return the row of the certificate that each row of the evaluation is about."""
+    """Return the row of the certificate for each row of the evaluation."""
     asked = whole_numbers("index", index, len(predictions))
     known = {one: row for row, one in enumerate(cert.index.tolist())}
     if strangers := [one for one in asked.tolist() if one not in known]:

@@ -31,31 +31,33 @@ __all__ = ["SmoothedEstimator"]
 class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier of scikit-learn, smoothed with Gaussian noise.
 
-    The smoothed classifier returns the class that the classifier returns most often for noisy
-    copies of a row. The noise of a row depends on its content and the seed alone, so that neither
-    the order of the rows nor other rows change a result, and equal rows get equal results.
+    The smoothed classifier returns the class that the base classifier returns most often for noisy
+    copies of a row. The noise of a row depends only on its content and the seed. The results
+    therefore do not depend on the order of the rows or on other rows, and equal rows get equal
+    results.
 
     Parameters
     ----------
     estimator : classifier with ``fit`` and ``predict_proba``
-        The base classifier. `fit` fits a clone of it; wrap a classifier that is fitted already in
-        ``sklearn.frozen.FrozenEstimator``, and it is left as it is.
+        The base classifier. `fit` fits a clone of it. Wrap a classifier that is already fitted in
+        ``sklearn.frozen.FrozenEstimator``, so that it is not fitted again.
     sigma : float, default 0.1
         Standard deviation of the noise, > 0, in the units of X.
     n : int, default 1000
         Number of noisy copies of each row in `predict` and `predict_proba`.
     alpha : float, default 0.001
         Largest probability, for each row, that `predict` returns another class than the smoothed
-        classifier does, and that a certificate of `certify` is wrong.
+        classifier, and that a certificate of `certify` is wrong.
     copies : int, default 4
-        Number of noisy copies of X that `fit` trains on; with 0 it trains on X itself. A
-        classifier that has seen the noise is certified at much greater radii.
+        Number of noisy copies of X on which `fit` trains; with 0 it trains on X itself. A
+        classifier that was trained on noise has much larger certified radii.
     abstain : object, optional
-        What `predict` returns for a row whose votes do not tell the class. By default -1, which
-        must then not be a class. A class may be stated, such as the one that is safe to assume.
+        The value that `predict` returns for a row whose votes do not decide the class. The default
+        is -1, which must then not be a class. It may be a class, such as the one that is safe to
+        assume.
     measure : {"score", "margin", "vote"} or Measure, default "vote"
-        The confidence that `certify` bounds; see `smoothbound.measures`. The vote is the one that
-        `predict_proba` estimates.
+        The confidence that `certify` bounds; see `smoothbound.measures`. `predict_proba` estimates
+        the vote.
     grid, noise, seed
         As for `SmoothedClassifier.certify`.
 
@@ -66,12 +68,12 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_ : ndarray, shape (n_classes,)
     n_features_in_ : int
     feature_names_in_ : ndarray of str
-        Only if X had names of columns in `fit`.
+        Names of the columns, if X had them in `fit`.
 
     Notes
     -----
-    A certificate holds for a row that was chosen without knowing the noise. Rows that were searched
-    for with the seed known, because their noise is favourable, are certified falsely.
+    A certificate holds for a row that was chosen without knowledge of the noise. Rows that are
+    searched for favourable noise with knowledge of the seed get false certificates.
 
     ``sample_weight`` and other arguments of the fit of the base classifier are not passed on.
 
@@ -123,12 +125,12 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         SmoothedEstimator
-            Itself.
+            This object.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is of the wrong kind or outside its range, the base classifier has no
+            If an argument has the wrong type or is out of range, the base classifier has no
             ``predict_proba`` or smooths already, or -1 is a class and `abstain` is not stated.
         """
         X, y = validate_data(self, X, y, dtype=np.float64)
@@ -160,7 +162,7 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         ndarray, shape (n_rows,)
-            Of the type of the classes; of objects if `abstain` does not fit into that type.
+            The classes, in their type, or as objects if that type cannot hold `abstain`.
         """
         require_enough_votes(self.n, checks.alpha("alpha", self.alpha))
         votes = self._votes(X)
@@ -173,9 +175,9 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return found
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the share of the rows whose class is predicted; abstention is a wrong class.
+        """Return the share of rows with the right class; abstention counts as a wrong class.
 
-        Unlike the scorers of scikit-learn, it takes classes and `abstain` of different types.
+        Unlike the scorers of scikit-learn, it allows different types of classes and `abstain`.
 
         Parameters
         ----------
@@ -204,7 +206,7 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         ndarray of float64, shape (n_rows, n_classes)
-            Estimates. `certify` bounds them.
+            Estimated probabilities, which `certify` bounds.
         """
         votes = self._votes(X)
         shares: NDArray[np.float64] = votes / votes.sum(axis=1, keepdims=True)
@@ -217,12 +219,12 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : array-like of float, shape (n_rows, n_features)
         **options
-            Those of `SmoothedClassifier.certify`, such as ``radii``, ``thresholds`` and ``n``.
+            Options of `SmoothedClassifier.certify`, such as ``radii``, ``thresholds`` and ``n``.
 
         Returns
         -------
         SmoothedCertificate
-            Its classes are positions in `classes_`.
+            The certificate. Its classes are positions in `classes_`.
         """
         rows = self._rows(X)
         own = {"alpha": self.alpha, "seed": self.seed, "grid": self.grid, "noise": self.noise}
@@ -230,7 +232,7 @@ class SmoothedEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self._smoothed().certify(rows, index=row_keys(rows), **(own | options))
 
     def _abstention(self) -> NDArray[Any]:
-        """Return what `predict` returns for abstention, as an array without dimensions."""
+        """Return the value of `predict` for abstention, as an array without dimensions."""
         found = np.asarray(-1 if self.abstain is None else self.abstain)
         if found.ndim:
             raise ValueError(f"abstain must be one value, got {checks.shown(self.abstain)}")

@@ -1,4 +1,4 @@
-"""The driver of a run on Ray: it hands the inputs out, and gathers what the workers wrote."""
+"""The driver of a run on Ray, which distributes the inputs and collects the rows of the workers."""
 
 from __future__ import annotations
 
@@ -53,45 +53,46 @@ def certify_on_ray(
     progress: Progress | None = None,
     show: Callable[[str], object] | None = None,
 ) -> Results:
-    """Certify inputs that Ray hands out to workers on a cluster, into a results folder.
+    """Certify inputs on a cluster of Ray into a results folder.
 
-    The results are those of `smoothbound.smoothing.run` in one process bit for bit, on the same
-    kind of hardware, whatever the number of workers and their order. A run that was stopped goes
-    on by the same call.
+    On the same kind of hardware, the results have the same bits as those of
+    `smoothbound.smoothing.run` in one process, whatever the number of workers and their order. The
+    same call continues a run that was stopped.
 
     Parameters
     ----------
     folder : str or Path
         Results folder to write, on a file system that all nodes share.
     prepare : callable
-        Makes what the run is made of. It is called once in each worker, where it loads the model,
-        in the current folder of this process.
+        A function that returns the prepared run. It is called once in each worker, where it loads
+        the model, in the current folder of this process.
     inputs : ray.data.Dataset, optional
-        The inputs, of which the column `index` has the positions in the data set. No other column
-        is read: each worker reads the images itself. By default all that the settings select.
+        The inputs. The column `index` has their positions in the data set. No other column is read,
+        because each worker reads the images itself. By default all inputs that the settings select.
     workers : int, optional
         Number of workers. By default as many as the cluster has room for. One CPU is left for Ray
-        Data, which hands out the inputs and would wait forever without it.
+        Data, which distributes the inputs and would wait forever without it.
     cpus, gpus : float
         CPUs and GPUs of each worker. With ``gpus=0.5`` two workers share a GPU.
     first : callable, optional
-        Called instead of `prepare` in the first worker, which decides on the automatic choices.
+        A function that is called instead of `prepare` in the first worker, which makes the
+        automatic choices.
     progress : callable, optional
         Shows the progress of the run, as for `smoothbound.smoothing.run`.
     show : callable, optional
-        Called with the text that `first` has printed.
+        A function that is called with the text that `first` printed.
 
     Returns
     -------
     Results
-        The finished run. It is not complete if `inputs` lack some that the settings select.
+        The finished run. It is not complete if `inputs` lacks some inputs that the settings select.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is wrong, or the cluster has no room for so many workers.
     ClusterError
-        If the cluster has no room for a worker, or workers die again and again on the same inputs.
+        If the cluster has no room for a worker, or workers die repeatedly on the same inputs.
         Finished inputs are kept.
     StoreError, DataError, ModelError
         As for `smoothbound.smoothing.run`.
@@ -127,7 +128,7 @@ def certify_on_ray(
             if len(writer.done) < writer.settings.n_inputs:
                 _hand_out(pool, prepare, folder, inputs, writer, progress or silent)
         except ray.exceptions.RayTaskError:
-            raise  # a fault of the program, with its traceback
+            raise  # a bug, which needs its traceback
         except ray.exceptions.RayError as error:
             raise ClusterError(
                 f"Ray gave up: {said(error)} Finished inputs are kept in {folder}, and the same "
@@ -153,7 +154,7 @@ def in_folder(folder: Path, prepare: Callable[[], PreparedRun]) -> PreparedRun:
 
 
 def _wait_for_earlier_workers(folder: Path) -> None:
-    """Wait for the workers of a driver that was killed: Ray ends them a moment later."""
+    """Wait for the workers of a driver that was killed, which Ray ends a moment later."""
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end and any(
         is_locked(part / JOURNAL) for part in parts_of(folder, WHOLE) if is_of_worker(part)
@@ -199,7 +200,7 @@ def _outcomes(
     done: NDArray[np.int64],
     at_once: int,
 ) -> Iterator[dict[str, NDArray[Any]]]:
-    """Yield what the workers return for the inputs that are not done, so many inputs at once."""
+    """Yield the results of the workers for the inputs that are not done, `at_once` inputs each."""
     import ray.data
 
     with warnings.catch_warnings():

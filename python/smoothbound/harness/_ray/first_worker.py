@@ -1,4 +1,4 @@
-"""The first worker of a run: it makes the automatic choices, and tries the model."""
+"""The first worker of a run, which makes the automatic choices and tries the model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TRIED = 8  # inputs, one of which the model must take
 def first_worker(pool: Pool, prepare: Callable[[], PreparedRun], folder: Path) -> str:
     import ray
 
-    # Ray would try again forever if there is too little memory.
+    # Ray would retry forever if there is too little memory.
     call = ray.remote(max_retries=0, **pool.resources)(_agree)
     try:
         return str(ray.get(call.remote(prepare, folder)))
@@ -43,12 +43,12 @@ def first_worker(pool: Pool, prepare: Callable[[], PreparedRun], folder: Path) -
 
 
 def _agree(prepare: Callable[[], PreparedRun], folder: Path) -> str:
-    """Write the record of the run or compare it, compare finished inputs, and try the model.
+    """Write or compare the record of the run, compare finished inputs, and try the model.
 
     Returns
     -------
     str
-        What `prepare` has printed.
+        The text that `prepare` printed.
     """
     printed = io.StringIO()
     with redirect_stdout(printed), redirect_stderr(printed):

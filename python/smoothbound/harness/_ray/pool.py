@@ -1,4 +1,4 @@
-"""The workers that a cluster has room for."""
+"""The workers for which a cluster has room."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Pool"]
 
 
 class Pool(NamedTuple):
-    """The workers: how many there are, and what each takes."""
+    """The number of workers, and the CPUs and GPUs of each."""
 
     size: int
     cpus: float
@@ -20,7 +20,7 @@ class Pool(NamedTuple):
 
     @classmethod
     def of(cls, workers: int | None, cpus: float, gpus: float) -> Pool:
-        """Return the pool that the cluster has room for, with a CPU left for Ray Data.
+        """Return the pool for which the cluster has room, with one CPU left for Ray Data.
 
         Raises
         ------
@@ -54,7 +54,7 @@ class Pool(NamedTuple):
 
     @property
     def resources(self) -> dict[str, Any]:
-        """What a worker takes, in Ray's words."""
+        """The resources of a worker, as options of Ray."""
         return {"num_cpus": self.cpus, "num_gpus": self.gpus}
 
 

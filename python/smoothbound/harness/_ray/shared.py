@@ -1,4 +1,4 @@
-"""What the driver and the workers of a run on Ray share: its record, its shard and its errors."""
+"""The record, the shard and the errors that the driver and the workers of a run share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WHOLE = Shard(0, 1)
 _KINDS = (CheckpointError, ClusterError, DataError, ModelError, StoreError, TypeError, ValueError)
 
 TOLD = {kind.__name__: kind for kind in _KINDS}
-"""Errors that a worker tells the driver of, by name."""
+"""Errors that a worker reports to the driver, by name."""
 
 
 def record_of(folder: Path, where: str) -> RunRecord:

@@ -1,4 +1,4 @@
-"""How far a run on Ray is, in words for its progress."""
+"""The progress of a run on Ray as text."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _SHOWN, _LONGEST = 3, 60  # reasons of failures that the progress shows, and let
 
 
 class Tally:
-    """Counts the inputs that are done, and those that failed by their reason."""
+    """Counts the inputs that are done, and failed inputs by reason."""
 
     def __init__(self, total: int, done: int, failed: Counter[str]) -> None:
         self._total, self._done, self._failed = total, done, failed
-        self._before, self._start = done, math.nan  # of the rate, without loading the model
+        self._before, self._start = done, math.nan  # start of the rate, after loading the model
 
     def add(self, reasons: Sequence[str]) -> None:
         """Count inputs, with the reason why each failed or ""."""
@@ -29,7 +29,7 @@ class Tally:
         self._failed.update(filter(None, reasons))
 
     def text(self) -> str:
-        """Return in words how far the run is."""
+        """Return a text about the progress of the run."""
         shown = f"{self._done} of {self._total} inputs"
         if self._done > self._before:
             rate = (self._done - self._before) / max(time.monotonic() - self._start, 1e-3)

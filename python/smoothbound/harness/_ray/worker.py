@@ -1,4 +1,4 @@
-"""A worker on Ray: an actor that holds the model, and certifies the inputs that it is handed."""
+"""A worker on Ray, an actor that holds the model and certifies the inputs that it gets."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _MOST_DEATHS = 3  # of a worker that finishes no input; lost nodes are no reason
 
 
 class Worker:
-    """An actor: it holds the model, and certifies the inputs that it is handed."""
+    """An actor that holds the model and certifies the inputs that it gets."""
 
     def __init__(self, prepare: Callable[[], PreparedRun], folder: Path) -> None:
         self._prepare, self._folder = prepare, folder
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Certify inputs, and return each with its failure or ""; an error of the run is a row."""
+        """Certify inputs; return each with its failure or "". An error of the run is a row too."""
         index, kind = list(dict.fromkeys(batch["index"].tolist())), ""
         try:
             reason = self._part.certify(index)
@@ -45,19 +45,19 @@ class Worker:
 
     @cached_property
     def _part(self) -> _Part:
-        """The model and the part, made in a call, because Ray tells no reason of errors before."""
+        """The model and the part, made in a call, because Ray hides reasons of earlier errors."""
         return _Part(self._prepare, self._folder)
 
 
 class _Part:
-    """The part of a worker, and the model whose certificates it takes."""
+    """The part of a worker, with the model for its certificates."""
 
     def __init__(self, prepare: Callable[[], PreparedRun], folder: Path) -> None:
         import ray
 
         context = ray.get_runtime_context()
         record = record_of(folder, f"node {context.get_node_id()}")
-        # A worker that Ray starts again keeps its id: it goes on with what it had finished.
+        # A worker that Ray restarts keeps its id, and continues after the inputs that it finished.
         own = f".{context.get_actor_id()}-"
         earlier = [part for part in parts_of(folder, WHOLE) if own in part.name]
         name = f"{WHOLE.name}.{machine()}{own}{secrets.token_hex(4)}"
@@ -76,14 +76,14 @@ class _Part:
         self._selected = frozenset(selected(record.settings, self._dataset))
 
     def certify(self, index: Sequence[int]) -> list[str]:
-        """Certify those of some inputs that are not finished; return the failure of each or "".
+        """Certify the unfinished ones of some inputs; return the failure of each or "".
 
         Raises
         ------
         ClusterError
-            If the worker has died again and again without finishing one.
+            If the worker has died repeatedly without finishing an input.
         ValueError
-            If the settings do not select one.
+            If the settings do not select an input.
         """
         if self._deaths > _MOST_DEATHS:
             left = ", ".join(str(one) for one in index if one not in self._writer.done)

@@ -1,1 +1,1 @@
-"""Adapters for toolboxes of robustness, whose inputs have no numbers: noise by their content."""
+"""Adapters for toolboxes whose inputs have no indices, so that noise depends on their content."""

@@ -23,13 +23,13 @@ __all__ = ["PyTorchCertifiedSmoothing"]
 
 
 class PyTorchCertifiedSmoothing(PyTorchRandomizedSmoothing):  # type: ignore[misc]
-    """`PyTorchRandomizedSmoothing` of the toolbox, with the draws and bounds of smoothbound.
+    """The `PyTorchRandomizedSmoothing` of the toolbox, with the draws and bounds of smoothbound.
 
-    It is used as the class that it inherits from, and differs from it in this:
+    It is used like the class from which it inherits, with these differences:
 
     - The noisy copies are made batch by batch, so that memory does not grow with their number.
-    - The noise is lattice noise, so that the certificates hold in floating point. It depends on the
-      content of an input and `seed` alone.
+    - The noise is lattice noise, so that the certificates hold in floating point. It depends only
+    on the content of an input and on `seed`.
     - Radii are rounded down. `certify_confidence` certifies the confidence too.
 
     Inputs of another type are rounded to float32, as everywhere in the toolbox. The certificate is
@@ -52,9 +52,9 @@ class PyTorchCertifiedSmoothing(PyTorchRandomizedSmoothing):  # type: ignore[mis
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range. There must be no defences that
-        process inputs or outputs, because the noise would come before or after them, and no
-        preprocessing other than mean and standard deviation.
+        If an argument has the wrong type or is out of range. There must be no defences that process
+        inputs or outputs, because the noise would come before or after them, and no preprocessing
+        other than mean and standard deviation.
 
     Examples
     --------
@@ -110,12 +110,12 @@ class PyTorchCertifiedSmoothing(PyTorchRandomizedSmoothing):  # type: ignore[mis
         verbose : bool
             Has no effect.
         is_abstain : bool, default True
-            Whether to abstain where the votes do not tell the class.
+            Whether to abstain if the votes do not decide the class.
 
         Returns
         -------
         ndarray of float64, shape (n_inputs, nb_classes)
-            1 at the class and 0 elsewhere; a row of zeros where the classifier abstains.
+            1 for the class and 0 for others; a row of zeros if the classifier abstains.
         """
         abstain = kwargs.get("is_abstain")
         if abstain is None or checks.flag("is_abstain", abstain):
@@ -154,9 +154,9 @@ class PyTorchCertifiedSmoothing(PyTorchRandomizedSmoothing):  # type: ignore[mis
         Returns
         -------
         prediction : ndarray of int64, shape (n_inputs,)
-            The class, or -1 where none is certified.
+            The class, or -1 if none is certified.
         radius : ndarray of float64, shape (n_inputs,)
-            The radius of Cohen et al. 2019, rounded down; 0.0 where none is certified.
+            The radius of Cohen et al. 2019, rounded down; 0.0 if none is certified.
         """
         made = self._certified(self._smoothed("vote", "raw", batch_size), x, n)
         known = made.class_radius > 0.0  # False with NaN
@@ -239,7 +239,7 @@ class PyTorchCertifiedSmoothing(PyTorchRandomizedSmoothing):  # type: ignore[mis
 
 
 class _Standardised(nn.Module):
-    """A model behind the preprocessing of the toolbox, which the noise comes before."""
+    """A model with the preprocessing of the toolbox, before which the noise is added."""
 
     def __init__(self, standardisation: StandardisationMeanStdPyTorch, model: nn.Module) -> None:
         super().__init__()

@@ -22,12 +22,12 @@ __all__ = ["MaiteMetric", "MaiteModel", "MaitePrediction"]
 
 @dataclass(frozen=True, eq=False)
 class MaitePrediction:
-    """What `MaiteModel` predicts of an image: a vector to others, a certificate to `MaiteMetric`.
+    """A prediction of `MaiteModel` for an image: a vector, with the certificate for `MaiteMetric`.
 
     Attributes
     ----------
     certificate : SmoothedCertificate
-        The certificate of this image, with the reason where the classifier abstains.
+        The certificate of this image, with the reason if the classifier abstains.
     n_classes : int
         Length of the vector.
     """
@@ -38,8 +38,8 @@ class MaitePrediction:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Return the certified confidence in each class, at the first radius.
 
-        It is the least value of the measure for all classes but the predicted one, and for all
-        classes where the classifier abstains.
+        It is the smallest value of the measure for all classes but the predicted one, and for all
+        classes if the classifier abstains.
         """
         cert = self.certificate
         found = np.full(self.n_classes, cert.settings.score_range[0])
@@ -53,19 +53,19 @@ class MaiteModel:
 
     It satisfies ``maite.protocols.image_classification.Model``. Each prediction is a vector of
     certified confidences, one for each class, and carries its certificate. The noise of an image
-    depends on its content and `seed` alone, so that batches and order do not change a result.
+    depends only on its content and `seed`, so batches and order do not change the results.
 
-    MAITE has no abstention: a metric of another library sees a vector of equal numbers there, and
-    may take it for the class 0. `MaiteMetric` knows it, and counts it as wrong.
+    MAITE has no abstention. A metric of another library gets a vector of equal numbers, and may
+    treat it as class 0. `MaiteMetric` recognises it, and counts it as wrong.
 
     Parameters
     ----------
     smoothed : SmoothedClassifier
-        The classifier. sigma is in the units of the images that MAITE gives to the model.
+        The classifier. sigma is in the units of the images that MAITE passes to the model.
     n_classes : int
         Number of its classes.
     n0, n, alpha, radii, thresholds, seed, grid
-        As for `SmoothedClassifier.certify`. The confidence at the first radius makes the vector.
+        As for `SmoothedClassifier.certify`. The vector has the confidence at the first radius.
     id : str, default "smoothbound"
         Name of the model in its metadata.
     index2label : mapping of int to str, optional
@@ -78,7 +78,7 @@ class MaiteModel:
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range.
+        If an argument has the wrong type or is out of range.
 
     Examples
     --------
@@ -141,7 +141,7 @@ class MaiteModel:
         Raises
         ------
         TypeError, ValueError
-            If the images differ in shape or are not of floating point, or the model has more than
+            If the images differ in shape or do not hold floats, or the model has more than
             `n_classes` classes.
         """
         images = [checks.array("input_batch", image) for image in input_batch]
@@ -165,8 +165,8 @@ class MaiteMetric:
     """Certified accuracy, confidence and radius as a metric of MAITE, for image classification.
 
     It satisfies ``maite.protocols.image_classification.Metric``, and takes the predictions of
-    `MaiteModel`. An input whose classifier abstains, or selects another class than the true one,
-    counts with the least value.
+    `MaiteModel`. An input on which the classifier abstains or selects a wrong class counts with the
+    smallest value.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ class MaiteMetric:
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or not finite.
+        If an argument has the wrong type or is not finite.
 
     Notes
     -----
@@ -198,7 +198,7 @@ class MaiteMetric:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all inputs."""
+        """Discard all inputs."""
         self._settings: dict[str, Any] = {}
         self._sums: dict[str, Fraction] = {}
         self._n = 0
@@ -223,8 +223,9 @@ class MaiteMetric:
         Raises
         ------
         TypeError, ValueError
-            If a prediction is not of `MaiteModel`, a target is not one-hot with as many classes, or
-            certificates differ in sigma, alpha, measure or its range, noise, radii or thresholds.
+            If a prediction is not one of `MaiteModel`, a target is not one-hot with the same number
+            of classes, or certificates differ in sigma, alpha, measure or its range, noise, radii
+            or thresholds.
         """
         if len(pred_batch) != len(target_batch):
             raise ValueError(
@@ -252,7 +253,7 @@ class MaiteMetric:
         Raises
         ------
         ValueError
-            If there was no input.
+            If there are no inputs.
         """
         if not self._n:
             raise ValueError("compute needs at least one input: call update first")

@@ -1,4 +1,4 @@
-"""Indices of inputs by their content, for libraries whose inputs have no numbers."""
+"""Indices of inputs from their content, for libraries whose inputs have no indices."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["row_keys"]
 
 
 def row_keys(rows: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-    """Return an index for each row that depends on its content alone, from 0 to 2^31 - 1.
+    """Return an index for each row, from 0 to 2^31 - 1, that depends only on its content.
 
     The noise of a row then does not depend on the order of the rows or on other rows. Two rows have
-    the same noise with probability 2^-31, which their certificates, each by itself, allow.
+    the same noise with probability 2^-31. Their certificates, which hold one by one, allow this.
 
     Parameters
     ----------

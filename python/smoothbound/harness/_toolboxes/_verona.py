@@ -29,19 +29,20 @@ class SmoothedVerificationModule(VerificationModule):  # type: ignore[misc]
     """Verify the smoothed classifier of a network within an epsilon of VERONA.
 
     The statements are about the smoothed classifier, which returns the class that the network
-    returns most often under noise, and not about the network itself. One certificate of a data
-    point, at one alpha, answers for every epsilon.
+    returns most often under noise, and not about the network itself. A single certificate of a data
+    point, at one alpha, answers the questions about all values of epsilon.
 
     VERONA's epsilon is in the maximum norm. A smoothed classifier is certified in the l2 norm: an
     epsilon is certified if the radius is above epsilon times the square root of the number of
-    pixels. So epsilons are small beside those of modules for the maximum norm.
+    pixels. The certified values are therefore small compared to those of modules for the maximum
+    norm.
 
     Parameters
     ----------
     sigma : float
         Standard deviation of the noise, > 0, in the units of the data points.
     n0, n : int
-        Number of draws that select the class, and of those that certify it.
+        `n0` draws select the class, and `n` draws certify it.
     alpha : float, default 0.001
         Largest probability, for each data point, that any answer about it is false.
     grid, seed
@@ -50,13 +51,13 @@ class SmoothedVerificationModule(VerificationModule):  # type: ignore[misc]
     Attributes
     ----------
     name : str
-        The name with sigma, alpha and n, which VERONA writes beside each result, because it has no
-        other place for them.
+        The name with sigma, alpha and n. VERONA writes it with each result, and has no other place
+        for these numbers.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range.
+        If an argument has the wrong type or is out of range.
 
     References
     ----------
@@ -100,15 +101,15 @@ class SmoothedVerificationModule(VerificationModule):  # type: ignore[misc]
         Returns
         -------
         CompleteVerificationData
-            UNSAT: the class is certified to be the label. SAT: another class is certified at the
-            data point itself. TIMEOUT: neither is, and ``err`` says why; more draws may certify it.
-            ERR: the network failed, and ``err`` says how.
+            UNSAT if the class is certified to be the label. SAT if another class is certified at
+            the data point itself. TIMEOUT if neither is certified; ``err`` states the reason, and
+            more draws may certify one. ERR if the network failed; ``err`` describes the failure.
 
         Raises
         ------
         TypeError, ValueError
-            If epsilon is negative, the property is another one, or the label of the data point is
-            no whole number >= 0.
+            If epsilon is negative, the property is a different one, or the label of the data point
+            is not a whole number >= 0.
         """
         epsilon = checks.non_negative("epsilon", epsilon)
         asked = verification_context.property_generator
@@ -137,7 +138,7 @@ class SmoothedVerificationModule(VerificationModule):  # type: ignore[misc]
         )
 
     def _certificate(self, context: VerificationContext) -> SmoothedCertificate:
-        """Certify the data point, once for all its epsilons."""
+        """Certify the data point once for all values of epsilon."""
         network, rows = context.network, context.data_point.data.detach().cpu().numpy()[None]
         model = _AnyBatch(network.load_pytorch_model(), network.get_input_shape()).eval()
         content = rows.tobytes(), state_digest(model.state_dict())  # weights may have changed
@@ -150,7 +151,7 @@ class SmoothedVerificationModule(VerificationModule):  # type: ignore[misc]
 
 
 def _answer(cert: SmoothedCertificate, label: int, needed: float) -> tuple[VerificationResult, str]:
-    """Return the result for an l2 distance, and why it is not UNSAT."""
+    """Return the result for an l2 distance, and the reason if it is not UNSAT."""
     selected, radius = int(cert.selected[0]), float(cert.class_radius[0])
     if not radius > 0.0:  # NaN: no class is certified
         return VerificationResult.TIMEOUT, cert.reason[0] or "the classifier abstains"
@@ -170,7 +171,7 @@ def _l2(epsilon: float, n_pixels: int) -> float:
 
 
 class _AnyBatch(nn.Module):
-    """A network of VERONA for a batch of any size; its own wrapper reshapes to the stated one."""
+    """A network of VERONA for batches of any size; the wrapper of VERONA has a fixed size."""
 
     def __init__(self, model: nn.Module, input_shape: Any) -> None:
         super().__init__()

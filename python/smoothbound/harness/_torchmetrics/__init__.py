@@ -1,1 +1,1 @@
-"""The metrics of torchmetrics: what they certify, and their states."""
+"""The metrics for torchmetrics: their certificates and their states."""

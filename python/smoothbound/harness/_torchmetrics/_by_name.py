@@ -1,4 +1,4 @@
-"""Metrics by their names, as loggers take them: checks, and the names of the values."""
+"""Metrics by name for loggers: checks, and the names of the values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["metrics_by_name", "names_of"]
 
 
 def metrics_by_name(metrics: Any) -> dict[str, CertifiedMean]:
-    """Return copies of the metrics, without what they have counted.
+    """Return copies of the metrics without their counts.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def metrics_by_name(metrics: Any) -> dict[str, CertifiedMean]:
     Raises
     ------
     TypeError, ValueError
-        If these are no such metrics, or they are not about one sigma, alpha and measure.
+        If these are not such metrics, or their sigma, alpha or measure differ.
     """
     if not isinstance(metrics, Mapping | nn.ModuleDict) or not len(metrics):
         raise TypeError(
@@ -55,7 +55,7 @@ def metrics_by_name(metrics: Any) -> dict[str, CertifiedMean]:
 
 
 def names_of(name: str, metric: CertifiedMean) -> list[str]:
-    """Return the names of the numbers of a metric: one, or one for each radius or threshold.
+    """Return the names of the values of a metric: one, or one for each radius or threshold.
 
     Examples
     --------

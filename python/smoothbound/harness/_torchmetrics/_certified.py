@@ -20,15 +20,15 @@ __all__ = ["CertifiedAccuracy", "CertifiedConfidence", "CertifiedRadius"]
 
 Places: TypeAlias = float | Sequence[float]
 
-_DOWN = 1.0 - 1e-15  # outweighs the rounding of a difference and a quotient
+_DOWN = 1.0 - 1e-15  # more than the rounding of a difference and a quotient
 
 
 class CertifiedAccuracy(CertifiedMean):
-    """Share of the inputs whose true class is certified, as a metric of torchmetrics.
+    """The share of the inputs whose true class is certified, as a metric of torchmetrics.
 
     An input counts if the smoothed classifier does not abstain, its class is the true one, and the
     confidence in it is certified to stay above the threshold within the radius. The counts are
-    whole numbers, so that the metric is the same for any batches and any number of processes.
+    whole numbers, so the metric does not depend on the batches and the number of processes.
 
     Parameters
     ----------
@@ -39,23 +39,24 @@ class CertifiedAccuracy(CertifiedMean):
     threshold : float, optional
         The confidence to exceed; by default the cut-off of the measure, 0.5 for the score.
     measure : {"score", "margin", "vote"} or Measure, default "score"
-        The confidence; see `smoothbound.measures`. Custom ones are told apart by name and range.
+        The confidence; see `smoothbound.measures`. Custom measures are distinguished by name and
+        range.
     alpha : float, default 0.001
         Failure probability of the certificate of each input. The metric is a mean of certificates
         of single inputs, and alpha is not the failure probability of the mean.
     n0 : int, default 100
-        Of probabilities given to `update`, the number of draws that select the class.
+        Number of draws that select the class if `update` gets probabilities.
     n_inputs : int, optional
-        Size of the data set. Then every input counts once, however often it came: a sampler of
-        ``torch.utils.data.DistributedSampler`` repeats inputs, to give every process the same
-        number. `update` needs the `index` of each input, and the states have n_inputs rows.
+        Size of the data set. If it is given, every input counts once, even if it occurs several
+        times: ``torch.utils.data.DistributedSampler`` repeats inputs to give every process the same
+        number. `update` then needs the `index` of each input, and the states have n_inputs rows.
     **kwargs
         As for `torchmetrics.Metric`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range.
+        If an argument has the wrong type or is out of range.
 
     Examples
     --------
@@ -102,8 +103,8 @@ class CertifiedConfidence(CertifiedMean):
     """Mean certified confidence in the true class, as a metric of torchmetrics.
 
     An input counts with the certified lower bound on the confidence in its true class within the
-    radius. This is the least value of the measure where the smoothed classifier abstains or selects
-    another class, because nothing better is certified of the true one.
+    radius. This is the smallest value of the measure if the smoothed classifier abstains or selects
+    another class, because nothing else is certified about the true class.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ class CertifiedConfidence(CertifiedMean):
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range.
+        If an argument has the wrong type or is out of range.
 
     Examples
     --------
@@ -159,13 +160,13 @@ class CertifiedRadius(CertifiedMean):
     """Mean certified radius of the true class, as a metric of torchmetrics.
 
     An input counts with the radius within which the confidence in its true class is certified to
-    stay above the threshold, and with 0 where there is none. With ``measure="vote"`` and the
-    threshold 0.5 this is the average certified radius (ACR) of Zhai et al. 2020.
+    stay above the threshold, and with 0 if there is none. With ``measure="vote"`` and the threshold
+    0.5 this is the average certified radius (ACR) of Zhai et al. 2020.
 
     Parameters
     ----------
     sigma : float
-        Standard deviation of the noise of the draws, > 0. The result is in its units.
+        Standard deviation of the noise of the draws, > 0. The result is in the same units.
     threshold : float or sequence of float, optional
         The confidence to exceed; by default the cut-off of the measure, 0.5 for the score. With a
         sequence `compute` returns one number for each.
@@ -175,7 +176,7 @@ class CertifiedRadius(CertifiedMean):
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range.
+        If an argument has the wrong type or is out of range.
 
     References
     ----------
@@ -225,7 +226,7 @@ def _radii(value: Places) -> tuple[float, ...]:
 
 
 def _thresholds(value: Places | None, measure: Measure) -> tuple[float, ...]:
-    """Return the thresholds, by default the cut-off of the measure."""
+    """Return the thresholds; the default is the cut-off of the measure."""
     if value is None:
         if measure.cutoff is None:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The certificates of a batch of inputs, from what an evaluation loop has of them."""
+"""The certificates of a batch of inputs, from the data of an evaluation loop."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ Preds: TypeAlias = "SmoothedCertificate | Draws | Sequence[Draws] | Tensor | NDA
 
 @dataclass(frozen=True, eq=False)
 class CertifiedBatch:
-    """What is certified of each input of a batch.
+    """The certified results of each input of a batch.
 
     Attributes
     ----------
     predicted : ndarray of int64, shape (n_inputs,)
-        The selected class; -1 where the classifier abstains.
+        The selected class; -1 if the classifier abstains.
     lower : ndarray of float64, shape (n_inputs, n_radii)
-        Certified confidence in that class at each radius; NaN where there is none.
+        Certified confidence in this class at each radius; NaN if there is none.
     radius : ndarray of float64, shape (n_inputs, n_thresholds)
-        Certified radius of each threshold; NaN where there is none.
+        Certified radius of each threshold; NaN if there is none.
     index : ndarray of int64, shape (n_inputs,), or None
         Index of each input, if it is known.
     """
@@ -48,7 +48,7 @@ class CertifiedBatch:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of every input.
+    """The question about every input.
 
     Attributes
     ----------
@@ -59,9 +59,9 @@ class Question:
     measure : Measure
         The confidence.
     radii, thresholds : tuple of float
-        Where to bound the confidence and the radius.
+        The radii at which to bound the confidence, and the thresholds for which to find the radius.
     n0 : int
-        Number of draws of an array of outputs that select the class.
+        Number of draws that select the class in an array of outputs.
     """
 
     sigma: float
@@ -72,12 +72,12 @@ class Question:
     n0: int
 
     def answer(self, preds: Preds) -> CertifiedBatch:
-        """Certify a batch, or take what a certificate says of it.
+        """Certify a batch, or take the results from its certificate.
 
         Raises
         ------
         TypeError, ValueError
-            If `preds` is none of these, or is about another noise level, measure, alpha, radius or
+            If `preds` has another type, or has another noise level, measure, alpha, radius or
             threshold.
         """
         if isinstance(preds, SmoothedCertificate):
@@ -192,7 +192,7 @@ class Question:
         )
 
     def _require(self, of: str, **known: float | str | None) -> None:
-        """Refuse settings that are known and others than those of the question."""
+        """Refuse recorded settings that differ from those of the question."""
         asked = {"sigma": self.sigma, "measure": self.measure.name, "alpha": self.alpha}
         for name, value in known.items():
             if value is not None and value != asked[name]:

@@ -1,4 +1,4 @@
-"""Sums of bounds in whole units, which are the same in any order and on any number of processes."""
+"""Sums of bounds in whole units, which do not depend on the order or the number of processes."""
 
 from __future__ import annotations
 

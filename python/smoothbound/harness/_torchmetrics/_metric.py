@@ -1,4 +1,4 @@
-"""A mean over certified inputs as a metric of torchmetrics: its states and their sum."""
+"""A mean over certified inputs as a metric of torchmetrics, with its states."""
 
 from __future__ import annotations
 
@@ -30,17 +30,16 @@ __all__ = ["CertifiedMean"]
 
 
 class CertifiedMean(Metric):
-    """A mean over inputs of numbers that are certified, at each of several places.
+    """Means over inputs of certified numbers, one for each radius or threshold.
 
-    The states are whole numbers that add up, so that the mean has the same bits for any order,
-    batches and processes. Beside the sums there is a state by which a sum of states of other
-    settings is recognised.
+    The states are whole numbers that are added, so the bits of the mean do not depend on order,
+    batches and processes. A further state shows whether states with different settings were added.
 
     Parameters
     ----------
     question : Question
-        What is asked of every input. There is a mean at each of its radii, or of its thresholds if
-        it has no radii.
+        The question about every input. There is a mean for each of its radii, or for each of its
+        thresholds if it has no radii.
     single : bool
         Whether the result is one number, and not a vector.
     n_inputs : int, optional
@@ -83,7 +82,7 @@ class CertifiedMean(Metric):
         self._marks = [_mark(value) for value in named.values()]
 
     def _named_settings(self) -> dict[str, object]:
-        """Return the settings that states must share to be added."""
+        """Return the settings in which states must agree to be added."""
         of = self.question
         return {
             "kind of metric": type(self).__name__,
@@ -106,20 +105,21 @@ class CertifiedMean(Metric):
         Parameters
         ----------
         preds : SmoothedCertificate, Draws, sequence of Draws, or Tensor
-            What is known of the inputs: their certificate; the draws of each, from
-            `SmoothedClassifier.draw`; or the probabilities of all classes in every draw, shape
-            (n_inputs, n_draws, n_classes), of which the first n0 draws select the class.
+            The certificate of the inputs, the draws of each input from `SmoothedClassifier.draw`,
+            or the probabilities of all classes in every draw, shape (n_inputs, n_draws, n_classes),
+            of which the first n0 draws select the class. Draws and probabilities are certified by
+            the default bound of `SmoothedClassifier.certify`: the joint bound with enough draws.
         target : Tensor of int, shape (n_inputs,)
             The true classes.
         index : Tensor of int, shape (n_inputs,), optional
             Position of each input in the data set. It is needed if `n_inputs` is stated and `preds`
-            does not tell it.
+            does not have it.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is of the wrong kind or shape, or `preds` is about another noise level,
-            measure, alpha, radius or threshold.
+            If an argument has the wrong type or shape, or `preds` has another noise level, measure,
+            alpha, radius or threshold.
         """
         batch = self.question.answer(preds)
         labels = whole_numbers("target", target, len(batch.predicted))
@@ -133,7 +133,7 @@ class CertifiedMean(Metric):
         self.marks = self.marks + torch.tensor(self._marks, device=self.device)
 
     def _rows(self, batch: CertifiedBatch, index: Tensor | None) -> NDArray[np.int64]:
-        """Return the row of the states to which each input adds."""
+        """Return the row of the states for each input."""
         n, known = len(batch.predicted), batch.index
         if index is not None:
             stated = whole_numbers("index", index, n)
@@ -168,7 +168,7 @@ class CertifiedMean(Metric):
         Raises
         ------
         ValueError
-            If states of other settings were added, on another process or by ``merge_state``.
+            If states with different settings were added, on another process or by ``merge_state``.
         """
         expected = torch.tensor(self._marks) * self.n_updates.cpu()
         same = (self.marks.cpu() == expected).all(dim=1).tolist()
@@ -181,12 +181,12 @@ class CertifiedMean(Metric):
         return found[0] if self.single else found
 
     def sync(self, dist_sync_fn: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Add the states of all processes, as a metric of torchmetrics does.
+        """Add the states of all processes; see `torchmetrics.Metric`.
 
         Raises
         ------
         ValueError
-            If their states have other shapes.
+            If the shapes of their states differ.
         """
         gather = dist_sync_fn or gather_all_tensors
 
@@ -199,12 +199,12 @@ class CertifiedMean(Metric):
         super().sync(gather_alike, *args, **kwargs)
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
-        """Add the states of another metric, as a metric of torchmetrics does.
+        """Add the states of another metric; see `torchmetrics.Metric`.
 
         Raises
         ------
         ValueError
-            If its states have other shapes. Other differences are found by `compute`.
+            If the shapes of its states differ. `compute` finds other differences.
         """
         given = getattr(incoming_state, "metric_state", incoming_state)
         if isinstance(given, dict):
@@ -213,7 +213,7 @@ class CertifiedMean(Metric):
         super().merge_state(incoming_state)
 
     def _require_shape(self, state: Any, other: Any) -> None:
-        """Refuse a state of another shape, which is that of the inputs and the places."""
+        """Refuse a state of another shape, which means other inputs, radii or thresholds."""
         names = ("n_inputs", "radius" if self.question.radii else "threshold")
         sizes = zip(names, state.shape, other.shape, strict=False)  # counts have no places
         self._refuse([name for name, one, two in sizes if one != two])
@@ -228,7 +228,7 @@ class CertifiedMean(Metric):
             )
 
     def set_dtype(self, dst_type: Any) -> CertifiedMean:
-        """Return the metric as it is, because its states are whole numbers."""
+        """Return the metric itself, because its states are whole numbers."""
         return self
 
     def _scale(self, mean: Any) -> Any:
@@ -238,15 +238,14 @@ class CertifiedMean(Metric):
     def plot(self, val: Any = None, ax: Any = None) -> Any:
         """Draw the metric: a curve over its radii or thresholds, or a point for a single number.
 
-        The curve has steps, because the number of a radius is what is certified within it.
+        The curve has steps, because a number is certified for all points within its radius.
 
         Parameters
         ----------
         val : Tensor or sequence of Tensor, optional
-            What `compute` or ``forward`` returned, once or several times. By default `compute` is
-            called.
+            One or several results of `compute` or ``forward``. By default `compute` is called.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; by default a new figure.
+            The axes to draw on; by default those of a new figure.
 
         Returns
         -------
@@ -256,9 +255,9 @@ class CertifiedMean(Metric):
         Raises
         ------
         ModuleNotFoundError
-            If Matplotlib is missing; the error names the extra that brings it.
+            If Matplotlib is missing. The error names the extra that installs it.
         ValueError
-            If `val` has not one number for each radius or threshold.
+            If `val` does not have one number for each radius or threshold.
         """
         with name_the_extra():
             import matplotlib  # noqa: F401
@@ -291,10 +290,10 @@ class CertifiedMean(Metric):
 
 
 def _mark(value: object) -> tuple[int, int]:
-    """Return two numbers, from 1 to 2^16, that stand for a setting.
+    """Return two numbers, from 1 to 2^16, that represent a setting.
 
-    They are so small that two that differ differ by more than 1e-5 of themselves, which is what
-    `torchmetrics.MetricCollection` takes for equal.
+    They are so small that different numbers differ by more than 1e-5 of themselves, which is the
+    tolerance of `torchmetrics.MetricCollection` for equality.
     """
     word = int.from_bytes(blake2b(repr(value).encode(), digest_size=4).digest(), "big")
     return word // 2**16 + 1, word % 2**16 + 1
