@@ -61,7 +61,7 @@ def write_table(table: pa.Table, path: str | Path, **options: Any) -> None:
     Raises
     ------
     StoreError
-        If it cannot be written; `path` is then as it was.
+        If the file cannot be written. `path` then keeps its old content.
     """
     with atomic_write(Path(path)) as file:
         pq.write_table(table, file, write_page_checksum=True, **options)
@@ -93,7 +93,7 @@ def writing(
     Raises
     ------
     StoreError
-        If it cannot be written; `path` is then as it was.
+        If the file cannot be written. `path` then keeps its old content.
     """
     waiting: list[pa.Table] = []
 
@@ -146,7 +146,7 @@ def read_table(path: str | Path) -> tuple[pa.Table, bool]:
     Raises
     ------
     StoreError
-        If there is no such file, it is damaged or not Parquet, or memory does not hold it.
+        If the file does not exist, is damaged, is not Parquet, or does not fit in memory.
     """
     data = read_plain(path)
     sealed = _check(path, io.BytesIO(data))
@@ -203,7 +203,7 @@ def open_file(path: str | Path, *, check: bool = True) -> tuple[pq.ParquetFile, 
     Raises
     ------
     StoreError
-        If there is no such file, it is damaged or not Parquet.
+        If the file does not exist, is damaged, or is not Parquet.
     """
     file = open_plain(path)
     try:

@@ -1,4 +1,4 @@
-"""Optional packages: a failed import says which extra of smoothbound installs the package."""
+"""Optional packages: the error of a failed import names the extra that installs the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words that say how a model runs, and what becomes of its outputs."""
+"""The names of the ways to run a model and of the kinds of its outputs."""
 
 from __future__ import annotations
 

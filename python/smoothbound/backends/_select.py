@@ -42,12 +42,12 @@ def _why_no_core() -> str | None:
 
 
 def resolve(backend: Backend | None) -> Backend:
-    """Return the backend to use: the one that is asked for, or the best one.
+    """Return the backend to use: the requested one, or the best one.
 
     Raises
     ------
     ValueError
-        If the name is unknown, or "cpp" is asked for and the extension cannot be imported.
+        If the name is unknown, or "cpp" is requested and the extension cannot be imported.
     """
     reason = _why_no_core()
     if backend is None:
@@ -69,7 +69,7 @@ def usable_threads() -> int:
 
 
 def choose_threads(threads: int | None, n_scores: int) -> int:
-    """Return the number of threads that was asked for, or one that suits the work."""
+    """Return the requested number of threads, or one that suits the work."""
     if threads is not None:
         return checks.count("threads", threads, 1, MAX_THREADS)
     wanted = n_scores // _DRAWS_PER_THREAD
@@ -82,11 +82,11 @@ def build_info() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``version``; ``backend``, the one used unless another is asked for; ``extension``, whether
-        the C++ core can be imported, and ``extension_error``, why not; ``tier``, the vector
-        instructions it uses (None without it); ``threads``, how many it may use; ``machine``;
-        ``source``, the folder with the sources of the core, for ``cmake -S`` or FetchContent (None
-        if they are not beside the package).
+        ``version``; ``backend``, the default one; ``extension``, whether the C++ core can be
+        imported, and ``extension_error``, why not; ``tier``, the vector instructions it uses (None
+        without it); ``threads``, how many it may use; ``machine``; ``source``, the folder with the
+        sources of the core, for ``cmake -S`` or FetchContent (None if they are not beside the
+        package).
 
     Examples
     --------

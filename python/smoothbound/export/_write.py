@@ -46,7 +46,8 @@ def write_export(
         File to write. The settings of the run are written beside it, as `settings_beside` names
         them, but for LaTeX.
     format : {"csv", "jsonl", "tsv", "latex"}
-        - csv: one line an input and one number a column, as `Results.to_pandas`. A cell is empty
+        - csv: one line for each input and one column for each number, as in `Results.to_pandas`. A
+        cell is empty
           where there is no number.
         - jsonl: one JSON object an input, with the names and lists of the results table, and null
           where there is no number.
@@ -102,7 +103,7 @@ def _parts(
     method: str | None,
     advance: Callable[[int], object],
 ) -> Iterator[bytes]:
-    """Yield a file of one line an input, some lines at a time."""
+    """Yield a file with one line for each input, some lines at a time."""
     if format == "csv":
         return csv_parts(stored, advance)
     return jsonl_parts(stored, advance) if format == "jsonl" else log_parts(stored, method, advance)

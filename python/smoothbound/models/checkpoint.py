@@ -43,7 +43,7 @@ class Info:
     ----------
     arch : str
         Name in `smoothbound.models.ARCHITECTURES`, or the ``package.module:factory`` or
-        ``timm:NAME`` that was asked for; ``hf:`` and the name of the folder alone.
+        ``timm:NAME`` that was requested; ``hf:`` and only the name of the folder.
     epoch : int or None
         Number of epochs it was trained for, if the file has it.
     num_classes : int or None

@@ -208,7 +208,7 @@ class Results(Counted):
         return as_array(self.table.column(name))
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a data frame with one row an input and one column a number.
+        """Return a data frame with one row for each input and one column for each number.
 
         Columns are named ``lower_<method>@R`` by the radius and ``radius_<method>@c`` by the
         threshold, both with all their digits. Counted scores and digests are left out.

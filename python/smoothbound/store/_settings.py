@@ -76,7 +76,8 @@ class RunSettings(SamplingSettings):
     format : int
         Version of the layout of the folder.
     from_counts : bool
-        Whether the certificates rest on the counted scores alone (`recertify`), not on the scores.
+        Whether the certificates were computed from the counted scores (`recertify`), and not from
+        the scores.
     measure, cutoff, outputs, n0, seed, noise, device, batch_size, precision, channels_last, \
 compile, adaptive, select, threads, classes
         How inputs were drawn; see `SamplingSettings`.
@@ -84,7 +85,7 @@ compile, adaptive, select, threads, classes
     Raises
     ------
     TypeError, ValueError
-        If a setting is not of the kind or in the range stated above. The error names the setting.
+        If a setting has the wrong type or is out of range. The error names the setting.
     """
 
     sigma: float

@@ -57,11 +57,11 @@ class Recipe:
     Parameters
     ----------
     epochs : int
-        Number of passes over the images, unless another number is asked for.
+        Default number of passes over the images.
     batch_size : int
-        Number of images in a step, unless another number is asked for.
+        Default number of images in a step.
     lr : float
-        Highest learning rate, unless another one is asked for.
+        Default highest learning rate.
     weight_decay : float
         Weight decay, the same for all parameters.
     nesterov : bool
@@ -89,7 +89,7 @@ RECIPES: dict[str, Recipe] = {
 
 
 class TrainingNumbers(NamedTuple):
-    """The numbers of a training: those that were asked for, or those of its recipe."""
+    """The numbers of a training: the given ones, or those of its recipe."""
 
     sigma: float
     epochs: int

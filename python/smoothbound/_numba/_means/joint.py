@@ -45,7 +45,7 @@ class JointBound:
     Both are ascending.
 
     `choices` are the knots, the slopes of the tangents at each radius and their stakes, which
-    depend on the pilot draws alone, and the mixture and the touching points of the latest bound.
+    depend only on the pilot draws, and the mixture and the touching points of the latest bound.
     """
 
     def __init__(self, alpha: float, pilot: Vector, draws: Vector) -> None:

@@ -49,7 +49,7 @@ class TangentBound:
     """The tangent bound of one input, from its pilot draws and its other draws, both ascending.
 
     `knots`, `z` (Phi^-1 of the points where the tangents touch), `weights` (their slopes) and
-    `stake` are those of the latest bound. They depend on the pilot draws alone.
+    `stake` are those of the latest bound. They depend only on the pilot draws.
     """
 
     def __init__(self, mean: Mean, alpha: float, pilot: Vector, draws: Vector) -> None:

@@ -17,7 +17,7 @@ def flat(table: pa.Table, settings: RunSettings) -> pa.Table:
     """Return a table without its binary columns, whose lists are split into their numbers.
 
     Columns are named ``lower_<method>@R`` by the radius and ``radius_<method>@c`` by the threshold,
-    both with all their digits. A radius that was asked for twice has one column.
+    both with all their digits. A radius that is requested twice has one column.
     """
     thresholds = settings.thresholds
     grids = {"lower": settings.radii, "radius": thresholds, "unreachable": thresholds}

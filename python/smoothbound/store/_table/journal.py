@@ -74,7 +74,7 @@ _LAYOUTS = {_MAGIC: _LAYOUT, b"SMBOUND1": _Layout(struct.Struct("<II"), b"")}
 
 
 class FileBytes:
-    """The bytes of an open file, read when they are asked for, up to its length of now."""
+    """The bytes of an open file, read on request, up to its present length."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._size = file, os.fstat(file.fileno()).st_size
