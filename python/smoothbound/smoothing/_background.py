@@ -15,22 +15,22 @@ __all__ = ["in_background"]
 def in_background(
     function: Callable[..., object], *, waiting: int = 8
 ) -> Iterator[Callable[..., None]]:
-    """Call a function in a background thread, one call after the other, in the given order.
+    """Call a function in a background thread. The calls are made in order, one after the other.
 
     Parameters
     ----------
     function : callable
-        The function, whose results are dropped. If it releases the interpreter's lock, as the C++
-        core does, the calling thread goes on at full speed.
+        The function, whose results are ignored. If it releases the GIL, as the C++ core does, the
+        calling thread is not slowed down.
     waiting : int
-        Largest number of calls that wait; a further call blocks until the first is done.
+        Largest number of calls that wait. Another call blocks until the first of them is done.
 
     Yields
     ------
     callable
-        Queues a call with the arguments of `function`. If an earlier call raised an exception, the
-        exception is raised here, or at the end of the ``with`` block. All calls are done at the end
-        of the block, also if it ends with an exception.
+        A function that queues a call with the arguments of `function`. If an earlier call raised an
+        exception, it is raised here or at the end of the ``with`` block. All calls are done at the
+        end of the block, even if the block ends with an exception.
 
     Examples
     --------

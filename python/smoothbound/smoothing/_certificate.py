@@ -1,4 +1,4 @@
-"""The certificate of a smoothed classifier: the numbers of many inputs, and their settings."""
+"""The certificate of a smoothed classifier: the results of many inputs, and their settings."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["SmoothedCertificate", "SmoothedSettings", "one_level"]
 
 @dataclass(frozen=True, kw_only=True)
 class SmoothedSettings(SamplingSettings, DrawnSettings):
-    """The settings of a certificate: the request, its computation, and how the draws were made.
+    """Settings of a certificate: the request, its computation, and the sampling of the draws.
 
     The attributes are those of `Settings` and of `SamplingSettings`. With adaptive draws `n` is the
     largest number of draws of an input. If each input has a noise level of its own, `sigma` is the
-    least, and `noise` has no sigma and no steps, and the largest displacement.
+    least of them, and `noise` has no sigma and no steps, and it has the largest displacement.
     """
 
     def __post_init__(self) -> None:
@@ -43,48 +43,49 @@ class SmoothedSettings(SamplingSettings, DrawnSettings):
 class SmoothedCertificate(Certificate):
     """Certified confidence of the selected class of many inputs.
 
-    The attributes are `lower`, `upper` and `radius` of a `Certificate`, which are about the
-    selected class, and those below. Each number holds by itself with probability at least 1 - alpha
-    over the draws. A confidence and a class radius of one input are two certificates.
+    The attributes are those below, and `lower`, `upper` and `radius` of a `Certificate` for the
+    selected class. Each number holds by itself with probability at least 1 - alpha over the draws.
+    The confidence and the class radius of one input are two certificates.
 
     Attributes
     ----------
     settings : SmoothedSettings
     selected : ndarray of int64, shape (n_inputs,)
-        The class that the selection draws chose and that is certified, even if the classifier
-        abstains; -1 if no draw was made or sampling failed.
+        The class that the selection draws chose. It is certified even if the classifier abstains.
+        -1 if no draw was made or sampling failed.
     index : ndarray of int64, shape (n_inputs,)
         Index of each input, which determines its noise.
     predicted : ndarray of int64, shape (n_inputs,)
         The selected class, or -1 if the classifier abstains or sampling failed.
     status : tuple of str
-        The outcome of each input. "certified": it has a class. "abstained": its certified
+        The outcome of each input. "certified": the input has a class. "abstained": its certified
         confidence at R = 0 is not above the cut-off. "failed": the model raised an exception, ran
-        out of memory or returned other outputs than stated, and its numbers are NaN or 0. "budget":
-        the budget ended its adaptive draws, and it has a class if the earlier draws certify one.
+        out of memory or returned unexpected outputs, and the numbers of the input are NaN or 0.
+        "budget": the budget ended its adaptive draws; the input has a class if its draws certify
+        one.
     reason : tuple of str
-        The status explained in words for people, with the numbers of the input; empty for an input
-        that was certified by a fixed number of draws.
+        An explanation of the status with the numbers of the input; empty for an input that was
+        certified by a fixed number of draws.
     class_radius : ndarray of float64, shape (n_inputs,)
         Radius within which the majority vote stays the selected class (Cohen et al. 2019), in the
         units of sigma; NaN if no radius could be certified.
     n_selection, n_draws : ndarray of int64, shape (n_inputs,)
         Number of selection draws and of estimation draws.
     top_count : ndarray of int64, shape (n_inputs,)
-        In how many of the estimation draws the selected class had the largest output; -1 if an
-        older file does not tell.
+        Number of estimation draws in which the selected class had the largest output; -1 if it
+        comes from an older file without it.
     mean_score : ndarray of float64, shape (n_inputs,)
-        Mean of the estimation draws: an estimate, not a certificate.
+        Mean score of the estimation draws. It is an estimate, not a certificate.
     state : tuple of bytes
-        State of the `smoothbound.anytime.AnytimeTest` of each input, with which its draws go on
-        (`SmoothedClassifier.certify_further`); empty if the number of draws was fixed or sampling
-        failed. Frames leave it out.
+        State of the `smoothbound.anytime.AnytimeTest` of each input, from which
+        `SmoothedClassifier.certify_further` continues its draws; empty if the number of draws was
+        fixed or sampling failed. Data frames leave it out.
     digest : tuple of bytes
-        Digest of each input, by which further draws are refused for any other input; empty if the
-        number of draws was fixed, or an older file does not tell. Frames leave it out.
+        Digest of each input, which further draws compare with the input; empty if the number of
+        draws was fixed, or if it comes from an older file without it. Data frames leave it out.
     class_counts : tuple of bytes
-        Packed counts of all classes, of which `class_sketch` makes a sketch; empty if they were not
-        counted or sampling failed. Frames leave them out.
+        Packed counts of all classes, from which `class_sketch` makes a sketch; empty if classes
+        were not counted or sampling failed. Data frames leave them out.
     """
 
     settings_class: ClassVar[type[Settings]] = SmoothedSettings
@@ -126,9 +127,9 @@ class SmoothedCertificate(Certificate):
     def class_sketch(self) -> ClassSketch:
         """Return the counts of all classes, which ``certify(..., classes=...)`` made.
 
-        They are of the draws that certify the selected class. The inputs are in the order of their
-        index, without those that failed. The sketch has the noise level of each input and
-        `constant_within`. For draws without a `grid` its certificates allow for the largest
+        The counts come from the draws that certify the selected class. The inputs are in the order
+        of their index, without those that failed. The sketch has the noise level of each input and
+        `constant_within`. For draws without a `grid`, its certificates allow for the largest
         displacement of an input from its lattice point, ``settings.displacement``.
 
         Raises
@@ -168,20 +169,20 @@ class SmoothedCertificate(Certificate):
 
 
 def one_level(certificate: SmoothedCertificate) -> SmoothedCertificate:
-    """Return a certificate of inputs with one noise level, with that in its settings.
+    """Return the certificate of inputs with one noise level, with this level in its settings.
 
     Raises
     ------
     ValueError
-        If they have several.
+        If the inputs have several noise levels.
     """
     if certificate.sigma is None:
         return certificate
     levels = np.unique(certificate.sigma)
     if levels.size > 1:
         raise ValueError(
-            f"the inputs must have one noise level for this, and have {levels.size}: choose those "
-            f"of one, as in certificate[certificate.sigma == {float(levels[0])!r}]"
+            f"the inputs must have one noise level for this, got {levels.size}: choose the inputs "
+            f"of one level, as in certificate[certificate.sigma == {float(levels[0])!r}]"
         )
     settings = certificate.settings
     if levels.size:

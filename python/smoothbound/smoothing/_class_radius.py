@@ -1,8 +1,8 @@
-"""The class that wins the majority vote, and the radius within which it is certified to win.
+"""The class that wins the majority vote, and the certified radius within which it wins.
 
 The radius is that of Cohen, Rosenfeld, Kolter, *Certified Adversarial Robustness via Randomized
-Smoothing*, ICML 2019, Theorem 1, with p_B bounded by 1 - p_A (their section 3.2.2). It comes from
-the draws that bound the confidence, and says nothing about the confidence.
+Smoothing*, ICML 2019, Theorem 1, with p_B bounded by 1 - p_A (their section 3.2.2). It is computed
+from the draws that bound the confidence. It is not a statement about the confidence.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ __all__ = [
 ]
 
 _MOST_DRAWS = 2**32 - 1  # the limit of the core
-_LOG_SLACK = 1e-12  # a draw: the logarithms of the gamma function err by less
+_LOG_SLACK = 1e-12  # per draw; the logarithms of the gamma function have smaller errors
 
 
 def clopper_pearson_lower(successes: ArrayLike, n: int, alpha: float) -> NDArray[np.float64]:
-    """Bound a probability from below by the number of successes in `n` draws.
+    """Bound a probability from below, from the number of successes in `n` draws.
 
     The bound is the p at which `successes` or more of `n` draws succeed with probability `alpha`,
-    rounded down: the lower end of the one-sided interval of Clopper & Pearson (Biometrika 1934).
-    With k successes it is the alpha-quantile of Beta(k, n - k + 1), and 0 for k = 0. For `alpha`
-    below 1e-200 it is Chernoff's bound instead, which is a little lower.
+    rounded down. It is the lower end of the one-sided interval of Clopper & Pearson (Biometrika
+    1934). With k successes it is the alpha-quantile of Beta(k, n - k + 1), and 0 for k = 0. For
+    `alpha` below 1e-200 it is Chernoff's bound instead, which is a little lower.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def clopper_pearson_lower(successes: ArrayLike, n: int, alpha: float) -> NDArray
     n : int
         Number of draws, 1 to 2^32 - 1.
     alpha : float
-        Largest probability that the bound is above the truth, in (0, 1).
+        Largest probability that the bound is above the true probability, in (0, 1).
 
     Returns
     -------
@@ -55,7 +55,7 @@ def clopper_pearson_lower(successes: ArrayLike, n: int, alpha: float) -> NDArray
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range.
+        If an argument has the wrong type or is out of range.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def clopper_pearson_lower(successes: ArrayLike, n: int, alpha: float) -> NDArray
 
 
 def _counts(name: str, values: ArrayLike, n: int) -> NDArray[np.integer[Any]]:
-    """Return `values` as an array if they are whole numbers from 0 to `n`."""
+    """Return `values` as an array after checks that they are whole numbers from 0 to `n`."""
     k = checks.array(name, values)
     if k.dtype.kind not in "iu":
         raise TypeError(f"{name} must be whole numbers, got {k.dtype}")
@@ -77,29 +77,29 @@ def _counts(name: str, values: ArrayLike, n: int) -> NDArray[np.integer[Any]]:
 
 
 def majority_class(counts: ArrayLike, alpha: float) -> int:
-    """Return the class that wins the majority vote, or -1 if the votes do not tell.
+    """Return the class that wins the majority vote, or -1 if the votes do not decide.
 
-    Let n_A and n_B be the votes of the two classes that have most. The class A is returned if a
-    fair coin gives n_A or more heads in n_A + n_B throws with probability at most alpha / 2: the
-    two-sided binomial test of Predict of Cohen et al. 2019. The probability that it returns a class
-    other than the most probable one is at most alpha (Hung & Fithian 2019).
+    Let n_A and n_B be the numbers of votes of the two classes with the most votes. The class A is
+    returned if a fair coin gives n_A or more heads in n_A + n_B tosses with probability at most
+    alpha / 2. This is the two-sided binomial test of Predict of Cohen et al. 2019. The probability
+    that it returns a class other than the most probable one is at most alpha (Hung & Fithian 2019).
 
     Parameters
     ----------
     counts : array_like of int, shape (n_classes,)
         Number of draws in which each class had the largest output.
     alpha : float
-        Largest probability that another class is returned, in (0, 1).
+        Largest probability that a class other than the most probable one is returned, in (0, 1).
 
     Returns
     -------
     int
-        The class, or -1: the classifier abstains.
+        The class, or -1 if the classifier abstains.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range.
+        If an argument has the wrong type or is out of range.
 
     References
     ----------
@@ -122,7 +122,7 @@ def majority_class(counts: ArrayLike, alpha: float) -> int:
 
 
 def least_votes(alpha: float) -> int:
-    """Return how many votes of one class, without any for another, `majority_class` needs.
+    """Return how many unanimous votes `majority_class` needs to return a class.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def require_enough_votes(n: int, alpha: float) -> None:
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range, or `n` is too small.
+        If an argument has the wrong type or is out of range, or `n` is too small.
     """
     n, needed = checks.count("n", n, 1, _MOST_DRAWS), least_votes(checks.alpha("alpha", alpha))
     if n < needed:
@@ -152,9 +152,9 @@ def require_enough_votes(n: int, alpha: float) -> None:
 def class_radius(
     top_count: ArrayLike, n: int, *, sigma: float, alpha: float
 ) -> NDArray[np.float64]:
-    """Return the l2 radius within which the class is certified: sigma Phi^-1(p_A).
+    """Return the certified l2 radius of the class, sigma Phi^-1(p_A).
 
-    p_A is the lower bound on the probability of the class by `clopper_pearson_lower`.
+    p_A is the lower bound of `clopper_pearson_lower` on the probability of the class.
 
     Parameters
     ----------
@@ -171,12 +171,12 @@ def class_radius(
     -------
     ndarray of float64
         The radii, rounded down, in the units of `sigma`, of the same shape as `top_count`. A radius
-        is NaN if p_A is not above 1/2, because the class cannot be certified then.
+        is NaN if p_A is not above 1/2, because then the class is not certified.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range.
+        If an argument has the wrong type or is out of range.
 
     References
     ----------
@@ -200,7 +200,7 @@ def _radius(p: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     return np.where((p > 0.5) & (z > 0.0), radius, np.nan)
 
 
-# The mixture of two Beta distributions: one for every share of votes, one for nearly all.
+# A mixture of two Beta distributions: one for all shares of votes, and one for shares near 1.
 _MIXTURE = ((0.5, 0.5), (10.0, 0.5))
 
 
@@ -214,25 +214,25 @@ def anytime_class_radius(
 
         W(p) = mean over (a, b) of B(a + k, b + n - k) / (B(a, b) p^k (1 - p)^(n - k))
 
-    is a likelihood ratio of a mixture to p. W(q) is a martingale in n that starts at 1, and so
-    reaches 1 / alpha at any time with probability at most alpha (Ville 1939). The bound p_A is the
-    least p at which it has not. The mixture has the parameters (1/2, 1/2), of Jeffreys, and
-    (10, 1/2), in equal parts.
+    is a likelihood ratio of a mixture to p. W(q) is a martingale in n that starts at 1, so the
+    probability that it ever reaches 1 / alpha is at most alpha (Ville 1939). The bound p_A is the
+    least p at which W(p) is below 1 / alpha. The mixture has equal parts of the parameters (1/2,
+    1/2), which are those of Jeffreys, and (10, 1/2).
 
     Parameters
     ----------
     top_count, n, sigma, alpha
-        As for `class_radius`. What decided that there are `n` draws does not matter.
+        As for `class_radius`. The reason why drawing stopped at `n` draws does not matter.
 
     Returns
     -------
     ndarray of float64
-        The radii, rounded down, as those of `class_radius`.
+        The radii, rounded down, as in `class_radius`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range.
+        If an argument has the wrong type or is out of range.
 
     References
     ----------

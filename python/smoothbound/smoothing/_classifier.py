@@ -54,8 +54,8 @@ class SmoothedClassifier:
         The base classifier. It turns a batch of inputs, shape (batch, ...), into a floating-point
         tensor of shape (batch, classes) on the same device.
 
-        - A module, TorchScript included, is moved to `device`. It runs in evaluation mode, and then
-          gets its modes back. The same holds for modules that another callable is found to call.
+        - A module, including TorchScript, is moved to `device`. It runs in evaluation mode, and its
+        modes are restored afterwards. The same holds for modules that a callable is found to call.
         - Programs of torch.export, sessions of ONNX Runtime, classifiers of scikit-learn and
           functions compiled by jax.jit are recognised by their types.
         - A function over NumPy or JAX arrays must be wrapped in ``adapters.numpy`` or
@@ -63,7 +63,7 @@ class SmoothedClassifier:
 
         A row of the result must not depend on other rows, because a batch holds copies of several
         inputs. This is checked for one row, up to rounding. Layers with dynamic quantisation take
-        their scale from the batch, and depend on other rows by about as little as rounding.
+        their scale from the batch, so their rows depend on each other by about as much as rounding.
     sigma : float
         Standard deviation of the noise, > 0, in the units of the model's input. If the model
         normalises its input itself, the units are those before the normalisation.
@@ -72,45 +72,46 @@ class SmoothedClassifier:
     outputs : {"logits", "probabilities", "raw"}, optional
         Kind of the model's outputs. The default is logits for a module or a callable over tensors,
         and probabilities for ``predict_proba``. It must be stated for all other models. Logits go
-        through a softmax in float32. Probabilities are checked to be in [0, 1] with sums of 1. Raw
-        outputs go to a custom measure as they are, and must be finite.
+        through a softmax in float32. Probabilities must lie in [0, 1] and sum to 1, which is
+        checked. Raw outputs are passed unchanged to a custom measure, and must be finite.
     device : torch.device or str, optional
         Device of noise and model. The default is the device of the module's parameters, the one
         that an adapted model declares, or else the CPU.
     batch_size : int or "auto", default "auto"
         Number of noisy copies, of one input or several, in one call of the model. The default
-        depends on the device; see `RunningModel.batch_size_for`. If memory does not hold a batch,
-        it goes through the model in smaller pieces.
+        depends on the device; see `RunningModel.batch_size_for`. A batch that does not fit in
+        memory goes through the model in smaller pieces.
     precision : {"float32", "tf32", "bfloat16", "float16"}, default "float32"
-        Arithmetic of the model. "float32": the model is left as it is, and TF32 is off on CUDA.
-        "tf32": matrix products and convolutions on CUDA use TF32. The others: torch's autocast to
-        16 bits.
+        Arithmetic of the model. "float32" does not change the model, and disables TF32 on CUDA.
+        "tf32" uses TF32 for matrix products and convolutions on CUDA. "bfloat16" and "float16" use
+        torch's autocast to 16 bits.
     channels_last : bool or "auto", default "auto"
         Whether batches of images go to the model in channels-last order, which changes its
-        rounding. By default a short measurement decides, once for each shape: a module must be
-        faster in that order by 10 % or more; see `RunningModel.channels_last_for`. The weights of
-        the module stay as they are. To repeat the numbers of an earlier certificate bit for bit,
-        set the value in its settings.
+        rounding. By default a short measurement decides once for each shape: the order is used if
+        the module is faster in it by 10 % or more; see `RunningModel.channels_last_for`. The
+        weights of the module do not change. To repeat the numbers of an earlier certificate bit for
+        bit, set the value in its settings.
     compile : {"default", "reduce-overhead", "max-autotune"}, optional
         Mode of `torch.compile` for the model; the last two use CUDA graphs. By default the model is
         not compiled.
     cutoff : float, optional
         The classifier abstains if the certified confidence at R = 0 is not above this. The default
-        is the cut-off of the measure, 0.5 for the score and the vote, 0 for the margin. With
-        ``-inf`` it never abstains.
+        is the cut-off of the measure: 0.5 for the score and the vote, 0 for the margin. With
+        ``-inf`` the classifier never abstains.
     check_rows : bool, default True
-        Whether each run gives the model a batch of equal rows, and refuses the model if their
-        outputs differ from one another or from those of this row among others. Pass False for a
-        model that is random on purpose, and independently for each row.
+        Whether each run first gives the model a batch of equal rows. The model is refused if the
+        outputs of the rows differ from each other, or from the output of this row among other rows.
+        Pass False for a model that is random on purpose, independently for each row.
     select : {"score", "votes"}, optional
-        The class to certify: the one with the largest mean score over the selection draws, as in
-        Kumar et al. 2020; or the one that has the largest output in most of them, as in Cohen et
-        al. 2019. The default is "score" for the measures score and margin, and "votes" for others.
+        How the selection draws choose the class to certify. "score" takes the class with the
+        largest mean score, as in Kumar et al. 2020. "votes" takes the class that has the largest
+        output most often, as in Cohen et al. 2019. The default is "score" for the measures score
+        and margin, and "votes" for others.
     threads : int, optional
-        Number of CPU threads that the model runs in, which changes its rounding. The default is one
-        if a batch is little work, and torch's number otherwise; see `RunningModel.threads_for`.
-        torch's setting belongs to the whole process, and is restored afterwards. Classifiers that
-        sample in two threads at one time share it. The threads of the bounds are an argument of
+        Number of CPU threads of the model, which changes its rounding. The default is one if a
+        batch is little work, and torch's number otherwise; see `RunningModel.threads_for`. torch's
+        setting belongs to the whole process, and is restored afterwards. Classifiers that sample in
+        two threads at the same time share it. The number of threads of the bounds is an argument of
         `certify`.
 
     Attributes
@@ -118,13 +119,13 @@ class SmoothedClassifier:
     sampler : Sampler
         Runs the model on noisy copies of inputs.
     cutoff : float or None
-        The classifier abstains if the certified confidence at R = 0 is not above this; None: no
-        abstention.
+        The classifier abstains if the certified confidence at R = 0 is not above this. None means
+        that it never abstains.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range.
+        If an argument has the wrong type or is out of range.
 
     Notes
     -----
@@ -133,7 +134,7 @@ class SmoothedClassifier:
     of these can change its scores. A change of `precision` can change them by percents in a network
     that was not trained for it. A certificate for one such setting is no certificate for another,
     so the settings are recorded with the certificate. The memory format, and on a GPU the batch
-    size, are chosen by a measurement. It may come out differently the next time or on another
+    size, are chosen by a measurement, which may choose differently the next time or on another
     machine. State the recorded values to run the same classifier again.
 
     Threads may share one object, and several objects may share one module, if the model can be
@@ -146,7 +147,7 @@ class SmoothedClassifier:
 
     Examples
     --------
-    A linear classifier, for which the smoothed score is known: two classes with logits +-x/2.
+    A linear classifier whose smoothed score is known: two classes with the logits +-x/2.
 
     >>> smoothed = SmoothedClassifier(lambda x: torch.cat([x, -x], dim=1) / 2, sigma=0.5)
     >>> cert = smoothed.certify(torch.tensor([[3.0], [0.01]]), n=10_000, radii=[0.0, 0.5])
@@ -175,8 +176,8 @@ class SmoothedClassifier:
     ) -> None:
         if isinstance(getattr(model, "smoothed", model), SmoothedClassifier):
             raise TypeError(
-                f"model is a {type(model).__name__}, which is smoothed already: pass the base "
-                "classifier that it was made of"
+                f"model must be a base classifier, got a {type(model).__name__}: pass the base "
+                "classifier from which it was made"
             )
         self.sampler = Sampler(
             model,
@@ -198,7 +199,7 @@ class SmoothedClassifier:
         self.cutoff = None if wanted == -np.inf else wanted
 
     def __repr__(self) -> str:
-        """Say in one line what is certified and how it is sampled."""
+        """Return a line about what is certified and how it is sampled."""
         return f"{type(self).__name__}({self.sampler.summary})"
 
     @property
@@ -207,12 +208,13 @@ class SmoothedClassifier:
         return self.sampler.sigma
 
     def with_sigma(self, sigma: float) -> SmoothedClassifier:
-        """Return the same classifier under noise of another level; both share the model.
+        """Return the same classifier with another noise level; both share the model.
 
-        An input with the same seed and index gets the same random words at every level. If each
-        input has a level of its own, `certify` takes them all at once (`sigma`). For scores of
-        draws there is `smoothbound.certify_scores`; for draws made without a `grid`, its radii hold
-        less twice `Draws.displacement`, which it does not know.
+        An input with the same seed and index has the same random words at every level. If each
+        input has a level of its own, pass all levels to `certify` as `sigma`.
+        `smoothbound.certify_scores` certifies scores of draws. If the draws were made without a
+        `grid`, subtract twice `Draws.displacement` from its radii, because it does not know the
+        displacement.
 
         Parameters
         ----------
@@ -222,7 +224,7 @@ class SmoothedClassifier:
         Raises
         ------
         TypeError, ValueError
-            If it is no such number.
+            If `sigma` is not such a number.
 
         Examples
         --------
@@ -308,70 +310,70 @@ class SmoothedClassifier:
     ) -> SmoothedCertificate:
         """Certify the confidence of the selected class of each input.
 
-        The certificate bounds g(x') = E[h(x' + delta)] for all x' within each radius of x, by a
-        formula of `smoothbound.certify_scores`.
+        The certificate bounds g(x') = E[h(x' + delta)] for all x' within each radius of x, by the
+        formulas of `smoothbound.certify_scores`.
 
         Parameters
         ----------
         x : ndarray or Tensor of float32 or float64, shape (n_inputs, ...)
-            The inputs, each in the shape that the model takes.
-        n0, n : int
-            Number of draws that select the class, and of other draws that bound its confidence,
-            each from 1 to 2^32. With ``adaptive=True`` these are the most that an input takes.
+            The inputs, each in the shape that the model takes. n0, n : int `n0` draws select the
+            class, and `n` other draws bound its confidence. Both numbers lie between 1 and 2^32.
+            With ``adaptive=True`` they are the largest numbers for an input.
         alpha, radii, thresholds, bound, band, n_bins, mean, pilot, sides, backend, threads
             As for `smoothbound.certify_scores`. With ``sides="upper"`` the classifier never
             abstains, because abstention is about the lower bound. The default of `bound` is that of
-            `certify_scores` with ``order="drawn"``. For votes, and other scores that are ends of
-            the range alone, it is ``bound="mean", mean="betting"``, Clopper and Pearson's bound.
-            Adaptive draws have a test of their own: with them `bound` and what belongs to it must
-            be left out.
+            `certify_scores` with ``order="drawn"``: the joint bound, if `n` is large enough. For
+            votes, and other scores that only take the ends of the range, the default is
+            ``bound="mean", mean="betting"``, which is the bound of Clopper and Pearson. Adaptive
+            draws have a test of their own: leave out `bound`, `band`, `n_bins` and `mean` with
+            them.
         seed : int, default 0
             Seed of the noise, from 0 to 2^64 - 1.
         noise : {"lattice", "gaussian"}, default "lattice"
-            "lattice": noise in whole steps of a lattice, whose certificates hold in floating point.
-            "gaussian": floating-point noise, whose certificates are no proof. They ignore the
-            rounding of x + noise, and a network that looks at the last digits of its input can be
-            certified falsely.
+            "lattice" is noise in whole steps of a lattice, whose certificates hold in floating
+            point. "gaussian" is floating-point noise, whose certificates are not a proof: they
+            ignore the rounding of x + noise, so a network that uses the last digits of its input
+            can be certified falsely.
         grid : int, optional
-            The inputs are whole multiples of 1 / grid: 255 for 8-bit images in [0, 1]. Without a
-            grid each input is placed on a lattice with 2^13 steps in sigma, at most
-            d = sigma sqrt(elements) / 2^14 away. A perturbed input is placed on it too. A bound for
-            R is therefore computed at R + 2 d, and 2 d is subtracted from each radius, also from
-            that of the class. ``settings.displacement`` is d.
+            States that the inputs are whole multiples of 1 / grid: 255 for 8-bit images in [0, 1].
+            Without a grid, each input is moved to a lattice with 2^13 steps per sigma, by at most d
+            = sigma sqrt(elements) / 2^14. A perturbed input is moved too. A bound for R is
+            therefore computed at R + 2 d, and 2 d is subtracted from each radius, including the
+            class radius. ``settings.displacement`` is d.
         index : sequence of int, shape (n_inputs,), optional
-            Index of each input, from 0 to 2^31 - 1, such as its position in a data set; 0, 1, 2,
-            ... by default. An input with the same seed and index always gets the same noise.
+            Index of each input, from 0 to 2^31 - 1, such as its position in a data set. The default
+            is 0, 1, 2, ... An input with the same seed and index always gets the same noise.
         classes : "all" or array-like of int, optional
-            Count the scores and votes of all classes, or of these, in the same draws. The method
+            Classes whose scores and votes are counted in the same draws.
             `SmoothedCertificate.class_sketch` then returns a `ClassSketch`, which bounds all of
-            them at once. It needs a fixed number of draws, and outputs that are scores.
+            them at once. This needs a fixed number of draws, and outputs that are scores.
         adaptive : bool, default False
             Whether to draw each input, at most n times, until each question is answered or seems
             out of reach (docs/anytime.md). The questions are whether the confidence is above each
-            threshold within each radius. What is certified holds at alpha, whenever drawing stops.
-            The selection of the class ends as soon as it is clear. `lower` is the greatest
-            threshold shown at a radius, just above it, `radius` the greatest radius shown for a
-            threshold, and `n_draws` the number of draws of each input.
+            threshold within each radius. Certificates hold at alpha, whenever drawing stops. The
+            selection of the class ends as soon as it is clear. `lower` is a number just above the
+            largest threshold that is certified at a radius, `radius` is the largest radius that is
+            certified for a threshold, and `n_draws` is the number of draws of each input.
         radius_precision : float, optional
-            Look also for the certified radius of each threshold, in steps of this, in multiples of
-            sigma.
+            Search the certified radius of each threshold too, in steps of this size, in multiples
+            of sigma.
         strictness : float, default 0.25
-            How many draws a certificate is worth, as a share of n. A greater number gives up later;
-            see `smoothbound.anytime.Plan`.
+            The number of draws that a certificate is worth, as a share of n. With a larger number,
+            questions are given up later; see `smoothbound.anytime.Plan`.
         budget : Budget, optional
-            Limit on the draws or seconds of all inputs together; `smoothbound.anytime.Budget`. What
-            is certified when it is spent is kept. The batch size and the clock decide which inputs
-            it reaches.
+            Limit on the draws or seconds of all inputs together; see `smoothbound.anytime.Budget`.
+            Certificates that exist when it is spent are kept. The inputs that it reaches depend on
+            the batch size and the clock.
         sigma : float or array-like, shape (n_inputs,), optional
-            Noise level, or that of each input; by default that of the classifier. An input gets the
-            draws and the certificate of `with_sigma`. With a level for each input, sigma(x), this
-            is a certificate only as far as sigma(x') = sigma(x) (docs/other-noises.md): state that
-            distance by `constant_within`.
+            Noise level of all inputs or of each input; by default that of the classifier. An input
+            gets the draws and the certificate of `with_sigma`. If each input has a level of its
+            own, sigma(x), a certificate holds only at points x' with sigma(x') = sigma(x)
+            (docs/other-noises.md): state their distance by `constant_within`.
         constant_within : float or array-like, shape (n_inputs,), optional
             Radius, >= 0, of a ball around each input on which sigma is constant, as for
-            `smoothbound.certify_scores`. `class_radius` is at most this too. Without it, you state
-            that sigma is constant as far as anything is certified. The `reason` of adaptive draws
-            counts answers without it.
+            `smoothbound.certify_scores`. `class_radius` is capped at it too. Leaving it out states
+            that sigma is constant within every certified radius. The `reason` of adaptive draws
+            counts answers without this limit.
         progress : callable, optional
             Called as ``progress(done, n_inputs)`` after each input.
 
@@ -382,12 +384,12 @@ class SmoothedClassifier:
         Raises
         ------
         TypeError, ValueError
-            If an argument is of the wrong kind or outside its range, or if `n` is too small to
-            certify anything above the cut-off or a threshold. The error states the n that is
-            needed. It is raised before the first draw.
+            If an argument has the wrong type or is out of range, or if `n` is too small to certify
+            anything above the cut-off or a threshold. The error is raised before the first draw,
+            and states the n that is needed.
         ModelError
             If the first eight inputs, or all if there are fewer, fail in the same way: the model
-            raised an exception, or the model or the measure returned other values than stated. If
+            raises an exception, or the model or the measure returns values that it must not. If
             only some inputs fail, their status is "failed", and the others are certified.
         """
         self._check_batch(x)
@@ -462,9 +464,9 @@ class SmoothedClassifier:
     ) -> NDArray[np.int64]:
         """Predict the class that wins the majority vote over the noise, without a certificate.
 
-        This is Predict of Cohen et al. 2019. It needs far fewer draws than `certify`, and bounds
-        neither a radius nor a confidence. The majority vote is that of `class_radius`; the measure
-        and the cut-off of this object do not matter.
+        This is Predict of Cohen et al. 2019. It needs far fewer draws than `certify`, and does not
+        bound a radius or a confidence. The majority vote is that of `class_radius`. The measure and
+        the cut-off of this object do not matter.
 
         Parameters
         ----------
@@ -473,29 +475,29 @@ class SmoothedClassifier:
         n : int, default 1000
             Number of draws of each input, from 1 to 2^32.
         alpha : float, default 0.001
-            Largest probability, for each input, of another class than the one that wins the vote
-            at the point around which the draws are made.
+            Largest probability, for each input, that the result is a class other than the one that
+            wins the vote at the point around which draws are made.
         seed, noise, grid, index
             As for `certify`. The draws are the first n estimation draws of the same seed and index,
-            so that a prediction and a certificate are independent only with different seeds.
+            so a prediction and a certificate are independent only if their seeds differ.
         sigma : float or array-like, shape (n_inputs,), optional
-            Noise level, or that of each input; by default that of the classifier. An input gets the
-            draws of `with_sigma`.
+            Noise level of all inputs or of each input; by default that of the classifier. An input
+            gets the draws of `with_sigma`.
 
         Returns
         -------
         ndarray of int64, shape (n_inputs,)
-            The class of each input; -1 where the votes of the two first classes do not tell which
-            one wins (`smoothbound.smoothing.majority_class`).
+            The class of each input; -1 if the votes do not decide between the first two classes
+            (`smoothbound.smoothing.majority_class`).
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is of the wrong kind or outside its range, or `n` is too small to predict
+            If an argument has the wrong type or is out of range, or `n` is too small to predict
             anything. The error states the n that is needed.
         ModelError
-            If the model fails on an input: it raised an exception, or returned other values than
-            stated.
+            If the model fails on an input: it raises an exception, or returns values that it must
+            not.
 
         Examples
         --------
@@ -521,7 +523,7 @@ class SmoothedClassifier:
     ) -> NDArray[np.int64]:
         """Count the draws in which each class has the largest output.
 
-        The counts divided by n estimate how probable each class is under the noise.
+        The counts divided by n estimate the probability of each class under the noise.
 
         Parameters
         ----------
@@ -531,7 +533,7 @@ class SmoothedClassifier:
         Returns
         -------
         ndarray of int64, shape (n_inputs, n_seen)
-            Classes after the last one that had a vote are left out.
+            The counts. Classes after the last one with a vote are left out.
 
         Raises
         ------
@@ -576,51 +578,53 @@ class SmoothedClassifier:
         backend: Backend | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> SmoothedCertificate:
-        """Go on with the draws of a certificate of ``certify(adaptive=True)``.
+        """Continue the draws of a certificate of ``certify(adaptive=True)``.
 
-        With a larger `n` alone the questions stay: inputs with an open question that `n` draws may
-        answer are drawn further, at the same alpha, and the others keep what they have. The same
-        holds for inputs that a budget ended.
+        If only a larger `n` is given, the questions are the same: inputs with an open question that
+        `n` draws may answer are drawn further at the same alpha, and the others keep their results.
+        The same holds for inputs that a budget ended.
 
-        With `radii`, `thresholds`, `radius_precision` or `alpha` the questions are other ones,
-        which may have been chosen after a look at the certificate. They are a family of their own:
-        every input that has a class is drawn further, and only these draws count. A statement of
-        the certificate and one of the new certificate hold together with probability at least 1
-        minus the sum of their alphas (docs/anytime.md).
+        If `radii`, `thresholds`, `radius_precision` or `alpha` is given, the questions are new, and
+        may have been chosen after a look at the certificate. They are a family of their own: every
+        input that has a class is drawn further, and only these draws count. A statement of the
+        certificate and one of the new certificate hold together with probability at least 1 minus
+        the sum of their alphas (docs/anytime.md).
 
-        For still other questions go on with the new certificate. To go on with one certificate
-        twice takes the same later draws for both families, which is right only if the questions of
-        the second were chosen before a look at the answers to the first.
+        For more questions after that, continue the new certificate. If one certificate is continued
+        twice, both families use the same later draws. That is valid only if the questions of the
+        second family were chosen before a look at the answers of the first.
 
         Parameters
         ----------
         x : ndarray or Tensor of float32 or float64, shape (n_inputs, ...)
             The inputs of the certificate.
         certificate : SmoothedCertificate
-            Of this classifier, as it runs now, and of inputs with one noise level, as in
-            ``certificate[certificate.sigma == 0.25]``. It decides what is not stated below.
+            A certificate of this classifier with its present settings, and of inputs with one noise
+            level, as in ``certificate[certificate.sigma == 0.25]``. It gives the values of
+            arguments that are left out.
         n : int, optional
-            Most draws of an input, those of the certificate included if its questions stay.
+            Largest number of draws of an input, including those of the certificate if the questions
+            are the same.
         radii, thresholds, radius_precision, alpha
             As for `certify`; by default those of the certificate. With `radii` or
             `radius_precision` stated, the other one is not taken from the certificate.
         budget : Budget, optional
-            Limit on the further draws, or their seconds, of all inputs together.
+            Limit on the further draws of all inputs together, or on their seconds.
         backend, progress
             As for `certify`.
 
         Returns
         -------
         SmoothedCertificate
-            Its row of each input. For other questions `n_draws`, `mean_score` and `class_radius`
-            are those of the further draws.
+            The certificate with a row for each input. For new questions `n_draws`, `mean_score` and
+            `class_radius` are those of the further draws.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is of the wrong kind or outside its range, the certificate is not one of
-            this classifier or cannot go on, or an input is not that of the certificate, or its
-            selection draws have another class or other scores now.
+            If an argument has the wrong type or is out of range, the certificate is not one of this
+            classifier or cannot be continued, an input is not that of the certificate, or its
+            selection draws now give another class or other scores.
         ModelError
             As for `certify`.
 
@@ -696,7 +700,7 @@ class SmoothedClassifier:
         backend: Backend | None,
         threads: int | None,
     ) -> Procedure | AnytimeProcedure:
-        """Return the way to draw and certify each input."""
+        """Return the procedure that draws and certifies each input."""
         measure = self.measure.name
         if rules is not None:
             return AnytimeProcedure.of(
@@ -713,7 +717,7 @@ class SmoothedClassifier:
         return Procedure((at_point,), n, cutoff, measure, displacement, backend, threads)
 
     def _settings(self, way: Way, n0: int, x: NDArray[np.floating] | Tensor) -> SmoothedSettings:
-        """Return what was asked for, and how the draws of inputs like `x` were made."""
+        """Return the settings: the request, and the sampling of inputs like `x`."""
         return SmoothedSettings(
             **vars(way.settings),
             measure=self.measure.name,

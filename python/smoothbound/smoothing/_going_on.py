@@ -1,4 +1,4 @@
-"""From where a run goes on: from what its own folder holds, or after the run of another folder."""
+"""How a run is continued: from its own folder, or after the run of another folder."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ _OF_THE_QUESTIONS = ("alpha", "n", "radii", "thresholds", "adaptive", "versions"
 
 
 def as_recorded(folder: str | Path, smoothed: SmoothedClassifier) -> SmoothedClassifier:
-    """Return a classifier with the automatic choices that the run of a folder made.
+    """Return the classifier with the automatic choices that the run of a folder made.
 
     Parameters
     ----------
     folder : str or Path
-        Results folder of the run to go on with.
+        Results folder of the run to continue.
     smoothed : SmoothedClassifier
-        The classifier. The folder decides its batch size and memory format if they are "auto", and
-        its threads if they are None, because the bits of the numbers depend on them.
+        The classifier. The folder determines its batch size and memory format if they are "auto",
+        and its threads if they are None, because the bits of the scores depend on them.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def as_recorded(folder: str | Path, smoothed: SmoothedClassifier) -> SmoothedCla
 
 @dataclass(frozen=True, eq=False)
 class Before:
-    """A finished run, after which its inputs take further draws for other questions."""
+    """A finished run whose inputs take further draws for other questions."""
 
     folder: Path
     results: Results
@@ -83,9 +83,9 @@ class Before:
         Raises
         ------
         StoreError
-            If it is not finished, or its draws cannot go on.
+            If the run is not finished, or its draws cannot be continued.
         ValueError
-            If both are one folder.
+            If both folders are the same.
         """
         if folder.resolve() == out.resolve():
             raise ValueError(
@@ -98,7 +98,7 @@ class Before:
 
     @property
     def record(self) -> FollowedRun:
-        """What the settings of the later run say of this one."""
+        """The record of this run in the settings of the later run."""
         return followed_run(self.results.settings, self.folder.resolve().name)
 
     @property
@@ -109,7 +109,7 @@ class Before:
 
     @property
     def failed(self) -> list[int]:
-        """Index of each input that failed, and so has no class to draw further."""
+        """Indices of the inputs that failed, which have no class to draw further."""
         failed = self.results.array("status") == "failed"
         return list(self.results.array("index")[failed].tolist())
 
@@ -120,12 +120,12 @@ class Before:
         return row
 
     def require_same_draws(self, settings: RunSettings) -> None:
-        """Refuse settings by which the draws would be others than those after this run.
+        """Refuse settings whose draws would not be those that follow this run.
 
         Raises
         ------
         StoreError
-            It names each setting that differs.
+            If a setting differs. The error names each such setting.
         """
         own = {name: getattr(settings, name) for name in _OF_THE_QUESTIONS}
         changed = replace(self.results.settings, **own)
@@ -134,7 +134,7 @@ class Before:
 
 
 def family_of(folder: Path, before: Before | None, *, resume: bool) -> FollowedRun | None:
-    """Return the run that the questions of a folder follow, None if they follow none.
+    """Return the run that the questions of a folder follow; None if they follow none.
 
     Raises
     ------
@@ -160,17 +160,17 @@ def family_of(folder: Path, before: Before | None, *, resume: bool) -> FollowedR
 def rows_to_draw(
     folder: Path, settings: RunSettings, procedure: AnytimeProcedure
 ) -> Callable[[dict[str, Any]], bool]:
-    """Return a function of a row of a finished run: whether its input is drawn further.
+    """Return a function that tells whether the input of a row of a finished run is drawn further.
 
-    That is so if more draws may answer a question about it. With the same n and strictness only
-    inputs that a budget ended are drawn further.
+    An input is drawn further if more draws may answer a question about it. With the same n and
+    strictness, only inputs that a budget ended are drawn further.
 
     Raises
     ------
     StoreError
-        If the run is not finished or not adaptive, or the questions are other ones.
+        If the run is not finished or not adaptive, or the questions differ.
     ValueError
-        If there is nothing to go on for, or the budget is spent.
+        If no setting asks for further draws, or the budget is spent.
     """
     before = load(folder)
     require_anytime(folder, before)
@@ -193,12 +193,13 @@ def rows_to_draw(
 
 
 def require_own_draws(folder: str | Path, results: Results) -> None:
-    """Refuse a folder that is not written by a run: by its shards, or by `recertify`.
+    """Refuse a folder that shards or `recertify` wrote, and not a run.
 
     Raises
     ------
     StoreError
-        If it holds shards, or the states of its draws answer other questions than its settings.
+        If the folder holds shards, or its draws were made for more questions than its settings
+        state.
     """
     if not is_there(Path(folder) / RESULTS):
         raise StoreError(
@@ -220,7 +221,7 @@ def require_own_draws(folder: str | Path, results: Results) -> None:
         return
 
 
-# What the settings of a refused command are about, and the advice that works.
+# The subjects of settings that a command cannot change, with the advice for each.
 _ASKED = {"alpha", "radii", "thresholds", "adaptive asked", "adaptive precision"}
 _ASKED |= {"adaptive correct_only", "adaptive both_answers"}
 _STATED = {"checkpoint", "checkpoint_sha256", "state_dict", "data", "device"}
@@ -228,9 +229,9 @@ _SELECTED = {"split", "skip", "max_inputs", "indices", "n_inputs", "shard"}
 
 
 def _refusal(folder: str | Path, before: RunSettings, settings: RunSettings) -> str:
-    """Say why a run does not go on with settings, and how it does; empty if it does.
+    """Return why a run cannot go on with settings, and how it can; empty if it can.
 
-    `before` are the settings of the run, with what may be new in its place.
+    `before` are the settings of the run, with the new values of those that may change.
     """
     lines = dict(line.split(": ", 1) for line in before.differences(settings))
     if not lines:
@@ -270,7 +271,7 @@ def _refusal(folder: str | Path, before: RunSettings, settings: RunSettings) -> 
 
 
 def _require_some_budget(folder: Path, before: Results, settings: RunSettings) -> None:
-    """Refuse a budget that the draws of the folder have spent, because it counts them too."""
+    """Refuse a budget that earlier draws of the folder have spent, because it counts them too."""
     assert settings.adaptive is not None
     limits, draws = settings.adaptive.budget, int(before.array("n_draws").sum())
     seconds = math.ceil(10.0 * float(before.array("seconds").sum())) / 10.0
@@ -281,14 +282,14 @@ def _require_some_budget(folder: Path, before: Results, settings: RunSettings) -
         if limit is not None and limit <= spent:
             raise ValueError(
                 f"{name} must be larger than the {spent:.10g} of {folder}, because a budget counts "
-                f"all that is in the folder; got {limit}"
+                f"all draws of the folder; got {limit}"
             )
 
 
 def kept_after_failure(row: Mapping[str, Any], failure: Failure) -> dict[str, Any]:
-    """Return the row of an input whose further draws failed: what the draws before certify.
+    """Return the row of an input whose further draws failed, from its earlier draws.
 
-    Of an input that was stopped it is what it would have been if its draws had ended then.
+    For an input that was stopped, the row is that of an input whose draws ended there.
     """
     kept = {**row, "sketch": b"", "reason": after_failure(row["reason"], str(failure))}
     if row["status"] == "stopped":

@@ -62,13 +62,13 @@ __all__ = [
     "told_when_stopped",
 ]
 
-_MOMENT = 0.5  # seconds between two looks at how far a run is
+_MOMENT = 0.5  # seconds between two updates of the progress
 
 Progress = Callable[..., AbstractContextManager[Callable[[int], object]]]
 
 
 class PreparedRun(NamedTuple):
-    """What a run is made of: the first arguments of `run` after `folder`.
+    """The first arguments of `run` after `folder`.
 
     Parameters
     ----------
@@ -109,10 +109,10 @@ def run(
 ) -> Results:
     """Certify the inputs that `settings` select, each by all methods from the same draws.
 
-    Every finished input is on the disk, so the run can be killed at any moment. An input on which
-    the model fails gets the status "failed" and a reason, and is not tried again. If a run with
-    adaptive draws is interrupted, the inputs that it draws are on the disk too, with the status
-    "stopped" and what their draws certify, and go on from there.
+    Every finished input is written to the disk, so the run can be killed at any moment. An input on
+    which the model fails gets the status "failed" and a reason, and is not tried again. If a run
+    with adaptive draws is interrupted, the unfinished inputs are written too, with the status
+    "stopped" and the certificates of their draws, and are continued from there.
 
     Parameters
     ----------
@@ -127,36 +127,37 @@ def run(
     adaptive : AdaptiveDraws, optional
         Draw each input, at most ``settings.n`` times, until its questions are answered or seem out
         of reach: whether the confidence is above each threshold within each radius of the settings.
-        Their only method must be "anytime". The folder records these rules. A budget counts the
-        draws before the run was stopped too. Inputs that it ends have the status "budget".
+        Their only method must be "anytime". The folder records these rules. A budget also counts
+        draws that were made before the run was stopped. Inputs that it ends have the status
+        "budget".
     resume : bool
-        Whether to go on with a run that was stopped, or to add inputs to a run with a smaller
-        `max_inputs`. Its automatic choices are kept (`as_recorded`). All finished inputs are read
-        again first, and compared with the ones that were certified.
+        Whether to continue a run that was stopped, or to add inputs to a run with a smaller
+        `max_inputs`. The automatic choices of the run are kept (`as_recorded`). All finished inputs
+        are first read again and compared with those that were certified.
     salvage : bool
-        Whether to go on with the whole rows of a damaged journal; see `smoothbound.store.Writer`.
+        Whether to continue with the complete rows of a damaged journal; see
+        `smoothbound.store.Writer`.
     more_draws : bool
-        Whether to go on with a finished run with adaptive draws: inputs with an open question that
-        the larger ``settings.n`` may answer are drawn further, at the same alpha, and the others
-        keep their rows. With the same n only inputs that a budget ended are drawn further. The
-        budget of `adaptive` counts all draws of the folder, those before included. An input on
-        which the model fails now keeps what it had. It implies `resume`.
+        Whether to continue a finished run with adaptive draws. Inputs with an open question that
+        the larger ``settings.n`` may answer are drawn further at the same alpha, and the others
+        keep their rows. With the same n, only inputs that a budget ended are drawn further. The
+        budget of `adaptive` counts all draws of the folder, including the earlier ones. An input on
+        which the model fails now keeps its earlier result. It implies `resume`.
     follow : str or Path, optional
         Results folder of a finished run with adaptive draws, whose results were known when the
         questions of `settings` were chosen. Each of its inputs that has a selected class takes
         further draws, numbered after those of that run, and only these count, at the alpha of
-        `settings`. The other settings must be those of that run. It implies `resume`: a run that
-        was stopped goes on by the same call.
-    shard : Shard, optional
-        The shard of the selected inputs to certify; `settings` are of all. All shards write to one
-        folder, each its own files, and have the settings and the automatic choices of the first. It
-        implies `resume`: a shard that was stopped goes on by the same call. It excludes a budget,
+        `settings`. The other settings must be those of that run. It implies `resume`: the same call
+        continues a run that was stopped. shard : Shard, optional The shard of the selected inputs
+        to certify; `settings` are those of all inputs. All shards write files of their own to one
+        folder, and have the settings and the automatic choices of the first shard. It implies
+        `resume`: the same call continues a shard that was stopped. It excludes a budget,
         `more_draws` and `follow`.
     progress : callable, optional
         Shows the progress of the run. It is called as ``progress(what, total, done=...,
         steps=...)``, or with adaptive draws as ``progress(what, total, done=..., describe=...)``,
-        where ``describe()`` says how far the run is. It returns a context manager, which yields a
-        function of the number of steps just done. By default nothing is shown.
+        where ``describe()`` returns a text about the progress. It returns a context manager that
+        yields a function of the number of steps just done. By default nothing is shown.
 
     Returns
     -------
@@ -166,10 +167,10 @@ def run(
     Raises
     ------
     TypeError
-        If an argument is not of the kind stated above.
+        If an argument has the wrong type.
     ValueError
-        If the settings can certify nothing, for example with too few draws. It is raised before any
-        draw.
+        If the settings cannot certify anything, for example with too few draws. The error is raised
+        before the first draw.
     StoreError
         If the folder cannot be written or continued, or an input has changed since it was
         certified. Finished inputs are kept.
@@ -197,7 +198,7 @@ def run(
             smoothed = as_recorded(folder if before is None else before.folder, smoothed)
         settings, noise, procedure = settled(settings, smoothed, dataset, adaptive, follows)
         if shard is not None:
-            settings = record.of(shard)  # this device may have another number
+            settings = record.of(shard)  # the choices on this device may differ
         goes_on = _rows_to_draw(folder, settings, procedure) if more_draws else None
         if before is not None:
             before.require_same_draws(settings)
@@ -265,12 +266,12 @@ def certify_items(
 
 
 def _n_draws(outcome: Draws | Failure) -> int:
-    """Return how many draws were made, those that selected the class included."""
+    """Return how many draws were made, including those that selected the class."""
     return 0 if isinstance(outcome, Failure) else outcome.n0 + len(outcome.scores)
 
 
 def _now_and_then(call: Callable[[int], object]) -> Callable[[int], object]:
-    """Return a function that leaves out calls which follow another one within a moment."""
+    """Return a function that skips calls which follow another call within a moment."""
     last = time.monotonic()
 
     def called(count: int) -> None:
@@ -286,7 +287,7 @@ def _now_and_then(call: Callable[[int], object]) -> Callable[[int], object]:
 def _require_shardable(
     adaptive: AdaptiveDraws | None, more_draws: bool, before: Before | None
 ) -> None:
-    """Refuse what a shard cannot do alone."""
+    """Refuse arguments that a single shard cannot handle."""
     if more_draws or before is not None:
         raise ValueError(
             "shard must be left out with more_draws and follow: join the shards by "
@@ -308,7 +309,7 @@ def agreed(
     adaptive: AdaptiveDraws | None,
     shards: int,
 ) -> tuple[RunRecord, SmoothedClassifier]:
-    """Return the record of a run in shards, and the classifier as its first shard runs it."""
+    """Return the record of a run in shards, and the classifier with the first shard's choices."""
     indices = selected(settings, dataset)
     labels = np.ascontiguousarray(dataset.labels[indices]).tobytes()
     data = digest(digest_of(*dataset[indices[0]]), labels).hex()
@@ -381,13 +382,13 @@ def _rows_to_draw(
 
 @contextmanager
 def told_when_stopped(writer: Writer, *, same_command: bool) -> Iterator[None]:
-    """Say of a run that is stopped by hand how much is kept, and how it goes on."""
+    """Tell the user of an interrupted run how much is kept and how to continue."""
     try:
         yield
     except KeyboardInterrupt as stop:
         if not writer.done and not writer.stopped:
             raise type(stop)(
-                f"no input is finished yet, and {writer.folder} is as it was; begin again with "
+                f"no input is finished yet, and {writer.folder} is unchanged; start again with "
                 "the same command"
             ) from None
         more = f", and {len(writer.stopped)} more with their draws" if writer.stopped else ""
@@ -402,7 +403,7 @@ def told_when_stopped(writer: Writer, *, same_command: bool) -> Iterator[None]:
 def _written_when_stopped(
     left: list[tuple[Input, Draws | Failure]], write: Callable[..., None]
 ) -> Iterator[None]:
-    """Write the inputs that an interrupted run was drawing, which are then in the list."""
+    """Write the inputs that an interrupted run was drawing, which the list then holds."""
     try:
         yield
     except KeyboardInterrupt:

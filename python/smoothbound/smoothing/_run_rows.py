@@ -45,7 +45,7 @@ class _Labelled(Input):
     earlier: Mapping[str, Any] | None  # its row, if it was stopped
 
     def draws(self) -> tuple[float, float]:
-        """Return how many draws an adaptive job has taken now, and about how many more it will."""
+        """Return the draws of an adaptive job so far, and an estimate of those that follow."""
         assert isinstance(self.job, AdaptiveJob)
         return self.job.test.next_draw - self.first_draw, self.job.forecast
 
@@ -56,13 +56,13 @@ class Items:
     Parameters
     ----------
     dataset, indices
-        The inputs are those of these indices.
+        The data set and the indices of the inputs.
     procedure : Procedure or AnytimeProcedure
         Makes the jobs.
     before : Before or None
-        The run after which they are drawn further.
+        The run after which the inputs are drawn further.
     writer : Writer
-        Tells what its folder holds of them.
+        The writer, which knows the rows that its folder holds.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Items:
         self._left = [i for i in indices if i not in done]
 
     def waiting(self, outlook: Outlook | None = None) -> Iterator[_Labelled]:
-        """Yield the inputs to be drawn, and tell an outlook of each."""
+        """Yield the inputs to draw, and add each to an outlook."""
         for i in self._left:
             if i not in self._failed:
                 item = self._item(i)
@@ -90,7 +90,7 @@ class Items:
                 yield item
 
     def failed_before(self) -> Iterator[tuple[_Labelled, Failure]]:
-        """Yield the inputs that failed in the run before, and so have no class to draw further."""
+        """Yield the inputs that failed in the earlier run, and have no class to draw further."""
         for i in self._left:
             if i in self._failed:
                 assert self._before is not None
@@ -109,7 +109,7 @@ class Items:
     def _earlier(
         self, i: int, row: Mapping[str, Any] | None, procedure: AnytimeProcedure
     ) -> Earlier | None:
-        """Return where the draws of an input go on; None if it has none."""
+        """Return the earlier draws of an input; None if it has none."""
         if row is not None:
             return earlier_of(row)
         if self._before is None or i in self._failed:

@@ -184,7 +184,9 @@ def test_what_cannot_be_smoothed_is_refused_by_name(smoothed: SmoothedEstimator)
             SmoothedEstimator(estimator).fit(ROWS, CLASSES)
         with pytest.raises(TypeError, match=smooths.format(name)):
             sb.SmoothedClassifier(estimator, SIGMA)
-    with pytest.raises(TypeError, match="model is a SmoothedClassifier, which is smoothed already"):
+    with pytest.raises(
+        TypeError, match="model must be a base classifier, got a SmoothedClassifier"
+    ):
         sb.SmoothedClassifier(sb.SmoothedClassifier(smoothed.estimator_, SIGMA), SIGMA)
     with pytest.raises(ValueError, match=r"abstain must be one value, got \[1, 2\]"):
         SmoothedEstimator(LogisticRegression(), abstain=[1, 2]).fit(ROWS, CLASSES)

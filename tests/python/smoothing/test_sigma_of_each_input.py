@@ -113,9 +113,7 @@ def test_the_ball_matters():
 def test_draws_go_on_level_by_level(smoothed):
     options = ASKED | {"grid": 255, "adaptive": True}
     together = smoothed.certify(X, sigma=SIGMA, constant_within=0.2, **options)
-    with pytest.raises(
-        ValueError, match=r"the inputs must have one noise level for this, and have"
-    ):
+    with pytest.raises(ValueError, match=r"the inputs must have one noise level for this, got"):
         smoothed.certify_further(X, together, thresholds=[0.7])
     rows = np.flatnonzero(SIGMA == 0.25)
     one = smoothed.with_sigma(0.25)

@@ -1,1 +1,1 @@
-"""The inputs of an array: their points and noise levels, their draws, and how those go on."""
+"""The inputs of an array: their points, noise levels and draws, and how draws are continued."""

@@ -1,7 +1,7 @@
-"""The draws of a certificate go on: up to a larger n, or for questions that are added after a look.
+"""Further draws for a certificate: up to a larger n, or for questions that are added after a look.
 
-A certificate keeps the state of each input. Whoever goes on with it states what is new, and the
-rest is as it was.
+A certificate keeps the state of each input. Only what is new has to be stated; the rest is taken
+from the certificate.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _TEXTS = ("status", "reason", "state", "class_counts")
 
 @dataclass(frozen=True)
 class Further:
-    """What the draws of a certificate go on for.
+    """The purpose of further draws for a certificate.
 
     Attributes
     ----------
@@ -58,12 +58,12 @@ class Further:
     request : Request
     rules : AdaptiveDraws
     n : int
-        Most draws of an input, those of the certificate included if they count.
+        Largest number of draws of an input, including those of the certificate if they count.
     follows : FollowedRun or None
-        The draws of the certificate, if the questions are other ones; else those that the
-        certificate followed itself.
+        The draws of the certificate if the questions are new, and otherwise the draws that the
+        certificate itself followed.
     later : bool
-        Whether the questions are other ones, so that only later draws count.
+        Whether the questions are new, so that only later draws count.
     """
 
     certificate: SmoothedCertificate
@@ -85,20 +85,20 @@ class Further:
         alpha: float | None,
         budget: Budget | None,
     ) -> Further:
-        """Join what is new with what the certificate was asked.
+        """Combine the new arguments with the request of the certificate.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is of the wrong kind or outside its range, the certificate does not hold
-            adaptive draws with their states, or there is nothing to go on for.
+            If an argument has the wrong type or is out of range, the certificate does not hold
+            adaptive draws with their states, or no argument asks for further draws.
         """
         known = one_level(checks.instance("certificate", certificate, SmoothedCertificate))
         of, adaptive = known.settings, known.settings.adaptive
         if adaptive is None or (known.n_draws.any() and not any(known.state)):
             raise ValueError(
-                "certificate must hold draws that can go on, those of certify(adaptive=True), and "
-                "has none: a fixed number of draws may not grow after a look at its results"
+                "certificate must be one of certify(adaptive=True), whose draws can go on: this "
+                "one has a fixed number of draws, which may not grow after a look at its results"
             )
         later = any(one is not None for one in (radii, thresholds, radius_precision, alpha))
         n = of.n if n is None else checks.count("n", n, 1, MAX_DRAWS)
@@ -145,7 +145,7 @@ class Further:
         Raises
         ------
         ValueError
-            It names what differs.
+            If the classifier differs. The error names the differences.
         """
         of = self.settings
         now = {"sigma": sigma, "measure": measure, "cutoff": cutoff, **vars(how)}
@@ -155,17 +155,17 @@ class Further:
             if getattr(of, name) != value
         ]:
             raise ValueError(
-                f"certificate must be one of this classifier as it runs now: "
+                f"certificate must be one of this classifier with its present settings: "
                 f"{'; '.join(differences)}"
             )
 
     def require_same_inputs(self, x: NDArray[np.floating] | Tensor) -> None:
-        """Refuse inputs that are not those of the certificate, one by one.
+        """Refuse inputs that are not, one by one, those of the certificate.
 
         Raises
         ------
         ValueError
-            If there are more or fewer of them, or one of them differs.
+            If their number differs, or one of them differs.
         """
         total = len(self.certificate)
         if len(x) != total:
@@ -179,7 +179,7 @@ class Further:
                 )
 
     def procedure(self, displacement: float, backend: Backend | None) -> AnytimeProcedure:
-        """Return the way to draw each input further."""
+        """Return the procedure for further draws of each input."""
         return AnytimeProcedure.of(
             self.request,
             self.rules,
@@ -192,11 +192,11 @@ class Further:
         )
 
     def starts(self, procedure: AnytimeProcedure) -> dict[int, tuple[Earlier | None, int]]:
-        """Return the rows that are drawn further: where each begins, and its votes so far."""
+        """Return the rows to draw further, each with its earlier job and its votes so far."""
         found: dict[int, tuple[Earlier | None, int]] = {}
         for i in range(len(self.certificate)):
             row = self._row(i)
-            if row["status"] == "failed":  # it has no class
+            if row["status"] == "failed":  # it has no selected class
                 continue
             if self.later:
                 found[i] = procedure.following(row), 0
@@ -205,10 +205,10 @@ class Further:
         return found
 
     def result(self, i: int, drawn: InputResult | None) -> InputResult:
-        """Return the result of an input that was drawn further, or not.
+        """Return the result of an input, with or without further draws.
 
-        Without further draws, or if they failed, it has what it had. For other questions an input
-        without a class has nothing.
+        Without further draws, or if they failed, the result is that of the certificate. For new
+        questions an input without a class has no bounds.
         """
         known, row = self.certificate, self._row(i)
         if self.later and drawn is None:
@@ -228,12 +228,12 @@ class Further:
 
 
 def after_failure(reason: str, failure: str) -> str:
-    """Return the reason of an input that keeps what it had, because further draws failed."""
+    """Return the reason of an input that keeps its result because further draws failed."""
     return f"{reason}; further draws {failure}"
 
 
 def digests_of(x: NDArray[np.floating] | Tensor) -> tuple[bytes, ...]:
-    """Return the digest of each input. It depends on its shape and its values alone."""
+    """Return the digest of each input, which depends only on its shape and its values."""
     kind = str(tuple(x.shape[1:])).encode()
     rows = (tensor_of(x[i, ...]).to("cpu", torch.float64).contiguous() for i in range(len(x)))
     return tuple(digest(kind, row.numpy().tobytes()) for row in rows)

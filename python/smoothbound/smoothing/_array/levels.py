@@ -1,4 +1,4 @@
-"""The noise level of each input of an array, and how it is drawn and certified there."""
+"""The noise levels of the inputs of an array, and how inputs of one level are certified."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Way:
-    """How inputs of one noise level are drawn and certified.
+    """The noise, procedure and settings for inputs of one noise level.
 
     Attributes
     ----------
     noise : Noise
     procedure : Procedure or AnytimeProcedure
     settings : Settings
-        Of the certificates.
+        Settings of the certificates.
     """
 
     noise: Noise
@@ -43,14 +43,14 @@ class Way:
 
 @dataclass(frozen=True)
 class Levels:
-    """The noise level of each input.
+    """The noise levels of the inputs of an array.
 
     Attributes
     ----------
     sigma : tuple of float
-        One for each input.
+        The noise level of each input.
     column : ndarray of float64, shape (n_inputs,), or None
-        The levels, if they were stated one by one; None for a single level.
+        The levels, if they were given one by one; None for a single level.
     """
 
     sigma: tuple[float, ...]
@@ -58,12 +58,12 @@ class Levels:
 
     @classmethod
     def of(cls, sigma: object, usual: float, n_inputs: int) -> Levels:
-        """Return the stated levels, or the usual one for all.
+        """Return the given levels, or the usual level for all inputs.
 
         Raises
         ------
         TypeError, ValueError
-            If there is neither one level nor one for each input, or one is not positive.
+            If there is neither a single level nor one for each input, or a level is not positive.
 
         Examples
         --------
@@ -77,12 +77,12 @@ class Levels:
         return cls((one,) * n_inputs, None)
 
     def at_each(self, make: Callable[[float], Made]) -> dict[float, Made]:
-        """Return what `make` returns for each level, the least first.
+        """Call `make` for each level, in ascending order, and return its results.
 
         Raises
         ------
         ValueError
-            If it raises one. The error names the first input of that level.
+            If `make` raises one. The error names the first input of that level.
         """
         made = {}
         for level in sorted(set(self.sigma)):
@@ -97,9 +97,9 @@ class Levels:
 
 
 def record_of(noises: list[Noise], elements: int) -> NoiseRecord:
-    """Return the record of the noise of one level or several, for inputs of this size.
+    """Return the record of noise of one level or several, for inputs of a given size.
 
-    That of several levels has no sigma and no steps, and the largest displacement.
+    The record of several levels has no sigma and no steps, and it has the largest displacement.
     """
     records = [noise.describe(elements) for noise in noises]
     if len(records) == 1:
@@ -111,7 +111,7 @@ def record_of(noises: list[Noise], elements: int) -> NoiseRecord:
 def held_within(
     certificate: SmoothedCertificate, reach: NDArray[np.float64] | None
 ) -> SmoothedCertificate:
-    """Return what a certificate shows if sigma is constant only this far from each input."""
+    """Restrict a certificate to the balls around the inputs on which sigma is constant."""
     if reach is None:
         return certificate
     radius = np.minimum(certificate.class_radius, reach)

@@ -25,11 +25,11 @@ __all__ = ["Row", "sample"]
 
 @dataclass(frozen=True, eq=False)
 class Row(Input):
-    """An input, its row in the certificate, and how it is certified."""
+    """An input with its row in the certificate and its procedure."""
 
     row: int
     procedure: Procedure | AnytimeProcedure
-    top_count: int = 0  # of the draws that were made before
+    top_count: int = 0  # votes among the earlier draws
 
 
 def sample(
@@ -42,18 +42,18 @@ def sample(
     progress: Callable[[int, int], object] | None,
     counter: ClassCounter | None = None,
 ) -> dict[int, InputResult]:
-    """Sample rows of `x` and certify each in the background; return the results by row.
+    """Sample rows of `x`, certify each in the background, and return the results by row.
 
     Parameters
     ----------
     sampler, x, n0, progress, counter
         As for `SmoothedClassifier.certify`.
     rows : iterable of Row
-        Each may have noise of its own.
+        The rows, each of which may have noise of its own.
     n_rows : int
         Number of the rows.
     way : Way
-        That of some of the rows, for what is the same for all of them.
+        The way of some of the rows, for everything that is the same for all rows.
     """
     results: dict[int, InputResult] = {}
 
@@ -73,7 +73,7 @@ def sample(
                 if progress is not None:
                     progress(done, n_rows)
     except ModelError as error:
-        if error.__cause__ is None:  # the model ran, so that the shape is right
+        if error.__cause__ is None:  # the model ran, so the shape is right
             raise
         one, most = tuple(x.shape[1:]), len(x)
         raise ModelError(

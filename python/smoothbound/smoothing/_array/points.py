@@ -18,9 +18,9 @@ _CALLER = 4  # frames from a warning to the caller of `certify`, which has a wra
 
 
 def check_points(x: NDArray[np.floating] | Tensor, noises: Sequence[Noise]) -> None:
-    """Refuse inputs that the noise of each refuses.
+    """Refuse inputs that do not suit their noise.
 
-    Warn if they lie on a grid that was not stated, or look like images that were not scaled.
+    Warn if the inputs lie on a grid that was not stated, or look like images that were not scaled.
     """
     for i, noise in enumerate(noises):
         noise.point(tensor_of(x[i, ...]))
@@ -29,12 +29,12 @@ def check_points(x: NDArray[np.floating] | Tensor, noises: Sequence[Noise]) -> N
     if common := noise.common_grid(tensor_of(x[0, ...])):
         warnings.warn(
             f"x[0] lies on the grid of whole multiples of 1/{common}: state grid={common}, and "
-            f"certificates need not give up the radius {2 * displacement:.3g} for rounding",
+            f"certificates do not lose the radius {2 * displacement:.3g} to rounding",
             stacklevel=_CALLER,
         )
     if in_bytes(x) and least <= 2.0:
         warnings.warn(
-            f"x holds whole numbers up to {float(x.max()):g}, as images of 8 bits, and sigma = "
+            f"x holds whole numbers up to {float(x.max()):g}, like 8-bit images, and sigma = "
             f"{least:g} is less than 1 % of their range: sigma is in the units of x. "
             "Divide x by 255 if sigma was meant for images in [0, 1]",
             stacklevel=_CALLER,

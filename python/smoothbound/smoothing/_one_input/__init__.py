@@ -1,1 +1,1 @@
-"""One input: what is asked about it, how it is drawn, and its result."""
+"""One input: the questions about it, its draws and its result."""

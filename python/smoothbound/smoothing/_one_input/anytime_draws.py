@@ -43,22 +43,23 @@ __all__ = ["AnytimeProcedure"]
 
 @dataclass(frozen=True)
 class AnytimeProcedure:
-    """The way to draw and certify each input with draws that stop when its questions are answered.
+    """The procedure for inputs whose draws stop when their questions are answered.
 
-    Every threshold is asked about at every radius, and with a precision how far out it is exceeded.
+    The questions are whether the confidence is above every threshold at every radius and, with a
+    precision, up to which radius it is above each threshold.
 
     Attributes
     ----------
     request : Request
-        The thresholds and the radii of the user; its method is "anytime".
+        The request of the user with thresholds and radii; its method is "anytime".
     rules : AdaptiveDraws
     plan : Plan
         The request as questions; made by `of`.
     cutoff : float or None
-        A class is abstained from if its confidence at R = 0 is not certified to be above this;
-        None: no abstention.
+        The classifier abstains if the confidence at R = 0 is not certified to be above this. None
+        means that it never abstains.
     follows : FollowedRun or None
-        The run that was known when the questions were chosen; None: they were fixed before the
+        The run that was known when the questions were chosen. None if they were fixed before the
         first draw.
     """
 
@@ -88,7 +89,7 @@ class AnytimeProcedure:
         Raises
         ------
         TypeError, ValueError
-            If nothing is asked, the upper side is asked for, or an argument is not in its range.
+            If there are no questions, the upper side is requested, or an argument is out of range.
         """
         require_questions(request, rules, measure)
         plan = Plan(
@@ -106,25 +107,26 @@ class AnytimeProcedure:
 
     @property
     def _n_asked(self) -> int:
-        """The number of questions of the user; that about the cut-off may follow them."""
+        """The number of questions of the user, which the question about the cut-off may follow."""
         each = len(self.request.radii) + (self.rules.radius_precision is not None)
         return each * len(self.request.thresholds)
 
     def record(self) -> AdaptiveRecord:
-        """Return the rules as results record them."""
+        """Return the rules in the form that results record."""
         return replace(self.rules.record(), follows=self.follows)
 
     def job(self, label: int | None = None, earlier: Earlier | None = None) -> Job:
-        """Return the job of one input, which goes on from an earlier one if there is one."""
+        """Return the job of one input, which continues an earlier one if there is one."""
         label = label if self.rules.correct_only else None
         if earlier is not None and self.follows is None:  # the first guess is the selection draws
             earlier = replace(earlier, guesser=earlier.test)
         return self.plan.start(self.rules.budget, label, earlier)
 
     def following(self, row: Mapping[str, Any]) -> Earlier | None:
-        """Return where the questions begin for an input, by its row of the run that they follow.
+        """Return the state from which later questions about an input begin, by its row of the run.
 
-        Its draws are the first guess, and the questions count those after them. None: it has none.
+        The draws of the run are the first guess, and only later draws count. None if the run has no
+        draws of the input.
         """
         before = kept_test(row, self.plan.backend)
         if before is None:
@@ -136,7 +138,7 @@ class AnytimeProcedure:
         return Earlier(row["selected"], row["n_selection"], test, guesser=guesser)
 
     def goes_on(self, row: Mapping[str, Any]) -> bool:
-        """Say whether more draws, up to n, may answer a question about an input that has a row."""
+        """Return whether more draws, up to n, may answer a question about the input of a row."""
         if row["status"] in ("failed", "misclassified"):
             return False
         earlier = earlier_of(row)
@@ -147,7 +149,7 @@ class AnytimeProcedure:
         return job.outcome is None
 
     def check_feasible(self) -> Settings:
-        """Test perfect scores, so that a hopeless procedure fails before the first draw.
+        """Test perfect scores, so that a procedure that cannot succeed fails before the first draw.
 
         Returns
         -------
@@ -157,7 +159,7 @@ class AnytimeProcedure:
         Raises
         ------
         ValueError
-            If `n` draws cannot certify any claim; it says how many can.
+            If `n` draws cannot certify any claim. The error states the number needed.
         """
         plan = self.plan
         needed = min(map(self._needed, plan.questions[: self._n_asked]))
@@ -181,7 +183,7 @@ class AnytimeProcedure:
         )
 
     def _needed(self, question: Question) -> float:
-        """Return with how many perfect draws a question is answered; infinite if with none."""
+        """Return how many perfect draws answer a question; infinite if no number does."""
         plan = self.plan
         try:
             return required_draws(
@@ -192,16 +194,16 @@ class AnytimeProcedure:
                 displacement=plan.displacement,
                 backend=plan.backend,
             )
-        except ValueError:  # more than any run makes
+        except ValueError:  # more draws than any run makes
             return math.inf
 
     def certify(
         self, job: Job, outcome: Draws | Failure, earlier_top_count: int = 0
     ) -> InputResult:
-        """Return the result of an input from its job and what sampling it gave.
+        """Return the result of an input from its job and the outcome of its sampling.
 
-        A job that is not finished was stopped: its result is that of the draws so far.
-        `earlier_top_count` counts votes among the draws that were made before the job.
+        The result of a job that was stopped is that of the draws so far. `earlier_top_count` is the
+        number of votes among the draws before the job.
         """
         if isinstance(outcome, Failure):
             return failed_input(outcome, [self.request], len(self.request.radii))
@@ -231,11 +233,11 @@ class AnytimeProcedure:
         )
 
     def bounds(self, answers: Sequence[Answer]) -> MethodBounds:
-        """Return what the answers say at each radius and for each threshold.
+        """Return the certified bound at each radius and the certified radius of each threshold.
 
-        A claim about a greater threshold or radius implies those about smaller ones. The greatest
-        of several claims is stated if all smaller ones are certified, because then it needs no
-        correction for having been chosen (docs/anytime.md).
+        A claim about a larger threshold or radius implies those about smaller ones. The largest of
+        several claims is stated if all smaller ones are certified, because then no correction is
+        needed for choosing it (docs/anytime.md).
         """
         asked, a = self.request, self.request.score_range[0]
         shape = len(asked.thresholds), len(asked.radii)
@@ -250,9 +252,9 @@ class AnytimeProcedure:
         return MethodBounds(np.array(lower), None, np.array(radius))
 
     def unreachable(self, answers: Sequence[Answer]) -> NDArray[np.float64] | None:
-        """Return the smallest radius that is out of reach for each threshold; `answers` are all.
+        """Return the smallest radius that is out of reach for each threshold, from all answers.
 
-        That no number of draws certifies a radius implies the same of larger ones.
+        If no number of draws certifies a radius, none certifies a larger one.
         """
         if not self.rules.both_answers:
             return None
@@ -262,15 +264,15 @@ class AnytimeProcedure:
         return -np.array([_last(-radii, row, math.nan) for row in shown])
 
     def abstains(self, answers: Sequence[Answer]) -> bool:
-        """Say whether the confidence at R = 0 is not certified to be above the cut-off.
+        """Return whether the confidence at R = 0 is not certified to be above the cut-off.
 
-        Only the question about the cut-off counts. To take whichever of several questions happens
-        to imply it would give a false claim further chances.
+        Only the question about the cut-off counts. Using any other question that happens to imply
+        it would give a false claim additional chances.
         """
         return len(answers) > self._n_asked and not answers[-1].certified
 
     def _reason(self, job: Job, answers: Sequence[Answer], abstains: bool) -> str:
-        """Say in words why drawing ended, and why the class is abstained from."""
+        """Return a text about why drawing ended and why the classifier abstains."""
         n_draws, n = job.test.n_draws, self.plan.n
         if job.outcome == "misclassified":
             return "the selected class is not the label, and certifies nothing that was asked for"
@@ -302,7 +304,7 @@ class AnytimeProcedure:
 
 
 def _last(values: NDArray[np.float64], certified: NDArray[np.bool_], none: float) -> float:
-    """Return the greatest value such that it and all smaller ones are certified.
+    """Return the largest value such that it and all smaller ones are certified.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A fixed number of draws of one input, and what they certify."""
+"""A fixed number of draws of one input, and their certificates."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ __all__ = ["Procedure", "default_method", "radii_at_point"]
 
 
 def default_method(measure: Measure, n_draws: int, **options: Any) -> Method:
-    """Return the method where none is stated.
+    """Return the default method for a measure.
 
-    Scores that are ends of the range alone, such as votes, have an exact bound on their mean, that
-    of Clopper and Pearson. For others it is the default of `smoothbound.certify_scores`.
+    If scores only take the ends of the range, like votes, it is the exact bound of Clopper and
+    Pearson on their mean. Otherwise it is the default of `smoothbound.certify_scores`.
     """
     if measure.binary:
         return Method("mean", mean="betting")
@@ -45,19 +45,19 @@ def default_method(measure: Measure, n_draws: int, **options: Any) -> Method:
 
 @dataclass(frozen=True)
 class Procedure:
-    """The way to draw and certify each input, which is the same for all inputs of a run.
+    """The procedure that draws and certifies each input, the same for all inputs of a run.
 
     Attributes
     ----------
     requests : tuple of Request
         One request for each method, the strongest last. The last one decides on abstention. The
-        radii of a request hold at the lattice point that stands for an input. They are therefore
-        larger than those of the user by twice the displacement, and R = 0 comes before them.
+        radii of a request are those at the lattice point that represents an input: R = 0, and then
+        the radii of the user plus twice the displacement.
     n_draws : int
         Number of estimation draws of an input.
     cutoff : float or None
-        A class is abstained from if its certified confidence at R = 0 is not above this; None: no
-        abstention.
+        The classifier abstains if the certified confidence at R = 0 is not above this. None means
+        that it never abstains.
     measure : str
         Name of the confidence measure, for reasons and errors.
     displacement : float
@@ -77,14 +77,14 @@ class Procedure:
     early_selection: ClassVar[bool] = False
 
     def record(self) -> None:
-        """Return what the draws depend on beside the requests: nothing."""
+        """Return None, because the draws depend only on the requests."""
 
     def job(self, label: int | None = None) -> Job:
         """Return the job of one input. The draws do not depend on its label."""
         return FixedJob(self.n_draws)
 
     def check_feasible(self) -> Settings:
-        """Certify perfect scores, so that a hopeless procedure fails before the first draw.
+        """Certify perfect scores, so that a procedure that must fail does so before the first draw.
 
         Returns
         -------
@@ -94,7 +94,7 @@ class Procedure:
         Raises
         ------
         ValueError
-            If there are too few draws to certify anything at all, or anything above the cut-off.
+            If there are too few draws to certify anything, or anything above the cut-off.
         """
         for request in self.requests:
             perfect_score = request.score_range[1]
@@ -113,7 +113,7 @@ class Procedure:
         return perfect.settings
 
     def _too_few(self, request: Request, cutoff: float) -> str:
-        """Return the words for too few draws to certify any input above the cut-off."""
+        """Return the message for too few draws to certify any input above the cut-off."""
         a, b = request.score_range
         alpha = request.alpha_lower
         assert alpha is not None
@@ -123,7 +123,7 @@ class Procedure:
         needed = draws_above(at_zero, alpha, (a, b), request.method, request.pilot)
         return (
             f"n = {self.n_draws} draws are too few to certify any {self.measure} above the cut-off "
-            f"{exact(cutoff)} at alpha = {alpha:g}, so that every input would be abstained from; "
+            f"{exact(cutoff)} at alpha = {alpha:g}, so the classifier would always abstain; "
             f"at least n = {needed} are needed"
         )
 
@@ -135,14 +135,14 @@ class Procedure:
         job : Job
             The finished job of the input.
         outcome : Draws or Failure
-            The draws of the input, or the reason why there are none.
+            The draws of the input, or the failure of its sampling.
         """
         if isinstance(outcome, Failure):
             return failed_input(outcome, self.requests, len(self.requests[0].radii) - 1)
         return self._bounded(outcome)
 
     def _bounded(self, draws: Draws) -> InputResult:
-        """Certify an input that has all its draws, by each method."""
+        """Certify an input with all its draws by each method."""
         certified = [self._bounds(draws.scores, request) for request in self.requests]
         at_zero, _ = certified[-1]
         why = abstention(draws.selected, at_zero, self.cutoff, measure=self.measure)
@@ -161,7 +161,7 @@ class Procedure:
         )
 
     def _bounds(self, scores: NDArray[np.float32], request: Request) -> tuple[float, MethodBounds]:
-        """Return the certified confidence at R = 0, NaN without the lower side, and the bounds."""
+        """Return the certified confidence at R = 0 (NaN without the lower side) and the bounds."""
         made = certify_rows(scores[None], request, backend=self.backend, threads=self.threads)
         lower, upper = (None if side is None else side[0] for side in (made.lower, made.upper))
         radius = None if made.radius is None else inward(made.radius[0], self.displacement)
@@ -177,7 +177,7 @@ class Procedure:
 
 
 def radii_at_point(radii: Iterable[float], displacement: float) -> tuple[float, ...]:
-    """Return the radii of a request of a `Procedure`: R = 0 and then those at the lattice point.
+    """Return the radii at the lattice point for a request of a `Procedure`, after R = 0.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The state that results keep of the draws of an input, and how draws go on from it."""
+"""The state of the draws of an input in results, from which draws are continued."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["earlier_of", "followed_run", "kept_test", "state_of"]
 
 
 def state_of(job: Job, selected: int, status: Status) -> bytes:
-    """Return the state with which an input goes on; empty if not even its class is selected."""
+    """Return the state from which an input is continued; empty if its class is not selected."""
     if selected == -1:
         return b""
     return job.to_bytes() if status == "stopped" else job.test.to_bytes()
 
 
 def earlier_of(row: Mapping[str, Any]) -> Earlier | None:
-    """Return the job from which the input of a row of the results goes on; None if it begins."""
+    """Return the job that the input of a row of the results continues; None if it has none."""
     test, selected, n_selection = kept_test(row), row["selected"], row["n_selection"]
     if test is None:
         return None
@@ -43,7 +43,7 @@ def kept_test(row: Mapping[str, Any], backend: Backend | None = None) -> Anytime
     Raises
     ------
     ValueError
-        If the state is damaged or that of other draws.
+        If the state is damaged or belongs to other draws.
     """
     whose = f"the state of input {row['index']}" if "index" in row else "a state"
     state, stopped = row["state"], row["status"] == "stopped"
@@ -59,14 +59,14 @@ def kept_test(row: Mapping[str, Any], backend: Backend | None = None) -> Anytime
     n_draws = 0 if test is None else test.n_draws
     if n_draws != row["n_draws"]:
         raise ValueError(
-            f"cannot go on with {whose}: it holds {n_draws} draws, and its row says "
+            f"cannot go on with {whose}: it holds {n_draws} draws, but its row states "
             f"{row['n_draws']}; restore the results from a copy"
         )
     return test
 
 
 def followed_run(settings: RunSettings | SmoothedSettings, name: str = "") -> FollowedRun:
-    """Return what later questions record of a run: its settings, and what was asked before it."""
+    """Return the record of a run for later questions: its settings and the runs that it follows."""
     assert settings.adaptive is not None
     before = settings.adaptive.follows
     return FollowedRun(

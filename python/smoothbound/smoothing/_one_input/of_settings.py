@@ -21,12 +21,12 @@ __all__ = ["procedure_of", "recorded_procedure"]
 def procedure_of(
     settings: RunSettings, adaptive: AdaptiveDraws | None, follows: FollowedRun | None
 ) -> Procedure | AnytimeProcedure:
-    """Return the procedure of a run: all methods certify the same draws.
+    """Return the procedure of a run, in which all methods certify the same draws.
 
     Raises
     ------
     ValueError
-        If it can certify nothing.
+        If the procedure cannot certify anything.
     """
     procedure: Procedure | AnytimeProcedure
     if adaptive is not None:
@@ -42,7 +42,7 @@ def procedure_of(
 
 
 def recorded_procedure(settings: RunSettings) -> AnytimeProcedure:
-    """Return the procedure of a run with adaptive draws, as its settings record it."""
+    """Return the procedure of a run with adaptive draws from its recorded settings."""
     rules = settings.adaptive
     assert rules is not None
     adaptive = AdaptiveDraws(
@@ -70,7 +70,7 @@ def _anytime_procedure(
 
 
 def _request(settings: RunSettings, method: Method, radii: tuple[float, ...]) -> Request:
-    """Return what one method is asked for."""
+    """Return the request for one method."""
     return Request(
         sigma=settings.sigma,
         alpha=settings.alpha,

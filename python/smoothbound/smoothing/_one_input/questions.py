@@ -1,4 +1,4 @@
-"""What is asked about an input whose draws stop when its questions are answered."""
+"""The questions about an input whose draws stop when they are answered."""
 
 from __future__ import annotations
 
@@ -35,27 +35,28 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveDraws:
-    """When the draws of an input end, beside the number n that they may not exceed.
+    """The rules by which the adaptive draws of an input end, apart from their largest number n.
 
     Parameters
     ----------
     radius_precision : float, optional
-        Precision of certified radii, in multiples of sigma. With it the radius of each threshold is
-        looked for; without, each threshold is only asked about at each radius.
+        Precision of certified radii, in multiples of sigma. If it is given, the radius of each
+        threshold is searched. Otherwise the questions are only about each threshold at each radius.
     strictness : float
-        How many draws a certificate is worth, as a share of n; see `smoothbound.anytime.Plan`.
+        The number of draws that a certificate is worth, as a share of n; see
+        `smoothbound.anytime.Plan`.
     correct_only : bool
-        Whether an input is given up if the selected class is not its label.
+        Whether an input is given up if its selected class is not its label.
     both_answers : bool
-        Whether the opposite answers are asked for too, for votes: that no number of draws certifies
-        a radius. Each answer then has half of alpha.
+        Whether the opposite questions are asked too, for votes: that no number of draws certifies a
+        radius. Each side then has half of alpha.
     budget : Budget, optional
         Limit on the draws or seconds of all inputs together.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or outside its range.
+        If an argument has the wrong type or is out of range.
     """
 
     radius_precision: float | None = None
@@ -73,7 +74,7 @@ class AdaptiveDraws:
         checks.optional("budget", self.budget, Budget)
 
     def record(self) -> AdaptiveRecord:
-        """Return the rules as results record them."""
+        """Return the rules in the form that results record."""
         budget = self.budget or Budget()
         return AdaptiveRecord(
             asked="Decide" if self.radius_precision is None else "FindRadius",
@@ -104,19 +105,19 @@ def method_of(
     n_bins: int | None,
     mean: Mean | None,
 ) -> Method | None:
-    """Return the method that is stated, or the test of adaptive draws; None if nothing is."""
+    """Return the method that is stated, or the test of adaptive draws; None if neither applies."""
     if rules is None:
         return Method.of(bound, band, n_bins, mean)
     if any(one is not None for one in (bound, band, n_bins, mean)):
         raise ValueError(
-            f"bound, band, n_bins and mean must be left out for adaptive draws, which have a test "
+            f"bound, band, n_bins and mean must be left out for adaptive draws, which use a test "
             f"of their own (docs/anytime.md); got {bound!r}, {band!r}, {n_bins!r} and {mean!r}"
         )
     return Method("anytime")
 
 
 class Asked(NamedTuple):
-    """The questions about an input, as `smoothbound.anytime.Plan` takes them."""
+    """The questions about an input, in the form of the arguments of `smoothbound.anytime.Plan`."""
 
     questions: tuple[Question, ...]
     aside: tuple[Question, ...]
@@ -129,8 +130,8 @@ def require_questions(request: Request, rules: AdaptiveDraws, measure: str) -> N
     Raises
     ------
     ValueError
-        If nothing is asked, the upper side is asked for, or the opposite answers of a measure that
-        has none.
+        If there are no questions, the upper side is requested, or opposite questions are requested
+        for a measure other than votes.
     """
     if request.sides != "lower":
         raise ValueError(
@@ -163,7 +164,7 @@ def questions_of(
     Raises
     ------
     TypeError, ValueError
-        If a threshold or a radius is not in its range.
+        If a threshold or a radius is out of range.
     """
     for i, radius in enumerate(request.radii):
         checked_radius(f"radii[{i}]", radius, request.sigma, displacement)
@@ -191,12 +192,12 @@ def questions_of(
 
 
 def above(threshold: float) -> float:
-    """Return the next greater number: a confidence above it can be stated as a lower bound."""
+    """Return the next larger float, a lower bound on every confidence above the threshold."""
     return math.nextafter(threshold, math.inf)
 
 
 def _least_vote(threshold: float, radius: float, sigma: float) -> float:
-    """Return a share of votes from which on votes may be above a threshold within a radius.
+    """Return the least share of votes that may be above a threshold within a radius.
 
     With a smaller share q, Phi(Phi^-1(q) - radius / sigma) <= threshold. Rounded down.
     """
@@ -206,10 +207,10 @@ def _least_vote(threshold: float, radius: float, sigma: float) -> float:
 
 
 def _asked(name: str, threshold: float, b: float) -> float:
-    """Return what is asked for a threshold; `name` is that of the argument."""
+    """Return the threshold of the question for a threshold; `name` is the argument in errors."""
     if not above(threshold) < b:
         raise ValueError(
-            f"{name} must leave a float between it and {b}, the end of the score range, for "
-            f"adaptive draws; got {threshold!r}"
+            f"{name} must be smaller: for adaptive draws a float has to lie between it and {b}, "
+            f"the end of the score range; got {threshold!r}"
         )
     return above(threshold)

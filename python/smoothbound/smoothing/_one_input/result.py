@@ -1,4 +1,4 @@
-"""The result of one input: class, status, bounds and radii, and the reason in words."""
+"""The result of one input: class, status with its reason, bounds and radii."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class MethodBounds:
     Attributes
     ----------
     lower, upper : ndarray of float64, shape (n_radii,), or None
-        Bounds on the confidence at the radii of the user; None for a side that was not asked for.
+        Bounds on the confidence at the radii of the user; None for a side that is not requested.
     radius : ndarray of float64, shape (n_thresholds,), or None
         Certified radii of the thresholds; None without the lower side.
     unreachable : ndarray of float64, shape (n_thresholds,), or None
-        For each threshold the smallest radius of the user such that no number of draws certifies it
-        or a larger one; NaN if there is none. None if the opposite answers were not asked for.
+        For each threshold, the smallest radius of the user such that no number of draws certifies
+        it or a larger one; NaN if there is none. None if the opposite questions are not asked.
     """
 
     lower: NDArray[np.float64] | None
@@ -49,7 +49,7 @@ class InputResult:
     ----------
     status : {"certified", "abstained", "failed", "budget", "misclassified", "stopped"}
     reason : str
-        The status explained in words for people.
+        An explanation of the status.
     selected : int
         The class that the selection draws chose; -1 if there were none.
     predicted : int
@@ -59,13 +59,14 @@ class InputResult:
     n_selection : int
         Number of selection draws.
     n_draws, top_count : int
-        Number of estimation draws, and of those in which the selected class had the largest output.
+        Number of estimation draws, and the number of those in which the selected class had the
+        largest output.
     mean_score : float
         Mean score of the estimation draws.
     bounds : tuple of MethodBounds
         One for each request of the procedure.
     state : bytes
-        The state with which adaptive draws go on; empty if the number of draws was fixed.
+        The state from which adaptive draws are continued; empty if the number of draws was fixed.
     class_counts : bytes
         Packed counts of all classes, if they are counted.
     """
@@ -85,10 +86,10 @@ class InputResult:
 
 
 def failed_input(failure: Failure, requests: Iterable[Request], n_radii: int) -> InputResult:
-    """Return the result of an input that could not be sampled; `n_radii` are those of the user."""
+    """Return the result of an input that could not be sampled, with `n_radii` radii of the user."""
     return InputResult(
         status="failed",
-        # A message can quote a path with bytes that are not text, which UTF-8 cannot hold.
+        # A message can quote a path whose bytes are not valid text, which UTF-8 cannot encode.
         reason=str(failure).encode(errors="backslashreplace").decode(),
         selected=-1,
         predicted=-1,
@@ -102,7 +103,7 @@ def failed_input(failure: Failure, requests: Iterable[Request], n_radii: int) ->
 
 
 def _no_bounds(request: Request, n_radii: int) -> MethodBounds:
-    """Return bounds that are NaN, in the shapes of a request."""
+    """Return bounds of NaN in the shapes of a request."""
     at_radii = np.full(n_radii, np.nan)
     return MethodBounds(
         lower=None if request.alpha_lower is None else at_radii,
@@ -114,10 +115,10 @@ def _no_bounds(request: Request, n_radii: int) -> MethodBounds:
 def abstention(
     selected: int, lower_at_zero: float, cutoff: float | None, *, measure: str = "confidence"
 ) -> str:
-    """Return the reason to abstain from a class: its certified confidence at R = 0 is too low.
+    """Return the reason to abstain, a certified confidence at R = 0 that is too low.
 
-    Above the cut-off of its measure (score 0.5, margin 0), the selected class is certified to be
-    the one with the largest average score.
+    If the confidence is above the cut-off of the measure (score 0.5, margin 0), the selected class
+    is certified to have the largest average score.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def abstention(
     lower_at_zero : float
         The certified confidence of that class at R = 0.
     cutoff : float or None
-        The certified confidence has to be above this; None: no abstention.
+        The certified confidence has to be above this. None means no abstention.
     measure : str, default "confidence"
         Name of the confidence in the reason.
 
