@@ -1,4 +1,4 @@
-"""Counts of the scores of all classes, and what they certify together."""
+"""Counts of the scores of all classes, and joint certificates from them."""
 
 from smoothbound._utils.faces import face
 

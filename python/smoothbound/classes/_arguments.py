@@ -28,7 +28,7 @@ __all__ = [
 
 Names = Literal["all"] | tuple[int, ...]
 
-MAX_BINS = 2**13  # the cells of an input are numbered in 16 bits, twice each at most
+MAX_BINS = 2**13  # cells are numbered in 16 bits, and there are about two for each interval
 MOST_CLASSES = 2**24
 _EQUAL = 2**10  # equal intervals
 _SMALLEST = -16  # exponent of the narrowest interval
@@ -38,7 +38,7 @@ def default_edges() -> NDArray[np.float64]:
     """Return 1024 equal intervals of [0, 1], the first and the last cut by halves down to 2^-16.
 
     Most classes have scores close to 0, and the selected class often has scores close to 1. The
-    narrow intervals there keep the bounds on such scores close, and take few cells. Every edge is a
+    narrow intervals there give tight bounds on such scores, and take few cells. Every edge is a
     float32.
 
     Returns
@@ -59,7 +59,7 @@ def default_edges() -> NDArray[np.float64]:
 
 
 def checked_names(name: str, value: Any) -> Names:
-    """Return "all", or the numbers of classes, each once, in the order in which they were given."""
+    """Return "all", or the numbers of the classes in the given order without repetition."""
     if isinstance(value, str):
         if value != "all":
             raise ValueError(f"{name} must be 'all' or numbers of classes, got {value!r}")
@@ -79,12 +79,12 @@ def checked_names(name: str, value: Any) -> Names:
 
 
 def names_to_count(classes: Any, index: NDArray[np.int64]) -> Names | None:
-    """Return the classes to count in the draws of inputs with these ids; None for none.
+    """Return the classes to count in the draws of inputs with these ids; None if there are none.
 
     Raises
     ------
     TypeError, ValueError
-        If they are neither "all" nor numbers of classes, or if two inputs have one id.
+        If `classes` is neither "all" nor numbers of classes, or if two inputs have the same id.
     """
     if classes is None:
         return None
@@ -116,7 +116,7 @@ def among(name: str, classes: Names, n_classes: int) -> NDArray[np.int64]:
 
 
 def checked_edges_of_classes(value: int | ArrayLike | None) -> NDArray[np.float64]:
-    """Return edges from 0 to 1; None stands for the default ones."""
+    """Return edges from 0 to 1; None stands for the default edges."""
     if value is None:
         return default_edges()
     edges = checked_edges(value, (0.0, 1.0))
@@ -140,7 +140,7 @@ def checked_scores(scores: Any) -> NDArray[np.floating]:
 def checked_reach(
     value: ArrayLike | None, n_inputs: int, known: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64] | None:
-    """Return the distance of each input within which sigma is constant; None if it is unlimited.
+    """Return the distance within which sigma is constant for each input; None if it is unlimited.
 
     Parameters
     ----------
@@ -148,12 +148,12 @@ def checked_reach(
         The argument `constant_within`; None stands for the recorded distances.
     n_inputs : int
     known : ndarray of float64, shape (n_inputs,), or None
-        The recorded distances, from which stated ones must not differ.
+        The recorded distances, which given ones must equal.
 
     Raises
     ------
     TypeError, ValueError
-        If there is no such distance for each input, or it is not the recorded one.
+        If there is no valid distance for each input, or it differs from the recorded one.
     """
     if value is None:
         return known
@@ -161,7 +161,7 @@ def checked_reach(
     if known is not None:
         for i in np.flatnonzero(found != known)[:1]:
             raise ValueError(
-                f"constant_within must be left out or be that of the sketch, {known[i]} of row "
+                f"constant_within must be left out or equal that of the sketch, {known[i]} in row "
                 f"{i}, got {found[i]}"
             )
     return None if np.isinf(found).all() else found
@@ -182,7 +182,7 @@ def merged_reach(
     Raises
     ------
     ValueError
-        If an input has different ones in two sketches.
+        If an input has different distances in two sketches.
     """
     made = np.full(index.size, np.nan)
     for reach, ids in parts:

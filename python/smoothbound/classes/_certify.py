@@ -1,4 +1,4 @@
-"""Certificates of all classes at once, with alpha split over all bounds."""
+"""Joint certificates of all classes, with alpha split over all bounds."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-_FARTHEST = 16.0  # sigma: no bound of 2^32 draws at an alpha above 1e-300 shows anything there
+_FARTHEST = 16.0  # in units of sigma; 2^32 draws at an alpha above 1e-300 give no bound there
 _PARTS, _ROUNDS = 16, 5  # 16^5 steps of 1.5e-5 sigma
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassSettings:
-    """The settings of the certificates of all classes.
+    """Settings of the certificates of all classes.
 
     Attributes
     ----------
     alpha : float
-        Largest probability that one of the bounds on the scores of an input is false. The bounds on
+        Largest probability that any of the bounds on the scores of an input is false. The bounds on
         its votes are another family with this alpha.
     n_bounds : int
         Number of bounds of a family: a lower and an upper one for each class.
@@ -56,9 +56,8 @@ class ClassSettings:
     radii : tuple of float
     band : {"dkw", "ell"}
     sigma : float
-        If each input has a noise level of its own, the least.
-    n : int
-        Least number of draws of an input.
+        If each input has a noise level of its own, the least of them. n : int Smallest number of
+        draws of an input.
     classes : tuple of int
     n_model_classes : int
     n_edges : int
@@ -91,12 +90,13 @@ class ClassSettings:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ClassCertificate:
-    """Bounds on the scores and votes of all classes that hold at once, and what follows from them.
+    """Bounds on the scores and votes of all classes that hold at once, with their consequences.
 
     With probability at least 1 - alpha, all bounds on the scores of an input hold: for all classes,
-    both sides, and all radii. Whatever is computed from them holds with the same probability, such
-    as the margin of any two classes, chosen before or after a look. The bounds on the votes are a
-    second family, which holds with probability at least 1 - alpha too.
+    both sides, and all radii. Everything that is computed from them holds with the same
+    probability, such as the margin of any two classes, even if they are chosen after a look at the
+    bounds. The bounds on the votes are a second family, which also holds with probability at least
+    1 - alpha.
 
     Attributes
     ----------
@@ -104,24 +104,25 @@ class ClassCertificate:
     index, n_draws : ndarray of int64, shape (n_inputs,)
         Ids of the inputs, and their numbers of draws.
     lower, upper : ndarray of float64, shape (n_inputs, n_classes, n_radii)
-        Within the radius the average score of the class is at least and at most this.
+        Lower and upper bounds on the average score of the class at every point within the radius.
     top : ndarray of int64, shape (n_inputs,)
-        The class with the largest certified score at R = 0, among those that are bounded.
+        The class with the largest certified score at R = 0 among the bounded classes.
     top_radius : ndarray of float64, shape (n_inputs,), or None
         Radius within which the average score of this class is certified to be the largest; NaN if
-        it is not even at R = 0. None if not all classes of the model are bounded.
+        it is not at R = 0. None if not all classes of the model are bounded.
     vote_lower, vote_upper : ndarray of float64, shape (n_inputs, n_classes)
         Bounds of Clopper and Pearson on the probability that the class has the largest output.
     voted : ndarray of int64, shape (n_inputs,)
-        The class with the most votes among those that are bounded.
+        The class with the most votes among the bounded classes.
     class_radius : ndarray of float64, shape (n_inputs,), or None
         Radius within which the majority vote stays this class (Cohen et al. 2019, Theorem 1, with
-        bounds on p_A and p_B); NaN if none is certified. None as for `top_radius`.
+        bounds on p_A and p_B); NaN if no radius is certified. None if not all classes of the model
+        are bounded.
     sigma : ndarray of float64, shape (n_inputs,), or None
-        Noise level of each input; None if ``settings.sigma`` is that of all.
+        Noise level of each input. None if all inputs have the noise level ``settings.sigma``.
     constant_within : ndarray of float64, shape (n_inputs,), or None
-        Distance from each input within which sigma is constant. No radius is larger, and bounds at
-        larger radii are 0 and 1. None if none was stated.
+        Distance from each input within which sigma is constant. Certified radii are capped at it,
+        and bounds at larger radii are 0 and 1. None if none was stated.
     """
 
     settings: ClassSettings
@@ -155,18 +156,18 @@ class ClassCertificate:
     def margin(
         self, classes: ArrayLike | None = None, *, over: Literal["all"] | ArrayLike = "all"
     ) -> Floats:
-        """Bound the margin of a class: its average score minus the largest one of the others.
+        """Bound the margin of a class from below: its average score minus the largest other one.
 
-        It is the lower bound of the class minus the largest upper bound of the other classes,
-        rounded down.
+        The bound is the lower bound of the class minus the largest upper bound of the other
+        classes, rounded down.
 
         Parameters
         ----------
         classes : array-like of int, shape (n_inputs,), optional
             The class of each input; by default `top`.
         over : "all" or array-like of int, default "all"
-            The other classes, without the class of the input itself. "all" are those of the model,
-            which must all be bounded.
+            The other classes; the class of the input itself is left out. "all" stands for all
+            classes of the model, which must all be bounded.
 
         Returns
         -------
@@ -175,8 +176,7 @@ class ClassCertificate:
         Raises
         ------
         TypeError, ValueError
-            If one of them is not among the classes of the certificate, or if an input has no other
-            class.
+            If a class is not among those of the certificate, or an input has no other class.
         """
         columns = self._columns_of(self.top if classes is None else classes)
         rows, among = np.arange(len(self)), self._columns_over(over)
@@ -192,7 +192,7 @@ class ClassCertificate:
         return np.asarray(np.nextafter(self.lower[rows, columns] - most, -np.inf))
 
     def columns(self, labels: ArrayLike) -> NDArray[np.int64]:
-        """Return the columns of `lower` and `upper` that belong to labels.
+        """Return the columns of `lower` and `upper` for labels.
 
         Parameters
         ----------
@@ -202,12 +202,12 @@ class ClassCertificate:
         Returns
         -------
         ndarray of int64, of the shape of the labels
-            -1 where a label is -1 or is a class that is not bounded.
+            The columns; -1 if a label is -1 or a class that is not bounded.
 
         Raises
         ------
         TypeError, ValueError
-            If they are no whole numbers, or if the model lacks one of these classes.
+            If the labels are not whole numbers, or the model lacks one of the classes.
         """
         wanted, total = checks.array("labels", labels), self.settings.n_model_classes
         if wanted.dtype.kind not in "iu":
@@ -217,22 +217,22 @@ class ClassCertificate:
                 f"labels must be among the {total} classes of the model, 0 to {total - 1}, or -1; "
                 f"got {checks.shown(labels)}"
             )
-        of_class = np.full(total + 1, -1)  # the last one is that of the label -1
+        of_class = np.full(total + 1, -1)  # the last entry is for the label -1
         of_class[np.array(self.settings.classes)] = np.arange(len(self.settings.classes))
         return np.asarray(of_class[wanted.astype(np.int64)])
 
     def plot(self, row: int = 0, ax: Axes | None = None, classes: ArrayLike | None = None) -> Axes:
-        """Draw the bounds on the scores of some classes of an input over the radius.
+        """Draw the bounds on the scores of an input over the radius, for some classes.
 
-        Lower bounds are solid, and upper bounds are dashed. ``cert.plot().legend()`` tells which
-        class is which.
+        Lower bounds are solid, and upper bounds are dashed. ``cert.plot().legend()`` shows the
+        names of the classes.
 
         Parameters
         ----------
         row : int, default 0
             Row of the input, from 0 to n_inputs - 1.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; by default new ones of pyplot.
+            The axes to draw on; by default new ones of pyplot.
         classes : array-like of int, optional
             The classes; by default the three with the largest upper bounds at the first radius.
 
@@ -243,7 +243,7 @@ class ClassCertificate:
         Raises
         ------
         TypeError, ValueError
-            If there is no such input or class.
+            If the input or a class does not exist.
         """
         row, known = checks.count("row", row, 0, len(self) - 1), self.settings.classes
         if classes is None:
@@ -262,15 +262,15 @@ class ClassCertificate:
         return ax
 
     def _columns_over(self, over: Literal["all"] | ArrayLike) -> NDArray[np.int64]:
-        """Return the columns of the classes of `margin` over which a class is ahead."""
+        """Return the columns of the other classes for `margin`."""
         names, of = checked_names("over", over), self.settings
         if names != "all":
             return self._named("over", names)
         if not of.is_complete:
             raise ValueError(
                 f"over must name classes, because {len(of.classes)} of {of.n_model_classes} "
-                "classes of the model are bounded, and the margin over the others is not known; "
-                f"pass over={list(of.classes)}, or count all classes"
+                "classes of the model are bounded, and the margin over the other classes is not "
+                f"known; pass over={list(of.classes)}, or count all classes"
             )
         return np.arange(len(of.classes))
 
@@ -315,7 +315,7 @@ def certify_tables(
     sigma: Floats,
     threads: int,
 ) -> ClassCertificate:
-    """Certify inputs from the tables of their counts and votes, each at its noise level."""
+    """Certify inputs at their noise levels from the tables of their counts and votes."""
     columns = np.array(settings.classes)
     votes, made = [], []
     for table, n, level in zip(tables, n_draws.tolist(), sigma.tolist(), strict=True):
@@ -348,7 +348,7 @@ def certify_tables(
 
 
 def within(certificate: ClassCertificate, constant_within: Floats) -> ClassCertificate:
-    """Return what a certificate shows if sigma is constant only this far from each input."""
+    """Restrict a certificate to the balls around the inputs on which sigma is constant."""
     radii = certificate.settings.radii
     top, voted = certificate.top_radius, certificate.class_radius
     return replace(
@@ -363,7 +363,7 @@ def within(certificate: ClassCertificate, constant_within: Floats) -> ClassCerti
 
 @dataclass(frozen=True)
 class _Counted:
-    """The counts of all classes of one input, and how they are bounded.
+    """The counts of all classes of one input, with the settings of their bounds.
 
     Attributes
     ----------
@@ -401,7 +401,7 @@ class _Counted:
         return made
 
     def top(self) -> int:
-        """Return the class with the largest lower bound at R = 0, as its row."""
+        """Return the row of the class with the largest lower bound at R = 0."""
         return int(self.bounds("lower", [0.0], slice(None))[:, 0].argmax())
 
     def top_radius(self, top: int) -> float:
@@ -422,10 +422,10 @@ class _Counted:
         return float("nan")
 
     def _strongest(self, others: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return one strong class, and those whose upper bounds may exceed its bounds.
+        """Return one strong class, and the classes whose upper bounds may exceed its bounds.
 
-        If a class has at most as many draws as another one above every edge, its upper bounds are
-        at most those of the other.
+        If one class has at most as many draws above every edge as another, its upper bounds are at
+        most those of the other.
         """
         above = np.cumsum(self.counts[others, ::-1].astype(np.int64), axis=1)
         strongest = int(above.sum(axis=1).argmax())
@@ -435,15 +435,15 @@ class _Counted:
 
 
 def largest(holds: Callable[[Floats], NDArray[np.bool_]], most: float) -> float:
-    """Return the largest radius found at which something holds; NaN if it fails at 0.
+    """Return the largest radius found at which a condition holds; NaN if it fails at 0.
 
     Parameters
     ----------
     holds : callable
-        Says for each of an array of radii whether something holds there. The search supposes that
-        it fails beyond a radius at which it fails.
+        Takes an array of radii and returns whether the condition holds at each. The search assumes
+        that it fails at all radii beyond one at which it fails.
     most : float
-        Where the search ends.
+        The largest radius of the search.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Counts of the scores of all classes: a few numbers a class, mergeable, and certifiable later."""
+"""Counts of the scores of all classes: a few numbers per class, to merge and to certify later."""
 
 from __future__ import annotations
 
@@ -46,12 +46,13 @@ _SIDES: tuple[Side, ...] = ("lower", "upper")
 class ClassSketch:
     """Counts of the scores and votes of many classes over fixed edges, for one or many inputs.
 
-    Made by `ClassSketch.from_scores`, or by ``SmoothedClassifier.certify(..., classes="all")``. It
+    `ClassSketch.from_scores` and ``SmoothedClassifier.certify(..., classes="all")`` make one. It
     never changes, so threads may share it.
 
-    The edges cut [0, 1] into cells, as those of a `ScoreSketch`: each edge is a cell, and so is
-    each open interval between two neighbours. Only counts above 0 are kept, in 4 bytes each, or 8
-    from 65 536 on. A class with scores in m cells takes 2 + 4 m bytes and 4 more if it has votes.
+    The edges divide [0, 1] into cells, as in a `ScoreSketch`: each edge is a cell, and so is each
+    open interval between two neighbours. Only counts above 0 are kept, in 4 bytes each, or in 8
+    bytes from 65 536 on. A class with scores in m cells takes 2 + 4 m bytes, and 4 more if it has
+    votes.
 
     Attributes
     ----------
@@ -62,16 +63,15 @@ class ClassSketch:
     n_model_classes : int
         Number of classes of the model.
     edges : ndarray of float64, shape (n_edges,)
-        They ascend from 0 to 1.
-    draws : ndarray of int64, shape (n, 3)
-        The draws that were counted: id of the input, number of the first, number after the last.
+        They ascend from 0 to 1. draws : ndarray of int64, shape (n, 3) The intervals of counted
+        draws: the id of the input, the number of the first draw, and the number after the last.
     sigma : float, ndarray of float64 of shape (n_inputs,), or None
-        Noise level of the draws, or of those of each input; None if it is not recorded.
+        Noise level of all draws or of those of each input; None if it is not recorded.
     constant_within : ndarray of float64, shape (n_inputs,), or None
-        Distance from each input within which sigma is constant, beyond which nothing is certified;
+        Distance from each input within which sigma is constant. Nothing is certified beyond it.
         None if there is no limit.
     displacement : float
-        Largest distance between an input and the lattice point that its draws were made around.
+        Largest distance between an input and the lattice point around which its draws were made.
     noise : {"lattice", "gaussian"} or None
         Kind of the noise, if it is recorded.
 
@@ -120,7 +120,7 @@ class ClassSketch:
         self._check()
 
     def _check(self) -> None:
-        """Refuse counts that contradict the draws, classes or edges."""
+        """Refuse counts that are inconsistent with the draws, classes or edges."""
         first, after = self.draws[:, 1], self.draws[:, 2]
         if not ((first >= 0) & (first < after)).all():
             raise ValueError("an interval of draws is empty or begins below 0")
@@ -159,25 +159,26 @@ class ClassSketch:
         Parameters
         ----------
         scores : array of floats, shape (n_inputs, n_draws, n_model_classes)
-            Scores of every class of the model in [0, 1]: NumPy, torch on any device, or anything
-            with DLPack. The class with the largest score of a draw has its vote, and on a tie the
-            one with the smallest number.
+            Scores of every class of the model in [0, 1], as an array of NumPy or of torch on any
+            device, or with DLPack. The vote of a draw goes to the class with the largest score, and
+            on a tie to the one with the smallest number.
         classes : "all" or array-like of int, default "all"
-            The classes to keep, each once. The votes are those among all classes in any case.
+            The classes to keep, each once. The votes are always those among all classes.
         sigma : float or array-like, shape (n_inputs,), optional
-            Noise level of the draws, > 0, in the units of the model's input, or that of the draws
-            of each input.
+            Noise level of all draws or of those of each input, > 0, in the units of the model's
+            input.
         constant_within : float or array-like, shape (n_inputs,), optional
-            Radius, >= 0, of a ball around each input on which sigma is constant. `certify_scores`
-            says when a noise level for each input certifies anything.
+            Radius, >= 0, of a ball around each input on which sigma is constant; see
+            `certify_scores` for its role with a noise level for each input.
         edges : int or array-like of float, optional
             Number of equal intervals, at most 8192, or the edges themselves, from 0 to 1. The
-            default is 1024 equal intervals, the first and the last cut further by halves.
+            default is 1024 equal intervals, of which the first and the last are divided further by
+            halving.
         index : int or array-like of int, optional
             Ids of the inputs, strictly ascending; by default 0 ... n_inputs - 1.
         first_draw : int, default 0
-            Number of the first draw. Give each draw of an input its own number: sketches with equal
-            numbers do not add up.
+            Number of the first draw. Give each draw of an input a number of its own: sketches with
+            the same draw cannot be merged.
         noise : {"lattice", "gaussian"}, optional
             Kind of the noise of the draws.
         backend, threads
@@ -186,8 +187,8 @@ class ClassSketch:
         Raises
         ------
         TypeError, ValueError
-            If an argument is not of the kind or in the range stated above, the model lacks one of
-            the classes, or a score is NaN or outside [0, 1].
+            If an argument has the wrong type or is outside the range stated above, the model lacks
+            one of the classes, or a score is NaN or outside [0, 1].
         """
         table = arguments.checked_scores(scores)
         n_inputs, n_draws, total = table.shape
@@ -240,7 +241,7 @@ class ClassSketch:
 
     @property
     def sigma(self) -> float | NDArray[np.float64] | None:
-        """Noise level of the draws, or of those of each input, if it is recorded."""
+        """Noise level of all draws or of those of each input; None if it is not recorded."""
         known = self._levels
         return _frozen(np.array(known)) if isinstance(known, tuple) else known
 
@@ -251,7 +252,7 @@ class ClassSketch:
 
     @property
     def nbytes(self) -> int:
-        """Number of bytes that the counts take in memory."""
+        """Number of bytes of the counts in memory."""
         return sum(rows.nbytes for rows in self._rows)
 
     @property
@@ -278,7 +279,7 @@ class ClassSketch:
         i : int
             Row of the input, from 0 to n_inputs - 1.
         k : int, optional
-            Column of the class, from 0 to n_classes - 1; by default all.
+            Column of the class, from 0 to n_classes - 1; by default all classes.
 
         Returns
         -------
@@ -288,7 +289,7 @@ class ClassSketch:
         Raises
         ------
         TypeError, ValueError
-            If there is no such input or class.
+            If the input or the class does not exist.
         """
         i = checks.count("i", i, 0, self.n_inputs - 1)
         table = self._rows[i].table(self._n_columns)[:, :-1]
@@ -299,18 +300,18 @@ class ClassSketch:
     ) -> NDArray[np.int64]:
         """Count the draws of each input and class with a score >= a level.
 
-        The number is exact if the level is an edge. Otherwise it is, with ``side="lower"``, the
-        number of scores >= the next edge above the level, which is never too large; and with
-        ``side="upper"`` the number of scores > the edge below it, which is never too small.
+        The number is exact if the level is an edge. Otherwise, with ``side="lower"`` it is the
+        number of scores >= the next edge above the level, which is never too large. With
+        ``side="upper"`` it is the number of scores > the edge below the level, which is never too
+        small.
 
         Parameters
         ----------
         level : float
-            From 0 to 1.
-        side : {"lower", "upper"}
-            The bound on the probability that the number is for.
+            From 0 to 1. side : {"lower", "upper"} The side of the bound on the probability for
+            which the number is used.
         strict : bool, default False
-            Count the scores > the level, with the same promises.
+            Count the scores > the level instead, with the same guarantees.
 
         Returns
         -------
@@ -319,7 +320,7 @@ class ClassSketch:
         Raises
         ------
         TypeError, ValueError
-            If an argument is not of the kind or in the range stated above.
+            If an argument has the wrong type or is outside the range stated above.
 
         Examples
         --------
@@ -346,9 +347,10 @@ class ClassSketch:
         return 2 * j if side == "lower" else 2 * j - 1
 
     def sketch_of(self, k: int) -> ScoreSketch:
-        """Return the counts of one class as a `ScoreSketch`, whose certificates are about it alone.
+        """Return the counts of one class as a `ScoreSketch`.
 
-        Its certificates hold singly: to state those of several classes, split alpha between them.
+        Its certificates hold one by one. To state those of several classes, split alpha between
+        them.
 
         Parameters
         ----------
@@ -358,7 +360,7 @@ class ClassSketch:
         Raises
         ------
         TypeError, ValueError
-            If there is no such class, or the sketch has `constant_within`.
+            If the class does not exist, or the sketch has `constant_within`.
         """
         if self.constant_within is not None:
             raise ValueError(
@@ -405,19 +407,19 @@ class ClassSketch:
         Parameters
         ----------
         sigma : float or array-like, shape (n_inputs,), optional
-            Noise level of the draws, or that of each input; by default the recorded one, from which
-            it must not differ.
+            Noise level of all draws or of those of each input; by default the recorded one, which
+            it must equal.
         radii, alpha, band, backend, threads
             As in `certify_scores`.
         constant_within : float or array-like, shape (n_inputs,), optional
             Radius of a ball around each input on which sigma is constant, as in `certify_scores`;
-            by default the recorded one, from which it must not differ.
+            by default the recorded one, which it must equal.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is not of the kind or in the range stated above, or if an input has too
-            few draws to certify anything at this alpha.
+            If an argument has the wrong type or is outside the range stated above, or if an input
+            has too few draws to certify anything at this alpha.
 
         Examples
         --------
@@ -471,12 +473,12 @@ class ClassSketch:
         Parameters
         ----------
         index : array-like of int
-            Their ids, strictly ascending.
+            Ids of the inputs, strictly ascending.
 
         Raises
         ------
         TypeError, ValueError
-            If one of them is not in the sketch, or they do not ascend.
+            If an id is not in the sketch, or the ids do not ascend.
         """
         rows = ascending_rows_of(self.index, "index", index)
         ids = self.index[rows]
@@ -489,13 +491,13 @@ class ClassSketch:
         )
 
     def __add__(self, other: ClassSketch) -> ClassSketch:
-        """Merge two sketches of different draws; an input may be in both or in one of them.
+        """Merge two sketches of different draws. An input may be in one of them or in both.
 
         Raises
         ------
         ValueError
-            If their edges, classes or noise differ, the sigma or `constant_within` of an input
-            that is in both, or if a draw is in both.
+            If their edges, classes or noise differ, if the sigma or `constant_within` of an input
+            in both differs, or if a draw is in both.
         """
         if not isinstance(other, ClassSketch):
             return NotImplemented
@@ -570,7 +572,7 @@ class ClassSketch:
         Raises
         ------
         StoreError
-            If it cannot be written; `path` is then as it was.
+            If the file cannot be written. `path` then keeps its old content.
         """
         with name_the_extra():
             from smoothbound.classes._file import ABOUT, write
@@ -586,7 +588,7 @@ class ClassSketch:
         Raises
         ------
         StoreError
-            If there is no such file, or if it is not a sketch, damaged or inconsistent.
+            If the file does not exist, is not a sketch, or is damaged or inconsistent.
         """
         with name_the_extra():
             from smoothbound.classes._file import read
@@ -596,7 +598,7 @@ class ClassSketch:
         try:
             return cls([ClassRows.unpack(one) for one in packed], **about)
         except (ArithmeticError, TypeError, ValueError) as error:
-            raise StoreError(f"{path} is not a sound sketch of classes: {error}") from error
+            raise StoreError(f"{path} is not a valid sketch of classes: {error}") from error
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

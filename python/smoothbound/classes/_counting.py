@@ -1,4 +1,4 @@
-"""Counting of the scores of all classes that are in the memory of the host."""
+"""Counts of the scores of all classes, made in the memory of the host."""
 
 from __future__ import annotations
 

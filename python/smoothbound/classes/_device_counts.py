@@ -20,16 +20,16 @@ from smoothbound.sketch._draws.device_counts import CellFinder
 
 __all__ = ["ClassCounter", "counter_for"]
 
-_AT_ONCE = 2**20  # scores, whose cells take some 40 MB
+_AT_ONCE = 2**20  # scores at once; their cells take some 40 MB
 
 
 class ClassCounter:
-    """Counts the scores and votes of all classes, or of some, in the draws of inputs in flight.
+    """Count the scores and votes of all or some classes while inputs are sampled.
 
-    An input has a table of counts from its first estimation draw to its last. Draws of one input
-    follow one another, so that there is hardly ever more than one table. Counts are whole numbers,
-    and do not depend on the order of the draws or on the size of the batches. On the CPU a backend
-    counts, and on other devices torch; both give the same counts.
+    An input has a table of counts from its first estimation draw to its last. The draws of one
+    input are consecutive, so there is rarely more than one table. Counts are whole numbers, and do
+    not depend on the order of the draws or on the size of the batches. A backend counts on the CPU,
+    and torch on other devices; both give the same counts.
 
     Parameters
     ----------
@@ -57,10 +57,10 @@ class ClassCounter:
             else CellFinder(device, edges)
         )
         self._wanted = np.empty(0, np.int64)
-        self.n_model_classes = 0  # the model shows how many with its first outputs
+        self.n_model_classes = 0  # known from the first outputs of the model
 
     def reset(self, slot: int) -> None:
-        """Forget the counts of the input that had a slot before."""
+        """Discard the counts of the last input of a slot."""
         self._tables.pop(slot, None)
 
     def add(self, slot: int, scores: Tensor, top: Tensor) -> None:
@@ -91,17 +91,17 @@ class ClassCounter:
         self._tables[slot].add(scores, top)
 
     def take(self, slot: int) -> Tensor:
-        """Return the counts of an input whose last draw was counted, and forget them.
+        """Return the counts of an input whose last draw was counted, and discard them.
 
         Returns
         -------
         Tensor of int64, shape (n_classes, n_cells + 1)
-            On the device. The last column holds the votes.
+            The counts, on the device. The last column holds the votes.
         """
         return self._tables.pop(slot).all()
 
     def packed(self, outcome: Draws | Failure) -> bytes:
-        """Return the counts of a sampled input as results keep them; empty if it failed."""
+        """Return the packed counts of a sampled input for results; empty if it failed."""
         if isinstance(outcome, Failure):
             return b""
         table = outcome.class_counts
@@ -122,7 +122,7 @@ class _HostTable:
 
     def add(self, scores: Tensor, top: Tensor) -> None:
         of_class = scores.numpy().T if self._every else scores.numpy().T[self._classes]
-        # If one of them is no number in [0, 1], none is counted, and the input fails.
+        # If a score is not a number in [0, 1], none is counted, and the input fails.
         self._counter.count(of_class, self._counts, 1)
         self._votes += np.bincount(top.numpy(), minlength=self._votes.size)
 
@@ -138,7 +138,7 @@ class _DeviceTable:
         self, cells: CellFinder, classes: NDArray[np.int64], n_model_classes: int, n_cells: int
     ) -> None:
         self._cells, self._width = cells, n_cells + 1
-        rank = np.full(n_model_classes, classes.size)  # others are in the row after the last
+        rank = np.full(n_model_classes, classes.size)  # other classes have the row after the last
         rank[classes] = np.arange(classes.size)
         self._classes, self._rank = (
             sent(torch.from_numpy(one), cells.device) for one in (classes, rank)
@@ -149,7 +149,7 @@ class _DeviceTable:
 
     def add(self, scores: Tensor, top: Tensor) -> None:
         for part in torch.split(scores, max(1, _AT_ONCE // len(self._classes))):
-            # Scores that are no numbers in [0, 1] count as votes, and the input fails.
+            # Scores that are not numbers in [0, 1] count as votes, and the input fails.
             cells, _ = self._cells.find(part.index_select(1, self._classes))
             self._count((cells + self._firsts).view(-1))
         self._count(self._rank[top] * self._width + self._width - 1)
@@ -164,12 +164,12 @@ class _DeviceTable:
 def counter_for(
     classes: Names | None, device: torch.device, outputs: Outputs, *, adaptive: bool
 ) -> ClassCounter | None:
-    """Return a counter of these classes over the default edges; None if none are to be counted.
+    """Return a counter of these classes over the default edges; None if there are none to count.
 
     Raises
     ------
     ValueError
-        If the draws or the outputs are not such that the counts certify anything.
+        If counts of these draws or outputs would not certify anything.
     """
     if classes is None:
         return None

@@ -1,4 +1,4 @@
-"""Sketches of classes on disk: one Parquet file with one row an input, its counts packed."""
+"""Sketches of classes on disk: a Parquet file with a row of packed counts for each input."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SCHEMA = pa.schema(
 def write(
     path: Path, index: NDArray[np.int64], draws: Draws, packed: list[bytes], about: dict[str, Any]
 ) -> None:
-    """Write a sketch to a file, which replaces `path` once it is complete and on the disk.
+    """Write a sketch to a file, which replaces `path` once it is complete on the disk.
 
     Parameters
     ----------
@@ -66,13 +66,13 @@ def read(path: Path) -> tuple[list[bytes], dict[str, Any]]:
     Raises
     ------
     StoreError
-        If there is no such file, it is not a sketch of classes, or it is damaged.
+        If the file does not exist, is not a sketch of classes, or is damaged.
     """
     table, is_sealed = sealed.read_table(path)
     about = _about(path, table.schema)
     sealed.require(path, is_sealed)
     if any(column.null_count for column in table.columns):
-        raise StoreError(f"{path} is damaged: there are numbers missing")
+        raise StoreError(f"{path} is damaged: numbers are missing")
     columns: dict[str, list[Any]] = {name: table[name].to_pylist() for name in table.column_names}
     ends = list(zip(columns["first_draw"], columns["after_last_draw"], strict=True))
     if any(len(first) != len(after) or None in (*first, *after) for first, after in ends):

@@ -1,4 +1,4 @@
-"""The counts of all classes that certificates and results folders keep, one packed row an input."""
+"""The packed counts of all classes in certificates and results folders, one row for each input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["kept_sketch"]
 
 
 class DrawnWithClasses(Protocol):
-    """The settings of a run or a certificate, as far as they are about the counted draws."""
+    """The settings of a run or a certificate that concern the counted draws."""
 
     @property
     def classes(self) -> Names | None: ...
@@ -39,12 +39,12 @@ def kept_sketch(
     sigma: NDArray[np.float64] | None = None,
     constant_within: NDArray[np.float64] | None = None,
 ) -> ClassSketch:
-    """Return the sketch of inputs, in the order of their index.
+    """Return the sketch of inputs, sorted by index.
 
     Parameters
     ----------
     packed : sequence of bytes
-        The packed counts of each input; those of a failed input are empty, and are left out.
+        The packed counts of each input. Those of a failed input are empty, and it is left out.
     index, n_draws : ndarray of int64, shape (n_inputs,)
     settings : RunSettings or SmoothedSettings
     sigma : ndarray of float64, shape (n_inputs,), optional

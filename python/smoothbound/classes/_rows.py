@@ -1,7 +1,8 @@
-"""The counts of all classes of one input, of which only those above 0 are kept, in 16 bits each.
+"""The counts of all classes of one input. Only counts above 0 are kept, in 16 bits each.
 
-A row of the table belongs to a class. It has a column for each cell of the edges, as those of a
-`ScoreSketch`, and one more for the votes: the draws in which the class has the largest output.
+A row of the table belongs to a class. It has a column for each cell of the edges, as in a
+`ScoreSketch`, and one more for the votes: the number of draws in which the class has the largest
+output.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ _WIDE = 16  # bits of an entry
 
 @dataclass(frozen=True, eq=False)
 class ClassRows:
-    """The counts of one input above 0, class after class.
+    """The counts of one input that are above 0, class after class.
 
-    An entry is a column of the table and a count below 2^16. A greater count has two entries: the
-    second repeats the column, and holds the upper 16 bits. Columns ascend within a class.
+    An entry is a column of the table with a count below 2^16. A larger count has two entries, of
+    which the second repeats the column and holds the upper 16 bits. Columns ascend within a class.
 
     Attributes
     ----------
@@ -87,13 +88,13 @@ class ClassRows:
         return made
 
     def entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return the class, the column and the value of each entry; values of a column add up."""
+        """Return class, column and value of each entry; values of the same column are summed."""
         which = np.repeat(np.arange(self.lengths.size), self.lengths)
         columns = self.columns.astype(np.int64)
         return which, columns, self.counts.astype(np.int64) << (_WIDE * self._is_second(which))
 
     def sums(self, first: int, after: int | None = None) -> NDArray[np.int64]:
-        """Add up the counts of each class from a column on, up to another or the last.
+        """Sum the counts of each class from a column on, up to another column or the last.
 
         Returns
         -------
@@ -114,7 +115,7 @@ class ClassRows:
         return second
 
     def check(self, n_classes: int, n_columns: int) -> None:
-        """Raise ValueError if no table of this shape has these entries."""
+        """Raise a ValueError if no table of this shape has these entries."""
         if self.n_model_classes < n_classes:
             raise ValueError(f"they are of {n_classes} of {self.n_model_classes} classes")
         if self.lengths.shape != (n_classes,):
@@ -153,7 +154,7 @@ class ClassRows:
 
     @classmethod
     def unpack(cls, packed: bytes) -> ClassRows:
-        """Unpack the result of `pack`. Call `check` next: the numbers may be any.
+        """Unpack the result of `pack`. Call `check` next, because the numbers are not checked here.
 
         Raises
         ------

@@ -11,13 +11,13 @@ from smoothbound.backends._binomial import clopper_pearson
 __all__ = ["radius_of_two", "vote_bounds"]
 
 Floats = NDArray[np.float64]
-_ROUNDING = 1e-14  # of a probability and of a quantile; ndtri errs by about 1e-15
+_ROUNDING = 1e-14  # of a probability and of a quantile; the error of ndtri is about 1e-15
 
 
 def vote_bounds(
     votes: NDArray[np.int64], n: NDArray[np.int64], alpha: float
 ) -> tuple[Floats, Floats]:
-    """Bound the probability of each class by its votes, each bound at `alpha`.
+    """Bound the probability of each class from its votes, with each bound at `alpha`.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def radius_of_two(
 ) -> Floats:
     """Return sigma / 2 (Phi^-1(p_A) - Phi^-1(p_B)), rounded down; NaN where p_A is not above p_B.
 
-    p_A is the lower bound of the class A, and p_B the smaller one of the largest upper bound of the
-    other classes and 1 - p_A, because the probabilities of all classes add up to 1. Both follow
+    p_A is the lower bound of the class A. p_B is the smaller one of the largest upper bound of the
+    other classes and of 1 - p_A, because the probabilities of all classes sum to 1. Both follow
     from the same bounds.
 
     Parameters

@@ -100,7 +100,7 @@ def test_parts_add_up_in_any_order():
     assert a + b == b + a
     assert (a + b) + c == a + (b + c)
     assert (a + b + c).select([0, 1]) == ClassSketch.from_scores(scores[:2])
-    with pytest.raises(ValueError, match="counted once only"):
+    with pytest.raises(ValueError, match="counted only once"):
         a + a
 
 
@@ -205,8 +205,8 @@ def test_every_flipped_bit_is_an_error_or_changes_nothing(saved):
     [
         ({"kind": "x"}, "is a 'x' of format 2"),
         ({"format": 3}, "of format 3"),
-        ({"edges": None}, "not a sound sketch of classes"),
-        ({"edges": ["a", "b"]}, "not a sound sketch of classes"),
+        ({"edges": None}, "not a valid sketch of classes"),
+        ({"edges": ["a", "b"]}, "not a valid sketch of classes"),
         ({"edges": 8}, ""),
         ({"edges": 4}, "of input 3 are damaged: a column is"),
         ({"classes": [0]}, "of input 3 are damaged: they are of 2 classes"),
@@ -214,7 +214,7 @@ def test_every_flipped_bit_is_an_error_or_changes_nothing(saved):
         ({"sigma": -1}, "sigma must be positive"),
         ({"sigma": [0.25]}, "sigma must have one number for each of the 2 inputs, got 1"),
         ({"constant_within": [0.1, -1]}, "constant_within must be at least 0"),
-        ({"sigma": 10**400}, "not a sound sketch of classes"),
+        ({"sigma": 10**400}, "not a valid sketch of classes"),
         ({"noise": "loud"}, "noise must be one of"),
     ],
 )
@@ -237,7 +237,7 @@ def test_files_that_contradict_themselves_are_refused(saved, change, message):
         ("first_draw", [[0], [0]], "begin more or less often"),
         ("first_draw", [[0, None], [0, 1]], "begin more or less often"),
         ("first_draw", [[1, 400], [0, 400]], "do not add up to its 599 draws"),
-        ("first_draw", [[0, 200], [0, 400]], "counted once only"),
+        ("first_draw", [[0, 200], [0, 400]], "counted only once"),
         ("index", [7, 3], "index must be strictly ascending"),
         ("index", [3, 3], "index must be strictly ascending"),
     ],

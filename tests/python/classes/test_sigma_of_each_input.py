@@ -195,7 +195,7 @@ def test_other_values_than_those_of_the_draws_are_refused():
         sketch.certify(sigma=0.25)
     with pytest.raises(ValueError, match=r"that of the draws of input 9, 0\.25, got 1\.0"):
         sketch.certify(sigma=[0.25, 0.5, 1.0])
-    with pytest.raises(ValueError, match=r"be that of the sketch, 0\.05 of row 0, got 0\.1"):
+    with pytest.raises(ValueError, match=r"equal that of the sketch, 0\.05 in row 0, got 0\.1"):
         sketch.certify(constant_within=[0.1, np.inf, 0.2])
     sketch.certify(sigma=SIGMA, constant_within=REACH)
     with pytest.raises(ValueError, match="does not record that limit: certify all classes"):
