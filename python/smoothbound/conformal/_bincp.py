@@ -26,12 +26,12 @@ _MOST_DRAWS = 2**20  # the largest number of draws that an error advises
 
 
 class BinCP(ConformalClassifier):
-    """Robust prediction sets from the number of draws that reach a threshold. The default choice.
+    """Robust prediction sets from the number of draws that reach a threshold; the usual choice.
 
     The score of a calibration point is the one that ``k = ceil(probability * n_draws)`` of its
     draws reach, for its label. The threshold is a low quantile of these scores. A class is in the
-    set of a test input if enough of the draws there reach the threshold. How many are enough
-    follows from the smoothing alone, by one binary certificate. No bounds of the scores are needed.
+    set of a test input if enough of its draws reach the threshold. The number that is enough
+    follows from the smoothing, by one binary certificate. The scores need no range.
 
     Its methods `calibrate` and `predict_set` are those of `ConformalClassifier`.
 
@@ -42,35 +42,34 @@ class BinCP(ConformalClassifier):
         of `sigma` for Gaussian noise.
     sigma : float, optional
         Noise level of all draws, > 0, in the units of the model's input. A curve without a scale
-        has none.
-    confidence_level : float, default 0.9
-        Wanted probability that a set holds the label, from 0.5 up to 1, without 1. What may fail
-        of the finite number of draws is part of 1 - confidence_level.
+        has none. confidence_level : float, default 0.9 Wanted probability that a set holds the
+        label, in [0.5, 1). The failure probability of the finite number of draws is part of 1 -
+        confidence_level.
     perturbations : {"all", "each"}, default "all"
-        "all": with probability 1 - ``threshold.beta_points`` the exact smoothed probability of the
-        label passes at all points within the radius at once. The draws at one of them then leave
-        the label out with probability at most ``threshold.beta_draws``.
-        "each": the set at a point within the radius holds the label with the probability
-        `confidence_level`, whatever the point, if it is chosen before the noise there is drawn. The
-        sets are smaller. An attacker who may try many points can find one that fails.
+        With "all", the exact smoothed probability of the label passes at all points within the
+        radius at once with probability 1 - ``threshold.beta_points``. The draws at one of these
+        points then leave the label out with probability at most ``threshold.beta_draws``. With
+        "each", the set at any single point within the radius holds the label with probability
+        `confidence_level` if the point is chosen before its noise is drawn. These sets are smaller,
+        but an attacker who may try many points can find one that fails.
     probability : float, default 0.8
-        p of the paper, in (0, 1): the share of the draws of a calibration point that reach its
-        score. Fix it before you see sets.
+        The share of the draws of a calibration point that reach its score, in (0, 1); p in the
+        paper. Fix it before you see sets.
     conformity_score : {"lac", "aps"}, default "lac"
-        "lac": the score of a class itself, any number. "aps": half the probability of the class
-        plus those of less likely classes.
+        "lac" is the score of a class itself, which may be any number. "aps" is half the probability
+        of the class plus the probabilities of less likely classes.
     curve : str or Curve, default "gaussian"
-        The noise, by its binary certificate (`smoothbound.curves`).
+        The binary certificate of the noise (`smoothbound.curves`).
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above.
+        If an argument has the wrong type or is outside the range stated above.
 
     References
     ----------
-    Zargarbashi and Bojchevski, "Robust Conformal Prediction with a Single Binary Certificate",
-    ICLR 2025. The treatment of the draws is that of docs/conformal.md, which has the proofs.
+    Zargarbashi and Bojchevski, "Robust Conformal Prediction with a Single Binary Certificate", ICLR
+    2025. The finite number of draws is treated as in docs/conformal.md, which has the proofs.
 
     Examples
     --------
@@ -108,7 +107,7 @@ class BinCP(ConformalClassifier):
 
     @property
     def perturbations(self) -> Perturbations:
-        """Whether the sets cover all perturbations at once, or each: "all" or "each"."""
+        """Whether the sets cover all perturbations at once ("all") or each one ("each")."""
         return self._perturbations
 
     @property

@@ -16,7 +16,7 @@ from smoothbound.curves._curve import Curve
 
 __all__ = ["CAS"]
 
-_PART = Fraction(1, 2)  # of what the rank leaves of beta, for the draws at a perturbed point
+_PART = Fraction(1, 2)  # share for the draws at a perturbed point
 
 
 class CAS(ConformalClassifier):
@@ -27,8 +27,8 @@ class CAS(ConformalClassifier):
     set of a test input if an upper confidence bound on its mean score there reaches the threshold.
 
     With probability 1 - ``threshold.beta_points`` the exact mean score of the label reaches the
-    threshold at all points within the radius at once. The draws at one of them then leave the label
-    out with probability at most ``threshold.beta_draws``.
+    threshold at all points within the radius at once. The draws at one of these points then leave
+    the label out with probability at most ``threshold.beta_draws``.
 
     Its methods `calibrate` and `predict_set` are those of `ConformalClassifier`.
 
@@ -41,28 +41,28 @@ class CAS(ConformalClassifier):
         Noise level of all draws, > 0, in the units of the model's input. A curve without a scale
         has none.
     confidence_level : float, default 0.9
-        Wanted probability that a set holds the label, from 0.5 up to 1, without 1. What may fail
-        of the finite number of draws is part of 1 - confidence_level.
+        Wanted probability that a set holds the label, in [0.5, 1). The failure probability of the
+        finite number of draws is part of 1 - confidence_level.
     conformity_score : {"lac", "aps"}, default "lac"
-        "lac": the score of a class itself. "aps": half the probability of the class plus those
-        of less likely classes, in [0, 1].
+        "lac" is the score of a class itself. "aps" is half the probability of the class plus the
+        probabilities of less likely classes, in [0, 1].
     score_range : (float, float), default (0, 1)
         Range of the conformity scores.
     band : {"ell", "dkw"}, default "ell"
-        Confidence band of the scores of calibration points, as in `smoothbound.certify_scores`; of
-        sketches also that of test inputs, whose means are otherwise bounded by betting.
+        Confidence band of the scores of calibration points, as in `smoothbound.certify_scores`. For
+        sketches it is also used for test inputs, whose means are otherwise bounded by betting.
     curve : str or Curve, default "gaussian"
-        The noise, by its binary certificate (`smoothbound.curves`).
+        The binary certificate of the noise (`smoothbound.curves`).
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above.
+        If an argument has the wrong type or is outside the range stated above.
 
     References
     ----------
-    Zargarbashi, Akhondzadeh and Bojchevski, "Robust Yet Efficient Conformal Prediction Sets",
-    ICML 2024. Kumar et al., NeurIPS 2020, Theorem 2. The treatment of the draws is that of
+    Zargarbashi, Akhondzadeh and Bojchevski, "Robust Yet Efficient Conformal Prediction Sets", ICML
+    2024. Kumar et al., NeurIPS 2020, Theorem 2. The finite number of draws is treated as in
     docs/conformal.md, Theorem 1.
 
     Examples

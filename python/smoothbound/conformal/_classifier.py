@@ -1,4 +1,4 @@
-"""What all methods share: calibrate once, predict sets, and refuse what breaks the guarantee."""
+"""The base of all methods: calibrate once, predict sets, and refuse invalid data."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ class ConformalClassifier(ABC):
         Noise level of all draws, > 0, in the units of the model's input. A curve without a scale
         has none.
     curve : str or Curve
-        The noise, by its binary certificate (`smoothbound.curves`).
+        The binary certificate of the noise (`smoothbound.curves`).
     confidence_level : float
-        Wanted probability that a set holds the label, from 0.5 up to 1, without 1.
+        Wanted probability that a set holds the label, in [0.5, 1).
     conformity_score : {"lac", "aps"}
-        "lac": the score of a class itself. "aps": half the probability of the class plus those
-        of less likely classes.
+        "lac" is the score of a class itself. "aps" is half the probability of the class plus the
+        probabilities of less likely classes.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above.
+        If an argument has the wrong type or is outside the range stated above.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class ConformalClassifier(ABC):
         self._seen: dict[bytes, int] = {}
 
     def __repr__(self) -> str:
-        """Say in one line what the sets promise, and whether they can be predicted."""
+        """Return a line about the guarantee of the sets and the state of the calibration."""
         found = self._threshold
         state = "not calibrated" if found is None else f"calibrated with {found.n_points} points"
         return (
@@ -87,7 +87,8 @@ class ConformalClassifier(ABC):
             f"confidence_level={self.confidence_level!r}, {state})"
         )
 
-    # The settings cannot be changed, because the threshold and the sets must be made with the same.
+    # The settings are read-only, because the threshold and the sets must be made with the same
+    # ones.
     @property
     def confidence_level(self) -> float:
         """Wanted probability that a set holds the label."""
@@ -115,12 +116,12 @@ class ConformalClassifier(ABC):
 
     @property
     def threshold(self) -> Threshold:
-        """What `calibrate` found.
+        """The threshold that `calibrate` found.
 
         Raises
         ------
         ValueError
-            Before a calibration.
+            If there was no calibration.
         """
         if self._threshold is None:
             raise ValueError(
@@ -134,11 +135,11 @@ class ConformalClassifier(ABC):
         Parameters
         ----------
         scores : array of floats, shape (n_points, n_draws, n_classes), or ClassSketch
-            Scores of each class in independent noisy draws of each point. NumPy, torch, or anything
-            that `smoothbound.scores.as_scores` reads; or their counts, which round scores down to
-            the edges.
+            Scores of each class in independent noisy draws of each point, as an array that
+            `smoothbound.scores.as_scores` reads, or as counts, which round scores down to the
+            edges.
         labels : array_like of int, shape (n_points,)
-            The classes of the points, from 0. Those of a sketch are in the order of its index.
+            The classes of the points, from 0. For a sketch they are in the order of its index.
 
         Returns
         -------
@@ -148,9 +149,9 @@ class ConformalClassifier(ABC):
         Raises
         ------
         TypeError, ValueError
-            If an argument is not of the kind or shape stated above, a point is there twice, there
-            are too few points for the confidence level or too few draws for the radius, or this
-            object was calibrated before.
+            If an argument has the wrong type or shape, a point occurs twice, there are too few
+            points for the confidence level or too few draws for the radius, or this object was
+            calibrated before.
         """
         if self._threshold is not None:
             raise ValueError(
@@ -165,14 +166,14 @@ class ConformalClassifier(ABC):
         return self
 
     def predict_set(self, scores: Any) -> Bools:
-        """Predict the set of each input.
+        """Predict the set of classes of each input.
 
         Parameters
         ----------
         scores : array of floats, shape (n_inputs, n_draws, n_classes), or ClassSketch
             Scores of each class in noisy draws of each input, which may be perturbed. The noise
-            must be independent of the perturbation and of the calibration. The numbers of draws
-            and classes are those of the calibration.
+            must be independent of the perturbation and of the calibration. The numbers of draws and
+            classes must be those of the calibration.
 
         Returns
         -------
@@ -182,8 +183,8 @@ class ConformalClassifier(ABC):
         Raises
         ------
         TypeError, ValueError
-            If the scores are not of the kind or shape stated above, draws of an input are those of
-            a calibration point, or this object was not calibrated.
+            If the scores have the wrong type or shape, the draws of an input are those of a
+            calibration point, or this object was not calibrated.
         """
         threshold = self.threshold
         draws = self._read(scores)
@@ -223,15 +224,15 @@ class ConformalClassifier(ABC):
 
     @abstractmethod
     def _found(self, draws: ClassDraws, labels: Ints) -> Threshold:
-        """Return the threshold that draws of labelled points give."""
+        """Return the threshold from draws of labelled points."""
 
     @abstractmethod
     def _sets(self, draws: ClassDraws, threshold: Threshold) -> Bools:
-        """Return the sets of draws whose shape fits the calibration."""
+        """Return the sets for draws whose shape fits the calibration."""
 
 
 def _numbered(draws: ClassDraws) -> dict[bytes, int]:
-    """Return the number of the point with each digest; refuse a point that is there twice."""
+    """Return the number of the point with each digest; refuse a point that occurs twice."""
     seen: dict[bytes, int] = {}
     for i, digest in enumerate(draws.digests):
         if digest is None:

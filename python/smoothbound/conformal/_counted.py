@@ -1,4 +1,4 @@
-"""Counts of the scores of every class, and what the methods ask of them."""
+"""Counts of the scores of every class, with the interface that the methods need."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ Ints = NDArray[np.int64]
 class CountedDraws(ClassDraws):
     """The scores of each class in the draws of each input, counted over edges.
 
-    Scores of calibration points are rounded down to an edge. The sets of test inputs are those of
-    the scores themselves if the calibration had the same edges, and larger otherwise.
+    Scores of calibration points are rounded down to an edge. The sets of test inputs equal those
+    from the scores themselves if the calibration had the same edges. Otherwise they are larger.
 
     Parameters
     ----------
     sketch : ClassSketch
-        Counts of all classes, in their order, with the same number of draws for each input.
+        Counts of all classes in their order, with the same number of draws for each input.
     sigma : float
-        Noise level that the draws must have, if the sketch has one on record.
+        Noise level that the draws must have, if the sketch records one.
 
     Raises
     ------
     ValueError
-        If the sketch is not of this kind.
+        If the sketch does not meet these conditions.
     """
 
     def __init__(self, sketch: ClassSketch, sigma: float) -> None:
@@ -104,7 +104,7 @@ class CountedDraws(ClassDraws):
 
 
 def _require_level(sketch: ClassSketch, sigma: float) -> None:
-    """Refuse draws at another noise level than that of the sets, or with a limit on the radius."""
+    """Refuse draws with another noise level than the sets, or with a limit on the radius."""
     if sketch.constant_within is not None:
         raise ValueError(
             "scores must be a sketch without constant_within, because a set is for perturbations "
@@ -128,10 +128,10 @@ def _noise(ask: MeanBound) -> dict[str, Any]:
 
 
 def _digest(counts: NDArray[Any]) -> bytes | None:
-    """Return a digest of the counts of an input; None if they are too simple to recognise.
+    """Return a digest of the counts of an input; None if they are too simple to identify it.
 
-    A class whose draws all lie in one cell says nothing: two inputs that the model is sure of may
-    well have the same cells.
+    A class whose draws all lie in one cell does not count, because two inputs with confident
+    predictions may well have the same cells.
     """
     if np.count_nonzero(counts) - counts.shape[0] < FEWEST_VALUES:
         return None

@@ -1,4 +1,4 @@
-"""Scores of every class in noisy draws, and what the methods ask of them."""
+"""Scores of every class in noisy draws, with the interface that the methods need."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ Ints = NDArray[np.int64]
 ConformityScore = Literal["lac", "aps"]
 CONFORMITY_SCORES: tuple[ConformityScore, ...] = ("lac", "aps")
 
-FEWEST_VALUES = 8  # equal draws of fewer different values may be chance
-_COMPARED = 512  # scores of the first draws of an input, at which repetitions are recognised
+FEWEST_VALUES = 8  # equal draws with fewer different values may be chance
+_COMPARED = 512  # number of scores of the first draws of an input that are compared
 
 
 @dataclass(frozen=True)
 class MeanBound:
-    """What is asked about mean scores: how they may change, their range and the band."""
+    """The setting of bounds on mean scores: how the means may change, their range and the band."""
 
     psi: Shift
     score_range: tuple[float, float]
@@ -45,15 +45,15 @@ class MeanBound:
 
 
 class ClassDraws(Protocol):
-    """What the methods ask of the draws of some inputs.
+    """The interface of the draws of some inputs.
 
     Attributes
     ----------
     n_inputs, n_draws, n_classes : int
     displacement : float
-        Largest distance between an input and the point that its draws were made around.
+        Largest distance between an input and the point around which its draws were made.
     digests : list of bytes or None
-        One of the draws of each input; None if they are too simple to recognise.
+        Digests of the draws of each input; None if the draws are too simple to identify it.
     """
 
     n_inputs: int
@@ -63,7 +63,7 @@ class ClassDraws(Protocol):
     digests: list[bytes | None]
 
     def reached(self, labels: Ints, k: int) -> Floats:
-        """Return the score that `k` draws reach, of one class of each input: its k-th largest."""
+        """Return the k-th largest score of one class of each input, which `k` draws reach."""
 
     def at_least(self, score: float) -> Ints:
         """Count the draws that reach a score, shape (n_inputs, n_classes)."""
@@ -81,9 +81,9 @@ class ScoreDraws(ClassDraws):
     Parameters
     ----------
     scores : array of floats, shape (n_inputs, n_draws, n_classes)
-        What the model gives for each class.
+        The outputs of the model for each class.
     kind : {"lac", "aps"}
-        The conformity score that is made of them; see `conformity`.
+        The conformity score that is computed from them; see `conformity`.
 
     Raises
     ------
@@ -137,7 +137,7 @@ class ScoreDraws(ClassDraws):
         self._check_range(ask)
         upper = certify_scores(
             np.swapaxes(self.scores, 1, 2).reshape(-1, self.n_draws),
-            sigma=1.0,  # which does not matter at R = 0
+            sigma=1.0,  # has no effect at R = 0
             alpha=alpha,
             score_range=ask.score_range,
             bound="mean",
@@ -159,9 +159,9 @@ class ScoreDraws(ClassDraws):
             )
 
     def _rounded_up(self, score: float) -> np.floating[Any]:
-        """Return the least number of the type of the scores that is at least `score`.
+        """Return the smallest number of the type of the scores that is at least `score`.
 
-        NumPy would round `score` to the nearest one.
+        NumPy would round `score` to the nearest number.
         """
         with np.errstate(over="ignore"):
             at: np.floating[Any] = self.scores.dtype.type(score)
@@ -175,20 +175,20 @@ class ScoreDraws(ClassDraws):
 
 
 def conformity(scores: Floats, kind: ConformityScore) -> Floats:
-    """Turn scores into conformity scores, which are large if the class fits the input.
+    """Compute conformity scores, which are large if the class fits the input.
 
     Parameters
     ----------
     scores : ndarray, shape (..., n_classes)
     kind : {"lac", "aps"}
-        "lac": the scores themselves (Sadinle et al. 2019; also called TPS and THR).
-        "aps": half the probability of the class plus those of all classes that are less likely.
-        This is one minus the adaptive score of Romano et al. 2020, averaged over its randomisation.
+        "lac" is the scores themselves (Sadinle et al. 2019; also called TPS and THR). "aps" is half
+        the probability of the class plus the probabilities of all less likely classes. This is one
+        minus the adaptive score of Romano et al. 2020, averaged over its randomisation.
 
     Raises
     ------
     ValueError
-        If "aps" is asked of scores that are not probabilities.
+        If `kind` is "aps" and the scores are not probabilities.
 
     Examples
     --------
@@ -223,7 +223,7 @@ def _refuse_swapped_axes(scores: Floats) -> None:
 
 
 def _off(scores: Floats, axis: int) -> NDArray[np.bool_]:
-    """Return where the scores along an axis are no probabilities."""
+    """Return where the scores along an axis are not probabilities."""
     sums = scores.sum(axis=axis, dtype=np.float64)
     found = (scores < 0).any(axis=axis) | (np.abs(sums - 1.0) > checks.SUM_TOLERANCE)
     return np.asarray(found, np.bool_)
@@ -240,7 +240,7 @@ def _require_probabilities(scores: Floats) -> None:
 
 
 def _digest(block: Floats) -> bytes | None:
-    """Return a digest of the draws of an input; None if they are too simple to recognise."""
+    """Return a digest of the draws of an input; None if they are too simple to identify it."""
     first = np.ascontiguousarray(block[: max(_COMPARED // block.shape[1], 1)])
     if np.unique(first).size < FEWEST_VALUES:
         return None

@@ -1,4 +1,4 @@
-"""RCP1: one draw for each point, and a level that is corrected for the perturbation."""
+"""RCP1: one draw of each point, and a level that is corrected for the perturbation."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class RCP1(ConformalClassifier):
     """Robust prediction sets from one noisy draw of each input.
 
     The threshold is a quantile of the scores of the calibration points at a corrected level. A
-    class is in the set of a test input if its score in the one draw reaches the threshold. It is
-    plain conformal prediction at another level, and costs one pass of the model.
+    class is in the set of a test input if its score in the single draw reaches the threshold. This
+    is ordinary conformal prediction at another level, and needs one pass of the model.
 
-    **The sets cover each perturbation and not all at once**: the set at a point within the radius
-    holds the label with the probability `confidence_level`, whatever the point, if it is chosen
-    before the noise there is drawn. An attacker who may try many points can find one that fails.
+    **The sets cover each perturbation, but not all at once**: the set at any single point within
+    the radius holds the label with probability `confidence_level` if the point is chosen before its
+    noise is drawn. An attacker who may try many points can find one that fails.
 
     Its methods `calibrate` and `predict_set` are those of `ConformalClassifier`.
 
@@ -47,17 +47,17 @@ class RCP1(ConformalClassifier):
         Noise level of all draws, > 0, in the units of the model's input. A curve without a scale
         has none.
     confidence_level : float, default 0.9
-        Wanted probability that a set holds the label, from 0.5 up to 1, without 1.
+        Wanted probability that a set holds the label, in [0.5, 1).
     conformity_score : {"lac", "aps"}, default "lac"
-        "lac": the score of a class itself, any number. "aps": half the probability of the class
-        plus those of less likely classes.
+        "lac" is the score of a class itself, which may be any number. "aps" is half the probability
+        of the class plus the probabilities of less likely classes.
     curve : str or Curve, default "gaussian"
-        The noise, by its binary certificate (`smoothbound.curves`).
+        The binary certificate of the noise (`smoothbound.curves`).
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above.
+        If an argument has the wrong type or is outside the range stated above.
 
     References
     ----------
@@ -94,7 +94,7 @@ class RCP1(ConformalClassifier):
         )
         if not self.curve.convex:
             raise ValueError(
-                f"curve must be convex for RCP1, and {self.curve.name!r} is not; take BinCP with "
+                f"curve must be convex for RCP1, got {self.curve.name!r}; use BinCP with "
                 "perturbations='each'"
             )
 
@@ -132,7 +132,7 @@ class RCP1(ConformalClassifier):
         return np.asarray(draws.at_least(threshold.score) == 1)
 
     def _rank(self, n_points: int, psi: Shift) -> int:
-        """Return the largest rank j with psi(1 - j / (n_points + 1)) >= 1 - beta; 0: none."""
+        """Return the largest rank j with psi(1 - j / (n_points + 1)) >= 1 - beta, or 0."""
 
         def fails(rank: int) -> bool:
             at = round_down(1 - Fraction(rank, n_points + 1))

@@ -1,4 +1,4 @@
-"""How often prediction sets hold the label, and how large they are."""
+"""Coverage and mean size of prediction sets."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def coverage(sets: ArrayLike, labels: ArrayLike) -> float:
     Returns
     -------
     float
-        In [0, 1].
+        The share, in [0, 1].
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind, shape or range stated above.
+        If an argument has the wrong type or shape, or is out of range.
 
     Examples
     --------
@@ -51,12 +51,12 @@ def mean_set_size(sets: ArrayLike) -> float:
     Returns
     -------
     float
-        In [0, n_classes].
+        The mean, in [0, n_classes].
 
     Raises
     ------
     TypeError, ValueError
-        If `sets` is not of the kind and shape stated above.
+        If `sets` has the wrong type or shape.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def mean_set_size(sets: ArrayLike) -> float:
 
 
 def checked_labels(labels: ArrayLike, n_inputs: int, n_classes: int) -> NDArray[np.int64]:
-    """Return `labels` as a vector if they are classes, one for each input."""
+    """Return `labels` as a vector after checks that there is one class for each input."""
     classes = checks.positions("labels", labels)
     if classes.size != n_inputs:
         raise ValueError(
@@ -85,9 +85,9 @@ def checked_labels(labels: ArrayLike, n_inputs: int, n_classes: int) -> NDArray[
 def _checked(sets: ArrayLike) -> NDArray[np.bool_]:
     held = checks.array("sets", sets)
     if held.dtype != np.bool_:
-        raise TypeError(f"sets must be booleans, as predict_set returns them, got {held.dtype}")
+        raise TypeError(f"sets must be booleans like those of predict_set, got {held.dtype}")
     if held.ndim != 2 or not held.size:
         raise ValueError(
-            f"sets need the shape (n_inputs, n_classes), none of them 0, got {held.shape}"
+            f"sets must have the shape (n_inputs, n_classes), both above 0, got {held.shape}"
         )
     return held

@@ -289,7 +289,7 @@ def test_equal_votes_are_no_repetition():
     ("sets", "labels", "words"),
     [
         ([[1, 0]], [0], "sets must be booleans"),
-        ([True], [0], "sets need the shape"),
+        ([True], [0], "sets must have the shape"),
         ([[True, False]], [2], r"labels must lie between 0 and 1, .* got labels\[0\] = 2"),
         ([[True, False]], [0, 1], "labels must hold one class for each of 1 inputs"),
     ],

@@ -1,1 +1,1 @@
-"""What a method may fail in, and the counts and ranks that keep it within this."""
+"""The split of the failure probability, and the counts and ranks that follow from it."""

@@ -8,7 +8,7 @@ from scipy.special import betaincc
 
 __all__ = ["below_at_least", "below_at_most"]
 
-# scipy.special.betaincc errs by about 1e-13 of the result, and by more where the result is tiny.
+# The relative error of scipy.special.betaincc is about 1e-13, and larger for tiny results.
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-200
 
 

@@ -20,35 +20,37 @@ __all__ = [
     "too_few_points",
 ]
 
-# The share of beta that pays for the finite number of draws. With less, more draws are needed; with
-# more, the threshold falls. Set sizes change by 6 % at most from 0.05 to 0.2 (docs/conformal.md).
+# The share of beta for the finite number of draws. With a smaller share, more draws are needed;
+# with a larger share, the threshold falls. Set sizes change by at most 6 % from 0.05 to 0.2
+# (docs/conformal.md).
 _SHARE = Fraction(1, 10)
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """What a calibration found, and how it splits beta = 1 - confidence_level.
+    """The result of a calibration, with its split of beta = 1 - confidence_level.
 
     Parameters
     ----------
     score : float
-        The calibration point of this rank has this score; what it measures depends on the method.
+        The score of the calibration point with this rank. Its meaning depends on the method.
     rank : int
-        Its rank among the calibration points, from the lowest.
+        Rank of that point among the calibration points, from the lowest.
     n_points, n_draws, n_classes : int
-        Number of calibration points, of draws of each and of classes.
+        Numbers of calibration points, of draws of each point, and of classes.
     beta_points : float
-        The probability that the clean test point is below the threshold is at most this.
+        Upper bound on the probability that the clean test point is below the threshold.
     beta_draws : float
-        The probability that the draws at a perturbed point leave the label out is at most this if
-        the clean point is not below the threshold. So the label is left out with probability at
-        most ``beta_points + (1 - beta_points) * beta_draws``, which is at most beta. For sets that
-        cover each perturbation, beta is not split between the two, and this is beta - beta_points.
+        Upper bound on the probability that the draws at a perturbed point leave the label out if
+        the clean point is not below the threshold. The label is therefore left out with probability
+        at most ``beta_points + (1 - beta_points) * beta_draws``, which is at most beta. For sets
+        that cover each perturbation, beta is not split between the two, and this is beta -
+        beta_points.
     votes : (int, int), optional
-        How many draws of a calibration point reach its score, and how many draws of a test input
-        must reach the threshold for a class to be in its set; None for `CAS`.
+        Number of draws of a calibration point that reach its score, and number of draws of a test
+        input that must reach the threshold for a class to be in its set; None for `CAS`.
     displacement : float
-        Largest distance between an input and the point that its draws were made around, as far as
+        Largest distance between an input and the point around which its draws were made, as far as
         it is known. The sets allow for it.
     """
 
@@ -66,7 +68,7 @@ class Threshold:
 def failure_probability(confidence_level: object) -> Fraction:
     """Return beta = 1 - confidence_level, exactly.
 
-    The level is read as the decimal number that it prints as, so that 0.9 means nine tenths.
+    The level is taken as the decimal number of its repr, so 0.9 means nine tenths.
 
     Examples
     --------
@@ -85,13 +87,13 @@ def failure_probability(confidence_level: object) -> Fraction:
 def rank_of(beta: Fraction, n_points: int) -> int:
     """Return the largest rank j with j / (n_points + 1) <= (1 - share) beta.
 
-    The j-th lowest of n_points exchangeable numbers is above another one of them with probability
-    at most j / (n_points + 1).
+    The j-th lowest of n_points numbers is above another number, exchangeable with them, with
+    probability at most j / (n_points + 1).
 
     Raises
     ------
     ValueError
-        If there is none. The error says how many points are needed.
+        If there is no such rank. The error states how many points are needed.
 
     Examples
     --------
@@ -119,11 +121,11 @@ class Split:
     Parameters
     ----------
     calibration_draws : float
-        epsilon: with this probability the draws of a calibration point overstate it.
+        epsilon, the probability that the draws of a calibration point overstate it.
     points : float
-        The clean test point is below the threshold with at most this probability.
+        Upper bound on the probability that the clean test point is below the threshold.
     draws : float
-        The draws at a perturbed point understate it with at most this probability.
+        Upper bound on the probability that the draws at a perturbed point understate it.
     """
 
     calibration_draws: float
@@ -132,11 +134,11 @@ class Split:
 
 
 def split(beta: Fraction, rank: int, n_points: int, part: Fraction) -> Split:
-    """Split what a rank leaves of beta: the draws at a perturbed point get `part` of the most.
+    """Split the beta that a rank leaves: draws at a perturbed point get `part` of the maximum.
 
-    With b = rank / (n_points + 1), points = (beta - draws) / (1 - draws) and
-    epsilon = 1 - b / points. Each of them is rounded down, and follows from the rounded one before
-    it, so that b / (1 - epsilon) <= points and points + (1 - points) draws <= beta hold exactly.
+    With b = rank / (n_points + 1), points = (beta - draws) / (1 - draws) and epsilon = 1 - b /
+    points. Each number is rounded down and computed from the rounded number before it, so b / (1 -
+    epsilon) <= points and points + (1 - points) draws <= beta hold exactly.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a probability can fall to within the radius."""
+"""The least value to which a probability can fall within the radius."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ONE_LEVEL = (
     "calibration labels break the exchangeability of calibration and test points, and with it the "
     "guarantee"
 )
-"""The reason why points have no noise levels of their own, for errors."""
+"""The reason, for errors, why points must not have noise levels of their own."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Shift:
         Raises
         ------
         TypeError, ValueError
-            If one of them is not of its kind or in its range, or the curve has a scale and `sigma`
-            is missing, or the other way round.
+            If an argument has the wrong type or is out of range, `sigma` is missing for a curve
+            with a scale, or `sigma` is given for a curve without one.
         """
         if not isinstance(curve, str | Curve):
             raise TypeError(f"curve must be a name or a Curve, got {checks.shown(curve)}")
@@ -66,7 +66,7 @@ class Shift:
         return cls(found, at, scale)
 
     def farther(self, displacement: float) -> Shift:
-        """Return the shift for points that stand for inputs at most this far away.
+        """Return the shift for points that represent inputs at most this far away.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""How many draws at a perturbed point must reach the threshold for a class to be in its set."""
+"""The number of draws at a perturbed point that must reach the threshold for a class."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from smoothbound.smoothing._class_radius import clopper_pearson_lower
 
 __all__ = ["votes_for_all", "votes_for_each"]
 
-_PARTS = 50  # splits of beta, or slopes, of which the best is taken
-_ROUNDING = 1e-12  # more than the errors of a few sums of numbers up to 1
+_PARTS = 50  # number of splits of beta, or of slopes, of which the best is taken
+_ROUNDING = 1e-12  # larger than the errors of a few sums of numbers up to 1
 
-# The probabilities that are compared lie where a count of draws falls below k with these ones.
+# The compared success probabilities are those at which a count falls below k with these chances.
 _TAILS = np.concatenate([np.linspace(1.0, 1e-3, 2000)[1:], np.geomspace(1e-3, 1e-14, 1000)[1:]])
 
 
@@ -29,23 +29,23 @@ def votes_for_all(
 ) -> tuple[int, Split]:
     """Return the votes that a class needs, and the split of beta, for sets against all x' at once.
 
-    With probability 1 - points, k draws of the clean point reach the threshold with such a
-    probability that a single draw does with probability p or more. Then a draw at any x' does with
-    probability psi(p) or more, and fewer than `votes` draws do with probability at most `draws`.
-    The votes are the most that a split allows (docs/conformal.md, Theorem 1).
+    With probability 1 - points, a draw of the clean point reaches the threshold with probability at
+    least p. Then a draw at any x' reaches it with probability at least psi(p), and fewer than
+    `votes` draws reach it with probability at most `draws`. The votes are the largest number that a
+    split allows (docs/conformal.md, Theorem 1).
 
     Parameters
     ----------
     n_draws : int
-        Number of draws, of calibration points and at x'.
+        Number of draws of each calibration point and at x'.
     k : int
-        The score of a calibration point is the one that `k` of its draws reach.
+        Number of draws of a calibration point that reach its score.
     rank, n_points : int
         Rank of the threshold among the calibration points, and their number.
     beta : Fraction
         Allowed failure probability.
     psi : Shift
-        What a probability can fall to within the radius.
+        The least value to which a probability can fall within the radius.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def votes_for_all(
 
 
 def _most_votes(n_draws: int, p: float, alpha: float) -> int:
-    """Return the largest v such that fewer than v draws succeed with probability `alpha` or less.
+    """Return the largest v such that P(fewer than v of the draws succeed) <= `alpha`.
 
     A draw succeeds with probability `p`.
     """
@@ -82,10 +82,11 @@ def votes_for_each(
 ) -> tuple[int, Split]:
     """Return the votes that a class needs, and the split of beta, for sets against each x'.
 
-    Let h(g) and f(g) be the probabilities that fewer than k draws at x, and fewer than v at x',
-    reach the threshold if a draw at x does with probability g. If f <= a h + b for some a and b
-    and all g, then v votes fail with probability at most a rank / (n_points + 1) + b. The votes
-    are the most for which this is at most beta (docs/conformal.md, Theorem 2).
+    Suppose that a draw at x reaches the threshold with probability g. Let h(g) be the probability
+    that fewer than k draws at x reach it, and f(g) the probability that fewer than v draws at x'
+    do. If f <= a h + b for some a and b and all g, then v votes fail with probability at most a
+    rank / (n_points + 1) + b. The votes are the largest number for which this is at most beta
+    (docs/conformal.md, Theorem 2).
 
     The arguments are those of `votes_for_all`.
 
@@ -103,7 +104,8 @@ def votes_for_each(
     most = round_down(beta) - float(below) * slopes[:, 0] - _ROUNDING
 
     def fails(votes: int) -> bool:
-        # On an interval between neighbours f is largest at its lower end, and h least at its upper.
+        # On an interval between neighbours, f is largest at the lower end and h is smallest at the
+        # upper.
         f = below_at_most(votes, n_draws, shifted)
         return not bool(((f - slopes * h).max(axis=1) <= most).any())
 
