@@ -65,7 +65,7 @@ def no_draws(
 
 
 def checked_kept(value: Any, n_edges: int) -> NDArray[np.int64]:
-    """Return positions of edges that ascend and include the first and the last edge."""
+    """Return positions of edges after checks: ascending, with the first and the last edge."""
     places = np.atleast_1d(checks.array("kept", value))
     if places.ndim != 1 or places.dtype.kind not in "iu":
         raise TypeError(f"kept must be whole numbers in one dimension, got {checks.shown(value)}")
@@ -79,7 +79,7 @@ def checked_kept(value: Any, n_edges: int) -> NDArray[np.int64]:
 
 
 def checked_index(value: int | ArrayLike) -> NDArray[np.int64]:
-    """Return the ids of the inputs, which ascend strictly; n stands for 0 ... n - 1."""
+    """Return the ids of the inputs, strictly ascending; n stands for 0 ... n - 1."""
     ids = checks.array("index", value)
     if ids.ndim == 0:
         n = checks.count("index", value if isinstance(value, int) else ids[()])
@@ -98,7 +98,7 @@ def checked_index(value: int | ArrayLike) -> NDArray[np.int64]:
 
 
 def checked_edges(value: int | ArrayLike, score_range: tuple[float, float]) -> NDArray[np.float64]:
-    """Return the edges, which ascend strictly from one end of the range to the other."""
+    """Return the edges, strictly ascending from one end of the range to the other."""
     a, b = score_range
     raw = checks.array("edges", value)
     if raw.ndim == 0:
@@ -112,7 +112,7 @@ def checked_edges(value: int | ArrayLike, score_range: tuple[float, float]) -> N
             most = max(1, int((b - a) / np.spacing(max(abs(a), abs(b)))))
             raise ValueError(
                 f"edges must make at most {most} equal intervals in the score_range ({a}, {b}), "
-                f"because float64 holds no more there, got {bins}"
+                f"because float64 cannot represent more, got {bins}"
             )
     elif raw.ndim != 1 or raw.dtype.kind not in "fiu":
         raise TypeError(
@@ -139,7 +139,7 @@ def checked_edges(value: int | ArrayLike, score_range: tuple[float, float]) -> N
 
 
 def checked_classes(value: ArrayLike | None, n: int) -> NDArray[np.int64]:
-    """Return the class of each of the n inputs; -1 where none is stated."""
+    """Return the class of each of the n inputs; -1 if none is stated."""
     if value is None:
         return np.full(n, -1, np.int64)
     classes = np.atleast_1d(checks.array("selected", value))
@@ -151,7 +151,7 @@ def checked_classes(value: ArrayLike | None, n: int) -> NDArray[np.int64]:
     classes = _whole("selected", classes)
     if (classes < -1).any():
         raise ValueError(
-            f"selected must be classes from 0 on, or -1 where none is stated; got {classes.min()}"
+            f"selected must be classes from 0 on, or -1 if none is stated; got {classes.min()}"
         )
     return classes
 
@@ -163,7 +163,7 @@ def is_elsewhere(scores: Any) -> bool:
 
 
 def is_draws(scores: Any) -> bool:
-    """Whether the scores are `Draws` of a sampler. Their module is not imported: it needs torch."""
+    """Whether the scores are `Draws` of a sampler, checked without importing their module."""
     return hasattr(scores, "scores") and hasattr(scores, "first_draw")
 
 
@@ -176,7 +176,7 @@ def is_stream(scores: Any) -> bool:
 
 
 def checked_tensor(scores: Any) -> Any:
-    """Return a tensor if it is a table of floats."""
+    """Return a tensor after checks that it is a table of floats."""
     if not scores.dtype.is_floating_point:
         raise TypeError(f"scores must be floats, got {scores.dtype}")
     if scores.ndim != 2 or scores.shape[1] == 0:

@@ -37,23 +37,23 @@ __all__ = [
     "require_noise",
 ]
 
-_MANY_DRAWS = 2**22  # beyond this, the levels of all counts would take too much memory
-_ROUNDING = 1e-13  # of the range; rounding to the safe side costs less
+_MANY_DRAWS = 2**22  # with more, the levels of all counts would take too much memory
+_ROUNDING = 1e-13  # of the range; conservative rounding loses less
 
 
 @dataclass(frozen=True, kw_only=True)
 class SketchSettings(DrawnSettings):
-    """The settings of the certificates of a sketch.
+    """Settings of the certificates of a sketch.
 
-    The attributes are those of `DrawnSettings` and those below. `n` is the least number of draws of
-    an input, and `noise` records only the kind of the noise, if it is known.
+    The attributes are those of `DrawnSettings` and those below. `n` is the smallest number of draws
+    of an input, and `noise` records only the kind of the noise, if it is known.
 
     Attributes
     ----------
     n_edges : int
-        Number of the edges, which are the knots.
+        Number of edges, which are the knots.
     displacement : float
-        Largest distance between an input and the lattice point that its draws were made around, in
+        Largest distance between an input and the lattice point around which its draws were made, in
         the units of the input. The certificates allow for it.
     """
 
@@ -88,13 +88,13 @@ class SketchCertificate(Certificate):
     index : ndarray of int64, shape (n_inputs,)
         Ids of the inputs.
     selected : ndarray of int64, shape (n_inputs,)
-        The class that the scores measure; -1 where the sketch does not know it.
+        The class that the scores measure; -1 if the sketch does not record it.
     n_draws : ndarray of int64, shape (n_inputs,)
         Number of draws of each input.
     loss : ndarray of float64, shape (n_inputs,)
-        Limit on the cost of the counts. `certify_scores`, given the scores themselves and every
-        draw as a knot, finds a lower bound that is at most this much higher than `lower`, and an
-        upper bound that is at most this much lower than `upper`. See `loss_of`.
+        Upper bound on the loss from the counts. `certify_scores` with the scores themselves and
+        every draw as a knot has a lower bound that is higher than `lower` by at most this, and an
+        upper bound that is lower than `upper` by at most this. See `loss_of`.
     """
 
     settings_class: ClassVar[type[Settings]] = SketchSettings
@@ -121,7 +121,7 @@ def certify_content(
     content: SketchContent, request: Request, *, backend: Backend | None, threads: int | None
 ) -> SketchCertificate:
     """Certify every input of a sketch; the method of the request is "cdf"."""
-    assert request.method.band is not None  # that of "cdf"
+    assert request.method.band is not None  # "cdf" has one
     backend = backends.resolve(backend)
     counts, n = content.counts, content.n_draws
     require_draws(least_draws(content), request)
@@ -152,7 +152,7 @@ def certify_content(
 
 
 def least_draws(content: SketchContent) -> int:
-    """Return the least number of draws of an input; refuse a sketch with an input without draws."""
+    """Return the smallest number of draws of an input; refuse an input without draws."""
     n = content.n_draws
     if not n.all():
         raise ValueError(
@@ -162,7 +162,7 @@ def least_draws(content: SketchContent) -> int:
 
 
 def require_noise(content: SketchContent, curve: Curve) -> None:
-    """Refuse a curve of another noise than that of the draws, as far as it is known."""
+    """Refuse a curve that is not that of the noise of the draws, if the noise is known."""
     if curve == GAUSSIAN:
         return
     if content.noise is not None and not isinstance(curve, Tabulated):
@@ -187,7 +187,7 @@ def bound_counts(
     displacement: float,
     **options: Any,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Certify all inputs; those with the same number of draws together, because they share a band.
+    """Certify all inputs, grouped by their number of draws, because equal numbers share a band.
 
     Parameters
     ----------
@@ -197,10 +197,10 @@ def bound_counts(
     n_draws : ndarray of int64, shape (n_inputs,)
         Sum of the counts of each input.
     displacement : float
-        Largest distance between an input and the point that its draws were made around; see
+        Largest distance between an input and the point around which its draws were made; see
         `smoothbound.noise._displaced`.
     **options
-        side, sigma, alpha, radii, thresholds, threads and curve, as the backends take them.
+        The arguments side, sigma, alpha, radii, thresholds, threads and curve of the backends.
 
     Returns
     -------
@@ -222,15 +222,15 @@ def bound_counts(
 
 
 def _band_bins(band: Band, n: int) -> int:
-    """Return the bins of a band: 0, so that every draw is a knot, or 1 for `dkw` of many draws.
+    """Return the bins of a band: 0 makes every draw a knot, and 1 is for `dkw` with many draws.
 
-    The levels of `dkw` are a formula of the counts, so none has to be made in advance.
+    The levels of `dkw` are a formula of the counts, so they are not computed in advance.
     """
     return 1 if band == "dkw" and n > _MANY_DRAWS else 0
 
 
 def loss_of(edges: NDArray[np.float64], counts: NDArray[np.uint32]) -> NDArray[np.float64]:
-    """Bound the loss against the exact bound: the widest interval that holds a draw, and rounding.
+    """Bound the loss against the exact bound: the widest interval with a draw, plus rounding.
 
     Parameters
     ----------
@@ -245,14 +245,14 @@ def loss_of(edges: NDArray[np.float64], counts: NDArray[np.uint32]) -> NDArray[n
     -----
     Let k(s) be the number of draws >= s, p(s) the level of the band there, q(s) = psi_r(p(s)), and
     e_0 < ... < e_K the edges. The exact bound is a plus the integral of q. The bound of the sketch
-    is a plus the sum of (e_j - e_{j-1}) q(e_j). Both use the same counts. p grows with k, psi_r
-    grows with p, and k falls with s. Therefore q falls. Between e_{j-1} and e_j it is at least
-    q(e_j), so the sketch is never above the exact bound. It is at most q(e_{j-1}+) there, so the
-    sketch loses at most (e_j - e_{j-1}) (q(e_{j-1}+) - q(e_j)) on this interval. That is 0 if no
-    draw lies strictly between the two edges. On the other intervals the differences of q add up to
-    at most q(a+) <= 1. The whole loss is thus at most the width of the widest interval that holds a
-    draw. The result is this width plus 1e-13 of the range for rounding. The upper side is the
-    mirror image.
+    is a plus the sum of (e_j - e_{j-1}) q(e_j). Both use the same counts. p increases with k, psi_r
+    increases with p, and k decreases with s. Therefore q decreases with s. Between e_{j-1} and e_j
+    it is at least q(e_j), so the sketch is never above the exact bound. It is at most q(e_{j-1}+)
+    there, so the sketch loses at most (e_j - e_{j-1}) (q(e_{j-1}+) - q(e_j)) on this interval. That
+    is 0 if no draw lies strictly between the two edges. On the other intervals the differences of q
+    sum to at most q(a+) <= 1. The total loss is therefore at most the width of the widest interval
+    that holds a draw. The result is this width plus 1e-13 of the range for rounding. The upper side
+    is the mirror image.
     """
     a, b = edges[0], edges[-1]
     widths, within = np.diff(edges), counts[:, 1::2]

@@ -1,6 +1,6 @@
-"""The data of a sketch: its inputs, draws and counts, and the class, sigma and noise of the draws.
+"""The data of a sketch: inputs, draws and counts, with the class, sigma and noise of the draws.
 
-The edges cut the range into cells: each edge is a cell, and so is each open interval between two
+The edges divide the range into cells: each edge is a cell, and so is each open interval between two
 neighbours. Cells are in ascending order: edge, interval, edge, ..., edge.
 """
 
@@ -38,7 +38,7 @@ Ints = NDArray[np.int64]
 
 
 def n_cells(n_edges: int) -> int:
-    """Return the number of cells that the edges make.
+    """Return the number of cells for a number of edges.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def cell_centers(edges: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def no_counts(n_inputs: int, n_edges: int) -> Counts:
-    """Return counts that are all zero, if memory holds them."""
+    """Return counts of zero, if they fit in memory."""
     size = 4 * n_inputs * n_cells(n_edges)
     if size > 2 * memory_limit():
         raise ValueError(
@@ -78,7 +78,7 @@ def no_counts(n_inputs: int, n_edges: int) -> Counts:
 
 
 def rows_of(held: Ints, name: str, index: ArrayLike | None) -> Ints:
-    """Return the positions of inputs among those of a sketch, by default of all.
+    """Return the positions of inputs in a sketch, by default of all inputs.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def rows_of(held: Ints, name: str, index: ArrayLike | None) -> Ints:
 
 
 def ascending_rows_of(held: Ints, name: str, index: ArrayLike) -> Ints:
-    """Return the positions of inputs that are named each once and in the order of a sketch.
+    """Return the positions of inputs that must be in the order of a sketch, each once.
 
     Parameters
     ----------
@@ -128,18 +128,18 @@ class SketchContent:
     index : ndarray of int64, shape (n_inputs,)
         Ids of the inputs, strictly ascending.
     selected : ndarray of int64, shape (n_inputs,)
-        The class that the scores measure; -1 where it is not known.
+        The class that the scores measure; -1 if it is not known.
     draws : ndarray of int64, shape (n, 3)
-        The intervals of the draws that were counted: id of the input, number of the first draw,
+        The intervals of counted draws: the id of the input, the number of the first draw, and the
         number after the last draw.
     counts : ndarray of uint32, shape (n_inputs, n_cells)
     edges : ndarray of float64, shape (n_edges,)
     sigma : float, tuple of float, or None
-        Noise level of the draws, or that of each input.
+        Noise level of all draws or of those of each input.
     measure, displacement, noise
-        As `ScoreSketch` takes them.
+        The arguments of `ScoreSketch`.
     seen : Seen
-        Recognises scores that were counted before, so that they are refused.
+        Recognises scores that were counted before, which are refused.
     """
 
     index: Ints
@@ -170,7 +170,7 @@ class SketchContent:
         )
 
     def check(self) -> None:
-        """Raise ValueError if draws and counts contradict each other."""
+        """Raise a ValueError if draws and counts are inconsistent."""
         first, after = self.draws[:, 1], self.draws[:, 2]
         if not ((first >= 0) & (first < after)).all():
             raise ValueError("an interval of draws is empty or begins below 0")
@@ -182,14 +182,14 @@ class SketchContent:
     # Inputs and draws
 
     def rows(self, name: str, index: ArrayLike | None) -> Ints:
-        """Return the rows of these inputs, each named at most once; see `rows_of`."""
+        """Return the rows of inputs that are named at most once; see `rows_of`."""
         rows = rows_of(self.index, name, index)
         if index is not None and np.unique(rows).size != rows.size:
             raise ValueError(f"{name} must name each input at most once")
         return rows
 
     def next_draws(self, rows: Ints, first_draw: int | None, n: int) -> Draws:
-        """Return the intervals of n more draws of each row, which follow its last by default."""
+        """Return the intervals of n more draws of each row, by default after its last draw."""
         if first_draw is None:
             first = draw_numbers.after_last(self.draws, self.index)[rows]
         else:
@@ -208,7 +208,7 @@ class SketchContent:
     # Facts about the draws
 
     def told(self, selected: Ints, sigma: levels.Sigma, noise: Kind | None) -> SketchContent:
-        """Return the same data with this class, sigma and noise; refuse a contradiction."""
+        """Return the same data with this class, sigma and noise; refuse contradictions."""
         columns = (part.tolist() for part in (self.index, self.selected, selected))
         known = [
             _agreed(f"selected of input {i}", mine, given, unknown=-1)
@@ -222,7 +222,7 @@ class SketchContent:
         )
 
     def _agreed_sigma(self, stated: levels.Sigma) -> levels.Sigma:
-        """Return the level on which the sketch and a statement agree."""
+        """Return the noise level of the sketch or that given, which must agree."""
         same = levels.first_difference(self.sigma, stated, self.index.size) < 0
         return self.sigma if same else _agreed("sigma", self.sigma, stated)
 
@@ -275,12 +275,12 @@ class SketchContent:
         return replace(self.copy(), counts=counts, edges=self.edges[kept])
 
     def merge(self, other: SketchContent) -> SketchContent:
-        """Return the data of a sketch of the draws of both.
+        """Return the data of a sketch of the draws of both sketches.
 
         Raises
         ------
         ValueError
-            If the draws do not belong together, or if a draw is in both.
+            If the draws cannot be merged, or a draw is in both sketches.
         """
         reason = self.difference(other)
         if reason is not None:
@@ -305,7 +305,7 @@ class SketchContent:
         return merged
 
     def difference(self, other: SketchContent) -> str | None:
-        """Return the reason why the draws of two sketches do not belong together, or None."""
+        """Return the reason why the draws of two sketches cannot be merged; None if they can."""
         if self.score_range != other.score_range:
             return f"their score ranges differ: {self.score_range} and {other.score_range}"
         if not np.array_equal(self.edges, other.edges):
@@ -343,23 +343,23 @@ class SketchContent:
 
 
 def _differ(words: str, name: str, one: Any, two: Any) -> str:
-    """Return words for a difference of two sketches; see `_advised`."""
+    """Return a text about a difference of two sketches; see `_advised`."""
     return _advised(f"their {words} differ: {one!r} and {two!r}", name, one, two)
 
 
 def _advised(text: str, name: str, one: Any, two: Any) -> str:
-    """Return the words for a difference, with advice if one of two sketches lacks the value."""
+    """Return a text about a difference, with advice if one of the sketches lacks the value."""
     if None not in (one, two):
         return text
     return f"{text}; if it is the same, call state({name}=...) of the sketch without it"
 
 
 def _agreed(name: str, mine: Any, given: Any, *, unknown: Any = None) -> Any:
-    """Return the value on which two statements agree; one of them may be unknown."""
+    """Return one of two values that must agree; one of them may be unknown."""
     if mine == unknown or given == mine:
         return given
     if given != unknown:
-        raise ValueError(f"{name} must be {mine!r}, as it was stated before, got {given!r}")
+        raise ValueError(f"{name} must be {mine!r}, as stated before, got {given!r}")
     return mine
 
 
@@ -374,6 +374,6 @@ def _require_same(name: str, mine: Any, theirs: Any, *, unknown: Any = None) -> 
             f"this was not stated; if it is the same, call state({name}=...) of the sketch first"
         )
     raise ValueError(
-        f"scores must be of {words.format(mine)}, as those of the sketch, got draws of "
+        f"scores must be of {words.format(mine)}, like those of the sketch, got draws of "
         f"{words.format(theirs)}"
     )

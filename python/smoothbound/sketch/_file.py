@@ -1,4 +1,4 @@
-"""Sketches on disk: one Parquet file with one row an input, and edges and measure as metadata."""
+"""Sketches on disk: a Parquet file with a row for each input, and metadata such as the edges."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smoothbound.sketch._draws.repeats import Seen
 __all__ = ["FORMAT", "read", "write"]
 
 FORMAT = 4
-# Older files have "stretches" instead of "sample". Their keys were made otherwise and are ignored.
+# Older files have "stretches" instead of "sample". Their keys have another form and are ignored.
 # Format 1 has no checksum. Before format 3 the index was called input, before format 4 the selected
 # class was called predicted.
 _READABLE = (1, 2, 3, 4)
@@ -40,12 +40,12 @@ def _schema(n_edges: int, version: int = FORMAT) -> pa.Schema:
 
 
 def write(path: str | Path, content: SketchContent) -> None:
-    """Write a sketch to a file, which replaces `path` once it is complete and on the disk.
+    """Write a sketch to a file, which replaces `path` once it is complete on the disk.
 
     Raises
     ------
     StoreError
-        If it cannot be written; `path` is then as it was.
+        If the file cannot be written. `path` then keeps its old content.
     """
     ends = np.searchsorted(content.draws[:, 0], content.index, side="right")
     intervals = [content.draws[i:j] for i, j in pairwise([0, *ends.tolist()])]
@@ -73,19 +73,19 @@ def write(path: str | Path, content: SketchContent) -> None:
 
 
 def read(path: str | Path) -> SketchContent:
-    """Read the data of a sketch. `ScoreSketch` checks that its parts fit together.
+    """Read the data of a sketch. `ScoreSketch` checks its consistency.
 
     Raises
     ------
     StoreError
-        If there is no such file, it is not a sketch, or it is damaged.
+        If the file does not exist, is not a sketch, or is damaged.
     """
     table, is_sealed = sealed.read_table(path)
     about = _about(path, table.schema)
     if about["format"] > 1:
         sealed.require(path, is_sealed)
     if empty := [name for name in table.column_names if _has_nulls(table.column(name))]:
-        raise StoreError(f"{path} is damaged: there are numbers missing in {empty}")
+        raise StoreError(f"{path} is damaged: numbers are missing in {empty}")
     first, after = table.column("first_draw"), table.column("after_last_draw")
     lengths = np.asarray(pc.list_value_length(first))
     if not np.array_equal(lengths, np.asarray(pc.list_value_length(after))):
@@ -108,7 +108,7 @@ def read(path: str | Path) -> SketchContent:
 
 
 def _about(path: str | Path, schema: pa.Schema) -> dict[str, Any]:
-    """Return the metadata of a sketch: edges, measure and the like."""
+    """Return the metadata of a sketch, such as edges and measure."""
     try:
         about: dict[str, Any] = dict(json.loads((schema.metadata or {})[sealed.METADATA_KEY]))
         version = checks.count("format", about["format"])

@@ -33,7 +33,7 @@ class SketchLevelCertificate(LevelCertificate):
     index : ndarray of int64, shape (n_inputs,)
         Ids of the inputs.
     selected : ndarray of int64, shape (n_inputs,)
-        The class that the scores measure; -1 where the sketch does not know it.
+        The class that the scores measure; -1 if the sketch does not record it.
     n_draws : ndarray of int64, shape (n_inputs,)
         Number of draws of each input.
     """
@@ -76,7 +76,7 @@ def certify_levels(
 def _bounds(
     content: SketchContent, request: Request, share: OneSide, backend: Backend, threads: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bound one side; the inputs with the same number of draws together."""
+    """Bound one side. Inputs with the same number of draws are grouped."""
     options: dict[str, Any] = level_options(request, share, backend)
     options["radii"] = outward(options["radii"], content.displacement)
     n_inputs, n_levels, n_draws = len(content.index), len(request.levels), content.n_draws

@@ -26,9 +26,9 @@ def certify_each(
     request: Request,
     sigma: NDArray[np.float64] | None,
 ) -> Made:
-    """Certify inputs with noise levels of their own, those with the same one together.
+    """Certify inputs that have noise levels of their own. Those with the same level are grouped.
 
-    With `sigma` the one of the request does not matter. Without, it is that of all inputs.
+    If `sigma` is None, all inputs have the noise level of the request.
     """
     if sigma is None:
         return certify(content, request)

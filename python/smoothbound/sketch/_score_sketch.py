@@ -1,4 +1,4 @@
-"""Sketches: scores reduced to counts over fixed edges, which are small and certifiable later."""
+"""Sketches: counts of scores over fixed edges, which are small and can be certified later."""
 
 from __future__ import annotations
 
@@ -40,63 +40,63 @@ Counts = NDArray[np.uint32]
 class ScoreSketch:
     """Counts of the scores of one or many inputs over fixed edges.
 
-    The edges cut the range [a, b] into cells: each edge is a cell, and so is each open interval
-    between two neighbours. The counts of the cells give the exact number of draws that are >= an
-    edge, and of those that are <= it. Theorem 2 with the edges as knots can therefore certify any
-    threshold, radius and alpha later, without the scores. A sketch of an input takes 32 KiB with
-    the default of 4096 intervals, for any number of draws. Sketches of different draws add up
+    The edges divide the range [a, b] into cells: each edge is a cell, and so is each open interval
+    between two neighbours. The counts of the cells give the exact numbers of draws that are >= an
+    edge and <= an edge. Theorem 2 with the edges as knots can therefore certify any threshold,
+    radius and alpha later, without the scores. The sketch of an input takes 32 KiB with the default
+    of 4096 intervals, whatever the number of draws. Sketches of different draws can be added
     exactly and in any order: ``a + b == b + a`` and ``(a + b) + c == a + (b + c)``, bit for bit.
 
-    Each draw of an input has a number, and a sketch records the numbers that it holds, as half-open
-    intervals. A number that comes again is refused, because a draw counted twice would make a
-    certificate false. **To be safe, number the draws** (`first_draw`, or the `Draws` of a sampler).
-    Scores without a number count as further draws. The sketch then looks for a repetition among
-    the scores themselves. It finds
+    Each draw of an input has a number, and a sketch records the numbers that it holds as half-open
+    intervals. A number that occurs again is refused, because a draw that is counted twice would
+    make a certificate false. **To be safe, number the draws** (`first_draw`, or the `Draws` of a
+    sampler). Scores without a number count as further draws. The sketch then searches the scores
+    themselves for repetitions. It finds
 
-    - an array that begins like one of the latest 4096 arrays. On another device this shows when the
-      counts are first needed.
-    - in host memory, a part of an earlier array, or scores that are twice in one array. If n scores
-      are counted, and m neighbours among them a second time, the probability of finding this is
-      about 1 - exp(-1024 m / n), because a sample of stretches of 32 draws is remembered.
+    - an array that begins like one of the latest 4096 arrays. For scores on another device this
+    shows when the counts are first needed. - in host memory, a part of an earlier array, or scores
+    that occur twice in one array. If n scores are counted, and m consecutive ones among them a
+    second time, the probability of finding this is about 1 - exp(-1024 m / n), because a sample of
+    stretches of 32 draws is kept.
 
-    It cannot find repeated scores of few different values, such as 0 and 1, because other draws
-    look the same. Nor can it find single draws, draws in another order, or draws of another input.
-    The probability that it takes other draws for a repetition is below 2^-30, for any ties.
+    It cannot find repeated scores with few different values, such as 0 and 1, because other draws
+    look the same. It cannot find single draws, draws in another order, or draws of another input
+    either. The probability that it mistakes other draws for a repetition is below 2^-30, even with
+    ties.
 
-    Threads may share a sketch: each array is counted as a whole, one array after the other.
+    Threads may share a sketch: whole arrays are counted one after the other.
 
     Parameters
     ----------
     index : int or array-like of int, shape (n_inputs,)
         Ids of the inputs, strictly ascending; n stands for 0 ... n - 1.
     edges : int or array-like of float
-        Number of equal intervals of the range, at most 2^20; or the edges themselves, which ascend
-        strictly from a to b.
+        Number of equal intervals of the range, at most 2^20, or the edges themselves, strictly
+        ascending from a to b.
     score_range : (float, float)
         Range [a, b] of the confidence measure.
     measure : str
         Name of the confidence measure.
     selected : array-like of int, shape (n_inputs,), optional
-        The class of each input that the scores measure, at least 0; -1 where it is not known.
+        The class of each input that the scores measure, at least 0; -1 if it is not known.
     sigma : float or array-like, shape (n_inputs,), optional
-        Noise level of the draws, > 0, in the units of the model's input, or that of the draws of
-        each input (`certify` says when this certifies anything). A merge or a certificate with
-        another sigma is refused.
+        Noise level of all draws or of those of each input, > 0, in the units of the model's input.
+        A merge or a certificate with another sigma is refused.
     displacement : float, default 0
-        Largest distance between an input and the lattice point that its draws were made around, in
-        the same units. Certificates allow for it (`smoothbound.noise._displaced`).
+        Largest distance between an input and the lattice point around which its draws were made, in
+        the same units. Certificates allow for it (docs/noise.md).
     noise : {"lattice", "gaussian"}, optional
-        Kind of the noise of the draws, as in `smoothbound.noise.Noise`; "gaussian" for all noise
-        that was added in floating point. Certificates of Gaussian noise are no proof, and say so if
-        the kind is known.
+        Kind of the noise of the draws, as in `smoothbound.noise.Noise`; "gaussian" stands for all
+        noise that was added in floating point. Certificates of such noise are not a proof, and
+        state this if the kind is known.
 
-    A class, sigma or kind of noise that is not given here comes from the first `Draws` that are
-    counted, or is given later by `state`.
+    A class, sigma or kind of noise that is not given here is taken from the first `Draws` that are
+    counted, or can be given later by `state`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of the kind or in the range stated above.
+        If an argument has the wrong type or is outside the range stated above.
 
     Examples
     --------
@@ -136,12 +136,12 @@ class ScoreSketch:
         self._hold(content)
 
     def _hold(self, content: SketchContent, unusable: str = "") -> None:
-        """Hold data that is consistent and that nothing else changes."""
+        """Hold consistent data that no other object changes."""
         self._shared = SharedContent(content, unusable)
 
     @property
     def _content(self) -> SketchContent:
-        """The data, without counts that have not come back from other devices."""
+        """The data, without counts that are still on other devices."""
         return self._shared.content
 
     # Contents
@@ -170,20 +170,20 @@ class ScoreSketch:
 
     @property
     def selected(self) -> NDArray[np.int64]:
-        """Class of each input, shape (n_inputs,); -1 where it was not stated."""
+        """Class of each input, shape (n_inputs,); -1 if it was not stated."""
         return _frozen(self._content.selected)
 
     predicted = formerly("predicted", "selected")
 
     @property
     def sigma(self) -> float | NDArray[np.float64] | None:
-        """Noise level of the draws, or of those of each input, if it was stated."""
+        """Noise level of all draws or of those of each input; None if it was not stated."""
         known = self._content.sigma
         return _frozen(np.array(known)) if isinstance(known, tuple) else known
 
     @property
     def displacement(self) -> float:
-        """Largest distance between an input and the point that its draws were made around."""
+        """Largest distance between an input and the point around which its draws were made."""
         return self._content.displacement
 
     @property
@@ -197,7 +197,7 @@ class ScoreSketch:
 
         Column 2 j counts the scores at edge j, and column 2 j + 1 those strictly between the edges
         j and j + 1. Reading this property waits for scores that are being counted on other devices.
-        Later updates change the array. Copy it to keep the counts of now.
+        Later updates change the array, so copy it to keep the present counts.
         """
         with self._shared.lock:
             return _frozen(self._shared.current().counts)
@@ -212,7 +212,7 @@ class ScoreSketch:
         """The recorded intervals of draws, shape (n, 3), sorted by input and draw.
 
         The columns are the id of the input, the number of the first draw, and the number after the
-        last draw. Intervals that touch are joined.
+        last draw. Adjacent intervals are joined.
         """
         return _frozen(self._content.draws)
 
@@ -251,22 +251,21 @@ class ScoreSketch:
     ) -> None:
         """Record the class, sigma or noise of the draws, if the sketch was made without them.
 
-        Two sketches merge only if they have the same class, sigma and noise on record.
+        Two sketches can be merged only if they record the same class, sigma and noise.
 
         Parameters
         ----------
         selected : array-like of int, shape (n_inputs,), optional
-            The class of each input that the scores measure; -1 leaves an input as it is.
+            The class of each input that the scores measure; -1 does not change an input.
         sigma : float or array-like, shape (n_inputs,), optional
-            Noise level, or that of each input.
-        noise : {"lattice", "gaussian"}, optional
-            Kind of the noise.
+            Noise level, or that of each input. noise : {"lattice", "gaussian"}, optional Kind of
+            the noise.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is not of the kind or in the range stated above, or contradicts what is
-            on record. Nothing is changed then.
+            If an argument has the wrong type or is outside the range stated above, or contradicts
+            the recorded values. Then nothing is changed.
 
         Examples
         --------
@@ -298,30 +297,29 @@ class ScoreSketch:
         Parameters
         ----------
         scores : array of floats, shape (n_inputs, n_draws), or an iterable of such arrays
-            In float16, float32 or float64, or in bfloat16 with torch: NumPy of any layout, torch on
-            any device, or anything with DLPack. A tensor on another device is counted there, and
-            only the counts come to the host, when they are first needed. A generator, a DataLoader
-            or another iterable of arrays is a stream. Its arrays hold successive draws, and those
-            before an error stay counted. `Draws` of a sampler are scores of one input under the
-            numbers of these draws.
+            Scores in float16, float32 or float64, or in bfloat16 with torch: a NumPy array of any
+            layout, a torch tensor on any device, or an object with DLPack. A tensor on another
+            device is counted there, and only the counts are copied to the host when they are first
+            needed. A generator, a DataLoader or another iterable of arrays is a stream. Its arrays
+            hold consecutive draws, and those before an error stay counted. `Draws` of a sampler are
+            scores of one input with the numbers of these draws.
         index : array-like of int, shape (n_inputs,), optional
-            Ids of the inputs that the rows belong to, each at most once; by default all, in
-            ascending order.
+            Ids of the inputs of the rows, each at most once; by default all, in ascending order.
         first_draw : int, optional
             Number of the first of these draws, at least 0. By default it follows the last recorded
             draw of the input, which states that these are new draws. If several machines draw, or
-            if a stream may begin again, give each draw its own number.
+            if a stream may start again, give each draw a number of its own.
         backend : {"cpp", "numba"}, optional
-            By default the C++ core, or numba where the core is missing.
+            The implementation to use: by default the C++ core, or numba if the core is missing.
         threads : int, optional
-            Number of threads, 1 to 1024; by default as many as suit the work and the machine.
+            Number of threads, from 1 to 1024. By default it depends on the work and the machine.
 
         Raises
         ------
         TypeError, ValueError
             If the scores do not have this shape or type, one of them is NaN or outside the range, a
-            draw is on record already, or scores without `first_draw` repeat earlier ones in a way
-            that chance cannot explain. Nothing is counted then. For scores on another device, bad
+            draw is already recorded, or scores without `first_draw` repeat earlier ones in a way
+            that chance cannot explain. Then nothing is counted. For scores on another device, bad
             scores and repetitions show when the counts are first needed, and the sketch cannot be
             used any more.
         """
@@ -337,14 +335,14 @@ class ScoreSketch:
     # Merging
 
     def __add__(self, other: ScoreSketch) -> ScoreSketch:
-        """Merge two sketches of different draws; an input may be in both or in one of them.
+        """Merge two sketches of different draws. An input may be in one of them or in both.
 
         Raises
         ------
         ValueError
             If their edges, ranges, measures, sigma or noise differ, if the classes of an input in
-            both differ, or if a draw is in both. A value that is on record in one sketch alone
-            counts as a difference, until `state` records it in the other.
+            both differ, or if a draw is in both. A value that only one sketch records counts as a
+            difference until `state` records it in the other.
         """
         if not isinstance(other, ScoreSketch):
             return NotImplemented
@@ -358,12 +356,12 @@ class ScoreSketch:
         Parameters
         ----------
         index : array-like of int
-            Their ids, strictly ascending.
+            Ids of the inputs, strictly ascending.
 
         Raises
         ------
         TypeError, ValueError
-            If one of them is not in the sketch, or they do not ascend.
+            If an id is not in the sketch, or the ids do not ascend.
         """
         with self._shared.lock:
             return self._holding(self._shared.current().select(index))
@@ -376,12 +374,12 @@ class ScoreSketch:
         Parameters
         ----------
         kept : array-like of int
-            Positions of these edges, strictly ascending, the first and the last among them.
+            Positions of these edges, strictly ascending, including the first and the last.
 
         Raises
         ------
         TypeError, ValueError
-            If they are no such positions, or an end is missing.
+            If these are not positions of edges, or an end is missing.
 
         Examples
         --------
@@ -427,7 +425,7 @@ class ScoreSketch:
         Raises
         ------
         StoreError
-            If there is no such file, or if it is not a sketch, damaged or inconsistent.
+            If the file does not exist, is not a sketch, or is damaged or inconsistent.
         """
         with name_the_extra():
             from smoothbound.sketch._file import read
@@ -436,11 +434,11 @@ class ScoreSketch:
         try:
             return cls.from_content(content)
         except (TypeError, ValueError) as error:
-            raise StoreError(f"{path} is not a sound sketch: {error}") from error
+            raise StoreError(f"{path} is not a valid sketch: {error}") from error
 
     @classmethod
     def from_content(cls, content: SketchContent) -> ScoreSketch:
-        """Make a sketch from its data, as `save` writes them. The sketch takes over the counts.
+        """Make a sketch from its data, as written by `save`. The sketch takes over the counts.
 
         Raises
         ------
@@ -519,37 +517,37 @@ class ScoreSketch:
         threads: int | None = None,
         constant_within: ArrayLike | None = None,
     ) -> SketchCertificate | SketchLevelCertificate:
-        """Certify every input by Theorem 2, with the edges as knots; or levels of its scores.
+        """Certify every input by Theorem 2 with the edges as knots, or levels of its scores.
 
         `certify_scores` has the formula.
 
         Parameters
         ----------
         sigma : float or array-like, shape (n_inputs,), optional
-            Noise level of the draws, or that of each input; by default the recorded one, from which
-            it must not differ.
+            Noise level of all draws or of those of each input; by default the recorded one, which
+            it must equal.
         curve, radii, thresholds, alpha, band, sides, statistic, levels, backend, threads
             As in `certify_scores`.
         constant_within : float or array-like, shape (n_inputs,), optional
-            As in `certify_scores`, which says when a noise level for each input certifies anything.
+            Radius of a ball around each input on which sigma is constant, as in `certify_scores`.
 
         Returns
         -------
         SketchLevelCertificate
-            For a probability or a quantile. At edges, probabilities are those that `certify_scores`
-            finds from the scores. Other levels, and quantiles, are moved to an edge on the safe
-            side.
+            The result for a probability or a quantile. At edges, bounds on probabilities are those
+            of `certify_scores` from the scores. Other levels and quantiles are moved to an edge on
+            the safe side.
         SketchCertificate
-            For the mean. Up to rounding, a lower bound is never above the one that
-            `certify_scores` finds from the scores with every draw as a knot, and at most `loss`
-            below it. For the upper bound it is the other way round.
-            `smoothbound.sketch._certify.loss_of` has the proof.
+            The result for the mean. Up to rounding, a lower bound is at most that of
+            `certify_scores` from the scores with every draw as a knot, and below it by at most
+            `loss`. An upper bound is at least that of `certify_scores`, and above it by at most
+            `loss`. `smoothbound.sketch._certify.loss_of` has the proof.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is not of the kind or in the range stated above, or if an input has no
-            draws or too few to certify anything at this alpha.
+            If an argument has the wrong type or is outside the range stated above, or if an input
+            has no draws or too few to certify anything at this alpha.
         """
         with self._shared.lock:
             content = self._shared.current()

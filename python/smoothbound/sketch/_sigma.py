@@ -1,4 +1,4 @@
-"""The noise level of the draws of a sketch: one for all inputs, one for each, or not known."""
+"""The noise level of the draws of a sketch: one for all inputs, one for each, or unknown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 
 
 def checked(value: object, n_inputs: int) -> Sigma:
-    """Return a stated level, or one for each input, if all are positive and finite.
+    """Return a level, or one for each input, after checks that all are positive and finite.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def checked(value: object, n_inputs: int) -> Sigma:
 
 
 def of_draws(known: Sigma, value: object, index: Ints) -> float | tuple[float, ...]:
-    """Return the level at which draws are certified: a stated one must be the recorded one.
+    """Return the level at which draws are certified; a given level must be the recorded one.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def of_draws(known: Sigma, value: object, index: Ints) -> float | tuple[float, .
     Raises
     ------
     TypeError, ValueError
-        If it is no level, differs from the recorded one, or neither of them is known.
+        If the value is not a level, differs from the recorded one, or neither is known.
     """
     stated = checked(value, index.size)
     if stated is None:
@@ -66,12 +66,12 @@ def of_draws(known: Sigma, value: object, index: Ints) -> float | tuple[float, .
 
 
 def of_each(sigma: Sigma, n_inputs: int) -> tuple[float | None, ...]:
-    """Return the level of each input; None where it is not known."""
+    """Return the level of each input; None if it is not known."""
     return sigma if isinstance(sigma, tuple) else (sigma,) * n_inputs
 
 
 def first_difference(one: Sigma, other: Sigma, n_inputs: int) -> int:
-    """Return the row of the first input whose level differs, -1 if there is none.
+    """Return the row of the first input whose level differs; -1 if there is none.
 
     Examples
     --------
@@ -90,10 +90,10 @@ def of_rows(sigma: Sigma, rows: Ints) -> Sigma:
 
 
 def difference(one: Sigma, other: Sigma, shared: Ints, mine: Ints, theirs: Ints) -> str | None:
-    """Return the reason why draws of these levels do not belong together, or None.
+    """Return the reason why draws with these levels cannot be merged; None if they can.
 
-    One level that is stated for all inputs holds for later ones too, so that two such levels must
-    be the same. Otherwise the inputs that are in both must have the same.
+    A level for all inputs holds for later inputs too, so two such levels must be equal. Otherwise
+    the levels of the inputs in both sketches must be equal.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ def test_an_array_that_was_counted_before_is_refused(backend):
     sketch = ScoreSketch(5)
     sketch.update(scores, backend=backend)
     for again in (scores, scores.copy(), np.asfortranarray(scores), iter([scores])):
-        with pytest.raises(ValueError, match=r"scores must be of other draws .*the very same"):
+        with pytest.raises(ValueError, match=r"scores must be of other draws .*the same"):
             sketch.update(again, backend=backend)
     with pytest.raises(ValueError, match="draws 0 to 999 and 0 to 999 overlap"):
         sketch.update(scores, first_draw=0, backend=backend)

@@ -62,7 +62,9 @@ def test_counts_draws_of_several_levels():
         np.testing.assert_array_equal(made.lower[[i]], expected.lower)
         np.testing.assert_array_equal(made.radius[[i]], expected.radius)
     later = smoothed.with_sigma(0.25).draw(x[1], n=50, index=5, first_draw=500)
-    with pytest.raises(ValueError, match=r"scores must be of sigma = 0\.5, as those of the sketch"):
+    with pytest.raises(
+        ValueError, match=r"scores must be of sigma = 0\.5, like those of the sketch"
+    ):
         sketch.update(later)
     with pytest.raises(ValueError, match="make the sketch with displacement="):
         ScoreSketch(IDS, sigma=SIGMA).update(draws[0])
@@ -112,7 +114,7 @@ def test_levels_are_stated_later():
     sketch.state(sigma=SIGMA)
     assert sketch == filled()
     sketch.state(sigma=SIGMA)
-    with pytest.raises(ValueError, match="as it was stated before"):
+    with pytest.raises(ValueError, match="as stated before"):
         sketch.state(sigma=0.25)
     uniform = filled(sigma=0.5)
     uniform.state(sigma=[0.5] * 3)

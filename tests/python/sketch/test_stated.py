@@ -19,7 +19,7 @@ def test_draws_of_a_sampler_count_once_under_their_numbers():
     sketch = ScoreSketch([3, 7], selected=[0, draws.selected], **about)
     sketch.update(draws)
     for again in (draws, sampler.draw(x, n0=10, n=300, index=7), iter([draws])):
-        with pytest.raises(ValueError, match="of input 7, the draws 0 to 299 and 0 to 299 overlap"):
+        with pytest.raises(ValueError, match="for input 7, the draws 0 to 299 and 0 to 299 overlap"):
             sketch.update(again)
     sketch.update(more)
     assert sketch.n_draws.tolist() == [0, 500]
@@ -56,11 +56,11 @@ def test_draws_of_another_class_noise_level_or_measure_do_not_mix():
         if draws.selected == first.selected:
             sketch.update(draws, first_draw=200 * k)
         else:
-            with pytest.raises(ValueError, match=f"of class {first.selected}, as those of the sk"):
+            with pytest.raises(ValueError, match=f"of class {first.selected}, like those of the sk"):
                 sketch.update(draws, first_draw=200 * k)
     same = sum(draws.selected == first.selected for draws in drawn)
     assert sketch.n_draws.tolist() == [200 * same]
-    with pytest.raises(ValueError, match=r"of sigma = 0\.5, as those of the sketch"):
+    with pytest.raises(ValueError, match=r"of sigma = 0\.5, like those of the sketch"):
         sketch.update(sampled(sigma=0.25, first_draw=10_000))
     margin = ScoreSketch(score_range=(-1, 1), measure="margin", displacement=first.displacement)
     with pytest.raises(ValueError, match="of the measure 'margin' of the sketch, got draws of 'sc"):
@@ -76,7 +76,7 @@ def test_draws_of_another_kind_of_noise_do_not_mix():
     sketch = ScoreSketch(displacement=lattice.displacement)
     sketch.update(lattice)
     assert (sketch.noise, ScoreSketch().noise) == ("lattice", None)
-    with pytest.raises(ValueError, match="must be of noise = 'lattice', as those of the sketch"):
+    with pytest.raises(ValueError, match="must be of noise = 'lattice', like those of the sketch"):
         sketch.update(gaussian)
     with pytest.raises(ValueError, match="must have the same noise, got lattice and gaussian"):
         replace(lattice, displacement=0.0) + gaussian
@@ -116,8 +116,8 @@ def test_what_a_sketch_was_told_is_not_changed():
     sketch.state(selected=[-1, 4])
     assert sketch.selected.tolist() == [3, 4]
     for changed, said in (
-        ({"selected": [3, 5]}, "selected of input 5 must be 4, as it was stated before, got 5"),
-        ({"sigma": 0.25}, "sigma must be 0.5, as it was stated"),
+        ({"selected": [3, 5]}, "selected of input 5 must be 4, as stated before, got 5"),
+        ({"sigma": 0.25}, "sigma must be 0.5, as stated"),
         ({"noise": "gaussian", "selected": [3, 4]}, "noise must be 'lattice'"),
     ):
         with pytest.raises(ValueError, match=said):

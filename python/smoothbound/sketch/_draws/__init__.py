@@ -1,1 +1,1 @@
-"""Draws on their way into a sketch: counted, numbered, and compared with earlier ones."""
+"""Counting of draws into a sketch, with their numbers and a comparison with earlier draws."""

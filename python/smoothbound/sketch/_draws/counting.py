@@ -1,4 +1,4 @@
-"""Counting of scores into the data of a sketch, which threads may share."""
+"""Counting of scores into the data of a sketch that threads may share."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def count(
     backend: Backend | None,
     threads: int | None,
 ) -> None:
-    """Add scores to the counts of a sketch. If one is bad, none is added.
+    """Add scores to the counts of a sketch. If a score is bad, none is added.
 
     Parameters
     ----------
@@ -45,9 +45,8 @@ def count(
         The sketch. Its counts change, its draws do not.
     scores : ndarray, shape (n_rows, n_draws)
     rows : ndarray of int64, shape (n_rows,)
-        The input that each row belongs to.
-    draws : ndarray of int64, shape (n_rows, 3)
-        The interval of draws of each row, for errors.
+        The input that each row belongs to. draws : ndarray of int64, shape (n_rows, 3) The interval
+        of draws of each row, for errors.
     backend, threads
         As in `ScoreSketch.update`.
 
@@ -81,14 +80,14 @@ def _counter(backend: Backend, edges: bytes) -> Any:
 
 
 class SharedContent:
-    """The data of a sketch, to which threads add scores: one array after the other, each whole.
+    """The data of a sketch to which threads add scores, one whole array after the other.
 
     Attributes
     ----------
     content : SketchContent
-        The data, without counts that have not come back from other devices; see `current`.
+        The data, without counts that are still on other devices; see `current`.
     unusable : str
-        The reason why the sketch cannot be used any more; empty if it can.
+        The reason why the sketch cannot be used any more; empty if it can be used.
     lock : threading.RLock
         Held while scores are added.
     """
@@ -97,7 +96,7 @@ class SharedContent:
         self.content = content
         self.unusable = unusable
         self.lock = threading.RLock()
-        self._pending: PendingCounts | None = None  # counts that have not come back yet
+        self._pending: PendingCounts | None = None  # counts that are still on other devices
 
     def tell(self, selected: NDArray[np.int64], sigma: Sigma, noise: Kind | None) -> None:
         """Record the class, sigma or noise of the draws; see `SketchContent.told`."""
@@ -114,7 +113,7 @@ class SharedContent:
     ) -> int:
         """Count draws of a sampler, which carry their class, sigma and kind of noise.
 
-        Arguments and result are those of `add`, but `index` is as `ScoreSketch.update` takes it.
+        The arguments and the result are those of `add`, with the `index` of `ScoreSketch.update`.
         """
         if index is None and draws.index is not None:
             index = [draws.index]
@@ -141,7 +140,7 @@ class SharedContent:
     ) -> int:
         """Count the scores of one array; return the number of draws of an input.
 
-        Draws of a sampler (`drawn`) are also refused if they come again under other numbers.
+        Draws of a sampler (`drawn`) are refused even if they come again with other numbers.
         """
         elsewhere = arguments.is_elsewhere(scores)
         table: Any = arguments.checked_tensor(scores) if elsewhere else as_scores(scores)
@@ -164,9 +163,9 @@ class SharedContent:
             marks = seen.marks(new[:, 0], table)
             if not numbered and seen.has(marks):
                 raise ValueError(
-                    "scores must be of other draws than those counted before, and are in part "
-                    "the very same ones; a draw must be counted once only (if they are other "
-                    "draws all the same, number them with first_draw)"
+                    "scores must be of other draws than those counted before, but are in part "
+                    "the same ones; a draw must be counted only once (if they are other "
+                    "draws nevertheless, number them with first_draw)"
                 )
             with self._as_a_whole():
                 count(self.content, table, rows, new, backend=backend, threads=threads)
@@ -178,7 +177,7 @@ class SharedContent:
     def _as_a_whole(self) -> Iterator[None]:
         """Make the sketch unusable if it is interrupted between counting and recording draws."""
         self.unusable = (
-            "an update of the sketch was interrupted, so that its counts may be of other draws "
+            "an update of the sketch was interrupted, so its counts may be of other draws "
             "than it records; begin a new sketch"
         )
         try:
@@ -193,7 +192,7 @@ class SharedContent:
             raise ValueError(self.unusable)
 
     def _on_devices(self) -> PendingCounts:
-        """Return the counts that have not come back from other devices."""
+        """Return the counts that are still on other devices."""
         from smoothbound.sketch._draws.device_counts import PendingCounts
 
         if self._pending is None:
@@ -228,7 +227,7 @@ class SharedContent:
 
 @contextmanager
 def locked(*shared: SharedContent) -> Iterator[None]:
-    """Hold the locks of the data of sketches, in an order that is the same for all threads."""
+    """Hold the locks of sketches, in an order that is the same for all threads."""
     with ExitStack() as stack:
         for one in sorted(shared, key=id):
             stack.enter_context(one.lock)

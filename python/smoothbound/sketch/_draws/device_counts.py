@@ -1,4 +1,4 @@
-"""Counts of scores on the torch device that holds them. They come to the host when needed."""
+"""Counts of scores on their torch device, copied to the host when they are needed."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class CellFinder:
         self._of_type: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
 
     def find(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the cell of each score, and whether it is a number within the edges.
+        """Return the cell of each score, and whether the score is a number within the edges.
 
-        Scores that are not have the cell after the last.
+        Scores that are not within the edges have the cell after the last.
         """
         least, on_edge = self._thresholds(scores.dtype)
-        # The number of edges <= the score. NaN reaches all of them, and fails the test below.
+        # The number of edges <= the score. NaN counts for all edges, and fails the test below.
         reached = torch.bucketize(scores, least, right=True)
         last = (reached - 1).clamp_(0, least.numel() - 1)
         tied = (scores == least[last]) & on_edge[last]
@@ -47,7 +47,7 @@ class CellFinder:
         return torch.where(valid, 2 * last + 1 - tied.long(), n_cells(least.numel())), valid
 
     def _thresholds(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Return the least number of a type that is >= each edge, and whether it equals the edge.
+        """Return the smallest number of a type that is >= each edge, and whether both are equal.
 
         A score of that type is >= the edge if and only if it is >= this number.
         """
@@ -80,7 +80,7 @@ class DeviceCounts:
         self._device = device
         self._cells = CellFinder(device, edges)
         self._n_cells = n_cells(edges.size)
-        # One cell more, for scores that are NaN or out of range.
+        # One more cell, for scores that are NaN or out of range.
         self._counts = torch.zeros(n_inputs * (self._n_cells + 1), dtype=torch.int64, device=device)
         self._first_bad = torch.full((), _NONE, dtype=torch.int64, device=device)
         self._added = 0  # scores so far
@@ -93,7 +93,7 @@ class DeviceCounts:
         scores : Tensor of floats, shape (n_rows, n_draws)
             On the device of these counts.
         rows : Tensor of int64, shape (n_rows,), optional
-            The inputs that the rows belong to; by default all.
+            The inputs of the rows; by default all.
 
         Returns
         -------
@@ -115,7 +115,7 @@ class DeviceCounts:
         return start
 
     def take(self) -> tuple[NDArray[np.uint32], int]:
-        """Wait for the device and return the counts, and the position of the first bad score.
+        """Wait for the device; return the counts and the position of the first bad score.
 
         Returns
         -------
@@ -130,7 +130,7 @@ class DeviceCounts:
 
 
 class QueuedScores(NamedTuple):
-    """Scores whose counts have not come back from their device yet.
+    """Scores whose counts are still on their device.
 
     Attributes
     ----------
@@ -140,7 +140,7 @@ class QueuedScores(NamedTuple):
     draws : ndarray of int64, shape (n_rows, 3)
         The interval of draws of each row.
     numbered : bool
-        Whether the caller numbered the draws. They are then not refused as a repetition.
+        Whether the caller numbered the draws. If so, they are not refused as a repetition.
     some : ndarray of int64
         Ids of some of the inputs.
     beginning : Tensor, shape (some.size, n)
@@ -156,7 +156,7 @@ class QueuedScores(NamedTuple):
 
 
 class PendingCounts:
-    """Counts of a sketch that have not come back from other devices.
+    """Counts of a sketch that are still on other devices.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ class PendingCounts:
         Parameters
         ----------
         seen : Seen
-            Recognises scores that were counted before. It remembers these scores too.
+            Recognises scores that were counted before. These scores are added to it.
 
         Raises
         ------
@@ -215,7 +215,7 @@ class PendingCounts:
                 raise ValueError(
                     "scores must be of other draws than those counted before: scores of draws "
                     f"{queued.draws[0, 1]} to {queued.draws[0, 2] - 1}, counted on "
-                    f"{queued.device}, begin with the very same ones; begin a new sketch"
+                    f"{queued.device}, begin with the same ones; begin a new sketch"
                 )
             seen.add(marks)
         return [counts for counts, _ in taken.values()]

@@ -1,4 +1,4 @@
-"""The draws that a sketch holds, as intervals of their numbers, so that none is counted twice."""
+"""The numbers of the draws in a sketch, as intervals, so that no draw is counted twice."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 
 __all__ = ["LAST", "Draws", "after_last", "join", "totals"]
 
-LAST = 2**63 - 1  # an int64 holds no greater number
+LAST = 2**63 - 1  # the largest int64
 
 Draws = NDArray[np.int64]  # (n, 3): input, first draw, draw after the last
 
 
 def join(*parts: Draws) -> Draws:
-    """Sort intervals of draws and join those that touch, so that equal sets have equal intervals.
+    """Sort intervals of draws and join adjacent ones, so that equal sets have equal intervals.
 
     Raises
     ------
     ValueError
-        If two of them overlap.
+        If two intervals overlap.
     """
     draws: Draws = np.concatenate(parts)
     draws = draws[np.lexsort((draws[:, 1], draws[:, 0]))]
@@ -28,7 +28,7 @@ def join(*parts: Draws) -> Draws:
         i = int(np.argmax(overlap))
         one, two = draws[i], draws[i + 1]
         raise ValueError(
-            f"a draw must be counted once only: of input {one[0]}, the draws {one[1]} to "
+            f"a draw must be counted only once: for input {one[0]}, the draws {one[1]} to "
             f"{one[2] - 1} and {two[1]} to {two[2] - 1} overlap; if they are different draws, "
             "number them differently with first_draw"
         )
@@ -40,7 +40,7 @@ def join(*parts: Draws) -> Draws:
 
 
 def totals(draws: Draws, index: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many draws each input has. The ids in `index` ascend."""
+    """Return the number of draws of each input. The ids in `index` ascend."""
     total: NDArray[np.int64] = np.zeros(index.size, np.int64)
     np.add.at(total, np.searchsorted(index, draws[:, 0]), draws[:, 2] - draws[:, 1])
     return total

@@ -1,9 +1,9 @@
-"""Recognition of scores that were counted before: a draw counted twice makes a certificate false.
+"""Recognition of scores that were counted before, because counting twice makes certificates false.
 
-Two things are remembered. The *beginnings* of the latest arrays show that a whole array comes
-again. A sample of *stretches*, which are 32 successive draws of an input, shows that a part of an
-earlier array comes again. The part may begin anywhere, because the scores of a stretch alone decide
-whether the stretch is in the sample.
+Two kinds of data are kept. The *beginnings* of the latest arrays show that a whole array is
+repeated. A sample of *stretches*, which are 32 consecutive draws of an input, shows that a part of
+an earlier array is repeated. The part may begin anywhere, because only the scores of a stretch
+decide whether it is in the sample.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from smoothbound._utils.spread import evenly_spread
 __all__ = ["Marks", "Seen", "begin", "mark", "marks"]
 
 _ROWS, _DRAWS = 4, 32  # rows and draws of a beginning; a stretch has as many draws
-_BITS = 64  # other draws begin the same with a probability of at most 2^-64
-_STRETCH_BITS = 96  # more stretches are compared than beginnings
+_BITS = 64  # other draws have the same beginning with probability at most 2^-64
+_STRETCH_BITS = 96  # more, because more stretches than beginnings are compared
 _REMEMBERED = 4096  # beginnings
 _SAMPLE = 1024  # stretches
 _BLOCK = 2**20  # scores at a time
 _CHUNK = 2**16  # scores whose ranks stay in the cache
 _LEVELS = 2**64 // 64  # number of keys of one level
-_FIRST_LEVEL = 3  # one stretch in 2^3 is looked at
+_FIRST_LEVEL = 3  # one stretch in 2^3 is examined
 _VARIED = 64  # least number of different values among 1024; with fewer, chance repeats stretches
 
-_FACTOR = np.uint32(0xC2B2AE35)  # with it, 0, 1/2, 1 and -1 begin no stretch
+_FACTOR = np.uint32(0xC2B2AE35)  # chosen so that 0, 1/2, 1 and -1 do not begin a stretch
 _PLACES = np.arange(1, _DRAWS + 1, dtype=np.uint64) << np.uint64(32)
 
 Keys = NDArray[np.uint64]  # ascending; the 6 high bits are 63 - level, the others a digest
@@ -39,12 +39,12 @@ _NONE: Keys = np.empty(0, np.uint64)
 
 
 class Marks(NamedTuple):
-    """Marks by which the scores of an array are recognised.
+    """Marks that identify the scores of an array.
 
     Attributes
     ----------
     beginning : bytes or None
-        Digest of the beginning; None if chance could repeat the beginning.
+        Digest of the beginning; None if the beginning could repeat by chance.
     stretches : ndarray of uint64
         Keys of a sample of the stretches.
     repeats : bool
@@ -59,9 +59,9 @@ class Marks(NamedTuple):
 class Seen:
     """The beginnings of the latest arrays, and a sample of stretches of all arrays.
 
-    The sample holds at most 1024 stretches of any number of scores. Suppose that n scores are
-    counted, and m neighbours among them a second time. The probability that this is missed is about
-    exp(-1024 m / n), but exp(-m / 8) for n below 8192.
+    The sample holds at most 1024 stretches for any number of scores. Suppose that n scores are
+    counted, and m consecutive ones among them a second time. The probability of missing this is
+    about exp(-1024 m / n), or exp(-m / 8) for n below 8192.
     """
 
     def __init__(self, beginnings: Iterable[bytes] = (), stretches: Keys = _NONE) -> None:
@@ -87,11 +87,11 @@ class Seen:
         return self | Seen()
 
     def marks(self, index: NDArray[np.int64], scores: NDArray[np.floating]) -> Marks:
-        """Return the marks of an array, without stretches that cannot enter the sample."""
+        """Return the marks of an array without stretches that cannot enter the sample."""
         return marks(index, scores, _level(self._stretches))
 
     def has(self, made: Marks) -> bool:
-        """Say whether scores of these marks were counted before, or twice in one array."""
+        """Return whether scores with these marks were counted before, or twice in one array."""
         known = made.beginning in self._beginnings
         return known or made.repeats or bool(np.isin(made.stretches, self._stretches).any())
 
@@ -112,7 +112,7 @@ def begin(scores: Any) -> tuple[NDArray[np.int64], Any]:
 
 
 def mark(index: NDArray[np.int64], beginning: NDArray[np.floating]) -> bytes | None:
-    """Return a digest that recognises a beginning; None if chance could repeat the beginning.
+    """Return a digest that identifies a beginning; None if the beginning could repeat by chance.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def mark(index: NDArray[np.int64], beginning: NDArray[np.floating]) -> bytes | N
     -----
     A sequence of m independent draws has probability at most exp(-m H) under every distribution,
     where H is the entropy of its own frequencies. Among sequences with D different values, H is
-    least if one value has all the other draws; hence m H >= (D - 1) log m.
+    smallest if one value has all the other draws, so m H >= (D - 1) log m.
 
     Examples
     --------
@@ -179,13 +179,13 @@ def _blocks(
 
 
 def _stretches(index: NDArray[np.int64], block: NDArray[np.float32], level: int) -> Keys:
-    """Return the keys of the stretches of a level and above, if chance does not repeat them."""
+    """Return the keys of the stretches of a level and above that do not repeat by chance."""
     scores, width = block.ravel(), block.shape[1]
     if _different(scores[None, :1024])[0] + 1 < min(_VARIED, block.size):
         return _NONE
     starts = _starts(scores.view(np.uint32), max(level, _FIRST_LEVEL))
     rows, places = np.divmod(starts, width)
-    whole = places <= width - _DRAWS  # the others would reach into the next row
+    whole = places <= width - _DRAWS  # other stretches would extend into the next row
     starts, rows = starts[whole], rows[whole]
     windows = sliding_window_view(scores, _DRAWS)[starts]
     rare = _different(windows) * np.log2(_DRAWS) >= _STRETCH_BITS
@@ -202,7 +202,7 @@ def _starts(bits: NDArray[np.uint32], level: int) -> NDArray[np.int64]:
     """Return where stretches of a level begin: at scores whose rank begins with `level` ones.
 
     The rank of a score is the product of its bits with a constant, modulo 2^32. This function reads
-    every score, so its arrays fit into the cache and are used again.
+    every score, so its arrays fit in the cache and are reused.
     """
     least = np.uint32(2**32 - 2 ** (32 - level))
     ranks, chosen = np.empty(_CHUNK, np.uint32), np.empty(_CHUNK, np.bool_)
@@ -216,7 +216,7 @@ def _starts(bits: NDArray[np.uint32], level: int) -> NDArray[np.int64]:
 
 
 def _different(values: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return how many different values each row has, less one."""
+    """Return the number of different values of each row, minus one."""
     ordered = np.sort(values, axis=1)
     return np.asarray(np.count_nonzero(ordered[:, 1:] != ordered[:, :-1], axis=1))
 
@@ -233,11 +233,11 @@ def _mixed(numbers: Keys) -> Keys:
 
 
 def _ascending(keys: Keys) -> Keys:
-    """Return keys in ascending order, each once."""
+    """Return keys in ascending order without repetition."""
     ordered = np.sort(keys)
     return np.concatenate([ordered[:1], ordered[1:][ordered[1:] != ordered[:-1]]])
 
 
 def _level(keys: Keys) -> int:
-    """Return the level below which no stretch can enter a sample any more."""
+    """Return the level below which stretches cannot enter a sample any more."""
     return 0 if keys.size < _SAMPLE else 63 - int(keys[-1]) // _LEVELS
