@@ -1,4 +1,4 @@
-"""Binary certificates of other noises: what the probability of an event can fall to within R."""
+"""Binary certificates of other noises: the least probability of an event within a radius R."""
 
 from smoothbound._utils.faces import face
 

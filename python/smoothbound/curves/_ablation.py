@@ -20,24 +20,24 @@ _UNIT = 2.0**-53
 
 @dataclass(frozen=True)
 class Ablation(Curve):
-    """All but `kept` of `pixels` pixels hidden, against l0: psi_R(p) = max(p - Delta(R), 0).
+    """Ablation of all but `kept` of `pixels` pixels against l0: psi_R(p) = max(p - Delta(R), 0).
 
-    The pixels that stay are chosen uniformly at random, and R counts the pixels that may change;
-    a pixel is a position with all its channels. Delta(R) = 1 - C(d - R, k) / C(d, k), with d pixels
-    of which k stay, is the probability that a changed pixel stays. A fraction of a pixel cannot
-    change, so R is rounded down to a whole number.
+    The visible pixels are chosen uniformly at random, and R is the number of pixels that may
+    change. A pixel is a position with all its channels. Delta(R) = 1 - C(d - R, k) / C(d, k), with
+    d pixels of which k are visible, is the probability that a changed pixel is visible. R is
+    rounded down to a whole number, because fractions of pixels cannot change.
 
     Parameters
     ----------
     pixels : int
         d, the number of pixels, at most 2^24.
     kept : int
-        k, how many of them stay, from 1 to d.
+        k, the number of visible pixels, from 1 to d.
 
     Raises
     ------
     TypeError, ValueError
-        If one of them is not such a number.
+        If `pixels` or `kept` is not a whole number, or is out of range.
 
     References
     ----------
@@ -87,7 +87,7 @@ class Ablation(Curve):
         return p if r < 1.0 else lowered(p, self.loss(math.floor(r)))
 
     def loss(self, changed: int) -> float:
-        """Return Delta, rounded up: the probability that one of the changed pixels stays."""
+        """Return Delta, rounded up: the probability that a changed pixel is visible."""
         if changed > self.pixels - self.kept:
             return 1.0
         few, many = sorted((changed, self.kept))  # C(d - R, k) / C(d, k) is symmetric in R and k

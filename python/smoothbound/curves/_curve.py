@@ -1,4 +1,4 @@
-"""What every curve can do: bound the probability of an event at each point within a radius."""
+"""The base class of curves, which bound the probability of an event within a radius."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ Vector = NDArray[np.float64]
 class Curve(ABC):
     """A binary certificate: the function psi_R of one noise and one measure of distance.
 
-    If the noise around x meets an event with probability p, then the noise around any x' within R
-    of x meets it with probability at least psi_R(p). Theorem 2 needs no more of a noise
-    (docs/other-noises.md). psi_R does not decrease in p or increase in R, and psi_0(p) = p.
+    If an event has the probability p under the noise around x, it has at least the probability
+    psi_R(p) under the noise around any x' within R of x. This is all that Theorem 2 needs to know
+    about the noise (docs/other-noises.md). psi_R does not decrease in p or increase in R, and
+    psi_0(p) = p.
 
     Attributes
     ----------
     name : str
         The name for ``curve=``, ``--curve`` and files.
     distance : str
-        In which radii are measured, such as ``"l1"``.
+        The distance that radii measure, such as ``"l1"``.
     axis : str
-        What the axis of the radius says in a figure.
+        Label of the axis of the radius in figures.
     meaning : str
-        What sigma and R are, in the words of a report.
+        Description of sigma and R for reports.
     has_scale : bool
-        Whether ``sigma`` is the scale of the noise, so that psi depends on R / sigma alone. Without
+        Whether ``sigma`` is the scale of the noise, so that psi depends only on R / sigma. Without
         a scale, R has units of its own, and `sigma` must be left out.
     convex : bool
         Whether psi_R is convex, which Theorem 1 (``bound="mean"``) needs.
@@ -58,7 +59,7 @@ class Curve(ABC):
 
     @property
     def size(self) -> int:
-        """How many numbers the curve holds."""
+        """The number of numbers that the curve holds."""
         return 0
 
     def lower(self, p: ArrayLike, radius: float, sigma: float = 1.0) -> Vector:
@@ -80,8 +81,8 @@ class Curve(ABC):
         Raises
         ------
         TypeError, ValueError
-            If an argument is not of the kind or in the range stated above, or the radius is beyond
-            those that the curve knows.
+            If an argument has the wrong type or is outside the range stated above, or the radius is
+            larger than those of the curve's table.
 
         Examples
         --------
@@ -93,7 +94,7 @@ class Curve(ABC):
         return self.between(at, _up(1.0 - at), self.scaled(radius, sigma))
 
     def upper(self, p: ArrayLike, radius: float, sigma: float = 1.0) -> Vector:
-        """Return 1 - psi_R(1 - p), rounded up, elementwise: the most that p can rise to.
+        """Return 1 - psi_R(1 - p), rounded up, elementwise: the largest value to which p can rise.
 
         The arguments, the result and the errors are those of `lower`.
 
@@ -116,7 +117,7 @@ class Curve(ABC):
         return at
 
     def scaled(self, radius: float, sigma: float) -> float:
-        """Return R / sigma, rounded up; of a curve without a scale R itself, once checked."""
+        """Return R / sigma, rounded up; for a curve without a scale return R after checks."""
         radius = checks.non_negative("radius", radius)
         sigma = checks.positive("sigma", sigma)
         if not self.has_scale:
@@ -129,11 +130,11 @@ class Curve(ABC):
 
     @property
     def farthest(self) -> float:
-        """The largest radius that the curve knows: infinite, but for a table."""
+        """The largest radius of the curve, which is infinite except for a table."""
         return math.inf
 
     def require_radius(self, name: str, radius: float) -> None:
-        """Refuse a radius beyond those that the curve knows."""
+        """Refuse a radius that is larger than those of the curve."""
         if radius > self.farthest:
             raise ValueError(
                 f"{name} must be at most {self.farthest!r}, the largest radius of the curve, got "
@@ -141,7 +142,7 @@ class Curve(ABC):
             )
 
     def between(self, p: Vector, q: Vector, r: float) -> Vector:
-        """Bound psi_r from below at the probabilities that are at least p and at least 1 - q.
+        """Bound psi_r from below at probabilities of at least p and at least 1 - q.
 
         Near 1 a double holds q = 1 - p more precisely than p.
         """
@@ -152,13 +153,14 @@ class Curve(ABC):
 
     @abstractmethod
     def _between(self, p: Vector, q: Vector, r: float) -> Vector:
-        """Return what `between` returns for r > 0, before it is clipped to [0, p]."""
+        """Return the result of `between` for r > 0, before it is clipped to [0, p]."""
 
     def sample(self, x: ArrayLike, n: int, rng: np.random.Generator, sigma: float = 1.0) -> Vector:
         """Return noisy copies of an input, in floating point.
 
-        x + noise is rounded, and no certificate accounts for that: with Gaussian, uniform and
-        Laplace noise it is no proof (docs/noise.md). Ablation has no such limit.
+        x + noise is rounded, and certificates do not account for that. Certificates from Gaussian,
+        uniform and Laplace copies are therefore not a proof (docs/noise.md). Ablation does not have
+        this limitation.
 
         Parameters
         ----------
@@ -178,8 +180,8 @@ class Curve(ABC):
         Raises
         ------
         TypeError, ValueError
-            If an argument is not of the kind or in the range stated above, or the noise is not
-            known, as that of a table.
+            If an argument has the wrong type or is outside the range stated above, or the noise is
+            unknown, as for a table.
 
         Examples
         --------
@@ -190,14 +192,14 @@ class Curve(ABC):
         ((2, 3), [2, 2])
         """
         checks.instance("rng", rng, np.random.Generator)
-        self.scaled(0.0, sigma)  # refuses a sigma that is none
+        self.scaled(0.0, sigma)  # refuses an invalid sigma
         return self._sample(checks.numbers("x", x), checks.count("n", n), rng, sigma)
 
     def _sample(self, x: Vector, n: int, rng: np.random.Generator, sigma: float) -> Vector:
         raise ValueError(f"curve must be of a noise that is known, got {self.name!r}")
 
     def plain(self) -> Any:
-        """Return the curve as JSON holds it; `curve` reads it back."""
+        """Return the curve as a value for JSON; `curve` reads it back."""
         return self.name
 
     def for_core(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ CDF_ERROR = 4e-13  # relative, of scipy.special.ndtr, far in the tail
 
 @dataclass(frozen=True)
 class Gaussian(Curve):
-    """N(0, sigma^2 I) against l2: psi_R(p) = Phi(Phi^-1(p) - R / sigma).
+    """Gaussian noise N(0, sigma^2 I) against l2: psi_R(p) = Phi(Phi^-1(p) - R / sigma).
 
     References
     ----------

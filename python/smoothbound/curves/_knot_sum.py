@@ -1,4 +1,4 @@
-"""Theorem 2 for any curve, knot by knot: what the core has in cpp/src/knot_sum.cpp, in NumPy."""
+"""Theorem 2 for any curve, knot by knot, in NumPy; the core has it in cpp/src/knot_sum.cpp."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["KnotSum", "largest_radius", "probabilities"]
 Vector = NDArray[np.float64]
 
 _UNIT = 2.0**-53
-_BLOCK = 64  # the sum of a block errs by as many units
+_BLOCK = 64  # the error of the sum of a block is as many units
 _RESOLUTION = 1e-14  # of r, in units of 1 + r
 
 
@@ -32,7 +32,7 @@ def probabilities(z: Vector) -> tuple[Vector, Vector]:
 
 @dataclass(frozen=True)
 class KnotSum:
-    """The gaps between knots, with bounds on the probability of a score beyond each."""
+    """The gaps between knots, with bounds on the probability of a score beyond each knot."""
 
     gaps: Vector
     p: Vector
@@ -75,14 +75,14 @@ def _last(radii: Sequence[float], excess: Callable[[float], float]) -> float:
 
 
 def _largest(excess: Callable[[float], float]) -> float:
-    """Find where an excess that is positive at 0 ends, by the Illinois rule."""
+    """Find the end of an excess that is positive at 0, by the Illinois rule."""
     low, low_weight = 0.0, excess(0.0)
     high, high_weight = 1.0, excess(1.0)
     while high_weight > 0.0:
         low, low_weight = high, high_weight
         high *= 2.0
         high_weight = excess(high)
-    side: bool | None = None  # which end the last step moved: the other's weight is then halved
+    side: bool | None = None  # the end that the last step moved; the other's weight is halved
     for step in range(200):
         if high - low <= _RESOLUTION * (1.0 + low):
             break

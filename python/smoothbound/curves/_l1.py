@@ -88,7 +88,7 @@ class L1Laplace(Curve):
         return x + rng.laplace(scale=sigma, size=(n, *x.shape))
 
     def _between(self, p: Vector, q: Vector, r: float) -> Vector:
-        # A smaller E is that of a larger radius. The bound at that radius holds here too.
+        # A smaller E belongs to a larger radius, whose bound holds here too.
         e = math.exp(-r) * (1.0 - _FEW_UNITS)
         if e < 1e-300:  # the rounding of numbers this small is not relative
             return np.zeros_like(p)

@@ -24,13 +24,13 @@ NAMES = (*_NAMED, "ablation-K-of-D")
 
 
 def curve(value: object) -> Curve:
-    """Return the curve of a name, or a curve as it is.
+    """Return the curve with a name, or a curve itself.
 
     Parameters
     ----------
     value : str, dict or Curve
         "gaussian", "l1-uniform", "l1-laplace", or "ablation-K-of-D", which keeps K of D pixels. A
-        dict has the arguments of `Tabulated`, as files hold them: radii, p and values.
+        dict holds the arguments of `Tabulated`, as in files: radii, p and values.
 
     Returns
     -------
@@ -39,8 +39,8 @@ def curve(value: object) -> Curve:
     Raises
     ------
     TypeError, ValueError
-        If there is no such curve, an argument of it is not in its range, or it is of a class of
-        your own.
+        If the curve does not exist, one of its arguments is out of range, or it is an object of a
+        class of your own.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def curve(value: object) -> Curve:
 
 
 def _table(values: dict[Any, Any]) -> Tabulated:
-    """Return the table of a dict, whose errors say that they are about the curve."""
+    """Return the table of a dict, with errors that name the curve."""
     try:
         return table_of(values)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A curve that is given by its values."""
+"""A curve that is given by a table of values."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _TOLERANCE = 1e-12  # of convexity, because the values of a convex function are 
 class Tabulated(Curve):
     """The values of psi_R on a grid of p, at one radius or several.
 
-    Between two points of the grid the value at the lower point counts, and below the first point
-    it is 0. Between two radii the values of the next larger radius count. Both are sound for every
-    psi that these values bound from below. At R = 0 it is psi_0(p) = p.
+    Between two points of the grid the value at the lower point is used, and below the first point
+    the value is 0. Between two radii the values of the next larger radius are used. Both are valid
+    for every psi that these values bound from below. At R = 0 the value is psi_0(p) = p.
 
-    Nothing here can check that psi is a certificate of the noise: that is the caller's proof.
-    ``bound="mean"`` needs a psi that is convex, between the points of the grid too, or that holds
-    for classifiers with randomness of their own. Here only the values can be checked.
+    The class cannot check that psi is a certificate of the noise, which the caller must prove.
+    ``bound="mean"`` needs a psi that is convex between the points of the grid too, or that holds
+    for classifiers with randomness of their own. Only the values are checked.
 
     Parameters
     ----------
     radii : array-like, shape (n_radii,)
-        Radii >= 0, ascending, in the units of the inputs: there is no `sigma` with this curve.
+        Radii >= 0, ascending, in the units of the inputs. This curve has no `sigma`.
     p : array-like, shape (n_points,)
         The grid, ascending, in [0, 1].
     values : array-like, shape (n_radii, n_points), or (n_points,) for a single radius
@@ -46,8 +46,8 @@ class Tabulated(Curve):
     Raises
     ------
     TypeError, ValueError
-        If they are not of these shapes or in these ranges. The error names the first value that is
-        not.
+        If an argument has the wrong shape or is out of range. The error names the first wrong
+        value.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class Tabulated(Curve):
         return (
             "The radius, in the distance of a table of psi at the radii "
             f"{', '.join(map(exact, self.radii[:8]))}{', ...' if len(self.radii) > 8 else ''}. "
-            "That the table holds is the proof of its author."
+            "The author of the table must have proved it."
         )
 
     @property
@@ -125,12 +125,12 @@ class Tabulated(Curve):
         path : str or Path
             The file, which is replaced if it exists. With the ending .npz it holds NumPy arrays,
             with any other JSON. The name should end with .npz or .json, because
-            ``smoothbound bounds --curve FILE`` tells a file from a name by that.
+            ``smoothbound bounds --curve FILE`` recognises files by it.
 
         Raises
         ------
         StoreError
-            If it cannot be written.
+            If the file cannot be written.
         """
         place = checks.path("path", path)
         with atomic_write(place) as file:
@@ -138,7 +138,7 @@ class Tabulated(Curve):
 
     @classmethod
     def load(cls, path: str | Path) -> Tabulated:
-        """Read a table with the keys radii, p and values. No code in the file is run.
+        """Read a table with the keys radii, p and values. No code in the file is executed.
 
         Parameters
         ----------
@@ -153,7 +153,7 @@ class Tabulated(Curve):
         Raises
         ------
         StoreError
-            If the file cannot be read, or is not such a table. The error says why.
+            If the file cannot be read, or is not such a table. The error states the reason.
 
         Examples
         --------
@@ -176,12 +176,12 @@ class Tabulated(Curve):
 
 
 def table_of(values: object) -> Tabulated:
-    """Return the table of a dict, as JSON holds it.
+    """Return the table of a dict from JSON.
 
     Raises
     ------
     TypeError, ValueError
-        If it has other keys than the arguments of `Tabulated`, or they are no table.
+        If its keys are not the arguments of `Tabulated`, or the values are not a table.
     """
     if not isinstance(values, dict) or set(values) != set(files.KEYS):
         raise ValueError(
@@ -192,7 +192,7 @@ def table_of(values: object) -> Tabulated:
 
 
 def _require_table(radii: Vector, p: Vector, values: Vector) -> None:
-    """Refuse a table that is not one."""
+    """Refuse arguments that are not a valid table."""
     for name, grid in (("radii", radii), ("p", p)):
         if not grid.size:
             raise ValueError(f"{name} must not be empty")

@@ -57,7 +57,7 @@ def test_is_read_back_from_a_file(tmp_path):
         (b"[1, 2]", r"the keys 'radii', 'p' and 'values', and no other, got \[1, 2\]"),
         (b"{}", "the keys 'radii', 'p' and 'values', and no other, got {}"),
         (b'{"radii": [1], "p": [1], "values": [0.5], "sigma": 1}', "and no other, got"),
-        (b'{"radii": [1], "radii": [2], "p": [1], "values": [0.5]}', "a key is there twice"),
+        (b'{"radii": [1], "radii": [2], "p": [1], "values": [0.5]}', "a key occurs twice"),
         (b'{"radii": [1], "p": [1], "values": [NaN]}', r"lie in \[0, p\].*got values"),
         (b'{"radii": [1], "p": [1], "values": [1.5]}', r"lie in \[0, p\].*= 1.5"),
         (b'{"radii": [1], "p": [1], "values": "high"}', "values must be numbers"),
