@@ -1,6 +1,6 @@
 """The command line, `smoothbound`: one module for each command.
 
-torch, Matplotlib and other packages are imported when a command runs. So ``--help`` is quick, and a
+torch, Matplotlib and other packages are imported when a command runs, so ``--help`` is quick, and a
 command needs only the packages that it uses.
 """
 
@@ -34,7 +34,7 @@ __all__ = ["app", "main"]
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a command as Ctrl-C does."""
+    """SIGTERM, which ends a command like Ctrl-C."""
 
 
 def _end_as_by_hand(*_: object) -> None:
@@ -42,7 +42,7 @@ def _end_as_by_hand(*_: object) -> None:
 
 
 class _Commands(typer.core.TyperGroup):
-    """Turns errors that a user can correct into one line and the exit status `ERROR`."""
+    """A group of commands that prints errors of the user as one line and exits with `ERROR`."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -52,7 +52,7 @@ class _Commands(typer.core.TyperGroup):
             print_error(str(error) if _is_of_a_file(error) else as_typed(str(error), ctx))
         except OSError as error:
             if isinstance(error, BrokenPipeError):
-                raise  # the reader of the output has closed it
+                raise  # the program that reads the output has closed it
             print_error(_words(error))
         except MemoryError as error:
             print_error(f"not enough memory: {error}" if error.args else "not enough memory")
@@ -83,7 +83,7 @@ app = typer.Typer(
     help="Certified confidence for classifiers smoothed with Gaussian noise.",
     cls=_Commands,
     no_args_is_help=True,
-    pretty_exceptions_enable=False,  # a plain traceback is what a report of a bug needs
+    pretty_exceptions_enable=False,  # a bug report needs a plain traceback
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -116,4 +116,4 @@ def main() -> None:
     """Run the command line; the entry point of the `smoothbound` program."""
     readable_anywhere()
     signal.signal(signal.SIGTERM, _end_as_by_hand)
-    app(prog_name="smoothbound")  # also as python -m smoothbound, so that it completes this name
+    app(prog_name="smoothbound")  # the same name for python -m smoothbound, for shell completion

@@ -1,4 +1,4 @@
-"""Notes about a finished run that looks wrong, such as one that certified nothing."""
+"""Notes about finished runs that look wrong, such as a run that certified nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from smoothbound.store._results import Results
 
 __all__ = ["concerns"]
 
-_FEW = 10  # with fewer inputs, shares say little
-_CHANCE = 0.05  # level of the test that more are right than by chance
+_FEW = 10  # with fewer inputs, shares mean little
+_CHANCE = 0.05  # level of the test of whether more predictions are right than by chance
 
 
 def concerns(results: Results, *, normalised: bool = False) -> Iterator[str]:
@@ -23,8 +23,8 @@ def concerns(results: Results, *, normalised: bool = False) -> Iterator[str]:
     ----------
     results : Results
     normalised : bool
-        Whether the outputs for the first image lie in [0, 1] with rows that sum to 1. A network
-        that returns anything else for one input does not return probabilities.
+        Whether the outputs for the first image lie in [0, 1] and sum to 1. If they do not, the
+        network does not return probabilities.
     """
     settings = results.settings
     failed = results.array("status") == "failed"
@@ -41,41 +41,41 @@ def concerns(results: Results, *, normalised: bool = False) -> Iterator[str]:
     kept = drawn & ((results.array("predicted") >= 0) | stopped)
     if not kept.any():
         causes = [
-            f"the network is not made for noise of sigma {exact(settings.sigma)} in the units of "
-            "its input",
+            f"the network is not trained for noise of sigma {exact(settings.sigma)} in the units "
+            "of its input",
             "the images are not in the range that it was trained on",
             f"{settings.n} draws are too few",
         ]
         if settings.outputs == "logits" and normalised:
-            causes.append("it returns probabilities, which were taken for logits")
+            causes.append("it returns probabilities, but --outputs is logits")
         if settings.cutoff is not None:
             causes.append(f"the cut-off {exact(settings.cutoff)} is too high")
-        yield f"every input was abstained from. Likely causes: {'; '.join(causes)}"
+        yield f"the classifier abstained on every input. Likely causes: {'; '.join(causes)}"
     yield from _classes(selected[drawn], label[drawn])
 
 
 def _classes(selected: Ints, label: Ints) -> Iterator[str]:
-    """Yield a note if the selected classes hardly agree with the labels."""
+    """Yield a note if few of the selected classes agree with the labels."""
     right, total = int((selected == label).sum()), len(label)
     n_classes = int(max(selected.max(), label.max())) + 1
     if total < _FEW or n_classes < 2:
         return
     if len(np.unique(selected)) == 1:
         yield (
-            f"the network gives class {selected[0]} for every input: it may not be trained, not "
-            "for these images, or not for this noise"
+            f"the network predicts class {selected[0]} for every input: it may be untrained, or "
+            "not trained for these images or this noise"
         )
     elif _by_chance(right, total, n_classes):
         yield (
-            f"the class is right for {right} of {total} inputs, as by chance among {n_classes} "
-            "classes. Likely causes: labels that number the classes in another order than the "
-            "network does, images in another order of channels or another range, a network that is "
-            "not trained for these images or this noise"
+            f"the class is right for {right} of {total} inputs, no more than by chance among "
+            f"{n_classes} classes. Likely causes: labels in another order than the outputs of "
+            "the network, images with another order of channels or another range, a network "
+            "that is not trained for these images or this noise"
         )
 
 
 def _by_chance(right: int, total: int, n_classes: int) -> bool:
-    """Return whether the share that is right is no larger than chance explains."""
+    """Return whether the share of right predictions is explained by chance."""
     from scipy.stats import binomtest
 
     return bool(binomtest(right, total, 1 / n_classes, "greater").pvalue > _CHANCE)

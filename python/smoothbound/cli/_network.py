@@ -1,4 +1,4 @@
-"""The network of `certify`: it is loaded, smoothed, tried with one image, and checked."""
+"""The network of `certify`: loading, smoothing, a trial with one image, and checks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Network", "versions"]
 
 @dataclass(frozen=True)
 class Network:
-    """The network and how it runs; the fields are the options as they were typed."""
+    """The options of the network and of how it runs, as they were typed."""
 
     checkpoint: Path | None
     arch: str | None
@@ -47,7 +47,7 @@ class Network:
     threads: int | None
 
     def check(self, *, here: bool = True) -> None:
-        """Refuse options that name no network or no device, before anything is loaded.
+        """Refuse options without a network or a valid device before anything is loaded.
 
         Parameters
         ----------
@@ -57,7 +57,7 @@ class Network:
         Raises
         ------
         ValueError, TypeError
-            If there is no network, or no such device.
+            If there is no network, or the device does not exist.
         """
         from smoothbound._utils.devices import best_device
         from smoothbound.models._factory import TIMM
@@ -78,20 +78,20 @@ class Network:
             best_device(self.device)
 
     def load(self, dataset: Dataset, data: str) -> tuple[nn.Module, Info]:
-        """Return the network and the facts in its file, and print remarks about the file.
+        """Return the network and the information in its file, and print remarks about the file.
 
         Raises
         ------
         CheckpointError, ModelError
-            If it cannot be loaded, or does not take the images of `dataset`, which ``--data`` calls
-            `data`.
+            If the network cannot be loaded, or does not take the images of `dataset`. `data` is the
+            name that ``--data`` states.
         """
         from smoothbound._utils.devices import best_device
         from smoothbound.models import checkpoint as checkpoints
         from smoothbound.models._factory import LIBRARIES
 
         if self.arch is not None and ":" in self.arch and not self.arch.startswith(LIBRARIES):
-            sys.path.insert(0, str(Path.cwd()))  # the user's own modules lie there
+            sys.path.insert(0, str(Path.cwd()))  # modules of the user are there
         model, info = checkpoints.load(
             self.checkpoint,
             best_device(self.device),
@@ -105,7 +105,7 @@ class Network:
             info.num_classes is not None and info.num_classes < dataset.num_classes
         ):
             raise CheckpointError(
-                f"{self.checkpoint or info.arch} takes images of shape {info.shape} and knows "
+                f"{self.checkpoint or info.arch} takes images of shape {info.shape} and has "
                 f"{info.num_classes} classes; {data} has shape {dataset.shape} and "
                 f"{dataset.num_classes} classes"
             )
@@ -136,17 +136,18 @@ class Network:
     def introduce(
         self, smoothed: SmoothedClassifier, noise: Noise, dataset: Dataset
     ) -> OutputSummary | None:
-        """Describe in one line the outputs of the network for the first image.
+        """Print a line about the outputs of the network for the first image.
 
         Returns
         -------
         OutputSummary or None
-            Summary of its outputs; None if it failed, which the run reports for every input.
+            Summary of the outputs; None if the network failed, which the run reports for every
+            input.
 
         Raises
         ------
         CheckpointError
-            If the data have labels that the network cannot return.
+            If the data have labels for which the network has no output.
         """
         image, _ = dataset[0]
         seen = None
@@ -155,9 +156,9 @@ class Network:
             say(f"model: {seen}", Console(stderr=True))
             if seen.outputs == "logits" and seen.normalised and self.outputs is None:
                 note(
-                    "these look like probabilities, and a second softmax makes every score small: "
-                    "state --outputs probabilities, or --outputs logits if they are logits all the "
-                    "same"
+                    "these look like probabilities, and a second softmax would make every score "
+                    "small: state --outputs probabilities, or --outputs logits if they are "
+                    "logits after all"
                 )
             if dataset.num_classes > seen.classes:
                 raise CheckpointError(
@@ -174,13 +175,13 @@ class Network:
                 else ""
             )
             note(
-                f"the images are on no stated grid{advice}: they are placed on a fine lattice, and "
-                f"radii are stated {ceil_decimal(2 * displacement, 6)} smaller for it"
+                f"the images have no stated grid{advice}: they are moved to a fine lattice, and "
+                f"radii are {ceil_decimal(2 * displacement, 6)} smaller because of it"
             )
         return seen
 
     def compare(self, info: Info, sigma: float, num_classes: int) -> None:
-        """Note a checkpoint that was trained under another sigma or for more classes."""
+        """Print a note if a checkpoint was trained with another sigma or for more classes."""
         path = self.checkpoint
         if path is None:
             return
@@ -197,18 +198,18 @@ class Network:
                 f"and is smoothed with {sigma}"
             )
         if info.num_classes is not None and info.num_classes > num_classes:
-            note(f"{path.name} knows {info.num_classes} classes, and the data have {num_classes}")
+            note(f"{path.name} has {info.num_classes} classes, but the data have {num_classes}")
 
 
 def _check_names(names: tuple[str, ...] | None, dataset: Dataset) -> None:
-    """Refuse data whose classes have the names of the network's in another order."""
+    """Refuse data with the class names of the network in another order."""
     if names is None or dataset.classes is None:
         return
     for label, name in enumerate(dataset.classes):
         if name in names and names.index(name) != label:
             raise CheckpointError(
                 f"the class {name!r} is the label {label} of the data, and the output "
-                f"{names.index(name)} of the network, so that every result would be wrong: give "
+                f"{names.index(name)} of the network, so every result would be wrong: give "
                 "the data labels in the order of the network"
             )
 
@@ -224,7 +225,7 @@ def _batch_size(text: str) -> Any:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that compute, for the results."""
+    """Return the versions of the packages that compute, which results record."""
     import numpy as np
     import torch
 

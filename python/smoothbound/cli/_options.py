@@ -67,7 +67,7 @@ Alpha = Annotated[
     typer.Option(
         callback=checked_alpha,
         help="Failure probability of each stated certificate. It holds only if alpha, the bound, "
-        "the band, the numbers of draws and the seed are fixed before a look at any result: the "
+        "the band, the numbers of draws and the seed are fixed before any result is seen: the "
         "best of 20 runs is false up to 20 times as often (docs/choices.md).",
     ),
 ]
@@ -75,8 +75,8 @@ Radii = Annotated[
     str | None,
     typer.Option(
         metavar="NUMBERS",
-        help="Radii, in the units of the input, separated by commas: 0,0.25,0.5. By default from "
-        "0 to 4 sigma in steps of sigma / 4, and the multiples of 0.25 among them.",
+        help="Radii in the units of the input, separated by commas, such as 0,0.25,0.5. By "
+        "default from 0 to 4 sigma in steps of sigma / 4, and the multiples of 0.25 among them.",
         show_default=False,
     ),
 ]
@@ -84,7 +84,7 @@ Thresholds = Annotated[
     str | None,
     typer.Option(
         metavar="NUMBERS",
-        help="Thresholds to certify the radius of, separated by commas.",
+        help="Thresholds for which to find the certified radius, separated by commas.",
         show_default="the middle of the range",
     ),
 ]
@@ -104,12 +104,12 @@ NBins = Annotated[
 
 
 def numbers(option: str, text: str) -> list[float]:
-    """Read numbers separated by commas or blanks, in increasing order and each once.
+    """Read numbers separated by commas or blanks; return them sorted and without repetition.
 
     Raises
     ------
     ValueError
-        If a part of the text is not a number, or there is none.
+        If a part of the text is not a number, or the text is empty.
 
     Examples
     --------
@@ -128,12 +128,12 @@ def numbers(option: str, text: str) -> list[float]:
 
 
 def indices_of(text: str) -> list[int]:
-    """Read positions separated by commas or blanks, from the text or from the file it names.
+    """Read positions separated by commas or blanks, from the text or from a file that it names.
 
     Raises
     ------
     ValueError
-        If there is neither such a file nor only whole numbers in the text.
+        If the text is neither the name of a file nor whole numbers.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def classes_of(text: str) -> Names:
     Raises
     ------
     ValueError
-        If they are neither "all" nor whole numbers.
+        If the text is neither "all" nor whole numbers.
 
     Examples
     --------
@@ -176,7 +176,7 @@ def classes_of(text: str) -> Names:
 
 
 def methods(bounds: list[str], bands: list[str], n_bins: int | None) -> tuple[Method, ...]:
-    """Return a method for each bound, and for each band that it uses; the strongest is the last.
+    """Return a method for each bound and each of its bands, with the strongest last.
 
     Examples
     --------
@@ -194,7 +194,7 @@ def methods(bounds: list[str], bands: list[str], n_bins: int | None) -> tuple[Me
 
 
 def introduce(dataset: Dataset) -> None:
-    """Print a line about the data that were read, and whether images are missing, to stderr."""
+    """Print to stderr a line about the data, and whether images are missing."""
     say(f"data: {dataset.summary()}", Console(stderr=True))
     if dataset.published not in (None, len(dataset)):
         note(
@@ -205,12 +205,12 @@ def introduce(dataset: Dataset) -> None:
 
 
 def look_at(dataset: Dataset, rows: Iterable[int]) -> None:
-    """Check the headers of images in files, before a run that would stop at a wrong one.
+    """Check the headers of image files before a run, which would stop at a wrong one.
 
     Raises
     ------
     DataError
-        If one is no image, or of another size or kind; names it.
+        If a file is not an image, or has another size or mode. The error names the file.
     """
     from smoothbound.data._encoded import EncodedImages
 

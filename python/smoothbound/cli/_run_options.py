@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 __all__ = ["DrawOptions", "Inputs", "Question", "shard_of"]
 
-_BOUNDS = ["mean", "cdf"]  # the paper's, by default
+_BOUNDS = ["mean", "cdf"]  # the default, which is that of the paper
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs to certify; the fields are the options as they were typed."""
+    """The options of the inputs to certify, as they were typed."""
 
     data: str
     split: str
@@ -47,14 +47,14 @@ class Inputs:
 
     @cached_property
     def positions(self) -> list[int] | None:
-        """The positions that were asked for; None for all."""
+        """The requested positions; None for all."""
         return None if self.indices is None else indices_of(self.indices)
 
     def load(self, *, look: bool = True) -> tuple[Dataset, NDArray[np.int64]]:
-        """Return the data set, and the positions of the inputs to certify.
+        """Return the data set and the positions of the inputs to certify.
 
-        Prints a line about the data first. Files of images that cannot be read are an error now
-        rather than after hours. Without `look` neither is done.
+        With `look`, a line about the data is printed, and the image files are checked, so that a
+        file that cannot be read is an error now and not after hours.
         """
         from smoothbound.data._loading import load
 
@@ -77,7 +77,7 @@ def shard_of(text: str) -> Shard:
 
 @dataclass(frozen=True)
 class DrawOptions:
-    """The draws of each input; the fields are the options as they were typed."""
+    """The options of the draws of each input, as they were typed."""
 
     n: int
     n0: int
@@ -87,11 +87,11 @@ class DrawOptions:
 
     @cached_property
     def names(self) -> Names | None:
-        """The classes to count beside the selected one; None for none."""
+        """The classes to count besides the selected one; None if there are none."""
         return None if self.classes is None else classes_of(self.classes)
 
     def check(self, *, adaptive: bool) -> None:
-        """Refuse classes that are no numbers, or that adaptive draws cannot count."""
+        """Refuse classes that are not numbers, or that adaptive draws cannot count."""
         if self.names is not None and adaptive:
             raise ValueError(
                 "--classes must be left out with --adaptive: the scores decide how many draws "
@@ -99,7 +99,7 @@ class DrawOptions:
             )
 
     def noise_of(self, smoothed: SmoothedClassifier, dataset: Dataset) -> Noise:
-        """Return the noise of a run; lattice noise is on the grid of the data, if they have one."""
+        """Return the noise of a run. Lattice noise uses the grid of the data, if they have one."""
         return smoothed.sampler.noise(
             self.noise,  # type: ignore[arg-type]
             seed=self.seed,
@@ -109,7 +109,7 @@ class DrawOptions:
 
 @dataclass(frozen=True)
 class Question:
-    """The question about each input; the fields are the options as they were typed."""
+    """The options of the question about each input, as they were typed."""
 
     sigma: float
     alpha: float
@@ -127,13 +127,13 @@ class Question:
     budget_seconds: float | None
 
     def check(self) -> None:
-        """Refuse options that contradict each other, before anything is loaded.
+        """Refuse inconsistent options before anything is loaded.
 
         Raises
         ------
         ValueError, TypeError
-            If options of adaptive draws are given without --adaptive, or --adaptive without its
-            question, or a limit is out of its range.
+            If options of adaptive draws are given without --adaptive, --adaptive is given without a
+            question, or a limit is out of range.
         """
         limits = (self.radius_precision, self.strictness, self.budget_draws, self.budget_seconds)
         flags = (self.correct_only, self.both_answers, *(one is not None for one in limits))
@@ -160,7 +160,7 @@ class Question:
         self.rules()
 
     def grids(self, score_range: tuple[float, float]) -> tuple[list[float], list[float]]:
-        """Return the radii and the thresholds, for a measure of this range."""
+        """Return the radii and the thresholds for a measure with a range."""
         if self.radii is not None:
             radii = numbers("--radii", self.radii)
         else:

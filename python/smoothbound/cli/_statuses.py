@@ -1,4 +1,4 @@
-"""The exit statuses of the program, beside 0 for a command that succeeded."""
+"""The exit statuses of the program; a command that succeeds returns 0."""
 
 from __future__ import annotations
 

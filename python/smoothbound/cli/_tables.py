@@ -58,7 +58,7 @@ def show(results: Results | StoredResults, folder: Path) -> None:
 
 
 def _others(results: Results | StoredResults, evaluation: Evaluation) -> str:
-    """State the share that is abstained from, or why it is not known."""
+    """Return a text about the share of abstentions, or about why it is not known."""
     total = evaluation.n_inputs
     if evaluation.correct_only:
         wrong = results.totals.by_status.get("misclassified", 0)
@@ -85,12 +85,12 @@ def _accuracy(evaluation: Evaluation, threshold: float) -> Table:
 
 
 def _interval(count: int, total: int) -> str:
-    """Print the interval of a share over inputs; nothing where the count is not known."""
+    """Return the interval of a share over inputs; empty if the count is not known."""
     return "" if count == UNKNOWN else "–".join(interval_ends(count, total))
 
 
 def _radii_found(evaluation: Evaluation, threshold: float) -> str:
-    """State the median and both ends of the radii of the correct inputs, rounded down."""
+    """Return the median and the range of the radii of the correct inputs, rounded down, as text."""
     reach = evaluation.reach(evaluation.bounds[-1], threshold)
     assert reach is not None
     found = np.sort(reach[evaluation.correct & np.isfinite(reach)])
@@ -107,9 +107,9 @@ def _radii_found(evaluation: Evaluation, threshold: float) -> str:
 
 
 def _columns(certified: int, total: int) -> list[int]:
-    """Return the columns to show, up to the first radius at which nothing is certified.
+    """Return the columns to show, up to the first radius at which no input is certified.
 
-    They are all radii, or every second, fourth, ... of them, so that the table is not too wide.
+    They are all radii, or every second, fourth, ... radius, so that the table is not too wide.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Options as they were typed: errors of the library name them, and empty ones are refused."""
+"""Options as they were typed: checks of empty values, and names of options in errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smoothbound._display.console import note
 
 __all__ = ["Command", "as_typed", "remember", "way_on"]
 
-_KEY = "smoothbound.typed"  # in what a context keeps
+_KEY = "smoothbound.typed"  # key in the context of a command
 _LISTS = ("--radii", "--thresholds", "--levels", "--indices", "--classes")  # of numbers
 
 # The old names of options, by command: they still work, and they warn, until version 1.0.
@@ -25,24 +25,24 @@ _FORMER = {
 
 
 class Command(typer.core.TyperCommand):
-    """A command that remembers its options and what was typed."""
+    """A command that keeps its options and the typed arguments."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuse an option with an empty value, which as a path would be the current folder.
+        """Refuse an option with an empty value, which would mean the current folder for a path.
 
-        Numbers of one option that blanks separate are refused with the way to type them.
-        Options that were typed by an old name get their new one.
+        Numbers of an option that are separated by blanks are refused with the right form. Old names
+        of options are replaced by the new ones.
         """
         args = _renamed(_FORMER.get(self.name or "", {}), args)
         remember(ctx, self.params, args)
-        if not ctx.resilient_parsing:  # as where a shell completes what is typed so far
+        if not ctx.resilient_parsing:  # true while a shell completes a command
             _require_some(self.params, args)
             _require_commas(args)
         return super().parse_args(ctx, args)
 
 
 def remember(ctx: Any, params: list[Any], args: list[str]) -> None:
-    """Keep the options of a command, and what was typed, in its context."""
+    """Keep the options of a command and the typed arguments in its context."""
     ctx.meta[_KEY] = params, list(args)
 
 
@@ -92,7 +92,7 @@ def _is_number(word: str) -> bool:
 
 
 def way_on(ctx: Any) -> str:
-    """Say how to go on with a command that was stopped before it knew what was finished."""
+    """Return how to continue a command that was stopped before it knew what was finished."""
     params, args = ctx.meta.get(_KEY, ([], []))
     if all(param.name != "resume" for param in params):
         return ""
@@ -102,7 +102,7 @@ def way_on(ctx: Any) -> str:
 
 
 def as_typed(text: str, ctx: Any) -> str:
-    """Replace the arguments in an error of the library by the options as they were typed.
+    """Replace names of arguments in an error of the library by the options as they were typed.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def as_typed(text: str, ctx: Any) -> str:
         ``"max_inputs must be at least 1"``, or has advice for Python, as in
         ``"state outputs='logits'"``.
     ctx : context of a command
-        If no `Command` ran in it, the text stays as it is.
+        The context. If no `Command` ran in it, the text is not changed.
     """
     params, args = ctx.meta.get(_KEY, ([], []))
     options = {}

@@ -240,7 +240,7 @@ def test_rows_are_permuted_by_their_numbers_in_the_whole_file(
 def test_help_says_what_has_to_be_fixed_before_a_look(command: str) -> None:
     shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
     words = " ".join(shown.replace("│", " ").split())
-    assert "are fixed before a look at any result" in words
+    assert "are fixed before any result is seen" in words
     assert "docs/choices.md" in words
 
 
@@ -283,7 +283,7 @@ def test_a_shard_that_is_finished_is_left_as_it_is(table: Path, shards: Path) ->
     before = {path: path.stat().st_mtime_ns for path in shards.iterdir()}
     result = bounds(table, *OPTIONS, "--out", shards, "--shard", "1/3")
     assert result.exit_code == 0, result.output
-    assert "finished before" in result.output
+    assert "finished earlier" in result.output
     assert {path: path.stat().st_mtime_ns for path in shards.iterdir()} == before
 
 

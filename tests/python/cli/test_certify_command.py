@@ -137,7 +137,7 @@ def test_what_a_checkpoint_and_its_folder_tell_is_noted(model: Path, tmp_path: P
     common = ("--data", "digits", "--max-inputs", 1, "--n", 100, "--checkpoint", small)
     said = smoothbound("certify", *common, "--sigma", 0.25, "--out", tmp_path / "a").output
     assert "lies in noise_0.50, as if trained under noise of sigma 0.50, and is smoothed" in said
-    assert "checkpoint.pth.tar knows 12 classes, and the data have 10" in said
+    assert "checkpoint.pth.tar has 12 classes, but the data have 10" in said
     said = smoothbound("certify", *common, "--sigma", 0.5, "--out", tmp_path / "b").output
     assert "as if trained" not in said
 
@@ -153,7 +153,7 @@ def test_what_a_checkpoint_and_its_folder_tell_is_noted(model: Path, tmp_path: P
         (["--measure", "margn"], "measure must be one of 'score', 'margin'"),
         (["--n", -5], "n must be at least 1"),
         (["--n", 5], "at least n = 14 are needed"),
-        (["--n", 300, "--cutoff", 0.95], "every input would be abstained from; at least n = 1382"),
+        (["--n", 300, "--cutoff", 0.95], "the classifier would always abstain; at least n = 1382"),
         (["--n0", 0], "n0 must be at least 1"),
         (["--alpha", 0], "alpha must lie strictly between 0 and 1"),
         (["--radii", "-1"], "radii must be finite and >= 0"),
@@ -254,7 +254,7 @@ def test_certify_says_what_the_network_returns_before_it_draws(
         "certify", *common, "--data", "npz:b.npz", "--outputs", "probabilities", "--out", "b"
     ).stderr
     assert "with rows that sum to 1, taken as probabilities" in said
-    assert "the images are on no stated grid: they are placed on a fine lattice" in said
+    assert "the images have no stated grid: they are moved to a fine lattice" in said
     settings = store.load(Path("b")).settings
     assert settings.outputs == "probabilities"
     assert settings.noise.displacement == settings.displacement > 0

@@ -256,7 +256,7 @@ def test_only_correct_classes_may_count_for_later_questions(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "what is to be asked beside the questions of"),
+        ([], "other questions than"),
         (["--radii", "0.1", "--seed", "1"], "seed: was 0, now 1"),
         (["--radii", "0.1", "--sigma", "0.5"], "sigma: was 0.25, now 0.5"),
         (["--radii", "0.1", "--skip", "10"], "--skip: was 30, now 10. Leave out what differs"),
@@ -313,7 +313,7 @@ def test_a_run_that_is_stopped_before_its_first_input_leaves_nothing(
     with interrupted_at(1):
         result = certify(model, *words)
     assert result.exit_code == 130
-    assert "is as it was; begin again with the same command" in said(result)
+    assert "is unchanged; start again with the same command" in said(result)
     assert not out.parent.exists()
     assert certify(model, *words).exit_code == 0
 

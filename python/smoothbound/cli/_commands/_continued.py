@@ -1,4 +1,4 @@
-"""`certify --continue`: the options of a finished run, as if they were typed again."""
+"""`certify --continue`, which takes the options of a finished run from its folder."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from smoothbound.cli._typed import Command, remember
 __all__ = ["ContinuedCommand"]
 
 _FOLDER = "--continue"
-_PLACES = ("--data", "--checkpoint")  # which the settings of a run do not record
+_PLACES = ("--data", "--checkpoint")  # options that the settings of a run do not record
 _REACHES = ("--radii", "--radius-precision")
 _QUESTIONS = ("--thresholds", *_REACHES, "--alpha")
 
 
 class ContinuedCommand(Command):
-    """A command that takes the options of a finished run from its folder."""
+    """The command that takes the options of a finished run from its folder."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the options of the run before those that were typed, which come last and win."""
+        """Put the options of the run before the typed ones, which take precedence."""
         remember(ctx, self.params, args)  # because the folder is read first
         folder = None if ctx.resilient_parsing else _typed(_FOLDER, args)
         args = [*_recorded(folder, args), *args] if folder else args
@@ -49,7 +49,7 @@ def _typed(name: str, args: list[str]) -> str | None:
 
 
 def _recorded(folder: str, args: list[str]) -> list[str]:
-    """Return the options of the run in a folder that those typed do not replace."""
+    """Return the options of the run in a folder that typed options do not replace."""
     from smoothbound.anytime._record import BudgetRecord
     from smoothbound.smoothing._going_on import require_own_draws
     from smoothbound.store._commands import certify_command
@@ -84,18 +84,18 @@ def _recorded(folder: str, args: list[str]) -> list[str]:
 
 
 def _asks_more(folder: str, typed: dict[str, str | None]) -> bool:
-    """Say whether other questions are asked, into a folder of their own.
+    """Return whether other questions are asked, with a results folder of their own.
 
     Raises
     ------
     ValueError
-        If other questions have no folder of their own, or such a folder has no questions.
+        If other questions have no folder of their own, or such a folder is given without questions.
     """
     out, others = typed["--out"], [name for name in _QUESTIONS if typed[name] is not None]
     own = out is not None and Path(out).resolve() != Path(folder).resolve()
     if own and not others:
         raise ValueError(
-            f"{' or '.join(_QUESTIONS)} must be stated with {_FOLDER} and --out: what is to be "
-            f"asked beside the questions of {folder}? To draw these further, leave out --out"
+            f"{' or '.join(_QUESTIONS)} must be given with {_FOLDER} and --out, to ask "
+            f"other questions than {folder}. To draw further for its questions, leave out --out"
         )
     return own

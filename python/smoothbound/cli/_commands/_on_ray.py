@@ -1,4 +1,4 @@
-"""`certify --ray`: the cluster, its workers, and what they are told."""
+"""`certify --ray`: the cluster, its workers, and their jobs."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["RayOptions", "certified_on_ray", "with_address"]
 
 _ANY, _LOCAL = "any", "local"
-_SECONDS = 5.0  # until a cluster answers
+_SECONDS = 5.0  # the longest wait for an answer of a cluster
 _OBJECTS = 256 << 20  # bytes for objects of Ray, which are a few numbers for each input
 
 
 def with_address(args: list[str]) -> list[str]:
-    """Return arguments in which --ray has its value, which may be left out.
+    """Return arguments in which --ray has a value, which users may leave out.
 
     Examples
     --------
@@ -50,24 +50,24 @@ def with_address(args: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class RayOptions:
-    """The cluster and its workers; the fields are the options as they were typed."""
+    """The options of the cluster and its workers, as they were typed."""
 
     address: str | None
     workers: int | None
     gpus: float | None
 
     def check(self, *, one_process: bool) -> None:
-        """Refuse options that contradict each other, before anything is loaded.
+        """Refuse inconsistent options before anything is loaded.
 
         Parameters
         ----------
         one_process : bool
-            Whether there are options for one process at a time.
+            Whether there are options that need a single process.
 
         Raises
         ------
         ValueError, TypeError
-            If there are options of workers without --ray, or options that exclude it.
+            If options of workers are given without --ray, or options that exclude --ray.
         """
         if self.address is None:
             if self.workers is not None or self.gpus is not None:
@@ -133,7 +133,7 @@ def _show(text: str) -> None:
 @contextmanager
 def _connected(options: RayOptions, cpus: int) -> Iterator[float]:
     """Connect to a cluster, or start one here; yield its number of GPUs."""
-    # Ray says on the terminal what the dashboard says.
+    # Ray would print on the terminal what its dashboard shows.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     with name_the_extra():
         import ray
@@ -144,7 +144,7 @@ def _connected(options: RayOptions, cpus: int) -> Iterator[float]:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         context = _init(ray, options, cpus, quiet)
-        signal.signal(signal.SIGTERM, handler)  # Ray has one of its own
+        signal.signal(signal.SIGTERM, handler)  # Ray installs one of its own
         resources = ray.cluster_resources()
         n_gpus = float(resources.get("GPU", 0.0))
         page = f"http://{context.dashboard_url}" if context.dashboard_url else "none"
@@ -184,7 +184,7 @@ def _host_and_port(address: str) -> tuple[str, int]:
 
 
 def _reach(address: str) -> None:
-    """Refuse a cluster that is not there at once, because Ray waits for minutes."""
+    """Refuse at once a cluster that does not answer, because Ray would wait for minutes."""
     try:
         socket.create_connection(_host_and_port(address), _SECONDS).close()
     except OSError as error:

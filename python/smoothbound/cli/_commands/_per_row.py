@@ -1,4 +1,4 @@
-"""Options of which each row of a table may have its own number: --sigma and --constant-within."""
+"""Options with a number for each row of a table: --sigma and --constant-within."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KINDS = (".npy", ".txt", ".csv")
 
 
 def one_or_each(option: str, text: str | None) -> Any:
-    """Return the number of an option, or an array of them from the text or the file it names.
+    """Return the number of an option, or an array of numbers from its text or from a file.
 
     None stays None.
 
@@ -39,16 +39,16 @@ def one_or_each(option: str, text: str | None) -> Any:
     option : str
         The name of the option, such as --sigma.
     text : str
-        A number; numbers separated by commas or blanks; or the name of a file: .npy, or .txt or
-        .csv with such numbers, on one line or several. Its first word may be the name of the
-        option, as in ``sigma``.
+        A number, numbers separated by commas or blanks, or the name of a .npy, .txt or .csv file
+        with such numbers, on one line or several. The first word of a text file may be the name of
+        the option, such as ``sigma``.
 
     Raises
     ------
     ValueError
-        If it is nothing of these.
+        If the text is none of these.
     StoreError
-        If the file cannot be read, or holds something else.
+        If the file cannot be read, or does not hold numbers.
 
     Examples
     --------
@@ -70,12 +70,12 @@ def one_or_each(option: str, text: str | None) -> Any:
 
 
 def least_and_largest(curve: Curve, sigma: Any) -> tuple[float, float]:
-    """Return the least noise level, that of a request, and the largest.
+    """Return the least noise level, which a request has, and the largest.
 
     Raises
     ------
     TypeError, ValueError
-        If one is not positive, or the curve has no scale.
+        If a level is not positive, or the curve has no scale.
     """
     from smoothbound.bounds._request import sigma_of
 
@@ -92,10 +92,10 @@ def _of_file(option: str, path: Path, suffix: str) -> NDArray[Any]:
         if suffix == ".npy":
             found = np.load(io.BytesIO(data), allow_pickle=False)
         else:
-            text = data.decode("utf-8-sig")  # spreadsheets write a mark first
+            text = data.decode("utf-8-sig")  # spreadsheets write a byte-order mark first
             words = text.split(None, 1)
             found = _numbers(words[1] if words[1:] and words[0] == name else text)
-    except Exception as error:  # NumPy raises more kinds on damaged files than it documents
+    except Exception as error:  # for damaged files NumPy raises more types than it documents
         raise StoreError(f"{path} cannot be read: {error}") from error
     if found is None:
         raise StoreError(
@@ -120,7 +120,7 @@ class PerRow:
     Attributes
     ----------
     sigma : ndarray of float64, shape (n_inputs,), or None
-        Noise levels; None: that of the request is that of all rows.
+        Noise levels; None if all rows have the noise level of the request.
     constant_within : ndarray of float64, shape (n_inputs,), or None
         Radii around the inputs on which sigma is constant, if they were stated.
     """
@@ -130,12 +130,12 @@ class PerRow:
 
     @classmethod
     def of(cls, sigma: Any, constant_within: Any, n_inputs: int) -> PerRow:
-        """Check what was stated against the number of rows.
+        """Check the values of the options against the number of rows.
 
         Raises
         ------
         TypeError, ValueError
-            If there is neither one number nor one for each row, or one is out of its range.
+            If there is neither a single number nor one for each row, or one is out of range.
         """
         reach = constant_within
         if reach is not None:
@@ -144,7 +144,7 @@ class PerRow:
 
     @property
     def digests(self) -> dict[str, str]:
-        """What tells the numbers from others; nothing without them."""
+        """Digests that identify the numbers; empty without numbers."""
         named = {"sigma": self.sigma, "constant_within": self.constant_within}
         return {
             f"digest of {name}": digest(values.tobytes()).hex()
@@ -155,7 +155,7 @@ class PerRow:
     def certifier(
         self, request: Request, backend: Backend, threads: int | None
     ) -> Callable[..., Certificate]:
-        """Return the function that certifies some rows, by their scores and `first_row`."""
+        """Return a function that certifies rows from their scores and `first_row`."""
         return partial(self._certified, request, backend, threads)
 
     def _certified(
@@ -175,6 +175,6 @@ class PerRow:
         made = certify_each(
             scores, request, sigma, first_row=first_row, backend=backend, threads=threads
         )
-        # All rows of a file have the same settings, also those with another least sigma.
+        # All rows of a file have the same settings, even those with another least sigma.
         made = replace(made, settings=replace(made.settings, sigma=request.sigma))
         return made if self.constant_within is None else within(made, self.constant_within[here])

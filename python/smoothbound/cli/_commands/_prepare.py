@@ -1,4 +1,4 @@
-"""What a run of `certify` is made of, from its options: data, network and settings."""
+"""Preparation of a run of `certify` from its options: data, network and settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def prepare(
     *,
     look: bool = True,
 ) -> tuple[PreparedRun, OutputSummary | None]:
-    """Load data and network, and return what a run is made of.
+    """Load data and network, and return the prepared run.
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ def prepare(
     recorded : Path or None
         Results folder of a run whose automatic choices are kept.
     look : bool
-        Whether to check the images, and to describe data and network in a line each.
+        Whether to check the images, and to print a line about the data and one about the network.
 
     Returns
     -------
     PreparedRun
     OutputSummary or None
-        What the network returned for one image; None if it failed or was not looked at.
+        Summary of the outputs of the network for one image; None if it failed or was not tried.
     """
     from smoothbound.smoothing._going_on import as_recorded
     from smoothbound.smoothing._run import PreparedRun

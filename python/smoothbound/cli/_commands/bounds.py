@@ -1,4 +1,4 @@
-"""`smoothbound bounds`: certificates for scores that you already have."""
+"""`smoothbound bounds`: certificates from files of scores."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ _DRAWS, _MACHINE, _SHARDS = "The scores", "How it runs", "Runs in shards"
 _CURVE = (
     f"Noise of the draws: one of {', '.join(CURVES)}, with numbers for K and D; or a .json or "
     ".npz file with the radii, the p and the values of a curve. Radii are l2 distances for the "
-    "Gaussian, l1 distances for the next two, numbers of changed pixels for ablation, and those of "
-    "the file. Ablation and a file take no --sigma (docs/other-noises.md)."
+    "Gaussian, l1 distances for the next two, numbers of changed pixels for ablation, and distances "
+    "in the units of the file for a file. Ablation and a file take no --sigma "
+    "(docs/other-noises.md)."
 )
 
 
@@ -59,7 +60,7 @@ def bounds(
         list[Path],
         typer.Argument(
             metavar="SCORES...",
-            help="A .npy file of shape (inputs, draws); an .npz file with such an array, by any "
+            help="A .npy file of shape (inputs, draws); an .npz file with such an array under any "
             "name; a .parquet, .arrow, .arrows or .feather file with a column of lists; or a .csv "
             "file with a line for each input. Other columns, such as ids, are kept. In a .csv file "
             "with a header, columns whose names are one word and a number (s0, s1, ...) are "
@@ -80,9 +81,9 @@ def bounds(
         str | None,
         typer.Option(
             metavar="NUMBER(S) or FILE",
-            help="Noise level, in the units of the model's input before normalisation; needed "
-            "unless the --curve has no scale. Or a noise level for each row: numbers separated by "
-            "commas, or a .npy, .txt or .csv file of them. A row is then certified only as far as "
+            help="Noise level in the units of the model's input before normalisation; required "
+            "unless --curve has no scale. For a noise level of each row: numbers separated by "
+            "commas, or a .npy, .txt or .csv file of them. A row is then certified only where "
             "sigma is constant around its input: state --constant-within (docs/other-noises.md).",
             show_default=False,
         ),
@@ -100,9 +101,9 @@ def bounds(
         str | None,
         typer.Option(
             metavar="NUMBER(S) or FILE",
-            help="Radius around each input within which sigma is constant, one for all rows or one "
-            "for each, as for --sigma. Nothing is certified beyond it. Without it you state that "
-            "sigma is constant as far as anything is certified.",
+            help="Radius within which sigma is constant around each input: one for all rows, or "
+            "one for each row like --sigma. Nothing is certified beyond it. Leaving it out "
+            "states that sigma is constant within every certified radius.",
             show_default=False,
             rich_help_panel=_DRAWS,
         ),
@@ -114,9 +115,9 @@ def bounds(
         str | None,
         typer.Option(
             help=f"One of {', '.join(BOUNDS)}: 'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' "
-            "Theorem 2, 'tangent' is the tightest at one radius at a time, 'joint' at all radii at "
-            "once. By default joint with --order drawn, and else cdf; also cdf with very few "
-            "draws, with another --curve, or if --band or --n-bins is stated.",
+            "is Theorem 2, 'tangent' is the tightest at a single radius, 'joint' at all radii "
+            "at once. The default is joint with --order drawn, and cdf otherwise. It is also "
+            "cdf with few draws, with another --curve, or if --band or --n-bins is stated.",
             show_default=False,
         ),
     ] = None,
@@ -136,9 +137,9 @@ def bounds(
     statistic: Annotated[
         str,
         typer.Option(
-            help="What is bounded: the 'mean' of the scores, the 'probability' of a score of at "
-            "least each of --levels, or a 'quantile' at each of --levels, such as 0.5 for the "
-            "median."
+            help="The quantity to bound: the 'mean' of the scores, the 'probability' of a score "
+            "of at least each of --levels, or a 'quantile' at each of --levels, such as 0.5 for "
+            "the median."
         ),
     ] = "mean",
     levels: Annotated[
@@ -176,7 +177,7 @@ def bounds(
     backend: Annotated[
         str | None,
         typer.Option(
-            help="cpp or numba.", show_default="cpp where it was built", rich_help_panel=_MACHINE
+            help="cpp or numba.", show_default="cpp if it was built", rich_help_panel=_MACHINE
         ),
     ] = None,
     threads: Annotated[
@@ -195,7 +196,7 @@ def bounds(
         ),
     ] = None,
 ) -> None:
-    """Certify scores that you already have: one row of bounds for each row of scores.
+    """Certify files of scores: one row of bounds for each row of scores.
 
     The scores are read, certified and written a few rows at a time, so a file can be larger than
     memory.
@@ -261,7 +262,7 @@ def bounds(
     certificates = _certificates(named, file, rows.start, chain([first], chunks), certify)
     made = next(certificates)
     if target.is_done(made, table):
-        say(f"{target.path}: finished before, and left as it is")
+        say(f"{target.path}: finished earlier, and not changed")
         return
     of_table = None if target.shard is None else table
     _write(target.path, file, rows, chain([made], certificates), of_table)
@@ -281,7 +282,7 @@ def _noise_of(curve: str) -> Curve:
 
 
 def _usual_radii(curve: Curve, sigma: float) -> list[float]:
-    """Return the radii that are certified if none are stated."""
+    """Return the default radii."""
     if isinstance(curve, Tabulated):
         return sorted({0.0, *curve.radii})
     return default_radii(sigma) if curve.has_scale else [float(n) for n in range(17)]
@@ -289,14 +290,14 @@ def _usual_radii(curve: Curve, sigma: float) -> list[float]:
 
 @dataclass(frozen=True)
 class _Target:
-    """The file to write, and the shard that it holds, if it does not hold all rows."""
+    """The file to write, and its shard if it does not hold all rows."""
 
     path: Path
     shard: Shard | None
 
     @classmethod
     def of(cls, out: Path, shard: Shard | None) -> _Target:
-        """Return the target of --out and --shard, and refuse what would be replaced."""
+        """Return the target of --out and --shard; refuse to replace a file."""
         from smoothbound.bounds import _certificate_files as files
 
         if shard is None:
@@ -323,7 +324,7 @@ class _Target:
         return rows_of_part(self.shard.index, self.shard.count, n_inputs)
 
     def is_done(self, certificate: Certificate, scores: dict[str, object]) -> bool:
-        """Say whether the shard is finished, after a look at the others; make their folder."""
+        """Return whether the shard is finished; check the other shards and make their folder."""
         from smoothbound.bounds import _certificate_files as files
 
         if self.shard is None:
@@ -348,7 +349,7 @@ def _certificates(
         try:
             yield certify(chunk, first_row=row)
         except ValueError as error:
-            if not row and not file.parts:  # the error counts rows as the file does
+            if not row and not file.parts:  # the error has the row numbers of the file
                 raise
             where = f"{named} counted from {row}{_begins_in(file, row, len(chunk))}"
             raise ValueError(f"in the rows of {where}: {error}") from error
@@ -356,7 +357,7 @@ def _certificates(
 
 
 def _begins_in(file: ScoreFile, row: int, count: int) -> str:
-    """Name the files of some rows, if there are several."""
+    """Return the names of the files of some rows, if there are several files."""
     starts = [start for start, _ in file.parts]
     here = file.parts[max(bisect_right(starts, row) - 1, 0) : bisect_right(starts, row + count - 1)]
     if not here:
@@ -373,7 +374,7 @@ def _write(
     certificates: Iterable[Certificate],
     of_table: dict[str, object] | None,
 ) -> None:
-    """Write certificates, each while the next one is made, with the ids of the file beside them."""
+    """Write certificates with the ids of the file, each while the next one is computed."""
     from smoothbound._display.progress import progress
     from smoothbound.bounds._certificate_files import writing
     from smoothbound.scores._score_file import without_categories
@@ -401,7 +402,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _understood(scores: str, file: ScoreFile, chunk: Scores) -> str:
-    """Say how a file was read, so that a mistake shows before the work."""
+    """Return a text about how a file was read, so that mistakes show before the work."""
     rows = "all" if len(chunk) == file.n_inputs else f"the first {len(chunk)}"
     low, high = floor_significant(chunk.min(), 4), ceil_significant(chunk.max(), 4)
     columns = {"kept": file.ids.column_names, "left out": file.left_out}

@@ -57,8 +57,8 @@ def certify(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Which parameters to take, if the checkpoint holds several: a key of the file, "
-            "such as model_ema, or the beginning of names in its state_dict.",
+            help="The parameters to use, if the checkpoint holds several sets: a key of the file, "
+            "such as model_ema, or a prefix of names in its state_dict.",
             show_default=False,
             rich_help_panel=_NETWORK,
         ),
@@ -102,7 +102,7 @@ def certify(
         int,
         typer.Option(
             "--n0",
-            help="Number of other draws, which select the class; with --adaptive, the largest "
+            help="Number of other draws that select the class; with --adaptive, the largest "
             "number.",
         ),
     ] = 100,
@@ -110,9 +110,9 @@ def certify(
         str | None,
         typer.Option(
             metavar="all|NUMBERS",
-            help="Count the scores and votes of all classes, or of these, in the same draws, to "
+            help="Count the scores and votes of all or of these classes in the same draws, to "
             "bound them together later (docs/classes.md).",
-            show_default="the selected class alone",
+            show_default="only the selected class",
         ),
     ] = None,
     alpha: Alpha = 1e-3,
@@ -121,17 +121,17 @@ def certify(
     bound: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"One of {', '.join(BOUNDS)}. Give it more than once for several bounds, from the "
-            "same draws. 'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' Theorem 2, 'tangent' is "
-            "the tightest at one radius at a time, 'joint' at all radii at once.",
+            help=f"One of {', '.join(BOUNDS)}. Repeat the option for several bounds from the "
+            "same draws. 'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' is Theorem 2, "
+            "'tangent' is the tightest at a single radius, 'joint' at all radii at once.",
             show_default="mean and cdf",
         ),
     ] = None,
     band: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Confidence band of the bound 'cdf': {' or '.join(BANDS)}. Give it more than "
-            "once for several. 'dkw' is the paper's, 'ell' has equal local levels.",
+            help=f"Confidence band of the bound 'cdf': {' or '.join(BANDS)}. Repeat the "
+            "option for several. 'dkw' is that of the paper, 'ell' has equal local levels.",
             show_default="both",
         ),
     ] = None,
@@ -149,7 +149,7 @@ def certify(
         typer.Option(
             help="How the n0 draws select the class: by the largest mean 'score', as in Kumar et "
             "al. 2020, or by the most 'votes', as in Cohen et al. 2019.",
-            show_default="score, votes for the vote",
+            show_default="score; votes with --measure vote",
         ),
     ] = None,
     cutoff: Annotated[
@@ -163,9 +163,9 @@ def certify(
     noise: Annotated[
         str | None,
         typer.Option(
-            help="'lattice' noise has whole steps of the grid of the pixel values, or of a fine "
-            "lattice if the data have no grid, which makes radii a little smaller. 'gaussian' is "
-            "floating-point noise, and its certificates are no proof.",
+            help="'lattice' noise takes whole steps of the grid of the pixel values, or of a fine "
+            "lattice if the data have no grid, which makes radii slightly smaller. 'gaussian' is "
+            "floating-point noise, whose certificates are not a proof.",
             show_default="lattice",
         ),
     ] = None,
@@ -180,8 +180,8 @@ def certify(
     precision: Annotated[
         str,
         typer.Option(
-            help="float32; tf32 on CUDA; bfloat16 or float16 by autocast. The certificate holds "
-            "for the network in this precision.",
+            help="float32, tf32 (on CUDA), or bfloat16 or float16 (by autocast). The "
+            "certificate holds for the network in this precision.",
             rich_help_panel=_NETWORK,
         ),
     ] = "float32",
@@ -191,7 +191,7 @@ def certify(
             "--channels-last/--no-channels-last",
             help="Give images to the network in channels-last order, which changes the rounding "
             "and is recorded.",
-            show_default="where a measurement finds it faster; the run's with --resume",
+            show_default="if a measurement finds it faster; with --resume that of the run",
             rich_help_panel=_NETWORK,
         ),
     ] = None,
@@ -207,15 +207,14 @@ def certify(
     device: Annotated[
         str | None,
         typer.Option(
-            help="cpu or cuda.", show_default="cuda where there is one", rich_help_panel=_NETWORK
+            help="cpu or cuda.", show_default="cuda if there is a GPU", rich_help_panel=_NETWORK
         ),
     ] = None,
     threads: Annotated[
         int | None,
         typer.Option(
-            help="Threads of the CPU that run the network. The number changes the rounding and is "
-            "recorded.",
-            show_default="1 for small networks, else all cores; the run's with --resume",
+            help="Number of CPU threads of the network. It changes the rounding and is recorded.",
+            show_default="1 for small networks, all cores otherwise; with --resume that of the run",
             rich_help_panel=_NETWORK,
         ),
     ] = None,
@@ -224,7 +223,7 @@ def certify(
         typer.Option(
             "--adaptive",
             help="Draw each input until it is decided whether the confidence is above each of "
-            "--thresholds within each of --radii, or --n draws seem not to decide it.",
+            "--thresholds within each of --radii, or --n draws seem too few to decide it.",
             rich_help_panel=_ADAPTIVE,
         ),
     ] = False,
@@ -242,8 +241,8 @@ def certify(
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="With --adaptive: how many draws a certificate is worth, as a share of n. A "
-            "greater number gives up later; none costs any alpha.",
+            help="With --adaptive: the number of draws that a certificate is worth, as a share "
+            "of n. A larger number gives up later. It does not change alpha.",
             show_default="0.25",
             rich_help_panel=_ADAPTIVE,
         ),
@@ -252,7 +251,7 @@ def certify(
         bool,
         typer.Option(
             "--correct-only",
-            help="With --adaptive, for certified accuracy alone: draw no further if the selected "
+            help="With --adaptive, if only certified accuracy matters: stop if the selected "
             "class is not the label.",
             rich_help_panel=_ADAPTIVE,
         ),
@@ -261,16 +260,16 @@ def certify(
         bool,
         typer.Option(
             "--both-answers",
-            help="With --adaptive and --measure vote: also certify where no number of draws "
-            "certifies a radius. Each of the two answers has half of alpha.",
+            help="With --adaptive and --measure vote: also certify that no number of draws "
+            "certifies a radius, if that holds. Each of the two answers has half of alpha.",
             rich_help_panel=_ADAPTIVE,
         ),
     ] = False,
     budget_draws: Annotated[
         int | None,
         typer.Option(
-            help="With --adaptive: limit on the draws of all inputs together; an input without "
-            "draws is abstained from. With --continue it counts those before, too.",
+            help="With --adaptive: limit on the draws of all inputs together. The classifier "
+            "abstains on inputs without draws. With --continue, earlier draws count too.",
             show_default="no limit",
             rich_help_panel=_ADAPTIVE,
         ),
@@ -279,7 +278,7 @@ def certify(
         float | None,
         typer.Option(
             help="With --adaptive: time in seconds after which no more draws begin. With "
-            "--continue it counts that before, too.",
+            "--continue, earlier time counts too.",
             show_default="no limit",
             rich_help_panel=_ADAPTIVE,
         ),
@@ -288,9 +287,9 @@ def certify(
         str | None,
         typer.Option(
             metavar="I/N",
-            help="Certify the I-th of N shards of the inputs, from 0 to N - 1. All shards have the "
-            "same options and the same --out; a shard that was stopped goes on by the same "
-            "command. 'auto' takes I and N from the scheduler (docs/clusters.md).",
+            help="Certify shard I of N of the inputs, with I from 0 to N - 1. All shards have the "
+            "same options and the same --out. The same command continues a shard that was stopped. "
+            "'auto' takes I and N from the scheduler (docs/clusters.md).",
             show_default="all inputs",
             rich_help_panel=_SHARDS,
         ),
@@ -300,10 +299,10 @@ def certify(
         typer.Option(
             "--ray",
             metavar="[ADDRESS]",
-            help="Let Ray hand the inputs out to workers. HOST:PORT is that of a cluster; 'local' "
-            "starts one on this machine. By default it is the cluster of RAY_ADDRESS or the one "
-            "that this machine belongs to, and 'local' if there is none. A run that was stopped "
-            "goes on by the same command (docs/clusters.md).",
+            help="Let Ray distribute the inputs to workers. HOST:PORT is the address of a "
+            "cluster; 'local' starts one on this machine. The default is the cluster of "
+            "RAY_ADDRESS or the one of this machine, and 'local' if there is none. The same "
+            "command continues a run that was stopped (docs/clusters.md).",
             show_default="one process",
             rich_help_panel=_RAY,
         ),
@@ -320,8 +319,8 @@ def certify(
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="With --ray: GPUs of each worker; 0.5 lets two share one. A worker has as many "
-            "CPUs as --threads, or one.",
+            help="With --ray: GPUs of each worker; with 0.5 two workers share one. A worker has "
+            "as many CPUs as --threads, or one.",
             show_default="1 if the cluster has GPUs, 0 with --device cpu",
             rich_help_panel=_RAY,
         ),
@@ -330,8 +329,8 @@ def certify(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with a run that was stopped, with the same settings or a larger "
-            "--max-inputs; start it if there is none.",
+            help="Continue a run that was stopped, with the same settings or a larger "
+            "--max-inputs; start a run if there is none.",
             rich_help_panel=_STOPPED,
         ),
     ] = False,
@@ -340,8 +339,8 @@ def certify(
         typer.Option(
             "--continue",
             metavar="FOLDER",
-            help="Go on with a finished run with --adaptive, which has the options but for --data "
-            "and --checkpoint. With a larger --n: draw the inputs with open questions further, in "
+            help="Continue a finished run with --adaptive; its options are used, except for --data "
+            "and --checkpoint. With a larger --n: draw inputs with open questions further, in "
             "its folder, at the same alpha. With --out and other --thresholds, --radii, "
             "--radius-precision or --alpha: ask more after a look, on later draws of all inputs.",
             show_default=False,
@@ -352,8 +351,9 @@ def certify(
         bool,
         typer.Option(
             "--salvage",
-            help="With --resume, if the journal of the run is damaged: keep every whole input and "
-            "certify the others again. A copy of the damaged journal stays in the folder.",
+            help="With --resume, if the journal of the run is damaged: keep every complete "
+            "input and certify the others again. A copy of the damaged journal stays in the "
+            "folder.",
             rich_help_panel=_STOPPED,
         ),
     ] = False,
@@ -362,11 +362,11 @@ def certify(
 
     Each input gets a lower bound on its confidence at each radius, a certified radius for each
     threshold, and the certified radius of its class (Cohen et al. 2019). Finished inputs are
-    written to the disk at once, so a run that is killed goes on with --resume.
+    written to the disk at once, so --resume continues a run that was killed.
 
-    If the network fails on an input (it raises, returns NaN or runs out of memory), the input is
-    kept with the reason and counts as not certified. The exit status is then 3. It is 2 after any
-    other error.
+    If the network fails on an input (it raises an exception, returns NaN or runs out of memory),
+    the input is kept with the reason and counts as not certified. The exit status is then 3. It is
+    2 after any other error.
     """
     from smoothbound.cli._closing import concerns
     from smoothbound.cli._tables import show
@@ -412,7 +412,7 @@ def certify(
     if part is not None and (continued or budget_draws is not None or budget_seconds is not None):
         raise ValueError(
             "--shard must be left out with --continue, --budget-draws and --budget-seconds, "
-            "because one shard knows nothing of the others; to continue a run in shards, join them "
+            "because a shard does not know the others; to continue a run in shards, join them "
             "with smoothbound merge"
         )
     cluster = RayOptions(ray, workers, worker_gpus)
@@ -453,7 +453,7 @@ def _run(
     out: Path,
     modes: dict[str, Any],
 ) -> tuple[Results, OutputSummary | None]:
-    """Load data and network, and certify; return also what the network returned for one image."""
+    """Load data and network and certify; also return a summary of the outputs for one image."""
     from smoothbound._display.progress import progress
     from smoothbound.smoothing._run import run
 

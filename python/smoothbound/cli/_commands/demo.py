@@ -30,17 +30,17 @@ def demo(
     """Train a small network on handwritten digits, certify it and draw the figures.
 
     The curves come from a fixed number of draws of each image. One more run asks a single question
-    about each image. It may take up to ten times the draws, and takes only those that it needs.
+    about each image. It may take up to ten times as many draws, but takes only those that it needs.
 
     The demo takes less than two minutes on two CPU cores and downloads nothing. Each step is a
-    command, which is shown. A demo that was stopped goes on when you start it again.
+    command, which is printed. Start the demo again to continue one that was stopped.
     """
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(
         1
-    )  # more are hardly faster with this network, and slower on a busy machine
+    )  # more threads are little faster with this network, and slower on a busy machine
     try:
         _steps(out)
     except KeyboardInterrupt:
@@ -80,7 +80,7 @@ def _steps(out: Path) -> None:
 
 
 def _step(command: Callable[..., None], **options: Any) -> None:
-    """Run a command, shown as it would be typed."""
+    """Print a command as it would be typed, and run it."""
     words = ["smoothbound", command.__name__]
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
@@ -93,7 +93,7 @@ def _step(command: Callable[..., None], **options: Any) -> None:
 
 
 def _typed(option: str, value: Any) -> list[str]:
-    """Return an option as it is typed.
+    """Return an option as it would be typed.
 
     Examples
     --------

@@ -44,7 +44,7 @@ def train(
     recipe: Annotated[
         str,
         typer.Option(
-            help="'fast' has a one-cycle schedule, and bfloat16 where the device computes in it; "
+            help="'fast' has a one-cycle schedule, and uses bfloat16 if the device supports it; "
             "'cohen' has the 90 epochs of Cohen et al. 2019.",
             rich_help_panel=_RECIPE,
         ),
@@ -80,9 +80,9 @@ def train(
     threads: Annotated[
         int | None,
         typer.Option(
-            help="Threads of the CPU. The number changes the order of rounding, and so gives a "
+            help="Number of CPU threads. It changes the order of rounding, and so gives a "
             "slightly different network.",
-            show_default="1 for small networks, else all cores",
+            show_default="1 for small networks, all cores otherwise",
             rich_help_panel=_MACHINE,
         ),
     ] = None,
@@ -103,24 +103,24 @@ def train(
     device: Annotated[
         str | None,
         typer.Option(
-            help="cpu or cuda; by default cuda where there is one.", rich_help_panel=_MACHINE
+            help="cpu or cuda; by default cuda if there is a GPU.", rich_help_panel=_MACHINE
         ),
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
             "--resume",
-            help="Go on after the last finished epoch of a run that was stopped, with the same "
-            "settings; start it if there is none.",
+            help="Continue after the last finished epoch of a run that was stopped, with the same "
+            "settings; start a run if there is none.",
             rich_help_panel=_MACHINE,
         ),
     ] = False,
 ) -> None:
     """Train a base classifier under Gaussian noise.
 
-    The checkpoint and a table of the epochs beside it, OUT.tsv, are written after every epoch. A
-    run that is killed keeps its last finished epoch and goes on with --resume. It ends with the
-    same network as a run that was not stopped, on a GPU up to rounding.
+    The checkpoint and a table of the epochs, OUT.tsv, are written after every epoch. A run that is
+    killed keeps its last finished epoch, and --resume continues it. The result is the same network
+    as that of a run that was not stopped; on a GPU it is the same up to rounding.
     """
     from smoothbound._utils.threads import checked
     from smoothbound.models import checkpoint
@@ -183,7 +183,7 @@ def train(
 def _fit(
     training: Dataset, kept: _Checkpoints, device: torch.device, *, going_on: bool
 ) -> nn.Module:
-    """Train with the settings of the checkpoints, which are written as it goes."""
+    """Train with the settings of the checkpoints, and write them after every epoch."""
     from smoothbound.train._loop import steps_per_epoch, train
 
     epochs, batch_size = kept.settings["epochs"], kept.settings["batch_size"]
@@ -204,18 +204,18 @@ def _fit(
 
 
 def _load_both(data: str) -> tuple[Dataset, Dataset]:
-    """Return the images to train on and those to test with, and print a line about each.
+    """Return the training and the test images, and print a line about each.
 
     Raises
     ------
     DataError
-        If they differ in shape or classes, or an image to test with cannot be read.
+        If they differ in shape or classes, or a test image cannot be read.
     """
     from smoothbound.data._loading import load
 
     training, held_out = load(data, "train"), load(data, "test")
     introduce(training)
-    if held_out.split != "all":  # with "all", both are the same images
+    if held_out.split != "all":  # with "all", both sets have the same images
         introduce(held_out)
     _check_alike(training, held_out)
     look_at(held_out, range(len(held_out)))
@@ -224,7 +224,7 @@ def _load_both(data: str) -> tuple[Dataset, Dataset]:
 
 @dataclass(frozen=True)
 class _Checkpoints:
-    """Writes the checkpoint after every epoch, and the table of the epochs beside it."""
+    """Writes the checkpoint and the table of the epochs after every epoch."""
 
     out: Path
     arch: str
@@ -256,7 +256,7 @@ class _Checkpoints:
 
 @contextmanager
 def _told_when_stopped(out: Path, history: list[dict[str, Any]], epochs: int) -> Iterator[None]:
-    """Add to the message of Ctrl-C which epochs are kept and how to go on."""
+    """Add to the message of Ctrl-C which epochs are kept and how to continue."""
     try:
         yield
     except KeyboardInterrupt:
@@ -265,7 +265,7 @@ def _told_when_stopped(out: Path, history: list[dict[str, Any]], epochs: int) ->
 
 
 def _check_alike(training: Dataset, held_out: Dataset) -> None:
-    """Refuse images to test with that a network trained on the others does not take."""
+    """Refuse test images that a network for the training images does not take."""
     for name in ("shape", "num_classes"):
         one, other = getattr(training, name), getattr(held_out, name)
         if one != other:
@@ -276,7 +276,7 @@ def _check_alike(training: Dataset, held_out: Dataset) -> None:
 
 
 def _claim(out: Path) -> None:
-    """Check, before any work, that the checkpoint can be written and replaces nothing."""
+    """Check before the work that the checkpoint can be written and does not replace a file."""
     if out.exists():
         raise CheckpointError(
             f"{out} exists; delete it, choose another --out, or go on with it by --resume"
@@ -292,7 +292,7 @@ def _claim(out: Path) -> None:
 
 
 def _check_same(out: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Refuse to go on with a run that had other settings."""
+    """Refuse to continue a run with other settings."""
     wrong = [
         f"{name} {found.get(name)!r}, not {value!r}"
         for name, value in wanted.items()
@@ -310,7 +310,7 @@ def _log(out: Path) -> Path:
 
 
 def _write_log(out: Path, history: list[dict[str, Any]]) -> None:
-    """Write the epochs of a checkpoint, tab-separated, beside it."""
+    """Write the epochs of a checkpoint to a tab-separated file beside it."""
     from smoothbound._files.atomic import atomic_write
 
     lines = [

@@ -1,4 +1,4 @@
-"""The command to run after a recommendation: where it writes, and the file of its network."""
+"""The command to run after a recommendation, with its folder and the file of its network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["checkpoint_near", "command_of", "say_command", "seed_after"]
 
 
 def seed_after(runs: Mapping[str, Results]) -> int:
-    """Return a seed that no pilot had."""
+    """Return a seed that no pilot run had."""
     return 1 + max(results.settings.seed for results in runs.values())
 
 
@@ -30,8 +30,11 @@ def command_of(wanted: RunSettings, *, data: str | None, checkpoint: Path | None
 
 
 def say_command(command: str, chosen: str) -> None:
-    """Print the command to run next, and why its seed is another one."""
-    say(f"\nTo run next, with another seed, because draws that chose {chosen} cannot certify too:")
+    """Print the command to run next, and why its seed differs."""
+    say(
+        f"\nRun this next, with another seed, because draws that chose {chosen} cannot also "
+        "certify:"
+    )
     say(f"  {command}")
     if FOLDER in command:
         say(
@@ -47,7 +50,7 @@ def _free(folder: Path) -> Path:
 
 
 def checkpoint_near(settings: RunSettings, pilot: Path) -> Path | None:
-    """Look here and near the pilot for the file with the recorded hash of the network."""
+    """Search here and near the pilot run for the file with the recorded hash of the network."""
     for folder in (Path(), pilot, *list(pilot.absolute().parents)[:2]):
         file = folder / settings.checkpoint
         with suppress(OSError):

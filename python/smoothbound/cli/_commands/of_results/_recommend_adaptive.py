@@ -1,4 +1,4 @@
-"""The answer of `smoothbound recommend --adaptive`: a table, and the command to run next."""
+"""The output of `smoothbound recommend --adaptive`: a table, and the command to run next."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def answer(
     runs : mapping of str to Results
         The pilots by the names of their folders.
     radii, thresholds : str
-        As they were typed; by default the threshold is the middle of the range.
+        The options as they were typed; by default the threshold is the middle of the range.
     max_draws, alpha, data, checkpoint
-        As they were typed.
+        The options as they were typed.
     """
     from smoothbound.recommend._adaptive import recommend_adaptive
     from smoothbound.recommend._pilots import of_results
@@ -87,11 +87,9 @@ def settings_for(advice: AdaptiveRecommendation, settings: RunSettings, seed: in
     Parameters
     ----------
     advice : AdaptiveRecommendation
-        With a recommended sigma.
-    settings : RunSettings
-        Of its pilot.
+        With a recommended sigma. settings : RunSettings Of its pilot.
     seed : int
-        Another seed than those of the pilots, whose draws chose sigma.
+        A seed that differs from those of the pilots, whose draws chose sigma.
     """
     from smoothbound.bounds._method import Method
     from smoothbound.smoothing._one_input.questions import AdaptiveDraws
@@ -188,7 +186,7 @@ def _said(advice: AdaptiveRecommendation) -> Iterator[str]:
 
 
 def _none(advice: AdaptiveRecommendation) -> Iterator[str]:
-    """Say that no pilot certifies anything, and what would help."""
+    """Yield that no pilot certifies anything, and what would help."""
     yield (
         "None of these: no input is forecast to be certified with at most "
         f"{advice.max_draws} draws."

@@ -27,9 +27,9 @@ def export(
         str,
         typer.Option(
             "--format",
-            help="'csv': one line an input, one number a column. 'jsonl': one JSON object an "
-            "input. 'tsv': the layout of the logs of Kumar et al. 2020 and Cohen et al. 2019. "
-            "'latex': the table of certified accuracy.",
+            help="'csv': a line for each input, a column for each number. 'jsonl': a JSON "
+            "object for each input. 'tsv': the layout of the logs of Kumar et al. 2020 and "
+            "Cohen et al. 2019. 'latex': the table of certified accuracy.",
             show_default=False,
         ),
     ],
@@ -44,7 +44,7 @@ def export(
     method: Annotated[
         str | None,
         typer.Option(
-            help="For tsv: the method whose bounds stand in the columns of Theorem 2, such as "
+            help="For tsv: the method with the bounds for the columns of Theorem 2, such as "
             "cdf_dkw.",
             show_default="the last one by Theorem 2",
         ),
@@ -60,8 +60,8 @@ def export(
 ) -> None:
     """Write results as a file for other programs: CSV, JSON Lines, published logs, LaTeX.
 
-    Rows are read and written a few at a time. The file takes its name once it is complete. Parquet
-    needs no export: pandas, polars and DuckDB read results.parquet in the folder as it is.
+    Rows are read and written a few at a time. The file gets its name once it is complete. Parquet
+    needs no export: pandas, polars and DuckDB read results.parquet in the folder directly.
     """
     from smoothbound._display.progress import progress
     from smoothbound._utils import checks
@@ -93,7 +93,7 @@ def export(
 
 
 def _unnamed(out: Path, measure: str, sigma: float) -> str:
-    """Say what readers of logs cannot know from the name of the file."""
+    """Return advice about the name of the file, from which log readers take sigma and measure."""
     from smoothbound.analysis.logs import named
 
     is_margin, known = named(out)

@@ -1,4 +1,4 @@
-"""`smoothbound merge`: several results folders become one."""
+"""`smoothbound merge`: join several results folders."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def merge(
     """Join results folders into one.
 
     Every input must be finished. An input that is in several folders must have the same numbers in
-    each. The folder is written whole or not at all; if it holds the same results already, nothing
-    is done.
+    each. The folder is written completely or not at all. If it holds the same results already,
+    nothing is done.
     """
     from smoothbound._display.progress import progress
     from smoothbound.store._shards.merge import merge as join

@@ -34,15 +34,15 @@ def recertify(
         str | None,
         typer.Option(
             metavar="NUMBERS",
-            help="Thresholds whose certified radius is wanted, separated by commas.",
+            help="Thresholds for which to find the certified radius, separated by commas.",
             show_default="those of the run",
         ),
     ] = None,
     band: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Confidence band: {' or '.join(BANDS)}. Give it more than once for several, of "
-            "which the last decides on abstention.",
+            help=f"Confidence band: {' or '.join(BANDS)}. Repeat the option for several, of "
+            "which the last one decides on abstention.",
             show_default="ell",
         ),
     ] = None,
@@ -55,11 +55,11 @@ def recertify(
         ),
     ] = None,
 ) -> None:
-    """Certify a finished run at other radii and thresholds, from what it kept.
+    """Certify a finished run at other radii and thresholds, without the model.
 
-    A run with a fixed number of draws has kept the counts of its scores, which certify all radii
-    and thresholds by Theorem 2, at most 1/4096 of the range below the scores themselves. A run with
-    adaptive draws answers only the questions that it asked.
+    A run with a fixed number of draws keeps counts of its scores. They certify all radii and
+    thresholds by Theorem 2, with bounds at most 1/4096 of the range below those from the scores
+    themselves. A run with adaptive draws answers only the questions that it asked.
     """
     from smoothbound._display.progress import progress
     from smoothbound.cli._tables import show
@@ -75,7 +75,7 @@ def recertify(
                 out,
                 radii=None if radii is None else numbers("--radii", radii),
                 thresholds=None if thresholds is None else numbers("--thresholds", thresholds),
-                bands=band,  # type: ignore[arg-type]  # it is checked
+                bands=band,  # type: ignore[arg-type]  # checked later
                 alpha=alpha,
                 advance=advance,
             )

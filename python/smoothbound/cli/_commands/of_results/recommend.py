@@ -1,4 +1,4 @@
-"""`smoothbound recommend`: which sigma and n to certify with, from short runs."""
+"""`smoothbound recommend`: the sigma and n to certify with, from short runs."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def recommend(
     ] = None,
     alpha: Alpha = 1e-3,
     max_draws: Annotated[
-        int, typer.Option(help="The most draws of an input to consider.")
+        int, typer.Option(help="Largest number of draws of an input to consider.")
     ] = 100_000,
     share: Annotated[
         float | None,
@@ -84,8 +84,8 @@ def recommend(
         bool,
         typer.Option(
             "--adaptive",
-            help="Forecast runs of certify --adaptive: how many inputs they certify, how many "
-            "draws they take and how long. --radii and --thresholds state the questions.",
+            help="Forecast runs of certify --adaptive: the inputs that they certify, the draws "
+            "that they take, and the time. --radii and --thresholds state the questions.",
             rich_help_panel=_ADAPTIVE,
         ),
     ] = False,
@@ -124,12 +124,12 @@ def recommend(
 ) -> None:
     """Recommend the sigma and the number of draws for a threshold and a radius.
 
-    The counted draws of the pilots stand for those of a longer run. For each sigma and n, they
-    forecast which inputs would be certified. With --adaptive they forecast runs that draw each
-    input until its questions are answered. A forecast is not a certificate, so the command to run
-    next is printed. Its seed differs from those of the pilots, because draws that chose sigma and n
-    cannot also certify at alpha. If no sigma certifies anything, the answer says what would help,
-    with exit status 0.
+    The draws of the pilots represent those of a longer run. They give a forecast, for each sigma
+    and n, of the inputs that would be certified. With --adaptive they give a forecast for runs that
+    draw each input until its questions are answered. A forecast is not a certificate, so the
+    command to run next is printed. Its seed differs from those of the pilots, because draws that
+    chose sigma and n cannot also certify at alpha. If no sigma certifies anything, the output
+    states what would help, and the exit status is 0.
     """
     from smoothbound.store import _stored as store
 
@@ -161,7 +161,7 @@ def recommend(
 
 
 def _refuse_others(adaptive: bool, fixed: dict[str, object], asked: dict[str, object]) -> None:
-    """Refuse options of the other kind of run, and a question that is not stated."""
+    """Refuse options of the other kind of run, and a missing question."""
     stated = [name for name, value in (fixed if adaptive else asked).items() if value is not None]
     if stated and adaptive:
         raise ValueError(
@@ -300,7 +300,7 @@ def _runner_up(advice: Recommendation) -> Iterator[str]:
 
 
 def _rule(advice: Recommendation) -> Iterator[str]:
-    """Say which sigma is best at half and at twice the radius."""
+    """Yield the best sigma at half and at twice the radius."""
     if len({pilot.sigma for pilot in advice.pilots}) < 2 or not advice.rule:
         return
     best = ", ".join(
@@ -311,7 +311,7 @@ def _rule(advice: Recommendation) -> Iterator[str]:
 
 
 def _none(advice: Recommendation) -> Iterator[str]:
-    """Say that no pilot certifies anything, and what would help."""
+    """Yield that no pilot certifies anything, and what would help."""
     yield (
         f"None of these: no input is forecast to be certified above {exact(advice.threshold)} "
         f"within R = {exact(advice.radius)}, even with n = {advice.draws[-1]}."
@@ -333,7 +333,7 @@ def _none(advice: Recommendation) -> Iterator[str]:
 
 
 def _help(advice: Recommendation) -> str:
-    """Return other questions that these pilots could answer, or another network or sigma to try."""
+    """Return advice: questions that these pilots could answer, or another network or sigma."""
     reach = [-math.inf if math.isnan(r) else floored(r) for r in advice.furthest]
     highest = [-math.inf if math.isnan(c) else floored(c) for c in advice.highest]
     parts = []
@@ -370,10 +370,10 @@ def next_command(
     settings : RunSettings
         Of its pilot.
     seed : int
-        Another seed than those of the pilots. The same seed would repeat the pilots' draws, which
+        A seed that differs from those of the pilots. The same seed would repeat their draws, which
         chose sigma and n, so the certificates would not be valid.
     data, checkpoint : str or Path, optional
-        The values of ``--data`` and ``--checkpoint``, because settings hold no folders.
+        The values of ``--data`` and ``--checkpoint``, which settings do not record.
 
     Returns
     -------

@@ -28,8 +28,8 @@ def report(
     class_radius: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Log of class radii (Cohen et al. 2019) for a log of confidence. Give one for "
-            "each of these logs, in their order.",
+            help="Log of class radii (Cohen et al. 2019) for a log of confidence. Repeat it for "
+            "each of these logs, in the same order.",
             show_default=False,
         ),
     ] = None,
@@ -59,7 +59,7 @@ def report(
     compare: Annotated[
         bool,
         typer.Option(
-            "--compare", help="Put the inputs side by side, without the figures of each one."
+            "--compare", help="Compare the results side by side, without the figures of each one."
         ),
     ] = False,
 ) -> None:

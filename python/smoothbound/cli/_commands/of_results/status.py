@@ -1,4 +1,4 @@
-"""`smoothbound status`: how far a run is, by shard."""
+"""`smoothbound status`: the progress of a run by shard."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["status"]
 
-_MOST_ROWS = 40  # shards of a table; of more, those that are finished are left out
+_MOST_ROWS = 40  # rows of a table; with more shards, finished ones are left out
 
 
 def status(
@@ -33,17 +33,18 @@ def status(
     ],
     watch: Annotated[
         bool,
-        typer.Option("--watch", help="Show it again and again, until the run is finished."),
+        typer.Option("--watch", help="Update the table until the run is finished."),
     ] = False,
     every: Annotated[
-        float, typer.Option(metavar="SECONDS", help="With --watch: time between two looks.")
+        float, typer.Option(metavar="SECONDS", help="With --watch: time between two updates.")
     ] = 5.0,
 ) -> None:
-    """Show how far a run is: inputs done, failed and missing by shard, draws, rate and time left.
+    """Show the progress of a run: inputs done, failed and missing by shard, draws and time left.
 
-    Only files are read, at any moment and from any machine. A shard is running if a process holds
-    the lock of its file. The exit status is 0 if the run is finished, 3 if it is and inputs have
-    failed, 5 if all unfinished shards are running, and 6 if one is stopped, damaged or not started.
+    The command only reads files, so it can run at any time and on any machine. A shard is running
+    if a process holds the lock of its file. The exit status is 0 if the run is finished, 3 if it is
+    finished and inputs have failed, 5 if all unfinished shards are running, and 6 if a shard is
+    stopped, damaged or not started.
     """
     from smoothbound._utils import checks
     from smoothbound.store._shards.status import StatusReader

@@ -1,4 +1,4 @@
-"""`smoothbound verify`: the certificates of a folder, computed again without the model."""
+"""`smoothbound verify`: compute the certificates of a folder again without the model."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ def verify(
         ),
     ],
 ) -> None:
-    """Compute every certificate of a folder again, without the model, the data or a GPU.
+    """Compute all certificates of a folder again, without the model, the data or a GPU.
 
-    A slow reference computes them from the counted scores, or from the states of adaptive draws,
-    and says which hold. The exit status is 0 if all hold, 1 if one does not, 4 if all hold that can
-    be verified, and 2 after any other error, such as a damaged file.
+    A slow reference implementation computes them from the counted scores, or from the states of
+    adaptive draws, and reports which of them hold. The exit status is 0 if all certificates hold, 1
+    if one does not, 4 if some cannot be verified and all others hold, and 2 after any other error,
+    such as a damaged file.
     """
     from smoothbound._display.progress import progress
     from smoothbound.store._stored import open_folder
