@@ -237,7 +237,7 @@ def test_votes_certify_the_class_radius_of_cohen() -> None:
         ({"thresholds": [0.99], "radii": [12.0]}, "^no run can certify any score .* smaller radii"),
         (
             {"thresholds": [1.0 - 2.0**-53]},
-            r"^thresholds\[0\] must be smaller: .* between it and 1\.0, .* got 0\.9999999999999999$",
+            r"^thresholds\[0\] must be smaller: .* it and 1\.0, .* got 0\.9999999999999999$",
         ),
         ({"strictness": -1}, "strictness must"),
         ({"adaptive": False, "radius_precision": 0.1}, "are for adaptive=True"),
