@@ -54,7 +54,7 @@ def test_draws_with_gaps_are_kept_apart_until_the_gap_is_filled():
         (lambda: filled(10, sigma=0.5), "noise levels sigma differ: None and 0.5"),
         (lambda: filled(10, selected=[-1, 3]), "classes of input 5 differ: None and 3"),
         (lambda: filled(10, noise="gaussian"), "kinds of noise differ: None and 'gaussian'"),
-        (lambda: filled(9), "of input 1, the draws 0 to 9 and 9 to 18 overlap"),
+        (lambda: filled(9), "for input 1, the draws 0 to 9 and 9 to 18 overlap"),
     ],
 )
 def test_merges_that_would_be_wrong_are_refused(other, reason):
