@@ -19,7 +19,9 @@ def test_draws_of_a_sampler_count_once_under_their_numbers():
     sketch = ScoreSketch([3, 7], selected=[0, draws.selected], **about)
     sketch.update(draws)
     for again in (draws, sampler.draw(x, n0=10, n=300, index=7), iter([draws])):
-        with pytest.raises(ValueError, match="for input 7, the draws 0 to 299 and 0 to 299 overlap"):
+        with pytest.raises(
+            ValueError, match="for input 7, the draws 0 to 299 and 0 to 299 overlap"
+        ):
             sketch.update(again)
     sketch.update(more)
     assert sketch.n_draws.tolist() == [0, 500]
@@ -56,7 +58,9 @@ def test_draws_of_another_class_noise_level_or_measure_do_not_mix():
         if draws.selected == first.selected:
             sketch.update(draws, first_draw=200 * k)
         else:
-            with pytest.raises(ValueError, match=f"of class {first.selected}, like those of the sk"):
+            with pytest.raises(
+                ValueError, match=f"of class {first.selected}, like those of the sk"
+            ):
                 sketch.update(draws, first_draw=200 * k)
     same = sum(draws.selected == first.selected for draws in drawn)
     assert sketch.n_draws.tolist() == [200 * same]

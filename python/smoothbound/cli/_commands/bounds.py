@@ -49,8 +49,8 @@ _DRAWS, _MACHINE, _SHARDS = "The scores", "How it runs", "Runs in shards"
 _CURVE = (
     f"Noise of the draws: one of {', '.join(CURVES)}, with numbers for K and D; or a .json or "
     ".npz file with the radii, the p and the values of a curve. Radii are l2 distances for the "
-    "Gaussian, l1 distances for the next two, numbers of changed pixels for ablation, and distances "
-    "in the units of the file for a file. Ablation and a file take no --sigma "
+    "Gaussian, l1 distances for the next two, numbers of changed pixels for ablation, and "
+    "distances in the units of the file for a file. Ablation and a file take no --sigma "
     "(docs/other-noises.md)."
 )
 
