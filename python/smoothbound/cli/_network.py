@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from smoothbound.data._dataset import Dataset
     from smoothbound.models.checkpoint import Info
     from smoothbound.noise._noise import Noise
-    from smoothbound.sampling._outputs import OutputSummary
+    from smoothbound.sampling._model.outputs import OutputSummary
     from smoothbound.smoothing._classifier import SmoothedClassifier
 
 __all__ = ["Network", "versions"]

@@ -16,12 +16,12 @@ from smoothbound.errors import ModelError, said
 from smoothbound.measures import BUILT_IN
 from smoothbound.noise._noise import Noise
 from smoothbound.noise._streams import Stream, check_index
-from smoothbound.sampling._batch_size import ROUNDING, in_format, is_out_of_memory
 from smoothbound.sampling._in_flight import Selection
-from smoothbound.sampling._inputs import tensor_of
 from smoothbound.sampling._jobs import Counter, Failure, Input
-from smoothbound.sampling._outputs import BatchError, OutputSummary, Scorer
-from smoothbound.sampling._running_model import RunningModel
+from smoothbound.sampling._model.batch_size import ROUNDING, in_format, is_out_of_memory
+from smoothbound.sampling._model.inputs import tensor_of
+from smoothbound.sampling._model.outputs import BatchError, OutputSummary, Scorer
+from smoothbound.sampling._model.running_model import RunningModel
 from smoothbound.sampling._schedule import Segment
 
 __all__ = ["Attempt", "Batches"]

@@ -7,8 +7,7 @@ copied to the host while the next batches run, so that a GPU does not wait for P
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from copy import copy
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -23,28 +22,25 @@ from smoothbound._utils import checks
 from smoothbound._utils.renamed import renamed
 from smoothbound.adapters._names import Compile, Outputs, Precision, Select
 from smoothbound.adapters._recognise import Model
-from smoothbound.errors import ModelError
 from smoothbound.measures import Measure
 from smoothbound.measures import measure as measure_of
 from smoothbound.noise._kinds import DEFAULT, Kind
 from smoothbound.noise._noise import Noise
-from smoothbound.noise._streams import MAX_DRAWS, Stream
-from smoothbound.sampling._batches import Attempt, Batches
-from smoothbound.sampling._inputs import tensor_of
-from smoothbound.sampling._jobs import Counter, Draws, Failure, FixedJob, Input, as_budgeted
-from smoothbound.sampling._outputs import OutputSummary, Scorer, select_for
-from smoothbound.sampling._running_model import RunningModel
-from smoothbound.sampling._schedule import Schedule, Segment
+from smoothbound.noise._streams import MAX_DRAWS
+from smoothbound.sampling._batches import Batches
+from smoothbound.sampling._jobs import Counter, Draws, FixedJob, Input, as_budgeted
+from smoothbound.sampling._model.inputs import tensor_of
+from smoothbound.sampling._model.outputs import OutputSummary, Scorer, select_for
+from smoothbound.sampling._model.running_model import RunningModel
+from smoothbound.sampling._outcomes import Outcome, outcomes_of, unless_all_fail
+from smoothbound.sampling._schedule import Schedule
 
 __all__ = ["Sampler", "SamplerRecord"]
-
-Outcome = tuple[Input, Draws | Failure]
 
 _BATCHES_AHEAD = 2  # batches queued on a GPU while the host reads the scores of an earlier one
 _FEW_DRAWS = 4  # approximate draws in flight of an input whose selection may end early
 _MOST_WAITING = 4096  # inputs that need many draws and wait while others use a budget
 _WAITING_BYTES = 1 << 26  # for these inputs
-_EQUAL_FAILURES = 8  # if this many first inputs fail in the same way, the model is wrong
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,9 +336,9 @@ class Sampler:
         )
         batches = self._batches(first.x, noise, n_slots, counter)
         with self.model.evaluating():
-            outcomes = _outcomes(schedule, batches, ahead, advance)
+            outcomes = outcomes_of(schedule, batches, ahead, advance)
             try:
-                yield from outcomes if known_good else _unless_all_fail(outcomes)
+                yield from outcomes if known_good else unless_all_fail(outcomes)
             except (GeneratorExit, KeyboardInterrupt):
                 if interrupted is not None:
                     interrupted(schedule.unfinished())
@@ -388,107 +384,3 @@ class Sampler:
             return Batches(
                 self.model, noise, scorer, tensor_of(x), n_slots, self.check_rows, counter
             )
-
-
-def _outcomes(
-    schedule: Schedule[Input],
-    batches: Batches,
-    ahead: int,
-    advance: Callable[[int], object] | None,
-) -> Iterator[Outcome]:
-    """Launch batches, and collect the scores of each batch after `ahead` others were launched."""
-    in_flight: deque[list[Attempt]] = deque()
-    more = True
-    while more:
-        # Nothing is yielded inside, because torch's settings must be unchanged for the caller.
-        with batches.model.running(batches.threads):
-            while more and not schedule.finished:
-                while in_flight and (len(in_flight) > ahead or schedule.fill() < schedule.size):
-                    _collect(in_flight.popleft(), schedule, batches, advance)
-                more = schedule.fill() > 0
-                if more:
-                    in_flight.append(batches.launch(schedule.next_batch()))
-        while schedule.finished:
-            yield schedule.finished.popleft()
-
-
-def _collect(
-    attempts: list[Attempt],
-    schedule: Schedule[Input],
-    batches: Batches,
-    advance: Callable[[int], object] | None,
-) -> None:
-    """Hand the scores of a batch to their inputs."""
-    for attempt in attempts:
-        if isinstance(attempt.record, Failure):
-            for segment in attempt.segments:
-                _fail(segment, attempt.record, schedule)
-            continue
-        if attempt.arrived is not None:
-            attempt.arrived.synchronize()
-        _hand_out(attempt, attempt.record.numpy(), schedule, batches.scorer, advance)
-    while schedule.decided:
-        one = schedule.decided.popleft()
-        found = batches.selection_scores(one.selection)
-        if isinstance(found, Failure):
-            schedule.fail(one, found)
-        else:
-            schedule.begin(one, found)
-
-
-def _hand_out(
-    attempt: Attempt,
-    record: NDArray[np.floating],
-    schedule: Schedule[Input],
-    scorer: Scorer,
-    advance: Callable[[int], object] | None,
-) -> None:
-    """Hand out the rows of a record, and end the inputs with wrong rows as failures."""
-    used = slice(attempt.segments[0].rows.start, attempt.segments[-1].rows.stop)
-    sound = scorer.failure(record[:, used], first=0) is None  # otherwise each segment is checked
-    scores, top, selected = record[0].astype(np.float32), *record[1:3].astype(np.int64)
-    for i, segment in enumerate(attempt.segments):
-        rows = segment.rows
-        if advance is not None:
-            advance(len(segment))
-        first = None if segment.stream is Stream.SELECTION else segment.first
-        if not sound and (failure := scorer.failure(record[:, rows], first)):
-            _fail(segment, failure, schedule)
-            continue
-        outputs = attempt.outputs[i] if attempt.outputs else None
-        counts = attempt.class_counts[i] if attempt.class_counts else None
-        schedule.deliver(
-            segment,
-            scores[rows],
-            top[rows],
-            int(selected[rows.stop - 1]),
-            outputs,
-            None if counts is None else counts.numpy(),
-        )
-
-
-def _fail(segment: Segment[Input], failure: Failure, schedule: Schedule[Input]) -> None:
-    """End the input of a segment, unless the input may never need these draws."""
-    if segment.ahead:
-        schedule.give_back(segment)
-    else:
-        schedule.fail(segment.input, failure)
-
-
-def _unless_all_fail(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
-    """Raise a `ModelError` if the first inputs fail in the same way, because the model is wrong."""
-    held: list[tuple[Input, Failure]] = []
-    for item, outcome in outcomes:
-        alike = isinstance(outcome, Failure) and all(f.kind == outcome.kind for _, f in held)
-        if not alike:
-            yield from held
-            yield item, outcome
-            yield from outcomes
-            return
-        assert isinstance(outcome, Failure)
-        held.append((item, outcome))
-        if len(held) == _EQUAL_FAILURES:
-            break
-    if held:
-        _, failure = held[0]
-        raise ModelError(failure.reason) from failure.error

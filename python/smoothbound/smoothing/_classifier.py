@@ -27,8 +27,8 @@ from smoothbound.measures import TOP_CLASS, Measure, check_cutoff
 from smoothbound.noise._kinds import Kind
 from smoothbound.noise._noise import Noise
 from smoothbound.noise._streams import MAX_DRAWS
-from smoothbound.sampling._inputs import indices_of
 from smoothbound.sampling._jobs import Draws, Failure, FixedJob, Input
+from smoothbound.sampling._model.inputs import indices_of
 from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing._array.further import Further, columns_of, digests_of
 from smoothbound.smoothing._array.levels import Levels, Way, held_within, record_of

@@ -22,7 +22,7 @@ from smoothbound.errors import StoreError
 from smoothbound.models import checkpoint
 from smoothbound.noise._streams import Stream
 from smoothbound.sampling._batches import Batches
-from smoothbound.sampling._outputs import BatchError
+from smoothbound.sampling._model.outputs import BatchError
 from smoothbound.smoothing import _going_on as going_on
 from smoothbound.store._folder import require_anytime
 

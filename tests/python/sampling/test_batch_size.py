@@ -10,7 +10,7 @@ import torch
 from drawn import CLASSES, X, linear
 from torch import Tensor, nn
 
-from smoothbound.sampling._batch_size import fastest, in_format
+from smoothbound.sampling._model.batch_size import fastest, in_format
 from smoothbound.sampling._sampler import Sampler
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from smoothbound.sampling import _batch_size
-from smoothbound.sampling._running_model import RunningModel
+from smoothbound.sampling._model import batch_size
+from smoothbound.sampling._model.running_model import RunningModel
 from smoothbound.sampling._sampler import Sampler
 from smoothbound.smoothing._classifier import SmoothedClassifier
 
@@ -38,7 +38,7 @@ class Paced(nn.Module):
 
 def paced(patch: pytest.MonkeyPatch, plain: float, last: float) -> Paced:
     model = Paced(plain, last)
-    patch.setattr(_batch_size, "perf_counter", lambda: model.now)
+    patch.setattr(batch_size, "perf_counter", lambda: model.now)
     return model
 
 
@@ -144,8 +144,8 @@ def test_a_module_that_depends_on_the_order_gets_the_usual_one(
 ) -> None:
     torch.manual_seed(0)
     model, ticks = kind(), iter(range(10**6))
-    monkeypatch.setattr(_batch_size, "median", lambda gains: 2.0)  # however fast it is
-    monkeypatch.setattr(_batch_size, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(batch_size, "median", lambda gains: 2.0)  # however fast it is
+    monkeypatch.setattr(batch_size, "perf_counter", lambda: next(ticks))
     smoothed = Sampler(model, 0.5)
     assert not smoothed.model.channels_last_for(X)
     assert len(smoothed.draw(X, n0=10, n=100).scores) == 100

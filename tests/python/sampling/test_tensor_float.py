@@ -7,7 +7,7 @@ import torch
 from forks import run_code
 from torch import nn
 
-from smoothbound.sampling._running_model import RunningModel
+from smoothbound.sampling._model.running_model import RunningModel
 
 NEWER = hasattr(torch.backends.cudnn, "conv")  # torch 2.9
 # In a process of its own, because the switches belong to the process.

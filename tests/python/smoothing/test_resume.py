@@ -21,7 +21,7 @@ from smoothbound.cli._app import app
 from smoothbound.data._loading import load
 from smoothbound.errors import StoreError
 from smoothbound.models import checkpoint
-from smoothbound.sampling._running_model import RunningModel
+from smoothbound.sampling._model.running_model import RunningModel
 from smoothbound.smoothing import _run as runs
 from smoothbound.smoothing._classifier import SmoothedClassifier
 

@@ -10,7 +10,7 @@ from smoothbound.cli._network import Network, versions
 from smoothbound.cli._run_options import DrawOptions, Inputs, Question
 
 if TYPE_CHECKING:
-    from smoothbound.sampling._outputs import OutputSummary
+    from smoothbound.sampling._model.outputs import OutputSummary
     from smoothbound.smoothing._run import PreparedRun
 
 __all__ = ["prepare"]

@@ -17,7 +17,7 @@ from smoothbound.cli._run_options import DrawOptions, Inputs, Question, shard_of
 from smoothbound.cli._statuses import FAILED_INPUTS
 
 if TYPE_CHECKING:
-    from smoothbound.sampling._outputs import OutputSummary
+    from smoothbound.sampling._model.outputs import OutputSummary
     from smoothbound.store._results import Results
 
 __all__ = ["certify"]

@@ -25,8 +25,8 @@ from smoothbound.backends._names import Backend
 from smoothbound.bounds._method import Method
 from smoothbound.bounds._request import Request
 from smoothbound.noise._streams import MAX_DRAWS
-from smoothbound.sampling._inputs import tensor_of
 from smoothbound.sampling._jobs import Failure
+from smoothbound.sampling._model.inputs import tensor_of
 from smoothbound.sampling._sampler import SamplerRecord
 from smoothbound.smoothing._certificate import SmoothedCertificate, SmoothedSettings, one_level
 from smoothbound.smoothing._one_input.anytime_draws import AnytimeProcedure

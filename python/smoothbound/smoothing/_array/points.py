@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from smoothbound.noise._noise import Noise
-from smoothbound.sampling._inputs import in_bytes, tensor_of
+from smoothbound.sampling._model.inputs import in_bytes, tensor_of
 
 __all__ = ["check_points"]
 

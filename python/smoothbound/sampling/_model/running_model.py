@@ -23,14 +23,14 @@ from smoothbound.adapters._evaluating import evaluating, modules_behind
 from smoothbound.adapters._names import COMPILE_MODES, PRECISIONS, Compile, Outputs, Precision
 from smoothbound.adapters._recognise import Model, adapt
 from smoothbound.errors import said
-from smoothbound.sampling._batch_size import (
+from smoothbound.sampling._model.batch_size import (
     fastest,
     in_format,
     prefers_channels_last,
     rows_per_second,
     seconds_of,
 )
-from smoothbound.sampling._inputs import check_inputs, name_of, tensor_of
+from smoothbound.sampling._model.inputs import check_inputs, name_of, tensor_of
 
 __all__ = ["RunningModel"]
 

@@ -1,0 +1,1 @@
+"""How a model runs on a batch, what it is given, and what it returns."""
