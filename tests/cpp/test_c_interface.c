@@ -245,7 +245,7 @@ static void check_sketch_certificates(void) {
 
 /* Probabilities and quantiles, from scores and from counts. */
 static void check_levels(void) {
-  const double at[] = {0.25, 0.5}, radii[] = {0.0, 0.125}, cut[] = {0.25};
+  const double at[] = {0.25, 0.5}, level_radii[] = {0.0, 0.125}, cut[] = {0.25};
   double bounds[inputs * 4], radius[inputs * 2], counted[inputs * 4];
   const smoothbound_certificates out = {sizeof out, bounds, inputs * 4, radius, inputs * 2};
   const smoothbound_certificates of_counts = {sizeof out, counted, inputs * 4, radius, inputs * 2};
@@ -262,7 +262,7 @@ static void check_levels(void) {
   options.sigma = 0.25;
   options.levels = at;
   options.n_levels = 2;
-  options.radii = radii;
+  options.radii = level_radii;
   options.n_radii = 2;
   options.thresholds = cut;
   options.n_thresholds = 1;
@@ -298,7 +298,7 @@ static void check_levels(void) {
 static void check_levels_of_curves(void) {
   static const double at[] = {0.1, 0.5}, p[] = {0.0, 0.5, 1.0};
   static const double values[] = {0.0, 0.4, 0.9, 0.0, 0.0, 0.5};
-  const double level[] = {0.5}, radii[] = {0.0, 0.5}, cut[] = {0.25};
+  const double level[] = {0.5}, level_radii[] = {0.0, 0.5}, cut[] = {0.25};
   double bounds[inputs * 2], radius[inputs], gaussian[inputs * 2];
   const smoothbound_certificates out = {sizeof out, bounds, inputs * 2, radius, inputs};
   smoothbound_failure failure = {sizeof failure, 0, 0, 0, ""};
@@ -312,7 +312,7 @@ static void check_levels_of_curves(void) {
     options.sigma = 1.0;
     options.levels = level;
     options.n_levels = 1;
-    options.radii = radii;
+    options.radii = level_radii;
     options.n_radii = 2;
     options.thresholds = cut;
     options.n_thresholds = 1;

@@ -28,7 +28,7 @@ struct NoiseCurve {
   /// table: values[j * p.size() + i] is a lower bound on psi at radii[j] and p[i]. Radii and p
   /// ascend. Values lie in [0, p], do not decrease along p, and do not increase with the radius.
   /// Between grid points, the value at the next lower p and the next larger radius is used.
-  std::span<const double> radii, p, values;
+  std::span<const double> radii = {}, p = {}, values = {};
 
   /// Whether sigma is the scale of the noise, so that psi depends on R / sigma alone.
   bool has_scale() const noexcept;
