@@ -15,11 +15,11 @@ from smoothbound.analysis.evaluation import Evaluation
 __all__ = ["FRACTIONS", "headline_radii", "radii_of", "radii_to_tell", "thresholds_of"]
 
 FRACTIONS = (0.5, 0.7, 0.9)  # thresholds shown by default, as fractions of the range
-_RADII = 3  # the most radii
+_RADII = 3  # largest number of radii
 
 
 def thresholds_of(evaluation: Evaluation, asked: Sequence[float]) -> list[float]:
-    """Return the thresholds asked for, or those of the run and some of the range.
+    """Return the given thresholds, or those of the run and some of the range.
 
     A range that comes from the data has no thresholds of its own if the run has some.
     """
@@ -37,7 +37,7 @@ def thresholds_of(evaluation: Evaluation, asked: Sequence[float]) -> list[float]
 
 
 def radii_of(evaluation: Evaluation, threshold: float) -> list[float]:
-    """Choose up to three radii, spread over those at which one input in twenty is certified."""
+    """Choose up to three radii, spread over those at which 5 % of the inputs are certified."""
     return _spread_over(evaluation, threshold, evaluation.radii)
 
 
@@ -55,10 +55,10 @@ def headline_radii(evaluation: Evaluation, threshold: float) -> list[float]:
 
 
 def _spread_over(evaluation: Evaluation, threshold: float, radii: Floats) -> list[float]:
-    """Choose evenly spread radii; near each place, take the radius with the fewest digits.
+    """Choose evenly spread radii, each with the fewest digits near its place.
 
-    If the radii are the default ones, only those that papers state are chosen: the multiples of
-    0.25, or the multiples of sigma if no multiple of 0.25 is reached.
+    From default radii, only those that papers state are chosen: the multiples of 0.25, or the
+    multiples of sigma if no multiple of 0.25 is reached.
     """
     counts = evaluation.counts_at(evaluation.bounds[-1], threshold, radii)
     last = int((20 * counts >= evaluation.n_inputs).sum()) - 1

@@ -19,17 +19,17 @@ __all__ = ["Figure", "Panel", "Rows", "draw", "rendered"]
 Panel = Callable[["Axes"], "Axes"]
 Rows = Sequence[Mapping[str, object]]
 
-_COLUMNS = 3  # at most, side by side
+_COLUMNS = 3  # largest number of panels side by side
 _DPI = 200
 _LINE = 0.17  # inches: the height of a line of a legend
 _LETTER = 0.065  # inches: the width of a letter of a legend
 _HANDLE = 0.55  # inches: the line before the words of a legend, and the gap after them
-_PAD = 3.0  # points around a panel that is shown alone
+_PAD = 3.0  # points around a panel that is shown by itself
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure as files; `stem` is their name without its ending.
+    """A figure as files. `stem` is the name of the files without its ending.
 
     `rows` are the plotted numbers, for the CSV `table`; empty if another table has them.
     """
@@ -61,7 +61,7 @@ def draw(
     title, caption : str
         The title above the figure, and a description of it.
     panels : sequence of callable
-        Each draws on the Axes that it is given.
+        Functions that draw on an Axes.
     alike : bool
         Whether the panels show the same quantities. Then they share axes and one legend.
     table, rows
@@ -105,7 +105,7 @@ def rendered(
         drawn, vector = io.BytesIO(), io.BytesIO()
         figure.savefig(drawn, format="png")
         boxes = _boxes(figure, axes)
-        with mpl.rc_context({"svg.hashsalt": "smoothbound"}):  # makes the same file each time
+        with mpl.rc_context({"svg.hashsalt": "smoothbound"}):  # so that the file is always the same
             about = {"Date": None, "Description": caption}
             figure.savefig(vector, format="svg", transparent=True, metadata=about)
     marked = vector.getvalue().replace(b"<svg ", f'<svg data-panels="{boxes}" '.encode(), 1)
@@ -125,7 +125,7 @@ def _packed(drawn: io.BytesIO, caption: str) -> bytes:
 
 
 def _join(axes: Sequence[Axes], n_columns: int) -> None:
-    """Give panels of the same quantities one scale, and name the vertical axis once a row.
+    """Give panels of the same quantities one scale, with one label of the vertical axis per row.
 
     Each panel has its own numbers along this axis, because a phone shows one panel at a time.
     """
@@ -138,7 +138,7 @@ def _join(axes: Sequence[Axes], n_columns: int) -> None:
 
 
 def _legends(figure: Canvas, axes: Sequence[Axes], alike: bool) -> int:
-    """Put one legend below all panels, or one below each; return the number of lines they take."""
+    """Put one legend below all panels, or one below each; return their number of lines."""
     width = figure.get_size_inches()[0]
     if not alike:
         letters = int((width / len(axes) - _HANDLE) / _LETTER)

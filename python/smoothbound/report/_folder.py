@@ -48,7 +48,7 @@ def write(out: Path, files: dict[str, bytes]) -> list[Path]:
         try:
             if digest(read_plain(out / name)).hex() == older[name]:
                 (out / name).unlink()
-        except (OSError, StoreError):  # it is missing, or no plain file any more
+        except (OSError, StoreError):  # it is missing, or not a plain file any more
             continue
     with atomic_write(out / _LIST) as file:
         file.write(json.dumps(sums).encode())
@@ -69,5 +69,5 @@ def _older(out: Path) -> dict[str, str]:
         return {}
     if not isinstance(listed, dict):
         return {}
-    # Only plain names count, because a forged list must not reach other folders.
+    # Only plain names are allowed, so that a forged list cannot reach other folders.
     return {name: str(one) for name, one in listed.items() if Path(name).name == name}

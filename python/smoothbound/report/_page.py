@@ -1,4 +1,4 @@
-"""One self-contained HTML page: no scripts, no network, figures inside as SVG."""
+"""One self-contained HTML page without scripts or network access, with figures as SVG."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def inline(svg: str, caption: str, prefix: str) -> str:
     svg : str
         The file.
     caption : str
-        The words of a screen reader for it.
+        Its description for screen readers.
     prefix : str
         The beginning of each id, because ids must be unique on a page.
 
@@ -75,7 +75,7 @@ def inline(svg: str, caption: str, prefix: str) -> str:
 
 
 def panels(svg: str, prefix: str) -> list[str]:
-    """Show each panel of a figure and its legend one by one, for screens narrower than the figure.
+    """Show the panels of a figure and its legend one by one, for narrow screens.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def panels(svg: str, prefix: str) -> list[str]:
 
 
 def _emphasised(text: str) -> str:
-    """Turn Markdown's emphasis into HTML, and escape everything else."""
+    """Convert the emphasis of Markdown to HTML, and escape everything else."""
     return re.sub(r"\*\*(.*?)\*\*", r"<strong>\1</strong>", escape(text))
 
 
@@ -119,17 +119,17 @@ def render(
     Parameters
     ----------
     paper : str
-        Whose method it is.
+        A sentence that names the paper of the method.
     about : sequence of (str, str)
-        What was certified and how: terms and what they stand for; ``**`` marks emphasis.
+        Terms with explanations of what was certified and how; ``**`` marks emphasis.
     headline : sequence of sequence of str
-        Table of the numbers to see first, its header first.
+        Table of the most important numbers; the first row is the header.
     missing : str
-        Which figures the inputs could not give.
+        A sentence about figures that the inputs do not allow.
     sections : sequence of Section
         One for each evaluation. The first figure of the first one comes first on the page.
     made : sequence of (str, str)
-        How each of the results was made, and the page.
+        How each of the results and the page were made.
 
     Returns
     -------

@@ -37,7 +37,7 @@ class Part:
 
 
 def page_section(part: Part, number: int) -> page.Section:
-    """Turn a part into the section of the page with this number."""
+    """Convert a part to the section of the page with a number."""
     shown = [
         page.Figure(
             page.inline(svg, figure.caption, prefix), figure.caption, page.panels(svg, prefix)
@@ -49,7 +49,7 @@ def page_section(part: Part, number: int) -> page.Section:
 
 
 def markdown_section(part: Part) -> str:
-    """Turn a part into a section in Markdown."""
+    """Convert a part to a section in Markdown."""
     lines = [
         f"## {markdown(part.heading)}",
         "",

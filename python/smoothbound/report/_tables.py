@@ -1,4 +1,4 @@
-"""Tables of certified accuracy: for the page, in Markdown, as CSV."""
+"""Tables of certified accuracy for the page, in Markdown and as CSV."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _INTERVAL = ("interval_low_percent", "interval_high_percent")
 def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict[str, object]]:
     """Return the certified accuracy at every radius, threshold and method, as rows of a table.
 
-    The share in percent is rounded down; the two counts give it exactly. The interval of the share
-    over inputs is rounded outward.
+    The share in percent is rounded down, and the two counts give it exactly. The interval of the
+    share over inputs is rounded outward.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def table_rows(evaluation: Evaluation, thresholds: Sequence[float]) -> list[dict
 
 
 def share_with_interval(count: int, total: int) -> str:
-    """Print a share in percent with its interval, or a dash where the count is not known.
+    """Return a share in percent with its interval, or a dash if the count is not known.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def share_with_interval(count: int, total: int) -> str:
 
 
 def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
-    """Write rows as CSV; a column that only some of them have is empty in the others."""
+    """Write rows as CSV. A column that only some rows have is empty in the others."""
     text = io.StringIO()
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -122,7 +122,7 @@ def percent_table(
 
 
 def headline(evaluations: Sequence[Evaluation], asked: Sequence[float]) -> list[list[str]]:
-    """Certified accuracy of every method at up to three radii, at the first threshold of each."""
+    """Return certified accuracy of every method at up to three radii and its first threshold."""
     # Adaptive draws give bounds at few radii.
     first = max(evaluations, key=lambda one: not one.adaptive)
     radii = headline_radii(first, thresholds_of(first, asked)[0])
@@ -149,6 +149,6 @@ def comparison_table(group: Sequence[Evaluation], thresholds: Sequence[float]) -
 
 
 def markdown_rows(table: Sequence[Sequence[str]]) -> str:
-    """Write a table, its header first, in Markdown."""
+    """Write a table in Markdown; the first row is the header."""
     head, *rows = ([markdown(cell) for cell in row] for row in table)
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---:"] * len(head), *rows])

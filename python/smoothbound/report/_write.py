@@ -40,19 +40,19 @@ _EXPLAINED = (
     ),
     (
         "Theorems 1 and 2",
-        "Theorem 1 rests on the mean of the scores of an input, and Theorem 2 on their "
-        "distribution, by which it certifies more.",
+        "Theorem 1 uses the mean of the scores of an input. Theorem 2 uses their "
+        "distribution, and certifies more.",
     ),
     (
         "c",
-        "The threshold that the confidence stays above. The confidence is the mean over the noise "
+        "The threshold. The confidence is the mean over the noise "
         "of the score, which is the softmax value of the class, or of the margin, which is its "
         "lead over the best other class.",
     ),
     (
         "band, knot",
-        "A band bounds the share of scores above each level from below, from the draws. Theorem 2 "
-        "uses it at the knots.",
+        "A band is a lower bound, computed from the draws, on the share of scores above each "
+        "level. Theorem 2 uses it at levels called knots.",
     ),
     (
         "α",
@@ -61,22 +61,24 @@ _EXPLAINED = (
     ),
     (
         "95 % interval",
-        "Clopper and Pearson's, of the certified accuracy on the population of which the inputs "
-        "are a random sample. It is rounded outward and holds at each radius and threshold by "
-        "itself. It is about the choice of the inputs, and α about the draws. Results on the same "
-        "inputs share the choice, and differ more surely than their intervals tell.",
+        "The interval of Clopper and Pearson for the certified accuracy on the population of "
+        "which the inputs are a random sample. It is rounded outward and holds at each radius "
+        "and threshold by itself. It concerns the choice of the inputs, and α concerns the "
+        "draws. Results on the same inputs share this choice, so their differences are more "
+        "certain than the intervals suggest.",
     ),
 )
 
 PAPER = (
-    "This page says how confident a smoothed classifier provably stays while an input changes by "
-    "up to a radius. Noisy copies of each input are the evidence. The method is that of Kumar, "
-    "Levine, Feizi, Goldstein: Certifying Confidence via Randomized Smoothing, NeurIPS 2020."
+    "This page states how confident a smoothed classifier provably remains if an input changes "
+    "by up to a radius. The proofs are statistical: they use noisy copies of each input. The "
+    "method is that of Kumar, Levine, Feizi, Goldstein: Certifying Confidence via Randomized "
+    "Smoothing, NeurIPS 2020."
 )
 
 DEFINITION = (
-    "The share of all inputs whose predicted class is the true one, not "
-    "abstained, and whose confidence is certified to stay strictly above c everywhere within "
+    "The share of all inputs whose predicted class is the true one, without "
+    "abstention, and whose confidence is certified to stay strictly above c everywhere within "
     "radius R. Printed shares are rounded down."
 )
 
@@ -93,7 +95,7 @@ def write_report(
     index: int | None = None,
     compare: bool = False,
 ) -> list[Path]:
-    """Write figures (PNG and SVG), tables (CSV) and a page that holds both (HTML and Markdown).
+    """Write figures (PNG and SVG), tables (CSV) and a page with both (HTML and Markdown).
 
     Parameters
     ----------
@@ -103,20 +105,21 @@ def write_report(
     out : str or Path
         Folder to write to; it is made if it does not exist. An earlier report is replaced.
     class_radius : sequence of str or Path
-        Logs of class radii (Cohen et al. 2019), one for each log among `inputs`, in their order;
-        a results folder has its own class radii.
+        Logs of class radii (Cohen et al. 2019), one for each log among `inputs`, in the same order.
+        A results folder has class radii of its own.
     thresholds : sequence of float
-        Thresholds c to show, inside the range of every measure. By default 0.5, 0.7 and 0.9 of
-        the range, and those that the run was asked for.
+        Thresholds c to show, inside the range of every measure. By default 0.5, 0.7 and 0.9 of the
+        range, and the thresholds of the run.
     radii : sequence of float
         Radii R of the figure over the threshold, in the units of the input or those of another
-        curve, among the certified radii. By default up to three, evenly spread. The table has all.
+        curve, among the certified radii. By default up to three, evenly spread. The table has all
+        radii.
     index : int, optional
         Position in the data set of the input whose certified confidence is drawn. By default the
         correct input of median confidence.
     compare : bool
-        Show only the inputs side by side, without the figures of each one. Inputs of the same
-        images are put side by side in any case.
+        Whether to show only the comparison of the results, without the figures of each one. Results
+        on the same images are always compared.
 
     Returns
     -------
@@ -128,10 +131,10 @@ def write_report(
     StoreError
         If a results folder cannot be read, or `out` cannot be written.
     DataError
-        If a log cannot be read or does not fit.
+        If a log cannot be read, or does not match the other log.
     TypeError, ValueError
-        If an argument is not of the kind stated above or does not fit an input, or there is
-        nothing to report on or to compare.
+        If an argument has the wrong type or does not fit an input, or there is nothing to report or
+        to compare.
     """
     checks.path("out", out)
     thresholds, radii = (
@@ -177,7 +180,7 @@ def write_report(
 
 
 def _figure_files(parts: Sequence[Part]) -> dict[str, bytes]:
-    """Return the files of all figures, and of the tables of the numbers that they show."""
+    """Return the files of all figures, and of the tables with their numbers."""
     files: dict[str, bytes] = {}
     tables: dict[str, list[Mapping[str, object]]] = {}
     for figure in (figure for part in parts for figure in part.figures):
@@ -189,7 +192,7 @@ def _figure_files(parts: Sequence[Part]) -> dict[str, bytes]:
 
 
 def _check_index(evaluations: Sequence[Evaluation], index: int) -> None:
-    """Refuse, before anything is drawn, an input that one of the results does not hold."""
+    """Refuse an input that one of the results does not hold, before anything is drawn."""
     for one in evaluations:
         try:
             one.require(index)
@@ -238,7 +241,7 @@ def _command(inputs: Sequence[str | Path], class_radius: Sequence[str | Path]) -
 
 
 def _made(evaluations: Sequence[Evaluation], command: str) -> list[tuple[str, str]]:
-    """Say how and when each of the results was made, and which command wrote the page."""
+    """Return how and when each of the results was made, and the command that wrote the page."""
     return [
         *((one.name, " ".join(one.origin)) for one in evaluations),
         ("This report", f"Written by smoothbound {version('smoothbound')}: {command}"),
@@ -281,7 +284,7 @@ def _radii(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
 
 
 def _require_one_distance(evaluations: Sequence[Evaluation]) -> None:
-    """Refuse inputs whose radii cannot stand in one table, or on one axis."""
+    """Refuse inputs whose radii cannot be in one table or on one axis."""
     first = evaluations[0]
     for one in evaluations:
         alike = one.curve.distance == first.curve.distance
@@ -290,22 +293,22 @@ def _require_one_distance(evaluations: Sequence[Evaluation]) -> None:
         raise ValueError(
             "inputs must have radii in the same distance, got "
             f"{first.curve.distance} of {first.curve.name} ({first.name}) and "
-            f"{one.curve.distance} of {one.curve.name} ({one.name}); report on each by itself"
+            f"{one.curve.distance} of {one.curve.name} ({one.name}); report on each separately"
         )
 
 
 def _classes(one: Evaluation) -> list[str]:
-    """Say how many inputs have the true class, and how many have none."""
+    """Return how many inputs have the true class, and on how many the classifier abstains."""
     if not one.labelled:
         return []
     words = f"{one.n_correct} of the {one.n_inputs} inputs have the true class"
-    if one.correct_only:  # the wrong ones took no draws, which would tell
+    if one.correct_only:  # inputs with a wrong class have no draws, so abstention is not known
         return [f"{words}."]
-    return [f"{words}, and the classifier abstains from {one.n_abstained}."]
+    return [f"{words}, and the classifier abstains on {one.n_abstained}."]
 
 
 def _missing(parts: Sequence[Part], pairs: bool, groups: bool) -> str:
-    """Name the figures that the inputs cannot give, and the inputs that can."""
+    """Return a text about the figures that the inputs do not allow, and the inputs that would."""
     names: dict[str, list[str]] = {}
     for part in parts:
         for what in part.absent:
@@ -321,7 +324,7 @@ def _missing(parts: Sequence[Part], pairs: bool, groups: bool) -> str:
             "and measure, by several σ)"
         )
     return (
-        f"Not shown, because these results do not tell it: {'; '.join(absent)}."
+        f"Not shown, because these results lack the data: {'; '.join(absent)}."
         if absent
         else "Every figure is shown."
     )

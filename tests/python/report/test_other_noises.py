@@ -86,8 +86,8 @@ def test_noises_of_one_distance_stand_side_by_side(tmp_path):
     assert "Side by side: score" in text
     assert "- **σ, R of l1-laplace**: The scale" in text
     assert "- **σ, R of l1-uniform**: Half the width" in text
-    assert "choose by other draws and certify with that choice alone" in text
-    assert "A larger σ costs" not in text  # the two are not of one kind
+    assert "choose by other draws and certify only with that choice" in text
+    assert "A larger σ lowers" not in text  # the two are not of one kind
     assert "ℓ₂" not in texts_of_figures(tmp_path / "report")
 
 

@@ -51,7 +51,7 @@ def test_nothing_is_missing_from_runs_of_the_same_images_by_both_measures(tmp_pa
     runs = [make_run(tmp_path / side) for side in "ab"] + [make_run(tmp_path / "margin", MARGIN)]
     page = report.write_report(runs, tmp_path / "out")[1].read_text()
     [missing] = [line for line in page.splitlines() if line.startswith("Not shown")]
-    assert missing.split("tell it: ")[1] == (
+    assert missing.split("lack the data: ")[1] == (
         "calibration of each class (certify --classes all): a, b, margin."
     )
 

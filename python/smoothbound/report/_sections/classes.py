@@ -18,14 +18,14 @@ from smoothbound.report._drawing import Figure, draw
 
 __all__ = ["calibration_of_classes"]
 
-_MOST_SCORES = 2**17  # inputs times classes that are certified: more take minutes
+_MOST_SCORES = 2**17  # inputs times classes to certify; more take minutes
 _NAMED = 3  # classes that the caption names
 
 
 def calibration_of_classes(evaluation: Evaluation) -> Figure | str:
     """Draw bounds on the classwise calibration of an evaluation whose run counted its classes.
 
-    A str is the reason why it is missing. See docs/classes.md.
+    A str is the reason why the figure is missing. See docs/classes.md.
     """
     what, evaluation = "calibration of each class", evaluation.sample
     kept = evaluation.with_scores
@@ -34,7 +34,7 @@ def calibration_of_classes(evaluation: Evaluation) -> Figure | str:
     n_classes = evaluation.classes(kept[:1]).n_classes
     index = kept[evenly_spread(len(kept), max(1, _MOST_SCORES // n_classes))]
     try:
-        # Every input gets a share of alpha, and its bounds on all classes hold at once at this.
+        # Each input gets a share of alpha, at which its bounds on all classes hold together.
         certified = evaluation.classes(index).certify(
             radii=evaluation.radii, alpha=evaluation.alpha / len(index)
         )
@@ -75,7 +75,7 @@ def _caption(
     return (
         f"Calibration of {classes} classes under attack, class by class (Kull et al. 2019): the "
         "ranges in which the sum of the Brier scores and the mean of the calibration errors (ten "
-        f"bins) stay when each of {n} inputs{which} is moved by up to R. They follow from bounds "
+        f"bins) stay if each of {n} inputs{which} is changed by up to R. They follow from bounds "
         f"on the score of every class (ell, each at level {exact(of.alpha_each)}), all of which "
         f"hold at once with probability at least 1 − {exact(evaluation.alpha or 0.0)}. At R = "
         f"{exact(evaluation.radii[0])} the largest bounds on a calibration error are those of the "

@@ -18,13 +18,15 @@ from smoothbound.report._drawing import Figure, draw
 __all__ = ["SHADED", "accuracy_figures", "against_class_radius"]
 
 
-SHADED = "Shaded: the 95 % interval over inputs (Clopper-Pearson), at each point by itself."
+SHADED = (
+    "The shaded areas are 95 % intervals over inputs (Clopper-Pearson), for each point by itself."
+)
 
 
 def accuracy_figures(
     evaluation: Evaluation, thresholds: Sequence[float], radii: Sequence[float]
 ) -> Iterator[Figure | str]:
-    """Draw certified accuracy over radius and threshold; a str is the reason for a missing one."""
+    """Draw certified accuracy over radius and threshold; a str states why a figure is missing."""
     name = evaluation.name
     if _is_one_number(evaluation, thresholds):
         yield (
@@ -49,14 +51,14 @@ def accuracy_figures(
 
 
 def _is_one_number(evaluation: Evaluation, thresholds: Sequence[float]) -> bool:
-    """Say whether adaptive draws answer one question, whose curve would be flat."""
+    """Return whether adaptive draws answer a single question, whose curve would be flat."""
     searched = any(one.has_radius for one in evaluation.bounds)
     one = len(evaluation.radii) == len(thresholds) == 1
     return evaluation.adaptive and one and not searched
 
 
 def _against_the_radius(evaluation: Evaluation, thresholds: Sequence[float]) -> Figure:
-    """Draw certified accuracy over the radius, a panel a threshold."""
+    """Draw certified accuracy over the radius, with a panel for each threshold."""
     return draw(
         f"{evaluation.name}_accuracy_vs_radius",
         evaluation.title,
@@ -70,7 +72,7 @@ def _against_the_radius(evaluation: Evaluation, thresholds: Sequence[float]) -> 
 
 
 def against_class_radius(evaluation: Evaluation) -> Figure | str:
-    """Draw confidence against class radius; a str is the reason why it is missing."""
+    """Draw confidence against class radius; a str states why the figure is missing."""
     name, what = evaluation.name, f"{evaluation.measure} against class radius"
     n_inputs, evaluation = evaluation.n_inputs, evaluation.sample
     if evaluation.class_radius is None:
@@ -108,7 +110,7 @@ def against_class_radius(evaluation: Evaluation) -> Figure | str:
 
 
 def _sampled(evaluation: Evaluation, n_inputs: int) -> str:
-    """Say which inputs are drawn, if not all of them are."""
+    """Return a text about the inputs that are drawn, if not all are."""
     count = evaluation.n_inputs
     text = "" if count == n_inputs else f" Of {n_inputs} inputs, {count} are shown, spread evenly."
     if (pairs := int(evaluation.paired.sum())) > MOST_MARKERS:

@@ -21,15 +21,15 @@ __all__ = ["measures_table", "score_and_margin"]
 
 
 def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part:
-    """Return the part that says which of the two certifies more, and which is concentrated."""
+    """Return the part about which of the two certifies more, and which is more concentrated."""
     title = f"Score and margin: {score.name}, {margin.name}"
     figures = [
         draw(
             f"score_and_margin_{number}",
             title,
-            "Which certifies more: certified accuracy by each, at thresholds at the same place in "
-            "their ranges. A score above c implies a margin above 2c − 1 of the same draw; score > "
-            "0.5 and margin > 0 both say that the class stays as predicted. "
+            "Certified accuracy by each measure, at thresholds at the same position in "
+            "their ranges. A score above c implies a margin above 2c − 1 of the same draw; Score > "
+            "0.5 and margin > 0 both mean that the predicted class does not change. "
             f"{_count_wins(score, margin)} {SHADED}",
             [
                 partial(
@@ -48,10 +48,10 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
             draw(
                 f"spread_{number}",
                 title,
-                "How concentrated each measure is: the standard deviation of each input's margins "
+                "Concentration of each measure: the standard deviation of each input's margins "
                 "against that of its scores, as shares of their ranges, 2 and 1. Below the "
-                "diagonal the margin is the more concentrated. "
-                f"{len(spread.index)} inputs, whose scores both have kept.",
+                "diagonal the margin is more concentrated. "
+                f"The {len(spread.index)} inputs are those whose scores both results kept.",
                 [partial(score_vs_margin_spread, found=spread)],
                 table="spread",
                 rows=[
@@ -69,7 +69,7 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
             )
         )
     notes = (
-        f"The {score.n_inputs} inputs that both have, each by the last of its methods: "
+        f"The {score.n_inputs} inputs of both results, each with the last of its methods: "
         f"{score.bounds[-1].method.label}, {margin.bounds[-1].method.label}.",
     )
     absent = [] if spread is not None else ["how concentrated each is (a log has no scores)"]
@@ -77,7 +77,7 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
 
 
 def _count_wins(score: Evaluation, margin: Evaluation) -> str:
-    """Return a sentence that counts where each certifies more."""
+    """Return a sentence about how often each measure certifies more."""
     by_score, by_margin = (
         np.concatenate(
             [
@@ -93,14 +93,14 @@ def _count_wins(score: Evaluation, margin: Evaluation) -> str:
     if not places:
         return "Neither certifies any input here."
     return (
-        f"Of the {places} rows and thresholds of the table at which either certifies any, the "
+        f"Of the {places} entries of the table at which either certifies an input, the "
         f"margin certifies more at {np.count_nonzero(by_margin > by_score)}, the score at "
         f"{np.count_nonzero(by_score > by_margin)}."
     )
 
 
 def measures_table(score: Evaluation, margin: Evaluation) -> list[list[str]]:
-    """Return certified accuracy in percent, at thresholds at the same place in their ranges.
+    """Return certified accuracy in percent, at thresholds at the same position in their ranges.
 
     There is a row for each radius of the score and a column for each threshold and measure. The
     first row is the header.

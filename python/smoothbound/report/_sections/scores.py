@@ -1,4 +1,4 @@
-"""Figures from the counted scores: one input in full, the choice of knots, calibration."""
+"""Figures from the counted scores: a single input, the choice of knots, and calibration."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from smoothbound.report._drawing import Figure, Panel, draw
 
 __all__ = ["calibration_under_attack", "knots_compared", "one_input"]
 
-_MOST_INPUTS = 100  # in the comparison of knots, because more take time and change little
+_MOST_INPUTS = 100  # in the comparison of knots; more inputs take time and change little
 _NO_SCORES = "(certify without --adaptive; a log has no scores)"
 
 
 def one_input(
     evaluation: Evaluation, thresholds: Sequence[float], index: int | None
 ) -> Figure | str:
-    """Draw the scores of one input, their band, and the certified confidence over the radius."""
+    """Draw the scores of one input, their band and the certified confidence over the radius."""
     chosen = "the correct input of median confidence" if index is None else "as asked for"
     if index is None and (index := evaluation.typical()) is None:
         return "one input in full (none is of the true class and not abstained from)"
@@ -47,7 +47,7 @@ def one_input(
 
 
 def _levels(one: Evaluation) -> set[float]:
-    """Return the levels above which the confidence of a single input is certified somewhere."""
+    """Return the levels above which the confidence of an input is certified at some radius."""
     bounds, (a, _) = one.bounds[-1], one.score_range
     levels = {level for level in bounds.lower[0].tolist() if level > a}
     if bounds.radius is not None:
@@ -87,7 +87,7 @@ def _of_one(
 
 
 def knots_compared(evaluation: Evaluation, thresholds: Sequence[float]) -> Figure | str:
-    """Draw the confidence that equal counts, equal widths and every draw certify."""
+    """Draw the certified confidence with knots at equal counts, equal widths and every draw."""
     what = "the choice of knots"
     kept = evaluation.with_scores
     index = kept[evenly_spread(len(kept), _MOST_INPUTS)]
@@ -134,7 +134,7 @@ def knots_compared(evaluation: Evaluation, thresholds: Sequence[float]) -> Figur
 
 
 def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
-    """Draw bounds on the Brier score and the expected calibration error of an evaluation of scores.
+    """Draw bounds on the Brier score and the expected calibration error of an evaluation.
 
     Both follow from lower and upper certified scores; see docs/calibration.md.
     """
@@ -149,11 +149,11 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
     if not kept.any():
         return f"{what} (every input is abstained from)"
     order = np.argsort(evaluation.index)
-    rows = order[kept[order]]  # as the sketch has them
+    rows = order[kept[order]]  # in the order of the sketch
     total = len(evaluation.index)
     try:
-        # Every input gets a share of alpha, also those abstained from, because the same draws
-        # decide which inputs these are. All intervals then hold at once.
+        # Every input gets a share of alpha, even if the classifier abstains, because the same draws
+        # decide on abstention. All intervals then hold at once.
         lower, upper = _intervals(evaluation, rows, evaluation.alpha / total)
     except ValueError as error:  # too few draws for so small a share
         return f"{what} ({error})"
@@ -166,9 +166,9 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
         f"{evaluation.name}_calibration",
         evaluation.title,
         "Calibration under attack: the ranges in which the Brier score and the expected "
-        "calibration error (ten bins) of the predicted class stay when each of the "
-        f"{len(rows)} inputs not abstained from is moved by up to R. The Brier score is the mean "
-        "square of the confidence less 1 where the class is right, and less 0 where it is wrong; "
+        "calibration error (ten bins) of the predicted class stay if each of the "
+        f"{len(rows)} inputs without abstention is changed by up to R. The Brier score is the mean "
+        "square of the confidence minus 1 if the class is right, and minus 0 if it is wrong; "
         "the calibration error is the mean distance of confidence and accuracy over bins of equal "
         "width in the confidence, weighted by their inputs. They follow from lower and "
         "upper certified scores (Theorem 2, ell, each at level "
@@ -198,7 +198,7 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
 
 
 def _intervals(evaluation: Evaluation, rows: Ints, alpha: float) -> tuple[Floats, Floats]:
-    """Certify both sides of the confidence of inputs, each at a level, from their counts."""
+    """Certify both sides of the confidence of inputs from their counts, each side at a level."""
     lower, upper = np.empty((2, len(rows), len(evaluation.radii)))
     done = 0
     for sketch in evaluation.sketches(evaluation.index[rows]):
@@ -210,7 +210,7 @@ def _intervals(evaluation: Evaluation, rows: Ints, alpha: float) -> tuple[Floats
 
 
 def _winner(found: knots.KnotChoices) -> str:
-    """Say how many intervals each choice needs to come close to every draw."""
+    """Return a text about how many intervals each choice needs to come close to every draw."""
     needs = [
         f"{name} {bins if bins is not None else f'more than {found.n_bins[-1]}'}"
         for name, bins in (

@@ -20,14 +20,15 @@ __all__ = ["side_by_side"]
 
 
 def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: int) -> Part:
-    """Put evaluations of the same inputs and measure side by side, each by its last method."""
+    """Return the part that compares evaluations of the same inputs, each by its last method."""
     first = group[0]
     thresholds = thresholds_of(first, asked)
     title = f"Side by side: {first.measure}"
     accuracy = (
-        f"Certified accuracy of {first.n_inputs} inputs against the radius. Markers are what was "
-        f"computed; between two stands the value of the larger radius. {SHADED} All results share "
-        "the inputs, and differ more surely than their intervals tell."
+        f"Certified accuracy of {first.n_inputs} inputs against the radius. Markers show the "
+        f"computed values; between two radii, the value of the larger one is drawn. {SHADED} All "
+        "results share the inputs, so their differences are more certain than the intervals "
+        "suggest."
     )
     gaussian = all(one.curve == GAUSSIAN for one in group)
     choose = (
@@ -36,9 +37,9 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
     best = (
         "The largest certified accuracy at each radius; of equal ones, that of the first results. "
         + " ".join(_best(group, c) for c in thresholds)
-        + f" Which is best was chosen after a look at the results: a certificate of the best of "
+        + f" The best was chosen after a look at the results: a certificate of the best of "
         f"{len(group)} runs can fail with probability up to {len(group)} α instead of α. For "
-        f"certificates at α, choose {choose} and certify with that choice alone."
+        f"certificates at α, choose {choose} and certify only with that choice."
     )
     figures = [
         draw(
@@ -57,7 +58,7 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
         ),
     ]
     notes = (
-        f"The {first.n_inputs} inputs that all have, each by the last of its methods: "
+        f"The {first.n_inputs} inputs of all results, each with the last of its methods: "
         + ", ".join(f"{one.name} ({one.bounds[-1].method.label})" for one in group)
         + ".",
         *_rule(group, thresholds),
@@ -66,7 +67,7 @@ def side_by_side(group: Sequence[Evaluation], asked: Sequence[float], number: in
 
 
 def _best(group: Sequence[Evaluation], threshold: float) -> str:
-    """Say up to which radius each evaluation certifies most."""
+    """Return a text about the radii up to which each evaluation certifies most."""
     reach = comparison.best_by_radius(group, threshold)
     stretches = [
         f"{group[place].name} up to R = {exact(floored(float(reach.radius[steps][-1])))}"
@@ -92,10 +93,10 @@ def _best_rows(group: Sequence[Evaluation], threshold: float) -> Iterator[dict[s
 
 
 def _rule(group: Sequence[Evaluation], thresholds: Sequence[float]) -> Iterator[str]:
-    """Say whether the best sigma grows with the radius, as it should, where sigma is known."""
+    """Return a text about whether the best sigma grows with the radius, if sigma is known."""
     if len({one.sigma for one in group} - {None}) < 2 or any(one.sigma is None for one in group):
         return
-    if len({one.curve for one in group}) > 1:  # of two noises, sigma is not the same
+    if len({one.curve for one in group}) > 1:  # the sigma of different noises is not comparable
         return
     best = [
         [group[place].sigma or 0.0 for place, _ in comparison.best_by_radius(group, c).runs()]
@@ -108,6 +109,6 @@ def _rule(group: Sequence[Evaluation], thresholds: Sequence[float]) -> Iterator[
     else:
         found = "; here the best σ does not always, so look at the figure of the best."
     yield (
-        "A larger σ costs confidence nearby and reaches further: σ should grow with the radius"
-        + found
+        "A larger σ lowers the confidence at small radii and certifies larger radii, so σ "
+        "should grow with the radius" + found
     )
