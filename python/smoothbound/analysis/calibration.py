@@ -1,8 +1,8 @@
 """Brier score and expected calibration error under attack, from certified confidence.
 
 Lower and upper certified confidence bound the smoothed score of a class within the radius. This
-module turns them into bounds on how well confidence and correctness agree over a whole data set,
-for every perturbation of the inputs within the radius. docs/calibration.md has the proof.
+module derives bounds on the agreement of confidence and correctness over a whole data set, for
+every perturbation of the inputs within the radius. docs/calibration.md has the proof.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ __all__ = [
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_MOST_BINS = 30  # 2^(n_bins / 2) vectors of signs are tried
-_MOST_BINS_OF_CLASSES = 15  # 2^n_bins are
+_MOST_BINS = 30  # because 2^(n_bins / 2) vectors of signs are tried
+_MOST_BINS_OF_CLASSES = 15  # because 2^n_bins are tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +47,9 @@ class Calibration:
         The smallest and the largest Brier score of the predicted class that the intervals allow,
         in [0, 1].
     ece_lower, ece_upper : ndarray, shape (n_radii,)
-        Bounds on the expected calibration error, in [0, 1]. The upper one is the largest that the
-        intervals allow, where a confidence on the edge of two bins may count in either. The lower
-        one may be below the smallest that they allow.
+        Bounds on the expected calibration error, in [0, 1]. The upper bound is the largest error
+        that the intervals allow, if a confidence on the edge of two bins may count in either. The
+        lower bound may be below the smallest error that they allow.
     """
 
     brier_lower: Floats
@@ -67,24 +67,24 @@ def certified(
     ----------
     lower, upper : array_like, shape (n_inputs, n_radii)
         Certified confidence, in [0, 1], `lower` <= `upper`. Within each radius, the smoothed score
-        of the class predicted for the input lies between them, and the scores of all classes sum
-        to 1. Give 0 and 1 where nothing is known, such as for an input without a prediction.
+        of the class predicted for the input lies between them, and the scores of all classes sum to
+        1. Pass 0 and 1 if nothing is known, such as for an input without a prediction.
     right : array_like of bool, shape (n_inputs,)
-        Whether the class that `lower` and `upper` are about is the label.
+        Whether the class of `lower` and `upper` is the label.
     n_bins : int, default 10
-        Number of bins of the calibration error, all of the same width, at most 30. In the worst
-        case two more bins double the time.
+        Number of bins of equal width for the calibration error, at most 30. In the worst case two
+        more bins double the time.
 
     Returns
     -------
     Calibration
-        The bounds, rounded outward. They hold if all the intervals hold, which has a probability of
-        at least 1 - n_inputs * alpha if each interval has the level alpha.
+        The bounds, rounded outward. They hold if all intervals hold, which has probability at least
+        1 - n_inputs * alpha if each interval has the level alpha.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind, shape or range.
+        If an argument has the wrong type or shape, or is out of range.
 
     Examples
     --------
@@ -118,38 +118,39 @@ def certified(
 def certified_classes(
     lower: ArrayLike, upper: ArrayLike, labels: ArrayLike, *, n_bins: int = 10
 ) -> Calibration:
-    """Bound calibration under any attack as `certified` does, from the intervals of all classes.
+    """Bound calibration under any attack from the intervals of all classes.
 
-    The class with the largest smoothed score is the answer. Its score is at least the largest lower
-    bound of all classes, and at most its own upper bound. A class whose upper bound is below that
-    lower bound cannot be the answer. So the bounds are closer than those of `certified`, above all
-    where no class is sure to have more than 1/2.
+    The class with the largest smoothed score is the prediction. Its score is at least the largest
+    lower bound of all classes, and at most its own upper bound. A class whose upper bound is below
+    that lower bound cannot be the prediction. The bounds are therefore tighter than those of
+    `certified`, especially if no class is certain to have more than 1/2.
 
     Parameters
     ----------
     lower, upper : array_like, shape (n_inputs, n_classes, n_radii)
-        Certified scores of all classes of the model, in [0, 1], which hold at once;
-        `smoothbound.ClassCertificate` has them. Give 0 and 1 where nothing is known.
+        Certified scores of all classes of the model, in [0, 1], which hold at once, such as those
+        of `smoothbound.ClassCertificate`. Pass 0 and 1 if nothing is known.
     labels : array_like of int, shape (n_inputs,)
-        The label of each input, as a column of `lower`. ``ClassCertificate.columns`` finds these
-        columns, whose order is that in which the classes were counted.
+        The label of each input, as a column of `lower`. ``ClassCertificate.columns`` returns these
+        columns, which are in the order in which the classes were counted.
     n_bins : int, default 10
         As for `certified`, at most 15.
 
     Returns
     -------
     Calibration
-        The bounds, rounded outward. They hold if all the intervals do, which has a probability of
-        at least 1 - n_inputs * alpha if those of each input hold at once at alpha.
+        The bounds, rounded outward. They hold if all intervals hold, which has probability at least
+        1 - n_inputs * alpha if the intervals of each input hold at once at alpha.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind, shape or range.
+        If an argument has the wrong type or shape, or is out of range.
 
     Examples
     --------
-    Neither class of the second input is sure to be above 1/2, but the first one stays the answer.
+    Neither class of the second input is certain to be above 1/2, but the first stays the
+    prediction.
 
     >>> lower = [[[0.6], [0.1]], [[0.45], [0.2]]]
     >>> upper = [[[0.9], [0.4]], [[0.5], [0.4]]]
@@ -174,26 +175,26 @@ def classwise(
 ) -> Calibration:
     """Bound the calibration of the scores of all classes under any attack, class by class.
 
-    For each class the confidence is its smoothed score, and it is right where the class is the
-    label, whatever the answer is. The Brier score is the mean over the inputs of the sum over the
-    classes of (score - right)^2. The calibration error is the mean over the classes of
-    their calibration errors: the classwise ECE of Kull et al. 2019.
+    For each class the confidence is its smoothed score, and it is right if the class is the label,
+    whatever the prediction is. The Brier score is the mean over the inputs of the sum over the
+    classes of (score - right)^2. The calibration error is the mean over the classes of their
+    calibration errors: the classwise ECE of Kull et al. 2019.
 
     Parameters
     ----------
     lower, upper, labels, n_bins
-        As for `certified_classes`. The scores of some classes of a model are allowed too; a label
+        As for `certified_classes`. The scores of some classes of a model are allowed too. A label
         that is not among them is -1.
 
     Returns
     -------
     Calibration
-        The bounds, rounded outward, which hold as those of `certified_classes` do.
+        The bounds, rounded outward. They hold with the probability of those of `certified_classes`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind, shape or range.
+        If an argument has the wrong type or shape, or is out of range.
 
     References
     ----------
@@ -212,7 +213,7 @@ def classwise(
 def each_class(
     lower: ArrayLike, upper: ArrayLike, labels: ArrayLike, *, n_bins: int = 10
 ) -> Calibration:
-    """Bound the calibration of each class by itself; `classwise` puts them together.
+    """Bound the calibration of each class separately; `classwise` combines the bounds.
 
     Parameters
     ----------
@@ -222,13 +223,13 @@ def each_class(
     Returns
     -------
     Calibration
-        Arrays of shape (n_classes, n_radii). The bounds on all classes hold at once, as those of
-        `classwise` do, so that a class may be chosen after a look at them.
+        Arrays of shape (n_classes, n_radii). The bounds on all classes hold at once, like those of
+        `classwise`, so a class may be chosen after a look at them.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind, shape or range.
+        If an argument has the wrong type or shape, or is out of range.
 
     Examples
     --------
@@ -262,7 +263,7 @@ def mean_of_classes(each: Calibration) -> Calibration:
         rounded outward, shape (n_radii,).
     """
     n_classes = len(each.brier_lower)
-    # A sum of n_classes terms of size up to 1 errs by less than n_classes^2 2^-53.
+    # The error of a sum of n_classes terms of size up to 1 is less than n_classes^2 2^-53.
     margin = n_classes**2 * 2.0**-52
     low = [np.maximum(x.sum(axis=0) - margin, 0.0) for x in (each.brier_lower, each.ece_lower)]
     high = [x.sum(axis=0) + margin for x in (each.brier_upper, each.ece_upper)]
@@ -292,7 +293,7 @@ def brier(confidence: ArrayLike, right: ArrayLike) -> float:
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind, shape or range.
+        If an argument has the wrong type or shape, or is out of range.
 
     Examples
     --------
@@ -334,7 +335,7 @@ def ece(confidence: ArrayLike, right: ArrayLike, n_bins: int = 10) -> float:
 
 
 def _unit(name: str, values: ArrayLike, n_dims: int) -> Floats:
-    """Return `values` as a float64 array if they are numbers in [0, 1], at least one."""
+    """Return `values` as a float64 array after checks that they are numbers in [0, 1]."""
     raw = checks.array(name, values)
     if raw.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be numbers, got {raw.dtype}")
@@ -354,7 +355,7 @@ def _unit(name: str, values: ArrayLike, n_dims: int) -> Floats:
 def _all_classes(
     lower: ArrayLike, upper: ArrayLike, labels: ArrayLike, n_bins: int
 ) -> tuple[Floats, Floats, Bools, int]:
-    """Return the checked bounds of all classes, which class is the label, and the bins."""
+    """Return the checked bounds of all classes, which classes are the labels, and the bins."""
     low, high = _unit("lower", lower, 3), _unit("upper", upper, 3)
     if low.shape != high.shape or (low > high).any():
         raise ValueError(
@@ -378,7 +379,7 @@ def _all_classes(
 
 
 def _right(right: ArrayLike, n: int) -> Bools:
-    """Return `right` as an array if it holds `n` booleans."""
+    """Return `right` as an array after checks that it holds `n` booleans."""
     array = checks.array("right", right)
     if array.dtype != np.bool_:
         raise TypeError(f"right must be booleans, such as predicted == label, got {array.dtype}")
@@ -395,7 +396,7 @@ def _n_bins(n_bins: int) -> int:
 
 
 def _highest(lower: Floats, upper: Floats, right: Bools) -> tuple[Floats, Floats]:
-    """Return the highest confidence in a wrong class and in the right one; -inf if impossible.
+    """Return the highest confidence in a wrong class and in the right class; -inf if impossible.
 
     The lowest confidence is `lower` in both cases.
     """

@@ -1,8 +1,8 @@
-"""Several evaluations of the same inputs, side by side.
+"""Comparisons of several evaluations of the same inputs.
 
 Evaluations belong together if they have common inputs (positions in one data set) with the same
-labels. Each is then reduced to the inputs that all have, because shares of different inputs cannot
-be compared.
+labels. Each evaluation is then reduced to the common inputs, because shares of different inputs
+cannot be compared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["BestByRadius", "best_by_radius", "on_common_inputs", "side_by_side"]
 def side_by_side(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
     """Group evaluations of one measure by their common inputs, and reduce each group to these.
 
-    A group has two evaluations or more.
+    A group has at least two evaluations.
 
     Examples
     --------
@@ -53,9 +53,9 @@ def side_by_side(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
 
 
 def on_common_inputs(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """Reduce evaluations to the inputs that all have.
+    """Reduce evaluations to their common inputs.
 
-    Returns [] if there are no common inputs, if labels disagree, or if the data sets differ.
+    The result is [] if there are no common inputs, if labels disagree, or if the data sets differ.
     """
     checks.items("evaluations", evaluations, Evaluation, least=1)
     if len({one.data for one in evaluations} - {None}) > 1:
@@ -70,7 +70,7 @@ def on_common_inputs(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
 
 @dataclass(frozen=True, eq=False)
 class BestByRadius:
-    """Which of several evaluations certifies most at each radius.
+    """The evaluation that certifies most, of several, at each radius.
 
     Parameters
     ----------
@@ -78,10 +78,10 @@ class BestByRadius:
         Radii R_i at which a certified accuracy changes, increasing.
     counts : ndarray of int64, shape (n_evaluations, n_steps)
         Number of inputs certified at each R_i, constant on (R_i-1, R_i]. It is
-        `evaluation.UNKNOWN`, and never the best, where an evaluation computed nothing.
+        `evaluation.UNKNOWN`, and never the best, if an evaluation computed nothing.
     best : ndarray of int64, shape (n_steps,)
-        Position of the evaluation with the largest count, or the first of several; -1 where none
-        certifies an input.
+        Position of the evaluation with the largest count, or of the first of several; -1 if no
+        evaluation certifies an input.
     """
 
     radius: Floats
@@ -99,7 +99,7 @@ class BestByRadius:
 
 
 def best_by_radius(evaluations: Sequence[Evaluation], threshold: float) -> BestByRadius:
-    """Find which evaluation, by its last method, certifies most at `threshold` for each radius.
+    """Find the evaluation that certifies most, by its last method, at a threshold for each radius.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""How concentrated the average score and the margin of the same inputs are.
+"""The concentration of the score and the margin of the same inputs.
 
 Kumar et al. find that the margin is often more concentrated than the score, and its certificates
-stronger. A score above c implies a margin above 2 c - 1 of the same draw. Therefore this module
-compares thresholds at the same fraction of their ranges: both score > 0.5 and margin > 0 say that
-the class stays the predicted one.
+stronger. A score above c implies a margin above 2 c - 1 of the same draw. This module therefore
+compares thresholds at the same fraction of their ranges: score > 0.5 and margin > 0 both mean that
+the predicted class does not change.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Spreads:
     Parameters
     ----------
     index : ndarray of int64, shape (n_inputs,)
-        Positions in the data set of the inputs whose scores both have kept, ascending.
+        Positions in the data set of the inputs whose scores both evaluations kept, ascending.
     score, margin : ndarray of float64, shape (n_inputs,)
         Standard deviations as shares of the range; see `relative_spread`.
     """
@@ -49,12 +49,12 @@ def relative_spread(sketch: ScoreSketch) -> NDArray[np.float64]:
     Parameters
     ----------
     sketch : ScoreSketch
-        Counted scores; a score between two edges counts as the middle of this interval.
+        Counted scores. A score between two edges counts as the middle of their interval.
 
     Returns
     -------
     ndarray of float64, shape (n_inputs,)
-        In [0, 1/2]; it is 1/2 if half of the draws lie at each end of the range.
+        Numbers in [0, 1/2]. It is 1/2 if half of the draws lie at each end of the range.
 
     Examples
     --------
@@ -77,17 +77,17 @@ def relative_spread(sketch: ScoreSketch) -> NDArray[np.float64]:
 
 
 def spreads(score: Evaluation, margin: Evaluation) -> Spreads | None:
-    """Compare how concentrated the score and the margin are, on inputs with both counts kept.
+    """Compare the concentration of the score and the margin on inputs with both counts.
 
     Parameters
     ----------
     score, margin : Evaluation
-        Of the same inputs.
+        Evaluations of the same inputs.
 
     Returns
     -------
     Spreads or None
-        None where there is no such input.
+        None if there is no such input.
     """
     checks.instance("score", score, Evaluation)
     checks.instance("margin", margin, Evaluation)
@@ -104,7 +104,7 @@ def spreads(score: Evaluation, margin: Evaluation) -> Spreads | None:
 def pairs(evaluations: Sequence[Evaluation]) -> list[tuple[Evaluation, Evaluation]]:
     """Pair evaluations of the score and of the margin of one network, sigma and set of inputs.
 
-    Each is reduced to the inputs that both have. Sigma must be known.
+    Both are reduced to their common inputs. Sigma must be known.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """Certified accuracy of a classifier, from certificates of inputs with known labels.
 
 **Certified accuracy** at radius R and threshold c is the share of *all* inputs whose predicted
-class is the true one, not abstained, and whose confidence is certified to stay *strictly* above c
-at every point within R. An `Evaluation` holds the numbers for this, whichever file they come from.
+class is the true one, without abstention, and whose confidence is certified to stay *strictly*
+above c at every point within R. An `Evaluation` holds the numbers for this, from any kind of file.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ __all__ = [
 ]
 
 WITHOUT_DRAWS = "inputs whose selected class is not the label took no draws (--correct-only)"
-"""Why nothing about all classes is known of a run."""
+"""The reason why statistics of all inputs are not known for a run."""
 
-_AT_A_TIME = 1000  # number of inputs whose counts are in memory at once: 32 MiB
+_AT_A_TIME = 1000  # number of inputs whose counts are in memory together: 32 MiB
 
 
 def _range_of_measure(name: str, value: Any) -> tuple[float, float]:
-    """Return a range that may be infinite, as that of a quantile."""
+    """Return a range that may be infinite, as for a quantile."""
     ends = checks.vector(name, value)
     if len(ends) == 2 and np.isinf(ends).any() and ends[0] < ends[1]:
         return float(ends[0]), float(ends[1])
@@ -95,45 +95,45 @@ class Evaluation(AccuracyCurves):
     index, label, predicted : ndarray of int64, shape (n_inputs,)
         Position in the data set, true class and predicted class (-1: abstained).
     bounds : tuple of Bounds
-        One per method; the last one stands for the evaluation where only one can be shown.
+        One for each method. The last one represents the evaluation if only one can be shown.
     thresholds : ndarray, shape (n_thresholds,)
         Thresholds of `Bounds.radius`.
     class_radius : ndarray, shape (n_inputs,), optional
-        Certified radius of the predicted class (Cohen et al. 2019), NaN where it is unknown.
+        Certified radius of the predicted class (Cohen et al. 2019); NaN if it is unknown.
     sigma : float, optional
-        Standard deviation of the noise, in the units of the input, where it is known; for another
+        Standard deviation of the noise, in the units of the input, if it is known; for another
         curve its scale.
     curve : Curve
         The noise, and the distance of the radii.
     notes : tuple of str
         How the certificates were made, one sentence each.
     alpha : float, optional
-        Failure probability of each certificate, where it is known.
+        Failure probability of each certificate, if it is known.
     scores : StoredSketches, optional
-        The counted scores of the inputs, or of some of them, where they were kept.
+        The counted scores of the inputs, or of some of them, if they were kept.
     data, network : str, optional
-        Which images these are and which network classified them, where it is known.
+        The names of the images and of the network, if they are known.
     adaptive : bool
         Whether drawing stopped once the question about `thresholds` was answered. The bounds hold
-        for other thresholds, too, but no draws were made for these, so they count as not known.
+        for other thresholds too, but no draws were made for these, so they count as unknown.
     correct_only : bool
         Whether inputs whose selected class is not the label took no draws. Certified accuracy is
-        then known, and nothing that is about all classes: abstention, mean confidence, calibration.
+        then known, but not statistics of all inputs: abstention, mean confidence and calibration.
     labelled : bool
-        Whether `label` is known; otherwise it is the predicted class, or 0 where none is known.
+        Whether `label` is known. If not, it is the predicted class, or 0 if there is none.
     title : str
         The title of its figures; by default the name.
     origin : tuple of str
         How to make the certificates again and when they were made, one sentence each.
     sum_error : float
-        Largest distance of the sum of the scores of all classes from 1; by default the error of a
+        Largest difference of the sum of the scores of all classes from 1; by default the error of a
         softmax of a thousand classes in float32.
     axis : tuple of float, optional
-        The finite part of the range that figures and default thresholds are about, by default all.
-        It must be stated if the range is infinite.
+        The finite part of the range for figures and default thresholds; by default the range. It
+        must be stated if the range is infinite.
     classes : callable, optional
-        Takes positions in the data set of inputs whose scores were kept, ascending, and returns the
-        counts of the scores of all classes of these inputs, where they were kept.
+        A function that takes positions in the data set of inputs whose scores were kept, ascending,
+        and returns the counts of the scores of all classes of these inputs, if they were kept.
 
     Raises
     ------
@@ -203,7 +203,7 @@ class Evaluation(AccuracyCurves):
         radius: bool = False,
         class_radius: bool = False,
     ) -> Iterator[Rows]:
-        """Yield all inputs in their order, many at a time, with what is asked for of `bounds`."""
+        """Yield all inputs in order, in parts, with the requested data of `bounds`."""
         yield Rows(
             self.index,
             self.label,
@@ -214,7 +214,7 @@ class Evaluation(AccuracyCurves):
         )
 
     def changed(self, **values: Any) -> Evaluation:
-        """Return the evaluation with other values of some fields, none of which is by input."""
+        """Return the evaluation with other values of fields that are not by input."""
         return replace(self, **values)
 
     @property
@@ -224,7 +224,7 @@ class Evaluation(AccuracyCurves):
 
     @property
     def sample(self) -> Evaluation:
-        """The inputs, or as many of them as memory holds, spread evenly."""
+        """The inputs, or as many evenly spread ones as fit in memory."""
         return self
 
     @property
@@ -239,36 +239,36 @@ class Evaluation(AccuracyCurves):
 
     @property
     def n_abstained(self) -> int:
-        """Number of inputs that are abstained from, or failed.
+        """Number of inputs on which the classifier abstains or sampling failed.
 
         Raises
         ------
         ValueError
-            If inputs of a wrong class took no draws, which would tell.
+            If it is unknown, because inputs with a wrong class took no draws.
         """
         self.require_all_classes("abstention")
         return sum(int((rows.predicted < 0).sum()) for rows in self.rows())
 
     @property
     def abstained(self) -> NDArray[np.bool_]:
-        """Whether each input is abstained from, or failed.
+        """Whether the classifier abstains on each input, or its sampling failed.
 
         Raises
         ------
         ValueError
-            If inputs of a wrong class took no draws, which would tell.
+            If it is unknown, because inputs with a wrong class took no draws.
         """
         self.require_all_classes("abstention")
         without: NDArray[np.bool_] = self.predicted < 0
         return without
 
     def require_all_classes(self, what: str) -> None:
-        """Refuse to tell what is about all classes, if inputs of a wrong class took no draws.
+        """Refuse statistics of all inputs if inputs with a wrong class took no draws.
 
         Raises
         ------
         ValueError
-            It names `what` is not known.
+            If so. The error names the statistic `what`.
         """
         if self.correct_only:
             raise ValueError(
@@ -293,7 +293,7 @@ class Evaluation(AccuracyCurves):
         Raises
         ------
         ValueError
-            If none are named, or the scores of one of them were not kept.
+            If there are no positions, or the scores of an input were not kept.
         """
         wanted = checks.positions("index", index)
         missing = np.setdiff1d(wanted, self.with_scores)
@@ -303,7 +303,7 @@ class Evaluation(AccuracyCurves):
         return self.scores.read(wanted)
 
     def sketches(self, index: Ints | Sequence[int]) -> Iterator[ScoreSketch]:
-        """Yield the counted scores of some inputs, a few of them at a time, in their order.
+        """Yield the counted scores of some inputs, a few at a time, in order.
 
         Parameters
         ----------
@@ -313,7 +313,7 @@ class Evaluation(AccuracyCurves):
         Raises
         ------
         ValueError
-            If the scores of one of them were not kept.
+            If the scores of an input were not kept.
         """
         wanted = checks.positions("index", index)
         if len(wanted) and self.scores is not None and self.scores.stream is not None:
@@ -344,7 +344,7 @@ class Evaluation(AccuracyCurves):
         return int(rows[0])
 
     def require(self, index: int) -> None:
-        """Raise ValueError if this input was not certified."""
+        """Raise a ValueError if this input was not certified."""
         if not any((rows.index == index).any() for rows in self.rows()):
             raise self._without(index)
 
@@ -362,7 +362,7 @@ class Evaluation(AccuracyCurves):
         Raises
         ------
         ValueError
-            If one of them was not certified.
+            If an input was not certified.
         """
         wanted = checks.positions("index", index)
         order = np.argsort(self.index, kind="stable")
@@ -392,7 +392,7 @@ class Evaluation(AccuracyCurves):
     def typical(self) -> int | None:
         """Return the index of the correct input of median confidence at the smallest radius.
 
-        It is None if no input is correct.
+        The result is None if no input is correct.
         """
         steps = Steps()
         for values, _ in self._nearest():
@@ -400,7 +400,7 @@ class Evaluation(AccuracyCurves):
         total = steps.total
         if not total:
             return None
-        # The value of this rank, and which of the inputs that have it is meant.
+        # The value of this rank, and the position among the inputs with this value.
         rank = total // 2
         place = int(np.argmax(total - steps.above > rank))
         skipped = rank - (total - int(steps.at_least[place]))

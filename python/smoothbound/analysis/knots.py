@@ -1,8 +1,8 @@
 """The choice of knots in Theorem 2: equal counts, equal widths, or every draw.
 
 Kumar et al. 2020 choose the knots so that every interval holds the same number of sampled scores,
-because knots at equal distances would leave many intervals empty. They say that other choices could
-do as well. This module compares choices on the counted scores of real inputs. Knots are edges of
+because knots at equal distances would leave many intervals empty. They note that other choices may
+be as good. This module compares choices on the counted scores of real inputs. Knots are edges of
 the sketch. "Every draw" means every edge, which loses at most the width of an interval
 (`smoothbound.sketch._certify.loss_of`).
 """
@@ -35,7 +35,7 @@ class KnotChoices:
     radius : float
         The radius, in the units of sigma.
     band : str
-        Confidence band; for every choice, the one that holds at all draws at once.
+        Confidence band. All choices use the one that holds at all draws at once.
     n_bins : tuple of int, length k
         Numbers of intervals.
     equal_count, equal_width : tuple of float, length k
@@ -58,7 +58,7 @@ class KnotChoices:
     score_range: tuple[float, float] = (0.0, 1.0)
 
     def bins_for(self, means: Sequence[float], loss: float = 0.01) -> int | None:
-        """Return the least number of intervals that loses at most `loss` to every draw.
+        """Return the smallest number of intervals whose loss against every draw is at most `loss`.
 
         `loss` is a share of the range. The result is None if no number tried is enough.
         """
@@ -83,15 +83,15 @@ def equal_width(n_intervals: int, n_bins: int) -> NDArray[np.int64]:
 
 
 def equal_count(counts: NDArray[np.uint32], n_bins: int) -> NDArray[np.int64]:
-    """Return the edges just below the order statistics that cut the draws into equal parts.
+    """Return the edges just below the order statistics that divide the draws into equal parts.
 
     Parameters
     ----------
     counts : ndarray of uint32, shape (2 * n_edges - 1,)
-        Counts of the cells of one input, as `ScoreSketch.counts` has them.
+        Counts of the cells of one input, as in `ScoreSketch.counts`.
     n_bins : int
-        Number of parts. Order statistics that lie between the same two edges share an edge; tied
-        ones always do.
+        Number of parts. Order statistics between the same two edges share an edge. Tied ones always
+        do.
 
     Examples
     --------

@@ -52,7 +52,8 @@ def read_log(path: str | Path) -> Evaluation:
     Returns
     -------
     Evaluation
-        Theorem 1, then Theorem 2; the name is the file's without its ending.
+        The evaluation, with Theorem 1 first and Theorem 2 second. Its name is that of the file
+        without the ending.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def read_log(path: str | Path) -> Evaluation:
 
 
 def named(path: Path) -> tuple[bool, float | None]:
-    """Return what the place of a log says: whether it is of the margin, and sigma if it is known.
+    """Return whether a log is of the margin, and sigma if it is known, from its path.
 
     Examples
     --------
@@ -103,12 +104,12 @@ def named(path: Path) -> tuple[bool, float | None]:
 
 
 def _note(bounds: Iterable[list[str]]) -> str:
-    """Say how the bounds were printed."""
+    """Return a text about how the bounds were printed."""
     if any(len(_digits(cell)) > _PRINTED for column in bounds for cell in column):
         return "Read from a log that prints bounds with all their digits."
     return (
         "Read from a log that prints bounds to three significant digits, rounded to nearest: "
-        "they may stand above the certified value by half a unit of the last digit."
+        "they may exceed the certified value by half a unit of the last digit."
     )
 
 
@@ -126,8 +127,8 @@ def _digits(cell: str) -> str:
 def with_class_radius(evaluation: Evaluation, path: str | Path) -> Evaluation:
     """Join a log of class radii to an evaluation of the same model and inputs, on `idx`.
 
-    An input has a class radius where neither log abstained and both predict the same class. A
-    radius of nan is not certified.
+    An input has a class radius if neither log abstains and both predict the same class. A radius of
+    nan means that none is certified.
 
     Parameters
     ----------
@@ -139,12 +140,13 @@ def with_class_radius(evaluation: Evaluation, path: str | Path) -> Evaluation:
     Returns
     -------
     Evaluation
-        The same, with `class_radius` set.
+        The evaluation with `class_radius`.
 
     Raises
     ------
     DataError
-        If the file is no such log, shares no input with `evaluation`, or labels one differently.
+        If the file is not such a log, shares no input with `evaluation`, or has another label for
+        an input.
     """
     checks.instance("evaluation", evaluation, Evaluation)
     path = checks.path("path", path)
@@ -238,5 +240,5 @@ def _identifiers(path: Path, columns: dict[str, list[str]]) -> NDArray[np.int64]
     index = _integers(path, columns, "idx")
     values, repeats = np.unique(index, return_counts=True)
     if (repeats > 1).any():
-        raise DataError(f"{path}: idx {values[np.argmax(repeats > 1)]} stands there twice")
+        raise DataError(f"{path}: idx {values[np.argmax(repeats > 1)]} occurs twice")
     return index

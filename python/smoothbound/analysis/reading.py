@@ -1,4 +1,4 @@
-"""Evaluations read from results folders, certificates and published logs, each with its name."""
+"""Evaluations from results folders, certificates and published logs, each with a name."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def read(inputs: Sequence[str | Path], class_radius: Sequence[str | Path] = ()) 
 
 
 def _free_name(name: str, evaluations: Sequence[Evaluation]) -> str:
-    """Return a name whose files are not those of another evaluation."""
+    """Return a name whose files do not clash with those of another evaluation."""
     taken, name = {file_stem(other.name) for other in evaluations}, printable(name)
     names = chain([name], (f"{name}-{k}" for k in count(2)))
     return next(free for free in names if file_stem(free) not in taken)
@@ -98,7 +98,7 @@ def _read_log(path: Path) -> Evaluation:
 
 
 def _day(path: Path) -> str:
-    """Return the day, by universal time, on which an input was last written."""
+    """Return the day, in universal time, on which an input was last written."""
     files = [path] if path.is_file() else [path / RESULTS, path / JOURNAL]
     files += [part / name for part in parts_of(path) for name in (RESULTS, JOURNAL)]
     files += parts_in(path)

@@ -1,4 +1,4 @@
-"""Certified accuracy, against the radius and against the threshold."""
+"""Certified accuracy against the radius and against the threshold."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def certified_accuracy_vs_radius(ax: Axes, evaluation: Evaluation, threshold: fl
 
     If the evaluation has the certified radius of every input for this threshold, the curve is drawn
     from these radii. Otherwise it is drawn from the radii on the grid, which are then marked. The
-    95 % interval of Clopper and Pearson over inputs is shaded, at each radius by itself.
+    95 % interval of Clopper and Pearson over inputs is shaded, for each radius by itself.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw on.
     evaluation : Evaluation
         Certificates of labelled inputs.
     threshold : float
@@ -62,7 +62,7 @@ def certified_accuracy_vs_threshold(ax: Axes, evaluation: Evaluation, radius: fl
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw on.
     evaluation : Evaluation
         Certificates of labelled inputs.
     radius : float

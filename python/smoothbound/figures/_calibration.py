@@ -23,16 +23,16 @@ def certified_calibration(
     upper: NDArray[np.float64],
     error: str,
 ) -> Axes:
-    """Draw the range in which a calibration error stays when every input is moved by up to R.
+    """Draw the range in which a calibration error stays if every input is changed by up to R.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw on.
     radii : ndarray, shape (n_radii,)
         Radii of the bounds, increasing, in the units of the input.
     lower, upper : ndarray, shape (n_radii,)
-        Bounds on the error, as `smoothbound.analysis.calibration.certified` returns them.
+        Bounds on the error, such as those of `smoothbound.analysis.calibration.certified`.
     error : str
         Name of the error, such as ``"Brier score"``.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_MARKERS", "score_vs_class_radius"]
 
 MOST_MARKERS = 2000
-"""The greatest number of inputs that are drawn, because more take space and show no more."""
+"""The largest number of inputs that are drawn, because more take space and show no more."""
 
 
 def score_vs_class_radius(ax: Axes, evaluation: Evaluation) -> Axes:
@@ -27,13 +27,13 @@ def score_vs_class_radius(ax: Axes, evaluation: Evaluation) -> Axes:
 
     This is Figure 4 of Kumar et al. 2020. The certificates are those of the last method of the
     evaluation. The title states Pearson's and Spearman's correlation, if there are enough inputs.
-    Of many inputs, `MOST_MARKERS` are drawn, spread evenly. Legend and title are about all of them,
-    or about all of `Evaluation.sample` if memory does not hold more.
+    If there are many inputs, `MOST_MARKERS` evenly spread ones are drawn. Legend and title are
+    about all inputs, or about all of `Evaluation.sample` if not all fit in memory.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw on.
     evaluation : Evaluation
         Certificates with class radii, and with R = 0 among the radii.
 

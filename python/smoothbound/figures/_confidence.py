@@ -27,9 +27,9 @@ def certified_inputs(ax: Axes, certificate: Certificate) -> Axes:
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw on.
     certificate : Certificate
-        ``cert[rows]`` chooses inputs.
+        The certificate; ``cert[rows]`` selects inputs.
 
     Returns
     -------
@@ -51,13 +51,13 @@ def certified_confidence(
 ) -> Axes:
     """Draw the certified confidence of one input over the radius, for every method.
 
-    Markers show the computed values. Where the evaluation has the certified radius of one of the
-    `thresholds`, that point is used, too.
+    Markers show the computed values. If the evaluation has the certified radius of one of the
+    `thresholds`, this point is used too.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw on.
     evaluation : Evaluation
         Certificates.
     index : int
@@ -73,7 +73,7 @@ def certified_confidence(
     Raises
     ------
     ValueError
-        If the evaluation has no such input.
+        If the evaluation does not have the input.
     """
     require_axes(ax)
     checks.instance("evaluation", evaluation, Evaluation)
@@ -132,7 +132,8 @@ def _confidence_steps(
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Join the bounds on the grid and the certified radii of `thresholds`, by radius.
 
-    If a method bounds one radius at a time, each point is its own certificate and stays as it is.
+    If a method bounds one radius at a time, each point is a certificate of its own and is not
+    changed.
     """
     radius, lower = evaluation.radii, bounds.lower[row]
     if bounds.radius is not None:
@@ -142,5 +143,5 @@ def _confidence_steps(
     order = np.lexsort((-lower, radius))
     if not bounds.method.holds_at_all_radii:
         return radius[order], lower[order]
-    # The bound of a radius holds within it, so no point may be lower than one further out.
+    # The bound at a radius holds within it, so no point may be lower than one at a larger radius.
     return radius[order], np.maximum.accumulate(lower[order][::-1])[::-1]

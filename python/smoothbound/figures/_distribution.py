@@ -26,14 +26,14 @@ _TICKS = (0.001, 0.02, 0.16, 0.5, 0.84, 0.98, 0.999, 0.9999)
 
 
 def score_distribution(ax: Axes, evaluation: Evaluation, index: int) -> Axes:
-    """Draw how the scores of one input are distributed, and their mean.
+    """Draw the distribution of the scores of one input, and their mean.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw on.
     evaluation : Evaluation
-        With the counted scores of this input.
+        An evaluation with the counted scores of this input.
     index : int
         The input's position in its data set.
 
@@ -94,9 +94,9 @@ def survival_function(
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw on.
     evaluation : Evaluation
-        It has the counted scores of this input, and `alpha`.
+        An evaluation with the counted scores of this input, and with `alpha`.
     index : int
         The input's position in its data set.
     bands : sequence of {"dkw", "ell"}

@@ -22,7 +22,7 @@ def choice_of_knots(ax: Axes, found: KnotChoices) -> Axes:
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw on.
     found : KnotChoices
         The result of `smoothbound.analysis.knots.choices`.
 

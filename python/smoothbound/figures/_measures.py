@@ -1,4 +1,4 @@
-"""The average score against the margin, of the same inputs."""
+"""The score against the margin of the same inputs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def score_vs_margin_spread(ax: Axes, found: Spreads) -> Axes:
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw on.
     found : Spreads
         The result of `smoothbound.analysis.concentration.spreads`.
 
@@ -66,16 +66,16 @@ def score_and_margin_by_radius(
 ) -> Axes:
     """Draw certified accuracy against the radius, by the score and by the margin.
 
-    Both thresholds are at the same fraction of their ranges. For ``fraction=0.5`` these are
-    score > 0.5 and margin > 0, which both say that the class stays the predicted one. Each
-    evaluation is shown by its last method. The 95 % interval over inputs is shaded.
+    Both thresholds are at the same fraction of their ranges. For ``fraction=0.5`` these are score >
+    0.5 and margin > 0, which both mean that the predicted class does not change. Each evaluation is
+    shown by its last method. The 95 % interval over inputs is shaded.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw on.
     score, margin : Evaluation
-        Of the same inputs.
+        Evaluations of the same inputs.
     fraction : float
         Threshold as a fraction of the range, in (0, 1).
 

@@ -29,7 +29,7 @@ def compared_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: f
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw on.
     evaluations : sequence of Evaluation
         Certificates of the same inputs, by the same measure.
     threshold : float
@@ -63,9 +63,10 @@ def best_by_radius(ax: Axes, evaluations: Sequence[Evaluation], threshold: float
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw on.
     evaluations : sequence of Evaluation
-        Certificates of the same inputs, by the same measure, such as of several sigma.
+        Certificates of the same inputs by the same measure, for example with several values of
+        sigma.
     threshold : float
         The confidence c to stay strictly above, inside the range of the measure.
 

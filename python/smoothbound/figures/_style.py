@@ -73,7 +73,7 @@ LOOKS = (
     Look("#56B4E9", (0, (6, 2)), "v"),  # sky blue, long dashes
 )
 METHOD_LOOKS = dict(zip(("mean", "cdf_dkw", "cdf_ell", "tangent"), LOOKS, strict=False))
-"""Looks that belong to these methods; other methods take the remaining looks."""
+"""Looks of these methods. Other methods take the remaining looks."""
 
 
 def look_of(evaluation: Evaluation, bounds: Bounds) -> Look:
@@ -107,11 +107,11 @@ def accuracy_curve(
     *,
     with_interval: bool = False,
 ) -> None:
-    """Draw certified accuracy against the radius, up to where it is 0.
+    """Draw certified accuracy against the radius, up to the radius at which it is 0.
 
     If the certified radius of every input is known, the curve is drawn from these radii, and down
     to 0, because no input is certified beyond the last. Otherwise it is drawn from the radii of the
-    grid, which are marked. A threshold that the evaluation does not know is not drawn.
+    grid, which are marked. A threshold that is unknown to the evaluation is not drawn.
     `with_interval` shades the interval of the accuracy over inputs at each radius.
     """
     if not evaluation.tells(threshold):
@@ -147,8 +147,8 @@ def shade_interval(
 ) -> None:
     """Shade the interval over inputs of each accuracy, a share of `total` inputs.
 
-    A curve of more than `_MOST_SHADED` points is shaded at so many of them, because a file stores
-    every corner of an area. Between these points it is off by less than the width of a line.
+    A curve with more than `_MOST_SHADED` points is shaded at this number of points, because a file
+    stores every corner of an area. The error between these points is less than the width of a line.
     """
     shown = np.unique(np.linspace(0, len(x) - 1, _MOST_SHADED).astype(int))
     x, accuracy = x[shown], accuracy[shown]
@@ -175,7 +175,7 @@ def steps_from_the_center(ax: Axes, radius: Floats, values: Floats, **options: A
 
 
 def accuracy_axes(ax: Axes, evaluation: Evaluation, title: str) -> Axes:
-    """Name the axes of certified accuracy over the radius."""
+    """Label the axes of certified accuracy over the radius."""
     ax.set(xlabel=evaluation.curve.axis, ylabel="certified accuracy (%)", title=title)
     radius_axis(ax)
     ax.set_ylim(bottom=0, top=max(1.0, ax.get_ylim()[1]))

@@ -90,7 +90,7 @@ def test_class_radius_of_another_class_is_not_taken(tmp_path: Path) -> None:
         ("idx label predict exp_00\n0 1 1 x\n", "'exp_00' must be numbers"),
         ("idx label predict exp_00\n0 1 1 0.5\n1 1 1 nan\n", "must be finite, got nan, row 2"),
         ("idx label predict exp_00\n0 1.5 1 0.5\n", "'label' must be whole numbers"),
-        ("idx label predict exp_00\n0 1 1 0.5\n0 1 1 0.5\n", "idx 0 stands there twice"),
+        ("idx label predict exp_00\n0 1 1 0.5\n0 1 1 0.5\n", "idx 0 occurs twice"),
         ("idx label predict exp_00\n0 1 1 1.5\n", "must lie in"),
         ("idx label predict exp_00 exp_cdf_25\n0 1 1 0.5 0.5\n", "of the same radii"),
         ("idx label predict seconds\n0 1 1 0.5\n", "no columns such as exp_25"),

@@ -270,7 +270,7 @@ def test_only_correct_classes_are_drawn_where_only_they_count(model: Path, tmp_p
     assert report.exit_code == 0, report.output
     page = (tmp_path / "report" / "report.md").read_text()
     assert "abstention, mean confidence and calibration (inputs whose selected class" in page
-    assert "**Certified accuracy alone**: inputs whose selected class is not the label" in page
+    assert "**Certified accuracy only**: inputs whose selected class is not the label" in page
 
 
 @pytest.mark.slow

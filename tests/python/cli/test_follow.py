@@ -109,7 +109,7 @@ def test_a_report_says_that_they_are_a_family_of_their_own(later: Path, tmp_path
     assert shown.exit_code == 0, shown.output
     page = (tmp_path / "report" / "report.md").read_text()
     assert "These questions were added after results" in page
-    assert "they are a family of their own at α = 0.01, on later draws alone" in page
+    assert "they are a family of their own at α = 0.01, only on later draws" in page
 
 
 def test_the_command_that_a_report_states_makes_the_results_again(

@@ -199,7 +199,7 @@ def test_the_page_says_how_it_was_made_and_shows_the_main_curve_first(tmp_path: 
             "one in 3",
             "digits_cnn on digits, score, σ = 0.5",
             "Floating-point noise",
-            "not proven",
+            "not a proof",
         ):
             assert words in shown
     order = ["<h1>", "<figure>", "<nav", "Headline numbers</h2>", 'id="about"', 'id="made"']

@@ -163,7 +163,7 @@ def test_failed_inputs_cost_no_figure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("noise", "said"), [("gaussian", "are not proven"), ("lattice", "by at most d = 0.")]
+    ("noise", "said"), [("gaussian", "are not a proof"), ("lattice", "by at most d = 0.")]
 )
 def test_a_report_of_certificates_from_python_says_what_their_noise_promises(
     tmp_path: Path, noise: str, said: str

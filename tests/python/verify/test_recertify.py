@@ -112,7 +112,7 @@ def test_the_folder_is_one_that_all_commands_read(run: Path, tmp_path: Path) -> 
     out = tmp_path / "out"
     recertify_results(run, out, radii=[0, 0.1])
     made = evaluate(store.load(out), "out")
-    assert any("counted scores alone" in note for note in made.notes)
+    assert any("Certified again from the counted scores" in note for note in made.notes)
     assert any("and then smoothbound recertify" in line for line in made.origin)
     for words in (
         ["export", str(out), "--format", "csv", "--out", str(tmp_path / "out.csv")],

@@ -31,20 +31,20 @@ def of_levels(certificate: LevelCertificate, name: str) -> list[Evaluation]:
     Parameters
     ----------
     certificate : LevelCertificate
-        With lower bounds. Where scores have no range, figures are about the range of the finite
-        bounds on the quantile.
+        A certificate with lower bounds. If scores have no range, figures show the range of the
+        finite bounds on the quantile.
     name : str
-        Its name; that of an evaluation has the level, too.
+        Its name. Names of evaluations have the level too.
 
     Returns
     -------
     list of Evaluation
-        What is measured is the probability or the quantile.
+        The evaluations, whose measure is the probability or the quantile.
 
     Raises
     ------
     StoreError
-        If there are no lower bounds, or none is finite although scores have no range.
+        If there are no lower bounds, or no bound is finite and scores have no range.
     """
     return [
         of_certificate(certificate, f"{name}-{exact(level)}", place)
@@ -55,16 +55,16 @@ def of_levels(certificate: LevelCertificate, name: str) -> list[Evaluation]:
 def of_certificate(certificate: Certificate, name: str, place: int | None = None) -> Evaluation:
     """Make an evaluation of certificates without labels, such as those of ``bounds``.
 
-    Every input that is not abstained from counts as correct.
+    Every input without abstention counts as correct.
 
     Parameters
     ----------
     certificate : Certificate
-        With lower bounds.
+        A certificate with lower bounds.
     name : str
         Its name in figures, tables and files.
     place : int, optional
-        Which of the levels of a `LevelCertificate`.
+        Position of the level of a `LevelCertificate`.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
     Raises
     ------
     StoreError
-        If it has no lower bounds, or none at any radius.
+        If the certificate has no lower bounds or no radii.
     """
     settings = certificate.settings
     if certificate.lower is None or not certificate.lower.size:
@@ -91,7 +91,7 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
     lower = certificate.lower[here]
     radius = None if certificate.radius is None else certificate.radius[here]
     if (adaptive is not None and not adaptive.finds_radii) or settings.statistic == "quantile":
-        radius = None  # that of a quantile says "at least", and a report says "above"
+        radius = None  # for a quantile it means "at least", but a report means "above"
     return Evaluation(
         name=name,
         measure=_measure_of(settings, place),
@@ -116,8 +116,8 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
             f"α = {exact(settings.alpha)}, "
             f"{'' if adaptive is None else 'at most '}{settings.n} draws of each.",
             *noise_caveat(noise.kind, getattr(settings, "displacement", 0.0)),
-            "**No labels**: whether a class is the true one is not known, and every input counts "
-            "as correct that is not abstained from.",
+            "**No labels**: whether a class is the true one is not known, so every input counts "
+            "as correct unless the classifier abstains.",
         ),
         alpha=settings.alpha_lower,
         adaptive=adaptive is not None,
@@ -127,7 +127,7 @@ def of_certificate(certificate: Certificate, name: str, place: int | None = None
 
 
 def _measure_of(settings: Settings, place: int | None) -> str:
-    """Return the name of what a certificate bounds, or what it bounds at one of its levels."""
+    """Return the name of the bounded quantity, or of that at one of the levels."""
     measure = printable(getattr(settings, "measure", "score"))
     if place is None:
         return measure
@@ -138,7 +138,7 @@ def _measure_of(settings: Settings, place: int | None) -> str:
 
 
 def _noise_of(certificate: Certificate) -> str:
-    """Name the noise, unless it is Gaussian, and its level, if it has one."""
+    """Return the name of the noise, unless it is Gaussian, and its level, if it has one."""
     curve, level = certificate.settings.curve, certificate.noise_levels("σ")
     if curve == GAUSSIAN:
         return level
@@ -154,7 +154,7 @@ def _axis_of(
     finite = lower[np.isfinite(lower)]
     if not finite.size:
         raise StoreError(
-            f"{name} has no finite bound, so that a report knows no axis for it: certify with more "
+            f"{name} has no finite bound, so a report has no axis for it: certify with more "
             "draws, or at smaller radii"
         )
     least, most = float(finite.min()), float(finite.max())

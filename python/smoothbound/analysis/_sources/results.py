@@ -32,8 +32,8 @@ def evaluate(results: Results | StoredResults, name: str) -> Evaluation:
     Parameters
     ----------
     results : Results or StoredResults
-        A finished or unfinished run. Stored results must stay open as long as the evaluation is
-        used. Those of many inputs stay on the disk, and are read anew for each statistic.
+        A finished or unfinished run. Stored results must stay open while the evaluation is used.
+        Results of many inputs stay on the disk, and are read again for each statistic.
     name : str
         Its name in figures, tables and files.
 
@@ -91,12 +91,11 @@ def _notes(results: Results | StoredResults) -> tuple[str, ...]:
         *noise_caveat(settings.noise.kind, settings.displacement),
         "Never abstains."
         if cutoff is None
-        else f"Abstains where the {settings.measure} certified at R = 0 is not above "
-        f"{exact(cutoff)}.",
+        else f"Abstains if the {settings.measure} certified at R = 0 is not above {exact(cutoff)}.",
     ]
     if settings.from_counts:
         notes.append(
-            "Certified again from the counted scores alone: at most the width of a cell, 1/4096 of "
+            "Certified again from the counted scores: at most the width of a cell, 1/4096 of "
             "the range, below the certificates of the scores."
         )
     if settings.adaptive is not None:
@@ -104,18 +103,18 @@ def _notes(results: Results | StoredResults) -> tuple[str, ...]:
             f"Drawing stopped once the questions about c = "
             f"{', '.join(map(exact, settings.thresholds))} were answered or seemed out of reach: "
             f"shares at other thresholds are lower than {n} draws of each input would give, and "
-            "more inputs are abstained from."
+            "there are more abstentions."
         )
         if settings.adaptive.correct_only:
             notes.append(
-                f"**Certified accuracy alone**: {WITHOUT_DRAWS}, so that abstention, mean "
+                f"**Certified accuracy only**: {WITHOUT_DRAWS}, so abstention, mean "
                 "confidence and calibration are not known."
             )
     if unreachable := describe_unreachable(results):
         notes += unreachable
         notes.append(
             f"Each of the two answers to a question holds at α / 2 = {exact(settings.alpha / 2)}. "
-            "That a radius is out of reach does not say that the class changes within it."
+            "A radius that is out of reach does not mean that the class changes within it."
         )
     if family := describe_family(results):
         notes.append(family)
@@ -127,13 +126,13 @@ def _notes(results: Results | StoredResults) -> tuple[str, ...]:
     if not results.complete:
         notes.append(
             f"**Unfinished run**: {len(results)} of {settings.n_inputs} inputs; every share "
-            "is of these."
+            "is a share of these."
         )
     return tuple(notes)
 
 
 def _origin(settings: RunSettings) -> tuple[str, ...]:
-    """Say how to make the results again: by which versions and which command."""
+    """Return how to make the results again: the versions and the command."""
     count = settings.threads
     threads = "" if count is None else f", by {count} thread{'' if count == 1 else 's'}"
     versions = ", ".join(f"{name} {version}" for name, version in settings.versions.items())

@@ -21,9 +21,9 @@ __all__ = [
 
 
 def describe_draws(results: Results | StoredResults) -> str:
-    """Say how many adaptive draws were made, and how many draws this saved.
+    """Return a text about how many adaptive draws were made, and how many this saved.
 
-    A draw of an input that failed is not counted.
+    Draws of inputs that failed are not counted.
     """
     n, count = results.settings.n, len(results)
     total = results.totals.n_draws
@@ -32,13 +32,13 @@ def describe_draws(results: Results | StoredResults) -> str:
     ended = results.stopped_by_budget
     stopped = f"; the budget ended {ended} of {count} inputs" if ended else ""
     return (
-        f"on average {total / count:.0f} of at most {n} an input ({saved}{stopped}), beside "
+        f"on average {total / count:.0f} of at most {n} per input ({saved}{stopped}), and "
         f"{selection:.0f} that selected its class"
     )
 
 
 def describe_unreachable(results: Results | StoredResults) -> tuple[str, ...]:
-    """Say for how many inputs each radius is certified to be out of reach; empty if not asked."""
+    """Return the counts of inputs with each radius certified out of reach; may be empty."""
     settings = results.settings
     if not settings.both_answers:
         return ()
@@ -60,7 +60,7 @@ def describe_unreachable(results: Results | StoredResults) -> tuple[str, ...]:
 
 
 def describe_family(results: Results | StoredResults, *, of: str = "α") -> str:
-    """Say which run the questions follow, and at which level both hold; empty if they follow none.
+    """Return the run that the questions follow, and the level of both; empty if they follow none.
 
     Parameters
     ----------
@@ -78,18 +78,18 @@ def describe_family(results: Results | StoredResults, *, of: str = "α") -> str:
     return (
         f"These questions were added after {which} (its settings have the fingerprint "
         f"{follows.fingerprint[:8]}); they are a family of their own at {of} = "
-        f"{exact(settings.alpha)}, on later draws alone (the first has a number from "
+        f"{exact(settings.alpha)}, only on later draws (the first has a number from "
         f"{least} to {most}). For an input, one certificate of each family hold "
         f"together with probability at least 1 - ({levels})."
     )
 
 
 def describe_false(evaluation: Evaluation, *, of: str = "α") -> str:
-    """Say how many inputs are expected to have a false certificate; empty if alpha is not known.
+    """Return how many inputs may be expected to have a false certificate; empty without alpha.
 
-    Each input has a false certificate with probability at most alpha, so that the expected number
-    is at most the product of both. Methods whose bounds hold at all radii and thresholds at once
-    have one certificate an input, the others one for each radius and threshold.
+    Each input has a false certificate with probability at most alpha, so the expected number is at
+    most the product of both. Methods whose bounds hold at all radii and thresholds at once have one
+    certificate for each input. Other methods have one for each radius and threshold.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def describe_false(evaluation: Evaluation, *, of: str = "α") -> str:
         if labels
     ]
     return (
-        f"By one method, at most {total} × {of} = {product(total, alpha)} of the {total} inputs "
+        f"For each method, at most {total} × {of} = {product(total, alpha)} of the {total} inputs "
         f"are expected to have a false certificate: {'; '.join(scopes)}. These are among the "
         "certified inputs."
     )
@@ -123,11 +123,11 @@ def _listed(words: list[str]) -> str:
 
 
 def noise_caveat(kind: Kind | None, displacement: float) -> tuple[str, ...]:
-    """Say what floating-point noise does not promise, and how far inputs were moved to a grid."""
+    """Return the limits of floating-point noise, and how far inputs were moved to a lattice."""
     if kind == "gaussian":
         return (
-            "**Floating-point noise**: its samples are not exactly Gaussian, and a network can be "
-            "made that tells them from exact ones, so these certificates are not proven. "
+            "**Floating-point noise**: its samples are not exactly Gaussian. A network could "
+            "distinguish them from exact ones, so these certificates are not a proof. "
             "Certify with lattice noise for a proof (docs/noise.md).",
         )
     if not displacement:

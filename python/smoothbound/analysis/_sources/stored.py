@@ -1,4 +1,4 @@
-"""An evaluation whose inputs are on the disk, and are read many at a time for each statistic."""
+"""An evaluation whose inputs are on the disk and are read in parts for each statistic."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from smoothbound.store._stored import StoredResults
 __all__ = ["MOST_IN_MEMORY", "StoredEvaluation", "in_memory"]
 
 MOST_IN_MEMORY = 2**17
-"""The greatest number of inputs whose certificates are held in memory."""
+"""The largest number of inputs whose certificates are held in memory."""
 
-_SAMPLE = 2**14  # inputs that stand for all where each is shown
+_SAMPLE = 2**14  # inputs that represent all inputs in figures of single inputs
 
 
 def in_memory(
@@ -45,7 +45,7 @@ def in_memory(
     searched : bool
         Whether the certified radii of thresholds are part of it.
     every : int
-        Every so many-th input is read.
+        Read every `every`-th input.
     only : ndarray of int64, optional
         Positions of the inputs to read, ascending; by default all.
     """
@@ -86,13 +86,13 @@ def in_memory(
 
 
 def _columns(stored: StoredResults) -> Ints:
-    """Return the places of the different radii among those of the settings, ascending."""
+    """Return the positions of the different radii among those of the settings, ascending."""
     _, places = np.unique(np.asarray(stored.settings.radii), return_index=True)
     return np.asarray(places)
 
 
 class _StoredBounds(Bounds):
-    """The certificates of every input by one method, which are read when they are asked for."""
+    """The certificates of every input by one method, which are read on request."""
 
     _inputs: _Inputs
     _searched: bool
@@ -154,19 +154,19 @@ class _Inputs:
 class StoredEvaluation(Evaluation):
     """An evaluation of more inputs than are held in memory.
 
-    Every statistic reads the inputs once, many at a time. The arrays by input, such as `index`, are
-    read whole when they are asked for.
+    Every statistic reads the inputs once, in parts. Arrays by input, such as `index`, are read
+    completely on request.
 
     Parameters
     ----------
     stored : StoredResults
-        Must stay open.
+        The results, which must stay open.
     fields : dict
         The fields of the evaluation that are not by input, all of them.
     searched : bool
         Whether the certified radii of thresholds are part of it.
     only : ndarray of int64, optional
-        Positions of the inputs that it is about, ascending; by default all.
+        Positions of the inputs of the evaluation, ascending; by default all.
     """
 
     _stored: StoredResults
@@ -195,7 +195,7 @@ class StoredEvaluation(Evaluation):
         return f"Stored{super().__repr__()}"
 
     def rows(self, bounds: Bounds | None = None, **which: bool) -> Iterator[Rows]:
-        """Yield all inputs in their order, many at a time, with what is asked for of `bounds`."""
+        """Yield all inputs in order, in parts, with the requested data of `bounds`."""
         yield from _Inputs(self._stored, self._only).rows(bounds, **which)
 
     def changed(self, **values: Any) -> Evaluation:
@@ -209,7 +209,7 @@ class StoredEvaluation(Evaluation):
 
     @cached_property
     def sample(self) -> Evaluation:
-        """As many of the inputs as are held in memory, spread evenly."""
+        """Evenly spread inputs, as many as are held in memory."""
         every = -(-self.n_inputs // _SAMPLE)
         if self._only is None:
             return self._read(every=every)
@@ -250,7 +250,7 @@ class StoredEvaluation(Evaluation):
         Raises
         ------
         ValueError
-            If one of them was not certified, or they do not ascend.
+            If an input was not certified, or the positions do not ascend.
         """
         wanted = checks.positions("index", index)
         if (np.diff(wanted) <= 0).any():

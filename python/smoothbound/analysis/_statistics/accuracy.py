@@ -16,7 +16,7 @@ from smoothbound.analysis._statistics.steps import Steps
 __all__ = ["UNKNOWN", "AccuracyCurves", "share"]
 
 UNKNOWN = -1
-"""A count of inputs at a radius and threshold at which nothing was computed."""
+"""The count of inputs at a radius and threshold at which nothing was computed."""
 
 
 class AccuracyCurves(ABC):
@@ -61,7 +61,7 @@ class AccuracyCurves(ABC):
         radius: bool = False,
         class_radius: bool = False,
     ) -> Iterator[Rows]:
-        """Yield all inputs in their order, many at a time, with what is asked for of `bounds`."""
+        """Yield all inputs in order, in parts, with the requested data of `bounds`."""
 
     @property
     def shown_range(self) -> tuple[float, float]:
@@ -75,19 +75,19 @@ class AccuracyCurves(ABC):
         return float(round(a + (b - a) * checks.probability("fraction", fraction), digits))
 
     def checked_threshold(self, threshold: float) -> float:
-        """Return a threshold as a float if it lies strictly inside the range of the measure."""
+        """Return a threshold as a float after checks that it lies strictly inside the range."""
         return float(checks.thresholds("threshold", [threshold], self.score_range)[0])
 
     def column(self, radius: float) -> int:
         """Return the position among the radii of the one nearest to `radius`.
 
-        The two may differ by a billionth of the radius, because decimals that are computed in two
-        ways do. The certificates are for the radius at this position.
+        The two may differ by a billionth of the radius, like decimals that are computed in two
+        ways. The certificates are for the radius at this position.
 
         Raises
         ------
         ValueError
-            If nothing was certified at that radius; the message lists where it was.
+            If nothing was certified at that radius. The error lists the certified radii.
         """
         radius = checks.number("radius", radius)
         nearest = int(np.argmin(np.abs(self.radii - radius)))
@@ -97,7 +97,7 @@ class AccuracyCurves(ABC):
         return nearest
 
     def tells(self, threshold: float) -> bool:
-        """Whether the draws answer the question about this threshold; always, unless adaptive."""
+        """Whether the draws answer the question about this threshold; true unless adaptive."""
         return not self.adaptive or checks.number("threshold", threshold) in self.thresholds
 
     def counts(self, bounds: Bounds, thresholds: Sequence[float]) -> Ints:
@@ -189,18 +189,18 @@ class AccuracyCurves(ABC):
         return at, counts / self.n_inputs
 
     def reach(self, bounds: Bounds, threshold: float) -> Floats | None:
-        """Return each input's certified radius for a threshold, or None where it is not known."""
+        """Return the certified radius of each input for a threshold; None if it is not known."""
         place = self._searched(bounds, threshold)
         return None if place is None else np.concatenate([*self._reach(bounds, place, all_=True)])
 
     def _searched(self, bounds: Bounds, threshold: float) -> int | None:
-        """Return the place of a threshold whose radii were searched; None if they were not."""
+        """Return the position of a threshold whose radii were searched; None if they were not."""
         checks.instance("bounds", bounds, Bounds)
         at = np.flatnonzero(self.thresholds == checks.number("threshold", threshold))
         return int(at[0]) if bounds.has_radius and len(at) else None
 
     def _reach(self, bounds: Bounds, place: int, *, all_: bool = False) -> Iterator[Floats]:
-        """Yield the certified radii of inputs at a threshold: of all, or of the correct ones."""
+        """Yield the certified radii at a threshold of all inputs or of the correct ones."""
         for rows in self.rows(bounds, radius=True):
             assert rows.radius is not None
             yield rows.radius[:, place] if all_ else rows.radius[rows.correct, place]
@@ -215,7 +215,7 @@ class AccuracyCurves(ABC):
 
 
 def share(count: int, total: int) -> str:
-    """Print a count of inputs as `percent` does, or a dash where it is not known.
+    """Return a count of inputs in percent, or a dash if it is not known.
 
     Examples
     --------

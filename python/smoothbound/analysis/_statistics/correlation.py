@@ -10,13 +10,13 @@ from smoothbound.analysis._statistics.rows import Floats
 __all__ = ["FEW", "correlation"]
 
 FEW = 3
-"""The least number of points for which a correlation is computed."""
+"""The smallest number of points for which a correlation is computed."""
 
 
 def correlation(x: Floats, y: Floats) -> tuple[float, float]:
-    """Return Pearson's and Spearman's correlation; NaN if one side is constant or has few values.
+    """Return Pearson's and Spearman's correlation; NaN for constant or few values.
 
-    Fewer than `FEW` points have no meaningful correlation, because two always lie on a line.
+    Fewer than `FEW` points have no meaningful correlation, because two points always lie on a line.
 
     Examples
     --------

@@ -51,11 +51,12 @@ def ece_range_of_predicted(
 def _outward(low: float, high: float, n: int) -> tuple[float, float]:
     """Widen bounds on the mean of `n` terms by its rounding error, within [0, 1].
 
-    A term comes from floats in [0, 1] by at most four roundings: 1 - lower, a difference, a square
-    (which doubles the errors before it) and the edge of a bin. So its error is at most 4 * 2^-53.
-    The error of a sum of `n` terms of size up to 1, in any order, is at most n * 2^-53 of the sum
-    of their sizes, to first order. So the mean errs by at most n * 2^-53, and its division by `n`
-    by 2^-53. Twice (n + 5) * 2^-53 exceeds all this with the higher orders.
+    A term is computed from floats in [0, 1] by at most four roundings: 1 - lower, a difference, a
+    square (which doubles earlier errors) and the edge of a bin. Its error is therefore at most 4 *
+    2^-53. The error of a sum of `n` terms of size up to 1, in any order, is at most n * 2^-53 of
+    the sum of their sizes, to first order. The error of the mean is therefore at most n * 2^-53,
+    and that of its division by `n` is 2^-53. Twice (n + 5) * 2^-53 is more than the total with the
+    higher orders.
     """
     margin = (n + 5) * 2.0**-52
     return max(low - margin, 0.0), min(high + margin, 1.0)
@@ -97,7 +98,7 @@ def _group_support(
     right: Floats,
     bins: Sequence[tuple[float, float, tuple[int, ...]]],
 ) -> Floats:
-    """Return F of inputs that can reach all `bins` (start, end, signs), over the signs of these."""
+    """Return F of inputs that can reach all `bins` (start, end, signs), over their signs."""
     best = np.full((1, len(lower)), -np.inf)
     for start, end, signs in bins:
         gains = _gains(lower, wrong, right, start, end)

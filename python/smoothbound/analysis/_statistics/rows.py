@@ -29,7 +29,7 @@ class Bounds:
     lower : ndarray, shape (n_inputs, n_radii)
         Certified confidence within each radius.
     radius : ndarray, shape (n_inputs, n_thresholds), optional
-        Certified radius of each threshold, in the units of the input; NaN where even R = 0 fails.
+        Certified radius of each threshold, in the units of the input; NaN if R = 0 fails.
     """
 
     method: Method
@@ -50,13 +50,13 @@ class Bounds:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Some inputs of an evaluation: the part of them that a statistic needs.
+    """Some inputs of an evaluation, with the data that a statistic needs.
 
     Attributes
     ----------
     index, label, predicted : ndarray of int64, shape (n,)
     lower, radius, class_radius : ndarray or None
-        Bounds of one method, and the class radius; None where they were not asked for.
+        Bounds of one method, and the class radius; None if they were not requested.
     """
 
     index: Ints

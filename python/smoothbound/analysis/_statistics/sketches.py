@@ -26,9 +26,11 @@ class StoredSketches:
     index : ndarray of int64, shape (n_inputs,)
         Positions in the data set of the inputs whose scores were kept, ascending.
     read : callable
-        Takes some of these positions, ascending, and returns the sketch of these inputs.
+        A function that takes some of these positions, ascending, and returns the sketch of these
+        inputs.
     stream : callable, optional
-        Takes the same, and yields the sketches of a few inputs at a time, in their order.
+        A function of the same argument that yields the sketches of a few inputs at a time, in
+        order.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How many numbers of a stream are at least, or above, each value, in bounded memory."""
+"""Counts of numbers of a stream that are at least, or above, each value, in bounded memory."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from numpy.typing import NDArray
 __all__ = ["MOST_VALUES", "Steps"]
 
 MOST_VALUES = 2**17
-"""Number of different values up to which `Steps` is exact."""
+"""Largest number of different values for which `Steps` is exact."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 class Steps:
-    """The different values of a stream of numbers, and how often each occurs.
+    """The different values of a stream of numbers with their counts.
 
-    Up to `most` different values are kept as they are. Of more, some are kept, evenly spread over
-    the values, and each of the others counts as the kept value below it. So the number of values
-    that are at least, or above, any x is never more than in the stream.
+    Up to `most` different values are kept exactly. If there are more, evenly spread ones are kept,
+    and each of the others counts as the kept value below it. The number of values that are at
+    least, or above, any x is therefore never larger than in the stream.
 
     Parameters
     ----------
     most : int
-        Number of different values to keep at least.
+        Number of different values that are kept exactly.
 
     Examples
     --------
@@ -42,7 +42,7 @@ class Steps:
         self._n_waiting = 0
 
     def add(self, values: Floats) -> None:
-        """Take numbers, none of which is NaN."""
+        """Add numbers, none of which is NaN."""
         self._waiting.append(values)
         self._n_waiting += values.size
         if self._n_waiting > self._most:
@@ -61,7 +61,7 @@ class Steps:
 
     @property
     def total(self) -> int:
-        """How many numbers there are."""
+        """The number of numbers."""
         return int(self._counts.sum()) + self._n_waiting
 
     @property
@@ -72,11 +72,11 @@ class Steps:
 
     @property
     def at_least(self) -> Ints:
-        """How many numbers count as at least each kept value."""
+        """The number of numbers that count as at least each kept value."""
         self._merge()
         return np.cumsum(self._counts[::-1], dtype=np.int64)[::-1]
 
     @property
     def above(self) -> Ints:
-        """How many numbers count as above each kept value."""
+        """The number of numbers that count as above each kept value."""
         return self.at_least - self._counts
