@@ -158,7 +158,7 @@ def test_failed_inputs_cost_no_figure(tmp_path: Path) -> None:
     written = report.write_report(runs, tmp_path / "out")
     assert len(images(written)) == 2 + 6 + 5
     page = written[1].read_text()
-    assert "11 inputs, whose scores both have kept" in page
+    assert "11 inputs are those whose scores both results kept" in page
     assert "of 11 inputs at R =" in page  # the choice of knots
 
 
