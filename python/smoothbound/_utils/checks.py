@@ -142,7 +142,7 @@ def remark_on_alpha(alpha: float) -> str:
     >>> remark_on_alpha(0.95).partition(": ")[0], remark_on_alpha(0.05)
     ('alpha=0.95', '')
     """
-    if alpha < 0.5:
+    if not 0.5 <= alpha < 1:
         return ""
     return (
         f"alpha={alpha!r}: alpha is the probability that a certificate is false; for a confidence "

@@ -369,7 +369,7 @@ def test_pilots_need_draws_that_were_counted(pilots: Path, tmp_path: Path) -> No
         ({"data": "cifar10", "split": "train"}, "--split=train"),
         ({"data": "npz:my photos.npz", "split": "all"}, "--data 'npz:DIR/my photos.npz'"),
         ({"arch": "mine:make", "checkpoint": "mine:make"}, "certify --model mine:make --data"),
-        ({"arch": "mine:make"}, "--checkpoint DIR/digits.pt --arch mine:make"),
+        ({"arch": "mine:make"}, "--checkpoint DIR/digits.pt --model mine:make"),
         ({"measure": "margin", "score_range": (-1.0, 1.0), "cutoff": 0.0}, "--measure=margin"),
         ({"cutoff": None}, "--cutoff=-inf"),
         ({"cutoff": 0.7}, "--cutoff=0.7"),
