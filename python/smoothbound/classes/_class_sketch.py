@@ -33,7 +33,13 @@ from smoothbound.noise._kinds import Kind, stated
 from smoothbound.noise._record import NoiseRecord
 from smoothbound.sketch import _sigma as levels_of
 from smoothbound.sketch._arguments import checked_index
-from smoothbound.sketch._content import MAX_DRAWS, SketchContent, ascending_rows_of, n_cells
+from smoothbound.sketch._content import (
+    MAX_DRAWS,
+    SketchContent,
+    ascending_rows_of,
+    frozen,
+    n_cells,
+)
 from smoothbound.sketch._draws import draw_numbers
 from smoothbound.sketch._draws.draw_numbers import Draws
 from smoothbound.sketch._score_sketch import ScoreSketch
@@ -98,7 +104,7 @@ class ClassSketch:
         displacement: float = 0.0,
         noise: Kind | None = None,
     ) -> None:
-        self.index = _frozen(checked_index(index))
+        self.index = frozen(checked_index(index))
         self._rows = list(rows)
         totals = {rows.n_model_classes for rows in self._rows}
         if len(totals) != 1:
@@ -109,14 +115,14 @@ class ClassSketch:
                 f"a model has at most {arguments.MOST_CLASSES} classes, got {self.n_model_classes}"
             )
         names = arguments.checked_names("classes", classes)
-        self.classes = _frozen(arguments.among("classes", names, self.n_model_classes))
-        self.edges = _frozen(arguments.checked_edges_of_classes(edges))
+        self.classes = frozen(arguments.among("classes", names, self.n_model_classes))
+        self.edges = frozen(arguments.checked_edges_of_classes(edges))
         self._levels = levels_of.checked(sigma, self.n_inputs)
         reach = arguments.checked_reach(constant_within, self.n_inputs)
-        self.constant_within = None if reach is None else _frozen(reach)
+        self.constant_within = None if reach is None else frozen(reach)
         self.displacement = checks.non_negative("displacement", displacement)
         self.noise = stated(noise)
-        self.draws = _frozen(draw_numbers.join(np.asarray(draws, np.int64)))
+        self.draws = frozen(draw_numbers.join(np.asarray(draws, np.int64)))
         self._check()
 
     def _check(self) -> None:
@@ -243,7 +249,7 @@ class ClassSketch:
     def sigma(self) -> float | NDArray[np.float64] | None:
         """Noise level of all draws or of those of each input; None if it is not recorded."""
         known = self._levels
-        return _frozen(np.array(known)) if isinstance(known, tuple) else known
+        return frozen(np.array(known)) if isinstance(known, tuple) else known
 
     @property
     def n_draws(self) -> NDArray[np.int64]:
@@ -599,9 +605,3 @@ class ClassSketch:
             return cls([ClassRows.unpack(one) for one in packed], **about)
         except (ArithmeticError, TypeError, ValueError) as error:
             raise StoreError(f"{path} is not a valid sketch of classes: {error}") from error
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array = array.view()
-    array.flags.writeable = False
-    return array

@@ -26,6 +26,7 @@ __all__ = [
     "ascending_rows_of",
     "cell_centers",
     "cells_of_edges",
+    "frozen",
     "n_cells",
     "no_counts",
     "rows_of",
@@ -64,6 +65,13 @@ def cell_centers(edges: NDArray[np.float64]) -> NDArray[np.float64]:
     centers = np.empty(n_cells(edges.size))
     centers[::2], centers[1::2] = edges, (edges[1:] + edges[:-1]) / 2
     return centers
+
+
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a view of an array through which nobody can write to it."""
+    view: NDArray[Any] = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def no_counts(n_inputs: int, n_edges: int) -> Counts:

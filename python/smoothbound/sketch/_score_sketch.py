@@ -25,7 +25,7 @@ from smoothbound.noise._kinds import Kind, stated
 from smoothbound.sketch import _arguments as arguments
 from smoothbound.sketch import _sigma as levels_of
 from smoothbound.sketch._certify import SketchCertificate, certify_content
-from smoothbound.sketch._content import SketchContent
+from smoothbound.sketch._content import SketchContent, frozen
 from smoothbound.sketch._draws import draw_numbers
 from smoothbound.sketch._draws.counting import SharedContent, locked
 from smoothbound.sketch._draws.draw_numbers import Draws
@@ -149,14 +149,14 @@ class ScoreSketch:
     @property
     def index(self) -> NDArray[np.int64]:
         """Ids of the inputs, shape (n_inputs,), ascending."""
-        return _frozen(self._content.index)
+        return frozen(self._content.index)
 
     inputs = formerly("inputs", "index")
 
     @property
     def edges(self) -> NDArray[np.float64]:
         """The edges, shape (n_edges,), from a to b."""
-        return _frozen(self._content.edges)
+        return frozen(self._content.edges)
 
     @property
     def score_range(self) -> tuple[float, float]:
@@ -171,7 +171,7 @@ class ScoreSketch:
     @property
     def selected(self) -> NDArray[np.int64]:
         """Class of each input, shape (n_inputs,); -1 if it was not stated."""
-        return _frozen(self._content.selected)
+        return frozen(self._content.selected)
 
     predicted = formerly("predicted", "selected")
 
@@ -179,7 +179,7 @@ class ScoreSketch:
     def sigma(self) -> float | NDArray[np.float64] | None:
         """Noise level of all draws or of those of each input; None if it was not stated."""
         known = self._content.sigma
-        return _frozen(np.array(known)) if isinstance(known, tuple) else known
+        return frozen(np.array(known)) if isinstance(known, tuple) else known
 
     @property
     def displacement(self) -> float:
@@ -200,7 +200,7 @@ class ScoreSketch:
         Later updates change the array, so copy it to keep the present counts.
         """
         with self._shared.lock:
-            return _frozen(self._shared.current().counts)
+            return frozen(self._shared.current().counts)
 
     @property
     def n_draws(self) -> NDArray[np.int64]:
@@ -214,7 +214,7 @@ class ScoreSketch:
         The columns are the id of the input, the number of the first draw, and the number after the
         last draw. Adjacent intervals are joined.
         """
-        return _frozen(self._content.draws)
+        return frozen(self._content.draws)
 
     def __repr__(self) -> str:
         a, b = self.score_range
@@ -579,9 +579,3 @@ class ScoreSketch:
         if constant_within is None:
             return made
         return within(made, checks.distances("constant_within", constant_within, n_inputs))
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array = array.view()
-    array.flags.writeable = False
-    return array
