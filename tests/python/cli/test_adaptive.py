@@ -78,7 +78,7 @@ def test_a_run_answers_with_few_draws_and_keeps_its_rules(
     report = CliRunner().invoke(app, ["report", str(whole), "--out", str(tmp_path / "report")])
     assert report.exit_code == 0, report.output
     page = (tmp_path / "report" / "report.md").read_text()
-    assert f"adaptive draws, on average {draws.mean():.0f} of at most 8000 an input" in page
+    assert f"adaptive draws, on average {draws.mean():.0f} of at most 8000 per input" in page
     assert "| R | anytime, c = 0.6 |" in page  # and no threshold that nobody asked about
 
 
