@@ -92,12 +92,12 @@ def certify_scores(
         Confidence thresholds, strictly inside the range, for which to find the certified radius.
         For a probability they lie in (0, 1). For a quantile they are scores.
     bound : {"joint", "cdf", "mean", "tangent"}, optional
-        "joint" is the joint bound, the tightest at all radii at once (docs/joint.md). "cdf" is
-        Theorem 2, which uses the distribution of the scores, and "mean" is Theorem 1, which uses
-        their mean (docs/bounds.md). "tangent" is the tangent bound, the tightest at one radius at a
-        time (docs/tangent.md). With Gaussian noise, ``order="drawn"`` and enough draws (22 at alpha
-        = 0.001), the default is "joint". Otherwise it is "cdf", which needs no order. docs/joint.md
-        has the rule, and ``settings.method`` the result.
+        "joint" is the joint bound, usually the tightest at all radii at once (docs/joint.md). "cdf"
+        is Theorem 2, which uses the distribution of the scores, and "mean" is Theorem 1, which uses
+        their mean (docs/bounds.md). "tangent" is the tangent bound, usually the tightest at one
+        radius at a time (docs/tangent.md). With Gaussian noise, ``order="drawn"`` and enough draws
+        (22 at alpha = 0.001), the default is "joint". Otherwise it is "cdf", which needs no order.
+        docs/joint.md has the rule, and ``settings.method`` the result.
     band : {"ell", "dkw"}, optional
         Confidence band of the survival function for ``bound="cdf"``: equal local levels, the
         default, or the paper's Dvoretzky-Kiefer-Wolfowitz band. If only a band is stated, the bound

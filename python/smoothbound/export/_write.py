@@ -47,8 +47,7 @@ def write_export(
         them, but for LaTeX.
     format : {"csv", "jsonl", "tsv", "latex"}
         - csv: one line for each input and one column for each number, as in `Results.to_pandas`. A
-        cell is empty
-          where there is no number.
+          cell is empty where there is no number.
         - jsonl: one JSON object an input, with the names and lists of the results table, and null
           where there is no number.
         - tsv: the columns of the logs of Kumar et al. 2020 and of Cohen et al. 2019, with all their

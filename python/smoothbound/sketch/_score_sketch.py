@@ -54,10 +54,10 @@ class ScoreSketch:
     themselves for repetitions. It finds
 
     - an array that begins like one of the latest 4096 arrays. For scores on another device this
-    shows when the counts are first needed. - in host memory, a part of an earlier array, or scores
-    that occur twice in one array. If n scores are counted, and m consecutive ones among them a
-    second time, the probability of finding this is about 1 - exp(-1024 m / n), because a sample of
-    stretches of 32 draws is kept.
+      shows when the counts are first needed.
+    - in host memory, a part of an earlier array, or scores that occur twice in one array. If n
+      scores are counted, and m consecutive ones among them a second time, the probability of
+      finding this is about 1 - exp(-1024 m / n), because a sample of stretches of 32 draws is kept.
 
     It cannot find repeated scores with few different values, such as 0 and 1, because other draws
     look the same. It cannot find single draws, draws in another order, or draws of another input

@@ -55,7 +55,8 @@ class SmoothedClassifier:
         tensor of shape (batch, classes) on the same device.
 
         - A module, including TorchScript, is moved to `device`. It runs in evaluation mode, and its
-        modes are restored afterwards. The same holds for modules that a callable is found to call.
+          modes are restored afterwards. The same holds for modules that a callable is found to
+          call.
         - Programs of torch.export, sessions of ONNX Runtime, classifiers of scikit-learn and
           functions compiled by jax.jit are recognised by their types.
         - A function over NumPy or JAX arrays must be wrapped in ``adapters.numpy`` or

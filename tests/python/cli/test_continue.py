@@ -175,7 +175,7 @@ def test_a_run_killed_at_its_very_end_is_whole_and_goes_on_again(
         (["--n", MANY, "--shard", "0/2"], "--shard must be left out with --continue"),
         (
             ["--n", MANY, "--out", "elsewhere"],
-            "--thresholds or --radii or --radius-precision or --alpha must be stated",
+            "--thresholds or --radii or --radius-precision or --alpha must be given",
         ),
     ],
 )

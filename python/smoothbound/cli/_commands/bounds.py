@@ -115,7 +115,7 @@ def bounds(
         str | None,
         typer.Option(
             help=f"One of {', '.join(BOUNDS)}: 'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' "
-            "is Theorem 2, 'tangent' is the tightest at a single radius, 'joint' at all radii "
+            "is Theorem 2, 'tangent' is usually the tightest at a single radius, 'joint' at all "
             "at once. The default is joint with --order drawn, and cdf otherwise. It is also "
             "cdf with few draws, with another --curve, or if --band or --n-bins is stated.",
             show_default=False,

@@ -123,7 +123,7 @@ def certify(
         typer.Option(
             help=f"One of {', '.join(BOUNDS)}. Repeat the option for several bounds from the "
             "same draws. 'mean' is Theorem 1 of Kumar et al. 2020, 'cdf' is Theorem 2, "
-            "'tangent' is the tightest at a single radius, 'joint' at all radii at once.",
+            "'tangent' is usually the tightest at a single radius, 'joint' at all at once.",
             show_default="mean and cdf",
         ),
     ] = None,

@@ -29,7 +29,7 @@ class PyTorchCertifiedSmoothing(PyTorchRandomizedSmoothing):  # type: ignore[mis
 
     - The noisy copies are made batch by batch, so that memory does not grow with their number.
     - The noise is lattice noise, so that the certificates hold in floating point. It depends only
-    on the content of an input and on `seed`.
+      on the content of an input and on `seed`.
     - Radii are rounded down. `certify_confidence` certifies the confidence too.
 
     Inputs of another type are rounded to float32, as everywhere in the toolbox. The certificate is
