@@ -63,7 +63,9 @@ def required_draws(
     alpha, score_range, bound, band, mean, pilot, order
         As in `certify_scores`.
 
-    Returns ------- int
+    Returns
+    -------
+    int
 
     Raises
     ------

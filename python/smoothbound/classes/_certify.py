@@ -56,8 +56,9 @@ class ClassSettings:
     radii : tuple of float
     band : {"dkw", "ell"}
     sigma : float
-        If each input has a noise level of its own, the least of them. n : int Smallest number of
-        draws of an input.
+        If each input has a noise level of its own, the least of them.
+    n : int
+        Smallest number of draws of an input.
     classes : tuple of int
     n_model_classes : int
     n_edges : int

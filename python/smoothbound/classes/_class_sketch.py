@@ -69,8 +69,10 @@ class ClassSketch:
     n_model_classes : int
         Number of classes of the model.
     edges : ndarray of float64, shape (n_edges,)
-        They ascend from 0 to 1. draws : ndarray of int64, shape (n, 3) The intervals of counted
-        draws: the id of the input, the number of the first draw, and the number after the last.
+        They ascend from 0 to 1.
+    draws : ndarray of int64, shape (n, 3)
+        The intervals of counted draws: the id of the input, the number of the first draw, and the
+        number after the last.
     sigma : float, ndarray of float64 of shape (n_inputs,), or None
         Noise level of all draws or of those of each input; None if it is not recorded.
     constant_within : ndarray of float64, shape (n_inputs,), or None
@@ -314,8 +316,9 @@ class ClassSketch:
         Parameters
         ----------
         level : float
-            From 0 to 1. side : {"lower", "upper"} The side of the bound on the probability for
-            which the number is used.
+            From 0 to 1.
+        side : {"lower", "upper"}
+            The side of the bound on the probability for which the number is used.
         strict : bool, default False
             Count the scores > the level instead, with the same guarantees.
 

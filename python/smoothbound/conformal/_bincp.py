@@ -42,9 +42,10 @@ class BinCP(ConformalClassifier):
         of `sigma` for Gaussian noise.
     sigma : float, optional
         Noise level of all draws, > 0, in the units of the model's input. A curve without a scale
-        has none. confidence_level : float, default 0.9 Wanted probability that a set holds the
-        label, in [0.5, 1). The failure probability of the finite number of draws is part of 1 -
-        confidence_level.
+        has none.
+    confidence_level : float, default 0.9
+        Wanted probability that a set holds the label, in [0.5, 1). The failure probability of the
+        finite number of draws is part of 1 - confidence_level.
     perturbations : {"all", "each"}, default "all"
         With "all", the exact smoothed probability of the label passes at all points within the
         radius at once with probability 1 - ``threshold.beta_points``. The draws at one of these

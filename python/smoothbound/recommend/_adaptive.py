@@ -138,8 +138,9 @@ def recommend_adaptive(
     n_runs : int
         Number of simulated runs of each input, from 1 to 1000.
     seed : int
-        Of the made-up draws. backend : {"cpp", "numba"}, optional The implementation to use: by
-        default the C++ core, or numba if the core is missing.
+        Of the made-up draws.
+    backend : {"cpp", "numba"}, optional
+        The implementation to use: by default the C++ core, or numba if the core is missing.
     progress : callable, optional
         Shows the progress. It is called as ``progress(what, total)`` and returns a context manager
         that yields a function of the number of inputs just done.

@@ -29,8 +29,10 @@ class Pilot:
     Parameters
     ----------
     name : str
-        Its name in messages and tables. sketch : ScoreSketch Counts of the draws, with their sigma.
-        An input that is not in it, or has no draws, counts as not certified.
+        Its name in messages and tables.
+    sketch : ScoreSketch
+        Counts of the draws, with their sigma. An input that is not in it, or has no draws, counts
+        as not certified.
     index, label : ndarray of int64, shape (n_inputs,)
         Position of each input in the data set, which is also its id in the sketch, and its true
         class.

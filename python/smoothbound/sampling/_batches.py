@@ -64,7 +64,9 @@ class Batches:
     ----------
     model : RunningModel
     noise : Noise
-        On the device of the model. scorer : Scorer Turns outputs into scores.
+        On the device of the model.
+    scorer : Scorer
+        Turns outputs into scores.
     like : Tensor
         The first input. All inputs must have its shape and type.
     n_slots : int

@@ -40,7 +40,9 @@ class Selection:
     Parameters
     ----------
     n0 : int
-        Most draws. early : bool Whether the selection may end early.
+        Most draws.
+    early : bool
+        Whether the selection may end early.
 
     Attributes
     ----------

@@ -258,8 +258,9 @@ class ScoreSketch:
         selected : array-like of int, shape (n_inputs,), optional
             The class of each input that the scores measure; -1 does not change an input.
         sigma : float or array-like, shape (n_inputs,), optional
-            Noise level, or that of each input. noise : {"lattice", "gaussian"}, optional Kind of
-            the noise.
+            Noise level, or that of each input.
+        noise : {"lattice", "gaussian"}, optional
+            Kind of the noise.
 
         Raises
         ------

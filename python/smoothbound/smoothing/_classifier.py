@@ -317,9 +317,10 @@ class SmoothedClassifier:
         Parameters
         ----------
         x : ndarray or Tensor of float32 or float64, shape (n_inputs, ...)
-            The inputs, each in the shape that the model takes. n0, n : int `n0` draws select the
-            class, and `n` other draws bound its confidence. Both numbers lie between 1 and 2^32.
-            With ``adaptive=True`` they are the largest numbers for an input.
+            The inputs, each in the shape that the model takes.
+        n0, n : int
+            `n0` draws select the class, and `n` other draws bound its confidence. Both numbers lie
+            between 1 and 2^32. With ``adaptive=True`` they are the largest numbers for an input.
         alpha, radii, thresholds, bound, band, n_bins, mean, pilot, sides, backend, threads
             As for `smoothbound.certify_scores`. With ``sides="upper"`` the classifier never
             abstains, because abstention is about the lower bound. The default of `bound` is that of

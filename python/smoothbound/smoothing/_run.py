@@ -148,11 +148,12 @@ def run(
         questions of `settings` were chosen. Each of its inputs that has a selected class takes
         further draws, numbered after those of that run, and only these count, at the alpha of
         `settings`. The other settings must be those of that run. It implies `resume`: the same call
-        continues a run that was stopped. shard : Shard, optional The shard of the selected inputs
-        to certify; `settings` are those of all inputs. All shards write files of their own to one
-        folder, and have the settings and the automatic choices of the first shard. It implies
-        `resume`: the same call continues a shard that was stopped. It excludes a budget,
-        `more_draws` and `follow`.
+        continues a run that was stopped.
+    shard : Shard, optional
+        The shard of the selected inputs to certify; `settings` are those of all inputs. All shards
+        write files of their own to one folder, and have the settings and the automatic choices of
+        the first shard. It implies `resume`: the same call continues a shard that was stopped. It
+        excludes a budget, `more_draws` and `follow`.
     progress : callable, optional
         Shows the progress of the run. It is called as ``progress(what, total, done=...,
         steps=...)``, or with adaptive draws as ``progress(what, total, done=..., describe=...)``,

@@ -145,8 +145,9 @@ class Scorer:
         Parameters
         ----------
         outputs : Tensor, shape (batch, classes)
-            As the model returned them. slot : Tensor of int64, shape (batch,) Slot of the input of
-            each row.
+            As the model returned them.
+        slot : Tensor of int64, shape (batch,)
+            Slot of the input of each row.
         vote : Tensor of int64, shape (batch,), or None
             1 for selection draws and 0 for others; None if there are no selection draws.
 

@@ -45,8 +45,9 @@ def count(
         The sketch. Its counts change, its draws do not.
     scores : ndarray, shape (n_rows, n_draws)
     rows : ndarray of int64, shape (n_rows,)
-        The input that each row belongs to. draws : ndarray of int64, shape (n_rows, 3) The interval
-        of draws of each row, for errors.
+        The input that each row belongs to.
+    draws : ndarray of int64, shape (n_rows, 3)
+        The interval of draws of each row, for errors.
     backend, threads
         As in `ScoreSketch.update`.
 

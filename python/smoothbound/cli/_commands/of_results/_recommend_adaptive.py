@@ -87,7 +87,9 @@ def settings_for(advice: AdaptiveRecommendation, settings: RunSettings, seed: in
     Parameters
     ----------
     advice : AdaptiveRecommendation
-        With a recommended sigma. settings : RunSettings Of its pilot.
+        With a recommended sigma.
+    settings : RunSettings
+        Of its pilot.
     seed : int
         A seed that differs from those of the pilots, whose draws chose sigma.
     """
