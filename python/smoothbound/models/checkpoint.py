@@ -165,7 +165,8 @@ def load(
     ModelError
         If the factory cannot be imported or makes no network.
     ValueError, TypeError
-        If `arch` is neither a known name nor a factory, or another argument is of another kind.
+        If `arch` is neither a known name nor a factory, `state_dict` is given without a file, or
+        another argument is of another kind.
 
     Notes
     -----
@@ -178,6 +179,11 @@ def load(
     the file, by which it can be told from the one meant.
     """
     _check_names(arch, state_dict)
+    if state_dict is not None and (path is None or (arch or "").startswith(HF)):
+        raise ValueError(
+            "state_dict must be left out without a checkpoint, because it chooses parameters of "
+            f"that file, got {checks.shown(state_dict)}"
+        )
     where = resolved(device)
     if arch is not None and arch.startswith(HF):
         return _from_folder(path, arch, where)

@@ -234,10 +234,15 @@ def _command(inputs: Sequence[str | Path], class_radius: Sequence[str | Path]) -
     words = [
         "smoothbound",
         "report",
-        *(Path(path).name or "." for path in inputs),
+        *(_argument(Path(path).name or ".") for path in inputs),
         *(word for path in class_radius for word in ("--class-radius", Path(path).name)),
     ]
     return printable(shlex.join([*words, "--out", "report"]))
+
+
+def _argument(name: str) -> str:
+    """Return a name that no program takes for an option."""
+    return f"./{name}" if name.startswith("-") else name
 
 
 def _made(evaluations: Sequence[Evaluation], command: str) -> list[tuple[str, str]]:

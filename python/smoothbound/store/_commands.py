@@ -108,7 +108,7 @@ def _network(settings: RunSettings, checkpoint: str | Path | None) -> list[str]:
     kind, _, name = settings.arch.partition(":")
     if kind == "hf":  # a folder of Transformers, whose name alone is recorded
         return ["--model", f"hf:{FOLDER}/{name}"]
-    if settings.checkpoint == settings.arch:  # a factory without a checkpoint
+    if name and settings.checkpoint == settings.arch:  # a factory without a checkpoint
         return ["--model", settings.arch]
     file = checkpoint or f"{FOLDER}/{settings.checkpoint}"
     option = "--model" if name else "--arch"  # of your own or of timm, or one of those here

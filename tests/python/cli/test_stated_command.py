@@ -73,3 +73,11 @@ def test_a_run_does_not_go_on_with_another_network_of_the_same_file(folder: Path
     assert "--state-dict: was 'model', now 'model_ema'" in " ".join(other.output.split())
     assert run("certify", *more, "--state-dict=model").exit_code == 0
     assert len(store.load(folder / "a")) == 3
+
+
+@pytest.mark.parametrize("model", ["stated_nets:make", "hf:net"])
+def test_parameters_of_no_file_are_refused(folder: Path, model: str) -> None:
+    done = run("certify", "--model", model, "--state-dict=model", *RUN, "--out", "results")
+    assert done.exit_code == 2
+    assert "--state-dict must be left out without" in " ".join(done.output.split())
+    assert not (folder / "results").exists()

@@ -239,3 +239,10 @@ def test_the_expected_number_of_false_certificates_is_stated(tmp_path: Path) -> 
     report.write_report([make_run(tmp_path / "adaptive", adaptive)], tmp_path / "out")
     page = (tmp_path / "out" / "report.md").read_text()
     assert "a false certificate: for anytime at each radius and threshold." in page
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_command_of_a_report_takes_no_folder_for_an_option(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "-run", SETTINGS)
+    report.write_report([run], tmp_path / "out")
+    assert "smoothbound report ./-run --out report" in (tmp_path / "out" / "report.md").read_text()

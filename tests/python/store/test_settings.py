@@ -164,3 +164,9 @@ def test_each_setting_counts() -> None:
         other = dataclasses.replace(SETTINGS, **{field.name: changed})
         (said,) = SETTINGS.differences(other)
         assert field.name in said or "version of torch" in said
+
+
+def test_the_command_of_a_file_with_the_name_of_its_network_names_both() -> None:
+    made = dataclasses.replace(SETTINGS, checkpoint=SETTINGS.arch)
+    named = f"--checkpoint DIR/{SETTINGS.arch} --arch {SETTINGS.arch} "
+    assert named in certify_command(made, "out")
