@@ -30,6 +30,8 @@ from smoothbound.curves._named import GAUSSIAN
 __all__ = ["draws_above", "highest_share", "require_draws", "required_draws", "tightest_bound"]
 
 _MOST_DRAWS = 2**24  # where the search for the least number of draws ends
+_MOST_CALIBRATED = 2**32 - 1  # draws of a band
+_SOON_CALIBRATED = 100_000  # draws of a band for an error, which nobody wants to wait for
 _ENOUGH_DRAWS = 10_000  # more draws do not change which bound is tightest
 _ALL_RADII = (Method("joint"), Method("cdf", "ell"))  # the tightest ones at all radii at once
 
@@ -71,7 +73,8 @@ def required_draws(
     ------
     TypeError, ValueError
         If an argument has the wrong type or is outside the range that `certify_scores` states, or
-        betting or Bernstein's inequality would need more than 2^24 draws.
+        betting or Bernstein's inequality would need more than 2^24 draws, or the band `ell` more
+        than 2^32 - 1.
 
     Examples
     --------
@@ -101,26 +104,40 @@ def draws_above(
     a, b = score_range
     if not a <= threshold < b:
         raise ValueError(f"threshold must lie in [{a}, {b}), got {threshold}")
-    return _draws_needed((threshold - a) / (b - a), alpha, method, pilot)
+    share = (threshold - a) / (b - a)
+    needed = _draws_needed(share, alpha, method, pilot)
+    if needed > _MOST_CALIBRATED and method.band == "ell":
+        raise _too_many(_MOST_CALIBRATED, share, alpha, method)
+    return needed
 
 
-def _draws_needed(share: float, alpha: float, method: Method, pilot: float) -> int:
-    """Find the least n whose perfect scores are certified above a share of the range."""
+def _draws_needed(
+    share: float, alpha: float, method: Method, pilot: float, most: int = _MOST_CALIBRATED
+) -> int:
+    """Find the least n whose perfect scores are certified above a share of the range.
+
+    With the band `ell`, a number above `most` is only known to be too small or just enough.
+    """
     if method.band == "ell":
-        return _draws_of_ell(share, alpha)
+        return _draws_of_ell(share, alpha, most)
     if method.mean in (None, "hoeffding"):
         return math.floor(math.log(1 / alpha) / (2 * (1 - share) ** 2)) + 1
     if method.bound == "joint":
-        by_band = _draws_of_ell(share, alpha * JOINT_BAND_SHARE)
+        by_band = _draws_of_ell(share, alpha * JOINT_BAND_SHARE, most)
         return min(max(by_band, 2), _least_draws(share, alpha, method, pilot))  # one is the pilot
     return _least_draws(share, alpha, method, pilot)
 
 
-def _draws_of_ell(share: float, alpha: float) -> int:
-    """Find the least n with ``level ** (1 / n) > share``, where the power bounds n of n draws."""
+def _draws_of_ell(share: float, alpha: float, most: int) -> int:
+    """Find the least n with ``level ** (1 / n) > share``, where the power bounds n of n draws.
+
+    The steps ascend to it, and end at the first one above `most`.
+    """
     n, more = 0, 1
     while more > n:  # ends soon, because the level depends little on n
         n = more
+        if n > most:
+            break
         level = bands.level_of(n, alpha, 0)
         more = 1 if share <= 0.0 else math.floor(math.log(level) / math.log(share)) + 1
     return n
@@ -132,10 +149,7 @@ def _least_draws(share: float, alpha: float, method: Method, pilot: float) -> in
     while not _perfect(high, alpha, method, pilot) > share:
         low, high = high, 2 * high
         if high > _MOST_DRAWS:
-            raise ValueError(
-                f"more than {_MOST_DRAWS} draws are needed to certify a score above "
-                f"{share!r} of the range at alpha = {alpha:g} by {method.label}"
-            )
+            raise _too_many(_MOST_DRAWS, share, alpha, method)
     while high - low > 1:
         middle = (low + high) // 2
         if _perfect(middle, alpha, method, pilot) > share:
@@ -143,6 +157,13 @@ def _least_draws(share: float, alpha: float, method: Method, pilot: float) -> in
         else:
             low = middle
     return high
+
+
+def _too_many(most: int, share: float, alpha: float, method: Method) -> ValueError:
+    return ValueError(
+        f"more than {most} draws are needed to certify a score above {share!r} of the range at "
+        f"alpha = {alpha:g} by {method.label}"
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -192,7 +213,7 @@ def require_draws(n_draws: int, request: Request) -> None:
     method, pilot = request.method, request.pilot
     if highest_share(n_draws, share.alpha, method, pilot) > needed:
         return
-    least = _draws_needed(needed, share.alpha, method, pilot)
+    least = _draws_needed(needed, share.alpha, method, pilot, _SOON_CALIBRATED)
     what = f"above the threshold {exact(threshold)}" if share.thresholds else "at all"
     raise ValueError(
         f"n = {n_draws} draws are too few to certify any input {what} at alpha = {share.alpha:g} "

@@ -168,3 +168,13 @@ def test_errors_of_odd_arguments_of_required_draws_name_them(name):
 @pytest.mark.parametrize("name", ["n", "alpha", "n_bins"])
 def test_errors_of_odd_arguments_of_local_level_name_them(name):
     named_in_every_error(name, lambda value: sb.bounds.local_level(**{"n": 50, name: value}))
+
+
+def test_a_threshold_next_to_the_end_is_refused_at_once() -> None:
+    """The band that would be needed takes hours to calibrate, or cannot be made."""
+    need = "n = 10 draws are too few to certify any input above the threshold 0.9.* at least n = "
+    for threshold, least in ((1 - 1e-6, 6_907_752), (1 - 1e-9, 6_907_755_471)):
+        with pytest.raises(ValueError, match=f"{need}{least} are needed"):
+            sb.certify_scores(np.ones((1, 10)), sigma=1.0, thresholds=[threshold], band="ell")
+    with pytest.raises(ValueError, match=r"more than 4294967295 draws are needed .* above 0.9"):
+        sb.required_draws(1 - 1e-15, band="ell")
