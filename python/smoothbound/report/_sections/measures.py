@@ -28,7 +28,7 @@ def score_and_margin(score: Evaluation, margin: Evaluation, number: int) -> Part
             f"score_and_margin_{number}",
             title,
             "Certified accuracy by each measure, at thresholds at the same position in "
-            "their ranges. A score above c implies a margin above 2c − 1 of the same draw; Score > "
+            "their ranges. A score above c implies a margin above 2c − 1 of the same draw. Score > "
             "0.5 and margin > 0 both mean that the predicted class does not change. "
             f"{_count_wins(score, margin)} {SHADED}",
             [
