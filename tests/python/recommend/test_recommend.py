@@ -246,7 +246,7 @@ def pilots(digits_network: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_the_command_explains_itself() -> None:
     result = smoothbound("recommend", "--help")
     assert result.exit_code == 0
-    for words in ("PILOTS", "--threshold", "--radius", "--max-draws", "exit status 0"):
+    for words in ("PILOTS", "--threshold", "--radius", "--max-draws", "exit status is 0"):
         assert words in " ".join(result.output.split())
 
 
