@@ -171,7 +171,8 @@ def _warn_caller(message: str) -> None:
 def _passes_on(module: str, file: str) -> bool:
     """Whether a frame is of a check, a decorator, or how a dataclass is made or replaced."""
     generated = _is_own(module) and file == "<string>"
-    return generated or module == "dataclasses" or module.startswith(f"{_PACKAGE}._utils.")
+    borrowed = module in ("contextlib", "dataclasses")
+    return generated or borrowed or module.startswith(f"{_PACKAGE}._utils.")
 
 
 def _is_own(module: str) -> bool:

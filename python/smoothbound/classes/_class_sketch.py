@@ -573,6 +573,10 @@ class ClassSketch:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():  # a pickle does not record that arrays are frozen
+            vars(self)[name] = frozen(value) if isinstance(value, np.ndarray) else value
+
     # Files
 
     def save(self, path: str | Path) -> None:

@@ -1,6 +1,8 @@
 """A noise level for each input of a sketch of classes, and the ball on which it is constant."""
 
+import copy
 import json
+import pickle
 from dataclasses import fields
 
 import numpy as np
@@ -225,3 +227,16 @@ def test_older_files_have_one_level_and_no_ball(tmp_path):
     del about["constant_within"]
     sealed.write_table(table.replace_schema_metadata({b"smoothbound": json.dumps(about)}), path)
     assert ClassSketch.load(path) == counted(0.5)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))]
+)
+def test_a_copy_is_equal_and_takes_no_writes_either(copied):
+    sketch = ClassSketch.from_scores(
+        np.full((2, 50, 2), 0.5), sigma=[0.25, 0.5], constant_within=[0.1, np.inf]
+    )
+    made = copied(sketch)
+    assert made == sketch
+    for name in ("index", "classes", "edges", "draws", "constant_within", "sigma"):
+        assert not getattr(made, name).flags.writeable
