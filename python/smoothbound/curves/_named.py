@@ -57,7 +57,7 @@ def curve(value: object) -> Curve:
     if isinstance(value, dict):
         return _table(value)
     if isinstance(value, str) and (numbers := _ABLATION.fullmatch(value)):
-        return Ablation(pixels=int(numbers[2]), kept=int(numbers[1]))
+        return _ablation(value, kept=int(numbers[1]), pixels=int(numbers[2]))
     if isinstance(value, str) and value in _NAMED:
         return _NAMED[value]
     words = ", ".join(map(repr, NAMES))
@@ -66,6 +66,16 @@ def curve(value: object) -> Curve:
         f"curve must be one of {words} with numbers for K and D, or a Curve, such as a Tabulated; "
         f"got {checks.shown(value)}"
     )
+
+
+def _ablation(name: str, *, kept: int, pixels: int) -> Ablation:
+    """Return the ablation with a name, with errors that name the curve."""
+    try:
+        return Ablation(pixels=pixels, kept=kept)
+    except ValueError as error:
+        raise ValueError(
+            f"curve must keep 1 or more of its pixels, got {name!r}: {error}"
+        ) from None
 
 
 def _table(values: dict[Any, Any]) -> Tabulated:

@@ -26,7 +26,8 @@ def certify_command(
 ) -> str:
     """Write the command line of ``smoothbound certify`` that certifies with these settings.
 
-    It leaves out options that have their default value, the device and the batch size.
+    It leaves out options that have their default value, the device, the batch size and the number
+    of threads.
 
     Parameters
     ----------

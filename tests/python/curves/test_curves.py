@@ -201,3 +201,9 @@ def test_refuses_to_sample_what_it_cannot():
         curves.Ablation(pixels=8, kept=3).sample(np.zeros(9), 2, rng)
     with pytest.raises(ValueError, match="sigma must be left out"):
         curves.Ablation(pixels=8, kept=3).sample(np.zeros(8), 2, rng, sigma=0.5)
+
+
+@pytest.mark.parametrize("name", ["ablation-3-of-2", "ablation-0-of-2", "ablation-1-of-0"])
+def test_an_ablation_that_does_not_exist_is_refused_by_its_name(name):
+    with pytest.raises(ValueError, match=f"curve must keep .* got '{name}': "):
+        curves.curve(name)
