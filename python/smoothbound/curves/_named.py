@@ -63,8 +63,8 @@ def curve(value: object) -> Curve:
     words = ", ".join(map(repr, NAMES))
     kind = ValueError if isinstance(value, str) else TypeError
     raise kind(
-        f"curve must be one of {words} with numbers for K and D, or a Curve, such as a Tabulated; "
-        f"got {checks.shown(value)}"
+        f"curve must be one of {words} with numbers for K and D, or a Tabulated "
+        f"(its .json or .npz file for a command); got {checks.shown(value)}"
     )
 
 
