@@ -100,17 +100,16 @@ def kill_shards(kills: int, shards: int, whole: Path, folder: Path, words: list[
             [*words, "--out", str(out / "run"), "--shard", f"{i}/{shards}"] for i in range(shards)
         ]
         merge = ["merge", str(out / "run"), "--out", str(out / "merged")]
-        left = shard
+        left, longest = shard, alone
         while left:
             pair = moments.choices(left, k=2)
-            ended, killed = _at_once(pair, moments.random() * alone)
+            ended, killed = _at_once(pair, moments.random() * longest)
             left = [one for one in left if one not in ended]
-            made += killed
-        while True:
-            ended, killed = _at_once([merge, merge], moments.random() * alone / 4)
-            made += killed
-            if ended:
-                break
+            made, longest = made + killed, 1.1 * longest  # all end, also on a busier machine
+        ended, longest = [], alone / 4
+        while not ended:
+            ended, killed = _at_once([merge, merge], moments.random() * longest)
+            made, longest = made + killed, 1.1 * longest
         assert wait(begin(merge), float("inf")) == 0  # deletes what the killed one left
         rounds += 1
     print(rounds, made)
