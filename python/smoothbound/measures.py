@@ -289,7 +289,7 @@ def check_cutoff(cutoff: float, score_range: tuple[float, float]) -> float:
     """Return `cutoff` as a float if a certified value within `score_range` can be above it."""
     if not checks.number("cutoff", cutoff) < score_range[1]:
         raise ValueError(
-            f"cutoff must be below the top of the range of the scores {score_range}, or every "
-            f"input is abstained from; got {cutoff!r} (-inf never abstains)"
+            f"cutoff must be below the top of the range of the scores {score_range}, or "
+            f"the classifier abstains on every input; got {cutoff!r} (-inf never abstains)"
         )
     return float(cutoff)

@@ -229,7 +229,7 @@ class Evaluation(AccuracyCurves):
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether each input is not abstained from and its predicted class is the true one."""
+        """Whether the predicted class of each input is the true one, without abstention."""
         return Rows(self.index, self.label, self.predicted).correct
 
     @property

@@ -67,7 +67,7 @@ def _table(evaluation: Evaluation, thresholds: Sequence[float]) -> str:
         [
             f"% Certified accuracy in percent, rounded down, of {total} inputs. The share is of "
             "inputs that are",
-            f"% classified correctly, not abstained from, and whose {_comment(evaluation.measure)} "
+            f"% classified correctly without abstention, and whose {_comment(evaluation.measure)} "
             "is certified to stay above c",
             "% everywhere within the l2 radius R. In parentheses: its 95 % interval over inputs "
             "(Clopper-Pearson),",

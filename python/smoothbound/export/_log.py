@@ -3,8 +3,8 @@
 One file has the columns of both papers: ``idx label predict``, the certified confidence by
 Theorem 2 (``exp_cdf_25`` for the radius 0.25) and by Theorem 1 (``exp_25``) of Kumar et al. 2020,
 the class radius (``radius``) of Cohen et al. 2019, and their ``correct`` and ``time``. As in these
-logs, an input that was abstained from has the prediction -1, and zeros. A class radius that is not
-certified is nan.
+logs, an input on which the classifier abstains has the prediction -1, and zeros. A class radius
+that is not certified is nan.
 """
 
 from __future__ import annotations

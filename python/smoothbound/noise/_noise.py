@@ -242,7 +242,7 @@ class Noise:
                 f"x must lie on the grid of whole multiples of 1/{levels}, and {int(off.sum())} of "
                 f"{x.numel()} elements do not, the first {float(x.flatten()[first])!r} = "
                 f"{exact(float(scaled.flatten()[first]))}/{levels}. Pass x before normalisation, "
-                "state another grid, or leave grid out, so that x is placed on a fine lattice"
+                "state another grid, or leave grid out, so that x is moved to a fine lattice"
             )
         steps = 2**self.lattice.refine
         most = (MAX_NUMBER - 1 - self.lattice.largest) // steps

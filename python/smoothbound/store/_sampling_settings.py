@@ -48,7 +48,7 @@ class SamplingSettings:
     measure : str
         Name of the confidence measure.
     cutoff : float or None
-        The class is abstained from if its certified confidence at R = 0 is not above this; None: no
+        The classifier abstains if the certified confidence at R = 0 is not above this; None: no
         abstention.
     outputs : {"logits", "probabilities", "raw"}
         Stated kind of the model's outputs.

@@ -124,8 +124,8 @@ def test_headline_numbers_and_what_is_missing_come_first(tmp_path: Path) -> None
 def test_what_is_not_shown_is_named_with_its_cause(tmp_path: Path) -> None:
     low = make_run(tmp_path / "low", means=(0.1, 0.49))
     page = report.write_report([low], tmp_path / "out")[1].read_text()
-    assert "calibration under attack (every input is abstained from): low" in page
-    assert "one input in full (none is of the true class and not abstained from): low" in page
+    assert "calibration under attack (the classifier abstains on every input): low" in page
+    assert "one input in full (no input has the true class without abstention): low" in page
     assert "the choice of knots (no input in twenty is certified" in page
 
 

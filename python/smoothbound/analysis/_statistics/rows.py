@@ -68,7 +68,7 @@ class Rows:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """Whether each input is not abstained from and its predicted class is the true one."""
+        """Whether the predicted class of each input is the true one, without abstention."""
         right: NDArray[np.bool_] = (self.predicted >= 0) & (self.predicted == self.label)
         return right
 

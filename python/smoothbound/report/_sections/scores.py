@@ -33,7 +33,7 @@ def one_input(
     """Draw the scores of one input, their band and the certified confidence over the radius."""
     chosen = "the correct input of median confidence" if index is None else "as asked for"
     if index is None and (index := evaluation.typical()) is None:
-        return "one input in full (none is of the true class and not abstained from)"
+        return "one input in full (no input has the true class without abstention)"
     one = evaluation.select(np.array([index]))
     if one.adaptive and len(_levels(one)) < 2:
         return (
@@ -147,7 +147,7 @@ def calibration_under_attack(evaluation: Evaluation) -> Figure | str:
     if evaluation.alpha is None or not len(evaluation.with_scores):
         return f"{what} {_NO_SCORES}"
     if not kept.any():
-        return f"{what} (every input is abstained from)"
+        return f"{what} (the classifier abstains on every input)"
     order = np.argsort(evaluation.index)
     rows = order[kept[order]]  # in the order of the sketch
     total = len(evaluation.index)
